@@ -1,0 +1,1 @@
+//! Programs a service author copies from.
