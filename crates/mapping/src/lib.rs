@@ -1,1 +1,123 @@
-//! placeholder
+//! The `--proxy` mapping DSL: where to listen, and what to connect to.
+//!
+//! ```
+//! use proxy_mapping::{Mapping, Scheme, Upstream};
+//!
+//! let mapping: Mapping = "35432=psql://my-db.default.svc:5432".parse()?;
+//! assert_eq!(mapping.listen.port.get(), 35432);
+//! let Upstream::Tcp { scheme, host, port } = &mapping.upstream else { panic!("not TCP") };
+//! assert_eq!(*scheme, Some(Scheme::Psql));
+//! assert_eq!(host.to_string(), "my-db.default.svc");
+//! assert_eq!(port.get(), 5432);
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! The crate is pure: it resolves no name and opens no socket. A [`Mapping`] that exists is valid,
+//! and its [`Display`](std::fmt::Display) form parses back to the same value.
+//!
+//! # Grammar
+//!
+//! The right side may leave out the port when its scheme has a default one:
+//!
+//! ```
+//! # use proxy_mapping::Mapping;
+//! let mapping: Mapping = "9090=https://www.google.com".parse()?;
+//! assert_eq!(mapping.to_string(), "9090=https://www.google.com:443");
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! The grammar, in pest's notation (`~` is "then", `!` and `&` look ahead, `_` is silent):
+//!
+//! ```text
+#![doc = include_str!("mapping.pest")]
+//! ```
+//!
+//! A `name` may hold nearly anything here; a second step takes only RFC 1123 host names and IPv4
+//! addresses, and ports from 1 to 65535.
+//!
+//! # Beyond the base grammar
+//!
+//! The base grammar listens on a port alone, knows the schemes `http`, `https`, `psql`, `psqls` and
+//! `tls`, and reaches hosts that hold no colon. These are the extensions, all of them:
+//!
+//! A listen address:
+//!
+//! ```
+//! # use proxy_mapping::Mapping;
+//! for text in ["127.0.0.1:9090=db:5432", "[::1]:9090=db:5432", "localhost:9090=db:5432"] {
+//!     assert_eq!(text.parse::<Mapping>()?.to_string(), text);
+//! }
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! An IPv6 upstream, in brackets:
+//!
+//! ```
+//! # use proxy_mapping::Mapping;
+//! assert_eq!("9090=[::1]:5432".parse::<Mapping>()?.to_string(), "9090=[::1]:5432");
+//! assert_eq!("9090=psql://[::1]".parse::<Mapping>()?.to_string(), "9090=psql://[::1]:5432");
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! The `tcp` scheme, which says aloud that nothing is known of the protocol and has no default port:
+//!
+//! ```
+//! # use proxy_mapping::{ErrorKind, Mapping};
+//! assert_eq!("9090=tcp://cache:6379".parse::<Mapping>()?.to_string(), "9090=tcp://cache:6379");
+//! assert_eq!("9090=tcp://cache".parse::<Mapping>().unwrap_err().kind(), ErrorKind::TcpWithoutPort);
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! A Unix socket upstream:
+//!
+//! ```
+//! # use proxy_mapping::{Mapping, Upstream};
+//! let mapping: Mapping = "9090=unix:/run/app.sock".parse()?;
+//! let Upstream::Unix { path } = mapping.upstream else { panic!("not a Unix socket") };
+//! assert_eq!(path.as_path(), std::path::Path::new("/run/app.sock"));
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
+//!
+//! # Errors
+//!
+//! A refused mapping is a [`ParseError`]: a [kind](ErrorKind), a span of bytes, and nearly always
+//! the mapping that was probably meant.
+//!
+//! ```
+//! let error = "9090=example.com".parse::<proxy_mapping::Mapping>().unwrap_err();
+//! assert_eq!(error.to_string(), "\
+//! missing port
+//!   9090=example.com
+//!        ^^^^^^^^^^^
+//! hint: a host without a scheme needs a port: 9090=example.com:PORT");
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `mapping` | the types, how they are written and serialized |
+//! | `scheme`, `host`, `port`, `unix` | the pieces of a mapping, each checked on its own |
+//! | `parse` | the pest grammar, and from its pairs to the types |
+//! | `diagnose` | what is wrong with a text that the grammar refused |
+//! | `suggest` | the mapping that was probably meant |
+//! | `kind`, `error`, `snippet` | the error value, and how it is shown |
+
+mod diagnose;
+mod error;
+mod host;
+mod kind;
+mod mapping;
+mod parse;
+mod port;
+mod scheme;
+mod snippet;
+mod suggest;
+mod unix;
+
+pub use error::ParseError;
+pub use host::{Host, HostName};
+pub use kind::ErrorKind;
+pub use mapping::{Listen, Mapping, Upstream};
+pub use scheme::Scheme;
+pub use unix::SocketPath;

@@ -1,1 +1,38 @@
-//! placeholder
+//! Accept a stream, connect a stream, relay the bytes.
+//!
+//! - [`Relay`] accepts from a [`Listener`], connects through a [`Connector`] and relays each session in one task;
+//!   [`Config`] holds its limits, [`Route`] says where a listener's sessions go.
+//! - [`Shutdown`] ends it: drain first, abort at the deadline.
+//! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
+//!   [`Handshake`] is where TLS or a protocol's opening comes in.
+//! - [`SessionSummary`] is what is left of a session: bytes each way and how each side ended.
+//!
+//! # What a session guarantees
+//!
+//! - Each direction ends on its own: a half-close (FIN) is passed on when everything before it is delivered, and the
+//!   other direction goes on.
+//! - An abort (RST, or any failure) on one side becomes an abort on the other, never an end of file. So does an
+//!   upstream that cannot be reached, and a relay that is ended. What is buffered then is given up, as in TCP; but
+//!   what a side sent before it stopped taking data is still delivered.
+//! - A flow that waits for its reader holds at most one buffer of 1 MiB; a flow that waits for its writer holds none.
+
+mod connect;
+mod flow;
+mod listen;
+mod pool;
+mod relay;
+mod session;
+mod shutdown;
+mod socket;
+mod splice;
+mod stream;
+mod summary;
+
+pub use connect::{
+    CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
+};
+pub use listen::{Accepting, Handshake, Listener, TcpAcceptor};
+pub use relay::{Config, DataPath, Relay, Route};
+pub use shutdown::Shutdown;
+pub use stream::{BoxStream, Peer, Stream};
+pub use summary::{End, SessionSummary};

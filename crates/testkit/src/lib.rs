@@ -1,1 +1,53 @@
-//! placeholder
+//! What the tests and benchmarks share: real servers owned by guards, certificates, byte patterns, far ends.
+//!
+//! Everything blocks and uses threads, so that what is measured or tested is never the helper's own runtime.
+//! As test helpers do, the functions panic with a message that says what went wrong, and none skips a test:
+//! a program that is not installed is a failure.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ports`] | a free TCP port |
+//! | [`process`] | finding a program, and the guard that owns a running server |
+//! | [`postgres`], [`redis`], [`nginx`], [`haproxy`] | those servers, on free ports |
+//! | [`certs`] | a certificate authority and what it signed, as PEM files |
+//! | [`pattern`] | bytes that tell where in a stream they belong |
+//! | [`far_end`] | small TCP servers on threads |
+//! | [`daemon`] | the project's own binaries, with their output |
+//! | [`usage`] | memory, processor time and descriptors of a process |
+//!
+//! ```
+//! use std::{io::{Read, Write}, net::{Shutdown, TcpStream}};
+//!
+//! let upstream = testkit::FarEnd::echo();
+//! let mut client = TcpStream::connect(upstream.addr()).expect("the far end listens");
+//! client.write_all(b"there and back").expect("the far end reads");
+//! client.shutdown(Shutdown::Write).expect("the client is connected");
+//! let mut reply = String::new();
+//! client.read_to_string(&mut reply).expect("the far end answers");
+//! assert_eq!(reply, "there and back");
+//! ```
+
+pub mod certs;
+pub mod daemon;
+pub mod far_end;
+pub mod haproxy;
+pub mod nginx;
+pub mod pattern;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+pub mod usage;
+
+pub use certs::Certificates;
+pub use daemon::Daemon;
+pub use far_end::{FarEnd, abort};
+pub use haproxy::Haproxy;
+pub use nginx::Nginx;
+pub use pattern::Pattern;
+pub use ports::free_port;
+pub use postgres::{Postgres, psql};
+pub use process::{ServerProcess, Stop, require};
+pub use redis::Redis;
+pub use rustix::process::Signal;
+pub use usage::{cpu_seconds, open_descriptors, resident_bytes};

@@ -1,1 +1,56 @@
-//! placeholder
+//! TLS for the two legs of a session, and the way PostgreSQL opens it.
+//!
+//! - [`TlsConnector`] reaches an upstream over TLS; [`ClientTls`] says whom it trusts and as whom it comes.
+//! - [`TlsHandshake`] expects TLS from the downstream; [`ServerTls`] is the certificate it shows.
+//! - [`PostgresClear`] is the downstream of a `psqls` mapping: it answers a client's wish for encryption with `N`.
+//! - `postgres` and `preamble` are what both legs know of that protocol's opening.
+//!
+//! A peer that closes without TLS's close_notify counts as one that half-closed: that is what its TCP says, and
+//! many servers close like this. It is logged at debug level.
+//!
+//! The crypto provider is ring: it needs no more than a C compiler on every platform, and is what async-nats brings.
+
+mod acceptor;
+mod clear;
+mod client;
+mod connector;
+mod error;
+mod insecure;
+mod pem;
+mod postgres;
+mod preamble;
+mod rewind;
+mod server;
+mod stream;
+
+pub use acceptor::TlsHandshake;
+pub use clear::PostgresClear;
+pub use client::ClientTls;
+pub use connector::TlsConnector;
+pub use error::Error;
+pub use server::ServerTls;
+
+/// How TLS begins on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Opening {
+    /// With the first byte.
+    #[default]
+    Direct,
+    /// After PostgreSQL's SSLRequest (Frontend/Backend Protocol, "SSL Session Encryption").
+    Postgres,
+    /// With the first byte and ALPN `postgresql`, as PostgreSQL 17 and later can.
+    PostgresDirect,
+}
+
+impl Opening {
+    fn alpn(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Direct => Vec::new(),
+            Self::Postgres | Self::PostgresDirect => vec![b"postgresql".to_vec()],
+        }
+    }
+}
+
+fn provider() -> std::sync::Arc<rustls::crypto::CryptoProvider> {
+    std::sync::Arc::new(rustls::crypto::ring::default_provider())
+}

@@ -1,2 +1,50 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands, run as `cargo xtask <command>`.
+//!
+//! - [`test`]: installs what the tests need ([`packages`]) and runs them.
+//! - [`bench`]: measures the relay of `fault-proxy` against HAProxy and nginx.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
+
+mod bench;
+mod packages;
+mod test;
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Args {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Installs the Debian packages the tests need, then runs the tests of the whole workspace.
+    Test {
+        /// Passed on to `cargo test`.
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Measures.
+    #[command(subcommand)]
+    Bench(bench::Subject),
+    /// The service the benchmarks' connections end at; prints the address it listens on.
+    #[command(hide = true)]
+    BenchFarEnd,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Args::parse().command {
+        Task::Test { args } => test::run(&args),
+        Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
+        Task::BenchFarEnd => bench::far_end::run().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// The cargo that runs this program.
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

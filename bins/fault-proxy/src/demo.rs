@@ -1,0 +1,99 @@
+//! An upstream, a proxy before it and a client, all in one process.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use proxy_mapping::Mapping;
+use proxy_relay::{Config, Relay, Shutdown, TcpAcceptor, TcpConnector};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::signal::ctrl_c;
+use tokio::time::{interval, sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::args::DemoArgs;
+use crate::run::serve;
+use crate::tally;
+use crate::wire::Proxy;
+
+const MESSAGE: &[u8; 64] = b"every byte arrives as it was sent, later or slower only if asked";
+
+pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
+    let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start the upstream")?;
+    let upstream_addr = upstream.local_addr()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen")?;
+    let proxy_addr = listener.local_addr()?;
+    let mapping: Mapping = format!("{}={upstream_addr}", proxy_addr.port()).parse()?;
+    println!("upstream  {upstream_addr}  sends back what it gets");
+    println!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping}");
+    println!("client    sends {} bytes a second and waits for them; Ctrl-C ends\n", MESSAGE.len());
+
+    let proxy =
+        Proxy::plain(mapping, TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port()));
+    let shutdown = Shutdown::new();
+    let mut outcome = Ok(());
+    let end = async {
+        outcome = select! {
+            done = client(proxy_addr, upstream_addr) => done,
+            () = echo(upstream) => Ok(()),
+            () = over(args.duration) => Ok(()),
+        };
+        shutdown.abort();
+    };
+    let relay = Relay::new(Config::default());
+    let rows = serve(&relay, vec![(proxy, TcpAcceptor::new(listener)?)], &shutdown, end).await?;
+    println!("\n{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
+    outcome.context("the demo's client failed")
+}
+
+async fn over(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => select! { () = sleep(duration) => {}, _ = ctrl_c() => {} },
+        None => drop(ctrl_c().await),
+    }
+}
+
+/// The upstream; never returns.
+async fn echo(listener: TcpListener) {
+    let connections = TaskTracker::new();
+    while let Ok((mut stream, _)) = listener.accept().await {
+        connections.spawn(async move {
+            let (mut read, mut write) = stream.split();
+            tokio::io::copy(&mut read, &mut write).await
+        });
+    }
+}
+
+/// Compares a round trip through the proxy with one past it, every second.
+async fn client(proxy: SocketAddr, upstream: SocketAddr) -> io::Result<()> {
+    let (mut proxied, mut direct) = (TcpStream::connect(proxy).await?, TcpStream::connect(upstream).await?);
+    for stream in [&proxied, &direct] {
+        stream.set_nodelay(true)?;
+    }
+    let mut seconds = interval(Duration::from_secs(1));
+    for number in 1.. {
+        seconds.tick().await;
+        let (through, past) = (round_trip(&mut proxied).await?, round_trip(&mut direct).await?);
+        println!("#{number:<4} through the proxy {:>7.3} ms   directly {:>7.3} ms", ms(through), ms(past));
+    }
+    Ok(())
+}
+
+async fn round_trip(stream: &mut TcpStream) -> io::Result<Duration> {
+    let started = Instant::now();
+    stream.write_all(MESSAGE).await?;
+    let mut reply = [0; MESSAGE.len()];
+    stream.read_exact(&mut reply).await?;
+    if &reply == MESSAGE {
+        Ok(started.elapsed())
+    } else {
+        Err(io::Error::other("the reply differs from what was sent"))
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}

@@ -1,0 +1,128 @@
+//! From arguments to what runs: which connector, handshake and listener a mapping means.
+
+use std::fs;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
+use proxy_relay::{Connector, Handshake, Route, TcpAcceptor, TcpConnector, UnixConnector};
+use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::args::{ListenerTlsArgs, RouteArgs, UpstreamTlsArgs};
+
+/// One mapping, ready to run.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) mapping: Mapping,
+    pub(crate) route: Route,
+    bind: IpAddr,
+}
+
+impl Proxy {
+    /// Reads certificates and decides everything that does not need the network.
+    pub(crate) fn all(args: &RouteArgs) -> Result<Vec<Self>> {
+        let client_tls = client_tls(&args.upstream_tls);
+        let server_tls = server_tls(&args.listener_tls, args.bind)?;
+        args.mappings
+            .iter()
+            .map(|mapping| {
+                let scheme = scheme(mapping);
+                let connector =
+                    connector(mapping, args.connect_timeout, &client_tls, args.upstream_tls.psqls_direct)
+                        .with_context(|| format!("--proxy {mapping}"))?;
+                let handshake = handshake(scheme, server_tls.as_ref())?;
+                Ok(Self { mapping: mapping.clone(), route: Route { handshake, connector }, bind: args.bind })
+            })
+            .collect()
+    }
+
+    /// A mapping with nothing but defaults, in clear.
+    pub(crate) fn plain(mapping: Mapping, connector: impl Connector) -> Self {
+        Self { mapping, route: Route::to(connector), bind: IpAddr::from([127, 0, 0, 1]) }
+    }
+
+    /// Takes the port.
+    pub(crate) async fn bind(&self) -> Result<TcpAcceptor> {
+        let Listen { host, port } = &self.mapping.listen;
+        let listener = match host {
+            None => TcpListener::bind((self.bind, port.get())).await,
+            Some(Host::Name(name)) => TcpListener::bind((name.as_str(), port.get())).await,
+            Some(Host::V4(ip)) => TcpListener::bind((*ip, port.get())).await,
+            Some(Host::V6(ip)) => TcpListener::bind((*ip, port.get())).await,
+        };
+        let wanted = host.as_ref().map_or_else(|| self.bind.to_string(), Host::to_string);
+        listener
+            .and_then(TcpAcceptor::new)
+            .with_context(|| format!("cannot listen on {wanted} port {port} for --proxy {}", self.mapping))
+    }
+}
+
+fn scheme(mapping: &Mapping) -> Option<Scheme> {
+    match mapping.upstream {
+        Upstream::Tcp { scheme, .. } => scheme,
+        Upstream::Unix { .. } => None,
+    }
+}
+
+fn connector(
+    mapping: &Mapping,
+    timeout: Duration,
+    tls: &ClientTls,
+    psqls_direct: bool,
+) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
+    let (scheme, host, port) = match &mapping.upstream {
+        Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
+        Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
+    };
+    let tcp = TcpConnector::new(host.to_string(), port).with_timeout(timeout);
+    let opening = match scheme {
+        None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
+        Some(Scheme::Https | Scheme::Tls) => Opening::Direct,
+        Some(Scheme::Psqls) if psqls_direct => Opening::PostgresDirect,
+        Some(Scheme::Psqls) => Opening::Postgres,
+    };
+    Ok(Arc::new(TlsConnector::new(tcp, tls, opening)?))
+}
+
+fn handshake(scheme: Option<Scheme>, tls: Option<&ServerTls>) -> Result<Option<Arc<dyn Handshake>>> {
+    let is_postgres = matches!(scheme, Some(Scheme::Psql | Scheme::Psqls));
+    Ok(match tls {
+        Some(tls) => {
+            let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
+            Some(Arc::new(TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?))
+        }
+        None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
+        None => None,
+    })
+}
+
+fn client_tls(args: &UpstreamTlsArgs) -> ClientTls {
+    ClientTls {
+        ca_file: args.upstream_ca.clone(),
+        identity: args.upstream_cert.clone().zip(args.upstream_key.clone()),
+        server_name: args.upstream_sni.clone(),
+        insecure: args.upstream_insecure,
+    }
+}
+
+fn server_tls(args: &ListenerTlsArgs, bind: IpAddr) -> Result<Option<ServerTls>> {
+    if let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        return Ok(Some(ServerTls::from_files(cert, key)?));
+    }
+    let Some(copy) = &args.tls_self_signed else { return Ok(None) };
+    let (tls, pem) = ServerTls::self_signed(bind)?;
+    match copy {
+        Some(path) => {
+            fs::write(path, pem).with_context(|| format!("--tls-self-signed={}", path.display()))?;
+            info!("clients can trust {}", path.display());
+        }
+        None => {
+            info!("clients must skip verification: --tls-self-signed=FILE gives them a certificate to trust")
+        }
+    }
+    Ok(Some(tls))
+}

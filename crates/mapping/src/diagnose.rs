@@ -1,0 +1,126 @@
+//! What is wrong with a text that the grammar refused.
+//!
+//! From left to right, so that putting one thing right brings the next to light.
+
+use std::net::Ipv6Addr;
+
+use crate::error::Refusal;
+use crate::host::{self, Host};
+use crate::kind::ErrorKind;
+use crate::port;
+use crate::scheme::Scheme;
+use crate::unix;
+
+pub(crate) fn diagnose(text: &str) -> Refusal {
+    let Some((left, right)) = text.split_once('=') else {
+        return Refusal::new(ErrorKind::MissingEquals, 0..text.len());
+    };
+    let start = left.len() + 1;
+    if left.trim().is_empty() {
+        return Refusal::new(ErrorKind::EmptyListen, 0..left.len());
+    }
+    if right.trim().is_empty() {
+        return Refusal::new(ErrorKind::EmptyUpstream, start..text.len());
+    }
+    let sides = listen(left).and_then(|()| upstream(right).map_err(|refusal| refusal.at(start)));
+    // With nothing else to say against either side, the upstream is a lone host.
+    sides.err().unwrap_or_else(|| Refusal::new(ErrorKind::MissingPort, start..text.len()))
+}
+
+fn listen(side: &str) -> Result<(), Refusal> {
+    host::check_whitespace(side)?;
+    if let Some(scheme) = side.find("://") {
+        return Err(Refusal::new(ErrorKind::ListenScheme, 0..scheme + "://".len()));
+    }
+    if !side.contains(':') {
+        return match host::parse(side) {
+            Ok(Host::V4(_)) => Err(Refusal::new(ErrorKind::MissingPort, 0..side.len())),
+            _ => port::parse(side).map(drop),
+        };
+    }
+    host_port(side).map_err(|refusal| match refusal.kind {
+        ErrorKind::EmptyHost => Refusal::new(ErrorKind::EmptyListenHost, 0..1),
+        _ => refusal,
+    })?;
+    if side.ends_with(']') {
+        return Err(Refusal::new(ErrorKind::MissingPort, 0..side.len()));
+    }
+    Ok(())
+}
+
+fn upstream(side: &str) -> Result<(), Refusal> {
+    if let Some(path) = side.strip_prefix("unix:") {
+        return unix::parse(path).map(drop).map_err(|refusal| refusal.at("unix:".len()));
+    }
+    if side.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("unix:/")) {
+        return Err(Refusal::new(ErrorKind::SchemeCase, 0..4));
+    }
+    host::check_whitespace(side)?;
+    let start = scheme(side)?;
+    let rest = &side[start..];
+    host::check_bare(rest).map_err(|refusal| refusal.at(start))?;
+    if let Some(equals) = side.find('=') {
+        return Err(Refusal::new(ErrorKind::MoreThanOneEquals, equals..equals + 1));
+    }
+    host_port(rest).map_err(|refusal| refusal.at(start))
+}
+
+/// Where the host starts: after the scheme and its `://`, if there is one.
+fn scheme(side: &str) -> Result<usize, Refusal> {
+    let Some((name, rest)) = side.split_once(':') else { return Ok(0) };
+    if name.contains(['/', '?', '#', '@', '=']) {
+        return Ok(0);
+    }
+    let lower_case = name.to_ascii_lowercase();
+    let known = Scheme::from_name(&lower_case).is_some();
+    let kind = if !rest.starts_with("//") {
+        if !known || rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return Ok(0);
+        }
+        let slashes = rest.len() - rest.trim_start_matches('/').len();
+        return Err(Refusal::new(ErrorKind::MissingSlashes, name.len()..name.len() + 1 + slashes));
+    } else if known && name == lower_case {
+        return Ok(name.len() + "://".len());
+    } else if known {
+        ErrorKind::SchemeCase
+    } else if lower_case == "postgres" || lower_case == "postgresql" {
+        ErrorKind::PostgresScheme
+    } else {
+        ErrorKind::UnknownScheme
+    };
+    Err(Refusal::new(kind, 0..name.len()))
+}
+
+/// A host, and a port if there is a colon.
+fn host_port(text: &str) -> Result<(), Refusal> {
+    if let Some(rest) = text.strip_prefix('[') {
+        return bracketed(text, rest);
+    }
+    if let Some(address) = bare_ipv6(text) {
+        return Err(Refusal::new(ErrorKind::Ipv6WithoutBrackets, 0..address.len()));
+    }
+    let Some((name, digits)) = text.split_once(':') else { return host::parse(text).map(drop) };
+    host::parse(name)?;
+    port::parse(digits).map(drop).map_err(|refusal| refusal.at(name.len() + 1))
+}
+
+fn bracketed(text: &str, rest: &str) -> Result<(), Refusal> {
+    let Some((address, tail)) = rest.split_once(']') else {
+        return Err(Refusal::new(ErrorKind::InvalidIpv6, 0..text.len()));
+    };
+    host::parse_ipv6(address).map_err(|refusal| refusal.at(1))?;
+    let start = text.len() - tail.len();
+    match tail.strip_prefix(':') {
+        Some(digits) => port::parse(digits).map(drop).map_err(|refusal| refusal.at(start + 1)),
+        None if tail.is_empty() => Ok(()),
+        None => Err(Refusal::new(ErrorKind::MissingColon, start..text.len())),
+    }
+}
+
+/// The IPv6 address at the start of the text, where digits after the last colon are rather a port.
+fn bare_ipv6(text: &str) -> Option<&str> {
+    let (address, port) = text.rsplit_once(':')?;
+    let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let readings = if has_port { [address, text] } else { [text, address] };
+    readings.into_iter().find(|reading| reading.parse::<Ipv6Addr>().is_ok())
+}

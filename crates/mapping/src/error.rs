@@ -1,0 +1,71 @@
+use std::ops::Range;
+
+use crate::kind::ErrorKind;
+use crate::snippet::{printable, snippet};
+
+/// Why a text is not a mapping, where, and what was probably meant.
+///
+/// Its display is several lines: the message, the input with carets under the span, and a hint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}\n{}\nhint: {}", snippet(.input, .span), self.hint())]
+pub struct ParseError {
+    kind: ErrorKind,
+    span: Range<usize>,
+    input: String,
+    suggestion: Option<String>,
+}
+
+impl ParseError {
+    pub(crate) fn new(input: &str, refusal: Refusal, suggestion: Option<String>) -> Self {
+        Self { kind: refusal.kind, span: refusal.span, input: input.to_owned(), suggestion }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Where it is wrong: byte offsets into [`input`](Self::input), on character boundaries.
+    ///
+    /// The range is empty where something is missing.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    /// The text that was refused.
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// The mapping that was probably meant, with `HOST` and `PORT` for what only the user knows.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.suggestion.as_deref()
+    }
+
+    /// How to put it right: one line, with the suggestion if there is one.
+    pub fn hint(&self) -> String {
+        let hint = self.kind.hint();
+        match &self.suggestion {
+            Some(suggestion) => format!("{hint}: {}", printable(suggestion)),
+            None => hint.to_owned(),
+        }
+    }
+}
+
+/// An error without its input: what each piece of the parser says of the text it was given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) kind: ErrorKind,
+    pub(crate) span: Range<usize>,
+}
+
+impl Refusal {
+    pub(crate) fn new(kind: ErrorKind, span: Range<usize>) -> Self {
+        Self { kind, span }
+    }
+
+    /// The same refusal, seen from a text in which the refused one starts at `offset`.
+    pub(crate) fn at(self, offset: usize) -> Self {
+        Self { kind: self.kind, span: self.span.start + offset..self.span.end + offset }
+    }
+}

@@ -1,0 +1,163 @@
+/// What is wrong with a text that is not a mapping; its display is the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// There is no `=`.
+    #[error("no `=` between the listen side and the upstream")]
+    MissingEquals,
+    /// There is a second `=`.
+    #[error("more than one `=`")]
+    MoreThanOneEquals,
+    /// Nothing stands before the `=`.
+    #[error("nothing to listen on before the `=`")]
+    EmptyListen,
+    /// Nothing stands after the `=`.
+    #[error("nothing to connect to after the `=`")]
+    EmptyUpstream,
+    /// There is whitespace, outside a socket path.
+    #[error("whitespace in the mapping")]
+    Whitespace,
+    /// The listen side has a scheme.
+    #[error("a scheme before the `=`")]
+    ListenScheme,
+    /// The scheme is none of those known.
+    #[error("unknown scheme")]
+    UnknownScheme,
+    /// The scheme is one that PostgreSQL's own URLs have.
+    #[error("unknown scheme")]
+    PostgresScheme,
+    /// The scheme is known, but not in lower case.
+    #[error("a scheme not in lower case")]
+    SchemeCase,
+    /// A known scheme is followed by a colon, but not by `://`.
+    #[error("a scheme without its `://`")]
+    MissingSlashes,
+    /// There is a user or a password before the host.
+    #[error("a user before the host")]
+    UserInfo,
+    /// There is a path, a query or a fragment after the host or port.
+    #[error("more than a host and a port")]
+    TrailingPath,
+    /// The host is missing.
+    #[error("missing host")]
+    EmptyHost,
+    /// The listen side starts with a colon.
+    #[error("missing host")]
+    EmptyListenHost,
+    /// A host without a scheme has no port.
+    #[error("missing port")]
+    MissingPort,
+    /// A `tcp://` upstream has no port.
+    #[error("missing port")]
+    TcpWithoutPort,
+    /// A colon is not followed by a port.
+    #[error("nothing after the colon")]
+    EmptyPort,
+    /// A bracketed address is followed by something else than a colon.
+    #[error("no colon after the bracket")]
+    MissingColon,
+    /// The port has characters that are not ASCII digits.
+    #[error("the port is not a number")]
+    PortNotANumber,
+    /// The port is 0 or above 65535.
+    #[error("the port is out of range")]
+    PortOutOfRange,
+    /// An IPv6 address is not in brackets.
+    #[error("an IPv6 address without brackets")]
+    Ipv6WithoutBrackets,
+    /// What starts with a bracket is not an IPv6 address.
+    #[error("not an IPv6 address")]
+    InvalidIpv6,
+    /// A host that ends in a number is not an IPv4 address.
+    #[error("not an IPv4 address")]
+    InvalidIpv4,
+    /// A host name has an underscore.
+    #[error("an underscore in a host name")]
+    Underscore,
+    /// A host name has a character outside ASCII.
+    #[error("a non-ASCII character in a host name")]
+    NonAscii,
+    /// A host name has another character that none has.
+    #[error("a character that no host name has")]
+    HostCharacter,
+    /// Two dots follow each other in a host name, or it starts with one.
+    #[error("an empty label in a host name")]
+    EmptyLabel,
+    /// A label of a host name starts or ends with a hyphen.
+    #[error("a hyphen at the edge of a label")]
+    LabelHyphen,
+    /// A label of a host name is longer than 63 characters.
+    #[error("a label too long for a host name")]
+    LabelTooLong,
+    /// A host name is longer than 253 characters.
+    #[error("the host name is too long")]
+    NameTooLong,
+    /// The path of a Unix socket does not start with `/`.
+    #[error("the path of a Unix socket is not absolute")]
+    RelativeUnixPath,
+    /// The path of a Unix socket is longer than 107 bytes.
+    #[error("the path of a Unix socket is too long")]
+    UnixPathTooLong,
+    /// The path of a Unix socket has a control character.
+    #[error("a control character in the path of a Unix socket")]
+    ControlCharacter,
+}
+
+impl ErrorKind {
+    /// How to put it right, in one line and without knowing the input.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::MissingEquals => "a mapping is LISTEN_PORT=HOST:PORT, as in 9090=example.com:80",
+            Self::MoreThanOneEquals => "one mapping has one `=`; write several mappings apart",
+            Self::EmptyListen => "the left side is the port to listen on",
+            Self::EmptyUpstream => "the right side is a host and its port",
+            Self::Whitespace => "a mapping has no whitespace",
+            Self::ListenScheme => "the left side is a port, or an address and a port",
+            Self::UnknownScheme => {
+                "the schemes are http, https, psql, psqls, tcp and tls; \
+                 tcp://HOST:PORT takes any other protocol"
+            }
+            Self::PostgresScheme => "PostgreSQL's scheme is psql, or psqls for TLS",
+            Self::SchemeCase => "schemes are in lower case",
+            Self::MissingSlashes => "a scheme is followed by ://",
+            Self::UserInfo => "credentials belong in the client, not in the mapping",
+            Self::TrailingPath => "a mapping is host and port only",
+            Self::EmptyHost => "a host is a name or an IP address",
+            Self::EmptyListenHost => "without a host, the left side is the port alone",
+            Self::MissingPort => "a host without a scheme needs a port",
+            Self::TcpWithoutPort => "tcp has no default port",
+            Self::MissingColon => "a colon stands before the port",
+            Self::EmptyPort | Self::PortNotANumber | Self::PortOutOfRange => {
+                "a port is a number from 1 to 65535"
+            }
+            Self::Ipv6WithoutBrackets => "an IPv6 address stands in brackets",
+            Self::InvalidIpv6 => "brackets hold an IPv6 address without a zone, as in [::1]",
+            Self::InvalidIpv4 => "a host that ends in a number is an IPv4 address, as in 127.0.0.1",
+            Self::Underscore => "RFC 1123 has no underscore; use another name of the host, or its address",
+            Self::NonAscii => "write the name in punycode, as in xn--mnchen-3ya.de",
+            Self::HostCharacter => "a host name has letters, digits, hyphens and dots",
+            Self::EmptyLabel => "one dot separates two labels, and each has a character at least",
+            Self::LabelHyphen => "a label starts and ends with a letter or a digit",
+            Self::LabelTooLong => "a label, the part between two dots, has at most 63 characters",
+            Self::NameTooLong => "a host name has at most 253 characters",
+            Self::RelativeUnixPath => "the path of a Unix socket starts with /",
+            Self::UnixPathTooLong => "the system takes at most 107 bytes",
+            Self::ControlCharacter => "any other character may stand in the path",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::Scheme;
+
+    #[test]
+    fn the_hint_for_an_unknown_scheme_names_all_known_ones() {
+        let hint = ErrorKind::UnknownScheme.hint();
+        let mut words = hint.split(|c: char| !c.is_ascii_alphanumeric());
+        for scheme in Scheme::ALL {
+            assert!(words.any(|word| word == scheme.as_str()), "{scheme} is missing, or out of order");
+        }
+    }
+}

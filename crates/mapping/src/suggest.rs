@@ -1,0 +1,50 @@
+//! The mapping that was probably meant: the refused text, edited until it would parse.
+
+use crate::error::Refusal;
+use crate::kind::ErrorKind;
+use crate::parse::parse;
+
+/// More edits than this make another mapping of it, not the one that was meant.
+const MAX_EDITS: usize = 8;
+
+pub(crate) fn suggest(input: &str, refusal: &Refusal) -> Option<String> {
+    let mut text = edit(input, refusal)?;
+    for _ in 1..MAX_EDITS {
+        // As long as what it stands for, so that spans keep.
+        match parse(&text.replace(":PORT", ":9999").replace("PORT=", "9999=")) {
+            Ok(_) => return Some(text),
+            Err(refusal) => text = edit(&text, &refusal)?,
+        }
+    }
+    None
+}
+
+/// The text with the refused span put right, where that takes no guess.
+fn edit(text: &str, refusal: &Refusal) -> Option<String> {
+    let (before, span, after) =
+        (&text[..refusal.span.start], &text[refusal.span.clone()], &text[refusal.span.end..]);
+    let span = match refusal.kind {
+        ErrorKind::Whitespace
+        | ErrorKind::ListenScheme
+        | ErrorKind::EmptyListenHost
+        | ErrorKind::UserInfo
+        | ErrorKind::TrailingPath => String::new(),
+        ErrorKind::EmptyListen
+        | ErrorKind::EmptyPort
+        | ErrorKind::PortNotANumber
+        | ErrorKind::PortOutOfRange => "PORT".to_owned(),
+        ErrorKind::EmptyUpstream => "HOST:PORT".to_owned(),
+        ErrorKind::EmptyHost => "HOST".to_owned(),
+        ErrorKind::MissingPort | ErrorKind::TcpWithoutPort => format!("{span}:PORT"),
+        ErrorKind::MissingColon => format!(":{span}"),
+        ErrorKind::MissingSlashes => "://".to_owned(),
+        ErrorKind::SchemeCase => span.to_ascii_lowercase(),
+        ErrorKind::PostgresScheme => "psql".to_owned(),
+        ErrorKind::UnknownScheme => "tcp".to_owned(),
+        ErrorKind::Ipv6WithoutBrackets => format!("[{span}]"),
+        ErrorKind::RelativeUnixPath if span.is_empty() => "/PATH".to_owned(),
+        ErrorKind::RelativeUnixPath => format!("/{span}"),
+        _ => return None,
+    };
+    Some(format!("{before}{span}{after}"))
+}

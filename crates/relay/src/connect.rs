@@ -1,0 +1,227 @@
+//! Connectors: what reaches the upstream.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
+use tokio::time::{Instant, timeout_at};
+
+use crate::socket;
+use crate::stream::{BoxStream, Peer};
+
+/// The default bound on resolving and connecting together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What [`Connector::connect`] returns.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + Send + 'a>>;
+
+/// Reaches the upstream of a session.
+pub trait Connector: fmt::Debug + Send + Sync + 'static {
+    /// Opens one connection. Dropping the future gives it up.
+    fn connect(&self) -> Connecting<'_>;
+}
+
+/// An upstream that was reached.
+#[derive(Debug)]
+pub struct Connected {
+    /// The connection.
+    pub stream: BoxStream,
+    /// The address that answered.
+    pub peer: Peer,
+}
+
+/// Why an upstream was not reached.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name has no address, or nobody could be asked.
+    #[error("cannot resolve `{host}`")]
+    Resolve {
+        /// The name as configured.
+        host: String,
+        /// What the system's resolver says.
+        source: io::Error,
+    },
+    /// Every address was tried, and each failed.
+    #[error("cannot connect to {target}{}", list(attempts))]
+    Unreachable {
+        /// The target as configured.
+        target: String,
+        /// Each address with its error, in the order tried.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The time for resolving and connecting was up.
+    #[error("no connection to {target} within {}s{}", after.as_secs_f64(), list(attempts))]
+    TimedOut {
+        /// The target as configured.
+        target: String,
+        /// The whole time given.
+        after: Duration,
+        /// The addresses that failed by then.
+        attempts: Vec<(SocketAddr, io::Error)>,
+    },
+    /// The path of a Unix socket could not be connected.
+    #[error("cannot connect to unix:{}", path.display())]
+    Unix {
+        /// The socket's path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Connected, but the protocol on top did not come about.
+    #[error("handshake with {target} failed")]
+    Handshake {
+        /// The target as configured.
+        target: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// `: error` for a single address, `: address: error; address: error` for more.
+fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
+    match attempts {
+        [] => String::new(),
+        [(_, error)] => format!(": {error}"),
+        attempts => {
+            let each: Vec<_> = attempts.iter().map(|(addr, error)| format!("{addr}: {error}")).collect();
+            format!(": {}", each.join("; "))
+        }
+    }
+}
+
+/// Connects to `host:port` over TCP.
+///
+/// The name is resolved for every connection by the system's resolver (on a blocking thread), and its addresses
+/// are tried in turn: each gets an equal share of the time that is left.
+#[derive(Debug, Clone)]
+pub struct TcpConnector {
+    host: String,
+    port: u16,
+    timeout: Duration,
+}
+
+impl TcpConnector {
+    /// `host` is a name or an IP address, without brackets.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, timeout: CONNECT_TIMEOUT }
+    }
+
+    /// The bound on resolving and connecting together; [`CONNECT_TIMEOUT`] if not set.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The name or address, as given.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The bound on resolving and connecting together.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Resolves and connects.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes what was being opened; a name look-up already handed to the system runs out.
+    pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let deadline = Instant::now() + self.timeout;
+        let mut attempts = Vec::new();
+        let addresses = match timeout_at(deadline, self.resolve()).await {
+            Ok(addresses) => addresses?,
+            Err(_) => return Err(self.timed_out(attempts)),
+        };
+        let count = addresses.len();
+        for (tried, addr) in addresses.into_iter().enumerate() {
+            let now = Instant::now();
+            let share =
+                deadline.saturating_duration_since(now) / u32::try_from(count - tried).unwrap_or(u32::MAX);
+            match timeout_at(now + share, connect_one(addr)).await {
+                Ok(Ok(stream)) => return Ok((stream, addr)),
+                Ok(Err(error)) => attempts.push((addr, error)),
+                Err(_) if Instant::now() >= deadline => return Err(self.timed_out(attempts)),
+                Err(_) => attempts.push((addr, io::ErrorKind::TimedOut.into())),
+            }
+        }
+        Err(ConnectError::Unreachable { target: self.to_string(), attempts })
+    }
+
+    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Ok(ip) = self.host.parse() {
+            return Ok(vec![SocketAddr::new(ip, self.port)]);
+        }
+        let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
+        let addresses: Vec<_> = lookup_host((self.host.as_str(), self.port)).await.map_err(failed)?.collect();
+        if addresses.is_empty() {
+            return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+        }
+        Ok(addresses)
+    }
+
+    fn timed_out(&self, attempts: Vec<(SocketAddr, io::Error)>) -> ConnectError {
+        ConnectError::TimedOut { target: self.to_string(), after: self.timeout, attempts }
+    }
+}
+
+async fn connect_one(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket::tune(&socket)?;
+    socket.connect(addr).await
+}
+
+impl fmt::Display for TcpConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Connector for TcpConnector {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async {
+            let (stream, addr) = self.connect_tcp().await?;
+            Ok(Connected { stream: Box::new(stream), peer: addr.into() })
+        })
+    }
+}
+
+/// Connects to a Unix socket.
+#[derive(Debug, Clone)]
+pub struct UnixConnector {
+    path: PathBuf,
+}
+
+impl UnixConnector {
+    /// `path`: of the socket.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+impl Connector for UnixConnector {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async {
+            let stream = UnixStream::connect(&self.path)
+                .await
+                .map_err(|source| ConnectError::Unix { path: self.path.clone(), source })?;
+            let peer = Peer::Name(format!("unix:{}", self.path.display()).into());
+            Ok(Connected { stream: Box::new(stream), peer })
+        })
+    }
+}

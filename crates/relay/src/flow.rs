@@ -1,0 +1,241 @@
+//! One direction of a session: a state machine that reads here and writes there.
+//!
+//! What it reads goes out at once where it can; a buffer or a pipe is held only from a read to the end of its
+//! write. Small reads use the stack, and reads that fill their room make the next one larger (see `pool`).
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::ReadBuf;
+
+use crate::DataPath;
+use crate::pool::{Lease, PipeLease, Pool, Size};
+use crate::splice;
+use crate::stream::Stream;
+
+const SMALL_READ: usize = 16 << 10;
+/// Bytes one poll may move before the other sessions of the thread get their turn.
+const QUANTUM: usize = 4 << 20;
+
+/// Where a direction stands.
+#[derive(Debug)]
+pub(crate) enum State {
+    Running,
+    /// The source half-closed; everything is delivered but the half-close itself.
+    Finishing,
+    /// The half-close is delivered too.
+    Done,
+    /// The source failed.
+    ReadFailed(io::Error),
+    /// The destination failed.
+    WriteFailed(io::Error),
+}
+
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Buffer { lease: Lease, start: usize, end: usize },
+    Pipe(PipeLease),
+}
+
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) state: State,
+    /// Bytes handed to the destination.
+    pub(crate) moved: u64,
+    held: Held,
+    next_read: Size,
+    unflushed: bool,
+    data_path: DataPath,
+}
+
+impl Flow {
+    pub(crate) fn new(data_path: DataPath) -> Self {
+        Self {
+            state: State::Running,
+            moved: 0,
+            held: Held::Nothing,
+            next_read: Size::SMALL,
+            unflushed: false,
+            data_path,
+        }
+    }
+
+    /// True while it waits for its source and holds nothing for its destination.
+    pub(crate) fn awaits_source(&self) -> bool {
+        matches!((&self.state, &self.held), (State::Running, Held::Nothing))
+    }
+
+    /// Moves what can be moved now. Ready when the direction has ended; `state` says how.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Stream,
+        to: &mut dyn Stream,
+        pool: &Arc<Pool>,
+    ) -> Poll<()> {
+        let until = self.moved + QUANTUM as u64;
+        loop {
+            match self.state {
+                State::Running => {
+                    if let Err(error) = ready!(self.poll_deliver(cx, to, pool)) {
+                        self.state = State::WriteFailed(error);
+                    } else if self.moved >= until {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    } else {
+                        ready!(self.poll_fetch(cx, from, to, pool));
+                    }
+                }
+                State::Finishing => match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
+                    Ok(()) => self.state = State::Done,
+                    Err(error) => self.state = State::WriteFailed(error),
+                },
+                State::Done | State::ReadFailed(_) | State::WriteFailed(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Writes until nothing is held.
+    fn poll_deliver(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut dyn Stream,
+        pool: &Arc<Pool>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match &mut self.held {
+                Held::Nothing => return Poll::Ready(Ok(())),
+                Held::Buffer { lease, start, end } => {
+                    while start < end {
+                        let written = ready!(Pin::new(&mut *to).poll_write(cx, &lease.bytes[*start..*end]))?;
+                        if written == 0 {
+                            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                        }
+                        *start += written;
+                        self.moved += written as u64;
+                        self.unflushed = true;
+                    }
+                    self.held = Held::Nothing;
+                }
+                Held::Pipe(pipe) => match to.as_tcp() {
+                    Some(socket) => {
+                        while pipe.filled > 0 {
+                            self.moved += ready!(splice::poll_out(cx, pipe, socket))? as u64;
+                        }
+                        self.held = Held::Nothing;
+                    }
+                    None => {
+                        let (lease, end) = splice::into_buffer(pipe, pool)?;
+                        self.held = Held::Buffer { lease, start: 0, end };
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads once, and writes at once what it can of a small read.
+    fn poll_fetch(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Stream,
+        to: &mut dyn Stream,
+        pool: &Arc<Pool>,
+    ) -> Poll<()> {
+        let fetched = match self.poll_fetch_bulk(cx, from, to, pool) {
+            Some(bulk) => bulk,
+            None => self.poll_fetch_small(cx, from, to, pool),
+        };
+        match fetched {
+            Poll::Ready(Ok(0)) => self.state = State::Finishing,
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => self.state = State::ReadFailed(error),
+            Poll::Pending => {
+                if self.unflushed {
+                    match ready!(Pin::new(&mut *to).poll_flush(cx)) {
+                        Ok(()) => self.unflushed = false,
+                        Err(error) => self.state = State::WriteFailed(error),
+                    }
+                }
+                return if matches!(self.state, State::Running) { Poll::Pending } else { Poll::Ready(()) };
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// `None`: the flow is not busy, or there is no room in the pool.
+    fn poll_fetch_bulk(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Stream,
+        to: &dyn Stream,
+        pool: &Arc<Pool>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.next_read == Size::SMALL {
+            return None;
+        }
+        if self.data_path == DataPath::Splice
+            && self.next_read == Size::LARGEST
+            && to.as_tcp().is_some()
+            && let Some(socket) = from.as_tcp()
+            && let Some(mut pipe) = pool.pipe()
+        {
+            let spliced = splice::poll_in(cx, socket, &mut pipe);
+            if let Poll::Ready(Ok(got)) = spliced {
+                // A pipe is full when its slots are, whatever is in them: only a nearly empty one says "not busy".
+                if got < SMALL_READ {
+                    self.next_read = Size::SMALL;
+                }
+                self.held = Held::Pipe(pipe);
+            }
+            return Some(spliced);
+        }
+        let mut lease = pool.lease(self.next_read)?;
+        let mut buffer = ReadBuf::new(&mut lease.bytes);
+        let room = buffer.capacity();
+        let read = Pin::new(&mut *from).poll_read(cx, &mut buffer);
+        let got = buffer.filled().len();
+        Some(read.map_ok(|()| {
+            self.next_read = self.next_read.after_read(got, room);
+            self.held = Held::Buffer { lease, start: 0, end: got };
+            got
+        }))
+    }
+
+    fn poll_fetch_small(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Stream,
+        to: &mut dyn Stream,
+        pool: &Arc<Pool>,
+    ) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::<u8>::uninit(); SMALL_READ];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut *from).poll_read(cx, &mut buffer))?;
+        let got = buffer.filled();
+        if got.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.next_read = self.next_read.after_read(got.len(), SMALL_READ);
+        let written = match Pin::new(&mut *to).poll_write(cx, got) {
+            Poll::Ready(Ok(written)) => written,
+            Poll::Ready(Err(error)) => {
+                self.state = State::WriteFailed(error);
+                return Poll::Ready(Ok(got.len()));
+            }
+            Poll::Pending => 0,
+        };
+        self.moved += written as u64;
+        self.unflushed = true;
+        if written < got.len() {
+            let rest = &got[written..];
+            let mut lease = pool.lease_for(rest.len());
+            lease.bytes[..rest.len()].copy_from_slice(rest);
+            self.held = Held::Buffer { lease, start: 0, end: rest.len() };
+        }
+        Poll::Ready(Ok(got.len()))
+    }
+}

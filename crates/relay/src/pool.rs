@@ -1,0 +1,166 @@
+//! Buffers and pipes for the flows that are busy; a quiet flow holds none.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+
+/// The sizes a flow's buffer grows through. The largest is also a pipe's capacity.
+const SIZES: [usize; 3] = [64 << 10, 256 << 10, 1 << 20];
+/// Free bytes of each size kept for the next busy flow; what is beyond goes back to the allocator.
+const KEPT_FREE: usize = 4 << 20;
+const KEPT_PIPES: usize = 8;
+/// Pipes in use at once. Unprivileged users share 64 MiB of pipe memory (pipe(7), pipe-user-pages-soft).
+const MAX_PIPES: usize = 32;
+
+/// How large a flow's next read is: nothing pooled at all, or one of [`SIZES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Size(u8);
+
+impl Size {
+    pub(crate) const SMALL: Self = Self(0);
+    pub(crate) const LARGEST: Self = Self(SIZES.len() as u8);
+
+    fn bytes(self) -> Option<usize> {
+        SIZES.get(usize::from(self.0).checked_sub(1)?).copied()
+    }
+
+    /// The size to read with after a read of `got` into `room` bytes.
+    pub(crate) fn after_read(self, got: usize, room: usize) -> Self {
+        if got == room {
+            Self(self.0 + 1).min(Self::LARGEST)
+        } else if got < room / 4 {
+            Self(self.0.saturating_sub(1))
+        } else {
+            self
+        }
+    }
+}
+
+/// Shared by the sessions of a relay.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    free: [Mutex<Vec<Box<[u8]>>>; SIZES.len()],
+    pipes: Mutex<Vec<Pipe>>,
+    lent_bytes: AtomicUsize,
+    lent_pipes: AtomicUsize,
+    budget: usize,
+}
+
+impl Pool {
+    /// `budget`: the most bytes lent at once; beyond it flows make do with small reads.
+    pub(crate) fn new(budget: usize) -> Arc<Self> {
+        Arc::new(Self {
+            free: Default::default(),
+            pipes: Mutex::default(),
+            lent_bytes: AtomicUsize::new(0),
+            lent_pipes: AtomicUsize::new(0),
+            budget,
+        })
+    }
+
+    /// A buffer of `size`, or the largest smaller one that the budget allows.
+    pub(crate) fn lease(self: &Arc<Self>, size: Size) -> Option<Lease> {
+        let room = self.budget.saturating_sub(self.lent_bytes.load(Ordering::Relaxed));
+        (1..=size.0)
+            .rev()
+            .map(Size)
+            .find(|size| size.bytes().is_some_and(|bytes| bytes <= room))
+            .map(|size| self.lend(size))
+    }
+
+    /// Holds bytes that were read and could not be passed on, whatever the budget says: they must not be lost.
+    pub(crate) fn lease_for(self: &Arc<Self>, length: usize) -> Lease {
+        debug_assert!(length <= SIZES[SIZES.len() - 1], "flows read no more than the largest buffer");
+        let size = (1..=Size::LARGEST.0)
+            .map(Size)
+            .find(|size| size.bytes() >= Some(length))
+            .unwrap_or(Size::LARGEST);
+        self.lend(size)
+    }
+
+    fn lend(self: &Arc<Self>, size: Size) -> Lease {
+        let index = usize::from(size.0) - 1;
+        let reused = lock(&self.free[index]).pop();
+        let bytes = reused.unwrap_or_else(|| vec![0; SIZES[index]].into_boxed_slice());
+        self.lent_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        Lease { bytes, index, pool: Arc::clone(self) }
+    }
+
+    /// An empty pipe, or `None` where the system or the limit has no more.
+    pub(crate) fn pipe(self: &Arc<Self>) -> Option<PipeLease> {
+        if self.lent_pipes.fetch_add(1, Ordering::Relaxed) < MAX_PIPES
+            && let Some(pipe) = lock(&self.pipes).pop().or_else(Pipe::open)
+        {
+            return Some(PipeLease { pipe: Some(pipe), filled: 0, pool: Arc::clone(self) });
+        }
+        self.lent_pipes.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A buffer on loan; it goes back when dropped.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) bytes: Box<[u8]>,
+    index: usize,
+    pool: Arc<Pool>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.pool.lent_bytes.fetch_sub(bytes.len(), Ordering::Relaxed);
+        let mut free = lock(&self.pool.free[self.index]);
+        if free.len() * bytes.len() < KEPT_FREE {
+            free.push(bytes);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    pub(crate) read: OwnedFd,
+    pub(crate) write: OwnedFd,
+    pub(crate) capacity: usize,
+}
+
+impl Pipe {
+    fn open() -> Option<Self> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        // Refused beyond pipe-user-pages-soft: a small pipe costs more calls than a buffer, so go without.
+        let capacity = fcntl_setpipe_size(&write, SIZES[SIZES.len() - 1]).ok()?;
+        Some(Self { read, write, capacity })
+    }
+}
+
+/// A pipe on loan; it goes back when dropped, unless bytes are left in it.
+#[derive(Debug)]
+pub(crate) struct PipeLease {
+    pipe: Option<Pipe>,
+    /// Bytes in the pipe.
+    pub(crate) filled: usize,
+    pool: Arc<Pool>,
+}
+
+impl PipeLease {
+    pub(crate) fn pipe(&self) -> &Pipe {
+        self.pipe.as_ref().expect("taken only on drop")
+    }
+}
+
+impl Drop for PipeLease {
+    fn drop(&mut self) {
+        self.pool.lent_pipes.fetch_sub(1, Ordering::Relaxed);
+        let Some(pipe) = self.pipe.take().filter(|_| self.filled == 0) else { return };
+        let mut pipes = lock(&self.pool.pipes);
+        if pipes.len() < KEPT_PIPES {
+            pipes.push(pipe);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The accept loop and the life of a session around its relaying.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio::select;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, field, info, info_span, warn};
+
+use crate::connect::{Connected, Connector};
+use crate::listen::{Backoff, Handshake, Listener};
+use crate::pool::Pool;
+use crate::session::Session;
+use crate::shutdown::Shutdown;
+use crate::stream::{BoxStream, Peer};
+use crate::summary::{End, SessionSummary};
+
+/// How bytes move through a flow that is busy, where both its ends are TCP sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DataPath {
+    /// Through buffers of up to 1 MiB: the most bytes a second.
+    #[default]
+    Copy,
+    /// Through a pipe by splice(2): the fewest CPU seconds a byte. Falls back to buffers where pipes run out.
+    Splice,
+}
+
+/// The limits a relay holds itself to.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// Sessions at once; at the limit new connections wait in the listen queue. Default 4,096.
+    pub max_sessions: usize,
+    /// Bytes of buffers that busy flows may hold together; beyond it they read in small steps. Default 64 MiB.
+    pub buffer_budget: usize,
+    /// Default [`DataPath::Copy`].
+    pub data_path: DataPath,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_sessions: 4096, buffer_budget: 64 << 20, data_path: DataPath::default() }
+    }
+}
+
+/// Where the sessions of a listener go.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// What downstreams go through before the upstream is dialled, if anything.
+    pub handshake: Option<Arc<dyn Handshake>>,
+    /// What reaches the upstream.
+    pub connector: Arc<dyn Connector>,
+}
+
+impl Route {
+    /// To what `connector` reaches, without a handshake.
+    pub fn to(connector: impl Connector) -> Self {
+        Self { handshake: None, connector: Arc::new(connector) }
+    }
+}
+
+type Observer = Arc<dyn Fn(&SessionSummary) + Send + Sync>;
+
+/// What the sessions of any number of listeners share: limits, buffers, and who is told of their ends.
+#[derive(Clone)]
+pub struct Relay {
+    shared: Arc<Shared>,
+    observer: Option<Observer>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Config,
+    pool: Arc<Pool>,
+    permits: Arc<Semaphore>,
+    last_id: AtomicU64,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// A relay with no sessions yet.
+    pub fn new(config: Config) -> Self {
+        let pool = Pool::new(config.buffer_budget);
+        let permits = Arc::new(Semaphore::new(config.max_sessions));
+        Self {
+            shared: Arc::new(Shared { config, pool, permits, last_id: AtomicU64::new(0) }),
+            observer: None,
+        }
+    }
+
+    /// Calls `observer` at the end of each session, on the session's task: it must not block.
+    #[must_use]
+    pub fn on_session_end(mut self, observer: impl Fn(&SessionSummary) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.abort()` ends
+    /// them at once. Returns when none is left.
+    ///
+    /// # Cancel safety
+    /// Dropping the future aborts its sessions.
+    pub async fn run(&self, listener: impl Listener, route: Route, shutdown: &Shutdown) {
+        let sessions = TaskTracker::new();
+        let shutdown = shutdown.child();
+        let abort_on_drop = AbortOnDrop(shutdown.clone());
+        let mut draining = pin!(shutdown.draining());
+        let mut backoff = Backoff::new();
+        loop {
+            let permit = select! {
+                biased;
+                () = &mut draining => break,
+                permit = Arc::clone(&self.shared.permits).acquire_owned() => permit.expect("never closed"),
+            };
+            let accepted = select! {
+                biased;
+                () = &mut draining => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((downstream, peer)) => {
+                    backoff = Backoff::new();
+                    let (relay, route, shutdown) = (self.clone(), route.clone(), shutdown.clone());
+                    let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+                    let span = info_span!("session", session.id = id, client.addr = %peer, upstream.addr = field::Empty);
+                    sessions.spawn(
+                        async move {
+                            relay.session(id, downstream, peer, route, shutdown).await;
+                            drop(permit);
+                        }
+                        .instrument(span),
+                    );
+                }
+                Err(error) => {
+                    let is_fresh = backoff.is_fresh();
+                    let Some(wait) = backoff.after(&error) else { continue };
+                    if is_fresh {
+                        warn!(%error, "cannot accept connections, trying again");
+                    }
+                    select! {
+                        () = &mut draining => break,
+                        () = sleep(wait) => {}
+                    }
+                }
+            }
+        }
+        drop(listener);
+        sessions.close();
+        sessions.wait().await;
+        drop(abort_on_drop);
+    }
+
+    async fn session(&self, id: u64, downstream: BoxStream, peer: Peer, route: Route, shutdown: Shutdown) {
+        let started = Instant::now();
+        let mut summary = SessionSummary {
+            id,
+            downstream: peer,
+            upstream: None,
+            bytes_to_upstream: 0,
+            bytes_to_downstream: 0,
+            duration: started.elapsed(),
+            downstream_end: End::Cut,
+            upstream_end: End::Cut,
+        };
+        let opened = select! {
+            biased;
+            opened = open(downstream, &route, &mut summary) => opened,
+            () = shutdown.aborted() => None,
+        };
+        if let Some((downstream, upstream)) = opened {
+            let mut session = Session::new(downstream, upstream, self.shared.config.data_path);
+            select! {
+                biased;
+                () = session.relay(&self.shared.pool) => {}
+                () = shutdown.aborted() => {}
+            }
+            summary.bytes_to_upstream = session.bytes_to_upstream();
+            summary.bytes_to_downstream = session.bytes_to_downstream();
+            (summary.downstream_end, summary.upstream_end) = session.ends();
+        }
+        summary.duration = started.elapsed();
+        report(&summary);
+        if let Some(observer) = &self.observer {
+            observer(&summary);
+        }
+    }
+}
+
+struct AbortOnDrop(Shutdown);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Hands shake with the downstream, then dials; `None` with the reason in `summary` if either fails.
+async fn open(
+    downstream: BoxStream,
+    route: &Route,
+    summary: &mut SessionSummary,
+) -> Option<(BoxStream, BoxStream)> {
+    let downstream = match &route.handshake {
+        None => downstream,
+        Some(handshake) => match handshake.accept(downstream).await {
+            Ok(downstream) => downstream,
+            Err(error) => {
+                summary.downstream_end = End::NotOpened(with_sources(&error));
+                return None;
+            }
+        },
+    };
+    let mut downstream = Unopened(Some(downstream));
+    match route.connector.connect().await {
+        Ok(Connected { stream, peer }) => {
+            Span::current().record("upstream.addr", field::display(&peer));
+            summary.upstream = Some(peer);
+            Some((downstream.take(), stream))
+        }
+        Err(error) => {
+            summary.upstream_end = End::NotOpened(with_sources(&error));
+            None
+        }
+    }
+}
+
+/// A downstream that is aborted if its session never opens: a reset, since an end of file would look like the
+/// upstream's own empty answer.
+struct Unopened(Option<BoxStream>);
+
+impl Unopened {
+    fn take(&mut self) -> BoxStream {
+        self.0.take().expect("taken once")
+    }
+}
+
+impl Drop for Unopened {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.0 {
+            stream.abort();
+        }
+    }
+}
+
+fn report(summary: &SessionSummary) {
+    let SessionSummary {
+        bytes_to_upstream, bytes_to_downstream, duration, downstream_end, upstream_end, ..
+    } = summary;
+    match (downstream_end, upstream_end) {
+        (End::NotOpened(reason), _) => warn!("client turned away: {reason}"),
+        (_, End::NotOpened(reason)) => warn!("client reset, no upstream: {reason}"),
+        _ => info!(
+            bytes_to_upstream,
+            bytes_to_downstream,
+            ?duration,
+            client = %downstream_end,
+            upstream = %upstream_end,
+            "session ended"
+        ),
+    }
+}
+
+/// An error and its sources, as one line.
+fn with_sources(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line = format!("{line}: {error}");
+        source = error.source();
+    }
+    line
+}

@@ -1,0 +1,101 @@
+//! One session: both directions in one task, and how it ends.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::DataPath;
+use crate::flow::{Flow, State};
+use crate::pool::Pool;
+use crate::stream::BoxStream;
+use crate::summary::End;
+
+/// The two streams of a session and what moves between them.
+///
+/// Dropped before its end, it aborts both sides: an unfinished session must not look finished to anyone.
+#[derive(Debug)]
+pub(crate) struct Session {
+    downstream: BoxStream,
+    upstream: BoxStream,
+    to_upstream: Flow,
+    to_downstream: Flow,
+    finished: bool,
+}
+
+impl Session {
+    pub(crate) fn new(downstream: BoxStream, upstream: BoxStream, data_path: DataPath) -> Self {
+        Self {
+            downstream,
+            upstream,
+            to_upstream: Flow::new(data_path),
+            to_downstream: Flow::new(data_path),
+            finished: false,
+        }
+    }
+
+    /// Relays until both directions are done or a side has failed.
+    pub(crate) async fn relay(&mut self, pool: &Arc<Pool>) {
+        poll_fn(|cx| self.poll(cx, pool)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {
+        let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
+        let up = to_upstream.poll(cx, &mut **downstream, &mut **upstream, pool);
+        let down = to_downstream.poll(cx, &mut **upstream, &mut **downstream, pool);
+        if up.is_pending() && down.is_pending() {
+            return Poll::Pending;
+        }
+        match (&to_upstream.state, &to_downstream.state) {
+            (State::Done, State::Done) => {
+                self.finished = true;
+                Poll::Ready(())
+            }
+            (State::ReadFailed(_), _) | (_, State::ReadFailed(_)) => Poll::Ready(()),
+            // A side that takes no more may have sent its last words before: they are still delivered.
+            (State::WriteFailed(_), _) if down.is_ready() || to_downstream.awaits_source() => Poll::Ready(()),
+            (_, State::WriteFailed(_)) if up.is_ready() || to_upstream.awaits_source() => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn bytes_to_upstream(&self) -> u64 {
+        self.to_upstream.moved
+    }
+
+    pub(crate) fn bytes_to_downstream(&self) -> u64 {
+        self.to_downstream.moved
+    }
+
+    /// How the downstream and the upstream ended.
+    pub(crate) fn ends(&self) -> (End, End) {
+        let (up, down) = (&self.to_upstream.state, &self.to_downstream.state);
+        (side_end(up, down, self.finished), side_end(down, up, self.finished))
+    }
+}
+
+/// `from_it` is the direction that reads this side, `to_it` the one that writes it.
+fn side_end(from_it: &State, to_it: &State, finished: bool) -> End {
+    match (from_it, to_it) {
+        (State::ReadFailed(error), _) | (_, State::WriteFailed(error)) => failed(error),
+        _ if finished => End::Finished,
+        _ => End::Cut,
+    }
+}
+
+fn failed(error: &io::Error) -> End {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => End::Aborted,
+        _ => End::Failed(error.to_string()),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.downstream.abort();
+            self.upstream.abort();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The zero-copy path: socket to pipe to socket by splice(2), which moves pages and copies nothing.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustix::pipe::{SpliceFlags, splice};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::pool::{Lease, PipeLease, Pool};
+
+/// Fills an empty pipe from `socket`; 0 is the end of file.
+pub(crate) fn poll_in(
+    cx: &mut Context<'_>,
+    socket: &TcpStream,
+    pipe: &mut PipeLease,
+) -> Poll<io::Result<usize>> {
+    debug_assert_eq!(pipe.filled, 0, "in a pipe with bytes, «would block» could mean a full pipe");
+    loop {
+        ready!(socket.poll_read_ready(cx))?;
+        let ends = pipe.pipe();
+        match socket.try_io(Interest::READABLE, || {
+            Ok(splice(
+                socket,
+                None,
+                &ends.write,
+                None,
+                ends.capacity,
+                SpliceFlags::NONBLOCK | SpliceFlags::MOVE,
+            )?)
+        }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => {
+                pipe.filled = other?;
+                return Poll::Ready(Ok(pipe.filled));
+            }
+        }
+    }
+}
+
+/// Empties a pipe into `socket` as far as it takes it.
+pub(crate) fn poll_out(
+    cx: &mut Context<'_>,
+    pipe: &mut PipeLease,
+    socket: &TcpStream,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        let (ends, filled) = (pipe.pipe(), pipe.filled);
+        match socket.try_io(Interest::WRITABLE, || {
+            Ok(splice(&ends.read, None, socket, None, filled, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)?)
+        }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            other => {
+                let moved = other?;
+                pipe.filled -= moved;
+                return Poll::Ready(Ok(moved));
+            }
+        }
+    }
+}
+
+/// Leaves the zero-copy path: takes what is in the pipe into a buffer.
+pub(crate) fn into_buffer(pipe: &mut PipeLease, pool: &Arc<Pool>) -> io::Result<(Lease, usize)> {
+    let mut lease = pool.lease_for(pipe.filled);
+    let mut end = 0;
+    while pipe.filled > 0 {
+        let got = rustix::io::read(&pipe.pipe().read, &mut lease.bytes[end..])?;
+        end += got;
+        pipe.filled -= got;
+    }
+    Ok((lease, end))
+}

@@ -1,0 +1,82 @@
+//! What a session relays: any byte stream that can also be aborted.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::{TcpStream, UnixStream};
+
+/// One end of a session.
+///
+/// A clean end is spoken through [`AsyncRead`] (end of file = the peer's half-close) and [`AsyncWrite`]
+/// (`poll_shutdown` = ours); the other ending, the abort, is [`abort`](Stream::abort).
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Makes dropping this stream an abort (TCP: RST) instead of a half-close, and gives up what is not yet sent.
+    ///
+    /// A transport without aborts does nothing: its peer then sees an end of file.
+    fn abort(&mut self);
+
+    /// The socket that carries this stream's bytes unchanged *at this moment*, if there is one.
+    ///
+    /// While both streams of a session answer `Some`, the relay may move bytes between the sockets without reading
+    /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes answers
+    /// `None` from then on and sees every later byte through `poll_read` and `poll_write`. A stream that holds
+    /// bytes of its own (read ahead, not yet written) must answer `None`.
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+/// A stream of any kind.
+pub type BoxStream = Box<dyn Stream>;
+
+impl fmt::Debug for dyn Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("tcp", &self.as_tcp()).finish_non_exhaustive()
+    }
+}
+
+impl Stream for TcpStream {
+    fn abort(&mut self) {
+        // Fails only on a socket that is already gone, and then there is nothing left to abort.
+        let _ = self.set_zero_linger();
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+/// Unix sockets have no RST: an abort is a close.
+impl Stream for UnixStream {
+    fn abort(&mut self) {}
+}
+
+/// For tests without sockets. An abort is a close.
+impl Stream for DuplexStream {
+    fn abort(&mut self) {}
+}
+
+/// Who is at the other end of a stream, for logs and summaries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// A socket address.
+    Socket(SocketAddr),
+    /// Anything else that can be named: a path, a subject.
+    Name(Box<str>),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(addr) => addr.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(addr: SocketAddr) -> Self {
+        Self::Socket(addr)
+    }
+}

@@ -1,0 +1,179 @@
+//! Small TCP servers, a thread a connection.
+
+use socket2::SockRef;
+use std::{
+    fmt,
+    io::{self, BufReader, Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// Resets the connection: the peer sees RST, and what was not yet sent is lost.
+pub fn abort(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
+}
+
+/// A TCP server on a free port of 127.0.0.1 that stops accepting when it is dropped.
+///
+/// Connections it has accepted live on until their handlers return.
+pub struct FarEnd {
+    addr: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+impl FarEnd {
+    /// What [`FarEnd::reply_after_eof`] puts before the bytes it received.
+    pub const REPLY_PREFIX: &[u8] = b"after EOF: ";
+
+    /// Calls `handler` with every connection, each on its own thread.
+    pub fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("127.0.0.1 has a free port");
+        let addr = listener.local_addr().expect("a listener has an address");
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let handler = Arc::new(handler);
+        let accepting = thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                // A client may be gone before it is accepted.
+                let Ok(stream) = stream else { continue };
+                stream.set_nodelay(true).ok();
+                let handler = Arc::clone(&handler);
+                thread::spawn(move || handler(stream));
+            }
+        });
+        Self { addr, stopping, accepting: Some(accepting) }
+    }
+
+    /// Sends back what it receives, as it comes; half-closes once its peer has.
+    pub fn echo() -> Self {
+        Self::start(|stream| {
+            // An error means that the client went away, which ends the echo too.
+            io::copy(&mut BufReader::with_capacity(65_536, &stream), &mut &stream).ok();
+            stream.shutdown(Shutdown::Write).ok();
+        })
+    }
+
+    /// Reads to the end, only then answers [`Self::REPLY_PREFIX`] and everything it received, and closes.
+    pub fn reply_after_eof() -> Self {
+        Self::start(|mut stream| {
+            let mut reply = Self::REPLY_PREFIX.to_vec();
+            if stream.read_to_end(&mut reply).is_ok() {
+                stream.write_all(&reply).ok();
+            }
+        })
+    }
+
+    /// Resets every connection as soon as it is accepted.
+    pub fn reset_on_connect() -> Self {
+        Self::start(abort)
+    }
+
+    /// Speaks first, as SSH and MySQL do: sends `greeting`, then ignores its peer until it half-closes.
+    pub fn banner(greeting: &'static [u8]) -> Self {
+        Self::start(move |mut stream| {
+            if stream.write_all(greeting).is_ok() {
+                io::copy(&mut stream, &mut io::sink()).ok();
+            }
+        })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+}
+
+impl Drop for FarEnd {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread.
+        if TcpStream::connect(self.addr).is_ok()
+            && let Some(accepting) = self.accepting.take()
+        {
+            accepting.join().ok();
+        }
+    }
+}
+
+impl fmt::Debug for FarEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FarEnd").field("addr", &self.addr).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+
+    fn exchange(far_end: &FarEnd, request: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+        stream.write_all(request).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        reply
+    }
+
+    #[test]
+    fn echo_answers_before_and_after_the_half_close() {
+        let echo = FarEnd::echo();
+        let mut stream = TcpStream::connect(echo.addr()).unwrap();
+        let mut reply = [0; 5];
+        stream.write_all(b"first").unwrap();
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(&reply, b"first");
+        assert_eq!(exchange(&echo, b"then all of it"), b"then all of it");
+    }
+
+    #[test]
+    fn reply_after_eof_waits_for_the_half_close() {
+        let far_end = FarEnd::reply_after_eof();
+        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+        stream.write_all(b"question").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let early = stream.read(&mut [0; 1]).unwrap_err();
+        assert!(matches!(early.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{early}");
+
+        assert_eq!(exchange(&far_end, b"question"), b"after EOF: question");
+        assert_eq!(exchange(&far_end, b""), FarEnd::REPLY_PREFIX);
+    }
+
+    #[test]
+    fn reset_on_connect_resets() {
+        let far_end = FarEnd::reset_on_connect();
+        // The reset may come while still connecting.
+        let error = TcpStream::connect(far_end.addr()).and_then(|mut stream| stream.read(&mut [0; 1]));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn banner_speaks_first_and_closes_after_its_peer() {
+        let far_end = FarEnd::banner(b"220 ready\r\n");
+        let mut stream = TcpStream::connect(far_end.addr()).unwrap();
+        let mut greeting = [0; 11];
+        stream.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting, b"220 ready\r\n");
+        stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(stream.read(&mut greeting).unwrap(), 0);
+    }
+
+    #[test]
+    fn dropping_it_ends_the_listener_and_lets_go_of_the_handler() {
+        let held = Arc::new(());
+        let handlers = Arc::clone(&held);
+        let far_end = FarEnd::start(move |_| assert_eq!(*handlers, ()));
+        assert_eq!(Arc::strong_count(&held), 2);
+        drop(far_end);
+        assert_eq!(Arc::strong_count(&held), 1);
+    }
+}

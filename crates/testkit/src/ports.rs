@@ -1,0 +1,53 @@
+//! Ports for servers that must be told one.
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// Below the ephemeral range of Linux (32768 and up), so that no outgoing connection takes the port
+/// before the server does.
+const FIRST: u16 = 10_000;
+const COUNT: u16 = 20_000;
+
+/// Far apart, so that test processes with neighbouring ids try different ports.
+const PROCESS_STRIDE: u32 = 7_919;
+
+/// A TCP port that nobody listens on at 127.0.0.1. One process is given each port once before any twice.
+pub fn free_port() -> u16 {
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    let base = process::id().wrapping_mul(PROCESS_STRIDE);
+    for _ in 0..COUNT {
+        let slot = base.wrapping_add(ATTEMPTS.fetch_add(1, Ordering::Relaxed)) % u32::from(COUNT);
+        let port = FIRST + u16::try_from(slot).expect("a slot is below COUNT");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free TCP port on 127.0.0.1 from {FIRST} to {}", FIRST + COUNT - 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashSet, thread};
+
+    #[test]
+    fn threads_get_different_free_ports() {
+        let threads: Vec<_> =
+            (0..8).map(|_| thread::spawn(|| (0..20).map(|_| free_port()).collect::<Vec<_>>())).collect();
+        let ports: Vec<u16> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(ports.iter().collect::<HashSet<_>>().len(), 160);
+        assert!(ports.iter().all(|port| (10_000..30_000).contains(port)));
+    }
+
+    #[test]
+    fn a_port_in_use_is_passed_over() {
+        let first = free_port();
+        let taken: Vec<u16> = (first + 1..first + 500).collect();
+        let _listeners: Vec<_> =
+            taken.iter().map(|&port| TcpListener::bind((Ipv4Addr::LOCALHOST, port))).collect();
+        assert!(!taken.contains(&free_port()));
+    }
+}

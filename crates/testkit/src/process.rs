@@ -1,0 +1,208 @@
+//! Finding a program, and owning the server it runs.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    env,
+    fs::{self, File},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+use crate::usage;
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where distributions keep servers that a user's PATH may leave out.
+const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// The path of an installed program.
+///
+/// # Panics
+///
+/// If it is not installed, saying which Debian package brings it.
+pub fn require(program: &str, debian_package: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(SYSTEM_DIRECTORIES.map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|file| is_executable(file))
+        .unwrap_or_else(|| {
+            panic!("{program} is not installed: apt-get install {debian_package} (or run `cargo xtask test`)")
+        })
+}
+
+pub(crate) fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The signal that ends a server without leaving anything of it behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGKILL: for a server that is one process.
+    Kill,
+    /// SIGTERM: for a server that must end its own workers.
+    Terminate,
+    /// SIGQUIT: what PostgreSQL calls an immediate shutdown.
+    Quit,
+}
+
+impl Stop {
+    fn signal(self) -> Signal {
+        match self {
+            Self::Kill => Signal::KILL,
+            Self::Terminate => Signal::TERM,
+            Self::Quit => Signal::QUIT,
+        }
+    }
+
+    /// The signal as setpriv spells it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "KILL",
+            Self::Terminate => "TERM",
+            Self::Quit => "QUIT",
+        }
+    }
+}
+
+/// A system account to run a server as.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// A command that the kernel stops when the calling thread ends, however it ends.
+pub(crate) fn guarded(program: &Path, stop: Stop, account: Option<Account>) -> Command {
+    let mut command = Command::new(require("setpriv", "util-linux"));
+    command.args(["--pdeathsig", stop.name()]);
+    if let Some(Account { uid, gid }) = account {
+        command.args([format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()]);
+    }
+    command.arg("--").arg(program).stdin(Stdio::null());
+    command
+}
+
+/// A running server and its temporary directory: both are gone when the guard is dropped.
+///
+/// The kernel also stops the server when the thread that started it ends, so that a killed test leaves nothing
+/// behind. The guard must therefore be held by a thread that lives as long as the server is needed: a `static`
+/// filled in by the first test that asks for it ends with that test.
+#[derive(Debug)]
+pub struct ServerProcess {
+    program: PathBuf,
+    child: Child,
+    stop: Stop,
+    directory: TempDir,
+}
+
+impl ServerProcess {
+    /// Starts `program` with `directory` as its working directory, which from now on belongs to the guard.
+    pub fn spawn(directory: TempDir, program: &Path, args: &[&str], stop: Stop) -> Self {
+        Self::spawn_as(None, directory, program, args, stop)
+    }
+
+    pub(crate) fn spawn_as(
+        account: Option<Account>,
+        directory: TempDir,
+        program: &Path,
+        args: &[&str],
+        stop: Stop,
+    ) -> Self {
+        let output = File::create(directory.path().join("output.log")).expect("the directory is ours");
+        let errors = output.try_clone().expect("a descriptor is free");
+        let child = guarded(program, stop, account)
+            .args(args)
+            .current_dir(directory.path())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
+        Self { program: program.to_owned(), child, stop, directory }
+    }
+
+    /// Waits until `ready` answers true.
+    ///
+    /// # Panics
+    ///
+    /// With the server's output, if the server ends first or does not become ready within a minute.
+    pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let ready = ready();
+            if let Some(status) = self.child.try_wait().expect("the child is ours") {
+                self.fail(&format!("ended ({status}) before it was ready"));
+            }
+            if ready {
+                return;
+            }
+            if Instant::now() > deadline {
+                self.fail(&format!("was not ready after {START_TIMEOUT:?}"));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until `address` accepts a connection; panics like [`Self::wait_until`].
+    pub fn wait_until_accepting(&mut self, address: SocketAddr) {
+        self.wait_until(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok());
+    }
+
+    /// The server and the processes it started, for accounting.
+    pub fn pids(&self) -> Vec<u32> {
+        usage::family(self.child.id())
+    }
+
+    /// What the server has printed so far, on both its outputs.
+    pub fn output(&self) -> String {
+        let bytes = fs::read(self.directory.path().join("output.log")).expect("the directory is ours");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The server's directory.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("{} {what}. It printed:\n{}", self.program.display(), self.output())
+    }
+
+    fn stops_by_itself(&mut self) -> bool {
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        // Sending a signal fails only if the process is gone, which is what is wanted.
+        if self.stop != Stop::Kill {
+            kill_process(Pid::from_child(&self.child), self.stop.signal()).ok();
+            if self.stops_by_itself() {
+                return;
+            }
+        }
+        for pid in self.pids() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,31 @@
+//! The clear downstream leg of a `psqls` mapping.
+
+use std::io;
+
+use proxy_relay::{Accepting, BoxStream, Handshake};
+use tokio::time::timeout;
+
+use crate::acceptor::{TIMEOUT, too_late};
+use crate::preamble::{Preamble, answer_requests};
+use crate::{postgres, rewind::Rewind};
+
+/// Answers a client that opens with SSLRequest or GSSENCRequest (libpq's `sslmode=prefer` does) with `N`, so that it
+/// goes on in clear. Everything else, from the first other byte on, is relayed. The upstream is dialled once the
+/// client has spoken, for which it has 60 s, as long as PostgreSQL's own `authentication_timeout`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PostgresClear;
+
+impl Handshake for PostgresClear {
+    fn accept(&self, stream: BoxStream) -> Accepting<'_> {
+        Box::pin(async {
+            timeout(TIMEOUT, open(stream)).await.unwrap_or_else(|_| Err(too_late("startup message")))
+        })
+    }
+}
+
+async fn open(mut stream: BoxStream) -> io::Result<BoxStream> {
+    match answer_requests(&mut stream, postgres::UNWILLING).await? {
+        Preamble::Promised => unreachable!("nobody is promised TLS by an N"),
+        Preamble::Said { bytes, length } => Ok(Box::new(Rewind::new(&bytes[..length], stream))),
+    }
+}

@@ -1,0 +1,76 @@
+//! Reaches an upstream over TLS.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_relay::{BoxStream, ConnectError, Connected, Connecting, Connector, TcpConnector};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::stream::Encrypted;
+use crate::{ClientTls, Error, Opening, postgres};
+
+/// Connects over TCP, then opens TLS.
+#[derive(Debug, Clone)]
+pub struct TlsConnector {
+    tcp: TcpConnector,
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    opening: Opening,
+    timeout: Duration,
+}
+
+impl TlsConnector {
+    /// To the `host` that `tcp` connects to, whose name the certificate must have, unless `tls` names another.
+    ///
+    /// # Errors
+    /// When files cannot be read, the system trusts nobody, or the name is none.
+    pub fn new(tcp: TcpConnector, tls: &ClientTls, opening: Opening) -> Result<Self, Error> {
+        let name = tls.server_name.as_deref().unwrap_or(tcp.host());
+        // A trailing dot is the resolver's notation; certificates do not have it (RFC 6066, section 3).
+        let name = name.strip_suffix('.').unwrap_or(name).to_owned();
+        let name = ServerName::try_from(name.clone()).map_err(|_| Error::ServerName(name))?;
+        Ok(Self { timeout: tcp.timeout(), tcp, config: tls.config(opening)?, name, opening })
+    }
+
+    async fn handshake(&self, mut stream: BoxStream) -> Result<Encrypted, Error> {
+        if self.opening == Opening::Postgres {
+            match ssl_request(&mut stream).await.map_err(Error::SslRequest)? {
+                postgres::WILLING => {}
+                answer => return Err(Error::PostgresWithoutTls(answer)),
+            }
+        }
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
+        let stream = connector
+            .connect(self.name.clone(), stream)
+            .await
+            .map_err(|source| Error::Handshake { name: self.name.to_str().into_owned(), source })?;
+        Ok(Encrypted::new(stream))
+    }
+}
+
+/// Asks for TLS. Exactly one byte is read: whatever came behind it in clear fails the handshake.
+async fn ssl_request(stream: &mut BoxStream) -> io::Result<u8> {
+    stream.write_all(&postgres::SSL_REQUEST).await?;
+    stream.flush().await?;
+    stream.read_u8().await
+}
+
+impl Connector for TlsConnector {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async {
+            let (stream, addr) = self.tcp.connect_tcp().await?;
+            let encrypted = timeout(self.timeout, self.handshake(Box::new(stream)))
+                .await
+                .unwrap_or_else(|_| Err(Error::TimedOut(self.timeout)))
+                .map_err(|source| ConnectError::Handshake {
+                    target: self.tcp.to_string(),
+                    source: source.into(),
+                })?;
+            Ok(Connected { stream: Box::new(encrypted), peer: addr.into() })
+        })
+    }
+}

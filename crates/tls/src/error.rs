@@ -1,0 +1,52 @@
+//! What can be wrong before the first connection.
+
+use std::path::PathBuf;
+
+use rustls::pki_types::pem;
+use thiserror::Error;
+
+/// Why a TLS configuration cannot be used, or a handshake failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A PEM file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: pem::Error,
+    },
+    /// A PEM file has no certificate in it.
+    #[error("{} holds no certificate", .0.display())]
+    NoCertificate(PathBuf),
+    /// The system has no trusted root certificates, and no CA file was given.
+    #[error("no trusted root certificates found: install the package ca-certificates or name a CA file")]
+    NoRoots,
+    /// rustls refuses certificate or key.
+    #[error("certificate or key cannot be used")]
+    Config(#[from] rustls::Error),
+    /// A certificate could not be made.
+    #[error("cannot generate a certificate")]
+    Generate(#[from] rcgen::Error),
+    /// What the certificate should be checked against is no name.
+    #[error("`{0}` is neither a DNS name nor an IP address")]
+    ServerName(String),
+    /// The handshake with the upstream failed; the source says why.
+    #[error("TLS as `{name}`")]
+    Handshake {
+        /// The name the upstream's certificate is checked against.
+        name: String,
+        /// What failed: an untrusted certificate, a wrong name, an alert.
+        source: std::io::Error,
+    },
+    /// The server answers the SSLRequest with something else than `S`.
+    #[error("the PostgreSQL server offers no TLS (it answered `{}` to SSLRequest)", .0.escape_ascii())]
+    PostgresWithoutTls(u8),
+    /// The connection ended while PostgreSQL's SSLRequest was asked.
+    #[error("the connection ended during SSLRequest")]
+    SslRequest(#[source] std::io::Error),
+    /// The handshake took too long.
+    #[error("no TLS within {}s", .0.as_secs_f64())]
+    TimedOut(std::time::Duration),
+}

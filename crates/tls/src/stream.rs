@@ -1,0 +1,58 @@
+//! A TLS connection as a stream of the relay.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use proxy_relay::{BoxStream, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+use tracing::debug;
+
+/// Either leg's connection after its handshake.
+pub(crate) struct Encrypted(TlsStream<BoxStream>);
+
+impl Encrypted {
+    pub(crate) fn new(stream: impl Into<TlsStream<BoxStream>>) -> Self {
+        Self(stream.into())
+    }
+}
+
+impl Stream for Encrypted {
+    fn abort(&mut self) {
+        match &mut self.0 {
+            TlsStream::Client(stream) => stream.get_mut().0.abort(),
+            TlsStream::Server(stream) => stream.get_mut().0.abort(),
+        }
+    }
+}
+
+impl AsyncRead for Encrypted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.0).poll_read(cx, buf)) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                debug!("the peer closed without close_notify");
+                Poll::Ready(Ok(()))
+            }
+            other => Poll::Ready(other),
+        }
+    }
+}
+
+impl AsyncWrite for Encrypted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,117 @@
+//! Many bytes: throughput and the processor time they cost the proxy.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::far_end::{SINK, SOURCE, send};
+use super::load::{CHUNK, PATIENCE, discard_to_end, open_all, runtime};
+use super::peers::{Peer, Who};
+use super::report::{Row, Target, print_table};
+use super::rounds::measured;
+use super::scale::Scale;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Flow {
+    ToFarEnd,
+    FromFarEnd,
+}
+
+/// What one bulk measurement found.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    /// In 10^9 bytes a second.
+    pub(super) throughput: f64,
+    /// Of the proxy, for 10^9 bytes.
+    pub(super) cpu_seconds: Option<f64>,
+}
+
+pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
+    let mut throughputs = Vec::new();
+    let mut costs = Vec::new();
+    let mut targets = Vec::new();
+    for (case, streams, flow) in [
+        ("1 stream to the far end", 1, Flow::ToFarEnd),
+        ("8 streams to the far end", 8, Flow::ToFarEnd),
+        ("1 stream from the far end", 1, Flow::FromFarEnd),
+    ] {
+        let labels = [format!("{case}, GB/s"), format!("{case}, CPU s/GB")];
+        let [throughput, cost] =
+            measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
+                let transfer = transfer(peer, streams, flow, scale.bulk_bytes)?;
+                Ok([Some(transfer.throughput), transfer.cpu_seconds])
+            })?;
+        if matches!(flow, Flow::ToFarEnd) {
+            targets.push(Target::at_least(
+                &throughput,
+                "1.2 × HAProxy",
+                1.2 * throughput.value(Who::Haproxy),
+            ));
+            targets.push(Target::at_most(&cost, "0.6 × HAProxy", 0.6 * cost.value(Who::Haproxy)));
+        }
+        throughputs.push(throughput);
+        costs.push(cost);
+    }
+    let rows: Vec<Row> = throughputs.into_iter().chain(costs).collect();
+    print_table("Bulk", &rows);
+    Ok(targets)
+}
+
+/// Moves `bytes` in all, the same amount on each of the `streams`, and checks that all of them arrive.
+pub(super) fn transfer(peer: &Peer, streams: usize, flow: Flow, bytes: u64) -> Result<Transfer> {
+    let mode = match flow {
+        Flow::ToFarEnd => SINK,
+        Flow::FromFarEnd => SOURCE,
+    };
+    let sessions = open_all(peer, mode, streams)?;
+    let share = bytes / streams as u64;
+    let runtime = runtime()?;
+    let cpu_before = peer.cpu_seconds();
+    let begin = Instant::now();
+    runtime.block_on(async {
+        let data: Arc<[u8]> = vec![0x5a; CHUNK].into();
+        let mut transfers = JoinSet::new();
+        for session in sessions {
+            session.set_nonblocking(true)?;
+            let stream = TcpStream::from_std(session)?;
+            let data = data.clone();
+            transfers.spawn(async move {
+                match flow {
+                    Flow::ToFarEnd => push(stream, &data, share).await,
+                    Flow::FromFarEnd => pull(stream, share).await,
+                }
+            });
+        }
+        timeout(PATIENCE, async {
+            while let Some(transferred) = transfers.join_next().await {
+                transferred.context("a load task panicked")??;
+            }
+            anyhow::Ok(())
+        })
+        .await
+        .context("the bytes did not arrive in time")?
+    })?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let cpu_seconds = peer.cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
+    let gigabytes = (share * streams as u64) as f64 / 1e9;
+    Ok(Transfer { throughput: gigabytes / seconds, cpu_seconds: cpu_seconds.map(|cpu| cpu / gigabytes) })
+}
+
+async fn push(mut stream: TcpStream, data: &[u8], bytes: u64) -> Result<()> {
+    send(&mut stream, data, bytes).await.context("cannot send")?;
+    let arrived = stream.read_u64().await.context("the far end's count did not come back")?;
+    ensure!(arrived == bytes, "{bytes} bytes were sent, {arrived} arrived");
+    Ok(())
+}
+
+async fn pull(mut stream: TcpStream, bytes: u64) -> Result<()> {
+    stream.write_u64(bytes).await.context("cannot ask for bytes")?;
+    let arrived = discard_to_end(&stream).await.context("cannot receive")?;
+    ensure!(arrived == bytes, "{bytes} bytes were sent, {arrived} arrived");
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Short connections: connect, one byte there and back, close.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use socket2::{Domain, Socket, Type};
+
+use super::far_end::ECHO;
+use super::load::prepare;
+use super::peers::{Peer, Who};
+use super::report::{Target, print_table};
+use super::rounds::measured;
+use super::scale::Scale;
+
+/// What one measurement of short connections found.
+#[derive(Debug, Default)]
+pub(super) struct Rate {
+    /// Connections that succeeded.
+    pub(super) per_second: f64,
+    /// Connections that did not.
+    pub(super) errors: f64,
+}
+
+/// The load's source ports: none that the system itself hands out (from 32768), so that the load and the proxy's
+/// connections to the far end do not take ports from each other.
+const SOURCE_PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
+    let mut rows = Vec::new();
+    let mut targets = Vec::new();
+    for (case, workers) in [("1 worker", 1), ("16 workers", 16)] {
+        let labels = [format!("{case}, connections/s"), format!("{case}, errors")];
+        let [per_second, errors] =
+            measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
+                let rate = rate(peer, workers, scale.connecting);
+                Ok([Some(rate.per_second), Some(rate.errors)])
+            })?;
+        targets.push(Target::at_least(&per_second, "nginx", per_second.value(Who::Nginx)));
+        rows.extend([per_second, errors.summed()]);
+    }
+    print_table("Short connections", &rows);
+    Ok(targets)
+}
+
+/// Connects for so long, each worker one connection after the other.
+pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
+    let begin = Instant::now();
+    let counts: Vec<(u32, u32)> = thread::scope(|scope| {
+        let workers: Vec<_> = (1..=workers)
+            .map(|worker| scope.spawn(move || connect_until(peer, worker, begin + duration)))
+            .collect();
+        workers.into_iter().map(|worker| worker.join().expect("a worker only counts")).collect()
+    });
+    let seconds = begin.elapsed().as_secs_f64();
+    let (connections, errors) =
+        counts.into_iter().fold((0, 0), |total, count| (total.0 + count.0, total.1 + count.1));
+    Rate { per_second: f64::from(connections) / seconds, errors: f64::from(errors) }
+}
+
+/// Counts the connections that succeeded and those that did not.
+fn connect_until(peer: &Peer, worker: u8, end: Instant) -> (u32, u32) {
+    let (mut connections, mut errors) = (0, 0);
+    let mut sources = sources(worker);
+    while Instant::now() < end {
+        let source = sources.next().expect("there are millions of sources");
+        match connect_from(source, peer.addr()).and_then(|stream| prepare(stream, ECHO)) {
+            Ok(_) => connections += 1,
+            // some listener of this machine has the port on every address
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => {
+                eprintln!("{}: {error}", peer.who());
+                errors += 1;
+            }
+        }
+    }
+    (connections, errors)
+}
+
+/// Source addresses of the worker's own, so that closed connections in TIME_WAIT are never in the way.
+fn sources(worker: u8) -> impl Iterator<Item = SocketAddr> {
+    (1..=u8::MAX).flat_map(move |host| {
+        SOURCE_PORTS.map(move |port| (Ipv4Addr::new(127, 0, worker, host), port).into())
+    })
+}
+
+fn connect_from(source: SocketAddr, target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&source.into())?;
+    socket.connect(&target.into())?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_connections_of_a_measurement_share_a_source() {
+        let sources: Vec<_> = [1, 16].into_iter().flat_map(|worker| sources(worker).take(50_000)).collect();
+        assert_eq!(sources.iter().collect::<HashSet<_>>().len(), sources.len());
+        assert!(sources.iter().all(|source| source.ip().is_loopback() && source.port() < 32_768));
+    }
+}

@@ -1,0 +1,81 @@
+//! The service at the far end of every measured path, a process of its own.
+//!
+//! The first byte of a session says what the session is for and comes back at once; a load that has it back knows
+//! that the whole path stands.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
+
+use super::load::{CHUNK, discard_to_end, runtime};
+
+/// Every further byte comes back as well.
+pub(super) const ECHO: u8 = b'e';
+/// Reads to the end and answers the number of bytes read, eight bytes big-endian.
+pub(super) const SINK: u8 = b's';
+/// Reads a number, eight bytes big-endian, and sends so many bytes.
+pub(super) const SOURCE: u8 = b'g';
+
+/// Listens on a port of its own and serves until it is killed.
+pub(crate) fn run() -> Result<()> {
+    runtime()?.block_on(async {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
+        socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+        socket.listen(4096)?;
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        println!("listening on {}", listener.local_addr()?);
+        let sessions = TaskTracker::new();
+        let data: Arc<[u8]> = vec![0x5a; CHUNK].into();
+        loop {
+            let (stream, _) = listener.accept().await.context("cannot accept")?;
+            let data = data.clone();
+            // how a session fails is the load's to see
+            sessions.spawn(async move { serve(stream, &data).await.ok() });
+        }
+    })
+}
+
+async fn serve(mut stream: TcpStream, data: &[u8]) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mode = stream.read_u8().await?;
+    stream.write_u8(mode).await?;
+    match mode {
+        ECHO => echo(&mut stream).await,
+        SINK => {
+            let count = discard_to_end(&stream).await?;
+            stream.write_u64(count).await
+        }
+        SOURCE => {
+            let count = stream.read_u64().await?;
+            send(&mut stream, data, count).await
+        }
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+async fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    let mut buffer = [0; 512];
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        stream.write_all(&buffer[..read]).await?;
+    }
+}
+
+/// Sends `count` bytes, `data` over and over, and then the end of the stream.
+pub(super) async fn send(stream: &mut TcpStream, data: &[u8], mut count: u64) -> io::Result<()> {
+    while count > 0 {
+        let chunk = usize::try_from(count).map_or(data.len(), |count| count.min(data.len()));
+        stream.write_all(&data[..chunk]).await?;
+        count -= chunk as u64;
+    }
+    stream.shutdown().await
+}

@@ -1,0 +1,87 @@
+//! What the sections and the far end move bytes with.
+
+use std::cell::RefCell;
+use std::io::{self, Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use tokio::runtime::Runtime;
+
+use super::peers::Peer;
+
+/// What bulk senders and receivers move at once.
+pub(super) const CHUNK: usize = 1 << 20;
+
+/// An answer that takes longer than this does not come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) const PING_BYTES: usize = 64;
+
+thread_local! {
+    /// One buffer a thread: thousands of streams share it.
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
+}
+
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Opens a session to the peer's far end, ready for what `mode` says.
+pub(super) fn open(peer: &Peer, mode: u8) -> Result<TcpStream> {
+    prepare(TcpStream::connect(peer.addr())?, mode).context("cannot open a session")
+}
+
+/// Opens `count` sessions, one after the other.
+pub(super) fn open_all(peer: &Peer, mode: u8, count: usize) -> Result<Vec<TcpStream>> {
+    (0..count)
+        .map(|number| open(peer, mode).with_context(|| format!("{number} of {count} sessions are open")))
+        .collect()
+}
+
+/// Says what the new connection is for and awaits the far end's answer.
+pub(super) fn prepare(mut stream: TcpStream, mode: u8) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(&[mode])?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer)?;
+    if answer != [mode] {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the first byte came back changed"));
+    }
+    Ok(stream)
+}
+
+/// Sends `count` pings through the echo sessions in turn, one at a time, and returns how long each took.
+pub(super) fn ping(sessions: &mut [TcpStream], count: usize) -> Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(count);
+    let turns = sessions.len();
+    for number in 0..count {
+        let session = &mut sessions[number % turns];
+        let mut ping = [0x5a; PING_BYTES];
+        ping[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        let mut answer = [0; PING_BYTES];
+        let sent = Instant::now();
+        session.write_all(&ping)?;
+        session.read_exact(&mut answer).with_context(|| format!("ping {number} was not answered"))?;
+        times.push(sent.elapsed());
+        ensure!(answer == ping, "ping {number} came back changed");
+    }
+    Ok(times)
+}
+
+/// Reads to the end of the stream and returns the number of bytes.
+pub(super) async fn discard_to_end(stream: &tokio::net::TcpStream) -> io::Result<u64> {
+    let mut count = 0;
+    loop {
+        tokio::task::coop::consume_budget().await;
+        stream.readable().await?;
+        match BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {
+            Ok(0) => return Ok(count),
+            Ok(read) => count += read as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

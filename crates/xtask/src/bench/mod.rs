@@ -1,0 +1,119 @@
+//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all.
+//!
+//! All are measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
+//! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
+//! [`round_trip`], [`connections`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
+
+mod bulk;
+mod connections;
+pub(crate) mod far_end;
+mod growth;
+mod idle;
+mod load;
+mod peers;
+mod report;
+mod round_trip;
+mod rounds;
+mod scale;
+
+use std::env;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use self::scale::Scale;
+use crate::{cargo, packages};
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subject {
+    /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
+    Relay(RelayArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RelayArgs {
+    /// Small amounts, about a minute overall: to try the benchmark out, not to quote its figures.
+    #[arg(long)]
+    quick: bool,
+    /// Only these sections.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Bulk,
+    RoundTrip,
+    Connections,
+    Idle,
+    Growth,
+}
+
+/// Sockets of a proxy with 9,000 sessions, and some room.
+const DESCRIPTORS: u64 = 20_000;
+
+/// Builds what is measured, measures it and prints the tables.
+///
+/// # Errors
+/// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
+pub(crate) fn relay(args: &RelayArgs) -> Result<()> {
+    packages::install_missing()?;
+    build_release("fault-proxy")?;
+    if cfg!(debug_assertions) {
+        // the load must not be slower than what it measures
+        build_release("xtask")?;
+        let failure = Command::new(release_directory()?.join("xtask")).args(env::args_os().skip(1)).exec();
+        return Err(failure).context("cannot run the release build of xtask");
+    }
+    raise_descriptor_limit()?;
+    let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
+    report::print_heading()?;
+    let mut targets = Vec::new();
+    for section in Section::value_variants() {
+        if args.only.is_empty() || args.only.contains(section) {
+            targets.extend(section.run(scale)?);
+        }
+    }
+    report::print_targets(&targets);
+    Ok(())
+}
+
+impl Section {
+    fn run(self, scale: &Scale) -> Result<Vec<report::Target>> {
+        match self {
+            Section::Bulk => bulk::run(scale),
+            Section::RoundTrip => round_trip::run(scale),
+            Section::Connections => connections::run(scale),
+            Section::Idle => idle::run(scale),
+            Section::Growth => growth::run(scale).map(|()| Vec::new()),
+        }
+    }
+}
+
+fn build_release(package: &str) -> Result<()> {
+    let status = cargo().args(["build", "--release", "--package", package]).status()?;
+    ensure!(status.success(), "cannot build {package}");
+    Ok(())
+}
+
+/// `target/release`, seen from this program in `target/<profile>`.
+fn release_directory() -> Result<PathBuf> {
+    let this = env::current_exe().context("cannot find this program")?;
+    Ok(this.ancestors().nth(2).context("this program is in no target directory")?.join("release"))
+}
+
+/// Raises the limit for this process and those it starts.
+fn raise_descriptor_limit() -> Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    ensure!(
+        limit.maximum.is_none_or(|maximum| maximum >= DESCRIPTORS),
+        "the benchmark needs a limit of {DESCRIPTORS} open files: raise the hard one (ulimit -Hn)"
+    );
+    setrlimit(Resource::Nofile, Rlimit { current: Some(DESCRIPTORS), maximum: limit.maximum })
+        .context("cannot raise the limit of open files")
+}

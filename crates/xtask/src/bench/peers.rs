@@ -1,0 +1,164 @@
+//! What is measured: each peer is a path to a far end, through a proxy or through none.
+
+use std::env;
+use std::fmt;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use testkit::{Daemon, Haproxy, Nginx};
+
+use super::release_directory;
+
+/// The peers, in the order of their turns and of the tables' columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    Direct,
+    Ours,
+    OursCopy,
+    OursSplice,
+    Haproxy,
+    Nginx,
+}
+
+impl Who {
+    pub(super) const ALL: [Who; 6] =
+        [Who::Direct, Who::Ours, Who::OursCopy, Who::OursSplice, Who::Haproxy, Who::Nginx];
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Who::Direct => "direct",
+            Who::Ours => "ours",
+            Who::OursCopy => "ours (copy)",
+            Who::OursSplice => "ours (splice)",
+            Who::Haproxy => "HAProxy",
+            Who::Nginx => "nginx",
+        })
+    }
+}
+
+/// A running path to a far end of its own; ends with the value.
+#[derive(Debug)]
+pub(super) struct Peer {
+    who: Who,
+    addr: SocketAddr,
+    proxy: Proxy,
+    _far_end: Daemon,
+}
+
+#[derive(Debug)]
+enum Proxy {
+    None,
+    Ours(Daemon),
+    Haproxy(Haproxy),
+    Nginx(Nginx),
+}
+
+impl Peer {
+    pub(super) fn start(who: Who) -> Result<Self> {
+        let (far_end, far_end_addr) = start_far_end()?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], testkit::free_port()));
+        let (addr, proxy) = match who {
+            Who::Direct => (far_end_addr, Proxy::None),
+            Who::Ours => (addr, start_ours(addr, far_end_addr, &[])?),
+            Who::OursCopy => (addr, start_ours(addr, far_end_addr, &["--data-path", "copy"])?),
+            Who::OursSplice => (addr, start_ours(addr, far_end_addr, &["--data-path", "splice"])?),
+            Who::Haproxy => {
+                (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr), addr)))
+            }
+            Who::Nginx => (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr), addr))),
+        };
+        Ok(Self { who, addr, proxy, _far_end: far_end })
+    }
+
+    pub(super) fn who(&self) -> Who {
+        self.who
+    }
+
+    /// Where the load connects to.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The processor time of the proxy so far, in seconds; none without a proxy.
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        let pids = self.pids();
+        (!pids.is_empty()).then(|| testkit::cpu_seconds(&pids))
+    }
+
+    /// The resident memory of the proxy, in bytes; none without a proxy.
+    pub(super) fn resident_bytes(&self) -> Option<f64> {
+        let pids = self.pids();
+        (!pids.is_empty()).then(|| pids.iter().map(|&pid| testkit::resident_bytes(pid)).sum::<u64>() as f64)
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        match &self.proxy {
+            Proxy::None => Vec::new(),
+            Proxy::Ours(daemon) => vec![daemon.pid()],
+            Proxy::Haproxy(haproxy) => haproxy.pids(),
+            Proxy::Nginx(nginx) => nginx.pids(),
+        }
+    }
+}
+
+fn start_far_end() -> Result<(Daemon, SocketAddr)> {
+    let this = env::current_exe().context("cannot find this program")?;
+    let far_end = Daemon::spawn(&this, &["bench-far-end"], &[]);
+    let line = far_end.wait_for_line("listening on ");
+    let addr = line.rsplit(' ').next().and_then(|addr| addr.trim().parse().ok());
+    Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))
+}
+
+fn start_ours(addr: SocketAddr, far_end: SocketAddr, flags: &[&str]) -> Result<Proxy> {
+    let program = release_directory()?.join("fault-proxy");
+    let mapping = format!("{addr}={far_end}");
+    let args = [&["run", "--proxy", &mapping, "--log-level", "warn"], flags].concat();
+    let daemon = Daemon::spawn(&program, &args, &[]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while TcpStream::connect(addr).is_err() {
+        ensure!(Instant::now() < deadline, "{} does not listen on {addr}", program.display());
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(Proxy::Ours(daemon))
+}
+
+/// `maxconn` and `maxpipes` fit 9,000 sessions into 20,000 descriptors.
+fn haproxy_configuration(addr: SocketAddr, far_end: SocketAddr) -> String {
+    format!(
+        "global
+    maxconn 9500
+    maxpipes 400
+defaults
+    mode tcp
+    option splice-auto
+    timeout connect 10s
+    timeout client 4h
+    timeout server 4h
+listen bench
+    bind {addr}
+    server far-end {far_end}
+"
+    )
+}
+
+fn nginx_configuration(addr: SocketAddr, far_end: SocketAddr) -> String {
+    format!(
+        "worker_processes 2;
+worker_rlimit_nofile 20000;
+events {{ worker_connections 20000; }}
+stream {{
+    access_log off;
+    server {{
+        listen {addr};
+        proxy_timeout 4h;
+        proxy_half_close on;
+        proxy_pass {far_end};
+    }}
+}}
+"
+    )
+}

@@ -1,0 +1,269 @@
+//! The figures: medians, ratios, verdicts, and their Markdown.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::peers::Who;
+use super::release_directory;
+
+/// One figure of every peer, a sample a round.
+#[derive(Debug)]
+pub(super) struct Row {
+    label: String,
+    samples: BTreeMap<Who, Vec<f64>>,
+    summary: fn(&[f64]) -> f64,
+}
+
+impl Row {
+    pub(super) fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), samples: BTreeMap::new(), summary: median }
+    }
+
+    pub(super) fn record(&mut self, who: Who, sample: f64) {
+        self.samples.entry(who).or_default().push(sample);
+    }
+
+    /// Shows the sum over the rounds, not the median: for what must not happen even once.
+    pub(super) fn summed(self) -> Self {
+        Self { summary: |samples| samples.iter().sum(), ..self }
+    }
+
+    /// Over all rounds; NaN where the figure makes no sense for this peer.
+    pub(super) fn value(&self, who: Who) -> f64 {
+        self.samples.get(&who).map_or(f64::NAN, |samples| (self.summary)(samples))
+    }
+
+    /// By how much each sample is over `base`'s of the same round.
+    pub(super) fn over(&self, base: Who, label: &str) -> Self {
+        let bases = self.samples.get(&base).map_or(&[][..], Vec::as_slice);
+        let samples = self.samples.iter().filter(|(who, _)| **who != base).map(|(who, samples)| {
+            (*who, samples.iter().zip(bases).map(|(sample, base)| sample - base).collect())
+        });
+        Self { label: label.to_owned(), samples: samples.collect(), ..*self }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let ratio = |other| self.value(Who::Ours) / self.value(other);
+        let ratios = [ratio(Who::Haproxy), ratio(Who::Nginx)];
+        let values = Who::ALL.map(|who| self.value(who));
+        let figures = values.into_iter().chain(ratios).map(figure);
+        std::iter::once(self.label.clone()).chain(figures).collect()
+    }
+}
+
+/// What the relay wants to reach, and whether it does.
+#[derive(Debug)]
+pub(super) struct Target {
+    label: String,
+    measured: f64,
+    wanted: String,
+    reached: bool,
+}
+
+impl Target {
+    pub(super) fn at_least(row: &Row, bound_name: &str, bound: f64) -> Self {
+        let measured = row.value(Who::Ours);
+        let wanted = format!("≥ {} ({bound_name})", figure(bound));
+        Self { label: row.label.clone(), measured, wanted, reached: measured >= bound }
+    }
+
+    pub(super) fn at_most(row: &Row, bound_name: &str, bound: f64) -> Self {
+        let measured = row.value(Who::Ours);
+        let wanted = format!("≤ {} ({bound_name})", figure(bound));
+        Self { label: row.label.clone(), measured, wanted, reached: measured <= bound }
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.reached { "reached" } else { "missed" }
+    }
+}
+
+/// The nearest-rank percentile; `quantile` is between 0 and 1, `times` are not empty.
+pub(super) fn percentile(times: &[Duration], quantile: f64) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    #[expect(clippy::cast_possible_truncation, reason = "at most the number of times")]
+    let rank = (quantile * sorted.len() as f64).ceil() as usize;
+    sorted[rank.clamp(1, sorted.len()) - 1]
+}
+
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
+}
+
+/// About three digits that count.
+pub(super) fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size.is_nan() => "–".to_owned(),
+        0.0 => "0".to_owned(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+pub(super) fn print_table(title: &str, rows: &[Row]) {
+    let rounds = rows.iter().flat_map(|row| row.samples.values().map(Vec::len)).max().unwrap_or_default();
+    println!("\n### {title} (medians of {rounds} rounds)\n\n{}", table(rows));
+}
+
+fn table(rows: &[Row]) -> Table {
+    let names = Who::ALL.map(|who| who.to_string());
+    let header =
+        ["".to_owned()].into_iter().chain(names).chain(["ours/HAProxy", "ours/nginx"].map(str::to_owned));
+    markdown(header.collect(), rows.iter().map(Row::cells))
+}
+
+pub(super) fn print_targets(targets: &[Target]) {
+    println!("\n### Targets\n\n{}", targets_table(targets));
+}
+
+fn targets_table(targets: &[Target]) -> Table {
+    let rows = targets.iter().map(|target| {
+        vec![
+            target.label.clone(),
+            figure(target.measured),
+            target.wanted.clone(),
+            target.verdict().to_owned(),
+        ]
+    });
+    markdown(["", "ours", "wanted", ""].map(str::to_owned).to_vec(), rows)
+}
+
+fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// What is measured where, and the command that does it again.
+pub(super) fn print_heading() -> Result<()> {
+    let fault_proxy = release_directory()?.join("fault-proxy");
+    let versions = [
+        first_line(Command::new(&fault_proxy).arg("--version"))?,
+        first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
+        first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
+    ];
+    let cores = thread::available_parallelism()?;
+    let kernel =
+        fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's version")?;
+    let date = first_line(Command::new("date").args(["--utc", "+%F"]))?;
+    let args: Vec<String> = env::args().skip(1).collect();
+    let kernel = kernel.trim();
+    println!(
+        "`cargo xtask {}`: {cores} cores, Linux {kernel}, {}, {date}",
+        args.join(" "),
+        versions.join(", ")
+    );
+    Ok(())
+}
+
+/// nginx names itself on stderr.
+fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    // HAProxy appends its home page
+    Ok(text.lines().next().unwrap_or_default().split(" - ").next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(samples: &[(Who, f64)]) -> Row {
+        let mut row = Row::new("a figure");
+        for &(who, sample) in samples {
+            row.record(who, sample);
+        }
+        row
+    }
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank() {
+        let times: Vec<_> = (1..=200).rev().map(Duration::from_micros).collect();
+        assert_eq!(percentile(&times, 0.50), Duration::from_micros(100));
+        assert_eq!(percentile(&times, 0.99), Duration::from_micros(198));
+        assert_eq!(percentile(&times[..1], 0.99), Duration::from_micros(200));
+    }
+
+    #[test]
+    fn the_median_stands_between_two_middle_samples() {
+        assert_eq!(figure(median(&[3.0, 1.0, 2.0])), "2.00");
+        assert_eq!(figure(median(&[4.0, 1.0, 2.0, 3.0])), "2.50");
+    }
+
+    #[test]
+    fn a_summed_row_hides_no_round() {
+        let row = row(&[(Who::Ours, 0.0), (Who::Ours, 3.0), (Who::Ours, 0.0)]);
+        assert_eq!(figure(row.value(Who::Ours)), "0");
+        assert_eq!(figure(row.summed().value(Who::Ours)), "3.00");
+    }
+
+    #[test]
+    fn what_is_added_is_a_difference_within_a_round() {
+        let row = row(&[
+            (Who::Direct, 10.0),
+            (Who::Direct, 30.0),
+            (Who::Direct, 20.0),
+            (Who::Ours, 15.0),
+            (Who::Ours, 36.0),
+            (Who::Ours, 27.0),
+        ]);
+        let added = row.over(Who::Direct, "added");
+        assert_eq!(figure(added.value(Who::Ours)), "6.00");
+        assert!(added.value(Who::Direct).is_nan());
+    }
+
+    #[test]
+    fn the_table_shows_every_peer_and_the_ratios() {
+        let row = row(&[(Who::Direct, 2000.0), (Who::Ours, 1.5), (Who::Haproxy, 1.0), (Who::Nginx, 12.0)]);
+        let table = table(&[row]).to_string();
+        let cells: Vec<Vec<&str>> =
+            table.lines().map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect();
+        assert_eq!(
+            cells[0],
+            [
+                "",
+                "direct",
+                "ours",
+                "ours (copy)",
+                "ours (splice)",
+                "HAProxy",
+                "nginx",
+                "ours/HAProxy",
+                "ours/nginx"
+            ]
+        );
+        assert_eq!(cells[2], ["a figure", "2000", "1.50", "–", "–", "1.00", "12.0", "1.50", "0.12"]);
+    }
+
+    #[test]
+    fn a_target_is_reached_at_its_bound_and_missed_beyond() {
+        let row = row(&[(Who::Ours, 1.2)]);
+        assert_eq!(Target::at_least(&row, "", 1.2).verdict(), "reached");
+        assert_eq!(Target::at_least(&row, "", 1.3).verdict(), "missed");
+        assert_eq!(Target::at_most(&row, "", 1.2).verdict(), "reached");
+        assert_eq!(Target::at_most(&row, "", 1.1).verdict(), "missed");
+    }
+
+    #[test]
+    fn a_target_without_a_measurement_is_missed() {
+        let row = row(&[]);
+        assert_eq!(Target::at_most(&row, "", 1.0).verdict(), "missed");
+        assert_eq!(Target::at_least(&row, "", f64::NAN).verdict(), "missed");
+    }
+}

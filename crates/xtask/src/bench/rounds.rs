@@ -1,0 +1,34 @@
+//! Turn by turn, so that what disturbs the machine for a while disturbs every peer.
+
+use anyhow::{Context, Result};
+
+use super::peers::{Peer, Who};
+use super::report::{Row, figure};
+
+/// Starts and measures every peer in turn, `rounds` times over; `measure` returns one figure for each label.
+pub(super) fn measured<const N: usize>(
+    what: &str,
+    rounds: usize,
+    labels: [&str; N],
+    measure: impl Fn(&Peer) -> Result<[Option<f64>; N]>,
+) -> Result<[Row; N]> {
+    let mut rows = labels.map(Row::new);
+    for round in 1..=rounds {
+        for who in
+            Who::ALL.into_iter().filter(|w| std::env::var("DEV").is_err() || !format!("{w}").contains("ours"))
+        {
+            let figures = Peer::start(who)
+                .and_then(|peer| measure(&peer))
+                .with_context(|| format!("{what}: {who} failed"))?;
+            eprint!("{what}: {who}, round {round} of {rounds}:");
+            for (row, sample) in rows.iter_mut().zip(figures) {
+                if let Some(sample) = sample {
+                    eprint!(" {}", figure(sample));
+                    row.record(who, sample);
+                }
+            }
+            eprintln!();
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,125 @@
+//! The programs that the tests and benchmarks run, and the Debian packages they come in.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Where a needed file is looked for.
+enum Place {
+    /// In the directories of [`search_path`].
+    Path(&'static str),
+    /// As this very file.
+    File(&'static str),
+    /// In the `bin` of any PostgreSQL release; what Debian puts on the path is only a wrapper.
+    PostgreSql(&'static str),
+}
+
+use Place::{File, Path as OnPath, PostgreSql};
+
+/// Each needed file and the package it comes in (Debian 12).
+const NEEDED: &[(Place, &str)] = &[
+    (OnPath("nats-server"), "nats-server"),
+    (OnPath("redis-server"), "redis-server"),
+    (OnPath("redis-cli"), "redis-tools"),
+    (PostgreSql("initdb"), "postgresql"),
+    (PostgreSql("pgbench"), "postgresql"),
+    (PostgreSql("psql"), "postgresql-client"),
+    (OnPath("nginx"), "nginx"),
+    (File("/usr/lib/nginx/modules/ngx_stream_module.so"), "libnginx-mod-stream"),
+    (OnPath("haproxy"), "haproxy"),
+    (OnPath("curl"), "curl"),
+    (OnPath("setpriv"), "util-linux"),
+    // libFuzzer, which the fuzz target links, is C++
+    (OnPath("g++"), "g++"),
+];
+
+/// Installs with apt-get what [`NEEDED`] lists and this machine lacks.
+///
+/// # Errors
+/// Where this user or this system cannot install packages, the error says what to run.
+pub(crate) fn install_missing() -> Result<()> {
+    let path = search_path();
+    let missing = missing(|place| is_there(place, &path));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.into_iter().collect();
+    let install = ["install", "-y", "--no-install-recommends"];
+    if !rustix::process::geteuid().is_root() || !is_there(&OnPath("apt-get"), &path) {
+        bail!(
+            "Debian packages are missing; install them as root:\napt-get update && apt-get {} {}",
+            install.join(" "),
+            packages.join(" ")
+        );
+    }
+    println!("installing {}", packages.join(" "));
+    apt_get(&["update"])?;
+    apt_get(&[&install[..], &packages].concat())
+}
+
+/// `PATH` and the directories of system programs, which the path of an ordinary user may lack.
+fn search_path() -> OsString {
+    let mut path = env::var_os("PATH").unwrap_or_default();
+    for directory in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
+        path.push(":");
+        path.push(directory);
+    }
+    path
+}
+
+/// The packages of those needed files that are not there.
+fn missing(is_there: impl Fn(&Place) -> bool) -> BTreeSet<&'static str> {
+    NEEDED.iter().filter(|(place, _)| !is_there(place)).map(|(_, package)| *package).collect()
+}
+
+fn is_there(place: &Place, path: &OsString) -> bool {
+    match place {
+        OnPath(program) => env::split_paths(path).any(|directory| directory.join(program).is_file()),
+        File(file) => Path::new(file).is_file(),
+        PostgreSql(program) => releases(Path::new("/usr/lib/postgresql"))
+            .any(|release| release.join("bin").join(program).is_file()),
+    }
+}
+
+fn releases(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn apt_get(args: &[&str]) -> Result<()> {
+    let status = Command::new("apt-get")
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .context("cannot run apt-get")?;
+    ensure!(status.success(), "apt-get {} failed: {status}", args.join(" "));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_missing_where_everything_is_there() {
+        assert!(missing(|_| true).is_empty());
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let missing = missing(|place| !matches!(place, OnPath("redis-cli") | PostgreSql("psql")));
+        assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["postgresql-client", "redis-tools"]);
+    }
+
+    #[test]
+    fn programs_are_found_on_the_given_path_only() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("curl"), "").unwrap();
+        let path = directory.path().as_os_str().to_owned();
+        assert!(is_there(&OnPath("curl"), &path));
+        assert!(!is_there(&OnPath("haproxy"), &path));
+    }
+}
