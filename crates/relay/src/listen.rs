@@ -81,3 +81,19 @@ impl Backoff {
         self.0 == Self::FIRST
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_second_and_errors_of_one_connection_do_not_wait() {
+        let mut backoff = Backoff::new();
+        assert!(backoff.is_fresh());
+        assert_eq!(backoff.after(&io::ErrorKind::ConnectionAborted.into()), None);
+        let waits: Vec<_> = (0..12).filter_map(|_| backoff.after(&io::Error::other("EMFILE"))).collect();
+        assert!(!backoff.is_fresh());
+        assert_eq!(waits[..3], [5, 10, 20].map(Duration::from_millis));
+        assert_eq!(waits[11], Duration::from_secs(1));
+    }
+}

@@ -16,14 +16,14 @@ const MAX_PIPES: usize = 32;
 
 /// How large a flow's next read is: nothing pooled at all, or one of [`SIZES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Size(u8);
+pub(crate) struct Size(usize);
 
 impl Size {
     pub(crate) const SMALL: Self = Self(0);
-    pub(crate) const LARGEST: Self = Self(SIZES.len() as u8);
+    pub(crate) const LARGEST: Self = Self(SIZES.len());
 
     fn bytes(self) -> Option<usize> {
-        SIZES.get(usize::from(self.0).checked_sub(1)?).copied()
+        SIZES.get(self.0.checked_sub(1)?).copied()
     }
 
     /// The size to read with after a read of `got` into `room` bytes.
@@ -81,7 +81,7 @@ impl Pool {
     }
 
     fn lend(self: &Arc<Self>, size: Size) -> Lease {
-        let index = usize::from(size.0) - 1;
+        let index = size.0 - 1;
         let reused = lock(&self.free[index]).pop();
         let bytes = reused.unwrap_or_else(|| vec![0; SIZES[index]].into_boxed_slice());
         self.lent_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
@@ -162,5 +162,61 @@ impl Drop for PipeLease {
         if pipes.len() < KEPT_PIPES {
             pipes.push(pipe);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_reads_grow_and_nearly_empty_ones_shrink() {
+        let mut size = Size::SMALL;
+        for _ in 0..5 {
+            size = size.after_read(100, 100);
+        }
+        assert_eq!(size, Size::LARGEST);
+        assert_eq!(size.after_read(50, 100), Size::LARGEST);
+        for _ in 0..5 {
+            size = size.after_read(1, 100);
+        }
+        assert_eq!(size, Size::SMALL);
+    }
+
+    #[test]
+    fn the_budget_makes_buffers_smaller_and_then_none() {
+        let pool = Pool::new(SIZES[2] + SIZES[0]);
+        let largest = pool.lease(Size::LARGEST).expect("room for it");
+        assert_eq!(largest.bytes.len(), SIZES[2]);
+        let smaller = pool.lease(Size::LARGEST).expect("room for a small one");
+        assert_eq!(smaller.bytes.len(), SIZES[0]);
+        assert!(pool.lease(Size::LARGEST).is_none());
+        assert_eq!(pool.lease_for(100).bytes.len(), SIZES[0], "bytes already read have a place in any case");
+        drop(largest);
+        assert!(pool.lease(Size::LARGEST).is_some());
+    }
+
+    #[test]
+    fn free_buffers_are_kept_up_to_a_limit() {
+        let pool = Pool::new(usize::MAX);
+        let leases: Vec<_> = (0..100).map(|_| pool.lease(Size::LARGEST).expect("no limit")).collect();
+        drop(leases);
+        assert_eq!(lock(&pool.free[2]).len(), KEPT_FREE / SIZES[2]);
+        assert_eq!(pool.lent_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn pipes_are_limited_and_one_with_bytes_left_is_not_used_again() {
+        let pool = Pool::new(0);
+        let mut pipes: Vec<_> = std::iter::from_fn(|| pool.pipe()).collect();
+        assert!(!pipes.is_empty() && pipes.len() <= MAX_PIPES);
+        assert!(pool.pipe().is_none());
+        pipes.truncate(1);
+        let kept = lock(&pool.pipes).len();
+        assert!(kept <= KEPT_PIPES);
+        pipes[0].filled = 1;
+        drop(pipes);
+        assert_eq!(lock(&pool.pipes).len(), kept);
+        assert_eq!(pool.lent_pipes.load(Ordering::Relaxed), 0);
     }
 }

@@ -2,14 +2,20 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
 
 use crate::DataPath;
 use crate::flow::{Flow, State};
 use crate::pool::Pool;
 use crate::stream::BoxStream;
 use crate::summary::End;
+
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The two streams of a session and what moves between them.
 ///
@@ -21,6 +27,7 @@ pub(crate) struct Session {
     to_upstream: Flow,
     to_downstream: Flow,
     finished: bool,
+    look_at_sources: Option<Pin<Box<Sleep>>>,
 }
 
 impl Session {
@@ -31,6 +38,7 @@ impl Session {
             to_upstream: Flow::new(data_path),
             to_downstream: Flow::new(data_path),
             finished: false,
+            look_at_sources: None,
         }
     }
 
@@ -43,19 +51,41 @@ impl Session {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
         let up = to_upstream.poll(cx, &mut **downstream, &mut **upstream, pool);
         let down = to_downstream.poll(cx, &mut **upstream, &mut **downstream, pool);
-        if up.is_pending() && down.is_pending() {
-            return Poll::Pending;
-        }
-        match (&to_upstream.state, &to_downstream.state) {
+        let is_over = match (&to_upstream.state, &to_downstream.state) {
             (State::Done, State::Done) => {
                 self.finished = true;
-                Poll::Ready(())
+                true
             }
-            (State::ReadFailed(_), _) | (_, State::ReadFailed(_)) => Poll::Ready(()),
+            (State::ReadFailed(_), _) | (_, State::ReadFailed(_)) => true,
             // A side that takes no more may have sent its last words before: they are still delivered.
-            (State::WriteFailed(_), _) if down.is_ready() || to_downstream.awaits_source() => Poll::Ready(()),
-            (_, State::WriteFailed(_)) if up.is_ready() || to_upstream.awaits_source() => Poll::Ready(()),
-            _ => Poll::Pending,
+            (State::WriteFailed(_), _) => down.is_ready() || to_downstream.awaits_source(),
+            (_, State::WriteFailed(_)) => up.is_ready() || to_upstream.awaits_source(),
+            _ => false,
+        };
+        if is_over { Poll::Ready(()) } else { self.poll_unread_sources(cx) }
+    }
+
+    /// A source that is not read, because it has half-closed or its bytes are not taken, can still abort: look now
+    /// and then.
+    fn poll_unread_sources(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let sides = [
+                (&mut self.to_upstream, &mut self.downstream),
+                (&mut self.to_downstream, &mut self.upstream),
+            ];
+            let mut unread = sides.into_iter().filter(|(flow, _)| !flow.awaits_source()).peekable();
+            if unread.peek().is_none() {
+                return Poll::Pending;
+            }
+            let look = self.look_at_sources.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
+            ready!(look.as_mut().poll(cx));
+            for (flow, source) in unread {
+                if let Some(error) = source.take_error() {
+                    flow.state = State::ReadFailed(error);
+                    return Poll::Ready(());
+                }
+            }
+            self.look_at_sources = None;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a session relays: any byte stream that can also be aborted.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -25,6 +26,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     fn as_tcp(&self) -> Option<&TcpStream> {
         None
     }
+
+    /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
+    /// it does not read, because the stream has half-closed or the other side takes nothing.
+    fn take_error(&mut self) -> Option<io::Error> {
+        None
+    }
 }
 
 /// A stream of any kind.
@@ -44,6 +51,10 @@ impl Stream for TcpStream {
 
     fn as_tcp(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        TcpStream::take_error(self).ok().flatten()
     }
 }
 

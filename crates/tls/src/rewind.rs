@@ -34,6 +34,10 @@ impl Stream for Rewind {
     fn as_tcp(&self) -> Option<&TcpStream> {
         if self.start == self.end { self.stream.as_tcp() } else { None }
     }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.stream.take_error()
+    }
 }
 
 impl AsyncRead for Rewind {

@@ -16,14 +16,22 @@ impl Encrypted {
     pub(crate) fn new(stream: impl Into<TlsStream<BoxStream>>) -> Self {
         Self(stream.into())
     }
+
+    fn socket(&mut self) -> &mut BoxStream {
+        match &mut self.0 {
+            TlsStream::Client(stream) => stream.get_mut().0,
+            TlsStream::Server(stream) => stream.get_mut().0,
+        }
+    }
 }
 
 impl Stream for Encrypted {
     fn abort(&mut self) {
-        match &mut self.0 {
-            TlsStream::Client(stream) => stream.get_mut().0.abort(),
-            TlsStream::Server(stream) => stream.get_mut().0.abort(),
-        }
+        self.socket().abort();
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.socket().take_error()
     }
 }
 

@@ -1,0 +1,273 @@
+//! How sessions end: half-close, abort, nothing to connect to, drain.
+
+mod support;
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{self, Shutdown as Half};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use proxy_relay::{Config, End, Route, SessionSummary, TcpConnector};
+use support::{FOREVER, Prepared, Running, in_time};
+use testkit::{FarEnd, abort};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+fn route_to(far_end: &FarEnd) -> Route {
+    Route::to(TcpConnector::new("127.0.0.1", far_end.addr().port()))
+}
+
+async fn relay_to(far_end: &FarEnd) -> Running {
+    Running::start(Config::default(), route_to(far_end)).await
+}
+
+/// Tells how reading a connection to its end went.
+fn reporting(how: Sender<io::Result<Vec<u8>>>) -> impl Fn(net::TcpStream) + Send + Sync + 'static {
+    let how = Mutex::new(how);
+    move |mut stream| {
+        let mut all = Vec::new();
+        let end = stream.read_to_end(&mut all).map(|_| all);
+        how.lock().expect("not poisoned").send(end).expect("the test waits");
+    }
+}
+
+fn ends(summary: &SessionSummary) -> (&End, &End) {
+    (&summary.downstream_end, &summary.upstream_end)
+}
+
+#[tokio::test]
+async fn a_client_that_half_closes_gets_the_whole_reply() {
+    let far_end = FarEnd::reply_after_eof();
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    let request = vec![b'x'; 3 << 20];
+    client.write_all(&request).await.expect("relayed");
+    client.shutdown().await.expect("open");
+    let mut reply = Vec::new();
+    in_time("the reply", client.read_to_end(&mut reply)).await.expect("no abort");
+    assert_eq!(reply.len(), FarEnd::REPLY_PREFIX.len() + request.len());
+    assert!(running.summary().await.is_clean());
+}
+
+#[tokio::test]
+async fn an_upstream_that_half_closes_still_gets_the_rest() {
+    let (told, heard) = mpsc::channel();
+    let report = reporting(told);
+    let far_end = FarEnd::start(move |stream| {
+        stream.shutdown(Half::Write).expect("open");
+        report(stream);
+    });
+    let running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    assert_eq!(in_time("the half-close", client.read(&mut [0; 1])).await.expect("no abort"), 0);
+    client.write_all(b"the rest").await.expect("relayed");
+    client.shutdown().await.expect("open");
+    let heard = tokio::task::spawn_blocking(move || heard.recv_timeout(FOREVER)).await.expect("no panic");
+    assert_eq!(heard.expect("in time").expect("no abort"), b"the rest");
+}
+
+#[tokio::test]
+async fn a_clients_abort_reaches_the_upstream_as_an_abort() {
+    let (told, heard) = mpsc::channel();
+    let far_end = FarEnd::start(reporting(told));
+    let mut running = relay_to(&far_end).await;
+    let mut client = net::TcpStream::connect(running.addr).expect("listening");
+    client.write_all(b"half a request").expect("open");
+    abort(client);
+    let heard = tokio::task::spawn_blocking(move || heard.recv_timeout(FOREVER)).await.expect("no panic");
+    assert_eq!(heard.expect("in time").expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ends(&running.summary().await), (&End::Aborted, &End::Cut));
+}
+
+#[tokio::test]
+async fn an_upstreams_abort_reaches_the_client_as_an_abort() {
+    let far_end = FarEnd::start(|mut stream| {
+        stream.read_exact(&mut [0; 4]).expect("the client speaks");
+        abort(stream);
+    });
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"ping").await.expect("open");
+    let end = in_time("the abort", client.read(&mut [0; 1])).await;
+    assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ends(&running.summary().await), (&End::Cut, &End::Aborted));
+}
+
+/// The relay does not read a client whose bytes the upstream does not take; its abort is noticed all the same.
+#[tokio::test]
+async fn a_client_that_aborts_behind_a_stalled_upstream_is_noticed() {
+    let (hold, held) = mpsc::channel::<()>();
+    let (hold, held) = (Mutex::new(Some(hold)), Mutex::new(held));
+    let far_end = FarEnd::start(move |_stream| held.lock().expect("one session").recv().unwrap_or(()));
+    let mut running = relay_to(&far_end).await;
+    let mut client = net::TcpStream::connect(running.addr).expect("listening");
+    client.set_write_timeout(Some(Duration::from_secs(2))).expect("a socket");
+    let chunk = vec![0; 1 << 20];
+    let full = std::iter::repeat_with(|| client.write_all(&chunk)).take(1000).find_map(Result::err);
+    assert!(full.is_some(), "a gigabyte went to an upstream that reads nothing");
+    abort(client);
+    let summary = running.summary().await;
+    drop(hold.lock().expect("not poisoned").take());
+    assert_eq!(ends(&summary), (&End::Aborted, &End::Cut));
+}
+
+/// As over plain TCP: a server may answer and close while its client still sends.
+#[tokio::test]
+async fn last_words_of_an_upstream_that_stopped_reading_are_delivered() {
+    let far_end = FarEnd::start(|mut stream| {
+        stream.read_exact(&mut [0; 4]).expect("the client speaks");
+        stream.write_all(b"413 too large").expect("open");
+        stream.shutdown(Half::Write).expect("open");
+        stream.read_exact(&mut [0; 1]).expect("the client goes on");
+        abort(stream);
+    });
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"POST").await.expect("open");
+    let mut words = [0; 13];
+    in_time("the answer", client.read_exact(&mut words)).await.expect("delivered");
+    assert_eq!(&words, b"413 too large");
+    client.write_all(b"more").await.expect("not yet told");
+    let summary = running.summary().await;
+    assert_eq!(summary.upstream_end, End::Aborted);
+}
+
+#[tokio::test]
+async fn without_an_upstream_the_client_is_reset_and_the_next_one_served() {
+    let refused = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let port = refused.local_addr().expect("bound").port();
+    drop(refused);
+    for (host, why) in [("127.0.0.1", "refused"), ("nowhere.invalid", "cannot resolve `nowhere.invalid`")] {
+        let mut running = Running::start(Config::default(), Route::to(TcpConnector::new(host, port))).await;
+        for _ in 0..2 {
+            let client = TcpStream::connect(running.addr).await;
+            let end = match client {
+                Ok(mut client) => {
+                    in_time("the reset", client.read(&mut [0; 1])).await.expect_err("no clean end")
+                }
+                Err(error) => error,
+            };
+            assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+            let summary = running.summary().await;
+            assert!(summary.is_error());
+            let End::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
+            assert!(reason.contains(why), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_address_of_a_name_is_tried_in_turn() {
+    // On systems where localhost is ::1 too, that is tried and refused first.
+    let far_end = FarEnd::echo();
+    let mut running =
+        Running::start(Config::default(), Route::to(TcpConnector::new("localhost", far_end.addr().port())))
+            .await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.shutdown().await.expect("open");
+    assert_eq!(in_time("the end", client.read(&mut [0; 1])).await.expect("no abort"), 0);
+    assert!(running.summary().await.is_clean());
+}
+
+#[tokio::test]
+async fn a_drain_refuses_new_clients_and_lets_sessions_finish() {
+    let far_end = FarEnd::echo();
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"before").await.expect("open");
+    client.read_exact(&mut [0; 6]).await.expect("echoed");
+    running.shutdown.drain();
+    in_time("the listener's end", async {
+        while TcpStream::connect(running.addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    client.write_all(b"after").await.expect("still open");
+    client.read_exact(&mut [0; 5]).await.expect("still echoed");
+    assert!(!running.relay.is_finished());
+    drop(client);
+    assert!(running.summary().await.is_clean());
+    in_time("the relay's end", running.relay).await.expect("no panic");
+}
+
+#[tokio::test]
+async fn the_end_of_a_drain_aborts_what_is_left() {
+    let far_end = FarEnd::echo();
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"x").await.expect("open");
+    client.read_exact(&mut [0; 1]).await.expect("echoed");
+    running.shutdown.drain();
+    running.shutdown.abort();
+    let end = in_time("the abort", client.read(&mut [0; 1])).await;
+    assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
+    assert_eq!(ends(&running.summary().await), (&End::Cut, &End::Cut));
+    in_time("the relay's end", running.relay).await.expect("no panic");
+}
+
+#[tokio::test]
+async fn dropping_a_running_relay_aborts_its_sessions() {
+    let far_end = FarEnd::echo();
+    let running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"x").await.expect("open");
+    client.read_exact(&mut [0; 1]).await.expect("echoed");
+    running.relay.abort();
+    let end = in_time("the abort", client.read(&mut [0; 1])).await;
+    assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn errors_of_accept_are_survived() {
+    const EMFILE: i32 = 24;
+    let far_end = FarEnd::echo();
+    let (mut client, downstream) = tokio::io::duplex(64);
+    let accepts = vec![
+        Err(ErrorKind::ConnectionAborted.into()),
+        Err(io::Error::from_raw_os_error(EMFILE)),
+        Err(io::Error::from_raw_os_error(EMFILE)),
+        Ok(Box::new(downstream) as proxy_relay::BoxStream),
+    ];
+    let mut running =
+        Running::start_with(Config::default(), Prepared::new(accepts), route_to(&far_end), far_end.addr());
+    client.write_all(b"x").await.expect("open");
+    in_time("the echo", client.read_exact(&mut [0; 1])).await.expect("echoed");
+    drop(client);
+    running.summary().await;
+}
+
+#[tokio::test]
+async fn at_the_limit_a_client_waits_for_another_to_leave() {
+    let far_end = FarEnd::echo();
+    let mut config = Config::default();
+    config.max_sessions = 1;
+    let running = Running::start(config, route_to(&far_end)).await;
+    let mut first = TcpStream::connect(running.addr).await.expect("listening");
+    first.write_all(b"x").await.expect("open");
+    first.read_exact(&mut [0; 1]).await.expect("echoed");
+    let mut second = TcpStream::connect(running.addr).await.expect("in the listen queue");
+    second.write_all(b"y").await.expect("open");
+    let early = tokio::time::timeout(Duration::from_millis(200), second.read(&mut [0; 1])).await;
+    assert!(early.is_err(), "served beyond the limit");
+    drop(first);
+    in_time("its turn", second.read_exact(&mut [0; 1])).await.expect("echoed");
+}
+
+#[tokio::test]
+async fn both_sockets_have_nagle_off_and_keep_alive_on() {
+    let far_end = FarEnd::echo();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("bound");
+    let acceptor = proxy_relay::TcpAcceptor::new(listener).expect("a socket");
+    let (client, accepted) = tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&acceptor));
+    let (accepted, _) = accepted.expect("a client");
+    let (connected, _) =
+        TcpConnector::new("127.0.0.1", far_end.addr().port()).connect_tcp().await.expect("listening");
+    for stream in [accepted.as_tcp().expect("TCP"), &connected] {
+        assert!(stream.nodelay().expect("a socket"));
+        assert!(socket2::SockRef::from(stream).keepalive().expect("a socket"));
+    }
+    drop(client);
+}
