@@ -7,7 +7,6 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use crate::args::{LogArgs, LogFormat};
 
 /// Starts logging; what is pending is written when the guard drops.
-#[must_use]
 pub(crate) fn init(args: &LogArgs) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().thread_name("log").finish(io::stderr());
     let log = tracing_subscriber::fmt()
