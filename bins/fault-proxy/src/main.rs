@@ -21,6 +21,10 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Cli, Command};
 use crate::wire::Proxy;
 
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Exit codes besides 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
