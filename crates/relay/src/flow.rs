@@ -26,7 +26,7 @@ pub(crate) enum State {
     Running,
     /// The source half-closed; everything is delivered but the half-close itself.
     Finishing,
-    /// The half-close is delivered too.
+    /// The half-close is delivered too, or there is none to deliver.
     Done,
     /// The source failed.
     ReadFailed(io::Error),
@@ -46,6 +46,9 @@ pub(crate) struct Flow {
     pub(crate) state: State,
     /// Bytes handed to the destination.
     pub(crate) moved: u64,
+    /// Writing to the source has failed: what it sent before is still carried, but the end of file that reading then
+    /// gives is no half-close. (The system reports a reset once; the write has had it.)
+    pub(crate) source_failed: bool,
     held: Held,
     next_read: Size,
     unflushed: bool,
@@ -57,6 +60,7 @@ impl Flow {
         Self {
             state: State::Running,
             moved: 0,
+            source_failed: false,
             held: Held::Nothing,
             next_read: Size::SMALL,
             unflushed: false,
@@ -90,6 +94,7 @@ impl Flow {
                         ready!(self.poll_fetch(cx, from, to, pool));
                     }
                 }
+                State::Finishing if self.source_failed => self.state = State::Done,
                 State::Finishing => match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
                     Ok(()) => self.state = State::Done,
                     Err(error) => self.state = State::WriteFailed(error),
