@@ -74,3 +74,6 @@ impl Connector for TlsConnector {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,18 +44,65 @@ pub(crate) fn fatal(message: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The numbers of the documentation: the most significant half of the code is 1234, the other 5679 or 5680.
+    fn request(code: u32) -> [u8; 8] {
+        [8_u32.to_be_bytes(), code.to_be_bytes()].concat().try_into().expect("two of four bytes")
+    }
 
     #[test]
     fn requests_are_told_from_their_beginnings_and_from_everything_else() {
-        assert_eq!(first(&SSL_REQUEST), First::SslRequest);
-        assert_eq!(first(&GSSENC_REQUEST), First::GssEncRequest);
+        assert_eq!(first(&request(80_877_103)), First::SslRequest);
+        assert_eq!(first(&request(80_877_104)), First::GssEncRequest);
         for length in 0..8 {
             assert_eq!(first(&SSL_REQUEST[..length]), First::Incomplete);
+            assert_eq!(first(&GSSENC_REQUEST[..length]), First::Incomplete);
         }
         // A startup message of protocol 3.0, a cancel request, a TLS ClientHello, HTTP.
         for other in [&[0, 0, 0, 84, 0, 3, 0, 0][..], &[0, 0, 0, 16, 4, 210, 22, 46], &[0x16, 3, 1], b"G"] {
             assert_eq!(first(other), First::Other);
+        }
+    }
+
+    proptest! {
+        /// Near a request, too: one of its bytes changed.
+        #[test]
+        fn only_the_two_requests_are_requests(
+            bytes in prop_oneof![
+                vec(any::<u8>(), 8),
+                (0_usize..8, any::<u8>()).prop_map(|(at, byte)| {
+                    let mut bytes = SSL_REQUEST.to_vec();
+                    bytes[at] = byte;
+                    bytes
+                }),
+            ],
+        ) {
+            let expected = match u64::from_be_bytes(bytes[..].try_into().expect("eight")) {
+                0x0000_0008_04d2_162f => First::SslRequest,
+                0x0000_0008_04d2_1630 => First::GssEncRequest,
+                _ => First::Other,
+            };
+            prop_assert_eq!(first(&bytes), expected);
+            // Once it is something else it stays so, and until then it is incomplete.
+            let known = (0..8).find(|&length| first(&bytes[..length]) == First::Other);
+            for length in 0..8 {
+                let is_other = known.is_some_and(|known| length >= known);
+                prop_assert_eq!(first(&bytes[..length]), if is_other { First::Other } else { First::Incomplete });
+            }
+        }
+
+        #[test]
+        fn an_error_response_says_its_own_length_and_ends_its_fields(message in "[ -~]{0,200}") {
+            let response = fatal(&message);
+            prop_assert_eq!(response[0], b'E');
+            prop_assert_eq!(u32::from_be_bytes(response[1..5].try_into().expect("four")) as usize, response.len() - 1);
+            let fields: Vec<_> = response[5..].split(|&byte| byte == 0).collect();
+            let message = format!("M{message}");
+            prop_assert_eq!(fields, [&b"SFATAL"[..], b"VFATAL", b"C28000", message.as_bytes(), b"", b""]);
         }
     }
 }

@@ -41,56 +41,73 @@ pub(crate) async fn answer_requests(stream: &mut BoxStream, answer: u8) -> io::R
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
-    use tokio::io::{DuplexStream, duplex};
+    use tokio::io::duplex;
+    use tokio::runtime;
 
     use super::*;
     use crate::postgres::{GSSENC_REQUEST, SSL_REQUEST};
 
-    /// The client's bytes in pieces, then what the listener makes of them and what it answered.
-    fn opened(sent: &[u8], piece: usize, answer: u8) -> (Preamble, Vec<u8>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            // A tiny pipe, so that every piece arrives on its own.
-            let (mut client, server): (DuplexStream, DuplexStream) = duplex(piece);
+    /// What the listener makes of the client's bytes, what it leaves unread of them, and what it answers.
+    fn opened(sent: &[u8], pipe: usize, answer: u8) -> (Preamble, Vec<u8>, Vec<u8>) {
+        let (client, server) = duplex(pipe);
+        let (mut from_server, mut to_server) = tokio::io::split(client);
+        let speak = async {
+            to_server.write_all(sent).await.expect("all is read");
+            to_server.shutdown().await.expect("open");
+        };
+        let listen = async {
             let mut server: BoxStream = Box::new(server);
-            let (preamble, ()) = tokio::join!(answer_requests(&mut server, answer), async {
-                client.write_all(sent).await.expect("the listener reads");
-                client.shutdown().await.expect("open");
-            });
-            drop(server);
+            let preamble = answer_requests(&mut server, answer).await.expect("no error");
+            let mut unread = Vec::new();
+            server.read_to_end(&mut unread).await.expect("open");
+            (preamble, unread)
+        };
+        let hear = async {
             let mut answers = Vec::new();
-            client.read_to_end(&mut answers).await.expect("closed");
-            (preamble.expect("no error"), answers)
-        })
+            from_server.read_to_end(&mut answers).await.expect("closed");
+            answers
+        };
+        let runtime = runtime::Builder::new_current_thread().build().expect("a runtime");
+        let ((), (preamble, unread), answers) = runtime.block_on(async { tokio::join!(speak, listen, hear) });
+        (preamble, unread, answers)
     }
 
     #[test]
     fn libpq_prefer_is_refused_encryption_and_goes_on_in_clear() {
         let startup = [0, 0, 0, 84, 0, 3, 0, 0];
-        let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &startup].concat();
-        let (preamble, answers) = opened(&sent, 64, UNWILLING);
+        let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &startup, b"user"].concat();
+        let (preamble, unread, answers) = opened(&sent, 64, UNWILLING);
         assert_eq!(preamble, Preamble::Said { bytes: startup, length: 8 });
-        assert_eq!(answers, b"NN");
+        assert_eq!((unread.as_slice(), answers.as_slice()), (&b"user"[..], &b"NN"[..]));
     }
 
     #[test]
-    fn a_listener_with_tls_promises_it_after_refusing_gss() {
-        let (preamble, answers) = opened(&[GSSENC_REQUEST, SSL_REQUEST].concat(), 64, WILLING);
-        assert_eq!((preamble, answers), (Preamble::Promised, b"NS".to_vec()));
+    fn a_listener_with_tls_promises_it_after_refusing_gss_and_reads_nothing_more() {
+        for pipe in [1, 3, 64] {
+            let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &SSL_REQUEST, b"in clear"].concat();
+            let (preamble, unread, answers) = opened(&sent, pipe, WILLING);
+            assert_eq!((preamble, answers), (Preamble::Promised, b"NS".to_vec()));
+            assert_eq!(unread, [&SSL_REQUEST[..], b"in clear"].concat());
+        }
     }
 
     proptest! {
         #[test]
-        fn whatever_is_no_request_is_handed_on_as_it_came(
-            gss in any::<bool>(), rest in prop::collection::vec(any::<u8>(), 0..8), piece in 1_usize..9,
+        fn whatever_is_no_request_is_left_as_it_came(
+            gss in 0_usize..3, begun in 0_usize..8, tail in vec(any::<u8>(), 0..20), pipe in 1_usize..20,
         ) {
-            let requests = if gss { GSSENC_REQUEST.to_vec() } else { Vec::new() };
-            let (preamble, answers) = opened(&[requests, rest.clone()].concat(), piece, UNWILLING);
-            let Preamble::Said { bytes, length } = preamble else { panic!("promised by an N") };
-            prop_assert!(rest.starts_with(&bytes[..length]));
-            prop_assert!(length > 0 || rest.is_empty());
-            prop_assert_eq!(answers, if gss { b"N".to_vec() } else { Vec::new() });
+            let rest = [&SSL_REQUEST[..begun], &tail].concat();
+            prop_assume!(!rest.starts_with(&SSL_REQUEST) && !rest.starts_with(&GSSENC_REQUEST));
+            let sent = [GSSENC_REQUEST.repeat(gss), rest.clone()].concat();
+            for answer in [WILLING, UNWILLING] {
+                let (preamble, unread, answers) = opened(&sent, pipe, answer);
+                let Preamble::Said { bytes, length } = preamble else { panic!("nobody asked") };
+                prop_assert_eq!([&bytes[..length], &unread].concat(), rest.clone());
+                prop_assert!(length > 0 || rest.is_empty());
+                prop_assert_eq!(answers, vec![UNWILLING; gss]);
+            }
         }
     }
 }

@@ -1,0 +1,142 @@
+//! Memory, descriptors and sessions stay within their limits, and nothing is lost at them.
+
+mod support;
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr},
+    sync::{Arc, Barrier, mpsc},
+    thread,
+    time::Duration,
+};
+
+use support::{PATIENCE, Proxy, eventually, fill, patient, receive, round_trip, tls_before, utf8};
+use testkit::{Certificates, FarEnd, Pattern, open_descriptors, resident_bytes};
+
+#[test]
+fn upstreams_that_do_not_read_cost_little_memory_and_miss_nothing() {
+    for data_path in ["copy", "splice"] {
+        assert_stalls_are_cheap(|upstream| Proxy::with(upstream, &["--data-path", data_path]));
+    }
+}
+
+#[test]
+fn upstreams_that_do_not_read_over_tls_cost_little_memory_and_miss_nothing() {
+    let certificates = Certificates::generate();
+    let mut front = None;
+    assert_stalls_are_cheap(|upstream| {
+        let (_, port) = front.insert(tls_before(upstream, &certificates));
+        Proxy::with(format!("tls://localhost:{port}"), &["--upstream-ca", utf8(certificates.ca_file())])
+    });
+}
+
+/// Sends as much as goes to upstreams that read nothing, asks for the proxy's memory, then lets them read.
+fn assert_stalls_are_cheap(proxy_to: impl FnOnce(SocketAddr) -> Proxy) {
+    const SESSIONS: usize = 8;
+    const BOUND: u64 = 16 << 20;
+    let pattern = Arc::new(Pattern::new(8));
+    let gate = Arc::new(Barrier::new(SESSIONS + 1));
+    let (outcome, outcomes) = mpsc::channel();
+    let far_end = {
+        let (pattern, gate) = (Arc::clone(&pattern), Arc::clone(&gate));
+        FarEnd::start(move |stream| {
+            gate.wait();
+            outcome.send(receive(&stream, &pattern, 0)).ok();
+        })
+    };
+    let proxy = proxy_to(far_end.addr());
+    let before = resident_bytes(proxy.pid());
+
+    let clients: Vec<_> = (0..SESSIONS).map(|_| proxy.connect()).collect();
+    let mut sent: Vec<u64> = thread::scope(|scope| {
+        let filling: Vec<_> = clients.iter().map(|client| scope.spawn(|| fill(client, &pattern))).collect();
+        filling.into_iter().map(|filling| filling.join().expect("a client fills")).collect()
+    });
+    assert!(sent.iter().all(|&sent| sent > 1 << 20), "the proxy took something from each: {sent:?}");
+    let grown = resident_bytes(proxy.pid()).saturating_sub(before);
+    assert!(grown < BOUND, "{SESSIONS} stalled sessions hold {grown} bytes");
+
+    gate.wait();
+    for client in &clients {
+        client.shutdown(Shutdown::Write).expect("it is connected");
+    }
+    let received = || outcomes.recv_timeout(PATIENCE).expect("an end").expect("nothing is changed");
+    let mut received: Vec<u64> = (0..SESSIONS).map(|_| received()).collect();
+    sent.sort_unstable();
+    received.sort_unstable();
+    assert_eq!(received, sent);
+}
+
+#[test]
+fn a_client_beyond_the_most_sessions_waits_and_is_served_once_one_leaves() {
+    let far_end = FarEnd::echo();
+    let proxy = Proxy::with(far_end.addr(), &["--max-sessions", "2"]);
+    let served = [proxy.connect(), proxy.connect()];
+    for client in &served {
+        round_trip(client, b"in").unwrap();
+    }
+    let mut third = proxy.connect();
+    third.write_all(b"waiting").unwrap();
+    third.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut reply = [0; 7];
+    assert_eq!(third.read(&mut reply).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    drop(served);
+    let mut third = patient(third);
+    third.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"waiting");
+}
+
+/// Sixty clients at once, each of which stays until `may_leave` and comes back if it is reset.
+fn crowd(proxy: &Proxy, may_leave: impl Fn() -> bool + Sync) {
+    thread::scope(|scope| {
+        for number in 0..60 {
+            let may_leave = &may_leave;
+            scope.spawn(move || {
+                eventually(&format!("client {number} is served"), || {
+                    let client = proxy.connect();
+                    let is_served = round_trip(&client, format!("client {number}").as_bytes()).is_ok();
+                    eventually("clients may leave", may_leave);
+                    is_served
+                });
+            });
+        }
+    });
+}
+
+#[test]
+fn without_descriptors_for_all_the_rest_wait_or_come_back() {
+    let far_end = FarEnd::echo();
+    let limited = ["sh", "-c", r#"ulimit -n 64 && exec "$0" "$@""#];
+    // More than fit: its own limit is not what stops it.
+    let proxy = Proxy::launched_by(&limited, far_end.addr(), &["--max-sessions", "100"]);
+    let warning = proxy.wait_for_line("--max-sessions 100 is more than");
+    assert!(warning.contains("64 open files"), "{warning}");
+    crowd(&proxy, || proxy.count("Too many open files") > 0);
+}
+
+#[test]
+fn by_default_there_are_as_many_sessions_as_descriptors_for_them() {
+    let far_end = FarEnd::echo();
+    let limited = ["sh", "-c", r#"ulimit -n 200 && exec "$0" "$@""#];
+    let proxy = Proxy::launched_by(&limited, far_end.addr(), &[]);
+    crowd(&proxy, || true);
+    assert_eq!(proxy.count("WARN"), 0, "{}", proxy.stderr());
+}
+
+#[test]
+fn descriptors_are_given_back() {
+    let far_end = FarEnd::echo();
+    let proxy = Proxy::to(format!("localhost:{}", far_end.addr().port()));
+    round_trip(&proxy.connect(), b"warm").unwrap();
+    proxy.wait_for_line("session ended");
+    let before = open_descriptors(proxy.pid());
+
+    let clients: Vec<_> = (0..50).map(|_| proxy.connect()).collect();
+    for client in &clients {
+        round_trip(client, b"here").unwrap();
+    }
+    assert!(open_descriptors(proxy.pid()) >= before + 100);
+    drop(clients);
+    eventually("every descriptor is closed", || open_descriptors(proxy.pid()) == before);
+}

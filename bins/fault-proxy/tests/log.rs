@@ -1,0 +1,85 @@
+//! The log: its formats and levels, and that nobody has to read it.
+
+mod support;
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use support::{BINARY, PATIENCE, Proxy, eventually, patient, round_trip};
+use testkit::{Daemon, FarEnd, free_port};
+
+#[test]
+fn json_has_a_session_with_its_addresses_and_bytes() {
+    let far_end = FarEnd::echo();
+    let proxy = Proxy::with(far_end.addr(), &["--log-format", "json", "--log-level", "trace"]);
+    let client = proxy.connect();
+    round_trip(&client, b"counted").unwrap();
+    let client_addr = client.local_addr().unwrap().to_string();
+    drop(client);
+    proxy.wait_for_line("session ended");
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
+
+    let stderr = proxy.stderr();
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let lines: Vec<Value> = stderr.lines().map(parse).collect();
+    let ended = lines.iter().find(|line| line["message"] == "session ended").expect("logged");
+    let span = &ended["span"];
+    assert_eq!(span["session.id"], 1, "{ended}");
+    assert_eq!(span["client.addr"], client_addr, "{ended}");
+    assert_eq!(span["upstream.addr"], far_end.addr().to_string(), "{ended}");
+    assert_eq!(ended["bytes_to_upstream"], 7, "{ended}");
+    assert_eq!(ended["bytes_to_downstream"], 7, "{ended}");
+    assert_eq!(ended["level"], "INFO", "{ended}");
+}
+
+#[test]
+fn a_level_leaves_out_what_is_less_important() {
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
+    let addr = SocketAddr::from(([127, 0, 0, 1], mapping.split('=').next().unwrap().parse().unwrap()));
+    let daemon = Daemon::spawn(Path::new(BINARY), &["run", "--proxy", &mapping, "--log-level", "warn"], &[]);
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+    daemon.wait_for_line("client reset, no upstream");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+    let stderr = daemon.stderr();
+    assert!(stderr.lines().all(|line| line.contains(" WARN ")), "{stderr}");
+}
+
+/// Killed when dropped.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // Either fails only if it has ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stalls_neither_sessions_nor_the_end() {
+    // About 200 bytes of log each: many times what the pipe holds.
+    const SESSIONS: usize = 3_000;
+    let far_end = FarEnd::echo();
+    let port = free_port();
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    let mapping = format!("{port}={}", far_end.addr());
+    // The duration ends it should this test be killed.
+    let args = ["run", "--proxy", &mapping, "--log-level", "trace", "--duration", "10m"];
+    let spawned = Command::new(BINARY).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut proxy = Unread(spawned.unwrap());
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+    for session in 0..SESSIONS {
+        let client = patient(TcpStream::connect(addr).unwrap());
+        round_trip(&client, b"short").unwrap_or_else(|error| panic!("session {session}: {error}"));
+    }
+    kill_process(Pid::from_child(&proxy.0), Signal::TERM).unwrap();
+    eventually("it ends", || proxy.0.try_wait().unwrap().is_some());
+    assert_eq!(proxy.0.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,201 @@
+//! The downstream leg where TLS begins with the first byte.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr};
+
+use proptest::prelude::*;
+use proxy_relay::Handshake;
+use proxy_tls::{Opening, ServerTls, TlsHandshake};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use testkit::Certificates;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Duration, Instant, sleep};
+
+use crate::support::{
+    VERSIONS, accepted, ask, certificates_in, client_config, handshake, in_time, open_tls, provider,
+    read_all, tcp_pair,
+};
+
+#[tokio::test]
+async fn tls_from_the_first_byte_is_taken_through_a_pipe_of_eight_bytes() {
+    let certificates = Certificates::generate();
+    for opening in [Opening::Direct, Opening::Postgres, Opening::PostgresDirect] {
+        for version in VERSIONS {
+            let leg = handshake(&certificates, opening);
+            let (ours, theirs) = duplex(8);
+            let listener = async {
+                let mut ours = accepted(&leg, Box::new(ours)).await.expect("TLS");
+                let heard = read_all(&mut ours).await.expect("no abort");
+                ours.shutdown().await.expect("open");
+                heard
+            };
+            let client = async {
+                let theirs = open_tls(theirs, client_config(&certificates, version)).await.expect("TLS");
+                let shown = theirs.get_ref().1.peer_certificates().expect("TLS");
+                assert_eq!(shown, certificates_in(certificates.server_cert()));
+                ask(theirs, b"a question").await
+            };
+            let (heard, told) = tokio::join!(listener, client);
+            assert_eq!((heard, told), (b"a question".to_vec(), Vec::new()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_somebody_else_is_an_error() {
+    let (certificates, others) = (Certificates::generate(), Certificates::generate());
+    let leg = handshake(&certificates, Opening::Direct);
+    let (ours, theirs) = duplex(4096);
+    let (ours, theirs) =
+        tokio::join!(accepted(&leg, Box::new(ours)), open_tls(theirs, client_config(&others, VERSIONS[1])));
+    theirs.expect_err("not to be trusted");
+    let error = ours.expect_err("the client hung up");
+    assert!(error.to_string().contains("received fatal alert"), "{error}");
+}
+
+#[tokio::test]
+async fn a_protocol_we_do_not_speak_is_refused() {
+    let certificates = Certificates::generate();
+    for (opening, welcome) in
+        [(Opening::Direct, true), (Opening::Postgres, false), (Opening::PostgresDirect, false)]
+    {
+        let leg = handshake(&certificates, opening);
+        let mut config = client_config(&certificates, VERSIONS[1]);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let (ours, theirs) = duplex(4096);
+        let (ours, theirs) = tokio::join!(accepted(&leg, Box::new(ours)), open_tls(theirs, config));
+        assert_eq!((ours.is_ok(), theirs.is_ok()), (welcome, welcome), "{opening:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_instead_of_speaking_is_an_error() {
+    let certificates = Certificates::generate();
+    for opening in [Opening::Direct, Opening::Postgres] {
+        let leg = handshake(&certificates, opening);
+        let (ours, mut theirs) = duplex(4096);
+        theirs.shutdown().await.unwrap();
+        accepted(&leg, Box::new(ours)).await.expect_err("nobody there");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_resets_within_its_hello_is_an_error() {
+    let certificates = Certificates::generate();
+    for opening in [Opening::Direct, Opening::Postgres] {
+        let leg = handshake(&certificates, opening);
+        let (ours, mut theirs) = tcp_pair().await;
+        let client = async {
+            theirs.write_all(&[0x16, 3, 1, 2, 0, 1]).await.expect("open");
+            theirs.set_zero_linger().expect("a socket");
+            drop(theirs);
+        };
+        let (ours, ()) = tokio::join!(accepted(&leg, Box::new(ours)), client);
+        assert_eq!(ours.expect_err("nobody there").kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+/// Opens TLS as `name` to a listener with a certificate of its own making.
+async fn trusts_self_signed(address: IpAddr, name: &'static str) -> bool {
+    let (tls, pem) = ServerTls::self_signed(address).expect("the system has randomness");
+    let leg = TlsHandshake::new(&tls, Opening::Direct).expect("made to fit");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("a certificate");
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("ring knows them")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let (ours, theirs) = duplex(4096);
+    let name = ServerName::try_from(name).expect("a name");
+    let (ours, theirs) = tokio::join!(accepted(&leg, Box::new(ours)), connector.connect(name, theirs));
+    assert_eq!(ours.is_ok(), theirs.is_ok());
+    theirs.is_ok()
+}
+
+#[tokio::test]
+async fn a_certificate_of_our_own_making_names_loopback_and_the_address() {
+    let address = IpAddr::from([192, 0, 2, 7]);
+    for name in ["localhost", "127.0.0.1", "::1", "192.0.2.7"] {
+        assert!(trusts_self_signed(address, name).await, "{name}");
+    }
+    for other in ["192.0.2.8", "example.org"] {
+        assert!(!trusts_self_signed(address, other).await, "{other}");
+    }
+    for address in [Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::LOCALHOST.into()] {
+        assert!(trusts_self_signed(address, "127.0.0.1").await);
+        assert!(!trusts_self_signed(address, "0.0.0.0").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_is_turned_away_after_a_minute() {
+    let certificates = Certificates::generate();
+    for opening in [Opening::Direct, Opening::Postgres, Opening::PostgresDirect] {
+        let leg = handshake(&certificates, opening);
+        let (ours, mut theirs) = duplex(64);
+        let begun = Instant::now();
+        let error = leg.accept(Box::new(ours)).await.expect_err("silence");
+        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::TimedOut, "no TLS handshake within 60s")
+        );
+        assert_eq!(theirs.read(&mut [0; 1]).await.expect("closed"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_trickles_gets_no_more_time() {
+    let leg = handshake(&Certificates::generate(), Opening::Direct);
+    let (ours, mut theirs) = duplex(64);
+    let trickle = async {
+        // The beginning of a ClientHello of 512 bytes.
+        let mut next = [0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3].into_iter().chain(std::iter::repeat(7));
+        while theirs.write_u8(next.next().expect("endless")).await.is_ok() {
+            sleep(Duration::from_secs(7)).await;
+        }
+    };
+    let begun = Instant::now();
+    let (error, ()) = tokio::join!(leg.accept(Box::new(ours)), trickle);
+    assert_eq!(error.expect_err("too slow").kind(), ErrorKind::TimedOut);
+    assert!((60..=67).contains(&begun.elapsed().as_secs()));
+}
+
+fn garbage() -> impl Strategy<Value = Vec<u8>> {
+    let any = prop::collection::vec(any::<u8>(), 1..600);
+    let record = (20_u8..25, any.clone()).prop_map(|(kind, payload)| {
+        let length = u16::try_from(payload.len()).expect("short").to_be_bytes();
+        [&[kind, 3, 3][..], &length, &payload].concat()
+    });
+    prop_oneof![any, record]
+}
+
+proptest! {
+    #[test]
+    fn garbage_instead_of_tls_is_an_error_and_the_end(garbage in garbage(), pipe in 1_usize..700) {
+        thread_local! {
+            static LEGS: [TlsHandshake; 3] = {
+                let certificates = Certificates::generate();
+                [Opening::Direct, Opening::Postgres, Opening::PostgresDirect].map(|it| handshake(&certificates, it))
+            };
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        for leg in LEGS.with(Clone::clone) {
+            let (ours, theirs) = duplex(pipe);
+            let (mut theirs, mut to_ours) = tokio::io::split(theirs);
+            let send = async {
+                // Nobody need read it all.
+                to_ours.write_all(&garbage).await.ok();
+                to_ours.shutdown().await.ok();
+            };
+            let all = async { tokio::join!(leg.accept(Box::new(ours)), send, read_all(&mut theirs)) };
+            let (ours, (), end) = runtime.block_on(in_time("the end", all));
+            prop_assert!(ours.is_err());
+            prop_assert!(end.is_ok());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Configurations that cannot be used, and what is said of them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proxy_relay::TcpConnector;
+use proxy_tls::{ClientTls, Error, Opening, ServerTls, TlsConnector, TlsHandshake};
+use testkit::Certificates;
+
+use crate::support::chain;
+
+/// Certificates, and files beside them that hold none.
+struct Files {
+    certificates: Certificates,
+    absent: PathBuf,
+    empty: PathBuf,
+    broken: PathBuf,
+}
+
+impl Files {
+    fn new() -> Self {
+        let certificates = Certificates::generate();
+        let file = |name: &str, content: &str| {
+            let path = certificates.ca_file().with_file_name(name);
+            fs::write(&path, content).expect("the directory is ours");
+            path
+        };
+        Self {
+            absent: certificates.ca_file().with_file_name("absent.pem"),
+            empty: file("empty.pem", ""),
+            broken: file(
+                "broken.pem",
+                "-----BEGIN CERTIFICATE-----\n*** no base64 ***\n-----END CERTIFICATE-----\n",
+            ),
+            certificates,
+        }
+    }
+
+    /// A directory is unreadable for everybody, root included.
+    fn unreadable(&self) -> [&Path; 3] {
+        let directory = self.empty.parent().expect("a file is in a directory");
+        [&self.absent, &self.broken, directory]
+    }
+}
+
+fn connector(tls: &ClientTls) -> Result<TlsConnector, Error> {
+    TlsConnector::new(TcpConnector::new("localhost", 1), tls, Opening::Direct)
+}
+
+#[track_caller]
+fn assert_cannot_read(result: Result<impl Sized, Error>, path: &Path) {
+    let Err(error) = result else { panic!("{} was used", path.display()) };
+    assert!(matches!(&error, Error::Pem { path: told, .. } if told == path), "{error:?}");
+    let told = chain(&error);
+    let (what, why) = told.split_once(": ").expect("the reason is told too");
+    assert_eq!(what, format!("cannot read {}", path.display()));
+    assert!(!why.is_empty());
+}
+
+#[track_caller]
+fn assert_no_certificate(result: Result<impl Sized, Error>, path: &Path) {
+    let Err(error) = result else { panic!("{} was used", path.display()) };
+    assert!(matches!(&error, Error::NoCertificate(told) if told == path), "{error:?}");
+    assert_eq!(error.to_string(), format!("{} holds no certificate", path.display()));
+}
+
+#[test]
+fn a_ca_file_that_is_none_is_named() {
+    let files = Files::new();
+    let with_ca =
+        |path: &Path| connector(&ClientTls { ca_file: Some(path.to_owned()), ..ClientTls::default() });
+    for path in files.unreadable() {
+        assert_cannot_read(with_ca(path), path);
+    }
+    assert_no_certificate(with_ca(&files.empty), &files.empty);
+    let key = files.certificates.client_key();
+    assert_no_certificate(with_ca(key), key);
+}
+
+#[test]
+fn a_client_certificate_or_key_that_is_none_is_named() {
+    let files = Files::new();
+    let with_identity = |chain: &Path, key: &Path| {
+        let identity = Some((chain.to_owned(), key.to_owned()));
+        connector(&ClientTls { identity, insecure: true, ..ClientTls::default() })
+    };
+    let (good_chain, good_key) = (files.certificates.client_cert(), files.certificates.client_key());
+    for path in files.unreadable() {
+        assert_cannot_read(with_identity(path, good_key), path);
+        assert_cannot_read(with_identity(good_chain, path), path);
+    }
+    assert_no_certificate(with_identity(&files.empty, good_key), &files.empty);
+    assert_cannot_read(with_identity(good_chain, &files.empty), &files.empty);
+    assert!(with_identity(good_chain, good_key).is_ok());
+}
+
+#[test]
+fn a_server_certificate_or_key_that_is_none_is_named() {
+    let files = Files::new();
+    let (good_chain, good_key) = (files.certificates.server_cert(), files.certificates.server_key());
+    for path in files.unreadable() {
+        assert_cannot_read(ServerTls::from_files(path, good_key), path);
+        assert_cannot_read(ServerTls::from_files(good_chain, path), path);
+    }
+    assert_no_certificate(ServerTls::from_files(&files.empty, good_key), &files.empty);
+    assert_cannot_read(ServerTls::from_files(good_chain, &files.empty), &files.empty);
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let certificates = Certificates::generate();
+    let (chain, key) = (certificates.server_cert(), certificates.client_key());
+    let tls = ServerTls::from_files(chain, key).expect("each is well-formed");
+    assert!(matches!(TlsHandshake::new(&tls, Opening::Direct), Err(Error::Config(_))));
+    let identity = Some((chain.to_owned(), key.to_owned()));
+    let tls = ClientTls { identity, insecure: true, ..ClientTls::default() };
+    assert!(matches!(connector(&tls), Err(Error::Config(_))));
+}
+
+#[test]
+fn what_is_no_name_is_refused_and_told() {
+    for name in ["", ".", "two words", "-dash.example", "a..b", "127.0.0.1:443"] {
+        let tls = ClientTls { server_name: Some(name.to_owned()), insecure: true, ..ClientTls::default() };
+        let error = connector(&tls).expect_err(name);
+        assert!(matches!(error, Error::ServerName(_)), "{error:?}");
+    }
+    let tcp = TcpConnector::new("two words", 1);
+    let error = TlsConnector::new(tcp, &ClientTls::default(), Opening::Direct).unwrap_err();
+    assert_eq!(error.to_string(), "`two words` is neither a DNS name nor an IP address");
+}
