@@ -1,7 +1,7 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
-//! - [`test`]: installs what the tests need ([`packages`]) and runs them.
-//! - [`bench`]: measures the relay of `fault-proxy` against HAProxy and nginx.
+//! - [`mod@test`]: installs what the tests need ([`packages`]) and runs them.
+//! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod bench;
@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "The project's own commands")]
+#[command(bin_name = "cargo xtask", about = "The project's own commands")]
 struct Args {
     #[command(subcommand)]
     command: Task,
@@ -28,7 +28,7 @@ enum Task {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Measures.
+    /// Measures, prints Markdown tables.
     #[command(subcommand)]
     Bench(bench::Subject),
     /// The service the benchmarks' connections end at; prints the address it listens on.

@@ -100,3 +100,26 @@ async fn nothing_is_lost_through_a_pipe_of_1_kib() {
 async fn nothing_is_lost_through_a_pipe_of_8_bytes() {
     through_a_pipe(8, 64 << 10).await;
 }
+
+#[tokio::test]
+async fn what_is_flushed_arrives_without_another_word() {
+    let certificates = Certificates::generate();
+    for version in VERSIONS {
+        let leg = handshake(&certificates, Opening::Direct);
+        let (ours, theirs) = duplex(8);
+        let speak = async {
+            let mut ours = accepted(&leg, Box::new(ours)).await.expect("TLS");
+            ours.write_all(&[7; 1000]).await.expect("open");
+            ours.flush().await.expect("open");
+            ours
+        };
+        let hear = async {
+            let mut theirs = open_tls(theirs, client_config(&certificates, version)).await.expect("TLS");
+            let mut words = [0; 1000];
+            in_time("the words", theirs.read_exact(&mut words)).await.expect("open");
+            words
+        };
+        let (_open, words) = tokio::join!(speak, hear);
+        assert_eq!(words, [7; 1000]);
+    }
+}

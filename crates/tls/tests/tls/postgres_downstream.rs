@@ -66,6 +66,19 @@ async fn a_client_hello_instead_of_a_request_is_welcome_with_the_protocol() {
     }
 }
 
+#[tokio::test]
+async fn where_tls_begins_at_once_a_request_is_no_way_in() {
+    let certificates = Certificates::generate();
+    for opening in [Opening::Direct, Opening::PostgresDirect] {
+        let leg = handshake(&certificates, opening);
+        let (ours, mut theirs) = duplex(64);
+        theirs.write_all(&SSL_REQUEST).await.unwrap();
+        accepted(&leg, Box::new(ours)).await.expect_err("no TLS");
+        let told = read_all(&mut theirs).await.unwrap();
+        assert_eq!(told[0], 0x15, "an alert: {told:?}");
+    }
+}
+
 /// The fields of an ErrorResponse that is all of `bytes`: "Message Formats", "Error and Notice Message Fields".
 fn error_response(bytes: &[u8]) -> Vec<(char, String)> {
     assert_eq!(bytes[0], b'E');

@@ -115,3 +115,43 @@ async fn pull(mut stream: TcpStream, bytes: u64) -> Result<()> {
     ensure!(arrived == bytes, "{bytes} bytes were sent, {arrived} arrived");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread;
+
+    use super::*;
+
+    /// A far end that loses the last byte: it counts one too few, and sends one too few.
+    fn lossy_far_end() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut wanted = [0; 8];
+            stream.read_exact(&mut wanted).unwrap();
+            stream.write_all(&7_u64.to_be_bytes()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+        });
+        addr
+    }
+
+    #[test]
+    fn a_byte_lost_on_the_way_there_is_an_error() {
+        let error = runtime().unwrap().block_on(async {
+            push(TcpStream::connect(lossy_far_end()).await.unwrap(), &[0; 4], 8).await.unwrap_err()
+        });
+        assert_eq!(error.to_string(), "8 bytes were sent, 7 arrived");
+    }
+
+    #[test]
+    fn a_byte_lost_on_the_way_back_is_an_error() {
+        let error = runtime().unwrap().block_on(async {
+            pull(TcpStream::connect(lossy_far_end()).await.unwrap(), 9).await.unwrap_err()
+        });
+        assert_eq!(error.to_string(), "9 bytes were sent, 8 arrived");
+    }
+}

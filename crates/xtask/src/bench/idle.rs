@@ -19,10 +19,10 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         "before, KiB",
         "with the sessions, KiB",
         "after, KiB",
-        "bytes a session",
-        "stayed, share of what they took",
+        "bytes an idle session",
+        "stayed after they closed, share",
     ];
-    let rows = measured("idle", scale.long_rounds, labels, |peer| resident(peer, scale))?;
+    let rows = measured("idle", 1, labels, |peer| resident(peer, scale))?;
     print_table(&format!("Resident memory, {} idle sessions", scale.idle_sessions), &rows);
     let [.., a_session, stayed] = &rows;
     Ok(vec![Target::at_most(a_session, "4 KiB", 4096.0), Target::at_most(stayed, "given back", GIVEN_BACK)])
@@ -37,7 +37,7 @@ fn resident(peer: &Peer, scale: &Scale) -> Result<[Option<f64>; 5]> {
     thread::sleep(scale.idling);
     let with = peer.resident_bytes();
     drop(sessions);
-    thread::sleep(scale.idling);
+    thread::sleep(scale.giving_back);
     let after = peer.resident_bytes();
     let minus_before = |bytes: Option<f64>| bytes.zip(before).map(|(bytes, before)| bytes - before);
     let taken = minus_before(with);

@@ -16,15 +16,13 @@ use super::release_directory;
 pub(super) enum Who {
     Direct,
     Ours,
-    OursCopy,
     OursSplice,
     Haproxy,
     Nginx,
 }
 
 impl Who {
-    pub(super) const ALL: [Who; 6] =
-        [Who::Direct, Who::Ours, Who::OursCopy, Who::OursSplice, Who::Haproxy, Who::Nginx];
+    pub(super) const ALL: [Who; 5] = [Who::Direct, Who::Ours, Who::OursSplice, Who::Haproxy, Who::Nginx];
 }
 
 impl fmt::Display for Who {
@@ -32,7 +30,6 @@ impl fmt::Display for Who {
         f.write_str(match self {
             Who::Direct => "direct",
             Who::Ours => "ours",
-            Who::OursCopy => "ours (copy)",
             Who::OursSplice => "ours (splice)",
             Who::Haproxy => "HAProxy",
             Who::Nginx => "nginx",
@@ -64,13 +61,14 @@ impl Peer {
         let (addr, proxy) = match who {
             Who::Direct => (far_end_addr, Proxy::None),
             Who::Ours => (addr, start_ours(addr, far_end_addr, &[])?),
-            Who::OursCopy => (addr, start_ours(addr, far_end_addr, &["--data-path", "copy"])?),
             Who::OursSplice => (addr, start_ours(addr, far_end_addr, &["--data-path", "splice"])?),
             Who::Haproxy => {
                 (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr), addr)))
             }
             Who::Nginx => (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr), addr))),
         };
+        // a proxy accepts connections before all its processes stand
+        thread::sleep(Duration::from_millis(200));
         Ok(Self { who, addr, proxy, _far_end: far_end })
     }
 

@@ -10,7 +10,7 @@ use super::rounds::measured;
 use super::scale::Scale;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
-    let [p50, p99] = measured("round trip", scale.rounds, ["p50, µs", "p99, µs"], |peer| {
+    let [p50, p99] = measured("round trip", scale.short_rounds, ["p50, µs", "p99, µs"], |peer| {
         Ok(quantiles(peer, scale)?.map(Some))
     })?;
     let added_p50 = p50.over(Who::Direct, "added to the round trip, p50, µs");
