@@ -107,8 +107,8 @@ pub(crate) enum DataPath {
 pub(crate) struct RouteArgs {
     /// Where to listen and what to connect to; can be repeated.
     ///
-    /// [ADDRESS:]PORT=HOST:PORT, [ADDRESS:]PORT=SCHEME://HOST[:PORT] or [ADDRESS:]PORT=unix:/PATH. The schemes http,
-    /// psql and tcp connect in clear; https, tls and psqls over TLS.
+    /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH; ADDRESS:PORT on the left listens
+    /// there. The schemes http, psql and tcp connect in clear; https, tls and psqls over TLS.
     #[arg(long = "proxy", value_name = "MAPPING", required = true)]
     pub(crate) mappings: Vec<Mapping>,
     /// The address that mappings without one listen on.

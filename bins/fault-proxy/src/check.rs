@@ -6,14 +6,16 @@ use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 use proxy_relay::Connected;
 
+use crate::run;
 use crate::wire::Proxy;
 
-pub(crate) async fn check(proxies: &[Proxy]) -> Result<()> {
+pub(crate) fn check(proxies: &[Proxy]) -> Result<()> {
+    let runtime = run::runtime()?;
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["proxy", "listen", "upstream"]);
     let mut failed = 0;
     for proxy in proxies {
-        let (listen, upstream) = (listen(proxy).await, connect(proxy).await);
+        let (listen, upstream) = (listen(proxy), runtime.block_on(connect(proxy)));
         failed += usize::from(listen.is_err() || upstream.is_err());
         table.add_row([proxy.mapping.to_string(), told(listen), told(upstream)]);
     }
@@ -28,8 +30,8 @@ fn told(result: Result<String>) -> String {
     result.unwrap_or_else(|error| format!("FAILED: {error:#}"))
 }
 
-async fn listen(proxy: &Proxy) -> Result<String> {
-    Ok(proxy.bind().await?.local_addr()?.to_string())
+fn listen(proxy: &Proxy) -> Result<String> {
+    Ok(proxy.bind(1)?[0].local_addr()?.to_string())
 }
 
 async fn connect(proxy: &Proxy) -> Result<String> {

@@ -1,30 +1,30 @@
 //! An upstream, a proxy before it and a client, all in one process.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use proxy_mapping::Mapping;
-use proxy_relay::{Config, Relay, Shutdown, TcpAcceptor, TcpConnector};
+use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::select;
 use tokio::signal::ctrl_c;
 use tokio::time::{interval, sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::args::DemoArgs;
-use crate::run::serve;
+use crate::run::{runtime, serve};
 use crate::tally;
 use crate::wire::Proxy;
 
 const MESSAGE: &[u8; 64] = b"every byte arrives as it was sent, later or slower only if asked";
 
-pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
-    let upstream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot start the upstream")?;
+pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
+    let upstream = bind().context("cannot start the upstream")?;
     let upstream_addr = upstream.local_addr()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen")?;
+    let listener = bind().context("cannot listen")?;
     let proxy_addr = listener.local_addr()?;
     let mapping: Mapping = format!("{}={upstream_addr}", proxy_addr.port()).parse()?;
     println!("upstream  {upstream_addr}  sends back what it gets");
@@ -33,20 +33,23 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<()> {
 
     let proxy =
         Proxy::plain(mapping, TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port()));
-    let shutdown = Shutdown::new();
-    let mut outcome = Ok(());
     let end = async {
-        outcome = select! {
-            done = client(proxy_addr, upstream_addr) => done,
-            () = echo(upstream) => Ok(()),
+        select! {
+            done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
+            failed = echo(upstream) => failed.context("the demo's upstream failed"),
             () = over(args.duration) => Ok(()),
-        };
-        shutdown.abort();
+        }
     };
     let relay = Relay::new(Config::default());
-    let rows = serve(&relay, vec![(proxy, TcpAcceptor::new(listener)?)], &shutdown, end).await?;
+    let rows = serve(&runtime()?, &relay, vec![(proxy, vec![listener])], &Shutdown::new(), end)?;
     println!("\n{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
-    outcome.context("the demo's client failed")
+    Ok(())
+}
+
+fn bind() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 async fn over(duration: Option<Duration>) {
@@ -56,10 +59,12 @@ async fn over(duration: Option<Duration>) {
     }
 }
 
-/// The upstream; never returns.
-async fn echo(listener: TcpListener) {
+/// The upstream.
+async fn echo(listener: TcpListener) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let connections = TaskTracker::new();
-    while let Ok((mut stream, _)) = listener.accept().await {
+    loop {
+        let (mut stream, _) = listener.accept().await?;
         connections.spawn(async move {
             let (mut read, mut write) = stream.split();
             tokio::io::copy(&mut read, &mut write).await

@@ -15,7 +15,7 @@ mod wire;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Cli, Command};
@@ -34,14 +34,14 @@ fn main() -> ExitCode {
     let _flush_log_at_end = log::init(&cli.log);
     match cli.command {
         Command::Run(args) => match Proxy::all(&args.routes) {
-            Ok(proxies) => block_on(async { run::run(&args, proxies).await }),
+            Ok(proxies) => ended(run::run(&args, proxies)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Check(args) => match Proxy::all(&args) {
-            Ok(proxies) => block_on(async { check::check(&proxies).await }),
+            Ok(proxies) => ended(check::check(&proxies)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Demo(args) => block_on(demo::demo(&args)),
+        Command::Demo(args) => ended(demo::demo(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fault-proxy", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -49,13 +49,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn block_on(command: impl Future<Output = Result<()>>) -> ExitCode {
-    let done = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-        .and_then(|runtime| runtime.block_on(command));
-    match done {
+fn ended(command: Result<()>) -> ExitCode {
+    match command {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, FAILED),
     }

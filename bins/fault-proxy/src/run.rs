@@ -1,13 +1,18 @@
 //! Runs proxies until something ends them.
 
 use std::future::pending;
+use std::net::TcpListener;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, Result};
-use proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
+use proxy_relay::{Config, DataPath, Relay, Route, Shutdown, TcpAcceptor};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -19,53 +24,105 @@ use crate::wire::Proxy;
 /// Descriptors kept for everything that is no session: listeners, standard streams, the runtime's, pipes.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-pub(crate) async fn run(args: &RunArgs, proxies: Vec<Proxy>) -> Result<()> {
+pub(crate) fn run(args: &RunArgs, proxies: Vec<Proxy>) -> Result<()> {
     let mut config = Config::default();
     config.max_sessions = max_sessions(args.max_sessions);
     config.data_path = match args.data_path {
         args::DataPath::Copy => DataPath::Copy,
         args::DataPath::Splice => DataPath::Splice,
     };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let mut bound = Vec::new();
     for proxy in proxies {
-        let listener = proxy.bind().await?;
-        bound.push((proxy, listener));
+        let listeners = proxy.bind(threads)?;
+        bound.push((proxy, listeners));
     }
+    let runtime = runtime()?;
+    let signals = {
+        let _context = runtime.enter();
+        Signals::new()?
+    };
     let shutdown = Shutdown::new();
-    let signals = Signals::new()?;
-    let rows = serve(&Relay::new(config), bound, &shutdown, end(signals, args, &shutdown)).await?;
+    let rows = serve(&runtime, &Relay::new(config), bound, &shutdown, end(signals, args, &shutdown))?;
     println!("{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
     Ok(())
 }
 
-/// Relays until `shutdown` has ended every session; `end` brings that about.
-pub(crate) async fn serve(
+/// What one thread does for one mapping.
+type Share = (Relay, TcpListener, Route);
+
+/// Relays until `shutdown` has ended every session; `end`, on `runtime` and this thread, brings that about.
+///
+/// Each listener of a mapping has a thread and a runtime of its own. A session stays on the thread that accepted it:
+/// no wake-up crosses threads, which short sessions and round trips would feel.
+pub(crate) fn serve(
+    runtime: &Runtime,
     relay: &Relay,
-    bound: Vec<(Proxy, TcpAcceptor)>,
+    bound: Vec<(Proxy, Vec<TcpListener>)>,
     shutdown: &Shutdown,
-    end: impl Future<Output = ()>,
+    end: impl Future<Output = Result<()>>,
 ) -> Result<Vec<(String, Arc<Tally>)>> {
-    let relays = TaskTracker::new();
     let mut rows = Vec::new();
-    for (proxy, listener) in bound {
-        info!("listening on {} for {}", listener.local_addr()?, proxy.mapping);
+    let mut threads: Vec<Vec<Share>> = Vec::new();
+    for (proxy, listeners) in bound {
+        info!("listening on {} for {}", listeners[0].local_addr()?, proxy.mapping);
         let tally = Arc::new(Tally::default());
         rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
         let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
-        let shutdown = shutdown.clone();
-        relays.spawn(async move { relay.run(listener, proxy.route, &shutdown).await });
+        threads.resize_with(threads.len().max(listeners.len()), Vec::new);
+        for (thread, listener) in threads.iter_mut().zip(listeners) {
+            thread.push((relay.clone(), listener, proxy.route.clone()));
+        }
     }
-    relays.close();
-    select! {
-        () = end => {}
-        () = relays.wait() => {}
-    }
-    relays.wait().await;
+    thread::scope(|scope| {
+        let (working, mut all_done) = mpsc::channel::<()>(1);
+        let threads: Vec<_> = threads
+            .into_iter()
+            .map(|shares| {
+                let working = working.clone();
+                scope.spawn(move || {
+                    let relayed = relay_on_this_thread(shares, shutdown);
+                    drop(working);
+                    relayed
+                })
+            })
+            .collect();
+        drop(working);
+        let ended = runtime.block_on(async {
+            select! {
+                ended = end => ended,
+                _ = all_done.recv() => Ok(()),
+            }
+        });
+        shutdown.abort();
+        for thread in threads {
+            thread.join().expect("sessions that panic end alone")?;
+        }
+        ended
+    })?;
     Ok(rows)
 }
 
+fn relay_on_this_thread(shares: Vec<Share>, shutdown: &Shutdown) -> Result<()> {
+    runtime()?.block_on(async {
+        let relays = TaskTracker::new();
+        for (relay, listener, route) in shares {
+            let listener = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+            let shutdown = shutdown.clone();
+            relays.spawn(async move { relay.run(listener, route, &shutdown).await });
+        }
+        relays.close();
+        relays.wait().await;
+        Ok(())
+    })
+}
+
+pub(crate) fn runtime() -> Result<Runtime> {
+    runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
+}
+
 /// Drains at the first signal or the end of the duration; aborts at the deadline or a second signal.
-async fn end(mut signals: Signals, args: &RunArgs, shutdown: &Shutdown) {
+async fn end(mut signals: Signals, args: &RunArgs, shutdown: &Shutdown) -> Result<()> {
     let duration = async {
         match args.duration {
             Some(duration) => sleep(duration).await,
@@ -81,7 +138,7 @@ async fn end(mut signals: Signals, args: &RunArgs, shutdown: &Shutdown) {
         name = signals.next() => warn!("{name}: resetting the sessions that are left"),
         () = sleep(args.drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),
     }
-    shutdown.abort();
+    Ok(())
 }
 
 struct Signals {

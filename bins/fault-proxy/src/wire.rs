@@ -1,18 +1,21 @@
 //! From arguments to what runs: which connector, handshake and listener a mapping means.
 
-use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use anyhow::{Context, Result};
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
-use proxy_relay::{Connector, Handshake, Route, TcpAcceptor, TcpConnector, UnixConnector};
+use proxy_relay::{Connector, Handshake, Route, TcpConnector, UnixConnector};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
-use tokio::net::TcpListener;
+use socket2::{Domain, Socket, Type};
 use tracing::info;
 
 use crate::args::{ListenerTlsArgs, RouteArgs, UpstreamTlsArgs};
+
+/// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
+const LISTEN_QUEUE: i32 = 4096;
 
 /// One mapping, ready to run.
 #[derive(Debug)]
@@ -45,20 +48,51 @@ impl Proxy {
         Self { mapping, route: Route::to(connector), bind: IpAddr::from([127, 0, 0, 1]) }
     }
 
-    /// Takes the port.
-    pub(crate) async fn bind(&self) -> Result<TcpAcceptor> {
+    /// Takes the port, with a socket for each of `threads`: the system spreads new connections over them.
+    pub(crate) fn bind(&self, threads: usize) -> Result<Vec<TcpListener>> {
         let Listen { host, port } = &self.mapping.listen;
-        let listener = match host {
-            None => TcpListener::bind((self.bind, port.get())).await,
-            Some(Host::Name(name)) => TcpListener::bind((name.as_str(), port.get())).await,
-            Some(Host::V4(ip)) => TcpListener::bind((*ip, port.get())).await,
-            Some(Host::V6(ip)) => TcpListener::bind((*ip, port.get())).await,
+        let port = port.get();
+        let listeners = match host {
+            None => listen((self.bind, port), threads),
+            Some(Host::Name(name)) => listen((name.as_str(), port), threads),
+            Some(Host::V4(ip)) => listen((*ip, port), threads),
+            Some(Host::V6(ip)) => listen((*ip, port), threads),
         };
         let wanted = host.as_ref().map_or_else(|| self.bind.to_string(), Host::to_string);
-        listener
-            .and_then(TcpAcceptor::new)
+        listeners
             .with_context(|| format!("cannot listen on {wanted} port {port} for --proxy {}", self.mapping))
     }
+}
+
+/// On the first of the addresses that can be bound.
+fn listen(addresses: impl ToSocketAddrs, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let mut failed = io::ErrorKind::NotFound.into();
+    for addr in addresses.to_socket_addrs()? {
+        match listen_on(addr, sockets) {
+            Ok(listeners) => return Ok(listeners),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let bound = |is_shared| {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(is_shared)?;
+        socket.bind(&addr.into())?;
+        io::Result::Ok(socket)
+    };
+    // A port that is taken must be an error, and shared sockets would join another run's.
+    drop(bound(false)?);
+    let listening = |_| {
+        let socket = bound(true)?;
+        socket.listen(LISTEN_QUEUE)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    };
+    (0..sockets).map(listening).collect()
 }
 
 fn scheme(mapping: &Mapping) -> Option<Scheme> {

@@ -46,9 +46,6 @@ pub(crate) struct Flow {
     pub(crate) state: State,
     /// Bytes handed to the destination.
     pub(crate) moved: u64,
-    /// Writing to the source has failed: what it sent before is still carried, but the end of file that reading then
-    /// gives is no half-close. (The system reports a reset once; the write has had it.)
-    pub(crate) source_failed: bool,
     held: Held,
     next_read: Size,
     unflushed: bool,
@@ -60,7 +57,6 @@ impl Flow {
         Self {
             state: State::Running,
             moved: 0,
-            source_failed: false,
             held: Held::Nothing,
             next_read: Size::SMALL,
             unflushed: false,
@@ -74,8 +70,11 @@ impl Flow {
     }
 
     /// Moves what can be moved now. Ready when the direction has ended; `state` says how.
+    ///
+    /// `other` is the state of the opposite direction.
     pub(crate) fn poll(
         &mut self,
+        other: &State,
         cx: &mut Context<'_>,
         from: &mut dyn Stream,
         to: &mut dyn Stream,
@@ -94,10 +93,16 @@ impl Flow {
                         ready!(self.poll_fetch(cx, from, to, pool));
                     }
                 }
-                State::Finishing if self.source_failed => self.state = State::Done,
-                State::Finishing => match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
-                    Ok(()) => self.state = State::Done,
-                    Err(error) => self.state = State::WriteFailed(error),
+                State::Finishing => match other {
+                    // The system reports a reset once, and the other direction's write has had it: what reads like an
+                    // end of file is none.
+                    State::WriteFailed(_) => self.state = State::Done,
+                    // Closing the socket, which comes next, is the half-close.
+                    State::Done if to.as_tcp().is_some() => self.state = State::Done,
+                    _ => match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
+                        Ok(()) => self.state = State::Done,
+                        Err(error) => self.state = State::WriteFailed(error),
+                    },
                 },
                 State::Done | State::ReadFailed(_) | State::WriteFailed(_) => return Poll::Ready(()),
             }

@@ -49,10 +49,8 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
-        to_upstream.source_failed = matches!(to_downstream.state, State::WriteFailed(_));
-        let up = to_upstream.poll(cx, &mut **downstream, &mut **upstream, pool);
-        to_downstream.source_failed = matches!(to_upstream.state, State::WriteFailed(_));
-        let down = to_downstream.poll(cx, &mut **upstream, &mut **downstream, pool);
+        let up = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
+        let down = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
         let is_over = match (&to_upstream.state, &to_downstream.state) {
             (State::Done, State::Done) => {
                 self.finished = true;

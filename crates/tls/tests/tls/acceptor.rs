@@ -4,7 +4,6 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
-use proxy_relay::Handshake;
 use proxy_tls::{Opening, ServerTls, TlsHandshake};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -14,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::{
-    VERSIONS, accepted, ask, certificates_in, client_config, handshake, in_time, open_tls, provider,
-    read_all, tcp_pair,
+    VERSIONS, accepted, ask, certificates_in, client_config, handshake, open_tls, provider, read_all,
+    tcp_pair,
 };
 
 #[tokio::test]
@@ -138,7 +137,7 @@ async fn a_silent_client_is_turned_away_after_a_minute() {
         let leg = handshake(&certificates, opening);
         let (ours, mut theirs) = duplex(64);
         let begun = Instant::now();
-        let error = leg.accept(Box::new(ours)).await.expect_err("silence");
+        let error = accepted(&leg, Box::new(ours)).await.expect_err("silence");
         assert_eq!(begun.elapsed().as_secs(), 60);
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
@@ -160,7 +159,7 @@ async fn a_client_that_trickles_gets_no_more_time() {
         }
     };
     let begun = Instant::now();
-    let (error, ()) = tokio::join!(leg.accept(Box::new(ours)), trickle);
+    let (error, ()) = tokio::join!(accepted(&leg, Box::new(ours)), trickle);
     assert_eq!(error.expect_err("too slow").kind(), ErrorKind::TimedOut);
     assert!((60..=67).contains(&begun.elapsed().as_secs()));
 }
@@ -192,8 +191,8 @@ proptest! {
                 to_ours.write_all(&garbage).await.ok();
                 to_ours.shutdown().await.ok();
             };
-            let all = async { tokio::join!(leg.accept(Box::new(ours)), send, read_all(&mut theirs)) };
-            let (ours, (), end) = runtime.block_on(in_time("the end", all));
+            let all = async { tokio::join!(accepted(&leg, Box::new(ours)), send, read_all(&mut theirs)) };
+            let (ours, (), end) = runtime.block_on(all);
             prop_assert!(ours.is_err());
             prop_assert!(end.is_ok());
         }

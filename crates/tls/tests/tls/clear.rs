@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proxy_relay::{BoxStream, Handshake};
+use proxy_relay::BoxStream;
 use proxy_tls::PostgresClear;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::TcpStream;
@@ -110,7 +110,7 @@ async fn a_client_that_does_not_open_is_turned_away_after_a_minute() {
         let (ours, mut theirs) = duplex(64);
         theirs.write_all(sent).await.unwrap();
         let begun = Instant::now();
-        let error = PostgresClear.accept(Box::new(ours)).await.expect_err("silence");
+        let error = accepted(&PostgresClear, Box::new(ours)).await.expect_err("silence");
         assert_eq!(begun.elapsed().as_secs(), 60);
         assert_eq!(
             (error.kind(), error.to_string().as_str()),

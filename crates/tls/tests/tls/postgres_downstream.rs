@@ -2,7 +2,6 @@
 
 use std::io::ErrorKind;
 
-use proxy_relay::Handshake;
 use proxy_tls::Opening;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
@@ -157,7 +156,7 @@ async fn a_client_that_stops_half_way_is_turned_away_after_a_minute() {
         let (ours, mut theirs) = duplex(64);
         theirs.write_all(sent).await.unwrap();
         let begun = Instant::now();
-        let error = leg.accept(Box::new(ours)).await.expect_err("silence");
+        let error = accepted(&leg, Box::new(ours)).await.expect_err("silence");
         assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::TimedOut, 60));
     }
 }

@@ -23,8 +23,8 @@ use tokio_rustls::{client, server};
 pub(crate) type Version = &'static SupportedProtocolVersion;
 pub(crate) const VERSIONS: [Version; 2] = [&TLS12, &TLS13];
 
-/// Long enough for the busiest machine; reached only when a test fails.
-const FOREVER: Duration = Duration::from_secs(60);
+/// Long enough for the busiest machine, and longer than a downstream is given; reached only when a test fails.
+const FOREVER: Duration = Duration::from_secs(100);
 
 pub(crate) async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(FOREVER, future).await.unwrap_or_else(|_| panic!("{what}: not within {FOREVER:?}"))
