@@ -63,26 +63,29 @@ pub(crate) fn serve(
     end: impl Future<Output = Result<()>>,
 ) -> Result<Vec<(String, Arc<Tally>)>> {
     let mut rows = Vec::new();
-    let mut threads: Vec<Vec<Share>> = Vec::new();
+    let count = bound.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or(0);
+    let mut threads =
+        (0..count).map(|_| Ok((self::runtime()?, Vec::<Share>::new()))).collect::<Result<Vec<_>>>()?;
     for (proxy, listeners) in bound {
         info!("listening on {} for {}", listeners[0].local_addr()?, proxy.mapping);
         let tally = Arc::new(Tally::default());
         rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
         let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
-        threads.resize_with(threads.len().max(listeners.len()), Vec::new);
-        for (thread, listener) in threads.iter_mut().zip(listeners) {
-            thread.push((relay.clone(), listener, proxy.route.clone()));
+        for ((_, shares), listener) in threads.iter_mut().zip(listeners) {
+            shares.push((relay.clone(), listener, proxy.route.clone()));
         }
     }
     thread::scope(|scope| {
         let (working, mut all_done) = mpsc::channel::<()>(1);
         let threads: Vec<_> = threads
             .into_iter()
-            .map(|shares| {
+            .map(|(runtime, shares)| {
                 let working = working.clone();
                 scope.spawn(move || {
-                    let relayed = relay_on_this_thread(shares, shutdown);
+                    let relayed = runtime.block_on(relay_all(shares, shutdown));
                     drop(working);
+                    // A look-up that nobody awaits any more must not delay the end.
+                    runtime.shutdown_background();
                     relayed
                 })
             })
@@ -103,18 +106,16 @@ pub(crate) fn serve(
     Ok(rows)
 }
 
-fn relay_on_this_thread(shares: Vec<Share>, shutdown: &Shutdown) -> Result<()> {
-    runtime()?.block_on(async {
-        let relays = TaskTracker::new();
-        for (relay, listener, route) in shares {
-            let listener = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
-            let shutdown = shutdown.clone();
-            relays.spawn(async move { relay.run(listener, route, &shutdown).await });
-        }
-        relays.close();
-        relays.wait().await;
-        Ok(())
-    })
+async fn relay_all(shares: Vec<Share>, shutdown: &Shutdown) -> Result<()> {
+    let relays = TaskTracker::new();
+    for (relay, listener, route) in shares {
+        let listener = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+        let shutdown = shutdown.clone();
+        relays.spawn(async move { relay.run(listener, route, &shutdown).await });
+    }
+    relays.close();
+    relays.wait().await;
+    Ok(())
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

@@ -28,9 +28,9 @@ pub(super) struct Scale {
 }
 
 pub(super) const FULL: Scale = Scale {
-    rounds: 3,
+    rounds: 5,
     short_rounds: 15,
-    long_rounds: 2,
+    long_rounds: 1,
     bulk_bytes: 4_000_000_000,
     pings: 20_000,
     warm_up_pings: 2_000,
