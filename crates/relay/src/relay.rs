@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::sync::Semaphore;
-use tokio::time::{interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
@@ -124,6 +124,7 @@ impl Relay {
         // Does nothing but come first: tokio wakes its own driver for a timer that is due before all others, and
         // short sessions would pay that system call for theirs.
         let mut first_timer = interval(FIRST_TIMER);
+        first_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let permit = select! {
                 biased;
