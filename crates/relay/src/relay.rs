@@ -39,7 +39,7 @@ pub enum DataPath {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Sessions at once; at the limit new connections wait in the listen queue. Default 4,096.
+    /// Sessions at once; at the limit new connections wait, unread. Default 4,096.
     pub max_sessions: usize,
     /// Bytes of buffers that busy flows may hold together; beyond it they read in small steps. Default 64 MiB.
     pub buffer_budget: usize,
@@ -126,11 +126,6 @@ impl Relay {
         let mut first_timer = interval(FIRST_TIMER);
         first_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let permit = select! {
-                biased;
-                () = &mut draining => break,
-                permit = Arc::clone(&self.shared.permits).acquire_owned() => permit.expect("never closed"),
-            };
             let accepted = select! {
                 biased;
                 () = &mut draining => break,
@@ -138,8 +133,17 @@ impl Relay {
                 _ = first_timer.tick(), if !sessions.is_empty() => continue,
             };
             match accepted {
-                Ok((downstream, peer)) => {
+                Ok((mut downstream, peer)) => {
                     backoff = Backoff::new();
+                    // Only now, so that no listener keeps a place that another has a client for.
+                    let permit = select! {
+                        biased;
+                        () = &mut draining => {
+                            downstream.abort();
+                            break;
+                        }
+                        permit = Arc::clone(&self.shared.permits).acquire_owned() => permit.expect("never closed"),
+                    };
                     let (relay, route, shutdown) = (self.clone(), route.clone(), shutdown.clone());
                     let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
                     let span = info_span!("session", session.id = id, client.addr = %peer, upstream.addr = field::Empty);

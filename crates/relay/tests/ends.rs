@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use proxy_relay::{Config, End, Route, SessionSummary, TcpConnector};
+use proxy_relay::{Config, End, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
 use support::{FOREVER, Prepared, Running, in_time};
 use testkit::{FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -247,7 +247,7 @@ async fn at_the_limit_a_client_waits_for_another_to_leave() {
     let mut first = TcpStream::connect(running.addr).await.expect("listening");
     first.write_all(b"x").await.expect("open");
     first.read_exact(&mut [0; 1]).await.expect("echoed");
-    let mut second = TcpStream::connect(running.addr).await.expect("in the listen queue");
+    let mut second = TcpStream::connect(running.addr).await.expect("listening");
     second.write_all(b"y").await.expect("open");
     let early = tokio::time::timeout(Duration::from_millis(200), second.read(&mut [0; 1])).await;
     assert!(early.is_err(), "served beyond the limit");
@@ -255,12 +255,35 @@ async fn at_the_limit_a_client_waits_for_another_to_leave() {
     in_time("its turn", second.read_exact(&mut [0; 1])).await.expect("echoed");
 }
 
+/// Listeners share the limit: none of them may keep a place while a client of another waits.
+#[tokio::test]
+async fn an_idle_listener_keeps_no_place_from_another() {
+    let far_end = FarEnd::echo();
+    let mut config = Config::default();
+    config.max_sessions = 1;
+    let relay = Relay::new(config);
+    let (mut relays, shutdown) = (tokio::task::JoinSet::new(), Shutdown::new());
+    let mut addrs = Vec::new();
+    for _ in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        addrs.push(listener.local_addr().expect("bound"));
+        let (relay, route, shutdown) = (relay.clone(), route_to(&far_end), shutdown.clone());
+        let listener = TcpAcceptor::new(listener).expect("a socket");
+        relays.spawn(async move { relay.run(listener, route, &shutdown).await });
+    }
+    for addr in addrs {
+        let mut client = TcpStream::connect(addr).await.expect("listening");
+        client.write_all(b"x").await.expect("open");
+        in_time("the echo", client.read_exact(&mut [0; 1])).await.expect("echoed");
+    }
+}
+
 #[tokio::test]
 async fn both_sockets_have_nagle_off_and_keep_alive_on() {
     let far_end = FarEnd::echo();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound");
-    let acceptor = proxy_relay::TcpAcceptor::new(listener).expect("a socket");
+    let acceptor = TcpAcceptor::new(listener).expect("a socket");
     let (client, accepted) = tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&acceptor));
     let (accepted, _) = accepted.expect("a client");
     let (connected, _) =
