@@ -19,6 +19,7 @@ use crate::run::{runtime, serve};
 use crate::tally;
 use crate::wire::Proxy;
 
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const MESSAGE: &[u8; 64] = b"every byte arrives as it was sent, later or slower only if asked";
 
 pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
@@ -33,17 +34,23 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
 
     let proxy =
         Proxy::plain(mapping, TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port()));
+    let shutdown = Shutdown::new();
+    let mut outcome = Ok(());
     let end = async {
-        select! {
+        outcome = select! {
             done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
             failed = echo(upstream) => failed.context("the demo's upstream failed"),
             () = over(args.duration) => Ok(()),
-        }
+        };
+        // The client is gone; its session ends with it, and everything with the session.
+        shutdown.drain();
+        sleep(DRAIN_TIMEOUT).await;
+        Ok(())
     };
     let relay = Relay::new(Config::default());
-    let rows = serve(&runtime()?, &relay, vec![(proxy, vec![listener])], &Shutdown::new(), end)?;
+    let rows = serve(&runtime()?, &relay, vec![(proxy, vec![listener])], &shutdown, end)?;
     println!("\n{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
-    Ok(())
+    outcome
 }
 
 fn bind() -> io::Result<TcpListener> {

@@ -98,6 +98,7 @@ fn the_demo_shows_round_trips_and_ends() {
     let round_trip = ended.stdout.lines().find(|line| line.starts_with("#1 ")).expect("a round trip");
     assert!(round_trip.contains("through the proxy") && round_trip.contains("directly"), "{round_trip}");
     assert!(ended.stdout.contains("fault-proxy run --proxy "), "{}", ended.stdout);
+    assert!(ended.stderr.contains("client=finished upstream=finished"), "{}", ended.stderr);
 }
 
 #[test]
