@@ -77,23 +77,30 @@ fn psqls_encrypts_to_the_server_what_its_clients_send_in_clear() {
 
 #[test]
 fn a_query_is_cancelled_through_a_second_session() {
-    const QUERY: &str = "select pg_sleep(600)";
     let certificates = Certificates::generate();
     let server = Postgres::start_tls(&certificates);
-    let proxy = Proxy::with(
-        format!("psqls://localhost:{}", server.port()),
-        &["--upstream-ca", utf8(certificates.ca_file())],
-    );
-    let client = libpq("psql", "postgresql-client", &proxy, "prefer")
+    let upstream = format!("psqls://localhost:{}", server.port());
+    let ca = ["--upstream-ca", utf8(certificates.ca_file())];
+    let (cert, key) = (utf8(certificates.server_cert()), utf8(certificates.server_key()));
+    let tls = [&ca[..], &["--tls-cert", cert, "--tls-key", key]].concat();
+    assert_cancels(&Proxy::with(&upstream, &ca), "prefer");
+    // libpq asks for the cancelling in clear, also where its session is encrypted.
+    assert_cancels(&Proxy::with(&upstream, &tls), "require");
+}
+
+fn assert_cancels(proxy: &Proxy, sslmode: &str) {
+    const QUERY: &str = "select pg_sleep(600)";
+    let client = libpq("psql", "postgresql-client", proxy, sslmode)
         .args(["-X", "-c", QUERY, "postgres"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("psql is executable");
-    let running = format!("select count(*) from pg_stat_activity where query = '{QUERY}'");
-    eventually("the query runs", || answer(&proxy, "disable", &running) == "1\n");
-    kill_process(Pid::from_child(&client), Signal::INT).unwrap();
-    let cancelled = complaint(&client.wait_with_output().unwrap());
+    let running =
+        format!("select count(*) from pg_stat_activity where state = 'active' and query = '{QUERY}'");
+    eventually("the query runs", || answer(proxy, sslmode, &running) == "1\n");
+    kill_process(Pid::from_child(&client), Signal::INT).expect("psql waits");
+    let cancelled = complaint(&client.wait_with_output().expect("it ends"));
     assert!(cancelled.contains("canceling statement due to user request"), "{cancelled}");
 }
 

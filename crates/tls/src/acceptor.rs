@@ -36,11 +36,24 @@ impl TlsHandshake {
         Ok(Self { config: tls.config(opening)?, opening })
     }
 
-    async fn encrypt(&self, stream: BoxStream) -> io::Result<BoxStream> {
-        let stream = match self.opening {
-            Opening::Direct | Opening::PostgresDirect => stream,
-            Opening::Postgres => await_ssl_request(stream).await?,
-        };
+    async fn encrypt(&self, mut stream: BoxStream) -> io::Result<BoxStream> {
+        if self.opening == Opening::Postgres {
+            match answer_requests(&mut stream, postgres::WILLING).await? {
+                Preamble::Promised => {}
+                Preamble::Said { bytes: postgres::CANCEL_REQUEST, length: 8 } => {
+                    return Ok(Box::new(Rewind::new(&postgres::CANCEL_REQUEST, stream)));
+                }
+                Preamble::Said { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
+                    stream = Box::new(Rewind::new(&bytes[..length], stream));
+                }
+                Preamble::Said { .. } => {
+                    let message = "this listener expects TLS: connect with sslmode=require";
+                    stream.write_all(&postgres::fatal(message)).await?;
+                    stream.flush().await?;
+                    return Err(io::Error::other("the client asks for no TLS, and this listener expects it"));
+                }
+            }
+        }
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config));
         Ok(Box::new(Encrypted::new(acceptor.accept(stream).await?)))
     }
@@ -57,20 +70,4 @@ impl Handshake for TlsHandshake {
 /// The error of a downstream that took too long for its `what`.
 pub(crate) fn too_late(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no {what} within {}s", TIMEOUT.as_secs()))
-}
-
-/// Answers until the client wants TLS, or has begun it.
-async fn await_ssl_request(mut stream: BoxStream) -> io::Result<BoxStream> {
-    match answer_requests(&mut stream, postgres::WILLING).await? {
-        Preamble::Promised => Ok(stream),
-        Preamble::Said { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
-            Ok(Box::new(Rewind::new(&bytes[..length], stream)))
-        }
-        Preamble::Said { .. } => {
-            stream
-                .write_all(&postgres::fatal("this listener expects TLS: connect with sslmode=require"))
-                .await?;
-            Err(io::Error::other("the client asks for no TLS, and this listener expects it"))
-        }
-    }
 }

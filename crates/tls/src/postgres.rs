@@ -7,6 +7,9 @@
 pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 
+/// How a CancelRequest begins. libpq sends it in clear on a connection of its own, and servers with TLS take it.
+pub(crate) const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
+
 /// The server's answers.
 pub(crate) const WILLING: u8 = b'S';
 pub(crate) const UNWILLING: u8 = b'N';
