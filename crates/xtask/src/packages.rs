@@ -32,7 +32,10 @@ const NEEDED: &[(Place, &str)] = &[
     (File("/usr/lib/nginx/modules/ngx_stream_module.so"), "libnginx-mod-stream"),
     (OnPath("haproxy"), "haproxy"),
     (OnPath("curl"), "curl"),
+    (OnPath("openssl"), "openssl"),
     (OnPath("setpriv"), "util-linux"),
+    // jemalloc is built with it
+    (OnPath("make"), "make"),
     // libFuzzer, which the fuzz target links, is C++
     (OnPath("g++"), "g++"),
 ];
