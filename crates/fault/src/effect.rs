@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delay::Delay;
 use crate::loss::LossModel;
 
@@ -21,7 +23,8 @@ pub struct Fault {
 }
 
 /// One direction of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// From the client to the upstream: requests.
     ToUpstream,

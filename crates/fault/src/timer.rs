@@ -1,1 +1,102 @@
-//! placeholder
+//! Waiting for an instant: with the runtime's own timers (1 ms), or with finer ones on Linux.
+
+#[cfg(target_os = "linux")]
+mod precise;
+#[cfg(test)]
+mod tests;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+#[cfg(target_os = "linux")]
+pub use precise::TimerDriver;
+
+/// The timers that held bytes wait for. A clone is cheap and stands for the same timers.
+///
+/// The default is [coarse](Self::coarse).
+#[derive(Debug, Clone, Default)]
+pub struct Timers {
+    #[cfg(target_os = "linux")]
+    queue: Option<precise::Queue>,
+}
+
+impl Timers {
+    /// The timers of whichever tokio runtime they are used in: up to 1 ms late, and true to its paused clock.
+    ///
+    /// To wait with them panics outside a runtime whose time driver is enabled.
+    pub fn coarse() -> Self {
+        Self::default()
+    }
+
+    /// Timers on one `timerfd`, some 10 µs late on an idle machine, and the future that makes them fire.
+    ///
+    /// They follow the system's monotonic clock: do not pause tokio's clock with them. They can be used from
+    /// any thread, and cost least on the one that polls the driver.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no `timerfd`, or the runtime cannot watch it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime whose I/O driver is enabled.
+    #[cfg(target_os = "linux")]
+    pub fn precise() -> std::io::Result<(Self, TimerDriver)> {
+        let (queue, driver) = precise::open()?;
+        Ok((Self { queue: Some(queue) }, driver))
+    }
+}
+
+/// Wakes one task at one instant at a time.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    /// `None`: the timers are coarse, or their driver is gone.
+    #[cfg(target_os = "linux")]
+    precise: Option<precise::Entry>,
+    coarse: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    pub(crate) fn new(timers: Timers) -> Self {
+        #[cfg(not(target_os = "linux"))]
+        let Timers {} = timers;
+        Self {
+            #[cfg(target_os = "linux")]
+            precise: timers.queue.and_then(precise::Entry::new),
+            coarse: None,
+        }
+    }
+
+    /// Ready once `deadline` has passed.
+    ///
+    /// Until then the task of `cx` is woken when it does, and no longer at any deadline given before. It may
+    /// also be woken sooner, if the timers lose their driver.
+    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if deadline <= Instant::now() {
+            return Poll::Ready(());
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(entry) = &mut self.precise {
+            if entry.register(deadline.into_std(), cx.waker()) {
+                return Poll::Pending;
+            }
+            self.precise = None;
+        }
+        let sleep = self.coarse.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        sleep.as_mut().poll(cx)
+    }
+
+    /// Wakes no task any more, until the next call of [`poll_until`](Self::poll_until).
+    pub(crate) fn clear(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(entry) = &mut self.precise {
+            entry.clear();
+        }
+        self.coarse = None;
+    }
+}

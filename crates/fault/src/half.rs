@@ -1,0 +1,223 @@
+//! One direction of a session with its bytes, its timer and its place among the watchers of the plan.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
+
+use crate::effect::Direction;
+use crate::faults::{self, Watcher};
+use crate::line::{Departure, Line};
+use crate::piece::Ending;
+use crate::session::{Common, End, Identity};
+use crate::store::Store;
+use crate::timer::{Timer, Timers};
+
+/// Reads in a row before what came is looked at.
+const READS: usize = 4;
+
+#[derive(Debug)]
+pub(crate) struct Half {
+    pub(crate) common: Arc<Common>,
+    faults: Arc<faults::Shared>,
+    direction: Direction,
+    line: Line,
+    store: Store,
+    timer: Timer,
+    watcher: Watcher,
+    version: u64,
+    source_ended: bool,
+    failure: Option<io::Error>,
+}
+
+impl Half {
+    pub(crate) fn new(
+        faults: Arc<faults::Shared>,
+        identity: Arc<Identity>,
+        common: Arc<Common>,
+        direction: Direction,
+        timers: &Timers,
+    ) -> Self {
+        let version = faults.version();
+        let plan = Arc::clone(&faults.plan());
+        Self {
+            common,
+            line: Line::new(&plan, identity, direction, faults.engine.now()),
+            store: Store::new(),
+            timer: Timer::new(timers.clone()),
+            watcher: Watcher::new(Arc::clone(&faults)),
+            version,
+            source_ended: false,
+            failure: None,
+            direction,
+            faults,
+        }
+    }
+
+    /// Whether bytes pass as they are at this moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.line.is_idle()
+            && self.version == self.faults.version()
+            && self.line.deadline().is_none_or(|deadline| self.now() < deadline)
+            && self.common.ended().is_none()
+    }
+
+    fn now(&self) -> Duration {
+        self.faults.engine.now()
+    }
+
+    /// Brings plan and line up to date, and has the task woken when they change again. Returns true while bytes pass
+    /// as they are.
+    pub(crate) fn poll_passing(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let now = self.update(cx);
+            if !self.line.is_idle() || self.common.ended().is_some() {
+                return false;
+            }
+            if self.poll_deadline(cx, now).is_pending() {
+                return true;
+            }
+        }
+    }
+
+    fn update(&mut self, cx: &Context<'_>) -> Duration {
+        self.watcher.watch(cx);
+        let now = self.now();
+        let version = self.faults.version();
+        if version != self.version {
+            self.version = version;
+            let plan = Arc::clone(&self.faults.plan());
+            self.line.follow(&plan, now);
+        }
+        self.line.advance(now);
+        now
+    }
+
+    /// Ready if the line is to be advanced; else the task is woken when it is.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
+        match self.line.deadline() {
+            None => Poll::Pending,
+            Some(deadline) if deadline <= now => Poll::Ready(()),
+            Some(deadline) => self.timer.poll_until(cx, self.faults.engine.instant(deadline)),
+        }
+    }
+
+    /// Bytes passed as they are.
+    pub(crate) fn passed(&mut self, len: usize) {
+        let turn = self.common.count(self.direction, len);
+        self.line.pass(self.now(), turn, len);
+    }
+
+    /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
+    pub(crate) fn poll_take_in<S: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, source: &mut S) -> Poll<()> {
+        for _ in 0..READS {
+            if !self.has_room() || self.source_ended {
+                return Poll::Pending;
+            }
+            match std::task::ready!(poll_read_buf(Pin::new(&mut *source), cx, self.store.room())) {
+                Ok(0) => self.finish(Ending::Finish),
+                Ok(len) => self.came(len),
+                Err(error) => {
+                    self.failure = Some(error);
+                    self.finish(Ending::Fail);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        !self.line.is_full() && self.faults.engine.has_room(self.line.held())
+    }
+
+    /// Takes in a part of `bytes`; returns its length.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> usize {
+        let room = self.store.room();
+        let len = bytes.len().min(room.capacity() - room.len());
+        room.extend_from_slice(&bytes[..len]);
+        self.came(len);
+        len
+    }
+
+    fn came(&mut self, len: usize) {
+        let now = self.now();
+        let turn = self.common.count(self.direction, len);
+        self.faults.engine.take(len);
+        self.line.arrive(now, turn, self.store.last(len));
+    }
+
+    pub(crate) fn finish(&mut self, end: Ending) {
+        if !self.source_ended {
+            self.source_ended = true;
+            self.line.finish(self.now(), end);
+        }
+    }
+
+    /// Waits for bytes that may go: how many at the head of the store, 0 at the end of the flow.
+    pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let now = self.update(cx);
+            match self.common.ended() {
+                Some(End::Closed) => return Poll::Ready(Ok(0)),
+                Some(End::Reset(_)) => return Poll::Ready(Err(reset())),
+                None => {}
+            }
+            match self.line.departure() {
+                Departure::Deliver(len) => {
+                    // Should nobody take them, the rest still has its time.
+                    if self.poll_deadline(cx, now).is_pending() {
+                        return Poll::Ready(Ok(len));
+                    }
+                }
+                Departure::Discard(len) => self.consume(len),
+                Departure::End(Ending::Finish | Ending::No) => return Poll::Ready(Ok(0)),
+                Departure::End(Ending::Fail) => {
+                    return Poll::Ready(Err(self.failure.take().unwrap_or_else(reset)));
+                }
+                Departure::End(Ending::Close | Ending::CloseNow) => self.end_session(cx, End::Closed),
+                Departure::End(Ending::Reset | Ending::ResetNow) => {
+                    self.end_session(cx, End::Reset(self.line.reset_sides()));
+                }
+                Departure::Wait => std::task::ready!(self.poll_deadline(cx, now)),
+            }
+        }
+    }
+
+    /// Both directions of a relayed session are polled by one task: it has to look at the other one too.
+    fn end_session(&self, cx: &Context<'_>, end: End) {
+        self.common.end(end);
+        cx.waker().wake_by_ref();
+    }
+
+    pub(crate) fn head(&self, len: usize) -> &[u8] {
+        self.store.head(len)
+    }
+
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.store.consume(len);
+        self.line.depart(len);
+        self.faults.engine.give(len);
+        if self.line.is_idle() {
+            self.store.shrink();
+        }
+    }
+
+    /// Whether everything that came is gone, and so is the end if there was one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.line.held() == 0
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        self.faults.engine.give(self.line.held());
+    }
+}
+
+fn reset() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "reset by a fault")
+}

@@ -1,0 +1,104 @@
+//! What the engine decided, told one decision at a time.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Direction;
+
+/// Gets every decision, on the session's task and in the order of its flow.
+///
+/// A call that blocks holds the session up, and with it all others of its thread.
+#[derive(Clone)]
+pub struct Journal(Arc<dyn Fn(&Decision<'_>) + Send + Sync>);
+
+impl Journal {
+    /// Calls `tell` for every decision.
+    pub fn new(tell: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    pub(crate) fn tell(&self, decision: &Decision<'_>) {
+        (self.0)(decision);
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").finish_non_exhaustive()
+    }
+}
+
+/// One decision. All but [`at`](Self::at) is the same in every run with the same seed, faults and bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decision<'a> {
+    /// Since the start of the run.
+    #[serde(rename = "at_ns", serialize_with = "nanoseconds")]
+    pub at: Duration,
+    /// The proxy's name.
+    pub proxy: &'a str,
+    /// The number of the session within its proxy, from 1.
+    pub session: u64,
+    /// The flow; `None`: the session as a whole.
+    pub direction: Option<Direction>,
+    /// The fault's name.
+    pub fault: &'a str,
+    /// The place in the flow of the first byte concerned.
+    pub offset: u64,
+    /// What was decided.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+}
+
+/// What can be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Whether the fault applies to the session; told if its probability is less than 1.
+    Applies {
+        /// It does.
+        applies: bool,
+    },
+    /// A segment, or an end, is held.
+    Hold {
+        /// Nanoseconds.
+        delay_ns: u64,
+    },
+    /// A segment is lost.
+    Lost,
+    /// A lost segment is sent again after a fast retransmit.
+    FastRetransmit,
+    /// A lost segment is sent again after a time-out.
+    RetransmitTimeout {
+        /// The how many-th in a row, from 1.
+        backoff: u32,
+    },
+    /// A slice begins.
+    Slice {
+        /// Its bytes.
+        size: u64,
+    },
+    /// Bytes are discarded.
+    Discard {
+        /// How many.
+        bytes: u64,
+    },
+    /// A byte is changed.
+    Flip {
+        /// Bits that are inverted.
+        mask: u8,
+    },
+    /// The session is closed.
+    Close,
+    /// The session is reset.
+    Reset,
+    /// The client is refused.
+    Refuse,
+}
+
+fn nanoseconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,249 @@
+//! One direction of a session: from the bytes that come to those that may go.
+//!
+//! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `Store` beside it, in the same order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::effect::{Direction, Effect, Sides};
+use crate::piece::{Ending, Piece};
+use crate::plan::{Plan, order};
+use crate::segment::Segmenter;
+use crate::session::Identity;
+use crate::unit::Unit;
+
+/// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
+const SEGMENT_SIZE: usize = 1460;
+
+/// What is to be done with the bytes at the head of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Departure {
+    /// So many may go, in one write.
+    Deliver(usize),
+    /// So many are thrown away.
+    Discard(usize),
+    /// Everything before it is gone: the flow, or the session, ends.
+    End(Ending),
+    /// Nothing before the deadline, or more bytes.
+    Wait,
+}
+
+#[derive(Debug)]
+pub(crate) struct Line {
+    direction: Direction,
+    units: Vec<Unit>,
+    segmenter: Segmenter,
+    /// Bytes that have come.
+    arrived: u64,
+    /// Bytes that have come and not gone.
+    held: usize,
+    out: VecDeque<Piece>,
+    ended_now: Option<Ending>,
+    /// When a unit is to be switched, or lets something out.
+    deadline: Option<Duration>,
+    identity: Arc<Identity>,
+}
+
+impl Line {
+    pub(crate) fn new(plan: &Plan, identity: Arc<Identity>, direction: Direction, now: Duration) -> Self {
+        let size = plan.iter().find_map(|entry| match entry.fault.effect {
+            Effect::PacketLoss { mss, .. } => usize::try_from(mss).ok(),
+            _ => None,
+        });
+        let mut line = Self {
+            direction,
+            units: Vec::new(),
+            segmenter: Segmenter::new(size.unwrap_or(SEGMENT_SIZE)),
+            arrived: 0,
+            held: 0,
+            out: VecDeque::new(),
+            ended_now: None,
+            deadline: None,
+            identity,
+        };
+        line.follow(plan, now);
+        line
+    }
+
+    /// Takes over another plan. What a fault that is gone held passes on; what a fault that has changed held is held
+    /// as the changed one would have.
+    pub(crate) fn follow(&mut self, plan: &Plan, now: Duration) {
+        for index in (0..self.units.len()).rev() {
+            let unit = &mut self.units[index];
+            let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
+            match entry.filter(|entry| entry.acts_on(self.direction) && same_place(entry, &unit.entry)) {
+                Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
+                Some(entry) => {
+                    let mut changed = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                    changed.switch(now);
+                    let held = std::mem::replace(unit, changed).end();
+                    let stays = self.units[index].is_on();
+                    for piece in held {
+                        self.push(if stays { index } else { index + 1 }, now, piece);
+                    }
+                }
+                None => {
+                    let held = self.units.remove(index).end();
+                    held.into_iter().for_each(|piece| self.push(index, now, Piece { at: now, ..piece }));
+                }
+            }
+        }
+        for entry in plan.iter().filter(|entry| entry.acts_on(self.direction)) {
+            if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
+                let place = order(&entry.fault.effect);
+                let index = self.units.partition_point(|unit| order(&unit.entry.fault.effect) <= place);
+                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                self.units.insert(index, unit);
+            }
+        }
+        self.deadline = Some(now);
+        self.advance(now);
+    }
+
+    /// Bytes come, when the other direction has sent `turn` bytes.
+    pub(crate) fn arrive(&mut self, now: Duration, turn: u64, bytes: &mut [u8]) {
+        self.advance(now);
+        for unit in &mut self.units {
+            unit.change(now, self.arrived, bytes);
+        }
+        let in_segments = self.units.iter().any(Unit::needs_segments);
+        self.segmenter.arrive(now, turn);
+        self.held += bytes.len();
+        let mut left = bytes.len();
+        while left > 0 {
+            let (segment, len) = self.segmenter.take(left);
+            let len = if in_segments {
+                len
+            } else {
+                self.segmenter.skip(left - len);
+                left
+            };
+            let data = Piece { offset: self.arrived, len, segment, ..Piece::ending(now, Ending::No) };
+            self.push(0, now, data);
+            self.arrived += len as u64;
+            left -= len;
+        }
+        self.settle(now);
+    }
+
+    /// Bytes came and went without stopping here, which is possible while it [is idle](Self::is_idle).
+    pub(crate) fn pass(&mut self, now: Duration, turn: u64, len: usize) {
+        self.segmenter.arrive(now, turn);
+        self.segmenter.skip(len);
+        self.arrived += len as u64;
+    }
+
+    /// The source has ended.
+    pub(crate) fn finish(&mut self, now: Duration, end: Ending) {
+        let segment = self.segmenter.alone();
+        self.push(0, now, Piece { offset: self.arrived, segment, ..Piece::ending(now, end) });
+        self.settle(now);
+    }
+
+    /// To the first unit from `index` on that is on, or out.
+    fn push(&mut self, index: usize, now: Duration, piece: Piece) {
+        let mut passing = piece;
+        for unit in self.units.iter_mut().skip(index) {
+            match unit.push(now, passing) {
+                Some(piece) => passing = piece,
+                None => return,
+            }
+        }
+        if matches!(passing.end, Ending::CloseNow | Ending::ResetNow) {
+            self.ended_now.get_or_insert(passing.end);
+            return;
+        }
+        match self.out.back_mut() {
+            Some(last)
+                if !last.cut
+                    && last.discarded == passing.discarded
+                    && (last.end, passing.end) == (Ending::No, Ending::No) =>
+            {
+                last.len += passing.len;
+                last.cut = passing.cut;
+            }
+            _ => self.out.push_back(passing),
+        }
+    }
+
+    /// Lets everything happen that has its time by `now`.
+    pub(crate) fn advance(&mut self, now: Duration) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            for index in 0..self.units.len() {
+                for piece in self.units[index].switch(now) {
+                    self.push(index + 1, now, Piece { at: now, ..piece });
+                }
+            }
+            self.settle(now);
+        }
+    }
+
+    fn settle(&mut self, now: Duration) {
+        for index in 0..self.units.len() {
+            while let Some(piece) = self.units[index].pop(now) {
+                self.push(index + 1, now, piece);
+            }
+        }
+        let deadlines = self.units.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
+        self.deadline = deadlines.flatten().min();
+    }
+
+    /// What is next at the head of the store.
+    pub(crate) fn departure(&self) -> Departure {
+        if let Some(end) = self.ended_now {
+            return Departure::End(end);
+        }
+        match self.out.front() {
+            None => Departure::Wait,
+            Some(Piece { end: Ending::No, len, discarded: false, .. }) => Departure::Deliver(*len),
+            Some(Piece { end: Ending::No, len, .. }) => Departure::Discard(*len),
+            Some(Piece { end, .. }) => Departure::End(*end),
+        }
+    }
+
+    /// So many bytes of the departure are gone.
+    pub(crate) fn depart(&mut self, len: usize) {
+        self.held -= len;
+        if let Some(first) = self.out.front_mut() {
+            if len < first.len {
+                first.split(len);
+            } else {
+                self.out.pop_front();
+            }
+        }
+    }
+
+    /// When to [`advance`](Self::advance) next.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Bytes that have come and not gone.
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Whether more bytes had better stay where they are.
+    pub(crate) fn is_full(&self) -> bool {
+        self.units.iter().any(Unit::is_full)
+    }
+
+    /// Whose connections a reset resets.
+    pub(crate) fn reset_sides(&self) -> Sides {
+        let resets = self.units.iter().filter(|unit| unit.is_on()).find_map(|unit| match unit.entry.fault.effect {
+            Effect::Reset { sides, .. } => Some(sides),
+            _ => None,
+        });
+        resets.unwrap_or_default()
+    }
+
+    /// Whether bytes would pass as they are, until the deadline.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.held == 0 && self.out.is_empty() && self.ended_now.is_none() && !self.units.iter().any(Unit::is_on)
+    }
+}
+
+fn same_place(one: &crate::plan::Entry, other: &crate::plan::Entry) -> bool {
+    order(&one.fault.effect) == order(&other.fault.effect)
+}

@@ -1,0 +1,61 @@
+//! What moves through a line: lengths, times and endings; the bytes themselves stay where they are.
+
+use std::time::Duration;
+
+/// Consecutive bytes that travel together, or the ending behind the last of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// When it came to the stage that holds it; on leaving, when it left, whenever that was noticed.
+    pub(crate) at: Duration,
+    /// The place of its first byte in the flow.
+    pub(crate) offset: u64,
+    /// 0 for an ending.
+    pub(crate) len: usize,
+    /// The segment it belongs to; consecutive pieces may share one.
+    pub(crate) segment: u64,
+    /// What it stands for if it is no data.
+    pub(crate) end: Ending,
+    /// Its bytes are not delivered.
+    pub(crate) discarded: bool,
+    /// What follows is delivered by a write of its own.
+    pub(crate) cut: bool,
+}
+
+impl Piece {
+    /// An ending, or an empty piece, of no particular place.
+    pub(crate) fn ending(at: Duration, end: Ending) -> Self {
+        Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, cut: false }
+    }
+
+    /// An ending that a stage adds behind `self`.
+    pub(crate) fn followed_by(self, at: Duration, end: Ending) -> Self {
+        Self { at, offset: self.offset + self.len as u64, len: 0, end, discarded: false, cut: false, ..self }
+    }
+
+    /// Takes the first `len` bytes off.
+    pub(crate) fn split(&mut self, len: usize) -> Self {
+        let first = Self { len, cut: false, ..*self };
+        self.offset += len as u64;
+        self.len -= len;
+        first
+    }
+}
+
+/// How a flow, or its session, ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It does not: this is data.
+    No,
+    /// The source half-closed.
+    Finish,
+    /// The source failed.
+    Fail,
+    /// A fault closes the session here.
+    Close,
+    /// A fault closes the session now, whatever is still on its way.
+    CloseNow,
+    /// A fault resets the session here.
+    Reset,
+    /// A fault resets the session now, whatever is still on its way.
+    ResetNow,
+}

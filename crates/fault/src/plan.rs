@@ -1,0 +1,93 @@
+//! The faults of a proxy as its sessions share them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::effect::{Direction, Effect, Fault, Scope};
+use crate::stage::Bucket;
+use crate::stats::Stats;
+
+/// In the order in which they act on a flow.
+pub(crate) type Plan = Arc<[Arc<Entry>]>;
+
+/// A fault, and what its sessions have in common.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) fault: Fault,
+    pub(crate) stats: Arc<Stats>,
+    /// When it became part of the plan.
+    pub(crate) added: Duration,
+    buckets: Option<Arc<Buckets>>,
+}
+
+/// One for each direction.
+#[derive(Debug, Default)]
+pub(crate) struct Buckets {
+    to_upstream: Arc<Bucket>,
+    to_downstream: Arc<Bucket>,
+}
+
+impl Entry {
+    /// The bucket that the fault's bandwidth in `direction` comes out of.
+    pub(crate) fn bucket(&self, direction: Direction) -> Arc<Bucket> {
+        match (&self.buckets, direction) {
+            (None, _) => Arc::default(),
+            (Some(buckets), Direction::ToUpstream) => Arc::clone(&buckets.to_upstream),
+            (Some(buckets), Direction::ToDownstream) => Arc::clone(&buckets.to_downstream),
+        }
+    }
+
+    /// Whether it acts on the flow in `direction` at all.
+    pub(crate) fn acts_on(&self, direction: Direction) -> bool {
+        order(&self.fault.effect).is_some() && self.fault.flows.contains(direction)
+    }
+}
+
+/// The plan that follows `current`: what has not changed stays the same entry, what has changed keeps its statistics.
+///
+/// `common` gives the buckets that all faults of a name share.
+pub(crate) fn next(
+    current: &[Arc<Entry>],
+    faults: Vec<Fault>,
+    now: Duration,
+    mut common: impl FnMut(&str) -> Arc<Buckets>,
+) -> Plan {
+    let mut entries: Vec<_> = faults
+        .into_iter()
+        .map(|fault| {
+            let before = current.iter().find(|entry| entry.fault.name == fault.name);
+            if let Some(entry) = before.filter(|entry| entry.fault == fault) {
+                return Arc::clone(entry);
+            }
+            let buckets = match fault.effect {
+                Effect::Bandwidth { scope: Scope::Proxy, .. } => Some(Arc::default()),
+                Effect::Bandwidth { scope: Scope::All, .. } => Some(common(&fault.name)),
+                _ => None,
+            };
+            let stats = before.map_or_else(|| Arc::new(Stats::new()), |entry| Arc::clone(&entry.stats));
+            Arc::new(Entry { fault, stats, added: now, buckets })
+        })
+        .collect();
+    entries.sort_by_key(|entry| order(&entry.fault.effect));
+    entries.into()
+}
+
+/// The place of an effect in a flow, from its source on; `None`: it acts before there is a flow.
+///
+/// Content first, then the sender, the bottleneck and the way, then what the receiver sees.
+pub(crate) fn order(effect: &Effect) -> Option<u8> {
+    Some(match effect {
+        Effect::Refuse | Effect::SlowOpen { .. } => return None,
+        Effect::Corrupt { .. } => 0,
+        Effect::PacketLoss { .. } => 1,
+        Effect::Bandwidth { .. } => 2,
+        Effect::Latency { .. } => 3,
+        Effect::Jitter { .. } => 4,
+        Effect::SlowClose { .. } => 5,
+        Effect::Slicer { .. } => 6,
+        Effect::Blackhole { .. } => 7,
+        Effect::Timeout { .. } => 8,
+        Effect::LimitData { .. } => 9,
+        Effect::Reset { .. } => 10,
+    })
+}

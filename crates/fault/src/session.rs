@@ -1,0 +1,226 @@
+//! One session: its number, its draws, and how a fault ends it.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::draws;
+use crate::effect::{Direction, Effect, Sides};
+use crate::faults::{self, Watcher};
+use crate::half::Half;
+use crate::journal::{Decision, Journal, Verdict};
+use crate::plan::Entry;
+use crate::stream::FaultStream;
+use crate::timer::{Timer, Timers};
+
+/// The shortest round trip that a simulated sender assumes if none is given.
+const LEAST_RTT: Duration = Duration::from_millis(1);
+
+/// A session that has begun: faults on its opening first, then streams with faults around its two ends.
+#[derive(Debug)]
+pub struct Session {
+    faults: Arc<faults::Shared>,
+    timers: Timers,
+    identity: Identity,
+}
+
+impl Session {
+    pub(crate) fn new(faults: Arc<faults::Shared>, number: u64, timers: Timers) -> Self {
+        let settings = &faults.engine.settings;
+        let identity = Identity {
+            seed: settings.seed,
+            proxy: Arc::clone(&faults.proxy),
+            session: number,
+            opened: faults.engine.now(),
+            rtt: LEAST_RTT,
+            journal: settings.journal.clone(),
+        };
+        Self { faults, timers, identity }
+    }
+
+    /// The name of the fault that refuses this session's client, if one does.
+    pub fn refused(&self) -> Option<String> {
+        let now = self.faults.engine.now();
+        let plan = Arc::clone(&self.faults.plan());
+        let entry = plan.iter().find(|entry| {
+            let fault = &entry.fault;
+            fault.effect == Effect::Refuse && fault.windows.is_on(now) && self.identity.applies(entry)
+        })?;
+        entry.stats.session();
+        entry.stats.acted();
+        self.identity.tell(now, None, &entry.fault.name, 0, Verdict::Refuse);
+        Some(entry.fault.name.clone())
+    }
+
+    /// Waits as long as slow-open faults want the upstream to be dialled later: from the session's beginning, and
+    /// while they are on.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn until_open(&self) {
+        let shared = &self.faults;
+        let mut watcher = Watcher::new(Arc::clone(shared));
+        let mut timer = Timer::new(self.timers.clone());
+        poll_fn(|cx| {
+            loop {
+                watcher.watch(cx);
+                let (plan, now) = (Arc::clone(&shared.plan()), shared.engine.now());
+                let slow = plan.iter().filter_map(|entry| match entry.fault.effect {
+                    Effect::SlowOpen { delay } if entry.fault.windows.is_on(now) && self.identity.applies(entry) => {
+                        Some((entry, delay))
+                    }
+                    _ => None,
+                });
+                let (mut delay, mut until) = (Duration::ZERO, Duration::MAX);
+                for (entry, of_this) in slow {
+                    delay += of_this;
+                    until = until.min(entry.fault.windows.next_change(now).unwrap_or(Duration::MAX));
+                }
+                let opens = self.identity.opened.saturating_add(delay);
+                if opens <= now {
+                    return Poll::Ready(());
+                }
+                ready!(timer.poll_until(cx, shared.engine.instant(opens.min(until))));
+            }
+        })
+        .await;
+        self.count_slow_opens();
+    }
+
+    fn count_slow_opens(&self) {
+        let now = self.faults.engine.now();
+        for entry in self.faults.plan().iter() {
+            if let Effect::SlowOpen { delay } = entry.fault.effect
+                && self.identity.applies(entry)
+                && entry.fault.windows.is_on(self.identity.opened)
+            {
+                let due = self.identity.opened.saturating_add(delay);
+                entry.stats.session();
+                entry.stats.acted();
+                entry.stats.asked(delay);
+                entry.stats.held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
+                let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+                self.identity.tell(now, None, &entry.fault.name, 0, Verdict::Hold { delay_ns });
+            }
+        }
+    }
+
+    /// The round-trip time that packet loss without one of its own goes by: that of opening the connection.
+    pub fn set_rtt(&mut self, rtt: Duration) {
+        self.identity.rtt = rtt.max(LEAST_RTT);
+    }
+
+    /// Puts the faults around a proxy's connections to a client and to an upstream.
+    ///
+    /// Each direction's faults act on what is read, from the client or from the upstream; writes pass as they are.
+    pub fn relayed<D, U>(self, client: D, upstream: U) -> (FaultStream<D>, FaultStream<U>) {
+        let (to_upstream, to_downstream) = self.halves();
+        (
+            FaultStream::reading(client, to_upstream, Sides::Client),
+            FaultStream::reading(upstream, to_downstream, Sides::Server),
+        )
+    }
+
+    /// Puts the faults around a client's own connection: on what it writes (requests) and on what it reads (replies).
+    pub fn client<S>(self, stream: S) -> FaultStream<S> {
+        let (to_upstream, to_downstream) = self.halves();
+        FaultStream::both_ways(stream, to_downstream, to_upstream)
+    }
+
+    fn halves(self) -> (Half, Half) {
+        let Self { faults, timers, identity } = self;
+        let (identity, common) = (Arc::new(identity), Arc::new(Common::default()));
+        let half = |direction| {
+            Half::new(Arc::clone(&faults), Arc::clone(&identity), Arc::clone(&common), direction, &timers)
+        };
+        (half(Direction::ToUpstream), half(Direction::ToDownstream))
+    }
+}
+
+/// What the draws and the journal of a session depend on.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) seed: u64,
+    pub(crate) proxy: Arc<str>,
+    /// From 1, within its proxy.
+    pub(crate) session: u64,
+    pub(crate) opened: Duration,
+    pub(crate) rtt: Duration,
+    pub(crate) journal: Option<Journal>,
+}
+
+impl Identity {
+    /// Whether the fault applies to this session: the same whenever it is asked.
+    pub(crate) fn applies(&self, entry: &Entry) -> bool {
+        let probability = entry.fault.probability;
+        probability >= 1.0
+            || draws::stream(self.seed, &self.proxy, self.session, None, &entry.fault.name).random::<f64>()
+                < probability
+    }
+
+    pub(crate) fn tell(
+        &self,
+        at: Duration,
+        direction: Option<Direction>,
+        fault: &str,
+        offset: u64,
+        verdict: Verdict,
+    ) {
+        if let Some(journal) = &self.journal {
+            let (proxy, session) = (&*self.proxy, self.session);
+            journal.tell(&Decision { at, proxy, session, direction, fault, offset, verdict });
+        }
+    }
+}
+
+/// What the two flows of a session know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    to_upstream: AtomicU64,
+    to_downstream: AtomicU64,
+    end: AtomicU8,
+}
+
+/// How a fault ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset(Sides),
+}
+
+impl Common {
+    /// Counts bytes that came in `direction`; returns what came in the other.
+    pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
+        let (this, other) = match direction {
+            Direction::ToUpstream => (&self.to_upstream, &self.to_downstream),
+            Direction::ToDownstream => (&self.to_downstream, &self.to_upstream),
+        };
+        this.fetch_add(bytes as u64, Ordering::Relaxed);
+        other.load(Ordering::Relaxed)
+    }
+
+    /// The first end counts.
+    pub(crate) fn end(&self, end: End) {
+        let code = match end {
+            End::Closed => 1,
+            End::Reset(Sides::Client) => 2,
+            End::Reset(Sides::Server) => 3,
+            End::Reset(Sides::Both) => 4,
+        };
+        let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self) -> Option<End> {
+        Some(match self.end.load(Ordering::Relaxed) {
+            0 => return None,
+            1 => End::Closed,
+            2 => End::Reset(Sides::Client),
+            3 => End::Reset(Sides::Server),
+            _ => End::Reset(Sides::Both),
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! The stages of a line: each takes pieces in, and lets them out in order when their time has come.
+
+mod bandwidth;
+mod corrupt;
+mod gate;
+mod hold;
+mod limit;
+mod slicer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::bandwidth::Bucket;
+use self::bandwidth::Bandwidth;
+use self::corrupt::Corrupt;
+use self::gate::Gate;
+use self::hold::{Jitter, Latency, SlowClose};
+use self::limit::Limit;
+use self::slicer::Slicer;
+use crate::draws::Draws;
+use crate::effect::Effect;
+use crate::journal::Verdict;
+use crate::loss::{LossEvent, LossySender};
+use crate::piece::{Ending, Piece};
+use crate::stats::Stats;
+
+/// What a fault does to one flow while it is on.
+#[derive(Debug)]
+pub(crate) enum Stage {
+    Limit(Limit),
+    Corrupt(Corrupt),
+    Loss(Box<LossySender>),
+    Bandwidth(Bandwidth),
+    Latency(Latency),
+    Jitter(Jitter),
+    SlowClose(SlowClose),
+    Slicer(Slicer),
+    Gate(Gate),
+}
+
+/// What a stage works with besides its own state.
+pub(crate) struct Tools<'a> {
+    pub(crate) draws: &'a mut Draws,
+    pub(crate) stats: &'a Stats,
+    /// Tells the journal of a decision about a place in the flow.
+    pub(crate) tell: &'a dyn Fn(Duration, u64, Verdict),
+}
+
+impl Stage {
+    /// `None`: the effect is none on a flow. `since`: when it is switched on.
+    pub(crate) fn new(effect: &Effect, since: Duration, rtt: Duration, bucket: Arc<Bucket>) -> Option<Self> {
+        Some(match effect {
+            Effect::Latency { delay, once } => Self::Latency(Latency::new(delay.clone(), *once)),
+            Effect::Jitter { amplitude, frequency } => Self::Jitter(Jitter::new(*amplitude, *frequency)),
+            Effect::Bandwidth { rate, burst, .. } => Self::Bandwidth(Bandwidth::new(*rate, *burst, bucket)),
+            Effect::PacketLoss { model, rtt: given, mss } => {
+                Self::Loss(Box::new(LossySender::new(model.clone(), given.unwrap_or(rtt), *mss)))
+            }
+            Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard, None)),
+            Effect::Timeout { after } => {
+                Self::Gate(Gate::new(false, after.map(|after| since.saturating_add(after))))
+            }
+            Effect::Reset { after, bytes, .. } => {
+                Self::Limit(Limit::reset(since.saturating_add(*after), *bytes))
+            }
+            Effect::LimitData { bytes } => Self::Limit(Limit::data(since, *bytes)),
+            Effect::SlowClose { delay } => Self::SlowClose(SlowClose::new(*delay)),
+            Effect::Slicer { size, variation, delay } => Self::Slicer(Slicer::new(*size, *variation, *delay)),
+            Effect::Corrupt { rate } => Self::Corrupt(Corrupt::new(*rate)?),
+            Effect::Refuse | Effect::SlowOpen { .. } => return None,
+        })
+    }
+
+    /// Whether it decides segment by segment, so that pieces must not span two.
+    pub(crate) fn needs_segments(&self) -> bool {
+        match self {
+            Self::Loss(_) | Self::Jitter(_) => true,
+            Self::Latency(latency) => latency.varies(),
+            _ => false,
+        }
+    }
+
+    /// Whether it changes bytes as they come.
+    pub(crate) fn corrupt(&mut self) -> Option<&mut Corrupt> {
+        match self {
+            Self::Corrupt(corrupt) => Some(corrupt),
+            _ => None,
+        }
+    }
+
+    /// Takes a piece in; gives it back if it passes at once.
+    pub(crate) fn push(&mut self, now: Duration, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
+        let Tools { draws, stats, tell } = tools;
+        let tell_hold = |delay: Duration| {
+            stats.asked(delay);
+            tell(piece.at, piece.offset, Verdict::Hold { delay_ns: nanos(delay) });
+        };
+        match self {
+            Self::Corrupt(_) => return Some(piece),
+            Self::Latency(latency) => {
+                if let Some(delay) = latency.push(piece, *draws) {
+                    tell_hold(delay);
+                }
+            }
+            Self::Jitter(jitter) => {
+                if let Some(delay) = jitter.push(piece, *draws) {
+                    stats.acted();
+                    tell_hold(delay);
+                }
+            }
+            Self::SlowClose(slow_close) => {
+                if let Some(delay) = slow_close.push(piece) {
+                    stats.acted();
+                    tell_hold(delay);
+                }
+            }
+            Self::Bandwidth(bandwidth) => bandwidth.push(piece, now),
+            Self::Loss(sender) => sender.push(piece, draws, &mut |event| told(event, stats, tell)),
+            Self::Slicer(slicer) => slicer.push(piece),
+            Self::Gate(gate) => {
+                if gate.push(piece) {
+                    stats.acted();
+                    tell(piece.at, piece.offset, Verdict::Discard { bytes: piece.len as u64 });
+                }
+            }
+            Self::Limit(limit) => limit.push(piece),
+        }
+        None
+    }
+
+    /// The next piece that has left by `now`.
+    pub(crate) fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+        let Tools { draws, stats, tell } = tools;
+        let hold = match self {
+            Self::Corrupt(_) => return None,
+            Self::Latency(latency) => &mut latency.hold,
+            Self::Jitter(jitter) => &mut jitter.hold,
+            Self::SlowClose(slow_close) => &mut slow_close.hold,
+            Self::Bandwidth(bandwidth) => {
+                let piece = bandwidth.pop(now)?;
+                stats.moved(piece.len, bandwidth.busy_time(now));
+                return Some(piece);
+            }
+            Self::Loss(sender) => return sender.pop(now, draws, &mut |event| told(event, stats, tell)),
+            Self::Slicer(slicer) => {
+                let (piece, size) = slicer.pop(now, *draws)?;
+                if let Some(size) = size {
+                    stats.acted();
+                    tell(piece.at, piece.offset, Verdict::Slice { size: size as u64 });
+                }
+                return Some(piece);
+            }
+            Self::Gate(gate) => return gate.pop(now).inspect(|piece| tell_ending(piece, stats, tell)),
+            Self::Limit(limit) => return limit.pop(now).inspect(|piece| tell_ending(piece, stats, tell)),
+        };
+        let (piece, came) = hold.pop(now)?;
+        stats.held(now.saturating_sub(came), now.saturating_sub(piece.at));
+        Some(piece)
+    }
+
+    /// When `pop` is to be called next; `None`: not before another `push`.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        match self {
+            Self::Corrupt(_) => None,
+            Self::Latency(latency) => latency.hold.due(),
+            Self::Jitter(jitter) => jitter.hold.due(),
+            Self::SlowClose(slow_close) => slow_close.hold.due(),
+            Self::Bandwidth(bandwidth) => bandwidth.due(),
+            Self::Loss(sender) => sender.due(),
+            Self::Slicer(slicer) => slicer.due(),
+            Self::Gate(gate) => gate.due(),
+            Self::Limit(limit) => limit.due(),
+        }
+    }
+
+    /// Whether so much waits here that the source is better not read: it would only be stored, where a network would
+    /// make its sender wait.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Bandwidth(bandwidth) => bandwidth.is_full(),
+            Self::Loss(sender) => sender.waiting() >= LOSS_WAITING_LIMIT,
+            Self::Slicer(slicer) => slicer.is_full(),
+            Self::Gate(gate) => gate.is_full(),
+            Self::Corrupt(_) | Self::Latency(_) | Self::Jitter(_) | Self::SlowClose(_) | Self::Limit(_) => false,
+        }
+    }
+
+    /// Everything it holds, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Piece> {
+        match self {
+            Self::Corrupt(_) => Vec::new(),
+            Self::Latency(latency) => latency.hold.drain().collect(),
+            Self::Jitter(jitter) => jitter.hold.drain().collect(),
+            Self::SlowClose(slow_close) => slow_close.hold.drain().collect(),
+            Self::Bandwidth(bandwidth) => bandwidth.drain().collect(),
+            Self::Loss(sender) => sender.drain().collect(),
+            Self::Slicer(slicer) => slicer.drain().collect(),
+            Self::Gate(gate) => gate.drain().collect(),
+            Self::Limit(limit) => limit.drain().collect(),
+        }
+    }
+}
+
+/// Bytes that may wait for the congestion window.
+const LOSS_WAITING_LIMIT: usize = 256 << 10;
+
+fn told(event: LossEvent, stats: &Stats, tell: &dyn Fn(Duration, u64, Verdict)) {
+    let _ = (event, stats, tell);
+}
+
+fn tell_ending(piece: &Piece, stats: &Stats, tell: &dyn Fn(Duration, u64, Verdict)) {
+    let verdict = match piece.end {
+        Ending::Close | Ending::CloseNow => Verdict::Close,
+        Ending::Reset | Ending::ResetNow => Verdict::Reset,
+        Ending::No | Ending::Finish | Ending::Fail => return,
+    };
+    stats.acted();
+    tell(piece.at, piece.offset, verdict);
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

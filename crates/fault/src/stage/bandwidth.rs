@@ -1,0 +1,125 @@
+//! A token bucket, by virtual scheduling: the generic cell rate algorithm (ITU-T I.371, annex A) counted in bytes.
+//!
+//! A piece leaves when the bucket has tokens for all of it. That time follows from the pieces before it and not from
+//! when somebody looks, so a late look does not slow the flow down.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::piece::Piece;
+
+/// The time that a piece may take at most: its bytes leave together. Longer pieces are cut.
+const GRAIN: Duration = Duration::from_millis(2);
+/// What may wait, as time at the rate and as bytes: the larger.
+const WAITING_TIME: Duration = Duration::from_millis(10);
+const WAITING_BYTES: usize = 64 << 10;
+
+/// When the next byte may leave if all before it left as soon as they could, in nanoseconds; shared by who shares the
+/// bandwidth.
+#[derive(Debug, Default)]
+pub(crate) struct Bucket(AtomicU64);
+
+impl Bucket {
+    /// Takes `cost` at `at`; returns when it is paid for, with `burst` of credit.
+    fn take(&self, at: Duration, cost: Duration, burst: Duration) -> Duration {
+        let after = |free: u64| Duration::from_nanos(free).max(at).saturating_add(cost);
+        let paid = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(nanos(after(free))));
+        let free = paid.unwrap_or_else(|free| free);
+        after(free).saturating_sub(burst).max(at)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[derive(Debug)]
+pub(crate) struct Bandwidth {
+    rate: f64,
+    burst: Duration,
+    bucket: Arc<Bucket>,
+    grain: usize,
+    waiting_limit: usize,
+    queue: VecDeque<Piece>,
+    waiting: usize,
+    /// The next piece to leave: how much of the first in the queue, and when.
+    next: Option<(usize, Duration)>,
+    last_left: Duration,
+    /// Since when, in real time, there was always something waiting.
+    busy_since: Duration,
+}
+
+impl Bandwidth {
+    pub(crate) fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
+        let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
+        Self {
+            rate,
+            burst: at_rate(burst as f64, rate),
+            bucket,
+            grain: bytes(GRAIN).max(1),
+            waiting_limit: bytes(WAITING_TIME).max(WAITING_BYTES),
+            queue: VecDeque::new(),
+            waiting: 0,
+            next: None,
+            last_left: Duration::ZERO,
+            busy_since: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn push(&mut self, piece: Piece, now: Duration) {
+        if self.queue.is_empty() {
+            self.busy_since = now;
+        }
+        self.waiting += piece.len;
+        self.queue.push_back(piece);
+        self.schedule();
+    }
+
+    /// Takes tokens for the first grain of the queue.
+    fn schedule(&mut self) {
+        if self.next.is_some() {
+            return;
+        }
+        let Some(first) = self.queue.front() else { return };
+        let len = first.len.min(self.grain);
+        let at = first.at.max(self.last_left);
+        self.next = Some((len, self.bucket.take(at, at_rate(len as f64, self.rate), self.burst)));
+    }
+
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
+        let (len, due) = self.next.take_if(|(_, due)| *due <= now)?;
+        let first = self.queue.front_mut()?;
+        let piece = if len < first.len { first.split(len) } else { self.queue.pop_front()? };
+        self.waiting -= len;
+        self.last_left = due;
+        self.schedule();
+        Some(Piece { at: due, ..piece })
+    }
+
+    /// The real time since this was last asked in which something waited.
+    pub(crate) fn busy_time(&mut self, now: Duration) -> Duration {
+        let busy = now.saturating_sub(self.busy_since);
+        self.busy_since = now;
+        busy
+    }
+
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.next.map(|(_, due)| due)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting >= self.waiting_limit
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
+        self.waiting = 0;
+        self.next = None;
+        self.queue.drain(..)
+    }
+}
+
+fn at_rate(bytes: f64, rate: f64) -> Duration {
+    Duration::try_from_secs_f64(bytes / rate).unwrap_or(Duration::MAX)
+}

@@ -1,0 +1,129 @@
+//! Ends the session after a number of bytes, a time, or both.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::piece::{Ending, Piece};
+
+#[derive(Debug)]
+pub(crate) struct Limit {
+    ending: Ending,
+    not_before: Duration,
+    /// Bytes that still pass before the ending; `None`: the ending is on its way.
+    left: Option<u64>,
+    /// When the ending comes, if that is not behind a byte.
+    ends_at: Option<Duration>,
+    /// Nothing is delivered behind the ending.
+    is_strict: bool,
+    passing: VecDeque<Piece>,
+}
+
+impl Limit {
+    /// Closes the session behind the byte number `bytes` from `now` on.
+    pub(crate) fn data(now: Duration, bytes: u64) -> Self {
+        Self::new(Ending::Close, now, bytes, true)
+    }
+
+    /// Resets the session at `not_before`, and not before `bytes` have passed.
+    pub(crate) fn reset(not_before: Duration, bytes: Option<u64>) -> Self {
+        let ending = if bytes.is_some() { Ending::Reset } else { Ending::ResetNow };
+        Self::new(ending, not_before, bytes.unwrap_or(0), false)
+    }
+
+    fn new(ending: Ending, not_before: Duration, bytes: u64, is_strict: bool) -> Self {
+        let (left, ends_at) = if bytes == 0 { (None, Some(not_before)) } else { (Some(bytes), None) };
+        Self { ending, not_before, left, ends_at, is_strict, passing: VecDeque::new() }
+    }
+
+    pub(crate) fn push(&mut self, mut piece: Piece) {
+        if let Some(left) = self.left {
+            let counted = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len);
+            if counted == piece.len || !self.is_strict {
+                self.passing.push_back(piece);
+                piece = piece.followed_by(piece.at, Ending::No);
+            } else {
+                self.passing.push_back(piece.split(counted));
+            }
+            self.left = Some(left - counted as u64);
+            if self.left == Some(0) {
+                self.left = None;
+                if self.not_before > piece.at {
+                    self.ends_at = Some(self.not_before);
+                } else {
+                    self.passing.push_back(Piece { len: 0, end: self.ending, ..piece });
+                }
+            }
+            if piece.len == 0 {
+                return;
+            }
+        }
+        self.passing.push_back(Piece { discarded: self.is_strict, ..piece });
+    }
+
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
+        if let Some(piece) = self.passing.pop_front() {
+            return Some(piece);
+        }
+        let at = self.ends_at.take_if(|at| *at <= now)?;
+        Some(Piece::ending(at, self.ending))
+    }
+
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.passing.front().map(|piece| piece.at).or(self.ends_at)
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
+        self.passing.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(offset: u64, len: usize) -> Piece {
+        Piece { offset, len, ..Piece::ending(Duration::from_secs(1), Ending::No) }
+    }
+
+    /// What comes out: delivered bytes, discarded bytes, endings.
+    fn out(limit: &mut Limit, now: u64) -> Vec<(usize, bool, Ending)> {
+        std::iter::from_fn(|| limit.pop(Duration::from_secs(now)))
+            .map(|piece| (piece.len, piece.discarded, piece.end))
+            .collect()
+    }
+
+    #[test]
+    fn data_ends_exactly_behind_the_last_byte() {
+        let mut limit = Limit::data(Duration::ZERO, 15);
+        limit.push(data(0, 10));
+        limit.push(data(10, 10));
+        limit.push(data(20, 10));
+        let expected =
+            [(10, false, Ending::No), (5, false, Ending::No), (0, false, Ending::Close), (5, true, Ending::No), (10, true, Ending::No)];
+        assert_eq!(out(&mut limit, 1), expected);
+        let mut limit = Limit::data(Duration::ZERO, 10);
+        limit.push(data(0, 10));
+        assert_eq!(out(&mut limit, 1), [(10, false, Ending::No), (0, false, Ending::Close)]);
+    }
+
+    #[test]
+    fn an_ending_waits_for_its_time_and_its_bytes() {
+        let mut limit = Limit::reset(Duration::from_secs(5), Some(10));
+        limit.push(data(0, 20));
+        assert_eq!(out(&mut limit, 4), [(20, false, Ending::No)]);
+        assert_eq!(limit.due(), Some(Duration::from_secs(5)));
+        assert_eq!(out(&mut limit, 5), [(0, false, Ending::Reset)]);
+        let mut limit = Limit::reset(Duration::from_secs(5), None);
+        assert_eq!(out(&mut limit, 4), []);
+        assert_eq!(out(&mut limit, 9), [(0, false, Ending::ResetNow)]);
+        assert_eq!(limit.due(), None);
+    }
+
+    #[test]
+    fn no_bytes_at_all_end_at_once() {
+        let mut limit = Limit::data(Duration::from_secs(3), 0);
+        assert_eq!(out(&mut limit, 3), [(0, false, Ending::Close)]);
+        limit.push(data(0, 10));
+        assert_eq!(out(&mut limit, 3), [(10, true, Ending::No)]);
+    }
+}

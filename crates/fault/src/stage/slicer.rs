@@ -1,0 +1,76 @@
+//! Cuts a flow into small pieces that are delivered one by one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+
+use crate::piece::Piece;
+
+/// What may wait.
+const WAITING_LIMIT: usize = 64 << 10;
+
+#[derive(Debug)]
+pub(crate) struct Slicer {
+    size: u32,
+    variation: u32,
+    delay: Duration,
+    queue: VecDeque<Piece>,
+    waiting: usize,
+    /// Bytes that the slice now passing still takes; 0: none is.
+    left: usize,
+    not_before: Duration,
+}
+
+impl Slicer {
+    pub(crate) fn new(size: u32, variation: u32, delay: Duration) -> Self {
+        Self { size, variation, delay, queue: VecDeque::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
+    }
+
+    pub(crate) fn push(&mut self, piece: Piece) {
+        self.waiting += piece.len;
+        self.queue.push_back(piece);
+    }
+
+    /// The piece, and the size of its slice if that was drawn for it.
+    pub(crate) fn pop(&mut self, now: Duration, draws: &mut impl Rng) -> Option<(Piece, Option<usize>)> {
+        if self.due()? > now {
+            return None;
+        }
+        let begins = self.left == 0;
+        let first = self.queue.front_mut()?;
+        let at = if begins { first.at.max(self.not_before) } else { first.at };
+        if first.len == 0 {
+            return self.queue.pop_front().map(|end| (Piece { at, ..end }, None));
+        }
+        let mut size = None;
+        if begins {
+            let drawn = draws.random_range(self.size - self.variation..=self.size.saturating_add(self.variation));
+            self.left = drawn as usize;
+            size = Some(self.left);
+        }
+        let mut piece = if self.left < first.len { first.split(self.left) } else { self.queue.pop_front()? };
+        self.waiting -= piece.len;
+        self.left -= piece.len;
+        piece.at = at;
+        if self.left == 0 {
+            piece.cut = true;
+            self.not_before = at.saturating_add(self.delay);
+        }
+        Some((piece, size))
+    }
+
+    pub(crate) fn due(&self) -> Option<Duration> {
+        let first = self.queue.front()?;
+        Some(if self.left == 0 { first.at.max(self.not_before) } else { first.at })
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting >= WAITING_LIMIT
+    }
+
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
+        self.waiting = 0;
+        self.queue.drain(..)
+    }
+}

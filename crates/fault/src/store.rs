@@ -1,0 +1,125 @@
+//! The bytes of a line, in order.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+
+const SMALLEST_BLOCK: usize = 4 << 10;
+const LARGEST_BLOCK: usize = 256 << 10;
+/// An empty store keeps no more than this.
+const KEPT_BLOCK: usize = 16 << 10;
+
+/// Blocks that grow while reads fill them.
+#[derive(Debug)]
+pub(crate) struct Store {
+    blocks: VecDeque<BytesMut>,
+    /// Bytes of the first block that are gone.
+    gone: usize,
+    next_block: usize,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        Self { blocks: VecDeque::new(), gone: 0, next_block: SMALLEST_BLOCK }
+    }
+
+    /// Where the next bytes are read to.
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
+        if spare < self.next_block / 4 {
+            self.blocks.push_back(BytesMut::with_capacity(self.next_block));
+        }
+        self.blocks.back_mut().expect("pushed if there was none")
+    }
+
+    /// The `len` bytes that were just read to the room.
+    pub(crate) fn last(&mut self, len: usize) -> &mut [u8] {
+        let block = self.blocks.back_mut().expect("bytes were read to it");
+        if block.len() == block.capacity() {
+            self.next_block = (block.capacity() * 4).min(LARGEST_BLOCK);
+        } else if len < self.next_block / 8 {
+            self.next_block = (self.next_block / 2).max(SMALLEST_BLOCK);
+        }
+        let start = block.len() - len;
+        &mut block[start..]
+    }
+
+    /// Bytes from the head on, at most `len`; fewer where they are not in one block.
+    pub(crate) fn head(&self, len: usize) -> &[u8] {
+        let block = self.blocks.front().map_or(&[][..], |block| &block[self.gone..]);
+        &block[..len.min(block.len())]
+    }
+
+    /// Drops `len` bytes from the head on.
+    pub(crate) fn consume(&mut self, mut len: usize) {
+        let mut count = self.blocks.len();
+        while let Some(first) = self.blocks.front_mut() {
+            let rest = first.len() - self.gone;
+            if len < rest {
+                self.gone += len;
+                return;
+            }
+            len -= rest;
+            self.gone = 0;
+            if count == 1 && first.capacity() <= KEPT_BLOCK {
+                first.clear();
+                return;
+            }
+            self.blocks.pop_front();
+            count -= 1;
+        }
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn shrink(&mut self) {
+        self.blocks = VecDeque::new();
+        self.next_block = SMALLEST_BLOCK;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn bytes_come_out_as_they_went_in(steps in proptest::collection::vec((0..20_000_usize, 0..20_000_usize), 1..60)) {
+            let mut store = Store::new();
+            let (mut written, mut read) = (0_usize, 0_usize);
+            for (add, take) in steps {
+                let room = store.room();
+                let add = add.min(room.capacity() - room.len());
+                #[allow(clippy::cast_possible_truncation)]
+                room.extend((written..written + add).map(|place| place as u8));
+                if add > 0 {
+                    prop_assert_eq!(store.last(add).len(), add);
+                }
+                written += add;
+                let head = store.head(take.min(written - read));
+                prop_assert!(!head.is_empty() || take == 0 || written == read);
+                #[allow(clippy::cast_possible_truncation)]
+                let expected: Vec<u8> = (read..read + head.len()).map(|place| place as u8).collect();
+                prop_assert_eq!(head, &expected[..]);
+                let head = head.len();
+                store.consume(head);
+                read += head;
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_grow_while_they_are_filled_and_are_given_back() {
+        let mut store = Store::new();
+        for _ in 0..100 {
+            let room = store.room();
+            let len = room.capacity() - room.len();
+            room.extend(std::iter::repeat_n(0, len));
+            store.last(len);
+        }
+        assert_eq!(store.blocks.back().map(BytesMut::capacity), Some(LARGEST_BLOCK));
+        store.consume(store.blocks.iter().map(BytesMut::len).sum());
+        assert!(store.blocks.is_empty());
+    }
+}

@@ -1,0 +1,225 @@
+//! A byte stream with faults around it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::effect::Sides;
+use crate::half::Half;
+use crate::piece::Ending;
+use crate::session::End;
+
+/// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
+///
+/// What is read can also be read without a copy through [`AsyncBufRead`].
+///
+/// Where faults act on what is written, written bytes wait in the stream, as in a network: they move on whenever the
+/// stream is polled, to read or to write. `poll_flush` waits until they are gone, so a client that writes and then
+/// reads needs no flush, and one that only writes does.
+///
+/// # Errors
+/// A reset by a fault is [`ConnectionReset`](io::ErrorKind::ConnectionReset) to reads and writes; a session that a
+/// fault has closed reads as an end of file and is a [`BrokenPipe`](io::ErrorKind::BrokenPipe) to writes.
+///
+/// # Cancel safety
+/// As that of the stream inside: nothing is lost when a read or write is dropped.
+#[derive(Debug)]
+pub struct FaultStream<S> {
+    inner: S,
+    ingress: Half,
+    egress: Option<Egress>,
+    side: Sides,
+}
+
+#[derive(Debug)]
+struct Egress {
+    half: Half,
+    is_shut: bool,
+    /// Who reads, and so lets written bytes move on.
+    reader: Option<Waker>,
+    /// Who waits for written bytes to move on.
+    writer: Option<Waker>,
+}
+
+impl<S> FaultStream<S> {
+    pub(crate) fn reading(inner: S, ingress: Half, side: Sides) -> Self {
+        Self { inner, ingress, egress: None, side }
+    }
+
+    pub(crate) fn both_ways(inner: S, ingress: Half, egress: Half) -> Self {
+        let egress = Egress { half: egress, is_shut: false, reader: None, writer: None };
+        Self { inner, ingress, egress: Some(egress), side: Sides::Both }
+    }
+
+    /// The stream inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The stream inside. What is read or written there escapes the faults.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Whether bytes pass as they are at this moment: no fault is on, and none are held.
+    pub fn is_passing(&self) -> bool {
+        self.ingress.is_passing() && self.egress.as_ref().is_none_or(|egress| egress.half.is_passing())
+    }
+
+    /// Whether a fault has reset the session, and this connection is not to be reset but only closed.
+    pub fn is_spared(&self) -> bool {
+        match self.ingress.common.ended() {
+            Some(End::Reset(sides)) => sides != Sides::Both && sides != self.side,
+            _ => false,
+        }
+    }
+
+    fn write_error(&self) -> Option<io::Error> {
+        Some(match self.ingress.common.ended()? {
+            End::Closed => io::ErrorKind::BrokenPipe.into(),
+            End::Reset(_) => io::ErrorKind::ConnectionReset.into(),
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> FaultStream<S> {
+    /// Waits for bytes that may be read: how many, 0 at the end.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let may_be_more = self.ingress.poll_take_in(cx, &mut self.inner).is_ready();
+        let head = self.ingress.poll_head(cx);
+        if head.is_pending() && may_be_more {
+            cx.waker().wake_by_ref();
+        }
+        head
+    }
+
+    /// Lets written bytes move on while somebody reads.
+    fn poll_egress_of_reader(&mut self, cx: &mut Context<'_>) {
+        let Some(egress) = &mut self.egress else { return };
+        egress.reader = Some(cx.waker().clone());
+        // A failure is the writer's to hear of, at its next write.
+        if egress.poll_drain(cx, &mut self.inner).is_ready()
+            && let Some(writer) = egress.writer.take()
+        {
+            writer.wake();
+        }
+    }
+}
+
+impl Egress {
+    /// Writes what may go until nothing is left.
+    fn poll_drain<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, inner: &mut S) -> Poll<io::Result<()>> {
+        while !self.half.is_empty() {
+            match ready!(self.half.poll_head(cx))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+                len => {
+                    let written = ready!(Pin::new(&mut *inner).poll_write(cx, self.half.head(len)))?;
+                    if written == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    self.half.consume(written);
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Before the writer returns without waiting for its bytes: the reader sees to them.
+    fn hand_over(&mut self, cx: &Context<'_>) {
+        if let Some(reader) = self.reader.take_if(|reader| !reader.will_wake(cx.waker())) {
+            reader.wake();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for FaultStream<S> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        this.poll_egress_of_reader(cx);
+        let len = ready!(this.poll_readable(cx))?;
+        Poll::Ready(Ok(this.ingress.head(len)))
+    }
+
+    fn consume(self: Pin<&mut Self>, amt: usize) {
+        self.get_mut().ingress.consume(amt);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.poll_egress_of_reader(cx);
+        if this.ingress.poll_passing(cx) {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+            this.ingress.passed(buf.filled().len() - before);
+            return Poll::Ready(Ok(()));
+        }
+        let len = ready!(this.poll_readable(cx))?;
+        let head = this.ingress.head(len.min(buf.remaining()));
+        buf.put_slice(head);
+        let taken = head.len();
+        if taken > 0 {
+            this.ingress.consume(taken);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if let Some(error) = this.write_error() {
+            return Poll::Ready(Err(error));
+        }
+        let Some(egress) = &mut this.egress else { return Pin::new(&mut this.inner).poll_write(cx, buf) };
+        if egress.half.poll_passing(cx) {
+            let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
+            egress.half.passed(written);
+            return Poll::Ready(Ok(written));
+        }
+        if !egress.half.has_room() {
+            egress.writer = Some(cx.waker().clone());
+            if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
+                return Poll::Ready(Err(error));
+            }
+            if !egress.half.has_room() {
+                return Poll::Pending;
+            }
+        }
+        let taken = egress.half.put(buf);
+        if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
+            return Poll::Ready(Err(error));
+        }
+        egress.hand_over(cx);
+        Poll::Ready(Ok(taken))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(egress) = &mut this.egress {
+            egress.writer = Some(cx.waker().clone());
+            ready!(egress.poll_drain(cx, &mut this.inner))?;
+        }
+        Pin::new(&mut this.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if let Some(egress) = this.egress.as_mut().filter(|egress| !egress.is_shut) {
+            egress.half.finish(Ending::Finish);
+            egress.writer = Some(cx.waker().clone());
+            ready!(egress.poll_drain(cx, &mut this.inner))?;
+            // The end itself may be held.
+            ready!(egress.half.poll_head(cx))?;
+            egress.is_shut = true;
+        }
+        Pin::new(&mut this.inner).poll_shutdown(cx)
+    }
+}

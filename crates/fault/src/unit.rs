@@ -1,0 +1,117 @@
+//! A fault in one flow of one session: when it is on, and the stage it is then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::draws::{self, Draws};
+use crate::effect::Direction;
+use crate::journal::Verdict;
+use crate::piece::Piece;
+use crate::plan::Entry;
+use crate::session::Identity;
+use crate::stage::{Stage, Tools};
+
+#[derive(Debug)]
+pub(crate) struct Unit {
+    pub(crate) entry: Arc<Entry>,
+    /// Whether the draw for this session said so.
+    applies: bool,
+    changes_at: Option<Duration>,
+    stage: Option<Stage>,
+    draws: Draws,
+    direction: Direction,
+    identity: Arc<Identity>,
+}
+
+impl Unit {
+    /// Off, until [`switch`](Self::switch) is called.
+    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction) -> Self {
+        let fault = &entry.fault;
+        Self {
+            applies: identity.applies(&entry),
+            changes_at: Some(Duration::ZERO),
+            stage: None,
+            draws: draws::stream(identity.seed, &identity.proxy, identity.session, Some(direction), &fault.name),
+            direction,
+            identity,
+            entry,
+        }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.stage.is_some()
+    }
+
+    /// When it is to be switched next.
+    pub(crate) fn changes_at(&self) -> Option<Duration> {
+        self.changes_at
+    }
+
+    /// Follows its schedule up to `now`. Returns what it held if that went it off.
+    pub(crate) fn switch(&mut self, now: Duration) -> Vec<Piece> {
+        let Some(due) = self.changes_at.filter(|due| *due <= now) else { return Vec::new() };
+        let windows = &self.entry.fault.windows;
+        self.changes_at = if self.applies { windows.next_change(now) } else { None };
+        if !self.applies || windows.is_on(now) == self.is_on() {
+            return Vec::new();
+        }
+        match self.stage.take() {
+            Some(mut stage) => stage.drain(),
+            None => {
+                let since = due.max(self.identity.opened).max(self.entry.added);
+                let bucket = self.entry.bucket(self.direction);
+                self.stage = Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket);
+                self.entry.stats.session();
+                Vec::new()
+            }
+        }
+    }
+
+    /// Switched off for good; returns what it held.
+    pub(crate) fn end(mut self) -> Vec<Piece> {
+        self.stage.take().map(|mut stage| stage.drain()).unwrap_or_default()
+    }
+
+    fn with_stage<T>(&mut self, act: impl FnOnce(&mut Stage, &mut Tools<'_>) -> Option<T>) -> Option<T> {
+        let Self { entry, stage, draws, direction, identity, .. } = self;
+        let tell = |at, offset, verdict: Verdict| {
+            identity.tell(at, Some(*direction), &entry.fault.name, offset, verdict);
+        };
+        let mut tools = Tools { draws, stats: &entry.stats, tell: &tell };
+        act(stage.as_mut()?, &mut tools)
+    }
+
+    /// Gives the piece back if it passes at once.
+    pub(crate) fn push(&mut self, now: Duration, piece: Piece) -> Option<Piece> {
+        if self.is_on() { self.with_stage(|stage, tools| stage.push(now, piece, tools)) } else { Some(piece) }
+    }
+
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
+        self.with_stage(|stage, tools| stage.pop(now, tools))
+    }
+
+    /// Changes bytes that come at `offset`, if that is what it does.
+    pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8]) {
+        self.with_stage(|stage, tools| {
+            let corrupt = stage.corrupt()?;
+            let Tools { draws, stats, tell } = tools;
+            corrupt.apply(bytes, *draws, |place, mask| {
+                stats.acted();
+                tell(now, offset + place as u64, Verdict::Flip { mask });
+            });
+            Some(())
+        });
+    }
+
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.stage.as_ref().and_then(Stage::due)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.stage.as_ref().is_some_and(Stage::is_full)
+    }
+
+    pub(crate) fn needs_segments(&self) -> bool {
+        self.stage.as_ref().is_some_and(Stage::needs_segments)
+    }
+}
