@@ -29,7 +29,9 @@ pub use faults::Faults;
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
 pub use schedule::Windows;
-pub use session::Session;
+pub use session::{OneSide, Session};
 pub use stats::{Figures, Quantiles};
 pub use stream::FaultStream;
+#[cfg(target_os = "linux")]
+pub use timer::TimerDriver;
 pub use timer::Timers;

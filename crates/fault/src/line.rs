@@ -107,7 +107,7 @@ impl Line {
         for unit in &mut self.units {
             unit.change(now, self.arrived, bytes);
         }
-        let in_segments = self.units.iter().any(Unit::needs_segments);
+        let in_segments = self.identity.journal.is_some() || self.units.iter().any(Unit::needs_segments);
         self.segmenter.arrive(now, turn);
         self.held += bytes.len();
         let mut left = bytes.len();
@@ -247,3 +247,6 @@ impl Line {
 fn same_place(one: &crate::plan::Entry, other: &crate::plan::Entry) -> bool {
     order(&one.fault.effect) == order(&other.fault.effect)
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,14 +114,14 @@ impl Session {
         self.identity.rtt = rtt.max(LEAST_RTT);
     }
 
-    /// Puts the faults around a proxy's connections to a client and to an upstream.
+    /// The faults for a proxy's two connections: to the client, and to the upstream.
     ///
     /// Each direction's faults act on what is read, from the client or from the upstream; writes pass as they are.
-    pub fn relayed<D, U>(self, client: D, upstream: U) -> (FaultStream<D>, FaultStream<U>) {
+    pub fn split(self) -> (OneSide, OneSide) {
         let (to_upstream, to_downstream) = self.halves();
         (
-            FaultStream::reading(client, to_upstream, Sides::Client),
-            FaultStream::reading(upstream, to_downstream, Sides::Server),
+            OneSide { ingress: to_upstream, side: Sides::Client },
+            OneSide { ingress: to_downstream, side: Sides::Server },
         )
     }
 
@@ -138,6 +138,20 @@ impl Session {
             Half::new(Arc::clone(&faults), Arc::clone(&identity), Arc::clone(&common), direction, &timers)
         };
         (half(Direction::ToUpstream), half(Direction::ToDownstream))
+    }
+}
+
+/// The faults of a session that go around one of a proxy's connections.
+#[derive(Debug)]
+pub struct OneSide {
+    ingress: Half,
+    side: Sides,
+}
+
+impl OneSide {
+    /// Puts them there.
+    pub fn around<S>(self, connection: S) -> FaultStream<S> {
+        FaultStream::reading(connection, self.ingress, self.side)
     }
 }
 

@@ -30,7 +30,7 @@ impl Timers {
         Self::default()
     }
 
-    /// Timers on one `timerfd`, some 10 µs late on an idle machine, and the future that makes them fire.
+    /// Timers on one `timerfd`, tens of microseconds late, and the future that makes them fire.
     ///
     /// They follow the system's monotonic clock: do not pause tokio's clock with them. They can be used from
     /// any thread, and cost least on the one that polls the driver.

@@ -28,12 +28,27 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
 }
 
 /// An upstream that was reached.
-#[derive(Debug)]
+#[non_exhaustive]
 pub struct Connected {
     /// The connection.
     pub stream: BoxStream,
     /// The address that answered.
     pub peer: Peer,
+    /// What a connector that acts on both directions puts around the session's other stream.
+    pub around_downstream: Option<Box<dyn FnOnce(BoxStream) -> BoxStream + Send>>,
+}
+
+impl Connected {
+    /// With nothing around the downstream.
+    pub fn new(stream: BoxStream, peer: Peer) -> Self {
+        Self { stream, peer, around_downstream: None }
+    }
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("stream", &self.stream).field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 /// Why an upstream was not reached.
@@ -74,6 +89,9 @@ pub enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
+    /// The connector does not want this session.
+    #[error("refused: {0}")]
+    Refused(String),
     /// Connected, but the protocol on top did not come about.
     #[error("handshake with {target} failed")]
     Handshake {
@@ -196,7 +214,7 @@ impl Connector for TcpConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
             let (stream, addr) = self.connect_tcp().await?;
-            Ok(Connected { stream: Box::new(stream), peer: addr.into() })
+            Ok(Connected::new(Box::new(stream), addr.into()))
         })
     }
 }
@@ -221,7 +239,7 @@ impl Connector for UnixConnector {
                 .await
                 .map_err(|source| ConnectError::Unix { path: self.path.clone(), source })?;
             let peer = Peer::Name(format!("unix:{}", self.path.display()).into());
-            Ok(Connected { stream: Box::new(stream), peer })
+            Ok(Connected::new(Box::new(stream), peer))
         })
     }
 }

@@ -39,6 +39,8 @@ enum Held {
     Nothing,
     Buffer { lease: Lease, start: usize, end: usize },
     Pipe(PipeLease),
+    /// In the source's own buffer, from which it is still to be consumed.
+    AtSource,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,7 @@ impl Flow {
     ) -> Poll<io::Result<()>> {
         loop {
             match &mut self.held {
-                Held::Nothing => return Poll::Ready(Ok(())),
+                Held::Nothing | Held::AtSource => return Poll::Ready(Ok(())),
                 Held::Buffer { lease, start, end } => {
                     while start < end {
                         let written = ready!(Pin::new(&mut *to).poll_write(cx, &lease.bytes[*start..*end]))?;
@@ -155,9 +157,13 @@ impl Flow {
         to: &mut dyn Stream,
         pool: &Arc<Pool>,
     ) -> Poll<()> {
-        let fetched = match self.poll_fetch_bulk(cx, from, to, pool) {
-            Some(bulk) => bulk,
-            None => self.poll_fetch_small(cx, from, to, pool),
+        let fetched = if from.as_buffered().is_some() {
+            ready!(self.poll_pass_on(cx, from, to))
+        } else {
+            match self.poll_fetch_bulk(cx, from, to, pool) {
+                Some(bulk) => bulk,
+                None => self.poll_fetch_small(cx, from, to, pool),
+            }
         };
         match fetched {
             Poll::Ready(Ok(0)) => self.state = State::Finishing,
@@ -174,6 +180,37 @@ impl Flow {
             }
         }
         Poll::Ready(())
+    }
+
+    /// Writes what the source holds, from where it is. Pending only while the destination takes nothing.
+    fn poll_pass_on(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut dyn Stream,
+        to: &mut dyn Stream,
+    ) -> Poll<Poll<io::Result<usize>>> {
+        let Some(source) = from.as_buffered() else { return Poll::Ready(Poll::Pending) };
+        self.held = Held::Nothing;
+        let bytes = match Pin::new(&mut *source).poll_fill_buf(cx) {
+            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => bytes,
+            ended => return Poll::Ready(ended.map_ok(<[u8]>::len)),
+        };
+        self.held = Held::AtSource;
+        let written = match ready!(Pin::new(&mut *to).poll_write(cx, bytes)) {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            written => written,
+        };
+        self.held = Held::Nothing;
+        match written {
+            Ok(written) => {
+                Pin::new(source).consume(written);
+                self.moved += written as u64;
+                self.unflushed = true;
+            }
+            Err(error) => self.state = State::WriteFailed(error),
+        }
+        // Any number but 0, which would be the end.
+        Poll::Ready(Poll::Ready(Ok(1)))
     }
 
     /// `None`: the flow is not busy, or there is no room in the pool.
@@ -194,12 +231,20 @@ impl Flow {
             && let Some(mut pipe) = pool.pipe()
         {
             let spliced = splice::poll_in(cx, socket, &mut pipe);
-            if let Poll::Ready(Ok(got)) = spliced {
-                // A pipe is full when its slots are, whatever is in them: only a nearly empty one says "not busy".
-                if got < SMALL_READ {
-                    self.next_read = Size::SMALL;
+            match spliced {
+                Poll::Ready(Ok(got)) => {
+                    // A pipe is full when its slots are, whatever is in them: only a nearly empty one says "not busy".
+                    if got < SMALL_READ {
+                        self.next_read = Size::SMALL;
+                    }
+                    self.held = Held::Pipe(pipe);
                 }
-                self.held = Held::Pipe(pipe);
+                Poll::Ready(Err(_)) => {}
+                // A stream that is waited for is polled itself: it may have more to wait for than its socket.
+                Poll::Pending => {
+                    self.next_read = Size::SMALL;
+                    return None;
+                }
             }
             return Some(spliced);
         }

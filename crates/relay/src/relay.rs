@@ -236,10 +236,15 @@ async fn open(
     };
     let mut downstream = Unopened(Some(downstream));
     match route.connector.connect().await {
-        Ok(Connected { stream, peer }) => {
+        Ok(Connected { stream, peer, around_downstream }) => {
             Span::current().record("upstream.addr", field::display(&peer));
             summary.upstream = Some(peer);
-            Some((downstream.take(), stream))
+            let downstream = downstream.take();
+            let downstream = match around_downstream {
+                Some(wrap) => wrap(downstream),
+                None => downstream,
+            };
+            Some((downstream, stream))
         }
         Err(error) => {
             summary.upstream_end = End::NotOpened(with_sources(&error));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
 
 /// One end of a session.
@@ -24,6 +24,13 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// `None` from then on and sees every later byte through `poll_read` and `poll_write`. A stream that holds
     /// bytes of its own (read ahead, not yet written) must answer `None`.
     fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    /// The stream itself, if it holds bytes that can be written on from where they are.
+    ///
+    /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more.
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 

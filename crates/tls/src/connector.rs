@@ -70,7 +70,7 @@ impl Connector for TlsConnector {
                     target: self.tcp.to_string(),
                     source: source.into(),
                 })?;
-            Ok(Connected { stream: Box::new(encrypted), peer: addr.into() })
+            Ok(Connected::new(Box::new(encrypted), addr.into()))
         })
     }
 }

@@ -71,9 +71,9 @@ impl Latency {
         }
     }
 
-    /// Whether its draws differ from one segment to the next.
+    /// Whether its holds differ from one segment to the next.
     pub(crate) fn varies(&self) -> bool {
-        !self.delay.is_constant()
+        self.once || !self.delay.is_constant()
     }
 }
 

@@ -93,7 +93,7 @@ impl Connector for ConnectTo {
                 host: "test".into(),
                 source: io::ErrorKind::NotFound.into(),
             })?;
-            Ok(Connected { stream, peer: Peer::Name("test".into()) })
+            Ok(Connected::new(stream, Peer::Name("test".into())))
         })
     }
 }

@@ -1,0 +1,88 @@
+//! Faults around the connections of relayed sessions.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use proxy_fault::{FaultStream, Faults, Timers};
+use proxy_relay::{BoxStream, ConnectError, Connecting, Connector, Listener, Peer, Stream, TcpAcceptor};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Connects as another connector does, with faults on the way.
+#[derive(Debug)]
+pub(crate) struct FaultConnector {
+    pub(crate) inner: Arc<dyn Connector>,
+    pub(crate) faults: Faults,
+    pub(crate) timers: Timers,
+}
+
+impl Connector for FaultConnector {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async {
+            let mut session = self.faults.session(&self.timers);
+            if let Some(fault) = session.refused() {
+                return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
+            }
+            session.until_open().await;
+            let dialled = Instant::now();
+            let mut connected = self.inner.connect().await?;
+            session.set_rtt(dialled.elapsed());
+            let (client, server) = session.split();
+            connected.stream = Box::new(Faulty(server.around(connected.stream)));
+            connected.around_downstream =
+                Some(Box::new(|downstream| Box::new(Faulty(client.around(downstream)))));
+            Ok(connected)
+        })
+    }
+}
+
+/// A connection with faults, as the relay wants it.
+#[derive(Debug)]
+struct Faulty(FaultStream<BoxStream>);
+
+impl Stream for Faulty {
+    fn abort(&mut self) {
+        if !self.0.is_spared() {
+            self.0.get_mut().abort();
+        }
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        if self.0.is_passing() { self.0.get_ref().as_tcp() } else { None }
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        if self.0.is_passing() { None } else { Some(&mut self.0) }
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.0.get_mut().take_error()
+    }
+}
+
+impl AsyncRead for Faulty {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Faulty {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,389 @@
+//! A line without sockets: bytes in at some times, bytes out at others.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::delay::Delay;
+use crate::effect::{Fault, Flows, Scope, Sides};
+use crate::journal::{Journal, Verdict};
+use crate::loss::LossModel;
+use crate::plan;
+use crate::schedule::Windows;
+use crate::store::Store;
+use std::sync::Mutex;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn fault(effect: Effect, windows: Windows) -> Fault {
+    let name = format!("{effect:?}");
+    Fault { name, flows: Flows::BOTH, probability: 1.0, windows, effect }
+}
+
+fn always(effect: Effect) -> Fault {
+    fault(effect, Windows::always())
+}
+
+fn plan_of(faults: Vec<Fault>, now: Duration) -> Plan {
+    plan::next(&[], faults, now, |_| Arc::default())
+}
+
+/// A line, its store, and what came out of it with the times.
+struct Bench {
+    line: Line,
+    store: Store,
+    sent: u64,
+    out: Vec<(Duration, Vec<u8>)>,
+    end: Option<(Duration, Ending)>,
+    decisions: Arc<Mutex<Vec<(String, u64, Verdict)>>>,
+}
+
+impl Bench {
+    fn new(faults: Vec<Fault>) -> Self {
+        Self::with_seed(faults, 1)
+    }
+
+    fn with_seed(faults: Vec<Fault>, seed: u64) -> Self {
+        let decisions = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&decisions);
+        let journal = Journal::new(move |decision| {
+            told.lock().unwrap().push((decision.fault.to_owned(), decision.offset, decision.verdict));
+        });
+        let identity = Identity {
+            seed,
+            proxy: "db".into(),
+            session: 1,
+            opened: Duration::ZERO,
+            rtt: 20 * MS,
+            journal: Some(journal),
+        };
+        let plan = plan_of(faults, Duration::ZERO);
+        let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, Duration::ZERO);
+        Self { line, store: Store::new(), sent: 0, out: Vec::new(), end: None, decisions }
+    }
+
+    /// Bytes come, after everything that has its time before them.
+    fn send(&mut self, now: Duration, len: usize) {
+        self.run_to(now);
+        self.arrive(now, len);
+        self.take(now);
+    }
+
+    /// Bytes come, wherever the line stands.
+    fn arrive(&mut self, now: Duration, len: usize) {
+        let mut left = len;
+        while left > 0 {
+            let room = self.store.room();
+            let part = left.min(room.capacity() - room.len());
+            room.extend((self.sent..).take(part).map(pattern));
+            self.line.arrive(now, 0, self.store.last(part));
+            self.sent += part as u64;
+            left -= part;
+        }
+    }
+
+    /// Takes out everything that may go at `now`.
+    fn take(&mut self, now: Duration) {
+        self.line.advance(now);
+        loop {
+            match self.line.departure() {
+                Departure::Deliver(len) => {
+                    let bytes = self.store.head(len).to_vec();
+                    self.drop_head(bytes.len());
+                    self.out.push((now, bytes));
+                }
+                Departure::Discard(len) => self.drop_head(len),
+                Departure::End(end) => {
+                    self.end.get_or_insert((now, end));
+                    return;
+                }
+                Departure::Wait => return,
+            }
+        }
+    }
+
+    fn drop_head(&mut self, len: usize) {
+        self.store.consume(len);
+        self.line.depart(len);
+    }
+
+    /// Takes out what comes at each deadline, up to `end`.
+    fn run_to(&mut self, end: Duration) {
+        while let Some(deadline) = self.line.deadline().filter(|deadline| *deadline <= end) {
+            self.take(deadline);
+            if self.end.is_some() {
+                return;
+            }
+            assert!(self.line.deadline().is_none_or(|next| next > deadline), "stuck at {deadline:?}: {:?}", self.line);
+        }
+        self.take(end);
+    }
+
+    fn decisions_by_fault(&self) -> Vec<(String, u64, Verdict)> {
+        let mut decisions = self.decisions.lock().unwrap().clone();
+        decisions.sort_by(|one, other| one.0.cmp(&other.0));
+        decisions
+    }
+
+    fn received(&self) -> Vec<u8> {
+        self.out.iter().flat_map(|(_, bytes)| bytes).copied().collect()
+    }
+
+    fn arrivals(&self) -> Vec<(u64, usize)> {
+        self.out.iter().map(|(at, bytes)| (u64::try_from(at.as_millis()).unwrap(), bytes.len())).collect()
+    }
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn pattern(place: u64) -> u8 {
+    (place ^ (place >> 8).wrapping_mul(31)) as u8
+}
+
+fn expected(len: u64) -> Vec<u8> {
+    (0..len).map(pattern).collect()
+}
+
+fn constant(millis: u64) -> Effect {
+    Effect::Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false }
+}
+
+#[test]
+fn nothing_on_is_idle_and_passes() {
+    let mut bench = Bench::new(vec![]);
+    assert!(bench.line.is_idle());
+    bench.send(5 * MS, 100);
+    bench.take(5 * MS);
+    assert_eq!(bench.arrivals(), [(5, 100)]);
+    assert!(bench.line.is_idle());
+}
+
+#[test]
+fn latency_is_a_pipeline() {
+    let mut bench = Bench::new(vec![always(constant(50))]);
+    for at in 0..10 {
+        bench.send(at * 10 * MS, 100);
+    }
+    bench.run_to(500 * MS);
+    let expected: Vec<_> = (0..10).map(|at| (at * 10 + 50, 100)).collect();
+    assert_eq!(bench.arrivals(), expected);
+}
+
+#[test]
+fn latency_once_holds_the_first_segment_only() {
+    let once = Effect::Latency { delay: Delay::Constant(50 * MS), once: true };
+    let mut bench = Bench::new(vec![always(once)]);
+    for at in [0, 30, 60, 90] {
+        bench.send(at * MS, 10);
+    }
+    bench.run_to(500 * MS);
+    assert_eq!(bench.arrivals(), [(50, 20), (60, 10), (90, 10)]);
+}
+
+#[test]
+fn the_end_comes_behind_the_bytes_and_as_late() {
+    let slow_close = Effect::SlowClose { delay: 200 * MS };
+    let mut bench = Bench::new(vec![always(constant(50)), always(slow_close)]);
+    bench.send(0 * MS, 100);
+    bench.line.finish(10 * MS, Ending::Finish);
+    bench.run_to(1000 * MS);
+    assert_eq!((bench.arrivals(), bench.end), (vec![(50, 100)], Some((260 * MS, Ending::Finish))));
+}
+
+#[test]
+fn bandwidth_keeps_the_rate_in_every_window() {
+    let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
+    let mut bench = Bench::new(vec![always(rate)]);
+    bench.send(0 * MS, 20_000);
+    bench.run_to(1000 * MS);
+    for window in 0..10 {
+        let inside = |at: Duration| at >= window * 100 * MS && at < (window + 1) * 100 * MS;
+        let bytes: usize = bench.out.iter().filter(|(at, _)| inside(*at)).map(|(_, bytes)| bytes.len()).sum();
+        let burst = if window == 0 { 100 } else { 0 };
+        assert!((970..=1030).contains(&(bytes - burst)), "{bytes} bytes in window {window}");
+    }
+}
+
+#[test]
+fn a_late_look_does_not_slow_bandwidth_down() {
+    let rate = Effect::Bandwidth { rate: 1_000_000.0, burst: 1, scope: Scope::Session };
+    let mut bench = Bench::new(vec![always(rate)]);
+    bench.send(0 * MS, 1_000_000);
+    for at in 1..=10 {
+        bench.take(at * 50 * MS);
+    }
+    assert!((498_000..=500_000).contains(&bench.received().len()), "{}", bench.received().len());
+}
+
+#[test]
+fn bandwidth_makes_its_source_wait() {
+    let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
+    let mut bench = Bench::new(vec![always(rate)]);
+    while !bench.line.is_full() {
+        bench.send(0 * MS, 1000);
+    }
+    assert!(bench.line.held() < 128 << 10);
+}
+
+#[test]
+fn a_stall_passes_what_it_held_when_it_ends() {
+    let windows = Windows::one(10 * MS, 300 * MS);
+    let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: false }, windows)]);
+    for at in [0, 20, 40] {
+        bench.send(at * MS, 10);
+        bench.take(at * MS);
+    }
+    bench.run_to(1000 * MS);
+    bench.send(1000 * MS, 10);
+    bench.take(1000 * MS);
+    assert_eq!(bench.arrivals(), [(0, 10), (300, 20), (1000, 10)]);
+    assert_eq!(bench.received(), expected(40));
+}
+
+#[test]
+fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
+    let windows = Windows::one(10 * MS, 300 * MS);
+    let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: true }, windows)]);
+    for at in [0, 20, 40, 400] {
+        bench.send(at * MS, 10);
+        bench.run_to(at * MS);
+    }
+    let mut rest = expected(40);
+    rest.drain(10..30);
+    assert_eq!(bench.received(), rest);
+}
+
+#[test]
+fn slices_come_one_by_one() {
+    let slicer = Effect::Slicer { size: 4, variation: 0, delay: 10 * MS };
+    let mut bench = Bench::new(vec![always(slicer)]);
+    bench.send(0 * MS, 10);
+    bench.run_to(100 * MS);
+    assert_eq!(bench.arrivals(), [(0, 4), (10, 4), (20, 2)]);
+}
+
+#[test]
+fn a_timeout_closes_after_its_time() {
+    let windows = Windows::one(100 * MS, 10_000 * MS);
+    let timeout = Effect::Timeout { after: Some(500 * MS) };
+    let mut bench = Bench::new(vec![fault(timeout, windows)]);
+    bench.send(200 * MS, 10);
+    bench.run_to(2000 * MS);
+    assert_eq!((bench.arrivals(), bench.end), (vec![], Some((600 * MS, Ending::CloseNow))));
+}
+
+#[test]
+fn a_reset_overtakes_what_is_held() {
+    let reset = Effect::Reset { after: 20 * MS, bytes: None, sides: Sides::Client };
+    let mut bench = Bench::new(vec![always(constant(50)), always(reset)]);
+    bench.send(0 * MS, 10);
+    bench.run_to(100 * MS);
+    assert_eq!((bench.arrivals(), bench.end), (vec![], Some((20 * MS, Ending::ResetNow))));
+    assert_eq!(bench.line.reset_sides(), Sides::Client);
+}
+
+#[test]
+fn a_fault_that_goes_lets_go_and_one_that_changes_holds_anew() {
+    let named = |effect| Fault { name: "x".into(), ..always(effect) };
+    let mut bench = Bench::new(vec![named(constant(1000))]);
+    bench.send(0 * MS, 10);
+    bench.take(100 * MS);
+    bench.line.follow(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
+    bench.run_to(299 * MS);
+    assert_eq!(bench.arrivals(), []);
+    bench.run_to(300 * MS);
+    bench.send(300 * MS, 10);
+    bench.line.follow(&plan_of(vec![], 310 * MS), 310 * MS);
+    bench.take(310 * MS);
+    assert_eq!(bench.arrivals(), [(300, 10), (310, 10)]);
+    assert!(bench.line.is_idle());
+}
+
+fn effect() -> impl Strategy<Value = Effect> {
+    let millis = |range: std::ops::Range<u64>| range.prop_map(Duration::from_millis);
+    prop_oneof![
+        (millis(0..30), any::<bool>())
+            .prop_map(|(delay, once)| Effect::Latency { delay: Delay::Constant(delay), once }),
+        (millis(0..30), millis(0..30)).prop_map(|(min, more)| Effect::Latency {
+            delay: Delay::Uniform { min, max: min + more },
+            once: false
+        }),
+        (millis(0..30), 1.0..100.0).prop_map(|(amplitude, frequency)| Effect::Jitter { amplitude, frequency }),
+        (1e4..1e8, 1..10_000_u64)
+            .prop_map(|(rate, burst)| Effect::Bandwidth { rate, burst, scope: Scope::Session }),
+        (1..5000_u32, millis(0..3))
+            .prop_map(|(size, delay)| Effect::Slicer { size, variation: size / 2, delay }),
+        millis(0..30).prop_map(|delay| Effect::SlowClose { delay }),
+        (0.0..0.2).prop_map(|rate| Effect::PacketLoss {
+            model: LossModel::Bernoulli { rate, correlation: 0.0 },
+            rtt: None,
+            mss: 1460
+        }),
+        Just(Effect::Blackhole { discard: false }),
+        Just(Effect::Timeout { after: None }),
+    ]
+}
+
+fn scheduled() -> impl Strategy<Value = (Effect, u64, u64)> {
+    (effect(), 0..100_u64, 1..200_u64)
+}
+
+fn numbered(faults: Vec<(Effect, u64, u64)>) -> Vec<Fault> {
+    let windows = |start: u64, len: u64| Windows::one(Duration::from_millis(start), Duration::from_millis(start + len));
+    faults
+        .into_iter()
+        .enumerate()
+        .map(|(number, (effect, start, len))| Fault { name: number.to_string(), ..fault(effect, windows(start, len)) })
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn no_byte_is_lost_repeated_or_reordered(
+        first in proptest::collection::vec(scheduled(), 0..4),
+        second in proptest::collection::vec(scheduled(), 0..4),
+        sends in proptest::collection::vec((0..20_u64, 0..3000_usize), 1..30),
+        looks in proptest::collection::vec(0..30_u64, 0..30),
+    ) {
+        let mut bench = Bench::new(numbered(first));
+        let (mut now, mut change) = (Duration::ZERO, Some(numbered(second)));
+        let mut looks = looks.into_iter();
+        for (index, (pause, len)) in sends.into_iter().enumerate() {
+            now += Duration::from_millis(pause);
+            bench.take(now);
+            bench.arrive(now, len);
+            if let Some(look) = looks.next() {
+                now += Duration::from_millis(look);
+                bench.run_to(now);
+            }
+            if index == 10 && let Some(faults) = change.take() {
+                bench.line.follow(&plan_of(faults, now), now);
+            }
+        }
+        bench.line.finish(now, Ending::Finish);
+        bench.run_to(now + Duration::from_secs(3600));
+        prop_assert_eq!(bench.received(), expected(bench.sent));
+        prop_assert!(matches!(bench.end, Some((_, Ending::Finish))), "{:?}", bench.end);
+        prop_assert_eq!(bench.line.held(), 0);
+    }
+
+    #[test]
+    fn the_same_seed_and_bytes_give_the_same_decisions_whatever_the_reads(
+        effects in proptest::collection::vec(effect(), 1..4),
+        reads in proptest::collection::vec(1..5000_usize, 1..30),
+        seed in any::<u64>(),
+    ) {
+        let faults = || effects.iter().enumerate().map(|(number, effect)| {
+            Fault { name: number.to_string(), ..always(effect.clone()) }
+        }).collect();
+        let (mut whole, mut parts) = (Bench::with_seed(faults(), seed), Bench::with_seed(faults(), seed));
+        whole.arrive(MS, reads.iter().sum());
+        reads.iter().for_each(|read| parts.arrive(MS, *read));
+        for bench in [&mut whole, &mut parts] {
+            bench.line.finish(MS, Ending::Finish);
+            bench.run_to(Duration::from_secs(3600));
+        }
+        prop_assert_eq!(whole.decisions_by_fault(), parts.decisions_by_fault());
+        prop_assert_eq!(whole.received(), parts.received());
+    }
+}
