@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delay::Delay;
 use crate::loss::LossModel;
+use crate::schedule::Windows;
 
 /// A fault of a proxy, ready to be applied to its sessions.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,9 +18,22 @@ pub struct Fault {
     /// The share of sessions that it applies to, 0 to 1; drawn once a session.
     pub probability: f64,
     /// When it is on, counted from the start of the run.
-    pub windows: crate::schedule::Windows,
+    pub windows: Windows,
     /// What it does there and then.
     pub effect: Effect,
+}
+
+impl Fault {
+    /// A fault that is always on, in both directions of every session.
+    pub fn new(name: impl Into<String>, effect: Effect) -> Self {
+        Self {
+            name: name.into(),
+            flows: Flows::BOTH,
+            probability: 1.0,
+            windows: Windows::always(),
+            effect,
+        }
+    }
 }
 
 /// One direction of a session.

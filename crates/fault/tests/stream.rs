@@ -1,0 +1,229 @@
+//! Streams with faults, without sockets, on a paused clock: the times are exact to the millisecond of tokio's timers.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use proxy_fault::{
+    Delay, Effect, Engine, Fault, FaultStream, Faults, Scope, Settings, Sides, Timers, Windows,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+use tokio::time::{Instant, sleep, timeout};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn latency(millis: u64) -> Fault {
+    Fault::new("latency", Effect::Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false })
+}
+
+fn faults(faults: Vec<Fault>) -> Faults {
+    Engine::new(Settings::default()).proxy("test", faults)
+}
+
+/// A client's stream with faults, and the server's end of it.
+fn client(faults: &Faults, pipe: usize) -> (FaultStream<DuplexStream>, DuplexStream) {
+    let (client, server) = duplex(pipe);
+    (faults.session(&Timers::coarse()).client(client), server)
+}
+
+/// As in a proxy: the client's end and the server's end, with a relay between them.
+async fn relayed(faults: &Faults) -> (DuplexStream, DuplexStream, tokio::task::JoinSet<()>) {
+    let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
+    let (client_side, server_side) = faults.session(&Timers::coarse()).split();
+    let (mut down, mut up) = (client_side.around(proxy_client), server_side.around(proxy_server));
+    let mut relay = tokio::task::JoinSet::new();
+    relay.spawn(async move {
+        let _ = tokio::io::copy_bidirectional(&mut down, &mut up).await;
+    });
+    (client, server, relay)
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_and_replies_are_each_late() {
+    let (mut client, mut server) = client(&faults(vec![latency(100)]), 1 << 16);
+    let started = Instant::now();
+    client.write_all(b"ping").await.unwrap();
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    let serve = async {
+        let mut request = [0; 4];
+        server.read_exact(&mut request).await.unwrap();
+        let came = started.elapsed();
+        server.write_all(b"pong").await.unwrap();
+        came
+    };
+    let mut reply = [0; 4];
+    let (came, read) = tokio::join!(serve, client.read_exact(&mut reply));
+    read.unwrap();
+    assert!((100..=102).contains(&came.as_millis()), "{came:?}");
+    assert!((200..=204).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn latency_does_not_slow_a_stream_down() {
+    const SIZE: usize = 8 << 20;
+    let (mut client, mut server) = client(&faults(vec![latency(100)]), 1 << 16);
+    let started = Instant::now();
+    let send = async {
+        client.write_all(&vec![7; SIZE]).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let mut received = Vec::new();
+    let (_, read) = tokio::join!(send, server.read_to_end(&mut received));
+    assert_eq!((read.unwrap(), received.len()), (SIZE, SIZE));
+    assert!(started.elapsed() < 150 * MS, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_and_a_reader_in_two_tasks_do_not_wait_for_each_other() {
+    let (client, mut server) = client(&faults(vec![latency(50)]), 1 << 16);
+    let (mut reader, mut writer) = split(client);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        let mut reply = [0; 4];
+        reader.read_exact(&mut reply).await.unwrap();
+    });
+    sleep(10 * MS).await;
+    tasks.spawn(async move {
+        writer.write_all(b"ping").await.unwrap();
+        // Neither flushed nor polled again.
+        std::future::pending::<()>().await;
+    });
+    let mut request = [0; 4];
+    timeout(1000 * MS, server.read_exact(&mut request)).await.expect("the reader moves it on").unwrap();
+    server.write_all(b"pong").await.unwrap();
+    timeout(1000 * MS, tasks.join_next()).await.expect("the reply comes").unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_waits_until_the_bytes_are_gone() {
+    let (mut client, mut server) = client(&faults(vec![latency(50)]), 1 << 16);
+    client.write_all(b"ping").await.unwrap();
+    let started = Instant::now();
+    client.flush().await.unwrap();
+    assert!(started.elapsed() >= 50 * MS);
+    let mut request = [0; 4];
+    server.read_exact(&mut request).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_reaches_a_stream_that_waits() {
+    let faults = faults(vec![latency(60_000)]);
+    let (mut client, mut server, _relay) = relayed(&faults).await;
+    client.write_all(b"ping").await.unwrap();
+    sleep(100 * MS).await;
+    let changed = Instant::now();
+    faults.replace(vec![]);
+    let mut request = [0; 4];
+    server.read_exact(&mut request).await.unwrap();
+    assert!(changed.elapsed() <= 2 * MS, "{:?}", changed.elapsed());
+    faults.replace(vec![latency(100)]);
+    let changed = Instant::now();
+    server.write_all(b"pong").await.unwrap();
+    client.read_exact(&mut request).await.unwrap();
+    assert!((100..=102).contains(&changed.elapsed().as_millis()), "{:?}", changed.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_reaches_open_sessions() {
+    let stall = Effect::Blackhole { discard: false };
+    let stalled = Fault { windows: Windows::from_times([(100 * MS, Some(400 * MS))]), ..Fault::new("stall", stall) };
+    let (mut client, mut server, _relay) = relayed(&faults(vec![stalled])).await;
+    let started = Instant::now();
+    let mut byte = [0];
+    for (send_at, come_at) in [(0, 0), (150, 400), (500, 500)] {
+        tokio::time::sleep_until(started + send_at * MS).await;
+        client.write_all(b"x").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        let came = started.elapsed().as_millis();
+        assert!((come_at..=come_at + 2).contains(&came), "sent at {send_at}, came at {came}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_close_comes_behind_the_bytes_and_the_reply_still_comes() {
+    let (mut client, mut server, _relay) = relayed(&faults(vec![latency(80)])).await;
+    client.write_all(b"question").await.unwrap();
+    client.shutdown().await.unwrap();
+    let (mut question, mut answer) = (String::new(), String::new());
+    server.read_to_string(&mut question).await.unwrap();
+    server.write_all(b"answer").await.unwrap();
+    drop(server);
+    client.read_to_string(&mut answer).await.unwrap();
+    assert_eq!((&*question, &*answer), ("question", "answer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_closes_both_ways_after_its_bytes() {
+    let limit = Fault::new("limit-data", Effect::LimitData { bytes: 5 });
+    let (mut client, mut server, _relay) = relayed(&faults(vec![limit])).await;
+    client.write_all(b"12345678").await.unwrap();
+    let (mut got, mut back) = (Vec::new(), Vec::new());
+    server.read_to_end(&mut got).await.unwrap();
+    client.read_to_end(&mut back).await.unwrap();
+    assert_eq!((&*got, &*back), (&b"12345"[..], &b""[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reset_is_an_error_to_reads_and_writes() {
+    let reset = Effect::Reset { after: 100 * MS, bytes: None, sides: Sides::Both };
+    let (mut client, _server) = client(&faults(vec![Fault::new("reset", reset)]), 1 << 16);
+    let started = Instant::now();
+    let read = client.read_u8().await.unwrap_err();
+    assert_eq!(read.kind(), ErrorKind::ConnectionReset);
+    assert!(started.elapsed() >= 100 * MS);
+    assert_eq!(client.write_all(b"x").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flow_holds_no_more_than_its_limit() {
+    let mut settings = Settings::default();
+    settings.flow_limit = 1 << 20;
+    let engine = Engine::new(settings);
+    let faults = engine.proxy("test", vec![latency(1000)]);
+    let (mut client, mut server, _relay) = relayed(&faults).await;
+    let send = async {
+        client.write_all(&vec![7; 8 << 20]).await.unwrap();
+        client.shutdown().await.unwrap();
+    };
+    let watch = async {
+        let mut most = 0;
+        for _ in 0..5 {
+            sleep(100 * MS).await;
+            most = most.max(engine.held());
+        }
+        let mut received = Vec::new();
+        server.read_to_end(&mut received).await.unwrap();
+        (most, received.len())
+    };
+    let (_, (most, received)) = tokio::join!(send, watch);
+    assert_eq!(received, 8 << 20);
+    assert!(((1 << 20)..(2 << 20)).contains(&most), "{most} bytes held");
+    assert_eq!(engine.held(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bandwidth_for_the_whole_proxy_is_shared() {
+    let shared = Effect::Bandwidth { rate: 100_000.0, burst: 1000, scope: Scope::Proxy };
+    let faults = faults(vec![Fault::new("bandwidth", shared)]);
+    let started = Instant::now();
+    let mut sessions = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (mut client, mut server, mut relay) = relayed(&faults).await;
+        sessions.spawn(async move {
+            let send = async move {
+                client.write_all(&[7; 25_000]).await.unwrap();
+                client.shutdown().await.unwrap();
+                client
+            };
+            let mut received = Vec::new();
+            let (client, read) = tokio::join!(send, server.read_to_end(&mut received));
+            read.unwrap();
+            drop((client, server));
+            relay.join_next().await;
+            received.len()
+        });
+    }
+    let received: usize = sessions.join_all().await.into_iter().sum();
+    let took = started.elapsed();
+    assert_eq!(received, 100_000);
+    assert!((970..1100).contains(&took.as_millis()), "{took:?}");
+}
