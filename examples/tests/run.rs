@@ -10,9 +10,26 @@ fn example(name: &str) -> PathBuf {
     target.join("examples").join(name)
 }
 
+/// What it prints.
+fn run(name: &str) -> String {
+    let output = Command::new(example(name)).output().expect("built with the tests");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 #[test]
 fn embed_relay_says_what_it_relayed() {
-    let output = Command::new(example("embed_relay")).output().expect("built with the tests");
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "5 bytes there, 14 back\n");
+    assert_eq!(run("embed_relay"), "5 bytes there, 14 back\n");
+}
+
+#[test]
+fn faults_around_a_connector_come_and_go() {
+    assert_eq!(run("faults_around_a_connector").lines().count(), 3);
+}
+
+#[test]
+fn faults_in_a_test_decide_whether_a_request_is_in_time() {
+    let printed = run("faults_in_a_test");
+    assert!(printed.contains("answered after 60"), "{printed}");
+    assert!(printed.contains("given up after 1"), "{printed}");
 }

@@ -1,6 +1,7 @@
-//! Faults around the connections of relayed sessions.
+//! Faults around the listener and the connections of relayed sessions.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +11,48 @@ use proxy_fault::{FaultStream, Faults, Timers};
 use proxy_relay::{BoxStream, ConnectError, Connecting, Connector, Listener, Peer, Stream, TcpAcceptor};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::select;
+use tokio::sync::Mutex;
+use tracing::info;
+
+use crate::wire::listen_again;
+
+/// A TCP listener that is closed while a fault refuses every client.
+#[derive(Debug)]
+pub(crate) struct FaultListener {
+    addr: SocketAddr,
+    acceptor: Mutex<Option<TcpAcceptor>>,
+    faults: Faults,
+    timers: Timers,
+}
+
+impl FaultListener {
+    pub(crate) fn new(acceptor: TcpAcceptor, faults: Faults, timers: Timers) -> io::Result<Self> {
+        let addr = acceptor.local_addr()?;
+        Ok(Self { addr, acceptor: Mutex::new(Some(acceptor)), faults, timers })
+    }
+}
+
+impl Listener for FaultListener {
+    async fn accept(&self) -> io::Result<(BoxStream, Peer)> {
+        let mut acceptor = self.acceptor.lock().await;
+        loop {
+            if self.faults.is_down() {
+                *acceptor = None;
+                self.faults.until_down_is(false, &self.timers).await;
+            }
+            let listening = match &*acceptor {
+                Some(listening) => listening,
+                None => acceptor.insert(TcpAcceptor::new(listen_again(self.addr)?)?),
+            };
+            select! {
+                biased;
+                accepted = listening.accept() => return accepted,
+                () = self.faults.until_down_is(true, &self.timers) => {}
+            }
+        }
+    }
+}
 
 /// Connects as another connector does, with faults on the way.
 #[derive(Debug)]

@@ -66,6 +66,9 @@ mod tests {
     #[test]
     fn the_draws_of_a_seed_never_change() {
         let mut draws = stream(7, "db", 1, Some(Direction::ToUpstream), "latency");
-        assert_eq!([draws.next_u64(), draws.next_u64()], [2_268_468_499_319_927_753, 1_225_782_876_030_403_492]);
+        assert_eq!(
+            [draws.next_u64(), draws.next_u64()],
+            [2_268_468_499_319_927_753, 1_225_782_876_030_403_492]
+        );
     }
 }

@@ -26,13 +26,7 @@ pub struct Fault {
 impl Fault {
     /// A fault that is always on, in both directions of every session.
     pub fn new(name: impl Into<String>, effect: Effect) -> Self {
-        Self {
-            name: name.into(),
-            flows: Flows::BOTH,
-            probability: 1.0,
-            windows: Windows::always(),
-            effect,
-        }
+        Self { name: name.into(), flows: Flows::BOTH, probability: 1.0, windows: Windows::always(), effect }
     }
 }
 

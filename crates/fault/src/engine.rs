@@ -85,8 +85,7 @@ impl Shared {
     /// Whether there is room for a flow that already holds `own` bytes. One that holds none always has.
     pub(crate) fn has_room(&self, own: usize) -> bool {
         own == 0
-            || own < self.settings.flow_limit
-                && self.held.load(Ordering::Relaxed) < self.settings.total_limit
+            || own < self.settings.flow_limit && self.held.load(Ordering::Relaxed) < self.settings.total_limit
     }
 
     pub(crate) fn take(&self, bytes: usize) {

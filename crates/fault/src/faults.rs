@@ -91,7 +91,8 @@ impl Faults {
                     return Poll::Ready(());
                 }
                 let now = self.0.engine.now();
-                let changes = self.0.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
+                let changes =
+                    self.0.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
                 let Some(change) = changes else { return Poll::Pending };
                 std::task::ready!(timer.poll_until(cx, self.0.engine.instant(change)));
             }

@@ -113,7 +113,11 @@ impl Half {
     }
 
     /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
-    pub(crate) fn poll_take_in<S: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, source: &mut S) -> Poll<()> {
+    pub(crate) fn poll_take_in<S: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        source: &mut S,
+    ) -> Poll<()> {
         for _ in 0..READS {
             if !self.has_room() || self.source_ended {
                 return Poll::Pending;

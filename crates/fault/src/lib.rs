@@ -1,6 +1,8 @@
 //! Network faults on any byte stream.
 #![allow(dead_code, reason = "being built")]
 
+#[doc(hidden)]
+pub mod bench;
 mod delay;
 mod draws;
 mod effect;

@@ -75,7 +75,8 @@ impl Line {
             match entry.filter(|entry| entry.acts_on(self.direction) && same_place(entry, &unit.entry)) {
                 Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
                 Some(entry) => {
-                    let mut changed = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                    let mut changed =
+                        Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
                     changed.switch(now);
                     let held = std::mem::replace(unit, changed).end();
                     let stays = self.units[index].is_on();
@@ -231,16 +232,20 @@ impl Line {
 
     /// Whose connections a reset resets.
     pub(crate) fn reset_sides(&self) -> Sides {
-        let resets = self.units.iter().filter(|unit| unit.is_on()).find_map(|unit| match unit.entry.fault.effect {
-            Effect::Reset { sides, .. } => Some(sides),
-            _ => None,
-        });
+        let resets =
+            self.units.iter().filter(|unit| unit.is_on()).find_map(|unit| match unit.entry.fault.effect {
+                Effect::Reset { sides, .. } => Some(sides),
+                _ => None,
+            });
         resets.unwrap_or_default()
     }
 
     /// Whether bytes would pass as they are, until the deadline.
     pub(crate) fn is_idle(&self) -> bool {
-        self.held == 0 && self.out.is_empty() && self.ended_now.is_none() && !self.units.iter().any(Unit::is_on)
+        self.held == 0
+            && self.out.is_empty()
+            && self.ended_now.is_none()
+            && !self.units.iter().any(Unit::is_on)
     }
 }
 

@@ -9,7 +9,9 @@ impl Windows {
         Self(vec![(Duration::ZERO, None)])
     }
     /// stub
-    pub fn from_times(times: impl IntoIterator<Item=(Duration, Option<Duration>)>) -> Self { Self(times.into_iter().collect()) }
+    pub fn from_times(times: impl IntoIterator<Item = (Duration, Option<Duration>)>) -> Self {
+        Self(times.into_iter().collect())
+    }
     /// stub
     pub fn one(start: Duration, end: Duration) -> Self {
         Self(vec![(start, Some(end))])

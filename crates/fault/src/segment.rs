@@ -115,6 +115,9 @@ mod tests {
             segmenter.arrive(Duration::from_millis(millis), turn);
             segmenter.take(2).0
         };
-        assert_eq!([segment(0, 0), segment(9, 0), segment(9, 5), segment(10, 5), segment(20, 5)], [0, 0, 1, 1, 2]);
+        assert_eq!(
+            [segment(0, 0), segment(9, 0), segment(9, 5), segment(10, 5), segment(20, 5)],
+            [0, 0, 1, 1, 2]
+        );
     }
 }

@@ -70,7 +70,9 @@ impl Session {
                 watcher.watch(cx);
                 let (plan, now) = (Arc::clone(&shared.plan()), shared.engine.now());
                 let slow = plan.iter().filter_map(|entry| match entry.fault.effect {
-                    Effect::SlowOpen { delay } if entry.fault.windows.is_on(now) && self.identity.applies(entry) => {
+                    Effect::SlowOpen { delay }
+                        if entry.fault.windows.is_on(now) && self.identity.applies(entry) =>
+                    {
                         Some((entry, delay))
                     }
                     _ => None,

@@ -10,8 +10,8 @@ mod slicer;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::bandwidth::Bucket;
 use self::bandwidth::Bandwidth;
+pub(crate) use self::bandwidth::Bucket;
 use self::corrupt::Corrupt;
 use self::gate::Gate;
 use self::hold::{Jitter, Latency, SlowClose};
@@ -181,7 +181,9 @@ impl Stage {
             Self::Loss(sender) => sender.waiting() >= LOSS_WAITING_LIMIT,
             Self::Slicer(slicer) => slicer.is_full(),
             Self::Gate(gate) => gate.is_full(),
-            Self::Corrupt(_) | Self::Latency(_) | Self::Jitter(_) | Self::SlowClose(_) | Self::Limit(_) => false,
+            Self::Corrupt(_) | Self::Latency(_) | Self::Jitter(_) | Self::SlowClose(_) | Self::Limit(_) => {
+                false
+            }
         }
     }
 

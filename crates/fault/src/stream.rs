@@ -110,7 +110,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultStream<S> {
 
 impl Egress {
     /// Writes what may go until nothing is left.
-    fn poll_drain<S: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, inner: &mut S) -> Poll<io::Result<()>> {
+    fn poll_drain<S: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        inner: &mut S,
+    ) -> Poll<io::Result<()>> {
         while !self.half.is_empty() {
             match ready!(self.half.poll_head(cx))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -148,11 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncBufRead for FaultStream<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultStream<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.poll_egress_of_reader(cx);
         if this.ingress.poll_passing(cx) {

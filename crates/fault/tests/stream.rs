@@ -12,7 +12,10 @@ use tokio::time::{Instant, sleep, timeout};
 const MS: Duration = Duration::from_millis(1);
 
 fn latency(millis: u64) -> Fault {
-    Fault::new("latency", Effect::Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false })
+    Fault::new(
+        "latency",
+        Effect::Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false },
+    )
 }
 
 fn faults(faults: Vec<Fault>) -> Faults {
@@ -125,7 +128,8 @@ async fn a_change_reaches_a_stream_that_waits() {
 #[tokio::test(start_paused = true)]
 async fn a_schedule_reaches_open_sessions() {
     let stall = Effect::Blackhole { discard: false };
-    let stalled = Fault { windows: Windows::from_times([(100 * MS, Some(400 * MS))]), ..Fault::new("stall", stall) };
+    let stalled =
+        Fault { windows: Windows::from_times([(100 * MS, Some(400 * MS))]), ..Fault::new("stall", stall) };
     let (mut client, mut server, _relay) = relayed(&faults(vec![stalled])).await;
     let started = Instant::now();
     let mut byte = [0];

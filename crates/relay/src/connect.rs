@@ -47,7 +47,10 @@ impl Connected {
 
 impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected").field("stream", &self.stream).field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Connected")
+            .field("stream", &self.stream)
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }
 

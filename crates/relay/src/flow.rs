@@ -37,7 +37,11 @@ pub(crate) enum State {
 #[derive(Debug)]
 enum Held {
     Nothing,
-    Buffer { lease: Lease, start: usize, end: usize },
+    Buffer {
+        lease: Lease,
+        start: usize,
+        end: usize,
+    },
     Pipe(PipeLease),
     /// In the source's own buffer, from which it is still to be consumed.
     AtSource,

@@ -115,7 +115,11 @@ impl Bench {
             if self.end.is_some() {
                 return;
             }
-            assert!(self.line.deadline().is_none_or(|next| next > deadline), "stuck at {deadline:?}: {:?}", self.line);
+            assert!(
+                self.line.deadline().is_none_or(|next| next > deadline),
+                "stuck at {deadline:?}: {:?}",
+                self.line
+            );
         }
         self.take(end);
     }
@@ -308,11 +312,18 @@ fn effect() -> impl Strategy<Value = Effect> {
             delay: Delay::Uniform { min, max: min + more },
             once: false
         }),
-        (millis(0..30), 1.0..100.0).prop_map(|(amplitude, frequency)| Effect::Jitter { amplitude, frequency }),
-        (1e4..1e8, 1..10_000_u64)
-            .prop_map(|(rate, burst)| Effect::Bandwidth { rate, burst, scope: Scope::Session }),
-        (1..5000_u32, millis(0..3))
-            .prop_map(|(size, delay)| Effect::Slicer { size, variation: size / 2, delay }),
+        (millis(0..30), 1.0..100.0)
+            .prop_map(|(amplitude, frequency)| Effect::Jitter { amplitude, frequency }),
+        (1e4..1e8, 1..10_000_u64).prop_map(|(rate, burst)| Effect::Bandwidth {
+            rate,
+            burst,
+            scope: Scope::Session
+        }),
+        (1..5000_u32, millis(0..3)).prop_map(|(size, delay)| Effect::Slicer {
+            size,
+            variation: size / 2,
+            delay
+        }),
         millis(0..30).prop_map(|delay| Effect::SlowClose { delay }),
         (0.0..0.2).prop_map(|rate| Effect::PacketLoss {
             model: LossModel::Bernoulli { rate, correlation: 0.0 },
@@ -329,11 +340,15 @@ fn scheduled() -> impl Strategy<Value = (Effect, u64, u64)> {
 }
 
 fn numbered(faults: Vec<(Effect, u64, u64)>) -> Vec<Fault> {
-    let windows = |start: u64, len: u64| Windows::one(Duration::from_millis(start), Duration::from_millis(start + len));
+    let windows =
+        |start: u64, len: u64| Windows::one(Duration::from_millis(start), Duration::from_millis(start + len));
     faults
         .into_iter()
         .enumerate()
-        .map(|(number, (effect, start, len))| Fault { name: number.to_string(), ..fault(effect, windows(start, len)) })
+        .map(|(number, (effect, start, len))| Fault {
+            name: number.to_string(),
+            ..fault(effect, windows(start, len))
+        })
         .collect()
 }
 

@@ -61,7 +61,8 @@ mod tests {
     fn one_bit_in_a_share_of_the_bytes_whatever_the_chunks() {
         let whole = corrupted(&[100_000], 0.01);
         assert_eq!(whole, corrupted(&[1, 0, 999, 49_000, 50_000], 0.01));
-        let changed: Vec<u32> = whole.iter().filter(|byte| **byte != 0).map(|byte| byte.count_ones()).collect();
+        let changed: Vec<u32> =
+            whole.iter().filter(|byte| **byte != 0).map(|byte| byte.count_ones()).collect();
         assert!(changed.iter().all(|bits| *bits == 1));
         assert!((800..1200).contains(&changed.len()), "{}", changed.len());
     }

@@ -63,7 +63,8 @@ impl Latency {
                 None
             }
             drawn => {
-                let delay = if self.once && drawn.is_some() { Duration::ZERO } else { self.delay.sample(draws) };
+                let delay =
+                    if self.once && drawn.is_some() { Duration::ZERO } else { self.delay.sample(draws) };
                 self.drawn = Some((piece.segment, delay));
                 self.hold.push(piece, delay);
                 Some(delay)

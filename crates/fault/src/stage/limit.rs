@@ -98,8 +98,13 @@ mod tests {
         limit.push(data(0, 10));
         limit.push(data(10, 10));
         limit.push(data(20, 10));
-        let expected =
-            [(10, false, Ending::No), (5, false, Ending::No), (0, false, Ending::Close), (5, true, Ending::No), (10, true, Ending::No)];
+        let expected = [
+            (10, false, Ending::No),
+            (5, false, Ending::No),
+            (0, false, Ending::Close),
+            (5, true, Ending::No),
+            (10, true, Ending::No),
+        ];
         assert_eq!(out(&mut limit, 1), expected);
         let mut limit = Limit::data(Duration::ZERO, 10);
         limit.push(data(0, 10));

@@ -24,7 +24,15 @@ pub(crate) struct Slicer {
 
 impl Slicer {
     pub(crate) fn new(size: u32, variation: u32, delay: Duration) -> Self {
-        Self { size, variation, delay, queue: VecDeque::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
+        Self {
+            size,
+            variation,
+            delay,
+            queue: VecDeque::new(),
+            waiting: 0,
+            left: 0,
+            not_before: Duration::ZERO,
+        }
     }
 
     pub(crate) fn push(&mut self, piece: Piece) {
@@ -45,11 +53,13 @@ impl Slicer {
         }
         let mut size = None;
         if begins {
-            let drawn = draws.random_range(self.size - self.variation..=self.size.saturating_add(self.variation));
+            let drawn =
+                draws.random_range(self.size - self.variation..=self.size.saturating_add(self.variation));
             self.left = drawn as usize;
             size = Some(self.left);
         }
-        let mut piece = if self.left < first.len { first.split(self.left) } else { self.queue.pop_front()? };
+        let mut piece =
+            if self.left < first.len { first.split(self.left) } else { self.queue.pop_front()? };
         self.waiting -= piece.len;
         self.left -= piece.len;
         piece.at = at;

@@ -1,0 +1,133 @@
+//! `--expect`: what a run must have achieved.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use proxy_fault::{Faults, Figures, Millis, Rate, Share, ValueError};
+
+/// `FAULT.METRIC OP VALUE`.
+#[derive(Debug, Clone)]
+pub(crate) struct Expectation {
+    text: String,
+    pub(crate) fault: String,
+    metric: Metric,
+    is_less: bool,
+    or_equal: bool,
+    value: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Metric {
+    P50,
+    P99,
+    P50Error,
+    P99Error,
+    Rate,
+    Loss,
+    Sessions,
+    Actions,
+}
+
+const METRICS: [(&str, Metric); 8] = [
+    ("p50", Metric::P50),
+    ("p99", Metric::P99),
+    ("p50_error", Metric::P50Error),
+    ("p99_error", Metric::P99Error),
+    ("rate", Metric::Rate),
+    ("loss", Metric::Loss),
+    ("sessions", Metric::Sessions),
+    ("actions", Metric::Actions),
+];
+
+impl FromStr for Expectation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = |what: &str| {
+            let names = METRICS.map(|(name, _)| name).join(", ");
+            format!("{what}; write FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}")
+        };
+        let place = text.find(['<', '>']).ok_or_else(|| usage("it compares nothing"))?;
+        let (subject, rest) = text.split_at(place);
+        let is_less = rest.starts_with('<');
+        let (or_equal, value) = match rest[1..].strip_prefix('=') {
+            Some(value) => (true, value),
+            None => (false, &rest[1..]),
+        };
+        let (fault, metric) =
+            subject.trim().rsplit_once('.').ok_or_else(|| usage(&format!("`{}` has no metric", subject.trim())))?;
+        let (_, metric) = METRICS
+            .into_iter()
+            .find(|(name, _)| *name == metric)
+            .ok_or_else(|| usage(&format!("`{metric}` is no metric")))?;
+        let value = metric.parse(value.trim()).map_err(|problem| format!("`{}`: {problem}", value.trim()))?;
+        Ok(Self { text: text.to_owned(), fault: fault.to_owned(), metric, is_less, or_equal, value })
+    }
+}
+
+impl Metric {
+    /// Times in seconds, rates in bytes a second, shares and counts as they are.
+    fn parse(self, text: &str) -> Result<f64, String> {
+        match self {
+            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => {
+                text.parse::<Millis>().map(|time| time.duration().as_secs_f64()).map_err(|error| error.to_string())
+            }
+            Self::Rate => text
+                .parse::<Rate>()
+                .and_then(|rate| rate.bytes_per_second(None))
+                .map_err(|error| error.to_string()),
+            Self::Loss => text.parse().map(Share::fraction).map_err(|error: ValueError| error.to_string()),
+            Self::Sessions | Self::Actions => text.parse().map_err(|_| "not a number".to_owned()),
+        }
+    }
+
+    fn of(self, figures: &Figures) -> Option<f64> {
+        let seconds = |time: Duration| time.as_secs_f64();
+        match self {
+            Self::P50 => figures.delay.map(|held| seconds(held.p50)),
+            Self::P99 => figures.delay.map(|held| seconds(held.p99)),
+            Self::P50Error => figures.error.map(|late| seconds(late.p50)),
+            Self::P99Error => figures.error.map(|late| seconds(late.p99)),
+            Self::Rate => figures.rate,
+            Self::Loss => figures.loss_share,
+            Self::Sessions => Some(figures.sessions as f64),
+            Self::Actions => Some(figures.actions as f64),
+        }
+    }
+
+    fn show(self, value: f64) -> String {
+        match self {
+            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => format!("{:.3} ms", value * 1e3),
+            Self::Rate => format!("{value:.0} B/s"),
+            Self::Loss => format!("{:.3} %", value * 100.0),
+            Self::Sessions | Self::Actions => format!("{value:.0}"),
+        }
+    }
+}
+
+impl Expectation {
+    /// What is not as expected, a line for each proxy with a fault of that name.
+    pub(crate) fn unmet<'a>(
+        &'a self,
+        proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
+    ) -> Vec<String> {
+        let mut unmet = Vec::new();
+        for (proxy, faults) in proxies {
+            for (fault, figures) in faults.figures() {
+                if fault.name != self.fault {
+                    continue;
+                }
+                match self.metric.of(&figures) {
+                    Some(value) if self.holds(value) => {}
+                    Some(value) => unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value))),
+                    None => unmet.push(format!("{}: nothing was measured on {proxy}", self.text)),
+                }
+            }
+        }
+        unmet
+    }
+
+    fn holds(&self, value: f64) -> bool {
+        if self.is_less { value < self.value } else { value > self.value } || (self.or_equal && value == self.value)
+    }
+}

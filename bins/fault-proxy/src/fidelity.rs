@@ -1,0 +1,67 @@
+//! What was asked of each fault, and what came of it.
+
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use proxy_fault::{Effect, Fault, Faults, Figures, Quantiles};
+use rustix::time::{ClockId, clock_gettime};
+
+/// One row a fault.
+pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["proxy", "fault", "asked", "sessions", "achieved", "late by p50 / p99"]);
+    for (proxy, faults) in proxies {
+        for (fault, figures) in faults.figures() {
+            let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
+            table.add_row([
+                proxy.to_owned(),
+                fault.name.clone(),
+                fault.effect.to_string(),
+                figures.sessions.to_string(),
+                achieved(&fault, &figures),
+                late,
+            ]);
+        }
+    }
+    table
+}
+
+fn achieved(fault: &Fault, figures: &Figures) -> String {
+    let nothing = || "nothing".to_owned();
+    match fault.effect {
+        Effect::Latency { .. } | Effect::Jitter { .. } | Effect::SlowOpen { .. } | Effect::SlowClose { .. } => {
+            match (&figures.asked_delay, &figures.delay) {
+                (Some(drawn), Some(held)) => {
+                    format!("held p50 / p99 {} of {} drawn ({})", both(held), both(drawn), drawn.count)
+                }
+                _ => nothing(),
+            }
+        }
+        Effect::Bandwidth { .. } => figures.rate.map_or_else(nothing, |rate| format!("{rate:.0} B/s while bytes waited")),
+        Effect::PacketLoss { .. } => figures.loss_share.map_or_else(nothing, |share| {
+            format!("{:.3} % of {} segments lost", share * 100.0, figures.segments)
+        }),
+        _ if figures.actions == 0 => nothing(),
+        _ => format!("{} times", figures.actions),
+    }
+}
+
+fn both(times: &Quantiles) -> String {
+    format!("{:.3} / {:.3} ms", ms(times.p50), ms(times.p99))
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// What the proxy itself cost.
+pub(crate) fn overhead(bytes: u64) -> String {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
+    let gigabytes = bytes as f64 / 1e9;
+    if gigabytes < 0.001 {
+        return format!("own overhead: {seconds:.3} CPU s");
+    }
+    format!("own overhead: {seconds:.3} CPU s for {gigabytes:.3} GB, {:.2} s/GB", seconds / gigabytes)
+}

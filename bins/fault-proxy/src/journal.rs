@@ -1,0 +1,168 @@
+//! The journal of a run: its settings in the first line, then a line a decision.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use proxy_fault::{Decision, Direction, Journal, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// Lines that may wait for the disk; sessions that decide more than it takes wait with them, so that none is lost.
+const QUEUE: usize = 4096;
+/// The file is at most this old.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Header<S> {
+    /// The format of the lines.
+    pub(crate) journal: u32,
+    pub(crate) seed: u64,
+    /// What else the run was made of.
+    pub(crate) settings: S,
+}
+
+const FORMAT: u32 = 1;
+
+/// Writes the file from a thread of its own.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    lines: Option<SyncSender<String>>,
+    thread: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Writer {
+    /// Creates the file with its header.
+    pub(crate) fn create<S: Serialize>(path: &Path, seed: u64, settings: S) -> Result<Self> {
+        let open = || -> Result<File> {
+            let mut file = File::create(path)?;
+            let header = serde_json::to_string(&Header { journal: FORMAT, seed, settings })?;
+            writeln!(file, "{header}")?;
+            Ok(file)
+        };
+        let file = open().with_context(|| format!("--journal {}", path.display()))?;
+        let (lines, queue) = sync_channel(QUEUE);
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || write(file, &queue))?;
+        Ok(Self { lines: Some(lines), thread: Some(thread) })
+    }
+
+    /// What tells this file.
+    pub(crate) fn tell(&self) -> impl Fn(&Decision<'_>) + Send + Sync + 'static {
+        let lines = self.lines.clone();
+        move |decision| {
+            if let (Some(lines), Ok(line)) = (&lines, serde_json::to_string(decision)) {
+                // Fails once the disk has: that is reported at the end.
+                let _ = lines.send(line);
+            }
+        }
+    }
+
+    /// Waits until everything is written. Whatever `tell` gave out must be gone by then.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        self.lines = None;
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        thread.join().expect("the journal's thread does not panic").context("the journal is incomplete")
+    }
+}
+
+fn write(file: File, lines: &Receiver<String>) -> std::io::Result<()> {
+    let mut file = BufWriter::new(file);
+    loop {
+        match lines.recv_timeout(FLUSH_INTERVAL) {
+            Ok(line) => {
+                file.write_all(line.as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            Err(RecvTimeoutError::Timeout) => file.flush()?,
+            Err(RecvTimeoutError::Disconnected) => return file.flush(),
+        }
+    }
+}
+
+/// Where a decision was made, and what it was: without its time, which no two runs share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+struct Recorded {
+    proxy: String,
+    session: u64,
+    direction: Option<Direction>,
+    fault: String,
+    offset: u64,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+/// Reads a journal: its header, and its decisions to be made again.
+pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
+    let read = || -> Result<(Header<S>, Comparison)> {
+        let mut lines = BufReader::new(File::open(path)?).lines();
+        let first = lines.next().context("it is empty")??;
+        let header: Header<S> = serde_json::from_str(&first).context("its first line is no journal's")?;
+        if header.journal != FORMAT {
+            bail!("it has format {}, this version reads {FORMAT}", header.journal);
+        }
+        let mut expected = HashMap::new();
+        for (number, line) in lines.enumerate() {
+            let recorded: Recorded =
+                serde_json::from_str(&line?).with_context(|| format!("line {} is no decision", number + 2))?;
+            *expected.entry(recorded).or_insert(0) += 1;
+        }
+        Ok((header, Comparison(Arc::new(Mutex::new(Counts { expected, same: 0, new: 0 })))))
+    };
+    read().with_context(|| format!("cannot replay {}", path.display()))
+}
+
+/// The decisions of a run held against those of a journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparison(Arc<Mutex<Counts>>);
+
+#[derive(Debug)]
+struct Counts {
+    expected: HashMap<Recorded, u64>,
+    same: u64,
+    new: u64,
+}
+
+impl Comparison {
+    /// Compares one decision.
+    pub(crate) fn tell(&self, decision: &Decision<'_>) {
+        let recorded = Recorded {
+            proxy: decision.proxy.to_owned(),
+            session: decision.session,
+            direction: decision.direction,
+            fault: decision.fault.to_owned(),
+            offset: decision.offset,
+            verdict: decision.verdict,
+        };
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match counts.expected.get_mut(&recorded).filter(|left| **left > 0) {
+            Some(left) => {
+                *left -= 1;
+                counts.same += 1;
+            }
+            None => counts.new += 1,
+        }
+    }
+
+    /// For people, at the end.
+    pub(crate) fn report(&self) -> String {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left: u64 = counts.expected.values().sum();
+        format!(
+            "replayed {} of {} decisions; {left} were not made again, {} were not in the journal",
+            counts.same,
+            counts.same + left,
+            counts.new
+        )
+    }
+}
+
+/// Tells all of them.
+pub(crate) fn journal(tellers: Vec<Box<dyn Fn(&Decision<'_>) + Send + Sync>>) -> Option<Journal> {
+    (!tellers.is_empty()).then(|| Journal::new(move |decision| tellers.iter().for_each(|tell| tell(decision))))
+}

@@ -1,0 +1,56 @@
+//! Chunks a second through the engine's core.
+#![allow(missing_docs, reason = "made by criterion")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use proxy_fault::bench::Core;
+use proxy_fault::{Delay, Effect, Fault, LossModel, Scope};
+
+const MS: Duration = Duration::from_millis(1);
+/// Chunks and bytes a round.
+const CHUNKS: u64 = 1000;
+const CHUNK: usize = 1024;
+/// Between chunks: 1 GB/s.
+const PACE: Duration = Duration::from_nanos(1024);
+
+fn faults() -> [(&'static str, Vec<Effect>); 5] {
+    let constant = Effect::Latency { delay: Delay::Constant(10 * MS), once: false };
+    let normal = Effect::Latency { delay: Delay::Normal { mean: 10 * MS, stddev: 2 * MS }, once: false };
+    let bandwidth = Effect::Bandwidth { rate: 2e9, burst: 1 << 20, scope: Scope::Session };
+    let jitter = Effect::Jitter { amplitude: 20 * MS, frequency: 5.0 };
+    let loss = Effect::PacketLoss {
+        model: LossModel::Bernoulli { rate: 0.0001, correlation: 0.0 },
+        rtt: Some(MS),
+        mss: 1460,
+    };
+    [
+        ("latency", vec![constant.clone()]),
+        ("latency drawn", vec![normal.clone()]),
+        ("latency, bandwidth, jitter", vec![constant, bandwidth.clone(), jitter.clone()]),
+        ("latency drawn, bandwidth, jitter", vec![normal, bandwidth, jitter]),
+        ("packet loss", vec![loss]),
+    ]
+}
+
+fn chunks(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("chunks of 1 KiB");
+    group.throughput(Throughput::Elements(CHUNKS));
+    for (name, effects) in faults() {
+        let faults = effects.into_iter().enumerate();
+        let faults = faults.map(|(number, effect)| Fault::new(number.to_string(), effect)).collect();
+        let (mut core, mut now, mut bytes) = (Core::new(faults), Duration::ZERO, [0; CHUNK]);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for _ in 0..CHUNKS {
+                    now += PACE;
+                    black_box(core.chunk(now, black_box(&mut bytes)));
+                }
+            });
+        });
+    }
+}
+
+criterion_group!(benches, chunks);
+criterion_main!(benches);
