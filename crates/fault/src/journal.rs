@@ -69,12 +69,22 @@ pub enum Verdict {
     },
     /// A segment is lost.
     Lost,
-    /// A lost segment is sent again after a fast retransmit.
-    FastRetransmit,
+    /// A lost segment is sent again, since later ones have arrived.
+    Retransmit {
+        /// And is lost again.
+        lost: bool,
+    },
+    /// The last segment is sent again to find out whether it was lost.
+    Probe {
+        /// And is lost again.
+        lost: bool,
+    },
     /// A lost segment is sent again after a time-out.
     RetransmitTimeout {
         /// The how many-th in a row, from 1.
-        backoff: u32,
+        n: u32,
+        /// And is lost again.
+        lost: bool,
     },
     /// A slice begins.
     Slice {

@@ -20,7 +20,7 @@ use self::slicer::Slicer;
 use crate::draws::Draws;
 use crate::effect::Effect;
 use crate::journal::Verdict;
-use crate::loss::{LossEvent, LossySender};
+use crate::loss::{LossCounts, LossEvent, LossKind, LossySender};
 use crate::piece::{Ending, Piece};
 use crate::stats::Stats;
 
@@ -29,7 +29,7 @@ use crate::stats::Stats;
 pub(crate) enum Stage {
     Limit(Limit),
     Corrupt(Corrupt),
-    Loss(Box<LossySender>),
+    Loss { sender: Box<LossySender>, counted: LossCounts },
     Bandwidth(Bandwidth),
     Latency(Latency),
     Jitter(Jitter),
@@ -48,13 +48,20 @@ pub(crate) struct Tools<'a> {
 
 impl Stage {
     /// `None`: the effect is none on a flow. `since`: when it is switched on.
-    pub(crate) fn new(effect: &Effect, since: Duration, rtt: Duration, bucket: Arc<Bucket>) -> Option<Self> {
+    pub(crate) fn new(
+        effect: &Effect,
+        since: Duration,
+        rtt: Duration,
+        bucket: Arc<Bucket>,
+        draws: &Draws,
+    ) -> Option<Self> {
         Some(match effect {
             Effect::Latency { delay, once } => Self::Latency(Latency::new(delay.clone(), *once)),
             Effect::Jitter { amplitude, frequency } => Self::Jitter(Jitter::new(*amplitude, *frequency)),
             Effect::Bandwidth { rate, burst, .. } => Self::Bandwidth(Bandwidth::new(*rate, *burst, bucket)),
             Effect::PacketLoss { model, rtt: given, mss } => {
-                Self::Loss(Box::new(LossySender::new(model.clone(), given.unwrap_or(rtt), *mss)))
+                let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, draws.clone());
+                Self::Loss { counted: sender.counts(), sender: Box::new(sender) }
             }
             Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard, None)),
             Effect::Timeout { after } => {
@@ -74,7 +81,7 @@ impl Stage {
     /// Whether it decides segment by segment, so that pieces must not span two.
     pub(crate) fn needs_segments(&self) -> bool {
         match self {
-            Self::Loss(_) | Self::Jitter(_) => true,
+            Self::Loss { .. } | Self::Jitter(_) => true,
             Self::Latency(latency) => latency.varies(),
             _ => false,
         }
@@ -115,7 +122,10 @@ impl Stage {
                 }
             }
             Self::Bandwidth(bandwidth) => bandwidth.push(piece, now),
-            Self::Loss(sender) => sender.push(piece, draws, &mut |event| told(event, stats, tell)),
+            Self::Loss { sender, counted } => {
+                sender.push(piece, &mut |event| tell_loss(event, tell));
+                count_loss(sender, counted, stats);
+            }
             Self::Slicer(slicer) => slicer.push(piece),
             Self::Gate(gate) => {
                 if gate.push(piece) {
@@ -141,7 +151,11 @@ impl Stage {
                 stats.moved(piece.len, bandwidth.busy_time(now));
                 return Some(piece);
             }
-            Self::Loss(sender) => return sender.pop(now, draws, &mut |event| told(event, stats, tell)),
+            Self::Loss { sender, counted } => {
+                let piece = sender.pop(now, &mut |event| tell_loss(event, tell));
+                count_loss(sender, counted, stats);
+                return piece;
+            }
             Self::Slicer(slicer) => {
                 let (piece, size) = slicer.pop(now, *draws)?;
                 if let Some(size) = size {
@@ -166,7 +180,7 @@ impl Stage {
             Self::Jitter(jitter) => jitter.hold.due(),
             Self::SlowClose(slow_close) => slow_close.hold.due(),
             Self::Bandwidth(bandwidth) => bandwidth.due(),
-            Self::Loss(sender) => sender.due(),
+            Self::Loss { sender, .. } => sender.due(),
             Self::Slicer(slicer) => slicer.due(),
             Self::Gate(gate) => gate.due(),
             Self::Limit(limit) => limit.due(),
@@ -178,7 +192,7 @@ impl Stage {
     pub(crate) fn is_full(&self) -> bool {
         match self {
             Self::Bandwidth(bandwidth) => bandwidth.is_full(),
-            Self::Loss(sender) => sender.waiting() >= LOSS_WAITING_LIMIT,
+            Self::Loss { sender, .. } => sender.waiting() >= LOSS_WAITING_LIMIT,
             Self::Slicer(slicer) => slicer.is_full(),
             Self::Gate(gate) => gate.is_full(),
             Self::Corrupt(_) | Self::Latency(_) | Self::Jitter(_) | Self::SlowClose(_) | Self::Limit(_) => {
@@ -195,7 +209,7 @@ impl Stage {
             Self::Jitter(jitter) => jitter.hold.drain().collect(),
             Self::SlowClose(slow_close) => slow_close.hold.drain().collect(),
             Self::Bandwidth(bandwidth) => bandwidth.drain().collect(),
-            Self::Loss(sender) => sender.drain().collect(),
+            Self::Loss { sender, .. } => sender.drain().collect(),
             Self::Slicer(slicer) => slicer.drain().collect(),
             Self::Gate(gate) => gate.drain().collect(),
             Self::Limit(limit) => limit.drain().collect(),
@@ -206,8 +220,21 @@ impl Stage {
 /// Bytes that may wait for the congestion window.
 const LOSS_WAITING_LIMIT: usize = 256 << 10;
 
-fn told(event: LossEvent, stats: &Stats, tell: &dyn Fn(Duration, u64, Verdict)) {
-    let _ = (event, stats, tell);
+fn tell_loss(event: LossEvent, tell: &dyn Fn(Duration, u64, Verdict)) {
+    let verdict = match event.kind {
+        LossKind::Lost => Verdict::Lost,
+        LossKind::Retransmitted { lost } => Verdict::Retransmit { lost },
+        LossKind::Probed { lost } => Verdict::Probe { lost },
+        LossKind::TimedOut { n, lost } => Verdict::RetransmitTimeout { n, lost },
+    };
+    tell(event.at, event.offset, verdict);
+}
+
+/// Counts what the sender has sent since the last time.
+fn count_loss(sender: &LossySender, counted: &mut LossCounts, stats: &Stats) {
+    let counts = sender.counts();
+    stats.sent(counts.segments - counted.segments, counts.lost - counted.lost);
+    *counted = counts;
 }
 
 fn tell_ending(piece: &Piece, stats: &Stats, tell: &dyn Fn(Duration, u64, Verdict)) {

@@ -66,7 +66,8 @@ impl Unit {
             None => {
                 let since = due.max(self.identity.opened).max(self.entry.added);
                 let bucket = self.entry.bucket(self.direction);
-                self.stage = Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket);
+                self.stage =
+                    Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, &self.draws);
                 self.entry.stats.session();
                 Vec::new()
             }

@@ -53,6 +53,7 @@ pub(crate) struct Bandwidth {
 
 impl Bandwidth {
     pub(crate) fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
+        #[allow(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
         Self {
             rate,

@@ -1,0 +1,55 @@
+//! Which segments are lost: what a user asks for.
+
+/// Which segments of a flow are lost. Every model draws once a segment, in the order of the segments.
+///
+/// All parameters are shares or probabilities, 0 to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LossModel {
+    /// Each segment is lost with the same probability.
+    Bernoulli {
+        /// The share of segments that are lost, whatever the correlation.
+        rate: f64,
+        /// How much a segment shares the fate of the one before: 0, each is drawn alone; 1, all are like the first.
+        ///
+        /// With rate p and correlation ρ, P(lost | last lost) = p + ρ(1 − p) and P(lost | last passed) = p(1 − ρ),
+        /// whose stationary share is p.
+        correlation: f64,
+    },
+    /// A good and a bad state, each with a loss of its own (E. N. Gilbert, "Capacity of a Burst-Noise Channel", 1960;
+    /// E. O. Elliott, "Estimates of Error Rates for Codes on Burst-Noise Channels", 1963). A flow starts in the
+    /// chain's stationary distribution, so that short flows see the same share as long ones.
+    GilbertElliott {
+        /// Probability, after each segment in the good state, that it turns bad.
+        good_to_bad: f64,
+        /// Probability, after each segment in the bad state, that it turns good.
+        bad_to_good: f64,
+        /// Loss in the good state.
+        good_loss: f64,
+        /// Loss in the bad state.
+        bad_loss: f64,
+    },
+    /// A fixed chain of five states, excellent, good, fair, poor and bad, with losses of 0, 0.1, 0.3, 0.6 and 0.9. A flow
+    /// starts in good. Bursts are long, and a fifth of all segments is lost.
+    FiveState,
+}
+
+impl LossModel {
+    /// The stationary share of lost segments, 0 to 1.
+    pub fn share(&self) -> f64 {
+        match *self {
+            Self::Bernoulli { rate, .. } => rate,
+            Self::GilbertElliott { good_to_bad, bad_to_good, good_loss, bad_loss } => {
+                let bad = bad_share(good_to_bad, bad_to_good);
+                good_loss + bad * (bad_loss - good_loss)
+            }
+            // The states' stationary shares are 6, 12, 6, 3 and 1 of 28.
+            Self::FiveState => (12.0 * 0.1 + 6.0 * 0.3 + 3.0 * 0.6 + 0.9) / 28.0,
+        }
+    }
+}
+
+/// The stationary share of the bad state; a chain that never moves stays good.
+pub(super) fn bad_share(good_to_bad: f64, bad_to_good: f64) -> f64 {
+    let moves = good_to_bad + bad_to_good;
+    if moves > 0.0 { good_to_bad / moves } else { 0.0 }
+}

@@ -1,0 +1,158 @@
+//! Which segments are lost: one segment after another.
+
+use rand::{Rng, RngExt};
+
+use super::model::{LossModel, bad_share};
+
+/// A Markov chain whose states are a ladder: a step leads to the next state, to the one before, or nowhere.
+///
+/// All models are of this shape. The state of a Bernoulli chain is the outcome itself.
+#[derive(Debug)]
+pub(super) struct LossProcess {
+    ladder: Vec<State>,
+    state: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    loss: f64,
+    to_next: f64,
+    to_previous: f64,
+}
+
+const fn state(loss: f64, to_next: f64, to_previous: f64) -> State {
+    State { loss, to_next, to_previous }
+}
+
+const EXCELLENT_TO_BAD: [State; 5] = [
+    state(0.0, 0.1, 0.0),
+    state(0.1, 0.05, 0.05),
+    state(0.3, 0.1, 0.1),
+    state(0.6, 0.1, 0.2),
+    state(0.9, 0.0, 0.3),
+];
+
+impl LossProcess {
+    pub(super) fn new(model: &LossModel, rng: &mut impl Rng) -> Self {
+        let mut two = |first, second, share_of_second| Self {
+            ladder: vec![first, second],
+            state: usize::from(rng.random::<f64>() < share_of_second),
+        };
+        match *model {
+            LossModel::Bernoulli { rate, correlation } => two(
+                state(0.0, rate * (1.0 - correlation), 0.0),
+                state(1.0, 0.0, (1.0 - rate) * (1.0 - correlation)),
+                rate,
+            ),
+            LossModel::GilbertElliott { good_to_bad, bad_to_good, good_loss, bad_loss } => two(
+                state(good_loss, good_to_bad, 0.0),
+                state(bad_loss, 0.0, bad_to_good),
+                bad_share(good_to_bad, bad_to_good),
+            ),
+            LossModel::FiveState => Self { ladder: EXCELLENT_TO_BAD.to_vec(), state: 1 },
+        }
+    }
+
+    /// Whether the next segment is lost. Always two draws.
+    pub(super) fn is_lost(&mut self, rng: &mut impl Rng) -> bool {
+        let State { loss, to_next, to_previous } = self.ladder[self.state];
+        let lost = rng.random::<f64>() < loss;
+        let step = rng.random::<f64>();
+        if step < to_next {
+            self.state += 1;
+        } else if step < to_next + to_previous {
+            self.state -= 1;
+        }
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::draws::Draws;
+
+    fn outcomes(model: &LossModel, seed: u64, count: usize) -> Vec<bool> {
+        let mut draws = Draws::seed_from_u64(seed);
+        let mut process = LossProcess::new(model, &mut draws);
+        (0..count).map(|_| process.is_lost(&mut draws)).collect()
+    }
+
+    fn share(outcomes: &[bool]) -> f64 {
+        outcomes.iter().filter(|lost| **lost).count() as f64 / outcomes.len() as f64
+    }
+
+    #[test]
+    fn the_loss_of_each_model_converges_to_its_share() {
+        let models = [
+            LossModel::Bernoulli { rate: 0.05, correlation: 0.0 },
+            LossModel::Bernoulli { rate: 0.05, correlation: 0.6 },
+            LossModel::Bernoulli { rate: 0.7, correlation: 0.25 },
+            LossModel::GilbertElliott {
+                good_to_bad: 0.01,
+                bad_to_good: 0.2,
+                good_loss: 0.001,
+                bad_loss: 0.5,
+            },
+            LossModel::GilbertElliott { good_to_bad: 0.0, bad_to_good: 0.0, good_loss: 0.1, bad_loss: 1.0 },
+            LossModel::FiveState,
+        ];
+        for model in models {
+            let measured = share(&outcomes(&model, 3, 1_000_000));
+            let expected = model.share();
+            assert!((measured / expected - 1.0).abs() < 0.03, "{model:?}: {measured}, expected {expected}");
+        }
+        assert!((LossModel::FiveState.share() - 0.2036).abs() < 1e-4);
+    }
+
+    #[test]
+    fn correlated_losses_follow_the_formula() {
+        let lost = outcomes(&LossModel::Bernoulli { rate: 0.1, correlation: 0.5 }, 1, 1_000_000);
+        let after = |before: bool| -> Vec<bool> {
+            lost.windows(2).filter(|pair| pair[0] == before).map(|pair| pair[1]).collect()
+        };
+        assert!((share(&after(true)) - 0.55).abs() < 0.01);
+        assert!((share(&after(false)) - 0.05).abs() < 0.001);
+    }
+
+    #[test]
+    fn bursts_of_gilbert_elliott_are_as_long_as_asked() {
+        let model = LossModel::GilbertElliott {
+            good_to_bad: 0.01,
+            bad_to_good: 0.125,
+            good_loss: 0.0,
+            bad_loss: 1.0,
+        };
+        let lost = outcomes(&model, 1, 1_000_000);
+        let bursts = lost.windows(2).filter(|pair| !pair[0] && pair[1]).count();
+        let length = lost.iter().filter(|lost| **lost).count() as f64 / bursts as f64;
+        assert!((length - 8.0).abs() < 0.3, "{length}");
+    }
+
+    #[test]
+    fn short_flows_see_the_same_share_as_long_ones() {
+        for model in [
+            LossModel::Bernoulli { rate: 0.2, correlation: 0.9 },
+            LossModel::GilbertElliott { good_to_bad: 0.01, bad_to_good: 0.04, good_loss: 0.0, bad_loss: 1.0 },
+        ] {
+            let firsts: Vec<bool> = (0..20_000).map(|seed| outcomes(&model, seed, 1)[0]).collect();
+            assert!((share(&firsts) - 0.2).abs() < 0.01, "{model:?}: {}", share(&firsts));
+        }
+    }
+
+    #[test]
+    fn a_five_state_flow_starts_in_good() {
+        let firsts: Vec<bool> = (0..20_000).map(|seed| outcomes(&LossModel::FiveState, seed, 1)[0]).collect();
+        assert!((share(&firsts) - 0.1).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_rate_of_nought_loses_nothing_and_a_rate_of_one_all() {
+        for correlation in [0.0, 0.5, 1.0] {
+            assert!(!outcomes(&LossModel::Bernoulli { rate: 0.0, correlation }, 1, 1000).contains(&true));
+            assert!(!outcomes(&LossModel::Bernoulli { rate: 1.0, correlation }, 1, 1000).contains(&false));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Pieces that wait for their segment, and segments that wait for those before them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::piece::Piece;
+
+/// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
+const OUT_OF_ORDER_LIMIT: usize = 6 << 20;
+
+/// A flow between its arrival at the sender and its delivery in order by the receiver.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    /// From the first that is not delivered.
+    segments: VecDeque<Segment>,
+    /// The index of the first of `segments`, counting all of the flow.
+    first: u64,
+    /// How many at the end of `segments` were not sent.
+    unsent: usize,
+    /// The number of the last segment that came.
+    last_number: Option<u64>,
+    /// The pieces of `segments`.
+    held: VecDeque<Piece>,
+    /// Delivered.
+    ready: VecDeque<Piece>,
+    unsent_bytes: usize,
+    /// Sent and not delivered.
+    sent_bytes: usize,
+}
+
+/// What came under one segment number.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    /// Of its first byte.
+    pub(super) offset: u64,
+    /// Its first transmission is lost.
+    pub(super) lost: bool,
+    received: bool,
+    pieces: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    /// Takes a piece; `draw` decides for a new segment whether its first transmission is lost.
+    ///
+    /// A later piece of a segment goes with it, whatever has become of it by then.
+    pub(super) fn push(&mut self, piece: Piece, draw: impl FnOnce() -> bool) {
+        if self.last_number != Some(piece.segment) {
+            self.last_number = Some(piece.segment);
+            self.segments.push_back(Segment {
+                number: piece.segment,
+                offset: piece.offset,
+                lost: draw(),
+                received: false,
+                pieces: 0,
+                bytes: 0,
+            });
+            self.unsent += 1;
+        }
+        match self.segments.back_mut() {
+            None => self.ready.push_back(piece),
+            Some(segment) => {
+                segment.pieces += 1;
+                segment.bytes += piece.len;
+                self.held.push_back(piece);
+                *(if self.unsent > 0 { &mut self.unsent_bytes } else { &mut self.sent_bytes }) += piece.len;
+            }
+        }
+    }
+
+    /// The index of the first segment that was not sent, counting all of the flow.
+    pub(super) fn next_unsent(&self) -> u64 {
+        self.first + (self.segments.len() - self.unsent) as u64
+    }
+
+    /// The next new segment, if there is one and the receiver has room for it, with its index. It counts as sent.
+    pub(super) fn send(&mut self) -> Option<(u64, &Segment)> {
+        if self.unsent == 0 || self.sent_bytes >= OUT_OF_ORDER_LIMIT {
+            return None;
+        }
+        let index = self.next_unsent();
+        let segment = &self.segments[self.segments.len() - self.unsent];
+        self.unsent -= 1;
+        self.unsent_bytes -= segment.bytes;
+        self.sent_bytes += segment.bytes;
+        Some((index, segment))
+    }
+
+    /// A segment that was sent and not received.
+    pub(super) fn segment(&self, index: u64) -> &Segment {
+        &self.segments[self.position(index)]
+    }
+
+    fn position(&self, index: u64) -> usize {
+        usize::try_from(index - self.first).expect("segments are in memory")
+    }
+
+    /// The receiver has got a segment that was sent: delivers all that nothing is missing before any more.
+    pub(super) fn receive(&mut self, index: u64, at: Duration) {
+        let position = self.position(index);
+        self.segments[position].received = true;
+        while let Some(segment) = self.segments.front()
+            && segment.received
+        {
+            self.sent_bytes -= segment.bytes;
+            self.ready.extend(self.held.drain(..segment.pieces).map(|piece| Piece { at, ..piece }));
+            self.segments.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// The next delivered piece, if it was by `now`.
+    pub(super) fn pop(&mut self, now: Duration) -> Option<Piece> {
+        if self.next_ready()? <= now { self.ready.pop_front() } else { None }
+    }
+
+    pub(super) fn next_ready(&self) -> Option<Duration> {
+        self.ready.front().map(|piece| piece.at)
+    }
+
+    /// Whether anything was not delivered.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.unsent_bytes
+    }
+
+    /// Delivers all, whether sent and received or not.
+    pub(super) fn drain(&mut self, at: Duration) -> impl Iterator<Item = Piece> {
+        self.first += self.segments.len() as u64;
+        self.segments.clear();
+        (self.unsent, self.unsent_bytes, self.sent_bytes) = (0, 0, 0);
+        self.ready.extend(self.held.drain(..).map(|piece| Piece { at, ..piece }));
+        self.ready.drain(..)
+    }
+}

@@ -1,0 +1,246 @@
+//! The stage of a flow that loses segments and sends them again.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng};
+
+use super::flight::{Acknowledgement, Flight};
+use super::model::LossModel;
+use super::process::LossProcess;
+use super::queue::Queue;
+use super::timeout::{Alarm, Timer};
+use super::window::Window;
+use crate::draws::Draws;
+use crate::piece::Piece;
+
+/// A TCP sender, the path and the receiver behind it, which delivers in order.
+///
+/// A segment leaves when it has come and the window allows. If it is not lost it is there at once (delay is another
+/// fault's business), and its acknowledgement a round trip later. If it is lost, it and all after it are held until one of
+/// its retransmissions gets through. Work a segment is constant but for the logarithm of the number of lost ones.
+///
+/// Time is that of the pieces and of the sender's own timers, never that of the calls: a late call to [`pop`](Self::pop)
+/// changes nothing, provided that all pieces that came by `now` were pushed before. A piece that comes later than that
+/// counts as coming at the sender's last event.
+#[derive(Debug)]
+pub(crate) struct LossySender {
+    process: LossProcess,
+    /// The share of retransmissions that are lost. They are drawn each alone: one comes a round trip after a burst at the
+    /// earliest.
+    share: f64,
+    draws: Draws,
+    /// For retransmissions, so that their number does not change the fate of new segments.
+    redraws: Draws,
+    round_trip: Duration,
+    mss: u32,
+    queue: Queue,
+    flight: Flight,
+    window: Window,
+    timer: Timer,
+    /// The time of the last event or arrival.
+    clock: Duration,
+    counts: LossCounts,
+}
+
+/// What became of the segments of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LossCounts {
+    /// Segments sent, each counted once.
+    pub(crate) segments: u64,
+    /// Those of them whose first transmission was lost.
+    pub(crate) lost: u64,
+    /// Retransmissions, lost again or not.
+    pub(crate) retransmissions: u64,
+}
+
+/// A decision of the sender or of the path, in order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LossEvent {
+    /// When.
+    pub(crate) at: Duration,
+    /// The number of the segment, as its pieces have it.
+    pub(crate) segment: u64,
+    /// Of the segment's first byte.
+    pub(crate) offset: u64,
+    /// What.
+    pub(crate) kind: LossKind,
+}
+
+/// What happened to a segment; `lost`: the transmission was lost again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LossKind {
+    /// Sent for the first time, and lost.
+    Lost,
+    /// Sent again, because later transmissions were acknowledged and it was not, or after a timeout of an earlier segment.
+    Retransmitted { lost: bool },
+    /// Sent again as the last of several outstanding, to learn what became of them.
+    Probed { lost: bool },
+    /// Sent again because there was no acknowledgement at all for so long, the `n`th time in a row, from 1.
+    TimedOut { n: u32, lost: bool },
+}
+
+impl LossySender {
+    /// `round_trip` is that of the simulated path, `mss` the bytes that a full segment holds.
+    pub(crate) fn new(model: &LossModel, round_trip: Duration, mss: u32, mut draws: Draws) -> Self {
+        let redraws = draws.fork();
+        Self {
+            process: LossProcess::new(model, &mut draws),
+            share: model.share(),
+            draws,
+            redraws,
+            round_trip,
+            mss,
+            queue: Queue::default(),
+            flight: Flight::new(round_trip),
+            window: Window::new(mss),
+            timer: Timer::new(round_trip),
+            clock: Duration::ZERO,
+            counts: LossCounts::default(),
+        }
+    }
+
+    /// Takes a piece. `report` is told of every loss and retransmission up to its arrival.
+    pub(crate) fn push(&mut self, piece: Piece, report: &mut dyn FnMut(LossEvent)) {
+        self.advance(piece.at, report);
+        self.clock = self.clock.max(piece.at);
+        self.queue.push(Piece { at: self.clock, ..piece }, || self.process.is_lost(&mut self.draws));
+        self.send_allowed(report);
+    }
+
+    /// The next piece that has left by `now`, with the time when it left: never before it came, never before the last.
+    pub(crate) fn pop(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) -> Option<Piece> {
+        self.advance(now, report);
+        self.queue.pop(now)
+    }
+
+    /// When [`pop`](Self::pop) is next worth a call; `None` if nothing is held.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.queue.next_ready().or_else(|| self.next_event().filter(|_| self.queue.holds()))
+    }
+
+    /// Bytes that wait for the window. A source that is read while they are fewer than 64 KiB fills it.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.unsent_bytes()
+    }
+
+    /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for its draws and counts.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> {
+        self.flight = Flight::new(self.round_trip);
+        self.window = Window::new(self.mss);
+        self.timer = Timer::new(self.round_trip);
+        self.queue.drain(self.clock)
+    }
+
+    pub(crate) fn counts(&self) -> LossCounts {
+        self.counts
+    }
+
+    fn next_alarm(&self) -> Option<(Duration, Alarm)> {
+        self.timer.next(self.flight.outstanding(), self.window.recovering())
+    }
+
+    fn next_event(&self) -> Option<Duration> {
+        let alarm = self.next_alarm().map(|(at, _)| at);
+        self.flight.next_acknowledgement().into_iter().chain(alarm).min()
+    }
+
+    fn advance(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) {
+        while let Some(at) = self.next_event().filter(|at| *at <= now) {
+            self.clock = self.clock.max(at);
+            if self.flight.next_acknowledgement() == Some(at) {
+                self.acknowledge(report);
+            } else if let Some((_, alarm)) = self.next_alarm() {
+                match alarm {
+                    Alarm::Probe => self.probe(report),
+                    Alarm::Timeout => self.time_out(report),
+                }
+            }
+            self.send_allowed(report);
+        }
+    }
+
+    fn acknowledge(&mut self, report: &mut dyn FnMut(LossEvent)) {
+        let Some(Acknowledgement { of, last_lost }) = self.flight.acknowledge() else { return };
+        self.timer.acknowledged(self.clock);
+        self.window.acknowledged(of.segment, of.number);
+        if last_lost.is_some_and(|segment| self.window.is_news(segment)) {
+            self.window.halve(self.queue.next_unsent(), self.flight.unacknowledged());
+            // RFC 6675, section 5, step 4.3: the first goes whatever the window says.
+            self.resend_first_lost(|lost| LossKind::Retransmitted { lost }, report);
+        }
+    }
+
+    fn probe(&mut self, report: &mut dyn FnMut(LossEvent)) {
+        if !self.send_new(report)
+            && let Some(segment) = self.flight.take_last_missing()
+        {
+            self.resend(segment, |lost| LossKind::Probed { lost }, report);
+        }
+        self.timer.probed(self.clock);
+    }
+
+    fn time_out(&mut self, report: &mut dyn FnMut(LossEvent)) {
+        let n = self.timer.timed_out();
+        self.flight.give_up(self.clock);
+        self.window.collapse(n == 1, self.queue.next_unsent(), self.flight.unacknowledged());
+        self.resend_first_lost(|lost| LossKind::TimedOut { n, lost }, report);
+    }
+
+    fn send_allowed(&mut self, report: &mut dyn FnMut(LossEvent)) {
+        while self.flight.outstanding() < self.window.size() {
+            let sent = self.resend_first_lost(|lost| LossKind::Retransmitted { lost }, report)
+                || self.send_new(report);
+            if !sent {
+                break;
+            }
+        }
+    }
+
+    fn send_new(&mut self, report: &mut dyn FnMut(LossEvent)) -> bool {
+        let Some((index, segment)) = self.queue.send() else { return false };
+        let lost = segment.lost;
+        self.counts.segments += 1;
+        self.counts.lost += u64::from(lost);
+        if lost {
+            let (number, offset) = (segment.number, segment.offset);
+            report(LossEvent { at: self.clock, segment: number, offset, kind: LossKind::Lost });
+        }
+        self.timer.sent(self.clock, self.flight.outstanding() == 0);
+        self.transmit(index, lost);
+        true
+    }
+
+    fn resend_first_lost(
+        &mut self,
+        kind: impl Fn(bool) -> LossKind,
+        report: &mut dyn FnMut(LossEvent),
+    ) -> bool {
+        let first = self.flight.take_lost();
+        if let Some(segment) = first {
+            self.resend(segment, kind, report);
+        }
+        first.is_some()
+    }
+
+    fn resend(&mut self, index: u64, kind: impl Fn(bool) -> LossKind, report: &mut dyn FnMut(LossEvent)) {
+        let lost = self.redraws.random::<f64>() < self.share;
+        self.counts.retransmissions += 1;
+        let segment = self.queue.segment(index);
+        report(LossEvent {
+            at: self.clock,
+            segment: segment.number,
+            offset: segment.offset,
+            kind: kind(lost),
+        });
+        self.timer.sent_again(self.clock);
+        self.transmit(index, lost);
+    }
+
+    fn transmit(&mut self, index: u64, lost: bool) {
+        let number = self.flight.send(index, self.clock, !lost);
+        self.window.sent(number, self.flight.outstanding());
+        if !lost {
+            self.queue.receive(index, self.clock);
+        }
+    }
+}

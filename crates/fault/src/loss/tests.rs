@@ -1,0 +1,51 @@
+mod properties;
+mod recovery;
+mod throughput;
+
+use std::time::Duration;
+
+use rand::SeedableRng;
+
+use super::{LossEvent, LossKind, LossModel, LossySender};
+use crate::draws::Draws;
+use crate::piece::{Ending, Piece};
+
+const MS: Duration = Duration::from_millis(1);
+const RTT: Duration = Duration::from_millis(20);
+const MSS: u32 = 1460;
+
+fn independent(rate: f64) -> LossModel {
+    LossModel::Bernoulli { rate, correlation: 0.0 }
+}
+
+fn sender(model: &LossModel, seed: u64) -> LossySender {
+    LossySender::new(model, RTT, MSS, Draws::seed_from_u64(seed))
+}
+
+/// A whole segment.
+fn full(segment: u64, at: Duration) -> Piece {
+    let len = MSS as usize;
+    Piece { offset: segment * u64::from(MSS), len, segment, ..Piece::ending(at, Ending::No) }
+}
+
+/// Pushes `count` segments at once and pops until nothing is held: when each left, and what happened.
+fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<LossEvent>) {
+    let (mut left, mut events) = (Vec::new(), Vec::new());
+    let mut report = |event| events.push(event);
+    (0..count).for_each(|segment| sender.push(full(segment, Duration::ZERO), &mut report));
+    while let Some(due) = sender.due() {
+        while let Some(piece) = sender.pop(due, &mut report) {
+            assert_eq!(piece.segment, left.len() as u64);
+            left.push(piece.at);
+        }
+    }
+    (left, events)
+}
+
+/// The first run of `count` segments, over seeds from 0, in which these things happen and nothing else.
+fn run_with(rate: f64, count: u64, wanted: &[(u64, LossKind)]) -> (Vec<Duration>, Vec<LossEvent>) {
+    (0..1_000_000)
+        .map(|seed| send_at_once(&mut sender(&independent(rate), seed), count))
+        .find(|(_, events)| events.iter().map(|event| (event.segment, event.kind)).eq(wanted.iter().copied()))
+        .expect("some seed makes these draws")
+}

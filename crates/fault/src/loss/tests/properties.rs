@@ -1,0 +1,116 @@
+//! What holds for any pieces, any losses and any times of the calls.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn models() -> impl Strategy<Value = LossModel> {
+    prop_oneof![
+        (0.0..0.9, 0.0..1.0).prop_map(|(rate, correlation)| LossModel::Bernoulli { rate, correlation }),
+        (0.0..1.0, 0.1..1.0, 0.0..0.5, 0.0..0.9).prop_map(
+            |(good_to_bad, bad_to_good, good_loss, bad_loss)| {
+                LossModel::GilbertElliott { good_to_bad, bad_to_good, good_loss, bad_loss }
+            }
+        ),
+        Just(LossModel::FiveState),
+        Just(independent(0.0)),
+    ]
+}
+
+/// Pieces of up to a segment, some of which continue the segment before, with pauses between them; the last is an end.
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let pause = prop_oneof![3 => Just(0), 2 => 0_u64..2_000, 1 => 0_u64..400_000];
+    prop::collection::vec((pause, 1..=1460_usize, prop::bool::weighted(0.3)), 1..200).prop_map(|steps| {
+        let (mut at, mut offset, mut segment) = (Duration::ZERO, 0, 0);
+        let mut pieces: Vec<Piece> = steps
+            .into_iter()
+            .map(|(pause, len, continues)| {
+                at += Duration::from_micros(pause);
+                segment += u64::from(!continues);
+                let piece = Piece { offset, len, segment, ..Piece::ending(at, Ending::No) };
+                offset += len as u64;
+                piece
+            })
+            .collect();
+        pieces.push(Piece { offset, len: 0, segment: segment + 1, ..Piece::ending(at, Ending::Finish) });
+        pieces
+    })
+}
+
+/// Runs `pieces` through a sender, with `polls` calls of `pop` between any two arrivals and at each due time, or only a
+/// last one for all.
+fn run(
+    model: &LossModel,
+    seed: u64,
+    rtt: Duration,
+    pieces: &[Piece],
+    polls: Option<u32>,
+) -> (Vec<Piece>, Vec<LossEvent>) {
+    let mut sender = LossySender::new(model, rtt, MSS, Draws::seed_from_u64(seed));
+    let (mut left, mut events) = (Vec::new(), Vec::new());
+    let mut last = Duration::ZERO;
+    for piece in pieces {
+        let pause = piece.at - last;
+        for step in 1..=polls.unwrap_or(0) {
+            let now = last + pause * step / polls.unwrap_or(1);
+            left.extend(std::iter::from_fn(|| sender.pop(now, &mut |event| events.push(event))));
+        }
+        sender.push(*piece, &mut |event| events.push(event));
+        last = piece.at;
+    }
+    while let Some(due) = sender.due() {
+        let now = if polls.is_some() { due } else { due + Duration::from_secs(1_000_000) };
+        left.extend(std::iter::from_fn(|| sender.pop(now, &mut |event| events.push(event))));
+    }
+    (left, events)
+}
+
+proptest! {
+    #[test]
+    fn every_piece_leaves_once_in_order_and_not_before_it_came(
+        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500, polls in 0_u32..4,
+    ) {
+        let (left, _) = run(&model, seed, Duration::from_millis(rtt), &pieces, Some(polls));
+        prop_assert_eq!(left.len(), pieces.len());
+        for (out, piece) in left.iter().zip(&pieces) {
+            prop_assert_eq!(Piece { at: piece.at, ..*out }, *piece);
+            prop_assert!(out.at >= piece.at);
+        }
+        prop_assert!(left.windows(2).all(|pair| pair[0].at <= pair[1].at));
+    }
+
+    #[test]
+    fn the_times_of_the_calls_change_nothing(
+        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500, polls in 1_u32..4,
+    ) {
+        let rtt = Duration::from_millis(rtt);
+        let dense = run(&model, seed, rtt, &pieces, Some(polls));
+        prop_assert_eq!(dense, run(&model, seed, rtt, &pieces, None));
+    }
+
+    #[test]
+    fn the_losses_of_new_segments_depend_on_the_seed_alone(
+        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500,
+    ) {
+        let lost = |rtt| -> Vec<u64> {
+            let (_, events) = run(&model, seed, Duration::from_millis(rtt), &pieces, None);
+            let lost = events.iter().filter(|event| event.kind == LossKind::Lost);
+            lost.map(|event| event.segment).collect()
+        };
+        prop_assert_eq!(lost(rtt), lost(20));
+    }
+
+    #[test]
+    fn whatever_is_held_is_due(model in models(), pieces in pieces(), seed: u64) {
+        let mut sender = sender(&model, seed);
+        let mut out = 0;
+        for (count, piece) in (1..).zip(&pieces) {
+            sender.push(*piece, &mut |_| ());
+            while sender.pop(piece.at, &mut |_| ()).is_some() {
+                out += 1;
+            }
+            prop_assert_eq!(sender.due().is_some(), out < count);
+            prop_assert!(sender.due() > Some(piece.at) || out == count);
+        }
+    }
+}

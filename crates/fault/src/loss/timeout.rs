@@ -1,0 +1,131 @@
+//! The sender's timer.
+
+use std::time::Duration;
+
+/// What Linux adds to the round trip at least (`TCP_RTO_MIN`), where RFC 6298 has one second as the least in all.
+const LEAST_VARIANCE: Duration = Duration::from_millis(200);
+/// The longest timeout of Linux (`TCP_RTO_MAX`).
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// One timer, restarted by acknowledgements, for the retransmission timeout and for the probe before it.
+///
+/// The timeout is SRTT + 4·RTTVAR (RFC 6298); on a path of constant delay RTTVAR tends to 0, and Linux puts 200 ms in the
+/// place of 4·RTTVAR. It doubles each time in a row. The probe (RFC 8985, tail loss probe) comes two round trips after the
+/// last transmission or acknowledgement, once, unless a loss is being recovered or a single segment is outstanding, whose
+/// acknowledgement the receiver might delay.
+#[derive(Debug)]
+pub(super) struct Timer {
+    round_trip: Duration,
+    started: Duration,
+    last_activity: Duration,
+    in_a_row: u32,
+    probed: bool,
+}
+
+/// What to do when the timer fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alarm {
+    Probe,
+    Timeout,
+}
+
+impl Timer {
+    pub(super) fn new(round_trip: Duration) -> Self {
+        Self {
+            round_trip,
+            started: Duration::ZERO,
+            last_activity: Duration::ZERO,
+            in_a_row: 0,
+            probed: false,
+        }
+    }
+
+    /// A new segment was sent; `alone`: nothing else is outstanding.
+    pub(super) fn sent(&mut self, now: Duration, alone: bool) {
+        self.last_activity = now;
+        if alone {
+            self.started = now;
+        }
+    }
+
+    /// A segment was sent again.
+    pub(super) fn sent_again(&mut self, now: Duration) {
+        self.started = now;
+    }
+
+    pub(super) fn acknowledged(&mut self, now: Duration) {
+        self.started = now;
+        self.last_activity = now;
+        self.in_a_row = 0;
+        self.probed = false;
+    }
+
+    pub(super) fn probed(&mut self, now: Duration) {
+        self.started = now;
+        self.probed = true;
+    }
+
+    /// The timeout fired; returns how often it has in a row.
+    pub(super) fn timed_out(&mut self) -> u32 {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        self.in_a_row
+    }
+
+    /// When it fires, if `outstanding` transmissions are.
+    pub(super) fn next(&self, outstanding: usize, recovering: bool) -> Option<(Duration, Alarm)> {
+        if outstanding == 0 {
+            return None;
+        }
+        let timeout = self.started.saturating_add(self.timeout());
+        let probe = self.last_activity.saturating_add(self.round_trip.saturating_mul(2));
+        if outstanding >= 2 && !recovering && !self.probed && probe < timeout {
+            Some((probe, Alarm::Probe))
+        } else {
+            Some((timeout, Alarm::Timeout))
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let first = self.round_trip.saturating_add(LEAST_VARIANCE);
+        let doubled = 2_u32.checked_pow(self.in_a_row).map_or(LONGEST, |factor| first.saturating_mul(factor));
+        doubled.min(LONGEST).max(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_timeout_doubles_up_to_two_minutes_and_an_acknowledgement_resets_it() {
+        let mut timer = Timer::new(50 * MS);
+        let at = |timer: &Timer| timer.next(1, false);
+        assert_eq!(at(&timer), Some((250 * MS, Alarm::Timeout)));
+        timer.timed_out();
+        assert_eq!(at(&timer), Some((500 * MS, Alarm::Timeout)));
+        assert_eq!((0..100).map(|_| timer.timed_out()).max(), Some(101));
+        assert_eq!(at(&timer), Some((LONGEST, Alarm::Timeout)));
+        timer.acknowledged(MS);
+        assert_eq!(at(&timer), Some((251 * MS, Alarm::Timeout)));
+    }
+
+    #[test]
+    fn a_tail_is_probed_once() {
+        let mut timer = Timer::new(50 * MS);
+        timer.sent(10 * MS, true);
+        timer.sent(20 * MS, false);
+        assert_eq!(timer.next(2, false), Some((120 * MS, Alarm::Probe)));
+        assert_eq!(timer.next(2, true), Some((260 * MS, Alarm::Timeout)));
+        timer.probed(120 * MS);
+        assert_eq!(timer.next(2, false), Some((370 * MS, Alarm::Timeout)));
+        assert_eq!(timer.next(0, false), None);
+    }
+
+    #[test]
+    fn the_timeout_is_longer_than_any_round_trip() {
+        let timer = Timer::new(Duration::from_secs(300));
+        assert_eq!(timer.timeout(), Duration::from_secs(300) + LEAST_VARIANCE);
+    }
+}
