@@ -30,7 +30,7 @@ pub use engine::{Engine, Settings};
 pub use faults::Faults;
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
-pub use schedule::Windows;
+pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
 pub use session::{OneSide, Session};
 pub use stats::{Figures, Quantiles};
 pub use stream::FaultStream;

@@ -1,27 +1,127 @@
-//! stub
+//! When a fault is on.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `time` | a time as it is written: a number and a unit, or a percentage of the run |
+//! | `parse` | the pest grammar, and from its pairs to periods |
+//! | `error` | what is wrong with a schedule, where, and the way out |
+//! | `windows` | a schedule resolved: the instants at which the fault changes |
+//! | `chart` | resolved schedules drawn as text |
+//!
+//! The grammar, in pest's notation:
+//!
+//! ```text
+#![doc = include_str!("schedule/grammar.pest")]
+//! ```
+
+mod chart;
+mod error;
+mod parse;
+mod time;
+mod windows;
+
+use std::fmt;
 use std::time::Duration;
-/// stub
-#[derive(Debug, Clone, PartialEq)]
-pub struct Windows(Vec<(Duration, Option<Duration>)>);
-impl Windows {
-    /// stub
-    pub fn always() -> Self {
-        Self(vec![(Duration::ZERO, None)])
+
+pub use chart::chart;
+pub use error::ScheduleError;
+pub use windows::Windows;
+
+use error::Problem;
+use time::Time;
+
+/// What a start on its own and, right after it, a duration on its own mean, as in `start:30s;duration:3m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// One window, from the start and of the duration: what nearly all who write this mean.
+    #[default]
+    Usual,
+    /// Two windows, as the grammar has it: from the start to the end of the run, and from 0 of the duration.
+    Strict,
+}
+
+/// The periods in which a fault is on, as they were written: some may be percentages of the run.
+///
+/// Two schedules are equal if their periods are. [`Display`](fmt::Display) writes all periods with their
+/// start, so that what it writes parses to an equal schedule in either [`Reading`].
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    text: String,
+    periods: Vec<Period>,
+    joined: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Period {
+    start: Time,
+    /// `None`: to the end of the run.
+    duration: Option<Time>,
+}
+
+impl Schedule {
+    /// Reads `period *(";" period)`, a period being `start:TIME`, `duration:TIME` or `start:TIME,duration:TIME`.
+    ///
+    /// # Errors
+    ///
+    /// The text does not match the grammar, a time is out of range, or a window has no length.
+    pub fn parse(text: &str, reading: Reading) -> Result<Self, ScheduleError> {
+        let (periods, joined) = parse::periods(text, reading)?;
+        Ok(Self { text: text.to_owned(), periods, joined })
     }
-    /// stub
-    pub fn from_times(times: impl IntoIterator<Item = (Duration, Option<Duration>)>) -> Self {
-        Self(times.into_iter().collect())
+
+    /// Whether the usual reading made one window of a start and a duration that stood on their own.
+    pub fn joined_periods(&self) -> bool {
+        self.joined
     }
-    /// stub
-    pub fn one(start: Duration, end: Duration) -> Self {
-        Self(vec![(start, Some(end))])
+
+    /// The windows in a run of `duration`; without one, the run has no end.
+    ///
+    /// Windows may overlap and may go beyond the end of the run. One that a percentage of a very short run
+    /// leaves without length is left out.
+    ///
+    /// # Errors
+    ///
+    /// A time is a percentage and there is no `duration`.
+    pub fn resolve(&self, duration: Option<Duration>) -> Result<Windows, ScheduleError> {
+        let resolve = |time: Time| time.of(duration).ok_or_else(|| self.share_of_nothing());
+        let mut windows = Vec::with_capacity(self.periods.len());
+        for period in &self.periods {
+            let start = resolve(period.start)?;
+            let length = period.duration.map(resolve).transpose()?;
+            windows.push((start, length.map(|length| start.saturating_add(length))));
+        }
+        Ok(Windows::union(windows))
     }
-    /// stub
-    pub fn is_on(&self, at: Duration) -> bool {
-        self.0.iter().any(|(start, end)| *start <= at && end.is_none_or(|end| at < end))
-    }
-    /// stub
-    pub fn next_change(&self, after: Duration) -> Option<Duration> {
-        self.0.iter().flat_map(|(start, end)| [Some(*start), *end]).flatten().filter(|at| *at > after).min()
+
+    /// The error that points at the first percentage.
+    fn share_of_nothing(&self) -> ScheduleError {
+        let sign = self.text.find('%').expect("a percentage was read from the text");
+        let number = self.text[..sign].trim_end();
+        let start = number.trim_end_matches(|digit: char| digit.is_ascii_digit()).len();
+        ScheduleError::new(&self.text, Problem::ShareOfNothing, start..sign + 1)
     }
 }
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.periods == other.periods
+    }
+}
+
+impl Eq for Schedule {}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Period { start, duration }) in self.periods.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ";" };
+            write!(f, "{separator}start:{start}")?;
+            if let Some(duration) = duration {
+                write!(f, ",duration:{duration}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ async fn a_change_reaches_a_stream_that_waits() {
 async fn a_schedule_reaches_open_sessions() {
     let stall = Effect::Blackhole { discard: false };
     let stalled =
-        Fault { windows: Windows::from_times([(100 * MS, Some(400 * MS))]), ..Fault::new("stall", stall) };
+        Fault { windows: Windows::always().within(100 * MS, Some(400 * MS)), ..Fault::new("stall", stall) };
     let (mut client, mut server, _relay) = relayed(&faults(vec![stalled])).await;
     let started = Instant::now();
     let mut byte = [0];

@@ -231,7 +231,7 @@ fn bandwidth_makes_its_source_wait() {
 
 #[test]
 fn a_stall_passes_what_it_held_when_it_ends() {
-    let windows = Windows::one(10 * MS, 300 * MS);
+    let windows = Windows::always().within(10 * MS, Some(300 * MS));
     let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: false }, windows)]);
     for at in [0, 20, 40] {
         bench.send(at * MS, 10);
@@ -246,7 +246,7 @@ fn a_stall_passes_what_it_held_when_it_ends() {
 
 #[test]
 fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
-    let windows = Windows::one(10 * MS, 300 * MS);
+    let windows = Windows::always().within(10 * MS, Some(300 * MS));
     let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: true }, windows)]);
     for at in [0, 20, 40, 400] {
         bench.send(at * MS, 10);
@@ -268,7 +268,7 @@ fn slices_come_one_by_one() {
 
 #[test]
 fn a_timeout_closes_after_its_time() {
-    let windows = Windows::one(100 * MS, 10_000 * MS);
+    let windows = Windows::always().within(100 * MS, Some(10_000 * MS));
     let timeout = Effect::Timeout { after: Some(500 * MS) };
     let mut bench = Bench::new(vec![fault(timeout, windows)]);
     bench.send(200 * MS, 10);
@@ -340,8 +340,9 @@ fn scheduled() -> impl Strategy<Value = (Effect, u64, u64)> {
 }
 
 fn numbered(faults: Vec<(Effect, u64, u64)>) -> Vec<Fault> {
-    let windows =
-        |start: u64, len: u64| Windows::one(Duration::from_millis(start), Duration::from_millis(start + len));
+    let windows = |start: u64, len: u64| {
+        Windows::always().within(Duration::from_millis(start), Some(Duration::from_millis(start + len)))
+    };
     faults
         .into_iter()
         .enumerate()

@@ -1,0 +1,109 @@
+use std::ops::Range;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::time::MOST_WEEKS;
+
+/// Why a text is not a schedule, or one that cannot be resolved.
+///
+/// Its display is four lines: the message, the input, carets under the place, and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}\n{}\nhint: {}", self.place(), self.problem.hint(self.found()))]
+pub struct ScheduleError {
+    problem: Problem,
+    /// Byte offsets into the input; empty where something is missing.
+    span: Range<usize>,
+    input: String,
+}
+
+impl ScheduleError {
+    pub(super) fn new(input: &str, problem: Problem, span: Range<usize>) -> Self {
+        Self { problem, span, input: input.to_owned() }
+    }
+
+    fn found(&self) -> &str {
+        &self.input[self.span.clone()]
+    }
+
+    /// The input with carets below, what a terminal would not show being escaped.
+    fn place(&self) -> String {
+        let shown = |text: &str| text.escape_debug().to_string();
+        let before = " ".repeat(shown(&self.input[..self.span.start]).width());
+        let carets = "^".repeat(shown(self.found()).width().max(1));
+        format!("  {}\n  {before}{carets}", shown(&self.input))
+    }
+}
+
+/// What is wrong; its display is the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("the schedule is empty")]
+    Empty,
+    #[error("a period or a duration is missing")]
+    MissingClause,
+    #[error("neither `start` nor `duration`")]
+    UnknownWord,
+    #[error("no duration after the comma")]
+    NoDurationAfterComma,
+    #[error("a comma after a duration")]
+    CommaAfterDuration,
+    #[error("no comma or semicolon after a time")]
+    NoSeparator,
+    #[error("missing colon")]
+    MissingColon,
+    #[error("not a whole number")]
+    NotWhole,
+    #[error("missing unit")]
+    MissingUnit,
+    #[error("unknown unit")]
+    UnknownUnit,
+    #[error("the time is too long")]
+    TooLong,
+    #[error("more than 100%")]
+    ShareTooBig,
+    #[error("a window of no length")]
+    EmptyWindow,
+    #[error("a percentage without --duration")]
+    ShareOfNothing,
+}
+
+impl Problem {
+    /// How to put it right; `found` is the text under the carets.
+    fn hint(self, found: &str) -> String {
+        let lower = found.to_ascii_lowercase();
+        let hint = match self {
+            Self::Empty => "without a schedule a fault is always on; with one, as in start:30s,duration:1m",
+            Self::MissingClause => "nothing needs a comma or semicolon there; leave it out",
+            Self::UnknownWord if ["start", "duration"].contains(&&*lower) => {
+                return format!("words are in lower case: {lower}");
+            }
+            Self::UnknownWord => "a period is start:TIME, duration:TIME or start:TIME,duration:TIME",
+            Self::NoDurationAfterComma => {
+                "a period is start:TIME,duration:TIME; a semicolon stands between periods"
+            }
+            Self::CommaAfterDuration => {
+                "a period is start:TIME,duration:TIME, in this order; a semicolon stands between periods"
+            }
+            Self::NoSeparator => {
+                "a comma stands between a start and its duration, a semicolon between periods"
+            }
+            Self::MissingColon => "a colon stands before the time, as in start:30s",
+            Self::NotWhole => "a time is a whole number and a unit, as in 30s, 1500ms or 50%",
+            Self::MissingUnit => {
+                let units = ["s", "ms", "m", "h", "d", "w"].map(|unit| format!("{found}{unit}")).join(", ");
+                return format!("write {units}, or {found}% of --duration");
+            }
+            Self::UnknownUnit if ["ms", "s", "m", "h", "d", "w"].contains(&&*lower) => {
+                return format!("units are in lower case: {lower}");
+            }
+            Self::UnknownUnit => {
+                "a time has one unit: ms, s, m (minutes), h, d, w, or % of --duration; 90m is 1h and 30m"
+            }
+            Self::TooLong => return format!("the longest time is {MOST_WEEKS}w"),
+            Self::ShareTooBig => "a percentage is one of --duration, from 0% to 100%",
+            Self::EmptyWindow => "write a longer duration, or none to stay on to the end",
+            Self::ShareOfNothing => "percentages are of --duration: give it, or write a time such as 30s",
+        };
+        hint.to_owned()
+    }
+}

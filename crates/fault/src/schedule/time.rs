@@ -1,0 +1,70 @@
+use std::fmt;
+use std::time::Duration;
+
+use super::error::Problem;
+
+/// Milliseconds a unit, the longest first.
+const UNITS: [(&str, u64); 6] =
+    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+/// The longest time in weeks, for the hint.
+pub(super) const MOST_WEEKS: u64 = u64::MAX / UNITS[0].1;
+
+/// A time as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    Millis(u64),
+    /// Of the run, 0 to 100.
+    Percent(u32),
+}
+
+impl Time {
+    pub(super) const ZERO: Self = Self::Millis(0);
+
+    /// From digits, and a unit or `%`.
+    pub(super) fn from_parts(number: &str, unit: &str) -> Result<Self, Problem> {
+        if unit == "%" {
+            return match number.parse() {
+                Ok(percent @ 0..=100) => Ok(Self::Percent(percent)),
+                _ => Err(Problem::ShareTooBig),
+            };
+        }
+        let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).expect("the grammar's units are known");
+        let millis = number.parse().ok().and_then(|number: u64| number.checked_mul(*size));
+        millis.map(Self::Millis).ok_or(Problem::TooLong)
+    }
+
+    pub(super) fn is_zero(self) -> bool {
+        matches!(self, Self::Millis(0) | Self::Percent(0))
+    }
+
+    /// This time in a run of `run`; `None` if it is a percentage of a run without end.
+    pub(super) fn of(self, run: Option<Duration>) -> Option<Duration> {
+        match self {
+            Self::Millis(millis) => Some(Duration::from_millis(millis)),
+            Self::Percent(percent) => run.map(|run| share(run, percent)),
+        }
+    }
+}
+
+/// To the nanosecond, and without overflow: the hundredth first, then what that division left.
+fn share(run: Duration, percent: u32) -> Duration {
+    let hundredth = run / 100;
+    let rest = run - hundredth * 100;
+    hundredth * percent + rest * percent / 100
+}
+
+/// In the longest unit of which it is a whole number.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Percent(percent) => write!(f, "{percent}%"),
+            Self::Millis(0) => f.write_str("0s"),
+            Self::Millis(millis) => {
+                let whole = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size));
+                let (name, size) = whole.expect("any number is a multiple of 1");
+                write!(f, "{}{name}", millis / size)
+            }
+        }
+    }
+}

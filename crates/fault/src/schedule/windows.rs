@@ -1,0 +1,78 @@
+use std::iter;
+use std::time::Duration;
+
+/// When a fault is on, counted from the start of the run: on at the start of a window, off at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Windows {
+    /// The instants at which it changes, strictly ascending: on, off, on, ...
+    changes: Vec<Duration>,
+}
+
+impl Windows {
+    /// On from the start of the run, for ever.
+    pub fn always() -> Self {
+        Self { changes: vec![Duration::ZERO] }
+    }
+
+    /// Never on.
+    pub fn never() -> Self {
+        Self { changes: Vec::new() }
+    }
+
+    /// On where at least one of the windows is. They have a start and, unless they are open, an end; those
+    /// that end before they start are left out.
+    pub(super) fn union(mut windows: Vec<(Duration, Option<Duration>)>) -> Self {
+        windows.retain(|(start, end)| end.is_none_or(|end| *start < end));
+        windows.sort_unstable();
+        let mut merged: Vec<(Duration, Option<Duration>)> = Vec::new();
+        for (start, end) in windows {
+            match merged.last_mut() {
+                Some((_, last)) if last.is_none_or(|last| start <= last) => {
+                    *last = last.zip(end).map(|(last, end)| last.max(end));
+                }
+                _ => merged.push((start, end)),
+            }
+        }
+        let changes = merged.into_iter().flat_map(|(start, end)| iter::once(start).chain(end)).collect();
+        Self { changes }
+    }
+
+    /// Whether the fault is on at this instant.
+    pub fn is_on(&self, at: Duration) -> bool {
+        self.changes_until(at) % 2 == 1
+    }
+
+    /// The first instant later than `after` at which [`is_on`](Self::is_on) changes; `None` if it never does.
+    pub fn next_change(&self, after: Duration) -> Option<Duration> {
+        self.changes.get(self.changes_until(after)).copied()
+    }
+
+    /// Whether the fault is on from the start of the run, for ever.
+    pub fn is_always(&self) -> bool {
+        self.changes == [Duration::ZERO]
+    }
+
+    /// The windows in order: start, and end if it has one. They neither overlap nor touch.
+    pub fn iter(&self) -> impl Iterator<Item = (Duration, Option<Duration>)> {
+        self.changes.chunks(2).map(|window| (window[0], window.get(1).copied()))
+    }
+
+    /// These windows counted from `start` instead of from the start of the run, as far as they lie in
+    /// `start..end`.
+    #[must_use]
+    pub fn within(&self, start: Duration, end: Option<Duration>) -> Self {
+        let shifted = self.changes.iter().map_while(|change| change.checked_add(start));
+        let mut changes: Vec<_> = shifted.take_while(|change| end.is_none_or(|end| *change < end)).collect();
+        if changes.len() % 2 == 1 {
+            changes.extend(end);
+        }
+        Self { changes }
+    }
+
+    fn changes_until(&self, at: Duration) -> usize {
+        self.changes.partition_point(|change| *change <= at)
+    }
+}
+
+#[cfg(test)]
+mod tests;

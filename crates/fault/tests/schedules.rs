@@ -1,0 +1,55 @@
+//! The examples of docs/schedules.md are what the parser and the chart do.
+
+use std::time::Duration;
+
+use proxy_fault::{Reading, Schedule, Windows, chart};
+
+const DOCS: &str = include_str!("../../../docs/schedules.md");
+
+/// The fenced blocks of the page whose opening line is the fence and `info`.
+fn blocks(info: &str) -> Vec<&'static str> {
+    let opening = format!("\n```{info}\n");
+    let blocks: Vec<_> =
+        DOCS.split(&opening).skip(1).filter_map(|rest| rest.split("\n```\n").next()).collect();
+    assert!(!blocks.is_empty(), "the page has no block of {info}");
+    blocks
+}
+
+#[test]
+fn each_example_is_a_schedule() {
+    for text in blocks("schedule").into_iter().flat_map(str::lines) {
+        for reading in [Reading::Usual, Reading::Strict] {
+            let schedule = Schedule::parse(text, reading).unwrap_or_else(|error| panic!("{error}"));
+            assert!(schedule.resolve(Some(Duration::from_secs(600))).is_ok());
+        }
+    }
+}
+
+#[test]
+fn each_error_is_what_the_parser_prints() {
+    for block in blocks("text refused") {
+        let input = block.lines().nth(1).and_then(|line| line.strip_prefix("  ")).expect(block);
+        let error = Schedule::parse(input, Reading::Usual)
+            .and_then(|schedule| schedule.resolve(None))
+            .expect_err(input);
+        assert_eq!(error.to_string(), block);
+    }
+}
+
+#[test]
+fn the_chart_is_what_is_drawn() {
+    for block in blocks("text chart") {
+        let (schedules, drawn) = block.split_once("\n\n").expect(block);
+        let duration = Some(Duration::from_secs(600));
+        let rows: Vec<(&str, Windows)> = schedules
+            .lines()
+            .map(|line| {
+                let (name, text) = line.split_once(' ').expect(line);
+                let schedule = Schedule::parse(text, Reading::Usual).expect(text);
+                (name, schedule.resolve(duration).expect(text))
+            })
+            .collect();
+        let rows: Vec<_> = rows.iter().map(|(name, windows)| (*name, windows)).collect();
+        assert_eq!(chart(&rows, duration, 40), drawn);
+    }
+}
