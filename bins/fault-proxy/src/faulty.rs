@@ -10,10 +10,9 @@ use std::time::Instant;
 use proxy_fault::{FaultStream, Faults, Timers};
 use proxy_relay::{BoxStream, ConnectError, Connecting, Connector, Listener, Peer, Stream, TcpAcceptor};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::Mutex;
-use tracing::info;
 
 use crate::wire::listen_again;
 
@@ -43,7 +42,7 @@ impl Listener for FaultListener {
             }
             let listening = match &*acceptor {
                 Some(listening) => listening,
-                None => acceptor.insert(TcpAcceptor::new(listen_again(self.addr)?)?),
+                None => acceptor.insert(TcpAcceptor::new(TcpListener::from_std(listen_again(self.addr)?)?)?),
             };
             select! {
                 biased;

@@ -8,6 +8,7 @@
 mod args;
 mod check;
 mod demo;
+mod faulty;
 mod log;
 mod run;
 mod tally;

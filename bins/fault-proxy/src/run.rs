@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
+use proxy_fault::{Faults, Timers};
 use proxy_relay::{Config, DataPath, Relay, Route, Shutdown, TcpAcceptor};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{self, Runtime};
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::args::{self, RunArgs};
+use crate::faulty::{FaultConnector, FaultListener};
 use crate::tally::{self, Tally};
 use crate::wire::Proxy;
 
@@ -49,7 +51,13 @@ pub(crate) fn run(args: &RunArgs, proxies: Vec<Proxy>) -> Result<()> {
 }
 
 /// What one thread does for one mapping.
-type Share = (Relay, TcpListener, Route);
+#[derive(Debug)]
+struct Share {
+    relay: Relay,
+    listener: TcpListener,
+    route: Route,
+    faults: Option<Faults>,
+}
 
 /// Relays until `shutdown` has ended every session; `end`, on `runtime` and this thread, brings that about.
 ///
@@ -72,7 +80,8 @@ pub(crate) fn serve(
         rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
         let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
         for ((_, shares), listener) in threads.iter_mut().zip(listeners) {
-            shares.push((relay.clone(), listener, proxy.route.clone()));
+            let (relay, route, faults) = (relay.clone(), proxy.route.clone(), proxy.faults.clone());
+            shares.push(Share { relay, listener, route, faults });
         }
     }
     thread::scope(|scope| {
@@ -107,15 +116,26 @@ pub(crate) fn serve(
 }
 
 async fn relay_all(shares: Vec<Share>, shutdown: &Shutdown) -> Result<()> {
+    let (timers, driver) = Timers::precise().context("cannot make a timer")?;
     let relays = TaskTracker::new();
-    for (relay, listener, route) in shares {
-        let listener = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+    for Share { relay, listener, route, faults } in shares {
+        let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
         let shutdown = shutdown.clone();
-        relays.spawn(async move { relay.run(listener, route, &shutdown).await });
+        match faults {
+            None => relays.spawn(async move { relay.run(acceptor, route, &shutdown).await }),
+            Some(faults) => {
+                let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
+                let connector = FaultConnector { inner: route.connector, faults, timers: timers.clone() };
+                let route = Route { connector: Arc::new(connector), ..route };
+                relays.spawn(async move { relay.run(listener, route, &shutdown).await })
+            }
+        };
     }
     relays.close();
-    relays.wait().await;
-    Ok(())
+    select! {
+        () = relays.wait() => Ok(()),
+        failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
+    }
 }
 
 pub(crate) fn runtime() -> Result<Runtime> {

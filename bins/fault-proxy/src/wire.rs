@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::{Context, Result};
+use proxy_fault::Faults;
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
 use proxy_relay::{Connector, Handshake, Route, TcpConnector, UnixConnector};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
@@ -22,6 +23,8 @@ const LISTEN_QUEUE: i32 = 4096;
 pub(crate) struct Proxy {
     pub(crate) mapping: Mapping,
     pub(crate) route: Route,
+    /// `None`: it never has any.
+    pub(crate) faults: Option<Faults>,
     bind: IpAddr,
 }
 
@@ -38,14 +41,19 @@ impl Proxy {
                     connector(mapping, args.connect_timeout, &client_tls, args.upstream_tls.psqls_direct)
                         .with_context(|| format!("--proxy {mapping}"))?;
                 let handshake = handshake(scheme, server_tls.as_ref())?;
-                Ok(Self { mapping: mapping.clone(), route: Route { handshake, connector }, bind: args.bind })
+                Ok(Self {
+                    mapping: mapping.clone(),
+                    route: Route { handshake, connector },
+                    faults: None,
+                    bind: args.bind,
+                })
             })
             .collect()
     }
 
     /// A mapping with nothing but defaults, in clear.
     pub(crate) fn plain(mapping: Mapping, connector: impl Connector) -> Self {
-        Self { mapping, route: Route::to(connector), bind: IpAddr::from([127, 0, 0, 1]) }
+        Self { mapping, route: Route::to(connector), faults: None, bind: IpAddr::from([127, 0, 0, 1]) }
     }
 
     /// Takes the port, with a socket for each of `threads`: the system spreads new connections over them.
@@ -77,22 +85,25 @@ fn listen(addresses: impl ToSocketAddrs, sockets: usize) -> io::Result<Vec<TcpLi
 }
 
 fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    let bound = |is_shared| {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(is_shared)?;
-        socket.bind(&addr.into())?;
-        io::Result::Ok(socket)
-    };
     // A port that is taken must be an error, and shared sockets would join another run's.
-    drop(bound(false)?);
-    let listening = |_| {
-        let socket = bound(true)?;
-        socket.listen(LISTEN_QUEUE)?;
-        socket.set_nonblocking(true)?;
-        Ok(socket.into())
-    };
-    (0..sockets).map(listening).collect()
+    drop(bound(addr, false)?);
+    (0..sockets).map(|_| listen_again(addr)).collect()
+}
+
+/// One more socket on an address that is ours.
+pub(crate) fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(addr, true)?;
+    socket.listen(LISTEN_QUEUE)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(is_shared)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
 }
 
 fn scheme(mapping: &Mapping) -> Option<Scheme> {
