@@ -1,26 +1,174 @@
-//! stub
+//! How long something is held: a distribution of delays.
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-/// stub
+
+use rand::seq::IndexedRandom;
+use rand::{Rng, RngExt};
+use rand_distr::{Distribution, Exp1, StandardNormal};
+
+use crate::describe::Time;
+
+/// A distribution of delays.
+///
+/// No draw is longer than [`Delay::LONGEST`]: the tail of a heavy distribution cannot hold a flow for ever.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delay {
-    /// stub
+    /// Always this long.
     Constant(Duration),
-    /// stub
+    /// Each nanosecond from `min` to `max`, both included, is equally likely.
     Uniform {
-        /// stub
+        /// The shortest.
         min: Duration,
-        /// stub
+        /// The longest; not less than `min`.
         max: Duration,
     },
+    /// Normal; draws below 0 are 0.
+    Normal {
+        /// The middle.
+        mean: Duration,
+        /// The standard deviation.
+        stddev: Duration,
+    },
+    /// Log-normal.
+    LogNormal {
+        /// The mean of the delay, not of its logarithm; more than 0.
+        mean: Duration,
+        /// The standard deviation of the delay, not of its logarithm.
+        stddev: Duration,
+    },
+    /// Pareto, type I: a delay longer than x has probability `(scale / x)^shape`.
+    Pareto {
+        /// The shortest; more than 0.
+        scale: Duration,
+        /// The smaller, the heavier the tail; more than 0.
+        shape: f64,
+    },
+    /// A Pareto draw plus a normal draw; sums below 0 are 0.
+    ParetoNormal {
+        /// Of the Pareto draw, as in [`Pareto`](Self::Pareto).
+        scale: Duration,
+        /// Of the Pareto draw, as in [`Pareto`](Self::Pareto).
+        shape: f64,
+        /// Of the normal draw.
+        mean: Duration,
+        /// Of the normal draw.
+        stddev: Duration,
+    },
+    /// One of these, each equally likely; nothing where there are none.
+    Table(Arc<[Duration]>),
 }
+
 impl Delay {
-    pub(crate) fn sample(&self, draws: &mut impl rand::Rng) -> Duration {
-        match self {
+    /// The longest delay drawn: one hour.
+    pub const LONGEST: Duration = Duration::from_secs(3600);
+
+    /// Draws a delay.
+    pub fn sample(&self, draws: &mut impl Rng) -> Duration {
+        let delay = match self {
             Self::Constant(delay) => *delay,
-            Self::Uniform { min, max } => *min + (*max - *min).mul_f64(rand::RngExt::random::<f64>(draws)),
+            Self::Uniform { min, max } => {
+                let span = (*max).min(Self::LONGEST).saturating_sub(*min);
+                let span = u64::try_from(span.as_nanos()).expect("an hour in nanoseconds fits");
+                min.saturating_add(Duration::from_nanos(draws.random_range(0..=span)))
+            }
+            Self::Normal { mean, stddev } => from_nanos(normal(*mean, *stddev, draws)),
+            Self::LogNormal { mean, stddev } => from_nanos(log_normal(*mean, *stddev, draws)),
+            Self::Pareto { scale, shape } => from_nanos(pareto(*scale, *shape, draws)),
+            Self::ParetoNormal { scale, shape, mean, stddev } => {
+                from_nanos(pareto(*scale, *shape, draws) + normal(*mean, *stddev, draws))
+            }
+            Self::Table(values) => values.choose(draws).copied().unwrap_or_default(),
+        };
+        delay.min(Self::LONGEST)
+    }
+
+    /// Whether every draw is the same.
+    pub fn is_constant(&self) -> bool {
+        match self {
+            Self::Constant(_) => true,
+            Self::Uniform { min, max } => min == max,
+            Self::Normal { stddev, .. } | Self::LogNormal { stddev, .. } => stddev.is_zero(),
+            Self::Pareto { .. } | Self::ParetoNormal { .. } => false,
+            Self::Table(values) => values.windows(2).all(|pair| pair[0] == pair[1]),
         }
     }
-    pub(crate) fn is_constant(&self) -> bool {
-        matches!(self, Self::Constant(_))
+
+    /// The mean of the distribution, before its draws are cut at 0 and at [`LONGEST`](Self::LONGEST).
+    ///
+    /// [`LONGEST`](Self::LONGEST) where it is longer, as that of Pareto with a shape of 1 or less, which is infinite.
+    pub fn mean(&self) -> Duration {
+        let mean = match self {
+            Self::Constant(mean) | Self::Normal { mean, .. } | Self::LogNormal { mean, .. } => *mean,
+            Self::Uniform { min, max } => min.saturating_add(max.saturating_sub(*min) / 2),
+            Self::Pareto { scale, shape } => pareto_mean(*scale, *shape),
+            Self::ParetoNormal { scale, shape, mean, .. } => {
+                pareto_mean(*scale, *shape).saturating_add(*mean)
+            }
+            Self::Table(values) => {
+                let sum = values.iter().fold(0.0, |sum, value| sum + nanos(*value));
+                from_nanos(sum / values.len() as f64)
+            }
+        };
+        mean.min(Self::LONGEST)
     }
 }
+
+fn normal(mean: Duration, stddev: Duration, draws: &mut impl Rng) -> f64 {
+    let z: f64 = StandardNormal.sample(draws);
+    nanos(mean) + nanos(stddev) * z
+}
+
+/// `exp(mu + sigma z)`, with `sigma² = ln(1 + (stddev / mean)²)` and `mu = ln(mean) - sigma² / 2`
+/// (Johnson, Kotz, Balakrishnan, Continuous Univariate Distributions, chapter 14).
+fn log_normal(mean: Duration, stddev: Duration, draws: &mut impl Rng) -> f64 {
+    let z: f64 = StandardNormal.sample(draws);
+    let mean = nanos(mean);
+    let variance = (nanos(stddev) / mean).powi(2).ln_1p();
+    mean * (variance.sqrt() * z - variance / 2.0).exp()
+}
+
+/// The logarithm of a Pareto draw over its scale is exponential with rate `shape` (ibid., chapter 20).
+fn pareto(scale: Duration, shape: f64, draws: &mut impl Rng) -> f64 {
+    let exponential: f64 = Exp1.sample(draws);
+    nanos(scale) * (exponential / shape).exp()
+}
+
+fn pareto_mean(scale: Duration, shape: f64) -> Duration {
+    if shape > 1.0 { from_nanos(nanos(scale) * shape / (shape - 1.0)) } else { Delay::LONGEST }
+}
+
+fn nanos(time: Duration) -> f64 {
+    time.as_secs() as f64 * 1e9 + f64::from(time.subsec_nanos())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the cast saturates; below 0 and NaN are 0")]
+fn from_nanos(nanos: f64) -> Duration {
+    Duration::from_nanos(nanos as u64)
+}
+
+impl fmt::Display for Delay {
+    /// For people: `normal 300 ms ± 40 ms`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(delay) => write!(f, "constant {}", Time(*delay)),
+            Self::Uniform { min, max } => write!(f, "uniform {} to {}", Time(*min), Time(*max)),
+            Self::Normal { mean, stddev } => write!(f, "normal {} ± {}", Time(*mean), Time(*stddev)),
+            Self::LogNormal { mean, stddev } => write!(f, "log-normal {} ± {}", Time(*mean), Time(*stddev)),
+            Self::Pareto { scale, shape } => write!(f, "pareto from {}, shape {shape}", Time(*scale)),
+            Self::ParetoNormal { scale, shape, mean, stddev } => {
+                write!(f, "pareto from {}, shape {shape}, ", Time(*scale))?;
+                write!(f, "plus normal {} ± {}", Time(*mean), Time(*stddev))
+            }
+            Self::Table(values) => {
+                let min = values.iter().min().copied().unwrap_or_default();
+                let max = values.iter().max().copied().unwrap_or_default();
+                write!(f, "table of {} from {} to {}", values.len(), Time(min), Time(max))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

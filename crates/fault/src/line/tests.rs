@@ -188,7 +188,7 @@ fn latency_once_holds_the_first_segment_only() {
 fn the_end_comes_behind_the_bytes_and_as_late() {
     let slow_close = Effect::SlowClose { delay: 200 * MS };
     let mut bench = Bench::new(vec![always(constant(50)), always(slow_close)]);
-    bench.send(0 * MS, 100);
+    bench.send(Duration::ZERO, 100);
     bench.line.finish(10 * MS, Ending::Finish);
     bench.run_to(1000 * MS);
     assert_eq!((bench.arrivals(), bench.end), (vec![(50, 100)], Some((260 * MS, Ending::Finish))));
@@ -198,7 +198,7 @@ fn the_end_comes_behind_the_bytes_and_as_late() {
 fn bandwidth_keeps_the_rate_in_every_window() {
     let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
     let mut bench = Bench::new(vec![always(rate)]);
-    bench.send(0 * MS, 20_000);
+    bench.send(Duration::ZERO, 20_000);
     bench.run_to(1000 * MS);
     for window in 0..10 {
         let inside = |at: Duration| at >= window * 100 * MS && at < (window + 1) * 100 * MS;
@@ -212,7 +212,7 @@ fn bandwidth_keeps_the_rate_in_every_window() {
 fn a_late_look_does_not_slow_bandwidth_down() {
     let rate = Effect::Bandwidth { rate: 1_000_000.0, burst: 1, scope: Scope::Session };
     let mut bench = Bench::new(vec![always(rate)]);
-    bench.send(0 * MS, 1_000_000);
+    bench.send(Duration::ZERO, 1_000_000);
     for at in 1..=10 {
         bench.take(at * 50 * MS);
     }
@@ -224,7 +224,7 @@ fn bandwidth_makes_its_source_wait() {
     let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
     let mut bench = Bench::new(vec![always(rate)]);
     while !bench.line.is_full() {
-        bench.send(0 * MS, 1000);
+        bench.send(Duration::ZERO, 1000);
     }
     assert!(bench.line.held() < 128 << 10);
 }
@@ -261,7 +261,7 @@ fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
 fn slices_come_one_by_one() {
     let slicer = Effect::Slicer { size: 4, variation: 0, delay: 10 * MS };
     let mut bench = Bench::new(vec![always(slicer)]);
-    bench.send(0 * MS, 10);
+    bench.send(Duration::ZERO, 10);
     bench.run_to(100 * MS);
     assert_eq!(bench.arrivals(), [(0, 4), (10, 4), (20, 2)]);
 }
@@ -280,7 +280,7 @@ fn a_timeout_closes_after_its_time() {
 fn a_reset_overtakes_what_is_held() {
     let reset = Effect::Reset { after: 20 * MS, bytes: None, sides: Sides::Client };
     let mut bench = Bench::new(vec![always(constant(50)), always(reset)]);
-    bench.send(0 * MS, 10);
+    bench.send(Duration::ZERO, 10);
     bench.run_to(100 * MS);
     assert_eq!((bench.arrivals(), bench.end), (vec![], Some((20 * MS, Ending::ResetNow))));
     assert_eq!(bench.line.reset_sides(), Sides::Client);
@@ -290,7 +290,7 @@ fn a_reset_overtakes_what_is_held() {
 fn a_fault_that_goes_lets_go_and_one_that_changes_holds_anew() {
     let named = |effect| Fault { name: "x".into(), ..always(effect) };
     let mut bench = Bench::new(vec![named(constant(1000))]);
-    bench.send(0 * MS, 10);
+    bench.send(Duration::ZERO, 10);
     bench.take(100 * MS);
     bench.line.follow(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
     bench.run_to(299 * MS);

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use super::*;
+use crate::delay::Delay;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn times() {
+    for (micros, text) in [
+        (0, "0 ms"),
+        (500, "500 µs"),
+        (1000, "1 ms"),
+        (1500, "1.5 ms"),
+        (999_000, "999 ms"),
+        (1_000_000, "1 s"),
+        (90_123_456, "90.123 s"),
+    ] {
+        assert_eq!(Time(Duration::from_micros(micros)).to_string(), text);
+    }
+}
+
+#[test]
+fn every_effect_in_a_line() {
+    let normal = Delay::Normal { mean: ms(300), stddev: ms(40) };
+    let gilbert_elliott =
+        LossModel::GilbertElliott { good_to_bad: 0.01, bad_to_good: 0.25, good_loss: 0.0, bad_loss: 1.0 };
+    for (effect, text) in [
+        (Effect::Latency { delay: normal.clone(), once: false }, "latency normal 300 ms ± 40 ms"),
+        (Effect::Latency { delay: normal, once: true }, "latency normal 300 ms ± 40 ms, once a flow"),
+        (
+            Effect::Jitter { amplitude: ms(20), frequency: 5.0 },
+            "jitter up to 20 ms, 5 times a second at most",
+        ),
+        (
+            Effect::Bandwidth { rate: 62_500.0, burst: 1500, scope: Scope::Session },
+            "bandwidth 500 kbit/s (62.5 KB/s) burst 1500 B a session",
+        ),
+        (
+            Effect::Bandwidth { rate: 1.0, burst: 65_536, scope: Scope::Proxy },
+            "bandwidth 8 bit/s (1 B/s) burst 64 KiB a proxy",
+        ),
+        (
+            Effect::Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::All },
+            "bandwidth 1 gbit/s (125 MB/s) burst 125 KB for all proxies",
+        ),
+        (
+            Effect::PacketLoss {
+                model: LossModel::Bernoulli { rate: 0.07, correlation: 0.0 },
+                rtt: None,
+                mss: 1460,
+            },
+            "packet loss 7%, round trip as measured, segments of 1460 B",
+        ),
+        (
+            Effect::PacketLoss {
+                model: LossModel::Bernoulli { rate: 0.07, correlation: 0.25 },
+                rtt: Some(ms(50)),
+                mss: 536,
+            },
+            "packet loss 7%, correlation 25%, round trip 50 ms, segments of 536 B",
+        ),
+        (
+            Effect::PacketLoss { model: gilbert_elliott, rtt: None, mss: 1460 },
+            "packet loss 0% in a good state, 100% in a bad one (good to bad 1%, bad to good 25%), \
+             round trip as measured, segments of 1460 B",
+        ),
+        (
+            Effect::PacketLoss { model: LossModel::FiveState, rtt: None, mss: 1460 },
+            "packet loss in five states, round trip as measured, segments of 1460 B",
+        ),
+        (Effect::Blackhole { discard: false }, "blackhole, bytes wait"),
+        (Effect::Blackhole { discard: true }, "blackhole, bytes are gone"),
+        (
+            Effect::Reset { after: ms(0), bytes: None, sides: Sides::Both },
+            "reset of both connections after 0 ms",
+        ),
+        (
+            Effect::Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client },
+            "reset of the client's connection after 5 s and 10 KB",
+        ),
+        (
+            Effect::Reset { after: ms(5), bytes: None, sides: Sides::Server },
+            "reset of the server's connection after 5 ms",
+        ),
+        (Effect::Timeout { after: Some(ms(500)) }, "timeout, closed after 500 ms"),
+        (Effect::Timeout { after: None }, "timeout, never closed"),
+        (Effect::SlowClose { delay: ms(2000) }, "slow close, 2 s later"),
+        (
+            Effect::Slicer { size: 64, variation: 32, delay: ms(10) },
+            "slicer, pieces of 64 B ± 32 B every 10 ms",
+        ),
+        (Effect::LimitData { bytes: 1 << 20 }, "data limit 1 MiB"),
+        (Effect::Refuse, "refuse"),
+        (Effect::SlowOpen { delay: ms(2000) }, "slow open, 2 s later"),
+        (Effect::Corrupt { rate: 1e-6 }, "corrupt 0.0001% of bytes"),
+    ] {
+        assert_eq!(effect.to_string(), text);
+    }
+}

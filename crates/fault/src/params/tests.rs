@@ -1,0 +1,286 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::delay::Delay;
+use crate::effect::{Effect, Flows};
+use crate::loss::LossModel;
+
+mod forms;
+mod refusals;
+
+const RUN: Run = Run { duration: None, reading: Reading::Usual };
+const REQUESTS: Flows = Flows { to_upstream: true, to_downstream: false };
+const REPLIES: Flows = Flows { to_upstream: false, to_downstream: true };
+
+const KINDS: [Kind; 13] = [
+    Kind::Latency,
+    Kind::Jitter,
+    Kind::Bandwidth,
+    Kind::PacketLoss,
+    Kind::Blackhole,
+    Kind::Reset,
+    Kind::Timeout,
+    Kind::SlowClose,
+    Kind::Slicer,
+    Kind::LimitData,
+    Kind::Refuse,
+    Kind::SlowOpen,
+    Kind::Corrupt,
+];
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn params(value: Value) -> FaultParams {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+#[track_caller]
+fn resolved(value: Value) -> Fault {
+    params(value.clone()).resolve(&RUN).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+#[test]
+fn known_examples() {
+    let latency = |delay| Effect::Latency { delay, once: false };
+    let bandwidth = |rate| Effect::Bandwidth { rate, burst: 1500, scope: Scope::Session };
+    let both = |value: Value| resolved(value).effect;
+    for value in [
+        json!({"type": "latency", "mean": 300, "stddev": 40}),
+        json!({"type": "latency", "mean": "300", "stddev": "40"}),
+        json!({"type": "latency", "mean": "300ms", "stddev": "0.04s", "distribution": "normal"}),
+    ] {
+        assert_eq!(both(value), latency(Delay::Normal { mean: ms(300), stddev: ms(40) }));
+    }
+    assert_eq!(
+        both(json!({"type": "latency", "distribution": "uniform", "min": 300, "max": "500"})),
+        latency(Delay::Uniform { min: ms(300), max: ms(500) })
+    );
+    assert_eq!(
+        both(json!({"type": "latency", "distribution": "pareto", "scale": 20, "shape": "1.5"})),
+        latency(Delay::Pareto { scale: ms(20), shape: 1.5 })
+    );
+    for distribution in ["pareto-normal", "pareto_normal", "paretonormal"] {
+        assert_eq!(
+            both(json!({
+                "type": "latency", "distribution": distribution,
+                "scale": 20, "shape": 1.5, "mean": 50, "stddev": 15
+            })),
+            latency(Delay::ParetoNormal { scale: ms(20), shape: 1.5, mean: ms(50), stddev: ms(15) })
+        );
+    }
+    let server_ingress = resolved(json!({
+        "type": "bandwidth", "side": "server", "direction": "ingress", "rate": 500, "unit": "kbit/s"
+    }));
+    assert_eq!((server_ingress.flows, server_ingress.effect), (REPLIES, bandwidth(62_500.0)));
+    let client_both =
+        resolved(json!({"type": "bandwidth", "side": "client", "direction": "both", "rate": "1mbit/s"}));
+    assert_eq!((client_both.flows, client_both.effect), (Flows::BOTH, bandwidth(125_000.0)));
+    let three_g =
+        resolved(json!({"type": "bandwidth", "side": "client", "direction": "both", "rate": "384kbit/s"}));
+    assert_eq!((three_g.flows, three_g.effect), (Flows::BOTH, bandwidth(48_000.0)));
+    assert_eq!(
+        both(json!({"type": "latency", "mean": 200, "stddev": 50})),
+        latency(Delay::Normal { mean: ms(200), stddev: ms(50) })
+    );
+    let jitter = resolved(json!({"type": "jitter", "amplitude": 30, "frequency": 5, "direction": "ingress"}));
+    assert_eq!(jitter.flows, REPLIES);
+    assert_eq!(jitter.effect, Effect::Jitter { amplitude: ms(30), frequency: 5.0 });
+}
+
+#[test]
+fn defaults() {
+    let loss = |model| Effect::PacketLoss { model, rtt: None, mss: 1460 };
+    for (value, flows, effect) in [
+        (json!({"type": "jitter"}), REPLIES, Effect::Jitter { amplitude: ms(20), frequency: 5.0 }),
+        (
+            json!({"type": "bandwidth"}),
+            REPLIES,
+            Effect::Bandwidth { rate: 1000.0, burst: 1500, scope: Scope::Session },
+        ),
+        (
+            json!({"type": "bandwidth", "rate": "1gbit/s"}),
+            REPLIES,
+            Effect::Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::Session },
+        ),
+        (json!({"type": "packet-loss"}), REPLIES, loss(LossModel::FiveState)),
+        (json!({"type": "packet_loss", "model": "markov"}), REPLIES, loss(LossModel::FiveState)),
+        (
+            json!({"type": "packet-loss", "rate": "1%"}),
+            REPLIES,
+            loss(LossModel::Bernoulli { rate: 0.01, correlation: 0.0 }),
+        ),
+        (
+            json!({"type": "packet-loss", "model": "gilbert_elliott", "good_to_bad": 0.1, "bad-to-good": "50%"}),
+            REPLIES,
+            loss(LossModel::GilbertElliott {
+                good_to_bad: 0.1,
+                bad_to_good: 0.5,
+                good_loss: 0.0,
+                bad_loss: 1.0,
+            }),
+        ),
+        (json!({"type": "blackhole"}), REPLIES, Effect::Blackhole { discard: false }),
+        (
+            json!({"type": "reset"}),
+            Flows::BOTH,
+            Effect::Reset { after: ms(0), bytes: None, sides: Sides::Both },
+        ),
+        (json!({"type": "timeout"}), Flows::BOTH, Effect::Timeout { after: None }),
+        (json!({"type": "slow-close", "delay": 5}), Flows::BOTH, Effect::SlowClose { delay: ms(5) }),
+        (
+            json!({"type": "slicer", "size": 64}),
+            REPLIES,
+            Effect::Slicer { size: 64, variation: 0, delay: ms(0) },
+        ),
+        (json!({"type": "limit-data", "bytes": 0}), Flows::BOTH, Effect::LimitData { bytes: 0 }),
+        (json!({"type": "refuse"}), Flows::BOTH, Effect::Refuse),
+        (json!({"type": "slow_open", "delay": "2s"}), Flows::BOTH, Effect::SlowOpen { delay: ms(2000) }),
+        (json!({"type": "corrupt", "rate": 0.001}), REPLIES, Effect::Corrupt { rate: 0.001 }),
+    ] {
+        let fault = resolved(value.clone());
+        assert_eq!((fault.flows, fault.effect), (flows, effect), "{value}");
+        assert_eq!(fault.name, params(value).kind().expect("given").to_string());
+        assert_eq!(fault.probability, 1.0);
+        assert_eq!(fault.windows, Windows::always());
+    }
+}
+
+#[test]
+fn everything_given() {
+    let loss = json!({
+        "type": "packet-loss", "name": "bad Wi-Fi", "probability": "25%",
+        "rate": 0.02, "model": "bernoulli", "correlation": 0.25, "rtt": 80, "mss": 536
+    });
+    let fault = resolved(loss);
+    assert_eq!((fault.name.as_str(), fault.probability), ("bad Wi-Fi", 0.25));
+    let model = LossModel::Bernoulli { rate: 0.02, correlation: 0.25 };
+    assert_eq!(fault.effect, Effect::PacketLoss { model, rtt: Some(ms(80)), mss: 536 });
+    for (value, effect) in [
+        (
+            json!({"type": "latency", "distribution": "constant", "mean": "1.5s", "once": true}),
+            Effect::Latency { delay: Delay::Constant(ms(1500)), once: true },
+        ),
+        (
+            json!({"type": "latency", "distribution": "log_normal", "mean": 10}),
+            Effect::Latency { delay: Delay::LogNormal { mean: ms(10), stddev: ms(0) }, once: false },
+        ),
+        (
+            json!({"type": "bandwidth", "rate": 2, "unit": "MBps", "burst": "64KiB", "scope": "all"}),
+            Effect::Bandwidth { rate: 2e6, burst: 65_536, scope: Scope::All },
+        ),
+        (
+            json!({
+                "type": "packet-loss", "model": "gilbert-elliott", "good_to_bad": "1%", "bad_to_good": 0.2,
+                "good_loss": 0.001, "bad_loss": "50%"
+            }),
+            Effect::PacketLoss {
+                model: LossModel::GilbertElliott {
+                    good_to_bad: 0.01,
+                    bad_to_good: 0.2,
+                    good_loss: 0.001,
+                    bad_loss: 0.5,
+                },
+                rtt: None,
+                mss: 1460,
+            },
+        ),
+        (json!({"type": "blackhole", "mode": "discard"}), Effect::Blackhole { discard: true }),
+        (
+            json!({"type": "reset", "after": "5s", "bytes": "10KB", "side": "client"}),
+            Effect::Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client },
+        ),
+        (json!({"type": "timeout", "after": 500}), Effect::Timeout { after: Some(ms(500)) }),
+        (
+            json!({"type": "slicer", "size": 64, "variation": 63, "delay": 10}),
+            Effect::Slicer { size: 64, variation: 63, delay: ms(10) },
+        ),
+    ] {
+        assert_eq!(resolved(value).effect, effect);
+    }
+}
+
+#[test]
+fn sides_and_directions_are_flows() {
+    for (side, direction, flows) in [
+        ("client", "ingress", REQUESTS),
+        ("server", "egress", REQUESTS),
+        ("client", "egress", REPLIES),
+        ("server", "ingress", REPLIES),
+        ("client", "both", Flows::BOTH),
+        ("server", "both", Flows::BOTH),
+    ] {
+        for kind in ["jitter", "timeout"] {
+            let fault = resolved(json!({"type": kind, "side": side, "direction": direction}));
+            assert_eq!(fault.flows, flows, "{kind} {side} {direction}");
+        }
+    }
+    assert_eq!(resolved(json!({"type": "jitter", "side": "client"})).flows, REQUESTS);
+    let reset = |direction| resolved(json!({"type": "reset", "side": "both", "direction": direction})).flows;
+    assert_eq!((reset("ingress"), reset("egress"), reset("both")), (REPLIES, REQUESTS, Flows::BOTH));
+}
+
+#[test]
+fn a_table_is_read() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "ms\n10, 20\n30\n").expect("written");
+    let fault = resolved(json!({"type": "latency", "distribution": "table", "table": file.path()}));
+    let table: Arc<[Duration]> = [10, 20, 30].map(ms).into();
+    assert_eq!(fault.effect, Effect::Latency { delay: Delay::Table(table), once: false });
+}
+
+#[test]
+fn schedules_are_resolved_against_the_run() {
+    let fault = params(json!({"type": "refuse", "schedule": "start:10%"}));
+    assert_eq!(fault.resolve(&RUN).expect_err("no duration").param(), "schedule");
+    let minute = Run { duration: Some(Duration::from_secs(60)), reading: Reading::Strict };
+    assert_ne!(fault.resolve(&minute).expect("a schedule").windows, Windows::always());
+    let nonsense = params(json!({"type": "refuse", "schedule": "now and then"}));
+    assert_eq!(nonsense.resolve(&minute).expect_err("nonsense").param(), "schedule");
+}
+
+proptest! {
+    /// Whatever is given resolves to an effect whose numbers make sense, or is refused by the name of a parameter.
+    #[test]
+    fn what_resolves_makes_sense(
+        kind in proptest::sample::select(&KINDS[..]),
+        numbers in proptest::collection::vec(proptest::option::of(prop_oneof![Just(0.0), 0.0..2.0, 0.0..1e7]), 9),
+        whole in proptest::collection::vec(proptest::option::of(0..70_000_u32), 4),
+        distribution in proptest::option::of(proptest::sample::select(
+            &["normal", "constant", "uniform", "log-normal", "pareto", "pareto-normal"][..],
+        )),
+    ) {
+        let mut value = json!({"type": kind, "distribution": distribution});
+        let names = ["mean", "stddev", "shape", "scale", "min", "max", "frequency", "rate", "delay"];
+        for (name, number) in names.into_iter().zip(&numbers) {
+            value[name] = json!(number);
+        }
+        for (name, number) in ["burst", "mss", "size", "variation"].into_iter().zip(&whole) {
+            value[name] = json!(number);
+        }
+        // what the type does not take is left out, lest nothing would resolve
+        let object = value.as_object_mut().expect("an object");
+        object.retain(|name, _| name == "type" || parameters(kind).contains(&name.as_str()));
+        match params(value).resolve(&RUN).map(|fault| fault.effect) {
+            Ok(Effect::Latency { delay, .. }) => match delay {
+                Delay::Uniform { min, max } => prop_assert!(min <= max && max <= Delay::LONGEST),
+                Delay::LogNormal { mean, .. } => prop_assert!(mean > Duration::ZERO),
+                Delay::Pareto { scale, shape } | Delay::ParetoNormal { scale, shape, .. } => {
+                    prop_assert!(scale > Duration::ZERO && shape > 0.0);
+                }
+                delay => prop_assert!(delay.mean() <= Delay::LONGEST),
+            },
+            Ok(Effect::Jitter { frequency, .. }) => prop_assert!(frequency > 0.0),
+            Ok(Effect::Bandwidth { rate, burst, .. }) => prop_assert!(rate >= 1.0 && burst > 0),
+            Ok(Effect::PacketLoss { mss, .. }) => prop_assert!((1..=65_535).contains(&mss)),
+            Ok(Effect::Slicer { size, variation, .. }) => prop_assert!(variation < size),
+            Ok(Effect::Corrupt { rate }) => prop_assert!((0.0..=1.0).contains(&rate)),
+            Ok(_) => {}
+            Err(error) => prop_assert!(parameters(kind).contains(&error.param())),
+        }
+    }
+}

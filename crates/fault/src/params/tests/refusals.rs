@@ -1,0 +1,178 @@
+use super::*;
+
+#[track_caller]
+fn refused(value: Value, message: &str) {
+    let error = params(value.clone()).resolve(&RUN).expect_err(message);
+    assert_eq!(error.to_string(), message, "{value}");
+}
+
+#[test]
+fn refusals() {
+    for (value, message) in [
+        (json!({}), "type: is needed, for example latency"),
+        (
+            json!({"type": "bandwidth", "shape": 1}),
+            "bandwidth: shape: means nothing to bandwidth; it takes `rate`, `unit`, `burst`, `scope`",
+        ),
+        (
+            json!({"type": "refuse", "delay": 1}),
+            "refuse: delay: means nothing to refuse, which takes no parameters of its own",
+        ),
+        (
+            json!({"type": "refuse", "side": "client"}),
+            "refuse: side: means nothing to refuse, which has no direction",
+        ),
+        (
+            json!({"type": "slow-open", "delay": 1, "direction": "both"}),
+            "slow-open: direction: means nothing to slow-open, which has no direction",
+        ),
+        (
+            json!({"type": "jitter", "side": "both"}),
+            "jitter: side: is client or server; for both say `direction` both",
+        ),
+        (
+            json!({"type": "jitter", "name": " "}),
+            "jitter: name: \" \" is no name: say a word or two on one line",
+        ),
+        (
+            json!({"type": "jitter", "frequency": 0}),
+            "jitter: frequency: is 0, which is never: say more, like 5",
+        ),
+        (json!({"type": "slow-close"}), "slow-close: delay: is needed, for example 2s"),
+        (json!({"type": "slow-open"}), "slow-open: delay: is needed, for example 2s"),
+        (json!({"type": "limit-data"}), "limit-data: bytes: is needed, for example 64KiB"),
+        (json!({"type": "corrupt"}), "corrupt: rate: is needed, for example 0.01 or 1%"),
+        (
+            json!({"type": "corrupt", "rate": "1kbit/s"}),
+            "corrupt: rate: \"1kbit/s\" is not a share: say 0 to 1, like 0.01, or a percentage, like 1%",
+        ),
+        (json!({"type": "slicer"}), "slicer: size: is needed, for example 64B"),
+        (json!({"type": "slicer", "size": 0}), "slicer: size: is 0: say at least 1B"),
+        (json!({"type": "slicer", "size": "4GiB"}), "slicer: size: 4GiB is too many: say less than 4GiB"),
+        (
+            json!({"type": "slicer", "size": 64, "variation": 64}),
+            "slicer: variation: is not less than `size`, so that a piece could be empty: say 63B at most",
+        ),
+    ] {
+        refused(value, message);
+    }
+}
+
+#[test]
+fn refused_latencies() {
+    for (value, message) in [
+        (json!({}), "mean: is needed, for example 300ms"),
+        (json!({"distribution": "constant"}), "mean: is needed, for example 300ms"),
+        (
+            json!({"min": 1, "max": 2}),
+            "min: means nothing to `distribution` normal, which takes `mean`, `stddev`; say `distribution` uniform",
+        ),
+        (
+            json!({"mean": 1, "shape": 2}),
+            "shape: means nothing to `distribution` normal, which takes `mean`, `stddev`; say `distribution` pareto",
+        ),
+        (
+            json!({"distribution": "constant", "mean": 1, "stddev": 2}),
+            "stddev: means nothing to `distribution` constant, which takes `mean`; say `distribution` normal",
+        ),
+        (json!({"distribution": "uniform", "min": 1}), "max: is needed, for example 500ms"),
+        (json!({"distribution": "uniform", "max": 1}), "min: is needed, for example 300ms"),
+        (json!({"distribution": "uniform", "min": 2, "max": 1}), "min: is more than `max`: exchange them"),
+        (json!({"distribution": "log-normal", "mean": 0}), "mean: is 0: say more than 0"),
+        (
+            json!({"distribution": "pareto", "scale": 20}),
+            "shape: is needed, for example 1.5; the smaller, the heavier the tail",
+        ),
+        (
+            json!({"distribution": "pareto", "shape": 1}),
+            "scale: is needed, for example 20ms, the shortest delay",
+        ),
+        (json!({"distribution": "pareto", "scale": 1, "shape": 0}), "shape: is 0: say more than 0"),
+        (json!({"distribution": "pareto", "scale": 0, "shape": 1}), "scale: is 0: say more than 0"),
+        (
+            json!({"distribution": "pareto-normal", "scale": 1, "shape": 1}),
+            "mean: is needed, for example 300ms",
+        ),
+        (json!({"mean": "2h"}), "mean: 7200000ms is too long: say 1h at most"),
+        (json!({"distribution": "table"}), "table: is needed, for example delays.csv"),
+    ] {
+        let mut value = value;
+        value["type"] = json!("latency");
+        refused(value, &format!("latency: {message}"));
+    }
+}
+
+#[test]
+fn refused_bandwidths() {
+    for (value, message) in [
+        (json!({"rate": 0}), "rate: is 0: for nothing say a blackhole, else at least 1Bps"),
+        (json!({"rate": 0.5}), "rate: 0.5 is too low: say at least 1Bps"),
+        (json!({"rate": "1001GBps"}), "rate: 1001GBps is too high: say 1000GBps at most"),
+        (json!({"rate": "5%"}), "rate: 5% is no bandwidth: say 1000, 500kbit/s or 1MBps"),
+        (
+            json!({"rate": "5KBps", "unit": "KBps"}),
+            "rate: 5KBps has KBps as its unit already: leave out KBps",
+        ),
+        (json!({"burst": 0}), "burst: is 0, so that nothing would pass: say at least 1B"),
+    ] {
+        let mut value = value;
+        value["type"] = json!("bandwidth");
+        refused(value, &format!("bandwidth: {message}"));
+    }
+}
+
+#[test]
+fn refused_losses() {
+    let gilbert_elliott = "which takes `good-to-bad`, `bad-to-good`, `good-loss`, `bad-loss`";
+    for (value, message) in [
+        (json!({"rate": 2}), "rate: 2 is more than 1: a share is 0 to 1, or say 2%".to_owned()),
+        (json!({"model": "bernoulli"}), "rate: is needed, for example 0.01 or 1%".to_owned()),
+        (
+            json!({"model": "gilbert-elliott", "rate": 0.1}),
+            format!(
+                "rate: means nothing to `model` gilbert-elliott, {gilbert_elliott}; say `model` bernoulli"
+            ),
+        ),
+        (json!({"model": "gilbert-elliott"}), "good-to-bad: is needed, for example 1%".to_owned()),
+        (
+            json!({"model": "gilbert-elliott", "good-to-bad": 0.1}),
+            "bad-to-good: is needed, for example 25%".to_owned(),
+        ),
+        (
+            json!({"good-to-bad": 0.1}),
+            "good-to-bad: means nothing to `model` markov, which takes none; say `model` gilbert-elliott"
+                .to_owned(),
+        ),
+        (
+            json!({"model": "markov", "rate": 0.1}),
+            "rate: means nothing to `model` markov, which takes none; say `model` bernoulli".to_owned(),
+        ),
+        (
+            json!({"rate": 0.1, "correlation": 1}),
+            "correlation: is 1, so that the first segment would decide for all: say less, like 25%"
+                .to_owned(),
+        ),
+        (json!({"mss": 0}), "mss: 0B is not 1 to 65535 bytes".to_owned()),
+        (json!({"mss": "64KiB"}), "mss: 64KiB is not 1 to 65535 bytes".to_owned()),
+    ] {
+        let mut value = value;
+        value["type"] = json!("packet-loss");
+        refused(value, &format!("packet-loss: {message}"));
+    }
+}
+
+#[test]
+fn problems_are_said_in_the_callers_spelling() {
+    let error = params(json!({"type": "latency", "min": 1})).resolve(&RUN).expect_err("normal");
+    assert_eq!((error.kind(), error.param()), (Some(Kind::Latency), "min"));
+    assert_eq!(
+        error.spelled(|param| format!("--latency-{param}")),
+        "--latency-min: means nothing to --latency-distribution normal, which takes --latency-mean, \
+         --latency-stddev; say --latency-distribution uniform"
+    );
+    let error = params(json!({"type": "jitter", "name": "a`mean`\n"})).resolve(&RUN).expect_err("a name");
+    assert_eq!(
+        error.spelled(|param| format!("faults[1].{param}")),
+        "faults[1].name: \"a'mean'\\n\" is no name: say a word or two on one line"
+    );
+}

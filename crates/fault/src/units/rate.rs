@@ -1,0 +1,210 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Share, ValueError, number_or_text, sensible, split};
+
+const RATE: &str = "a rate: say 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
+
+/// A unit of bandwidth. `KB` is 1000 bytes, `kbit` 1000 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes a second.
+    Bps,
+    /// 1000 bytes a second.
+    KBps,
+    /// 1000 000 bytes a second.
+    MBps,
+    /// 1000 000 000 bytes a second.
+    GBps,
+    /// 1000 bits a second.
+    KbitPerSecond,
+    /// 1000 000 bits a second.
+    MbitPerSecond,
+    /// 1000 000 000 bits a second.
+    GbitPerSecond,
+}
+
+impl Unit {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Bps,
+        Self::KBps,
+        Self::MBps,
+        Self::GBps,
+        Self::KbitPerSecond,
+        Self::MbitPerSecond,
+        Self::GbitPerSecond,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bps => "Bps",
+            Self::KBps => "KBps",
+            Self::MBps => "MBps",
+            Self::GBps => "GBps",
+            Self::KbitPerSecond => "kbit/s",
+            Self::MbitPerSecond => "mbit/s",
+            Self::GbitPerSecond => "gbit/s",
+        }
+    }
+
+    fn bytes_per_second(self) -> f64 {
+        match self {
+            Self::Bps => 1.0,
+            Self::KBps => 1e3,
+            Self::MBps => 1e6,
+            Self::GBps => 1e9,
+            Self::KbitPerSecond => 1e3 / 8.0,
+            Self::MbitPerSecond => 1e6 / 8.0,
+            Self::GbitPerSecond => 1e9 / 8.0,
+        }
+    }
+}
+
+impl FromStr for Unit {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let text = text.trim();
+        match Self::ALL.into_iter().find(|unit| unit.name() == text) {
+            Some(unit) => Ok(unit),
+            None => Err(ValueError::new(format!("{text:?} is no unit of bandwidth: {}", hint(text)))),
+        }
+    }
+}
+
+/// What someone who wrote that unit may have meant: bits, or either where only the case of a letter tells.
+fn hint(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let (bytes, bits, rest) = match lower.split_at_checked(1) {
+        Some(("k", rest)) => ("KBps", "kbit/s", rest),
+        Some(("m", rest)) => ("MBps", "mbit/s", rest),
+        Some(("g", rest)) => ("GBps", "gbit/s", rest),
+        _ => ("Bps", "kbit/s", &*lower),
+    };
+    match rest {
+        "b" | "bps" | "b/s" => format!("say {bytes} (bytes) or {bits} (bits)"),
+        "bit" | "bits" | "bit/s" | "bits/s" | "bitps" => format!("say {bits} (bits)"),
+        _ => "say Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)".to_owned(),
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for Unit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Unit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// A rate, whose meaning is up to the fault: bytes a second, or a share.
+///
+/// A plain number, or a text that carries `%` or a [`Unit`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    number: f64,
+    suffix: Suffix,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Suffix {
+    None,
+    Percent,
+    Unit(Unit),
+}
+
+impl Rate {
+    /// The bandwidth where none is given: 1000 of whatever unit.
+    pub(crate) const USUAL_BANDWIDTH: Self = Self { number: 1000.0, suffix: Suffix::None };
+
+    /// As bytes a second; `unit` is that of a plain number.
+    ///
+    /// # Errors
+    ///
+    /// A percentage, or two units.
+    pub fn bytes_per_second(self, unit: Option<Unit>) -> Result<f64, ValueError> {
+        let unit = match (self.suffix, unit) {
+            (Suffix::None, unit) => unit.unwrap_or(Unit::Bps),
+            (Suffix::Unit(unit), None) => unit,
+            (Suffix::Unit(own), Some(unit)) => {
+                return Err(ValueError::new(format!(
+                    "{self} has {own} as its unit already: leave out {unit}"
+                )));
+            }
+            (Suffix::Percent, _) => {
+                return Err(ValueError::new(format!("{self} is no bandwidth: say 1000, 500kbit/s or 1MBps")));
+            }
+        };
+        Ok(self.number * unit.bytes_per_second())
+    }
+
+    /// As a share, 0 to 1.
+    ///
+    /// # Errors
+    ///
+    /// A bandwidth, or more than 1.
+    pub fn share(self) -> Result<Share, ValueError> {
+        match self.suffix {
+            Suffix::None => self.number.try_into(),
+            _ => self.to_string().parse(),
+        }
+    }
+}
+
+impl TryFrom<f64> for Rate {
+    type Error = ValueError;
+
+    fn try_from(number: f64) -> Result<Self, ValueError> {
+        Ok(Self { number: sensible(number, RATE)?, suffix: Suffix::None })
+    }
+}
+
+impl FromStr for Rate {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (number, suffix) = split(text, RATE)?;
+        let suffix = match suffix {
+            "" => Suffix::None,
+            "%" => Suffix::Percent,
+            unit => Suffix::Unit(unit.parse()?),
+        };
+        Ok(Self { number, suffix })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.suffix {
+            Suffix::None => write!(f, "{}", self.number),
+            Suffix::Percent => write!(f, "{}%", self.number),
+            Suffix::Unit(unit) => write!(f, "{}{unit}", self.number),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_text(deserializer, RATE)
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.suffix {
+            Suffix::None => serializer.serialize_f64(self.number),
+            _ => serializer.collect_str(self),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{ValueError, number_or_text, sensible, split};
+
+const SHARE: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
+const NUMBER: &str = "a number: say 0 or more, like 1.5";
+
+/// A share or a probability: 0 to 1, or a text like `1%`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+impl Share {
+    /// 0 to 1.
+    pub fn fraction(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Share {
+    type Error = ValueError;
+
+    fn try_from(fraction: f64) -> Result<Self, ValueError> {
+        match sensible(fraction, SHARE)? {
+            fraction if fraction <= 1.0 => Ok(Self(fraction)),
+            number if number <= 100.0 => {
+                Err(ValueError::new(format!("{number} is more than 1: a share is 0 to 1, or say {number}%")))
+            }
+            number => Err(ValueError::new(format!("{number} is more than 1, not {SHARE}"))),
+        }
+    }
+}
+
+impl FromStr for Share {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match split(text, SHARE)? {
+            (fraction, "") => fraction.try_into(),
+            (percent, "%") if percent <= 100.0 => Ok(Self(percent / 100.0)),
+            _ => Err(ValueError::new(format!("{text:?} is not {SHARE}"))),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_text(deserializer, SHARE)
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}
+
+/// A number without a unit, finite and not negative.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Number(f64);
+
+impl Number {
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Number {
+    type Error = ValueError;
+
+    fn try_from(number: f64) -> Result<Self, ValueError> {
+        sensible(number, NUMBER).map(Self)
+    }
+}
+
+impl FromStr for Number {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match split(text, NUMBER)? {
+            (number, "") => Ok(Self(number)),
+            _ => Err(ValueError::new(format!("{text:?} is not {NUMBER}"))),
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_text(deserializer, NUMBER)
+    }
+}
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.0)
+    }
+}

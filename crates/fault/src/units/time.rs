@@ -1,0 +1,79 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{ValueError, number_or_text, sensible, split};
+
+const WANTED: &str = "a time: say 300 or 300ms, 500us, 2s, 1m or 1h";
+
+/// A time. A plain number is milliseconds, fractions allowed; a text may carry `us`, `ms`, `s`, `m` or `h`.
+///
+/// At most 365 days, to the nanosecond. Serialized as milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(Duration);
+
+impl Millis {
+    /// The longest: 365 days.
+    pub const MAX: Self = Self(Duration::from_secs(365 * 24 * 3600));
+
+    /// The time.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+
+    fn millis(self) -> f64 {
+        self.0.as_nanos() as f64 / 1e6
+    }
+}
+
+impl TryFrom<f64> for Millis {
+    type Error = ValueError;
+
+    fn try_from(millis: f64) -> Result<Self, ValueError> {
+        let millis = sensible(millis, WANTED)?;
+        match Duration::try_from_secs_f64(millis / 1e3).map(Self) {
+            Ok(time) if time <= Self::MAX => Ok(time),
+            _ => Err(ValueError::new(format!("{millis}ms is too long: say 8760h (a year) at most"))),
+        }
+    }
+}
+
+impl FromStr for Millis {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (number, unit) = split(text, WANTED)?;
+        let millis = match unit {
+            "us" | "µs" | "μs" => number / 1e3,
+            "" | "ms" => number,
+            "s" => number * 1e3,
+            "m" => number * 60e3,
+            "h" => number * 3600e3,
+            _ => return Err(ValueError::new(format!("{text:?} has no known unit: say us, ms, s, m or h"))),
+        };
+        millis.try_into()
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.millis())
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        number_or_text(deserializer, WANTED)
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match u64::try_from(self.0.as_millis()) {
+            Ok(whole) if Duration::from_millis(whole) == self.0 => serializer.serialize_u64(whole),
+            _ => serializer.serialize_f64(self.millis()),
+        }
+    }
+}
