@@ -100,7 +100,10 @@ impl Half {
     /// Ready if the line is to be advanced; else the task is woken when it is.
     fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         match self.line.deadline() {
-            None => Poll::Pending,
+            None => {
+                self.timer.clear();
+                Poll::Pending
+            }
             Some(deadline) if deadline <= now => Poll::Ready(()),
             Some(deadline) => self.timer.poll_until(cx, self.faults.engine.instant(deadline)),
         }

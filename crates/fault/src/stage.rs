@@ -141,11 +141,11 @@ impl Stage {
     /// The next piece that has left by `now`.
     pub(crate) fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         let Tools { draws, stats, tell } = tools;
-        let hold = match self {
+        let (hold, every) = match self {
             Self::Corrupt(_) => return None,
-            Self::Latency(latency) => &mut latency.hold,
-            Self::Jitter(jitter) => &mut jitter.hold,
-            Self::SlowClose(slow_close) => &mut slow_close.hold,
+            Self::Latency(latency) => (&mut latency.hold, true),
+            Self::Jitter(jitter) => (&mut jitter.hold, false),
+            Self::SlowClose(slow_close) => (&mut slow_close.hold, false),
             Self::Bandwidth(bandwidth) => {
                 let piece = bandwidth.pop(now)?;
                 stats.moved(piece.len, bandwidth.busy_time(now));
@@ -168,7 +168,9 @@ impl Stage {
             Self::Limit(limit) => return limit.pop(now).inspect(|piece| tell_ending(piece, stats, tell)),
         };
         let (piece, came) = hold.pop(now)?;
-        stats.held(now.saturating_sub(came), now.saturating_sub(piece.at));
+        if every || piece.at > came {
+            stats.held(now.saturating_sub(came), now.saturating_sub(piece.at));
+        }
         Some(piece)
     }
 

@@ -22,23 +22,18 @@ const WAITING_BYTES: usize = 64 << 10;
 pub(crate) struct Bucket(AtomicU64);
 
 impl Bucket {
-    /// Takes `cost` at `at`; returns when it is paid for, with `burst` of credit.
-    fn take(&self, at: Duration, cost: Duration, burst: Duration) -> Duration {
-        let after = |free: u64| Duration::from_nanos(free).max(at).saturating_add(cost);
-        let paid = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(nanos(after(free))));
-        let free = paid.unwrap_or_else(|free| free);
-        after(free).saturating_sub(burst).max(at)
+    /// Takes `cost` at `at`, both in nanoseconds; returns when it is paid for, with `burst` of credit.
+    fn take(&self, at: u64, cost: u64, burst: u64) -> u64 {
+        let after = |free: u64| free.max(at).saturating_add(cost);
+        let paid = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(after(free)));
+        after(paid.unwrap_or_else(|free| free)).saturating_sub(burst).max(at)
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[derive(Debug)]
 pub(crate) struct Bandwidth {
-    rate: f64,
-    burst: Duration,
+    nanos_per_byte: f64,
+    burst: u64,
     bucket: Arc<Bucket>,
     grain: usize,
     waiting_limit: usize,
@@ -56,8 +51,8 @@ impl Bandwidth {
         #[allow(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
         Self {
-            rate,
-            burst: at_rate(burst as f64, rate),
+            nanos_per_byte: 1e9 / rate,
+            burst: nanos_for(burst as f64, 1e9 / rate),
             bucket,
             grain: bytes(GRAIN).max(1),
             waiting_limit: bytes(WAITING_TIME).max(WAITING_BYTES),
@@ -86,7 +81,8 @@ impl Bandwidth {
         let Some(first) = self.queue.front() else { return };
         let len = first.len.min(self.grain);
         let at = first.at.max(self.last_left);
-        self.next = Some((len, self.bucket.take(at, at_rate(len as f64, self.rate), self.burst)));
+        let cost = nanos_for(len as f64, self.nanos_per_byte);
+        self.next = Some((len, Duration::from_nanos(self.bucket.take(nanos(at), cost, self.burst))));
     }
 
     pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
@@ -121,6 +117,13 @@ impl Bandwidth {
     }
 }
 
-fn at_rate(bytes: f64, rate: f64) -> Duration {
-    Duration::try_from_secs_f64(bytes / rate).unwrap_or(Duration::MAX)
+#[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
+fn nanos_for(bytes: f64, nanos_per_byte: f64) -> u64 {
+    (bytes * nanos_per_byte) as u64
+}
+
+/// Since the start of the run: up to 584 years.
+#[allow(clippy::cast_possible_truncation, reason = "as said")]
+fn nanos(time: Duration) -> u64 {
+    time.as_nanos() as u64
 }
