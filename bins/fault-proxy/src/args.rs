@@ -1,17 +1,31 @@
 //! The command line, as written.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::env;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use proxy_mapping::Mapping;
+use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
+
+mod fault_table;
+mod faults;
+mod options;
+mod values;
+
+pub(crate) use faults::{FaultArgs, in_flags};
+pub(crate) use options::{DataPath, Options};
+pub(crate) use values::{SelfSigned, Time};
+
+const LOG: &str = "Log";
+const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
+const LISTENER_TLS: &str = "TLS from the client";
 
 /// A TCP proxy that makes the network bad on purpose.
 ///
-/// Point a client at the proxy instead of its database, cache or broker: every byte arrives as it was sent.
+/// Point a client at the proxy instead of its database, cache or broker: every byte arrives as it was sent,
+/// unless a fault says otherwise.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -29,19 +43,34 @@ Examples:
       then: psql -h 127.0.0.1 -p 35432
   fault-proxy run --proxy 9090=https://www.google.com
       then: curl -H 'Host: www.google.com' http://127.0.0.1:9090
+  fault-proxy run --proxy 35432=psql://my-db:5432 --with-latency --latency-mean 300ms --latency-stddev 40ms
+      the database, 300 ms away
   fault-proxy check --proxy 35432=psqls://my-db
       parse, resolve, connect; run nothing
 
-Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
+3 an --expect was not met.";
+
+const MORE_HELP: &str = "Every fault has parameters: --help lists them.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy until Ctrl-C, SIGTERM or the end of --duration.
     ///
     /// The first signal stops accepting and lets sessions finish for --drain-timeout; a second one ends now.
+    #[command(after_help = MORE_HELP, after_long_help = "")]
     Run(RunArgs),
-    /// Parse the mappings, resolve and connect to their upstreams, and print what would run.
-    Check(RouteArgs),
+    /// Parse everything, resolve and connect to the upstreams, and print what would run.
+    #[command(after_help = MORE_HELP, after_long_help = "")]
+    Check(RunArgs),
+    /// Run again what a --journal recorded, with the same seed, and compare the decisions.
+    ///
+    /// Proxies, faults and schedules are those of the recorded run; each client that sends the same bytes meets the
+    /// same decisions.
+    Replay {
+        /// The journal.
+        file: PathBuf,
+    },
     /// Show round trips through a proxy to an upstream of its own.
     Demo(DemoArgs),
     /// Print a shell's completion script.
@@ -51,23 +80,23 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) struct LogArgs {
-    /// The least important level to log: off, error, warn, info, debug, trace.
-    #[arg(
-        long,
-        global = true,
-        env = "FAULT_LOG_LEVEL",
-        default_value = "info",
-        help_heading = "Log (to stderr)"
-    )]
-    pub(crate) log_level: LevelFilter,
-    /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Log (to stderr)")]
-    pub(crate) log_format: LogFormat,
+    /// The least important level to log: off, error, warn, info, debug, trace [default: info].
+    #[arg(long, value_name = "LEVEL", global = true, env = "FAULT_LOG_LEVEL", help_heading = LOG)]
+    #[serde(serialize_with = "values::written::serialize")]
+    pub(crate) log_level: Option<LevelFilter>,
+    /// How log lines look [default: human].
+    #[arg(long, value_name = "FORMAT", global = true, value_enum, help_heading = LOG)]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Append the log to this file [default: log to stderr].
+    #[arg(long, value_name = "FILE", global = true, env = "FAULT_LOG_FILE", help_heading = LOG)]
+    pub(crate) log_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {
     /// For people.
     #[default]
@@ -76,120 +105,52 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Of `run` and `check`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub(crate) routes: RouteArgs,
-    /// End the run after this time: 90s, 10m, 1h 30m; a bare number is seconds.
-    #[arg(long, value_name = "TIME", env = "FAULT_PROXY_DURATION", value_parser = duration)]
-    pub(crate) duration: Option<Duration>,
-    /// How long sessions may go on when the run ends; what is left then is reset.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) drain_timeout: Duration,
-    /// Sessions at once; further connections wait [default: what the limit of open files allows].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_sessions: Option<u32>,
-    /// How busy TCP sessions move bytes.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) data_path: DataPath,
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum DataPath {
-    /// Through large buffers: most bytes a second.
-    #[default]
-    Copy,
-    /// By splice(2): least CPU a byte.
-    Splice,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RouteArgs {
     /// Where to listen and what to connect to; can be repeated.
     ///
     /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH; ADDRESS:PORT on the left listens
-    /// there. The schemes http, psql and tcp connect in clear; https, tls and psqls over TLS.
-    #[arg(long = "proxy", value_name = "MAPPING", required = true)]
+    /// there. The schemes http, psql and tcp connect in clear; https, tls and psqls over TLS. Several stand in one text
+    /// with `;` between them. Replaces the proxies of a configuration file.
+    #[arg(long = "proxy", value_name = "MAPPING", env = "FAULT_PROXY", value_delimiter = ';')]
     pub(crate) mappings: Vec<Mapping>,
-    /// The address that mappings without one listen on.
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub(crate) bind: IpAddr,
-    /// The time to resolve and connect to an upstream, and again for its TLS handshake.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
+    /// Read settings from this file: .toml, .yaml, .yml or .json. The environment and flags come before it.
+    #[arg(long, value_name = "FILE", env = "FAULT_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) upstream_tls: UpstreamTlsArgs,
+    pub(crate) options: Options,
     #[command(flatten)]
-    pub(crate) listener_tls: ListenerTlsArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "TLS to the upstream (https, tls, psqls)")]
-pub(crate) struct UpstreamTlsArgs {
-    /// Trust the CA certificates in this PEM file, besides the system's.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) upstream_ca: Option<PathBuf>,
-    /// Show this client certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "upstream_key")]
-    pub(crate) upstream_cert: Option<PathBuf>,
-    /// The key of --upstream-cert (PEM).
-    #[arg(long, value_name = "FILE", requires = "upstream_cert")]
-    pub(crate) upstream_key: Option<PathBuf>,
-    /// Ask for this name (SNI) and verify it, instead of the mapping's host.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) upstream_sni: Option<String>,
-    /// Accept any certificate. Anyone on the way can then read and change the traffic.
-    #[arg(long)]
-    pub(crate) upstream_insecure: bool,
-    /// For psqls: open TLS at once with ALPN `postgresql` (PostgreSQL 17), instead of asking with SSLRequest.
-    #[arg(long)]
-    pub(crate) psqls_direct: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "TLS from the client")]
-pub(crate) struct ListenerTlsArgs {
-    /// Expect TLS from clients, and show them this certificate chain (PEM).
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
-    pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of --tls-cert (PEM).
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
-    pub(crate) tls_key: Option<PathBuf>,
-    /// Expect TLS from clients, and show them a certificate made for this run; FILE gets a copy to trust.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "tls_cert")]
-    pub(crate) tls_self_signed: Option<Option<PathBuf>>,
+    pub(crate) faults: FaultArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
     /// End after this time: 10s, 1m; a bare number is seconds [default: at Ctrl-C].
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) duration: Option<Duration>,
+    #[arg(long, value_name = "TIME")]
+    pub(crate) duration: Option<Time>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write 90s, 10m or 1h 30m, or a number of seconds"))
+/// The arguments; ends the program when they are wrong, or ask for help.
+pub(crate) fn parse() -> Cli {
+    let mut command =
+        Cli::command().mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
+    let matches = command.get_matches_mut();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// A variable that is set to nothing says nothing.
+fn unless_empty(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset) } else { arg }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_bare_number_is_seconds() {
-        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
-        assert!(duration("10 parsecs").expect_err("no unit of time").contains("write 90s"));
     }
 }

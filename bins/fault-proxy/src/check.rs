@@ -1,18 +1,21 @@
 //! Tries everything that a run would need, and runs nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 use comfy_table::{Table, presets};
+use humantime::format_duration;
+use proxy_fault::{Fault, Flows, Windows};
 use proxy_relay::Connected;
 
+use crate::config::Settings;
 use crate::run;
 use crate::wire::Proxy;
 
-pub(crate) fn check(proxies: &[Proxy]) -> Result<()> {
+pub(crate) fn check(settings: &Settings, proxies: &[Proxy]) -> Result<()> {
     let runtime = run::runtime()?;
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["proxy", "listen", "upstream"]);
+    let mut table = table(["proxy", "listen", "upstream"]);
     let mut failed = 0;
     for proxy in proxies {
         let (listen, upstream) = (listen(proxy), runtime.block_on(connect(proxy)));
@@ -20,10 +23,86 @@ pub(crate) fn check(proxies: &[Proxy]) -> Result<()> {
         table.add_row([proxy.mapping.to_string(), told(listen), told(upstream)]);
     }
     println!("{table}");
+    if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
+        println!("\n{}", faults(settings));
+    }
+    println!("\n{}", settings_table(settings));
     if failed > 0 {
         bail!("{failed} of {} mappings would not work", proxies.len());
     }
     Ok(())
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table
+}
+
+/// One row a proxy and fault.
+fn faults(settings: &Settings) -> Table {
+    let mut table = table(["proxy", "fault", "effect", "bytes", "sessions", "on"]);
+    for proxy in &settings.proxies {
+        for Fault { name, flows, probability, windows, effect } in &proxy.faults {
+            let sessions = format!("{}%", probability * 100.0);
+            table.add_row([
+                proxy.name.clone(),
+                name.clone(),
+                effect.to_string(),
+                in_words(*flows).to_owned(),
+                sessions,
+                when(windows),
+            ]);
+        }
+    }
+    table
+}
+
+fn in_words(flows: Flows) -> &'static str {
+    match (flows.to_upstream, flows.to_downstream) {
+        (true, true) => "both ways",
+        (true, false) => "to upstream",
+        (false, true) => "to client",
+        (false, false) => "none",
+    }
+}
+
+fn when(windows: &Windows) -> String {
+    let window = |(start, end): (Duration, Option<Duration>)| match end {
+        None if start.is_zero() => "always".to_owned(),
+        None => format!("from {}", format_duration(start)),
+        Some(end) => format!("{} to {}", format_duration(start), format_duration(end)),
+    };
+    let all: Vec<_> = windows.iter().map(window).collect();
+    if all.is_empty() { "never".to_owned() } else { all.join(", ") }
+}
+
+/// One row a setting that is no proxy's, fault's or certificate's.
+fn settings_table(settings: &Settings) -> Table {
+    let optional = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
+    let time = |time| format_duration(time).to_string();
+    let data_path = settings.data_path.to_possible_value().map(|value| value.get_name().to_owned());
+    let mut table = table(["setting", "value"]);
+    table.add_rows([
+        ["duration".to_owned(), optional(settings.duration.map(time), "until a signal")],
+        ["drain-timeout".to_owned(), time(settings.drain_timeout)],
+        ["connect-timeout".to_owned(), time(settings.connect_timeout)],
+        [
+            "max-sessions".to_owned(),
+            optional(settings.max_sessions.map(|max| max.to_string()), "what open files allow"),
+        ],
+        ["data-path".to_owned(), optional(data_path, "")],
+        ["seed".to_owned(), optional(settings.seed.map(|seed| seed.to_string()), "a new one")],
+        ["max-in-flight".to_owned(), format!("{} bytes", settings.max_in_flight)],
+        ["max-in-flight-total".to_owned(), format!("{} bytes", settings.max_in_flight_total)],
+    ]);
+    if let Some(journal) = &settings.journal {
+        table.add_row(["journal", &journal.display().to_string()]);
+    }
+    for expectation in &settings.expect {
+        table.add_row(["expect", &expectation.to_string()]);
+    }
+    table
 }
 
 fn told(result: Result<String>) -> String {

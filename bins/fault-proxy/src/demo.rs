@@ -14,7 +14,7 @@ use tokio::signal::ctrl_c;
 use tokio::time::{interval, sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, Time};
 use crate::run::{runtime, serve};
 use crate::tally;
 use crate::wire::Proxy;
@@ -40,7 +40,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         outcome = select! {
             done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
             failed = echo(upstream) => failed.context("the demo's upstream failed"),
-            () = over(args.duration) => Ok(()),
+            () = over(args.duration.map(|Time(time)| time)) => Ok(()),
         };
         // The client is gone; its session ends with it, and everything with the session.
         shutdown.drain();

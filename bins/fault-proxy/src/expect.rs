@@ -1,5 +1,6 @@
 //! `--expect`: what a run must have achieved.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -39,13 +40,21 @@ const METRICS: [(&str, Metric); 8] = [
     ("actions", Metric::Actions),
 ];
 
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
 impl FromStr for Expectation {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let usage = |what: &str| {
             let names = METRICS.map(|(name, _)| name).join(", ");
-            format!("{what}; write FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}")
+            format!(
+                "{what}; write FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}"
+            )
         };
         let place = text.find(['<', '>']).ok_or_else(|| usage("it compares nothing"))?;
         let (subject, rest) = text.split_at(place);
@@ -54,8 +63,10 @@ impl FromStr for Expectation {
             Some(value) => (true, value),
             None => (false, &rest[1..]),
         };
-        let (fault, metric) =
-            subject.trim().rsplit_once('.').ok_or_else(|| usage(&format!("`{}` has no metric", subject.trim())))?;
+        let (fault, metric) = subject
+            .trim()
+            .rsplit_once('.')
+            .ok_or_else(|| usage(&format!("`{}` has no metric", subject.trim())))?;
         let (_, metric) = METRICS
             .into_iter()
             .find(|(name, _)| *name == metric)
@@ -69,9 +80,10 @@ impl Metric {
     /// Times in seconds, rates in bytes a second, shares and counts as they are.
     fn parse(self, text: &str) -> Result<f64, String> {
         match self {
-            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => {
-                text.parse::<Millis>().map(|time| time.duration().as_secs_f64()).map_err(|error| error.to_string())
-            }
+            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => text
+                .parse::<Millis>()
+                .map(|time| time.duration().as_secs_f64())
+                .map_err(|error| error.to_string()),
             Self::Rate => text
                 .parse::<Rate>()
                 .and_then(|rate| rate.bytes_per_second(None))
@@ -119,7 +131,9 @@ impl Expectation {
                 }
                 match self.metric.of(&figures) {
                     Some(value) if self.holds(value) => {}
-                    Some(value) => unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value))),
+                    Some(value) => {
+                        unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value)))
+                    }
                     None => unmet.push(format!("{}: nothing was measured on {proxy}", self.text)),
                 }
             }
@@ -128,6 +142,7 @@ impl Expectation {
     }
 
     fn holds(&self, value: f64) -> bool {
-        if self.is_less { value < self.value } else { value > self.value } || (self.or_equal && value == self.value)
+        let is_beyond = if self.is_less { value < self.value } else { value > self.value };
+        is_beyond || self.or_equal && value == self.value
     }
 }

@@ -30,15 +30,18 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
 fn achieved(fault: &Fault, figures: &Figures) -> String {
     let nothing = || "nothing".to_owned();
     match fault.effect {
-        Effect::Latency { .. } | Effect::Jitter { .. } | Effect::SlowOpen { .. } | Effect::SlowClose { .. } => {
-            match (&figures.asked_delay, &figures.delay) {
-                (Some(drawn), Some(held)) => {
-                    format!("held p50 / p99 {} of {} drawn ({})", both(held), both(drawn), drawn.count)
-                }
-                _ => nothing(),
+        Effect::Latency { .. }
+        | Effect::Jitter { .. }
+        | Effect::SlowOpen { .. }
+        | Effect::SlowClose { .. } => match (&figures.asked_delay, &figures.delay) {
+            (Some(drawn), Some(held)) => {
+                format!("held p50 / p99 {} of {} drawn ({})", both(held), both(drawn), drawn.count)
             }
+            _ => nothing(),
+        },
+        Effect::Bandwidth { .. } => {
+            figures.rate.map_or_else(nothing, |rate| format!("{rate:.0} B/s while bytes waited"))
         }
-        Effect::Bandwidth { .. } => figures.rate.map_or_else(nothing, |rate| format!("{rate:.0} B/s while bytes waited")),
         Effect::PacketLoss { .. } => figures.loss_share.map_or_else(nothing, |share| {
             format!("{:.3} % of {} segments lost", share * 100.0, figures.segments)
         }),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,9 +33,13 @@ const FORMAT: u32 = 1;
 /// Writes the file from a thread of its own.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    lines: Option<SyncSender<String>>,
-    thread: Option<JoinHandle<std::io::Result<()>>>,
+    /// `None`: that was all.
+    lines: SyncSender<Option<String>>,
+    thread: JoinHandle<io::Result<()>>,
 }
+
+/// Told of every decision.
+type Teller = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
 
 impl Writer {
     /// Creates the file with its header.
@@ -49,38 +53,37 @@ impl Writer {
         let file = open().with_context(|| format!("--journal {}", path.display()))?;
         let (lines, queue) = sync_channel(QUEUE);
         let thread = thread::Builder::new().name("journal".into()).spawn(move || write(file, &queue))?;
-        Ok(Self { lines: Some(lines), thread: Some(thread) })
+        Ok(Self { lines, thread })
     }
 
-    /// What tells this file.
-    pub(crate) fn tell(&self) -> impl Fn(&Decision<'_>) + Send + Sync + 'static {
+    /// What writes to it.
+    pub(crate) fn teller(&self) -> Teller {
         let lines = self.lines.clone();
-        move |decision| {
-            if let (Some(lines), Ok(line)) = (&lines, serde_json::to_string(decision)) {
+        Box::new(move |decision| {
+            if let Ok(line) = serde_json::to_string(decision) {
                 // Fails once the disk has: that is reported at the end.
-                let _ = lines.send(line);
+                let _ = lines.send(Some(line));
             }
-        }
+        })
     }
 
-    /// Waits until everything is written. Whatever `tell` gave out must be gone by then.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        self.lines = None;
-        let Some(thread) = self.thread.take() else { return Ok(()) };
-        thread.join().expect("the journal's thread does not panic").context("the journal is incomplete")
+    /// Waits until everything is written.
+    pub(crate) fn finish(self) -> Result<()> {
+        let _ = self.lines.send(None);
+        self.thread.join().expect("the journal's thread does not panic").context("the journal is incomplete")
     }
 }
 
-fn write(file: File, lines: &Receiver<String>) -> std::io::Result<()> {
+fn write(file: File, lines: &Receiver<Option<String>>) -> io::Result<()> {
     let mut file = BufWriter::new(file);
     loop {
         match lines.recv_timeout(FLUSH_INTERVAL) {
-            Ok(line) => {
+            Ok(Some(line)) => {
                 file.write_all(line.as_bytes())?;
                 file.write_all(b"\n")?;
             }
             Err(RecvTimeoutError::Timeout) => file.flush()?,
-            Err(RecvTimeoutError::Disconnected) => return file.flush(),
+            Ok(None) | Err(RecvTimeoutError::Disconnected) => return file.flush(),
         }
     }
 }
@@ -108,8 +111,8 @@ pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<
         }
         let mut expected = HashMap::new();
         for (number, line) in lines.enumerate() {
-            let recorded: Recorded =
-                serde_json::from_str(&line?).with_context(|| format!("line {} is no decision", number + 2))?;
+            let recorded: Recorded = serde_json::from_str(&line?)
+                .with_context(|| format!("line {} is no decision", number + 2))?;
             *expected.entry(recorded).or_insert(0) += 1;
         }
         Ok((header, Comparison(Arc::new(Mutex::new(Counts { expected, same: 0, new: 0 })))))
@@ -129,8 +132,13 @@ struct Counts {
 }
 
 impl Comparison {
-    /// Compares one decision.
-    pub(crate) fn tell(&self, decision: &Decision<'_>) {
+    /// What compares.
+    pub(crate) fn teller(&self) -> Teller {
+        let comparison = self.clone();
+        Box::new(move |decision| comparison.tell(decision))
+    }
+
+    fn tell(&self, decision: &Decision<'_>) {
         let recorded = Recorded {
             proxy: decision.proxy.to_owned(),
             session: decision.session,
@@ -163,6 +171,7 @@ impl Comparison {
 }
 
 /// Tells all of them.
-pub(crate) fn journal(tellers: Vec<Box<dyn Fn(&Decision<'_>) + Send + Sync>>) -> Option<Journal> {
-    (!tellers.is_empty()).then(|| Journal::new(move |decision| tellers.iter().for_each(|tell| tell(decision))))
+pub(crate) fn telling(tellers: Vec<Teller>) -> Option<Journal> {
+    (!tellers.is_empty())
+        .then(|| Journal::new(move |decision| tellers.iter().for_each(|tell| tell(decision))))
 }

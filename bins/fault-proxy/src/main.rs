@@ -1,25 +1,37 @@
 //! fault-proxy: a TCP proxy that makes the network bad on purpose.
 //!
-//! - `args`: the command line; `wire`: what it means.
+//! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
 //! - `run`, `check`, `demo`: the commands.
-//! - `log`, `tally`: what is printed while it runs and at its end.
+//! - `faulty`: faults around listeners and connections; `journal`: their decisions, written and replayed.
+//! - `log`, `timeline`, `progress`, `tally`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
 mod args;
 mod check;
+mod config;
 mod demo;
+mod expect;
 mod faulty;
+mod fidelity;
+mod journal;
 mod log;
+mod progress;
+mod report;
 mod run;
 mod tally;
+mod timeline;
 mod wire;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, LogArgs, RunArgs};
+use crate::config::{Config, Settings};
+use crate::journal::{Comparison, Header};
+use crate::log::Log;
 use crate::wire::Proxy;
 
 #[cfg(feature = "jemalloc")]
@@ -29,20 +41,29 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Exit codes besides 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+const NOT_AS_EXPECTED: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let _flush_log_at_end = log::init(&cli.log);
+    let cli = args::parse();
     match cli.command {
-        Command::Run(args) => match Proxy::all(&args.routes) {
-            Ok(proxies) => ended(run::run(&args, proxies)),
+        Command::Run(args) => match prepare(args, &cli.log) {
+            Ok((settings, proxies, log)) => finished(run::run(&settings, proxies, &log, None)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Check(args) => match Proxy::all(&args) {
-            Ok(proxies) => ended(check::check(&proxies)),
+        Command::Check(args) => match prepare(args, &cli.log) {
+            Ok((settings, proxies, _log)) => ended(check::check(&settings, &proxies)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Demo(args) => ended(demo::demo(&args)),
+        Command::Replay { file } => match prepare_again(&file, &cli.log) {
+            Ok(((settings, proxies, log), journal)) => {
+                finished(run::run(&settings, proxies, &log, Some(&journal)))
+            }
+            Err(error) => complain(&error, WRONG_USAGE),
+        },
+        Command::Demo(args) => match Log::init(&cli.log) {
+            Ok(_log) => ended(demo::demo(&args)),
+            Err(error) => complain(&error, WRONG_USAGE),
+        },
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fault-proxy", &mut std::io::stdout());
             ExitCode::SUCCESS
@@ -50,10 +71,36 @@ fn main() -> ExitCode {
     }
 }
 
+/// Everything that can be wrong before anything runs.
+fn prepare(args: RunArgs, log: &LogArgs) -> Result<Prepared> {
+    resolve(Config::load(args, log)?)
+}
+
+type Prepared = (Settings, Vec<Proxy>, Log);
+
+fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)> {
+    let (Header { seed, settings, .. }, comparison) = journal::read(journal)?;
+    Ok((resolve(Config::again(settings, seed, journal, log)?)?, comparison))
+}
+
+fn resolve(config: Config) -> Result<Prepared> {
+    let log = Log::init(&config.log())?;
+    let settings = Settings::resolve(config)?;
+    let proxies = Proxy::all(&settings)?;
+    Ok((settings, proxies, log))
+}
+
 fn ended(command: Result<()>) -> ExitCode {
     match command {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, FAILED),
+    }
+}
+
+fn finished(run: Result<bool>) -> ExitCode {
+    match run {
+        Ok(false) => ExitCode::from(NOT_AS_EXPECTED),
+        run => ended(run.map(drop)),
     }
 }
 

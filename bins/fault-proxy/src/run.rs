@@ -7,47 +7,117 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
-use proxy_fault::{Faults, Timers};
+use proxy_fault::{Engine, Faults, Timers};
 use proxy_relay::{Config, DataPath, Relay, Route, Shutdown, TcpAcceptor};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::args::{self, RunArgs};
+use crate::args;
+use crate::config::Settings;
 use crate::faulty::{FaultConnector, FaultListener};
+use crate::journal;
+use crate::log::Log;
+use crate::progress::Progress;
+use crate::report::{self, Report};
 use crate::tally::{self, Tally};
+use crate::timeline::Timeline;
 use crate::wire::Proxy;
 
 /// Descriptors kept for everything that is no session: listeners, standard streams, the runtime's, pipes.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-pub(crate) fn run(args: &RunArgs, proxies: Vec<Proxy>) -> Result<()> {
+/// Returns whether everything came as expected.
+pub(crate) fn run(
+    settings: &Settings,
+    mut proxies: Vec<Proxy>,
+    log: &Log,
+    replayed: Option<&journal::Comparison>,
+) -> Result<bool> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let listeners = proxies.iter().map(|proxy| proxy.bind(threads)).collect::<Result<Vec<_>>>()?;
+    let runtime = runtime()?;
+    let (signals, on_demand) = {
+        let _context = runtime.enter();
+        (Signals::new()?, signal(SignalKind::user_defined1()).context("cannot handle signals")?)
+    };
+    let (engine, journal) = engine(settings, replayed)?;
+    let mut watched = Vec::new();
+    for (proxy, of_proxy) in proxies.iter_mut().zip(&settings.proxies) {
+        if !of_proxy.faults.is_empty() {
+            let faults = engine.proxy(&of_proxy.name, of_proxy.faults.clone());
+            watched.push((of_proxy.name.clone(), faults.clone()));
+            proxy.faults = Some(faults);
+        }
+    }
+    let report = Report { watched, expected: &settings.expect };
+    let shutdown = Shutdown::new();
+    let timeline = Timeline::of(&settings.proxies);
+    let end = async {
+        let started = Instant::now();
+        if let Some(chart) = timeline.chart(settings.duration) {
+            log.print(&chart);
+        }
+        let _shown = settings
+            .duration
+            .filter(|_| settings.has_ui && log.leaves_room_for_a_bar())
+            .map(|duration| Progress::start(log, timeline.clone(), started, duration));
+        select! {
+            ended = end(signals, settings, &shutdown) => ended,
+            () = timeline.log_changes(started, settings.tail) => Ok(()),
+            () = report.on_demand(on_demand, log) => Ok(()),
+        }
+    };
+    let bound = proxies.into_iter().zip(listeners).collect();
+    let rows = serve(&runtime, &Relay::new(config(settings)), bound, &shutdown, end)?;
+    println!("{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
+    let as_expected = report.at_end(rows.iter().map(|(_, tally)| tally.bytes()).sum());
+    if let Some(replayed) = replayed {
+        println!("{}", replayed.report());
+    }
+    if let Some(journal) = journal {
+        journal.finish()?;
+    }
+    Ok(as_expected)
+}
+
+fn config(settings: &Settings) -> Config {
     let mut config = Config::default();
-    config.max_sessions = max_sessions(args.max_sessions);
-    config.data_path = match args.data_path {
+    config.max_sessions = max_sessions(settings.max_sessions);
+    config.data_path = match settings.data_path {
         args::DataPath::Copy => DataPath::Copy,
         args::DataPath::Splice => DataPath::Splice,
     };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let mut bound = Vec::new();
-    for proxy in proxies {
-        let listeners = proxy.bind(threads)?;
-        bound.push((proxy, listeners));
+    config
+}
+
+/// The engine, and what writes its journal.
+fn engine(
+    settings: &Settings,
+    replayed: Option<&journal::Comparison>,
+) -> Result<(Engine, Option<journal::Writer>)> {
+    let seed = settings.seed.unwrap_or_else(report::any_seed);
+    if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
+        info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
     }
-    let runtime = runtime()?;
-    let signals = {
-        let _context = runtime.enter();
-        Signals::new()?
+    let journal = match &settings.journal {
+        Some(path) => Some(journal::Writer::create(path, seed, &settings.record)?),
+        None => None,
     };
-    let shutdown = Shutdown::new();
-    let rows = serve(&runtime, &Relay::new(config), bound, &shutdown, end(signals, args, &shutdown))?;
-    println!("{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
-    Ok(())
+    let mut tellers = Vec::new();
+    tellers.extend(journal.as_ref().map(journal::Writer::teller));
+    tellers.extend(replayed.map(journal::Comparison::teller));
+    let mut of_engine = proxy_fault::Settings::default();
+    of_engine.seed = seed;
+    of_engine.flow_limit = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
+    of_engine.total_limit = usize::try_from(settings.max_in_flight_total).unwrap_or(usize::MAX);
+    of_engine.journal = journal::telling(tellers);
+    Ok((Engine::new(of_engine), journal))
 }
 
 /// What one thread does for one mapping.
@@ -143,9 +213,9 @@ pub(crate) fn runtime() -> Result<Runtime> {
 }
 
 /// Drains at the first signal or the end of the duration; aborts at the deadline or a second signal.
-async fn end(mut signals: Signals, args: &RunArgs, shutdown: &Shutdown) -> Result<()> {
+async fn end(mut signals: Signals, settings: &Settings, shutdown: &Shutdown) -> Result<()> {
     let duration = async {
-        match args.duration {
+        match settings.duration {
             Some(duration) => sleep(duration).await,
             None => pending().await,
         }
@@ -157,7 +227,7 @@ async fn end(mut signals: Signals, args: &RunArgs, shutdown: &Shutdown) -> Resul
     shutdown.drain();
     select! {
         name = signals.next() => warn!("{name}: resetting the sessions that are left"),
-        () = sleep(args.drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),
+        () = sleep(settings.drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),
     }
     Ok(())
 }

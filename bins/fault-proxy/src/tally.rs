@@ -28,6 +28,13 @@ impl Tally {
     }
 }
 
+impl Tally {
+    /// Both ways together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.to_upstream.load(Ordering::Relaxed) + self.to_downstream.load(Ordering::Relaxed)
+    }
+}
+
 /// One row a mapping.
 pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (String, &'a Tally)>) -> Table {
     let mut table = Table::new();

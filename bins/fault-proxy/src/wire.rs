@@ -1,19 +1,18 @@
-//! From arguments to what runs: which connector, handshake and listener a mapping means.
+//! From settings to what runs: which connector, handshake and listener a mapping means.
 
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fs, io};
 
 use anyhow::{Context, Result};
 use proxy_fault::Faults;
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
 use proxy_relay::{Connector, Handshake, Route, TcpConnector, UnixConnector};
-use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use proxy_tls::{Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use socket2::{Domain, Socket, Type};
 use tracing::info;
 
-use crate::args::{ListenerTlsArgs, RouteArgs, UpstreamTlsArgs};
+use crate::config::{ListenerTls, Settings};
 
 /// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
 const LISTEN_QUEUE: i32 = 4096;
@@ -30,23 +29,17 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// Reads certificates and decides everything that does not need the network.
-    pub(crate) fn all(args: &RouteArgs) -> Result<Vec<Self>> {
-        let client_tls = client_tls(&args.upstream_tls);
-        let server_tls = server_tls(&args.listener_tls, args.bind)?;
-        args.mappings
+    pub(crate) fn all(settings: &Settings) -> Result<Vec<Self>> {
+        let server_tls = server_tls(settings.listener_tls.as_ref(), settings.bind)?;
+        settings
+            .proxies
             .iter()
-            .map(|mapping| {
-                let scheme = scheme(mapping);
+            .map(|proxy| {
+                let mapping = proxy.mapping.clone();
                 let connector =
-                    connector(mapping, args.connect_timeout, &client_tls, args.upstream_tls.psqls_direct)
-                        .with_context(|| format!("--proxy {mapping}"))?;
-                let handshake = handshake(scheme, server_tls.as_ref())?;
-                Ok(Self {
-                    mapping: mapping.clone(),
-                    route: Route { handshake, connector },
-                    faults: None,
-                    bind: args.bind,
-                })
+                    connector(&mapping, settings).with_context(|| format!("--proxy {mapping}"))?;
+                let handshake = handshake(scheme(&mapping), server_tls.as_ref())?;
+                Ok(Self { mapping, route: Route { handshake, connector }, faults: None, bind: settings.bind })
             })
             .collect()
     }
@@ -113,24 +106,19 @@ fn scheme(mapping: &Mapping) -> Option<Scheme> {
     }
 }
 
-fn connector(
-    mapping: &Mapping,
-    timeout: Duration,
-    tls: &ClientTls,
-    psqls_direct: bool,
-) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
+fn connector(mapping: &Mapping, settings: &Settings) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
     let (scheme, host, port) = match &mapping.upstream {
         Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
         Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
     };
-    let tcp = TcpConnector::new(host.to_string(), port).with_timeout(timeout);
+    let tcp = TcpConnector::new(host.to_string(), port).with_timeout(settings.connect_timeout);
     let opening = match scheme {
         None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
         Some(Scheme::Https | Scheme::Tls) => Opening::Direct,
-        Some(Scheme::Psqls) if psqls_direct => Opening::PostgresDirect,
+        Some(Scheme::Psqls) if settings.psqls_direct => Opening::PostgresDirect,
         Some(Scheme::Psqls) => Opening::Postgres,
     };
-    Ok(Arc::new(TlsConnector::new(tcp, tls, opening)?))
+    Ok(Arc::new(TlsConnector::new(tcp, &settings.upstream_tls, opening)?))
 }
 
 fn handshake(scheme: Option<Scheme>, tls: Option<&ServerTls>) -> Result<Option<Arc<dyn Handshake>>> {
@@ -145,20 +133,12 @@ fn handshake(scheme: Option<Scheme>, tls: Option<&ServerTls>) -> Result<Option<A
     })
 }
 
-fn client_tls(args: &UpstreamTlsArgs) -> ClientTls {
-    ClientTls {
-        ca_file: args.upstream_ca.clone(),
-        identity: args.upstream_cert.clone().zip(args.upstream_key.clone()),
-        server_name: args.upstream_sni.clone(),
-        insecure: args.upstream_insecure,
-    }
-}
-
-fn server_tls(args: &ListenerTlsArgs, bind: IpAddr) -> Result<Option<ServerTls>> {
-    if let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        return Ok(Some(ServerTls::from_files(cert, key)?));
-    }
-    let Some(copy) = &args.tls_self_signed else { return Ok(None) };
+fn server_tls(tls: Option<&ListenerTls>, bind: IpAddr) -> Result<Option<ServerTls>> {
+    let copy = match tls {
+        None => return Ok(None),
+        Some(ListenerTls::Files { cert, key }) => return Ok(Some(ServerTls::from_files(cert, key)?)),
+        Some(ListenerTls::SelfSigned { copy }) => copy,
+    };
     let (tls, pem) = ServerTls::self_signed(bind)?;
     match copy {
         Some(path) => {

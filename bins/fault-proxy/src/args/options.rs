@@ -1,0 +1,128 @@
+//! The settings that a command line, the environment and a configuration file may give, under the same names.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use proxy_fault::{Bytes, FaultParams};
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+
+use super::values::{SelfSigned, Time, switch, written};
+use super::{LISTENER_TLS, LogFormat, UPSTREAM_TLS};
+use crate::config::{FileProxy, Phase};
+
+/// `None`, and `false` for a switch, is what nobody gave.
+#[derive(Debug, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Options {
+    /// The address that mappings without one listen on [default: 127.0.0.1].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: Option<IpAddr>,
+    /// The time to resolve and connect to an upstream, and again for its TLS handshake [default: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) connect_timeout: Option<Time>,
+    /// End the run after this time: 90s, 10m, 1h 30m; a bare number is seconds.
+    #[arg(long, value_name = "TIME", env = "FAULT_PROXY_DURATION")]
+    pub(crate) duration: Option<Time>,
+    /// How long sessions may go on when the run ends; what is left then is reset [default: 10s].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) drain_timeout: Option<Time>,
+    /// Sessions at once; further connections wait [default: what the limit of open files allows].
+    #[arg(long, value_name = "N")]
+    pub(crate) max_sessions: Option<NonZeroU32>,
+    /// How busy TCP sessions move bytes [default: copy].
+    #[arg(long, value_enum)]
+    pub(crate) data_path: Option<DataPath>,
+    /// Bytes that faults may hold of one direction of a session [default: 64MiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_in_flight: Option<Bytes>,
+    /// Bytes that faults may hold of all sessions together [default: 1GiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_in_flight_total: Option<Bytes>,
+
+    /// Repeat the random draws of a run with this seed [default: a new one each run].
+    #[arg(long, value_name = "N", env = "FAULT_SEED")]
+    pub(crate) seed: Option<u64>,
+    /// Read `start:30s;duration:3m` as two windows, and not as the one that was probably meant.
+    #[arg(long)]
+    pub(crate) strict_schedules: bool,
+    /// Write what faults did to this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+    /// Fail the run unless this holds at its end; can be repeated.
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) expect: Vec<String>,
+
+    /// Trust the CA certificates in this PEM file, besides the system's.
+    #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
+    pub(crate) upstream_ca: Option<PathBuf>,
+    /// Show this client certificate (PEM).
+    #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
+    pub(crate) upstream_cert: Option<PathBuf>,
+    /// The key of --upstream-cert (PEM).
+    #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
+    pub(crate) upstream_key: Option<PathBuf>,
+    /// Ask for this name (SNI) and verify it, instead of the mapping's host.
+    #[arg(long, value_name = "NAME", help_heading = UPSTREAM_TLS)]
+    pub(crate) upstream_sni: Option<String>,
+    /// Accept any certificate. Anyone on the way can then read and change the traffic.
+    #[arg(long, help_heading = UPSTREAM_TLS)]
+    pub(crate) upstream_insecure: bool,
+    /// For psqls: open TLS at once with ALPN `postgresql` (PostgreSQL 17), instead of asking with SSLRequest.
+    #[arg(long, help_heading = UPSTREAM_TLS)]
+    pub(crate) psqls_direct: bool,
+
+    /// Expect TLS from clients, and show them this certificate chain (PEM).
+    #[arg(long, value_name = "FILE", help_heading = LISTENER_TLS)]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert (PEM).
+    #[arg(long, value_name = "FILE", help_heading = LISTENER_TLS)]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Expect TLS from clients, and show them a certificate made for this run; FILE gets a copy to trust.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = LISTENER_TLS
+    )]
+    pub(crate) tls_self_signed: Option<SelfSigned>,
+
+    /// Show no progress bar.
+    #[arg(long, env = "FAULT_PROXY_NO_UI", value_parser = switch)]
+    pub(crate) no_ui: bool,
+    /// Log when each fault is switched on and off, as sessions' ends are, also beside the progress bar.
+    #[arg(long, env = "FAULT_PROXY_TAILING", value_parser = switch)]
+    pub(crate) tail: bool,
+
+    #[arg(skip)]
+    #[serde(with = "written")]
+    pub(crate) log_level: Option<LevelFilter>,
+    #[arg(skip)]
+    pub(crate) log_format: Option<LogFormat>,
+    #[arg(skip)]
+    pub(crate) log_file: Option<PathBuf>,
+
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    pub(crate) faults: Vec<FaultParams>,
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    pub(crate) proxies: Vec<FileProxy>,
+    #[arg(skip)]
+    #[serde(skip_serializing)]
+    pub(crate) phases: Vec<Phase>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DataPath {
+    /// Through large buffers: most bytes a second.
+    #[default]
+    Copy,
+    /// By splice(2): least CPU a byte.
+    Splice,
+}

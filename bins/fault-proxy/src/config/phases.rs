@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use figment::value::{Dict, Value};
+use proxy_fault::{FaultParams, Reading, Run};
+
+use super::error::{FileErrors, did_you_mean, nearest};
+use super::faults::{self, Placed};
+use super::file::Phase;
+use crate::args::Time;
+
+/// A phase's fault, named after both.
+#[derive(Debug)]
+pub(super) struct PhaseFault {
+    /// `None`: all of them.
+    pub(super) proxy: Option<String>,
+    pub(super) placed: Placed,
+}
+
+/// How long all phases take; `None` if there are none or one has no end.
+pub(super) fn total(phases: &[Phase]) -> Option<Duration> {
+    let durations = phases.iter().map(|phase| phase.duration.map(|Time(duration)| duration));
+    let total = durations.collect::<Option<Vec<_>>>()?;
+    (!total.is_empty()).then(|| total.into_iter().fold(Duration::ZERO, Duration::saturating_add))
+}
+
+/// The faults of phases that follow one another, their windows counted from the start of the run.
+///
+/// Inside a phase, schedules count from its start, and percentages are of its duration.
+pub(super) fn faults(
+    phases: &[Phase],
+    proxies: &[&str],
+    file: &FileErrors,
+    run: &Run,
+) -> Result<Vec<PhaseFault>> {
+    let mut all = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut start = Duration::ZERO;
+    for (index, phase) in phases.iter().enumerate() {
+        let place = format!("phases[{index}]");
+        let name = phase.name.clone().unwrap_or_else(|| format!("phase-{}", index + 1));
+        if names.contains(&name) {
+            bail!(file.at(&format!("{place}.name"), format!("an earlier phase is called `{name}` too")));
+        }
+        let end = phase.duration.map(|Time(duration)| start.saturating_add(duration));
+        if end.is_none() && index + 1 < phases.len() {
+            bail!(file.at(&place, "`duration` is missing: only the last phase may be without"));
+        }
+        let duration = end.or(run.duration).map(|end| end.saturating_sub(start));
+        let phase_run = PhaseRun { start, end, run: Run { duration, reading: run.reading } };
+        for (index, params) in phase.faults.iter().enumerate() {
+            let place = format!("{place}.faults[{index}]");
+            let mut fault = phase_run.fault(params.clone(), place, proxies, file)?;
+            fault.placed.fault.name = format!("{name}/{}", fault.placed.fault.name);
+            all.push(fault);
+        }
+        names.push(name);
+        start = end.unwrap_or(start);
+    }
+    Ok(all)
+}
+
+struct PhaseRun {
+    start: Duration,
+    end: Option<Duration>,
+    /// As if there were nothing but the phase.
+    run: Run,
+}
+
+impl PhaseRun {
+    fn fault(
+        &self,
+        mut params: Dict,
+        place: String,
+        proxies: &[&str],
+        file: &FileErrors,
+    ) -> Result<PhaseFault> {
+        let proxy = params.remove("proxy");
+        let told = |error: &figment::Error, place: &str| file.told(error, place, &["proxy"]);
+        let params: FaultParams = Value::from(params).deserialize().map_err(|error| told(&error, &place))?;
+        let proxy_place = format!("{place}.proxy");
+        let proxy = proxy.map(|name| name.deserialize::<String>()).transpose();
+        let proxy = proxy.map_err(|error| told(&error, &proxy_place))?;
+        if let Some(name) = &proxy
+            && !proxies.contains(&name.as_str())
+        {
+            let meant = did_you_mean(nearest(name, proxies.iter().copied()));
+            bail!(file.at(&proxy_place, format!("no proxy is called `{name}`{meant}")));
+        }
+        let mut fault = faults::of_file(&params, &place, file, &self.run)?;
+        fault.windows = fault.windows.within(self.start, self.end);
+        Ok(PhaseFault { proxy, placed: Placed { fault, place } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn phases(toml: &str) -> Vec<Phase> {
+        use figment::providers::{Format, Toml};
+        figment::Figment::from(Toml::string(toml)).extract_inner("phases").unwrap()
+    }
+
+    fn windows(toml: &str, duration: Option<Duration>) -> Vec<(String, Vec<(Duration, Option<Duration>)>)> {
+        let phases = phases(toml);
+        let run = Run { duration: duration.or(total(&phases)), reading: Reading::Usual };
+        let faults = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap();
+        let faults = faults.into_iter().map(|fault| fault.placed.fault);
+        faults.map(|fault| (fault.name, fault.windows.iter().collect())).collect()
+    }
+
+    const TWO: &str = "
+        [[phases]]
+        name = 'calm'
+        duration = '10s'
+        [[phases.faults]]
+        type = 'refuse'
+        schedule = 'start:5s'
+        [[phases]]
+        name = 'storm'
+        [[phases.faults]]
+        type = 'refuse'
+        schedule = 'start:50%'
+    ";
+
+    #[test]
+    fn windows_are_of_the_phase_and_within_it() {
+        let [calm, storm] = &windows(TWO, Some(30 * SECOND))[..] else { panic!("two faults") };
+        assert_eq!(*calm, ("calm/refuse".to_owned(), vec![(5 * SECOND, Some(10 * SECOND))]));
+        assert_eq!(*storm, ("storm/refuse".to_owned(), vec![(20 * SECOND, None)]));
+    }
+
+    #[test]
+    fn phases_that_all_have_durations_have_a_total() {
+        assert_eq!(total(&phases(TWO)), None);
+        let ended = TWO.replace("name = 'storm'", "name = 'storm'\nduration = 20");
+        assert_eq!(total(&phases(&ended)), Some(30 * SECOND));
+        let [_, storm] = &windows(&ended, None)[..] else { panic!("two faults") };
+        assert_eq!(storm.1, [(20 * SECOND, Some(30 * SECOND))]);
+    }
+}

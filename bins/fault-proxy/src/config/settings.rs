@@ -1,0 +1,210 @@
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use proxy_fault::{Fault, Reading, Run};
+use proxy_mapping::Mapping;
+use proxy_tls::ClientTls;
+
+use super::error::{did_you_mean, nearest};
+use super::faults::{self, Placed};
+use super::file::{Config, FileProxy, Record};
+use super::phases;
+use crate::args::{DataPath, Options, SelfSigned, Time};
+use crate::expect::Expectation;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_IN_FLIGHT: u64 = 64 << 20;
+const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
+
+/// Everything that a run needs to know, resolved.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) proxies: Vec<ProxySettings>,
+    pub(crate) bind: IpAddr,
+    pub(crate) connect_timeout: Duration,
+    /// `None`: until something else ends the run.
+    pub(crate) duration: Option<Duration>,
+    pub(crate) drain_timeout: Duration,
+    /// `None`: what the limit of open files allows.
+    pub(crate) max_sessions: Option<u32>,
+    pub(crate) data_path: DataPath,
+    /// Bytes that faults may hold of one flow.
+    pub(crate) max_in_flight: u64,
+    /// Bytes that faults may hold of all flows.
+    pub(crate) max_in_flight_total: u64,
+    /// `None`: a new one.
+    pub(crate) seed: Option<u64>,
+    pub(crate) journal: Option<PathBuf>,
+    /// Of faults that there are.
+    pub(crate) expect: Vec<Expectation>,
+    /// What all this was resolved from.
+    pub(crate) record: Record,
+    pub(crate) upstream_tls: ClientTls,
+    pub(crate) psqls_direct: bool,
+    pub(crate) listener_tls: Option<ListenerTls>,
+    /// Whether a progress bar may be shown.
+    pub(crate) has_ui: bool,
+    pub(crate) tail: bool,
+}
+
+/// A proxy and all its faults.
+#[derive(Debug)]
+pub(crate) struct ProxySettings {
+    /// Unique.
+    pub(crate) name: String,
+    pub(crate) mapping: Mapping,
+    /// With names that are unique in this proxy.
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// What clients are shown.
+#[derive(Debug)]
+pub(crate) enum ListenerTls {
+    Files { cert: PathBuf, key: PathBuf },
+    SelfSigned { copy: Option<PathBuf> },
+}
+
+impl Settings {
+    /// Fails on the first thing that makes no sense, and names it as it was written.
+    pub(crate) fn resolve(config: Config) -> Result<Self> {
+        let duration = duration(&config);
+        let proxies = proxies(&config, duration)?;
+        let listener_tls = listener_tls(&config.options)?;
+        let expect = expectations(&config.options.expect, &proxies)?;
+        let options = config.options;
+        let upstream_tls = ClientTls {
+            ca_file: options.upstream_ca,
+            identity: pair(
+                ("--upstream-cert", options.upstream_cert),
+                ("--upstream-key", options.upstream_key),
+            )?,
+            server_name: options.upstream_sni,
+            insecure: options.upstream_insecure,
+        };
+        Ok(Self {
+            proxies,
+            bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            connect_timeout: options.connect_timeout.map_or(CONNECT_TIMEOUT, |Time(time)| time),
+            duration,
+            drain_timeout: options.drain_timeout.map_or(DRAIN_TIMEOUT, |Time(time)| time),
+            max_sessions: options.max_sessions.map(u32::from),
+            data_path: options.data_path.unwrap_or_default(),
+            max_in_flight: options.max_in_flight.map_or(MAX_IN_FLIGHT, |bytes| bytes.count()),
+            max_in_flight_total: options
+                .max_in_flight_total
+                .map_or(MAX_IN_FLIGHT_TOTAL, |bytes| bytes.count()),
+            seed: options.seed,
+            journal: options.journal,
+            expect,
+            record: config.record,
+            upstream_tls,
+            psqls_direct: options.psqls_direct,
+            listener_tls,
+            has_ui: !options.no_ui,
+            tail: options.tail,
+        })
+    }
+}
+
+fn expectations(texts: &[String], proxies: &[ProxySettings]) -> Result<Vec<Expectation>> {
+    let names = || proxies.iter().flat_map(|proxy| &proxy.faults).map(|fault| fault.name.as_str());
+    let parse = |text: &String| {
+        let expected: Expectation = text.parse().map_err(|problem| anyhow!("--expect {text}: {problem}"))?;
+        if !names().any(|name| name == expected.fault) {
+            let meant = did_you_mean(nearest(&expected.fault, names()));
+            bail!("--expect {text}: no fault is called `{}`{meant}", expected.fault);
+        }
+        Ok(expected)
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn duration(config: &Config) -> Option<Duration> {
+    match config.options.duration {
+        Some(Time(duration)) => Some(duration),
+        None => phases::total(&config.options.phases),
+    }
+}
+
+fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
+    let Config { options, mappings, faults: flags, file, .. } = config;
+    let reading = if options.strict_schedules { Reading::Strict } else { Reading::Usual };
+    let run = Run { duration, reading };
+    let named = named(mappings, &options.proxies)?;
+    let names: Vec<_> = named.iter().map(|(name, ..)| name.as_str()).collect();
+
+    let of_flags = flags.iter().map(|params| faults::of_flags(params, &run)).collect::<Result<Vec<_>>>()?;
+    let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
+    let of_phases = phases::faults(&options.phases, &names, file, &run)?;
+
+    let mut proxies = Vec::new();
+    for (index, (name, mapping, own)) in named.iter().enumerate() {
+        let own = match own {
+            Some(proxy) => {
+                faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
+            }
+            None => Vec::new(),
+        };
+        let of_phases = of_phases
+            .iter()
+            .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == name))
+            .map(|fault| fault.placed.clone());
+        let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
+        let faults = faults::joined(name, of_file, &of_flags, file)?;
+        proxies.push(ProxySettings { name: name.clone(), mapping: (*mapping).clone(), faults });
+    }
+    Ok(proxies)
+}
+
+/// The proxies' names and mappings, and what the file says of them if they are the file's.
+fn named<'a>(
+    mappings: &'a [Mapping],
+    in_file: &'a [FileProxy],
+) -> Result<Vec<(String, &'a Mapping, Option<&'a FileProxy>)>> {
+    let named: Vec<_> = if mappings.is_empty() {
+        let of = |proxy: &'a FileProxy| {
+            let name = proxy.name.clone().unwrap_or_else(|| proxy.proxy.to_string());
+            (name, &proxy.proxy, Some(proxy))
+        };
+        in_file.iter().map(of).collect()
+    } else {
+        mappings.iter().map(|mapping| (mapping.to_string(), mapping, None)).collect()
+    };
+    if named.is_empty() {
+        bail!("nothing to run: give --proxy <MAPPING>, FAULT_PROXY, or [[proxies]] in a --config file");
+    }
+    for (index, (name, ..)) in named.iter().enumerate() {
+        if named[..index].iter().any(|(other, ..)| other == name) {
+            bail!("two proxies are called `{name}`: give one another name");
+        }
+    }
+    Ok(named)
+}
+
+fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
+    let files = pair(("--tls-cert", options.tls_cert.clone()), ("--tls-key", options.tls_key.clone()))?;
+    let self_signed = match options.tls_self_signed.clone() {
+        None | Some(SelfSigned::Made(false)) => None,
+        Some(SelfSigned::Made(true)) => Some(ListenerTls::SelfSigned { copy: None }),
+        Some(SelfSigned::CopiedTo(path)) => Some(ListenerTls::SelfSigned { copy: Some(path) }),
+    };
+    match (files, self_signed) {
+        (Some(_), Some(_)) => bail!("--tls-cert and --tls-self-signed: clients can be shown one certificate"),
+        (Some((cert, key)), None) => Ok(Some(ListenerTls::Files { cert, key })),
+        (None, self_signed) => Ok(self_signed),
+    }
+}
+
+/// Both or neither.
+fn pair<T>(one: (&str, Option<T>), other: (&str, Option<T>)) -> Result<Option<(T, T)>> {
+    match (one, other) {
+        ((_, Some(one)), (_, Some(other))) => Ok(Some((one, other))),
+        ((_, None), (_, None)) => Ok(None),
+        ((given, Some(_)), (missing, None)) | ((missing, None), (given, Some(_))) => {
+            bail!("{given} needs {missing} too")
+        }
+    }
+}
