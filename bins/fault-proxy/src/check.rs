@@ -44,7 +44,7 @@ fn faults(settings: &Settings) -> Table {
     let mut table = table(["proxy", "fault", "effect", "bytes", "sessions", "on"]);
     for proxy in &settings.proxies {
         for Fault { name, flows, probability, windows, effect } in &proxy.faults {
-            let sessions = format!("{}%", probability * 100.0);
+            let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
             table.add_row([
                 proxy.name.clone(),
                 name.clone(),
@@ -83,6 +83,7 @@ fn settings_table(settings: &Settings) -> Table {
     let time = |time| format_duration(time).to_string();
     let data_path = settings.data_path.to_possible_value().map(|value| value.get_name().to_owned());
     let mut table = table(["setting", "value"]);
+    table.load_style(presets::NOTHING);
     table.add_rows([
         ["duration".to_owned(), optional(settings.duration.map(time), "until a signal")],
         ["drain-timeout".to_owned(), time(settings.drain_timeout)],

@@ -13,7 +13,7 @@ use super::values::{SelfSigned, Time, switch, written};
 use super::{LISTENER_TLS, LogFormat, UPSTREAM_TLS};
 use crate::config::{FileProxy, Phase};
 
-/// `None`, and `false` for a switch, is what nobody gave.
+/// `None` is what nobody gave.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
@@ -46,8 +46,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", env = "FAULT_SEED")]
     pub(crate) seed: Option<u64>,
     /// Read `start:30s;duration:3m` as two windows, and not as the one that was probably meant.
-    #[arg(long)]
-    pub(crate) strict_schedules: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) strict_schedules: Option<bool>,
     /// Write what faults did to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
@@ -68,11 +68,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_sni: Option<String>,
     /// Accept any certificate. Anyone on the way can then read and change the traffic.
-    #[arg(long, help_heading = UPSTREAM_TLS)]
-    pub(crate) upstream_insecure: bool,
+    #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) upstream_insecure: Option<bool>,
     /// For psqls: open TLS at once with ALPN `postgresql` (PostgreSQL 17), instead of asking with SSLRequest.
-    #[arg(long, help_heading = UPSTREAM_TLS)]
-    pub(crate) psqls_direct: bool,
+    #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) psqls_direct: Option<bool>,
 
     /// Expect TLS from clients, and show them this certificate chain (PEM).
     #[arg(long, value_name = "FILE", help_heading = LISTENER_TLS)]
@@ -92,11 +92,11 @@ pub(crate) struct Options {
     pub(crate) tls_self_signed: Option<SelfSigned>,
 
     /// Show no progress bar.
-    #[arg(long, env = "FAULT_PROXY_NO_UI", value_parser = switch)]
-    pub(crate) no_ui: bool,
+    #[arg(long, env = "FAULT_PROXY_NO_UI", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) no_ui: Option<bool>,
     /// Log when each fault is switched on and off, as sessions' ends are, also beside the progress bar.
-    #[arg(long, env = "FAULT_PROXY_TAILING", value_parser = switch)]
-    pub(crate) tail: bool,
+    #[arg(long, env = "FAULT_PROXY_TAILING", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) tail: Option<bool>,
 
     #[arg(skip)]
     #[serde(with = "written")]

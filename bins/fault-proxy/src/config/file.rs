@@ -110,7 +110,7 @@ fn read(path: &Path) -> Result<Figment> {
 fn given(args: &impl Serialize) -> Result<Dict> {
     let Value::Dict(_, mut settings) = Value::serialize(args)? else { return Ok(Dict::new()) };
     settings.retain(|_, value| match value {
-        Value::Empty(..) | Value::Bool(_, false) => false,
+        Value::Empty(..) => false,
         Value::Array(_, values) => !values.is_empty(),
         _ => true,
     });

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use figment::value::{Dict, Value};
-use proxy_fault::{FaultParams, Reading, Run};
+use proxy_fault::{FaultParams, Run};
 
 use super::error::{FileErrors, did_you_mean, nearest};
 use super::faults::{self, Placed};
@@ -79,8 +79,10 @@ impl PhaseRun {
         let told = |error: &figment::Error, place: &str| file.told(error, place, &["proxy"]);
         let params: FaultParams = Value::from(params).deserialize().map_err(|error| told(&error, &place))?;
         let proxy_place = format!("{place}.proxy");
-        let proxy = proxy.map(|name| name.deserialize::<String>()).transpose();
-        let proxy = proxy.map_err(|error| told(&error, &proxy_place))?;
+        let proxy: Option<String> = match proxy {
+            Some(name) => Some(name.deserialize().map_err(|error| told(&error, &proxy_place))?),
+            None => None,
+        };
         if let Some(name) = &proxy
             && !proxies.contains(&name.as_str())
         {
@@ -95,6 +97,8 @@ impl PhaseRun {
 
 #[cfg(test)]
 mod tests {
+    use proxy_fault::Reading;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -104,7 +108,9 @@ mod tests {
         figment::Figment::from(Toml::string(toml)).extract_inner("phases").unwrap()
     }
 
-    fn windows(toml: &str, duration: Option<Duration>) -> Vec<(String, Vec<(Duration, Option<Duration>)>)> {
+    type Named = (String, Vec<(Duration, Option<Duration>)>);
+
+    fn windows(toml: &str, duration: Option<Duration>) -> Vec<Named> {
         let phases = phases(toml);
         let run = Run { duration: duration.or(total(&phases)), reading: Reading::Usual };
         let faults = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap();

@@ -82,7 +82,7 @@ impl Settings {
                 ("--upstream-key", options.upstream_key),
             )?,
             server_name: options.upstream_sni,
-            insecure: options.upstream_insecure,
+            insecure: options.upstream_insecure.unwrap_or_default(),
         };
         Ok(Self {
             proxies,
@@ -101,10 +101,10 @@ impl Settings {
             expect,
             record: config.record,
             upstream_tls,
-            psqls_direct: options.psqls_direct,
+            psqls_direct: options.psqls_direct.unwrap_or_default(),
             listener_tls,
-            has_ui: !options.no_ui,
-            tail: options.tail,
+            has_ui: !options.no_ui.unwrap_or_default(),
+            tail: options.tail.unwrap_or_default(),
         })
     }
 }
@@ -131,7 +131,7 @@ fn duration(config: &Config) -> Option<Duration> {
 
 fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
     let Config { options, mappings, faults: flags, file, .. } = config;
-    let reading = if options.strict_schedules { Reading::Strict } else { Reading::Usual };
+    let reading = if options.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
     let run = Run { duration, reading };
     let named = named(mappings, &options.proxies)?;
     let names: Vec<_> = named.iter().map(|(name, ..)| name.as_str()).collect();
