@@ -4,6 +4,7 @@
 //! their time has come, sends them on unchanged. The kernel, which has no socket for them either, answers with resets;
 //! a filter drops these.
 
+use std::fs;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -56,6 +57,17 @@ impl DelayLine {
     }
 }
 
+/// The packets that `namespace`, which holds a delay line, lost because it was too slow.
+pub(super) fn overflowed(namespace: &Namespace) -> Result<u64> {
+    let sockets = namespace.enter(|| Ok(fs::read_to_string("/proc/thread-self/net/raw")?))?;
+    Ok(drops(&sockets))
+}
+
+/// The sum of the last column, under a heading.
+fn drops(sockets: &str) -> u64 {
+    sockets.lines().skip(1).filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum()
+}
+
 impl Drop for DelayLine {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -103,6 +115,14 @@ fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lost_packets_are_the_last_column() {
+        let sockets = "  sl  local_address rem_address st tx_queue rx_queue inode ref pointer drops\n\
+              6: 00000000:0006 00000000:0000 07 00000000:00000000 4711 2 0000000000000000 12\n\
+             17: 00000000:0006 00000000:0000 07 00000000:00000000 4712 2 0000000000000000 5\n";
+        assert_eq!(drops(sockets), 17);
+    }
 
     #[test]
     fn the_destination_of_a_packet_is_where_its_header_says() {

@@ -20,15 +20,14 @@ const SEGMENT: f64 = 1460.0;
 const TOLERANCE: f64 = 0.25;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
-    let real_path = lossy_path::prepare();
-    let mut missing = real_path.err().map(|error| format!("{error:#}"));
+    let mut missing = lossy_path::prepare().err().map(|error| format!("{error:#}"));
     let mut notes = Vec::new();
     let mut rows = Vec::new();
     let mut targets = Vec::new();
     for (per_mille, label) in RATES {
         let wanted = mathis(f64::from(per_mille) / 1000.0);
         let ours = ours(label, scale.lossy).with_context(|| format!("loss {label}"))?;
-        eprintln!("loss {label}: ours {:.0} B/s, Mathis {wanted:.0}", ours);
+        eprintln!("loss {label}: ours {ours:.0} B/s, Mathis {wanted:.0} B/s");
         let real = match &missing {
             Some(_) => f64::NAN,
             None => match real(per_mille, scale.lossy) {
@@ -68,7 +67,8 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 }
 
 /// Bytes a second at a share of lost segments: MSS/RTT · √(3/2) / √p (Mathis, Semke, Mahdavi, Ott: The macroscopic
-/// behavior of the TCP congestion avoidance algorithm, 1997, section 2, for an acknowledgement a segment).
+/// behavior of the TCP congestion avoidance algorithm, 1997; the constant is that of periodic loss and an acknowledgement
+/// a segment).
 fn mathis(share: f64) -> f64 {
     SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()
 }
@@ -89,7 +89,11 @@ fn real(per_mille: u16, duration: Duration) -> Result<(f64, String)> {
     let sender = path.connect()?;
     let congestion_control = congestion_control(&sender)?;
     let flow = flow(sender, &path.listener, Amount::For(duration))?;
-    let note = format!("{congestion_control}, round trip {:.2} ms", round_trip.as_secs_f64() * 1e3);
+    let note = format!(
+        "{congestion_control}, round trip {:.2} ms, {} further packets lost",
+        round_trip.as_secs_f64() * 1e3,
+        path.further_losses()?
+    );
     Ok((steady_rate(&flow, duration), note))
 }
 

@@ -1,7 +1,7 @@
 //! A path on which the kernel itself loses packets: three network namespaces in a row.
 //!
 //! `client` and `server` are connected through `middle`, which holds every packet for half the round trip
-//! ([`delay_line`](super::delay_line)). nftables at the server's end drops packets of requests at random. Packets are no
+//! ([`delay_line`]). nftables at the server's end drops packets of requests at random. Packets are no
 //! longer than a segment (no offloading), so that a drop is the loss of one, and the client's TCP is Reno, which is what
 //! Mathis et al. model, if the kernel has it.
 
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
 
 use super::super::load::PATIENCE;
-use super::delay_line::DelayLine;
+use super::delay_line::{self, DelayLine};
 use super::namespace::Namespace;
 use super::path::listen;
 use crate::packages;
@@ -26,7 +26,7 @@ pub(super) struct LossyPath {
     pub(super) listener: TcpListener,
     _delay_line: DelayLine,
     client: Namespace,
-    _middle: Namespace,
+    middle: Namespace,
     _server: Namespace,
 }
 
@@ -60,13 +60,13 @@ impl LossyPath {
             SERVER.port()
         ))?;
         let listener = server.enter(|| Ok(listen(SERVER.into())?))?;
-        Ok(Self { listener, _delay_line: delay_line, client, _middle: middle, _server: server })
+        Ok(Self { listener, _delay_line: delay_line, client, middle, _server: server })
     }
 
     pub(super) fn connect(&self) -> Result<TcpStream> {
         self.client.enter(|| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            // else the kernel's default, which congestion_control() tells
+            // else it is the kernel's default
             socket.set_tcp_congestion(b"reno").ok();
             socket
                 .connect_timeout(&SERVER.into(), PATIENCE)
@@ -85,6 +85,11 @@ impl LossyPath {
         }
         Ok(shortest)
     }
+
+    /// Packets lost in `middle`, which nobody asked for.
+    pub(super) fn further_losses(&self) -> Result<u64> {
+        delay_line::overflowed(&self.middle)
+    }
 }
 
 /// The congestion control of a connection's sender.
@@ -95,7 +100,7 @@ pub(super) fn congestion_control(stream: &TcpStream) -> Result<String> {
 
 /// Connects `end` as 10.231.`net`.2 with `middle` as 10.231.`net`.1, there on the interface `to<net>`.
 fn join(end: &Namespace, middle: &Namespace, net: u8) -> Result<()> {
-    let (here, there) = ("up".to_owned(), format!("to{net}"));
+    let (here, there) = ("eth0".to_owned(), format!("to{net}"));
     end.ip(&format!("link add {here} type veth peer name {there} netns {}", middle.name()))?;
     for (namespace, interface, host) in [(end, &here, 2), (middle, &there, 1)] {
         namespace.ip(&format!("address add 10.231.{net}.{host}/24 dev {interface}"))?;
