@@ -1,7 +1,8 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
 //! - [`mod@test`]: installs what the tests need ([`packages`]) and runs them.
-//! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx.
+//! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx, and its faults against what was
+//!   asked for.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod bench;
@@ -40,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
         Task::Test { args } => test::run(&args),
         Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Task::BenchFarEnd => bench::far_end::run().map(|()| ExitCode::SUCCESS),
     }
 }

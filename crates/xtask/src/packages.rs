@@ -8,8 +8,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// A file and the package it comes in (Debian 12).
+pub(crate) type Needed = (Place, &'static str);
+
 /// Where a needed file is looked for.
-enum Place {
+#[derive(Debug)]
+pub(crate) enum Place {
     /// In the directories of [`search_path`].
     Path(&'static str),
     /// As this very file.
@@ -20,8 +24,8 @@ enum Place {
 
 use Place::{File, Path as OnPath, PostgreSql};
 
-/// Each needed file and the package it comes in (Debian 12).
-const NEEDED: &[(Place, &str)] = &[
+/// What the tests and `bench relay` run.
+pub(crate) const TESTS: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
     (OnPath("redis-cli"), "redis-tools"),
@@ -40,13 +44,17 @@ const NEEDED: &[(Place, &str)] = &[
     (OnPath("g++"), "g++"),
 ];
 
-/// Installs with apt-get what [`NEEDED`] lists and this machine lacks.
+/// What `bench faults` makes a lossy path with.
+pub(crate) const LOSSY_PATH: &[Needed] =
+    &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];
+
+/// Installs with apt-get what `needed` lists and this machine lacks.
 ///
 /// # Errors
 /// Where this user or this system cannot install packages, the error says what to run.
-pub(crate) fn install_missing() -> Result<()> {
+pub(crate) fn install_missing(needed: &[Needed]) -> Result<()> {
     let path = search_path();
-    let missing = missing(|place| is_there(place, &path));
+    let missing = missing(needed, |place| is_there(place, &path));
     if missing.is_empty() {
         return Ok(());
     }
@@ -75,8 +83,8 @@ fn search_path() -> OsString {
 }
 
 /// The packages of those needed files that are not there.
-fn missing(is_there: impl Fn(&Place) -> bool) -> BTreeSet<&'static str> {
-    NEEDED.iter().filter(|(place, _)| !is_there(place)).map(|(_, package)| *package).collect()
+fn missing(needed: &[Needed], is_there: impl Fn(&Place) -> bool) -> BTreeSet<&'static str> {
+    needed.iter().filter(|(place, _)| !is_there(place)).map(|(_, package)| *package).collect()
 }
 
 fn is_there(place: &Place, path: &OsString) -> bool {
@@ -108,12 +116,12 @@ mod tests {
 
     #[test]
     fn nothing_is_missing_where_everything_is_there() {
-        assert!(missing(|_| true).is_empty());
+        assert!(missing(TESTS, |_| true).is_empty());
     }
 
     #[test]
     fn a_missing_program_names_its_package() {
-        let missing = missing(|place| !matches!(place, OnPath("redis-cli") | PostgreSql("psql")));
+        let missing = missing(TESTS, |place| !matches!(place, OnPath("redis-cli") | PostgreSql("psql")));
         assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["postgresql-client", "redis-tools"]);
     }
 

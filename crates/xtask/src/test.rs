@@ -9,7 +9,7 @@ use crate::{cargo, packages};
 
 /// Runs `cargo test --workspace` with `args` and ends as it ended.
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
-    packages::install_missing()?;
+    packages::install_missing(packages::TESTS)?;
     let status =
         cargo().args(["test", "--workspace"]).args(args).status().context("cannot run cargo test")?;
     // no code means a signal ended it

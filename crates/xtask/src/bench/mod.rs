@@ -1,12 +1,14 @@
-//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all.
+//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all; and
+//! `cargo xtask bench faults`: its [`faults`] against what was asked for.
 //!
-//! All are measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
+//! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
 //! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
 //! [`round_trip`], [`connections`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
 
 mod bulk;
 mod connections;
 pub(crate) mod far_end;
+pub(crate) mod faults;
 mod growth;
 mod idle;
 mod load;
@@ -33,6 +35,8 @@ use crate::{cargo, packages};
 pub(crate) enum Subject {
     /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
     Relay(RelayArgs),
+    /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
+    Faults(faults::FaultsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -62,17 +66,14 @@ const DESCRIPTORS: u64 = 20_000;
 /// # Errors
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
 pub(crate) fn relay(args: &RelayArgs) -> Result<()> {
-    packages::install_missing()?;
-    build_release("fault-proxy")?;
-    if cfg!(debug_assertions) {
-        // the load must not be slower than what it measures
-        build_release("xtask")?;
-        let failure = Command::new(release_directory()?.join("xtask")).args(env::args_os().skip(1)).exec();
-        return Err(failure).context("cannot run the release build of xtask");
-    }
-    raise_descriptor_limit()?;
+    packages::install_missing(packages::TESTS)?;
+    become_ready()?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
-    report::print_heading()?;
+    report::print_heading(&[
+        report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
+        report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
+    ])?;
+    println!("The figures are medians of the rounds; errors are their sums.");
     let mut targets = Vec::new();
     for section in Section::value_variants() {
         if args.only.is_empty() || args.only.contains(section) {
@@ -93,6 +94,18 @@ impl Section {
             Section::Growth => growth::run(scale).map(|()| Vec::new()),
         }
     }
+}
+
+/// Builds what is measured, and goes on as the release build of this program with room for many sockets.
+fn become_ready() -> Result<()> {
+    build_release("fault-proxy")?;
+    if cfg!(debug_assertions) {
+        // the load must not be slower than what it measures
+        build_release("xtask")?;
+        let failure = Command::new(release_directory()?.join("xtask")).args(env::args_os().skip(1)).exec();
+        return Err(failure).context("cannot run the release build of xtask");
+    }
+    raise_descriptor_limit()
 }
 
 fn build_release(package: &str) -> Result<()> {

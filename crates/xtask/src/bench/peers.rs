@@ -11,6 +11,9 @@ use testkit::{Daemon, Haproxy, Nginx};
 
 use super::release_directory;
 
+/// A proxy accepts connections before all its processes stand.
+pub(super) const SETTLING: Duration = Duration::from_millis(200);
+
 /// The peers, in the order of their turns and of the tables' columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
@@ -57,19 +60,27 @@ enum Proxy {
 impl Peer {
     pub(super) fn start(who: Who) -> Result<Self> {
         let (far_end, far_end_addr) = start_far_end()?;
-        let addr = SocketAddr::from(([127, 0, 0, 1], testkit::free_port()));
+        let addr = free_addr();
         let (addr, proxy) = match who {
             Who::Direct => (far_end_addr, Proxy::None),
-            Who::Ours => (addr, start_ours(addr, far_end_addr, &[])?),
-            Who::OursSplice => (addr, start_ours(addr, far_end_addr, &["--data-path", "splice"])?),
+            Who::Ours => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "")?)),
+            Who::OursSplice => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "--data-path splice")?)),
             Who::Haproxy => {
                 (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr), addr)))
             }
             Who::Nginx => (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr), addr))),
         };
-        // a proxy accepts connections before all its processes stand
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(SETTLING);
         Ok(Self { who, addr, proxy, _far_end: far_end })
+    }
+
+    /// Through fault-proxy with these flags, separated by spaces.
+    pub(super) fn ours(flags: &str) -> Result<Self> {
+        let (far_end, far_end_addr) = start_far_end()?;
+        let addr = free_addr();
+        let proxy = Proxy::Ours(start_ours(addr, far_end_addr, flags)?);
+        thread::sleep(SETTLING);
+        Ok(Self { who: Who::Ours, addr, proxy, _far_end: far_end })
     }
 
     pub(super) fn who(&self) -> Who {
@@ -111,17 +122,24 @@ fn start_far_end() -> Result<(Daemon, SocketAddr)> {
     Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))
 }
 
-fn start_ours(addr: SocketAddr, far_end: SocketAddr, flags: &[&str]) -> Result<Proxy> {
+/// Where nothing listens yet.
+pub(super) fn free_addr() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], testkit::free_port()))
+}
+
+/// Runs fault-proxy from `addr` to `far_end`, with these flags separated by spaces, until it listens.
+pub(super) fn start_ours(addr: SocketAddr, far_end: SocketAddr, flags: &str) -> Result<Daemon> {
     let program = release_directory()?.join("fault-proxy");
     let mapping = format!("{addr}={far_end}");
-    let args = [&["run", "--proxy", &mapping, "--log-level", "warn"], flags].concat();
+    let mut args = vec!["run", "--proxy", &mapping, "--log-level", "warn"];
+    args.extend(flags.split_whitespace());
     let daemon = Daemon::spawn(&program, &args, &[]);
     let deadline = Instant::now() + Duration::from_secs(10);
     while TcpStream::connect(addr).is_err() {
-        ensure!(Instant::now() < deadline, "{} does not listen on {addr}", program.display());
+        ensure!(Instant::now() < deadline, "{args:?} does not listen on {addr}: {}", daemon.stderr());
         thread::sleep(Duration::from_millis(10));
     }
-    Ok(Proxy::Ours(daemon))
+    Ok(daemon)
 }
 
 /// `maxconn` and `maxpipes` fit 9,000 sessions into 20,000 descriptors.

@@ -58,7 +58,7 @@ impl Row {
     }
 }
 
-/// What the relay wants to reach, and whether it does.
+/// What fault-proxy wants to reach, and whether it does.
 #[derive(Debug)]
 pub(super) struct Target {
     label: String,
@@ -68,16 +68,20 @@ pub(super) struct Target {
 }
 
 impl Target {
+    pub(super) fn new(label: &str, measured: f64, wanted: String, reached: bool) -> Self {
+        Self { label: label.to_owned(), measured, wanted, reached }
+    }
+
     pub(super) fn at_least(row: &Row, bound_name: &str, bound: f64) -> Self {
         let measured = row.value(Who::Ours);
         let wanted = format!("≥ {} ({bound_name})", figure(bound));
-        Self { label: row.label.clone(), measured, wanted, reached: measured >= bound }
+        Self::new(&row.label, measured, wanted, measured >= bound)
     }
 
     pub(super) fn at_most(row: &Row, bound_name: &str, bound: f64) -> Self {
         let measured = row.value(Who::Ours);
         let wanted = format!("≤ {} ({bound_name})", figure(bound));
-        Self { label: row.label.clone(), measured, wanted, reached: measured <= bound }
+        Self::new(&row.label, measured, wanted, measured <= bound)
     }
 
     fn verdict(&self) -> &'static str {
@@ -94,7 +98,7 @@ pub(super) fn percentile(times: &[Duration], quantile: f64) -> Duration {
     sorted[rank.clamp(1, sorted.len()) - 1]
 }
 
-fn median(samples: &[f64]) -> f64 {
+pub(super) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -140,7 +144,7 @@ fn targets_table(targets: &[Target]) -> Table {
     markdown(["", "ours", "wanted", ""].map(str::to_owned).to_vec(), rows)
 }
 
-fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Table {
+pub(super) fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header).add_rows(rows);
     for column in table.column_iter_mut().skip(1) {
@@ -149,14 +153,10 @@ fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<String>>) -> Tab
     table
 }
 
-/// What is measured where, and the command that does it again.
-pub(super) fn print_heading() -> Result<()> {
+/// What is measured where, against `others`, and the command that does it again.
+pub(super) fn print_heading(others: &[String]) -> Result<()> {
     let fault_proxy = release_directory()?.join("fault-proxy");
-    let versions = [
-        first_line(Command::new(&fault_proxy).arg("--version"))?,
-        first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
-        first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
-    ];
+    let versions = [&[first_line(Command::new(&fault_proxy).arg("--version"))?], others].concat();
     let cores = thread::available_parallelism()?;
     let kernel =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's version")?;
@@ -168,12 +168,11 @@ pub(super) fn print_heading() -> Result<()> {
         args.join(" "),
         versions.join(", ")
     );
-    println!("The figures are medians of the rounds; errors are their sums.");
     Ok(())
 }
 
 /// nginx names itself on stderr.
-fn first_line(command: &mut Command) -> Result<String> {
+pub(super) fn first_line(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);

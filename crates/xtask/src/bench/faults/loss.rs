@@ -1,0 +1,114 @@
+//! Packet loss: the throughput it leaves, against a formula and against a path that really loses packets.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::super::report::{Target, figure, markdown};
+use super::arrivals::rate;
+use super::greedy::{Amount, Flow, flow};
+use super::lossy_path::{self, LossyPath, congestion_control};
+use super::path::Path;
+use super::scale::Scale;
+use super::{on_requests, verdict};
+
+/// Packets lost of a thousand.
+const RATES: [(u16, &str); 3] = [(1, "0.1%"), (10, "1%"), (50, "5%")];
+const ROUND_TRIP: Duration = Duration::from_millis(20);
+/// What a packet of 1500 bytes carries.
+const SEGMENT: f64 = 1460.0;
+const TOLERANCE: f64 = 0.25;
+
+pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
+    let mut missing = lossy_path::prepare().err().map(|error| format!("{error:#}"));
+    let mut notes = Vec::new();
+    let mut rows = Vec::new();
+    let mut targets = Vec::new();
+    for (per_mille, label) in RATES {
+        let wanted = mathis(f64::from(per_mille) / 1000.0);
+        let ours = ours(label, scale.lossy).with_context(|| format!("loss {label}"))?;
+        eprintln!("loss {label}: ours {ours:.0} B/s, Mathis {wanted:.0} B/s");
+        let real = match &missing {
+            Some(_) => f64::NAN,
+            None => match real(per_mille, scale.lossy) {
+                Ok((throughput, note)) => {
+                    eprintln!("loss {label}: real path {throughput:.0} B/s ({note})");
+                    notes.push(format!("{label}: {note}"));
+                    throughput
+                }
+                Err(error) => {
+                    missing = Some(format!("{error:#}"));
+                    f64::NAN
+                }
+            },
+        };
+        let figures = [wanted / 1e6, ours / 1e6, real / 1e6, ours / wanted, ours / real, real / wanted];
+        rows.push([label.to_owned()].into_iter().chain(figures.map(figure)).collect());
+        let label = format!("packet loss {label}: throughput");
+        targets.push(verdict::about_one(&format!("{label}, of Mathis"), ours / wanted, TOLERANCE));
+        if missing.is_none() {
+            targets.push(verdict::about_one(&format!("{label}, of a real path"), ours / real, TOLERANCE));
+        }
+    }
+    let header =
+        ["", "Mathis, MB/s", "ours, MB/s", "real path, MB/s", "ours/Mathis", "ours/real", "real/Mathis"];
+    println!(
+        "\n### Throughput with packet loss at {ROUND_TRIP:?} over {:?}\n\n{}",
+        scale.lossy,
+        markdown(header.map(str::to_owned).to_vec(), rows.into_iter())
+    );
+    if !notes.is_empty() {
+        println!("\nThe real path: {}.", notes.join("; "));
+    }
+    if let Some(missing) = missing {
+        println!("\nThis machine could not make a real lossy path: {missing}");
+    }
+    Ok(targets)
+}
+
+/// Bytes a second at a share of lost segments: MSS/RTT · √(3/2) / √p (Mathis, Semke, Mahdavi, Ott: The macroscopic
+/// behavior of the TCP congestion avoidance algorithm, 1997; the constant is that of periodic loss and an acknowledgement
+/// a segment).
+fn mathis(share: f64) -> f64 {
+    SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()
+}
+
+fn ours(rate: &str, duration: Duration) -> Result<f64> {
+    let path = Path::through(&on_requests(&[&format!(
+        "--with-packet-loss --packet-loss-side server --packet-loss-direction egress --packet-loss-rate {rate} \
+         --packet-loss-rtt {}ms",
+        ROUND_TRIP.as_millis()
+    )]))?;
+    Ok(steady_rate(&flow(path.connect()?, &path.listener, Amount::For(duration))?, duration))
+}
+
+/// Through a real lossy path, and what that path was.
+fn real(per_mille: u16, duration: Duration) -> Result<(f64, String)> {
+    let path = LossyPath::make(ROUND_TRIP, per_mille)?;
+    let round_trip = path.round_trip()?;
+    let sender = path.connect()?;
+    let congestion_control = congestion_control(&sender)?;
+    let flow = flow(sender, &path.listener, Amount::For(duration))?;
+    let note = format!(
+        "{congestion_control}, round trip {:.2} ms, {} further packets lost",
+        round_trip.as_secs_f64() * 1e3,
+        path.further_losses()?
+    );
+    Ok((steady_rate(&flow, duration), note))
+}
+
+/// Without the first tenth of the time, in which a sender still looks for its window.
+fn steady_rate(flow: &Flow, duration: Duration) -> f64 {
+    rate(&flow.arrivals, duration / 10, duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundredth_of_the_loss_is_ten_times_the_throughput() {
+        assert_eq!(figure(mathis(0.01)), "894064");
+        assert!((mathis(0.0001) / mathis(0.01) - 10.0).abs() < 1e-9);
+    }
+}
