@@ -15,6 +15,9 @@ use crate::unit::Unit;
 
 /// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
 const SEGMENT_SIZE: usize = 1460;
+/// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
+/// the network's, but this is a receiver's buffer.
+const READY_LIMIT: usize = 256 << 10;
 
 /// What is to be done with the bytes at the head of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub(crate) struct Line {
     /// Bytes that have come and not gone.
     held: usize,
     out: VecDeque<Piece>,
+    /// Bytes that may go.
+    ready: usize,
     ended_now: Option<Ending>,
     /// When a unit is to be switched, or lets something out.
     deadline: Option<Duration>,
@@ -58,6 +63,7 @@ impl Line {
             arrived: 0,
             held: 0,
             out: VecDeque::new(),
+            ready: 0,
             ended_now: None,
             deadline: None,
             identity,
@@ -155,6 +161,7 @@ impl Line {
             self.ended_now.get_or_insert(passing.end);
             return;
         }
+        self.ready += passing.len;
         match self.out.back_mut() {
             Some(last)
                 if !last.cut
@@ -206,6 +213,7 @@ impl Line {
     /// So many bytes of the departure are gone.
     pub(crate) fn depart(&mut self, len: usize) {
         self.held -= len;
+        self.ready -= len;
         if let Some(first) = self.out.front_mut() {
             if len < first.len {
                 first.split(len);
@@ -227,7 +235,7 @@ impl Line {
 
     /// Whether more bytes had better stay where they are.
     pub(crate) fn is_full(&self) -> bool {
-        self.units.iter().any(Unit::is_full)
+        self.ready >= READY_LIMIT || self.units.iter().any(Unit::is_full)
     }
 
     /// Whose connections a reset resets.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 
 const SMALLEST_BLOCK: usize = 4 << 10;
-const LARGEST_BLOCK: usize = 256 << 10;
+const LARGEST_BLOCK: usize = 1 << 20;
 /// An empty store keeps no more than this.
 const KEPT_BLOCK: usize = 16 << 10;
 
