@@ -74,8 +74,11 @@ impl Half {
     /// as they are.
     pub(crate) fn poll_passing(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
+            if self.common.ended().is_some() {
+                return false;
+            }
             let now = self.update(cx);
-            if !self.line.is_idle() || self.common.ended().is_some() {
+            if !self.line.is_idle() {
                 return false;
             }
             if self.poll_deadline(cx, now).is_pending() {
@@ -167,12 +170,12 @@ impl Half {
     /// Waits for bytes that may go: how many at the head of the store, 0 at the end of the flow.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            let now = self.update(cx);
             match self.common.ended() {
                 Some(End::Closed) => return Poll::Ready(Ok(0)),
                 Some(End::Reset(_)) => return Poll::Ready(Err(reset())),
                 None => {}
             }
+            let now = self.update(cx);
             match self.line.departure() {
                 Departure::Deliver(len) => {
                     // Should nobody take them, the rest still has its time.

@@ -1,4 +1,39 @@
-//! Network faults on any byte stream.
+//! Network faults on any byte stream: what is injected is what was asked for, and the same seed injects it again.
+//!
+//! - [`Engine`] is made once a process: seed, limits, zero of the clock. [`Engine::proxy`] gives the [`Faults`] of a proxy;
+//!   [`Faults::replace`] changes them while sessions are open.
+//! - [`Faults::session`] begins a [`Session`], which puts a [`FaultStream`] around a client's connection
+//!   ([`Session::client`]) or around both of a proxy's ([`Session::split`]).
+//! - [`Fault`] and [`Effect`] say what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
+//!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
+//!   name the parameter.
+//! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on a timerfd.
+//! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
+//! use std::time::Duration;
+//! use proxy_fault::{Delay, Effect, Engine, Fault, Settings, Timers};
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! let effect = Effect::Latency { delay: Delay::Constant(Duration::from_millis(300)), once: false };
+//! let faults = Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", effect)]);
+//! let (client, mut server) = tokio::io::duplex(64);
+//! let mut client = faults.session(&Timers::coarse()).client(client);
+//!
+//! let started = tokio::time::Instant::now();
+//! client.write_all(b"ping").await?;
+//! client.flush().await?;
+//! server.read_exact(&mut [0; 4]).await?;
+//! assert!(started.elapsed() >= Duration::from_millis(300));
+//! # Ok(()) }
+//! ```
+//!
+//! # Inside
+//!
+//! The core knows no socket and no clock: a `Line` is one direction of a session, from lengths and times that come
+//! to lengths and times that go; its `Unit`s are the faults, each a `Stage` while it is on. A `Half` is a line with its
+//! bytes and its timer, and a [`FaultStream`] has one or two of them.
 
 #[doc(hidden)]
 pub mod bench;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::effect::{Direction, Effect, Sides};
 use crate::piece::{Ending, Piece};
-use crate::plan::{Plan, order};
+use crate::plan::{Entry, Plan, order};
 use crate::segment::Segmenter;
 use crate::session::Identity;
 use crate::unit::Unit;
@@ -76,18 +76,16 @@ impl Line {
     /// as the changed one would have.
     pub(crate) fn follow(&mut self, plan: &Plan, now: Duration) {
         for index in (0..self.units.len()).rev() {
-            let unit = &mut self.units[index];
+            let unit = &self.units[index];
             let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
             match entry.filter(|entry| entry.acts_on(self.direction) && same_place(entry, &unit.entry)) {
                 Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
                 Some(entry) => {
-                    let mut changed =
-                        Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
-                    changed.switch(now);
-                    let held = std::mem::replace(unit, changed).end();
-                    let stays = self.units[index].is_on();
+                    let (changed, held) = self.units.remove(index).changed(Arc::clone(entry), now);
+                    let is_on = changed.is_on();
+                    self.units.insert(index, changed);
                     for piece in held {
-                        self.push(if stays { index } else { index + 1 }, now, piece);
+                        self.push(index, now, if is_on { piece } else { Piece { at: now, ..piece } });
                     }
                 }
                 None => {
@@ -100,7 +98,7 @@ impl Line {
             if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
                 let place = order(&entry.fault.effect);
                 let index = self.units.partition_point(|unit| order(&unit.entry.fault.effect) <= place);
-                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction, now);
                 self.units.insert(index, unit);
             }
         }
@@ -257,7 +255,7 @@ impl Line {
     }
 }
 
-fn same_place(one: &crate::plan::Entry, other: &crate::plan::Entry) -> bool {
+fn same_place(one: &Entry, other: &Entry) -> bool {
     order(&one.fault.effect) == order(&other.fault.effect)
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Unit {
     pub(crate) entry: Arc<Entry>,
     /// Whether the draw for this session said so.
     applies: bool,
+    /// Whether the session is yet to be counted, by the unit of one of its flows.
+    is_to_count: bool,
     changes_at: Option<Duration>,
     stage: Option<Stage>,
     draws: Draws,
@@ -25,23 +27,34 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// Off, until [`switch`](Self::switch) is called.
-    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction) -> Self {
+    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction, now: Duration) -> Self {
         let fault = &entry.fault;
+        let applies = identity.applies(&entry);
+        let is_first = direction == Direction::ToUpstream || !fault.flows.to_upstream;
+        if fault.probability < 1.0 && is_first {
+            identity.tell(now, None, &fault.name, 0, Verdict::Applies { applies });
+        }
+        let draws =
+            draws::stream(identity.seed, &identity.proxy, identity.session, Some(direction), &fault.name);
         Self {
-            applies: identity.applies(&entry),
+            applies,
+            is_to_count: is_first,
             changes_at: Some(Duration::ZERO),
             stage: None,
-            draws: draws::stream(
-                identity.seed,
-                &identity.proxy,
-                identity.session,
-                Some(direction),
-                &fault.name,
-            ),
+            draws,
             direction,
             identity,
             entry,
         }
+    }
+
+    /// What `self` becomes when its fault changes to `entry`, and what `self` held.
+    pub(crate) fn changed(mut self, entry: Arc<Entry>, now: Duration) -> (Self, Vec<Piece>) {
+        let held = self.stage.take().map(|mut stage| stage.drain()).unwrap_or_default();
+        let mut changed = Self { entry, stage: None, changes_at: Some(Duration::ZERO), ..self };
+        changed.applies = changed.identity.applies(&changed.entry);
+        changed.switch(now);
+        (changed, held)
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -68,7 +81,9 @@ impl Unit {
                 let bucket = self.entry.bucket(self.direction);
                 self.stage =
                     Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, &self.draws);
-                self.entry.stats.session();
+                if std::mem::take(&mut self.is_to_count) {
+                    self.entry.stats.session();
+                }
                 Vec::new()
             }
         }
