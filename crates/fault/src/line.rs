@@ -98,7 +98,7 @@ impl Line {
             if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
                 let place = order(&entry.fault.effect);
                 let index = self.units.partition_point(|unit| order(&unit.entry.fault.effect) <= place);
-                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction, now);
+                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
                 self.units.insert(index, unit);
             }
         }

@@ -27,13 +27,10 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// Off, until [`switch`](Self::switch) is called.
-    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction, now: Duration) -> Self {
+    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction) -> Self {
         let fault = &entry.fault;
         let applies = identity.applies(&entry);
         let is_first = direction == Direction::ToUpstream || !fault.flows.to_upstream;
-        if fault.probability < 1.0 && is_first {
-            identity.tell(now, None, &fault.name, 0, Verdict::Applies { applies });
-        }
         let draws =
             draws::stream(identity.seed, &identity.proxy, identity.session, Some(direction), &fault.name);
         Self {

@@ -1,5 +1,6 @@
 //! Packet loss: the throughput it leaves, against a formula and against a path that really loses packets.
 
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +11,7 @@ use super::greedy::{Amount, Flow, flow};
 use super::lossy_path::{self, LossyPath, congestion_control};
 use super::path::Path;
 use super::scale::Scale;
-use super::{on_requests, verdict};
+use super::verdict;
 
 /// Packets lost of a thousand.
 const RATES: [(u16, &str); 3] = [(1, "0.1%"), (10, "1%"), (50, "5%")];
@@ -18,6 +19,8 @@ const ROUND_TRIP: Duration = Duration::from_millis(20);
 /// What a packet of 1500 bytes carries.
 const SEGMENT: f64 = 1460.0;
 const TOLERANCE: f64 = 0.25;
+/// Of ours at once.
+const FLOWS: u64 = 8;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let mut missing = lossy_path::prepare().err().map(|error| format!("{error:#}"));
@@ -30,7 +33,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         eprintln!("loss {label}: ours {ours:.0} B/s, Mathis {wanted:.0} B/s");
         let real = match &missing {
             Some(_) => f64::NAN,
-            None => match real(per_mille, scale.lossy) {
+            None => match real(per_mille, scale.lossy, scale.long_rounds) {
                 Ok((throughput, note)) => {
                     eprintln!("loss {label}: real path {throughput:.0} B/s ({note})");
                     notes.push(format!("{label}: {note}"));
@@ -73,28 +76,41 @@ fn mathis(share: f64) -> f64 {
     SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()
 }
 
+/// The mean of several proxies at once, each with its own losses: one flow meets too few of them in the time.
 fn ours(rate: &str, duration: Duration) -> Result<f64> {
-    let path = Path::through(&on_requests(&[&format!(
-        "--with-packet-loss --packet-loss-side server --packet-loss-direction egress --packet-loss-rate {rate} \
-         --packet-loss-rtt {}ms",
-        ROUND_TRIP.as_millis()
-    )]))?;
-    Ok(steady_rate(&flow(path.connect()?, &path.listener, Amount::For(duration))?, duration))
+    let one = |seed: u64| {
+        let path = Path::through(&format!(
+            "--seed {seed} --no-ui --with-packet-loss --packet-loss-side server --packet-loss-direction egress \
+             --packet-loss-rate {rate} --packet-loss-rtt {}ms",
+            ROUND_TRIP.as_millis()
+        ))?;
+        Ok(steady_rate(&flow(path.connect()?, &path.listener, Amount::For(duration))?, duration))
+    };
+    let rates: Result<Vec<f64>> = thread::scope(|scope| {
+        let flows: Vec<_> = (1..=FLOWS).map(|seed| scope.spawn(move || one(seed))).collect();
+        flows.into_iter().map(|flow| flow.join().expect("a flow does not panic")).collect()
+    });
+    Ok(mean(&rates?))
 }
 
-/// Through a real lossy path, and what that path was.
-fn real(per_mille: u16, duration: Duration) -> Result<(f64, String)> {
+/// Through a real lossy path, one flow after the other, and what that path was.
+fn real(per_mille: u16, duration: Duration, flows: usize) -> Result<(f64, String)> {
     let path = LossyPath::make(ROUND_TRIP, per_mille)?;
     let round_trip = path.round_trip()?;
-    let sender = path.connect()?;
-    let congestion_control = congestion_control(&sender)?;
-    let flow = flow(sender, &path.listener, Amount::For(duration))?;
+    let control = congestion_control(&path.connect()?)?;
+    let rates: Result<Vec<f64>> = (0..flows)
+        .map(|_| Ok(steady_rate(&flow(path.connect()?, &path.listener, Amount::For(duration))?, duration)))
+        .collect();
     let note = format!(
-        "{congestion_control}, round trip {:.2} ms, {} further packets lost",
+        "{control}, round trip {:.2} ms, {} further packets lost",
         round_trip.as_secs_f64() * 1e3,
         path.further_losses()?
     );
-    Ok((steady_rate(&flow, duration), note))
+    Ok((mean(&rates?), note))
+}
+
+fn mean(rates: &[f64]) -> f64 {
+    rates.iter().sum::<f64>() / rates.len() as f64
 }
 
 /// Without the first tenth of the time, in which a sender still looks for its window.
