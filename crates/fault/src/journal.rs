@@ -57,7 +57,7 @@ pub struct Decision<'a> {
 #[serde(tag = "decision", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Whether the fault applies to the session; told if its probability is less than 1.
+    /// Whether the fault applies to the session; told when that opens if the probability is less than 1.
     Applies {
         /// It does.
         applies: bool,

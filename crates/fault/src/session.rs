@@ -39,6 +39,12 @@ impl Session {
             rtt: LEAST_RTT,
             journal: settings.journal.clone(),
         };
+        if identity.journal.is_some() {
+            for entry in faults.plan().iter().filter(|entry| entry.fault.probability < 1.0) {
+                let applies = identity.applies(entry);
+                identity.tell(identity.opened, None, &entry.fault.name, 0, Verdict::Applies { applies });
+            }
+        }
         Self { faults, timers, identity }
     }
 

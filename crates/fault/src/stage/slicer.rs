@@ -47,7 +47,8 @@ impl Slicer {
         }
         let begins = self.left == 0;
         let first = self.queue.front_mut()?;
-        let at = if begins { first.at.max(self.not_before) } else { first.at };
+        // What continues a slice does not leave before what began it, whenever it came.
+        let at = first.at.max(self.not_before);
         if first.len == 0 {
             return self.queue.pop_front().map(|end| (Piece { at, ..end }, None));
         }
@@ -56,6 +57,7 @@ impl Slicer {
             let drawn =
                 draws.random_range(self.size - self.variation..=self.size.saturating_add(self.variation));
             self.left = drawn as usize;
+            self.not_before = at;
             size = Some(self.left);
         }
         let mut piece =
@@ -71,8 +73,7 @@ impl Slicer {
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
-        let first = self.queue.front()?;
-        Some(if self.left == 0 { first.at.max(self.not_before) } else { first.at })
+        Some(self.queue.front()?.at.max(self.not_before))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -82,5 +83,28 @@ impl Slicer {
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
         self.waiting = 0;
         self.queue.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::draws::Draws;
+    use crate::piece::Ending;
+
+    #[test]
+    fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {
+        let (mut slicer, mut draws) = (Slicer::new(10, 0, Duration::from_secs(1)), Draws::seed_from_u64(1));
+        for _ in 0..2 {
+            slicer.push(Piece { len: 15, ..Piece::ending(Duration::ZERO, Ending::No) });
+        }
+        let mut left = Vec::new();
+        while let Some(due) = slicer.due() {
+            let (piece, _) = slicer.pop(due, &mut draws).expect("it is due");
+            left.push((piece.len, piece.at.as_secs(), piece.cut));
+        }
+        assert_eq!(left, [(10, 0, true), (5, 1, false), (5, 1, true), (10, 2, true)]);
     }
 }

@@ -1,0 +1,134 @@
+//! Bandwidth.
+
+mod fault_support;
+mod support;
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    process::Command,
+    sync::mpsc,
+    thread,
+};
+
+use fault_support::{ms, timed};
+use support::{PATIENCE, Proxy, receive, run, send};
+use tempfile::TempDir;
+use testkit::{FarEnd, Nginx, Pattern, free_port, require};
+
+/// nginx that serves `size` bytes as `/file`.
+struct Site {
+    addr: SocketAddr,
+    content: Vec<u8>,
+    _directory: TempDir,
+    _server: Nginx,
+}
+
+impl Site {
+    fn of(size: usize) -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut content = vec![0; size];
+        Pattern::new(4).fill(0, &mut content);
+        fs::write(directory.path().join("file"), &content).unwrap();
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let root = directory.path().display();
+        let server =
+            Nginx::start(&format!("events {{}} http {{ server {{ listen {addr}; root '{root}'; }} }}"), addr);
+        Self { addr, content, _directory: directory, _server: server }
+    }
+
+    fn with_bandwidth(&self, options: &[&str]) -> Proxy {
+        Proxy::with(self.addr, &[&["--with-bandwidth"], options].concat())
+    }
+
+    /// Downloads the file with curl.
+    fn assert_comes_through(&self, proxy: &Proxy) {
+        let output = Command::new(require("curl", "curl"))
+            .args(["-q", "--noproxy", "*", "-sS", "-f", "--max-time", "60"])
+            .arg(format!("http://{}/file", proxy.addr))
+            .output()
+            .expect("curl is executable");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout == self.content, "{} bytes", output.stdout.len());
+    }
+}
+
+#[test]
+fn a_download_takes_its_time_and_is_the_same() {
+    let site = Site::of(1_000_000);
+    for options in
+        [["--bandwidth-rate", "2", "--bandwidth-unit", "MBps"].as_slice(), &["--bandwidth-rate", "2MBps"]]
+    {
+        let proxy = site.with_bandwidth(options);
+        let ((), took) = timed(|| site.assert_comes_through(&proxy));
+        assert!(took >= ms(450), "{options:?}: {took:?}");
+    }
+}
+
+#[test]
+fn bits_are_an_eighth() {
+    let site = Site::of(100_000);
+    for options in [
+        ["--bandwidth-rate", "800", "--bandwidth-unit", "kbit/s"].as_slice(),
+        &["--bandwidth-rate", "800kbit/s"],
+    ] {
+        let proxy = site.with_bandwidth(options);
+        let ((), took) = timed(|| site.assert_comes_through(&proxy));
+        assert!(took >= ms(950), "{options:?}: {took:?}");
+    }
+}
+
+#[test]
+fn the_sessions_of_a_proxy_share_a_bandwidth_of_its_scope() {
+    let site = Site::of(500_000);
+    let proxy = site.with_bandwidth(&["--bandwidth-rate", "2MBps", "--bandwidth-scope", "proxy"]);
+    let ((), took) = timed(|| {
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| site.assert_comes_through(&proxy));
+            }
+        });
+    });
+    assert!(took >= ms(950), "{took:?}");
+}
+
+#[test]
+fn an_upload_is_limited_by_what_is_read_from_the_client() {
+    const SIZE: u64 = 1_000_000;
+    let (outcome, outcomes) = mpsc::channel();
+    let far_end = FarEnd::start(move |stream| {
+        outcome.send(receive(&stream, &Pattern::new(5), 0)).ok();
+    });
+    let options = ["--with-bandwidth", "--bandwidth-rate", "1MBps", "--bandwidth-side", "client"];
+    let proxy = Proxy::with(far_end.addr(), &options);
+    let (received, took) = timed(|| {
+        send(&proxy.connect(), &Pattern::new(5), 0, SIZE).unwrap();
+        outcomes.recv_timeout(PATIENCE).unwrap()
+    });
+    assert_eq!(received.unwrap(), SIZE);
+    assert!(took >= ms(950), "{took:?}");
+}
+
+#[test]
+fn a_rate_does_not_limit_the_other_direction() {
+    let (outcome, outcomes) = mpsc::channel();
+    let far_end = FarEnd::start(move |stream| {
+        outcome.send(receive(&stream, &Pattern::new(5), 0)).ok();
+    });
+    // Of replies: the upload would take over an hour and a half.
+    let proxy = Proxy::with(far_end.addr(), &["--with-bandwidth", "--bandwidth-rate", "1000"]);
+    send(&proxy.connect(), &Pattern::new(5), 0, 6_000_000).unwrap();
+    assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().unwrap(), 6_000_000);
+}
+
+#[test]
+fn kbps_is_refused_because_it_may_mean_either() {
+    let mapping = format!("{}=localhost:1", free_port());
+    for rate in
+        [["--bandwidth-rate", "500kbps"].as_slice(), &["--bandwidth-rate", "500", "--bandwidth-unit", "kbps"]]
+    {
+        let ended = run(&[&["run", "--proxy", &mapping, "--with-bandwidth"], rate].concat());
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("KBps") && ended.stderr.contains("kbit/s"), "{}", ended.stderr);
+    }
+}

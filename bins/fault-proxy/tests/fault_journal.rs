@@ -1,0 +1,235 @@
+//! What a run tells of its faults: the journal and its replay, expectations, the fidelity table, the seed.
+
+mod fault_support;
+mod support;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::Shutdown,
+    path::Path,
+};
+
+use fault_support::RedisSession;
+use support::{BINARY, PATIENCE, Proxy, eventually, run, utf8};
+use tempfile::TempDir;
+use testkit::{Daemon, FarEnd, Pattern, Redis, Signal, free_port};
+
+const LATENCY: [&str; 5] = ["--with-latency", "--latency-mean", "15", "--latency-stddev", "5"];
+
+/// Ends a run as its user would; returns its exit code.
+fn end(daemon: &Daemon) -> Option<i32> {
+    daemon.signal(Signal::TERM);
+    daemon.wait(PATIENCE).code()
+}
+
+/// All decisions of a journal without their times, session after session.
+fn decisions(journal: &Path) -> Vec<String> {
+    let text = fs::read_to_string(journal).expect("the run wrote it");
+    let without_time = |line: &str| {
+        let (time, rest) = line.split_once(',').expect("a decision");
+        assert!(time.starts_with("{\"at_ns\":"), "{line}");
+        rest.to_owned()
+    };
+    let mut decisions: Vec<_> = text.lines().skip(1).map(without_time).collect();
+    decisions.sort();
+    decisions
+}
+
+/// What the client of Redis does, the same each time.
+fn redis_script(proxy: &Proxy) {
+    for session in 0..3 {
+        let mut redis = RedisSession::open(proxy);
+        for number in 0..10 {
+            assert_eq!(redis.ask(&format!("SET key:{session} {number}")), "+OK");
+        }
+        redis.ping();
+    }
+}
+
+/// Runs the script against a proxy with a journal, on `port`.
+fn recorded(port: u16, server: &Redis, journal: &Path, seed: &str) -> Vec<String> {
+    let options = [
+        &LATENCY[..],
+        &["--latency-direction", "both", "--with-slicer", "--slicer-size", "9", "--slicer-variation", "4"],
+        &["--with-jitter", "--jitter-probability", "0.5", "--seed", seed, "--journal", utf8(journal)],
+    ];
+    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options.concat());
+    redis_script(&proxy);
+    assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+    decisions(journal)
+}
+
+/// Jitter decides by the clock when to draw, so only what does not is compared.
+fn timeless(decisions: &[String]) -> Vec<&String> {
+    decisions.iter().filter(|line| !line.contains("jitter") || line.contains("applies")).collect()
+}
+
+#[test]
+fn a_seed_repeats_the_decisions_of_a_run() {
+    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
+    let journal = |name: &str| directory.path().join(name);
+    let first = recorded(port, &server, &journal("first"), "7");
+    let again = recorded(port, &server, &journal("again"), "7");
+    let other = recorded(port, &server, &journal("other"), "8");
+    for part in ["\"fault\":\"latency\"", "\"decision\":\"hold\"", "\"decision\":\"slice\"", "\"applies\":"] {
+        assert!(first.iter().any(|line| line.contains(part)), "no {part} in {first:#?}");
+    }
+    assert!(timeless(&first).len() > 2 * 36, "{first:#?}");
+    assert_eq!(timeless(&first), timeless(&again));
+    assert_ne!(timeless(&first), timeless(&other));
+}
+
+#[test]
+fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
+    const SEGMENT: usize = 1460;
+    let (directory, port) = (TempDir::new().unwrap(), free_port());
+    let far_end = FarEnd::reply_after_eof();
+    let mut bytes = vec![0; 60 * SEGMENT];
+    Pattern::new(2).fill(0, &mut bytes);
+    let uploaded = |chunk: usize| {
+        let journal = directory.path().join(chunk.to_string());
+        let options = [
+            &LATENCY[..],
+            &[
+                "--latency-side",
+                "client",
+                "--with-corrupt",
+                "--corrupt-rate",
+                "0.1%",
+                "--corrupt-side",
+                "client",
+            ],
+            &[
+                "--with-slicer",
+                "--slicer-size",
+                "500",
+                "--slicer-variation",
+                "400",
+                "--slicer-side",
+                "client",
+            ],
+            &["--seed", "3", "--journal", utf8(&journal)],
+        ];
+        let proxy = Proxy::on(port, &[], far_end.addr(), &options.concat());
+        let mut client = proxy.connect();
+        bytes.chunks(chunk).for_each(|part| client.write_all(part).unwrap());
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut reply = Vec::new();
+        client.read_to_end(&mut reply).unwrap();
+        assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+        (decisions(&journal), reply)
+    };
+    // Whole segments: a pause between two writes begins one anyway.
+    let (whole, other) = (uploaded(bytes.len()), uploaded(3 * SEGMENT));
+    assert!(whole.0.len() > 150, "{}", whole.0.len());
+    assert_eq!(whole.0, other.0);
+    assert!(whole.1 == other.1, "other bytes are corrupted");
+}
+
+#[test]
+fn a_replay_makes_all_decisions_again() {
+    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
+    let journal = directory.path().join("journal");
+    let options = [&LATENCY[..], &["--journal", utf8(&journal)]].concat();
+    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
+    redis_script(&proxy);
+    assert_eq!(end(&proxy), Some(0));
+    let count = decisions(&journal).len();
+
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal)], &[]);
+    replay.wait_for_line("listening on");
+    redis_script(&proxy);
+    assert_eq!(end(&replay), Some(0), "{}", replay.stderr());
+    let all =
+        format!("replayed {count} of {count} decisions; 0 were not made again, 0 were not in the journal");
+    assert!(replay.stdout().contains(&all), "{}", replay.stdout());
+    assert_eq!(decisions(&journal).len(), count, "a replay leaves its journal as it was");
+}
+
+#[test]
+fn a_replay_of_something_else_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("notes");
+    for text in ["", "no journal\n", "{\"journal\":9,\"seed\":1,\"settings\":{}}\n"] {
+        fs::write(&file, text).unwrap();
+        let ended = run(&["replay", utf8(&file)]);
+        assert_eq!(ended.code, Some(2), "{text:?}: {ended:?}");
+        assert!(ended.stderr.contains(utf8(&file)), "{}", ended.stderr);
+    }
+}
+
+/// A session with Redis through a latency that is expected to be something.
+fn expecting(expectations: &[&str]) -> Proxy {
+    let server = Redis::start();
+    let expected = expectations.iter().flat_map(|expectation| ["--expect", expectation]);
+    let options: Vec<_> = LATENCY.into_iter().chain(expected).collect();
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
+    redis_script(&proxy);
+    proxy
+}
+
+#[test]
+fn expectations_decide_the_exit_code() {
+    let met = expecting(&["latency.sessions>=3", "latency.p50>5ms", "latency.p50_error<10s"]);
+    assert_eq!(end(&met), Some(0), "{}", met.stderr());
+
+    let unmet = expecting(&["latency.sessions>=3", "latency.p50<1ms"]);
+    assert_eq!(end(&unmet), Some(3), "{}", unmet.stderr());
+    let complaints: Vec<_> =
+        unmet.lines().into_iter().filter(|line| line.contains("not as expected")).collect();
+    assert!(complaints.len() == 1 && complaints[0].contains("latency.p50<1ms: "), "{complaints:?}");
+}
+
+#[test]
+fn an_expectation_of_no_fault_of_the_run_is_refused() {
+    let mapping = format!("{}=localhost:1", free_port());
+    for (expectation, reason) in [
+        ("jitter.p50<1ms", "jitter"),
+        ("latencies.p50<1ms", "latency"),
+        ("latency.speed<1ms", "`speed`"),
+        ("latency.p50=1ms", "compares nothing"),
+    ] {
+        let ended = run(&[&["run", "--proxy", &mapping][..], &LATENCY, &["--expect", expectation]].concat());
+        assert_eq!(ended.code, Some(2), "{expectation}: {ended:?}");
+        assert!(ended.stderr.contains(reason), "{expectation}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_fidelity_table_comes_at_a_signal_and_at_the_end() {
+    let server = Redis::start();
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &LATENCY);
+    redis_script(&proxy);
+    eventually("their ends have passed too", || proxy.count("session ended") == 3);
+    assert_eq!(proxy.count("held p50 / p99"), 0);
+    proxy.signal(Signal::USR1);
+    let row = proxy.wait_for_line("held p50 / p99");
+    assert!(row.contains("latency") && row.contains("(36)"), "{row}");
+    assert_eq!(proxy.count("held p50 / p99"), 1, "on stderr: {}", proxy.stderr());
+    redis_script(&proxy);
+    eventually("it goes on", || proxy.count("session ended") == 6);
+    assert_eq!(end(&proxy), Some(0));
+    let stdout = proxy.stdout();
+    let row = stdout.lines().find(|line| line.contains("held p50 / p99")).expect("a row of the table");
+    assert!(row.contains("(72)"), "{row}");
+    assert!(stdout.contains("own overhead: "), "{stdout}");
+}
+
+#[test]
+fn a_seed_that_was_not_given_is_told_and_gives_the_same_again() {
+    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
+    let run_with = |seed: &[&str], name: &str| {
+        let journal = directory.path().join(name);
+        let options = [&LATENCY[..], &["--journal", utf8(&journal)], seed].concat();
+        let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
+        redis_script(&proxy);
+        assert_eq!(end(&proxy), Some(0));
+        let line = proxy.wait_for_line("seed ");
+        let seed = line.split("--seed ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        (seed.expect("how to repeat it").to_owned(), decisions(&journal))
+    };
+    let (seed, first) = run_with(&[], "first");
+    let (same, again) = run_with(&["--seed", &seed], "again");
+    assert_eq!((seed, first), (same, again));
+}
