@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use proxy_fault::{Decision, Direction, Journal, Verdict};
@@ -76,14 +76,20 @@ impl Writer {
 
 fn write(file: File, lines: &Receiver<Option<String>>) -> io::Result<()> {
     let mut file = BufWriter::new(file);
+    let mut flush_at = Instant::now() + FLUSH_INTERVAL;
     loop {
-        match lines.recv_timeout(FLUSH_INTERVAL) {
+        match lines.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
             Ok(Some(line)) => {
                 file.write_all(line.as_bytes())?;
                 file.write_all(b"\n")?;
             }
-            Err(RecvTimeoutError::Timeout) => file.flush()?,
+            Err(RecvTimeoutError::Timeout) => {}
             Ok(None) | Err(RecvTimeoutError::Disconnected) => return file.flush(),
+        }
+        let now = Instant::now();
+        if now >= flush_at {
+            file.flush()?;
+            flush_at = now + FLUSH_INTERVAL;
         }
     }
 }

@@ -26,10 +26,10 @@ struct Site {
 
 impl Site {
     fn of(size: usize) -> Self {
-        let directory = TempDir::new().unwrap();
+        let directory = TempDir::new().expect("the temporary directory is writable");
         let mut content = vec![0; size];
         Pattern::new(4).fill(0, &mut content);
-        fs::write(directory.path().join("file"), &content).unwrap();
+        fs::write(directory.path().join("file"), &content).expect("the directory is ours");
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let root = directory.path().display();
         let server =

@@ -48,13 +48,9 @@ fn redis_script(proxy: &Proxy) {
 }
 
 /// Runs the script against a proxy with a journal, on `port`.
-fn recorded(port: u16, server: &Redis, journal: &Path, seed: &str) -> Vec<String> {
-    let options = [
-        &LATENCY[..],
-        &["--latency-direction", "both", "--with-slicer", "--slicer-size", "9", "--slicer-variation", "4"],
-        &["--with-jitter", "--jitter-probability", "0.5", "--seed", seed, "--journal", utf8(journal)],
-    ];
-    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options.concat());
+fn recorded(port: u16, server: &Redis, journal: &Path, faults: &[&str], seed: &str) -> Vec<String> {
+    let options = [faults, &["--seed", seed, "--journal", utf8(journal)]].concat();
+    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
     redis_script(&proxy);
     assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
     decisions(journal)
@@ -65,19 +61,34 @@ fn timeless(decisions: &[String]) -> Vec<&String> {
     decisions.iter().filter(|line| !line.contains("jitter") || line.contains("applies")).collect()
 }
 
-#[test]
-fn a_seed_repeats_the_decisions_of_a_run() {
-    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
-    let journal = |name: &str| directory.path().join(name);
-    let first = recorded(port, &server, &journal("first"), "7");
-    let again = recorded(port, &server, &journal("again"), "7");
-    let other = recorded(port, &server, &journal("other"), "8");
-    for part in ["\"fault\":\"latency\"", "\"decision\":\"hold\"", "\"decision\":\"slice\"", "\"applies\":"] {
-        assert!(first.iter().any(|line| line.contains(part)), "no {part} in {first:#?}");
+fn assert_repeatable(faults: &[&str], expected: &[&str]) {
+    let directory = TempDir::new().expect("the temporary directory is writable");
+    let (server, port) = (Redis::start(), free_port());
+    let run = |name: &str, seed: &str| {
+        let journal = directory.path().join(name);
+        recorded(port, &server, &journal, faults, seed)
+    };
+    let (first, again, other) = (run("first", "7"), run("again", "7"), run("other", "8"));
+    for part in expected {
+        let told = first.iter().chain(&other).any(|line| line.contains(part));
+        assert!(told, "no {part} in {first:#?} and {other:#?}");
     }
-    assert!(timeless(&first).len() > 2 * 36, "{first:#?}");
     assert_eq!(timeless(&first), timeless(&again));
     assert_ne!(timeless(&first), timeless(&other));
+}
+
+#[test]
+fn a_seed_repeats_the_decisions_of_a_run() {
+    let slicer = ["--with-slicer", "--slicer-size", "9", "--slicer-variation", "4"];
+    let others = ["--latency-direction", "both", "--with-jitter", "--jitter-probability", "0.5"];
+    let expected = ["\"fault\":\"latency\"", "\"decision\":\"slice\"", "\"applies\":"];
+    assert_repeatable(&[&LATENCY[..], &slicer, &others].concat(), &expected);
+}
+
+#[test]
+fn a_seed_repeats_the_losses_of_a_run() {
+    let loss = ["--with-packet-loss", "--packet-loss-rate", "10%", "--packet-loss-rtt", "10ms"];
+    assert_repeatable(&loss, &["\"decision\":\"lost\"", "\"decision\":\"retransmit-timeout\""]);
 }
 
 #[test]
@@ -125,6 +136,20 @@ fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
     assert!(whole.0.len() > 150, "{}", whole.0.len());
     assert_eq!(whole.0, other.0);
     assert!(whole.1 == other.1, "other bytes are corrupted");
+}
+
+#[test]
+fn the_journal_can_be_followed_while_sessions_are_busy() {
+    let (server, directory) = (Redis::start(), TempDir::new().unwrap());
+    let journal = directory.path().join("journal");
+    let options = ["--with-latency", "--latency-mean", "50", "--journal", utf8(&journal)];
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
+    let mut redis = RedisSession::open(&proxy);
+    // Not enough to fill a buffer.
+    for _ in 0..20 {
+        redis.ping();
+    }
+    assert_ne!(decisions(&journal).len(), 0);
 }
 
 #[test]

@@ -46,7 +46,11 @@ fn exchange_through(
     let proxy = Proxy::with(upstream, options);
     let (received, took) = timed(|| exchange(&proxy.connect(), UP, DOWN).expect("to the client"));
     assert_eq!(received, SIZE, "{options:?}");
-    assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().expect("to the upstream"), SIZE, "{options:?}");
+    assert_eq!(
+        outcomes.recv_timeout(PATIENCE).expect("its end").expect("to the upstream"),
+        SIZE,
+        "{options:?}"
+    );
     took
 }
 

@@ -11,8 +11,8 @@ use std::{
 };
 
 use fault_support::{Scheduled, ms};
-use support::{PATIENCE, Proxy, ending, eventually, receive, round_trip};
-use testkit::{FarEnd, Pattern};
+use support::{PATIENCE, Proxy, ending, eventually, receive, round_trip, tls_before, utf8};
+use testkit::{Certificates, FarEnd, Pattern};
 
 type End = Result<(), ErrorKind>;
 const RESET: End = Err(ErrorKind::ConnectionReset);
@@ -115,6 +115,37 @@ fn what_comes_before_a_reset_is_what_was_sent() {
     assert_eq!(receive(&client, &Pattern::new(7), 0).unwrap_err().kind(), ErrorKind::ConnectionReset);
     let end = ends.recv_timeout(PATIENCE).unwrap();
     assert!([ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&end), "{end}");
+}
+
+#[test]
+fn a_session_that_was_busy_and_is_silent_is_reset_on_either_data_path() {
+    for data_path in ["copy", "splice"] {
+        let (ended, ends) = mpsc::channel();
+        let far_end = FarEnd::start(move |mut stream| {
+            let mut block = vec![0; 1 << 20];
+            (0..32).try_for_each(|_| stream.write_all(&block)).expect("the client reads");
+            ended.send(stream.read(&mut block).map(drop).map_err(|error| error.kind())).ok();
+        });
+        let scheduled = Scheduled::with(
+            far_end.addr(),
+            &["--data-path", data_path, "--with-reset", "--reset-sched", "start:2s"],
+        );
+        let mut client = scheduled.proxy.connect();
+        client.read_exact(&mut vec![0; 32 << 20]).unwrap();
+        assert_eq!((ending(&client), ends.recv_timeout(PATIENCE).unwrap()), (RESET, RESET), "{data_path}");
+        assert!(!scheduled.is_before(Instant::now(), ms(2000)), "{data_path}");
+    }
+}
+
+#[test]
+fn a_client_of_an_upstream_over_tls_is_reset() {
+    let certificates = Certificates::generate();
+    let (far_end, _outcomes) = witness();
+    let (_tls, port) = tls_before(far_end.addr(), &certificates);
+    let ca = ["--upstream-ca", utf8(certificates.ca_file())];
+    let reset = ["--with-reset", "--reset-after", "500ms"];
+    let proxy = Proxy::with(format!("tls://localhost:{port}"), &[&ca[..], &reset].concat());
+    assert_eq!(ending(&open(&proxy)), RESET);
 }
 
 #[test]

@@ -4,18 +4,19 @@ mod fault_support;
 mod support;
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    process::{ChildStdin, ChildStdout, Command, Stdio},
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use fault_support::{RedisSession, Scheduled, ms};
 use support::{Proxy, run};
-use testkit::{FarEnd, Postgres, Redis, free_port, require};
+use testkit::{FarEnd, Pattern, Postgres, Redis, free_port, require};
 
 /// One session of psql that is asked one statement after another.
 struct Psql {
+    child: Child,
     statements: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -37,6 +38,7 @@ impl Psql {
         Self {
             statements: child.stdin.take().expect("it is piped"),
             answers: BufReader::new(child.stdout.take().expect("it is piped")),
+            child,
         }
     }
 
@@ -46,6 +48,14 @@ impl Psql {
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("psql answers");
         answer.trim().parse().expect("a process id")
+    }
+}
+
+impl Drop for Psql {
+    fn drop(&mut self) {
+        // Either fails only if it has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 
@@ -113,6 +123,49 @@ fn two_windows_are_on_one_after_the_other() {
         assert!(!scheduled.is_before(Instant::now(), answered), "asked at {asked:?}");
     }
     session.ping();
+}
+
+/// The longest time in which a client that reads all the time gets nothing, until `end` of the run.
+fn longest_silence(scheduled: &Scheduled, end: Duration) -> Duration {
+    let pattern = Pattern::new(6);
+    let (mut client, mut buffer) = (scheduled.proxy.connect(), vec![0; 1 << 16]);
+    let (mut received, mut last, mut longest) = (0, Instant::now(), Duration::ZERO);
+    while !scheduled.is_after(Instant::now(), end) {
+        let length = client.read(&mut buffer).expect("the upstream sends on and on");
+        assert_eq!(pattern.first_difference(received, &buffer[..length]), None, "behind {received} bytes");
+        received += length as u64;
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+    }
+    longest
+}
+
+#[test]
+fn busy_sessions_follow_a_schedule_on_either_data_path() {
+    let far_end = FarEnd::start(|mut stream| {
+        let (pattern, mut buffer, mut sent) = (Pattern::new(6), vec![0; 1 << 16], 0);
+        loop {
+            pattern.fill(sent, &mut buffer);
+            match stream.write(&buffer) {
+                Ok(written) => sent += written as u64,
+                Err(_) => break,
+            }
+        }
+    });
+    for data_path in ["copy", "splice"] {
+        let scheduled = Scheduled::with(
+            far_end.addr(),
+            &[
+                "--data-path",
+                data_path,
+                "--with-blackhole",
+                "--blackhole-sched",
+                "start:500ms,duration:1500ms",
+            ],
+        );
+        let silence = longest_silence(&scheduled, ms(2300));
+        assert!(silence >= ms(1000), "{data_path}: {silence:?}");
+    }
 }
 
 fn with_schedule(schedule: &str, options: &[&str]) -> Proxy {
