@@ -32,6 +32,9 @@ impl fmt::Debug for Journal {
 }
 
 /// One decision. All but [`at`](Self::at) is the same in every run with the same seed, faults and bytes.
+///
+/// What depends on the clock by its nature does so here too: which moments jitter holds, and what a schedule or a time
+/// limit finds on its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision<'a> {
     /// Since the start of the run.
