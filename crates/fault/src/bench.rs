@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effect::{Direction, Fault};
+use crate::line::Identity;
+use crate::line::plan;
 use crate::line::{Departure, Line};
-use crate::plan;
-use crate::session::Identity;
 
 /// A line without a store.
 #[derive(Debug)]

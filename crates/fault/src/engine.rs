@@ -1,16 +1,14 @@
 //! What all proxies of a process share: the seed, the clock's zero, the memory, the journal.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod shared;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+pub(crate) use self::shared::Shared;
 use crate::effect::Fault;
 use crate::faults::Faults;
 use crate::journal::Journal;
-use crate::plan::Buckets;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -36,23 +34,10 @@ impl Default for Settings {
 #[derive(Debug, Clone)]
 pub struct Engine(Arc<Shared>);
 
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    origin: Instant,
-    held: AtomicUsize,
-    buckets: Mutex<HashMap<String, Arc<Buckets>>>,
-}
-
 impl Engine {
     /// Starts the run: schedules count from now on.
     pub fn new(settings: Settings) -> Self {
-        Self(Arc::new(Shared {
-            settings,
-            origin: Instant::now(),
-            held: AtomicUsize::new(0),
-            buckets: Mutex::default(),
-        }))
+        Self(Arc::new(Shared::new(settings)))
     }
 
     /// The faults of a proxy. Its name and the seed decide the draws of its sessions.
@@ -67,38 +52,6 @@ impl Engine {
 
     /// Bytes that all flows hold at this moment.
     pub fn held(&self) -> usize {
-        self.0.held.load(Ordering::Relaxed)
-    }
-}
-
-impl Shared {
-    pub(crate) fn now(&self) -> Duration {
-        self.origin.elapsed()
-    }
-
-    pub(crate) fn instant(&self, at: Duration) -> Instant {
-        // Far in the future, but not so far that arithmetic with it overflows.
-        const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-        self.origin + at.min(NEVER)
-    }
-
-    /// Whether there is room for a flow that already holds `own` bytes. One that holds none always has.
-    pub(crate) fn has_room(&self, own: usize) -> bool {
-        own == 0
-            || own < self.settings.flow_limit && self.held.load(Ordering::Relaxed) < self.settings.total_limit
-    }
-
-    pub(crate) fn take(&self, bytes: usize) {
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(crate) fn give(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// The buckets of all faults of this name.
-    pub(crate) fn buckets(&self, fault: &str) -> Arc<Buckets> {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(buckets.entry(fault.to_owned()).or_default())
+        self.0.held()
     }
 }

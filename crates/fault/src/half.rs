@@ -9,11 +9,12 @@ use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
+use crate::common::{Common, End};
 use crate::effect::Direction;
 use crate::faults::{self, Watcher};
+use crate::line::Identity;
+use crate::line::piece::Ending;
 use crate::line::{Departure, Line};
-use crate::piece::Ending;
-use crate::session::{Common, End, Identity};
 use crate::store::Store;
 use crate::timer::{Timer, Timers};
 

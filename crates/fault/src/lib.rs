@@ -37,9 +37,9 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod common;
 mod delay;
 mod describe;
-mod draws;
 mod effect;
 mod engine;
 mod faults;
@@ -48,17 +48,12 @@ mod journal;
 mod line;
 mod loss;
 mod params;
-mod piece;
-mod plan;
 mod schedule;
-mod segment;
 mod session;
-mod stage;
 mod stats;
 mod store;
 mod stream;
 mod timer;
-mod unit;
 mod units;
 
 pub use delay::Delay;

@@ -2,16 +2,24 @@
 //!
 //! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `Store` beside it, in the same order.
 
+pub(crate) mod draws;
+mod identity;
+pub(crate) mod piece;
+pub(crate) mod plan;
+mod segment;
+mod stage;
+mod unit;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::identity::Identity;
+use self::piece::{Ending, Piece};
+use self::plan::{Entry, Plan, order};
+use self::segment::Segmenter;
+use self::unit::Unit;
 use crate::effect::{Direction, Effect, Sides};
-use crate::piece::{Ending, Piece};
-use crate::plan::{Entry, Plan, order};
-use crate::segment::Segmenter;
-use crate::session::Identity;
-use crate::unit::Unit;
 
 /// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
 const SEGMENT_SIZE: usize = 1460;

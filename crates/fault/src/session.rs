@@ -2,18 +2,15 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use rand::RngExt;
-
-use crate::draws;
+use crate::common::Common;
 use crate::effect::{Direction, Effect, Sides};
 use crate::faults::{self, Watcher};
 use crate::half::Half;
-use crate::journal::{Decision, Journal, Verdict};
-use crate::plan::Entry;
+use crate::journal::Verdict;
+use crate::line::Identity;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
@@ -160,89 +157,5 @@ impl OneSide {
     /// Puts them there.
     pub fn around<S>(self, connection: S) -> FaultStream<S> {
         FaultStream::reading(connection, self.ingress, self.side)
-    }
-}
-
-/// What the draws and the journal of a session depend on.
-#[derive(Debug)]
-pub(crate) struct Identity {
-    pub(crate) seed: u64,
-    pub(crate) proxy: Arc<str>,
-    /// From 1, within its proxy.
-    pub(crate) session: u64,
-    pub(crate) opened: Duration,
-    pub(crate) rtt: Duration,
-    pub(crate) journal: Option<Journal>,
-}
-
-impl Identity {
-    /// Whether the fault applies to this session: the same whenever it is asked.
-    pub(crate) fn applies(&self, entry: &Entry) -> bool {
-        let probability = entry.fault.probability;
-        probability >= 1.0
-            || draws::stream(self.seed, &self.proxy, self.session, None, &entry.fault.name).random::<f64>()
-                < probability
-    }
-
-    pub(crate) fn tell(
-        &self,
-        at: Duration,
-        direction: Option<Direction>,
-        fault: &str,
-        offset: u64,
-        verdict: Verdict,
-    ) {
-        if let Some(journal) = &self.journal {
-            let (proxy, session) = (&*self.proxy, self.session);
-            journal.tell(&Decision { at, proxy, session, direction, fault, offset, verdict });
-        }
-    }
-}
-
-/// What the two flows of a session know of each other.
-#[derive(Debug, Default)]
-pub(crate) struct Common {
-    to_upstream: AtomicU64,
-    to_downstream: AtomicU64,
-    end: AtomicU8,
-}
-
-/// How a fault ended a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Closed,
-    Reset(Sides),
-}
-
-impl Common {
-    /// Counts bytes that came in `direction`; returns what came in the other.
-    pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
-        let (this, other) = match direction {
-            Direction::ToUpstream => (&self.to_upstream, &self.to_downstream),
-            Direction::ToDownstream => (&self.to_downstream, &self.to_upstream),
-        };
-        this.fetch_add(bytes as u64, Ordering::Relaxed);
-        other.load(Ordering::Relaxed)
-    }
-
-    /// The first end counts.
-    pub(crate) fn end(&self, end: End) {
-        let code = match end {
-            End::Closed => 1,
-            End::Reset(Sides::Client) => 2,
-            End::Reset(Sides::Server) => 3,
-            End::Reset(Sides::Both) => 4,
-        };
-        let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
-    pub(crate) fn ended(&self) -> Option<End> {
-        Some(match self.end.load(Ordering::Relaxed) {
-            0 => return None,
-            1 => End::Closed,
-            2 => End::Reset(Sides::Client),
-            3 => End::Reset(Sides::Server),
-            _ => End::Reset(Sides::Both),
-        })
     }
 }

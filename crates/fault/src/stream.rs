@@ -6,10 +6,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::common::End;
 use crate::effect::Sides;
 use crate::half::Half;
-use crate::piece::Ending;
-use crate::session::End;
+use crate::line::piece::Ending;
 
 /// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
 ///

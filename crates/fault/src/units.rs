@@ -1,6 +1,6 @@
 //! Values that people write, as a number in a plain unit or as text with a unit of its own.
 //!
-//! Each deserializes from either and is made from text with [`FromStr`](std::str::FromStr), from a number in its
+//! Each deserializes from either and is made from text with [`FromStr`], from a number in its
 //! plain unit with [`TryFrom`].
 
 use std::fmt;

@@ -1,7 +1,7 @@
 use rand::SeedableRng;
 
 use super::*;
-use crate::draws::Draws;
+use crate::line::draws::Draws;
 
 const DRAWS: usize = 10_000;
 

@@ -72,7 +72,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::draws::Draws;
+    use crate::line::draws::Draws;
 
     fn outcomes(model: &LossModel, seed: u64, count: usize) -> Vec<bool> {
         let mut draws = Draws::seed_from_u64(seed);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::piece::Piece;
+use crate::line::piece::Piece;
 
 /// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
 const OUT_OF_ORDER_LIMIT: usize = 6 << 20;

@@ -10,8 +10,8 @@ use super::process::LossProcess;
 use super::queue::Queue;
 use super::timeout::{Alarm, Timer};
 use super::window::Window;
-use crate::draws::Draws;
-use crate::piece::Piece;
+use crate::line::draws::Draws;
+use crate::line::piece::Piece;
 
 /// A TCP sender, the path and the receiver behind it, which delivers in order.
 ///

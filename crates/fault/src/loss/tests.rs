@@ -7,8 +7,8 @@ use std::time::Duration;
 use rand::SeedableRng;
 
 use super::{LossEvent, LossKind, LossModel, LossySender};
-use crate::draws::Draws;
-use crate::piece::{Ending, Piece};
+use crate::line::draws::Draws;
+use crate::line::piece::{Ending, Piece};
 
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(20);

@@ -44,7 +44,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::draws::Draws;
+    use crate::line::draws::Draws;
 
     fn corrupted(chunks: &[usize], rate: f64) -> Vec<u8> {
         let (mut corrupt, mut draws) = (Corrupt::new(rate).expect("a rate"), Draws::seed_from_u64(3));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::piece::{Ending, Piece};
+use crate::line::piece::{Ending, Piece};
 
 #[derive(Debug)]
 pub(crate) struct Limit {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::piece::{Ending, Piece};
+use crate::line::piece::{Ending, Piece};
 
 /// What may wait before the source is not read any more.
 const WAITING_LIMIT: usize = 256 << 10;

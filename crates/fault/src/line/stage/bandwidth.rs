@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::piece::Piece;
+use crate::line::piece::Piece;
 
 /// The time that a piece may take at most: its bytes leave together. Longer pieces are cut.
 const GRAIN: Duration = Duration::from_millis(2);

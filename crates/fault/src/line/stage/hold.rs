@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::delay::Delay;
-use crate::piece::{Ending, Piece};
+use crate::line::piece::{Ending, Piece};
 
 /// Pieces in order, each with the time when it may leave.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-use crate::piece::Piece;
+use crate::line::piece::Piece;
 
 /// What may wait.
 const WAITING_LIMIT: usize = 64 << 10;
@@ -91,8 +91,8 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::draws::Draws;
-    use crate::piece::Ending;
+    use crate::line::draws::Draws;
+    use crate::line::piece::Ending;
 
     #[test]
     fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::draws::{self, Draws};
 use crate::effect::Direction;
 use crate::journal::Verdict;
-use crate::piece::Piece;
-use crate::plan::Entry;
-use crate::session::Identity;
-use crate::stage::{Stage, Tools};
+use crate::line::Identity;
+use crate::line::draws::{self, Draws};
+use crate::line::piece::Piece;
+use crate::line::plan::Entry;
+use crate::line::stage::{Stage, Tools};
 
 #[derive(Debug)]
 pub(crate) struct Unit {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effect::{Direction, Effect, Fault, Scope};
-use crate::stage::Bucket;
+use crate::line::stage::Bucket;
 use crate::stats::Stats;
 
 /// In the order in which they act on a flow.

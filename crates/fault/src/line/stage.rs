@@ -17,11 +17,11 @@ use self::gate::Gate;
 use self::hold::{Jitter, Latency, SlowClose};
 use self::limit::Limit;
 use self::slicer::Slicer;
-use crate::draws::Draws;
 use crate::effect::Effect;
 use crate::journal::Verdict;
+use crate::line::draws::Draws;
+use crate::line::piece::{Ending, Piece};
 use crate::loss::{LossCounts, LossEvent, LossKind, LossySender};
-use crate::piece::{Ending, Piece};
 use crate::stats::Stats;
 
 /// What a fault does to one flow while it is on.

@@ -1,0 +1,53 @@
+//! What is common to both directions of a session.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use crate::effect::{Direction, Sides};
+
+/// What the two flows of a session know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    to_upstream: AtomicU64,
+    to_downstream: AtomicU64,
+    end: AtomicU8,
+}
+
+/// How a fault ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Closed,
+    Reset(Sides),
+}
+
+impl Common {
+    /// Counts bytes that came in `direction`; returns what came in the other.
+    pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
+        let (this, other) = match direction {
+            Direction::ToUpstream => (&self.to_upstream, &self.to_downstream),
+            Direction::ToDownstream => (&self.to_downstream, &self.to_upstream),
+        };
+        this.fetch_add(bytes as u64, Ordering::Relaxed);
+        other.load(Ordering::Relaxed)
+    }
+
+    /// The first end counts.
+    pub(crate) fn end(&self, end: End) {
+        let code = match end {
+            End::Closed => 1,
+            End::Reset(Sides::Client) => 2,
+            End::Reset(Sides::Server) => 3,
+            End::Reset(Sides::Both) => 4,
+        };
+        let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self) -> Option<End> {
+        Some(match self.end.load(Ordering::Relaxed) {
+            0 => return None,
+            1 => End::Closed,
+            2 => End::Reset(Sides::Client),
+            3 => End::Reset(Sides::Server),
+            _ => End::Reset(Sides::Both),
+        })
+    }
+}

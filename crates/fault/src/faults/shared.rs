@@ -1,0 +1,101 @@
+//! What the sessions of a proxy share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::effect::Fault;
+use crate::engine;
+use crate::line::plan::{self, Plan};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Arc<engine::Shared>,
+    pub(crate) proxy: Arc<str>,
+    plan: Mutex<Plan>,
+    version: AtomicU64,
+    watchers: Mutex<Slab<Waker>>,
+    sessions: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new(engine: Arc<engine::Shared>, proxy: &str, faults: Vec<Fault>) -> Self {
+        let plan = plan::next(&[], faults, Duration::ZERO, |name| engine.buckets(name));
+        Self {
+            engine,
+            proxy: proxy.into(),
+            plan: Mutex::new(plan),
+            version: AtomicU64::new(0),
+            watchers: Mutex::default(),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    /// Wakes everyone who watches, after the plan and its version have changed.
+    pub(super) fn replace(&self, faults: Vec<Fault>) {
+        {
+            let mut plan = self.plan();
+            *plan = plan::next(&plan, faults, self.engine.now(), |name| self.engine.buckets(name));
+            self.version.fetch_add(1, Ordering::Release);
+        }
+        let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
+        watchers.iter().for_each(Waker::wake_by_ref);
+    }
+
+    /// The number of a session that begins.
+    pub(super) fn next_session(&self) -> u64 {
+        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
+        lock(&self.plan)
+    }
+
+    /// Changes with every new plan.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A place among those who are woken when the plan changes.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    faults: Arc<Shared>,
+    registered: Option<(usize, Waker)>,
+}
+
+impl Watcher {
+    pub(crate) fn new(faults: Arc<Shared>) -> Self {
+        Self { faults, registered: None }
+    }
+
+    /// Has the task woken by any change from now on: look at the plan after this, not before.
+    pub(crate) fn watch(&mut self, cx: &Context<'_>) {
+        match &mut self.registered {
+            Some((_, waker)) if waker.will_wake(cx.waker()) => {}
+            Some((key, waker)) => {
+                waker.clone_from(cx.waker());
+                lock(&self.faults.watchers)[*key].clone_from(cx.waker());
+            }
+            None => {
+                let key = lock(&self.faults.watchers).insert(cx.waker().clone());
+                self.registered = Some((key, cx.waker().clone()));
+            }
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        if let Some((key, _)) = &self.registered {
+            lock(&self.faults.watchers).remove(*key);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Which session a line belongs to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::effect::Direction;
+use crate::journal::{Decision, Journal, Verdict};
+use crate::line::draws;
+use crate::line::plan::Entry;
+
+/// What the draws and the journal of a session depend on.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) seed: u64,
+    pub(crate) proxy: Arc<str>,
+    /// From 1, within its proxy.
+    pub(crate) session: u64,
+    pub(crate) opened: Duration,
+    pub(crate) rtt: Duration,
+    pub(crate) journal: Option<Journal>,
+}
+
+impl Identity {
+    /// Whether the fault applies to this session: the same whenever it is asked.
+    pub(crate) fn applies(&self, entry: &Entry) -> bool {
+        let probability = entry.fault.probability;
+        probability >= 1.0
+            || draws::stream(self.seed, &self.proxy, self.session, None, &entry.fault.name).random::<f64>()
+                < probability
+    }
+
+    pub(crate) fn tell(
+        &self,
+        at: Duration,
+        direction: Option<Direction>,
+        fault: &str,
+        offset: u64,
+        verdict: Verdict,
+    ) {
+        if let Some(journal) = &self.journal {
+            let (proxy, session) = (&*self.proxy, self.session);
+            journal.tell(&Decision { at, proxy, session, direction, fault, offset, verdict });
+        }
+    }
+}
