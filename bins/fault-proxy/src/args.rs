@@ -71,7 +71,7 @@ pub(crate) enum Command {
         /// The journal.
         file: PathBuf,
     },
-    /// Show round trips through a proxy to an upstream of its own.
+    /// Show round trips through a proxy to an upstream of its own, with latency for a while.
     Demo(DemoArgs),
     /// Print a shell's completion script.
     Completions {

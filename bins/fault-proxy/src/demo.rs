@@ -1,10 +1,11 @@
-//! An upstream, a proxy before it and a client, all in one process.
+//! An upstream, a proxy before it that is slow for a while, and a client, all in one process.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
 use proxy_mapping::Mapping;
 use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +20,8 @@ use crate::run::{runtime, serve};
 use crate::tally;
 use crate::wire::Proxy;
 
+const DELAY: Duration = Duration::from_millis(50);
+const SCHEDULE: &str = "start:3s,duration:3s";
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const MESSAGE: &[u8; 64] = b"every byte arrives as it was sent, later or slower only if asked";
 
@@ -29,11 +32,16 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     let proxy_addr = listener.local_addr()?;
     let mapping: Mapping = format!("{}={upstream_addr}", proxy_addr.port()).parse()?;
     println!("upstream  {upstream_addr}  sends back what it gets");
-    println!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping}");
+    println!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping} \\");
+    println!(
+        "{:27}--with-latency --latency-mean {DELAY:?} --latency-direction both --latency-sched {SCHEDULE}",
+        ""
+    );
     println!("client    sends {} bytes a second and waits for them; Ctrl-C ends\n", MESSAGE.len());
 
-    let proxy =
+    let mut proxy =
         Proxy::plain(mapping, TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port()));
+    proxy.faults = Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?]));
     let shutdown = Shutdown::new();
     let mut outcome = Ok(());
     let end = async {
@@ -51,6 +59,12 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     let rows = serve(&runtime()?, &relay, vec![(proxy, vec![listener])], &shutdown, end)?;
     println!("\n{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
     outcome
+}
+
+fn latency() -> Result<Fault> {
+    let windows = Schedule::parse(SCHEDULE, Reading::Usual)?.resolve(None)?;
+    let effect = Effect::Latency { delay: Delay::Constant(DELAY), once: false };
+    Ok(Fault { windows, ..Fault::new("latency", effect) })
 }
 
 fn bind() -> io::Result<TcpListener> {

@@ -92,12 +92,15 @@ fn check_connects_to_every_upstream_and_prints_what_would_run() {
 }
 
 #[test]
-fn the_demo_shows_round_trips_and_ends() {
-    let ended = run(&["demo", "--duration", "2"]);
+fn the_demo_shows_round_trips_with_and_without_latency_and_ends() {
+    let ended = run(&["demo", "--duration", "5"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let round_trip = ended.stdout.lines().find(|line| line.starts_with("#1 ")).expect("a round trip");
     assert!(round_trip.contains("through the proxy") && round_trip.contains("directly"), "{round_trip}");
     assert!(ended.stdout.contains("fault-proxy run --proxy "), "{}", ended.stdout);
+    let slow = ended.stdout.lines().find(|line| line.starts_with("#5 ")).expect("a late round trip");
+    let millis = slow.split_whitespace().nth(4).and_then(|millis| millis.parse::<f64>().ok());
+    assert!(millis.is_some_and(|millis| millis >= 100.0), "{slow}");
     assert!(ended.stderr.contains("client=finished upstream=finished"), "{}", ended.stderr);
 }
 
