@@ -146,3 +146,40 @@ impl Expectation {
         is_beyond || self.or_equal && value == self.value
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(text: &str, value: f64) -> bool {
+        text.parse::<Expectation>().unwrap().holds(value)
+    }
+
+    #[test]
+    fn values_have_the_units_of_their_metrics() {
+        assert!(holds("latency.p99_error<1ms", 0.0009) && !holds("latency.p99_error<1ms", 0.001));
+        assert!(holds("latency.p50 >= 300", 0.3));
+        assert!(holds("bandwidth.rate<=500kbit/s", 62_500.0) && !holds("bandwidth.rate<500kbit/s", 62_500.0));
+        assert!(holds("storm/packet-loss.loss<2%", 0.019) && !holds("storm/packet-loss.loss<2%", 0.021));
+        assert!(holds("refuse.actions>0", 1.0) && !holds("refuse.actions>0", 0.0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_the_way_out() {
+        for (text, problem) in [
+            ("latency.p99", "it compares nothing; write FAULT.METRIC<VALUE"),
+            ("latency<1ms", "`latency` has no metric; write"),
+            ("latency.p95<1ms", "`p95` is no metric; write"),
+            ("latency.p99<soon", "`soon`: "),
+            ("bandwidth.rate>1kbps", "say KBps (bytes) or kbit/s (bits)"),
+        ] {
+            let error = text.parse::<Expectation>().unwrap_err();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_have_dots() {
+        assert_eq!("v1.2.latency.p99<1ms".parse::<Expectation>().unwrap().fault, "v1.2.latency");
+    }
+}

@@ -50,7 +50,7 @@ pub(crate) fn run(
     let mut watched = Vec::new();
     for (proxy, of_proxy) in proxies.iter_mut().zip(&settings.proxies) {
         if !of_proxy.faults.is_empty() {
-            let faults = engine.proxy(&of_proxy.name, of_proxy.faults.clone());
+            let faults = engine.proxy(&of_proxy.drawn_as, of_proxy.faults.clone());
             watched.push((of_proxy.name.clone(), faults.clone()));
             proxy.faults = Some(faults);
         }

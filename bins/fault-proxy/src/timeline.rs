@@ -86,7 +86,12 @@ mod tests {
             FaultParams { kind: Some(*kind), schedule, ..FaultParams::default() }.resolve(&run).unwrap()
         };
         let mapping = "1=a:1".parse().unwrap();
-        ProxySettings { name: name.to_owned(), mapping, faults: faults.iter().map(fault).collect() }
+        ProxySettings {
+            name: name.to_owned(),
+            drawn_as: name.to_owned(),
+            mapping,
+            faults: faults.iter().map(fault).collect(),
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use fault_support::{Scheduled, ms, timed};
 use support::{PATIENCE, Proxy, receive, send};
-use testkit::{FarEnd, Pattern, free_port};
+use testkit::{FarEnd, Pattern};
 
 /// An upstream that tells all it gets, in the parts in which it came.
 fn listener() -> (FarEnd, Receiver<Vec<Vec<u8>>>) {
@@ -36,10 +36,9 @@ fn pattern(length: usize) -> Vec<u8> {
 fn corruption_flips_one_bit_in_a_share_of_the_bytes_the_same_ones_with_the_same_seed() {
     const SIZE: usize = 100_000;
     let (far_end, hears) = listener();
-    let port = free_port();
     let corrupted = |seed: &str, chunk: usize| {
         let options = ["--with-corrupt", "--corrupt-rate", "1%", "--corrupt-side", "client", "--seed", seed];
-        let proxy = Proxy::on(port, &[], far_end.addr(), &options);
+        let proxy = Proxy::with(far_end.addr(), &options);
         let mut client = proxy.connect();
         pattern(SIZE).chunks(chunk).for_each(|part| client.write_all(part).unwrap());
         client.shutdown(Shutdown::Write).unwrap();

@@ -47,10 +47,10 @@ fn redis_script(proxy: &Proxy) {
     }
 }
 
-/// Runs the script against a proxy with a journal, on `port`.
-fn recorded(port: u16, server: &Redis, journal: &Path, faults: &[&str], seed: &str) -> Vec<String> {
+/// Runs the script against a proxy with a journal.
+fn recorded(server: &Redis, journal: &Path, faults: &[&str], seed: &str) -> Vec<String> {
     let options = [faults, &["--seed", seed, "--journal", utf8(journal)]].concat();
-    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
     redis_script(&proxy);
     assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
     decisions(journal)
@@ -63,10 +63,11 @@ fn timeless(decisions: &[String]) -> Vec<&String> {
 
 fn assert_repeatable(faults: &[&str], expected: &[&str]) {
     let directory = TempDir::new().expect("the temporary directory is writable");
-    let (server, port) = (Redis::start(), free_port());
+    let server = Redis::start();
+    // Each time on another port, as in a test suite.
     let run = |name: &str, seed: &str| {
         let journal = directory.path().join(name);
-        recorded(port, &server, &journal, faults, seed)
+        recorded(&server, &journal, faults, seed)
     };
     let (first, again, other) = (run("first", "7"), run("again", "7"), run("other", "8"));
     for part in expected {
@@ -94,7 +95,7 @@ fn a_seed_repeats_the_losses_of_a_run() {
 #[test]
 fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
     const SEGMENT: usize = 1460;
-    let (directory, port) = (TempDir::new().unwrap(), free_port());
+    let directory = TempDir::new().unwrap();
     let far_end = FarEnd::reply_after_eof();
     let mut bytes = vec![0; 60 * SEGMENT];
     Pattern::new(2).fill(0, &mut bytes);
@@ -122,7 +123,7 @@ fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
             ],
             &["--seed", "3", "--journal", utf8(&journal)],
         ];
-        let proxy = Proxy::on(port, &[], far_end.addr(), &options.concat());
+        let proxy = Proxy::with(far_end.addr(), &options.concat());
         let mut client = proxy.connect();
         bytes.chunks(chunk).for_each(|part| client.write_all(part).unwrap());
         client.shutdown(Shutdown::Write).unwrap();
@@ -154,10 +155,10 @@ fn the_journal_can_be_followed_while_sessions_are_busy() {
 
 #[test]
 fn a_replay_makes_all_decisions_again() {
-    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
+    let (server, directory) = (Redis::start(), TempDir::new().unwrap());
     let journal = directory.path().join("journal");
     let options = [&LATENCY[..], &["--journal", utf8(&journal)]].concat();
-    let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
     redis_script(&proxy);
     assert_eq!(end(&proxy), Some(0));
     let count = decisions(&journal).len();
@@ -243,11 +244,11 @@ fn the_fidelity_table_comes_at_a_signal_and_at_the_end() {
 
 #[test]
 fn a_seed_that_was_not_given_is_told_and_gives_the_same_again() {
-    let (server, directory, port) = (Redis::start(), TempDir::new().unwrap(), free_port());
+    let (server, directory) = (Redis::start(), TempDir::new().unwrap());
     let run_with = |seed: &[&str], name: &str| {
         let journal = directory.path().join(name);
         let options = [&LATENCY[..], &["--journal", utf8(&journal)], seed].concat();
-        let proxy = Proxy::on(port, &[], format!("localhost:{}", server.port()), &options);
+        let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
         redis_script(&proxy);
         assert_eq!(end(&proxy), Some(0));
         let line = proxy.wait_for_line("seed ");

@@ -13,7 +13,7 @@ use std::{
 
 use fault_support::{RedisSession, ms, timed};
 use support::{PATIENCE, Proxy, ending, printed};
-use testkit::{FarEnd, Postgres, Redis, abort, free_port, psql};
+use testkit::{FarEnd, Postgres, Redis, abort, psql};
 
 const CONSTANT: [&str; 3] = ["--with-latency", "--latency-distribution", "constant"];
 
@@ -162,9 +162,9 @@ fn an_abort_under_latency_is_no_end_of_file() {
 }
 
 /// Which of 40 sessions, opened one after the other, are late.
-fn late_sessions(port: u16, far_end: &FarEnd) -> Vec<bool> {
+fn late_sessions(far_end: &FarEnd) -> Vec<bool> {
     let options = ["--latency-mean", "2s", "--latency-side", "client", "--latency-probability", "0.5"];
-    let proxy = Proxy::on(port, &[], far_end.addr(), &[&CONSTANT[..], &options, &["--seed", "5"]].concat());
+    let proxy = Proxy::with(far_end.addr(), &[&CONSTANT[..], &options, &["--seed", "5"]].concat());
     let sessions: Vec<_> = (0..40)
         .map(|_| {
             let mut client = proxy.connect();
@@ -191,9 +191,8 @@ fn a_probability_is_a_share_of_sessions_and_the_same_ones_with_the_same_seed() {
             stream.write_all(&byte).ok();
         }
     });
-    let port = free_port();
-    let first = late_sessions(port, &far_end);
+    let first = late_sessions(&far_end);
     let late = first.iter().filter(|late| **late).count();
     assert!((8..=32).contains(&late), "{late} of 40");
-    assert_eq!(late_sessions(port, &far_end), first);
+    assert_eq!(late_sessions(&far_end), first);
 }

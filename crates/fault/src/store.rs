@@ -27,6 +27,8 @@ impl Store {
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
         if spare < self.next_block / 4 {
+            // The first block is never empty while another one has bytes.
+            self.blocks.retain(|block| !block.is_empty());
             self.blocks.push_back(BytesMut::with_capacity(self.next_block));
         }
         self.blocks.back_mut().expect("pushed if there was none")

@@ -53,8 +53,10 @@ pub(crate) struct Settings {
 /// A proxy and all its faults.
 #[derive(Debug)]
 pub(crate) struct ProxySettings {
-    /// Unique.
+    /// Unique; its mapping if it was given none.
     pub(crate) name: String,
+    /// Names its draws: its name if it was given one, else its place, so that another port makes no other run.
+    pub(crate) drawn_as: String,
     pub(crate) mapping: Mapping,
     /// With names that are unique in this proxy.
     pub(crate) faults: Vec<Fault>,
@@ -142,6 +144,7 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
 
     let mut proxies = Vec::new();
     for (index, (name, mapping, own)) in named.iter().enumerate() {
+        let given_name = own.and_then(|proxy| proxy.name.as_deref());
         let own = match own {
             Some(proxy) => {
                 faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
@@ -154,7 +157,8 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
             .map(|fault| fault.placed.clone());
         let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
         let faults = faults::joined(name, of_file, &of_flags, file)?;
-        proxies.push(ProxySettings { name: name.clone(), mapping: (*mapping).clone(), faults });
+        let drawn_as = given_name.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
+        proxies.push(ProxySettings { name: name.clone(), drawn_as, mapping: (*mapping).clone(), faults });
     }
     Ok(proxies)
 }

@@ -38,11 +38,7 @@ impl Proxy {
 
     /// `launcher`: a program and its arguments, behind which stand those of the binary.
     pub(crate) fn launched_by(launcher: &[&str], upstream: impl Display, options: &[&str]) -> Self {
-        Self::on(free_port(), launcher, upstream, options)
-    }
-
-    /// On the same port again, the mapping has the same name, and so the same draws.
-    pub(crate) fn on(port: u16, launcher: &[&str], upstream: impl Display, options: &[&str]) -> Self {
+        let port = free_port();
         let mapping = format!("{port}={upstream}");
         let command = [launcher, &[BINARY, "run", "--proxy", &mapping], options].concat();
         let daemon = Daemon::spawn(Path::new(command[0]), &command[1..], &[]);
