@@ -10,11 +10,11 @@ use proxy_fault::{Fault, Flows, Windows};
 use proxy_relay::Connected;
 
 use crate::config::Settings;
-use crate::run;
+use crate::serve;
 use crate::wire::Proxy;
 
 pub(crate) fn check(settings: &Settings, proxies: &[Proxy]) -> Result<()> {
-    let runtime = run::runtime()?;
+    let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
     let mut failed = 0;
     for proxy in proxies {

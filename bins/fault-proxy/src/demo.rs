@@ -16,7 +16,7 @@ use tokio::time::{interval, sleep};
 use tokio_util::task::TaskTracker;
 
 use crate::args::{DemoArgs, Time};
-use crate::run::{runtime, serve};
+use crate::serve::{runtime, serve};
 use crate::tally;
 use crate::wire::Proxy;
 

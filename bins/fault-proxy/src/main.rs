@@ -1,7 +1,7 @@
 //! fault-proxy: a TCP proxy that makes the network bad on purpose.
 //!
 //! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
-//! - `run`, `check`, `demo`: the commands.
+//! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay.
 //! - `faulty`: faults around listeners and connections; `journal`: their decisions, written and replayed.
 //! - `log`, `timeline`, `progress`, `tally`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
@@ -18,6 +18,7 @@ mod log;
 mod progress;
 mod report;
 mod run;
+mod serve;
 mod tally;
 mod timeline;
 mod wire;

@@ -1,31 +1,26 @@
 //! Runs proxies until something ends them.
 
 use std::future::pending;
-use std::net::TcpListener;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
-use proxy_fault::{Engine, Faults, Timers};
-use proxy_relay::{Config, DataPath, Relay, Route, Shutdown, TcpAcceptor};
+use proxy_fault::Engine;
+use proxy_relay::{Config, DataPath, Relay, Shutdown};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::args;
 use crate::config::Settings;
-use crate::faulty::{FaultConnector, FaultListener};
 use crate::journal;
 use crate::log::Log;
 use crate::progress::Progress;
 use crate::report::{self, Report};
-use crate::tally::{self, Tally};
+use crate::serve::{runtime, serve};
+use crate::tally;
 use crate::timeline::Timeline;
 use crate::wire::Proxy;
 
@@ -118,98 +113,6 @@ fn engine(
     of_engine.total_limit = usize::try_from(settings.max_in_flight_total).unwrap_or(usize::MAX);
     of_engine.journal = journal::telling(tellers);
     Ok((Engine::new(of_engine), journal))
-}
-
-/// What one thread does for one mapping.
-#[derive(Debug)]
-struct Share {
-    relay: Relay,
-    listener: TcpListener,
-    route: Route,
-    faults: Option<Faults>,
-}
-
-/// Relays until `shutdown` has ended every session; `end`, on `runtime` and this thread, brings that about.
-///
-/// Each listener of a mapping has a thread and a runtime of its own. A session stays on the thread that accepted it:
-/// no wake-up crosses threads, which short sessions and round trips would feel.
-pub(crate) fn serve(
-    runtime: &Runtime,
-    relay: &Relay,
-    bound: Vec<(Proxy, Vec<TcpListener>)>,
-    shutdown: &Shutdown,
-    end: impl Future<Output = Result<()>>,
-) -> Result<Vec<(String, Arc<Tally>)>> {
-    let mut rows = Vec::new();
-    let count = bound.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or(0);
-    let mut threads =
-        (0..count).map(|_| Ok((self::runtime()?, Vec::<Share>::new()))).collect::<Result<Vec<_>>>()?;
-    for (proxy, listeners) in bound {
-        info!("listening on {} for {}", listeners[0].local_addr()?, proxy.mapping);
-        let tally = Arc::new(Tally::default());
-        rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
-        let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
-        for ((_, shares), listener) in threads.iter_mut().zip(listeners) {
-            let (relay, route, faults) = (relay.clone(), proxy.route.clone(), proxy.faults.clone());
-            shares.push(Share { relay, listener, route, faults });
-        }
-    }
-    thread::scope(|scope| {
-        let (working, mut all_done) = mpsc::channel::<()>(1);
-        let threads: Vec<_> = threads
-            .into_iter()
-            .map(|(runtime, shares)| {
-                let working = working.clone();
-                scope.spawn(move || {
-                    let relayed = runtime.block_on(relay_all(shares, shutdown));
-                    drop(working);
-                    // A look-up that nobody awaits any more must not delay the end.
-                    runtime.shutdown_background();
-                    relayed
-                })
-            })
-            .collect();
-        drop(working);
-        let ended = runtime.block_on(async {
-            select! {
-                ended = end => ended,
-                _ = all_done.recv() => Ok(()),
-            }
-        });
-        shutdown.abort();
-        for thread in threads {
-            thread.join().expect("sessions that panic end alone")?;
-        }
-        ended
-    })?;
-    Ok(rows)
-}
-
-async fn relay_all(shares: Vec<Share>, shutdown: &Shutdown) -> Result<()> {
-    let (timers, driver) = Timers::precise().context("cannot make a timer")?;
-    let relays = TaskTracker::new();
-    for Share { relay, listener, route, faults } in shares {
-        let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
-        let shutdown = shutdown.clone();
-        match faults {
-            None => relays.spawn(async move { relay.run(acceptor, route, &shutdown).await }),
-            Some(faults) => {
-                let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
-                let connector = FaultConnector { inner: route.connector, faults, timers: timers.clone() };
-                let route = Route { connector: Arc::new(connector), ..route };
-                relays.spawn(async move { relay.run(listener, route, &shutdown).await })
-            }
-        };
-    }
-    relays.close();
-    select! {
-        () = relays.wait() => Ok(()),
-        failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
-    }
-}
-
-pub(crate) fn runtime() -> Result<Runtime> {
-    runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")
 }
 
 /// Drains at the first signal or the end of the duration; aborts at the deadline or a second signal.
