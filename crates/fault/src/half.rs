@@ -129,12 +129,17 @@ impl Half {
             if !self.has_room() || self.source_ended {
                 return Poll::Pending;
             }
-            match std::task::ready!(poll_read_buf(Pin::new(&mut *source), cx, self.store.room())) {
-                Ok(0) => self.finish(Ending::Finish),
-                Ok(len) => self.came(len),
-                Err(error) => {
-                    self.failure = Some(error);
-                    self.finish(Ending::Fail);
+            match poll_read_buf(Pin::new(&mut *source), cx, self.store.room()) {
+                Poll::Ready(Ok(len)) if len > 0 => self.came(len),
+                nothing => {
+                    self.store.leave_room();
+                    match std::task::ready!(nothing) {
+                        Ok(_) => self.finish(Ending::Finish),
+                        Err(error) => {
+                            self.failure = Some(error);
+                            self.finish(Ending::Fail);
+                        }
+                    }
                 }
             }
         }

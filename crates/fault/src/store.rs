@@ -6,8 +6,6 @@ use bytes::BytesMut;
 
 const SMALLEST_BLOCK: usize = 4 << 10;
 const LARGEST_BLOCK: usize = 1 << 20;
-/// An empty store keeps no more than this.
-const KEPT_BLOCK: usize = 16 << 10;
 
 /// Blocks that grow while reads fill them.
 #[derive(Debug)]
@@ -27,11 +25,16 @@ impl Store {
     pub(crate) fn room(&mut self) -> &mut BytesMut {
         let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
         if spare < self.next_block / 4 {
-            // The first block is never empty while another one has bytes.
-            self.blocks.retain(|block| !block.is_empty());
             self.blocks.push_back(BytesMut::with_capacity(self.next_block));
         }
         self.blocks.back_mut().expect("pushed if there was none")
+    }
+
+    /// Nothing came to the room: an empty block is given back, since many sessions may wait.
+    pub(crate) fn leave_room(&mut self) {
+        if self.blocks.back().is_some_and(BytesMut::is_empty) {
+            self.blocks.pop_back();
+        }
     }
 
     /// The `len` bytes that were just read to the room.
@@ -52,10 +55,9 @@ impl Store {
         &block[..len.min(block.len())]
     }
 
-    /// Drops `len` bytes from the head on.
+    /// Drops `len` bytes from the head on. An empty store holds no block: idle sessions are many.
     pub(crate) fn consume(&mut self, mut len: usize) {
-        let mut count = self.blocks.len();
-        while let Some(first) = self.blocks.front_mut() {
+        while let Some(first) = self.blocks.front() {
             let rest = first.len() - self.gone;
             if len < rest {
                 self.gone += len;
@@ -63,12 +65,7 @@ impl Store {
             }
             len -= rest;
             self.gone = 0;
-            if count == 1 && first.capacity() <= KEPT_BLOCK {
-                first.clear();
-                return;
-            }
             self.blocks.pop_front();
-            count -= 1;
         }
     }
 
