@@ -69,15 +69,16 @@ pub(crate) fn run(
         }
     };
     let bound = proxies.into_iter().zip(listeners).collect();
-    let rows = serve(&runtime, &Relay::new(config(settings)), bound, &shutdown, end)?;
+    let served = serve(&runtime, &Relay::new(config(settings)), bound, &shutdown, end);
+    // Whatever ended the run: every decision is to be in the file.
+    let written = journal.map_or(Ok(()), journal::Writer::finish);
+    let rows = served?;
     println!("{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
     let as_expected = report.at_end(rows.iter().map(|(_, tally)| tally.bytes()).sum());
     if let Some(replayed) = replayed {
         println!("{}", replayed.report());
     }
-    if let Some(journal) = journal {
-        journal.finish()?;
-    }
+    written?;
     Ok(as_expected)
 }
 

@@ -9,7 +9,7 @@ use crate::common::Common;
 use crate::effect::{Direction, Effect, Sides};
 use crate::faults::{self, Watcher};
 use crate::half::Half;
-use crate::journal::Verdict;
+use crate::journal::{Verdict, nanos};
 use crate::line::Identity;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
@@ -108,7 +108,7 @@ impl Session {
                 entry.stats.acted();
                 entry.stats.asked(delay);
                 entry.stats.held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
-                let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+                let delay_ns = nanos(delay);
                 self.identity.tell(now, None, &entry.fault.name, 0, Verdict::Hold { delay_ns });
             }
         }

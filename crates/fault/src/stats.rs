@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
 
+use crate::journal::nanos;
+
 /// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
 const GROUPING_POWER: u8 = 6;
 const MAX_VALUE_POWER: u8 = 42;
@@ -95,10 +97,6 @@ impl Stats {
 fn add(histogram: &AtomicHistogram, time: Duration) {
     // Fails for values beyond the longest only.
     let _ = histogram.increment(nanos(time).min(LONGEST));
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a fault has done so far.

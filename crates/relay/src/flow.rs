@@ -162,7 +162,7 @@ impl Flow {
         pool: &Arc<Pool>,
     ) -> Poll<()> {
         let fetched = if from.as_buffered().is_some() {
-            ready!(self.poll_pass_on(cx, from, to))
+            self.poll_pass_on(cx, from, to)
         } else {
             match self.poll_fetch_bulk(cx, from, to, pool) {
                 Some(bulk) => bulk,
@@ -186,35 +186,34 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Writes what the source holds, from where it is. Pending only while the destination takes nothing.
+    /// Writes what the source holds, from where it is. Pending with nothing held: it has nothing; with `AtSource`: the
+    /// destination takes nothing.
     fn poll_pass_on(
         &mut self,
         cx: &mut Context<'_>,
         from: &mut dyn Stream,
         to: &mut dyn Stream,
-    ) -> Poll<Poll<io::Result<usize>>> {
-        let Some(source) = from.as_buffered() else { return Poll::Ready(Poll::Pending) };
+    ) -> Poll<io::Result<usize>> {
         self.held = Held::Nothing;
-        let bytes = match Pin::new(&mut *source).poll_fill_buf(cx) {
-            Poll::Ready(Ok(bytes)) if !bytes.is_empty() => bytes,
-            ended => return Poll::Ready(ended.map_ok(<[u8]>::len)),
-        };
+        let Some(source) = from.as_buffered() else { return Poll::Pending };
+        let bytes = ready!(Pin::new(&mut *source).poll_fill_buf(cx))?;
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let waiting = bytes.len();
         self.held = Held::AtSource;
-        let written = match ready!(Pin::new(&mut *to).poll_write(cx, bytes)) {
-            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-            written => written,
-        };
+        let written = ready!(Pin::new(&mut *to).poll_write(cx, bytes));
         self.held = Held::Nothing;
         match written {
-            Ok(written) => {
+            Ok(written) if written > 0 => {
                 Pin::new(source).consume(written);
                 self.moved += written as u64;
                 self.unflushed = true;
             }
+            Ok(_) => self.state = State::WriteFailed(io::ErrorKind::WriteZero.into()),
             Err(error) => self.state = State::WriteFailed(error),
         }
-        // Any number but 0, which would be the end.
-        Poll::Ready(Poll::Ready(Ok(1)))
+        Poll::Ready(Ok(waiting))
     }
 
     /// `None`: the flow is not busy, or there is no room in the pool.

@@ -10,6 +10,8 @@ mod slicer;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rand::SeedableRng;
+
 use self::bandwidth::Bandwidth;
 pub(crate) use self::bandwidth::Bucket;
 use self::corrupt::Corrupt;
@@ -18,7 +20,7 @@ use self::hold::{Jitter, Latency, SlowClose};
 use self::limit::Limit;
 use self::slicer::Slicer;
 use crate::effect::Effect;
-use crate::journal::Verdict;
+use crate::journal::{Verdict, nanos};
 use crate::line::draws::Draws;
 use crate::line::piece::{Ending, Piece};
 use crate::loss::{LossCounts, LossEvent, LossKind, LossySender};
@@ -53,14 +55,14 @@ impl Stage {
         since: Duration,
         rtt: Duration,
         bucket: Arc<Bucket>,
-        draws: &Draws,
+        draws: &mut Draws,
     ) -> Option<Self> {
         Some(match effect {
             Effect::Latency { delay, once } => Self::Latency(Latency::new(delay.clone(), *once)),
             Effect::Jitter { amplitude, frequency } => Self::Jitter(Jitter::new(*amplitude, *frequency)),
             Effect::Bandwidth { rate, burst, .. } => Self::Bandwidth(Bandwidth::new(*rate, *burst, bucket)),
             Effect::PacketLoss { model, rtt: given, mss } => {
-                let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, draws.clone());
+                let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, draws.fork());
                 Self::Loss { counted: sender.counts(), sender: Box::new(sender) }
             }
             Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard, None)),
@@ -247,8 +249,4 @@ fn tell_ending(piece: &Piece, stats: &Stats, tell: &dyn Fn(Duration, u64, Verdic
     };
     stats.acted();
     tell(piece.at, piece.offset, verdict);
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -10,7 +10,7 @@ use crate::effect::{Fault, Flows, Scope, Sides};
 use crate::journal::{Journal, Verdict};
 use crate::line::plan;
 use crate::loss::LossModel;
-use crate::schedule::Windows;
+use crate::schedule::{Reading, Schedule, Windows};
 use crate::store::Store;
 use std::sync::Mutex;
 
@@ -255,6 +255,34 @@ fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
     let mut rest = expected(40);
     rest.drain(10..30);
     assert_eq!(bench.received(), rest);
+}
+
+#[test]
+fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
+    const SEGMENTS: usize = 200;
+    let windows = Schedule::parse("duration:1s;start:2s,duration:1s", Reading::Usual).unwrap();
+    let loss = Effect::PacketLoss {
+        model: LossModel::Bernoulli { rate: 0.5, correlation: 0.0 },
+        rtt: None,
+        mss: 1460,
+    };
+    let mut bench = Bench::new(vec![fault(loss, windows.resolve(None).unwrap())]);
+    bench.send(Duration::ZERO, SEGMENTS * 1460);
+    bench.send(2000 * MS, SEGMENTS * 1460);
+    bench.run_to(4000 * MS);
+    let half = (SEGMENTS * 1460) as u64;
+    let decisions = bench.decisions_by_fault();
+    let lost = |in_half: bool| {
+        let lost = decisions.iter().filter(|(_, _, verdict)| *verdict == Verdict::Lost);
+        lost.map(|(_, offset, _)| *offset)
+            .filter(|offset| (*offset < half) == in_half)
+            .map(|offset| offset % half)
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (lost(true), lost(false));
+    let both = first.len().min(second.len());
+    assert!(both >= 3, "{first:?} {second:?}");
+    assert_ne!(first[..both], second[..both]);
 }
 
 #[test]

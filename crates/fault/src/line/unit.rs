@@ -77,7 +77,7 @@ impl Unit {
                 let since = due.max(self.identity.opened).max(self.entry.added);
                 let bucket = self.entry.bucket(self.direction);
                 self.stage =
-                    Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, &self.draws);
+                    Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, &mut self.draws);
                 if std::mem::take(&mut self.is_to_count) {
                     self.entry.stats.session();
                 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::journal::nanos;
 use crate::line::piece::Piece;
 
 /// The time that a piece may take at most: its bytes leave together. Longer pieces are cut.
@@ -120,10 +121,4 @@ impl Bandwidth {
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 fn nanos_for(bytes: f64, nanos_per_byte: f64) -> u64 {
     (bytes * nanos_per_byte) as u64
-}
-
-/// Since the start of the run: up to 584 years.
-#[allow(clippy::cast_possible_truncation, reason = "as said")]
-fn nanos(time: Duration) -> u64 {
-    time.as_nanos() as u64
 }
