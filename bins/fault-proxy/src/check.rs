@@ -116,6 +116,6 @@ fn listen(proxy: &Proxy) -> Result<String> {
 
 async fn connect(proxy: &Proxy) -> Result<String> {
     let started = Instant::now();
-    let Connected { peer, .. } = proxy.route.connector.connect().await?;
+    let Connected { peer, .. } = proxy.connector.connect().await?;
     Ok(format!("{peer}, connected in {:.1} ms", started.elapsed().as_secs_f64() * 1e3))
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use proxy_fault::{FaultStream, Faults, Timers};
-use proxy_relay::{BoxStream, ConnectError, Connecting, Connector, Listener, Peer, Stream, TcpAcceptor};
+use proxy_relay::{Accepted, BoxStream, ConnectError, Connecting, Connector, Listener, Stream, TcpAcceptor};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
@@ -33,7 +33,7 @@ impl FaultListener {
 }
 
 impl Listener for FaultListener {
-    async fn accept(&self) -> io::Result<(BoxStream, Peer)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         let mut acceptor = self.acceptor.lock().await;
         loop {
             if self.faults.is_down() {

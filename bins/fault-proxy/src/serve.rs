@@ -6,7 +6,7 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use proxy_fault::{Faults, TimerDriver, Timers};
-use proxy_relay::{Relay, Route, Shutdown, TcpAcceptor};
+use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::sync::mpsc;
@@ -22,7 +22,8 @@ use crate::wire::Proxy;
 struct Share {
     relay: Relay,
     listener: TcpListener,
-    route: Route,
+    handshake: Option<Arc<dyn Handshake>>,
+    connector: Arc<dyn Connector>,
     faults: Option<Faults>,
 }
 
@@ -79,8 +80,9 @@ pub(crate) fn serve(
         rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
         let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
         for (worker, listener) in workers.iter_mut().zip(listeners) {
-            let (relay, route, faults) = (relay.clone(), proxy.route.clone(), proxy.faults.clone());
-            worker.shares.push(Share { relay, listener, route, faults });
+            let (handshake, connector) = (proxy.handshake.clone(), Arc::clone(&proxy.connector));
+            let (relay, faults) = (relay.clone(), proxy.faults.clone());
+            worker.shares.push(Share { relay, listener, handshake, connector, faults });
         }
     }
     thread::scope(|scope| {
@@ -114,15 +116,18 @@ pub(crate) fn serve(
 
 async fn relay_all(shares: Vec<Share>, timers: &Timers, shutdown: &Shutdown) -> Result<()> {
     let relays = TaskTracker::new();
-    for Share { relay, listener, route, faults } in shares {
+    for Share { relay, listener, handshake, connector, faults } in shares {
         let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
         let shutdown = shutdown.clone();
         match faults {
-            None => relays.spawn(async move { relay.run(acceptor, route, &shutdown).await }),
+            None => {
+                let route = Route { handshake, connector: Some(connector) };
+                relays.spawn(async move { relay.run(acceptor, route, &shutdown).await })
+            }
             Some(faults) => {
                 let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
-                let connector = FaultConnector { inner: route.connector, faults, timers: timers.clone() };
-                let route = Route { connector: Arc::new(connector), ..route };
+                let connector = FaultConnector { inner: connector, faults, timers: timers.clone() };
+                let route = Route { handshake, connector: Some(Arc::new(connector)) };
                 relays.spawn(async move { relay.run(listener, route, &shutdown).await })
             }
         };

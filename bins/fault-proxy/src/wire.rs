@@ -7,7 +7,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 use proxy_fault::Faults;
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
-use proxy_relay::{Connector, Handshake, Route, TcpConnector, UnixConnector};
+use proxy_relay::{Connector, Handshake, TcpConnector, UnixConnector};
 use proxy_tls::{Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use socket2::{Domain, Socket, Type};
 use tracing::info;
@@ -21,7 +21,8 @@ const LISTEN_QUEUE: i32 = 4096;
 #[derive(Debug)]
 pub(crate) struct Proxy {
     pub(crate) mapping: Mapping,
-    pub(crate) route: Route,
+    pub(crate) handshake: Option<Arc<dyn Handshake>>,
+    pub(crate) connector: Arc<dyn Connector>,
     /// `None`: it never has any.
     pub(crate) faults: Option<Faults>,
     bind: IpAddr,
@@ -39,14 +40,15 @@ impl Proxy {
                 let connector =
                     connector(&mapping, settings).with_context(|| format!("--proxy {mapping}"))?;
                 let handshake = handshake(scheme(&mapping), server_tls.as_ref())?;
-                Ok(Self { mapping, route: Route { handshake, connector }, faults: None, bind: settings.bind })
+                Ok(Self { mapping, handshake, connector, faults: None, bind: settings.bind })
             })
             .collect()
     }
 
     /// A mapping with nothing but defaults, in clear.
     pub(crate) fn plain(mapping: Mapping, connector: impl Connector) -> Self {
-        Self { mapping, route: Route::to(connector), faults: None, bind: IpAddr::from([127, 0, 0, 1]) }
+        let (connector, bind) = (Arc::new(connector), IpAddr::from([127, 0, 0, 1]));
+        Self { mapping, handshake: None, connector, faults: None, bind }
     }
 
     /// Takes the port, with a socket for each of `threads`: the system spreads new connections over them.

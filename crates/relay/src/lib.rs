@@ -31,7 +31,7 @@ mod summary;
 pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
-pub use listen::{Accepting, Handshake, Listener, TcpAcceptor};
+pub use listen::{Accepted, Accepting, Handshake, Listener, TcpAcceptor};
 pub use relay::{Config, DataPath, Relay, Route};
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};

@@ -3,18 +3,40 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, net::SocketAddr};
 
 use tokio::net::TcpListener;
 
+use crate::connect::Connector;
 use crate::socket;
 use crate::stream::{BoxStream, Peer};
 
 /// Accepts the downstreams of sessions.
 pub trait Listener: Send + Sync + 'static {
     /// Waits for the next downstream. Must be cancel safe.
-    fn accept(&self) -> impl Future<Output = io::Result<(BoxStream, Peer)>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Accepted>> + Send;
+}
+
+/// A downstream that came in.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The connection.
+    pub stream: BoxStream,
+    /// Who dialled.
+    pub peer: Peer,
+    /// What reaches the upstream that this downstream asked for, where its protocol lets it ask. It goes before the
+    /// connector of the [`Route`](crate::Route), and is dropped unused when the session does not come so far.
+    pub connector: Option<Arc<dyn Connector>>,
+}
+
+impl Accepted {
+    /// A downstream that goes where its listener's sessions go.
+    pub fn new(stream: BoxStream, peer: Peer) -> Self {
+        Self { stream, peer, connector: None }
+    }
 }
 
 /// A bound TCP socket whose accepted sockets have Nagle's algorithm off and keep-alive on.
@@ -37,9 +59,9 @@ impl TcpAcceptor {
 }
 
 impl Listener for TcpAcceptor {
-    async fn accept(&self) -> io::Result<(BoxStream, Peer)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         let (stream, addr) = self.0.accept().await?;
-        Ok((Box::new(stream), addr.into()))
+        Ok(Accepted::new(Box::new(stream), addr.into()))
     }
 }
 

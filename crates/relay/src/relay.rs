@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::connect::{Connected, Connector};
-use crate::listen::{Backoff, Handshake, Listener};
+use crate::listen::{Accepted, Backoff, Handshake, Listener};
 use crate::pool::Pool;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
@@ -58,14 +58,19 @@ impl Default for Config {
 pub struct Route {
     /// What downstreams go through before the upstream is dialled, if anything.
     pub handshake: Option<Arc<dyn Handshake>>,
-    /// What reaches the upstream.
-    pub connector: Arc<dyn Connector>,
+    /// What reaches the upstream; `None`: what the listener brings with each downstream.
+    pub connector: Option<Arc<dyn Connector>>,
 }
 
 impl Route {
     /// To what `connector` reaches, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
-        Self { handshake: None, connector: Arc::new(connector) }
+        Self { handshake: None, connector: Some(Arc::new(connector)) }
+    }
+
+    /// To where each downstream asks to go ([`Accepted::connector`]), without a handshake.
+    pub fn as_asked() -> Self {
+        Self { handshake: None, connector: None }
     }
 }
 
@@ -133,7 +138,7 @@ impl Relay {
                 _ = first_timer.tick(), if !sessions.is_empty() => continue,
             };
             match accepted {
-                Ok((mut downstream, peer)) => {
+                Ok(Accepted { stream: mut downstream, peer, connector }) => {
                     backoff = Backoff::new();
                     // Only now, so that no listener keeps a place that another has a client for.
                     let permit = select! {
@@ -144,7 +149,11 @@ impl Relay {
                         }
                         permit = Arc::clone(&self.shared.permits).acquire_owned() => permit.expect("never closed"),
                     };
-                    let (relay, route, shutdown) = (self.clone(), route.clone(), shutdown.clone());
+                    let (relay, shutdown) = (self.clone(), shutdown.clone());
+                    let route = Route {
+                        handshake: route.handshake.clone(),
+                        connector: connector.or_else(|| route.connector.clone()),
+                    };
                     let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
                     let span = info_span!("session", session.id = id, client.addr = %peer, upstream.addr = field::Empty);
                     sessions.spawn(
@@ -235,7 +244,12 @@ async fn open(
         },
     };
     let mut downstream = Unopened(Some(downstream));
-    match route.connector.connect().await {
+    let Some(connector) = &route.connector else {
+        summary.upstream_end =
+            End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
+        return None;
+    };
+    match connector.connect().await {
         Ok(Connected { stream, peer, around_downstream }) => {
             Span::current().record("upstream.addr", field::display(&peer));
             summary.upstream = Some(peer);

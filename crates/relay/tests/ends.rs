@@ -285,7 +285,7 @@ async fn both_sockets_have_nagle_off_and_keep_alive_on() {
     let addr = listener.local_addr().expect("bound");
     let acceptor = TcpAcceptor::new(listener).expect("a socket");
     let (client, accepted) = tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&acceptor));
-    let (accepted, _) = accepted.expect("a client");
+    let accepted = accepted.expect("a client").stream;
     let (connected, _) =
         TcpConnector::new("127.0.0.1", far_end.addr().port()).connect_tcp().await.expect("listening");
     for stream in [accepted.as_tcp().expect("TCP"), &connected] {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proxy_relay::{
-    BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Peer, Relay, Route,
-    SessionSummary, Shutdown, TcpAcceptor,
+    Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Peer, Relay,
+    Route, SessionSummary, Shutdown, TcpAcceptor,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -66,10 +66,10 @@ impl Prepared {
 }
 
 impl Listener for Prepared {
-    async fn accept(&self) -> io::Result<(BoxStream, Peer)> {
+    async fn accept(&self) -> io::Result<Accepted> {
         let next = self.0.lock().expect("not poisoned").pop();
         match next {
-            Some(accepted) => accepted.map(|stream| (stream, Peer::Name("test".into()))),
+            Some(accepted) => accepted.map(|stream| Accepted::new(stream, Peer::Name("test".into()))),
             None => std::future::pending().await,
         }
     }

@@ -1,0 +1,3 @@
+//! nats-proxy-client.
+
+fn main() {}

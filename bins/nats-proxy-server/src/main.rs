@@ -1,0 +1,3 @@
+//! nats-proxy-server.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! TCP connections over NATS that lose no byte when NATS blinks.
