@@ -1,0 +1,134 @@
+//! Either kind of session, to those that only move its messages.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::plain::Plain;
+use crate::session::{FrameError, Session};
+
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all sessions are of the larger kind")]
+pub(crate) enum Core {
+    Reliable(Session),
+    Plain(Plain),
+}
+
+/// A message to be published.
+#[derive(Debug)]
+pub(crate) struct Transmit {
+    pub(crate) message: Bytes,
+    pub(crate) to: To,
+    /// With this end's own subject as the reply subject.
+    pub(crate) wants_reply: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    TheOther,
+    Nobody,
+}
+
+macro_rules! either {
+    ($core:expr, $session:ident => $call:expr) => {
+        match $core {
+            Core::Reliable($session) => $call,
+            Core::Plain($session) => $call,
+        }
+    };
+}
+
+impl Core {
+    /// Bytes that may be written now; messages may be of `max_message` bytes.
+    pub(crate) fn room(&self, max_message: usize) -> usize {
+        either!(self, session => session.room(max_message))
+    }
+
+    /// Takes `bytes`, which are no more than there is room for; returns the message to be published.
+    pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
+        either!(self, session => session.write(now, bytes))
+    }
+
+    pub(crate) fn finish(&mut self, now: Duration) {
+        either!(self, session => session.finish(now));
+    }
+
+    pub(crate) fn is_delivered(&self) -> bool {
+        either!(self, session => session.is_delivered())
+    }
+
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        either!(self, session => session.next_chunk())
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        either!(self, session => session.is_readable())
+    }
+
+    pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
+        either!(self, session => session.consumed(now, bytes));
+    }
+
+    /// The end of file, once everything before it was delivered.
+    pub(crate) fn take_end(&mut self, now: Duration) -> bool {
+        either!(self, session => session.take_end(now))
+    }
+
+    pub(crate) fn abort(&mut self, now: Duration, reason: &str) {
+        either!(self, session => session.abort(now, reason));
+    }
+
+    pub(crate) fn close(&mut self, now: Duration) {
+        either!(self, session => session.close(now));
+    }
+
+    /// Why the session was aborted.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Reliable(session) => session.failure().map(|failure| failure.reason.as_str()),
+            Self::Plain(session) => session.failure(),
+        }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        either!(self, session => session.is_over())
+    }
+
+    pub(crate) fn receive(&mut self, now: Duration, message: Bytes) -> Result<(), FrameError> {
+        match self {
+            Self::Reliable(session) => session.receive(now, message),
+            Self::Plain(session) => Ok(session.receive(now, &message)?),
+        }
+    }
+
+    pub(crate) fn no_responders(&mut self, now: Duration) {
+        either!(self, session => session.no_responders(now));
+    }
+
+    pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
+        either!(self, session => session.link(now, is_up));
+    }
+
+    pub(crate) fn has_transmit(&self) -> bool {
+        either!(self, session => session.has_transmit())
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+        match self {
+            Self::Reliable(session) => session.poll_transmit(now).map(|transmit| Transmit {
+                message: transmit.message,
+                to: To::TheOther,
+                wants_reply: transmit.wants_reply,
+            }),
+            Self::Plain(session) => session.poll_transmit(now),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        either!(self, session => session.deadline())
+    }
+
+    pub(crate) fn on_deadline(&mut self, now: Duration) {
+        either!(self, session => session.on_deadline(now));
+    }
+}

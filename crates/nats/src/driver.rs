@@ -1,0 +1,195 @@
+//! The task behind a tunnel: what comes from NATS, what is sent besides payloads, and time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::message::OutboundMessage;
+use async_nats::{Client, Message, StatusCode, Subscriber};
+use futures_util::{Sink, Stream};
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::ReusableBoxFuture;
+use tracing::debug;
+
+use crate::core::{To, Transmit};
+use crate::link::Status;
+use crate::shared::Shared;
+use crate::throttle::Throttle;
+
+/// Ends when the session is over.
+pub(crate) struct Driver {
+    shared: Arc<Shared>,
+    client: Client,
+    subscriber: Subscriber,
+    status: ReusableBoxFuture<'static, (watch::Receiver<Status>, bool)>,
+    connects: u64,
+    timer: Pin<Box<Sleep>>,
+    unsent: Option<Transmit>,
+    bad_messages: Arc<Throttle>,
+}
+
+async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status>, bool) {
+    let is_there = status.changed().await.is_ok();
+    (status, is_there)
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        client: Client,
+        subscriber: Subscriber,
+        mut status: watch::Receiver<Status>,
+        bad_messages: Arc<Throttle>,
+    ) -> Self {
+        let at_first = status.borrow_and_update().clone();
+        shared.lock().core.link(shared.clock.now(), at_first.is_up);
+        Self {
+            shared,
+            client,
+            subscriber,
+            status: ReusableBoxFuture::new(changed(status)),
+            connects: at_first.connects,
+            timer: Box::pin(sleep_until(Instant::now())),
+            unsent: None,
+            bad_messages,
+        }
+    }
+
+    fn poll_status(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready((mut status, is_there)) = self.status.poll(cx) {
+            let current = status.borrow_and_update().clone();
+            let is_another = std::mem::replace(&mut self.connects, current.connects) != current.connects;
+            let now = self.shared.clock.now();
+            let core = &mut self.shared.lock().core;
+            if is_another {
+                core.link(now, false);
+            }
+            core.link(now, current.is_up && is_there);
+            if !is_there {
+                self.status.set(std::future::pending());
+                break;
+            }
+            self.status.set(changed(status));
+        }
+    }
+
+    /// Returns whether the subscription has ended.
+    fn poll_messages(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let message = match Pin::new(&mut self.subscriber).poll_next(cx) {
+                Poll::Ready(Some(message)) => message,
+                Poll::Ready(None) => return true,
+                Poll::Pending => return false,
+            };
+            self.take(message);
+        }
+    }
+
+    fn take(&self, message: Message) {
+        let now = self.shared.clock.now();
+        let core = &mut self.shared.lock().core;
+        if message.status == Some(StatusCode::NO_RESPONDERS) {
+            core.no_responders(now);
+        } else if let Err(error) = core.receive(now, message.payload) {
+            let subject = &self.shared.subjects.own;
+            self.bad_messages.warn(|times| format!("dropped {times} on {subject}: {error}"));
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let now = self.shared.clock.now();
+            let mut inner = self.shared.lock();
+            let mut deadline = inner.core.deadline();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                inner.core.on_deadline(now);
+                deadline = inner.core.deadline();
+            }
+            // A timer that is early is left to run out: moving it costs more.
+            if let Some(deadline) = deadline
+                && inner.timer.is_none_or(|timer| deadline < timer || timer <= now)
+            {
+                let deadline = deadline.max(now);
+                inner.timer = Some(deadline);
+                let far = Duration::from_secs(3600);
+                let at = self.shared.clock.at(deadline).unwrap_or_else(|| Instant::now() + far);
+                drop(inner);
+                self.timer.as_mut().reset(at);
+            } else {
+                drop(inner);
+            }
+            if deadline.is_none() || self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.shared.lock().timer = None;
+        }
+    }
+
+    /// Publishes what is due; `false` if the client has ended.
+    fn poll_transmit(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            if self.unsent.is_none() {
+                let now = self.shared.clock.now();
+                self.unsent = self.shared.lock().core.poll_transmit(now);
+            }
+            if self.unsent.is_none() {
+                return true;
+            }
+            match Pin::new(&mut self.client).poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => return true,
+            }
+            if let Some(transmit) = self.unsent.take()
+                && let Err(error) = self.publish(transmit)
+            {
+                debug!(%error, "cannot publish");
+                let now = self.shared.clock.now();
+                self.shared.lock().core.abort(now, &format!("cannot publish: {error}"));
+                return false;
+            }
+        }
+    }
+
+    fn publish(&mut self, transmit: Transmit) -> Result<(), async_nats::PublishError> {
+        let Transmit { message, to, wants_reply } = transmit;
+        let subjects = &self.shared.subjects;
+        let subject = match to {
+            To::TheOther => &subjects.others,
+            To::Nobody => &subjects.nobodys,
+        };
+        let message = OutboundMessage {
+            subject: subject.clone(),
+            reply: wants_reply.then(|| subjects.own.clone()),
+            payload: message,
+            headers: None,
+        };
+        Pin::new(&mut self.client).start_send(message)
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        // First, so that whatever the stream does meanwhile makes this run again.
+        this.shared.lock().wait_to_drive(cx);
+        this.poll_status(cx);
+        let has_ended = this.poll_messages(cx);
+        this.poll_timer(cx);
+        let has_client = this.poll_transmit(cx);
+        // What was sent has set deadlines.
+        this.poll_timer(cx);
+        let shared = Arc::clone(&this.shared);
+        let mut inner = shared.lock();
+        if has_ended || !has_client {
+            inner.core.abort(shared.clock.now(), "this end's connection to NATS has ended");
+        }
+        inner.wake_stream();
+        let is_over = has_ended || !has_client || (inner.core.is_over() && this.unsent.is_none());
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

@@ -1,0 +1,206 @@
+//! What both ends of a reliable session send each other, in two encodings.
+
+use std::fmt::{self, Write as _};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use crate::message::{self, MessageError};
+use crate::opening::Encoding;
+
+/// The first byte of a binary frame. JSON begins with something else.
+const MAGIC: u8 = 0xB1;
+/// Bytes before the payload of a binary frame.
+const PREFIX: usize = 26;
+
+/// What a frame says besides its payload. Numbers count bytes of a direction, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Header {
+    pub(crate) flags: Flags,
+    /// Of the payload's first byte, or of the next one to be sent.
+    pub(crate) seq: u64,
+    /// Everything below is delivered.
+    pub(crate) ack: u64,
+    /// Everything below has arrived.
+    pub(crate) got: u64,
+    /// Nothing from here on may be sent.
+    pub(crate) limit: u64,
+}
+
+/// A set of what a frame can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Flags(u8);
+
+impl Flags {
+    pub(crate) const FIN: Self = Self(1);
+    pub(crate) const GAP: Self = Self(2);
+    pub(crate) const ASK: Self = Self(4);
+    pub(crate) const RST: Self = Self(8);
+    pub(crate) const DONE: Self = Self(16);
+    const NAMES: [(Self, &str); 5] = [
+        (Self::FIN, "fin"),
+        (Self::GAP, "gap"),
+        (Self::ASK, "ask"),
+        (Self::RST, "rst"),
+        (Self::DONE, "done"),
+    ];
+
+    pub(crate) fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: Self, is_set: bool) {
+        if is_set {
+            self.0 |= flag.0;
+        }
+    }
+
+    fn parse(names: &str) -> Result<Self, FrameError> {
+        let mut flags = Self::default();
+        for name in names.split(',').filter(|name| !name.is_empty()) {
+            let known = Self::NAMES.iter().find(|(_, known)| *known == name);
+            flags.0 |= known.ok_or(FrameError::Flags)?.0.0;
+        }
+        Ok(flags)
+    }
+}
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Self::NAMES.iter().filter(|(flag, _)| self.has(*flag));
+        for (index, (_, name)) in names.enumerate() {
+            if index > 0 {
+                f.write_char(',')?;
+            }
+            f.write_str(name)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a message is no frame of this session.
+#[derive(Debug, Error)]
+pub(crate) enum FrameError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("it is shorter than its own fields")]
+    Short,
+    #[error("it has flags that nobody knows")]
+    Flags,
+    #[error("`{0}` is missing or no number")]
+    Number(&'static str),
+    #[error("its numbers contradict each other")]
+    Numbers,
+    #[error("it carries another session's ID")]
+    Foreign,
+}
+
+/// How a session's frames look, and whose they are.
+#[derive(Debug)]
+pub(crate) struct Codec {
+    pub(crate) encoding: Encoding,
+    pub(crate) id: Box<str>,
+}
+
+impl Codec {
+    /// The most bytes that a frame needs beyond those of its payload as encoded.
+    const OVERHEAD: usize = 320;
+
+    /// The longest payload of a frame that fits into a NATS message of `max` bytes.
+    pub(crate) fn payload_within(&self, max: usize) -> usize {
+        let room = max.saturating_sub(Self::OVERHEAD);
+        match self.encoding {
+            Encoding::Binary => room,
+            Encoding::Json => room / 4 * 3,
+        }
+    }
+
+    pub(crate) fn encode(&self, header: &Header, payload: &[u8]) -> Bytes {
+        match self.encoding {
+            Encoding::Binary => binary(header, payload),
+            Encoding::Json => {
+                let mut out = BytesMut::with_capacity(payload.len().div_ceil(3) * 4 + Self::OVERHEAD);
+                message::begin(&mut out, &self.id, payload);
+                message::end(&mut out, fields(header).into_iter());
+                out.freeze()
+            }
+        }
+    }
+
+    pub(crate) fn decode(&self, message: Bytes) -> Result<(Header, Bytes), FrameError> {
+        if message.first() == Some(&MAGIC) { read_binary(message) } else { self.read_json(&message) }
+    }
+
+    fn read_json(&self, text: &[u8]) -> Result<(Header, Bytes), FrameError> {
+        let message = message::decode(text)?;
+        if message.id != *self.id {
+            return Err(FrameError::Foreign);
+        }
+        let field = |name| message.metadata.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+        let number = |name| field(name).and_then(|text| text.parse().ok()).ok_or(FrameError::Number(name));
+        let header = Header {
+            flags: Flags::parse(field("flags").unwrap_or(""))?,
+            seq: number("seq")?,
+            ack: number("ack")?,
+            got: number("got")?,
+            limit: number("limit")?,
+        };
+        if header.got < header.ack || header.limit < header.ack {
+            return Err(FrameError::Numbers);
+        }
+        Ok((header, message.data))
+    }
+}
+
+/// A number in the order of a JSON frame's fields.
+enum Field {
+    Number(u64),
+    Flags(Flags),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Flags(flags) => flags.fmt(f),
+        }
+    }
+}
+
+fn fields(header: &Header) -> [(&'static str, Field); 5] {
+    [
+        ("flags", Field::Flags(header.flags)),
+        ("seq", Field::Number(header.seq)),
+        ("ack", Field::Number(header.ack)),
+        ("got", Field::Number(header.got)),
+        ("limit", Field::Number(header.limit)),
+    ]
+}
+
+fn binary(header: &Header, payload: &[u8]) -> Bytes {
+    let beyond_ack = |number: u64| u32::try_from(number - header.ack).unwrap_or(u32::MAX);
+    let mut out = BytesMut::with_capacity(PREFIX + payload.len());
+    out.put_u8(MAGIC);
+    out.put_u8(header.flags.0);
+    out.put_u64(header.seq);
+    out.put_u64(header.ack);
+    out.put_u32(beyond_ack(header.got));
+    out.put_u32(beyond_ack(header.limit));
+    out.put_slice(payload);
+    out.freeze()
+}
+
+fn read_binary(mut frame: Bytes) -> Result<(Header, Bytes), FrameError> {
+    if frame.len() < PREFIX {
+        return Err(FrameError::Short);
+    }
+    frame.advance(1);
+    let flags = Flags(frame.get_u8());
+    if flags.0 >= 32 {
+        return Err(FrameError::Flags);
+    }
+    let (seq, ack) = (frame.get_u64(), frame.get_u64());
+    let mut beyond_ack = || ack.checked_add(frame.get_u32().into()).ok_or(FrameError::Numbers);
+    let (got, limit) = (beyond_ack()?, beyond_ack()?);
+    Ok((Header { flags, seq, ack, got, limit }, frame))
+}

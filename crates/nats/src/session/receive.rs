@@ -1,0 +1,155 @@
+//! The direction that this end reads: what arrived, and what the other end is told of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+
+use super::frame::{Flags, Header};
+use super::window::{Window, WindowBudget};
+
+/// Chunks taken without telling the other end, at most: it keeps only so many frames.
+const CHUNKS_UNTOLD: u32 = 256;
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    queue: VecDeque<Bytes>,
+    /// Everything below has arrived, the end included.
+    got: u64,
+    /// Everything below was taken, the end included.
+    taken: u64,
+    /// The number of the end.
+    end: Option<u64>,
+    window: Window,
+    /// What the other end was last told.
+    told: Header,
+    chunks_untold: u32,
+    gap_told: Option<u64>,
+}
+
+/// What a frame brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// No payload.
+    Nothing,
+    /// A payload, maybe one that was here already.
+    Payload,
+    /// Something before it is missing, and that was not said yet.
+    Gap,
+    /// More than was granted, or another end than before.
+    Nonsense,
+}
+
+impl Receiver {
+    pub(super) fn new(budget: Arc<WindowBudget>) -> Self {
+        let window = Window::new(budget);
+        let told = Header { limit: window.size() as u64, ..Header::default() };
+        Self {
+            queue: VecDeque::new(),
+            got: 0,
+            taken: 0,
+            end: None,
+            window,
+            told,
+            chunks_untold: 0,
+            gap_told: None,
+        }
+    }
+
+    pub(super) fn hear(&mut self, header: &Header, mut payload: Bytes) -> Brought {
+        let seq = header.seq;
+        let is_end = header.flags.has(Flags::FIN);
+        if seq > self.got {
+            let is_news = self.gap_told != Some(self.got) || header.flags.has(Flags::ASK);
+            self.gap_told = Some(self.got);
+            return if is_news { Brought::Gap } else { Brought::Nothing };
+        }
+        if payload.is_empty() && !is_end {
+            return Brought::Nothing;
+        }
+        let Some(end) = seq.checked_add(payload.len() as u64) else { return Brought::Nonsense };
+        let is_past_end = self.end.is_some_and(|known| end > known || (is_end && end != known));
+        if end > self.told.limit || is_past_end {
+            return Brought::Nonsense;
+        }
+        if end > self.got {
+            payload.advance(usize::try_from(self.got - seq).unwrap_or(payload.len()));
+            self.queue.push_back(payload);
+            self.got = end;
+            self.gap_told = None;
+        }
+        if is_end && self.end.is_none() {
+            if end < self.got {
+                return Brought::Nonsense;
+            }
+            self.end = Some(end);
+            self.got = end + 1;
+            self.gap_told = None;
+        }
+        Brought::Payload
+    }
+
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        self.queue.pop_front()
+    }
+
+    pub(super) fn has_next(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub(super) fn consumed(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+        self.chunks_untold += 1;
+        debug_assert!(self.taken <= self.got, "only what has arrived is taken");
+        self.window.consumed(bytes, self.queue.is_empty());
+    }
+
+    /// Only the end is left to be taken.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.end == Some(self.taken)
+    }
+
+    pub(super) fn take_end(&mut self) {
+        self.taken += 1;
+    }
+
+    /// The end was taken.
+    pub(super) fn is_ended(&self) -> bool {
+        self.end.is_some_and(|end| self.taken > end)
+    }
+
+    /// Enough was taken that the other end should know without waiting.
+    pub(super) fn is_worth_telling(&self) -> bool {
+        self.taken - self.told.ack >= (self.window.size() / 4) as u64 || self.chunks_untold >= CHUNKS_UNTOLD
+    }
+
+    /// There is something that the other end does not know.
+    pub(super) fn has_untold(&self) -> bool {
+        self.taken > self.told.ack || self.got > self.told.got
+    }
+
+    /// The fields of a header that are about this direction; they count as told.
+    pub(super) fn tell(&mut self) -> Header {
+        let limit = self.told.limit.max(self.taken + self.window.size() as u64);
+        self.told = Header { ack: self.taken, got: self.got, limit, ..Header::default() };
+        self.chunks_untold = 0;
+        self.told
+    }
+
+    /// Gives up what has not been taken.
+    pub(super) fn clear(&mut self) {
+        self.queue = VecDeque::new();
+        self.window.shrink();
+    }
+
+    /// Nothing has come for a while.
+    pub(super) fn shrink(&mut self) {
+        self.queue.shrink_to_fit();
+        self.window.shrink();
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.queue.iter().map(Bytes::len).sum()
+    }
+}

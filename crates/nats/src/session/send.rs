@@ -1,0 +1,161 @@
+//! The direction that this end writes: what was sent, and is kept until it is delivered.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::frame::Header;
+
+/// Frames kept at most: small writes beyond it wait, and leave together.
+const MAX_KEPT: usize = 1024;
+
+/// How far the direction's end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    Wanted,
+    Sent,
+}
+
+#[derive(Debug)]
+struct Sent {
+    seq: u64,
+    /// The number after its last.
+    end: u64,
+    frame: Bytes,
+}
+
+#[derive(Debug)]
+pub(super) struct Sender {
+    kept: VecDeque<Sent>,
+    /// The number of what is sent next.
+    next: u64,
+    delivered: u64,
+    arrived: u64,
+    limit: u64,
+    /// Everything from here on is to be sent again.
+    again: Option<u64>,
+    end: End,
+}
+
+/// What the other end's header told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Nothing,
+    Progress,
+    /// It acknowledges what was never sent.
+    Nonsense,
+}
+
+impl Sender {
+    pub(super) fn new(credit: u64) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            next: 0,
+            delivered: 0,
+            arrived: 0,
+            limit: credit,
+            again: None,
+            end: End::Open,
+        }
+    }
+
+    /// Bytes that may be sent now.
+    pub(super) fn room(&self) -> u64 {
+        if self.end != End::Open || self.again.is_some() || self.kept.len() >= MAX_KEPT {
+            return 0;
+        }
+        self.limit.saturating_sub(self.next)
+    }
+
+    /// What a frame says that goes out now: the next number the other end is to see.
+    pub(super) fn seq(&self) -> u64 {
+        self.again.unwrap_or(self.next)
+    }
+
+    /// Keeps a frame that takes `numbers` from [`Self::seq`] on.
+    pub(super) fn keep(&mut self, numbers: usize, frame: Bytes) {
+        let (seq, end) = (self.next, self.next + numbers as u64);
+        self.kept.push_back(Sent { seq, end, frame });
+        self.next = end;
+    }
+
+    pub(super) fn finish(&mut self) {
+        if self.end == End::Open {
+            self.end = End::Wanted;
+        }
+    }
+
+    /// Whether the end is to be sent now; from then on it counts as sent.
+    pub(super) fn take_end(&mut self) -> bool {
+        let is_due = self.end == End::Wanted && self.again.is_none();
+        if is_due {
+            self.end = End::Sent;
+        }
+        is_due
+    }
+
+    /// There is something to be sent again, or the end.
+    pub(super) fn has_transmit(&self) -> bool {
+        self.again.is_some() || self.end == End::Wanted
+    }
+
+    pub(super) fn is_finishing(&self) -> bool {
+        self.end != End::Open
+    }
+
+    /// Everything and the end of it is delivered.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.end == End::Sent && self.delivered == self.next
+    }
+
+    /// Something is not known to have arrived, or there is no credit.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.arrived < self.next || (self.end == End::Open && self.limit <= self.next)
+    }
+
+    pub(super) fn hear(&mut self, header: &Header) -> Told {
+        if header.got > self.next || header.ack > header.got {
+            return Told::Nonsense;
+        }
+        let before = (self.delivered, self.arrived, self.limit);
+        self.delivered = self.delivered.max(header.ack);
+        self.arrived = self.arrived.max(header.got);
+        self.limit = self.limit.max(header.limit);
+        while self.kept.front().is_some_and(|sent| sent.end <= self.delivered) {
+            self.kept.pop_front();
+        }
+        self.again = self.again.map(|again| again.max(self.arrived)).filter(|again| *again < self.next);
+        if before == (self.delivered, self.arrived, self.limit) { Told::Nothing } else { Told::Progress }
+    }
+
+    /// Everything that has not arrived is sent again.
+    pub(super) fn go_back(&mut self) {
+        self.again = Some(self.arrived).filter(|again| *again < self.next);
+    }
+
+    /// The next frame to be sent again.
+    pub(super) fn next_again(&mut self) -> Option<Bytes> {
+        let again = self.again?;
+        let index = self.kept.partition_point(|sent| sent.end <= again);
+        let sent = self.kept.get(index)?;
+        debug_assert!(sent.seq <= again, "what is not delivered is kept");
+        self.again = Some(sent.end).filter(|again| *again < self.next);
+        Some(sent.frame.clone())
+    }
+
+    /// Gives up what is kept.
+    pub(super) fn clear(&mut self) {
+        self.kept = VecDeque::new();
+        self.again = None;
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.kept.shrink_to_fit();
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.kept.iter().map(|sent| usize::try_from(sent.end - sent.seq).expect("a frame")).sum()
+    }
+}

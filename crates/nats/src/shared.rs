@@ -1,0 +1,113 @@
+//! What a tunnel's stream and its driver share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use async_nats::Subject;
+use tokio::time::Instant;
+
+use crate::core::Core;
+
+/// Times of a session count from its own beginning.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    pub(crate) fn at(self, time: Duration) -> Option<Instant> {
+        self.0.checked_add(time)
+    }
+}
+
+/// The subjects of one end of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Subjects {
+    /// Where this end listens.
+    pub(crate) own: Subject,
+    /// Where the other does.
+    pub(crate) others: Subject,
+    /// Where nobody does.
+    pub(crate) nobodys: Subject,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) subjects: Subjects,
+    inner: Mutex<Inner>,
+}
+
+/// The session and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    /// The driver has its timer set to this.
+    pub(crate) timer: Option<Duration>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    driver: Option<Waker>,
+}
+
+impl Shared {
+    pub(crate) fn new(core: Core, clock: Clock, subjects: Subjects) -> Arc<Self> {
+        let inner = Inner { core, timer: None, reader: None, writer: None, driver: None };
+        Arc::new(Self { clock, subjects, inner: Mutex::new(inner) })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    pub(crate) fn wait_to_read(&mut self, cx: &Context<'_>) {
+        register(&mut self.reader, cx);
+    }
+
+    pub(crate) fn wait_to_write(&mut self, cx: &Context<'_>) {
+        register(&mut self.writer, cx);
+    }
+
+    pub(crate) fn wait_to_drive(&mut self, cx: &Context<'_>) {
+        register(&mut self.driver, cx);
+    }
+
+    /// Wakes the driver if the stream has given it something to do.
+    pub(crate) fn wake_driver(&mut self) {
+        let deadline = self.core.deadline();
+        let is_early = deadline.is_some_and(|deadline| self.timer.is_none_or(|timer| deadline < timer));
+        if (is_early || self.core.has_transmit() || self.core.is_over())
+            && let Some(waker) = self.driver.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Wakes whoever the driver has brought something.
+    pub(crate) fn wake_stream(&mut self) {
+        if self.core.is_readable()
+            && let Some(waker) = self.reader.take()
+        {
+            waker.wake();
+        }
+        // Room, an acknowledged end, or none any more and a place in the queue to give back.
+        if let Some(waker) = self.writer.take() {
+            waker.wake();
+        }
+    }
+}
+
+fn register(place: &mut Option<Waker>, cx: &Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(cx.waker()),
+        None => *place = Some(cx.waker().clone()),
+    }
+}

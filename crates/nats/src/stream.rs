@@ -1,0 +1,203 @@
+//! A tunnel as a byte stream.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_nats::Client;
+use async_nats::message::OutboundMessage;
+use bytes::{Buf, Bytes};
+use futures_util::Sink;
+use proxy_relay::Stream;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::shared::Shared;
+
+/// A connection that NATS carries.
+///
+/// - What is written is kept until the other end has delivered it; writing waits while the other end takes no more, or
+///   NATS is away. `shutdown` half-closes, and returns when the other end has delivered everything and its end.
+/// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the other end
+///   sees a reset instead. Bytes that came and were never read make it a reset too, as with TCP.
+/// - Errors are of the kind `ConnectionReset`, with the reason.
+pub struct NatsStream {
+    shared: Arc<Shared>,
+    client: Client,
+    /// A place in the client's queue was asked for and is not there yet.
+    is_queueing: bool,
+    chunk: Bytes,
+    is_aborted: bool,
+    has_told_error: bool,
+}
+
+impl NatsStream {
+    pub(crate) fn new(shared: Arc<Shared>, client: Client) -> Self {
+        Self {
+            shared,
+            client,
+            is_queueing: false,
+            chunk: Bytes::new(),
+            is_aborted: false,
+            has_told_error: false,
+        }
+    }
+
+    /// Gives a place in the client's queue back to those that have something to send.
+    fn leave_queue(&mut self) {
+        if std::mem::take(&mut self.is_queueing) {
+            self.client = self.client.clone();
+        }
+    }
+}
+
+fn reset(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, reason)
+}
+
+impl Stream for NatsStream {
+    fn abort(&mut self) {
+        self.is_aborted = true;
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        Some(self)
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        if self.has_told_error {
+            return None;
+        }
+        let inner = self.shared.lock();
+        let error = inner.core.failure().map(reset);
+        self.has_told_error = error.is_some();
+        error
+    }
+}
+
+impl AsyncBufRead for NatsStream {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        let this = self.get_mut();
+        if this.chunk.is_empty() {
+            let now = this.shared.clock.now();
+            let mut inner = this.shared.lock();
+            if let Some(reason) = inner.core.failure() {
+                this.has_told_error = true;
+                return Poll::Ready(Err(reset(reason)));
+            }
+            if let Some(chunk) = inner.core.next_chunk() {
+                this.chunk = chunk;
+            } else if inner.core.take_end(now) {
+                inner.wake_driver();
+            } else {
+                inner.wait_to_read(cx);
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(Ok(&this.chunk))
+    }
+
+    fn consume(mut self: Pin<&mut Self>, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        self.chunk.advance(bytes);
+        let now = self.shared.clock.now();
+        let mut inner = self.shared.lock();
+        inner.core.consumed(now, bytes);
+        inner.wake_driver();
+    }
+}
+
+impl AsyncRead for NatsStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let held = ready!(self.as_mut().poll_fill_buf(cx))?;
+        let bytes = held.len().min(buf.remaining());
+        buf.put_slice(&held[..bytes]);
+        self.consume(bytes);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for NatsStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let shared = Arc::clone(&this.shared);
+        let mut inner = shared.lock();
+        if let Some(reason) = inner.core.failure() {
+            return Poll::Ready(Err(reset(reason)));
+        }
+        let room = inner.core.room(this.client.max_payload()).min(bytes.len());
+        if room == 0 {
+            this.leave_queue();
+            inner.wait_to_write(cx);
+            return Poll::Pending;
+        }
+        match Pin::new(&mut this.client).poll_ready(cx) {
+            Poll::Ready(Ok(())) => this.is_queueing = false,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+            Poll::Pending => {
+                this.is_queueing = true;
+                inner.wait_to_write(cx);
+                return Poll::Pending;
+            }
+        }
+        let payload = inner.core.write(shared.clock.now(), &bytes[..room]);
+        let message =
+            OutboundMessage { subject: shared.subjects.others.clone(), reply: None, payload, headers: None };
+        // It was measured against what NATS takes: what fails here is a client that has ended.
+        Pin::new(&mut this.client).start_send(message).map_err(io::Error::other)?;
+        inner.wake_driver();
+        Poll::Ready(Ok(room))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.leave_queue();
+        let now = this.shared.clock.now();
+        let mut inner = this.shared.lock();
+        if inner.core.is_delivered() {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(reason) = inner.core.failure() {
+            return Poll::Ready(Err(reset(reason)));
+        }
+        inner.core.finish(now);
+        inner.wait_to_write(cx);
+        inner.wake_driver();
+        Poll::Pending
+    }
+}
+
+impl Drop for NatsStream {
+    fn drop(&mut self) {
+        let now = self.shared.clock.now();
+        let mut inner = self.shared.lock();
+        if self.is_aborted {
+            inner.core.abort(now, "the connection on the other side was reset");
+        } else if self.chunk.is_empty() {
+            inner.core.close(now);
+        } else {
+            inner.core.abort(now, "closed, with data unread");
+        }
+        inner.wake_driver();
+    }
+}
+
+impl fmt::Debug for NatsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsStream").field("subjects", &self.shared.subjects).finish_non_exhaustive()
+    }
+}

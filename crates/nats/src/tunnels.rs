@@ -1,0 +1,159 @@
+//! What all tunnels of a NATS connection share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Subject, Subscriber};
+use tokio_util::task::TaskTracker;
+
+use crate::accept::NatsAccept;
+use crate::connect::NatsConnect;
+use crate::core::Core;
+use crate::driver::Driver;
+use crate::id::SessionId;
+use crate::link::Link;
+use crate::opening::{Encoding, Offer, Target};
+use crate::plain::Plain;
+use crate::session::{Limits, Session, WindowBudget};
+use crate::shared::{Clock, Shared, Subjects};
+use crate::stream::NatsStream;
+use crate::subject::{self, ServiceName};
+use crate::throttle::Throttle;
+
+/// How tunnels behave.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long a session survives without a sign of its other end, or of NATS. Default 60 s.
+    pub max_outage: Duration,
+    /// How long a session with one direction ended may be silent in the other. Default 1 h.
+    pub half_close_timeout: Duration,
+    /// How long a session with a peer that only speaks the plain protocol may be silent. Default 1 h.
+    pub legacy_idle_timeout: Duration,
+    /// The time to reach the other end, its own connection to the target included. Default 15 s.
+    pub open_timeout: Duration,
+    /// What to agree on with the other end, best first. Default: binary, then JSON.
+    pub encodings: Vec<Encoding>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_outage: Duration::from_secs(60),
+            half_close_timeout: Duration::from_secs(3600),
+            legacy_idle_timeout: Duration::from_secs(3600),
+            open_timeout: Duration::from_secs(15),
+            encodings: vec![Encoding::Binary, Encoding::Json],
+        }
+    }
+}
+
+/// The tunnels of one NATS connection. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Tunnels {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) link: Link,
+    pub(crate) config: Config,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) bad_messages: Arc<Throttle>,
+    budget: Arc<WindowBudget>,
+}
+
+/// Which end of a session this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// With what the server's reply granted.
+    Client { credit: u64 },
+    Server,
+}
+
+impl Tunnels {
+    /// Over `link`.
+    pub fn new(link: Link, config: Config) -> Self {
+        let inner = Inner {
+            link,
+            config,
+            tasks: TaskTracker::new(),
+            bad_messages: Arc::default(),
+            budget: WindowBudget::new(WindowBudget::OF_A_CONNECTION),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What reaches `target` through a server.
+    pub fn connector(&self, target: Target) -> NatsConnect {
+        NatsConnect::new(self.clone(), target)
+    }
+
+    /// Takes the requests of clients, as one of any number of servers, and offers these services beside.
+    ///
+    /// # Errors
+    /// When the NATS connection has ended.
+    pub async fn listen(&self, services: &[ServiceName]) -> Result<NatsAccept, async_nats::SubscribeError> {
+        NatsAccept::new(self.clone(), services).await
+    }
+
+    /// Waits until no session is left that the other end still has to hear of. New ones keep it waiting.
+    ///
+    /// # Cancel safety
+    /// Can be called again.
+    pub async fn closed(&self) {
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+    }
+
+    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol.
+    pub(crate) fn session(&self, id: &SessionId, encoding: Option<Encoding>, role: Role) -> Arc<Shared> {
+        let Inner { config, budget, .. } = &*self.inner;
+        let (clock, id) = (Clock::start(), id.as_str());
+        let (now, budget) = (clock.now(), Arc::clone(budget));
+        let limits =
+            Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
+        let core = match (encoding, role) {
+            (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout)),
+            (Some(encoding), Role::Client { credit }) => {
+                Core::Reliable(Session::client(id, encoding, credit, limits, budget, now))
+            }
+            (Some(encoding), Role::Server) => {
+                Core::Reliable(Session::server(id, encoding, limits, budget, now))
+            }
+        };
+        let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
+        let (own, others) = match role {
+            Role::Client { .. } => (to_client, to_server),
+            Role::Server => (to_server, to_client),
+        };
+        let (prefix, _) = others.rsplit_once('.').unwrap_or_default();
+        let nobodys = Subject::from(format!("{prefix}.pace-{id}"));
+        Shared::new(core, clock, Subjects { own: own.into(), others: others.into(), nobodys })
+    }
+
+    pub(crate) async fn subscribe(&self, shared: &Shared) -> Result<Subscriber, async_nats::SubscribeError> {
+        self.inner.link.client().subscribe(shared.subjects.own.clone()).await
+    }
+
+    /// Runs a session from now on.
+    pub(crate) fn drive(&self, shared: &Arc<Shared>, subscriber: Subscriber) {
+        let Inner { link, tasks, bad_messages, .. } = &*self.inner;
+        let driver = Driver::new(
+            Arc::clone(shared),
+            link.client().clone(),
+            subscriber,
+            link.status(),
+            Arc::clone(bad_messages),
+        );
+        tasks.spawn(driver);
+    }
+
+    pub(crate) fn stream(&self, shared: Arc<Shared>) -> NatsStream {
+        NatsStream::new(shared, self.inner.link.client().clone())
+    }
+
+    pub(crate) fn offer(&self) -> Offer {
+        Offer { encodings: self.inner.config.encodings.clone() }
+    }
+}
