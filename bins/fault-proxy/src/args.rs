@@ -1,22 +1,21 @@
 //! The command line, as written.
 
-use std::env;
 use std::path::PathBuf;
 
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use proxy_cli::args::{Time, written};
+use proxy_cli::faults::FaultArgs;
+use proxy_cli::log::{LogFormat, LogSettings};
 use proxy_mapping::Mapping;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 
-mod fault_table;
-mod faults;
 mod options;
 mod values;
 
-pub(crate) use faults::{FaultArgs, in_flags};
 pub(crate) use options::{DataPath, Options};
-pub(crate) use values::{SelfSigned, Time};
+pub(crate) use values::SelfSigned;
 
 const LOG: &str = "Log";
 const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
@@ -85,7 +84,7 @@ pub(crate) enum Command {
 pub(crate) struct LogArgs {
     /// The least important level to log: off, error, warn, info, debug, trace [default: info].
     #[arg(long, value_name = "LEVEL", global = true, env = "FAULT_LOG_LEVEL", help_heading = LOG)]
-    #[serde(serialize_with = "values::written::serialize")]
+    #[serde(serialize_with = "written::serialize")]
     pub(crate) log_level: Option<LevelFilter>,
     /// How log lines look [default: human].
     #[arg(long, value_name = "FORMAT", global = true, value_enum, help_heading = LOG)]
@@ -95,14 +94,14 @@ pub(crate) struct LogArgs {
     pub(crate) log_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LogFormat {
-    /// For people.
-    #[default]
-    Human,
-    /// One JSON object a line.
-    Json,
+impl LogArgs {
+    pub(crate) fn settings(&self) -> LogSettings {
+        LogSettings {
+            level: self.log_level.unwrap_or(LevelFilter::INFO),
+            format: self.log_format.unwrap_or_default(),
+            file: self.log_file.clone(),
+        }
+    }
 }
 
 /// Of `run` and `check`.
@@ -131,22 +130,10 @@ pub(crate) struct DemoArgs {
     pub(crate) duration: Option<Time>,
 }
 
-/// The arguments; ends the program when they are wrong, or ask for help.
-pub(crate) fn parse() -> Cli {
-    let mut command =
-        Cli::command().mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
-    let matches = command.get_matches_mut();
-    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
-}
-
-/// A variable that is set to nothing says nothing.
-fn unless_empty(arg: Arg) -> Arg {
-    let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
-    if is_empty { arg.env(clap::builder::Resettable::<clap::builder::OsStr>::Reset) } else { arg }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

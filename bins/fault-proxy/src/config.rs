@@ -3,12 +3,10 @@
 //! | module | what it is |
 //! |---|---|
 //! | `file` | reads a file, in one of three formats, and lays flags and variables over it |
-//! | `error` | what is wrong with a file: the path, the file, and what was probably meant |
 //! | `faults` | which faults each proxy has |
 //! | `phases` | phases as faults of their own, on in their time only |
 //! | `settings` | everything resolved |
 
-mod error;
 mod faults;
 mod file;
 mod phases;

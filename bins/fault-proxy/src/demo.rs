@@ -5,6 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use proxy_cli::args::Time;
+use proxy_cli::tally;
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
 use proxy_mapping::Mapping;
 use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
@@ -15,9 +17,8 @@ use tokio::signal::ctrl_c;
 use tokio::time::{interval, sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::args::{DemoArgs, Time};
+use crate::args::DemoArgs;
 use crate::serve::{runtime, serve};
-use crate::tally;
 use crate::wire::Proxy;
 
 const DELAY: Duration = Duration::from_millis(50);

@@ -2,8 +2,8 @@
 //!
 //! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
 //! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay.
-//! - `faulty`: faults around listeners and connections; `journal`: their decisions, written and replayed.
-//! - `log`, `timeline`, `progress`, `tally`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
+//! - `journal`: the decisions of faults, written and replayed.
+//! - `timeline`, `progress`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
 mod args;
@@ -11,15 +11,12 @@ mod check;
 mod config;
 mod demo;
 mod expect;
-mod faulty;
 mod fidelity;
 mod journal;
-mod log;
 mod progress;
 mod report;
 mod run;
 mod serve;
-mod tally;
 mod timeline;
 mod wire;
 
@@ -28,11 +25,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::CommandFactory;
+use proxy_cli::log::Log;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
 use crate::config::{Config, Settings};
 use crate::journal::{Comparison, Header};
-use crate::log::Log;
 use crate::wire::Proxy;
 
 #[cfg(feature = "jemalloc")]
@@ -45,7 +42,7 @@ const WRONG_USAGE: u8 = 2;
 const NOT_AS_EXPECTED: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = args::parse();
+    let cli: Cli = proxy_cli::args::parse();
     match cli.command {
         Command::Run(args) => match prepare(args, &cli.log) {
             Ok((settings, proxies, log)) => finished(run::run(&settings, proxies, &log, None)),
@@ -61,7 +58,7 @@ fn main() -> ExitCode {
             }
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Demo(args) => match Log::init(&cli.log) {
+        Command::Demo(args) => match Log::init(&cli.log.settings()) {
             Ok(_log) => ended(demo::demo(&args)),
             Err(error) => complain(&error, WRONG_USAGE),
         },

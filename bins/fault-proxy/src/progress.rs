@@ -5,9 +5,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use proxy_cli::log::Log;
 use tokio::time::Instant;
 
-use crate::log::Log;
 use crate::timeline::Timeline;
 
 const REFRESH: Duration = Duration::from_millis(250);

@@ -1,14 +1,11 @@
 //! How true the faults were: on demand, and at the end against what was expected.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-
+use proxy_cli::log::Log;
 use proxy_fault::Faults;
 use tokio::signal::unix::Signal;
 
 use crate::expect::Expectation;
 use crate::fidelity;
-use crate::log::Log;
 
 /// The proxies that have faults, by name, and what is expected of them.
 #[derive(Debug)]
@@ -43,10 +40,4 @@ impl Report<'_> {
         }
         unmet.is_empty()
     }
-}
-
-/// Another one each time.
-pub(crate) fn any_seed() -> u64 {
-    // Short enough to be typed.
-    RandomState::new().hash_one(()) >> 32
 }

@@ -1,31 +1,29 @@
 //! Runs proxies until something ends them.
 
-use std::future::pending;
 use std::num::NonZero;
 use std::thread;
 
 use anyhow::{Context, Result};
+use proxy_cli::faults::any_seed;
+use proxy_cli::limits::max_sessions;
+use proxy_cli::log::Log;
+use proxy_cli::signals::{Signals, end};
+use proxy_cli::tally;
 use proxy_fault::Engine;
 use proxy_relay::{Config, DataPath, Relay, Shutdown};
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::select;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, sleep};
-use tracing::{info, warn};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+use tracing::info;
 
 use crate::args;
 use crate::config::Settings;
 use crate::journal;
-use crate::log::Log;
 use crate::progress::Progress;
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::serve::{runtime, serve};
-use crate::tally;
 use crate::timeline::Timeline;
 use crate::wire::Proxy;
-
-/// Descriptors kept for everything that is no session: listeners, standard streams, the runtime's, pipes.
-const OTHER_DESCRIPTORS: u64 = 128;
 
 /// Returns whether everything came as expected.
 pub(crate) fn run(
@@ -63,7 +61,7 @@ pub(crate) fn run(
             .filter(|_| settings.has_ui && log.leaves_room_for_a_bar())
             .map(|duration| Progress::start(log, timeline.clone(), started, duration));
         select! {
-            ended = end(signals, settings, &shutdown) => ended,
+            () = end(signals, settings.duration, settings.drain_timeout, &shutdown) => Ok(()),
             () = timeline.log_changes(started, settings.tail) => Ok(()),
             () = report.on_demand(on_demand, log) => Ok(()),
         }
@@ -97,7 +95,7 @@ fn engine(
     settings: &Settings,
     replayed: Option<&journal::Comparison>,
 ) -> Result<(Engine, Option<journal::Writer>)> {
-    let seed = settings.seed.unwrap_or_else(report::any_seed);
+    let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
         info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
     }
@@ -114,65 +112,4 @@ fn engine(
     of_engine.total_limit = usize::try_from(settings.max_in_flight_total).unwrap_or(usize::MAX);
     of_engine.journal = journal::telling(tellers);
     Ok((Engine::new(of_engine), journal))
-}
-
-/// Drains at the first signal or the end of the duration; aborts at the deadline or a second signal.
-async fn end(mut signals: Signals, settings: &Settings, shutdown: &Shutdown) -> Result<()> {
-    let duration = async {
-        match settings.duration {
-            Some(duration) => sleep(duration).await,
-            None => pending().await,
-        }
-    };
-    select! {
-        name = signals.next() => info!("{name}: draining, a second signal ends now"),
-        () = duration => info!("the run's duration is over: draining"),
-    }
-    shutdown.drain();
-    select! {
-        name = signals.next() => warn!("{name}: resetting the sessions that are left"),
-        () = sleep(settings.drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),
-    }
-    Ok(())
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let handler = |kind| signal(kind).context("cannot handle signals");
-        Ok(Self {
-            interrupt: handler(SignalKind::interrupt())?,
-            terminate: handler(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
-}
-
-/// Raises the soft limit of open files to the hard one, and makes sure that sessions, with two descriptors each, fit.
-fn max_sessions(asked: Option<u32>) -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        // Where that is refused, the limit read back below is the one that holds.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    let possible = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
-    let sessions = asked.map_or(possible, u64::from);
-    if sessions > possible {
-        warn!(
-            "--max-sessions {sessions} is more than the {descriptors} open files allowed can hold ({possible})"
-        );
-    }
-    usize::try_from(sessions).unwrap_or(usize::MAX)
 }

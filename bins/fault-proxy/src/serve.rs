@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
+use proxy_cli::faulty::{FaultConnector, FaultListener};
+use proxy_cli::tally::Tally;
 use proxy_fault::{Faults, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
@@ -13,8 +15,6 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::faulty::{FaultConnector, FaultListener};
-use crate::tally::Tally;
 use crate::wire::Proxy;
 
 /// What one thread does for one mapping.

@@ -1,21 +1,18 @@
 //! From settings to what runs: which connector, handshake and listener a mapping means.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::fs;
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
-use std::{fs, io};
 
 use anyhow::{Context, Result};
+use proxy_cli::bind::listen;
 use proxy_fault::Faults;
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
 use proxy_relay::{Connector, Handshake, TcpConnector, UnixConnector};
 use proxy_tls::{Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
-use socket2::{Domain, Socket, Type};
 use tracing::info;
 
 use crate::config::{ListenerTls, Settings};
-
-/// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
-const LISTEN_QUEUE: i32 = 4096;
 
 /// One mapping, ready to run.
 #[derive(Debug)]
@@ -65,40 +62,6 @@ impl Proxy {
         listeners
             .with_context(|| format!("cannot listen on {wanted} port {port} for --proxy {}", self.mapping))
     }
-}
-
-/// On the first of the addresses that can be bound.
-fn listen(addresses: impl ToSocketAddrs, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    let mut failed = io::ErrorKind::NotFound.into();
-    for addr in addresses.to_socket_addrs()? {
-        match listen_on(addr, sockets) {
-            Ok(listeners) => return Ok(listeners),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    // A port that is taken must be an error, and shared sockets would join another run's.
-    drop(bound(addr, false)?);
-    (0..sockets).map(|_| listen_again(addr)).collect()
-}
-
-/// One more socket on an address that is ours.
-pub(crate) fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = bound(addr, true)?;
-    socket.listen(LISTEN_QUEUE)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
-
-fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(is_shared)?;
-    socket.bind(&addr.into())?;
-    Ok(socket)
 }
 
 fn scheme(mapping: &Mapping) -> Option<Scheme> {

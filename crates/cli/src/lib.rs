@@ -1,1 +1,23 @@
 //! What the three programs share.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`args`] | parsing the command line; times and switches as they are written |
+//! | [`config`] | reading a file, and what is said of one that is wrong |
+//! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
+//! | [`faulty`] | faults around listeners and connectors |
+//! | [`bind`] | taking a port |
+//! | [`limits`] | how many sessions the system allows |
+//! | [`log`] | the log |
+//! | [`signals`] | what ends a run |
+//! | [`tally`] | what a run did, as a table |
+
+pub mod args;
+pub mod bind;
+pub mod config;
+pub mod faults;
+pub mod faulty;
+pub mod limits;
+pub mod log;
+pub mod signals;
+pub mod tally;

@@ -5,12 +5,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use proxy_cli::args::{Time, switch, written};
+use proxy_cli::log::LogFormat;
 use proxy_fault::{Bytes, FaultParams};
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use super::values::{SelfSigned, Time, switch, written};
-use super::{LISTENER_TLS, LogFormat, UPSTREAM_TLS};
+use super::values::SelfSigned;
+use super::{LISTENER_TLS, UPSTREAM_TLS};
 use crate::config::{FileProxy, Phase};
 
 /// `None` is what nobody gave.

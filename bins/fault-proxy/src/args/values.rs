@@ -1,71 +1,9 @@
 //! Values that are written as text, on the command line and in a file.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-/// A time: `90s`, `10m`, `1h 30m`, or a number of seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Time(pub(crate) Duration);
-
-const TIMES: &str = "write 90s, 10m or 1h 30m, or a number of seconds";
-
-impl FromStr for Time {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(seconds) = text.parse() {
-            return Ok(Self(Duration::from_secs(seconds)));
-        }
-        humantime::parse_duration(text).map(Self).map_err(|error| format!("{error}; {TIMES}"))
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberOrText;
-
-        impl Visitor<'_> for NumberOrText {
-            type Value = Time;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a time: {TIMES}")
-            }
-
-            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Time, E> {
-                Ok(Time(Duration::from_secs(seconds)))
-            }
-
-            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Time, E> {
-                u64::try_from(seconds)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Signed(seconds), &self))
-                    .and_then(|seconds| self.visit_u64(seconds))
-            }
-
-            fn visit_f64<E: de::Error>(self, seconds: f64) -> Result<Time, E> {
-                Duration::try_from_secs_f64(seconds)
-                    .map(Time)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Float(seconds), &self))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Time, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(NumberOrText)
-    }
-}
+use serde::{Deserialize, Serialize};
 
 /// A certificate made for the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,63 +23,12 @@ impl FromStr for SelfSigned {
     }
 }
 
-/// A switch in the environment.
-pub(crate) fn switch(text: &str) -> Result<bool, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "1" | "yes" => Ok(true),
-        "false" | "0" | "no" | "" => Ok(false),
-        _ => Err("write true, 1 or yes, or else false, 0, no or nothing".to_owned()),
-    }
-}
-
-/// For serde: an optional value as it is written.
-pub(crate) mod written {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(crate) fn serialize<T: Display, S: Serializer>(
-        value: &Option<T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.collect_str(value),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(crate) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<T>, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Some).map_err(de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn time(value: serde_json::Value) -> Result<Time, serde_json::Error> {
-        serde_json::from_value(value)
-    }
-
-    #[test]
-    fn a_bare_number_is_seconds() {
-        assert_eq!("90".parse(), Ok(Time(Duration::from_secs(90))));
-        assert_eq!("1h 30m".parse(), Ok(Time(Duration::from_secs(5400))));
-        assert!("10 parsecs".parse::<Time>().expect_err("no unit of time").contains("write 90s"));
-        assert_eq!(time(90.into()).unwrap(), Time(Duration::from_secs(90)));
-        assert_eq!(time(1.5.into()).unwrap(), Time(Duration::from_millis(1500)));
-        assert!(time((-1).into()).unwrap_err().to_string().contains("write 90s"));
-    }
-
     #[test]
     fn what_is_written_reads_back() {
-        for text in ["90s", "1h 30m", "1500ms", "0"] {
-            let read: Time = text.parse().unwrap();
-            assert_eq!(time(serde_json::to_value(read).unwrap()).unwrap(), read);
-        }
         for text in ["", "copy.pem"] {
             let read: SelfSigned = text.parse().unwrap();
             assert_eq!(
@@ -149,12 +36,5 @@ mod tests {
                 read
             );
         }
-    }
-
-    #[test]
-    fn switches_are_words_or_nothing() {
-        assert_eq!(["true", "1", "YES"].map(switch), [const { Ok(true) }; 3]);
-        assert_eq!(["false", "0", "no", ""].map(switch), [const { Ok(false) }; 4]);
-        assert!(switch("maybe").is_err());
     }
 }

@@ -1,34 +1,13 @@
-use anyhow::{Result, anyhow, bail};
-use proxy_fault::{Fault, FaultParams, Reading, Run, Schedule};
-use tracing::warn;
-
-use super::error::FileErrors;
-use crate::args::in_flags;
+use anyhow::{Result, bail};
+use proxy_cli::config::FileErrors;
+use proxy_cli::faults::warn_of_joined_periods;
+use proxy_fault::{Fault, FaultParams, Run};
 
 /// Resolves a fault of the file, which stands at `place`.
 pub(super) fn of_file(params: &FaultParams, place: &str, file: &FileErrors, run: &Run) -> Result<Fault> {
     let fault = params.resolve(run).map_err(|error| file.param(place, &error))?;
     warn_of_joined_periods(params, place, run);
     Ok(fault)
-}
-
-/// Resolves a fault of flags and variables.
-pub(super) fn of_flags(params: &FaultParams, run: &Run) -> Result<Fault> {
-    let kind = params.kind()?;
-    let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, kind)))?;
-    warn_of_joined_periods(params, &format!("--{kind}-sched"), run);
-    Ok(fault)
-}
-
-fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &Run) {
-    let Some(text) = &params.schedule else { return };
-    let is_joined = Schedule::parse(text, run.reading).is_ok_and(|schedule| schedule.joined_periods());
-    if is_joined && run.reading == Reading::Usual {
-        warn!(
-            "{place}: `{text}` is read as one window; write `,` for `;` to say so, \
-             or --strict-schedules if two are meant"
-        );
-    }
 }
 
 /// A fault of the file and where it stands.

@@ -1,16 +1,17 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use figment::Figment;
-use figment::providers::{Format, Json, Serialized, Toml, Yaml};
-use figment::value::{Dict, Value};
+use figment::providers::Serialized;
+use figment::value::Dict;
+use proxy_cli::args::Time;
+use proxy_cli::config::{FileErrors, given, read};
+use proxy_cli::log::LogSettings;
 use proxy_fault::FaultParams;
 use proxy_mapping::Mapping;
 use serde::{Deserialize, Serialize};
 
-use super::error::FileErrors;
-use crate::args::{LogArgs, Options, RunArgs, Time};
+use crate::args::{LogArgs, Options, RunArgs};
 
 /// What was given, each setting by the first of: a flag, a variable, the file.
 #[derive(Debug)]
@@ -89,30 +90,8 @@ impl Config {
         Ok(Self { options, mappings, faults, file, record })
     }
 
-    pub(crate) fn log(&self) -> LogArgs {
+    pub(crate) fn log(&self) -> LogSettings {
         let Options { log_level, log_format, ref log_file, .. } = self.options;
-        LogArgs { log_level, log_format, log_file: log_file.clone() }
+        LogArgs { log_level, log_format, log_file: log_file.clone() }.settings()
     }
-}
-
-fn read(path: &Path) -> Result<Figment> {
-    let text =
-        || fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()));
-    Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Figment::from(Toml::string(&text()?)),
-        Some("yaml" | "yml") => Figment::from(Yaml::string(&text()?)),
-        Some("json") => Figment::from(Json::string(&text()?)),
-        _ => bail!("--config {}: its name must end in .toml, .yaml, .yml or .json", path.display()),
-    })
-}
-
-/// Without what was not given.
-fn given(args: &impl Serialize) -> Result<Dict> {
-    let Value::Dict(_, mut settings) = Value::serialize(args)? else { return Ok(Dict::new()) };
-    settings.retain(|_, value| match value {
-        Value::Empty(..) => false,
-        Value::Array(_, values) => !values.is_empty(),
-        _ => true,
-    });
-    Ok(settings)
 }

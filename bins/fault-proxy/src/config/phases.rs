@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use figment::value::{Dict, Value};
+use proxy_cli::args::Time;
+use proxy_cli::config::{FileErrors, did_you_mean, nearest};
 use proxy_fault::{FaultParams, Run};
 
-use super::error::{FileErrors, did_you_mean, nearest};
 use super::faults::{self, Placed};
 use super::file::Phase;
-use crate::args::Time;
 
 /// A phase's fault, named after both.
 #[derive(Debug)]

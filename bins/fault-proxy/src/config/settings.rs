@@ -3,15 +3,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use proxy_cli::args::Time;
+use proxy_cli::config::{did_you_mean, nearest};
+use proxy_cli::faults::of_flags;
 use proxy_fault::{Fault, Reading, Run};
 use proxy_mapping::Mapping;
 use proxy_tls::ClientTls;
 
-use super::error::{did_you_mean, nearest};
 use super::faults::{self, Placed};
 use super::file::{Config, FileProxy, Record};
 use super::phases;
-use crate::args::{DataPath, Options, SelfSigned, Time};
+use crate::args::{DataPath, Options, SelfSigned};
 use crate::expect::Expectation;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -138,7 +140,7 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
     let named = named(mappings, &options.proxies)?;
     let names: Vec<_> = named.iter().map(|(name, ..)| name.as_str()).collect();
 
-    let of_flags = flags.iter().map(|params| faults::of_flags(params, &run)).collect::<Result<Vec<_>>>()?;
+    let of_flags = flags.iter().map(|params| of_flags(params, &run)).collect::<Result<Vec<_>>>()?;
     let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
     let of_phases = phases::faults(&options.phases, &names, file, &run)?;
 

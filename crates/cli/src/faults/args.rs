@@ -7,14 +7,14 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use proxy_fault::{FaultParams, Kind, ParamError};
 use serde_json::{Map, Value};
 
-use super::fault_table::{FAULTS, FaultFlags, Flag, FlagValue};
-use super::values::switch;
+use super::table::{FAULTS, FaultFlags, Flag, FlagValue};
+use crate::args::switch;
 
 const WITH_HEADING: &str = "Faults, on every proxy";
 
 /// The faults that the command line and the environment switch on, at most one of a type.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FaultArgs(pub(crate) Vec<FaultParams>);
+pub struct FaultArgs(pub Vec<FaultParams>);
 
 impl Args for FaultArgs {
     fn augment_args(command: Command) -> Command {
@@ -107,8 +107,8 @@ fn read(params: Map<String, Value>) -> Result<FaultParams, serde_json::Error> {
     serde_json::from_value(Value::Object(params))
 }
 
-/// The error in terms of flags.
-pub(crate) fn in_flags(error: &ParamError, kind: Kind) -> String {
+/// The error of a fault of this type, in terms of flags.
+pub fn in_flags(error: &ParamError, kind: Kind) -> String {
     error.spelled(|parameter| format!("--{}", flag_of(kind, parameter)))
 }
 

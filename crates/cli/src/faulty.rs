@@ -14,11 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::Mutex;
 
-use crate::wire::listen_again;
+use crate::bind::listen_again;
 
 /// A TCP listener that is closed while a fault refuses every client.
 #[derive(Debug)]
-pub(crate) struct FaultListener {
+pub struct FaultListener {
     addr: SocketAddr,
     acceptor: Mutex<Option<TcpAcceptor>>,
     faults: Faults,
@@ -26,7 +26,11 @@ pub(crate) struct FaultListener {
 }
 
 impl FaultListener {
-    pub(crate) fn new(acceptor: TcpAcceptor, faults: Faults, timers: Timers) -> io::Result<Self> {
+    /// Takes the place of `acceptor`.
+    ///
+    /// # Errors
+    /// When the system does not know the socket's own address.
+    pub fn new(acceptor: TcpAcceptor, faults: Faults, timers: Timers) -> io::Result<Self> {
         let addr = acceptor.local_addr()?;
         Ok(Self { addr, acceptor: Mutex::new(Some(acceptor)), faults, timers })
     }
@@ -55,10 +59,13 @@ impl Listener for FaultListener {
 
 /// Connects as another connector does, with faults on the way.
 #[derive(Debug)]
-pub(crate) struct FaultConnector {
-    pub(crate) inner: Arc<dyn Connector>,
-    pub(crate) faults: Faults,
-    pub(crate) timers: Timers,
+pub struct FaultConnector {
+    /// What reaches the upstream.
+    pub inner: Arc<dyn Connector>,
+    /// What happens on the way.
+    pub faults: Faults,
+    /// Those of the thread that relays.
+    pub timers: Timers,
 }
 
 impl Connector for FaultConnector {
@@ -78,6 +85,29 @@ impl Connector for FaultConnector {
                 Some(Box::new(|downstream| Box::new(Faulty(client.around(downstream)))));
             Ok(connected)
         })
+    }
+}
+
+/// Accepts as another listener does, with faults on the way to where each downstream asked to go
+/// ([`Accepted::connector`]). What asks for nothing is left as it is.
+#[derive(Debug)]
+pub struct FaultAsked<L> {
+    /// What accepts.
+    pub inner: L,
+    /// What happens on the way.
+    pub faults: Faults,
+    /// Those of the thread that relays.
+    pub timers: Timers,
+}
+
+impl<L: Listener> Listener for FaultAsked<L> {
+    async fn accept(&self) -> io::Result<Accepted> {
+        let mut accepted = self.inner.accept().await?;
+        accepted.connector = accepted.connector.map(|inner| {
+            let (faults, timers) = (self.faults.clone(), self.timers.clone());
+            Arc::new(FaultConnector { inner, faults, timers }) as Arc<dyn Connector>
+        });
+        Ok(accepted)
     }
 }
 
@@ -128,3 +158,6 @@ impl AsyncWrite for Faulty {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

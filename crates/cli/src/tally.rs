@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use comfy_table::{CellAlignment, Table, presets};
 use proxy_relay::SessionSummary;
 
-/// Of one mapping.
+/// Of the sessions of one mapping.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub struct Tally {
     sessions: AtomicU64,
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
@@ -16,7 +16,8 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&self, session: &SessionSummary) {
+    /// Counts one that is over.
+    pub fn add(&self, session: &SessionSummary) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
         self.to_upstream.fetch_add(session.bytes_to_upstream, Ordering::Relaxed);
         self.to_downstream.fetch_add(session.bytes_to_downstream, Ordering::Relaxed);
@@ -26,17 +27,15 @@ impl Tally {
             self.aborted.fetch_add(1, Ordering::Relaxed);
         }
     }
-}
 
-impl Tally {
-    /// Both ways together.
-    pub(crate) fn bytes(&self) -> u64 {
+    /// Delivered, both ways together.
+    pub fn bytes(&self) -> u64 {
         self.to_upstream.load(Ordering::Relaxed) + self.to_downstream.load(Ordering::Relaxed)
     }
 }
 
 /// One row a mapping.
-pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (String, &'a Tally)>) -> Table {
+pub fn table<'a>(rows: impl IntoIterator<Item = (String, &'a Tally)>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["proxy", "sessions", "bytes to upstream", "bytes to client", "aborted", "errors"]);

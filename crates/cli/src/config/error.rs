@@ -1,3 +1,5 @@
+//! What is wrong with a file.
+
 use std::path::Path;
 
 use anyhow::{Error, anyhow};
@@ -9,25 +11,30 @@ const ALIKE: f64 = 0.8;
 
 /// Says what is wrong with a file, and where.
 #[derive(Debug)]
-pub(super) struct FileErrors {
+pub struct FileErrors {
     file: String,
 }
 
 impl FileErrors {
-    pub(super) fn new(path: &Path) -> Self {
+    /// Of this file.
+    pub fn new(path: &Path) -> Self {
         Self { file: path.display().to_string() }
     }
 
-    pub(super) fn at(&self, place: &str, problem: impl std::fmt::Display) -> Error {
+    /// A problem at a place, such as `proxies[0].name`.
+    pub fn at(&self, place: &str, problem: impl std::fmt::Display) -> Error {
         anyhow!("{place} in {}: {problem}", self.file)
     }
 
-    pub(super) fn param(&self, place: &str, error: &ParamError) -> Error {
+    /// A problem with a parameter of the fault at `place`.
+    pub fn param(&self, place: &str, error: &ParamError) -> Error {
         self.at(&format!("{place}.{}", error.param()), error.problem())
     }
 
+    /// A problem that reading found.
+    ///
     /// `place`: what the error's path is below of; `keys`: what may stand there besides what the error knows.
-    pub(super) fn told(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
+    pub fn told(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
         let mut path = place.to_owned();
         for part in &error.path {
             if part.parse::<usize>().is_ok() {
@@ -51,12 +58,12 @@ impl FileErrors {
 }
 
 /// The question, to stand at the end of a message.
-pub(super) fn did_you_mean(word: Option<&str>) -> String {
+pub fn did_you_mean(word: Option<&str>) -> String {
     word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// The word that was probably meant.
-pub(super) fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     words
         .into_iter()
         .map(|word| (strsim::jaro_winkler(written, word), word))

@@ -1,0 +1,8 @@
+//! The flags of faults, and the faults that they mean.
+
+mod args;
+mod resolve;
+mod table;
+
+pub use args::{FaultArgs, in_flags};
+pub use resolve::{any_seed, of_flags, warn_of_joined_periods};

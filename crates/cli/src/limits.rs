@@ -1,0 +1,28 @@
+//! How many sessions the system allows.
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tracing::warn;
+
+/// Descriptors kept for everything that is no session: listeners, standard streams, the runtime's, pipes.
+const OTHER_DESCRIPTORS: u64 = 128;
+
+/// Raises the soft limit of open files to the hard one, and makes sure that sessions, with two descriptors each, fit.
+///
+/// Returns how many there may be: what was `asked` for, or else what fits.
+pub fn max_sessions(asked: Option<u32>) -> usize {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        // Where that is refused, the limit read back below is the one that holds.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    let possible = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
+    let sessions = asked.map_or(possible, u64::from);
+    if sessions > possible {
+        warn!(
+            "--max-sessions {sessions} is more than the {descriptors} open files allowed can hold ({possible})"
+        );
+    }
+    usize::try_from(sessions).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,142 @@
+//! The log: to stderr or a file, from a thread of its own, so that a reader of stderr that stalls never stalls a session.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+/// What is logged, how and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important level.
+    pub level: LevelFilter,
+    /// How lines look.
+    pub format: LogFormat,
+    /// Appended to; `None` is stderr.
+    pub file: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is pending is written when it drops.
+#[derive(Debug)]
+pub struct Log {
+    bar: SharedBar,
+    is_json_on_stderr: bool,
+    _flush_at_end: WorkerGuard,
+}
+
+/// The progress bar that is on stderr at present.
+type SharedBar = Arc<Mutex<Option<ProgressBar>>>;
+
+impl Log {
+    /// Starts logging, for the whole process.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    ///
+    /// # Panics
+    /// When the process logs already.
+    pub fn init(settings: &LogSettings) -> Result<Self> {
+        let bar = SharedBar::default();
+        let builder = NonBlockingBuilder::default().thread_name("log");
+        let (writer, guard) = match &settings.file {
+            Some(path) => {
+                let file = File::options().append(true).create(true).open(path);
+                builder.finish(file.with_context(|| format!("cannot write --log-file {}", path.display()))?)
+            }
+            None => builder.finish(BesideBar(Arc::clone(&bar))),
+        };
+        let log = tracing_subscriber::fmt()
+            .with_max_level(settings.level)
+            .with_target(false)
+            .with_ansi(settings.file.is_none() && io::stderr().is_terminal())
+            .with_writer(writer);
+        let targets = targets(settings.level);
+        match settings.format {
+            LogFormat::Human => log.finish().with(targets).init(),
+            LogFormat::Json => {
+                let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
+                log.finish().with(targets).init();
+            }
+        }
+        let is_json_on_stderr = settings.format == LogFormat::Json && settings.file.is_none();
+        Ok(Self { bar, is_json_on_stderr, _flush_at_end: guard })
+    }
+
+    /// Prints a text for people on stderr, unless what is there is for programs.
+    pub fn print(&self, text: &str) {
+        if !self.is_json_on_stderr {
+            // Nobody may be there to read it.
+            writeln!(io::stderr(), "{text}").ok();
+        }
+    }
+
+    /// Whether a progress bar can be on stderr: somebody sees it, and no program reads what it would be among.
+    pub fn leaves_room_for_a_bar(&self) -> bool {
+        io::stderr().is_terminal() && !self.is_json_on_stderr
+    }
+
+    /// From now on, lines are written above this bar, or there is no bar.
+    pub fn keep_clear_of(&self, bar: Option<ProgressBar>) {
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+    }
+}
+
+/// Everything from `level` on. The NATS client tells every event at INFO, which is for those who look for an error.
+fn targets(level: LevelFilter) -> Targets {
+    let of_nats = if level < LevelFilter::DEBUG { level.min(LevelFilter::WARN) } else { level };
+    Targets::new().with_default(level).with_target("async_nats", of_nats)
+}
+
+struct BesideBar(SharedBar);
+
+impl Write for BesideBar {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match bar {
+            Some(bar) => bar.suspend(|| io::stderr().write_all(lines))?,
+            None => io::stderr().write_all(lines)?,
+        }
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_nats_client_is_heard_from_warn_on_unless_one_looks_closer() {
+        let is_logged = |level, target, event| targets(level).would_enable(target, &event);
+        assert!(!is_logged(LevelFilter::INFO, "async_nats::connector", Level::INFO));
+        assert!(is_logged(LevelFilter::INFO, "async_nats::connector", Level::WARN));
+        assert!(is_logged(LevelFilter::INFO, "proxy_relay", Level::INFO));
+        assert!(is_logged(LevelFilter::DEBUG, "async_nats", Level::INFO));
+        assert!(!is_logged(LevelFilter::ERROR, "async_nats", Level::WARN));
+    }
+}
