@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_nats::{Request, RequestErrorKind};
-use bytes::Bytes;
 use proxy_relay::{ConnectError, Connected, Connecting, Connector, Peer};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use crate::opening::{self, Agreed, Reply, Target};
+use crate::id::SessionId;
+use crate::opening::{self, Agreed, Refusal, Reply, Target};
 use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
@@ -42,11 +42,11 @@ impl NatsConnect {
             loop {
                 match self.request(deadline).await? {
                     Reply::Opened { id, agreed } => return self.start(id, agreed).await,
-                    Reply::Refused { reason, retry: true } => {
+                    Reply::Refused(Refusal { reason, retry: true }) => {
                         debug!(reason, "asking another server");
                         sleep(RETRY_AFTER).await;
                     }
-                    Reply::Refused { reason, retry: false } => return Err(ConnectError::Refused(reason)),
+                    Reply::Refused(Refusal { reason, .. }) => return Err(ConnectError::Refused(reason)),
                 }
             }
         });
@@ -78,14 +78,13 @@ impl NatsConnect {
         Reply::parse(&reply.payload).map_err(|error| self.failed(error))
     }
 
-    async fn start(&self, id: crate::SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
+    async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
         let (encoding, credit) = match agreed {
             Some(agreed) => (Some(agreed.encoding), agreed.window),
             None => (None, 0),
         };
         let shared = self.tunnels.session(&id, encoding, Role::Client { credit });
-        let subscriber = self.tunnels.subscribe(&shared).await.map_err(|error| self.failed(error))?;
-        self.tunnels.drive(&shared, subscriber);
+        self.tunnels.start(&shared).await.map_err(|error| self.failed(error))?;
         let stream = self.tunnels.stream(shared);
         Ok(Connected::new(Box::new(stream), Peer::Name(format!("nats:{id}").into())))
     }

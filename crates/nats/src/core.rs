@@ -19,7 +19,7 @@ pub(crate) enum Core {
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
     pub(crate) to: To,
-    /// With this end's own subject as the reply subject.
+    /// With the subject where NATS is to say that nobody listens as the reply subject.
     pub(crate) wants_reply: bool,
 }
 
@@ -103,6 +103,13 @@ impl Core {
 
     pub(crate) fn no_responders(&mut self, now: Duration) {
         either!(self, session => session.no_responders(now));
+    }
+
+    /// A message to nobody is back; only a session of the plain protocol sends any.
+    pub(crate) fn marker(&mut self, now: Duration) {
+        if let Self::Plain(session) = self {
+            session.marker(now);
+        }
     }
 
     pub(crate) fn link(&mut self, now: Duration, is_up: bool) {

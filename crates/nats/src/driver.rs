@@ -22,7 +22,9 @@ use crate::throttle::Throttle;
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     client: Client,
-    subscriber: Subscriber,
+    messages: Subscriber,
+    /// Of a session of the plain protocol.
+    markers: Option<Subscriber>,
     status: ReusableBoxFuture<'static, (watch::Receiver<Status>, bool)>,
     connects: u64,
     timer: Pin<Box<Sleep>>,
@@ -39,7 +41,8 @@ impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
         client: Client,
-        subscriber: Subscriber,
+        messages: Subscriber,
+        markers: Option<Subscriber>,
         mut status: watch::Receiver<Status>,
         bad_messages: Arc<Throttle>,
     ) -> Self {
@@ -48,7 +51,8 @@ impl Driver {
         Self {
             shared,
             client,
-            subscriber,
+            messages,
+            markers,
             status: ReusableBoxFuture::new(changed(status)),
             connects: at_first.connects,
             timer: Box::pin(sleep_until(Instant::now())),
@@ -78,13 +82,23 @@ impl Driver {
     /// Returns whether the subscription has ended.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            let message = match Pin::new(&mut self.subscriber).poll_next(cx) {
-                Poll::Ready(Some(message)) => message,
+            match Pin::new(&mut self.messages).poll_next(cx) {
+                Poll::Ready(Some(message)) => self.take(message),
                 Poll::Ready(None) => return true,
-                Poll::Pending => return false,
-            };
-            self.take(message);
+                Poll::Pending => break,
+            }
         }
+        // After the messages: what came before a marker was to be seen before it.
+        while let Some(markers) = &mut self.markers
+            && let Poll::Ready(marker) = Pin::new(markers).poll_next(cx)
+        {
+            let Some(marker) = marker else { return true };
+            if marker.status == Some(StatusCode::NO_RESPONDERS) {
+                let now = self.shared.clock.now();
+                self.shared.lock().core.marker(now);
+            }
+        }
+        false
     }
 
     fn take(&self, message: Message) {
@@ -156,13 +170,13 @@ impl Driver {
     fn publish(&mut self, transmit: Transmit) -> Result<(), async_nats::PublishError> {
         let Transmit { message, to, wants_reply } = transmit;
         let subjects = &self.shared.subjects;
-        let subject = match to {
-            To::TheOther => &subjects.others,
-            To::Nobody => &subjects.nobodys,
+        let (subject, reply) = match to {
+            To::TheOther => (&subjects.others, &subjects.own),
+            To::Nobody => (&subjects.nobodys, &subjects.markers),
         };
         let message = OutboundMessage {
             subject: subject.clone(),
-            reply: wants_reply.then(|| subjects.own.clone()),
+            reply: wants_reply.then(|| reply.clone()),
             payload: message,
             headers: None,
         };

@@ -1,4 +1,41 @@
-//! TCP connections over NATS that lose no byte when NATS blinks.
+//! TCP connections over NATS that lose no byte when NATS blinks. `docs/nats-protocol.md` is the protocol.
+//!
+//! - [`Link`] is the connection to NATS, [`Tunnels`] what its tunnels share.
+//! - [`Tunnels::connector`] is a [`Connector`](proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
+//!   [`Listener`](proxy_relay::Listener) of what clients ask for. What either brings is a [`NatsStream`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `session` | a reliable session: the pure state machine |
+//! | `plain` | a session with a peer that only speaks the plain protocol: the same |
+//! | `core` | either of them |
+//! | `message`, `subject`, `id`, `opening` | what goes over NATS |
+//! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
+//! | `connect`, `accept`, `tunnels` | how sessions come about |
+//! | `link` | the connection to NATS |
+//! | `throttle` | a log that strangers cannot flood |
+
+mod accept;
+mod connect;
+mod core;
+mod driver;
+mod id;
+mod link;
 mod message;
 mod opening;
+mod plain;
 mod session;
+mod shared;
+mod stream;
+mod subject;
+mod throttle;
+mod tunnels;
+
+pub use accept::{Dial, NatsAccept};
+pub use connect::NatsConnect;
+pub use id::{InvalidId, SessionId};
+pub use link::{Credential, Link, LinkError, NatsOptions, Status, Tls};
+pub use opening::{Encoding, ReplyError, Target};
+pub use stream::NatsStream;
+pub use subject::{InvalidServiceName, ServiceName};
+pub use tunnels::{Config, Tunnels};

@@ -100,6 +100,11 @@ pub(crate) fn metadata_len(metadata: &[(&str, &str)]) -> usize {
     2 + metadata.iter().map(|(key, value)| escaped_len(key) + escaped_len(value) + 6).sum::<usize>()
 }
 
+/// The most data of a message without metadata that takes no more than `max` bytes.
+pub(crate) fn data_within(id: &str, max: usize) -> usize {
+    max.saturating_sub(capacity(id, 0, 0)) / 4 * 3
+}
+
 /// Writes a message up to and including `"Metadata":`. Empty `data` becomes null.
 pub(crate) fn begin(out: &mut BytesMut, id: &str, data: &[u8]) {
     out.put_slice(HEAD);
@@ -141,6 +146,14 @@ pub(crate) fn encode(id: &str, data: &[u8], metadata: &[(&str, &str)]) -> Bytes 
     let mut out = BytesMut::with_capacity(capacity(id, data.len(), metadata_len(metadata)));
     begin(&mut out, id, data);
     end(&mut out, metadata.iter().copied());
+    out.freeze()
+}
+
+/// A whole message with metadata that is an empty object, as replies to peers have it.
+pub(crate) fn encode_reply(data: &[u8]) -> Bytes {
+    let mut out = BytesMut::with_capacity(capacity("", data.len(), 0));
+    begin(&mut out, "", data);
+    end_empty(&mut out);
     out.freeze()
 }
 

@@ -1,2 +1,242 @@
+//! How a session begins: a request and its reply. See `docs/nats-protocol.md`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::id::{InvalidId, SessionId};
+use crate::message::{self, MessageError};
+use crate::subject::{self, ServiceName};
+
+const HOST: &str = "remote_host";
+const PORT: &str = "remote_port";
+const OFFERED_VERSION: &str = "proxy-version";
+const OFFERED_ENCODINGS: &str = "proxy-encodings";
+const VERSION: &str = "1";
+const LONGEST_HOST: usize = 253;
+
+/// What a client wants to reach through a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// An address, as the server resolves it.
+    Host {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// The TCP port.
+        port: u16,
+    },
+    /// Whatever servers offer under this name.
+    Service(ServiceName),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Host { host, port } => write!(f, "{host}:{port}"),
+            Self::Service(name) => write!(f, "nats-service:{name}"),
+        }
+    }
+}
+
+/// How the frames of a reliable session are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding { Binary, Json }
+pub enum Encoding {
+    /// A short prefix and the bytes.
+    Binary,
+    /// JSON with base64, as peers that only speak the plain protocol use it.
+    Json,
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Binary => "binary",
+            Self::Json => "json",
+        })
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = ReplyError;
+
+    fn from_str(text: &str) -> Result<Self, ReplyError> {
+        match text {
+            "binary" => Ok(Self::Binary),
+            "json" => Ok(Self::Json),
+            _ => Err(ReplyError::Encoding),
+        }
+    }
+}
+
+/// What a client can do beyond the plain protocol: these encodings, best first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) encodings: Vec<Encoding>,
+}
+
+impl Offer {
+    /// The first that both have; every peer reads JSON.
+    pub(crate) fn choose(&self, ours: &[Encoding]) -> Encoding {
+        self.encodings.iter().copied().find(|offered| ours.contains(offered)).unwrap_or(Encoding::Json)
+    }
+}
+
+/// What a server agreed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    pub(crate) encoding: Encoding,
+    /// The client's first credit, in bytes.
+    pub(crate) window: u64,
+}
+
+/// A client's request, as it is published.
+pub(crate) fn request(target: &Target, offer: &Offer) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    if let Target::Host { host, port } = target {
+        headers.insert(HOST, host.as_str());
+        headers.insert(PORT, port.to_string());
+    }
+    let encodings: Vec<_> = offer.encodings.iter().map(ToString::to_string).collect();
+    headers.insert(OFFERED_VERSION, VERSION);
+    headers.insert(OFFERED_ENCODINGS, encodings.join(","));
+    (headers, message::encode("", &[], &[]))
+}
+
+/// A client's request, as a server understands it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) target: Target,
+    /// `None`: a client that only speaks the plain protocol.
+    pub(crate) offer: Option<Offer>,
+}
+
+/// Why a request is none. What is not about its form is told to the client: a text with spaces, since some take a
+/// text without for an ID.
+#[derive(Debug, Error)]
+pub(crate) enum RequestError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("the request names no `{0}`")]
+    Missing(&'static str),
+    #[error("the request's `remote_host` is not a host name or an IP address")]
+    Host,
+    #[error("the request's `remote_port` is not a port: 1 to 65535")]
+    Port,
+    #[error("the request names no service")]
+    Service,
+}
+
+impl Request {
+    /// If there are headers, they count, and not the message's metadata.
+    pub(crate) fn parse(
+        subject: &str,
+        headers: Option<&HeaderMap>,
+        payload: &[u8],
+    ) -> Result<Self, RequestError> {
+        let message = message::decode(payload)?;
+        let headers = headers.filter(|headers| !headers.is_empty());
+        let field = |name| match headers {
+            Some(headers) => headers.get(name).map(|value| value.as_str()),
+            None => message.get(name),
+        };
+        let target = if subject == subject::REQUEST {
+            let host = field(HOST).filter(|host| !host.is_empty()).ok_or(RequestError::Missing(HOST))?;
+            if host.len() > LONGEST_HOST || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(RequestError::Host);
+            }
+            let port = field(PORT).ok_or(RequestError::Missing(PORT))?;
+            let port = port.parse().ok().filter(|port| *port > 0).ok_or(RequestError::Port)?;
+            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            Target::Host { host, port }
+        } else {
+            Target::Service(subject::named_service(subject).ok_or(RequestError::Service)?)
+        };
+        let offer = field(OFFERED_VERSION).map(|_| {
+            let encodings = field(OFFERED_ENCODINGS).unwrap_or_default();
+            Offer { encodings: encodings.split(',').filter_map(|name| name.trim().parse().ok()).collect() }
+        });
+        Ok(Self { target, offer })
+    }
+}
+
+/// A server's yes.
+pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
+    let data = id.as_str().as_bytes();
+    match agreed {
+        None => message::encode_reply(data),
+        Some(Agreed { encoding, window }) => {
+            let (encoding, window) = (encoding.to_string(), window.to_string());
+            let metadata = [("version", VERSION), ("encoding", &encoding), ("window", &window)];
+            message::encode("", data, &metadata)
+        }
+    }
+}
+
+/// A server's no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// Another server may say yes.
+    pub(crate) retry: bool,
+}
+
+impl Refusal {
+    pub(crate) fn encode(&self) -> Bytes {
+        let metadata: &[_] =
+            if self.retry { &[("error", "true"), ("retry", "true")] } else { &[("error", "true")] };
+        message::encode("", self.reason.as_bytes(), metadata)
+    }
+}
+
+/// What a client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Opened {
+        id: SessionId,
+        /// `None`: a server that only speaks the plain protocol.
+        agreed: Option<Agreed>,
+    },
+    Refused(Refusal),
+}
+
+/// Why a reply cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReplyError {
+    /// It is no message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// It names no session.
+    #[error("the server's reply names no session")]
+    Id(#[from] InvalidId),
+    /// It agrees to an encoding that was not offered.
+    #[error("the server's reply has an unknown encoding")]
+    Encoding,
+    /// It grants no credit.
+    #[error("the server's reply has no window")]
+    Window,
+}
+
+impl Reply {
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, ReplyError> {
+        let message = message::decode(payload)?;
+        let text = String::from_utf8_lossy(&message.data);
+        if message.get("error").is_some() {
+            let retry = message.get("retry") == Some("true");
+            return Ok(Self::Refused(Refusal { reason: text.into_owned(), retry }));
+        }
+        let id = SessionId::parse(&text)?;
+        let agreed = match message.get("version") {
+            None => None,
+            Some(_) => Some(Agreed {
+                encoding: message.get("encoding").ok_or(ReplyError::Encoding)?.parse()?,
+                window: message.get("window").and_then(|text| text.parse().ok()).ok_or(ReplyError::Window)?,
+            }),
+        };
+        Ok(Self::Opened { id, agreed })
+    }
+}

@@ -34,8 +34,9 @@ pub(crate) struct Subjects {
     pub(crate) own: Subject,
     /// Where the other does.
     pub(crate) others: Subject,
-    /// Where nobody does.
+    /// Where nobody does, and where NATS is to say so.
     pub(crate) nobodys: Subject,
+    pub(crate) markers: Subject,
 }
 
 #[derive(Debug)]

@@ -1,9 +1,13 @@
 //! What all tunnels of a NATS connection share.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Subject, Subscriber};
+use async_nats::Subject;
+use proxy_relay::Connector;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::NatsAccept;
@@ -61,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) bad_messages: Arc<Throttle>,
     budget: Arc<WindowBudget>,
+    ids: Mutex<StdRng>,
 }
 
 /// Which end of a session this is.
@@ -72,14 +77,15 @@ pub(crate) enum Role {
 }
 
 impl Tunnels {
-    /// Over `link`.
-    pub fn new(link: Link, config: Config) -> Self {
+    /// Over `link`. `seed` is what session IDs are drawn from: 32 bytes that nobody can guess.
+    pub fn new(link: Link, config: Config, seed: [u8; 32]) -> Self {
         let inner = Inner {
             link,
             config,
             tasks: TaskTracker::new(),
             bad_messages: Arc::default(),
             budget: WindowBudget::new(WindowBudget::OF_A_CONNECTION),
+            ids: Mutex::new(StdRng::from_seed(seed)),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -89,12 +95,17 @@ impl Tunnels {
         NatsConnect::new(self.clone(), target)
     }
 
-    /// Takes the requests of clients, as one of any number of servers, and offers these services beside.
+    /// Takes the requests of clients, as one of any number of servers, and offers these services beside. `dial` says what
+    /// reaches a target, or why this server does not.
     ///
     /// # Errors
     /// When the NATS connection has ended.
-    pub async fn listen(&self, services: &[ServiceName]) -> Result<NatsAccept, async_nats::SubscribeError> {
-        NatsAccept::new(self.clone(), services).await
+    pub async fn listen(
+        &self,
+        services: &[ServiceName],
+        dial: impl Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync + 'static,
+    ) -> io::Result<NatsAccept> {
+        NatsAccept::new(self.clone(), services, Arc::new(dial)).await.map_err(io::Error::other)
     }
 
     /// Waits until no session is left that the other end still has to hear of. New ones keep it waiting.
@@ -104,6 +115,10 @@ impl Tunnels {
     pub async fn closed(&self) {
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
+    }
+
+    pub(crate) fn new_id(&self) -> SessionId {
+        SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol.
@@ -129,24 +144,23 @@ impl Tunnels {
         };
         let (prefix, _) = others.rsplit_once('.').unwrap_or_default();
         let nobodys = Subject::from(format!("{prefix}.pace-{id}"));
-        Shared::new(core, clock, Subjects { own: own.into(), others: others.into(), nobodys })
+        let markers = Subject::from(format!("{}.pace-{id}", own.rsplit_once('.').unwrap_or_default().0));
+        Shared::new(core, clock, Subjects { own: own.into(), others: others.into(), nobodys, markers })
     }
 
-    pub(crate) async fn subscribe(&self, shared: &Shared) -> Result<Subscriber, async_nats::SubscribeError> {
-        self.inner.link.client().subscribe(shared.subjects.own.clone()).await
-    }
-
-    /// Runs a session from now on.
-    pub(crate) fn drive(&self, shared: &Arc<Shared>, subscriber: Subscriber) {
+    /// Listens to a session, and runs it from now on.
+    pub(crate) async fn start(&self, shared: &Arc<Shared>) -> Result<(), async_nats::SubscribeError> {
         let Inner { link, tasks, bad_messages, .. } = &*self.inner;
-        let driver = Driver::new(
-            Arc::clone(shared),
-            link.client().clone(),
-            subscriber,
-            link.status(),
-            Arc::clone(bad_messages),
-        );
+        let (client, subjects) = (link.client().clone(), &shared.subjects);
+        let messages = client.subscribe(subjects.own.clone()).await?;
+        let is_plain = matches!(shared.lock().core, Core::Plain(_));
+        let markers =
+            if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
+        let bad_messages = Arc::clone(bad_messages);
+        let driver =
+            Driver::new(Arc::clone(shared), client, messages, markers, link.status(), bad_messages);
         tasks.spawn(driver);
+        Ok(())
     }
 
     pub(crate) fn stream(&self, shared: Arc<Shared>) -> NatsStream {

@@ -32,7 +32,7 @@ pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
 pub use listen::{Accepted, Accepting, Handshake, Listener, TcpAcceptor};
-pub use relay::{Config, DataPath, Relay, Route};
+pub use relay::{Config, DataPath, Relay, Route, one_line};
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};
 pub use summary::{End, SessionSummary};

@@ -238,7 +238,7 @@ async fn open(
         Some(handshake) => match handshake.accept(downstream).await {
             Ok(downstream) => downstream,
             Err(error) => {
-                summary.downstream_end = End::NotOpened(with_sources(&error));
+                summary.downstream_end = End::NotOpened(one_line(&error));
                 return None;
             }
         },
@@ -261,7 +261,7 @@ async fn open(
             Some((downstream, stream))
         }
         Err(error) => {
-            summary.upstream_end = End::NotOpened(with_sources(&error));
+            summary.upstream_end = End::NotOpened(one_line(&error));
             None
         }
     }
@@ -304,7 +304,7 @@ fn report(summary: &SessionSummary) {
 }
 
 /// An error and its sources, as one line.
-fn with_sources(error: &dyn Error) -> String {
+pub fn one_line(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -91,8 +91,6 @@ pub(crate) enum FrameError {
     Number(&'static str),
     #[error("its numbers contradict each other")]
     Numbers,
-    #[error("it carries another session's ID")]
-    Foreign,
 }
 
 /// How a session's frames look, and whose they are.
@@ -134,7 +132,7 @@ impl Codec {
     fn read_json(&self, text: &[u8]) -> Result<(Header, Bytes), FrameError> {
         let message = message::decode(text)?;
         if message.id != *self.id {
-            return Err(FrameError::Foreign);
+            return Err(MessageError::Foreign.into());
         }
         let field = |name| message.metadata.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
         let number = |name| field(name).and_then(|text| text.parse().ok()).ok_or(FrameError::Number(name));

@@ -1,0 +1,89 @@
+//! What a session is called.
+
+use std::fmt;
+
+use rand::Rng;
+use thiserror::Error;
+
+const LONGEST: usize = 64;
+
+/// The ID of a session: what its subjects end in, and what keeps others out of it.
+///
+/// Ours are 128 random bits in hexadecimal; those of other servers are any token that a subject can end in.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionId(Box<str>);
+
+impl SessionId {
+    /// From 128 bits of `rng`, which must not be predictable.
+    pub fn random(rng: &mut impl Rng) -> Self {
+        let (high, low) = (rng.next_u64(), rng.next_u64());
+        Self(format!("{high:016x}{low:016x}").into())
+    }
+
+    /// Another server's.
+    ///
+    /// # Errors
+    /// When no subject can end in it.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let is_token = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>');
+        if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_token) {
+            return Err(InvalidId);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// As subjects have it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that is no ID of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("it is no session ID: 1 to {LONGEST} ASCII characters without spaces, `.`, `*` and `>`")]
+pub struct InvalidId;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(u64);
+
+    impl rand::TryRng for Counting {
+        type Error = std::convert::Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            unreachable!("an ID is two words of 64 bits")
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            self.0 += 1;
+            Ok(self.0)
+        }
+
+        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+            unreachable!("an ID is two words of 64 bits")
+        }
+    }
+
+    #[test]
+    fn ids_are_32_hexadecimal_digits_of_128_bits() {
+        let id = SessionId::random(&mut Counting(9));
+        assert_eq!(id.as_str(), "000000000000000a000000000000000b");
+        assert_eq!(SessionId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn other_servers_ids_are_tokens() {
+        assert!(SessionId::parse("93e6cb0299a5e8f4").is_ok());
+        for text in ["", "a b", "a.b", "*", "a>", "a\n", "é", &"a".repeat(65)] {
+            assert_eq!(SessionId::parse(text), Err(InvalidId), "{text}");
+        }
+    }
+}

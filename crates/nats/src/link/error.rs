@@ -1,0 +1,71 @@
+//! Why there is no connection to NATS.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why [`Link::connect`](super::Link::connect) failed. URLs in it have lost their credentials.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// No URL at all.
+    #[error("no NATS URL: give at least one, such as nats://127.0.0.1:4222")]
+    NoUrl,
+    /// What was given is no URL of a NATS server.
+    #[error("`{url}` is no NATS URL: {reason}")]
+    Url {
+        /// The URL without its credentials.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Credentials in a URL and different ones in another URL or in the options.
+    #[error("`{url}` brings credentials that differ from the other ones given: give them in one place")]
+    TwoCredentials {
+        /// The URL without its credentials.
+        url: String,
+    },
+    /// Replies cannot be asked for under this prefix.
+    #[error("`{0}` is no inbox prefix: it takes words joined by dots, without spaces, `*` and `>`")]
+    InboxPrefix(String),
+    /// A file of credentials, certificates or a key cannot be used.
+    #[error("cannot use {}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server does not let us in.
+    #[error("NATS at {urls} refuses {credential}")]
+    Refused {
+        /// Where it was tried.
+        urls: String,
+        /// What was shown to the server, and what to look at.
+        credential: &'static str,
+    },
+    /// No TLS, or not with that server.
+    #[error(
+        "no TLS with NATS at {urls}: {reason}; check the CA file, the client certificate, and that the server \
+         speaks TLS under that name"
+    )]
+    Tls {
+        /// Where it was tried.
+        urls: String,
+        /// What rustls says.
+        reason: String,
+    },
+    /// Nothing answered in time.
+    #[error(
+        "no NATS at {urls} within {}s: {reason}; start nats-server there or give its URL", within.as_secs_f64()
+    )]
+    Unreachable {
+        /// Where it was tried.
+        urls: String,
+        /// For how long.
+        within: Duration,
+        /// How the last attempt failed.
+        reason: String,
+    },
+}

@@ -1,0 +1,170 @@
+//! What async-nats tells about its connection: the status that sessions watch, and the log.
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_nats::connection::State;
+use async_nats::{ClientError, ConnectErrorKind, Event};
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use super::Shared;
+
+/// Whether there is a connection, and how often there was one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// There is a connection.
+    pub is_up: bool,
+    /// Connections so far, the first one included. If it has grown, messages may be lost.
+    pub connects: u64,
+}
+
+/// Warnings of one kind are at least this far apart: a slow consumer gives one with every message.
+const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
+
+/// Turns events into the status and the log.
+#[derive(Default)]
+pub(super) struct Observer {
+    status: watch::Sender<Status>,
+    /// Empty while the first connection is made.
+    link: OnceLock<Weak<Shared>>,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    lost_at: Option<Instant>,
+    slow: Limit,
+    server: Limit,
+    refused: Limit,
+}
+
+impl Observer {
+    /// From now on the connection itself can be asked.
+    pub(super) fn watch(&self, link: &Arc<Shared>) {
+        let _ = self.link.set(Arc::downgrade(link));
+        self.update(None);
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.status.borrow().is_up
+    }
+
+    pub(super) fn see(&self, event: &Event) {
+        self.update(Some(event));
+        self.tell(event);
+    }
+
+    /// Events are lost when 128 of them wait, so each of them, whatever it says, is an occasion to look at the
+    /// connection. `Connected` and `Disconnected` are believed: they come just before the connection's own state.
+    fn update(&self, event: Option<&Event>) {
+        let link = self.link.get().and_then(Weak::upgrade);
+        self.status.send_if_modified(|status| {
+            let before = *status;
+            if let Some(link) = &link {
+                status.connects = link.connects();
+            }
+            match event {
+                Some(Event::Connected) => status.is_up = true,
+                Some(Event::Disconnected | Event::Closed) => status.is_up = false,
+                _ => {
+                    if let Some(link) = &link {
+                        status.is_up = link.client.connection_state() == State::Connected;
+                    }
+                }
+            }
+            *status != before
+        });
+    }
+
+    fn tell(&self, event: &Event) {
+        let now = Instant::now();
+        let mut log = self.log();
+        match event {
+            Event::Connected => {
+                if let Some(lost_at) = log.lost_at.take() {
+                    info!(after = ?now - lost_at, "connected to NATS again");
+                }
+            }
+            Event::Disconnected => {
+                log.lost_at = Some(now);
+                warn!("the connection to NATS is lost, connecting again");
+            }
+            Event::LameDuckMode => info!("the NATS server is about to shut down"),
+            Event::Draining | Event::Closed => debug!("the connection to NATS ends"),
+            Event::SlowConsumer(_) => {
+                if let Some(more) = log.slow.pass(now) {
+                    warn!(more, "messages of NATS were dropped: a session did not take them in time");
+                }
+            }
+            Event::ServerError(error) => {
+                if let Some(more) = log.server.pass(now) {
+                    warn!(more, "NATS says: {error}");
+                }
+            }
+            Event::ClientError(error) if is_refused(error) => {
+                if let Some(more) = log.refused.pass(now) {
+                    warn!(more, "NATS no longer accepts our credentials; trying on");
+                }
+            }
+            Event::ClientError(error) => debug!("no connection to NATS yet: {error}"),
+        }
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_refused(error: &ClientError) -> bool {
+    let kinds = [ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Authentication];
+    matches!(error, ClientError::Other(text) if kinds.iter().any(|kind| kind.to_string() == *text))
+}
+
+/// Lets a warning pass now and then.
+#[derive(Default)]
+struct Limit {
+    passed: Option<Instant>,
+    held: u64,
+}
+
+impl Limit {
+    /// How many were held back since the last that passed, if this one passes.
+    fn pass(&mut self, now: Instant) -> Option<u64> {
+        if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < BETWEEN_WARNINGS) {
+            self.held += 1;
+            return None;
+        }
+        self.passed = Some(now);
+        Some(std::mem::take(&mut self.held))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_counted_while_they_are_held_back() {
+        let start = Instant::now();
+        let mut limit = Limit::default();
+        assert_eq!(limit.pass(start), Some(0));
+        assert_eq!(limit.pass(start), None);
+        assert_eq!(limit.pass(start + BETWEEN_WARNINGS / 2), None);
+        assert_eq!(limit.pass(start + BETWEEN_WARNINGS), Some(2));
+        assert_eq!(limit.pass(start + BETWEEN_WARNINGS * 2), Some(0));
+    }
+
+    #[test]
+    fn refused_credentials_are_told_from_other_failures() {
+        let other = |kind: ConnectErrorKind| ClientError::Other(kind.to_string());
+        assert!(is_refused(&other(ConnectErrorKind::AuthorizationViolation)));
+        assert!(!is_refused(&other(ConnectErrorKind::Io)));
+        assert!(!is_refused(&ClientError::MaxReconnects));
+    }
+}

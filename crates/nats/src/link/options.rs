@@ -1,0 +1,119 @@
+//! Where NATS is and who we are there.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::address;
+
+/// How to reach NATS and who we are there. `Debug` shows no secret.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct NatsOptions {
+    /// The servers of one cluster: `nats://host:4222`, `tls://host`, `host:port`. User and password
+    /// (`nats://user:password@host`, percent-encoded) or a token (`nats://token@host`) may be part of them.
+    /// Further servers of the cluster are learnt from the one that is reached.
+    pub urls: Vec<String>,
+    /// Who we are, unless a URL says it.
+    pub credential: Credential,
+    /// Encryption, whom to trust and the client certificate.
+    pub tls: Tls,
+    /// The connection's name in NATS' monitoring.
+    pub name: String,
+    /// The subjects under which replies are asked for: `_INBOX`, or a prefix only this role may read.
+    pub inbox_prefix: String,
+    /// For how long the first connection is tried; zero tries once. A lost one is tried for ever.
+    pub first_connect_within: Duration,
+}
+
+impl NatsOptions {
+    /// No credentials, no TLS unless the server asks for it, half a minute for the first connection.
+    pub fn new(urls: impl IntoIterator<Item = impl Into<String>>, name: impl Into<String>) -> Self {
+        Self {
+            urls: urls.into_iter().map(Into::into).collect(),
+            credential: Credential::None,
+            tls: Tls::default(),
+            name: name.into(),
+            inbox_prefix: "_INBOX".to_owned(),
+            first_connect_within: Duration::from_secs(30),
+        }
+    }
+}
+
+impl fmt::Debug for NatsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls: Vec<_> = self.urls.iter().map(|url| address::redacted(url)).collect();
+        f.debug_struct("NatsOptions")
+            .field("urls", &urls)
+            .field("credential", &self.credential)
+            .field("tls", &self.tls)
+            .field("name", &self.name)
+            .field("inbox_prefix", &self.inbox_prefix)
+            .field("first_connect_within", &self.first_connect_within)
+            .finish()
+    }
+}
+
+/// What the server is shown. `Debug` names the kind and no secret.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credential {
+    /// Nothing; perhaps a client certificate is enough.
+    None,
+    /// A user and the password.
+    UserPassword {
+        /// The user's name.
+        user: String,
+        /// In clear.
+        password: String,
+    },
+    /// A token.
+    Token(String),
+    /// The seed of a user's nkey, `SU…`; the server has the public key.
+    Nkey(String),
+    /// A creds file: a user's JWT and its nkey. Read once, when the link is made.
+    CredsFile(PathBuf),
+}
+
+impl Credential {
+    /// The object of "the server refuses …", and what to look at.
+    pub(super) fn refused(&self) -> &'static str {
+        match self {
+            Self::None => {
+                "a connection without credentials: it wants a user, a token, an nkey or a creds file"
+            }
+            Self::UserPassword { .. } => {
+                "user and password: compare them with its `authorization` or `accounts`"
+            }
+            Self::Token(_) => "the token: compare it with its `authorization { token }`",
+            Self::Nkey(_) => "the nkey: give the seed (SU…) whose public key (U…) is one of its users",
+            Self::CredsFile(_) => "the creds file: its JWT may have expired, or its account is unknown there",
+        }
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::UserPassword { .. } => "UserPassword(redacted)",
+            Self::Token(_) => "Token(redacted)",
+            Self::Nkey(_) => "Nkey(redacted)",
+            Self::CredsFile(path) => return f.debug_tuple("CredsFile").field(path).finish(),
+        })
+    }
+}
+
+/// Encryption of the connection. By default it is what the server asks for; whoever is on the way can then talk
+/// the client out of it.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Never connect without TLS. Any `tls://` URL, CA file or client certificate implies it.
+    pub required: bool,
+    /// TLS before the server's first word, for servers with `handshake_first`. Implies `required`.
+    pub first: bool,
+    /// The CA certificates (PEM) to trust instead of the system's. Read again at every connect.
+    pub ca_file: Option<PathBuf>,
+    /// The client certificate's chain and its key (PEM). Read again at every connect.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}

@@ -1,0 +1,115 @@
+//! How async-nats is set up.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+
+use super::address::Addresses;
+use super::events::Observer;
+use super::{Credential, LinkError, NatsOptions, files};
+
+/// async-nats gives a connection up at the third ping without an answer: after 12 s of silence. That is more than
+/// the 10 s for which a NATS server may hold a publisher back before it cuts off the subscriber that is in the way.
+const PING_INTERVAL: Duration = Duration::from_secs(4);
+
+/// For TCP, TLS and the server's greeting, for each address.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Commands that wait for the socket; then `publish` waits. With 64 KiB a message that is 16 MiB.
+const QUEUED_COMMANDS: usize = 256;
+
+/// The longest pause between two attempts to connect again.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
+/// are learnt, reconnecting never ends.
+pub(super) async fn of(
+    options: &NatsOptions,
+    addresses: &Addresses,
+    observer: &Arc<Observer>,
+) -> Result<ConnectOptions, LinkError> {
+    if !is_inbox_prefix(&options.inbox_prefix) {
+        return Err(LinkError::InboxPrefix(options.inbox_prefix.clone()));
+    }
+    let observer = Arc::clone(observer);
+    let name = options.name.clone();
+    let settings = ConnectOptions::new()
+        .name(&options.name)
+        .custom_inbox_prefix(&options.inbox_prefix)
+        .ping_interval(PING_INTERVAL)
+        .connection_timeout(CONNECT_TIMEOUT)
+        .client_capacity(QUEUED_COMMANDS)
+        .reconnect_delay_callback(move |attempt| reconnect_delay(&name, attempt))
+        .event_callback(move |event| {
+            let observer = Arc::clone(&observer);
+            async move { observer.see(&event) }
+        });
+    let settings = with_tls(settings, options, addresses);
+    match addresses.credential.clone() {
+        Credential::None => Ok(settings),
+        Credential::UserPassword { user, password } => Ok(settings.user_and_password(user, password)),
+        Credential::Token(token) => Ok(settings.token(token)),
+        Credential::Nkey(seed) => Ok(settings.nkey(seed)),
+        Credential::CredsFile(path) => files::with_creds(settings, &path).await,
+    }
+}
+
+fn with_tls(settings: ConnectOptions, options: &NatsOptions, addresses: &Addresses) -> ConnectOptions {
+    let tls = &options.tls;
+    let required = tls.required || addresses.tls || tls.ca_file.is_some() || tls.identity.is_some();
+    let mut settings = settings.require_tls(required);
+    if tls.first {
+        settings = settings.tls_first();
+    }
+    if let Some(path) = &tls.ca_file {
+        settings = settings.add_root_certificates(path.clone());
+    }
+    if let Some((chain, key)) = &tls.identity {
+        settings = settings.add_client_certificate(chain.clone(), key.clone());
+    }
+    settings
+}
+
+fn is_inbox_prefix(prefix: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && !word.contains(|c: char| "*>".contains(c) || c.is_whitespace());
+    prefix.split('.').all(is_word)
+}
+
+/// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
+/// connections that were lost together do not come back together.
+fn reconnect_delay(name: &str, attempt: usize) -> Duration {
+    let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
+    let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");
+    let delay = LONGEST_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));
+    let mut hasher = DefaultHasher::new();
+    (name, attempt).hash(&mut hasher);
+    let spread = u32::try_from(hasher.finish() % 256).expect("a byte is a u32");
+    delay - delay / 1024 * spread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_a_second_and_differ_between_names() {
+        assert_eq!(reconnect_delay("a", 0), Duration::ZERO);
+        assert_eq!(reconnect_delay("a", 1), Duration::ZERO);
+        for attempt in 2..200 {
+            let longest = Duration::from_millis(10 << (attempt - 2).min(7)).min(LONGEST_DELAY);
+            let delay = reconnect_delay("a", attempt);
+            assert!(delay <= longest && delay >= longest * 3 / 4, "{attempt}: {delay:?}");
+        }
+        assert!((2..20).any(|attempt| reconnect_delay("a", attempt) != reconnect_delay("b", attempt)));
+        assert!(reconnect_delay("a", usize::MAX) <= LONGEST_DELAY);
+    }
+
+    #[test]
+    fn an_inbox_prefix_is_words_and_dots() {
+        assert!(["_INBOX", "_INBOX_a.b"].into_iter().all(is_inbox_prefix));
+        assert!(!["", "a.", ".a", "a..b", "a b", "a.*", ">", "a\r\n"].into_iter().any(is_inbox_prefix));
+    }
+}

@@ -1,0 +1,295 @@
+//! One end of a session with a peer that only speaks the plain protocol, as a pure state machine. The section "The plain
+//! session" of `docs/nats-protocol.md` is what it does.
+//!
+//! Times are durations since any fixed moment.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::core::{To, Transmit};
+use crate::message::{self, MessageError};
+
+/// Longer data is truncated by peers.
+const LONGEST_DATA: usize = 32 << 10;
+const PROBE_AGAIN: Duration = Duration::from_millis(1);
+/// An answer of NATS that has not come by then is lost.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+const LISTENS_WITHIN: Duration = Duration::from_secs(10);
+const MARKER_EVERY: u64 = 256 << 10;
+/// Bytes that the NATS server is not known to have taken, at most.
+const MOST_UNDER_WAY: u64 = 1 << 20;
+const MOST_HELD: usize = 64 << 20;
+/// For what a peer may still send after this side's close: it never says that it has no more.
+const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// Whether the peer has subscribed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    /// It is to be probed at this time.
+    Unknown { probe_at: Duration },
+    /// The probe is to be followed by a marker.
+    Probed,
+    /// The marker went out then; `is_absent`: NATS said meanwhile that nobody listens.
+    Marked { at: Duration, is_absent: bool },
+    Listens,
+}
+
+#[derive(Debug)]
+pub(crate) struct Plain {
+    id: Box<str>,
+    opened: Duration,
+    idle_timeout: Duration,
+    /// When a byte last moved, and when one last came.
+    moved: Duration,
+    came: Duration,
+    peer: Peer,
+    sent: u64,
+    /// What the NATS server has taken.
+    taken: u64,
+    /// How much was sent before each marker under way, and when.
+    markers: VecDeque<(u64, Duration)>,
+    marker_due: bool,
+    queue: VecDeque<Bytes>,
+    held: usize,
+    has_ended: bool,
+    end_was_taken: bool,
+    close: Close,
+    has_reader: bool,
+    failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Close {
+    Open,
+    Due,
+    Sent,
+}
+
+impl Plain {
+    pub(crate) fn new(id: &str, now: Duration, idle_timeout: Duration) -> Self {
+        Self {
+            id: id.into(),
+            opened: now,
+            idle_timeout,
+            moved: now,
+            came: now,
+            peer: Peer::Unknown { probe_at: now },
+            sent: 0,
+            taken: 0,
+            markers: VecDeque::new(),
+            marker_due: false,
+            queue: VecDeque::new(),
+            held: 0,
+            has_ended: false,
+            end_was_taken: false,
+            close: Close::Open,
+            has_reader: true,
+            failure: None,
+        }
+    }
+
+    pub(crate) fn room(&self, max_message: usize) -> usize {
+        if self.peer != Peer::Listens || self.close != Close::Open || self.failure.is_some() {
+            return 0;
+        }
+        let longest = LONGEST_DATA.min(message::data_within(&self.id, max_message));
+        let pace = MOST_UNDER_WAY.saturating_sub(self.sent - self.taken);
+        usize::try_from(pace).unwrap_or(longest).min(longest)
+    }
+
+    pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
+        let before = self.sent / MARKER_EVERY;
+        self.sent += bytes.len() as u64;
+        self.marker_due |= self.sent / MARKER_EVERY > before;
+        self.moved = now;
+        message::encode(&self.id, bytes, &[])
+    }
+
+    pub(crate) fn finish(&mut self, now: Duration) {
+        if self.close == Close::Open {
+            self.close = Close::Due;
+            (self.moved, self.came) = (now, now);
+        }
+    }
+
+    /// All that can be known: the close went out.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.close == Close::Sent && self.failure.is_none()
+    }
+
+    pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
+        self.queue.pop_front()
+    }
+
+    pub(crate) fn is_readable(&self) -> bool {
+        !self.queue.is_empty() || self.has_ended || self.failure.is_some()
+    }
+
+    pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
+        self.held -= bytes;
+        self.moved = now;
+    }
+
+    pub(crate) fn take_end(&mut self, now: Duration) -> bool {
+        if self.has_ended && self.queue.is_empty() && !self.end_was_taken {
+            self.end_was_taken = true;
+            self.moved = now;
+        }
+        self.end_was_taken
+    }
+
+    pub(crate) fn abort(&mut self, _now: Duration, reason: &str) {
+        if self.failure.is_none() && !self.is_over() {
+            self.failure = Some(reason.to_owned());
+            (self.queue, self.held) = (VecDeque::new(), 0);
+            if self.close == Close::Open {
+                self.close = Close::Due;
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, now: Duration) {
+        self.finish(now);
+        self.has_reader = false;
+        self.queue.clear();
+    }
+
+    pub(crate) fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        let needs_no_more = self.end_was_taken || !self.has_reader || self.failure.is_some();
+        self.close == Close::Sent && needs_no_more
+    }
+
+    pub(crate) fn receive(&mut self, now: Duration, payload: &[u8]) -> Result<(), MessageError> {
+        let message = message::decode(payload)?;
+        if message.id != *self.id {
+            return Err(MessageError::Foreign);
+        }
+        (self.moved, self.came) = (now, now);
+        let is_close = message.is_close();
+        let data = message.data;
+        if !data.is_empty() && self.has_reader && !self.has_ended && self.failure.is_none() {
+            self.held += data.len();
+            self.queue.push_back(data);
+        }
+        self.has_ended |= is_close;
+        if self.held > MOST_HELD {
+            let reason = "the other end sends faster than this one delivers, and its protocol cannot be slowed down";
+            self.abort(now, reason);
+        }
+        Ok(())
+    }
+
+    /// Nobody listens to the probe.
+    pub(crate) fn no_responders(&mut self, _now: Duration) {
+        if let Peer::Marked { is_absent, .. } = &mut self.peer {
+            *is_absent = true;
+        }
+    }
+
+    /// A marker is back: the NATS server has taken everything published before it.
+    pub(crate) fn marker(&mut self, now: Duration) {
+        match self.peer {
+            Peer::Marked { is_absent: true, .. } => {
+                self.peer = Peer::Unknown { probe_at: now + PROBE_AGAIN };
+            }
+            Peer::Marked { is_absent: false, .. } => self.peer = Peer::Listens,
+            Peer::Unknown { .. } | Peer::Probed => {}
+            Peer::Listens => {
+                if let Some((sent, _)) = self.markers.pop_front() {
+                    self.taken = self.taken.max(sent);
+                }
+            }
+        }
+    }
+
+    /// What was under way may be lost with the connection, and nothing repairs that.
+    pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
+        if !is_up {
+            self.abort(now, "the connection to NATS was lost, and the other end's protocol cannot repair that");
+        }
+    }
+
+    pub(crate) fn has_transmit(&self) -> bool {
+        match self.close {
+            Close::Sent => false,
+            // Not before the peer is there to hear of it, unless it does not matter any more.
+            Close::Due => self.failure.is_some() || self.peer == Peer::Listens || self.peer == Peer::Probed,
+            Close::Open => self.marker_due || self.peer == Peer::Probed,
+        }
+    }
+
+    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+        if self.close == Close::Sent {
+            return None;
+        }
+        if self.close == Close::Due && (self.failure.is_some() || self.peer == Peer::Listens) {
+            self.close = Close::Sent;
+            let message = message::encode(&self.id, &[], &[(message::TYPE, message::CLOSE)]);
+            return Some(Transmit { message, to: To::TheOther, wants_reply: false });
+        }
+        match self.peer {
+            Peer::Unknown { probe_at } if probe_at <= now => {
+                self.peer = Peer::Probed;
+                return Some(self.question(To::TheOther));
+            }
+            Peer::Probed => {
+                self.peer = Peer::Marked { at: now, is_absent: false };
+                return Some(self.question(To::Nobody));
+            }
+            Peer::Unknown { .. } | Peer::Marked { .. } | Peer::Listens => {}
+        }
+        if std::mem::take(&mut self.marker_due) {
+            self.markers.push_back((self.sent, now));
+            return Some(self.question(To::Nobody));
+        }
+        None
+    }
+
+    fn question(&self, to: To) -> Transmit {
+        Transmit { message: message::encode(&self.id, &[], &[]), to, wants_reply: true }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        if self.is_over() {
+            return None;
+        }
+        let of_peer = match self.peer {
+            Peer::Unknown { probe_at } => Some(probe_at.min(self.opened + LISTENS_WITHIN)),
+            Peer::Marked { at, .. } => Some((at + ANSWER_WITHIN).min(self.opened + LISTENS_WITHIN)),
+            Peer::Probed => None,
+            Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_WITHIN),
+        };
+        let last_words = (self.close == Close::Sent && !self.has_ended).then(|| self.came + LAST_WORDS);
+        [of_peer, last_words, Some(self.moved + self.idle_timeout)].into_iter().flatten().min()
+    }
+
+    pub(crate) fn on_deadline(&mut self, now: Duration) {
+        match self.peer {
+            Peer::Unknown { .. } | Peer::Marked { .. } if now >= self.opened + LISTENS_WITHIN => {
+                self.abort(now, "the other end never listened");
+                self.peer = Peer::Listens;
+            }
+            Peer::Marked { at, .. } if now >= at + ANSWER_WITHIN => {
+                self.peer = Peer::Unknown { probe_at: now };
+            }
+            Peer::Listens if self.markers.front().is_some_and(|(_, at)| now >= *at + ANSWER_WITHIN) => {
+                self.markers.clear();
+                self.taken = self.sent;
+            }
+            Peer::Unknown { .. } | Peer::Probed | Peer::Marked { .. } | Peer::Listens => {}
+        }
+        if self.close == Close::Sent && now >= self.came + LAST_WORDS {
+            self.has_ended = true;
+        }
+        if now >= self.moved + self.idle_timeout {
+            let seconds = self.idle_timeout.as_secs_f64();
+            self.abort(now, &format!("nothing moved for {seconds} s, and the other end cannot say whether it is there"));
+        }
+    }
+}

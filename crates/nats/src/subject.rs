@@ -1,0 +1,85 @@
+//! The subjects that both ends know.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where clients ask for sessions.
+pub(crate) const REQUEST: &str = "proxy.request";
+/// What servers share requests in.
+pub(crate) const QUEUE_GROUP: &str = "nats-proxy-server";
+const SERVICE: &str = "proxy.service.";
+const TO_SERVER: &str = "p.data.to_server.";
+const TO_CLIENT: &str = "p.data.to_client.";
+const LONGEST_NAME: usize = 64;
+
+pub(crate) fn to_server(token: &str) -> String {
+    format!("{TO_SERVER}{token}")
+}
+
+pub(crate) fn to_client(token: &str) -> String {
+    format!("{TO_CLIENT}{token}")
+}
+
+/// Where clients ask for a service by its name.
+pub(crate) fn service(name: &ServiceName) -> String {
+    format!("{SERVICE}{name}")
+}
+
+/// The service that a request's subject names.
+pub(crate) fn named_service(subject: &str) -> Option<ServiceName> {
+    subject.strip_prefix(SERVICE)?.parse().ok()
+}
+
+/// A service that servers offer by name, not by address: letters, digits, `-` and `_`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServiceName(Box<str>);
+
+impl FromStr for ServiceName {
+    type Err = InvalidServiceName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidServiceName> {
+        let is_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if text.is_empty() || text.len() > LONGEST_NAME || !text.chars().all(is_ok) {
+            return Err(InvalidServiceName(text.to_owned()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text that names no service.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` names no service: 1 to {LONGEST_NAME} letters, digits, `-` and `_`")]
+pub struct InvalidServiceName(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_as_captured() {
+        assert_eq!(to_server("93e6cb0299a5e8f4"), "p.data.to_server.93e6cb0299a5e8f4");
+        assert_eq!(to_client("93e6cb0299a5e8f4"), "p.data.to_client.93e6cb0299a5e8f4");
+    }
+
+    #[test]
+    fn a_services_subject_names_it() {
+        let name: ServiceName = "redis-1".parse().unwrap();
+        assert_eq!(named_service(&service(&name)), Some(name));
+        assert_eq!(named_service(REQUEST), None);
+    }
+
+    #[test]
+    fn names_are_tokens() {
+        for text in ["", "a b", "a.b", "*", ">", "é", &"a".repeat(65)] {
+            assert!(text.parse::<ServiceName>().is_err(), "{text}");
+        }
+    }
+}
