@@ -9,6 +9,7 @@
 //! | [`ports`] | a free TCP port |
 //! | [`process`] | finding a program, and the guard that owns a running server |
 //! | [`postgres`], [`redis`], [`nginx`], [`haproxy`] | those servers, on free ports |
+//! | [`nats`] | NATS servers and clusters, which can be killed, restarted and paused |
 //! | [`certs`] | a certificate authority and what it signed, as PEM files |
 //! | [`pattern`] | bytes that tell where in a stream they belong |
 //! | [`far_end`] | small TCP servers on threads |
@@ -31,6 +32,7 @@ pub mod certs;
 pub mod daemon;
 pub mod far_end;
 pub mod haproxy;
+pub mod nats;
 pub mod nginx;
 pub mod pattern;
 pub mod ports;
@@ -43,6 +45,7 @@ pub use certs::Certificates;
 pub use daemon::Daemon;
 pub use far_end::{FarEnd, abort};
 pub use haproxy::Haproxy;
+pub use nats::{NatsCluster, NatsServer, nats_server, nats_servers};
 pub use nginx::Nginx;
 pub use pattern::Pattern;
 pub use ports::free_port;

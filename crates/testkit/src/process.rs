@@ -159,6 +159,32 @@ impl ServerProcess {
         usage::family(self.child.id())
     }
 
+    /// The server itself.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends the server a signal; does nothing if it has ended.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.runs() {
+            kill_process(Pid::from_child(&self.child), signal).expect("an unreaped child takes signals");
+        }
+    }
+
+    /// Ends the server and the processes it started with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if !self.runs() {
+            return;
+        }
+        for pid in self.pids() {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // Fails only if the process is gone, which is what is wanted.
+                kill_process(pid, Signal::KILL).ok();
+            }
+        }
+        self.child.wait().ok();
+    }
+
     /// What the server has printed so far, on both its outputs.
     pub fn output(&self) -> String {
         let bytes = fs::read(self.directory.path().join("output.log")).expect("the directory is ours");
@@ -174,10 +200,14 @@ impl ServerProcess {
         panic!("{} {what}. It printed:\n{}", self.program.display(), self.output())
     }
 
+    fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     fn stops_by_itself(&mut self) -> bool {
         let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            if !self.runs() {
                 return true;
             }
             thread::sleep(Duration::from_millis(2));
@@ -188,21 +218,13 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(None)) {
-            return;
-        }
-        // Sending a signal fails only if the process is gone, which is what is wanted.
-        if self.stop != Stop::Kill {
+        if self.stop != Stop::Kill && self.runs() {
+            // Fails only if the process is gone, which is what is wanted.
             kill_process(Pid::from_child(&self.child), self.stop.signal()).ok();
             if self.stops_by_itself() {
                 return;
             }
         }
-        for pid in self.pids() {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                kill_process(pid, Signal::KILL).ok();
-            }
-        }
-        self.child.wait().ok();
+        self.kill();
     }
 }

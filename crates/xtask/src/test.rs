@@ -10,6 +10,7 @@ use crate::{cargo, packages};
 /// Runs `cargo test --workspace` with `args` and ends as it ended.
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
+    packages::install_newer_nats_server()?;
     let status =
         cargo().args(["test", "--workspace"]).args(args).status().context("cannot run cargo test")?;
     // no code means a signal ended it

