@@ -26,8 +26,11 @@ async fn user_and_password() {
     for program in nats_servers() {
         let server =
             NatsServer::start_with(&program, r#"authorization { user: "ann", password: "open sesame" }"#);
-        let wrong =
-            [(user("ann", "zutritt"), "zutritt"), (user("bob", "open sesame"), "sesame"), (Credential::None, "-")];
+        let wrong = [
+            (user("ann", "zutritt"), "zutritt"),
+            (user("bob", "open sesame"), "sesame"),
+            (Credential::None, "-"),
+        ];
         one_of(&server, user("ann", "open sesame"), &wrong).await;
     }
 }
@@ -35,7 +38,8 @@ async fn user_and_password() {
 #[tokio::test]
 async fn token() {
     let server = NatsServer::with_config(r#"authorization { token: "s3cr3t" }"#);
-    one_of(&server, Credential::Token("s3cr3t".into()), &[(Credential::Token("gue55".into()), "gue55")]).await;
+    one_of(&server, Credential::Token("s3cr3t".into()), &[(Credential::Token("gue55".into()), "gue55")])
+        .await;
 }
 
 #[tokio::test]
@@ -45,8 +49,10 @@ async fn nkey() {
         let config = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", ours.public_key());
         let server = NatsServer::start_with(&program, &config);
         let foreign = foreign.seed().unwrap();
-        let wrong =
-            [(Credential::Nkey(foreign.clone()), &*foreign), (Credential::Nkey("SUNOSEED".into()), "SUNOSEED")];
+        let wrong = [
+            (Credential::Nkey(foreign.clone()), &*foreign),
+            (Credential::Nkey("SUNOSEED".into()), "SUNOSEED"),
+        ];
         one_of(&server, Credential::Nkey(ours.seed().unwrap()), &wrong).await;
     }
 }
@@ -57,7 +63,8 @@ async fn creds_file() {
         let (account, foreign) = (Account::new(), Account::new());
         let server = NatsServer::start_with(&program, &account.config());
         let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, (creds, seed): (String, String)| (written(directory.path(), name, &creds), seed);
+        let file =
+            |name: &str, (creds, seed): (String, String)| (written(directory.path(), name, &creds), seed);
         let (right, _) = file("right.creds", account.creds(None));
         let (expired, expired_seed) = file("expired.creds", account.creds(Some(now() - 60)));
         let (foreign, foreign_seed) = file("foreign.creds", foreign.creds(None));

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod jwt;
+mod log;
 mod no_responders;
 mod outages;
 mod permissions;

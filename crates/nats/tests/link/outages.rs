@@ -1,3 +1,5 @@
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_nats::{Credential, Link, Status};
@@ -18,7 +20,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 #[tokio::test]
 async fn a_killed_server_comes_back() {
-    let server = std::sync::Arc::new(NatsServer::start());
+    let server = Arc::new(NatsServer::start());
     let link = connect(&server, Credential::None).await.unwrap();
     let mut status = link.status();
     for round in 1..=3 {
@@ -58,15 +60,16 @@ async fn a_service_may_start_before_its_nats() {
     server.kill();
     let mut options = options(&server.url(), Credential::None);
     options.first_connect_within = LONG;
-    let link = tokio::spawn(async move { Link::connect(&options).await });
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    assert!(!link.is_finished());
-    blocking(move || {
-        server.restart();
-        server
-    })
-    .await;
-    assert!(link.await.unwrap().is_ok());
+    let mut connecting = pin!(Link::connect(&options));
+    assert!(timeout(Duration::from_millis(700), &mut connecting).await.is_err(), "it waits");
+    let (_server, link) = tokio::join!(
+        blocking(move || {
+            server.restart();
+            server
+        }),
+        connecting
+    );
+    assert!(link.unwrap().is_up());
 }
 
 #[tokio::test]

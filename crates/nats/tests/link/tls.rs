@@ -44,7 +44,10 @@ async fn both_sides_show_certificates() {
         system.tls.ca_file = None;
         for mistrusting in [foreign, system] {
             let error = refused(&mistrusting, &[]).await;
-            assert!(matches!(&error, LinkError::Tls { reason, .. } if reason.contains("UnknownIssuer")), "{error}");
+            assert!(
+                matches!(&error, LinkError::Tls { reason, .. } if reason.contains("UnknownIssuer")),
+                "{error}"
+            );
             assert!(error.to_string().contains(&server.addr().to_string()), "{error}");
         }
         // Its alert may get lost in the reset that follows: then it is nothing that answers.
