@@ -11,7 +11,7 @@ use crate::{connect, options, refused, user};
 
 /// One that works, then those that do not; with what must not be shown of the latter.
 async fn one_of(server: &NatsServer, right: Credential, wrong: &[(Credential, &str)]) {
-    let link = connect(server, right).await.unwrap();
+    let link = connect(server, right).await.expect("the credential is right");
     assert!(link.is_up());
     assert_eq!(link.status().borrow().connects, 1);
     for (credential, secret) in wrong {
@@ -97,7 +97,7 @@ async fn a_creds_file_that_cannot_be_used_is_named() {
 
 fn written(directory: &Path, name: &str, text: &str) -> PathBuf {
     let path = directory.join(name);
-    fs::write(&path, text).unwrap();
+    fs::write(&path, text).expect("the directory is ours");
     path
 }
 

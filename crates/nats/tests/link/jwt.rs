@@ -43,7 +43,7 @@ impl Account {
             "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2
         });
         let jwt = jwt(&user, &self.account, &claims, expires);
-        let seed = user.seed().unwrap();
+        let seed = user.seed().expect("it has one");
         let creds = format!(
             "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
@@ -63,11 +63,11 @@ fn jwt(subject: &KeyPair, issuer: &KeyPair, claims: &Value, expires: Option<u64>
     let encode = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
     let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
     let signed = format!("{}.{}", encode(header.to_string().as_bytes()), encode(body.to_string().as_bytes()));
-    let signature = issuer.sign(signed.as_bytes()).unwrap();
+    let signature = issuer.sign(signed.as_bytes()).expect("the key is whole");
     format!("{signed}.{}", encode(&signature))
 }
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs()
 }

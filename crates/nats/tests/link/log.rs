@@ -18,7 +18,7 @@ struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Logged {
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().expect("no writer failed").clone()).expect("logs are text")
     }
 
     fn count(&self, text: &str) -> usize {
@@ -28,7 +28,7 @@ impl Logged {
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().expect("no writer failed").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -63,9 +63,12 @@ async fn life(config: &str, credential: Credential, url_credentials: &str) -> St
     if let Ok(link) = Link::connect(&options).await {
         let mut status = link.status();
         server.kill();
-        timeout(LONG, status.wait_for(|status| !status.is_up)).await.unwrap().unwrap();
+        let lost =
+            timeout(LONG, status.wait_for(|status| !status.is_up)).await.is_ok_and(|lost| lost.is_ok());
         server.restart();
-        timeout(LONG, status.wait_for(|status| status.is_up)).await.unwrap().unwrap();
+        let found =
+            timeout(LONG, status.wait_for(|status| status.is_up)).await.is_ok_and(|found| found.is_ok());
+        assert!(lost && found);
     }
     assert!(logged.count("async_nats") > 0, "the log is that of async-nats too");
     logged.text()

@@ -1,5 +1,4 @@
 //! The link with real NATS servers.
-#![allow(clippy::unwrap_used)]
 
 mod credentials;
 mod jwt;

@@ -50,5 +50,5 @@ async fn probe(client: &Client) {
             Bytes::new(),
         )
         .await
-        .unwrap();
+        .expect("the client lives");
 }

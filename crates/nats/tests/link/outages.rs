@@ -10,12 +10,15 @@ use tokio::time::timeout;
 use crate::{LONG, connect, options};
 
 async fn wait_for(status: &mut watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
-    *timeout(LONG, status.wait_for(wanted)).await.expect("the status changes in time").unwrap()
+    *timeout(LONG, status.wait_for(wanted))
+        .await
+        .expect("the status changes in time")
+        .expect("the link lives")
 }
 
 /// The client side of the test must go on while the server is waited for.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
+    tokio::task::spawn_blocking(work).await.expect("it does not panic")
 }
 
 #[tokio::test]

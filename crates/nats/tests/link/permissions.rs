@@ -17,7 +17,11 @@ const QUEUE: &str = "nats-proxy-server";
 /// The blocks marked `nats`, in order.
 fn blocks() -> Vec<&'static str> {
     let document = include_str!("../../../../docs/nats-security.md");
-    document.split("```nats\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    document
+        .split("```nats\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("a block has an end"))
+        .collect()
 }
 
 /// A client, and what the server complains of.
@@ -45,40 +49,46 @@ impl Peer {
             })
             .connect(server.url())
             .await
-            .unwrap();
+            .expect("the block has this user");
         Self { client, complaints }
     }
 
     async fn subscribe(&self, subject: &str) -> Subscriber {
-        self.client.subscribe(subject.to_owned()).await.unwrap()
+        self.client.subscribe(subject.to_owned()).await.expect("the client lives")
     }
 
     async fn queue(&self, subject: &str) -> Subscriber {
-        self.client.queue_subscribe(subject.to_owned(), QUEUE.to_owned()).await.unwrap()
+        self.client.queue_subscribe(subject.to_owned(), QUEUE.to_owned()).await.expect("the client lives")
     }
 
     async fn publish(&self, subject: &str) {
-        self.client.publish(subject.to_owned(), "bytes".into()).await.unwrap();
+        self.client.publish(subject.to_owned(), "bytes".into()).await.expect("the client lives");
     }
 
     /// The server refuses the last operation, whose subject this is.
     async fn is_refused(&mut self, subject: &str) {
-        let complaint = timeout(LONG, self.complaints.recv()).await.expect("the server refuses it").unwrap();
+        let complaint = timeout(LONG, self.complaints.recv())
+            .await
+            .expect("the server refuses it")
+            .expect("the client lives");
         assert!(complaint.contains("ermissions") && complaint.contains(subject), "{subject}: {complaint}");
     }
 
     /// After all that this peer has sent was taken: no complaint of any of it.
     async fn was_allowed(&mut self, to: &str, back: &str) {
         let mut answers = self.subscribe(back).await;
-        self.client.publish_with_reply(to.to_owned(), back.to_owned(), Bytes::new()).await.unwrap();
-        let answer = timeout(LONG, answers.next()).await.expect("nobody is there").unwrap();
+        self.client
+            .publish_with_reply(to.to_owned(), back.to_owned(), Bytes::new())
+            .await
+            .expect("the client lives");
+        let answer = timeout(LONG, answers.next()).await.expect("nobody is there").expect("the client lives");
         assert_eq!(answer.status, Some(StatusCode::NO_RESPONDERS));
         assert!(self.complaints.try_recv().is_err());
     }
 }
 
 async fn received(subscriber: &mut Subscriber) -> async_nats::Message {
-    timeout(LONG, subscriber.next()).await.expect("it arrives").unwrap()
+    timeout(LONG, subscriber.next()).await.expect("it arrives").expect("the client lives")
 }
 
 /// A subscription to all that a peer may read, in effect.
@@ -100,9 +110,12 @@ async fn a_tunnel_works(server: &NatsServer, inbox_prefix: &str) {
         let request = near.client.request(subject, Bytes::new());
         let (reply, ()) = tokio::join!(request, async {
             let request = received(&mut requests).await;
-            far.client.publish(request.reply.unwrap(), "ID".into()).await.unwrap();
+            far.client
+                .publish(request.reply.expect("it is a request"), "ID".into())
+                .await
+                .expect("the client lives");
         });
-        assert_eq!(reply.unwrap().payload, "ID");
+        assert_eq!(reply.expect("the server answers").payload, "ID");
         let mut to_client = near.subscribe("p.data.to_client.ID").await;
         near.was_allowed("p.data.to_server.none", "p.data.to_client.none").await;
         near.publish("p.data.to_server.ID").await;
@@ -122,7 +135,7 @@ async fn links_work(server: &NatsServer, inbox_prefix: &str) {
         let credential = user(&format!("proxy-{role}"), &format!("change-me-{role}"));
         let mut options = options(&server.url(), credential);
         options.inbox_prefix = inbox_prefix.into();
-        let link = Link::connect(&options).await.unwrap();
+        let link = Link::connect(&options).await.expect("the block has this user");
         assert!(link.settle(to.into(), back.into(), LONG).await, "{role}");
         assert!(!link.settle("orders".into(), back.into(), Duration::from_millis(200)).await, "{role}");
     }
@@ -172,7 +185,7 @@ async fn others_neither_read_nor_inject(server: &NatsServer, inbox: &str) {
     other.was_allowed("nobody", "_INBOX.own").await;
     let mut everything = everything(&other).await;
     let mut inbound = near.subscribe("p.data.to_client.ID").await;
-    near.client.request("p.data.to_server.none", Bytes::new()).await.unwrap_err();
+    near.client.request("p.data.to_server.none", Bytes::new()).await.expect_err("nobody is there");
     for subject in ["p.data.to_client.ID", "p.data.to_server.ID", "proxy.request", "_INBOX_nats_proxy.x"] {
         other.publish(subject).await;
         other.is_refused(subject).await;
@@ -197,10 +210,10 @@ async fn the_block_with_accounts() {
         let other = Peer::new(&server, "other", "_INBOX").await;
         let mut everything = everything(&other).await;
         let mut inbound = near.subscribe("p.data.to_client.ID").await;
-        near.client.request("p.data.to_server.none", Bytes::new()).await.unwrap_err();
+        near.client.request("p.data.to_server.none", Bytes::new()).await.expect_err("nobody is there");
         other.publish("proxy.request").await;
         assert_eq!(&*received(&mut everything).await.subject, "proxy.request");
-        other.client.publish("p.data.to_client.ID", "forged".into()).await.unwrap();
+        other.client.publish("p.data.to_client.ID", "forged".into()).await.expect("the client lives");
         assert_eq!(received(&mut everything).await.payload, "forged");
         far.publish("p.data.to_client.ID").await;
         assert_eq!(received(&mut inbound).await.payload, "bytes", "nothing else came before");
