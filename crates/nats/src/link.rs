@@ -14,6 +14,8 @@ mod events;
 mod files;
 mod options;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

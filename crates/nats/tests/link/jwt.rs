@@ -1,0 +1,73 @@
+//! An operator, its account and a user of it, as `nsc` makes them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+
+/// Who can let users in.
+pub(super) struct Account {
+    operator: String,
+    account: KeyPair,
+    jwt: String,
+}
+
+impl Account {
+    pub(super) fn new() -> Self {
+        let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
+        let limits = json!({
+            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
+            "leaf": -1
+        });
+        Self {
+            operator: jwt(&operator, &operator, &json!({"type": "operator", "version": 2}), None),
+            jwt: jwt(&account, &operator, &json!({"limits": limits, "type": "account", "version": 2}), None),
+            account,
+        }
+    }
+
+    /// For a server that knows this account alone.
+    pub(super) fn config(&self) -> String {
+        format!(
+            "operator: {}\nresolver: MEMORY\nresolver_preload: {{ {}: {} }}\n",
+            self.operator,
+            self.account.public_key(),
+            self.jwt
+        )
+    }
+
+    /// A creds file, and the user's seed in it.
+    pub(super) fn creds(&self, expires: Option<u64>) -> (String, String) {
+        let user = KeyPair::new_user();
+        let claims = json!({
+            "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2
+        });
+        let jwt = jwt(&user, &self.account, &claims, expires);
+        let seed = user.seed().expect("it has one");
+        let creds = format!(
+            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+        );
+        (creds, seed)
+    }
+}
+
+fn jwt(subject: &KeyPair, issuer: &KeyPair, claims: &Value, expires: Option<u64>) -> String {
+    let mut body = json!({
+        "jti": "a test", "iat": now(), "iss": issuer.public_key(), "name": "a test", "sub": subject.public_key(),
+        "nats": claims
+    });
+    if let Some(expires) = expires {
+        body["exp"] = expires.into();
+    }
+    let encode = |bytes: &[u8]| base64_simd::URL_SAFE_NO_PAD.encode_to_string(bytes);
+    let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
+    let signed = format!("{}.{}", encode(header.to_string().as_bytes()), encode(body.to_string().as_bytes()));
+    let signature = issuer.sign(signed.as_bytes()).expect("the key is whole");
+    format!("{signed}.{}", encode(&signature))
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs()
+}

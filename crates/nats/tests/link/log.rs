@@ -1,0 +1,137 @@
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nkeys::KeyPair;
+use proxy_nats::{Credential, Link};
+use testkit::NatsServer;
+use tokio::time::timeout;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::jwt::Account;
+use crate::{LONG, options, user};
+
+/// What is logged on this thread, with all that async-nats has to say.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl Logged {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer failed").clone()).expect("logs are text")
+    }
+
+    fn count(&self, text: &str) -> usize {
+        self.text().matches(text).count()
+    }
+}
+
+impl Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no writer failed").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Logged {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn logged() -> (Logged, tracing::subscriber::DefaultGuard) {
+    let logged = Logged::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(logged.clone())
+        .finish();
+    (logged, subscriber.set_default())
+}
+
+/// Connects, loses the connection, and connects again, in view of the log.
+async fn life(config: &str, credential: Credential, url_credentials: &str) -> String {
+    let server = NatsServer::with_config(config);
+    let (logged, _guard) = logged();
+    let mut options = options(&server.url().replace("://", &format!("://{url_credentials}")), credential);
+    options.first_connect_within = Duration::ZERO;
+    if let Ok(link) = Link::connect(&options).await {
+        let mut status = link.status();
+        server.kill();
+        let lost =
+            timeout(LONG, status.wait_for(|status| !status.is_up)).await.is_ok_and(|lost| lost.is_ok());
+        server.restart();
+        let found =
+            timeout(LONG, status.wait_for(|status| status.is_up)).await.is_ok_and(|found| found.is_ok());
+        assert!(lost && found);
+    }
+    assert!(logged.count("async_nats") > 0, "the log is that of async-nats too");
+    logged.text()
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_at_any_level() {
+    let account = Account::new();
+    let (creds, seed) = account.creds(None);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &creds).unwrap();
+    let nkey = KeyPair::new_user();
+    let nkeys = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", nkey.public_key());
+    let password = r#"authorization { user: "ann", password: "sesame" }"#;
+    let token = r#"authorization { token: "s3cr3t" }"#;
+    let jwt = creds.lines().nth(1).unwrap();
+    for (config, credential, url_credentials, secrets) in [
+        (password, user("ann", "sesame"), "", ["sesame", "sesame"]),
+        (password, Credential::None, "ann:sesame@", ["sesame", "sesame"]),
+        (password, user("ann", "swordfish"), "", ["swordfish", "sesame"]),
+        (password, Credential::None, "ann:swordfish@", ["swordfish", "sesame"]),
+        (token, Credential::Token("s3cr3t".into()), "", ["s3cr3t", "s3cr3t"]),
+        (token, Credential::None, "s3cr3t@", ["s3cr3t", "s3cr3t"]),
+        (&nkeys, Credential::Nkey(nkey.seed().unwrap()), "", [&nkey.seed().unwrap(); 2]),
+        (&account.config(), Credential::CredsFile(file.path().to_owned()), "", [&seed, jwt]),
+    ] {
+        let text = life(config, credential, url_credentials).await;
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret} is in\n{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_loss_and_the_return_are_told_once() {
+    let text = life("", Credential::None, "").await;
+    for (line, times) in [
+        (" INFO proxy_nats::link: connected to NATS ", 1),
+        (" WARN proxy_nats::link::events: the connection to NATS is lost", 1),
+        (" INFO proxy_nats::link::events: connected to NATS again", 1),
+    ] {
+        assert_eq!(text.matches(line).count(), times, "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_told_with_its_subject_and_not_each_time() {
+    let server = NatsServer::with_config(
+        r#"authorization { users: [ { user: "ann", password: "-", permissions: { subscribe: "a", publish: "a" } } ] }"#,
+    );
+    let (logged, _guard) = logged();
+    let link = Link::connect(&options(&server.url(), user("ann", "-"))).await.unwrap();
+    for _ in 0..20 {
+        assert!(!link.settle("b.c".into(), "a".into(), Duration::from_millis(20)).await);
+    }
+    let refusals = || logged.count("WARN proxy_nats::link::events: NATS says");
+    timeout(LONG, async {
+        while refusals() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert!(logged.text().contains(r#"Publish to "b.c""#), "{}", logged.text());
+    assert!(refusals() < 20);
+}

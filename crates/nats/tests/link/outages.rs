@@ -1,0 +1,109 @@
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_nats::{Credential, Link, Status};
+use testkit::{NatsCluster, NatsServer};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::{LONG, connect, options};
+
+async fn wait_for(status: &mut watch::Receiver<Status>, wanted: impl FnMut(&Status) -> bool) -> Status {
+    *timeout(LONG, status.wait_for(wanted))
+        .await
+        .expect("the status changes in time")
+        .expect("the link lives")
+}
+
+/// The client side of the test must go on while the server is waited for.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("it does not panic")
+}
+
+#[tokio::test]
+async fn a_killed_server_comes_back() {
+    let server = Arc::new(NatsServer::start());
+    let link = connect(&server, Credential::None).await.unwrap();
+    let mut status = link.status();
+    for round in 1..=3 {
+        assert_eq!(wait_for(&mut status, |status| status.is_up).await.connects, round);
+        assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
+        server.kill();
+        wait_for(&mut status, |status| !status.is_up).await;
+        assert!(!link.is_up());
+        assert!(!link.settle("a.b".into(), "c.d".into(), Duration::from_millis(50)).await);
+        let server = server.clone();
+        blocking(move || server.restart()).await;
+    }
+    assert_eq!(wait_for(&mut status, |status| status.is_up).await.connects, 4);
+    timeout(LONG, async {
+        while !link.is_up() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_hung_server_is_noticed() {
+    let server = NatsServer::start();
+    let link = connect(&server, Credential::None).await.unwrap();
+    let mut status = link.status();
+    server.pause();
+    wait_for(&mut status, |status| !status.is_up).await;
+    server.resume();
+    assert_eq!(wait_for(&mut status, |status| status.is_up).await.connects, 2);
+}
+
+#[tokio::test]
+async fn a_service_may_start_before_its_nats() {
+    let server = NatsServer::start();
+    server.kill();
+    let mut options = options(&server.url(), Credential::None);
+    options.first_connect_within = LONG;
+    let mut connecting = pin!(Link::connect(&options));
+    assert!(timeout(Duration::from_millis(700), &mut connecting).await.is_err(), "it waits");
+    let (_server, link) = tokio::join!(
+        blocking(move || {
+            server.restart();
+            server
+        }),
+        connecting
+    );
+    assert!(link.unwrap().is_up());
+}
+
+#[tokio::test]
+async fn another_node_of_the_cluster_takes_over() {
+    let cluster = blocking(|| NatsCluster::start(2)).await;
+    let link = connect(&cluster.nodes[0], Credential::None).await.unwrap();
+    let mut status = link.status();
+    cluster.nodes[0].kill();
+    wait_for(&mut status, |status| status.is_up && status.connects == 2).await;
+    assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
+}
+
+#[tokio::test]
+async fn a_closed_link_is_down_and_stays_so() {
+    let server = NatsServer::start();
+    let link = connect(&server, Credential::None).await.unwrap();
+    link.close().await;
+    assert!(!link.is_up());
+    assert!(!link.settle("a.b".into(), "c.d".into(), LONG).await);
+    link.close().await;
+    assert_eq!(link.status().borrow().connects, 1);
+}
+
+#[tokio::test]
+async fn a_dropped_link_leaves_the_server() {
+    let server = NatsServer::start();
+    let link = connect(&server, Credential::None).await.unwrap();
+    let mut status = link.status();
+    drop(link.clone());
+    assert!(link.is_up());
+    drop(link);
+    let ended = async { while status.changed().await.is_ok() {} };
+    timeout(LONG, ended).await.expect("the connection ends");
+}
