@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::{Message, Subject, Subscriber};
 use bytes::Bytes;
@@ -19,6 +20,9 @@ use crate::session::FIRST_WINDOW;
 use crate::shared::Shared;
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
+
+/// NATS may be away; then it has the subscriptions when it is back.
+const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 
 /// What reaches a target, or why this server does not; the client is told.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
@@ -46,6 +50,10 @@ impl NatsAccept {
         for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
             requests.push(client.queue_subscribe(subject, subject::QUEUE_GROUP.to_owned()).await?);
         }
+        // Whoever calls this may let clients know: NATS is to have the subscriptions by then.
+        let nobody = tunnels.new_id();
+        let (to, back) = (subject::to_client(nobody.as_str()), subject::to_server(nobody.as_str()));
+        tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
         Ok(Self { tunnels, dial, requests: Mutex::new(requests) })
     }
 

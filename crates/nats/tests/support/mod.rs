@@ -39,6 +39,7 @@ impl Tunnel {
     }
 
     pub async fn open(nats: &NatsServer, target: Target, encodings: &[Encoding]) -> Self {
+        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init();
         let (client, server) = (tunnels(nats, encodings).await, tunnels(nats, encodings).await);
         let (relays, shutdown) = (TaskTracker::new(), Shutdown::new());
         let requests = server.listen(&[], |target| dial(target)).await.expect("subscribed");
