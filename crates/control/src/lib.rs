@@ -1,1 +1,41 @@
 //! Health and metrics of a running proxy over HTTP.
+//!
+//! - [`serve()`] answers on a listener; [`Health`] says whether the proxy can take clients.
+//! - [`Metrics`] is what a scrape shows; [`SessionMetrics`] is the part of it that sessions fill.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /livez`, `GET /health` | 200 `ok`, as long as the process runs |
+//! | `GET /readyz` | 200 `ok`, or 503 with the reason: what [`Health`] says, or `draining` |
+//! | `GET /metrics` | 200, the metrics in the OpenMetrics text format |
+//! | another method | 405 |
+//! | another path | 404 |
+//!
+//! ```
+//! use proxy_control::{Health, Metrics};
+//! use proxy_relay::{Config, Relay, Shutdown};
+//! use tokio::net::TcpListener;
+//!
+//! async fn with_metrics(listener: TcpListener, shutdown: Shutdown) {
+//!     let relay = Relay::new(Config::default());
+//!     let mut metrics = Metrics::new("my-proxy", env!("CARGO_PKG_VERSION"));
+//!     let sessions = metrics.sessions({
+//!         let relay = relay.clone();
+//!         move || relay.active_sessions()
+//!     });
+//!     let relay = relay.on_session_end(move |summary| sessions.record(summary));
+//!     // ... and run `relay` beside this:
+//!     proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
+//! }
+//! ```
+
+mod health;
+mod metrics;
+mod routes;
+mod serve;
+mod sessions;
+
+pub use health::Health;
+pub use metrics::Metrics;
+pub use serve::serve;
+pub use sessions::SessionMetrics;

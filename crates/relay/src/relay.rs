@@ -115,6 +115,11 @@ impl Relay {
         self
     }
 
+    /// How many sessions there are, over all listeners.
+    pub fn active_sessions(&self) -> usize {
+        self.shared.config.max_sessions - self.shared.permits.available_permits()
+    }
+
     /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.abort()` ends
     /// them at once. Returns when none is left.
     ///
