@@ -39,18 +39,23 @@ impl Tunnel {
     }
 
     pub async fn open(nats: &NatsServer, target: Target, encodings: &[Encoding]) -> Self {
-        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_test_writer().try_init();
+        let tunnel = Self::client_only(nats, target, encodings).await;
+        let requests = tunnel.server.listen(&[], |target| dial(target)).await.expect("subscribed");
+        let (relay, handle) = (Relay::new(Default::default()), tunnel.shutdown.clone());
+        tunnel.relays.spawn(async move { relay.run(requests, Route::as_asked(), &handle).await });
+        tunnel
+    }
+
+    /// Somebody else is the server.
+    pub async fn client_only(nats: &NatsServer, target: Target, encodings: &[Encoding]) -> Self {
         let (client, server) = (tunnels(nats, encodings).await, tunnels(nats, encodings).await);
         let (relays, shutdown) = (TaskTracker::new(), Shutdown::new());
-        let requests = server.listen(&[], |target| dial(target)).await.expect("subscribed");
         let acceptor = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let addr = acceptor.local_addr().expect("bound");
         let acceptor = TcpAcceptor::new(acceptor).expect("a socket");
         let route = Route::to(client.connector(target));
-        let (ours, handle) = (Relay::new(Default::default()), shutdown.clone());
-        relays.spawn(async move { ours.run(acceptor, route, &handle).await });
-        let (theirs, handle) = (Relay::new(Default::default()), shutdown.clone());
-        relays.spawn(async move { theirs.run(requests, Route::as_asked(), &handle).await });
+        let (relay, handle) = (Relay::new(Default::default()), shutdown.clone());
+        relays.spawn(async move { relay.run(acceptor, route, &handle).await });
         Self { addr, client, server, shutdown, relays }
     }
 
