@@ -1,3 +1,55 @@
-//! nats-proxy-server.
+//! nats-proxy-server: connects to TCP services for clients that reach it over NATS.
+//!
+//! - `args`: the command line; `config`: that, the environment and a file, resolved.
+#![allow(clippy::print_stderr, reason = "its output is what a program is for")]
 
-fn main() {}
+mod args;
+mod config;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use proxy_cli::log::Log;
+use tracing::debug;
+
+use crate::args::Cli;
+use crate::config::{Config, Settings};
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Exit codes besides 0.
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match prepare(proxy_cli::args::parse()) {
+        Ok((settings, log)) => match run(settings, log) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error, FAILED),
+        },
+        Err(error) => complain(&error, WRONG_USAGE),
+    }
+}
+
+/// Everything that can be wrong before anything runs.
+fn prepare(cli: Cli) -> Result<(Settings, Log)> {
+    let (config, log) = Config::load(cli)?;
+    let log = Log::init(&log)?;
+    if let Some(file) = &config.file {
+        debug!("settings of {}", file.display());
+    }
+    Ok((Settings::resolve(config)?, log))
+}
+
+/// Nothing yet.
+fn run(settings: Settings, _log: Log) -> Result<()> {
+    debug!("{settings:?}");
+    Ok(())
+}
+
+fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
+    eprintln!("nats-proxy-server: {error:#}");
+    ExitCode::from(code)
+}

@@ -1,23 +1,89 @@
 //! The command line: parsing it, and values as they are written.
 
 use std::env;
+use std::ffi::OsStr;
 
-use clap::builder::{OsStr, Resettable};
-use clap::{Arg, Parser};
+use clap::builder::{OsStr as ClapStr, Resettable};
+use clap::error::{ContextKind, ContextValue, Error};
+use clap::{Arg, Command, Parser};
 
 mod values;
 
-pub use values::{Time, switch, written};
+pub use values::{Time, list, switch, written};
 
 /// The arguments; ends the program when they are wrong, or ask for help.
 pub fn parse<C: Parser>() -> C {
     let mut command = C::command().mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
-    let matches = command.get_matches_mut();
+    let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
+        let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));
+        with_variable(error, &command, is_written).exit()
+    });
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
 /// A variable that is set to nothing says nothing.
 fn unless_empty(arg: Arg) -> Arg {
     let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
-    if is_empty { arg.env(Resettable::<OsStr>::Reset) } else { arg }
+    if is_empty { arg.env(Resettable::<ClapStr>::Reset) } else { arg }
+}
+
+/// Names the variable that a wrong value comes from, if it does: the error itself names its flag only.
+fn with_variable(mut error: Error, command: &Command, is_written: impl Fn(&str) -> bool) -> Error {
+    let flag = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue)) {
+        (Some(ContextValue::String(arg)), Some(_)) => {
+            arg.strip_prefix("--").and_then(|arg| arg.split([' ', '=', '[']).next())
+        }
+        _ => None,
+    };
+    let mut args = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
+    let variable = flag
+        .filter(|flag| !is_written(flag))
+        .and_then(|flag| args.find(|arg| arg.get_long() == Some(flag)).and_then(Arg::get_env));
+    if let Some(variable) = variable.map(OsStr::to_os_string) {
+        let tip = format!("the value is that of the variable {}", variable.display());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// `--flag` or `--flag=value`.
+fn is_flag(arg: &OsStr, flag: &str) -> bool {
+    let rest = arg.to_str().and_then(|arg| arg.strip_prefix("--")?.strip_prefix(flag));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[arg(long, env = "PROXY_CLI_TEST_COUNT")]
+        count: Option<u32>,
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_variable() {
+        let error = || Cli::try_parse_from(["test", "--count", "many"]).unwrap_err();
+        let named = with_variable(error(), &Cli::command(), |_| false).to_string();
+        assert!(named.contains("--count") && named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
+        let written = with_variable(error(), &Cli::command(), |_| true).to_string();
+        assert!(!written.contains("PROXY_CLI_TEST_COUNT"), "{written}");
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_subcommand_names_its_variable() {
+        let command = Command::new("test").subcommand(Cli::command().name("run"));
+        let error = command.clone().try_get_matches_from(["test", "run", "--count=many"]).unwrap_err();
+        let named = with_variable(error, &command, |_| false).to_string();
+        assert!(named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
+    }
+
+    #[test]
+    fn a_flag_is_written_with_or_without_its_value() {
+        assert!(is_flag("--count".as_ref(), "count") && is_flag("--count=1".as_ref(), "count"));
+        assert!(!is_flag("--counter".as_ref(), "count") && !is_flag("count".as_ref(), "count"));
+    }
 }

@@ -2,6 +2,8 @@
 
 mod error;
 mod file;
+mod find;
 
 pub use error::{FileErrors, did_you_mean, nearest};
-pub use file::{given, read};
+pub use file::{given, read, settings_of};
+pub use find::find;

@@ -1,8 +1,10 @@
 //! The flags of faults, and the faults that they mean.
 
 mod args;
+mod options;
 mod resolve;
 mod table;
 
 pub use args::{FaultArgs, in_flags};
+pub use options::{FaultOptions, FaultSettings};
 pub use resolve::{any_seed, of_flags, warn_of_joined_periods};

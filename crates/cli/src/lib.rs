@@ -10,8 +10,12 @@
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
 //! | [`signals`] | what ends a run |
+//! | [`nats`] | what the two NATS programs are told alike |
+//! | [`addr`], [`target`] | where to listen, and what a nats-proxy-server is to reach |
+//! | [`secret`] | what must not be shown |
 //! | [`tally`] | what a run did, as a table |
 
+pub mod addr;
 pub mod args;
 pub mod bind;
 pub mod config;
@@ -19,5 +23,8 @@ pub mod faults;
 pub mod faulty;
 pub mod limits;
 pub mod log;
+pub mod nats;
+pub mod secret;
 pub mod signals;
 pub mod tally;
+pub mod target;

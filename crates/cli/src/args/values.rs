@@ -107,6 +107,35 @@ pub mod written {
     }
 }
 
+/// For serde: several values in a list, or in one text with `,` between them.
+pub mod list {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize, Deserializer, de};
+
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a text or a list of texts")]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+
+    /// Each by its `FromStr`, without white space around it.
+    ///
+    /// # Errors
+    /// What is neither, or what `FromStr` refuses.
+    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<T>, D::Error> {
+        let texts = match Texts::deserialize(deserializer)? {
+            Texts::One(text) => text.split(',').map(str::to_owned).collect(),
+            Texts::Many(texts) => texts,
+        };
+        texts.iter().map(|text| text.trim().parse().map_err(de::Error::custom)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,9 +3,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use figment::Figment;
+use figment::error::Kind;
 use figment::providers::{Format, Json, Toml, Yaml};
 use figment::value::{Dict, Value};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::FileErrors;
 
 /// Reads the file of `--config`, in the format that its name says.
 ///
@@ -22,6 +26,29 @@ pub fn read(path: &Path) -> Result<Figment> {
     })
 }
 
+/// What the file says, or the default if there is none.
+///
+/// # Errors
+/// When the file cannot be read or has a key or a value that makes no sense; names both. Shows no line of the file, which
+/// may hold a secret.
+pub fn settings_of<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
+    let Some(path) = path else { return Ok(T::default()) };
+    read(path)?.extract().map_err(|mut error| {
+        if let Kind::Message(problem) = &error.kind {
+            error.kind = Kind::Message(without_snippet(problem));
+        }
+        FileErrors::new(path).told(&error, "", &[])
+    })
+}
+
+/// Leaves out the lines in which a parser shows the file: those with a `|` after nothing but the line's number.
+fn without_snippet(problem: &str) -> String {
+    let is_snippet = |line: &&str| {
+        line.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace()).starts_with('|')
+    };
+    problem.lines().filter(|line| !is_snippet(line)).collect::<Vec<_>>().join(": ")
+}
+
 /// What the arguments say, without what was not given.
 ///
 /// # Errors
@@ -34,4 +61,59 @@ pub fn given(args: &impl Serialize) -> Result<Dict> {
         _ => true,
     });
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::nats::NatsArgs;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct File {
+        nats: NatsArgs,
+    }
+
+    /// What is wrong with a file of this name and text.
+    fn refused(name: &str, text: &str) -> String {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        format!("{:#}", settings_of::<File>(Some(&path)).unwrap_err())
+    }
+
+    #[test]
+    fn nothing_is_the_default() {
+        assert!(settings_of::<File>(None).unwrap().nats.nats_url.is_empty());
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named_with_its_file() {
+        let key = refused("x.yaml", "nats:\n  usr: me\n");
+        assert!(
+            key.starts_with("nats.usr in ") && key.contains("x.yaml: unknown key; did you mean `user`?"),
+            "{key}"
+        );
+        let value = refused("x.toml", "nats.url = 'nats://host:70000'");
+        assert!(value.starts_with("nats.url in ") && value.contains("x.toml: invalid port"), "{value}");
+    }
+
+    #[test]
+    fn no_secret_in_a_file_is_shown() {
+        for (name, text) in [
+            ("x.toml", "[nats]\npassword = \"s3cr3t\n"),
+            ("x.toml", "[nats]\npassword = s3cr3t\n"),
+            ("x.toml", "[nats]\nurl = 'ws://me:s3cr3t@host'\n"),
+            ("x.yaml", "nats:\n  password: \"s3cr3t\n"),
+            ("x.yaml", "nats:\n  password: {s3cr3t: 1}\n"),
+            ("x.yaml", "nats:\n  token: [s3cr3t]\n"),
+            ("x.json", "{\"nats\": {\"password\": \"s3cr3t}}"),
+        ] {
+            let refused = refused(name, text);
+            assert!(refused.contains(name) && !refused.contains("s3cr3t"), "{text}{refused}");
+        }
+    }
 }

@@ -1,0 +1,99 @@
+//! The command line, as written. Each group of flags is also a section of the file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::args::{list, written};
+use proxy_cli::faults::FaultOptions;
+use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
+use proxy_cli::target::Target;
+use serde::Deserialize;
+
+use crate::config::Forward;
+
+/// Carries TCP connections over NATS to a nats-proxy-server, which connects them to their targets.
+///
+/// Point a program at --listen-addr instead of at its service. With --forward alone, there is nothing at --listen-addr.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Read settings from this file: .yaml, .yml, .toml or .json [default: .nats-proxy-client.* in ./ or else $HOME].
+    ///
+    /// Flags come first, then the environment, then the file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
+    #[command(flatten)]
+    pub(crate) tunnel: TunnelArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) faults: FaultOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nats-proxy-client --listen-addr 127.0.0.1:6380 --remote-addr redis:6379
+      then: redis-cli -p 6380
+  nats-proxy-client --forward 35432=db:5432 --forward 6380=nats-service:cache
+      several, of which the server knows one by its name
+
+Faults are for flags and the environment only. Every fault has parameters: --help lists them.
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
+
+/// In a file, `client`. Nothing or `None` is what nobody gave.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClientArgs {
+    /// Where to listen: HOST:PORT, or :PORT for all interfaces [default: 0.0.0.0:8082, unless there is a --forward].
+    #[arg(long, value_name = "ADDRESS", env = "LISTEN_ADDR")]
+    #[serde(deserialize_with = "written::deserialize")]
+    pub(crate) listen_addr: Option<ListenAddr>,
+    /// What the server is to reach: HOST:PORT, or nats-service:NAME [default: redis:6379, unless there is a --forward].
+    #[arg(long, value_name = "TARGET", env = "REMOTE_ADDR")]
+    #[serde(deserialize_with = "written::deserialize")]
+    pub(crate) remote_addr: Option<Target>,
+    /// Reserved: it is accepted, and nothing is done with it [default: proxy-server:8081].
+    #[arg(long, value_name = "ADDRESS", env = "PROXY_ADDR")]
+    pub(crate) proxy_addr: Option<String>,
+    /// Listen here, for this target; can be repeated, or several with `,` between them.
+    ///
+    /// The left side is PORT, on 127.0.0.1, or ADDRESS:PORT; the right one HOST:PORT, or nats-service:NAME. Beside
+    /// forwards, --listen-addr and --remote-addr count only if one of them is given.
+    #[arg(long = "forward", value_name = "LISTEN=TARGET", value_delimiter = ',')]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) forwards: Vec<Forward>,
+    /// Where to tell over HTTP how the client is: HOST:PORT, :PORT for all interfaces, or off [default: off].
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "written::deserialize")]
+    pub(crate) health_addr: Option<Endpoint>,
+}
+
+impl ClientArgs {
+    /// Each of these before that of `other`; a list as a whole.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            listen_addr: self.listen_addr.or(other.listen_addr),
+            remote_addr: self.remote_addr.or(other.remote_addr),
+            proxy_addr: self.proxy_addr.or(other.proxy_addr),
+            forwards: if self.forwards.is_empty() { other.forwards } else { self.forwards },
+            health_addr: self.health_addr.or(other.health_addr),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

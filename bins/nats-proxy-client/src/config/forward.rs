@@ -1,0 +1,75 @@
+use std::fmt;
+use std::str::FromStr;
+
+use proxy_cli::addr::ListenAddr;
+use proxy_cli::target::Target;
+use proxy_mapping::{Host, Listen, Mapping};
+
+/// Connections to `listen` go to `target`.
+///
+/// Written as a mapping, or with `nats-service:NAME` on its right. A port alone listens on 127.0.0.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forward {
+    pub(crate) listen: ListenAddr,
+    pub(crate) target: Target,
+}
+
+impl FromStr for Forward {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Some((left, right)) =
+            text.split_once('=').filter(|(_, right)| right.starts_with("nats-service:"))
+        {
+            // The left side of a mapping.
+            let mapping = format!("{left}=host:1").parse::<Mapping>();
+            let mapping =
+                mapping.map_err(|error| format!("`{left}`: {}: {}", error.kind(), error.kind().hint()))?;
+            return Ok(Self { listen: listen(&mapping.listen), target: right.parse()? });
+        }
+        let mapping: Mapping = text.parse().map_err(|error: proxy_mapping::ParseError| error.to_string())?;
+        Ok(Self { listen: listen(&mapping.listen), target: Target::try_from(&mapping.upstream)? })
+    }
+}
+
+fn listen(Listen { host, port }: &Listen) -> ListenAddr {
+    ListenAddr::new(host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), Host::to_string), port.get())
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.listen, self.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forward_is_a_mapping_in_clear_or_a_service() {
+        for (text, shown) in [
+            ("35432=db:5432", "127.0.0.1:35432=db:5432"),
+            ("[::]:35432=tcp://db:5432", "[::]:35432=db:5432"),
+            ("0.0.0.0:1=nats-service:cache", "0.0.0.0:1=nats-service:cache"),
+        ] {
+            assert_eq!(text.parse::<Forward>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_forward_is_refused_with_a_hint() {
+        for (text, hint) in [
+            ("35432=db", "35432=db:PORT"),
+            ("443=https://example.com", "dials in clear"),
+            ("5432=unix:/run/db.sock", "write HOST:PORT"),
+            ("x=nats-service:cache", "a port is a number"),
+            ("1=nats-service:a.b", "letters, digits"),
+            ("db:5432", "LISTEN_PORT=HOST:PORT"),
+        ] {
+            let refused = text.parse::<Forward>().unwrap_err();
+            assert!(refused.contains(hint), "{text}: {refused}");
+        }
+    }
+}

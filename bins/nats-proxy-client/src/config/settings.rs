@@ -1,0 +1,101 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::config::{find, settings_of};
+use proxy_cli::faults::{FaultOptions, FaultSettings};
+use proxy_cli::log::LogSettings;
+use proxy_cli::nats::{LogArgs, NatsArgs, NatsSettings, TunnelArgs, TunnelSettings};
+use proxy_cli::target::Target;
+use serde::Deserialize;
+use tracing::debug;
+
+use super::Forward;
+use crate::args::{Cli, ClientArgs};
+
+/// What was given, each setting by the first of: a flag, a variable, the file.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// That was read.
+    pub(crate) file: Option<PathBuf>,
+    client: ClientArgs,
+    nats: NatsArgs,
+    tunnel: TunnelArgs,
+    faults: FaultOptions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    client: ClientArgs,
+    nats: NatsArgs,
+    tunnel: TunnelArgs,
+    log: LogArgs,
+}
+
+impl Config {
+    /// Reads the file, if there is one.
+    pub(crate) fn load(cli: Cli) -> Result<(Self, LogSettings)> {
+        let path = cli.config.or_else(|| find(".nats-proxy-client"));
+        let file: File = settings_of(path.as_deref())?;
+        let config = Self {
+            file: path,
+            client: cli.client.or(file.client),
+            nats: cli.nats.or(file.nats),
+            tunnel: cli.tunnel.or(file.tunnel),
+            faults: cli.faults,
+        };
+        Ok((config, cli.log.or(file.log).resolve()))
+    }
+}
+
+/// Everything that the client needs to know, resolved.
+#[derive(Debug)]
+#[allow(dead_code, reason = "nothing runs yet")]
+pub(crate) struct Settings {
+    pub(crate) nats: NatsSettings,
+    pub(crate) tunnel: TunnelSettings,
+    /// One at least, each listening elsewhere.
+    pub(crate) forwards: Vec<Forward>,
+    /// `None`: nowhere.
+    pub(crate) health: Option<ListenAddr>,
+    pub(crate) faults: FaultSettings,
+}
+
+impl Settings {
+    /// Fails on the first thing that makes no sense, and names it as it was written.
+    pub(crate) fn resolve(config: Config) -> Result<Self> {
+        let ClientArgs { listen_addr, remote_addr, proxy_addr, forwards, health_addr } = config.client;
+        if let Some(addr) = proxy_addr {
+            debug!("--proxy-addr {addr} is reserved: nothing is done with it");
+        }
+        Ok(Self {
+            nats: config.nats.resolve()?,
+            tunnel: config.tunnel.resolve(),
+            forwards: all(listen_addr, remote_addr, forwards)?,
+            health: health_addr.and_then(Endpoint::addr),
+            faults: config.faults.resolve()?,
+        })
+    }
+}
+
+/// Beside forwards, there is that of --listen-addr and --remote-addr only if one of them is given.
+fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward>) -> Result<Vec<Forward>> {
+    let mut all = Vec::new();
+    if forwards.is_empty() || listen.is_some() || target.is_some() {
+        all.push(Forward {
+            listen: listen.unwrap_or_else(|| ListenAddr::new("0.0.0.0", 8082)),
+            target: target.unwrap_or_else(|| Target::Tcp { host: "redis".to_owned(), port: 6379 }),
+        });
+    }
+    all.extend(forwards);
+    for (index, Forward { listen, .. }) in all.iter().enumerate() {
+        if listen.port != 0 && all[..index].iter().any(|other| other.listen == *listen) {
+            bail!("--forward {}: something else listens on {listen}", all[index]);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests;

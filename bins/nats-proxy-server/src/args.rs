@@ -1,0 +1,91 @@
+//! The command line, as written. Each group of flags is also a section of the file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser};
+use proxy_cli::addr::Endpoint;
+use proxy_cli::args::{list, written};
+use proxy_cli::faults::FaultOptions;
+use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
+use serde::Deserialize;
+
+use crate::config::Service;
+
+/// Connects to TCP services for nats-proxy-clients, which reach it over NATS.
+///
+/// It dials what clients ask for, as far as --allow and --deny let it. Servers on one NATS share the work.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// Read settings from this file: .yaml, .yml, .toml or .json [default: .nats-proxy-server.* in ./ or else $HOME].
+    ///
+    /// Flags come first, then the environment, then the file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
+    #[command(flatten)]
+    pub(crate) tunnel: TunnelArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    #[command(flatten)]
+    pub(crate) faults: FaultOptions,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  nats-proxy-server --nats-url nats://127.0.0.1:4222
+      whatever clients ask for
+  nats-proxy-server --allow 10.0.0.0/8:5432 --service cache=redis:6379
+      PostgreSQL in one network, and nats-service:cache
+
+Faults are for flags and the environment only. Every fault has parameters: --help lists them.
+Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
+
+/// In a file, `server`. Nothing or `None` is what nobody gave.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServerArgs {
+    /// Where the HTTP endpoint listens: HOST:PORT, :PORT for all interfaces, or off [default: :8080].
+    #[arg(long, value_name = "ADDRESS")]
+    #[serde(deserialize_with = "written::deserialize")]
+    pub(crate) listen_addr: Option<Endpoint>,
+    /// Dial only what such a rule allows; can be repeated, or several with `,` between them [default: everything].
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) allow: Vec<String>,
+    /// Never dial what such a rule denies, also if another allows it; can be repeated, or several with `,`.
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) deny: Vec<String>,
+    /// Dial HOST:PORT for clients that ask for nats-service:NAME; can be repeated, or several with `,`.
+    #[arg(long = "service", value_name = "NAME=HOST:PORT", value_delimiter = ',')]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) services: Vec<Service>,
+}
+
+impl ServerArgs {
+    /// Each of these before that of `other`; a list as a whole.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            listen_addr: self.listen_addr.or(other.listen_addr),
+            allow: if self.allow.is_empty() { other.allow } else { self.allow },
+            deny: if self.deny.is_empty() { other.deny } else { self.deny },
+            services: if self.services.is_empty() { other.services } else { self.services },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

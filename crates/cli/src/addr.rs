@@ -1,0 +1,139 @@
+//! Where to listen, as one text.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::str::FromStr;
+use std::vec;
+
+/// `HOST:PORT`, or `:PORT` for all interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenAddr {
+    /// A name or an IP address, without brackets; `None` is all interfaces.
+    pub host: Option<String>,
+    /// 0 is any that is free.
+    pub port: u16,
+}
+
+impl ListenAddr {
+    /// On this name or IP address.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: Some(host.into()), port }
+    }
+}
+
+const FORMS: &str = "write HOST:PORT, or :PORT for all interfaces";
+
+impl FromStr for ListenAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(|| format!("no port; {FORMS}"))?;
+        let port = port.parse().map_err(|_| format!("the port is no number up to 65535; {FORMS}"))?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) if host.parse::<Ipv6Addr>().is_err() => return Err("not an IPv6 address".to_owned()),
+            Some(host) => host,
+            None if host.contains(':') => {
+                return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
+            }
+            None => host,
+        };
+        if host.contains(|c: char| c.is_whitespace() || c == '/') {
+            return Err(format!("not a host; {FORMS}"));
+        }
+        Ok(Self { host: Some(host.to_owned()).filter(|host| !host.is_empty()), port })
+    }
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port),
+            Some(host) => write!(f, "{host}:{}", self.port),
+            None => write!(f, ":{}", self.port),
+        }
+    }
+}
+
+/// For all interfaces: that of IPv6, which takes IPv4 too, or else, on a system without IPv6, that of IPv4.
+impl ToSocketAddrs for ListenAddr {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> io::Result<Self::Iter> {
+        let port = self.port;
+        match &self.host {
+            Some(host) => (host.as_str(), port).to_socket_addrs(),
+            None => {
+                let all = [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()];
+                Ok(Vec::from(all).into_iter())
+            }
+        }
+    }
+}
+
+/// Where to listen, or `off` for nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Not at all.
+    Off,
+    /// There.
+    At(ListenAddr),
+}
+
+impl Endpoint {
+    /// `None` is off.
+    pub fn addr(self) -> Option<ListenAddr> {
+        match self {
+            Self::Off => None,
+            Self::At(addr) => Some(addr),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.trim() == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::At).map_err(|problem: String| format!("{problem}, or off"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_an_address_or_all_interfaces() {
+        for (text, host) in [
+            (":8080", None),
+            ("0.0.0.0:8080", Some("0.0.0.0")),
+            ("localhost:8080", Some("localhost")),
+            ("[::1]:8080", Some("::1")),
+        ] {
+            let addr: ListenAddr = text.parse().unwrap();
+            assert_eq!(addr, ListenAddr { host: host.map(str::to_owned), port: 8080 });
+            assert_eq!(addr.to_string(), text);
+            assert!(addr.to_socket_addrs().unwrap().all(|addr| addr.port() == 8080));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_a_hint() {
+        let refused = |text: &str| text.parse::<ListenAddr>().unwrap_err();
+        for text in ["8080", "localhost", "localhost:", "localhost:65536", "tcp://localhost:1", "[x]:1"] {
+            refused(text);
+        }
+        assert!(refused("8080").contains(":PORT for all interfaces"));
+        assert!(refused("::1:8080").contains("[::1]:8080"));
+    }
+
+    #[test]
+    fn an_endpoint_can_be_off() {
+        assert_eq!("off".parse::<Endpoint>().unwrap().addr(), None);
+        assert_eq!(":1".parse::<Endpoint>().unwrap().addr(), Some(":1".parse().unwrap()));
+        assert!("of".parse::<Endpoint>().unwrap_err().contains("or off"));
+    }
+}

@@ -1,0 +1,129 @@
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde::Deserialize;
+
+use super::url::NatsUrlParser;
+use super::{Credential, NatsUrl};
+use crate::args::{list, switch};
+use crate::secret::Secret;
+
+const NATS: &str = "NATS";
+
+/// The flags of the connection to NATS; in a file, `nats`. Nothing or `None` is what nobody gave.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NatsArgs {
+    /// The NATS servers; can be repeated, or several with `,` between them [default: nats://localhost:4222].
+    #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, value_delimiter = ',', value_parser = NatsUrlParser, help_heading = NATS)]
+    #[serde(rename = "url", deserialize_with = "list::deserialize")]
+    pub nats_url: Vec<NatsUrl>,
+    /// Log in as this user.
+    #[arg(long, value_name = "NAME", env = "NATS_USER", help_heading = NATS)]
+    #[serde(rename = "user")]
+    pub nats_user: Option<String>,
+    /// The password of --nats-user; others on this machine can see it here.
+    #[arg(long, value_name = "PASSWORD", env = "NATS_PASSWORD", hide_env_values = true, help_heading = NATS)]
+    #[serde(rename = "password")]
+    pub nats_password: Option<Secret>,
+    /// A file that holds the password of --nats-user.
+    #[arg(long, value_name = "FILE", env = "NATS_PASSWORD_FILE", help_heading = NATS)]
+    #[serde(rename = "password_file")]
+    pub nats_password_file: Option<PathBuf>,
+    /// Log in with this token; others on this machine can see it here.
+    #[arg(long, value_name = "TOKEN", env = "NATS_TOKEN", hide_env_values = true, help_heading = NATS)]
+    #[serde(rename = "token")]
+    pub nats_token: Option<Secret>,
+    /// Log in with the token that this file holds.
+    #[arg(long, value_name = "FILE", env = "NATS_TOKEN_FILE", help_heading = NATS)]
+    #[serde(rename = "token_file")]
+    pub nats_token_file: Option<PathBuf>,
+    /// Log in with an NKey: its seed (SU…), or a file that holds it.
+    #[arg(long, value_name = "FILE|SEED", env = "NATS_NKEY", hide_env_values = true, help_heading = NATS)]
+    #[serde(rename = "nkey")]
+    pub nats_nkey: Option<Secret>,
+    /// Log in with the JWT and NKey of this .creds file.
+    #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
+    #[serde(rename = "creds")]
+    pub nats_creds: Option<PathBuf>,
+    /// Trust the CA certificates in this PEM file, besides the system's.
+    #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
+    #[serde(rename = "ca")]
+    pub nats_ca: Option<PathBuf>,
+    /// Show this client certificate (PEM).
+    #[arg(long, value_name = "FILE", env = "NATS_CERT", help_heading = NATS)]
+    #[serde(rename = "cert")]
+    pub nats_cert: Option<PathBuf>,
+    /// The key of --nats-cert (PEM).
+    #[arg(long, value_name = "FILE", env = "NATS_KEY", help_heading = NATS)]
+    #[serde(rename = "key")]
+    pub nats_key: Option<PathBuf>,
+    /// Use no server without TLS.
+    #[arg(long, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[serde(rename = "tls")]
+    pub nats_tls: Option<bool>,
+}
+
+/// How to connect to NATS, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsSettings {
+    /// One at least, of one cluster; without users and passwords.
+    pub urls: Vec<String>,
+    /// Who asks; `None` where the server wants to know nothing.
+    pub credential: Option<Credential>,
+    /// More CA certificates to trust.
+    pub ca: Option<PathBuf>,
+    /// A client certificate and its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whether servers must speak TLS.
+    pub tls: bool,
+}
+
+impl NatsArgs {
+    /// Each of these before that of `other`; a credential of another kind than these is left behind.
+    #[must_use]
+    pub fn or(mut self, mut other: Self) -> Self {
+        self.credentials_or(&mut other);
+        if self.nats_url.is_empty() {
+            self.nats_url = other.nats_url;
+        }
+        // A certificate and its key are of one origin.
+        if self.nats_cert.is_none() && self.nats_key.is_none() {
+            (self.nats_cert, self.nats_key) = (other.nats_cert, other.nats_key);
+        }
+        self.nats_ca = self.nats_ca.or(other.nats_ca);
+        self.nats_tls = self.nats_tls.or(other.nats_tls);
+        self
+    }
+
+    /// With the defaults, and with what files of secrets hold.
+    ///
+    /// # Errors
+    /// When two kinds of credential are given or half of a pair is, and when a file cannot be read. Names the flags,
+    /// and shows no secret.
+    pub fn resolve(mut self) -> Result<NatsSettings> {
+        let urls = std::mem::take(&mut self.nats_url);
+        let credential = self.credential(&urls)?;
+        let identity = match (self.nats_cert, self.nats_key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            (Some(_), None) => bail!("--nats-cert needs --nats-key too"),
+            (None, Some(_)) => bail!("--nats-key needs --nats-cert too"),
+        };
+        let mut urls: Vec<_> = urls.iter().map(NatsUrl::to_string).collect();
+        if urls.is_empty() {
+            urls.push("nats://localhost:4222".to_owned());
+        }
+        Ok(NatsSettings {
+            urls,
+            credential,
+            ca: self.nats_ca,
+            identity,
+            tls: self.nats_tls.unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

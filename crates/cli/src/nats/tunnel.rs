@@ -1,0 +1,99 @@
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::args::Time;
+
+const TUNNELS: &str = "Tunnels";
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The flags of what sessions over NATS may take; in a file, `tunnel`. `None` is what nobody gave.
+#[derive(Debug, Default, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TunnelArgs {
+    /// How long a session outlives a loss of NATS or of the other program [default: 60s].
+    #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
+    pub max_outage: Option<Time>,
+    /// The time to reach a target: the server's to dial it, the client's to hear of it [default: 10s].
+    #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
+    pub connect_timeout: Option<Time>,
+    /// How long sessions may go on when the program ends; what is left then is reset [default: 10s].
+    #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
+    pub drain_timeout: Option<Time>,
+    /// Sessions at once; further ones wait [default: what the limit of open files allows].
+    #[arg(long, value_name = "N", help_heading = TUNNELS)]
+    pub max_sessions: Option<NonZeroU32>,
+    /// How bytes stand in NATS messages [default: auto].
+    #[arg(long, value_enum, help_heading = TUNNELS)]
+    pub encoding: Option<Encoding>,
+    /// End a session in which nothing moves for so long, with a peer that cannot tell its end [default: 1h].
+    #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
+    pub legacy_idle_timeout: Option<Time>,
+    /// End a session in which nothing moves for so long after one side's end [default: 1h].
+    #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
+    pub half_close_timeout: Option<Time>,
+}
+
+/// How bytes stand in NATS messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encoding {
+    /// Binary where both ends agree, else as JSON.
+    #[default]
+    Auto,
+    /// As JSON, which is readable on the way, and slower.
+    Json,
+}
+
+/// What sessions over NATS may take, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelSettings {
+    /// How long a session outlives a loss of NATS or of the other program.
+    pub max_outage: Duration,
+    /// The time to reach a target.
+    pub connect_timeout: Duration,
+    /// How long sessions may go on when the program ends.
+    pub drain_timeout: Duration,
+    /// `None`: what the limit of open files allows.
+    pub max_sessions: Option<u32>,
+    /// How bytes stand in messages.
+    pub encoding: Encoding,
+    /// How long nothing may move with a peer of the first version, which cannot tell its end.
+    pub legacy_idle_timeout: Duration,
+    /// How long nothing may move after one side's end.
+    pub half_close_timeout: Duration,
+}
+
+impl TunnelArgs {
+    /// Each of these before that of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            max_outage: self.max_outage.or(other.max_outage),
+            connect_timeout: self.connect_timeout.or(other.connect_timeout),
+            drain_timeout: self.drain_timeout.or(other.drain_timeout),
+            max_sessions: self.max_sessions.or(other.max_sessions),
+            encoding: self.encoding.or(other.encoding),
+            legacy_idle_timeout: self.legacy_idle_timeout.or(other.legacy_idle_timeout),
+            half_close_timeout: self.half_close_timeout.or(other.half_close_timeout),
+        }
+    }
+
+    /// With the defaults.
+    pub fn resolve(self) -> TunnelSettings {
+        let time = |given: Option<Time>, default| given.map_or(default, |Time(time)| time);
+        TunnelSettings {
+            max_outage: time(self.max_outage, MINUTE),
+            connect_timeout: time(self.connect_timeout, TEN_SECONDS),
+            drain_timeout: time(self.drain_timeout, TEN_SECONDS),
+            max_sessions: self.max_sessions.map(u32::from),
+            encoding: self.encoding.unwrap_or_default(),
+            legacy_idle_timeout: time(self.legacy_idle_timeout, HOUR),
+            half_close_timeout: time(self.half_close_timeout, HOUR),
+        }
+    }
+}
