@@ -19,14 +19,14 @@ fn run_in(directory: &Path, args: &[&str], variables: &[(&str, &str)]) -> Output
 }
 
 fn run(args: &[&str], variables: &[(&str, &str)]) -> Output {
-    run_in(TempDir::new().unwrap().path(), args, variables)
+    run_in(TempDir::new().expect("a temporary directory").path(), args, variables)
 }
 
 /// The complaint of a run that is refused as wrong usage.
 fn refusal(ended: Output) -> String {
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
     assert!(ended.stdout.is_empty(), "{ended:?}");
-    String::from_utf8(ended.stderr).unwrap()
+    String::from_utf8(ended.stderr).expect("the complaint is UTF-8")
 }
 
 #[test]

@@ -36,9 +36,8 @@ fn with_variable(mut error: Error, command: &Command, is_written: impl Fn(&str) 
         _ => None,
     };
     let mut args = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
-    let variable = flag
-        .filter(|flag| !is_written(flag))
-        .and_then(|flag| args.find(|arg| arg.get_long() == Some(flag)).and_then(Arg::get_env));
+    let of_flag = |flag| args.find_map(|arg| arg.get_env().filter(|_| arg.get_long() == Some(flag)));
+    let variable = flag.filter(|flag| !is_written(flag)).and_then(of_flag);
     if let Some(variable) = variable.map(OsStr::to_os_string) {
         let tip = format!("the value is that of the variable {}", variable.display());
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));

@@ -1,4 +1,4 @@
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use proxy_fault::{Fault, Reading, Run};
 
@@ -37,7 +37,48 @@ impl FaultOptions {
         let reading =
             if self.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
         let run = Run { duration: None, reading };
+        for params in &self.faults.0 {
+            if params.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
+                bail!(
+                    "--{}-sched: a percentage is of the run's duration, and this program runs until it is stopped: \
+                     write a time such as 30s",
+                    params.kind()?
+                );
+            }
+        }
         let faults = self.faults.0.iter().map(|params| of_flags(params, &run)).collect::<Result<_>>()?;
         Ok(FaultSettings { faults, seed: self.seed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        faults: FaultOptions,
+    }
+
+    fn resolve(args: &[&str]) -> Result<FaultSettings> {
+        Cli::try_parse_from([&["test"], args].concat()).unwrap().faults.resolve()
+    }
+
+    #[test]
+    fn faults_are_those_of_flags() {
+        let args = ["--with-refuse", "--refuse-sched", "start:5s;duration:2s", "--seed", "7"];
+        let windows = |args: &[&str]| resolve(args).unwrap().faults[0].windows.iter().count();
+        assert_eq!(windows(&args), 1);
+        assert_eq!(windows(&[&args[..], &["--strict-schedules"]].concat()), 2);
+        assert_eq!(resolve(&args).unwrap().seed, Some(7));
+    }
+
+    #[test]
+    fn a_run_without_a_duration_has_no_percentages() {
+        let refused = resolve(&["--with-refuse", "--refuse-sched", "start:10%"]).unwrap_err().to_string();
+        assert!(refused.contains("--refuse-sched") && refused.contains("such as 30s"), "{refused}");
     }
 }

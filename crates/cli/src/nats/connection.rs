@@ -16,6 +16,9 @@ const NATS: &str = "NATS";
 #[serde(default, deny_unknown_fields)]
 pub struct NatsArgs {
     /// The NATS servers; can be repeated, or several with `,` between them [default: nats://localhost:4222].
+    ///
+    /// HOST:PORT, nats://HOST:PORT, or tls://HOST:PORT for TLS. USER:PASSWORD@ or TOKEN@ before the host logs in; other
+    /// characters than letters and digits stand there as %XX.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, value_delimiter = ',', value_parser = NatsUrlParser, help_heading = NATS)]
     #[serde(rename = "url", deserialize_with = "list::deserialize")]
     pub nats_url: Vec<NatsUrl>,
