@@ -1,0 +1,238 @@
+//! What either NATS program does around its sessions: NATS, faults, health, signals, the end.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use proxy_control::{Health, Metrics, SessionMetrics};
+use proxy_fault::{Engine, Faults, TimerDriver, Timers};
+use proxy_nats::{Config, Link, NatsOptions, Tunnels};
+use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown};
+use rand::TryRng;
+use rand::rngs::SysRng;
+use tokio::runtime;
+use tokio::select;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use super::TunnelSettings;
+use crate::addr::ListenAddr;
+use crate::bind;
+use crate::faults::{FaultSettings, any_seed};
+use crate::faulty::{FaultAsked, FaultConnector, FaultListener};
+use crate::limits;
+use crate::signals::{self, Signals};
+use crate::tally::{self, Tally};
+
+/// For the other ends to hear of the last sessions, when the program ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Which program this is, and what it was told.
+#[derive(Debug)]
+pub struct Program {
+    /// As it is installed.
+    pub name: &'static str,
+    /// As it was built.
+    pub version: &'static str,
+    /// How to reach NATS.
+    pub nats: NatsOptions,
+    /// What sessions may take.
+    pub tunnel: TunnelSettings,
+    /// What happens to them.
+    pub faults: FaultSettings,
+    /// Where health and metrics are asked for.
+    pub health: Option<ListenAddr>,
+}
+
+/// What runs in it.
+#[derive(Debug)]
+pub struct Sessions {
+    /// Over NATS.
+    pub tunnels: Tunnels,
+    relay: Relay,
+    metrics: SessionMetrics,
+    faults: Option<Faults>,
+    timers: Timers,
+    shutdown: Shutdown,
+    tasks: TaskTracker,
+    rows: Vec<(String, Arc<Tally>)>,
+}
+
+impl Program {
+    /// Runs what `start` begins until a signal ends it. Returns a table of what there was.
+    ///
+    /// # Errors
+    /// When a port cannot be taken, NATS cannot be reached, or `start` fails.
+    pub fn run(self, start: impl AsyncFnOnce(&mut Sessions) -> Result<()>) -> Result<String> {
+        let health = self.health.as_ref().map(take_port).transpose()?;
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+        let ended = runtime.block_on(async {
+            let (timers, driver) = Timers::precise().context("cannot make a timer")?;
+            select! {
+                ended = self.run_with(health, timers, start) => ended,
+                failed = run_timers(driver) => failed.map(|()| String::new()),
+            }
+        });
+        // A look-up that nobody awaits any more must not delay the end.
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn run_with(
+        self,
+        health: Option<TcpListener>,
+        timers: Timers,
+        start: impl AsyncFnOnce(&mut Sessions) -> Result<()>,
+    ) -> Result<String> {
+        let mut signals = Signals::new()?;
+        let link = select! {
+            link = Link::connect(&self.nats) => link?,
+            name = signals.next() => {
+                info!("{name}: NATS was not reached yet");
+                return Ok(String::new());
+            }
+        };
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
+        let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), seed);
+        let mut limits = proxy_relay::Config::default();
+        limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
+        let relay = Relay::new(limits);
+        let (metrics, session_metrics) = self.metrics(&relay, &link);
+        let shutdown = Shutdown::new();
+        let mut sessions = Sessions {
+            tunnels: tunnels.clone(),
+            relay,
+            metrics: session_metrics,
+            faults: self.faults(),
+            timers,
+            shutdown: shutdown.clone(),
+            tasks: TaskTracker::new(),
+            rows: Vec::new(),
+        };
+        let mut watched = TaskTracker::new();
+        if let Some(listener) = health {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            info!("health on {}", listener.local_addr()?);
+            let health = health_of(&link);
+            let shutdown = shutdown.clone();
+            watched.spawn(async move { proxy_control::serve(listener, health, metrics, shutdown).await });
+        }
+        start(&mut sessions).await?;
+        sessions.tasks.close();
+        select! {
+            () = sessions.tasks.wait() => {}
+            () = signals::end(signals, None, self.tunnel.drain_timeout, &shutdown) => {
+                shutdown.abort();
+                sessions.tasks.wait().await;
+            }
+        }
+        if timeout(FAREWELL, tunnels.closed()).await.is_err() {
+            warn!("not every other end has heard of its session's end");
+        }
+        link.close().await;
+        shutdown.abort();
+        watched.close();
+        watched.wait().await;
+        let rows = sessions.rows.iter().map(|(name, tally)| (name.clone(), &**tally));
+        Ok(tally::table(rows).to_string())
+    }
+
+    fn metrics(&self, relay: &Relay, link: &Link) -> (Metrics, SessionMetrics) {
+        let mut metrics = Metrics::new(self.name, self.version);
+        let relay = relay.clone();
+        let sessions = metrics.sessions(move || relay.active_sessions());
+        let up = link.clone();
+        metrics.gauge("nats_up", "Whether there is a connection to NATS", move || {
+            if up.is_up() { 1.0 } else { 0.0 }
+        });
+        let status = link.status();
+        metrics.counter("nats_connects", "Connections to NATS that there were", move || {
+            status.borrow().connects
+        });
+        (metrics, sessions)
+    }
+
+    fn faults(&self) -> Option<Faults> {
+        let FaultSettings { faults, seed } = &self.faults;
+        if faults.is_empty() {
+            return None;
+        }
+        let mut settings = proxy_fault::Settings::default();
+        settings.seed = seed.unwrap_or_else(any_seed);
+        info!("seed {0}: with --seed {0} the same bytes meet the same decisions again", settings.seed);
+        Some(Engine::new(settings).proxy(self.name, faults.clone()))
+    }
+}
+
+impl Sessions {
+    /// Relays what comes to a TCP port.
+    ///
+    /// # Errors
+    /// When the system refuses the socket's options.
+    pub fn relay_tcp(&mut self, name: String, listener: TcpListener, route: Route) -> Result<()> {
+        let acceptor = proxy_relay::TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+        let (Some(faults), Some(inner)) = (self.faults.clone(), route.connector.clone()) else {
+            self.relay(name, acceptor, route);
+            return Ok(());
+        };
+        let timers = self.timers.clone();
+        let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
+        let connector = FaultConnector { inner, faults, timers };
+        self.relay(name, listener, Route { connector: Some(Arc::new(connector)), ..route });
+        Ok(())
+    }
+
+    /// Relays what says itself where it wants to go.
+    pub fn relay_asked(&mut self, name: String, listener: impl Listener) {
+        match self.faults.clone() {
+            None => self.relay(name, listener, Route::as_asked()),
+            Some(faults) => {
+                let timers = self.timers.clone();
+                self.relay(name, FaultAsked { inner: listener, faults, timers }, Route::as_asked());
+            }
+        }
+    }
+
+    fn relay(&mut self, name: String, listener: impl Listener, route: Route) {
+        let tally = Arc::new(Tally::default());
+        self.rows.push((name, Arc::clone(&tally)));
+        let metrics = self.metrics.clone();
+        let relay = self.relay.clone().on_session_end(move |summary: &SessionSummary| {
+            tally.add(summary);
+            metrics.record(summary);
+        });
+        let shutdown = self.shutdown.clone();
+        self.tasks.spawn(async move { relay.run(listener, route, &shutdown).await });
+    }
+}
+
+/// # Errors
+/// When none of the address's sockets can be had.
+pub fn take_port(addr: &ListenAddr) -> Result<TcpListener> {
+    let mut listeners = bind::listen(addr, 1).with_context(|| format!("cannot listen on {addr}"))?;
+    listeners.pop().context("no socket")
+}
+
+async fn run_timers(driver: TimerDriver) -> Result<()> {
+    driver.run().await.map(|never| match never {}).context("the timers failed")
+}
+
+fn health_of(link: &Link) -> Health {
+    let link = link.clone();
+    Health::new(move || if link.is_up() { Ok(()) } else { Err("there is no connection to NATS".to_owned()) })
+}
+
+fn config(settings: &TunnelSettings) -> Config {
+    let mut config = Config::default();
+    config.max_outage = settings.max_outage;
+    config.half_close_timeout = settings.half_close_timeout;
+    config.legacy_idle_timeout = settings.legacy_idle_timeout;
+    // The server's own time to dial, and that of the way there and back.
+    config.open_timeout = settings.connect_timeout + Duration::from_secs(5);
+    config.encodings = settings.encoding.offered();
+    config
+}
