@@ -1,10 +1,11 @@
 //! nats-proxy-client: carries TCP connections over NATS to a nats-proxy-server.
 //!
-//! - `args`: the command line; `config`: that, the environment and a file, resolved.
-#![allow(clippy::print_stderr, reason = "its output is what a program is for")]
+//! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a program is for")]
 
 mod args;
 mod config;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -25,8 +26,12 @@ const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     match prepare(proxy_cli::args::parse()) {
-        Ok((settings, log)) => match run(settings, log) {
-            Ok(()) => ExitCode::SUCCESS,
+        Ok((settings, log)) => match wire::run(settings) {
+            Ok(table) => {
+                println!("{table}");
+                drop(log);
+                ExitCode::SUCCESS
+            }
             Err(error) => complain(&error, FAILED),
         },
         Err(error) => complain(&error, WRONG_USAGE),
@@ -41,12 +46,6 @@ fn prepare(cli: Cli) -> Result<(Settings, Log)> {
         debug!("settings of {}", file.display());
     }
     Ok((Settings::resolve(config)?, log))
-}
-
-/// Nothing yet.
-fn run(settings: Settings, _log: Log) -> Result<()> {
-    debug!("{settings:?}");
-    Ok(())
 }
 
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {

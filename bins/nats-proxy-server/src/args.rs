@@ -7,6 +7,7 @@ use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{list, written};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
+use proxy_nats::Rule;
 use serde::Deserialize;
 
 use crate::config::Service;
@@ -55,11 +56,11 @@ pub(crate) struct ServerArgs {
     /// Dial only what such a rule allows; can be repeated, or several with `,` between them [default: everything].
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
-    pub(crate) allow: Vec<String>,
+    pub(crate) allow: Vec<Rule>,
     /// Never dial what such a rule denies, also if another allows it; can be repeated, or several with `,`.
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
-    pub(crate) deny: Vec<String>,
+    pub(crate) deny: Vec<Rule>,
     /// Dial HOST:PORT for clients that ask for nats-service:NAME; can be repeated, or several with `,`.
     #[arg(long = "service", value_name = "NAME=HOST:PORT", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]

@@ -10,11 +10,17 @@
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
 //! | [`signals`] | what ends a run |
-//! | [`nats`] | what the two NATS programs are told alike |
-//! | [`addr`], [`target`] | where to listen, and what a nats-proxy-server is to reach |
-//! | [`secret`] | what must not be shown |
-//! | [`tally`] | what a run did, as a table |
+//! //! | [`tally`] | what a run did, as a table |
+//!
+//! And with the feature `nats`:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `nats` | what the two NATS programs are told alike, and do alike |
+//! | `addr`, `target` | where to listen, and what a nats-proxy-server is to reach |
+//! | `secret` | what must not be shown |
 
+#[cfg(feature = "nats")]
 pub mod addr;
 pub mod args;
 pub mod bind;
@@ -23,8 +29,11 @@ pub mod faults;
 pub mod faulty;
 pub mod limits;
 pub mod log;
+#[cfg(feature = "nats")]
 pub mod nats;
+#[cfg(feature = "nats")]
 pub mod secret;
 pub mod signals;
 pub mod tally;
+#[cfg(feature = "nats")]
 pub mod target;

@@ -4,22 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use proxy_mapping::{Mapping, Upstream};
+use proxy_nats::InvalidServiceName;
 
 const SERVICE: &str = "nats-service:";
 
 /// Written `HOST:PORT`, with the hosts of [`proxy_mapping`], or `nats-service:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// What the server dials.
-    Tcp {
-        /// A name or an IP address, without brackets.
-        host: String,
-        /// From 1.
-        port: u16,
-    },
-    /// A service that the server knows by this name.
-    Service(ServiceName),
-}
+pub struct Target(pub proxy_nats::Target);
 
 impl TryFrom<&Upstream> for Target {
     type Error = String;
@@ -39,7 +30,7 @@ impl TryFrom<&Upstream> for Target {
                          write HOST:PORT alone{tls}"
                     ));
                 }
-                Ok(Self::Tcp { host: host.to_string(), port: port.get() })
+                Ok(Self(proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
             }
             Upstream::Unix { .. } => Err("the server reaches no Unix socket: write HOST:PORT".to_owned()),
         }
@@ -52,7 +43,10 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(name) = text.strip_prefix(SERVICE) {
-            return name.parse().map(Self::Service);
+            return match name.parse() {
+                Ok(name) => Ok(Self(proxy_nats::Target::Service(name))),
+                Err(error) => Err(InvalidServiceName::to_string(&error)),
+            };
         }
         // The right side of a mapping.
         match format!("1={text}").parse::<Mapping>() {
@@ -64,40 +58,7 @@ impl FromStr for Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Service(name) => write!(f, "{SERVICE}{name}"),
-        }
-    }
-}
-
-/// Letters, digits, `_` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceName(String);
-
-impl ServiceName {
-    /// As written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ServiceName {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if name.is_empty() || !name.chars().all(is_allowed) {
-            return Err("a service's name has letters, digits, `_` and `-`".to_owned());
-        }
-        Ok(Self(name.to_owned()))
-    }
-}
-
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 

@@ -75,8 +75,8 @@ impl NatsAccept {
         }
         let answer = Answer { tunnels: self.tunnels.clone(), reply: Some(reply) };
         let dialled = request.map_err(|error| error.to_string()).and_then(|request| {
-            let connector = (self.dial)(&request.target)
-                .map_err(|reason| format!("{}: {reason}", request.target))?;
+            let connector =
+                (self.dial)(&request.target).map_err(|reason| format!("{}: {reason}", request.target))?;
             Ok((request, connector))
         });
         match dialled {

@@ -13,6 +13,7 @@
 //! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
 //! | `connect`, `accept`, `tunnels` | how sessions come about |
 //! | `link` | the connection to NATS |
+//! | `targets` | what a server's clients may reach |
 //! | `throttle` | a log that strangers cannot flood |
 
 mod accept;
@@ -28,6 +29,7 @@ mod session;
 mod shared;
 mod stream;
 mod subject;
+mod targets;
 mod throttle;
 mod tunnels;
 
@@ -38,4 +40,5 @@ pub use link::{Credential, Link, LinkError, NatsOptions, Status, Tls};
 pub use opening::{Encoding, ReplyError, Target};
 pub use stream::NatsStream;
 pub use subject::{InvalidServiceName, ServiceName};
+pub use targets::{InvalidRule, Rule, Targets};
 pub use tunnels::{Config, Tunnels};

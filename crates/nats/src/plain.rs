@@ -28,11 +28,16 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// It is to be probed at this time.
-    Unknown { probe_at: Duration },
+    Unknown {
+        probe_at: Duration,
+    },
     /// The probe is to be followed by a marker.
     Probed,
     /// The marker went out then; `is_absent`: NATS said meanwhile that nobody listens.
-    Marked { at: Duration, is_absent: bool },
+    Marked {
+        at: Duration,
+        is_absent: bool,
+    },
     Listens,
 }
 
@@ -179,7 +184,8 @@ impl Plain {
         }
         self.has_ended |= is_close;
         if self.held > MOST_HELD {
-            let reason = "the other end sends faster than this one delivers, and its protocol cannot be slowed down";
+            let reason =
+                "the other end sends faster than this one delivers, and its protocol cannot be slowed down";
             self.abort(now, reason);
         }
         Ok(())
@@ -211,7 +217,10 @@ impl Plain {
     /// What was under way may be lost with the connection, and nothing repairs that.
     pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
         if !is_up {
-            self.abort(now, "the connection to NATS was lost, and the other end's protocol cannot repair that");
+            self.abort(
+                now,
+                "the connection to NATS was lost, and the other end's protocol cannot repair that",
+            );
         }
     }
 
@@ -289,7 +298,10 @@ impl Plain {
         }
         if now >= self.moved + self.idle_timeout {
             let seconds = self.idle_timeout.as_secs_f64();
-            self.abort(now, &format!("nothing moved for {seconds} s, and the other end cannot say whether it is there"));
+            self.abort(
+                now,
+                &format!("nothing moved for {seconds} s, and the other end cannot say whether it is there"),
+            );
         }
     }
 }

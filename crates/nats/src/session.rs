@@ -183,7 +183,10 @@ impl Session {
 
     /// Whether there is something to be read: bytes, the end, a failure.
     pub(crate) fn is_readable(&self) -> bool {
-        self.receiver.has_next() || self.receiver.is_at_end() || self.receiver.is_ended() || self.failure().is_some()
+        self.receiver.has_next()
+            || self.receiver.is_at_end()
+            || self.receiver.is_ended()
+            || self.failure().is_some()
     }
 
     /// These many bytes were delivered.
@@ -322,9 +325,7 @@ impl Session {
     /// Whether [`Self::poll_transmit`] has a message.
     pub(crate) fn has_transmit(&self) -> bool {
         let is_due = match self.state {
-            State::Open => {
-                self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due
-            }
+            State::Open => self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due,
             State::Complete | State::Aborted(_) => self.farewell_due,
         };
         self.is_up && !self.is_over && is_due

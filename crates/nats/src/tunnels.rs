@@ -72,7 +72,9 @@ pub(crate) struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// With what the server's reply granted.
-    Client { credit: u64 },
+    Client {
+        credit: u64,
+    },
     Server,
 }
 
@@ -126,8 +128,7 @@ impl Tunnels {
         let Inner { config, budget, .. } = &*self.inner;
         let (clock, id) = (Clock::start(), id.as_str());
         let (now, budget) = (clock.now(), Arc::clone(budget));
-        let limits =
-            Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
+        let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
         let core = match (encoding, role) {
             (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout)),
             (Some(encoding), Role::Client { credit }) => {
@@ -154,11 +155,9 @@ impl Tunnels {
         let (client, subjects) = (link.client().clone(), &shared.subjects);
         let messages = client.subscribe(subjects.own.clone()).await?;
         let is_plain = matches!(shared.lock().core, Core::Plain(_));
-        let markers =
-            if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
+        let markers = if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
         let bad_messages = Arc::clone(bad_messages);
-        let driver =
-            Driver::new(Arc::clone(shared), client, messages, markers, link.status(), bad_messages);
+        let driver = Driver::new(Arc::clone(shared), client, messages, markers, link.status(), bad_messages);
         tasks.spawn(driver);
         Ok(())
     }

@@ -22,7 +22,8 @@ fn base64(text: &str) -> Vec<u8> {
 }
 
 fn message(id: &str, data: &[u8], metadata: Value) -> String {
-    let data = if data.is_empty() { Value::Null } else { base64_simd::STANDARD.encode_to_string(data).into() };
+    let data =
+        if data.is_empty() { Value::Null } else { base64_simd::STANDARD.encode_to_string(data).into() };
     json!({"ID": id, "Reply": "", "Data": data, "Metadata": metadata}).to_string()
 }
 
@@ -66,7 +67,10 @@ async fn a_legacy_client_is_served() {
     let id = String::from_utf8(base64(reply["Data"].as_str().expect("an ID"))).expect("text");
     let mut messages = client.subscribe(format!("p.data.to_client.{id}")).await.expect("subscribed");
     let to_server = format!("p.data.to_server.{id}");
-    client.publish(to_server.clone(), message(&id, b"hello \x00\xff\n", Value::Null).into()).await.expect("sent");
+    client
+        .publish(to_server.clone(), message(&id, b"hello \x00\xff\n", Value::Null).into())
+        .await
+        .expect("sent");
     assert_eq!(read(&mut messages, &id, 9).await, b"hello \x00\xff\n");
     client.publish(to_server, message(&id, b"", json!({"type": "close"})).into()).await.expect("sent");
     tunnel.end().await;
@@ -96,7 +100,8 @@ async fn a_legacy_client_hears_of_a_refusal_in_a_text_with_a_space() {
     assert_eq!(reply["Metadata"]["error"], "true");
     let text = String::from_utf8(base64(reply["Data"].as_str().expect("a text"))).expect("text");
     assert!(text.contains("cannot connect to"), "{text}");
-    let missing = in_time("the reply", client.request("proxy.request", REQUEST.into())).await.expect("served");
+    let missing =
+        in_time("the reply", client.request("proxy.request", REQUEST.into())).await.expect("served");
     let missing: Value = serde_json::from_slice(&missing.payload).expect("JSON");
     let text = String::from_utf8(base64(missing["Data"].as_str().expect("a text"))).expect("text");
     assert_eq!(text, "the request names no `remote_host`");

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -121,23 +122,38 @@ fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
 ///
 /// The name is resolved for every connection by the system's resolver (on a blocking thread), and its addresses
 /// are tried in turn: each gets an equal share of the time that is left.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct TcpConnector {
     host: String,
     port: u16,
     timeout: Duration,
+    permit: Option<Arc<Permit>>,
 }
+
+/// What [`TcpConnector::permitting`] takes.
+type Permit = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
 
 impl TcpConnector {
     /// `host` is a name or an IP address, without brackets.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, timeout: CONNECT_TIMEOUT }
+        Self { host: host.into(), port, timeout: CONNECT_TIMEOUT, permit: None }
     }
 
     /// The bound on resolving and connecting together; [`CONNECT_TIMEOUT`] if not set.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Asks `permit` about the addresses found, each time: only those it returns are tried. Its error is the reason of
+    /// [`ConnectError::Refused`].
+    #[must_use]
+    pub fn permitting(
+        mut self,
+        permit: impl Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.permit = Some(Arc::new(permit));
         self
     }
 
@@ -164,6 +180,10 @@ impl TcpConnector {
         let addresses = match timeout_at(deadline, self.resolve()).await {
             Ok(addresses) => addresses?,
             Err(_) => return Err(self.timed_out(attempts)),
+        };
+        let addresses = match &self.permit {
+            Some(permit) => permit(addresses).map_err(ConnectError::Refused)?,
+            None => addresses,
         };
         let count = addresses.len();
         for (tried, addr) in addresses.into_iter().enumerate() {
@@ -201,6 +221,15 @@ async fn connect_one(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket::tune(&socket)?;
     socket.connect(addr).await
+}
+
+impl fmt::Debug for TcpConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpConnector")
+            .field("target", &self.to_string())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for TcpConnector {

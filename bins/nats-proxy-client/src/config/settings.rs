@@ -85,7 +85,8 @@ fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward
     if forwards.is_empty() || listen.is_some() || target.is_some() {
         all.push(Forward {
             listen: listen.unwrap_or_else(|| ListenAddr::new("0.0.0.0", 8082)),
-            target: target.unwrap_or_else(|| Target::Tcp { host: "redis".to_owned(), port: 6379 }),
+            target: target
+                .unwrap_or_else(|| Target(proxy_nats::Target::Host { host: "redis".to_owned(), port: 6379 })),
         });
     }
     all.extend(forwards);

@@ -6,6 +6,7 @@ use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::{FaultOptions, FaultSettings};
 use proxy_cli::log::LogSettings;
 use proxy_cli::nats::{LogArgs, NatsArgs, NatsSettings, TunnelArgs, TunnelSettings};
+use proxy_nats::Targets;
 use serde::Deserialize;
 
 use super::Service;
@@ -55,10 +56,8 @@ pub(crate) struct Settings {
     pub(crate) tunnel: TunnelSettings,
     /// Of the HTTP endpoint; `None`: there is none.
     pub(crate) listen: Option<ListenAddr>,
-    /// Rules as written; none allows everything.
-    pub(crate) allow: Vec<String>,
-    /// Rules as written; they come before what is allowed.
-    pub(crate) deny: Vec<String>,
+    /// What clients may reach.
+    pub(crate) targets: Targets,
     /// With names that are unique.
     pub(crate) services: Vec<Service>,
     pub(crate) faults: FaultSettings,
@@ -80,16 +79,11 @@ impl Settings {
                 Some(endpoint) => endpoint.addr(),
                 None => Some(ListenAddr { host: None, port: 8080 }),
             },
-            allow: trimmed(&allow),
-            deny: trimmed(&deny),
+            targets: Targets { allow, deny },
             services,
             faults: config.faults.resolve()?,
         })
     }
-}
-
-fn trimmed(rules: &[String]) -> Vec<String> {
-    rules.iter().map(|rule| rule.trim().to_owned()).collect()
 }
 
 #[cfg(test)]

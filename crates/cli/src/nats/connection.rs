@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use proxy_nats::NatsOptions;
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;
@@ -66,6 +67,10 @@ pub struct NatsArgs {
     #[arg(long, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls")]
     pub nats_tls: Option<bool>,
+    /// Ask for replies under this prefix, which permissions can keep for this user [default: _INBOX].
+    #[arg(long, value_name = "SUBJECT", env = "NATS_INBOX_PREFIX", help_heading = NATS)]
+    #[serde(rename = "inbox_prefix")]
+    pub nats_inbox_prefix: Option<String>,
 }
 
 /// How to connect to NATS, resolved.
@@ -81,6 +86,8 @@ pub struct NatsSettings {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether servers must speak TLS.
     pub tls: bool,
+    /// What the subjects of replies begin with; `None` is what NATS clients use.
+    pub inbox_prefix: Option<String>,
 }
 
 impl NatsArgs {
@@ -97,6 +104,7 @@ impl NatsArgs {
         }
         self.nats_ca = self.nats_ca.or(other.nats_ca);
         self.nats_tls = self.nats_tls.or(other.nats_tls);
+        self.nats_inbox_prefix = self.nats_inbox_prefix.or(other.nats_inbox_prefix);
         self
     }
 
@@ -124,7 +132,31 @@ impl NatsArgs {
             ca: self.nats_ca,
             identity,
             tls: self.nats_tls.unwrap_or_default(),
+            inbox_prefix: self.nats_inbox_prefix,
         })
+    }
+}
+
+impl NatsSettings {
+    /// As a program of this name.
+    pub fn options(self, name: &str) -> NatsOptions {
+        let mut options = NatsOptions::new(self.urls, name);
+        options.credential = match self.credential {
+            None => proxy_nats::Credential::None,
+            Some(Credential::User { name: user, password }) => {
+                proxy_nats::Credential::UserPassword { user, password: password.expose().to_owned() }
+            }
+            Some(Credential::Token(token)) => proxy_nats::Credential::Token(token.expose().to_owned()),
+            Some(Credential::Nkey(seed)) => proxy_nats::Credential::Nkey(seed.expose().to_owned()),
+            Some(Credential::Creds(path)) => proxy_nats::Credential::CredsFile(path),
+        };
+        options.tls.required = self.tls;
+        options.tls.ca_file = self.ca;
+        options.tls.identity = self.identity;
+        if let Some(prefix) = self.inbox_prefix {
+            options.inbox_prefix = prefix;
+        }
+        options
     }
 }
 

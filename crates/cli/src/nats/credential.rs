@@ -20,8 +20,8 @@ pub enum Credential {
     Token(Secret),
     /// The seed of an NKey, `SU…`.
     Nkey(Secret),
-    /// What a `.creds` file holds.
-    Creds(Secret),
+    /// A `.creds` file.
+    Creds(PathBuf),
 }
 
 /// Which flags belong together.
@@ -88,7 +88,11 @@ impl NatsArgs {
             (None, None) => match (token, self.nats_nkey.take(), self.nats_creds.take()) {
                 (Some(token), ..) => Some(Credential::Token(token)),
                 (_, Some(nkey), _) => Some(Credential::Nkey(seed(&nkey)?)),
-                (.., Some(path)) => Some(Credential::Creds(read("--nats-creds", &path)?)),
+                (.., Some(path)) => {
+                    // Where it is read again, it has no flag's name.
+                    read("--nats-creds", &path)?;
+                    Some(Credential::Creds(path))
+                }
                 _ => of_urls,
             },
         })

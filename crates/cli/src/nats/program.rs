@@ -113,7 +113,7 @@ impl Program {
             tasks: TaskTracker::new(),
             rows: Vec::new(),
         };
-        let mut watched = TaskTracker::new();
+        let watched = TaskTracker::new();
         if let Some(listener) = health {
             let listener = tokio::net::TcpListener::from_std(listener)?;
             info!("health on {}", listener.local_addr()?);
@@ -146,9 +146,13 @@ impl Program {
         let relay = relay.clone();
         let sessions = metrics.sessions(move || relay.active_sessions());
         let up = link.clone();
-        metrics.gauge("nats_up", "Whether there is a connection to NATS", move || {
-            if up.is_up() { 1.0 } else { 0.0 }
-        });
+        metrics.gauge(
+            "nats_up",
+            "Whether there is a connection to NATS",
+            move || {
+                if up.is_up() { 1.0 } else { 0.0 }
+            },
+        );
         let status = link.status();
         metrics.counter("nats_connects", "Connections to NATS that there were", move || {
             status.borrow().connects

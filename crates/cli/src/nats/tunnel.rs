@@ -49,6 +49,16 @@ pub enum Encoding {
     Json,
 }
 
+impl Encoding {
+    /// What is agreed on with the other program, best first.
+    pub fn offered(self) -> Vec<proxy_nats::Encoding> {
+        match self {
+            Self::Auto => vec![proxy_nats::Encoding::Binary, proxy_nats::Encoding::Json],
+            Self::Json => vec![proxy_nats::Encoding::Json],
+        }
+    }
+}
+
 /// What sessions over NATS may take, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TunnelSettings {

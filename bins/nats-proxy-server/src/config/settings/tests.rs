@@ -36,6 +36,10 @@ tunnel:
   encoding: json
 ";
 
+fn shown(rules: &[proxy_nats::Rule]) -> Vec<String> {
+    rules.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn the_defaults_are_those_of_the_first_version() {
     let settings = settings(&[], "{}").unwrap();
@@ -43,7 +47,11 @@ fn the_defaults_are_those_of_the_first_version() {
     assert_eq!(settings.nats.urls, ["nats://localhost:4222"]);
     assert_eq!(settings.tunnel.max_outage, Duration::from_secs(60));
     assert_eq!(settings.tunnel.half_close_timeout, Duration::from_secs(3600));
-    assert!(settings.allow.is_empty() && settings.services.is_empty() && settings.faults.faults.is_empty());
+    assert!(
+        settings.targets.is_unrestricted()
+            && settings.services.is_empty()
+            && settings.faults.faults.is_empty()
+    );
     assert_eq!(load(&[], "{}").unwrap().1.level, LevelFilter::INFO);
 }
 
@@ -52,8 +60,8 @@ fn a_file_says_what_flags_do_not() {
     let settings = settings(&[], FILE).unwrap();
     assert_eq!(settings.listen.unwrap().to_string(), "127.0.0.1:9000");
     assert_eq!(settings.nats.urls, ["nats://file:4222"]);
-    assert_eq!(settings.allow, ["10.0.0.0/8:5432", "*.internal:*"]);
-    assert_eq!(settings.deny, ["10.1.0.0/16:*", "10.2.0.0/16:*"]);
+    assert_eq!(shown(&settings.targets.allow), ["10.0.0.0/8:5432", "*.internal"]);
+    assert_eq!(shown(&settings.targets.deny), ["10.1.0.0/16", "10.2.0.0/16"]);
     assert_eq!(settings.services, ["db=db:5432".parse().unwrap()]);
     let tunnel = settings.tunnel;
     assert_eq!((tunnel.max_outage, tunnel.max_sessions), (Duration::from_secs(300), Some(7)));
@@ -71,8 +79,8 @@ fn flags_come_before_a_file() {
     let settings = settings(&flags, FILE).unwrap();
     assert_eq!(settings.listen, None);
     assert_eq!(settings.nats.urls, ["nats://flag"]);
-    assert_eq!(settings.allow, ["a:1", "b:2", "c:3"]);
-    assert_eq!(settings.deny.len(), 2);
+    assert_eq!(shown(&settings.targets.allow), ["a:1", "b:2", "c:3"]);
+    assert_eq!(settings.targets.deny.len(), 2);
     assert_eq!(settings.services, ["x=y:1".parse().unwrap()]);
     assert_eq!(settings.tunnel.max_outage, Duration::from_secs(1));
     assert_eq!((settings.tunnel.encoding, settings.tunnel.max_sessions), (Encoding::Auto, Some(7)));

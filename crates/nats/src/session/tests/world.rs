@@ -64,8 +64,7 @@ impl World {
         let now = Duration::from_secs(1000);
         let budget = || WindowBudget::new(WindowBudget::OF_A_CONNECTION);
         let (budgets, credit) = ([budget(), budget()], FIRST_WINDOW as u64);
-        let client =
-            Session::client("0a", encoding, credit, limits.clone(), Arc::clone(&budgets[0]), now);
+        let client = Session::client("0a", encoding, credit, limits.clone(), Arc::clone(&budgets[0]), now);
         let server = Session::server("0a", encoding, limits, Arc::clone(&budgets[1]), now);
         let end = |session| End { session, written: 0, read: 0, saw_end: false, is_up: true };
         Self {
@@ -190,7 +189,9 @@ impl World {
     pub(super) fn read(&mut self, end: usize, bytes: usize) {
         let reader = &mut self.ends[end];
         let mut left = bytes;
-        while left > 0 && let Some(chunk) = reader.session.next_chunk() {
+        while left > 0
+            && let Some(chunk) = reader.session.next_chunk()
+        {
             for (index, found) in chunk.iter().enumerate() {
                 let place = reader.read + index as u64;
                 assert_eq!(*found, byte(1 - end, place), "byte {place} of what end {end} reads");

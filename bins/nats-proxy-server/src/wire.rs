@@ -1,0 +1,67 @@
+//! From settings to what runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use proxy_cli::nats::{Program, Sessions};
+use proxy_nats::{ServiceName, Target, Targets};
+use proxy_relay::{Connector, TcpConnector};
+use tracing::{info, warn};
+
+use crate::config::{Service, Settings};
+
+/// Takes requests until a signal ends it. Returns a table of what there was.
+pub(crate) fn run(settings: Settings) -> Result<String> {
+    let Settings { nats, tunnel, listen, targets, services, faults } = settings;
+    let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
+    let dial = Dialler { targets: Arc::new(targets), services, timeout: tunnel.connect_timeout };
+    let program = Program {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        nats: nats.options(env!("CARGO_PKG_NAME")),
+        tunnel,
+        faults,
+        health: listen,
+    };
+    program.run(async |sessions: &mut Sessions| {
+        if dial.targets.is_unrestricted() {
+            warn!("clients can reach whatever this server can: --allow and --deny say what they may");
+        }
+        let requests = sessions.tunnels.listen(&names, move |target| dial.connector(target)).await;
+        sessions.relay_asked("requests".to_owned(), requests.context("cannot listen on NATS")?);
+        let services: String = names.iter().map(|name| format!(", proxy.service.{name}")).collect();
+        info!("listening on proxy.request{services}");
+        Ok(())
+    })
+}
+
+/// What this server dials.
+#[derive(Debug)]
+struct Dialler {
+    targets: Arc<Targets>,
+    services: Vec<Service>,
+    timeout: Duration,
+}
+
+impl Dialler {
+    fn connector(&self, target: &Target) -> Result<Arc<dyn Connector>, String> {
+        match target {
+            Target::Host { host, port } => {
+                let (targets, asked, port) = (Arc::clone(&self.targets), host.clone(), *port);
+                let connector = TcpConnector::new(host.as_str(), port)
+                    .with_timeout(self.timeout)
+                    .permitting(move |found| targets.check(&asked, port, found));
+                Ok(Arc::new(connector))
+            }
+            Target::Service(name) => self.service(name),
+        }
+    }
+
+    /// What its operator offers needs no rule.
+    fn service(&self, name: &ServiceName) -> Result<Arc<dyn Connector>, String> {
+        let service = self.services.iter().find(|service| service.name == *name);
+        let Service { host, port, .. } = service.ok_or("this server does not offer it")?;
+        Ok(Arc::new(TcpConnector::new(host.as_str(), *port).with_timeout(self.timeout)))
+    }
+}

@@ -1,0 +1,296 @@
+//! What a server's clients may reach.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+/// Rules for what may be dialled: by the name that was asked for, and by each address that it has.
+///
+/// A matching deny rule refuses. If there are allow rules, one of them must match; without, everything else is allowed.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    /// What may be reached.
+    pub allow: Vec<Rule>,
+    /// What may not, whatever is allowed.
+    pub deny: Vec<Rule>,
+}
+
+impl Targets {
+    /// Every target is allowed.
+    pub fn is_unrestricted(&self) -> bool {
+        self.allow.is_empty() && self.deny.is_empty()
+    }
+
+    /// The addresses of `asked`, as found, that may be dialled.
+    ///
+    /// # Errors
+    /// When none may: says which rule refuses, or that none allows, in words for whoever asked.
+    pub fn check(&self, asked: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
+        let mut denied = None;
+        let is_allowed = |addr: &SocketAddr| {
+            let matches = |rule: &&Rule| rule.matches(asked, port, addr.ip());
+            if let Some(rule) = self.deny.iter().find(matches) {
+                denied = Some(rule.to_string());
+                return false;
+            }
+            self.allow.is_empty() || self.allow.iter().any(|rule| matches(&rule))
+        };
+        let allowed: Vec<_> = found.into_iter().filter(is_allowed).collect();
+        if !allowed.is_empty() {
+            return Ok(allowed);
+        }
+        Err(match denied {
+            Some(rule) => format!("{asked} port {port} is denied here, by the rule {rule}"),
+            None => format!("{asked} port {port} is not allowed here"),
+        })
+    }
+}
+
+/// `HOST`, or `HOST:PORTS`: hosts and ports of targets.
+///
+/// HOST is a name, `*.` and the end of names, an IP address or network (`10.0.0.0/8`, `[fd00::]/8`), or `*`; PORTS a port,
+/// a range `1000-2000`, or `*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    hosts: Hosts,
+    ports: RangeInclusive<u16>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Hosts {
+    All,
+    Name(String),
+    /// With the dot that it begins with.
+    NamesEndingIn(String),
+    Net(IpNet),
+}
+
+impl Rule {
+    fn matches(&self, asked: &str, port: u16, addr: IpAddr) -> bool {
+        let asked = asked.strip_suffix('.').unwrap_or(asked).to_ascii_lowercase();
+        self.ports.contains(&port)
+            && match &self.hosts {
+                Hosts::All => true,
+                Hosts::Name(name) => asked == *name,
+                Hosts::NamesEndingIn(end) => asked.ends_with(end.as_str()),
+                // An IPv4 address is one, however it is written.
+                Hosts::Net(net) => net.contains(&addr.to_canonical()),
+            }
+    }
+}
+
+/// A text that is no rule.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{rule}`: {problem}; write HOST:PORTS: db:5432, *.internal:*, 10.0.0.0/8:5000-6000, [fd00::]/8")]
+pub struct InvalidRule {
+    rule: String,
+    problem: &'static str,
+}
+
+impl FromStr for Rule {
+    type Err = InvalidRule;
+
+    fn from_str(rule: &str) -> Result<Self, InvalidRule> {
+        let parsed = split(rule.trim())
+            .and_then(|(hosts, ports)| Ok(Self { hosts: parse_hosts(hosts)?, ports: parse_ports(ports)? }));
+        parsed.map_err(|problem| InvalidRule { rule: rule.to_owned(), problem })
+    }
+}
+
+/// Hosts, and ports if there are any.
+fn split(rule: &str) -> Result<(&str, Option<&str>), &'static str> {
+    let after_brackets = rule.find(']').unwrap_or(0);
+    match rule[after_brackets..].matches(':').count() {
+        0 => Ok((rule, None)),
+        1 => Ok(rule.rsplit_once(':').map_or((rule, None), |(hosts, ports)| (hosts, Some(ports)))),
+        _ => Err("an IPv6 address stands in brackets"),
+    }
+}
+
+fn parse_hosts(text: &str) -> Result<Hosts, &'static str> {
+    if text == "*" {
+        return Ok(Hosts::All);
+    }
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, prefix) = rest.split_once(']').ok_or("a `]` is missing")?;
+        return parse_net(&format!("{address}{prefix}")).ok_or("it is no IPv6 address or network");
+    }
+    if let Some(net) = parse_net(text) {
+        return Ok(net);
+    }
+    if text.contains('/') {
+        return Err("it is no network: ADDRESS/BITS");
+    }
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let end = name.strip_prefix('*');
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let stem = end.unwrap_or(&name);
+    if stem.is_empty() || !stem.chars().all(is_name) || end.is_some_and(|end| !end.starts_with('.')) {
+        return Err("it has no host name, address or network");
+    }
+    if stem.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        return Err("it is no IPv4 address");
+    }
+    Ok(match end {
+        Some(end) => Hosts::NamesEndingIn(end.to_owned()),
+        None => Hosts::Name(name),
+    })
+}
+
+fn parse_net(text: &str) -> Option<Hosts> {
+    let net = match text.parse::<IpAddr>() {
+        Ok(addr) => IpNet::from(addr.to_canonical()),
+        Err(_) => text.parse::<IpNet>().ok()?.trunc(),
+    };
+    Some(Hosts::Net(net))
+}
+
+fn parse_ports(text: Option<&str>) -> Result<RangeInclusive<u16>, &'static str> {
+    const PROBLEM: &str = "its ports are no number, range or `*`";
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or(PROBLEM);
+    match text {
+        None | Some("*") => Ok(1..=u16::MAX),
+        Some(text) => match text.split_once('-') {
+            None => port(text).map(|port| port..=port),
+            Some((first, last)) => {
+                let (first, last) = (port(first)?, port(last)?);
+                if first > last { Err("its range of ports ends before it begins") } else { Ok(first..=last) }
+            }
+        },
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hosts {
+            Hosts::All => f.write_str("*")?,
+            Hosts::Name(name) => f.write_str(name)?,
+            Hosts::NamesEndingIn(end) => write!(f, "*{end}")?,
+            Hosts::Net(IpNet::V4(net)) => write!(f, "{net}")?,
+            Hosts::Net(IpNet::V6(net)) => write!(f, "[{}]/{}", net.addr(), net.prefix_len())?,
+        }
+        match (*self.ports.start(), *self.ports.end()) {
+            (1, u16::MAX) => Ok(()),
+            (first, last) if first == last => write!(f, ":{first}"),
+            (first, last) => write!(f, ":{first}-{last}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn targets(allow: &[&str], deny: &[&str]) -> Targets {
+        let rules = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        Targets { allow: rules(allow), deny: rules(deny) }
+    }
+
+    /// Whether `asked` may be dialled at this address.
+    fn may(targets: &Targets, asked: &str, addr: &str) -> bool {
+        let addr: SocketAddr = addr.parse().unwrap();
+        targets.check(asked, addr.port(), vec![addr]).is_ok()
+    }
+
+    #[test]
+    fn without_rules_everything_is_allowed() {
+        assert!(targets(&[], &[]).is_unrestricted());
+        assert!(may(&targets(&[], &[]), "db", "10.0.0.1:5432"));
+    }
+
+    #[test]
+    fn with_allow_rules_one_must_match() {
+        let targets = targets(&["db:5432", "*.internal:80-90", "10.1.0.0/16", "[fd00::]/8:*", "*:7"], &[]);
+        for (asked, addr) in [
+            ("db", "192.168.0.1:5432"),
+            ("DB.", "192.168.0.1:5432"),
+            ("a.b.internal", "192.168.0.1:85"),
+            ("10.1.2.3", "10.1.2.3:22"),
+            ("x", "[::ffff:10.1.2.3]:22"),
+            ("x", "[fd12::1]:22"),
+            ("x", "192.168.0.1:7"),
+        ] {
+            assert!(may(&targets, asked, addr), "{asked} {addr}");
+        }
+        for (asked, addr) in [
+            ("db", "192.168.0.1:5433"),
+            ("dbx", "192.168.0.1:5432"),
+            ("internal", "192.168.0.1:85"),
+            ("a.internal", "192.168.0.1:91"),
+            ("10.1.2.3", "10.2.2.3:22"),
+            ("x", "[fe80::1]:22"),
+        ] {
+            assert!(!may(&targets, asked, addr), "{asked} {addr}");
+        }
+    }
+
+    #[test]
+    fn deny_goes_before_allow_and_counts_after_the_name_is_resolved() {
+        let targets = targets(&["*"], &["169.254.0.0/16", "127.0.0.0/8", "[::1]", "secret"]);
+        assert!(!may(&targets, "innocent.example", "169.254.169.254:80"));
+        assert!(!may(&targets, "innocent.example", "[::ffff:127.0.0.1]:80"));
+        assert!(!may(&targets, "localhost", "[::1]:80"));
+        assert!(!may(&targets, "Secret", "10.0.0.1:80"));
+        assert!(may(&targets, "other", "10.0.0.1:80"));
+    }
+
+    #[test]
+    fn only_allowed_addresses_are_left_and_a_refusal_says_why() {
+        let targets = targets(&[], &["10.0.0.0/8"]);
+        let (good, bad) = ("192.168.0.1:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+        assert_eq!(targets.check("db", 80, vec![bad, good]), Ok(vec![good]));
+        let refused = targets.check("db", 80, vec![bad]).unwrap_err();
+        assert_eq!(refused, "db port 80 is denied here, by the rule 10.0.0.0/8");
+        let refused = self::targets(&["x"], &[]).check("db", 80, vec![bad]).unwrap_err();
+        assert_eq!(refused, "db port 80 is not allowed here");
+    }
+
+    #[test]
+    fn rules_read_back_as_they_are_written() {
+        for text in ["*", "db", "db:5432", "*.internal:80-90", "10.0.0.0/8:1", "10.0.0.1/32", "[fd00::]/8:7"]
+        {
+            assert_eq!(text.parse::<Rule>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused_by_its_problem() {
+        for (text, problem) in [
+            ("", "no host"),
+            (":80", "no host"),
+            ("a b", "no host"),
+            ("*internal", "no host"),
+            ("fd00::1", "in brackets"),
+            ("[fd00::1", "`]` is missing"),
+            ("[db]:80", "no IPv6"),
+            ("10.0.0.0/33", "no network"),
+            ("10.0.0:80", "no IPv4"),
+            ("db:0", "its ports"),
+            ("db:x", "its ports"),
+            ("db:9-8", "ends before"),
+        ] {
+            let refused = text.parse::<Rule>().unwrap_err().to_string();
+            assert!(refused.contains(problem), "{text}: {refused}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_denied_address_is_ever_left(addrs: Vec<(u32, u16)>, net: u32, bits in 0..=32_u8, port in 1..u16::MAX) {
+            let net = ipnet::Ipv4Net::new(net.into(), bits).unwrap().trunc();
+            let targets = targets(&["*"], &[&net.to_string()]);
+            let addrs: Vec<_> = addrs.into_iter().map(|(ip, _)| SocketAddr::from((std::net::Ipv4Addr::from(ip), port))).collect();
+            let left = targets.check("x", port, addrs.clone()).unwrap_or_default();
+            for addr in addrs {
+                let IpAddr::V4(ip) = addr.ip() else { unreachable!("made of one") };
+                prop_assert_eq!(left.contains(&addr), !net.contains(&ip));
+            }
+        }
+    }
+}
