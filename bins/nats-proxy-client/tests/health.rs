@@ -1,0 +1,78 @@
+//! What either program tells of itself over HTTP.
+
+mod support;
+
+use std::net::{Shutdown, SocketAddr};
+
+use support::bytes::{ending, round_trip};
+use support::http::{get, metric};
+use support::{Pair, eventually, free_addr};
+use testkit::FarEnd;
+
+fn pair_with_health(far_end: &FarEnd) -> (Pair, [SocketAddr; 2]) {
+    let [of_server, of_client] = std::array::from_fn(|_| free_addr());
+    let (server, client) = (of_server.to_string(), of_client.to_string());
+    let pair = Pair::with(far_end.addr(), &["--listen-addr", &server], &["--health-addr", &client]);
+    pair.server.wait_for_line(&format!("health on {of_server}"));
+    pair.client.wait_for_line(&format!("health on {of_client}"));
+    (pair, [of_server, of_client])
+}
+
+#[test]
+fn readiness_is_that_of_the_connection_to_nats() {
+    let far_end = FarEnd::echo();
+    let (pair, endpoints) = pair_with_health(&far_end);
+    for endpoint in endpoints {
+        for path in ["/health", "/livez", "/readyz"] {
+            assert_eq!(get(endpoint, path), (200, "ok\n".to_owned()), "{path}");
+        }
+        assert!(
+            (metric(endpoint, name(&endpoints, endpoint, "nats_up").as_str()) - 1.0).abs() < f64::EPSILON
+        );
+    }
+    pair.nats.kill();
+    for endpoint in endpoints {
+        eventually("it is not ready", || get(endpoint, "/readyz").0 == 503);
+        assert!(get(endpoint, "/readyz").1.contains("no connection to NATS"));
+        assert_eq!(get(endpoint, "/livez").0, 200);
+        assert_eq!(get(endpoint, "/health").0, 200);
+    }
+    pair.nats.restart();
+    for endpoint in endpoints {
+        eventually("it is ready again", || get(endpoint, "/readyz").0 == 200);
+    }
+    round_trip(&pair.connect(), b"ready").unwrap();
+}
+
+fn name(endpoints: &[SocketAddr; 2], endpoint: SocketAddr, metric: &str) -> String {
+    let program = if endpoint == endpoints[0] { "server" } else { "client" };
+    format!("nats_proxy_{program}_{metric}")
+}
+
+#[test]
+fn sessions_and_bytes_are_counted() {
+    let far_end = FarEnd::echo();
+    let (pair, endpoints) = pair_with_health(&far_end);
+    for _ in 0..3 {
+        let client = pair.connect();
+        round_trip(&client, b"ten bytes!").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(ending(&client), Ok(()));
+    }
+    let open = pair.connect();
+    round_trip(&open, b"not yet").unwrap();
+    for endpoint in endpoints {
+        let value = |sample: &str| metric(endpoint, &name(&endpoints, endpoint, sample));
+        let is = |sample: &str, wanted: f64| (value(sample) - wanted).abs() < f64::EPSILON;
+        eventually("three have ended", || is("sessions_total{end=\"clean\"}", 3.0));
+        for (sample, wanted) in [
+            ("bytes_total{direction=\"to_upstream\"}", 30.0),
+            ("bytes_total{direction=\"to_downstream\"}", 30.0),
+            ("sessions_active", 1.0),
+            ("session_duration_seconds_count", 3.0),
+            ("nats_connects_total", 1.0),
+        ] {
+            assert!(is(sample, wanted), "{sample} is {}", value(sample));
+        }
+    }
+}

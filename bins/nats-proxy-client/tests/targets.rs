@@ -1,0 +1,69 @@
+//! What a server lets its clients reach.
+
+mod support;
+
+use std::io::ErrorKind;
+
+use support::bytes::{ending, round_trip};
+use support::{Client, Server, free_addr};
+use testkit::{FarEnd, NatsServer};
+
+/// Each target with what refuses it, or nothing.
+fn assert_reaches(rules: &[&str], targets: &[(&str, Option<&str>)]) {
+    let nats = NatsServer::start();
+    let server = Server::with(&nats.url(), rules);
+    for (target, refusal) in targets {
+        let client = Client::to(&nats.url(), target);
+        let connection = client.connect();
+        match refusal {
+            None => round_trip(&connection, b"allowed").unwrap_or_else(|error| panic!("{target}: {error}")),
+            Some(reason) => {
+                assert_eq!(ending(&connection), Err(ErrorKind::ConnectionReset), "{target}");
+                let line = client.wait_for_line("client reset, no upstream");
+                assert!(line.contains("refused: ") && line.contains(reason), "{line}");
+                let line = server.wait_for_line("client reset, no upstream");
+                assert!(line.contains(reason), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_denied_is_a_reset_with_the_rule_however_it_is_written() {
+    let (open, closed) = (FarEnd::echo(), FarEnd::echo());
+    let (open, port) = (open.addr().to_string(), closed.addr().port());
+    let rule = format!("127.0.0.0/8:{port}");
+    let by_rule = format!("by the rule {rule}");
+    let [address, name, mapped] =
+        ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"].map(|host| format!("{host}:{port}"));
+    let targets =
+        [(&*open, None), (&address, Some(&*by_rule)), (&name, Some(&by_rule)), (&mapped, Some(&by_rule))];
+    // Debian's localhost is also ::1, where nobody listens.
+    assert_reaches(&["--deny", &rule, "--deny", "[::1]:*"], &targets[..2]);
+    assert_reaches(&["--deny", &format!("{rule},[::1]:{port}")], &targets[1..2]);
+    assert_reaches(&["--deny", &rule], &targets[3..]);
+    assert_reaches(
+        &["--deny", &format!("localhost:{port}")],
+        &[(&name, Some(&format!("rule localhost:{port}")))],
+    );
+}
+
+#[test]
+fn what_is_not_allowed_is_a_reset() {
+    let far_end = FarEnd::echo();
+    let (allowed, other) = (far_end.addr().to_string(), free_addr().to_string());
+    let targets = [(&*allowed, None), (&other, Some("is not allowed here"))];
+    assert_reaches(&["--allow", &allowed], &targets);
+    assert_reaches(
+        &["--allow", "example.com:*", "--allow", &format!("*:{}", far_end.addr().port())],
+        &targets,
+    );
+}
+
+#[test]
+fn a_denial_counts_more_than_an_allowance() {
+    let far_end = FarEnd::echo();
+    let target = far_end.addr().to_string();
+    let rules = ["--allow", "*", "--deny", "127.0.0.1"];
+    assert_reaches(&rules, &[(&target, Some("by the rule 127.0.0.1"))]);
+}
