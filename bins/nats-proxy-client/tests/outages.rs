@@ -62,7 +62,7 @@ fn an_outage_beyond_its_limit_resets_both_ends_with_the_reason() {
     pair.nats.kill();
     assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset));
     assert_eq!(ends.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
-    pair.both_log("NATS was away for 3 s");
+    pair.both_log("failed: NATS was away for 3 s");
 
     pair.nats.restart();
     pair.both_log(AGAIN);
@@ -138,7 +138,7 @@ fn a_dead_server_program_is_a_reset_after_the_limit() {
     round_trip(&client, b"!").unwrap();
     pair.server.signal(testkit::Signal::KILL);
     assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset));
-    pair.client.wait_for_line("the other end");
+    pair.client.wait_for_line("upstream=failed: the other end is gone");
 }
 
 #[test]
@@ -153,5 +153,5 @@ fn a_dead_client_program_is_a_reset_after_the_limit() {
     round_trip(&client, b"!").unwrap();
     pair.client.signal(testkit::Signal::KILL);
     assert_eq!(ends.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
-    pair.server.wait_for_line("the other end");
+    pair.server.wait_for_line("client=failed: the other end is gone");
 }

@@ -1,11 +1,12 @@
 //! Either kind of session, to those that only move its messages.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::plain::Plain;
-use crate::session::{FrameError, Session};
+use crate::session::{Failure, FrameError, Session};
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all sessions are of the larger kind")]
@@ -82,12 +83,17 @@ impl Core {
         either!(self, session => session.close(now));
     }
 
-    /// Why the session was aborted.
-    pub(crate) fn failure(&self) -> Option<&str> {
-        match self {
-            Self::Reliable(session) => session.failure().map(|failure| failure.reason.as_str()),
-            Self::Plain(session) => session.failure(),
-        }
+    /// Why the session was aborted: a reset if the other end did, else what this one gave it up for.
+    pub(crate) fn failure(&self) -> Option<io::Error> {
+        let (kind, reason) = match self {
+            Self::Reliable(session) => {
+                let Failure { reason, is_the_others } = session.failure()?;
+                let kind = if *is_the_others { ErrorKind::ConnectionReset } else { ErrorKind::Other };
+                (kind, reason.as_str())
+            }
+            Self::Plain(session) => (ErrorKind::Other, session.failure()?),
+        };
+        Some(io::Error::new(kind, reason))
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -21,7 +21,8 @@ use crate::shared::Shared;
 ///   NATS is away. `shutdown` half-closes, and returns when the other end has delivered everything and its end.
 /// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the other end
 ///   sees a reset instead. Bytes that came and were never read make it a reset too, as with TCP.
-/// - Errors are of the kind `ConnectionReset`, with the reason.
+/// - Errors are of the kind `ConnectionReset` when the other end aborted, and of another kind when this one gave up; with
+///   the reason.
 pub struct NatsStream {
     shared: Arc<Shared>,
     client: Client,
@@ -52,10 +53,6 @@ impl NatsStream {
     }
 }
 
-fn reset(reason: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, reason)
-}
-
 impl Stream for NatsStream {
     fn abort(&mut self) {
         self.is_aborted = true;
@@ -70,7 +67,7 @@ impl Stream for NatsStream {
             return None;
         }
         let inner = self.shared.lock();
-        let error = inner.core.failure().map(reset);
+        let error = inner.core.failure();
         self.has_told_error = error.is_some();
         error
     }
@@ -82,9 +79,9 @@ impl AsyncBufRead for NatsStream {
         if this.chunk.is_empty() {
             let now = this.shared.clock.now();
             let mut inner = this.shared.lock();
-            if let Some(reason) = inner.core.failure() {
+            if let Some(error) = inner.core.failure() {
                 this.has_told_error = true;
-                return Poll::Ready(Err(reset(reason)));
+                return Poll::Ready(Err(error));
             }
             if let Some(chunk) = inner.core.next_chunk() {
                 this.chunk = chunk;
@@ -132,8 +129,8 @@ impl AsyncWrite for NatsStream {
         }
         let shared = Arc::clone(&this.shared);
         let mut inner = shared.lock();
-        if let Some(reason) = inner.core.failure() {
-            return Poll::Ready(Err(reset(reason)));
+        if let Some(error) = inner.core.failure() {
+            return Poll::Ready(Err(error));
         }
         let room = inner.core.room(this.client.max_payload()).min(bytes.len());
         if room == 0 {
@@ -171,8 +168,8 @@ impl AsyncWrite for NatsStream {
         if inner.core.is_delivered() {
             return Poll::Ready(Ok(()));
         }
-        if let Some(reason) = inner.core.failure() {
-            return Poll::Ready(Err(reset(reason)));
+        if let Some(error) = inner.core.failure() {
+            return Poll::Ready(Err(error));
         }
         inner.core.finish(now);
         inner.wait_to_write(cx);
