@@ -267,7 +267,7 @@ mod tests {
             ("a b", "no host"),
             ("*internal", "no host"),
             ("fd00::1", "in brackets"),
-            ("[fd00::1", "`]` is missing"),
+            ("[fd00", "`]` is missing"),
             ("[db]:80", "no IPv6"),
             ("10.0.0.0/33", "no network"),
             ("10.0.0:80", "no IPv4"),
