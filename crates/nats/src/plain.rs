@@ -13,7 +13,8 @@ use crate::message::{self, MessageError};
 
 /// Longer data is truncated by peers.
 const LONGEST_DATA: usize = 32 << 10;
-const PROBE_AGAIN: Duration = Duration::from_millis(1);
+const FIRST_PROBE_AGAIN: Duration = Duration::from_millis(1);
+const LAST_PROBE_AGAIN: Duration = Duration::from_millis(16);
 /// An answer of NATS that has not come by then is lost.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -52,6 +53,7 @@ pub(crate) struct Plain {
     moved: Duration,
     came: Duration,
     peer: Peer,
+    probe_again: Duration,
     sent: u64,
     /// What the NATS server has taken.
     taken: u64,
@@ -83,6 +85,7 @@ impl Plain {
             moved: now,
             came: now,
             peer: Peer::Unknown { probe_at: now },
+            probe_again: FIRST_PROBE_AGAIN,
             sent: 0,
             taken: 0,
             markers: VecDeque::new(),
@@ -204,7 +207,8 @@ impl Plain {
     pub(crate) fn marker(&mut self, now: Duration) {
         match self.peer {
             Peer::Marked { is_absent: true, .. } => {
-                self.peer = Peer::Unknown { probe_at: now + PROBE_AGAIN };
+                self.peer = Peer::Unknown { probe_at: now + self.probe_again };
+                self.probe_again = (self.probe_again * 2).min(LAST_PROBE_AGAIN);
             }
             Peer::Marked { is_absent: false, .. } => self.peer = Peer::Listens,
             Peer::Unknown { .. } | Peer::Probed { .. } => {}
