@@ -12,7 +12,12 @@ fn example(name: &str) -> PathBuf {
 
 /// What it prints.
 fn run(name: &str) -> String {
-    let output = Command::new(example(name)).output().expect("built with the tests");
+    run_with(name, &[])
+}
+
+fn run_with(name: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new(example(name));
+    let output = command.envs(variables.iter().copied()).output().expect("built with the tests");
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -32,4 +37,10 @@ fn faults_in_a_test_decide_whether_a_request_is_in_time() {
     let printed = run("faults_in_a_test");
     assert!(printed.contains("answered after 60"), "{printed}");
     assert!(printed.contains("given up after 1"), "{printed}");
+}
+
+#[test]
+fn nats_tunnel_reaches_a_service_without_a_port() {
+    let nats = testkit::NatsServer::start();
+    assert_eq!(run_with("nats_tunnel", &[("NATS_URL", &nats.url())]), "hello over NATS\n");
 }

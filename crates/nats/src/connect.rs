@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::{Request, RequestErrorKind};
+use async_nats::{Message, Request, RequestError, RequestErrorKind};
 use proxy_relay::{ConnectError, Connected, Connecting, Connector, Peer};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::select;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use crate::id::SessionId;
@@ -14,6 +15,8 @@ use crate::tunnels::{Role, Tunnels};
 
 /// Before another server is asked, when one says so.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
+/// When NATS has blinked, servers can come back after clients.
+const SERVERS_BACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Reaches a target through a server that listens on NATS.
 #[derive(Debug, Clone)]
@@ -36,46 +39,61 @@ impl NatsConnect {
     /// # Cancel safety
     /// Dropping the future gives the session up. A server that has dialled by then notices after its `max_outage`.
     pub async fn open(&self) -> Result<Connected, ConnectError> {
-        let config = &self.tunnels.inner.config;
-        let deadline = Instant::now() + config.open_timeout;
-        let opened = timeout_at(deadline, async {
-            loop {
-                match self.request(deadline).await? {
-                    Reply::Opened { id, agreed } => return self.start(id, agreed).await,
-                    Reply::Refused(Refusal { reason, retry: true }) => {
-                        debug!(reason, "asking another server");
-                        sleep(RETRY_AFTER).await;
-                    }
-                    Reply::Refused(Refusal { reason, .. }) => return Err(ConnectError::Refused(reason)),
-                }
-            }
-        });
-        match opened.await {
+        let open_timeout = self.tunnels.inner.config.open_timeout;
+        let mut progress = "NATS is not reachable";
+        match timeout(open_timeout, self.ask(&mut progress)).await {
             Ok(opened) => opened,
-            Err(_) => Err(self.failed(format!("no answer within {:?}", config.open_timeout))),
+            Err(_) => Err(self.failed(format!("{progress} within {open_timeout:?}"))),
         }
     }
 
-    async fn request(&self, deadline: Instant) -> Result<Reply, ConnectError> {
-        let link = &self.tunnels.inner.link;
-        let mut status = link.status();
-        if timeout_at(deadline, status.wait_for(|status| status.is_up)).await.is_err() {
-            return Err(ConnectError::Refused("NATS is not reachable".to_owned()));
+    /// Until a server has decided. `progress` is what did not come about if this is given up.
+    async fn ask(&self, progress: &mut &str) -> Result<Connected, ConnectError> {
+        let mut status = self.tunnels.inner.link.status();
+        let mut nobody_since = None;
+        loop {
+            let connects = match status.wait_for(|status| status.is_up).await {
+                Ok(status) => status.connects,
+                Err(_) => return Err(self.failed("the NATS connection has ended")),
+            };
+            *progress = "no server answered";
+            let reply = select! {
+                reply = self.request() => reply,
+                // What was under way may be lost.
+                Ok(_) = status.wait_for(|status| status.connects != connects) => continue,
+            };
+            match reply {
+                Ok(reply) => match Reply::parse(&reply.payload).map_err(|error| self.failed(error))? {
+                    Reply::Opened { id, agreed } => return self.start(id, agreed).await,
+                    Reply::Refused(Refusal { reason, retry: true }) => {
+                        debug!(reason, "asking another server");
+                    }
+                    Reply::Refused(Refusal { reason, .. }) => return Err(ConnectError::Refused(reason)),
+                },
+                Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+                    let since = *nobody_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= SERVERS_BACK_WITHIN {
+                        let subject = self.subject();
+                        return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
+                    }
+                }
+                Err(error) => return Err(self.failed(error)),
+            }
+            sleep(RETRY_AFTER).await;
         }
-        let subject = match &self.target {
+    }
+
+    fn subject(&self) -> String {
+        match &self.target {
             Target::Host { .. } => subject::REQUEST.to_owned(),
             Target::Service(name) => subject::service(name),
-        };
+        }
+    }
+
+    async fn request(&self) -> Result<Message, RequestError> {
         let (headers, body) = opening::request(&self.target, &self.tunnels.offer());
         let request = Request::new().payload(body).headers(headers).timeout(None);
-        let reply = link.client().send_request(subject.clone(), request).await;
-        let reply = reply.map_err(|error| match error.kind() {
-            RequestErrorKind::NoResponders => {
-                ConnectError::Refused(format!("no proxy server listens on {subject}"))
-            }
-            _ => self.failed(error),
-        })?;
-        Reply::parse(&reply.payload).map_err(|error| self.failed(error))
+        self.tunnels.inner.link.client().send_request(self.subject(), request).await
     }
 
     async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {

@@ -46,7 +46,7 @@ impl Driver {
         mut status: watch::Receiver<Status>,
         bad_messages: Arc<Throttle>,
     ) -> Self {
-        let at_first = status.borrow_and_update().clone();
+        let at_first = *status.borrow_and_update();
         shared.lock().core.link(shared.clock.now(), at_first.is_up);
         Self {
             shared,
@@ -63,7 +63,7 @@ impl Driver {
 
     fn poll_status(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready((mut status, is_there)) = self.status.poll(cx) {
-            let current = status.borrow_and_update().clone();
+            let current = *status.borrow_and_update();
             let is_another = std::mem::replace(&mut self.connects, current.connects) != current.connects;
             let now = self.shared.clock.now();
             let core = &mut self.shared.lock().core;

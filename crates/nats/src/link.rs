@@ -87,11 +87,9 @@ impl Link {
         self.shared.observer.status()
     }
 
-    /// Waits until the server has taken everything published so far, which async-nats' `flush` does not: with a
-    /// full socket it returns early. An empty message goes to `to`, with `back` for the answer, that nobody
-    /// listens there; the server takes a connection's messages in order.
-    ///
-    /// `to` is a subject that we may publish to and nobody reads, `back` one that we may subscribe.
+    /// Waits until the server has taken all subscriptions and messages so far, which async-nats' `flush` does not. An empty
+    /// message goes to `to`, where nobody listens, with `back` for the answer that says so; the server takes a connection's
+    /// commands in order.
     ///
     /// Returns whether the answer came within that time and over the connection it was asked on.
     pub async fn settle(&self, to: String, back: String, within: Duration) -> bool {
@@ -105,8 +103,8 @@ impl Link {
         answered && self.shared.connects() == connects
     }
 
-    /// Unsubscribes everything and ends the connection, for all clones. What was published last may not have left:
-    /// [`settle`](Self::settle) first. A connection that is down ends when the last clone is gone.
+    /// Unsubscribes everything and ends the connection, for all clones. What was published last may not have left. A
+    /// connection that is down ends when the last clone is gone.
     pub async fn close(&self) {
         let ended = async {
             if self.client().drain().await.is_ok() {

@@ -17,6 +17,8 @@ const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const VERSION: &str = "1";
 const LONGEST_HOST: usize = 253;
+/// Of what a peer says, in characters.
+const LONGEST_REASON: usize = 500;
 
 /// What a client wants to reach through a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,10 +187,13 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// A reason without a space gets one: some peers take a text without for an ID.
     pub(crate) fn encode(&self) -> Bytes {
         let metadata: &[_] =
             if self.retry { &[("error", "true"), ("retry", "true")] } else { &[("error", "true")] };
-        message::encode("", self.reason.as_bytes(), metadata)
+        let reason = &self.reason;
+        let told = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
+        message::encode("", told.as_bytes(), metadata)
     }
 }
 
@@ -224,12 +229,11 @@ pub enum ReplyError {
 impl Reply {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ReplyError> {
         let message = message::decode(payload)?;
-        let text = String::from_utf8_lossy(&message.data);
         if message.get("error").is_some() {
             let retry = message.get("retry") == Some("true");
-            return Ok(Self::Refused(Refusal { reason: text.into_owned(), retry }));
+            return Ok(Self::Refused(Refusal { reason: printable(&message.data), retry }));
         }
-        let id = SessionId::parse(&text)?;
+        let id = SessionId::parse(&String::from_utf8_lossy(&message.data))?;
         let agreed = match message.get("version") {
             None => None,
             Some(_) => Some(Agreed {
@@ -240,3 +244,12 @@ impl Reply {
         Ok(Self::Opened { id, agreed })
     }
 }
+
+/// What a peer says, fit for a log.
+pub(crate) fn printable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars().take(LONGEST_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,8 @@ use crate::message::{self, MessageError};
 
 /// Longer data is truncated by peers.
 const LONGEST_DATA: usize = 32 << 10;
-const PROBE_AGAIN: Duration = Duration::from_millis(1);
+const FIRST_PROBE_AGAIN: Duration = Duration::from_millis(1);
+const LAST_PROBE_AGAIN: Duration = Duration::from_millis(16);
 /// An answer of NATS that has not come by then is lost.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -31,9 +32,11 @@ enum Peer {
     Unknown {
         probe_at: Duration,
     },
-    /// The probe is to be followed by a marker.
-    Probed,
-    /// The marker went out then; `is_absent`: NATS said meanwhile that nobody listens.
+    /// The probe is to be followed by a marker. `is_absent`: NATS said that nobody listens.
+    Probed {
+        is_absent: bool,
+    },
+    /// The marker went out then.
     Marked {
         at: Duration,
         is_absent: bool,
@@ -50,6 +53,7 @@ pub(crate) struct Plain {
     moved: Duration,
     came: Duration,
     peer: Peer,
+    probe_again: Duration,
     sent: u64,
     /// What the NATS server has taken.
     taken: u64,
@@ -81,6 +85,7 @@ impl Plain {
             moved: now,
             came: now,
             peer: Peer::Unknown { probe_at: now },
+            probe_again: FIRST_PROBE_AGAIN,
             sent: 0,
             taken: 0,
             markers: VecDeque::new(),
@@ -193,7 +198,7 @@ impl Plain {
 
     /// Nobody listens to the probe.
     pub(crate) fn no_responders(&mut self, _now: Duration) {
-        if let Peer::Marked { is_absent, .. } = &mut self.peer {
+        if let Peer::Probed { is_absent } | Peer::Marked { is_absent, .. } = &mut self.peer {
             *is_absent = true;
         }
     }
@@ -202,10 +207,11 @@ impl Plain {
     pub(crate) fn marker(&mut self, now: Duration) {
         match self.peer {
             Peer::Marked { is_absent: true, .. } => {
-                self.peer = Peer::Unknown { probe_at: now + PROBE_AGAIN };
+                self.peer = Peer::Unknown { probe_at: now + self.probe_again };
+                self.probe_again = (self.probe_again * 2).min(LAST_PROBE_AGAIN);
             }
             Peer::Marked { is_absent: false, .. } => self.peer = Peer::Listens,
-            Peer::Unknown { .. } | Peer::Probed => {}
+            Peer::Unknown { .. } | Peer::Probed { .. } => {}
             Peer::Listens => {
                 if let Some((sent, _)) = self.markers.pop_front() {
                     self.taken = self.taken.max(sent);
@@ -224,12 +230,16 @@ impl Plain {
         }
     }
 
+    fn is_probed(&self) -> bool {
+        matches!(self.peer, Peer::Probed { .. })
+    }
+
     pub(crate) fn has_transmit(&self) -> bool {
         match self.close {
             Close::Sent => false,
             // Not before the peer is there to hear of it, unless it does not matter any more.
-            Close::Due => self.failure.is_some() || self.peer == Peer::Listens || self.peer == Peer::Probed,
-            Close::Open => self.marker_due || self.peer == Peer::Probed,
+            Close::Due => self.failure.is_some() || self.is_probed() || self.peer == Peer::Listens,
+            Close::Open => self.marker_due || self.is_probed(),
         }
     }
 
@@ -244,11 +254,11 @@ impl Plain {
         }
         match self.peer {
             Peer::Unknown { probe_at } if probe_at <= now => {
-                self.peer = Peer::Probed;
+                self.peer = Peer::Probed { is_absent: false };
                 return Some(self.question(To::TheOther));
             }
-            Peer::Probed => {
-                self.peer = Peer::Marked { at: now, is_absent: false };
+            Peer::Probed { is_absent } => {
+                self.peer = Peer::Marked { at: now, is_absent };
                 return Some(self.question(To::Nobody));
             }
             Peer::Unknown { .. } | Peer::Marked { .. } | Peer::Listens => {}
@@ -271,7 +281,7 @@ impl Plain {
         let of_peer = match self.peer {
             Peer::Unknown { probe_at } => Some(probe_at.min(self.opened + LISTENS_WITHIN)),
             Peer::Marked { at, .. } => Some((at + ANSWER_WITHIN).min(self.opened + LISTENS_WITHIN)),
-            Peer::Probed => None,
+            Peer::Probed { .. } => None,
             Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_WITHIN),
         };
         let last_words = (self.close == Close::Sent && !self.has_ended).then(|| self.came + LAST_WORDS);
@@ -291,7 +301,7 @@ impl Plain {
                 self.markers.clear();
                 self.taken = self.sent;
             }
-            Peer::Unknown { .. } | Peer::Probed | Peer::Marked { .. } | Peer::Listens => {}
+            Peer::Unknown { .. } | Peer::Probed { .. } | Peer::Marked { .. } | Peer::Listens => {}
         }
         if self.close == Close::Sent && now >= self.came + LAST_WORDS {
             self.has_ended = true;
@@ -305,3 +315,6 @@ impl Plain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use self::frame::{Codec, Flags, Header};
 use self::patience::Patience;
 use self::receive::{Brought, Receiver};
 use self::send::{Sender, Told};
-use crate::opening::Encoding;
+use crate::opening::{Encoding, printable};
 
 pub(crate) use self::frame::FrameError;
 pub(crate) use self::window::{FIRST_WINDOW, WindowBudget};
@@ -247,7 +247,7 @@ impl Session {
                 (self.other_is_done, self.farewell_due) = (true, true);
             }
             State::Open if header.flags.has(Flags::RST) => {
-                let reason = String::from_utf8_lossy(&payload).into_owned();
+                let reason = printable(&payload);
                 self.fail(now, Failure { reason, is_the_others: true });
             }
             State::Open | State::Complete => self.hear(now, &header, payload),

@@ -1,7 +1,7 @@
 //! What a server's clients may reach.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -77,9 +77,18 @@ impl Rule {
                 Hosts::All => true,
                 Hosts::Name(name) => asked == *name,
                 Hosts::NamesEndingIn(end) => asked.ends_with(end.as_str()),
-                // An IPv4 address is one, however it is written.
-                Hosts::Net(net) => net.contains(&addr.to_canonical()),
+                Hosts::Net(net) => net.contains(&reached(addr)),
             }
+    }
+}
+
+/// What is reached at an address: an IPv4 address is one, however it is written, and Linux takes the unspecified address for
+/// the loopback's.
+fn reached(addr: IpAddr) -> IpAddr {
+    match addr.to_canonical() {
+        IpAddr::V4(addr) if addr.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(addr) if addr.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        addr => addr,
     }
 }
 
@@ -236,6 +245,7 @@ mod tests {
         assert!(!may(&targets, "innocent.example", "169.254.169.254:80"));
         assert!(!may(&targets, "innocent.example", "[::ffff:127.0.0.1]:80"));
         assert!(!may(&targets, "localhost", "[::1]:80"));
+        assert!(!may(&targets, "0.0.0.0", "0.0.0.0:80") && !may(&targets, "::", "[::]:80"));
         assert!(!may(&targets, "Secret", "10.0.0.1:80"));
         assert!(may(&targets, "other", "10.0.0.1:80"));
     }
@@ -267,7 +277,7 @@ mod tests {
             ("a b", "no host"),
             ("*internal", "no host"),
             ("fd00::1", "in brackets"),
-            ("[fd00::1", "`]` is missing"),
+            ("[fd00", "`]` is missing"),
             ("[db]:80", "no IPv6"),
             ("10.0.0.0/33", "no network"),
             ("10.0.0:80", "no IPv4"),
@@ -282,10 +292,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_denied_address_is_ever_left(addrs: Vec<(u32, u16)>, net: u32, bits in 0..=32_u8, port in 1..u16::MAX) {
+        fn no_denied_address_is_ever_left(addrs: Vec<u32>, net: u32, bits in 0..=32_u8, port in 1..u16::MAX) {
             let net = ipnet::Ipv4Net::new(net.into(), bits).unwrap().trunc();
             let targets = targets(&["*"], &[&net.to_string()]);
-            let addrs: Vec<_> = addrs.into_iter().map(|(ip, _)| SocketAddr::from((std::net::Ipv4Addr::from(ip), port))).collect();
+            let addrs: Vec<_> =
+                addrs.into_iter().map(|ip| SocketAddr::from((Ipv4Addr::from(ip | 1), port))).collect();
             let left = targets.check("x", port, addrs.clone()).unwrap_or_default();
             for addr in addrs {
                 let IpAddr::V4(ip) = addr.ip() else { unreachable!("made of one") };

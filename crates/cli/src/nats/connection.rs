@@ -51,7 +51,7 @@ pub struct NatsArgs {
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
     #[serde(rename = "creds")]
     pub nats_creds: Option<PathBuf>,
-    /// Trust the CA certificates in this PEM file, besides the system's.
+    /// Trust the CA certificates in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
     #[serde(rename = "ca")]
     pub nats_ca: Option<PathBuf>,
@@ -80,7 +80,7 @@ pub struct NatsSettings {
     pub urls: Vec<String>,
     /// Who asks; `None` where the server wants to know nothing.
     pub credential: Option<Credential>,
-    /// More CA certificates to trust.
+    /// CA certificates to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// A client certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,

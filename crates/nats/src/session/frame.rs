@@ -119,7 +119,7 @@ impl Codec {
             Encoding::Json => {
                 let mut out = BytesMut::with_capacity(payload.len().div_ceil(3) * 4 + Self::OVERHEAD);
                 message::begin(&mut out, &self.id, payload);
-                message::end(&mut out, fields(header).into_iter());
+                message::end(&mut out, fields(header));
                 out.freeze()
             }
         }

@@ -40,7 +40,7 @@ impl Tunnel {
 
     pub async fn open(nats: &NatsServer, target: Target, encodings: &[Encoding]) -> Self {
         let tunnel = Self::client_only(nats, target, encodings).await;
-        let requests = tunnel.server.listen(&[], |target| dial(target)).await.expect("subscribed");
+        let requests = tunnel.server.listen(&[], dial).await.expect("subscribed");
         let (relay, handle) = (Relay::new(Default::default()), tunnel.shutdown.clone());
         tunnel.relays.spawn(async move { relay.run(requests, Route::as_asked(), &handle).await });
         tunnel

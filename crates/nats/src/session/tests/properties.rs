@@ -55,7 +55,7 @@ fn encodings() -> impl Strategy<Value = Encoding> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Everything arrives, once and in order, or both ends see an abort with a reason; and it comes to an end.
     #[test]

@@ -1,0 +1,133 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// As captured.
+const GO_REQUEST: &[u8] = br#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
+const GO_REPLY: &[u8] = br#"{"ID":"","Reply":"","Data":"OTNlNmNiMDI5OWE1ZThmNA==","Metadata":{}}"#;
+const ID: &str = "93e6cb0299a5e8f4";
+
+fn host(host: &str, port: u16) -> Target {
+    Target::Host { host: host.to_owned(), port }
+}
+
+fn offer() -> Offer {
+    Offer { encodings: vec![Encoding::Binary, Encoding::Json] }
+}
+
+fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).fold(
+        HeaderMap::new(),
+        |mut map, (name, value)| {
+            map.insert(name, value);
+            map
+        },
+    )
+}
+
+fn refused(pairs: &[(&str, &str)]) -> String {
+    Request::parse(subject::REQUEST, Some(&headers(pairs)), GO_REQUEST).unwrap_err().to_string()
+}
+
+#[test]
+fn a_request_is_the_captured_one_and_an_offer() {
+    let (headers, body) = request(&host("redis", 6379), &offer());
+    assert_eq!(body, GO_REQUEST);
+    let header = |name| headers.get(name).map(|value| value.as_str());
+    assert_eq!((header("remote_host"), header("remote_port")), (Some("redis"), Some("6379")));
+    let parsed = Request::parse(subject::REQUEST, Some(&headers), &body).unwrap();
+    assert_eq!(parsed, Request { target: host("redis", 6379), offer: Some(offer()) });
+}
+
+#[test]
+fn a_legacy_request_offers_nothing() {
+    let headers = headers(&[("remote_host", "redis"), ("remote_port", "6379")]);
+    let parsed = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap();
+    assert_eq!(parsed, Request { target: host("redis", 6379), offer: None });
+}
+
+#[test]
+fn headers_count_before_metadata_and_metadata_without_headers() {
+    let body = br#"{"ID":"","Data":null,"Metadata":{"remote_host":"a","remote_port":"1"}}"#;
+    assert_eq!(Request::parse(subject::REQUEST, None, body).unwrap().target, host("a", 1));
+    let headers = headers(&[("remote_host", "b"), ("remote_port", "2")]);
+    assert_eq!(Request::parse(subject::REQUEST, Some(&headers), body).unwrap().target, host("b", 2));
+    let other = self::headers(&[("other", "x")]);
+    assert!(Request::parse(subject::REQUEST, Some(&other), body).is_err());
+}
+
+#[test]
+fn a_services_request_names_it_by_its_subject() {
+    let name: ServiceName = "redis".parse().unwrap();
+    let target = Target::Service(name.clone());
+    let (headers, body) = request(&target, &offer());
+    assert!(headers.get("remote_host").is_none());
+    assert_eq!(Request::parse(&subject::service(&name), Some(&headers), &body).unwrap().target, target);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_said() {
+    assert_eq!(refused(&[("remote_port", "1")]), "the request names no `remote_host`");
+    assert_eq!(refused(&[("remote_host", "a")]), "the request names no `remote_port`");
+    for port in ["0", "65536", "x", ""] {
+        assert!(refused(&[("remote_host", "a"), ("remote_port", port)]).contains("is not a port"));
+    }
+    let long = "a".repeat(254);
+    for host in ["a b", "a\u{e9}", long.as_str()] {
+        assert!(refused(&[("remote_host", host), ("remote_port", "1")]).contains("is not a host name"));
+    }
+}
+
+#[test]
+fn the_first_encoding_that_both_have_is_chosen_and_else_json() {
+    assert_eq!(offer().choose(&[Encoding::Binary, Encoding::Json]), Encoding::Binary);
+    assert_eq!(offer().choose(&[Encoding::Json]), Encoding::Json);
+    assert_eq!(Offer { encodings: vec![] }.choose(&[Encoding::Binary]), Encoding::Json);
+}
+
+#[test]
+fn a_legacy_reply_is_the_captured_one() {
+    let id = SessionId::parse(ID).unwrap();
+    assert_eq!(opened(&id, None), GO_REPLY);
+    assert_eq!(Reply::parse(GO_REPLY).unwrap(), Reply::Opened { id, agreed: None });
+}
+
+#[test]
+fn what_was_agreed_reads_back() {
+    for encoding in [Encoding::Binary, Encoding::Json] {
+        let (id, agreed) = (SessionId::parse(ID).unwrap(), Agreed { encoding, window: 65_536 });
+        let reply = opened(&id, Some(agreed));
+        assert_eq!(Reply::parse(&reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
+    }
+}
+
+#[test]
+fn a_refusal_reads_back_with_a_space_in_it_and_nothing_that_a_log_cannot_take() {
+    let read = |refusal: &Refusal| Reply::parse(&refusal.encode()).unwrap();
+    let refusal = Refusal { reason: "not today".to_owned(), retry: true };
+    assert_eq!(read(&refusal), Reply::Refused(refusal));
+    let Reply::Refused(short) = read(&Refusal { reason: "no".to_owned(), retry: false }) else { panic!() };
+    assert_eq!(short, Refusal { reason: "refused: no".to_owned(), retry: false });
+    let flood = "line\n".repeat(1000);
+    let Reply::Refused(told) = read(&Refusal { reason: flood, retry: false }) else { panic!() };
+    assert!(told.reason.len() <= LONGEST_REASON && !told.reason.contains('\n'));
+}
+
+#[test]
+fn targets_are_written_as_people_write_them() {
+    assert_eq!(host("::1", 5432).to_string(), "[::1]:5432");
+    assert_eq!(host("db", 5432).to_string(), "db:5432");
+    assert_eq!(Target::Service("db".parse().unwrap()).to_string(), "nats-service:db");
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_it_panic(payload in prop::collection::vec(any::<u8>(), 0..100), text in "\\PC*") {
+        let _ = Reply::parse(&payload);
+        let _ = Request::parse(subject::REQUEST, None, &payload);
+        let _ = Reply::parse(text.as_bytes());
+        let metadata = message::encode("", &payload, &[("remote_host", &text), ("version", &text), ("window", &text)]);
+        let _ = Reply::parse(&metadata);
+        let _ = Request::parse(subject::REQUEST, None, &metadata);
+    }
+}

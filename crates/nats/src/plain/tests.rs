@@ -1,0 +1,239 @@
+//! One end against a NATS server and a peer that takes everything.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ID: &str = "93e6cb0299a5e8f4";
+const MS: Duration = Duration::from_millis(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const MAX: usize = 1 << 20;
+
+/// Answers at once.
+struct Nats {
+    plain: Plain,
+    now: Duration,
+    peer_listens: bool,
+    answers_markers: bool,
+    /// What the peer got.
+    data: Vec<u8>,
+    closes: usize,
+}
+
+impl Nats {
+    fn new(peer_listens: bool) -> Self {
+        let now = Duration::from_secs(5);
+        let plain = Plain::new(ID, now, HOUR);
+        Self { plain, now, peer_listens, answers_markers: true, data: Vec::new(), closes: 0 }
+    }
+
+    fn publish(&mut self, to: To, wants_reply: bool, payload: &[u8]) {
+        match to {
+            To::Nobody => {
+                if self.answers_markers {
+                    self.plain.marker(self.now);
+                }
+            }
+            To::TheOther if !self.peer_listens => {
+                if wants_reply {
+                    self.plain.no_responders(self.now);
+                } else {
+                    assert!(self.plain.failure().is_some(), "what goes to nobody is lost");
+                }
+            }
+            To::TheOther => {
+                let message = message::decode(payload).expect("a message");
+                assert_eq!(message.id, ID);
+                assert!(message.data.len() <= LONGEST_DATA);
+                self.data.extend(&message.data);
+                self.closes += usize::from(message.is_close());
+            }
+        }
+    }
+
+    fn pump(&mut self) {
+        while let Some(transmit) = self.plain.poll_transmit(self.now) {
+            self.publish(transmit.to, transmit.wants_reply, &transmit.message);
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.pump();
+        while let Some(deadline) = self.plain.deadline().filter(|deadline| *deadline <= until) {
+            self.now = self.now.max(deadline);
+            self.plain.on_deadline(self.now);
+            self.pump();
+        }
+        self.now = until;
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        let room = self.plain.room(MAX).min(bytes.len());
+        if room > 0 {
+            let message = self.plain.write(self.now, &bytes[..room]);
+            self.publish(To::TheOther, false, &message);
+            self.pump();
+        }
+        room
+    }
+
+    fn hear(&mut self, data: &[u8], metadata: &[(&str, &str)]) {
+        let payload = message::encode(ID, data, metadata);
+        self.plain.receive(self.now, &payload).expect("a message");
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_peer_listens() {
+    let mut nats = Nats::new(false);
+    nats.pass(500 * MS);
+    assert_eq!(nats.write(b"hello"), 0);
+    nats.peer_listens = true;
+    nats.pass(2 * LAST_PROBE_AGAIN);
+    assert_eq!(nats.write(b"hello"), 5);
+    assert_eq!(nats.data, b"hello");
+}
+
+#[test]
+fn a_peer_that_never_listens_is_given_up() {
+    let mut nats = Nats::new(false);
+    nats.pass(11_000 * MS);
+    assert_eq!(nats.plain.failure(), Some("the other end never listened"));
+}
+
+#[test]
+fn a_lost_answer_is_asked_for_again() {
+    let mut nats = Nats::new(true);
+    nats.answers_markers = false;
+    nats.pass(MS);
+    assert_eq!(nats.write(b"x"), 0);
+    nats.answers_markers = true;
+    nats.pass(3000 * MS);
+    assert_eq!(nats.write(b"x"), 1);
+}
+
+#[test]
+fn no_more_than_a_mebibyte_is_under_way_and_markers_let_it_go_on() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    nats.answers_markers = false;
+    let mut sent = 0;
+    while let written @ 1.. = nats.write(&[7; LONGEST_DATA]) {
+        sent += written;
+    }
+    assert_eq!(sent as u64, MOST_UNDER_WAY);
+    nats.pass(ANSWER_WITHIN + MS);
+    assert!(nats.write(&[7]) == 1, "an answer that does not come is forgiven");
+}
+
+#[test]
+fn markers_that_come_back_keep_it_going() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    for _ in 0..1000 {
+        assert_eq!(nats.write(&[7; LONGEST_DATA]), LONGEST_DATA);
+    }
+}
+
+#[test]
+fn a_close_goes_out_after_everything_and_comes_in_after_everything() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    nats.write(b"last");
+    nats.plain.finish(nats.now);
+    assert!(!nats.plain.is_delivered());
+    nats.pass(MS);
+    assert!(nats.plain.is_delivered() && nats.closes == 1 && nats.data == b"last");
+    nats.hear(b"words", &[]);
+    nats.hear(b"", &[("type", "close")]);
+    assert!(!nats.plain.take_end(nats.now), "the words come first");
+    assert_eq!(nats.plain.next_chunk().expect("words"), "words");
+    nats.plain.consumed(nats.now, 5);
+    assert!(nats.plain.take_end(nats.now) && nats.plain.is_over());
+}
+
+#[test]
+fn a_peer_that_says_nothing_after_our_close_has_ended_after_a_while() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    nats.plain.finish(nats.now);
+    nats.pass(29_000 * MS);
+    nats.hear(b"late", &[]);
+    nats.plain.next_chunk();
+    nats.plain.consumed(nats.now, 4);
+    nats.pass(29_000 * MS);
+    assert!(!nats.plain.take_end(nats.now));
+    nats.pass(2_000 * MS);
+    assert!(nats.plain.take_end(nats.now));
+}
+
+#[test]
+fn an_idle_session_ends_with_a_reason_and_a_close() {
+    let mut nats = Nats::new(true);
+    nats.pass(HOUR + MS);
+    assert!(nats.plain.failure().expect("ended").contains("nothing moved for 3600 s"));
+    assert!(nats.closes == 1 && nats.plain.is_over());
+}
+
+#[test]
+fn more_than_can_be_held_ends_it() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    let chunk = vec![1; 1 << 20];
+    for _ in 0..64 {
+        nats.hear(&chunk, &[]);
+    }
+    assert_eq!(nats.plain.failure(), None);
+    nats.hear(&chunk, &[]);
+    assert!(nats.plain.failure().expect("ended").contains("cannot be slowed down"));
+}
+
+#[test]
+fn a_lost_connection_ends_it() {
+    let mut nats = Nats::new(true);
+    nats.plain.link(nats.now, false);
+    assert!(nats.plain.failure().expect("ended").contains("cannot repair"));
+}
+
+#[test]
+fn a_message_of_another_session_is_none_of_ours() {
+    let mut nats = Nats::new(true);
+    let payload = message::encode("other", b"x", &[]);
+    assert_eq!(nats.plain.receive(nats.now, &payload), Err(MessageError::Foreign));
+    assert!(!nats.plain.is_readable());
+}
+
+#[test]
+fn a_dropped_stream_still_closes() {
+    let mut nats = Nats::new(true);
+    nats.pass(MS);
+    nats.write(b"x");
+    nats.plain.close(nats.now);
+    nats.pass(MS);
+    assert!(nats.closes == 1 && nats.plain.is_over());
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_arrives_once_and_in_order(
+        chunks in prop::collection::vec((0..100_000_usize, 0..10_u32), 0..40),
+        listens_after in 0..100_u32,
+    ) {
+        let mut nats = Nats::new(false);
+        nats.pass(MS * listens_after);
+        nats.peer_listens = true;
+        nats.pass(2 * LAST_PROBE_AGAIN);
+        let mut written: Vec<u8> = Vec::new();
+        for (index, (length, pause)) in chunks.into_iter().enumerate() {
+            let chunk = vec![u8::try_from(index).unwrap(); length];
+            let taken = nats.write(&chunk);
+            written.extend(&chunk[..taken]);
+            nats.pass(MS * pause);
+        }
+        nats.plain.finish(nats.now);
+        nats.pass(MS * 10);
+        prop_assert!(nats.data == written);
+        prop_assert_eq!(nats.closes, 1);
+    }
+}
