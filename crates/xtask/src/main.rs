@@ -35,6 +35,14 @@ enum Task {
     /// The service the benchmarks' connections end at; prints the address it listens on.
     #[command(hide = true)]
     BenchFarEnd,
+    /// A plain NATS client, which the benchmarks compare with.
+    #[command(hide = true)]
+    NatsNeighbour {
+        /// Of the server.
+        url: String,
+        #[command(subcommand)]
+        role: bench::nats::neighbour::Role,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -42,6 +50,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test { args } => test::run(&args),
         Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::NatsNeighbour { url, role } => {
+            bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)
+        }
         Task::BenchFarEnd => bench::far_end::run().map(|()| ExitCode::SUCCESS),
     }
 }

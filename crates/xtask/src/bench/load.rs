@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -73,13 +74,19 @@ pub(super) fn ping(sessions: &mut [TcpStream], count: usize) -> Result<Vec<Durat
 
 /// Reads to the end of the stream and returns the number of bytes.
 pub(super) async fn discard_to_end(stream: &tokio::net::TcpStream) -> io::Result<u64> {
-    let mut count = 0;
+    let count = AtomicU64::new(0);
+    count_to_end(stream, &count).await?;
+    Ok(count.into_inner())
+}
+
+/// Reads to the end of the stream, adding to `count` what it reads.
+pub(super) async fn count_to_end(stream: &tokio::net::TcpStream, count: &AtomicU64) -> io::Result<()> {
     loop {
         tokio::task::coop::consume_budget().await;
         stream.readable().await?;
         match BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {
-            Ok(0) => return Ok(count),
-            Ok(read) => count += read as u64,
+            Ok(0) => return Ok(()),
+            Ok(read) => _ = count.fetch_add(read as u64, Ordering::Relaxed),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }

@@ -12,11 +12,13 @@ pub(crate) mod faults;
 mod growth;
 mod idle;
 mod load;
+pub(crate) mod nats;
 mod peers;
 mod report;
 mod round_trip;
 mod rounds;
 mod scale;
+mod verdict;
 
 use std::env;
 use std::os::unix::process::CommandExt as _;
@@ -37,6 +39,8 @@ pub(crate) enum Subject {
     Relay(RelayArgs),
     /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
     Faults(faults::FaultsArgs),
+    /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
+    Nats(nats::NatsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -67,12 +71,15 @@ const DESCRIPTORS: u64 = 20_000;
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
 pub(crate) fn relay(args: &RelayArgs) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
-    become_ready()?;
+    become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
-    report::print_heading(&[
-        report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
-        report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
-    ])?;
+    report::print_heading(
+        "fault-proxy",
+        &[
+            report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
+            report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
+        ],
+    )?;
     println!("The figures are medians of the rounds; errors are their sums.");
     let mut targets = Vec::new();
     for section in Section::value_variants() {
@@ -96,9 +103,9 @@ impl Section {
     }
 }
 
-/// Builds what is measured, and goes on as the release build of this program with room for many sockets.
-fn become_ready() -> Result<()> {
-    build_release("fault-proxy")?;
+/// Builds the `measured` packages, and goes on as the release build of this program with room for many sockets.
+fn become_ready(measured: &[&str]) -> Result<()> {
+    measured.iter().try_for_each(|package| build_release(package))?;
     if cfg!(debug_assertions) {
         // the load must not be slower than what it measures
         build_release("xtask")?;

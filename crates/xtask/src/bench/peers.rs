@@ -114,7 +114,7 @@ impl Peer {
     }
 }
 
-fn start_far_end() -> Result<(Daemon, SocketAddr)> {
+pub(super) fn start_far_end() -> Result<(Daemon, SocketAddr)> {
     let this = env::current_exe().context("cannot find this program")?;
     let far_end = Daemon::spawn(&this, &["bench-far-end"], &[]);
     let line = far_end.wait_for_line("listening on ");

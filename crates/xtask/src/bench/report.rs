@@ -154,9 +154,9 @@ pub(super) fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<Strin
 }
 
 /// What is measured where, against `others`, and the command that does it again.
-pub(super) fn print_heading(others: &[String]) -> Result<()> {
-    let fault_proxy = release_directory()?.join("fault-proxy");
-    let versions = [&[first_line(Command::new(&fault_proxy).arg("--version"))?], others].concat();
+pub(super) fn print_heading(program: &str, others: &[String]) -> Result<()> {
+    let program = release_directory()?.join(program);
+    let versions = [&[first_line(Command::new(&program).arg("--version"))?], others].concat();
     let cores = thread::available_parallelism()?;
     let kernel =
         fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's version")?;

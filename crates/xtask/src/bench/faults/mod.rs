@@ -21,13 +21,12 @@ mod one_way;
 mod path;
 mod pipeline;
 mod scale;
-mod verdict;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use self::scale::Scale;
-use super::{become_ready, report};
+use super::{become_ready, report, verdict};
 
 #[derive(Debug, Args)]
 pub(crate) struct FaultsArgs {
@@ -53,9 +52,9 @@ enum Section {
 /// # Errors
 /// A fault that loses a byte or does not let one through in time ends the benchmark with an error that names it.
 pub(crate) fn run(args: &FaultsArgs) -> Result<()> {
-    become_ready()?;
+    become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
-    report::print_heading(&[])?;
+    report::print_heading("fault-proxy", &[])?;
     let mut targets = Vec::new();
     for section in Section::value_variants() {
         if args.only.is_empty() || args.only.contains(section) {

@@ -1,6 +1,6 @@
 //! Targets that are numbers, not other peers.
 
-use super::super::report::{Target, figure};
+use super::report::{Target, figure};
 
 pub(super) fn at_most(label: &str, measured: f64, bound: f64) -> Target {
     Target::new(label, measured, format!("≤ {}", figure(bound)), measured <= bound)

@@ -1,0 +1,89 @@
+//! `cargo xtask bench nats`: the TCP tunnel of `nats-proxy-client` and `nats-proxy-server` against plain NATS clients.
+//!
+//! A section a question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`]. Every measurement
+//! has a nats-server and processes of its own ([`tunnel`], [`neighbour`]); those to be compared take turns
+//! ([`turns`]). [`streams`] is the load.
+
+mod bulk;
+mod churn;
+mod crowd;
+mod idle;
+pub(crate) mod neighbour;
+mod round_trip;
+mod scale;
+mod slow_reader;
+mod streams;
+mod tunnel;
+mod turns;
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use self::scale::Scale;
+use super::{become_ready, report};
+use crate::packages;
+
+#[derive(Debug, Args)]
+pub(crate) struct NatsArgs {
+    /// Small amounts, about two minutes overall: to try the benchmark out, not to quote its figures.
+    #[arg(long)]
+    quick: bool,
+    /// Only these sections.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    /// One stream, binary.
+    Bulk,
+    /// One stream, JSON.
+    Json,
+    RoundTrip,
+    /// Many streams at once.
+    Crowd,
+    /// Memory of sessions that do nothing.
+    Idle,
+    /// What sessions leave behind.
+    Churn,
+    SlowReader,
+}
+
+const PROGRAMS: [&str; 2] = ["nats-proxy-server", "nats-proxy-client"];
+
+/// Builds both programs, measures them and prints the tables.
+///
+/// # Errors
+/// A session that loses a byte or does not answer in time ends the benchmark with an error that names it.
+pub(crate) fn run(args: &NatsArgs) -> Result<()> {
+    packages::install_missing(packages::TESTS)?;
+    become_ready(&PROGRAMS)?;
+    let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
+    let nats_server = report::first_line(Command::new(testkit::nats_server()).arg("--version"))?;
+    report::print_heading(PROGRAMS[0], &[nats_server])?;
+    println!("The figures are medians of the rounds.");
+    let mut targets = Vec::new();
+    for section in Section::value_variants() {
+        if args.only.is_empty() || args.only.contains(section) {
+            targets.extend(section.run(scale)?);
+        }
+    }
+    report::print_targets(&targets);
+    Ok(())
+}
+
+impl Section {
+    fn run(self, scale: &Scale) -> Result<Vec<report::Target>> {
+        match self {
+            Section::Bulk => bulk::binary(scale),
+            Section::Json => bulk::json(scale),
+            Section::RoundTrip => round_trip::run(scale),
+            Section::Crowd => crowd::run(scale),
+            Section::Idle => idle::run(scale),
+            Section::Churn => churn::run(scale),
+            Section::SlowReader => slow_reader::run(scale),
+        }
+    }
+}

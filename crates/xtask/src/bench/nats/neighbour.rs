@@ -1,0 +1,94 @@
+//! What the tunnel is compared with: plain clients of the same NATS library, each a process of its own.
+
+mod roles;
+
+use std::env;
+use std::fmt;
+
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use testkit::{Daemon, NatsServer};
+
+pub(crate) use roles::play;
+
+/// What the plain clients send one another, and how many bytes of it at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Payload {
+    Bytes(usize),
+    Json(usize),
+}
+
+impl fmt::Display for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Payload::Bytes(chunk) => write!(f, "plain, {} KiB at once", chunk >> 10),
+            Payload::Json(chunk) => write!(f, "plain JSON, {} KiB at once", chunk >> 10),
+        }
+    }
+}
+
+/// What one plain client does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Role {
+    /// Publishes so many bytes, no more ahead of its subscriber than a window; prints the MiB a second.
+    Publish(Load),
+    /// Receives them and says so.
+    Subscribe(Load),
+    /// Sends requests, one at a time; prints the round trip's p50 and p99 in microseconds.
+    Request {
+        /// How many are not counted.
+        warm_up: usize,
+        /// How many are.
+        count: usize,
+    },
+    /// Replies with what was asked.
+    Reply,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    /// In all.
+    bytes: u64,
+    /// In a message.
+    chunk: usize,
+    /// As base64 in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Moves `bytes` from one plain client to another and returns the MiB a second.
+pub(super) fn publish(payload: Payload, bytes: u64) -> Result<f64> {
+    let (chunk, json) = match payload {
+        Payload::Bytes(chunk) => (chunk, ""),
+        Payload::Json(chunk) => (chunk, " --json"),
+    };
+    let load = format!("{bytes} {chunk}{json}");
+    let [rate] = figures(&format!("subscribe {load}"), &format!("publish {load}"))?;
+    Ok(rate)
+}
+
+/// The round trip's p50 and p99 between two plain clients, in microseconds.
+pub(super) fn request(warm_up: usize, count: usize) -> Result<[f64; 2]> {
+    figures("reply", &format!("request {warm_up} {count}"))
+}
+
+/// What `measuring` prints beside `serving`.
+fn figures<const N: usize>(serving: &str, measuring: &str) -> Result<[f64; N]> {
+    let nats = NatsServer::start();
+    let url = nats.url();
+    let this = env::current_exe().context("cannot find this program")?;
+    let start = |role: &str| {
+        let args: Vec<&str> = ["nats-neighbour", &url].into_iter().chain(role.split(' ')).collect();
+        Daemon::spawn(&this, &args, &[])
+    };
+    let serving = start(serving);
+    serving.wait_for_line(READY);
+    let line = start(measuring).wait_for_line(FIGURES);
+    let figures: Option<Vec<f64>> = line.split(' ').skip(1).map(|figure| figure.parse().ok()).collect();
+    figures.and_then(|figures| figures.try_into().ok()).with_context(|| format!("{measuring} said {line:?}"))
+}
+
+/// What a client that serves another prints when it can.
+const READY: &str = "ready";
+/// What stands before what was measured.
+const FIGURES: &str = "figures";

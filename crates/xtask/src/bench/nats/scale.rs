@@ -1,0 +1,52 @@
+//! How much is measured.
+
+use std::time::Duration;
+
+/// The amounts of one run.
+#[derive(Debug)]
+pub(super) struct Scale {
+    /// How often each contender has its turn.
+    pub(super) rounds: usize,
+    /// The same for measurements with many sessions, which take longer and scatter less.
+    pub(super) long_rounds: usize,
+    /// What a stream moves.
+    pub(super) bulk_bytes: u64,
+    /// The same where bytes stand in JSON.
+    pub(super) json_bytes: u64,
+    pub(super) pings: usize,
+    pub(super) warm_up_pings: usize,
+    /// How many streams are busy at once, or idle.
+    pub(super) sessions: usize,
+    /// How long many streams are watched.
+    pub(super) watching: Duration,
+    /// How many sessions are opened and closed.
+    pub(super) churned: usize,
+    /// How long the programs have afterwards to give back what the sessions took.
+    pub(super) giving_back: Duration,
+}
+
+pub(super) const FULL: Scale = Scale {
+    rounds: 5,
+    long_rounds: 3,
+    bulk_bytes: 1 << 30,
+    json_bytes: 512 << 20,
+    pings: 20_000,
+    warm_up_pings: 2_000,
+    sessions: 1_000,
+    watching: Duration::from_secs(10),
+    churned: 10_000,
+    giving_back: Duration::from_secs(25),
+};
+
+pub(super) const QUICK: Scale = Scale {
+    rounds: 3,
+    long_rounds: 1,
+    bulk_bytes: 256 << 20,
+    json_bytes: 128 << 20,
+    pings: 4_000,
+    warm_up_pings: 500,
+    sessions: 1_000,
+    watching: Duration::from_secs(4),
+    churned: 2_000,
+    giving_back: Duration::from_secs(15),
+};

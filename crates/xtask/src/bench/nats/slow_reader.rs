@@ -1,0 +1,81 @@
+//! A stream whose reader is slow, beside one whose reader is not.
+
+use std::io::Read as _;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::super::report::{Target, figure, markdown};
+use super::super::verdict;
+use super::scale::Scale;
+use super::streams::{download, source};
+use super::tunnel::Tunnel;
+use super::turns::medians;
+
+const SHARE: f64 = 0.90;
+
+/// What the slow reader takes at once, ten times a second.
+const SIP: usize = 100_000;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Until everything between the far end and the slow reader is full.
+const FILLING: Duration = Duration::from_secs(2);
+
+pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
+    let alone = || Ok([download(&Tunnel::start(&[])?, scale.bulk_bytes)?]);
+    let beside_none = || beside(None, scale.bulk_bytes);
+    let beside_slow = || beside(Some(SIP), scale.bulk_bytes);
+    let contenders: [(&str, &dyn Fn() -> _); 3] = [
+        ("alone", &alone),
+        ("beside a reader that takes nothing", &beside_none),
+        ("beside a reader that takes 1 MB/s", &beside_slow),
+    ];
+    let rates = medians("slow reader", scale.rounds, &contenders)?;
+    let alone = rates[0][0];
+    println!(
+        "\n### 1 stream from the far end, beside a slow reader ({} rounds)\n\n{}",
+        scale.rounds,
+        markdown(
+            ["", "MiB/s", "of alone"].map(str::to_owned).to_vec(),
+            contenders
+                .iter()
+                .zip(&rates)
+                .map(|((name, _), [rate])| { vec![(*name).to_owned(), figure(*rate), figure(rate / alone)] })
+        )
+    );
+    Ok(contenders[1..]
+        .iter()
+        .zip(&rates[1..])
+        .map(|((name, _), [rate])| {
+            verdict::at_least(&format!("1 stream {name}: share of alone"), rate / alone, SHARE)
+        })
+        .collect())
+}
+
+/// MiB a second beside a reader that takes so much at once.
+fn beside(sip: Option<usize>, bytes: u64) -> Result<[f64; 1]> {
+    let tunnel = Tunnel::start(&[])?;
+    let slow = source(&tunnel, u64::MAX)?;
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (slow, is_over) = (&slow, &is_over);
+        let reader = sip.map(|sip| scope.spawn(move || take(slow, sip, is_over)));
+        thread::sleep(FILLING);
+        let rate = download(&tunnel, bytes);
+        is_over.store(true, Ordering::Relaxed);
+        reader.map_or(Ok(()), |reader| reader.join().expect("it only reads"))?;
+        Ok([rate?])
+    })
+}
+
+fn take(mut slow: &TcpStream, sip: usize, is_over: &AtomicBool) -> Result<()> {
+    let mut buffer = vec![0; sip];
+    while !is_over.load(Ordering::Relaxed) {
+        slow.read_exact(&mut buffer).context("the slow reader lost its stream")?;
+        thread::sleep(PAUSE);
+    }
+    Ok(())
+}

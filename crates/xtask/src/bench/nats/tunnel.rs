@@ -1,0 +1,81 @@
+//! What is measured: a path to a far end through both programs and a nats-server between them.
+
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use testkit::{Daemon, NatsServer};
+
+use super::super::far_end::ECHO;
+use super::super::load::{ping, prepare};
+use super::super::peers::{SETTLING, free_addr, start_far_end};
+use super::super::release_directory;
+
+const START: Duration = Duration::from_secs(10);
+
+/// A session that has ended is forgotten by both ends within this.
+const FORGOTTEN: Duration = Duration::from_secs(1);
+
+/// Ends with the value.
+#[derive(Debug)]
+pub(super) struct Tunnel {
+    addr: SocketAddr,
+    client: Daemon,
+    server: Daemon,
+    nats: NatsServer,
+    _far_end: Daemon,
+}
+
+impl Tunnel {
+    /// Starts both programs with these flags more, and returns when a session has gone through them.
+    pub(super) fn start(flags: &[&str]) -> Result<Self> {
+        let (far_end, far_end_addr) = start_far_end()?;
+        let nats = NatsServer::start();
+        let (nats_url, addr) = (nats.url(), free_addr());
+        let common = ["--log-level", "warn", "--nats-url", &nats_url];
+        let (listen, remote) = (addr.to_string(), far_end_addr.to_string());
+        let program = |name, args: &[&str]| -> Result<Daemon> {
+            Ok(Daemon::spawn(&release_directory()?.join(name), &[&common, flags, args].concat(), &[]))
+        };
+        let server = program("nats-proxy-server", &["--listen-addr", "off"])?;
+        wait_until(&server, || nats.subscriptions() > 0)?;
+        let client = program("nats-proxy-client", &["--listen-addr", &listen, "--remote-addr", &remote])?;
+        wait_until(&client, || TcpStream::connect(addr).is_ok())?;
+        let tunnel = Self { addr, client, server, nats, _far_end: far_end };
+        ping(&mut [tunnel.open(ECHO)?], 1)?;
+        thread::sleep(FORGOTTEN);
+        Ok(tunnel)
+    }
+
+    /// Opens a session to the far end, ready for what `mode` says.
+    pub(super) fn open(&self, mode: u8) -> Result<TcpStream> {
+        prepare(TcpStream::connect(self.addr)?, mode).context("cannot open a session")
+    }
+
+    /// Opens `count` sessions, one after the other.
+    pub(super) fn open_all(&self, mode: u8, count: usize) -> Result<Vec<TcpStream>> {
+        (0..count)
+            .map(|number| self.open(mode).with_context(|| format!("{number} of {count} sessions are open")))
+            .collect()
+    }
+
+    /// The client's process, and the server's.
+    pub(super) fn pids(&self) -> [u32; 2] {
+        [self.client.pid(), self.server.pid()]
+    }
+
+    pub(super) fn nats(&self) -> &NatsServer {
+        &self.nats
+    }
+}
+
+fn wait_until(program: &Daemon, mut is_ready: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + START;
+    while !is_ready() {
+        ensure!(Instant::now() < deadline, "not ready in time: {program:?}, {}", program.stderr());
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(SETTLING);
+    Ok(())
+}
