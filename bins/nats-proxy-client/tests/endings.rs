@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use support::bytes::{ending, round_trip};
 use support::{PATIENCE, Pair, count, eventually, free_addr};
@@ -140,6 +141,6 @@ fn a_session_may_be_silent_for_long() {
     let client = pair.connect();
     round_trip(&client, b"before").unwrap();
     // The silence itself, not a wait for something.
-    thread::sleep(std::time::Duration::from_secs(20));
+    thread::sleep(Duration::from_secs(20));
     round_trip(&client, b"afterwards").unwrap();
 }

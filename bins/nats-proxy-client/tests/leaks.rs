@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::thread;
 
@@ -43,7 +43,6 @@ fn visits(pair: &Pair, total: usize) {
 /// Echoes, until a byte asks for a reset.
 fn far_end() -> FarEnd {
     FarEnd::start(|mut stream| {
-        use std::io::Read;
         let mut buffer = [0; 64];
         while let Ok(got) = stream.read(&mut buffer)
             && got > 0

@@ -2,9 +2,9 @@
 
 mod support;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use support::bytes::{ending, round_trip};
 use support::{Client, PATIENCE, Pair, Server, count, eventually};
@@ -14,8 +14,8 @@ const ENDED: &str = "session ended";
 
 fn visit(client: &Client) {
     let stream = client.connect();
-    round_trip(&stream, b"a session").unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+    round_trip(&stream, b"a session").expect("an echo");
+    stream.shutdown(Shutdown::Write).expect("open");
     assert_eq!(ending(&stream), Ok(()));
 }
 
@@ -54,12 +54,11 @@ fn a_server_that_leaves_finishes_what_it_has_and_gets_nothing_new() {
 }
 
 /// An upstream that echoes and tells how each session ends.
-fn telling() -> (FarEnd, std::sync::mpsc::Receiver<Result<(), ErrorKind>>) {
+fn telling() -> (FarEnd, Receiver<Result<(), ErrorKind>>) {
     let (ended, ends) = channel();
     let far_end = FarEnd::start(move |mut stream: TcpStream| {
         let mut buffer = [0; 64];
         let end = loop {
-            use std::io::{Read, Write};
             match stream.read(&mut buffer) {
                 Ok(0) => break Ok(()),
                 Ok(got) => stream.write_all(&buffer[..got]).expect("the session lives"),
@@ -123,7 +122,7 @@ fn a_client_that_leaves_finishes_what_it_has_and_takes_nothing_new() {
 }
 
 #[test]
-fn without_a_server_there_is_an_immediate_reset() {
+fn without_a_server_there_is_a_reset() {
     let nats = NatsServer::start();
     let client = Client::to(&nats.url(), "127.0.0.1:9");
     assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));
