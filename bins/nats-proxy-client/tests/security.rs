@@ -30,7 +30,7 @@ fn the_documented_permissions_are_enough_for_both() {
             let nats = NatsServer::start_with(&program, block);
             let (url, service) = (nats.url(), format!("echo={}", far_end.addr()));
             let args =
-                ["--listen-addr", "off", "--nats-url", &url, "--service", &service, "--log-level", "debug"];
+                ["--listen-addr", "off", "--nats-url", &url, "--service", &service, "--log-level", "trace"];
             let of_server = variables("server");
             let server = Server::run(&args, &of_server.each_ref().map(|(name, value)| (*name, &**value)));
             let mut clients = Vec::new();
@@ -38,7 +38,7 @@ fn the_documented_permissions_are_enough_for_both() {
                 let (addr, variables) = (free_addr(), variables("client"));
                 let listen = addr.to_string();
                 let args = ["--nats-url", &url, "--listen-addr", &listen, "--remote-addr", &target];
-                let args = [&args, &["--log-level", "debug"][..], of_client].concat();
+                let args = [&args, &["--log-level", "trace"][..], of_client].concat();
                 let variables = variables.each_ref().map(|(name, value)| (*name, &**value));
                 let client = Client::run(addr, &args, &variables);
                 round_trip(&client.connect(), b"permitted").unwrap();
@@ -53,7 +53,7 @@ fn the_documented_permissions_are_enough_for_both() {
             }
             for log in clients.iter().map(|client| &**client).chain([&*server]) {
                 let text = log.stderr();
-                assert!(text.contains("DEBUG") && !text.contains("change-me"), "{text}");
+                assert!(text.contains("TRACE") && !text.contains("change-me"), "{text}");
                 assert!(!text.contains("NATS says"), "{text}");
             }
         }
@@ -63,7 +63,7 @@ fn the_documented_permissions_are_enough_for_both() {
 /// That the program ends at once, and complains of the credentials without showing them.
 fn assert_refused(program: &Path, url: &str, args: &[&str], variables: &[(&str, &str)], names: &str) {
     let started = Instant::now();
-    let args = [&["--nats-url", url, "--log-level", "debug"], args].concat();
+    let args = [&["--nats-url", url, "--log-level", "trace"], args].concat();
     let ended: Daemon = spawn(program, &args, variables);
     assert_eq!(ended.wait(PATIENCE).code(), Some(1), "{}", ended.stderr());
     // Not after the half minute for which a NATS that is not there is tried.
