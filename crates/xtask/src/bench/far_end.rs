@@ -20,6 +20,12 @@ pub(super) const ECHO: u8 = b'e';
 pub(super) const SINK: u8 = b's';
 /// Reads a number, eight bytes big-endian, and sends so many bytes.
 pub(super) const SOURCE: u8 = b'g';
+/// The same, with little in the socket's buffer: what TCP lets a thousand of them hold otherwise is more than the
+/// kernel lets all of TCP have.
+pub(super) const LEAN_SOURCE: u8 = b'l';
+
+/// In bytes; the kernel doubles it.
+const LEAN_BUFFER: usize = 128 << 10;
 
 /// Listens on a port of its own and serves until it is killed.
 pub(crate) fn run() -> Result<()> {
@@ -51,7 +57,10 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> io::Result<()> {
             let count = discard_to_end(&stream).await?;
             stream.write_u64(count).await
         }
-        SOURCE => {
+        SOURCE | LEAN_SOURCE => {
+            if mode == LEAN_SOURCE {
+                socket2::SockRef::from(&stream).set_send_buffer_size(LEAN_BUFFER)?;
+            }
             let count = stream.read_u64().await?;
             send(&mut stream, data, count).await
         }

@@ -1,20 +1,22 @@
 //! Many streams at once: what they move together, and whether each gets its share.
 
+use std::io::Write as _;
 use std::net::TcpStream as StdStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::super::far_end::LEAN_SOURCE;
 use super::super::load::{count_to_end, runtime};
 use super::super::report::{Target, figure, markdown};
 use super::super::verdict;
 use super::scale::Scale;
-use super::streams::{MIB, source};
+use super::streams::MIB;
 use super::tunnel::Tunnel;
 use super::turns::medians;
 
@@ -53,7 +55,10 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 /// MiB a second of all streams together, and the slowest's and the fastest's share of their mean.
 fn watch(streams: usize, watching: Duration) -> Result<[f64; 3]> {
     let tunnel = Tunnel::start(&[])?;
-    let sources = (0..streams).map(|_| source(&tunnel, u64::MAX)).collect::<Result<Vec<_>>>()?;
+    let mut sources = tunnel.open_all(LEAN_SOURCE, streams)?;
+    for source in &mut sources {
+        source.write_all(&u64::MAX.to_be_bytes()).context("cannot ask for bytes")?;
+    }
     let (moved, seconds) = runtime()?.block_on(moved(sources, watching))?;
     let total = moved.iter().sum::<u64>() as f64;
     let mean = total / streams as f64;
