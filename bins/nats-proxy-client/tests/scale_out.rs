@@ -14,8 +14,8 @@ const ENDED: &str = "session ended";
 
 fn visit(client: &Client) {
     let stream = client.connect();
-    round_trip(&stream, b"a session").unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+    round_trip(&stream, b"a session").expect("the session works");
+    stream.shutdown(Shutdown::Write).expect("it is open");
     assert_eq!(ending(&stream), Ok(()));
 }
 
