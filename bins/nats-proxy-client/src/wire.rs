@@ -1,7 +1,7 @@
 //! From settings to what runs.
 
 use anyhow::{Context, Result};
-use proxy_cli::nats::{Program, Sessions, take_port};
+use proxy_cli::nats::{Sessions, take_port};
 use proxy_relay::Route;
 use tracing::info;
 
@@ -9,7 +9,7 @@ use crate::config::{Forward, Settings};
 
 /// Takes the ports, and forwards what comes to them until a signal ends it. Returns a table of what there was.
 pub(crate) fn run(settings: Settings) -> Result<String> {
-    let Settings { nats, tunnel, forwards, health, faults } = settings;
+    let Settings { program, forwards } = settings;
     let listeners = forwards
         .into_iter()
         .map(|forward| {
@@ -17,14 +17,6 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
             Ok((forward, listener))
         })
         .collect::<Result<Vec<_>>>()?;
-    let program = Program {
-        name: env!("CARGO_PKG_NAME"),
-        version: env!("CARGO_PKG_VERSION"),
-        nats: nats.options(env!("CARGO_PKG_NAME")),
-        tunnel,
-        faults,
-        health,
-    };
     program.run(async |sessions: &mut Sessions| {
         for (Forward { target, .. }, listener) in listeners {
             let addr = listener.local_addr()?;

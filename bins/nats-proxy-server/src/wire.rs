@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_cli::nats::{Program, Sessions};
+use proxy_cli::nats::Sessions;
 use proxy_nats::{ServiceName, Target, Targets};
 use proxy_relay::{Connector, TcpConnector};
 use tracing::{info, warn};
@@ -13,17 +13,9 @@ use crate::config::{Service, Settings};
 
 /// Takes requests until a signal ends it. Returns a table of what there was.
 pub(crate) fn run(settings: Settings) -> Result<String> {
-    let Settings { nats, tunnel, listen, targets, services, faults } = settings;
+    let Settings { program, targets, services } = settings;
     let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
-    let dial = Dialler { targets: Arc::new(targets), services, timeout: tunnel.connect_timeout };
-    let program = Program {
-        name: env!("CARGO_PKG_NAME"),
-        version: env!("CARGO_PKG_VERSION"),
-        nats: nats.options(env!("CARGO_PKG_NAME")),
-        tunnel,
-        faults,
-        health: listen,
-    };
+    let dial = Dialler { targets: Arc::new(targets), services, timeout: program.tunnel.connect_timeout };
     program.run(async |sessions: &mut Sessions| {
         if dial.targets.is_unrestricted() {
             warn!("clients can reach whatever this server can: --allow and --deny say what they may");

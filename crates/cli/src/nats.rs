@@ -3,13 +3,13 @@
 mod connection;
 mod credential;
 mod log;
+mod main;
 mod program;
 mod tunnel;
 mod url;
 
-pub use connection::{NatsArgs, NatsSettings};
-pub use credential::Credential;
+pub use connection::NatsArgs;
 pub use log::LogArgs;
+pub use main::main;
 pub use program::{Program, Sessions, take_port};
 pub use tunnel::{Encoding, TunnelArgs, TunnelSettings};
-pub use url::NatsUrl;

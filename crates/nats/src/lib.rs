@@ -36,7 +36,7 @@ mod tunnels;
 pub use accept::{Dial, NatsAccept};
 pub use connect::NatsConnect;
 pub use id::{InvalidId, SessionId};
-pub use link::{Credential, Link, LinkError, NatsOptions, Status, Tls};
+pub use link::{Credential, InvalidUrl, Link, LinkError, NatsOptions, NatsUrl, Status, Tls};
 pub use opening::{Encoding, ReplyError, Target};
 pub use stream::NatsStream;
 pub use subject::{InvalidServiceName, ServiceName};

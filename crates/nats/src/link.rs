@@ -3,12 +3,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`options`] | where NATS is and who we are |
-//! | [`address`] | URLs, and the credentials in them |
+//! | [`url`] | URLs, and the credentials in them |
+//! | [`check`] | what can be wrong with them |
 //! | [`files`] | certificates, keys and creds files, checked before use |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
 
-mod address;
+mod check;
 mod error;
 mod events;
 mod files;
@@ -16,6 +17,7 @@ mod options;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod url;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,11 +33,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use self::address::Addresses;
 pub use self::error::LinkError;
 use self::events::Observer;
 pub use self::events::Status;
 pub use self::options::{Credential, NatsOptions, Tls};
+pub use self::url::{InvalidUrl, NatsUrl};
 
 /// The pause between two attempts of the first connection.
 const FIRST_CONNECT_PAUSE: Duration = Duration::from_millis(500);
@@ -61,16 +63,20 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// At once: a URL or a file that cannot be used, refused credentials, TLS that fails. After that time: nothing
+    /// At once: what [`NatsOptions::check`] finds, refused credentials, TLS that fails. After that time: nothing
     /// answers.
     pub async fn connect(options: &NatsOptions) -> Result<Self, LinkError> {
-        let addresses = Addresses::parse(&options.urls, &options.credential)?;
-        files::check(&options.tls)?;
+        options.check()?;
         let observer = Arc::new(Observer::default());
-        let settings = settings::of(options, &addresses, &observer).await?;
-        let client = first_connect(&addresses, settings, options.first_connect_within).await?;
+        let settings = settings::of(options, &observer)?;
+        let client = first_connect(options, settings).await?;
         let server = client.server_info();
-        info!(url = %addresses.shown, server = server.server_name, version = server.version, "connected to NATS");
+        info!(
+            url = %options.shown_urls(),
+            server = server.server_name,
+            version = server.version,
+            "connected to NATS"
+        );
         let shared = Arc::new(Shared { client, observer });
         shared.observer.watch(&shared);
         Ok(Self { shared })
@@ -136,22 +142,20 @@ impl fmt::Debug for Link {
 
 /// A service may start before its NATS, so refused connections and unknown names are tried again. What only a
 /// person can put right ends it.
-async fn first_connect(
-    addresses: &Addresses,
-    settings: ConnectOptions,
-    within: Duration,
-) -> Result<Client, LinkError> {
-    let urls = || addresses.shown.clone();
+async fn first_connect(options: &NatsOptions, settings: ConnectOptions) -> Result<Client, LinkError> {
+    let servers: Vec<_> = options.urls.iter().map(NatsUrl::server).cloned().collect();
+    let (urls, within) = (|| options.shown_urls(), options.first_connect_within);
     let start = Instant::now();
     let mut warned = false;
     loop {
-        let error = match settings.clone().connect(addresses.servers.as_slice()).await {
+        let error = match settings.clone().connect(servers.as_slice()).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
         match error.kind() {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                return Err(LinkError::Refused { urls: urls(), credential: addresses.credential.refused() });
+                let credential = options.the_credential()?.refused();
+                return Err(LinkError::Refused { urls: urls(), credential });
             }
             ConnectErrorKind::Tls => return Err(LinkError::Tls { urls: urls(), reason: reason(&error) }),
             _ if is_tls(&error) => return Err(LinkError::Tls { urls: urls(), reason: reason(&error) }),
@@ -161,7 +165,7 @@ async fn first_connect(
             return Err(LinkError::Unreachable { urls: urls(), within, reason: reason(&error) });
         }
         if !warned {
-            warn!(url = %addresses.shown, reason = reason(&error), "no NATS yet, trying for {within:?}");
+            warn!(url = %urls(), reason = reason(&error), "no NATS yet, trying for {within:?}");
             warned = true;
         }
         sleep(FIRST_CONNECT_PAUSE).await;

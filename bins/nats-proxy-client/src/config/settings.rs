@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use proxy_cli::addr::{Endpoint, ListenAddr};
 use proxy_cli::config::{find, settings_of};
-use proxy_cli::faults::{FaultOptions, FaultSettings};
+use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
-use proxy_cli::nats::{LogArgs, NatsArgs, NatsSettings, TunnelArgs, TunnelSettings};
+use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
 use proxy_cli::target::Target;
 use serde::Deserialize;
 use tracing::debug;
@@ -17,7 +17,7 @@ use crate::args::{Cli, ClientArgs};
 #[derive(Debug)]
 pub(crate) struct Config {
     /// That was read.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     client: ClientArgs,
     nats: NatsArgs,
     tunnel: TunnelArgs,
@@ -51,30 +51,32 @@ impl Config {
 
 /// Everything that the client needs to know, resolved.
 #[derive(Debug)]
-#[allow(dead_code, reason = "nothing runs yet")]
 pub(crate) struct Settings {
-    pub(crate) nats: NatsSettings,
-    pub(crate) tunnel: TunnelSettings,
+    pub(crate) program: Program,
     /// One at least, each listening elsewhere.
     pub(crate) forwards: Vec<Forward>,
-    /// `None`: nowhere.
-    pub(crate) health: Option<ListenAddr>,
-    pub(crate) faults: FaultSettings,
 }
 
 impl Settings {
     /// Fails on the first thing that makes no sense, and names it as it was written.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
+        if let Some(file) = &config.file {
+            debug!("settings of {}", file.display());
+        }
         let ClientArgs { listen_addr, remote_addr, proxy_addr, forwards, health_addr } = config.client;
         if let Some(addr) = proxy_addr {
             debug!("--proxy-addr {addr} is reserved: nothing is done with it");
         }
         Ok(Self {
-            nats: config.nats.resolve()?,
-            tunnel: config.tunnel.resolve(),
+            program: Program {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
+                tunnel: config.tunnel.resolve(),
+                faults: config.faults.resolve()?,
+                health: health_addr.and_then(Endpoint::addr),
+            },
             forwards: all(listen_addr, remote_addr, forwards)?,
-            health: health_addr.and_then(Endpoint::addr),
-            faults: config.faults.resolve()?,
         })
     }
 }

@@ -3,11 +3,12 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::config::{find, settings_of};
-use proxy_cli::faults::{FaultOptions, FaultSettings};
+use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
-use proxy_cli::nats::{LogArgs, NatsArgs, NatsSettings, TunnelArgs, TunnelSettings};
+use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
 use proxy_nats::Targets;
 use serde::Deserialize;
+use tracing::debug;
 
 use super::Service;
 use crate::args::{Cli, ServerArgs};
@@ -16,7 +17,7 @@ use crate::args::{Cli, ServerArgs};
 #[derive(Debug)]
 pub(crate) struct Config {
     /// That was read.
-    pub(crate) file: Option<PathBuf>,
+    file: Option<PathBuf>,
     server: ServerArgs,
     nats: NatsArgs,
     tunnel: TunnelArgs,
@@ -50,22 +51,20 @@ impl Config {
 
 /// Everything that the server needs to know, resolved.
 #[derive(Debug)]
-#[allow(dead_code, reason = "nothing runs yet")]
 pub(crate) struct Settings {
-    pub(crate) nats: NatsSettings,
-    pub(crate) tunnel: TunnelSettings,
-    /// Of the HTTP endpoint; `None`: there is none.
-    pub(crate) listen: Option<ListenAddr>,
+    pub(crate) program: Program,
     /// What clients may reach.
     pub(crate) targets: Targets,
     /// With names that are unique.
     pub(crate) services: Vec<Service>,
-    pub(crate) faults: FaultSettings,
 }
 
 impl Settings {
     /// Fails on the first thing that makes no sense, and names it as it was written.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
+        if let Some(file) = &config.file {
+            debug!("settings of {}", file.display());
+        }
         let ServerArgs { listen_addr, allow, deny, services } = config.server;
         for (index, Service { name, .. }) in services.iter().enumerate() {
             if services[..index].iter().any(|other| other.name == *name) {
@@ -73,15 +72,19 @@ impl Settings {
             }
         }
         Ok(Self {
-            nats: config.nats.resolve()?,
-            tunnel: config.tunnel.resolve(),
-            listen: match listen_addr {
-                Some(endpoint) => endpoint.addr(),
-                None => Some(ListenAddr { host: None, port: 8080 }),
+            program: Program {
+                name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
+                tunnel: config.tunnel.resolve(),
+                faults: config.faults.resolve()?,
+                health: match listen_addr {
+                    Some(endpoint) => endpoint.addr(),
+                    None => Some(ListenAddr { host: None, port: 8080 }),
+                },
             },
             targets: Targets { allow, deny },
             services,
-            faults: config.faults.resolve()?,
         })
     }
 }

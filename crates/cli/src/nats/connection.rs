@@ -1,16 +1,16 @@
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use clap::Args;
-use proxy_nats::NatsOptions;
+use proxy_nats::{LinkError, NatsOptions, NatsUrl};
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;
-use super::{Credential, NatsUrl};
 use crate::args::{list, switch};
 use crate::secret::Secret;
 
 const NATS: &str = "NATS";
+const DEFAULT_URL: &str = "nats://localhost:4222";
 
 /// The flags of the connection to NATS; in a file, `nats`. Nothing or `None` is what nobody gave.
 #[derive(Debug, Default, Args, Deserialize)]
@@ -73,23 +73,6 @@ pub struct NatsArgs {
     pub nats_inbox_prefix: Option<String>,
 }
 
-/// How to connect to NATS, resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NatsSettings {
-    /// One at least, of one cluster; without users and passwords.
-    pub urls: Vec<String>,
-    /// Who asks; `None` where the server wants to know nothing.
-    pub credential: Option<Credential>,
-    /// CA certificates to trust instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// A client certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
-    /// Whether servers must speak TLS.
-    pub tls: bool,
-    /// What the subjects of replies begin with; `None` is what NATS clients use.
-    pub inbox_prefix: Option<String>,
-}
-
 impl NatsArgs {
     /// Each of these before that of `other`; a credential of another kind than these is left behind.
     #[must_use]
@@ -108,55 +91,47 @@ impl NatsArgs {
         self
     }
 
-    /// With the defaults, and with what files of secrets hold.
+    /// With the defaults, and with what files of secrets hold, for a program of this name.
     ///
     /// # Errors
-    /// When two kinds of credential are given or half of a pair is, and when a file cannot be read. Names the flags,
+    /// When two kinds of credential are given or half of a pair is, and when a file cannot be used. Names the flags,
     /// and shows no secret.
-    pub fn resolve(mut self) -> Result<NatsSettings> {
-        let urls = std::mem::take(&mut self.nats_url);
-        let credential = self.credential(&urls)?;
-        let identity = match (self.nats_cert, self.nats_key) {
+    pub fn resolve(mut self, name: &str) -> Result<NatsOptions> {
+        let credential = self.credential()?;
+        if self.nats_url.is_empty() {
+            self.nats_url.push(DEFAULT_URL.parse()?);
+        }
+        let mut options = NatsOptions::new(self.nats_url, name);
+        options.credential = credential;
+        options.tls.required = self.nats_tls.unwrap_or_default();
+        options.tls.ca_file = self.nats_ca;
+        options.tls.identity = match (self.nats_cert, self.nats_key) {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
             (Some(_), None) => bail!("--nats-cert needs --nats-key too"),
             (None, Some(_)) => bail!("--nats-key needs --nats-cert too"),
         };
-        let mut urls: Vec<_> = urls.iter().map(NatsUrl::to_string).collect();
-        if urls.is_empty() {
-            urls.push("nats://localhost:4222".to_owned());
+        if let Some(prefix) = self.nats_inbox_prefix {
+            options.inbox_prefix = prefix;
         }
-        Ok(NatsSettings {
-            urls,
-            credential,
-            ca: self.nats_ca,
-            identity,
-            tls: self.nats_tls.unwrap_or_default(),
-            inbox_prefix: self.nats_inbox_prefix,
-        })
+        options.check().map_err(|error| {
+            let flag = flag_of(&error, &options);
+            Error::new(error).context(flag)
+        })?;
+        Ok(options)
     }
 }
 
-impl NatsSettings {
-    /// As a program of this name.
-    pub fn options(self, name: &str) -> NatsOptions {
-        let mut options = NatsOptions::new(self.urls, name);
-        options.credential = match self.credential {
-            None => proxy_nats::Credential::None,
-            Some(Credential::User { name: user, password }) => {
-                proxy_nats::Credential::UserPassword { user, password: password.expose().to_owned() }
-            }
-            Some(Credential::Token(token)) => proxy_nats::Credential::Token(token.expose().to_owned()),
-            Some(Credential::Nkey(seed)) => proxy_nats::Credential::Nkey(seed.expose().to_owned()),
-            Some(Credential::Creds(path)) => proxy_nats::Credential::CredsFile(path),
-        };
-        options.tls.required = self.tls;
-        options.tls.ca_file = self.ca;
-        options.tls.identity = self.identity;
-        if let Some(prefix) = self.inbox_prefix {
-            options.inbox_prefix = prefix;
-        }
-        options
+/// Which flag brought what is wrong.
+fn flag_of(error: &LinkError, options: &NatsOptions) -> &'static str {
+    let (cert, key) = options.tls.identity.as_ref().map(|(cert, key)| (cert, key)).unzip();
+    match error {
+        LinkError::InboxPrefix(_) => "--nats-inbox-prefix",
+        LinkError::File { path, .. } if options.tls.ca_file.as_ref() == Some(path) => "--nats-ca",
+        LinkError::File { path, .. } if cert == Some(path) => "--nats-cert",
+        LinkError::File { path, .. } if key == Some(path) => "--nats-key",
+        LinkError::File { .. } => "--nats-creds",
+        _ => "--nats-url",
     }
 }
 

@@ -1,28 +1,11 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
+use proxy_nats::Credential;
 
-use super::{NatsArgs, NatsUrl};
+use super::NatsArgs;
 use crate::secret::Secret;
-
-/// How to tell a NATS server who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// A user and a password.
-    User {
-        /// Who.
-        name: String,
-        /// Its password.
-        password: Secret,
-    },
-    /// A token.
-    Token(Secret),
-    /// The seed of an NKey, `SU…`.
-    Nkey(Secret),
-    /// A `.creds` file.
-    Creds(PathBuf),
-}
 
 /// Which flags belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,71 +50,56 @@ impl NatsArgs {
         }
     }
 
-    /// The one credential that there is.
-    pub(super) fn credential(&mut self, urls: &[NatsUrl]) -> Result<Option<Credential>> {
-        let of_urls = of_urls(urls)?;
+    /// The one credential that the flags give.
+    pub(super) fn credential(&mut self) -> Result<Credential> {
         let kinds = self.kinds();
         if let Some(&(first, flag)) = kinds.first() {
             if let Some((_, other)) = kinds.iter().find(|(kind, _)| *kind != first) {
                 bail!("{flag} and {other}: give one kind of credential (a variable counts as its flag)");
             }
-            if of_urls.is_some() {
+            if self.nats_url.iter().any(|url| *url.credential() != Credential::None) {
                 bail!("--nats-url with a user and {flag}: give one of them");
             }
         }
         let password = secret("--nats-password", self.nats_password.take(), self.nats_password_file.take())?;
         let token = secret("--nats-token", self.nats_token.take(), self.nats_token_file.take())?;
         Ok(match (self.nats_user.take(), password) {
-            (Some(name), Some(password)) => Some(Credential::User { name, password }),
+            (Some(user), Some(password)) => Credential::UserPassword { user, password },
             (Some(_), None) => bail!("--nats-user needs --nats-password or --nats-password-file too"),
             (None, Some(_)) => bail!("--nats-password needs --nats-user too"),
             (None, None) => match (token, self.nats_nkey.take(), self.nats_creds.take()) {
-                (Some(token), ..) => Some(Credential::Token(token)),
-                (_, Some(nkey), _) => Some(Credential::Nkey(seed(&nkey)?)),
-                (.., Some(path)) => {
-                    // Where it is read again, it has no flag's name.
-                    read("--nats-creds", &path)?;
-                    Some(Credential::Creds(path))
-                }
-                _ => of_urls,
+                (Some(token), ..) => Credential::Token(token),
+                (_, Some(nkey), _) => Credential::Nkey(seed(nkey.expose())?),
+                (.., Some(path)) => Credential::CredsFile(path),
+                _ => Credential::None,
             },
         })
     }
 }
 
-fn of_urls(urls: &[NatsUrl]) -> Result<Option<Credential>> {
-    let mut all = urls.iter().filter_map(|url| url.credential.as_ref());
-    let first = all.next();
-    if all.any(|other| Some(other) != first) {
-        bail!("--nats-url: the servers are those of one cluster, and are told the same user");
-    }
-    Ok(first.cloned())
-}
-
-fn secret(flag: &str, secret: Option<Secret>, file: Option<PathBuf>) -> Result<Option<Secret>> {
+/// The secret, or what the file holds, without the end of its last line.
+fn secret(flag: &str, secret: Option<Secret>, file: Option<PathBuf>) -> Result<Option<String>> {
     match (secret, file) {
         (Some(_), Some(_)) => bail!("{flag} and {flag}-file: give one of them"),
-        (None, Some(path)) => read(&format!("{flag}-file"), &path).map(Some),
-        (secret, None) => Ok(secret),
+        (None, Some(path)) => {
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {flag}-file {}", path.display()))?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+        (secret, None) => Ok(secret.map(|secret| secret.expose().to_owned())),
     }
-}
-
-/// What a file holds, without the end of its last line.
-fn read(flag: &str, path: &Path) -> Result<Secret> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {flag} {}", path.display()))?;
-    Ok(Secret::from(text.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// The seed, or the one in the file of this name. The text is not shown: it may be a seed with a slip in it.
-fn seed(text: &Secret) -> Result<Secret> {
-    if is_seed(text.expose()) {
-        return Ok(text.clone());
+fn seed(text: &str) -> Result<String> {
+    if is_seed(text) {
+        return Ok(text.to_owned());
     }
-    let held = fs::read_to_string(text.expose()).map_err(|error| {
+    let held = fs::read_to_string(text).map_err(|error| {
         anyhow!("--nats-nkey: neither a user's seed (SU…) nor a file that can be read: {error}")
     })?;
     match held.lines().map(str::trim).find(|line| is_seed(line)) {
-        Some(seed) => Ok(Secret::from(seed.to_owned())),
+        Some(seed) => Ok(seed.to_owned()),
         None => bail!("--nats-nkey: the file holds no user's seed (SU…)"),
     }
 }

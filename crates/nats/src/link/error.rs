@@ -12,16 +12,10 @@ pub enum LinkError {
     /// No URL at all.
     #[error("no NATS URL: give at least one, such as nats://127.0.0.1:4222")]
     NoUrl,
-    /// What was given is no URL of a NATS server.
-    #[error("`{url}` is no NATS URL: {reason}")]
-    Url {
-        /// The URL without its credentials.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// Credentials in a URL and different ones in another URL or in the options.
-    #[error("`{url}` brings credentials that differ from the other ones given: give them in one place")]
+    #[error(
+        "`{url}` brings credentials that differ from others given: the servers of one cluster are told the same user"
+    )]
     TwoCredentials {
         /// The URL without its credentials.
         url: String,

@@ -1,5 +1,6 @@
 //! The files of an identity, checked before the first connection: async-nats names none in its errors.
 
+use std::fs;
 use std::path::Path;
 
 use async_nats::ConnectOptions;
@@ -10,7 +11,7 @@ use async_nats::rustls::{ClientConfig, RootCertStore};
 
 use super::{LinkError, Tls};
 
-/// Files are read once here, and by async-nats at every connect.
+/// Files are read here, and by async-nats at every connect.
 pub(super) fn check(tls: &Tls) -> Result<(), LinkError> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = &tls.ca_file {
@@ -39,8 +40,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LinkError> 
 }
 
 /// Adds the JWT and nkey of a creds file.
-pub(super) async fn with_creds(options: ConnectOptions, path: &Path) -> Result<ConnectOptions, LinkError> {
-    let text = tokio::fs::read_to_string(path).await.map_err(|error| unusable(path, error))?;
+pub(super) fn with_creds(options: ConnectOptions, path: &Path) -> Result<ConnectOptions, LinkError> {
+    let text = fs::read_to_string(path).map_err(|error| unusable(path, error))?;
     options.credentials(&text).map_err(|error| unusable(path, error))
 }
 

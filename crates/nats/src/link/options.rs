@@ -4,17 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::address;
+use super::NatsUrl;
 
 /// How to reach NATS and who we are there. `Debug` shows no secret.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NatsOptions {
-    /// The servers of one cluster: `nats://host:4222`, `tls://host`, `host:port`. User and password
-    /// (`nats://user:password@host`, percent-encoded) or a token (`nats://token@host`) may be part of them.
-    /// Further servers of the cluster are learnt from the one that is reached.
-    pub urls: Vec<String>,
-    /// Who we are, unless a URL says it.
+    /// The servers of one cluster. Further ones are learnt from the one that is reached.
+    pub urls: Vec<NatsUrl>,
+    /// Who we are, unless a URL says it: all are told the same.
     pub credential: Credential,
     /// Encryption, whom to trust and the client certificate.
     pub tls: Tls,
@@ -28,29 +26,15 @@ pub struct NatsOptions {
 
 impl NatsOptions {
     /// No credentials, no TLS unless the server asks for it, half a minute for the first connection.
-    pub fn new(urls: impl IntoIterator<Item = impl Into<String>>, name: impl Into<String>) -> Self {
+    pub fn new(urls: impl IntoIterator<Item = NatsUrl>, name: impl Into<String>) -> Self {
         Self {
-            urls: urls.into_iter().map(Into::into).collect(),
+            urls: urls.into_iter().collect(),
             credential: Credential::None,
             tls: Tls::default(),
             name: name.into(),
             inbox_prefix: "_INBOX".to_owned(),
             first_connect_within: Duration::from_secs(30),
         }
-    }
-}
-
-impl fmt::Debug for NatsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let urls: Vec<_> = self.urls.iter().map(|url| address::redacted(url)).collect();
-        f.debug_struct("NatsOptions")
-            .field("urls", &urls)
-            .field("credential", &self.credential)
-            .field("tls", &self.tls)
-            .field("name", &self.name)
-            .field("inbox_prefix", &self.inbox_prefix)
-            .field("first_connect_within", &self.first_connect_within)
-            .finish()
     }
 }
 
@@ -71,7 +55,7 @@ pub enum Credential {
     Token(String),
     /// The seed of a user's nkey, `SU…`; the server has the public key.
     Nkey(String),
-    /// A creds file: a user's JWT and its nkey. Read once, when the link is made.
+    /// A creds file: a user's JWT and its nkey. Read when the link is made.
     CredsFile(PathBuf),
 }
 

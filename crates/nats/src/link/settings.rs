@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 
-use super::address::Addresses;
 use super::events::Observer;
 use super::{Credential, LinkError, NatsOptions, files};
 
@@ -25,14 +24,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
 /// are learnt, reconnecting never ends.
-pub(super) async fn of(
-    options: &NatsOptions,
-    addresses: &Addresses,
-    observer: &Arc<Observer>,
-) -> Result<ConnectOptions, LinkError> {
-    if !is_inbox_prefix(&options.inbox_prefix) {
-        return Err(LinkError::InboxPrefix(options.inbox_prefix.clone()));
-    }
+pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
     let observer = Arc::clone(observer);
     let name = options.name.clone();
     let settings = ConnectOptions::new()
@@ -46,19 +38,21 @@ pub(super) async fn of(
             let observer = Arc::clone(&observer);
             async move { observer.see(&event) }
         });
-    let settings = with_tls(settings, options, addresses);
-    match addresses.credential.clone() {
+    let settings = with_tls(settings, options);
+    match options.the_credential()?.clone() {
         Credential::None => Ok(settings),
         Credential::UserPassword { user, password } => Ok(settings.user_and_password(user, password)),
         Credential::Token(token) => Ok(settings.token(token)),
         Credential::Nkey(seed) => Ok(settings.nkey(seed)),
-        Credential::CredsFile(path) => files::with_creds(settings, &path).await,
+        Credential::CredsFile(path) => files::with_creds(settings, &path),
     }
 }
 
-fn with_tls(settings: ConnectOptions, options: &NatsOptions, addresses: &Addresses) -> ConnectOptions {
+fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
     let tls = &options.tls;
-    let required = tls.required || addresses.tls || tls.ca_file.is_some() || tls.identity.is_some();
+    // async-nats holds a `tls://` against this one server only, not against those that it learns from it.
+    let by_scheme = options.urls.iter().any(|url| url.server().tls_required());
+    let required = tls.required || by_scheme || tls.ca_file.is_some() || tls.identity.is_some();
     let mut settings = settings.require_tls(required);
     if tls.first {
         settings = settings.tls_first();
@@ -70,12 +64,6 @@ fn with_tls(settings: ConnectOptions, options: &NatsOptions, addresses: &Address
         settings = settings.add_client_certificate(chain.clone(), key.clone());
     }
     settings
-}
-
-fn is_inbox_prefix(prefix: &str) -> bool {
-    let is_word =
-        |word: &str| !word.is_empty() && !word.contains(|c: char| "*>".contains(c) || c.is_whitespace());
-    prefix.split('.').all(is_word)
 }
 
 /// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
@@ -105,11 +93,5 @@ mod tests {
         }
         assert!((2..20).any(|attempt| reconnect_delay("a", attempt) != reconnect_delay("b", attempt)));
         assert!(reconnect_delay("a", usize::MAX) <= LONGEST_DELAY);
-    }
-
-    #[test]
-    fn an_inbox_prefix_is_words_and_dots() {
-        assert!(["_INBOX", "_INBOX_a.b"].into_iter().all(is_inbox_prefix));
-        assert!(!["", "a.", ".a", "a..b", "a b", "a.*", ">", "a\r\n"].into_iter().any(is_inbox_prefix));
     }
 }

@@ -4,7 +4,7 @@ use testkit::NatsServer;
 use super::{Link, NatsOptions, Status};
 
 async fn connected(server: &NatsServer) -> Link {
-    Link::connect(&NatsOptions::new([server.url()], "link test")).await.unwrap()
+    Link::connect(&NatsOptions::new([server.url().parse().unwrap()], "link test")).await.unwrap()
 }
 
 /// As when 128 events wait and async-nats drops the next.

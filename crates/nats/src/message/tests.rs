@@ -6,7 +6,9 @@ use super::*;
 const ID: &str = "93e6cb0299a5e8f4";
 
 /// What the Go binaries sent, and the id, data and metadata of it.
-const CAPTURED: [(&str, &str, &[u8], &[(&str, &str)]); 6] = [
+type Captured = (&'static str, &'static str, &'static [u8], &'static [(&'static str, &'static str)]);
+
+const CAPTURED: [Captured; 6] = [
     (r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#, "", b"", &[]),
     (r#"{"ID":"","Reply":"","Data":"OTNlNmNiMDI5OWE1ZThmNA==","Metadata":{}}"#, "", b"93e6cb0299a5e8f4", &[]),
     (

@@ -17,7 +17,7 @@ use testkit::NatsServer;
 const LONG: Duration = Duration::from_secs(60);
 
 fn options(url: &str, credential: Credential) -> NatsOptions {
-    let mut options = NatsOptions::new([url], "link test");
+    let mut options = NatsOptions::new([url.parse().expect("it is a URL")], "link test");
     options.credential = credential;
     options
 }

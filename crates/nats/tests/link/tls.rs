@@ -35,7 +35,7 @@ async fn both_sides_show_certificates() {
         right.tls.identity = identity(&certificates);
         assert!(Link::connect(&right).await.unwrap().is_up());
         let mut by_scheme = right.clone();
-        by_scheme.urls = vec![server.url().replace("nats://", "tls://")];
+        by_scheme.urls = vec![server.url().replace("nats://", "tls://").parse().unwrap()];
         assert!(Link::connect(&by_scheme).await.unwrap().is_up());
 
         let mut foreign = right.clone();

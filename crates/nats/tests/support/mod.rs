@@ -77,7 +77,8 @@ fn dial(target: &Target) -> Result<Arc<dyn Connector>, String> {
 }
 
 pub async fn tunnels(nats: &NatsServer, encodings: &[Encoding]) -> Tunnels {
-    let link = Link::connect(&NatsOptions::new([nats.url()], "test")).await.expect("nats-server runs");
+    let url = nats.url().parse().expect("it is a URL");
+    let link = Link::connect(&NatsOptions::new([url], "test")).await.expect("nats-server runs");
     let mut config = Config::default();
     config.encodings = encodings.to_vec();
     Tunnels::new(link, config, [7; 32])

@@ -38,8 +38,8 @@ log:
 fn the_defaults_are_those_of_the_first_version() {
     assert_eq!(forwards(&[], "{}"), ["0.0.0.0:8082=redis:6379"]);
     let settings = settings(&[], "{}").unwrap();
-    assert_eq!(settings.nats.urls, ["nats://localhost:4222"]);
-    assert_eq!(settings.health, None);
+    assert_eq!(settings.program.nats.urls, ["nats://localhost:4222".parse().unwrap()]);
+    assert_eq!(settings.program.health, None);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_file_says_what_flags_do_not() {
     assert_eq!(forwards(&[], FILE), ["127.0.0.1:9000=db:5432"]);
     assert_eq!(forwards(&["--listen-addr", ":1"], FILE), [":1=db:5432"]);
     assert_eq!(forwards(&["--remote-addr", "nats-service:a"], FILE), ["127.0.0.1:9000=nats-service:a"]);
-    assert_eq!(settings(&[], FILE).unwrap().nats.urls, ["nats://file:4222"]);
+    assert_eq!(settings(&[], FILE).unwrap().program.nats.urls, ["nats://file:4222".parse().unwrap()]);
     assert_eq!(load(&[], FILE).unwrap().1.level, LevelFilter::WARN);
     assert_eq!(load(&["--log-level", "error"], FILE).unwrap().1.level, LevelFilter::ERROR);
 }

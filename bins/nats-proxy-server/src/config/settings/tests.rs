@@ -43,14 +43,14 @@ fn shown(rules: &[proxy_nats::Rule]) -> Vec<String> {
 #[test]
 fn the_defaults_are_those_of_the_first_version() {
     let settings = settings(&[], "{}").unwrap();
-    assert_eq!(settings.listen.unwrap().to_string(), ":8080");
-    assert_eq!(settings.nats.urls, ["nats://localhost:4222"]);
-    assert_eq!(settings.tunnel.max_outage, Duration::from_secs(60));
-    assert_eq!(settings.tunnel.half_close_timeout, Duration::from_secs(3600));
+    assert_eq!(settings.program.health.unwrap().to_string(), ":8080");
+    assert_eq!(settings.program.nats.urls, ["nats://localhost:4222".parse().unwrap()]);
+    assert_eq!(settings.program.tunnel.max_outage, Duration::from_secs(60));
+    assert_eq!(settings.program.tunnel.half_close_timeout, Duration::from_secs(3600));
     assert!(
         settings.targets.is_unrestricted()
             && settings.services.is_empty()
-            && settings.faults.faults.is_empty()
+            && settings.program.faults.faults.is_empty()
     );
     assert_eq!(load(&[], "{}").unwrap().1.level, LevelFilter::INFO);
 }
@@ -58,12 +58,12 @@ fn the_defaults_are_those_of_the_first_version() {
 #[test]
 fn a_file_says_what_flags_do_not() {
     let settings = settings(&[], FILE).unwrap();
-    assert_eq!(settings.listen.unwrap().to_string(), "127.0.0.1:9000");
-    assert_eq!(settings.nats.urls, ["nats://file:4222"]);
+    assert_eq!(settings.program.health.unwrap().to_string(), "127.0.0.1:9000");
+    assert_eq!(settings.program.nats.urls, ["nats://file:4222".parse().unwrap()]);
     assert_eq!(shown(&settings.targets.allow), ["10.0.0.0/8:5432", "*.internal"]);
     assert_eq!(shown(&settings.targets.deny), ["10.1.0.0/16", "10.2.0.0/16"]);
     assert_eq!(settings.services, ["db=db:5432".parse().unwrap()]);
-    let tunnel = settings.tunnel;
+    let tunnel = settings.program.tunnel;
     assert_eq!((tunnel.max_outage, tunnel.max_sessions), (Duration::from_secs(300), Some(7)));
     assert_eq!((tunnel.encoding, tunnel.drain_timeout), (Encoding::Json, Duration::from_secs(10)));
     assert_eq!(load(&[], FILE).unwrap().1.level, LevelFilter::WARN);
@@ -77,13 +77,16 @@ fn flags_come_before_a_file() {
     ]
     .concat();
     let settings = settings(&flags, FILE).unwrap();
-    assert_eq!(settings.listen, None);
-    assert_eq!(settings.nats.urls, ["nats://flag"]);
+    assert_eq!(settings.program.health, None);
+    assert_eq!(settings.program.nats.urls, ["nats://flag".parse().unwrap()]);
     assert_eq!(shown(&settings.targets.allow), ["a:1", "b:2", "c:3"]);
     assert_eq!(settings.targets.deny.len(), 2);
     assert_eq!(settings.services, ["x=y:1".parse().unwrap()]);
-    assert_eq!(settings.tunnel.max_outage, Duration::from_secs(1));
-    assert_eq!((settings.tunnel.encoding, settings.tunnel.max_sessions), (Encoding::Auto, Some(7)));
+    assert_eq!(settings.program.tunnel.max_outage, Duration::from_secs(1));
+    assert_eq!(
+        (settings.program.tunnel.encoding, settings.program.tunnel.max_sessions),
+        (Encoding::Auto, Some(7))
+    );
     assert_eq!(load(&flags, FILE).unwrap().1.level, LevelFilter::DEBUG);
 }
 
@@ -95,7 +98,7 @@ fn two_services_of_a_name_are_refused() {
 
 #[test]
 fn faults_are_resolved() {
-    let faults = settings(&["--with-refuse", "--seed", "7"], "{}").unwrap().faults;
+    let faults = settings(&["--with-refuse", "--seed", "7"], "{}").unwrap().program.faults;
     assert_eq!((&*faults.faults[0].name, faults.seed), ("refuse", Some(7)));
     let refused = settings(&["--with-latency"], "{}").unwrap_err().to_string();
     assert!(refused.contains("--latency-mean"), "{refused}");

@@ -1,6 +1,8 @@
 use std::fs;
+use std::path::Path;
 
 use clap::Parser;
+use proxy_nats::Credential;
 use tempfile::TempDir;
 
 use super::*;
@@ -21,32 +23,52 @@ fn file(json: serde_json::Value) -> NatsArgs {
     serde_json::from_value(json).unwrap()
 }
 
-fn credential(args: NatsArgs) -> Option<Credential> {
-    args.resolve().unwrap().credential
+fn resolved(args: NatsArgs) -> NatsOptions {
+    args.resolve("test").unwrap()
+}
+
+fn credential(args: NatsArgs) -> Credential {
+    resolved(args).credential
+}
+
+fn urls(args: NatsArgs) -> Vec<String> {
+    resolved(args).urls.iter().map(NatsUrl::to_string).collect()
 }
 
 fn refused(args: &[&str]) -> String {
-    format!("{:#}", flags(args).resolve().unwrap_err())
+    format!("{:#}", flags(args).resolve("test").unwrap_err())
 }
 
-fn secret(text: &str) -> Secret {
-    text.to_owned().into()
+fn user(password: &str) -> Credential {
+    Credential::UserPassword { user: "me".to_owned(), password: password.to_owned() }
+}
+
+fn token() -> Credential {
+    Credential::Token("t".to_owned())
+}
+
+/// The path of a file that holds the text.
+fn written(directory: &Path, name: &str, text: &str) -> String {
+    let path = directory.join(name);
+    fs::write(&path, text).unwrap();
+    path.into_os_string().into_string().unwrap()
 }
 
 #[test]
 fn the_default_is_a_server_on_this_machine() {
-    let settings = NatsArgs::default().resolve().unwrap();
-    assert_eq!(settings.urls, ["nats://localhost:4222"]);
-    assert_eq!((settings.credential, settings.identity, settings.tls), (None, None, false));
+    assert_eq!(urls(NatsArgs::default()), ["nats://localhost:4222"]);
+    let options = resolved(NatsArgs::default());
+    assert_eq!((options.credential, options.tls.identity), (Credential::None, None));
+    assert_eq!((options.tls.required, &*options.name, &*options.inbox_prefix), (false, "test", "_INBOX"));
 }
 
 #[test]
 fn several_urls_are_repeated_or_stand_in_one_text() {
-    let urls = flags(&["--nats-url", "nats://a,b:1", "--nats-url", "tls://c"]).resolve().unwrap().urls;
-    assert_eq!(urls, ["nats://a", "nats://b:1", "tls://c"]);
+    let args = flags(&["--nats-url", "nats://a,b:1", "--nats-url", "tls://c"]);
+    assert_eq!(urls(args), ["nats://a", "nats://b:1", "tls://c"]);
     for url in [serde_json::json!("a, b"), serde_json::json!(["a", "b"])] {
         let args = file(serde_json::json!({ "url": url }));
-        assert_eq!(args.resolve().unwrap().urls, ["nats://a", "nats://b"]);
+        assert_eq!(urls(args), ["nats://a", "nats://b"]);
     }
 }
 
@@ -61,19 +83,16 @@ fn a_wrong_url_is_named_by_its_flag_and_not_shown() {
 fn flags_come_before_a_file() {
     let args = flags(&["--nats-url", "a", "--nats-ca", "flag.pem"]);
     let args = args.or(file(serde_json::json!({ "url": "b", "ca": "file.pem", "tls": true })));
-    let settings = args.resolve().unwrap();
-    assert_eq!((settings.urls, settings.ca), (vec!["nats://a".to_owned()], Some("flag.pem".into())));
-    assert!(settings.tls);
+    assert_eq!((args.nats_ca, args.nats_tls), (Some("flag.pem".into()), Some(true)));
+    assert_eq!(args.nats_url, ["a".parse().unwrap()]);
 }
 
 #[test]
 fn a_password_joins_a_files_user_and_a_token_replaces_it() {
     let in_file = || file(serde_json::json!({ "user": "me", "password": "old" }));
-    let user = |password| Some(Credential::User { name: "me".to_owned(), password: secret(password) });
     assert_eq!(credential(NatsArgs::default().or(in_file())), user("old"));
     assert_eq!(credential(flags(&["--nats-password", "new"]).or(in_file())), user("new"));
-    let token = flags(&["--nats-token", "t"]).or(in_file());
-    assert_eq!(credential(token), Some(Credential::Token(secret("t"))));
+    assert_eq!(credential(flags(&["--nats-token", "t"]).or(in_file())), token());
 }
 
 #[test]
@@ -84,7 +103,8 @@ fn there_is_one_kind_of_credential() {
     assert!(two.contains("--nats-token and --nats-token-file"), "{two}");
     let two = refused(&["--nats-url", "nats://me:p@a", "--nats-nkey", SEED]);
     assert!(two.contains("--nats-url") && two.contains("--nats-nkey"), "{two}");
-    assert!(refused(&["--nats-url", "nats://me:p@a,nats://me:q@b"]).contains("the same user"));
+    let two = refused(&["--nats-url", "nats://me:p@a,nats://me:q@b"]);
+    assert!(two.contains("--nats-url") && two.contains("the same user"), "{two}");
     assert!(refused(&["--nats-user", "me"]).contains("--nats-password"));
     assert!(refused(&["--nats-password", "p"]).contains("--nats-user"));
     assert!(refused(&["--nats-cert", "c.pem"]).contains("--nats-key"));
@@ -93,34 +113,44 @@ fn there_is_one_kind_of_credential() {
 #[test]
 fn a_url_can_say_who_asks() {
     let args = flags(&["--nats-url", "nats://me:p@a,nats://me:p@b,c"]);
-    let settings = args.resolve().unwrap();
-    assert_eq!(settings.urls, ["nats://a", "nats://b", "nats://c"]);
-    assert_eq!(settings.credential, Some(Credential::User { name: "me".to_owned(), password: secret("p") }));
+    assert!(args.nats_url.iter().take(2).all(|url| *url.credential() == user("p")));
+    assert_eq!(urls(args), ["nats://a", "nats://b", "nats://c"]);
 }
 
 #[test]
 fn secrets_are_read_from_files() {
     let directory = TempDir::new().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.into_os_string().into_string().unwrap()
-    };
-    let token = file("token", "t\n");
-    assert_eq!(credential(flags(&["--nats-token-file", &token])), Some(Credential::Token(secret("t"))));
-    let nkey = file("nkey", &format!("# mine\n{SEED}\n"));
+    let token_file = written(directory.path(), "token", "t\n");
+    assert_eq!(credential(flags(&["--nats-token-file", &token_file])), token());
+    let nkey = written(directory.path(), "nkey", &format!("# mine\n{SEED}\n"));
     for text in [&nkey, SEED] {
-        assert_eq!(credential(flags(&["--nats-nkey", text])), Some(Credential::Nkey(secret(SEED))));
+        assert_eq!(credential(flags(&["--nats-nkey", text])), Credential::Nkey(SEED.to_owned()));
     }
-    assert!(refused(&["--nats-nkey", &token]).contains("holds no user's seed"));
+    assert!(refused(&["--nats-nkey", &token_file]).contains("holds no user's seed"));
     let slip = refused(&["--nats-nkey", &SEED[1..]]);
     assert!(!slip.contains(&SEED[1..]), "{slip}");
-    let missing = refused(&["--nats-creds", "no.creds"]);
-    assert!(missing.contains("--nats-creds no.creds"), "{missing}");
+    let missing = refused(&["--nats-token-file", "no.token"]);
+    assert!(missing.contains("--nats-token-file no.token"), "{missing}");
+}
+
+#[test]
+fn what_cannot_be_used_is_found_at_once_and_named_with_its_flag() {
+    let directory = TempDir::new().unwrap();
+    let empty = written(directory.path(), "empty.pem", "");
+    for (args, flag, value) in [
+        (&["--nats-ca", "no.pem"][..], "--nats-ca: ", "no.pem"),
+        (&["--nats-ca", &empty], "--nats-ca: ", "empty.pem"),
+        (&["--nats-cert", "no.pem", "--nats-key", "other.pem"], "--nats-cert: ", "no.pem"),
+        (&["--nats-creds", "no.creds"], "--nats-creds: ", "no.creds"),
+        (&["--nats-inbox-prefix", "replies.*"], "--nats-inbox-prefix: ", "replies.*"),
+    ] {
+        let refused = refused(args);
+        assert!(refused.starts_with(flag) && refused.contains(value), "{refused}");
+    }
 }
 
 #[test]
 fn no_secret_is_shown() {
     let args = || flags(&["--nats-user", "me", "--nats-password", "s3cr3t", "--nats-url", "nats://a"]);
-    assert!(!format!("{:?} {:?}", args(), args().resolve().unwrap()).contains("s3cr3t"));
+    assert!(!format!("{:?} {:?}", args(), resolved(args())).contains("s3cr3t"));
 }

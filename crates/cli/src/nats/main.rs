@@ -1,0 +1,42 @@
+use std::process::ExitCode;
+
+use anyhow::{Error, Result};
+use clap::Parser;
+
+use crate::args;
+use crate::log::{Log, LogSettings};
+
+/// Exit codes besides 0.
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
+/// before anything runs, and `run` ends with a table of what there was.
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a program is for")]
+pub fn main<Cli: Parser, Config, Settings>(
+    name: &str,
+    load: impl FnOnce(Cli) -> Result<(Config, LogSettings)>,
+    resolve: impl FnOnce(Config) -> Result<Settings>,
+    run: impl FnOnce(Settings) -> Result<String>,
+) -> ExitCode {
+    let complain = |error: &Error, code| {
+        eprintln!("{name}: {error:#}");
+        ExitCode::from(code)
+    };
+    let prepare = || {
+        let (config, log) = load(args::parse())?;
+        let log = Log::init(&log)?;
+        Ok((resolve(config)?, log))
+    };
+    match prepare() {
+        Ok((settings, log)) => match run(settings) {
+            Ok(table) => {
+                println!("{table}");
+                drop(log);
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error, FAILED),
+        },
+        Err(error) => complain(&error, WRONG_USAGE),
+    }
+}

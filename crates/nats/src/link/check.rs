@@ -1,0 +1,102 @@
+//! What can be wrong with options before anything connects.
+
+use async_nats::ConnectOptions;
+
+use super::{Credential, LinkError, NatsOptions, files};
+
+impl NatsOptions {
+    /// Looks for what can be wrong before anything connects; [`Link::connect`](super::Link::connect) does so too.
+    ///
+    /// # Errors
+    ///
+    /// No URL, credentials that differ, no inbox prefix, a file that cannot be read or used.
+    pub fn check(&self) -> Result<(), LinkError> {
+        if self.urls.is_empty() {
+            return Err(LinkError::NoUrl);
+        }
+        if !is_inbox_prefix(&self.inbox_prefix) {
+            return Err(LinkError::InboxPrefix(self.inbox_prefix.clone()));
+        }
+        files::check(&self.tls)?;
+        match self.the_credential()? {
+            Credential::CredsFile(path) => files::with_creds(ConnectOptions::new(), path).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The one credential, given or in a URL.
+    pub(super) fn the_credential(&self) -> Result<&Credential, LinkError> {
+        let mut found = &self.credential;
+        for url in &self.urls {
+            let own = url.credential();
+            if *found == Credential::None {
+                found = own;
+            } else if *own != Credential::None && own != found {
+                return Err(LinkError::TwoCredentials { url: url.to_string() });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The URLs for people, without credentials.
+    pub(super) fn shown_urls(&self) -> String {
+        self.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn is_inbox_prefix(prefix: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && !word.contains(|c: char| "*>".contains(c) || c.is_whitespace());
+    prefix.split('.').all(is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(urls: &[&str], credential: Credential) -> NatsOptions {
+        let mut options = NatsOptions::new(urls.iter().map(|url| url.parse().unwrap()), "test");
+        options.credential = credential;
+        options
+    }
+
+    fn ann(password: &str) -> Credential {
+        Credential::UserPassword { user: "ann".to_owned(), password: password.to_owned() }
+    }
+
+    #[test]
+    fn credentials_are_one_wherever_they_are_given() {
+        for (urls, given) in [
+            (["nats://ann:sesame@a", "nats://b"], ann("sesame")),
+            (["nats://ann:sesame@a", "nats://b"], Credential::None),
+            (["nats://a", "nats://ann:sesame@b"], Credential::None),
+            (["nats://ann:sesame@a", "nats://ann:sesame@b"], Credential::None),
+            (["nats://a", "nats://b"], ann("sesame")),
+        ] {
+            let options = options(&urls, given);
+            options.check().unwrap();
+            assert_eq!(options.the_credential().unwrap(), &ann("sesame"), "{urls:?}");
+            assert_eq!(options.shown_urls(), "nats://a, nats://b");
+        }
+    }
+
+    #[test]
+    fn credentials_that_differ_are_refused_without_being_shown() {
+        for (urls, given) in [
+            (["nats://ann:open@a", "nats://b"], ann("sesame")),
+            (["nats://ann:sesame@a", "nats://ann:open@b"], Credential::None),
+            (["nats://sesame@a", "nats://open@b"], Credential::None),
+        ] {
+            let error = options(&urls, given).check().unwrap_err();
+            assert!(matches!(error, LinkError::TwoCredentials { .. }), "{error}");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("open") && !shown.contains("sesame"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_inbox_prefix_is_words_and_dots() {
+        assert!(["_INBOX", "_INBOX_a.b"].into_iter().all(is_inbox_prefix));
+        assert!(!["", "a.", ".a", "a..b", "a b", "a.*", ">", "a\r\n"].into_iter().any(is_inbox_prefix));
+    }
+}

@@ -1,0 +1,153 @@
+//! URLs of NATS servers, and the credentials in them.
+//!
+//! async-nats ignores a URL's credentials, and shows the URL whole in its debug log: so they are taken out here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_nats::ServerAddr;
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+use url::Url;
+
+use super::Credential;
+
+/// Where a NATS server is, and perhaps who asks: `nats://host:4222`, `tls://host` for TLS, or `host:port`.
+///
+/// A user with a password (`nats://user:password@host`) is that, a user without one (`nats://token@host`) a token,
+/// either percent-encoded. Neither `Display` nor `Debug` shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NatsUrl {
+    /// Without the credential.
+    server: ServerAddr,
+    credential: Credential,
+}
+
+impl NatsUrl {
+    /// Who asks, if the URL says it.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    pub(super) fn server(&self) -> &ServerAddr {
+        &self.server
+    }
+}
+
+impl FromStr for NatsUrl {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        parse(text.trim()).map_err(|problem| InvalidUrl { problem })
+    }
+}
+
+/// A text that is no URL of a NATS server. Nothing of the text is shown, which may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{problem}; write nats://HOST:PORT, or tls://HOST:PORT")]
+pub struct InvalidUrl {
+    problem: String,
+}
+
+fn parse(text: &str) -> Result<NatsUrl, String> {
+    let parsed = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("nats://{text}")) };
+    let mut url = parsed.map_err(|error| error.to_string())?;
+    if !["nats", "tls"].contains(&url.scheme()) {
+        return Err("the scheme is neither nats nor tls".to_owned());
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("missing host".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return Err("more than a host and a port (in a password, / ? # @ are %2F %3F %23 %40)".to_owned());
+    }
+    let credential = match (url.username(), url.password()) {
+        ("", None) => Credential::None,
+        (token, None) => Credential::Token(decoded(token)?),
+        (user, Some(password)) => {
+            Credential::UserPassword { user: decoded(user)?, password: decoded(password)? }
+        }
+    };
+    let stripped = url.set_username("").and_then(|()| url.set_password(None));
+    stripped.map_err(|()| "it cannot have credentials".to_owned())?;
+    let server = ServerAddr::from_url(url).map_err(|error| error.to_string())?;
+    Ok(NatsUrl { server, credential })
+}
+
+fn decoded(text: &str) -> Result<String, String> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err("the user or the password is not UTF-8".to_owned()),
+    }
+}
+
+/// Without the credential.
+impl fmt::Display for NatsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.server.as_url_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for NatsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NatsUrl").field(&self.to_string()).field(&self.credential).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(user: &str, password: &str) -> Credential {
+        Credential::UserPassword { user: user.to_owned(), password: password.to_owned() }
+    }
+
+    #[test]
+    fn credentials_leave_the_url() {
+        for (text, shown, credential) in [
+            ("localhost", "nats://localhost", Credential::None),
+            ("localhost:4222", "nats://localhost:4222", Credential::None),
+            (" tls://[::1]:4222", "tls://[::1]:4222", Credential::None),
+            ("nats://10.0.0.1:4223/", "nats://10.0.0.1:4223", Credential::None),
+            ("ann:sesame@[::1]:4222", "nats://[::1]:4222", user("ann", "sesame")),
+            ("tls://ann:a%40b%2Fc%25@host", "tls://host", user("ann", "a@b/c%")),
+            ("nats://ann:@host", "nats://host", Credential::Token("ann".to_owned())),
+            ("nats://t0k%3An@host", "nats://host", Credential::Token("t0k:n".to_owned())),
+        ] {
+            let url: NatsUrl = text.parse().unwrap();
+            assert_eq!(url.to_string(), shown, "{text}");
+            assert_eq!(url.credential(), &credential, "{text}");
+            assert_eq!(url.server().tls_required(), shown.starts_with("tls"), "{text}");
+            assert!(!url.server().as_url_str().contains('@'), "{text}");
+            let debug = format!("{url:?}");
+            assert!(
+                !["sesame", "a@b", "a%40b", "t0k"].iter().any(|secret| debug.contains(secret)),
+                "{debug}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_quoting_a_secret() {
+        for text in [
+            "",
+            "nats://",
+            "http://ann:sesame@host",
+            "ws://ann:sesame@host",
+            "nats://ann:sesame/x@host",
+            "nats://ann:sesame#x@host",
+            "nats://ann:1/sesame@host",
+            "nats://ann:sesame@host/path",
+            "ann:sesame://x@host",
+            "sesame://x@host",
+            "nats://host/?password=sesame",
+            "nats://ann:sesame%FF@host",
+            "nats://ann:sesame@ho st",
+            "nats://ann:sesame@host:99999",
+        ] {
+            let Err(error) = text.parse::<NatsUrl>() else { panic!("{text} was taken") };
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains("nats://HOST:PORT") && !shown.contains("sesame"), "{shown}");
+        }
+    }
+}
