@@ -39,7 +39,11 @@ enum Task {
     Demo(Demo),
     /// The service the benchmarks' connections end at; prints the address it listens on.
     #[command(hide = true)]
-    BenchFarEnd,
+    BenchFarEnd {
+        /// Where there is little to do, one thread answers sooner than two that wake each other.
+        #[arg(long)]
+        one_thread: bool,
+    },
     /// A plain NATS client, which the benchmarks compare with.
     #[command(hide = true)]
     NatsNeighbour {
@@ -66,7 +70,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::NatsNeighbour { url, role } => {
             bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)
         }
-        Task::BenchFarEnd => bench::far_end::run().map(|()| ExitCode::SUCCESS),
+        Task::BenchFarEnd { one_thread } => bench::far_end::run(one_thread).map(|()| ExitCode::SUCCESS),
     }
 }
 
