@@ -2,10 +2,12 @@
 //!
 //! - [`mod@test`]: installs what the tests need ([`packages`]) and runs them.
 //! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx, and its faults against what was
-//!   asked for.
+//!   asked for, and the tunnel of the NATS programs against plain NATS clients.
+//! - [`demo`]: shows the NATS programs at work.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod bench;
+mod demo;
 mod packages;
 mod test;
 
@@ -32,9 +34,16 @@ enum Task {
     /// Measures, prints Markdown tables.
     #[command(subcommand)]
     Bench(bench::Subject),
+    /// Shows programs at work, with real servers.
+    #[command(subcommand)]
+    Demo(Demo),
     /// The service the benchmarks' connections end at; prints the address it listens on.
     #[command(hide = true)]
-    BenchFarEnd,
+    BenchFarEnd {
+        /// Where there is little to do, one thread answers sooner than two that wake each other.
+        #[arg(long)]
+        one_thread: bool,
+    },
     /// A plain NATS client, which the benchmarks compare with.
     #[command(hide = true)]
     NatsNeighbour {
@@ -45,16 +54,23 @@ enum Task {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Demo {
+    /// Redis over NATS, and a NATS server that is killed meanwhile; some seconds.
+    Nats,
+}
+
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
         Task::Test { args } => test::run(&args),
         Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),
         Task::NatsNeighbour { url, role } => {
             bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)
         }
-        Task::BenchFarEnd => bench::far_end::run().map(|()| ExitCode::SUCCESS),
+        Task::BenchFarEnd { one_thread } => bench::far_end::run(one_thread).map(|()| ExitCode::SUCCESS),
     }
 }
 

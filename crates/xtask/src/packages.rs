@@ -47,6 +47,16 @@ pub(crate) const TESTS: &[Needed] = &[
     (OnPath("g++"), "g++"),
 ];
 
+/// What `demo nats` runs.
+pub(crate) const NATS_DEMO: &[Needed] = &[
+    (OnPath("nats-server"), "nats-server"),
+    (OnPath("redis-server"), "redis-server"),
+    (OnPath("redis-cli"), "redis-tools"),
+    (OnPath("setpriv"), "util-linux"),
+    // jemalloc is built with it
+    (OnPath("make"), "make"),
+];
+
 /// What `bench faults` makes a lossy path with.
 pub(crate) const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
-use super::load::{CHUNK, discard_to_end, runtime};
+use super::load::{CHUNK, discard_to_end, runtime, single_thread};
 
 /// Every further byte comes back as well.
 pub(super) const ECHO: u8 = b'e';
@@ -28,8 +28,9 @@ pub(super) const LEAN_SOURCE: u8 = b'l';
 const LEAN_BUFFER: usize = 128 << 10;
 
 /// Listens on a port of its own and serves until it is killed.
-pub(crate) fn run() -> Result<()> {
-    runtime()?.block_on(async {
+pub(crate) fn run(one_thread: bool) -> Result<()> {
+    let runtime = if one_thread { single_thread()? } else { runtime()? };
+    runtime.block_on(async {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         socket.listen(4096)?;

@@ -28,6 +28,10 @@ pub(super) fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
+pub(super) fn single_thread() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
 /// Opens a session to the peer's far end, ready for what `mode` says.
 pub(super) fn open(peer: &Peer, mode: u8) -> Result<TcpStream> {
     prepare(TcpStream::connect(peer.addr())?, mode).context("cannot open a session")

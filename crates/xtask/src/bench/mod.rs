@@ -1,5 +1,6 @@
-//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all; and
-//! `cargo xtask bench faults`: its [`faults`] against what was asked for.
+//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all;
+//! `cargo xtask bench faults`: its [`faults`] against what was asked for; and `cargo xtask bench nats`: the tunnel of the
+//! [`nats`] programs against plain NATS clients.
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
 //! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],

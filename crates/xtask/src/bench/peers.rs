@@ -59,7 +59,7 @@ enum Proxy {
 
 impl Peer {
     pub(super) fn start(who: Who) -> Result<Self> {
-        let (far_end, far_end_addr) = start_far_end()?;
+        let (far_end, far_end_addr) = start_far_end(&[])?;
         let addr = free_addr();
         let (addr, proxy) = match who {
             Who::Direct => (far_end_addr, Proxy::None),
@@ -76,7 +76,7 @@ impl Peer {
 
     /// Through fault-proxy with these flags, separated by spaces.
     pub(super) fn ours(flags: &str) -> Result<Self> {
-        let (far_end, far_end_addr) = start_far_end()?;
+        let (far_end, far_end_addr) = start_far_end(&[])?;
         let addr = free_addr();
         let proxy = Proxy::Ours(start_ours(addr, far_end_addr, flags)?);
         thread::sleep(SETTLING);
@@ -114,9 +114,9 @@ impl Peer {
     }
 }
 
-pub(super) fn start_far_end() -> Result<(Daemon, SocketAddr)> {
+pub(super) fn start_far_end(flags: &[&str]) -> Result<(Daemon, SocketAddr)> {
     let this = env::current_exe().context("cannot find this program")?;
-    let far_end = Daemon::spawn(&this, &["bench-far-end"], &[]);
+    let far_end = Daemon::spawn(&this, &[&["bench-far-end"], flags].concat(), &[]);
     let line = far_end.wait_for_line("listening on ");
     let addr = line.rsplit(' ').next().and_then(|addr| addr.trim().parse().ok());
     Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))

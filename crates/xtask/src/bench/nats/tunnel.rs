@@ -30,7 +30,7 @@ pub(super) struct Tunnel {
 impl Tunnel {
     /// Starts both programs with these flags more, and returns when a session has gone through them.
     pub(super) fn start(flags: &[&str]) -> Result<Self> {
-        let (far_end, far_end_addr) = start_far_end()?;
+        let (far_end, far_end_addr) = start_far_end(&["--one-thread"])?;
         let nats = NatsServer::start();
         let (nats_url, addr) = (nats.url(), free_addr());
         let common = ["--log-level", "warn", "--nats-url", &nats_url];

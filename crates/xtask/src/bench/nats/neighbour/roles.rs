@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::super::super::load::{PATIENCE, PING_BYTES, runtime};
+use super::super::super::load::{PATIENCE, PING_BYTES, single_thread};
 use super::super::super::report::percentile;
 use super::super::streams::MIB;
 use super::{FIGURES, Load, READY, Role};
@@ -39,12 +39,12 @@ struct Message<'a> {
     metadata: Option<()>,
 }
 
-/// Does what `role` says until that is done.
+/// Does what `role` says until that is done, on one thread, as the tunnel does: with two, everything here is slower.
 ///
 /// # Errors
 /// If the server at `url` cannot be used, or an answer does not come.
 pub(crate) fn play(url: &str, role: &Role) -> Result<()> {
-    runtime()?.block_on(async {
+    single_thread()?.block_on(async {
         let client = async_nats::connect(url).await.context("cannot connect to NATS")?;
         match role {
             Role::Publish(load) => publish(&client, load).await,

@@ -1,0 +1,3 @@
+//! `cargo xtask demo`: what the programs do, shown with real ones.
+
+pub(crate) mod nats;
