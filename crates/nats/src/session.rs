@@ -28,8 +28,9 @@ use crate::opening::{Encoding, printable};
 pub(crate) use self::frame::FrameError;
 pub(crate) use self::window::{FIRST_WINDOW, WindowBudget};
 
-/// The longest payload of a frame, in bytes.
-const LONGEST_PAYLOAD: usize = 32 << 10;
+/// Of a frame, as a message. Two of them fit into what async-nats reads at once (65,535 bytes): of longer ones every second is
+/// read in two parts, and copied.
+const LONGEST_MESSAGE: usize = (32 << 10) - 512;
 const ACK_DELAY: Duration = Duration::from_millis(40);
 /// An end with nothing at stake leaves when nobody has listened to it for so long.
 const NOBODY_LEFT: Duration = Duration::from_secs(5);
@@ -148,7 +149,7 @@ impl Session {
         if !self.is_up || self.state != State::Open {
             return 0;
         }
-        let longest = LONGEST_PAYLOAD.min(self.codec.payload_within(max_message));
+        let longest = self.codec.payload_within(LONGEST_MESSAGE.min(max_message));
         usize::try_from(self.sender.room()).unwrap_or(longest).min(longest)
     }
 

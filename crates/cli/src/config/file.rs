@@ -64,6 +64,7 @@ pub fn given(args: &impl Serialize) -> Result<Dict> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "nats")]
 mod tests {
     use serde::Deserialize;
     use tempfile::TempDir;

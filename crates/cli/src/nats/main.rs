@@ -31,7 +31,9 @@ pub fn main<Cli: Parser, Config, Settings>(
     match prepare() {
         Ok((settings, log)) => match run(settings) {
             Ok(table) => {
-                println!("{table}");
+                if !table.is_empty() {
+                    println!("{table}");
+                }
                 drop(log);
                 ExitCode::SUCCESS
             }

@@ -2,7 +2,6 @@
 
 mod credentials;
 mod jwt;
-mod log;
 mod no_responders;
 mod outages;
 mod permissions;

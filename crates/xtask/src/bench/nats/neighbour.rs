@@ -40,9 +40,16 @@ pub(crate) enum Role {
         warm_up: usize,
         /// How many are.
         count: usize,
+        /// On tokio's default runtime.
+        #[arg(long)]
+        threads: bool,
     },
     /// Replies with what was asked.
-    Reply,
+    Reply {
+        /// On tokio's default runtime.
+        #[arg(long)]
+        threads: bool,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,9 +74,11 @@ pub(super) fn publish(payload: Payload, bytes: u64) -> Result<f64> {
     Ok(rate)
 }
 
-/// The round trip's p50 and p99 between two plain clients, in microseconds.
-pub(super) fn request(warm_up: usize, count: usize) -> Result<[f64; 2]> {
-    figures("reply", &format!("request {warm_up} {count}"))
+/// The round trip's p50 and p99 between two plain clients, in microseconds; on one thread each, or on a runtime with
+/// `threads`.
+pub(super) fn request(warm_up: usize, count: usize, threads: bool) -> Result<[f64; 2]> {
+    let flag = if threads { " --threads" } else { "" };
+    figures(&format!("reply{flag}"), &format!("request {warm_up} {count}{flag}"))
 }
 
 /// What `measuring` prints beside `serving`.

@@ -21,8 +21,13 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         let times = ping(&mut session, scale.pings)?;
         Ok([0.50, 0.99].map(|quantile| percentile(&times, quantile).as_secs_f64() * 1e6))
     };
-    let plain = || neighbour::request(scale.warm_up_pings, scale.pings);
-    let contenders: [(&str, &dyn Fn() -> _); 2] = [("tunnel", &ours), ("request and reply", &plain)];
+    let plain = || neighbour::request(scale.warm_up_pings, scale.pings, false);
+    let threads = || neighbour::request(scale.warm_up_pings, scale.pings, true);
+    let contenders: [(&str, &dyn Fn() -> _); 3] = [
+        ("tunnel", &ours),
+        ("request and reply, one thread each", &plain),
+        ("request and reply, tokio's default runtime", &threads),
+    ];
     let times = medians("round trip", scale.rounds, &contenders)?;
     println!(
         "\n### Round trip of 64 bytes ({} rounds)\n\n{}",

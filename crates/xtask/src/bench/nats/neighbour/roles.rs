@@ -39,18 +39,21 @@ struct Message<'a> {
     metadata: Option<()>,
 }
 
-/// Does what `role` says until that is done, on one thread, as the tunnel does: with two, everything here is slower.
+/// Does what `role` says until that is done, on one thread, as the tunnel does, unless it
+/// asks for more: with two, everything here is slower.
 ///
 /// # Errors
 /// If the server at `url` cannot be used, or an answer does not come.
 pub(crate) fn play(url: &str, role: &Role) -> Result<()> {
-    single_thread()?.block_on(async {
+    let threads = matches!(role, Role::Request { threads: true, .. } | Role::Reply { threads: true });
+    let runtime = if threads { tokio::runtime::Runtime::new()? } else { single_thread()? };
+    runtime.block_on(async {
         let client = async_nats::connect(url).await.context("cannot connect to NATS")?;
         match role {
             Role::Publish(load) => publish(&client, load).await,
             Role::Subscribe(load) => subscribe(&client, load).await,
-            Role::Request { warm_up, count } => request(&client, *warm_up, *count).await,
-            Role::Reply => reply(&client).await,
+            Role::Request { warm_up, count, .. } => request(&client, *warm_up, *count).await,
+            Role::Reply { .. } => reply(&client).await,
         }
     })
 }

@@ -1,16 +1,34 @@
+//! What the link logs. A program of its own: other tests' threads, which have no subscriber, would turn log lines off.
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nkeys::KeyPair;
-use proxy_nats::{Credential, Link};
+use proxy_nats::{Credential, Link, NatsOptions};
 use testkit::NatsServer;
 use tokio::time::timeout;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::jwt::Account;
-use crate::{LONG, options, user};
+use self::jwt::Account;
+
+#[path = "../link/jwt.rs"]
+#[allow(dead_code, reason = "the other tests of the link use the rest")]
+mod jwt;
+
+/// How long a test waits for what has to happen.
+const LONG: Duration = Duration::from_secs(60);
+
+fn user(user: &str, password: &str) -> Credential {
+    Credential::UserPassword { user: user.to_owned(), password: password.to_owned() }
+}
+
+fn options(url: &str, credential: Credential) -> NatsOptions {
+    let mut options = NatsOptions::new([url.parse().expect("it is a URL")], "link test");
+    options.credential = credential;
+    options
+}
 
 /// What is logged on this thread, with all that async-nats has to say.
 #[derive(Clone, Default)]
