@@ -29,16 +29,20 @@ pub fn main<Cli: Parser, Config, Settings>(
         Ok((resolve(config)?, log))
     };
     match prepare() {
-        Ok((settings, log)) => match run(settings) {
-            Ok(table) => {
-                if !table.is_empty() {
-                    println!("{table}");
+        Ok((settings, log)) => {
+            let ran = run(settings);
+            // What it has logged comes first.
+            drop(log);
+            match ran {
+                Ok(table) => {
+                    if !table.is_empty() {
+                        println!("{table}");
+                    }
+                    ExitCode::SUCCESS
                 }
-                drop(log);
-                ExitCode::SUCCESS
+                Err(error) => complain(&error, FAILED),
             }
-            Err(error) => complain(&error, FAILED),
-        },
+        }
         Err(error) => complain(&error, WRONG_USAGE),
     }
 }
