@@ -2,6 +2,7 @@
 
 mod support;
 
+use futures_util::StreamExt;
 use proxy_nats::{Encoding, Target};
 use support::{Tunnel, in_time};
 use testkit::{FarEnd, NatsServer};
@@ -40,4 +41,41 @@ async fn a_service_that_nobody_offers_is_refused_at_once() {
     let mut client = TcpStream::connect(tunnel.addr).await.expect("listening");
     in_time("the reset", client.read(&mut [0])).await.expect_err("refused");
     tunnel.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_of_a_session_is_dropped_and_the_session_goes_on() {
+    for encodings in [vec![Encoding::Binary], vec![Encoding::Json]] {
+        let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+        let tunnel = Tunnel::to_with(&nats, far_end.addr(), &encodings).await;
+        let stranger = async_nats::connect(nats.url()).await.expect("nats-server runs");
+        let mut seen = stranger.subscribe("p.data.to_server.*").await.expect("subscribed");
+        stranger.flush().await.expect("connected");
+        let mut client = TcpStream::connect(tunnel.addr).await.expect("listening");
+        round_trip(&mut client, b"before").await;
+        let frame = in_time("a frame", seen.next()).await.expect("subscribed");
+        let foreign = br#"{"ID":"other","Reply":"","Data":"eA==","Metadata":{"seq":"6","ack":"0","got":"0","limit":"9"}}"#;
+        let long = vec![0; 1 << 20];
+        // The last is one that was here already.
+        for payload in [&b""[..], b"\xB1", b"\xB1\xFF rubbish", b"{}", foreign, &long, &frame.payload] {
+            stranger.publish(frame.subject.clone(), payload.to_vec().into()).await.expect("connected");
+        }
+        stranger.publish("proxy.request", "rubbish".into()).await.expect("connected");
+        stranger.publish_with_reply("proxy.request", "nowhere", "rubbish".into()).await.expect("connected");
+        stranger.flush().await.expect("connected");
+        for _ in 0..20 {
+            round_trip(&mut client, b"after").await;
+        }
+        let mut another = TcpStream::connect(tunnel.addr).await.expect("listening");
+        round_trip(&mut another, b"and another").await;
+        drop((client, another));
+        tunnel.end().await;
+    }
+}
+
+async fn round_trip(stream: &mut TcpStream, message: &[u8]) {
+    stream.write_all(message).await.expect("open");
+    let mut echo = vec![0; message.len()];
+    in_time("the echo", stream.read_exact(&mut echo)).await.expect("open");
+    assert_eq!(echo, message);
 }
