@@ -2,16 +2,20 @@
 //! out. `docs/nats-protocol.md` is what it does.
 //!
 //! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit.
-//! - `patience`: when to ask the other end, and when to give it up.
+//! - `hear`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
+//!   `patience` for it.
 //!
 //! Times are durations since any fixed moment.
 
 mod frame;
+mod hear;
 mod patience;
 mod receive;
 mod send;
 #[cfg(test)]
 mod tests;
+mod time;
+mod transmit;
 mod window;
 
 use std::sync::Arc;
@@ -19,11 +23,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use self::frame::{Codec, Flags, Header};
+use self::frame::Codec;
 use self::patience::Patience;
-use self::receive::{Brought, Receiver};
-use self::send::{Sender, Told};
-use crate::opening::{Encoding, printable};
+use self::receive::Receiver;
+use self::send::Sender;
+use crate::opening::Encoding;
 
 pub(crate) use self::frame::FrameError;
 pub(crate) use self::window::{FIRST_WINDOW, WindowBudget};
@@ -232,233 +236,6 @@ impl Session {
     /// The other end may be forgotten.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
-    }
-
-    /// Takes a message that came on this end's subject.
-    pub(crate) fn receive(&mut self, now: Duration, message: Bytes) -> Result<(), FrameError> {
-        let (header, payload) = self.codec.decode(message)?;
-        if self.is_over {
-            return Ok(());
-        }
-        self.patience.hear(now);
-        match &self.state {
-            State::Aborted(_) => self.hear_aborted(&header),
-            // It missed how this end ended, which lost nothing.
-            State::Complete if header.flags.has(Flags::RST) => {
-                (self.other_is_done, self.farewell_due) = (true, true);
-            }
-            State::Open if header.flags.has(Flags::RST) => {
-                let reason = printable(&payload);
-                self.fail(now, Failure { reason, is_the_others: true });
-            }
-            State::Open | State::Complete => self.hear(now, &header, payload),
-        }
-        Ok(())
-    }
-
-    fn hear_aborted(&mut self, header: &Header) {
-        if header.flags.has(Flags::DONE) || header.flags.has(Flags::RST) {
-            self.is_over = true;
-        } else if header.flags.has(Flags::ASK) {
-            self.farewell_due = true;
-        }
-    }
-
-    fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
-        let told = self.sender.hear(header);
-        let brought = self.receiver.hear(header, payload);
-        if told == Told::Nonsense || brought == Brought::Nonsense {
-            let reason = "the other end breaks the protocol";
-            self.fail(now, Failure { reason: reason.to_owned(), is_the_others: false });
-            return;
-        }
-        if header.flags.has(Flags::GAP) {
-            self.sender.go_back();
-        }
-        if told == Told::Progress {
-            self.moved = now;
-            self.patience.progress(now);
-        }
-        if !self.sender.is_waiting() {
-            self.patience.rest();
-        }
-        match brought {
-            Brought::Payload => {
-                self.moved = now;
-                self.tell(now);
-                self.discard(now);
-            }
-            Brought::Gap => self.gap_due = true,
-            Brought::Nothing | Brought::Nonsense => {}
-        }
-        self.answer_due |= header.flags.has(Flags::ASK);
-        self.other_is_done |= header.flags.has(Flags::DONE);
-        self.complete(now);
-        if self.state == State::Complete {
-            // Whoever asks has not seen the farewell.
-            self.farewell_due |= std::mem::take(&mut self.answer_due);
-            self.is_over = self.other_is_done && !self.farewell_due;
-            self.patience.wait(now);
-        }
-    }
-
-    /// NATS says that nobody listens to what was published with a reply subject.
-    pub(crate) fn no_responders(&mut self, now: Duration) {
-        self.patience.nobody(now);
-    }
-
-    /// This end's own connection to NATS is lost, or back.
-    pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
-        if is_up == self.is_up {
-            return;
-        }
-        self.is_up = is_up;
-        if is_up {
-            self.sender.go_back();
-            self.patience.retry();
-            self.gap_due = true;
-            self.ask(now);
-        } else {
-            self.patience.lost(now);
-        }
-    }
-
-    /// Whether [`Self::poll_transmit`] has a message.
-    pub(crate) fn has_transmit(&self) -> bool {
-        let is_due = match self.state {
-            State::Open => self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due,
-            State::Complete | State::Aborted(_) => self.farewell_due,
-        };
-        self.is_up && !self.is_over && is_due
-    }
-
-    /// The next message to be published, besides what [`Self::write`] returned. `None` while NATS is away.
-    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
-        if !self.is_up || self.is_over {
-            return None;
-        }
-        match &self.state {
-            State::Aborted(failure) => {
-                if !std::mem::take(&mut self.farewell_due) {
-                    return None;
-                }
-                let mut header = Header { seq: self.sender.seq(), ..self.receiver.tell() };
-                if failure.is_the_others {
-                    header.flags.set(Flags::DONE, true);
-                    self.is_over = true;
-                    return Some(self.message(&header, &[], false));
-                }
-                header.flags.set(Flags::RST, true);
-                let reason = failure.reason.clone();
-                Some(self.message(&header, reason.as_bytes(), true))
-            }
-            State::Complete => {
-                if !std::mem::take(&mut self.farewell_due) {
-                    return None;
-                }
-                let mut header = self.header();
-                header.flags.set(Flags::DONE, true);
-                header.flags.set(Flags::ASK, !self.other_is_done);
-                self.is_over = self.other_is_done;
-                Some(self.message(&header, &[], !self.is_over))
-            }
-            State::Open => self.poll_transmit_open(now),
-        }
-    }
-
-    fn poll_transmit_open(&mut self, now: Duration) -> Option<Transmit> {
-        if let Some(message) = self.sender.next_again() {
-            self.patience.wait(now);
-            return Some(Transmit { message, wants_reply: false });
-        }
-        if self.sender.take_end() {
-            let mut header = self.header();
-            header.flags.set(Flags::FIN, true);
-            let transmit = self.message(&header, &[], false);
-            self.sender.keep(1, transmit.message.clone());
-            self.patience.wait(now);
-            return Some(transmit);
-        }
-        if !(self.answer_due || self.gap_due || self.ask_due) {
-            return None;
-        }
-        let mut header = self.header();
-        let is_question = std::mem::take(&mut self.ask_due);
-        header.flags.set(Flags::GAP, std::mem::take(&mut self.gap_due));
-        header.flags.set(Flags::ASK, is_question);
-        Some(self.message(&header, &[], is_question))
-    }
-
-    /// When [`Self::on_deadline`] is to be called.
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        if self.is_over {
-            return None;
-        }
-        let half_closed = self.is_half_closed().then(|| self.moved + self.half_close_timeout());
-        let left = self.patience.nobody_since().filter(|_| self.state != State::Open);
-        let patience = self.patience.deadline(&self.limits, self.is_up);
-        let times = [self.ack_by, half_closed, left.map(|since| since + NOBODY_LEFT), Some(patience)];
-        times.into_iter().flatten().min()
-    }
-
-    pub(crate) fn on_deadline(&mut self, now: Duration) {
-        if self.ack_by.is_some_and(|by| by <= now) {
-            self.ack_by = None;
-            self.answer_due = true;
-        }
-        if self.is_up && self.patience.is_time_to_ask(now) {
-            self.ask_due = true;
-            self.farewell_due |= self.state != State::Open;
-            if now.saturating_sub(self.moved) >= patience::QUIET {
-                self.sender.shrink();
-                self.receiver.shrink();
-            }
-        }
-        let nobody_since = self.patience.nobody_since();
-        if self.patience.is_out(now, &self.limits) {
-            let seconds = self.limits.max_outage.as_secs_f64();
-            let reason = match nobody_since {
-                _ if !self.is_up => format!("NATS was away for {seconds} s"),
-                Some(_) => format!("the other end is gone: nobody listened for {seconds} s"),
-                None => format!("the other end has not answered for {seconds} s"),
-            };
-            match self.state {
-                State::Open => self.fail(now, Failure { reason, is_the_others: false }),
-                State::Complete | State::Aborted(_) => self.is_over = true,
-            }
-        } else if self.state != State::Open && nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT) {
-            self.is_over = true;
-        }
-        if self.is_half_closed() && now >= self.moved + self.half_close_timeout() {
-            let seconds = self.half_close_timeout().as_secs_f64();
-            self.abort(now, format!("half-closed, and nothing moved for {seconds} s"));
-        }
-    }
-
-    /// A question, or whatever the state has to say.
-    fn ask(&mut self, now: Duration) {
-        self.ask_due = true;
-        self.farewell_due |= self.state != State::Open;
-        self.patience.ask(now);
-    }
-
-    fn half_close_timeout(&self) -> Duration {
-        if self.has_reader { self.limits.half_close_timeout } else { self.limits.max_outage }
-    }
-
-    fn is_half_closed(&self) -> bool {
-        self.state == State::Open && (self.sender.is_finishing() || self.receiver.is_ended())
-    }
-
-    /// What every frame says; the other end counts as told.
-    fn header(&mut self) -> Header {
-        self.ack_by = None;
-        self.answer_due = false;
-        Header { seq: self.sender.seq(), ..self.receiver.tell() }
-    }
-
-    fn message(&self, header: &Header, payload: &[u8], wants_reply: bool) -> Transmit {
-        Transmit { message: self.codec.encode(header, payload), wants_reply }
     }
 
     /// Lets the other end know, now or soon.

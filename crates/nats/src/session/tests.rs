@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use self::world::{LIMITS, MS, Trouble, World};
+use super::frame::Header;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,102 @@
+//! What comes from the other end, and from NATS.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::frame::{Flags, FrameError, Header};
+use super::receive::Brought;
+use super::send::Told;
+use super::{Failure, Session, State};
+use crate::opening::printable;
+
+impl Session {
+    /// Takes a message that came on this end's subject.
+    pub(crate) fn receive(&mut self, now: Duration, message: Bytes) -> Result<(), FrameError> {
+        let (header, payload) = self.codec.decode(message)?;
+        if self.is_over {
+            return Ok(());
+        }
+        self.patience.hear(now);
+        match &self.state {
+            State::Aborted(_) => self.hear_aborted(&header),
+            // It missed how this end ended, which lost nothing.
+            State::Complete if header.flags.has(Flags::RST) => {
+                (self.other_is_done, self.farewell_due) = (true, true);
+            }
+            State::Open if header.flags.has(Flags::RST) => {
+                let reason = printable(&payload);
+                self.fail(now, Failure { reason, is_the_others: true });
+            }
+            State::Open | State::Complete => self.hear(now, &header, payload),
+        }
+        Ok(())
+    }
+
+    fn hear_aborted(&mut self, header: &Header) {
+        if header.flags.has(Flags::DONE) || header.flags.has(Flags::RST) {
+            self.is_over = true;
+        } else if header.flags.has(Flags::ASK) {
+            self.farewell_due = true;
+        }
+    }
+
+    fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
+        let told = self.sender.hear(header);
+        let brought = self.receiver.hear(header, payload);
+        if told == Told::Nonsense || brought == Brought::Nonsense {
+            let reason = "the other end breaks the protocol";
+            self.fail(now, Failure { reason: reason.to_owned(), is_the_others: false });
+            return;
+        }
+        if header.flags.has(Flags::GAP) {
+            self.sender.go_back();
+        }
+        if told == Told::Progress {
+            self.moved = now;
+            self.patience.progress(now);
+        }
+        if !self.sender.is_waiting() {
+            self.patience.rest();
+        }
+        match brought {
+            Brought::Payload => {
+                self.moved = now;
+                self.tell(now);
+                self.discard(now);
+            }
+            Brought::Gap => self.gap_due = true,
+            Brought::Nothing | Brought::Nonsense => {}
+        }
+        self.answer_due |= header.flags.has(Flags::ASK);
+        self.other_is_done |= header.flags.has(Flags::DONE);
+        self.complete(now);
+        if self.state == State::Complete {
+            // Whoever asks has not seen the farewell.
+            self.farewell_due |= std::mem::take(&mut self.answer_due);
+            self.is_over = self.other_is_done && !self.farewell_due;
+            self.patience.wait(now);
+        }
+    }
+
+    /// NATS says that nobody listens to what was published with a reply subject.
+    pub(crate) fn no_responders(&mut self, now: Duration) {
+        self.patience.nobody(now);
+    }
+
+    /// This end's own connection to NATS is lost, or back.
+    pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
+        if is_up == self.is_up {
+            return;
+        }
+        self.is_up = is_up;
+        if is_up {
+            self.sender.go_back();
+            self.patience.retry();
+            self.gap_due = true;
+            self.ask(now);
+        } else {
+            self.patience.lost(now);
+        }
+    }
+}

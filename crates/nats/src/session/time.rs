@@ -1,0 +1,68 @@
+//! What happens by itself.
+
+use std::time::Duration;
+
+use super::{Failure, NOBODY_LEFT, Session, State, patience};
+
+impl Session {
+    /// When [`Self::on_deadline`] is to be called.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        if self.is_over {
+            return None;
+        }
+        let half_closed = self.is_half_closed().then(|| self.moved + self.half_close_timeout());
+        let left = self.patience.nobody_since().filter(|_| self.state != State::Open);
+        let patience = self.patience.deadline(&self.limits, self.is_up);
+        let times = [self.ack_by, half_closed, left.map(|since| since + NOBODY_LEFT), Some(patience)];
+        times.into_iter().flatten().min()
+    }
+
+    pub(crate) fn on_deadline(&mut self, now: Duration) {
+        if self.ack_by.is_some_and(|by| by <= now) {
+            self.ack_by = None;
+            self.answer_due = true;
+        }
+        if self.is_up && self.patience.is_time_to_ask(now) {
+            self.ask_due = true;
+            self.farewell_due |= self.state != State::Open;
+            if now.saturating_sub(self.moved) >= patience::QUIET {
+                self.sender.shrink();
+                self.receiver.shrink();
+            }
+        }
+        let nobody_since = self.patience.nobody_since();
+        if self.patience.is_out(now, &self.limits) {
+            let seconds = self.limits.max_outage.as_secs_f64();
+            let reason = match nobody_since {
+                _ if !self.is_up => format!("NATS was away for {seconds} s"),
+                Some(_) => format!("the other end is gone: nobody listened for {seconds} s"),
+                None => format!("the other end has not answered for {seconds} s"),
+            };
+            match self.state {
+                State::Open => self.fail(now, Failure { reason, is_the_others: false }),
+                State::Complete | State::Aborted(_) => self.is_over = true,
+            }
+        } else if self.state != State::Open && nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT) {
+            self.is_over = true;
+        }
+        if self.is_half_closed() && now >= self.moved + self.half_close_timeout() {
+            let seconds = self.half_close_timeout().as_secs_f64();
+            self.abort(now, format!("half-closed, and nothing moved for {seconds} s"));
+        }
+    }
+
+    /// A question, or whatever the state has to say.
+    pub(super) fn ask(&mut self, now: Duration) {
+        self.ask_due = true;
+        self.farewell_due |= self.state != State::Open;
+        self.patience.ask(now);
+    }
+
+    fn half_close_timeout(&self) -> Duration {
+        if self.has_reader { self.limits.half_close_timeout } else { self.limits.max_outage }
+    }
+
+    fn is_half_closed(&self) -> bool {
+        self.state == State::Open && (self.sender.is_finishing() || self.receiver.is_ended())
+    }
+}

@@ -1,0 +1,85 @@
+//! What is sent to the other end, besides payloads.
+
+use std::time::Duration;
+
+use super::frame::{Flags, Header};
+use super::{Session, State, Transmit};
+
+impl Session {
+    /// Whether [`Self::poll_transmit`] has a message.
+    pub(crate) fn has_transmit(&self) -> bool {
+        let is_due = match self.state {
+            State::Open => self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due,
+            State::Complete | State::Aborted(_) => self.farewell_due,
+        };
+        self.is_up && !self.is_over && is_due
+    }
+
+    /// The next message to be published, besides what [`Self::write`] returned. `None` while NATS is away.
+    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+        if !self.is_up || self.is_over {
+            return None;
+        }
+        match &self.state {
+            State::Aborted(failure) => {
+                if !std::mem::take(&mut self.farewell_due) {
+                    return None;
+                }
+                let mut header = Header { seq: self.sender.seq(), ..self.receiver.tell() };
+                if failure.is_the_others {
+                    header.flags.set(Flags::DONE, true);
+                    self.is_over = true;
+                    return Some(self.message(&header, &[], false));
+                }
+                header.flags.set(Flags::RST, true);
+                let reason = failure.reason.clone();
+                Some(self.message(&header, reason.as_bytes(), true))
+            }
+            State::Complete => {
+                if !std::mem::take(&mut self.farewell_due) {
+                    return None;
+                }
+                let mut header = self.header();
+                header.flags.set(Flags::DONE, true);
+                header.flags.set(Flags::ASK, !self.other_is_done);
+                self.is_over = self.other_is_done;
+                Some(self.message(&header, &[], !self.is_over))
+            }
+            State::Open => self.poll_transmit_open(now),
+        }
+    }
+
+    fn poll_transmit_open(&mut self, now: Duration) -> Option<Transmit> {
+        if let Some(message) = self.sender.next_again() {
+            self.patience.wait(now);
+            return Some(Transmit { message, wants_reply: false });
+        }
+        if self.sender.take_end() {
+            let mut header = self.header();
+            header.flags.set(Flags::FIN, true);
+            let transmit = self.message(&header, &[], false);
+            self.sender.keep(1, transmit.message.clone());
+            self.patience.wait(now);
+            return Some(transmit);
+        }
+        if !(self.answer_due || self.gap_due || self.ask_due) {
+            return None;
+        }
+        let mut header = self.header();
+        let is_question = std::mem::take(&mut self.ask_due);
+        header.flags.set(Flags::GAP, std::mem::take(&mut self.gap_due));
+        header.flags.set(Flags::ASK, is_question);
+        Some(self.message(&header, &[], is_question))
+    }
+
+    /// What every frame says; the other end counts as told.
+    pub(super) fn header(&mut self) -> Header {
+        self.ack_by = None;
+        self.answer_due = false;
+        Header { seq: self.sender.seq(), ..self.receiver.tell() }
+    }
+
+    fn message(&self, header: &Header, payload: &[u8], wants_reply: bool) -> Transmit {
+        Transmit { message: self.codec.encode(header, payload), wants_reply }
+    }
+}
