@@ -70,23 +70,23 @@ fn a_flag_comes_before_a_variable_before_the_file() {
     let setup = Setup::new();
     let file = format!(
         "seed = 71\nduration = '1m'\nbind = '127.0.0.1'\n[[proxies]]\nproxy = '{}'\nname = 'db'\n\
-         [[proxies.faults]]\ntype = 'latency'\nmean = 111\n",
+         [[proxies.faults]]\ntype = 'latency'\nmean = 111.5\n",
         setup.proxy()
     );
     let of_file = setup.resolved(&file, &[], &[]);
     row(&of_file, &["seed", "71"]);
-    row(&of_file, &["db", "latency", "111"]);
+    row(&of_file, &["db", "latency", "111.5"]);
 
-    let variables = [("FAULT_SEED", "72"), ("FAULT_WITH_LATENCY", "true"), ("FAULT_LATENCY_MEAN", "222")];
+    let variables = [("FAULT_SEED", "72"), ("FAULT_WITH_LATENCY", "true"), ("FAULT_LATENCY_MEAN", "222.5")];
     let of_variables = setup.resolved(&file, &variables, &[]);
     row(&of_variables, &["seed", "72"]);
-    row(&of_variables, &["db", "latency", "222"]);
+    row(&of_variables, &["db", "latency", "222.5"]);
     row(&of_variables, &["duration", "1m"]);
 
-    let of_flags = setup.resolved(&file, &variables, &["--seed", "73", "--latency-mean", "333"]);
+    let of_flags = setup.resolved(&file, &variables, &["--seed", "73", "--latency-mean", "333.5"]);
     row(&of_flags, &["seed", "73"]);
-    row(&of_flags, &["db", "latency", "333"]);
-    for gone in ["111", "222"] {
+    row(&of_flags, &["db", "latency", "333.5"]);
+    for gone in ["111.5", "222.5"] {
         assert!(!of_flags.contains(gone), "{of_flags}");
     }
 }
