@@ -6,8 +6,8 @@ use std::net::{Shutdown, SocketAddr};
 
 use support::bytes::{ending, round_trip};
 use support::http::{get, metric};
-use support::{Pair, eventually, free_addr};
-use testkit::FarEnd;
+use support::{PATIENCE, Pair, eventually, free_addr, server_binary, spawn};
+use testkit::{FarEnd, NatsServer};
 
 fn pair_with_health(far_end: &FarEnd) -> (Pair, [SocketAddr; 2]) {
     let [of_server, of_client] = std::array::from_fn(|_| free_addr());
@@ -75,4 +75,16 @@ fn sessions_and_bytes_are_counted() {
             assert!(is(sample, wanted), "{sample} is {}", value(sample));
         }
     }
+}
+
+#[test]
+fn a_default_port_that_is_taken_ends_nothing_and_one_that_was_asked_for_does() {
+    // Taken by this test, or by somebody else already.
+    let _taken = std::net::TcpListener::bind("[::]:8080");
+    let nats = NatsServer::start();
+    let server = spawn(&server_binary(), &["--nats-url", &nats.url()], &[]);
+    server.wait_for_line("no health: cannot listen on :8080");
+    server.wait_for_line("listening on proxy.request");
+    let asked = spawn(&server_binary(), &["--nats-url", &nats.url(), "--listen-addr", ":8080"], &[]);
+    assert_eq!(asked.wait(PATIENCE).code(), Some(1));
 }

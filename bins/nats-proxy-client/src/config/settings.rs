@@ -75,6 +75,7 @@ impl Settings {
                 tunnel: config.tunnel.resolve(),
                 faults: config.faults.resolve()?,
                 health: health_addr.and_then(Endpoint::addr),
+                is_health_default: false,
             },
             forwards: all(listen_addr, remote_addr, forwards)?,
         })

@@ -78,6 +78,7 @@ impl Settings {
                 nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
                 tunnel: config.tunnel.resolve(),
                 faults: config.faults.resolve()?,
+                is_health_default: listen_addr.is_none(),
                 health: match listen_addr {
                     Some(endpoint) => endpoint.addr(),
                     None => Some(ListenAddr { host: None, port: 8080 }),

@@ -44,6 +44,8 @@ pub struct Program {
     pub faults: FaultSettings,
     /// Where health and metrics are asked for.
     pub health: Option<ListenAddr>,
+    /// Nobody asked for it there: without that port it runs all the same.
+    pub is_health_default: bool,
 }
 
 /// What runs in it.
@@ -66,7 +68,13 @@ impl Program {
     /// # Errors
     /// When a port cannot be taken, NATS cannot be reached, or `start` fails.
     pub fn run(self, start: impl AsyncFnOnce(&mut Sessions) -> Result<()>) -> Result<String> {
-        let health = self.health.as_ref().map(take_port).transpose()?;
+        let health = match self.health.as_ref().map(take_port).transpose() {
+            Err(error) if self.is_health_default => {
+                warn!("no health: {error:#}; --listen-addr gives it another port, or off");
+                None
+            }
+            taken => taken?,
+        };
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
         let ended = runtime.block_on(async {
