@@ -1,0 +1,46 @@
+//! How a server without clients begins and ends. What it does for clients is tested with `nats-proxy-client`; for these
+//! tests too, cargo builds this program because it has tests of its own.
+
+use std::path::Path;
+use std::time::Duration;
+
+use testkit::{Daemon, NatsServer, Signal, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn server(url: &str) -> Daemon {
+    let binary = Path::new(env!("CARGO_BIN_EXE_nats-proxy-server"));
+    Daemon::spawn(binary, &["--nats-url", url, "--listen-addr", "off"], &[])
+}
+
+#[test]
+fn a_signal_ends_it_with_a_table_of_what_there_was() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let nats = NatsServer::start();
+        let server = server(&nats.url());
+        server.wait_for_line("listening on proxy.request");
+        server.signal(signal);
+        assert_eq!(server.wait(PATIENCE).code(), Some(0));
+        assert!(server.stdout().contains("requests") && server.stdout().contains("sessions"));
+    }
+}
+
+#[test]
+fn it_waits_for_nats_and_a_signal_ends_that_too() {
+    let server = server(&format!("nats://127.0.0.1:{}", free_port()));
+    server.wait_for_line("no NATS yet");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(PATIENCE).code(), Some(0));
+    assert_eq!(server.stdout(), "");
+}
+
+#[test]
+fn it_warns_that_everything_may_be_reached_unless_there_is_a_rule() {
+    let nats = NatsServer::start();
+    server(&nats.url()).wait_for_line("clients can reach whatever this server can");
+    let binary = Path::new(env!("CARGO_BIN_EXE_nats-proxy-server"));
+    let args = ["--nats-url", &nats.url(), "--listen-addr", "off", "--allow", "127.0.0.1"];
+    let ruled = Daemon::spawn(binary, &args, &[]);
+    ruled.wait_for_line("listening on proxy.request");
+    assert!(!ruled.stderr().contains("whatever"));
+}
