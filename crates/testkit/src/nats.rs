@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use crate::{
     ports::free_port,
     process::{ServerProcess, Stop},
+    usage,
 };
 
 pub use cluster::NatsCluster;
@@ -103,9 +104,13 @@ impl NatsServer {
         *self.process() = started;
     }
 
-    /// Stops the server in its tracks (SIGSTOP): its connections stay, and nothing is read or sent.
+    /// Stops the server in its tracks (SIGSTOP): its connections stay, and nothing is read or sent. Waits until it has
+    /// stopped.
     pub fn pause(&self) {
-        self.process().signal(Signal::STOP);
+        let mut process = self.process();
+        process.signal(Signal::STOP);
+        let pid = process.pid();
+        process.wait_until(|| usage::is_stopped(pid));
     }
 
     /// Lets a paused server go on (SIGCONT).

@@ -61,6 +61,15 @@ impl Stat {
     }
 }
 
+/// Whether every thread of a process is stopped by a signal (`T`, proc(5)); a signal sent is not yet one that has acted.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
