@@ -67,23 +67,24 @@ impl NatsAccept {
             ignored(&"a request without a reply subject");
             return None;
         };
-        let request = Request::parse(&subject, headers.as_ref(), &payload);
-        // Whoever sends no message at all is no client, and gets no answer.
-        if let Err(RequestError::Message(error)) = &request {
-            ignored(error);
-            return None;
-        }
-        let answer = Answer { tunnels: self.tunnels.clone(), reply: Some(reply) };
-        let dialled = request.map_err(|error| error.to_string()).and_then(|request| {
-            let connector =
-                (self.dial)(&request.target).map_err(|reason| format!("{}: {reason}", request.target))?;
-            Ok((request, connector))
-        });
-        match dialled {
-            Ok((request, connector)) => Some(self.accepted(request, connector, answer)),
+        let answer = |reply| Answer { tunnels: self.tunnels.clone(), reply: Some(reply) };
+        let request = match Request::parse(&subject, headers.as_ref(), &payload) {
+            Ok(request) => request,
+            Err(error) => {
+                ignored(&error);
+                // Whoever sends no message at all is no client, and gets no answer.
+                if !matches!(error, RequestError::Message(_)) {
+                    answer(reply).refuse(error.to_string(), false);
+                }
+                return None;
+            }
+        };
+        match (self.dial)(&request.target) {
+            Ok(connector) => Some(self.accepted(request, connector, answer(reply))),
             Err(reason) => {
+                let reason = format!("{}: {reason}", request.target);
                 warn!("a request is refused: {reason}");
-                answer.refuse(reason, false);
+                answer(reply).refuse(reason, false);
                 None
             }
         }

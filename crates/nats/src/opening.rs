@@ -218,7 +218,7 @@ pub enum ReplyError {
     /// It names no session.
     #[error("the server's reply names no session")]
     Id(#[from] InvalidId),
-    /// It agrees to an encoding that was not offered.
+    /// It agrees to an encoding that nobody knows.
     #[error("the server's reply has an unknown encoding")]
     Encoding,
     /// It grants no credit.

@@ -138,7 +138,8 @@ impl Plain {
     }
 
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
-        self.held -= bytes;
+        // Of a session that has failed meanwhile nothing is held any more.
+        self.held = self.held.saturating_sub(bytes);
         self.moved = now;
     }
 
@@ -285,7 +286,7 @@ impl Plain {
             Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_WITHIN),
         };
         let last_words = (self.close == Close::Sent && !self.has_ended).then(|| self.came + LAST_WORDS);
-        [of_peer, last_words, Some(self.moved + self.idle_timeout)].into_iter().flatten().min()
+        [of_peer, last_words, Some(self.moved.saturating_add(self.idle_timeout))].into_iter().flatten().min()
     }
 
     pub(crate) fn on_deadline(&mut self, now: Duration) {
@@ -306,7 +307,7 @@ impl Plain {
         if self.close == Close::Sent && now >= self.came + LAST_WORDS {
             self.has_ended = true;
         }
-        if now >= self.moved + self.idle_timeout {
+        if now >= self.moved.saturating_add(self.idle_timeout) {
             let seconds = self.idle_timeout.as_secs_f64();
             self.abort(
                 now,

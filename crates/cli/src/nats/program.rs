@@ -244,7 +244,7 @@ fn config(settings: &TunnelSettings) -> Config {
     config.half_close_timeout = settings.half_close_timeout;
     config.legacy_idle_timeout = settings.legacy_idle_timeout;
     // The server's own time to dial, and that of the way there and back.
-    config.open_timeout = settings.connect_timeout + Duration::from_secs(5);
+    config.open_timeout = settings.connect_timeout.saturating_add(Duration::from_secs(5));
     config.encodings = settings.encoding.offered();
     config
 }

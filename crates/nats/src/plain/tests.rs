@@ -237,3 +237,21 @@ proptest! {
         prop_assert_eq!(nats.closes, 1);
     }
 }
+
+#[test]
+fn a_chunk_that_outlives_its_session_can_still_be_consumed() {
+    let mut nats = Nats::new(true);
+    nats.hear(b"words", &[]);
+    assert_eq!(nats.plain.next_chunk().expect("words"), "words");
+    nats.plain.link(nats.now, false);
+    nats.plain.consumed(nats.now, 5);
+    assert!(nats.plain.failure().is_some());
+}
+
+#[test]
+fn a_timeout_without_end_is_none() {
+    let mut plain = Plain::new(ID, MS, Duration::MAX);
+    assert!(plain.deadline().is_some());
+    plain.on_deadline(HOUR);
+    assert!(plain.failure().is_none_or(|reason| !reason.contains("nothing moved")));
+}

@@ -104,11 +104,11 @@ impl Patience {
     }
 
     pub(super) fn is_out(&self, now: Duration, limits: &Limits) -> bool {
-        self.since.is_some_and(|since| now >= since + limits.max_outage)
+        self.since.is_some_and(|since| now >= since.saturating_add(limits.max_outage))
     }
 
     pub(super) fn deadline(&self, limits: &Limits, is_up: bool) -> Duration {
-        let out = self.since.map_or(Duration::MAX, |since| since + limits.max_outage);
+        let out = self.since.map_or(Duration::MAX, |since| since.saturating_add(limits.max_outage));
         if is_up { out.min(self.asks_at()) } else { out }
     }
 }

@@ -319,3 +319,12 @@ fn a_payload_that_is_partly_here_is_trimmed() {
     let chunks: Vec<_> = std::iter::from_fn(|| reader.next_chunk()).collect();
     assert_eq!(chunks.concat(), b"0123456789abcde");
 }
+
+#[test]
+fn times_without_end_are_none() {
+    let limits = Limits { max_outage: Duration::MAX, half_close_timeout: Duration::MAX };
+    let mut world = World::with(Encoding::Binary, 1, limits);
+    world.finish(0);
+    world.pass(100 * SECOND);
+    assert!(world.failure(0).is_none() && world.failure(1).is_none());
+}

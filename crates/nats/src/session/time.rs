@@ -10,7 +10,7 @@ impl Session {
         if self.is_over {
             return None;
         }
-        let half_closed = self.is_half_closed().then(|| self.moved + self.half_close_timeout());
+        let half_closed = self.is_half_closed().then(|| self.moved.saturating_add(self.half_close_timeout()));
         let left = self.patience.nobody_since().filter(|_| self.state != State::Open);
         let patience = self.patience.deadline(&self.limits, self.is_up);
         let times = [self.ack_by, half_closed, left.map(|since| since + NOBODY_LEFT), Some(patience)];
@@ -45,7 +45,7 @@ impl Session {
         } else if self.state != State::Open && nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT) {
             self.is_over = true;
         }
-        if self.is_half_closed() && now >= self.moved + self.half_close_timeout() {
+        if self.is_half_closed() && now >= self.moved.saturating_add(self.half_close_timeout()) {
             let seconds = self.half_close_timeout().as_secs_f64();
             self.abort(now, format!("half-closed, and nothing moved for {seconds} s"));
         }
