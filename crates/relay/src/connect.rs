@@ -106,6 +106,28 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// One word for the kind of failure: `resolve`, `refused` (by the upstream), `unreachable`, `timed_out`, `handshake`, or
+    /// `not_wanted` (by the connector).
+    pub fn reason(&self) -> &'static str {
+        let of = |error: &io::Error| match error.kind() {
+            io::ErrorKind::ConnectionRefused => "refused",
+            io::ErrorKind::TimedOut => "timed_out",
+            _ => "unreachable",
+        };
+        match self {
+            Self::Resolve { .. } => "resolve",
+            Self::Unreachable { attempts, .. } => {
+                attempts.last().map_or("unreachable", |(_, error)| of(error))
+            }
+            Self::TimedOut { .. } => "timed_out",
+            Self::Unix { source, .. } => of(source),
+            Self::Refused(_) => "not_wanted",
+            Self::Handshake { .. } => "handshake",
+        }
+    }
+}
+
 /// `: error` for a single address, `: address: error; address: error` for more.
 fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
     match attempts {

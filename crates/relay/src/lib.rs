@@ -2,10 +2,11 @@
 //!
 //! - [`Relay`] accepts from a [`Listener`], connects through a [`Connector`] and relays each session in one task;
 //!   [`Config`] holds its limits, [`Route`] says where a listener's sessions go.
-//! - [`Shutdown`] ends it: drain first, abort at the deadline.
+//! - [`Shutdown`] ends it: drain first, abort at the deadline; or close at once.
 //! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
 //!   [`Handshake`] is where TLS or a protocol's opening comes in.
-//! - [`SessionSummary`] is what is left of a session: bytes each way and how each side ended.
+//! - [`Live`] shows sessions while they last; [`SessionSummary`] is what is left of one: bytes each way and how each side
+//!   ended.
 //!
 //! # What a session guarantees
 //!
@@ -19,6 +20,7 @@
 mod connect;
 mod flow;
 mod listen;
+mod live;
 mod pool;
 mod relay;
 mod session;
@@ -32,6 +34,7 @@ pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
 pub use listen::{Accepted, Accepting, Handshake, Listener, TcpAcceptor};
+pub use live::{Live, LiveSession, Moved, Totals};
 pub use relay::{Config, DataPath, Relay, Route, one_line};
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};

@@ -15,6 +15,7 @@ use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::connect::{Connected, Connector};
 use crate::listen::{Accepted, Backoff, Handshake, Listener};
+use crate::live::{Listed, Live};
 use crate::pool::Pool;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
@@ -75,12 +76,15 @@ impl Route {
 }
 
 type Observer = Arc<dyn Fn(&SessionSummary) + Send + Sync>;
+type ConnectObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// What the sessions of any number of listeners share: limits, buffers, and who is told of their ends.
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
     observer: Option<Observer>,
+    connect_observer: Option<ConnectObserver>,
+    live: Option<Live>,
 }
 
 #[derive(Debug)]
@@ -105,6 +109,8 @@ impl Relay {
         Self {
             shared: Arc::new(Shared { config, pool, permits, last_id: AtomicU64::new(0) }),
             observer: None,
+            connect_observer: None,
+            live: None,
         }
     }
 
@@ -115,13 +121,27 @@ impl Relay {
         self
     }
 
+    /// Calls `observer` with the time that each upstream took to be reached, on the session's task: it must not block.
+    #[must_use]
+    pub fn on_connect(mut self, observer: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.connect_observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Shows the sessions that this handle runs in `live`.
+    #[must_use]
+    pub fn showing(mut self, live: Live) -> Self {
+        self.live = Some(live);
+        self
+    }
+
     /// How many sessions there are, over all listeners.
     pub fn active_sessions(&self) -> usize {
         self.shared.config.max_sessions - self.shared.permits.available_permits()
     }
 
-    /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.abort()` ends
-    /// them at once. Returns when none is left.
+    /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.close()` and
+    /// `shutdown.abort()` end them at once. Returns when none is left.
     ///
     /// # Cancel safety
     /// Dropping the future aborts its sessions.
@@ -190,6 +210,7 @@ impl Relay {
 
     async fn session(&self, id: u64, downstream: BoxStream, peer: Peer, route: Route, shutdown: Shutdown) {
         let started = Instant::now();
+        let listed = self.live.as_ref().map(|live| live.begin(id, peer.clone()));
         let mut summary = SessionSummary {
             id,
             downstream: peer,
@@ -199,17 +220,24 @@ impl Relay {
             duration: started.elapsed(),
             downstream_end: End::Cut,
             upstream_end: End::Cut,
+            not_opened: None,
         };
         let opened = select! {
             biased;
-            opened = open(downstream, &route, &mut summary) => opened,
+            opened = self.open(downstream, &route, &mut summary) => opened,
+            () = shutdown.closed() => None,
             () = shutdown.aborted() => None,
         };
         if let Some((downstream, upstream)) = opened {
-            let mut session = Session::new(downstream, upstream, self.shared.config.data_path);
+            let live = listed.as_ref().map(|Listed { session, .. }| Arc::clone(session));
+            if let (Some(live), Some(upstream)) = (&live, &summary.upstream) {
+                live.set_upstream(upstream.clone());
+            }
+            let mut session = Session::new(downstream, upstream, self.shared.config.data_path, live);
             select! {
                 biased;
                 () = session.relay(&self.shared.pool) => {}
+                () = shutdown.closed() => session.close(),
                 () = shutdown.aborted() => {}
             }
             summary.bytes_to_upstream = session.bytes_to_upstream();
@@ -217,9 +245,58 @@ impl Relay {
             (summary.downstream_end, summary.upstream_end) = session.ends();
         }
         summary.duration = started.elapsed();
+        drop(listed);
         report(&summary);
         if let Some(observer) = &self.observer {
             observer(&summary);
+        }
+    }
+
+    /// Hands shake with the downstream, then dials; `None` with the reason in `summary` if either fails.
+    async fn open(
+        &self,
+        downstream: BoxStream,
+        route: &Route,
+        summary: &mut SessionSummary,
+    ) -> Option<(BoxStream, BoxStream)> {
+        let downstream = match &route.handshake {
+            None => downstream,
+            Some(handshake) => match handshake.accept(downstream).await {
+                Ok(downstream) => downstream,
+                Err(error) => {
+                    summary.downstream_end = End::NotOpened(one_line(&error));
+                    summary.not_opened = Some("client_handshake");
+                    return None;
+                }
+            },
+        };
+        let mut downstream = Unopened(Some(downstream));
+        let Some(connector) = &route.connector else {
+            summary.upstream_end =
+                End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
+            summary.not_opened = Some("not_wanted");
+            return None;
+        };
+        let dialled = Instant::now();
+        match connector.connect().await {
+            Ok(Connected { stream, peer, around_downstream }) => {
+                if let Some(observer) = &self.connect_observer {
+                    observer(dialled.elapsed());
+                }
+                Span::current().record("upstream.addr", field::display(&peer));
+                summary.upstream = Some(peer);
+                let downstream = downstream.take();
+                let downstream = match around_downstream {
+                    Some(wrap) => wrap(downstream),
+                    None => downstream,
+                };
+                Some((downstream, stream))
+            }
+            Err(error) => {
+                summary.upstream_end = End::NotOpened(one_line(&error));
+                summary.not_opened = Some(error.reason());
+                None
+            }
         }
     }
 }
@@ -229,46 +306,6 @@ struct AbortOnDrop(Shutdown);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// Hands shake with the downstream, then dials; `None` with the reason in `summary` if either fails.
-async fn open(
-    downstream: BoxStream,
-    route: &Route,
-    summary: &mut SessionSummary,
-) -> Option<(BoxStream, BoxStream)> {
-    let downstream = match &route.handshake {
-        None => downstream,
-        Some(handshake) => match handshake.accept(downstream).await {
-            Ok(downstream) => downstream,
-            Err(error) => {
-                summary.downstream_end = End::NotOpened(one_line(&error));
-                return None;
-            }
-        },
-    };
-    let mut downstream = Unopened(Some(downstream));
-    let Some(connector) = &route.connector else {
-        summary.upstream_end =
-            End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
-        return None;
-    };
-    match connector.connect().await {
-        Ok(Connected { stream, peer, around_downstream }) => {
-            Span::current().record("upstream.addr", field::display(&peer));
-            summary.upstream = Some(peer);
-            let downstream = downstream.take();
-            let downstream = match around_downstream {
-                Some(wrap) => wrap(downstream),
-                None => downstream,
-            };
-            Some((downstream, stream))
-        }
-        Err(error) => {
-            summary.upstream_end = End::NotOpened(one_line(&error));
-            None
-        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::DataPath;
 use crate::flow::{Flow, State};
+use crate::live::{LiveSession, Moved};
 use crate::pool::Pool;
 use crate::stream::BoxStream;
 use crate::summary::End;
@@ -27,18 +28,28 @@ pub(crate) struct Session {
     to_upstream: Flow,
     to_downstream: Flow,
     finished: bool,
+    closed: bool,
     look_at_sources: Option<Pin<Box<Sleep>>>,
+    live: Option<Arc<LiveSession>>,
 }
 
 impl Session {
-    pub(crate) fn new(downstream: BoxStream, upstream: BoxStream, data_path: DataPath) -> Self {
+    /// `live` is told what it has moved.
+    pub(crate) fn new(
+        downstream: BoxStream,
+        upstream: BoxStream,
+        data_path: DataPath,
+        live: Option<Arc<LiveSession>>,
+    ) -> Self {
         Self {
             downstream,
             upstream,
             to_upstream: Flow::new(data_path),
             to_downstream: Flow::new(data_path),
             finished: false,
+            closed: false,
             look_at_sources: None,
+            live,
         }
     }
 
@@ -51,6 +62,9 @@ impl Session {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
         let up = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
         let down = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
+        if let Some(live) = &self.live {
+            live.set_moved(Moved { to_upstream: to_upstream.moved, to_downstream: to_downstream.moved });
+        }
         let is_over = match (&to_upstream.state, &to_downstream.state) {
             (State::Done, State::Done) => {
                 self.finished = true;
@@ -89,6 +103,11 @@ impl Session {
         }
     }
 
+    /// Both connections are closed when it drops, and not aborted.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
     pub(crate) fn bytes_to_upstream(&self) -> u64 {
         self.to_upstream.moved
     }
@@ -100,16 +119,20 @@ impl Session {
     /// How the downstream and the upstream ended.
     pub(crate) fn ends(&self) -> (End, End) {
         let (up, down) = (&self.to_upstream.state, &self.to_downstream.state);
-        (side_end(up, down, self.finished), side_end(down, up, self.finished))
+        let otherwise = match (self.finished, self.closed) {
+            (true, _) => End::Finished,
+            (false, true) => End::Closed,
+            (false, false) => End::Cut,
+        };
+        (side_end(up, down, &otherwise), side_end(down, up, &otherwise))
     }
 }
 
 /// `from_it` is the direction that reads this side, `to_it` the one that writes it.
-fn side_end(from_it: &State, to_it: &State, finished: bool) -> End {
+fn side_end(from_it: &State, to_it: &State, otherwise: &End) -> End {
     match (from_it, to_it) {
         (State::ReadFailed(error), _) | (_, State::WriteFailed(error)) => failed(error),
-        _ if finished => End::Finished,
-        _ => End::Cut,
+        _ => otherwise.clone(),
     }
 }
 
@@ -123,7 +146,7 @@ fn failed(error: &io::Error) -> End {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !self.finished {
+        if !self.finished && !self.closed {
             self.downstream.abort();
             self.upstream.abort();
         }

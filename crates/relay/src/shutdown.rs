@@ -1,4 +1,4 @@
-//! The two steps of ending: drain, then abort.
+//! The steps of ending: drain, then abort; or close.
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
+    closed: CancellationToken,
     aborted: CancellationToken,
 }
 
@@ -22,13 +23,19 @@ impl Shutdown {
         self.draining.cancel();
     }
 
-    /// Stop accepting; abort the sessions that are left.
+    /// Stop accepting; close the connections of the sessions there are (TCP: FIN), and give up what they hold.
+    pub fn close(&self) {
+        self.draining.cancel();
+        self.closed.cancel();
+    }
+
+    /// Stop accepting; abort the sessions that are left (TCP: RST).
     pub fn abort(&self) {
         self.draining.cancel();
         self.aborted.cancel();
     }
 
-    /// Waits for [`drain`](Self::drain) or [`abort`](Self::abort). Cancel safe.
+    /// Waits for [`drain`](Self::drain), [`close`](Self::close) or [`abort`](Self::abort). Cancel safe.
     pub fn draining(&self) -> WaitForCancellationFuture<'_> {
         self.draining.cancelled()
     }
@@ -38,8 +45,18 @@ impl Shutdown {
         self.aborted.cancelled()
     }
 
-    /// A shutdown that follows this one and can also be aborted on its own.
-    pub(crate) fn child(&self) -> Self {
-        Self { draining: self.draining.child_token(), aborted: self.aborted.child_token() }
+    /// Waits for [`close`](Self::close). Cancel safe.
+    pub(crate) fn closed(&self) -> WaitForCancellationFuture<'_> {
+        self.closed.cancelled()
+    }
+
+    /// A shutdown that follows this one and can also be used on its own: for a part of what this one ends.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            draining: self.draining.child_token(),
+            closed: self.closed.child_token(),
+            aborted: self.aborted.child_token(),
+        }
     }
 }

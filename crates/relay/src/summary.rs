@@ -25,6 +25,9 @@ pub struct SessionSummary {
     pub downstream_end: End,
     /// How the upstream side ended.
     pub upstream_end: End,
+    /// One word for why it was not opened, where that is so: [`ConnectError::reason`](crate::ConnectError::reason), or
+    /// `client_handshake`.
+    pub not_opened: Option<&'static str>,
 }
 
 impl SessionSummary {
@@ -54,6 +57,8 @@ pub enum End {
     NotOpened(String),
     /// We aborted it, because the other side ended badly or the relay did.
     Cut,
+    /// We closed it, because the relay was told to ([`Shutdown::close`](crate::Shutdown::close)).
+    Closed,
 }
 
 impl fmt::Display for End {
@@ -64,6 +69,7 @@ impl fmt::Display for End {
             Self::Failed(reason) => write!(f, "failed: {reason}"),
             Self::NotOpened(reason) => write!(f, "not opened: {reason}"),
             Self::Cut => f.write_str("cut"),
+            Self::Closed => f.write_str("closed"),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use proxy_relay::{Config, End, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
+use proxy_relay::{Config, End, Moved, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
 use support::{FOREVER, Prepared, Running, in_time};
 use testkit::{FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -205,6 +205,54 @@ async fn the_end_of_a_drain_aborts_what_is_left() {
     assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
     assert_eq!(ends(&running.summary().await), (&End::Cut, &End::Cut));
     in_time("the relay's end", running.relay).await.expect("no panic");
+}
+
+#[tokio::test]
+async fn a_closed_relay_ends_its_sessions_with_an_end_of_file() {
+    let (told, heard) = mpsc::channel();
+    let far_end = FarEnd::start(reporting(told));
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"x").await.expect("open");
+    in_time("the byte's delivery", async {
+        while running.live.totals().moved.to_upstream == 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    running.shutdown.close();
+    assert_eq!(in_time("the close", client.read(&mut [0; 1])).await.expect("no abort"), 0);
+    assert_eq!(heard.recv_timeout(FOREVER).expect("an end").expect("no abort"), b"x");
+    assert_eq!(ends(&running.summary().await), (&End::Closed, &End::Closed));
+    in_time("the relay's end", running.relay).await.expect("no panic");
+    assert_eq!(
+        TcpStream::connect(running.addr).await.expect_err("closed").kind(),
+        ErrorKind::ConnectionRefused
+    );
+}
+
+#[tokio::test]
+async fn sessions_are_shown_while_they_last() {
+    let far_end = FarEnd::echo();
+    let mut running = relay_to(&far_end).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"12345").await.expect("open");
+    client.read_exact(&mut [0; 5]).await.expect("echoed");
+    in_time("both counts", async {
+        while running.live.totals().moved.to_downstream < 5 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let [session] = &running.live.open(2)[..] else { panic!("one session") };
+    assert_eq!(session.downstream, client.local_addr().expect("connected").into());
+    assert_eq!(session.upstream(), Some(&far_end.addr().into()));
+    assert_eq!(session.moved(), Moved { to_upstream: 5, to_downstream: 5 });
+    drop(client);
+    running.summary().await;
+    let totals = running.live.totals();
+    assert_eq!((totals.sessions, totals.active), (1, 0));
+    assert_eq!(totals.moved, Moved { to_upstream: 5, to_downstream: 5 });
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proxy_relay::{
-    Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Peer, Relay,
+    Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Live, Peer, Relay,
     Route, SessionSummary, Shutdown, TcpAcceptor,
 };
 use tokio::net::TcpListener;
@@ -28,6 +28,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub shutdown: Shutdown,
     pub relay: JoinHandle<()>,
+    pub live: Live,
     summaries: mpsc::Receiver<SessionSummary>,
 }
 
@@ -41,12 +42,14 @@ impl Running {
 
     pub fn start_with(config: Config, listener: impl Listener, route: Route, addr: SocketAddr) -> Self {
         let (told, summaries) = mpsc::channel(10_000);
-        let relay =
-            Relay::new(config).on_session_end(move |summary| told.try_send(summary.clone()).expect("room"));
+        let live = Live::new();
+        let relay = Relay::new(config)
+            .on_session_end(move |summary| told.try_send(summary.clone()).expect("room"))
+            .showing(live.clone());
         let shutdown = Shutdown::new();
         let handle = shutdown.clone();
         let relay = TaskTracker::new().spawn(async move { relay.run(listener, route, &handle).await });
-        Self { addr, shutdown, relay, summaries }
+        Self { addr, shutdown, relay, live, summaries }
     }
 
     pub async fn summary(&mut self) -> SessionSummary {
