@@ -31,6 +31,7 @@
 
 mod health;
 mod metrics;
+pub mod proxies;
 mod routes;
 mod serve;
 mod sessions;

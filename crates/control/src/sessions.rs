@@ -1,5 +1,7 @@
 //! What is counted of sessions.
 
+use std::time::Duration;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -9,6 +11,9 @@ use proxy_relay::{End, SessionSummary};
 /// From a request of a millisecond to a database's connection of hours, in seconds.
 const DURATION_BUCKETS: [f64; 12] =
     [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
+
+/// From a neighbour's answer to the default time-out, in seconds.
+const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 const ENDS: [&str; 5] = ["clean", "aborted", "failed", "not_opened", "cut"];
 const TO_UPSTREAM: Label = [("direction", "to_upstream")];
@@ -30,15 +35,12 @@ pub struct SessionMetrics {
     sessions: Family<Label, Counter>,
     bytes: Family<Label, Counter>,
     duration: Histogram,
+    connect: Histogram,
 }
 
 impl SessionMetrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self {
-            sessions: Family::default(),
-            bytes: Family::default(),
-            duration: Histogram::new(DURATION_BUCKETS),
-        };
+        let metrics = Self::default();
         // A label seen for the first time looks like no increase at all, so each is there from the start, at 0.
         for end in ENDS {
             drop(metrics.sessions.get_or_create(&[("end", end)]));
@@ -53,12 +55,27 @@ impl SessionMetrics {
         metrics
     }
 
+    pub(crate) fn connected(&self, time: Duration) {
+        self.connect.observe(time.as_secs_f64());
+    }
+
     /// Counts a session that has ended; for [`Relay::on_session_end`](proxy_relay::Relay::on_session_end).
     pub fn record(&self, summary: &SessionSummary) {
         self.sessions.get_or_create(&[("end", end_of(&summary.downstream_end, &summary.upstream_end))]).inc();
         self.bytes.get_or_create(&TO_UPSTREAM).inc_by(summary.bytes_to_upstream);
         self.bytes.get_or_create(&TO_DOWNSTREAM).inc_by(summary.bytes_to_downstream);
         self.duration.observe(summary.duration.as_secs_f64());
+    }
+}
+
+impl Default for SessionMetrics {
+    fn default() -> Self {
+        Self {
+            sessions: Family::default(),
+            bytes: Family::default(),
+            duration: Histogram::new(DURATION_BUCKETS),
+            connect: Histogram::new(CONNECT_BUCKETS),
+        }
     }
 }
 

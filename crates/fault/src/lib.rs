@@ -53,6 +53,7 @@ mod session;
 mod stats;
 mod store;
 mod stream;
+mod stub;
 mod timer;
 mod units;
 
@@ -70,6 +71,7 @@ pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
 pub use session::{OneSide, Session};
 pub use stats::{Figures, Quantiles};
 pub use stream::FaultStream;
+pub use stub::Passage;
 #[cfg(target_os = "linux")]
 pub use timer::TimerDriver;
 pub use timer::Timers;

@@ -1,0 +1,133 @@
+//! The proxies of a program: created, changed and deleted while they run.
+
+mod change;
+mod entry;
+mod error;
+mod host;
+mod record;
+mod state;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use proxy_fault::{Engine, Faults};
+use tokio_util::task::TaskTracker;
+
+use self::entry::Entry;
+pub use self::error::{ChangeError, StartError};
+pub use self::host::{Host, Start, Started, Starting};
+pub use self::record::FaultRecord;
+pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
+pub use self::watch::{Counts, Watch};
+
+/// What a proxy is to be.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Unique, and how it is addressed. It also names the draws of its faults.
+    pub name: String,
+    /// What people are shown instead of the name, if anything.
+    pub label: Option<String>,
+    /// Where to listen, as the [`Host`] reads it.
+    pub listen: String,
+    /// What to connect to, as the [`Host`] reads it.
+    pub upstream: String,
+    /// Whether it listens.
+    pub enabled: bool,
+    /// In force before the first session.
+    pub faults: Vec<FaultRecord>,
+}
+
+/// What of a proxy is to be different; `None`: nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Update {
+    /// Where to listen.
+    pub listen: Option<String>,
+    /// What to connect to.
+    pub upstream: Option<String>,
+    /// Whether it listens.
+    pub enabled: Option<bool>,
+}
+
+/// A proxy as it is.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// How it is addressed.
+    pub name: String,
+    /// What people are shown: its label, or else its name.
+    pub label: String,
+    /// The address it listens on, or if it does not, what was asked for.
+    pub listen: String,
+    /// What it connects to, as given.
+    pub upstream: String,
+    /// Whether it listens.
+    pub enabled: bool,
+    /// As given, in the order of their adding.
+    pub faults: Vec<FaultRecord>,
+    /// As applied.
+    pub engine: Faults,
+    /// What its sessions do.
+    pub watch: Watch,
+}
+
+/// The proxies of a program. Clones are handles to the same.
+///
+/// Faults are changed at once, whatever else goes on. Starting and stopping take turns, and go on to their end when the caller
+/// goes away.
+#[derive(Clone)]
+pub struct Proxies(Arc<Inner>);
+
+struct Inner {
+    host: Box<dyn Host>,
+    engine: Engine,
+    /// The program's, for people.
+    version: String,
+    duration: Option<Duration>,
+    entries: Mutex<BTreeMap<String, Entry>>,
+    /// Held while something starts or stops.
+    turn: tokio::sync::Mutex<()>,
+    tasks: TaskTracker,
+}
+
+impl Proxies {
+    /// None yet. `duration` is that of the run, if it has an end.
+    pub fn new(host: impl Host, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
+        Self(Arc::new(Inner {
+            host: Box::new(host),
+            engine,
+            version: version.to_owned(),
+            duration,
+            entries: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// What applies their faults.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    /// All, by name.
+    pub fn all(&self) -> Vec<Proxy> {
+        self.entries().iter().map(|(name, entry)| entry.proxy(name)).collect()
+    }
+
+    /// # Errors
+    /// [`ChangeError::NoSuchProxy`].
+    pub fn get(&self, name: &str) -> Result<Proxy, ChangeError> {
+        self.entries().get(name).map(|entry| entry.proxy(name)).ok_or(ChangeError::NoSuchProxy)
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies").field("entries", &*self.entries()).finish_non_exhaustive()
+    }
+}

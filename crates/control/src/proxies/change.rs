@@ -1,0 +1,204 @@
+//! What changes proxies.
+
+use super::entry::Entry;
+use super::record::effective;
+use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, Update};
+
+impl Proxies {
+    /// Makes a proxy, with all its faults before its first session.
+    ///
+    /// # Errors
+    /// The name is taken, an address makes no sense, or the port cannot be taken: then there is no such proxy.
+    pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
+        self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await
+    }
+
+    /// Changes a proxy. If it listens elsewhere or connects elsewhere now, it is stopped first, which closes the connections of
+    /// its sessions; so does disabling it.
+    ///
+    /// # Errors
+    /// There is no such proxy; or an address makes no sense, and nothing changes; or the port cannot be taken, and the proxy
+    /// stays disabled.
+    pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
+        let name = name.to_owned();
+        self.in_turn(async move |proxies: Proxies| proxies.update_now(&name, update).await).await
+    }
+
+    /// Ends a proxy; the connections of its sessions are closed when this returns.
+    ///
+    /// # Errors
+    /// There is no such proxy.
+    pub async fn delete(&self, name: &str) -> Result<(), ChangeError> {
+        let name = name.to_owned();
+        self.in_turn(async move |proxies: Proxies| proxies.delete_now(&name).await).await
+    }
+
+    /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
+    /// others is replaced. Returns those that are there at the end, and the error that ended it, if one did.
+    pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
+        self.in_turn(async move |proxies: Proxies| {
+            let mut done = Vec::new();
+            for spec in specs {
+                match proxies.populate_now(spec).await {
+                    Ok(proxy) => done.push(proxy),
+                    Err(error) => return (done, Some(error)),
+                }
+            }
+            (done, None)
+        })
+        .await
+    }
+
+    /// Removes all faults and enables all proxies.
+    ///
+    /// # Errors
+    /// A proxy could not be enabled; the others are.
+    pub async fn reset(&self) -> Result<(), ChangeError> {
+        self.in_turn(async |proxies: Proxies| {
+            let mut names = Vec::new();
+            for (name, entry) in &mut *proxies.entries() {
+                entry.set_records(Vec::new());
+                names.push(name.clone());
+            }
+            let mut result = Ok(());
+            for name in names {
+                let started = proxies.start_now(&name).await;
+                result = result.and(started);
+            }
+            result
+        })
+        .await
+    }
+
+    /// Changes the faults of a proxy, which its open sessions follow at once: `change` gets those there are and leaves those that
+    /// there are to be. If it fails, nothing changes. It must not block.
+    ///
+    /// # Errors
+    /// That of `change`, or that there is no such proxy.
+    pub fn change_faults<T, E: From<ChangeError>>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(name).ok_or(ChangeError::NoSuchProxy)?;
+        let mut records = entry.records.clone();
+        let changed = change(&mut records)?;
+        entry.set_records(records);
+        Ok(changed)
+    }
+
+    /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
+    async fn in_turn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        change: impl FnOnce(Proxies) -> F,
+    ) -> T {
+        let change = change(self.clone());
+        let proxies = self.clone();
+        let task = self.0.tasks.spawn(async move {
+            let _turn = proxies.0.turn.lock().await;
+            change.await
+        });
+        task.await.expect("a change neither panics nor is aborted")
+    }
+
+    async fn create_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
+        if self.entries().contains_key(&spec.name) {
+            return Err(ChangeError::ProxyExists);
+        }
+        self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
+        let (name, enabled) = (spec.name.clone(), spec.enabled);
+        let faults = self.0.engine.proxy(&name, effective(&spec.faults));
+        let mut entry = Entry::new(spec, faults);
+        if enabled {
+            entry.started = Some(self.0.host.start(entry.start(&name)).await?);
+        }
+        let proxy = entry.proxy(&name);
+        self.entries().insert(name, entry);
+        Ok(proxy)
+    }
+
+    async fn update_now(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
+        let (now, was_given) = {
+            let entries = self.entries();
+            let entry = entries.get(name).ok_or(ChangeError::NoSuchProxy)?;
+            (entry.proxy(name), entry.listen.clone())
+        };
+        let upstream = update.upstream.unwrap_or_else(|| now.upstream.clone());
+        let listen = match update.listen {
+            Some(listen) if listen == was_given || self.is_same_address(&listen, &now.listen).await => None,
+            listen => listen,
+        };
+        let is_elsewhere = listen.is_some() || upstream != now.upstream;
+        let is_to_listen = update.enabled.unwrap_or(now.enabled);
+        if is_elsewhere {
+            let listen = listen.as_deref().unwrap_or(&now.listen);
+            self.0.host.check(listen, &upstream).map_err(ChangeError::Invalid)?;
+        }
+        if is_elsewhere || !is_to_listen {
+            self.stop_now(name).await;
+        }
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.upstream = upstream;
+            // what it listened on, if that was left to chance, stays
+            entry.listen = listen.unwrap_or(now.listen);
+        }
+        if is_to_listen {
+            self.start_now(name).await?;
+        }
+        self.get(name)
+    }
+
+    async fn delete_now(&self, name: &str) -> Result<(), ChangeError> {
+        let entry = self.entries().remove(name).ok_or(ChangeError::NoSuchProxy)?;
+        if let Some(started) = entry.started {
+            started.stop().await;
+        }
+        Ok(())
+    }
+
+    async fn populate_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
+        if let Ok(proxy) = self.get(&spec.name) {
+            let is_same =
+                proxy.upstream == spec.upstream && self.is_same_address(&spec.listen, &proxy.listen).await;
+            if is_same {
+                return Ok(proxy);
+            }
+            self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
+            self.delete_now(&spec.name).await?;
+        }
+        self.create_now(spec).await
+    }
+
+    async fn is_same_address(&self, one: &str, other: &str) -> bool {
+        one == other
+            || match (self.0.host.address(one).await, self.0.host.address(other).await) {
+                (Some(one), Some(other)) => one == other,
+                _ => false,
+            }
+    }
+
+    /// Does nothing if it listens.
+    async fn start_now(&self, name: &str) -> Result<(), ChangeError> {
+        let start = match self.entries().get(name) {
+            Some(entry) if entry.started.is_none() => entry.start(name),
+            _ => return Ok(()),
+        };
+        let started = self.0.host.start(start).await?;
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.started = Some(started);
+        }
+        Ok(())
+    }
+
+    /// It listens on the same port again if it is enabled again.
+    async fn stop_now(&self, name: &str) {
+        let started = self.entries().get_mut(name).and_then(|entry| {
+            entry.listen = entry.listen();
+            entry.started.take()
+        });
+        if let Some(started) = started {
+            started.stop().await;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use proxy_fault::Faults;
+
+use super::host::Start;
+use super::record::effective;
+use super::{FaultRecord, Proxy, Spec, Started, Watch};
+
+/// A proxy in the registry.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) label: Option<String>,
+    /// As given; what it listens on is known when it has started.
+    pub(super) listen: String,
+    pub(super) upstream: String,
+    pub(super) faults: Faults,
+    pub(super) records: Vec<FaultRecord>,
+    pub(super) watch: Watch,
+    /// `None`: disabled.
+    pub(super) started: Option<Started>,
+}
+
+impl Entry {
+    /// Not started.
+    pub(super) fn new(spec: Spec, faults: Faults) -> Self {
+        let Spec { label, listen, upstream, faults: records, .. } = spec;
+        Self { label, listen, upstream, faults, records, watch: Watch::default(), started: None }
+    }
+
+    pub(super) fn proxy(&self, name: &str) -> Proxy {
+        Proxy {
+            name: name.to_owned(),
+            label: self.label.clone().unwrap_or_else(|| name.to_owned()),
+            listen: self.listen(),
+            upstream: self.upstream.clone(),
+            enabled: self.started.is_some(),
+            faults: self.records.clone(),
+            engine: self.faults.clone(),
+            watch: self.watch.clone(),
+        }
+    }
+
+    pub(super) fn listen(&self) -> String {
+        self.started.as_ref().map_or_else(|| self.listen.clone(), |started| started.listen.to_string())
+    }
+
+    pub(super) fn start(&self, name: &str) -> Start {
+        Start {
+            name: name.to_owned(),
+            listen: self.listen.clone(),
+            upstream: self.upstream.clone(),
+            faults: self.faults.clone(),
+            watch: self.watch.clone(),
+        }
+    }
+
+    pub(super) fn set_records(&mut self, records: Vec<FaultRecord>) {
+        self.faults.replace(effective(&records));
+        self.records = records;
+    }
+}

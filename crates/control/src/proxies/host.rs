@@ -1,0 +1,62 @@
+//! What starts proxies: the program that has them.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use proxy_fault::Faults;
+use proxy_relay::Shutdown;
+use tokio_util::task::TaskTracker;
+
+use super::{StartError, Watch};
+
+/// What [`Host::start`] returns.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>> + Send + 'a>>;
+
+/// Starts proxies.
+pub trait Host: Send + Sync + 'static {
+    /// Whether `listen` and `upstream` make sense; says what is wrong, for people, if not. Must not block.
+    ///
+    /// # Errors
+    /// What is wrong, and the way out.
+    fn check(&self, listen: &str, upstream: &str) -> Result<(), String>;
+
+    /// Takes the port and accepts sessions from then on.
+    fn start(&self, proxy: Start) -> Starting<'_>;
+
+    /// The address that `listen` stands for, if it stands for one; to tell whether two texts mean the same.
+    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>>;
+}
+
+/// A proxy that is to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Of the proxy.
+    pub name: String,
+    /// As [checked](Host::check).
+    pub listen: String,
+    /// As [checked](Host::check).
+    pub upstream: String,
+    /// What happens to its sessions.
+    pub faults: Faults,
+    /// To be told of its sessions.
+    pub watch: Watch,
+}
+
+/// A proxy that listens.
+#[derive(Debug)]
+pub struct Started {
+    /// With the port that was chosen, if any could be.
+    pub listen: SocketAddr,
+    /// Of this proxy alone.
+    pub shutdown: Shutdown,
+    /// Is empty when all its sessions have ended and its sockets are closed. It is closed by now.
+    pub ended: TaskTracker,
+}
+
+impl Started {
+    /// Closes its port and the connections of its sessions, and waits until that is done.
+    pub(super) async fn stop(self) {
+        self.shutdown.close();
+        self.ended.wait().await;
+    }
+}

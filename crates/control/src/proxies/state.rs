@@ -1,0 +1,212 @@
+//! All proxies at one moment, for the page and other live views.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_fault::{Direction, Fault, Figures, Quantiles};
+use proxy_relay::LiveSession;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{FaultRecord, Proxies, Proxy};
+
+/// Sessions that are listed of each proxy.
+const LISTED_SESSIONS: usize = 100;
+
+/// A program's proxies at one moment. Counts are since the start of the run.
+#[derive(Debug, Clone, Serialize)]
+pub struct State {
+    /// The program's.
+    pub version: String,
+    /// Since the start of the run.
+    pub uptime_ms: u64,
+    /// That of the run, if it has an end.
+    pub duration_ms: Option<u64>,
+    /// That of all draws.
+    pub seed: u64,
+    /// By name.
+    pub proxies: Vec<ProxyState>,
+}
+
+/// A proxy at one moment.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ProxyState {
+    pub name: String,
+    pub label: String,
+    pub listen: String,
+    pub upstream: String,
+    pub enabled: bool,
+    pub sessions_total: u64,
+    pub sessions_active: usize,
+    /// Delivered.
+    pub bytes_to_upstream: u64,
+    /// Delivered.
+    pub bytes_to_client: u64,
+    /// By faults, in both directions.
+    pub held_bytes: u64,
+    /// How long bytes were held by faults, summed over bytes: what it grows by, divided by the bytes delivered meanwhile, is the
+    /// mean added latency (Little's law).
+    pub byte_ms_to_upstream: f64,
+    /// As [`byte_ms_to_upstream`](Self::byte_ms_to_upstream).
+    pub byte_ms_to_client: f64,
+    pub faults: Vec<FaultState>,
+    /// Some of those that are open.
+    pub sessions: Vec<SessionState>,
+}
+
+/// A fault at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultState {
+    /// Of the fault.
+    pub name: String,
+    /// As it was given.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// As it was given.
+    pub stream: String,
+    /// As it was given.
+    pub toxicity: f64,
+    /// As they were given.
+    pub attributes: Map<String, Value>,
+    /// What it does, in words.
+    pub description: String,
+    /// Now.
+    pub on: bool,
+    /// From and to, in milliseconds since the start of the run; `None`: without end.
+    pub windows: Vec<(u64, Option<u64>)>,
+    /// That it was drawn for.
+    pub sessions: u64,
+    /// Times that it did what it does.
+    pub applied: u64,
+    /// Delays drawn.
+    pub asked_ms: Option<TimesState>,
+    /// Delays that came of them.
+    pub held_ms: Option<TimesState>,
+    /// How much later than due bytes were let go.
+    pub late_ms: Option<TimesState>,
+    /// While bytes waited for it.
+    pub bytes_per_second: Option<f64>,
+    /// That were sent.
+    pub segments: u64,
+    /// Of those, 0 to 1.
+    pub loss_share: Option<f64>,
+}
+
+/// A distribution of times, in milliseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct TimesState {
+    pub p50: f64,
+    pub p99: f64,
+}
+
+/// An open session at one moment.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct SessionState {
+    pub id: u64,
+    pub client: String,
+    pub upstream: Option<String>,
+    pub age_ms: u64,
+    pub bytes_to_upstream: u64,
+    pub bytes_to_client: u64,
+}
+
+impl Proxies {
+    /// All proxies as they are now.
+    pub fn state(&self) -> State {
+        let now = self.engine().now();
+        State {
+            version: self.0.version.clone(),
+            uptime_ms: millis(now),
+            duration_ms: self.0.duration.map(millis),
+            seed: self.engine().seed(),
+            proxies: self.all().into_iter().map(|proxy| ProxyState::of(proxy, now)).collect(),
+        }
+    }
+}
+
+impl ProxyState {
+    fn of(proxy: Proxy, now: Duration) -> Self {
+        let totals = proxy.watch.live().totals();
+        let [up, down] =
+            [Direction::ToUpstream, Direction::ToDownstream].map(|way| proxy.engine.passage(way));
+        let figures = proxy.engine.figures();
+        let of = |record: FaultRecord| {
+            let figures = figures.iter().find(|(fault, _)| fault.name == record.name);
+            FaultState::of(record, figures, now)
+        };
+        let sessions = proxy.watch.live().open(LISTED_SESSIONS);
+        Self {
+            faults: proxy.faults.into_iter().map(of).collect(),
+            name: proxy.name,
+            label: proxy.label,
+            listen: proxy.listen,
+            upstream: proxy.upstream,
+            enabled: proxy.enabled,
+            sessions_total: totals.sessions,
+            sessions_active: totals.active,
+            bytes_to_upstream: totals.moved.to_upstream,
+            bytes_to_client: totals.moved.to_downstream,
+            held_bytes: up.held + down.held,
+            byte_ms_to_upstream: up.byte_seconds * 1e3,
+            byte_ms_to_client: down.byte_seconds * 1e3,
+            sessions: sessions.iter().map(SessionState::of).collect(),
+        }
+    }
+}
+
+impl FaultState {
+    fn of(record: FaultRecord, figures: Option<&(Fault, Figures)>, now: Duration) -> Self {
+        let FaultRecord { name, kind, stream, toxicity, attributes, fault } = record;
+        let windows = fault.iter().flat_map(|fault| fault.windows.iter());
+        let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
+        let on = fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));
+        let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
+        let figures = figures.map(|(_, figures)| figures);
+        let times = |of: fn(&Figures) -> Option<Quantiles>| figures.and_then(of).map(TimesState::of);
+        Self {
+            name,
+            kind,
+            stream,
+            toxicity,
+            attributes,
+            description,
+            on,
+            windows,
+            sessions: figures.map_or(0, |figures| figures.sessions),
+            applied: figures.map_or(0, Figures::applied),
+            asked_ms: times(|figures| figures.asked_delay),
+            held_ms: times(|figures| figures.delay),
+            late_ms: times(|figures| figures.error),
+            bytes_per_second: figures.and_then(|figures| figures.rate),
+            segments: figures.map_or(0, |figures| figures.segments),
+            loss_share: figures.and_then(|figures| figures.loss_share),
+        }
+    }
+}
+
+impl TimesState {
+    fn of(times: Quantiles) -> Self {
+        Self { p50: times.p50.as_secs_f64() * 1e3, p99: times.p99.as_secs_f64() * 1e3 }
+    }
+}
+
+impl SessionState {
+    fn of(session: &Arc<LiveSession>) -> Self {
+        let moved = session.moved();
+        Self {
+            id: session.id,
+            client: session.downstream.to_string(),
+            upstream: session.upstream().map(ToString::to_string),
+            age_ms: millis(session.age()),
+            bytes_to_upstream: moved.to_upstream,
+            bytes_to_client: moved.to_downstream,
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
