@@ -7,6 +7,7 @@ use clap_complete::Shell;
 use proxy_cli::args::{Time, written};
 use proxy_cli::faults::FaultArgs;
 use proxy_cli::log::{LogFormat, LogSettings};
+use proxy_cli::secret::Secret;
 use proxy_mapping::Mapping;
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
@@ -17,6 +18,7 @@ mod values;
 pub(crate) use options::{DataPath, Options};
 pub(crate) use values::SelfSigned;
 
+const CONTROL: &str = "Control while it runs";
 const LOG: &str = "Log";
 const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
 const LISTENER_TLS: &str = "TLS from the client";
@@ -117,6 +119,9 @@ pub(crate) struct RunArgs {
     /// Read settings from this file: .toml, .yaml, .yml or .json. The environment and flags come before it.
     #[arg(long, value_name = "FILE", env = "FAULT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Ask for this bearer token on --control; needed, or --control-insecure, if it is not on loopback.
+    #[arg(long, value_name = "TOKEN", env = "FAULT_CONTROL_TOKEN", hide_env_values = true, help_heading = CONTROL)]
+    pub(crate) control_token: Option<Secret>,
     #[command(flatten)]
     pub(crate) options: Options,
     #[command(flatten)]

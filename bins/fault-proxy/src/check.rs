@@ -7,20 +7,23 @@ use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
 use proxy_fault::{Fault, Flows, Windows};
+use proxy_mapping::Mapping;
 use proxy_relay::Connected;
 
-use crate::config::Settings;
+use crate::config::{ProxySettings, Settings};
+use crate::host::bind_for;
 use crate::serve;
-use crate::wire::Proxy;
+use crate::wire::Wire;
 
-pub(crate) fn check(settings: &Settings, proxies: &[Proxy]) -> Result<()> {
+pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
     let mut failed = 0;
-    for proxy in proxies {
-        let (listen, upstream) = (listen(proxy), runtime.block_on(connect(proxy)));
+    for ProxySettings { mapping, .. } in &settings.proxies {
+        let listen = runtime.block_on(listen(mapping, settings));
+        let upstream = runtime.block_on(connect(mapping, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
-        table.add_row([proxy.mapping.to_string(), told(listen), told(upstream)]);
+        table.add_row([mapping.to_string(), told(listen), told(upstream)]);
     }
     println!("{table}");
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
@@ -28,7 +31,7 @@ pub(crate) fn check(settings: &Settings, proxies: &[Proxy]) -> Result<()> {
     }
     println!("\n{}", settings_table(settings));
     if failed > 0 {
-        bail!("{failed} of {} mappings would not work", proxies.len());
+        bail!("{failed} of {} mappings would not work", settings.proxies.len());
     }
     Ok(())
 }
@@ -43,10 +46,11 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 fn faults(settings: &Settings) -> Table {
     let mut table = table(["proxy", "fault", "effect", "bytes", "sessions", "on"]);
     for proxy in &settings.proxies {
-        for Fault { name, flows, probability, windows, effect } in &proxy.faults {
+        for given in &proxy.faults {
+            let Fault { name, flows, probability, windows, effect } = &given.fault;
             let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
             table.add_row([
-                proxy.name.clone(),
+                proxy.label.clone(),
                 name.clone(),
                 effect.to_string(),
                 in_words(*flows).to_owned(),
@@ -110,12 +114,12 @@ fn told(result: Result<String>) -> String {
     result.unwrap_or_else(|error| format!("FAILED: {error:#}"))
 }
 
-fn listen(proxy: &Proxy) -> Result<String> {
-    Ok(proxy.bind(1)?[0].local_addr()?.to_string())
+async fn listen(mapping: &Mapping, settings: &Settings) -> Result<String> {
+    Ok(bind_for(mapping, settings.bind, 1).await?[0].local_addr()?.to_string())
 }
 
-async fn connect(proxy: &Proxy) -> Result<String> {
+async fn connect(mapping: &Mapping, wire: &Wire) -> Result<String> {
     let started = Instant::now();
-    let Connected { peer, .. } = proxy.connector.connect().await?;
+    let Connected { peer, .. } = wire.connector(&mapping.upstream)?.connect().await?;
     Ok(format!("{peer}, connected in {:.1} ms", started.elapsed().as_secs_f64() * 1e3))
 }

@@ -12,5 +12,6 @@ mod file;
 mod phases;
 mod settings;
 
+pub(crate) use faults::GivenFault;
 pub(crate) use file::{Config, FileProxy, Phase};
-pub(crate) use settings::{ListenerTls, ProxySettings, Settings};
+pub(crate) use settings::{Control, ListenerTls, ProxySettings, Settings};

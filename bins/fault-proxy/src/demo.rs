@@ -2,24 +2,23 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use proxy_cli::args::Time;
-use proxy_cli::tally;
+use proxy_cli::tally::{self, Tally};
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
-use proxy_mapping::Mapping;
 use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::signal::ctrl_c;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::args::DemoArgs;
-use crate::serve::{runtime, serve};
-use crate::wire::Proxy;
+use crate::serve::{Work, Workers, runtime};
 
 const DELAY: Duration = Duration::from_millis(50);
 const SCHEDULE: &str = "start:3s,duration:3s";
@@ -31,7 +30,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     let upstream_addr = upstream.local_addr()?;
     let listener = bind().context("cannot listen")?;
     let proxy_addr = listener.local_addr()?;
-    let mapping: Mapping = format!("{}={upstream_addr}", proxy_addr.port()).parse()?;
+    let mapping = format!("{}={upstream_addr}", proxy_addr.port());
     println!("upstream  {upstream_addr}  sends back what it gets");
     println!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping} \\");
     println!(
@@ -40,25 +39,31 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     );
     println!("client    sends {} bytes a second and waits for them; Ctrl-C ends\n", MESSAGE.len());
 
-    let mut proxy =
-        Proxy::plain(mapping, TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port()));
-    proxy.faults = Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?]));
-    let shutdown = Shutdown::new();
-    let mut outcome = Ok(());
-    let end = async {
-        outcome = select! {
+    let (shutdown, tally) = (Shutdown::new(), Arc::new(Tally::default()));
+    let counting = Arc::clone(&tally);
+    let work = Work {
+        relay: Relay::new(Config::default()).on_session_end(move |summary| counting.add(summary)),
+        handshake: None,
+        connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
+        faults: Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?])),
+        shutdown: shutdown.clone(),
+    };
+    let mut workers = Workers::start(1, &shutdown)?;
+    let outcome = runtime()?.block_on(async {
+        workers.hands().relay(vec![listener], work).await?;
+        let outcome = select! {
             done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
             failed = echo(upstream) => failed.context("the demo's upstream failed"),
             () = over(args.duration.map(|Time(time)| time)) => Ok(()),
         };
         // The client is gone; its session ends with it, and everything with the session.
         shutdown.drain();
-        sleep(DRAIN_TIMEOUT).await;
-        Ok(())
-    };
-    let relay = Relay::new(Config::default());
-    let rows = serve(&runtime()?, &relay, vec![(proxy, vec![listener])], &shutdown, end)?;
-    println!("\n{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
+        let _ = timeout(DRAIN_TIMEOUT, workers.ended()).await;
+        outcome
+    });
+    shutdown.abort();
+    workers.join()?;
+    println!("\n{}", tally::table([(mapping, tally.row())]));
     outcome
 }
 

@@ -1,7 +1,7 @@
 //! fault-proxy: a TCP proxy that makes the network bad on purpose.
 //!
 //! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
-//! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay.
+//! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
 //! - `journal`: the decisions of faults, written and replayed.
 //! - `timeline`, `progress`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod expect;
 mod fidelity;
+mod host;
 mod journal;
 mod progress;
 mod report;
@@ -30,7 +31,7 @@ use proxy_cli::log::Log;
 use crate::args::{Cli, Command, LogArgs, RunArgs};
 use crate::config::{Config, Settings};
 use crate::journal::{Comparison, Header};
-use crate::wire::Proxy;
+use crate::wire::Wire;
 
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
@@ -45,17 +46,15 @@ fn main() -> ExitCode {
     let cli: Cli = proxy_cli::args::parse();
     match cli.command {
         Command::Run(args) => match prepare(args, &cli.log) {
-            Ok((settings, proxies, log)) => finished(run::run(&settings, proxies, &log, None)),
+            Ok((settings, wire, log)) => finished(run::run(&settings, wire, &log, None)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Check(args) => match prepare(args, &cli.log) {
-            Ok((settings, proxies, _log)) => ended(check::check(&settings, &proxies)),
+            Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Replay { file } => match prepare_again(&file, &cli.log) {
-            Ok(((settings, proxies, log), journal)) => {
-                finished(run::run(&settings, proxies, &log, Some(&journal)))
-            }
+            Ok(((settings, wire, log), journal)) => finished(run::run(&settings, wire, &log, Some(&journal))),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Demo(args) => match Log::init(&cli.log.settings()) {
@@ -74,7 +73,7 @@ fn prepare(args: RunArgs, log: &LogArgs) -> Result<Prepared> {
     resolve(Config::load(args, log)?)
 }
 
-type Prepared = (Settings, Vec<Proxy>, Log);
+type Prepared = (Settings, Wire, Log);
 
 fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)> {
     let (Header { seed, settings, .. }, comparison) = journal::read(journal)?;
@@ -84,8 +83,8 @@ fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)
 fn resolve(config: Config) -> Result<Prepared> {
     let log = Log::init(&config.log())?;
     let settings = Settings::resolve(config)?;
-    let proxies = Proxy::all(&settings)?;
-    Ok((settings, proxies, log))
+    let wire = Wire::new(&settings)?;
+    Ok((settings, wire, log))
 }
 
 fn ended(command: Result<()>) -> ExitCode {

@@ -1,43 +1,66 @@
 //! How true the faults were: on demand, and at the end against what was expected.
 
 use proxy_cli::log::Log;
+use proxy_cli::tally::{self, Row};
+use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Faults;
 use tokio::signal::unix::Signal;
 
 use crate::expect::Expectation;
 use crate::fidelity;
 
-/// The proxies that have faults, by name, and what is expected of them.
+/// What has come of the proxies there are, and what is expected of them.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    pub(crate) watched: Vec<(String, Faults)>,
+    pub(crate) proxies: &'a Proxies,
     pub(crate) expected: &'a [Expectation],
 }
 
 impl Report<'_> {
-    fn proxies(&self) -> impl Iterator<Item = (&str, &Faults)> {
-        self.watched.iter().map(|(name, faults)| (name.as_str(), faults))
+    /// Those that have faults.
+    fn faulty(&self) -> Vec<Proxy> {
+        let has_faults = |proxy: &Proxy| !proxy.engine.current().is_empty();
+        self.proxies.all().into_iter().filter(has_faults).collect()
     }
 
     /// Prints the table at each signal. Never ends.
     pub(crate) async fn on_demand(&self, mut signal: Signal, log: &Log) {
         while signal.recv().await.is_some() {
-            log.print(&fidelity::table(self.proxies()).to_string());
+            log.print(&fidelity::table(named(&self.faulty())).to_string());
         }
         std::future::pending().await
     }
 
     /// Prints what was achieved; returns whether it was as expected.
-    pub(crate) fn at_end(&self, bytes: u64) -> bool {
-        if self.watched.is_empty() {
+    pub(crate) fn at_end(&self) -> bool {
+        let rows: Vec<_> = self.proxies.all().iter().map(|proxy| (proxy.label.clone(), row(proxy))).collect();
+        println!("{}", tally::table(rows.iter().cloned()));
+        let faulty = self.faulty();
+        if faulty.is_empty() && self.expected.is_empty() {
             return true;
         }
-        println!("\n{}\n{}", fidelity::table(self.proxies()), fidelity::overhead(bytes));
+        let bytes = rows.iter().map(|(_, row)| row.to_upstream + row.to_downstream).sum();
+        println!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes));
         let unmet: Vec<_> =
-            self.expected.iter().flat_map(|expected| expected.unmet(self.proxies())).collect();
+            self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect();
         for line in &unmet {
             eprintln!("fault-proxy: not as expected: {line}");
         }
         unmet.is_empty()
+    }
+}
+
+fn named(proxies: &[Proxy]) -> impl Iterator<Item = (&str, &Faults)> + Clone {
+    proxies.iter().map(|proxy| (proxy.label.as_str(), &proxy.engine))
+}
+
+fn row(proxy: &Proxy) -> Row {
+    let (totals, counts) = (proxy.watch.live().totals(), proxy.watch.counts());
+    Row {
+        sessions: totals.sessions,
+        to_upstream: totals.moved.to_upstream,
+        to_downstream: totals.moved.to_downstream,
+        aborted: counts.aborted,
+        errors: counts.errors,
     }
 }

@@ -1,57 +1,97 @@
 //! Runs proxies until something ends them.
 
+use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
+use proxy_cli::bind::listen;
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
 use proxy_cli::signals::{Signals, end};
-use proxy_cli::tally;
+use proxy_control::proxies::{ChangeError, Proxies, Spec, StartError};
+use proxy_control::{Health, Metrics};
 use proxy_fault::Engine;
 use proxy_relay::{Config, DataPath, Relay, Shutdown};
 use tokio::select;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::args;
-use crate::config::Settings;
+use crate::config::{GivenFault, ProxySettings, Settings};
+use crate::host::ProxyHost;
 use crate::journal;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::serve::{runtime, serve};
+use crate::serve::{Workers, runtime};
 use crate::timeline::Timeline;
-use crate::wire::Proxy;
+use crate::wire::{Wire, listen_of};
 
 /// Returns whether everything came as expected.
 pub(crate) fn run(
     settings: &Settings,
-    mut proxies: Vec<Proxy>,
+    wire: Wire,
     log: &Log,
     replayed: Option<&journal::Comparison>,
 ) -> Result<bool> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let listeners = proxies.iter().map(|proxy| proxy.bind(threads)).collect::<Result<Vec<_>>>()?;
+    let control = control_listener(settings)?;
     let runtime = runtime()?;
     let (signals, on_demand) = {
         let _context = runtime.enter();
         (Signals::new()?, signal(SignalKind::user_defined1()).context("cannot handle signals")?)
     };
     let (engine, journal) = engine(settings, replayed)?;
-    let mut watched = Vec::new();
-    for (proxy, of_proxy) in proxies.iter_mut().zip(&settings.proxies) {
-        if !of_proxy.faults.is_empty() {
-            let faults = engine.proxy(&of_proxy.drawn_as, of_proxy.faults.clone());
-            watched.push((of_proxy.name.clone(), faults.clone()));
-            proxy.faults = Some(faults);
-        }
-    }
-    let report = Report { watched, expected: &settings.expect };
     let shutdown = Shutdown::new();
-    let timeline = Timeline::of(&settings.proxies);
-    let end = async {
+    let mut workers = Workers::start(threads, &shutdown)?;
+    let host = ProxyHost {
+        wire,
+        hands: workers.hands().clone(),
+        relay: Relay::new(config(settings)),
+        shutdown: shutdown.clone(),
+        are_faults_fixed: control.is_none(),
+    };
+    let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
+    let running = Running { settings, log, proxies: &proxies, shutdown: &shutdown };
+    let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand));
+    shutdown.abort();
+    let joined = workers.join();
+    // Whatever ended the run: every decision is to be in the file.
+    let written = journal.map_or(Ok(()), journal::Writer::finish);
+    ran.and(joined)?;
+    let as_expected = running.report().at_end();
+    if let Some(replayed) = replayed {
+        println!("{}", replayed.report());
+    }
+    written?;
+    Ok(as_expected)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running<'a> {
+    settings: &'a Settings,
+    log: &'a Log,
+    proxies: &'a Proxies,
+    shutdown: &'a Shutdown,
+}
+
+impl Running<'_> {
+    /// Starts everything; returns when a signal or the duration has ended it, or it has ended by itself.
+    async fn until_ended(
+        self,
+        workers: &mut Workers,
+        control: Option<TcpListener>,
+        signals: Signals,
+        on_demand: Signal,
+    ) -> Result<()> {
+        let Self { settings, log, proxies, shutdown } = self;
+        for proxy in &settings.proxies {
+            self.start(proxy).await?;
+        }
+        let control = self.control(control)?;
+        let timeline = Timeline::of(&settings.proxies);
         let started = Instant::now();
         if let Some(chart) = timeline.chart(settings.duration) {
             log.print(&chart);
@@ -60,24 +100,80 @@ pub(crate) fn run(
             .duration
             .filter(|_| settings.has_ui && log.leaves_room_for_a_bar())
             .map(|duration| Progress::start(log, timeline.clone(), started, duration));
+        let report = self.report();
         select! {
-            () = end(signals, settings.duration, settings.drain_timeout, &shutdown) => Ok(()),
-            () = timeline.log_changes(started, settings.tail) => Ok(()),
-            () = report.on_demand(on_demand, log) => Ok(()),
+            () = end(signals, settings.duration, settings.drain_timeout, shutdown) => {}
+            () = workers.ended() => {}
+            () = control => {}
+            () = timeline.log_changes(started, settings.tail) => {}
+            () = report.on_demand(on_demand, log) => {}
         }
-    };
-    let bound = proxies.into_iter().zip(listeners).collect();
-    let served = serve(&runtime, &Relay::new(config(settings)), bound, &shutdown, end);
-    // Whatever ended the run: every decision is to be in the file.
-    let written = journal.map_or(Ok(()), journal::Writer::finish);
-    let rows = served?;
-    println!("{}", tally::table(rows.iter().map(|(mapping, tally)| (mapping.clone(), &**tally))));
-    let as_expected = report.at_end(rows.iter().map(|(_, tally)| tally.bytes()).sum());
-    if let Some(replayed) = replayed {
-        println!("{}", replayed.report());
+        Ok(())
     }
-    written?;
-    Ok(as_expected)
+
+    async fn start(&self, proxy: &ProxySettings) -> Result<()> {
+        let mapping = &proxy.mapping;
+        let spec = Spec {
+            name: proxy.name.clone(),
+            label: Some(proxy.label.clone()),
+            listen: listen_of(mapping, self.settings.bind),
+            upstream: mapping.upstream.to_string(),
+            enabled: true,
+            faults: proxy.faults.iter().map(GivenFault::record).collect(),
+        };
+        let started = self.proxies.create(spec).await.map_err(|error| told(error, mapping))?;
+        info!("listening on {} for {mapping}", started.listen);
+        Ok(())
+    }
+
+    fn report(&self) -> Report<'_> {
+        Report { proxies: self.proxies, expected: &self.settings.expect }
+    }
+
+    /// Never ends.
+    fn control(&self, listener: Option<TcpListener>) -> Result<impl Future<Output = ()>> {
+        let listener = match listener {
+            Some(listener) => {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                info!("control API on http://{}", listener.local_addr()?);
+                Some(listener)
+            }
+            None => None,
+        };
+        let shutdown = self.shutdown.clone();
+        Ok(async move {
+            if let Some(listener) = listener {
+                let metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
+                proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
+            }
+            std::future::pending().await
+        })
+    }
+}
+
+/// Why the proxy of a mapping did not start, in the words of the command line.
+fn told(error: ChangeError, mapping: &proxy_mapping::Mapping) -> Error {
+    match error {
+        ChangeError::Start(StartError::Bind { listen, source }) => {
+            Error::from(source).context(format!("cannot listen on {listen} for --proxy {mapping}"))
+        }
+        error => anyhow!("--proxy {mapping}: {error}"),
+    }
+}
+
+/// Takes the port of the control API.
+fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {
+    let Some(control) = &settings.control else { return Ok(None) };
+    let taken =
+        listen(&control.addr, 1).with_context(|| format!("cannot listen on --control {}", control.addr));
+    match taken {
+        Ok(mut listeners) => Ok(listeners.pop()),
+        Err(error) if control.is_default => {
+            warn!("no control API: {error:#}; --control gives it another port, or off");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn config(settings: &Settings) -> Config {

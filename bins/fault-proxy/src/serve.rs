@@ -2,29 +2,111 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 use proxy_cli::faulty::{FaultConnector, FaultListener};
-use proxy_cli::tally::Tally;
 use proxy_fault::{Faults, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tracing::error;
 
-use crate::wire::Proxy;
+/// Shares that a thread may be given before it takes one.
+const QUEUE: usize = 64;
 
-/// What one thread does for one mapping.
+/// What all threads do for one proxy.
+#[derive(Debug, Clone)]
+pub(crate) struct Work {
+    pub(crate) relay: Relay,
+    pub(crate) handshake: Option<Arc<dyn Handshake>>,
+    pub(crate) connector: Arc<dyn Connector>,
+    /// `None`: it never has any.
+    pub(crate) faults: Option<Faults>,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// What one of them does.
 #[derive(Debug)]
 struct Share {
-    relay: Relay,
+    work: Work,
     listener: TcpListener,
-    handshake: Option<Arc<dyn Handshake>>,
-    connector: Arc<dyn Connector>,
-    faults: Option<Faults>,
+    /// Until it is done.
+    token: TaskTrackerToken,
+}
+
+/// Gives work to the threads.
+#[derive(Debug, Clone)]
+pub(crate) struct Hands(Vec<mpsc::Sender<Share>>);
+
+impl Hands {
+    /// How many threads there are, and listeners a proxy needs.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Each thread relays what comes to one of the listeners, until the work's shutdown has ended every session. What is returned
+    /// is empty then.
+    ///
+    /// A session stays on the thread that accepted it: no wake-up crosses threads, which short sessions and round
+    /// trips would feel.
+    pub(crate) async fn relay(&self, listeners: Vec<TcpListener>, work: Work) -> Result<TaskTracker> {
+        let ended = TaskTracker::new();
+        for (thread, listener) in self.0.iter().zip(listeners) {
+            let share = Share { work: work.clone(), listener, token: ended.token() };
+            thread.send(share).await.ok().context("the run is ending")?;
+        }
+        ended.close();
+        Ok(ended)
+    }
+}
+
+/// The threads, each with a runtime of its own.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    hands: Hands,
+    threads: Vec<JoinHandle<Result<()>>>,
+    working: mpsc::Receiver<()>,
+}
+
+impl Workers {
+    /// So many, until `shutdown` drains and their sessions have ended.
+    pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
+        let (is_working, working) = mpsc::channel(1);
+        let (mut hands, mut threads) = (Vec::new(), Vec::new());
+        // All of them first: descriptors that cannot be had are an error before anything runs.
+        let workers = (0..count).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
+        for worker in workers {
+            let (thread, shares) = mpsc::channel(QUEUE);
+            hands.push(thread);
+            let (shutdown, is_working) = (shutdown.clone(), is_working.clone());
+            threads.push(thread::spawn(move || {
+                let relayed = worker.run(shares, &shutdown);
+                drop(is_working);
+                relayed
+            }));
+        }
+        Ok(Self { hands: Hands(hands), threads, working })
+    }
+
+    pub(crate) fn hands(&self) -> &Hands {
+        &self.hands
+    }
+
+    /// Waits until all have ended.
+    pub(crate) async fn ended(&mut self) {
+        while self.working.recv().await.is_some() {}
+    }
+
+    /// After their end has been brought about.
+    pub(crate) fn join(self) -> Result<()> {
+        drop(self.hands);
+        let join = |thread: JoinHandle<Result<()>>| thread.join().expect("sessions that panic end alone");
+        self.threads.into_iter().map(join).collect()
+    }
 }
 
 /// A thread before it is one.
@@ -33,7 +115,6 @@ struct Worker {
     runtime: Runtime,
     timers: Timers,
     driver: TimerDriver,
-    shares: Vec<Share>,
 }
 
 impl Worker {
@@ -43,14 +124,14 @@ impl Worker {
             let _context = runtime.enter();
             Timers::precise().context("cannot make a timer")?
         };
-        Ok(Self { runtime, timers, driver, shares: Vec::new() })
+        Ok(Self { runtime, timers, driver })
     }
 
-    fn run(self, shutdown: &Shutdown) -> Result<()> {
-        let Self { runtime, timers, driver, shares } = self;
+    fn run(self, shares: mpsc::Receiver<Share>, shutdown: &Shutdown) -> Result<()> {
+        let Self { runtime, timers, driver } = self;
         let relayed = runtime.block_on(async {
             select! {
-                relayed = relay_all(shares, &timers, shutdown) => relayed,
+                () = relay_all(shares, &timers, shutdown) => Ok(()),
                 failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
             }
         });
@@ -60,80 +141,42 @@ impl Worker {
     }
 }
 
-/// Relays until `shutdown` has ended every session; `end`, on `runtime` and this thread, brings that about.
-///
-/// Each listener of a mapping has a thread and a runtime of its own. A session stays on the thread that accepted it:
-/// no wake-up crosses threads, which short sessions and round trips would feel.
-pub(crate) fn serve(
-    runtime: &Runtime,
-    relay: &Relay,
-    bound: Vec<(Proxy, Vec<TcpListener>)>,
-    shutdown: &Shutdown,
-    end: impl Future<Output = Result<()>>,
-) -> Result<Vec<(String, Arc<Tally>)>> {
-    let mut rows = Vec::new();
-    let count = bound.iter().map(|(_, listeners)| listeners.len()).max().unwrap_or(0);
-    let mut workers = (0..count).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
-    for (proxy, listeners) in bound {
-        info!("listening on {} for {}", listeners[0].local_addr()?, proxy.mapping);
-        let tally = Arc::new(Tally::default());
-        rows.push((proxy.mapping.to_string(), Arc::clone(&tally)));
-        let relay = relay.clone().on_session_end(move |summary| tally.add(summary));
-        for (worker, listener) in workers.iter_mut().zip(listeners) {
-            let (handshake, connector) = (proxy.handshake.clone(), Arc::clone(&proxy.connector));
-            let (relay, faults) = (relay.clone(), proxy.faults.clone());
-            worker.shares.push(Share { relay, listener, handshake, connector, faults });
-        }
-    }
-    thread::scope(|scope| {
-        let (working, mut all_done) = mpsc::channel::<()>(1);
-        let threads: Vec<_> = workers
-            .into_iter()
-            .map(|worker| {
-                let working = working.clone();
-                scope.spawn(move || {
-                    let relayed = worker.run(shutdown);
-                    drop(working);
-                    relayed
-                })
-            })
-            .collect();
-        drop(working);
-        let ended = runtime.block_on(async {
-            select! {
-                ended = end => ended,
-                _ = all_done.recv() => Ok(()),
+async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown: &Shutdown) {
+    let relays = TaskTracker::new();
+    loop {
+        let share = select! {
+            biased;
+            () = shutdown.draining() => break,
+            share = shares.recv() => share,
+        };
+        let Some(share) = share else { break };
+        let timers = timers.clone();
+        relays.spawn(async move {
+            if let Err(error) = relay(share, timers).await {
+                error!("cannot relay: {error:#}");
             }
         });
-        shutdown.abort();
-        for thread in threads {
-            thread.join().expect("sessions that panic end alone")?;
-        }
-        ended
-    })?;
-    Ok(rows)
-}
-
-async fn relay_all(shares: Vec<Share>, timers: &Timers, shutdown: &Shutdown) -> Result<()> {
-    let relays = TaskTracker::new();
-    for Share { relay, listener, handshake, connector, faults } in shares {
-        let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
-        let shutdown = shutdown.clone();
-        match faults {
-            None => {
-                let route = Route { handshake, connector: Some(connector) };
-                relays.spawn(async move { relay.run(acceptor, route, &shutdown).await })
-            }
-            Some(faults) => {
-                let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
-                let connector = FaultConnector { inner: connector, faults, timers: timers.clone() };
-                let route = Route { handshake, connector: Some(Arc::new(connector)) };
-                relays.spawn(async move { relay.run(listener, route, &shutdown).await })
-            }
-        };
     }
     relays.close();
     relays.wait().await;
+}
+
+async fn relay(share: Share, timers: Timers) -> Result<()> {
+    let Share { work: Work { relay, handshake, connector, faults, shutdown }, listener, token } = share;
+    let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+    match faults {
+        None => {
+            let route = Route { handshake, connector: Some(connector) };
+            relay.run(acceptor, route, &shutdown).await;
+        }
+        Some(faults) => {
+            let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
+            let connector = FaultConnector { inner: connector, faults, timers };
+            let route = Route { handshake, connector: Some(Arc::new(connector)) };
+            relay.run(listener, route, &shutdown).await;
+        }
+    }
+    drop(token);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use proxy_fault::Windows;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use crate::config::ProxySettings;
+use crate::config::{GivenFault, ProxySettings};
 
 const BAR_WIDTH: usize = 40;
 
@@ -27,10 +27,10 @@ impl Timeline {
     pub(crate) fn of(proxies: &[ProxySettings]) -> Self {
         let mut rows: Vec<(&str, &Windows, Vec<&str>)> = Vec::new();
         for proxy in proxies {
-            for fault in &proxy.faults {
+            for GivenFault { fault, .. } in &proxy.faults {
                 match rows.iter_mut().find(|row| row.0 == fault.name && *row.1 == fault.windows) {
-                    Some((.., on)) => on.push(&proxy.name),
-                    None => rows.push((&fault.name, &fault.windows, vec![&proxy.name])),
+                    Some((.., on)) => on.push(&proxy.label),
+                    None => rows.push((&fault.name, &fault.windows, vec![&proxy.label])),
                 }
             }
         }
@@ -83,12 +83,13 @@ mod tests {
         let run = Run { duration: None, reading: Reading::Usual };
         let fault = |(kind, schedule): &(Kind, &str)| {
             let schedule = Some((*schedule).to_owned());
-            FaultParams { kind: Some(*kind), schedule, ..FaultParams::default() }.resolve(&run).unwrap()
+            let params = FaultParams { kind: Some(*kind), schedule, ..FaultParams::default() };
+            GivenFault { fault: params.resolve(&run).unwrap(), params }
         };
         let mapping = "1=a:1".parse().unwrap();
         ProxySettings {
             name: name.to_owned(),
-            drawn_as: name.to_owned(),
+            label: name.to_owned(),
             mapping,
             faults: faults.iter().map(fault).collect(),
         }

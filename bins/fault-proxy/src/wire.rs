@@ -1,101 +1,85 @@
-//! From settings to what runs: which connector, handshake and listener a mapping means.
+//! From settings to what runs: which connector, handshake and port a mapping means.
 
 use std::fs;
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_cli::bind::listen;
-use proxy_fault::Faults;
-use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
+use proxy_mapping::{Host, Mapping, Scheme, Upstream};
 use proxy_relay::{Connector, Handshake, TcpConnector, UnixConnector};
-use proxy_tls::{Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use tracing::info;
 
 use crate::config::{ListenerTls, Settings};
 
-/// One mapping, ready to run.
+/// What all proxies of a run have in common: certificates, time-outs.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) mapping: Mapping,
-    pub(crate) handshake: Option<Arc<dyn Handshake>>,
-    pub(crate) connector: Arc<dyn Connector>,
-    /// `None`: it never has any.
-    pub(crate) faults: Option<Faults>,
-    bind: IpAddr,
+pub(crate) struct Wire {
+    server_tls: Option<ServerTls>,
+    upstream_tls: ClientTls,
+    psqls_direct: bool,
+    connect_timeout: Duration,
 }
 
-impl Proxy {
-    /// Reads certificates and decides everything that does not need the network.
-    pub(crate) fn all(settings: &Settings) -> Result<Vec<Self>> {
-        let server_tls = server_tls(settings.listener_tls.as_ref(), settings.bind)?;
-        settings
-            .proxies
-            .iter()
-            .map(|proxy| {
-                let mapping = proxy.mapping.clone();
-                let connector =
-                    connector(&mapping, settings).with_context(|| format!("--proxy {mapping}"))?;
-                let handshake = handshake(scheme(&mapping), server_tls.as_ref())?;
-                Ok(Self { mapping, handshake, connector, faults: None, bind: settings.bind })
-            })
-            .collect()
-    }
-
-    /// A mapping with nothing but defaults, in clear.
-    pub(crate) fn plain(mapping: Mapping, connector: impl Connector) -> Self {
-        let (connector, bind) = (Arc::new(connector), IpAddr::from([127, 0, 0, 1]));
-        Self { mapping, handshake: None, connector, faults: None, bind }
-    }
-
-    /// Takes the port, with a socket for each of `threads`: the system spreads new connections over them.
-    pub(crate) fn bind(&self, threads: usize) -> Result<Vec<TcpListener>> {
-        let Listen { host, port } = &self.mapping.listen;
-        let port = port.get();
-        let listeners = match host {
-            None => listen((self.bind, port), threads),
-            Some(Host::Name(name)) => listen((name.as_str(), port), threads),
-            Some(Host::V4(ip)) => listen((*ip, port), threads),
-            Some(Host::V6(ip)) => listen((*ip, port), threads),
+impl Wire {
+    /// Reads certificates and tries everything that does not need the network.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        let wire = Self {
+            server_tls: server_tls(settings.listener_tls.as_ref(), settings.bind)?,
+            upstream_tls: settings.upstream_tls.clone(),
+            psqls_direct: settings.psqls_direct,
+            connect_timeout: settings.connect_timeout,
         };
-        let wanted = host.as_ref().map_or_else(|| self.bind.to_string(), Host::to_string);
-        listeners
-            .with_context(|| format!("cannot listen on {wanted} port {port} for --proxy {}", self.mapping))
-    }
-}
-
-fn scheme(mapping: &Mapping) -> Option<Scheme> {
-    match mapping.upstream {
-        Upstream::Tcp { scheme, .. } => scheme,
-        Upstream::Unix { .. } => None,
-    }
-}
-
-fn connector(mapping: &Mapping, settings: &Settings) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
-    let (scheme, host, port) = match &mapping.upstream {
-        Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
-        Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
-    };
-    let tcp = TcpConnector::new(host.to_string(), port).with_timeout(settings.connect_timeout);
-    let opening = match scheme {
-        None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
-        Some(Scheme::Https | Scheme::Tls) => Opening::Direct,
-        Some(Scheme::Psqls) if settings.psqls_direct => Opening::PostgresDirect,
-        Some(Scheme::Psqls) => Opening::Postgres,
-    };
-    Ok(Arc::new(TlsConnector::new(tcp, &settings.upstream_tls, opening)?))
-}
-
-fn handshake(scheme: Option<Scheme>, tls: Option<&ServerTls>) -> Result<Option<Arc<dyn Handshake>>> {
-    let is_postgres = matches!(scheme, Some(Scheme::Psql | Scheme::Psqls));
-    Ok(match tls {
-        Some(tls) => {
-            let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
-            Some(Arc::new(TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?))
+        for proxy in &settings.proxies {
+            let mapping = &proxy.mapping;
+            wire.connector(&mapping.upstream).with_context(|| format!("--proxy {mapping}"))?;
+            wire.handshake(&mapping.upstream)?;
         }
-        None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
-        None => None,
-    })
+        Ok(wire)
+    }
+
+    /// What reaches an upstream.
+    pub(crate) fn connector(&self, upstream: &Upstream) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
+        let (scheme, host, port) = match upstream {
+            Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
+            Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
+        };
+        let tcp = TcpConnector::new(host.to_string(), port).with_timeout(self.connect_timeout);
+        let opening = match scheme {
+            None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
+            Some(Scheme::Https | Scheme::Tls) => Opening::Direct,
+            Some(Scheme::Psqls) if self.psqls_direct => Opening::PostgresDirect,
+            Some(Scheme::Psqls) => Opening::Postgres,
+        };
+        Ok(Arc::new(TlsConnector::new(tcp, &self.upstream_tls, opening)?))
+    }
+
+    /// What clients of an upstream go through first.
+    pub(crate) fn handshake(&self, upstream: &Upstream) -> Result<Option<Arc<dyn Handshake>>> {
+        let scheme = match upstream {
+            Upstream::Tcp { scheme, .. } => *scheme,
+            Upstream::Unix { .. } => None,
+        };
+        let is_postgres = matches!(scheme, Some(Scheme::Psql | Scheme::Psqls));
+        Ok(match &self.server_tls {
+            Some(tls) => {
+                let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
+                Some(Arc::new(TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?))
+            }
+            None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
+            None => None,
+        })
+    }
+}
+
+/// Where a mapping listens, as one text; `bind` is where mappings without an address listen.
+pub(crate) fn listen_of(mapping: &Mapping, bind: IpAddr) -> String {
+    let port = mapping.listen.port;
+    match mapping.listen.host.clone().unwrap_or_else(|| bind.into()) {
+        Host::V6(ip) => format!("[{ip}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
 }
 
 fn server_tls(tls: Option<&ListenerTls>, bind: IpAddr) -> Result<Option<ServerTls>> {

@@ -241,6 +241,6 @@ fn a_port_in_use_ends_the_run_and_is_named_with_its_mapping() {
     let mapping = format!("{port}=localhost:80");
     let ended = run(&["run", "--proxy", &format!("{free}=localhost:80"), "--proxy", &mapping]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    let complaint = format!("cannot listen on 127.0.0.1 port {port} for --proxy {mapping}");
+    let complaint = format!("cannot listen on 127.0.0.1:{port} for --proxy {mapping}");
     assert!(ended.stderr.contains(&complaint) && ended.stderr.contains("in use"), "{}", ended.stderr);
 }

@@ -26,7 +26,13 @@ pub fn listen(addresses: impl ToSocketAddrs, sockets: usize) -> io::Result<Vec<T
 fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
     // A port that is taken must be an error, and shared sockets would join another run's.
     drop(bound(addr, false)?);
-    (0..sockets).map(|_| listen_again(addr)).collect()
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for _ in 0..sockets {
+        // the system has chosen a port, if it was to, with the first
+        let addr = listeners.first().map_or(Ok(addr), TcpListener::local_addr)?;
+        listeners.push(listen_again(addr)?);
+    }
+    Ok(listeners)
 }
 
 /// One more socket on an address that is ours.
@@ -46,4 +52,18 @@ fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     socket.set_reuse_port(is_shared)?;
     socket.bind(&addr.into())?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_share_the_port_that_the_system_chose() {
+        let listeners = listen("127.0.0.1:0", 3).unwrap();
+        let ports: Vec<_> = listeners.iter().map(|each| each.local_addr().unwrap().port()).collect();
+        assert!(ports[0] != 0 && ports == [ports[0]; 3], "{ports:?}");
+        let taken = listen(("127.0.0.1", ports[0]), 1).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    }
 }

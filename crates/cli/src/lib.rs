@@ -6,21 +6,20 @@
 //! | [`config`] | reading a file, and what is said of one that is wrong |
 //! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
 //! | [`faulty`] | faults around listeners and connectors |
-//! | [`bind`] | taking a port |
+//! | [`addr`], [`bind`] | where to listen, and taking a port |
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
 //! | [`signals`] | what ends a run |
-//! //! | [`tally`] | what a run did, as a table |
+//! | [`secret`] | what must not be shown |
+//! | [`tally`] | what a run did, as a table |
 //!
 //! And with the feature `nats`:
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `nats` | what the two NATS programs are told alike, and do alike |
-//! | `addr`, `target` | where to listen, and what a nats-proxy-server is to reach |
-//! | `secret` | what must not be shown |
+//! | `target` | what a nats-proxy-server is to reach |
 
-#[cfg(feature = "nats")]
 pub mod addr;
 pub mod args;
 pub mod bind;
@@ -31,7 +30,6 @@ pub mod limits;
 pub mod log;
 #[cfg(feature = "nats")]
 pub mod nats;
-#[cfg(feature = "nats")]
 pub mod secret;
 pub mod signals;
 pub mod tally;

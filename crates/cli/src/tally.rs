@@ -28,23 +28,42 @@ impl Tally {
         }
     }
 
-    /// Delivered, both ways together.
-    pub fn bytes(&self) -> u64 {
-        self.to_upstream.load(Ordering::Relaxed) + self.to_downstream.load(Ordering::Relaxed)
+    /// What it has counted.
+    pub fn row(&self) -> Row {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Row {
+            sessions: load(&self.sessions),
+            to_upstream: load(&self.to_upstream),
+            to_downstream: load(&self.to_downstream),
+            aborted: load(&self.aborted),
+            errors: load(&self.errors),
+        }
     }
 }
 
+/// What is counted of the sessions of one mapping.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Row {
+    /// Sessions.
+    pub sessions: u64,
+    /// Bytes delivered to upstreams.
+    pub to_upstream: u64,
+    /// Bytes delivered to clients.
+    pub to_downstream: u64,
+    /// Sessions that ended without an error, but not with a half-close from both sides.
+    pub aborted: u64,
+    /// Sessions that ended with an error.
+    pub errors: u64,
+}
+
 /// One row a mapping.
-pub fn table<'a>(rows: impl IntoIterator<Item = (String, &'a Tally)>) -> Table {
+pub fn table(rows: impl IntoIterator<Item = (String, Row)>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["proxy", "sessions", "bytes to upstream", "bytes to client", "aborted", "errors"]);
-    for (mapping, tally) in rows {
-        let counts =
-            [&tally.sessions, &tally.to_upstream, &tally.to_downstream, &tally.aborted, &tally.errors];
-        table.add_row(
-            std::iter::once(mapping).chain(counts.map(|count| count.load(Ordering::Relaxed).to_string())),
-        );
+    for (mapping, Row { sessions, to_upstream, to_downstream, aborted, errors }) in rows {
+        let counts = [sessions, to_upstream, to_downstream, aborted, errors];
+        table.add_row(std::iter::once(mapping).chain(counts.map(|count| count.to_string())));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Time, switch, written};
 use proxy_cli::log::LogFormat;
 use proxy_fault::{Bytes, FaultParams};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
 use super::values::SelfSigned;
-use super::{LISTENER_TLS, UPSTREAM_TLS};
+use super::{CONTROL, LISTENER_TLS, UPSTREAM_TLS};
 use crate::config::{FileProxy, Phase};
 
 /// `None` is what nobody gave.
@@ -92,6 +93,17 @@ pub(crate) struct Options {
         help_heading = LISTENER_TLS
     )]
     pub(crate) tls_self_signed: Option<SelfSigned>,
+
+    /// Serve the control API, metrics and the page here: HOST:PORT, or off [default: 127.0.0.1:8474].
+    #[arg(long, value_name = "ADDR", env = "FAULT_CONTROL", help_heading = CONTROL)]
+    #[serde(with = "written")]
+    pub(crate) control: Option<Endpoint>,
+    /// Let whoever reaches --control use it, without a token, also from other machines.
+    #[arg(long, help_heading = CONTROL, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) control_insecure: Option<bool>,
+    /// Make the proxies of this file of the compatible API too: a JSON array, as POST /populate takes it.
+    #[arg(long, value_name = "FILE", help_heading = CONTROL)]
+    pub(crate) toxiproxy_config: Option<PathBuf>,
 
     /// Show no progress bar.
     #[arg(long, env = "FAULT_PROXY_NO_UI", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]

@@ -1,19 +1,42 @@
 use anyhow::{Result, bail};
 use proxy_cli::config::FileErrors;
 use proxy_cli::faults::warn_of_joined_periods;
+use proxy_control::proxies::FaultRecord;
 use proxy_fault::{Fault, FaultParams, Run};
 
+/// A fault as it was given, and as it is applied.
+#[derive(Debug, Clone)]
+pub(crate) struct GivenFault {
+    pub(crate) params: FaultParams,
+    pub(crate) fault: Fault,
+}
+
+impl GivenFault {
+    /// As the control API shows it.
+    pub(crate) fn record(&self) -> FaultRecord {
+        let fault = self.fault.clone();
+        FaultRecord {
+            name: fault.name.clone(),
+            kind: self.params.kind.map_or_else(String::new, |kind| kind.to_string()),
+            stream: "downstream".to_owned(),
+            toxicity: fault.probability,
+            attributes: serde_json::Map::new(),
+            fault: Some(fault),
+        }
+    }
+}
+
 /// Resolves a fault of the file, which stands at `place`.
-pub(super) fn of_file(params: &FaultParams, place: &str, file: &FileErrors, run: &Run) -> Result<Fault> {
+pub(super) fn of_file(params: &FaultParams, place: &str, file: &FileErrors, run: &Run) -> Result<GivenFault> {
     let fault = params.resolve(run).map_err(|error| file.param(place, &error))?;
     warn_of_joined_periods(params, place, run);
-    Ok(fault)
+    Ok(GivenFault { params: params.clone(), fault })
 }
 
 /// A fault of the file and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
-    pub(super) fault: Fault,
+    pub(super) given: GivenFault,
     pub(super) place: String,
 }
 
@@ -26,7 +49,7 @@ pub(super) fn all_of_file(
 ) -> Result<Vec<Placed>> {
     let placed = list.iter().enumerate().map(|(index, params)| {
         let place = format!("{place}[{index}]");
-        Ok(Placed { fault: of_file(params, &place, file, run)?, place })
+        Ok(Placed { given: of_file(params, &place, file, run)?, place })
     });
     placed.collect()
 }
@@ -35,23 +58,26 @@ pub(super) fn all_of_file(
 pub(super) fn joined(
     proxy: &str,
     of_file: impl IntoIterator<Item = Placed>,
-    of_flags: &[Fault],
+    of_flags: &[GivenFault],
     file: &FileErrors,
-) -> Result<Vec<Fault>> {
-    let mut faults: Vec<Fault> = Vec::new();
-    for Placed { fault, place } in of_file {
-        if faults.iter().any(|other| other.name == fault.name) {
+) -> Result<Vec<GivenFault>> {
+    let mut faults: Vec<GivenFault> = Vec::new();
+    for Placed { given, place } in of_file {
+        if faults.iter().any(|other| other.fault.name == given.fault.name) {
             bail!(file.at(
                 &place,
-                format!("`{proxy}` has a fault called `{}` already: give one another `name`", fault.name)
+                format!(
+                    "`{proxy}` has a fault called `{}` already: give one another `name`",
+                    given.fault.name
+                )
             ));
         }
-        faults.push(fault);
+        faults.push(given);
     }
-    for fault in of_flags {
-        match faults.iter_mut().find(|other| other.name == fault.name) {
-            Some(other) => *other = fault.clone(),
-            None => faults.push(fault.clone()),
+    for given in of_flags {
+        match faults.iter_mut().find(|other| other.fault.name == given.fault.name) {
+            Some(other) => *other = given.clone(),
+            None => faults.push(given.clone()),
         }
     }
     Ok(faults)

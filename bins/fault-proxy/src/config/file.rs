@@ -4,9 +4,11 @@ use anyhow::Result;
 use figment::Figment;
 use figment::providers::Serialized;
 use figment::value::Dict;
+use proxy_cli::addr::Endpoint;
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, given, read};
 use proxy_cli::log::LogSettings;
+use proxy_cli::secret::Secret;
 use proxy_fault::FaultParams;
 use proxy_mapping::Mapping;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,8 @@ pub(crate) struct Config {
     /// Of flags and variables.
     pub(super) faults: Vec<FaultParams>,
     pub(super) file: FileErrors,
+    /// Of a flag or the variable: it is not written down.
+    pub(super) control_token: Option<Secret>,
     /// All of it, to be written down.
     pub(super) record: Record,
 }
@@ -74,7 +78,8 @@ impl Config {
             faults: args.faults.0.clone(),
         };
         let options = settings.extract().map_err(told)?;
-        Ok(Self { options, mappings: args.mappings, faults: args.faults.0, file, record })
+        let (mappings, faults, control_token) = (args.mappings, args.faults.0, args.control_token);
+        Ok(Self { options, mappings, faults, file, control_token, record })
     }
 
     /// What was written down of an earlier run, with its seed.
@@ -86,8 +91,10 @@ impl Config {
             .map_err(|error| file.told(&error, "", &[]))?;
         options.seed = Some(seed);
         options.journal = None;
+        // what others would change was not recorded
+        options.control = Some(Endpoint::Off);
         let Record { proxies: mappings, faults, .. } = record.clone();
-        Ok(Self { options, mappings, faults, file, record })
+        Ok(Self { options, mappings, faults, file, control_token: None, record })
     }
 
     pub(crate) fn log(&self) -> LogSettings {

@@ -51,7 +51,8 @@ pub(super) fn faults(
         for (index, params) in phase.faults.iter().enumerate() {
             let place = format!("{place}.faults[{index}]");
             let mut fault = phase_run.fault(params.clone(), place, proxies, file)?;
-            fault.placed.fault.name = format!("{name}/{}", fault.placed.fault.name);
+            let fault_name = &mut fault.placed.given.fault.name;
+            *fault_name = format!("{name}/{fault_name}");
             all.push(fault);
         }
         names.push(name);
@@ -89,9 +90,9 @@ impl PhaseRun {
             let meant = did_you_mean(nearest(name, proxies.iter().copied()));
             bail!(file.at(&proxy_place, format!("no proxy is called `{name}`{meant}")));
         }
-        let mut fault = faults::of_file(&params, &place, file, &self.run)?;
-        fault.windows = fault.windows.within(self.start, self.end);
-        Ok(PhaseFault { proxy, placed: Placed { fault, place } })
+        let mut given = faults::of_file(&params, &place, file, &self.run)?;
+        given.fault.windows = given.fault.windows.within(self.start, self.end);
+        Ok(PhaseFault { proxy, placed: Placed { given, place } })
     }
 }
 
@@ -114,7 +115,7 @@ mod tests {
         let phases = phases(toml);
         let run = Run { duration: duration.or(total(&phases)), reading: Reading::Usual };
         let faults = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap();
-        let faults = faults.into_iter().map(|fault| fault.placed.fault);
+        let faults = faults.into_iter().map(|fault| fault.placed.given.fault);
         faults.map(|fault| (fault.name, fault.windows.iter().collect())).collect()
     }
 

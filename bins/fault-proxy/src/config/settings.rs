@@ -3,14 +3,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
+use proxy_cli::addr::{Endpoint, ListenAddr};
 use proxy_cli::args::Time;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::faults::of_flags;
-use proxy_fault::{Fault, Reading, Run};
+use proxy_cli::secret::Secret;
+use proxy_fault::{Reading, Run};
 use proxy_mapping::Mapping;
 use proxy_tls::ClientTls;
 
-use super::faults::{self, Placed};
+use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy, Record};
 use super::phases;
 use crate::args::{DataPath, Options, SelfSigned};
@@ -18,6 +20,8 @@ use crate::expect::Expectation;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// That of the other servers that speak this API.
+const CONTROL_PORT: u16 = 8474;
 const MAX_IN_FLIGHT: u64 = 64 << 20;
 const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
 
@@ -47,6 +51,8 @@ pub(crate) struct Settings {
     pub(crate) upstream_tls: ClientTls,
     pub(crate) psqls_direct: bool,
     pub(crate) listener_tls: Option<ListenerTls>,
+    /// `None`: there is none.
+    pub(crate) control: Option<Control>,
     /// Whether a progress bar may be shown.
     pub(crate) has_ui: bool,
     pub(crate) tail: bool,
@@ -55,13 +61,24 @@ pub(crate) struct Settings {
 /// A proxy and all its faults.
 #[derive(Debug)]
 pub(crate) struct ProxySettings {
-    /// Unique; its mapping if it was given none.
+    /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
     pub(crate) name: String,
-    /// Names its draws: its name if it was given one, else its place, so that another port makes no other run.
-    pub(crate) drawn_as: String,
+    /// What people are shown: its name, or its mapping if it was given none.
+    pub(crate) label: String,
     pub(crate) mapping: Mapping,
     /// With names that are unique in this proxy.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<GivenFault>,
+}
+
+/// Of the control API, metrics and page.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) addr: ListenAddr,
+    /// Nobody asked for it there: without that port the run goes on all the same.
+    pub(crate) is_default: bool,
+    pub(crate) token: Option<Secret>,
+    /// Whether it may be reached from elsewhere without a token.
+    pub(crate) is_insecure: bool,
 }
 
 /// What clients are shown.
@@ -78,6 +95,7 @@ impl Settings {
         let proxies = proxies(&config, duration)?;
         let listener_tls = listener_tls(&config.options)?;
         let expect = expectations(&config.options.expect, &proxies)?;
+        let control = control(&config);
         let options = config.options;
         let upstream_tls = ClientTls {
             ca_file: options.upstream_ca,
@@ -107,6 +125,7 @@ impl Settings {
             upstream_tls,
             psqls_direct: options.psqls_direct.unwrap_or_default(),
             listener_tls,
+            control,
             has_ui: !options.no_ui.unwrap_or_default(),
             tail: options.tail.unwrap_or_default(),
         })
@@ -114,7 +133,7 @@ impl Settings {
 }
 
 fn expectations(texts: &[String], proxies: &[ProxySettings]) -> Result<Vec<Expectation>> {
-    let names = || proxies.iter().flat_map(|proxy| &proxy.faults).map(|fault| fault.name.as_str());
+    let names = || proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
     let parse = |text: &String| {
         let expected: Expectation = text.parse().map_err(|problem| anyhow!("--expect {text}: {problem}"))?;
         if !names().any(|name| name == expected.fault) {
@@ -138,9 +157,18 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
     let reading = if options.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
     let run = Run { duration, reading };
     let named = named(mappings, &options.proxies)?;
+    if named.is_empty() && !is_api_alone(options) {
+        bail!(
+            "nothing to run: give --proxy <MAPPING>, FAULT_PROXY, or [[proxies]] in a --config file; \
+             or --control <ADDR>, for the API alone"
+        );
+    }
     let names: Vec<_> = named.iter().map(|(name, ..)| name.as_str()).collect();
 
-    let of_flags = flags.iter().map(|params| of_flags(params, &run)).collect::<Result<Vec<_>>>()?;
+    let of_flags = flags
+        .iter()
+        .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
+        .collect::<Result<Vec<_>>>()?;
     let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
     let of_phases = phases::faults(&options.phases, &names, file, &run)?;
 
@@ -159,8 +187,9 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
             .map(|fault| fault.placed.clone());
         let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
         let faults = faults::joined(name, of_file, &of_flags, file)?;
-        let drawn_as = given_name.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
-        proxies.push(ProxySettings { name: name.clone(), drawn_as, mapping: (*mapping).clone(), faults });
+        let label = name.clone();
+        let name = given_name.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
+        proxies.push(ProxySettings { name, label, mapping: (*mapping).clone(), faults });
     }
     Ok(proxies)
 }
@@ -179,15 +208,29 @@ fn named<'a>(
     } else {
         mappings.iter().map(|mapping| (mapping.to_string(), mapping, None)).collect()
     };
-    if named.is_empty() {
-        bail!("nothing to run: give --proxy <MAPPING>, FAULT_PROXY, or [[proxies]] in a --config file");
-    }
     for (index, (name, ..)) in named.iter().enumerate() {
         if named[..index].iter().any(|(other, ..)| other == name) {
             bail!("two proxies are called `{name}`: give one another name");
         }
     }
     Ok(named)
+}
+
+/// Whether it makes sense to run without any proxy.
+fn is_api_alone(options: &Options) -> bool {
+    matches!(options.control, Some(Endpoint::At(_))) || options.toxiproxy_config.is_some()
+}
+
+fn control(config: &Config) -> Option<Control> {
+    let asked = config.options.control.clone();
+    let is_default = asked.is_none();
+    let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
+    Some(Control {
+        addr: asked.unwrap_or_else(usual).addr()?,
+        is_default,
+        token: config.control_token.clone(),
+        is_insecure: config.options.control_insecure.unwrap_or_default(),
+    })
 }
 
 fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {

@@ -145,7 +145,7 @@ impl Program {
         shutdown.abort();
         watched.close();
         watched.wait().await;
-        let rows = sessions.rows.iter().map(|(name, tally)| (name.clone(), &**tally));
+        let rows = sessions.rows.iter().map(|(name, tally)| (name.clone(), tally.row()));
         Ok(tally::table(rows).to_string())
     }
 

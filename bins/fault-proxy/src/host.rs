@@ -1,0 +1,108 @@
+//! Starts proxies while the program runs.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::pin::Pin;
+
+use anyhow::{Context, Result};
+use proxy_cli::addr::ListenAddr;
+use proxy_cli::bind::listen;
+use proxy_control::proxies::{Host, Start, StartError, Started, Starting};
+use proxy_mapping::{Mapping, Upstream};
+use proxy_relay::{Relay, Shutdown};
+use tokio::task::spawn_blocking;
+
+use crate::serve::{Hands, Work};
+use crate::wire::{Wire, listen_of};
+
+/// What proxies are started with.
+#[derive(Debug)]
+pub(crate) struct ProxyHost {
+    pub(crate) wire: Wire,
+    pub(crate) hands: Hands,
+    pub(crate) relay: Relay,
+    /// Of the run.
+    pub(crate) shutdown: Shutdown,
+    /// Whether proxies that start without faults never get any: their bytes take the shortest way.
+    pub(crate) are_faults_fixed: bool,
+}
+
+impl ProxyHost {
+    async fn start_now(&self, start: Start) -> Result<Started, StartError> {
+        let other = |error: anyhow::Error| StartError::Other(format!("{error:#}"));
+        let upstream = upstream(&start.upstream).map_err(StartError::Other)?;
+        let connector = self.wire.connector(&upstream).map_err(|error| other(error.into()))?;
+        let handshake = self.wire.handshake(&upstream).map_err(other)?;
+        let listeners = bind(&start.listen, self.hands.count())
+            .await
+            .map_err(|source| StartError::Bind { listen: start.listen.clone(), source })?;
+        let addr = listeners[0].local_addr().map_err(|error| other(error.into()))?;
+        let shutdown = self.shutdown.child();
+        let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
+        let work = Work {
+            relay: start.watch.on(&self.relay),
+            handshake,
+            connector,
+            faults: (!is_plain).then_some(start.faults),
+            shutdown: shutdown.clone(),
+        };
+        let ended = self.hands.relay(listeners, work).await.map_err(other)?;
+        Ok(Started { listen: addr, shutdown, ended })
+    }
+}
+
+impl Host for ProxyHost {
+    fn check(&self, listen: &str, upstream: &str) -> Result<(), String> {
+        address(listen)?;
+        let upstream = self::upstream(upstream)?;
+        self.wire.connector(&upstream).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+        Ok(())
+    }
+
+    fn start(&self, start: Start) -> Starting<'_> {
+        Box::pin(self.start_now(start))
+    }
+
+    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
+        let addr = address(listen);
+        Box::pin(async { resolved(addr.ok()?).await.ok()?.first().copied() })
+    }
+}
+
+/// An upstream as a mapping has it on its right side.
+fn upstream(text: &str) -> Result<Upstream, String> {
+    match format!("1={text}").parse::<Mapping>() {
+        Ok(mapping) => Ok(mapping.upstream),
+        Err(error) => Err(format!(
+            "upstream `{text}`: {}; write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",
+            error.kind()
+        )),
+    }
+}
+
+fn address(listen: &str) -> Result<ListenAddr, String> {
+    listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
+}
+
+/// Takes the port of a mapping; `on` is where those without an address listen.
+pub(crate) async fn bind_for(mapping: &Mapping, on: IpAddr, sockets: usize) -> Result<Vec<TcpListener>> {
+    let listen = listen_of(mapping, on);
+    bind(&listen, sockets).await.with_context(|| format!("cannot listen on {listen} for --proxy {mapping}"))
+}
+
+/// Takes the port with so many sockets, over which the system spreads new connections.
+async fn bind(listen_on: &str, sockets: usize) -> io::Result<Vec<TcpListener>> {
+    let addr = address(listen_on).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
+    listen(&resolved(addr).await?[..], sockets)
+}
+
+/// Those of IPv4 first, if it has a name: that is what clients of a name try first, too.
+async fn resolved(addr: ListenAddr) -> io::Result<Vec<SocketAddr>> {
+    let is_named = addr.host.is_some();
+    let looked_up = spawn_blocking(move || addr.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
+    let mut addresses = looked_up.await.map_err(io::Error::other)??;
+    if is_named {
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+    }
+    Ok(addresses)
+}
