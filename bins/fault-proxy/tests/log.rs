@@ -10,7 +10,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{BINARY, PATIENCE, Proxy, eventually, patient, round_trip};
+use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip};
 use testkit::{Daemon, FarEnd, free_port};
 
 #[test]
@@ -42,7 +42,11 @@ fn json_has_a_session_with_its_addresses_and_bytes() {
 fn a_level_leaves_out_what_is_less_important() {
     let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
     let addr = SocketAddr::from(([127, 0, 0, 1], mapping.split('=').next().unwrap().parse().unwrap()));
-    let daemon = Daemon::spawn(Path::new(BINARY), &["run", "--proxy", &mapping, "--log-level", "warn"], &[]);
+    let daemon = Daemon::spawn(
+        Path::new(BINARY),
+        &["run", "--proxy", &mapping, "--log-level", "warn"],
+        &[ANY_CONTROL_PORT],
+    );
     eventually("it listens", || TcpStream::connect(addr).is_ok());
     daemon.wait_for_line("client reset, no upstream");
     daemon.signal(Signal::TERM);

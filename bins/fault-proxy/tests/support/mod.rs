@@ -17,6 +17,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fault-proxy");
 /// More than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const BUFFER: usize = 256 << 10;
+/// Runs have a control API, as those of users do, but not all on the same port.
+pub(crate) const ANY_CONTROL_PORT: (&str, &str) = ("FAULT_CONTROL", "127.0.0.1:0");
 
 /// `fault-proxy run` with one mapping, listening.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Proxy {
         let port = free_port();
         let mapping = format!("{port}={upstream}");
         let command = [launcher, &[BINARY, "run", "--proxy", &mapping], options].concat();
-        let daemon = Daemon::spawn(Path::new(command[0]), &command[1..], &[]);
+        let daemon = Daemon::spawn(Path::new(command[0]), &command[1..], &[ANY_CONTROL_PORT]);
         daemon.wait_for_line("listening on");
         Self { daemon, mapping, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
     }
