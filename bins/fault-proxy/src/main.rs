@@ -2,6 +2,7 @@
 //!
 //! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
 //! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
+//! - `start`, `reload`: the proxies of settings, and of a file that has changed.
 //! - `journal`: the decisions of faults, written and replayed.
 //! - `timeline`, `progress`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
@@ -15,9 +16,11 @@ mod fidelity;
 mod host;
 mod journal;
 mod progress;
+mod reload;
 mod report;
 mod run;
 mod serve;
+mod start;
 mod timeline;
 mod wire;
 
@@ -31,6 +34,8 @@ use proxy_cli::log::Log;
 use crate::args::{Cli, Command, LogArgs, RunArgs};
 use crate::config::{Config, Settings};
 use crate::journal::{Comparison, Header};
+use crate::reload::Source;
+use crate::run::Again;
 use crate::wire::Wire;
 
 #[cfg(feature = "jemalloc")]
@@ -45,16 +50,21 @@ const NOT_AS_EXPECTED: u8 = 3;
 fn main() -> ExitCode {
     let cli: Cli = proxy_cli::args::parse();
     match cli.command {
-        Command::Run(args) => match prepare(args, &cli.log) {
-            Ok((settings, wire, log)) => finished(run::run(&settings, wire, &log, None)),
+        Command::Run(args) => match prepare(&args, &cli.log) {
+            Ok((settings, wire, log)) => {
+                let again = Again::Reload(Source { args: &args, log: &cli.log });
+                finished(run::run(&settings, wire, &log, again))
+            }
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Check(args) => match prepare(args, &cli.log) {
+        Command::Check(args) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Replay { file } => match prepare_again(&file, &cli.log) {
-            Ok(((settings, wire, log), journal)) => finished(run::run(&settings, wire, &log, Some(&journal))),
+            Ok(((settings, wire, log), journal)) => {
+                finished(run::run(&settings, wire, &log, Again::Replay(&journal)))
+            }
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Demo(args) => match Log::init(&cli.log.settings()) {
@@ -69,7 +79,7 @@ fn main() -> ExitCode {
 }
 
 /// Everything that can be wrong before anything runs.
-fn prepare(args: RunArgs, log: &LogArgs) -> Result<Prepared> {
+fn prepare(args: &RunArgs, log: &LogArgs) -> Result<Prepared> {
     resolve(Config::load(args, log)?)
 }
 

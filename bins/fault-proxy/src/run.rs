@@ -1,16 +1,17 @@
 //! Runs proxies until something ends them.
 
+use std::future::pending;
 use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Result};
 use proxy_cli::bind::listen;
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
 use proxy_cli::signals::{Signals, end};
-use proxy_control::proxies::{ChangeError, Proxies, Spec, StartError};
+use proxy_control::proxies::Proxies;
 use proxy_control::{Health, Metrics};
 use proxy_fault::Engine;
 use proxy_relay::{Config, DataPath, Relay, Shutdown};
@@ -20,28 +21,52 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::args;
-use crate::config::{GivenFault, ProxySettings, Settings};
+use crate::config::{ProxySettings, Settings};
 use crate::host::ProxyHost;
 use crate::journal;
 use crate::progress::Progress;
+use crate::reload::{Reload, Source};
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
+use crate::start::{spec, told};
 use crate::timeline::Timeline;
-use crate::wire::{Wire, listen_of};
+use crate::wire::Wire;
+
+/// What is there besides the settings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Again<'a> {
+    /// Where they came from, to be read again.
+    Reload(Source<'a>),
+    /// The decisions of an earlier run, to be made again.
+    Replay(&'a journal::Comparison),
+}
+
+impl<'a> Again<'a> {
+    fn replayed(self) -> Option<&'a journal::Comparison> {
+        match self {
+            Self::Reload(_) => None,
+            Self::Replay(journal) => Some(journal),
+        }
+    }
+
+    fn reload(self) -> Result<Option<Reload<'a>>> {
+        match self {
+            Self::Reload(source) => Reload::new(source),
+            Self::Replay(_) => Ok(None),
+        }
+    }
+}
 
 /// Returns whether everything came as expected.
-pub(crate) fn run(
-    settings: &Settings,
-    wire: Wire,
-    log: &Log,
-    replayed: Option<&journal::Comparison>,
-) -> Result<bool> {
+pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<bool> {
+    let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let control = control_listener(settings)?;
     let runtime = runtime()?;
-    let (signals, on_demand) = {
+    let (signals, on_demand, reload) = {
         let _context = runtime.enter();
-        (Signals::new()?, signal(SignalKind::user_defined1()).context("cannot handle signals")?)
+        let on_demand = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
+        (Signals::new()?, on_demand, again.reload()?)
     };
     let (engine, journal) = engine(settings, replayed)?;
     let shutdown = Shutdown::new();
@@ -51,11 +76,11 @@ pub(crate) fn run(
         hands: workers.hands().clone(),
         relay: Relay::new(config(settings)),
         shutdown: shutdown.clone(),
-        are_faults_fixed: control.is_none(),
+        are_faults_fixed: control.is_none() && reload.is_none(),
     };
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let running = Running { settings, log, proxies: &proxies, shutdown: &shutdown };
-    let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand));
+    let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));
     shutdown.abort();
     let joined = workers.join();
     // Whatever ended the run: every decision is to be in the file.
@@ -85,6 +110,7 @@ impl Running<'_> {
         control: Option<TcpListener>,
         signals: Signals,
         on_demand: Signal,
+        reload: Option<Reload<'_>>,
     ) -> Result<()> {
         let Self { settings, log, proxies, shutdown } = self;
         for proxy in &settings.proxies {
@@ -107,20 +133,14 @@ impl Running<'_> {
             () = control => {}
             () = timeline.log_changes(started, settings.tail) => {}
             () = report.on_demand(on_demand, log) => {}
+            () = follow(reload, settings, proxies) => {}
         }
         Ok(())
     }
 
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
         let mapping = &proxy.mapping;
-        let spec = Spec {
-            name: proxy.name.clone(),
-            label: Some(proxy.label.clone()),
-            listen: listen_of(mapping, self.settings.bind),
-            upstream: mapping.upstream.to_string(),
-            enabled: true,
-            faults: proxy.faults.iter().map(GivenFault::record).collect(),
-        };
+        let spec = spec(proxy, self.settings.bind);
         let started = self.proxies.create(spec).await.map_err(|error| told(error, mapping))?;
         info!("listening on {} for {mapping}", started.listen);
         Ok(())
@@ -146,18 +166,16 @@ impl Running<'_> {
                 let metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
                 proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
             }
-            std::future::pending().await
+            pending().await
         })
     }
 }
 
-/// Why the proxy of a mapping did not start, in the words of the command line.
-fn told(error: ChangeError, mapping: &proxy_mapping::Mapping) -> Error {
-    match error {
-        ChangeError::Start(StartError::Bind { listen, source }) => {
-            Error::from(source).context(format!("cannot listen on {listen} for --proxy {mapping}"))
-        }
-        error => anyhow!("--proxy {mapping}: {error}"),
+/// Never ends.
+async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxies) {
+    match reload {
+        Some(reload) => reload.follow(settings, proxies).await,
+        None => pending().await,
     }
 }
 

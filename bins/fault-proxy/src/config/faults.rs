@@ -5,7 +5,7 @@ use proxy_control::proxies::FaultRecord;
 use proxy_fault::{Fault, FaultParams, Run};
 
 /// A fault as it was given, and as it is applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct GivenFault {
     pub(crate) params: FaultParams,
     pub(crate) fault: Fault,

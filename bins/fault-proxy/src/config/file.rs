@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -41,6 +42,19 @@ pub(crate) struct Record {
     faults: Vec<FaultParams>,
 }
 
+impl Record {
+    /// The settings, besides proxies and their faults, in which they differ.
+    pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let names = self.settings.keys().chain(other.settings.keys()).map(String::as_str);
+        let is_other = |name: &&str| {
+            !["proxies", "faults", "phases"].contains(name)
+                && self.settings.get(*name) != other.settings.get(*name)
+        };
+        let names: BTreeSet<_> = names.filter(is_other).collect();
+        names.into_iter().collect()
+    }
+}
+
 /// A proxy in the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +78,8 @@ pub(crate) struct Phase {
 
 impl Config {
     /// Reads the file, if there is one.
-    pub(crate) fn load(args: RunArgs, log: &LogArgs) -> Result<Self> {
-        let path = args.config.unwrap_or_default();
+    pub(crate) fn load(args: &RunArgs, log: &LogArgs) -> Result<Self> {
+        let path = args.config.clone().unwrap_or_default();
         let file = FileErrors::new(&path);
         let settings = if path == PathBuf::new() { Figment::new() } else { read(&path)? };
         let settings = settings
@@ -78,8 +92,14 @@ impl Config {
             faults: args.faults.0.clone(),
         };
         let options = settings.extract().map_err(told)?;
-        let (mappings, faults, control_token) = (args.mappings, args.faults.0, args.control_token);
-        Ok(Self { options, mappings, faults, file, control_token, record })
+        Ok(Self {
+            options,
+            mappings: args.mappings.clone(),
+            faults: args.faults.0.clone(),
+            file,
+            control_token: args.control_token.clone(),
+            record,
+        })
     }
 
     /// What was written down of an earlier run, with its seed.

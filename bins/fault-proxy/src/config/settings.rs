@@ -59,7 +59,7 @@ pub(crate) struct Settings {
 }
 
 /// A proxy and all its faults.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProxySettings {
     /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
     pub(crate) name: String,
