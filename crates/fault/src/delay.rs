@@ -24,6 +24,13 @@ pub enum Delay {
         /// The longest; not less than `min`.
         max: Duration,
     },
+    /// Uniform from `center - spread` to `center + spread`; draws below 0 are 0.
+    Around {
+        /// The middle.
+        center: Duration,
+        /// How far from it.
+        spread: Duration,
+    },
     /// Normal; draws below 0 are 0.
     Normal {
         /// The middle.
@@ -73,6 +80,9 @@ impl Delay {
                 let span = u64::try_from(span.as_nanos()).expect("an hour in nanoseconds fits");
                 min.saturating_add(Duration::from_nanos(draws.random_range(0..=span)))
             }
+            Self::Around { center, spread } => {
+                from_nanos(nanos(*center) + nanos(*spread) * draws.random_range(-1.0..=1.0))
+            }
             Self::Normal { mean, stddev } => from_nanos(normal(*mean, *stddev, draws)),
             Self::LogNormal { mean, stddev } => from_nanos(log_normal(*mean, *stddev, draws)),
             Self::Pareto { scale, shape } => from_nanos(pareto(*scale, *shape, draws)),
@@ -89,6 +99,7 @@ impl Delay {
         match self {
             Self::Constant(_) => true,
             Self::Uniform { min, max } => min == max,
+            Self::Around { spread, .. } => spread.is_zero(),
             Self::Normal { stddev, .. } | Self::LogNormal { stddev, .. } => stddev.is_zero(),
             Self::Pareto { .. } | Self::ParetoNormal { .. } => false,
             Self::Table(values) => values.windows(2).all(|pair| pair[0] == pair[1]),
@@ -102,6 +113,7 @@ impl Delay {
         let mean = match self {
             Self::Constant(mean) | Self::Normal { mean, .. } | Self::LogNormal { mean, .. } => *mean,
             Self::Uniform { min, max } => min.saturating_add(max.saturating_sub(*min) / 2),
+            Self::Around { center, .. } => *center,
             Self::Pareto { scale, shape } => pareto_mean(*scale, *shape),
             Self::ParetoNormal { scale, shape, mean, .. } => {
                 pareto_mean(*scale, *shape).saturating_add(*mean)
@@ -154,6 +166,8 @@ impl fmt::Display for Delay {
         match self {
             Self::Constant(delay) => write!(f, "constant {}", Time(*delay)),
             Self::Uniform { min, max } => write!(f, "uniform {} to {}", Time(*min), Time(*max)),
+            Self::Around { center, spread } if spread.is_zero() => write!(f, "constant {}", Time(*center)),
+            Self::Around { center, spread } => write!(f, "uniform {} ± {}", Time(*center), Time(*spread)),
             Self::Normal { mean, stddev } => write!(f, "normal {} ± {}", Time(*mean), Time(*stddev)),
             Self::LogNormal { mean, stddev } => write!(f, "log-normal {} ± {}", Time(*mean), Time(*stddev)),
             Self::Pareto { scale, shape } => write!(f, "pareto from {}, shape {shape}", Time(*scale)),

@@ -116,8 +116,16 @@ impl Display for Effect {
                 write!(f, " after {}", Time(*after))?;
                 bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
             }
-            Self::Timeout { after: Some(after) } => write!(f, "timeout, closed after {}", Time(*after)),
-            Self::Timeout { after: None } => f.write_str("timeout, never closed"),
+            Self::Timeout { after, discard } => {
+                match after {
+                    Some(after) => write!(f, "timeout, closed after {}", Time(*after))?,
+                    None => f.write_str("timeout, never closed")?,
+                }
+                f.write_str(if *discard { ", bytes are gone" } else { "" })
+            }
+            Self::ResetOnData { after } => {
+                write!(f, "reset of both connections {} after the first bytes", Time(*after))
+            }
             Self::SlowClose { delay } => write!(f, "slow close, {} later", Time(*delay)),
             Self::Slicer { size, variation, delay } => {
                 write!(f, "slicer, pieces of {} ± {}", Size(u64::from(*size)), Size(u64::from(*variation)))?;

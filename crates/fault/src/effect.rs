@@ -116,6 +116,13 @@ pub enum Effect {
     Timeout {
         /// This long after the session opened or the fault was switched on; `None`: they are not closed.
         after: Option<Duration>,
+        /// Bytes that come meanwhile are gone, and when the fault goes the connections are closed: instead of both passing on then.
+        discard: bool,
+    },
+    /// The session's connections are reset (TCP: RST) after something has come, which is gone.
+    ResetOnData {
+        /// This long after the first bytes, or the half-close, came in its direction.
+        after: Duration,
     },
     /// The end of a flow (half-close) is held.
     SlowClose {
@@ -131,9 +138,9 @@ pub enum Effect {
         /// Between a piece and the next.
         delay: Duration,
     },
-    /// Both connections are closed after this many bytes in its direction.
+    /// Both connections are closed after this many bytes in its direction; after 0, when the first would pass.
     LimitData {
-        /// Counted from the session's opening, or from when the fault was switched on.
+        /// Counted from the session's opening, or from when the fault was switched on; not anew when its limit changes.
         bytes: u64,
     },
     /// New clients are refused.

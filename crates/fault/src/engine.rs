@@ -45,6 +45,11 @@ impl Engine {
         Faults::new(Arc::clone(&self.0), name, faults)
     }
 
+    /// Its seed.
+    pub fn seed(&self) -> u64 {
+        self.0.settings.seed
+    }
+
     /// The time since the start of the run.
     pub fn now(&self) -> Duration {
         self.0.now()

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 pub(crate) use self::shared::{Shared, Watcher};
-use crate::effect::{Effect, Fault};
+use crate::effect::{Direction, Effect, Fault};
 use crate::engine;
+use crate::meter::Passage;
 use crate::session::Session;
 use crate::stats::Figures;
 use crate::timer::{Timer, Timers};
@@ -34,6 +35,11 @@ impl Faults {
     /// Each fault with what it has done so far.
     pub fn figures(&self) -> Vec<(Fault, Figures)> {
         self.0.plan().iter().map(|entry| (entry.fault.clone(), entry.stats.figures())).collect()
+    }
+
+    /// How much its faults have held up in `direction`.
+    pub fn passage(&self, direction: Direction) -> Passage {
+        self.0.meter(direction).read()
     }
 
     /// Begins a session: it gets the next number.

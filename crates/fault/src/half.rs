@@ -15,6 +15,7 @@ use crate::faults::{self, Watcher};
 use crate::line::Identity;
 use crate::line::piece::Ending;
 use crate::line::{Departure, Line};
+use crate::meter::Arrivals;
 use crate::store::Store;
 use crate::timer::{Timer, Timers};
 
@@ -28,6 +29,7 @@ pub(crate) struct Half {
     direction: Direction,
     line: Line,
     store: Store,
+    arrivals: Arrivals,
     timer: Timer,
     watcher: Watcher,
     version: u64,
@@ -44,11 +46,12 @@ impl Half {
         timers: &Timers,
     ) -> Self {
         let version = faults.version();
-        let plan = Arc::clone(&faults.plan());
+        let plan = faults.plan();
         Self {
             common,
             line: Line::new(&plan, identity, direction, faults.engine.now()),
             store: Store::new(),
+            arrivals: Arrivals::default(),
             timer: Timer::new(timers.clone()),
             watcher: Watcher::new(Arc::clone(&faults)),
             version,
@@ -94,7 +97,7 @@ impl Half {
         let version = self.faults.version();
         if version != self.version {
             self.version = version;
-            let plan = Arc::clone(&self.faults.plan());
+            let plan = self.faults.plan();
             self.line.follow(&plan, now);
         }
         self.line.advance(now);
@@ -163,6 +166,8 @@ impl Half {
         let now = self.now();
         let turn = self.common.count(self.direction, len);
         self.faults.engine.take(len);
+        self.faults.meter(self.direction).came(len);
+        self.arrivals.push(now, len);
         self.line.arrive(now, turn, self.store.last(len));
     }
 
@@ -189,7 +194,11 @@ impl Half {
                         return Poll::Ready(Ok(len));
                     }
                 }
-                Departure::Discard(len) => self.consume(len),
+                Departure::Discard(len) => {
+                    self.faults.meter(self.direction).lost(len);
+                    self.arrivals.pop(now, len);
+                    self.take_off(len);
+                }
                 Departure::End(Ending::Finish | Ending::No) => return Poll::Ready(Ok(0)),
                 Departure::End(Ending::Fail) => {
                     return Poll::Ready(Err(self.failure.take().unwrap_or_else(reset)));
@@ -214,11 +223,18 @@ impl Half {
     }
 
     pub(crate) fn consume(&mut self, len: usize) {
+        let byte_micros = self.arrivals.pop(self.now(), len);
+        self.faults.meter(self.direction).delivered(len, byte_micros);
+        self.take_off(len);
+    }
+
+    fn take_off(&mut self, len: usize) {
         self.store.consume(len);
         self.line.depart(len);
         self.faults.engine.give(len);
         if self.line.is_idle() {
             self.store.shrink();
+            self.arrivals.clear();
         }
     }
 
@@ -230,7 +246,11 @@ impl Half {
 
 impl Drop for Half {
     fn drop(&mut self) {
-        self.faults.engine.give(self.line.held());
+        let held = self.line.held();
+        self.faults.engine.give(held);
+        if held > 0 {
+            self.faults.meter(self.direction).lost(held);
+        }
     }
 }
 

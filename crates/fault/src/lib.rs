@@ -8,7 +8,8 @@
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
 //!   name the parameter.
 //! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on a timerfd.
-//! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved.
+//! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved, [`Faults::passage`] what they
+//!   have held up together.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
@@ -47,13 +48,13 @@ mod half;
 mod journal;
 mod line;
 mod loss;
+mod meter;
 mod params;
 mod schedule;
 mod session;
 mod stats;
 mod store;
 mod stream;
-mod stub;
 mod timer;
 mod units;
 
@@ -63,15 +64,15 @@ pub use engine::{Engine, Settings};
 pub use faults::Faults;
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
+pub use meter::Passage;
 pub use params::{
     COMMON_PARAMETERS, Distribution, FaultParams, FlowDirection, Kind, Mode, Model, ParamError, Run,
     parameters,
 };
 pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
 pub use session::{OneSide, Session};
-pub use stats::{Figures, Quantiles};
+pub use stats::{Delays, Figures, Quantiles};
 pub use stream::FaultStream;
-pub use stub::Passage;
 #[cfg(target_os = "linux")]
 pub use timer::TimerDriver;
 pub use timer::Timers;

@@ -97,7 +97,7 @@ impl Line {
                     }
                 }
                 None => {
-                    let held = self.units.remove(index).end();
+                    let held = self.units.remove(index).end(now);
                     held.into_iter().for_each(|piece| self.push(index, now, Piece { at: now, ..piece }));
                 }
             }
@@ -107,6 +107,7 @@ impl Line {
                 let place = order(&entry.fault.effect);
                 let index = self.units.partition_point(|unit| order(&unit.entry.fault.effect) <= place);
                 let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                unit.tell_applies(now);
                 self.units.insert(index, unit);
             }
         }

@@ -48,7 +48,7 @@ impl Session {
     /// The name of the fault that refuses this session's client, if one does.
     pub fn refused(&self) -> Option<String> {
         let now = self.faults.engine.now();
-        let plan = Arc::clone(&self.faults.plan());
+        let plan = self.faults.plan();
         let entry = plan.iter().find(|entry| {
             let fault = &entry.fault;
             fault.effect == Effect::Refuse && fault.windows.is_on(now) && self.identity.applies(entry)
@@ -71,7 +71,7 @@ impl Session {
         poll_fn(|cx| {
             loop {
                 watcher.watch(cx);
-                let (plan, now) = (Arc::clone(&shared.plan()), shared.engine.now());
+                let (plan, now) = (shared.plan(), shared.engine.now());
                 let slow = plan.iter().filter_map(|entry| match entry.fault.effect {
                     Effect::SlowOpen { delay }
                         if entry.fault.windows.is_on(now) && self.identity.applies(entry) =>

@@ -24,6 +24,7 @@ pub(crate) struct Stats {
     asked: AtomicHistogram,
     held: AtomicHistogram,
     late: AtomicHistogram,
+    held_nanos: AtomicU64,
 }
 
 impl Stats {
@@ -40,6 +41,7 @@ impl Stats {
             asked: histogram(),
             held: histogram(),
             late: histogram(),
+            held_nanos: AtomicU64::new(0),
         }
     }
 
@@ -61,6 +63,7 @@ impl Stats {
     /// A piece was held for `held`, and let go `late` after it was due.
     pub(crate) fn held(&self, held: Duration, late: Duration) {
         add(&self.held, held);
+        self.held_nanos.fetch_add(nanos(held), Ordering::Relaxed);
         add(&self.late, late);
     }
 
@@ -81,14 +84,20 @@ impl Stats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let rate = |bytes: u64, busy: u64| (busy > 0).then(|| bytes as f64 / (busy as f64 / 1e9));
         let segments = count(&self.segments);
+        let held = Delays {
+            histogram: self.held.load(),
+            sum: Duration::from_nanos(self.held_nanos.load(Ordering::Relaxed)),
+        };
         Figures {
             sessions: count(&self.sessions),
             actions: count(&self.actions),
-            delay: Quantiles::of(&self.held.load()),
+            delay: Quantiles::of(&held.histogram),
+            held,
             asked_delay: Quantiles::of(&self.asked.load()),
             error: Quantiles::of(&self.late.load()),
             rate: rate(count(&self.bytes), count(&self.busy)),
             segments,
+            lost: count(&self.lost),
             loss_share: (segments > 0).then(|| count(&self.lost) as f64 / segments as f64),
         }
     }
@@ -114,10 +123,61 @@ pub struct Figures {
     pub error: Option<Quantiles>,
     /// Bytes a second while bytes waited for it.
     pub rate: Option<f64>,
+    /// As [`delay`](Self::delay), all of them.
+    pub held: Delays,
     /// Segments that its simulated sender sent.
     pub segments: u64,
+    /// Those of them that were lost.
+    pub lost: u64,
     /// The share of those that was lost.
     pub loss_share: Option<f64>,
+}
+
+impl Figures {
+    /// How often it did what it does.
+    ///
+    /// | effect | counted |
+    /// |---|---|
+    /// | latency | delays drawn |
+    /// | packet loss | segments lost |
+    /// | bandwidth, blackhole | sessions: they act all the time |
+    /// | others | [`actions`](Self::actions) |
+    pub fn applied(&self) -> u64 {
+        let drawn = self.asked_delay.map_or(0, |drawn| drawn.count);
+        match self.actions.max(drawn) + self.lost {
+            0 if self.segments == 0 => self.sessions,
+            applied => applied,
+        }
+    }
+}
+
+/// A number of durations, to within 1.6 %; longer ones than 73 minutes count as that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delays {
+    histogram: Histogram,
+    sum: Duration,
+}
+
+impl Delays {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.histogram.as_slice().iter().sum()
+    }
+
+    /// All of them together, exactly.
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+
+    /// How many are at most that long.
+    pub fn count_within(&self, bound: Duration) -> u64 {
+        let bound = nanos(bound);
+        self.histogram
+            .into_iter()
+            .take_while(|bucket| bucket.end() <= bound)
+            .map(|bucket| bucket.count())
+            .sum()
+    }
 }
 
 /// Of a number of durations.

@@ -85,8 +85,9 @@ fn every_effect_in_a_line() {
             Effect::Reset { after: ms(5), bytes: None, sides: Sides::Server },
             "reset of the server's connection after 5 ms",
         ),
-        (Effect::Timeout { after: Some(ms(500)) }, "timeout, closed after 500 ms"),
-        (Effect::Timeout { after: None }, "timeout, never closed"),
+        (Effect::Timeout { after: Some(ms(500)), discard: false }, "timeout, closed after 500 ms"),
+        (Effect::Timeout { after: None, discard: true }, "timeout, never closed, bytes are gone"),
+        (Effect::ResetOnData { after: ms(5) }, "reset of both connections 5 ms after the first bytes"),
         (Effect::SlowClose { delay: ms(2000) }, "slow close, 2 s later"),
         (
             Effect::Slicer { size: 64, variation: 32, delay: ms(10) },

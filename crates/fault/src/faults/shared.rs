@@ -7,18 +7,24 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::effect::Fault;
+use crate::effect::{Direction, Fault};
 use crate::engine;
 use crate::line::plan::{self, Plan};
+use crate::meter::Meter;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Arc<engine::Shared>,
     pub(crate) proxy: Arc<str>,
+    /// Locked for no longer than it takes to copy or exchange it: sessions read it.
     plan: Mutex<Plan>,
+    /// Held by who makes the next plan.
+    changing: Mutex<()>,
     version: AtomicU64,
     watchers: Mutex<Slab<Waker>>,
     sessions: AtomicU64,
+    /// One for each direction.
+    meters: [Meter; 2],
 }
 
 impl Shared {
@@ -28,6 +34,8 @@ impl Shared {
             engine,
             proxy: proxy.into(),
             plan: Mutex::new(plan),
+            changing: Mutex::default(),
+            meters: Default::default(),
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
             sessions: AtomicU64::new(0),
@@ -36,11 +44,11 @@ impl Shared {
 
     /// Wakes everyone who watches, after the plan and its version have changed.
     pub(super) fn replace(&self, faults: Vec<Fault>) {
-        {
-            let mut plan = self.plan();
-            *plan = plan::next(&plan, faults, self.engine.now(), |name| self.engine.buckets(name));
-            self.version.fetch_add(1, Ordering::Release);
-        }
+        let changing = lock(&self.changing);
+        let next = plan::next(&self.plan(), faults, self.engine.now(), |name| self.engine.buckets(name));
+        *lock(&self.plan) = next;
+        self.version.fetch_add(1, Ordering::Release);
+        drop(changing);
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
     }
@@ -50,8 +58,15 @@ impl Shared {
         self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn plan(&self) -> MutexGuard<'_, Plan> {
-        lock(&self.plan)
+    pub(crate) fn plan(&self) -> Plan {
+        Arc::clone(&lock(&self.plan))
+    }
+
+    pub(crate) fn meter(&self, direction: Direction) -> &Meter {
+        match direction {
+            Direction::ToUpstream => &self.meters[0],
+            Direction::ToDownstream => &self.meters[1],
+        }
     }
 
     /// Changes with every new plan.

@@ -88,6 +88,6 @@ pub(crate) fn order(effect: &Effect) -> Option<u8> {
         Effect::Blackhole { .. } => 7,
         Effect::Timeout { .. } => 8,
         Effect::LimitData { .. } => 9,
-        Effect::Reset { .. } => 10,
+        Effect::Reset { .. } | Effect::ResetOnData { .. } => 10,
     })
 }

@@ -65,10 +65,11 @@ impl Stage {
                 let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, draws.fork());
                 Self::Loss { counted: sender.counts(), sender: Box::new(sender) }
             }
-            Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard, None)),
-            Effect::Timeout { after } => {
-                Self::Gate(Gate::new(false, after.map(|after| since.saturating_add(after))))
+            Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard)),
+            Effect::Timeout { after, discard } => {
+                Self::Gate(Gate::timeout(*discard, after.map(|after| since.saturating_add(after))))
             }
+            Effect::ResetOnData { after } => Self::Gate(Gate::reset_on_data(*after)),
             Effect::Reset { after, bytes, .. } => {
                 Self::Limit(Limit::reset(since.saturating_add(*after), *bytes))
             }
@@ -202,6 +203,21 @@ impl Stage {
             Self::Corrupt(_) | Self::Latency(_) | Self::Jitter(_) | Self::SlowClose(_) | Self::Limit(_) => {
                 false
             }
+        }
+    }
+
+    /// How the session ends when the stage goes, if it does.
+    pub(crate) fn last_word(&self) -> Option<Ending> {
+        match self {
+            Self::Gate(gate) => gate.last_word(),
+            _ => None,
+        }
+    }
+
+    /// Goes on where `before` was, of which it is the changed form.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        if let (Self::Limit(limit), Self::Limit(before)) = (self, before) {
+            limit.continue_from(before);
         }
     }
 

@@ -297,7 +297,7 @@ fn slices_come_one_by_one() {
 #[test]
 fn a_timeout_closes_after_its_time() {
     let windows = Windows::always().within(100 * MS, Some(10_000 * MS));
-    let timeout = Effect::Timeout { after: Some(500 * MS) };
+    let timeout = Effect::Timeout { after: Some(500 * MS), discard: false };
     let mut bench = Bench::new(vec![fault(timeout, windows)]);
     bench.send(200 * MS, 10);
     bench.run_to(2000 * MS);
@@ -359,7 +359,11 @@ fn effect() -> impl Strategy<Value = Effect> {
             mss: 1460
         }),
         Just(Effect::Blackhole { discard: false }),
-        Just(Effect::Timeout { after: None }),
+        Just(Effect::Timeout { after: None, discard: false }),
+        (millis(0..30), millis(0..30)).prop_map(|(center, spread)| Effect::Latency {
+            delay: Delay::Around { center, spread },
+            once: false
+        }),
     ]
 }
 
@@ -430,4 +434,33 @@ proptest! {
         prop_assert_eq!(whole.decisions_by_fault(), parts.decisions_by_fault());
         prop_assert_eq!(whole.received(), parts.received());
     }
+}
+
+#[test]
+fn a_timeout_that_discards_closes_when_it_goes() {
+    let timeout = Effect::Timeout { after: None, discard: true };
+    let named = |effect| Fault { name: "timeout".to_owned(), ..always(effect) };
+    let mut bench = Bench::new(vec![named(timeout)]);
+    bench.send(10 * MS, 100);
+    bench.run_to(20 * MS);
+    assert_eq!(bench.received().len(), 0);
+    // Another of its kind takes its place: nothing is closed.
+    let longer = Effect::Timeout { after: Some(3_600_000 * MS), discard: true };
+    bench.line.follow(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
+    bench.run_to(40 * MS);
+    assert_eq!(bench.line.departure(), Departure::Wait);
+    bench.line.follow(&plan_of(Vec::new(), 50 * MS), 50 * MS);
+    assert_eq!(bench.line.departure(), Departure::End(Ending::CloseNow));
+}
+
+#[test]
+fn a_reset_on_data_counts_from_the_first_bytes_and_takes_them() {
+    let mut bench = Bench::new(vec![always(Effect::ResetOnData { after: 50 * MS })]);
+    bench.run_to(500 * MS);
+    assert_eq!(bench.line.departure(), Departure::Wait);
+    bench.send(500 * MS, 10);
+    bench.run_to(549 * MS);
+    assert_eq!((bench.received().len(), bench.line.departure()), (0, Departure::Wait));
+    bench.run_to(550 * MS);
+    assert_eq!(bench.line.departure(), Departure::End(Ending::ResetNow));
 }

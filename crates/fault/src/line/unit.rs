@@ -47,11 +47,14 @@ impl Unit {
 
     /// What `self` becomes when its fault changes to `entry`, and what `self` held.
     pub(crate) fn changed(mut self, entry: Arc<Entry>, now: Duration) -> (Self, Vec<Piece>) {
-        let held = self.stage.take().map(|mut stage| stage.drain()).unwrap_or_default();
+        let mut before = self.stage.take();
         let mut changed = Self { entry, stage: None, changes_at: Some(Duration::ZERO), ..self };
         changed.applies = changed.identity.applies(&changed.entry);
         changed.switch(now);
-        (changed, held)
+        if let (Some(stage), Some(before)) = (&mut changed.stage, &before) {
+            stage.continue_from(before);
+        }
+        (changed, before.as_mut().map(Stage::drain).unwrap_or_default())
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -72,7 +75,7 @@ impl Unit {
             return Vec::new();
         }
         match self.stage.take() {
-            Some(mut stage) => stage.drain(),
+            Some(stage) => emptied(stage, now),
             None => {
                 let since = due.max(self.identity.opened).max(self.entry.added);
                 let bucket = self.entry.bucket(self.direction);
@@ -87,8 +90,16 @@ impl Unit {
     }
 
     /// Switched off for good; returns what it held.
-    pub(crate) fn end(mut self) -> Vec<Piece> {
-        self.stage.take().map(|mut stage| stage.drain()).unwrap_or_default()
+    pub(crate) fn end(mut self, now: Duration) -> Vec<Piece> {
+        self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
+    }
+
+    /// Tells the journal whether it applies to the session, of a fault that came while that was open.
+    pub(crate) fn tell_applies(&self, now: Duration) {
+        let fault = &self.entry.fault;
+        if self.is_to_count && fault.probability < 1.0 && self.entry.added > self.identity.opened {
+            self.identity.tell(now, None, &fault.name, 0, Verdict::Applies { applies: self.applies });
+        }
     }
 
     fn with_stage<T>(&mut self, act: impl FnOnce(&mut Stage, &mut Tools<'_>) -> Option<T>) -> Option<T> {
@@ -133,4 +144,11 @@ impl Unit {
     pub(crate) fn needs_segments(&self) -> bool {
         self.stage.as_ref().is_some_and(Stage::needs_segments)
     }
+}
+
+/// What a stage that goes held, and how the session ends with it, if it does.
+fn emptied(mut stage: Stage, now: Duration) -> Vec<Piece> {
+    let mut held = stage.drain();
+    held.extend(stage.last_word().map(|ending| Piece::ending(now, ending)));
+    held
 }

@@ -28,7 +28,7 @@ impl FaultParams {
                 bytes,
                 sides: self.side.unwrap_or(Sides::Both),
             },
-            Kind::Timeout => Effect::Timeout { after },
+            Kind::Timeout => Effect::Timeout { after, discard: false },
             Kind::SlowClose => {
                 Effect::SlowClose { delay: needed(kind, "delay", self.delay, "2s")?.duration() }
             }

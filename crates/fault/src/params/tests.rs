@@ -130,7 +130,7 @@ fn defaults() {
             Flows::BOTH,
             Effect::Reset { after: ms(0), bytes: None, sides: Sides::Both },
         ),
-        (json!({"type": "timeout"}), Flows::BOTH, Effect::Timeout { after: None }),
+        (json!({"type": "timeout"}), Flows::BOTH, Effect::Timeout { after: None, discard: false }),
         (json!({"type": "slow-close", "delay": 5}), Flows::BOTH, Effect::SlowClose { delay: ms(5) }),
         (
             json!({"type": "slicer", "size": 64}),
@@ -194,7 +194,7 @@ fn everything_given() {
             json!({"type": "reset", "after": "5s", "bytes": "10KB", "side": "client"}),
             Effect::Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client },
         ),
-        (json!({"type": "timeout", "after": 500}), Effect::Timeout { after: Some(ms(500)) }),
+        (json!({"type": "timeout", "after": 500}), Effect::Timeout { after: Some(ms(500)), discard: false }),
         (
             json!({"type": "slicer", "size": 64, "variation": 63, "delay": 10}),
             Effect::Slicer { size: 64, variation: 63, delay: ms(10) },

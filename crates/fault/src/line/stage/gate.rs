@@ -16,16 +16,48 @@ pub(crate) struct Gate {
     waiting: usize,
     /// Discarded pieces on their way out.
     discarded: VecDeque<Piece>,
-    close_at: Option<Duration>,
+    ends_at: Option<(Duration, Ending)>,
+    /// This long after the first piece it is to end.
+    ends_after: Option<(Duration, Ending)>,
+    last_word: Option<Ending>,
 }
 
 impl Gate {
-    pub(crate) fn new(discard: bool, close_at: Option<Duration>) -> Self {
-        Self { discard, held: VecDeque::new(), waiting: 0, discarded: VecDeque::new(), close_at }
+    pub(crate) fn new(discard: bool) -> Self {
+        Self {
+            discard,
+            held: VecDeque::new(),
+            waiting: 0,
+            discarded: VecDeque::new(),
+            ends_at: None,
+            ends_after: None,
+            last_word: None,
+        }
+    }
+
+    /// Closes the session at a time, if one is given; one that discards closes it also when it goes.
+    pub(crate) fn timeout(discard: bool, close_at: Option<Duration>) -> Self {
+        Self {
+            ends_at: close_at.map(|at| (at, Ending::CloseNow)),
+            last_word: discard.then_some(Ending::CloseNow),
+            ..Self::new(discard)
+        }
+    }
+
+    /// Resets the session a time after the first piece.
+    pub(crate) fn reset_on_data(after: Duration) -> Self {
+        Self { ends_after: Some((after, Ending::ResetNow)), ..Self::new(true) }
+    }
+
+    pub(crate) fn last_word(&self) -> Option<Ending> {
+        self.last_word
     }
 
     /// Returns true if the piece is discarded.
     pub(crate) fn push(&mut self, piece: Piece) -> bool {
+        if let Some((after, ending)) = self.ends_after.take() {
+            self.ends_at = Some((piece.at.saturating_add(after), ending));
+        }
         let is_discarded = self.discard && piece.end == Ending::No;
         if is_discarded {
             self.discarded.push_back(Piece { discarded: true, ..piece });
@@ -40,12 +72,12 @@ impl Gate {
         if let Some(piece) = self.discarded.pop_front() {
             return Some(piece);
         }
-        let at = self.close_at.take_if(|at| *at <= now)?;
-        Some(Piece::ending(at, Ending::CloseNow))
+        let (at, ending) = self.ends_at.take_if(|(at, _)| *at <= now)?;
+        Some(Piece::ending(at, ending))
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
-        self.discarded.front().map(|piece| piece.at).or(self.close_at)
+        self.discarded.front().map(|piece| piece.at).or(self.ends_at.map(|(at, _)| at))
     }
 
     pub(crate) fn is_full(&self) -> bool {

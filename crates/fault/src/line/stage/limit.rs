@@ -15,11 +15,13 @@ pub(crate) struct Limit {
     ends_at: Option<Duration>,
     /// Nothing is delivered behind the ending.
     is_strict: bool,
+    /// Bytes that have passed.
+    passed: u64,
     passing: VecDeque<Piece>,
 }
 
 impl Limit {
-    /// Closes the session behind the byte number `bytes` from `now` on.
+    /// Closes the session behind the byte number `bytes` from `now` on, or if that is 0, before the first.
     pub(crate) fn data(now: Duration, bytes: u64) -> Self {
         Self::new(Ending::Close, now, bytes, true)
     }
@@ -31,8 +33,17 @@ impl Limit {
     }
 
     fn new(ending: Ending, not_before: Duration, bytes: u64, is_strict: bool) -> Self {
-        let (left, ends_at) = if bytes == 0 { (None, Some(not_before)) } else { (Some(bytes), None) };
-        Self { ending, not_before, left, ends_at, is_strict, passing: VecDeque::new() }
+        let (left, ends_at) =
+            if bytes == 0 && !is_strict { (None, Some(not_before)) } else { (Some(bytes), None) };
+        Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: VecDeque::new() }
+    }
+
+    /// Counts what has passed before it changed.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        if self.is_strict && before.is_strict {
+            self.passed = before.passed;
+            self.left = self.left.map(|left| left.saturating_sub(before.passed));
+        }
     }
 
     pub(crate) fn push(&mut self, mut piece: Piece) {
@@ -41,9 +52,10 @@ impl Limit {
             if counted == piece.len || !self.is_strict {
                 self.passing.push_back(piece);
                 piece = piece.followed_by(piece.at, Ending::No);
-            } else {
+            } else if counted > 0 {
                 self.passing.push_back(piece.split(counted));
             }
+            self.passed += counted as u64;
             self.left = Some(left - counted as u64);
             if self.left == Some(0) {
                 self.left = None;
@@ -125,10 +137,25 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_at_all_end_at_once() {
-        let mut limit = Limit::data(Duration::from_secs(3), 0);
-        assert_eq!(out(&mut limit, 3), [(0, false, Ending::Close)]);
+    fn no_bytes_at_all_end_before_the_first() {
+        let mut limit = Limit::data(Duration::ZERO, 0);
+        assert_eq!(out(&mut limit, 3), []);
         limit.push(data(0, 10));
-        assert_eq!(out(&mut limit, 3), [(10, true, Ending::No)]);
+        assert_eq!(out(&mut limit, 3), [(0, false, Ending::Close), (10, true, Ending::No)]);
+    }
+
+    #[test]
+    fn a_changed_limit_counts_on() {
+        let mut before = Limit::data(Duration::ZERO, 100);
+        before.push(data(0, 30));
+        for (bytes, expected) in [
+            (40, vec![(10, false, Ending::No), (0, false, Ending::Close)]),
+            (5, vec![(0, false, Ending::Close)]),
+        ] {
+            let mut limit = Limit::data(Duration::from_secs(1), bytes);
+            limit.continue_from(&before);
+            limit.push(data(30, 10));
+            assert_eq!(out(&mut limit, 2)[..expected.len()], expected);
+        }
     }
 }
