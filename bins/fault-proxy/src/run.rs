@@ -5,14 +5,15 @@ use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 use proxy_cli::bind::listen;
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
+use proxy_cli::secret::Secret;
 use proxy_cli::signals::{Signals, end};
 use proxy_control::proxies::Proxies;
-use proxy_control::{Health, Metrics};
+use proxy_control::{Access, Health, Metrics, serve_control};
 use proxy_fault::Engine;
 use proxy_relay::{Config, DataPath, Relay, Shutdown};
 use tokio::select;
@@ -116,6 +117,7 @@ impl Running<'_> {
         for proxy in &settings.proxies {
             self.start(proxy).await?;
         }
+        self.populate().await?;
         let control = self.control(control)?;
         let timeline = Timeline::of(&settings.proxies);
         let started = Instant::now();
@@ -146,25 +148,36 @@ impl Running<'_> {
         Ok(())
     }
 
+    /// Makes the proxies of --toxiproxy-config.
+    async fn populate(&self) -> Result<()> {
+        let (made, error) = self.proxies.populate(self.settings.populate.clone()).await;
+        for proxy in made {
+            info!("listening on {} for {}={}", proxy.listen, proxy.name, proxy.upstream);
+        }
+        error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {error}")))
+    }
+
     fn report(&self) -> Report<'_> {
         Report { proxies: self.proxies, expected: &self.settings.expect }
     }
 
     /// Never ends.
     fn control(&self, listener: Option<TcpListener>) -> Result<impl Future<Output = ()>> {
-        let listener = match listener {
-            Some(listener) => {
+        let server = match (listener, &self.settings.control) {
+            (Some(listener), Some(control)) => {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                info!("control API on http://{}", listener.local_addr()?);
-                Some(listener)
+                let addr = listener.local_addr()?;
+                info!("control API on http://{addr}");
+                Some((listener, Access::new(addr, control.token.as_ref().map(Secret::expose))))
             }
-            None => None,
+            _ => None,
         };
-        let shutdown = self.shutdown.clone();
+        let (proxies, shutdown) = (self.proxies.clone(), self.shutdown.clone());
         Ok(async move {
-            if let Some(listener) = listener {
+            if let Some((listener, access)) = server {
                 let metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
-                proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
+                let health = Health::new(|| Ok(()));
+                serve_control(listener, proxies, health, metrics, access, shutdown).await;
             }
             pending().await
         })
@@ -185,7 +198,18 @@ fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {
     let taken =
         listen(&control.addr, 1).with_context(|| format!("cannot listen on --control {}", control.addr));
     match taken {
-        Ok(mut listeners) => Ok(listeners.pop()),
+        Ok(mut listeners) => {
+            let Some(listener) = listeners.pop() else { return Ok(None) };
+            let is_reachable = !listener.local_addr()?.ip().is_loopback();
+            if is_reachable && control.token.is_none() && !control.is_insecure {
+                bail!(
+                    "--control {}: other machines could reach it: give a --control-token, \
+                     or --control-insecure to let them all in",
+                    control.addr
+                );
+            }
+            Ok(Some(listener))
+        }
         Err(error) if control.is_default => {
             warn!("no control API: {error:#}; --control gives it another port, or off");
             Ok(None)

@@ -105,7 +105,7 @@ impl Workers {
     pub(crate) fn join(self) -> Result<()> {
         drop(self.hands);
         let join = |thread: JoinHandle<Result<()>>| thread.join().expect("sessions that panic end alone");
-        self.threads.into_iter().map(join).collect()
+        self.threads.into_iter().try_for_each(join)
     }
 }
 

@@ -29,14 +29,20 @@
 //! }
 //! ```
 
+mod access;
+mod api;
 mod health;
 mod metrics;
 pub mod proxies;
 mod routes;
 mod serve;
 mod sessions;
+mod toxic;
 
+pub use access::Access;
+pub use api::specs;
 pub use health::Health;
 pub use metrics::Metrics;
-pub use serve::serve;
+pub use serve::{serve, serve_control};
 pub use sessions::SessionMetrics;
+pub use toxic::record;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_fault::{Engine, Faults};
+use proxy_fault::{Engine, Faults, Reading, Run};
 use tokio_util::task::TaskTracker;
 
 use self::entry::Entry;
@@ -108,6 +108,15 @@ impl Proxies {
     /// What applies their faults.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// What schedules of faults are resolved against.
+    pub(crate) fn schedules(&self) -> Run {
+        Run { duration: self.0.duration, reading: Reading::Usual }
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.0.version
     }
 
     /// All, by name.

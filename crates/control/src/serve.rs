@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,12 +15,18 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use crate::access::{self, Access};
+use crate::api;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::proxies::Proxies;
 use crate::routes::routes;
 
 /// How long a client may take over a request's head, and stay connected without a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// At once; further ones wait.
+const CONNECTIONS: usize = 256;
 
 /// When no connection can be accepted, which is mostly because descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
@@ -31,12 +38,34 @@ const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 /// Dropping the future closes its connections. Nothing of it is left.
 pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics, shutdown: Shutdown) {
     let router = routes(health, metrics, shutdown.clone());
+    accept(listener, router, shutdown).await;
+}
+
+/// As [`serve`], with the API that changes `proxies` and the page.
+///
+/// # Cancel safety
+/// As that of [`serve`]; a change that has begun goes on to its end.
+pub async fn serve_control(
+    listener: TcpListener,
+    proxies: Proxies,
+    health: Health,
+    metrics: Metrics,
+    access: Access,
+    shutdown: Shutdown,
+) {
+    let router = routes(health, metrics, shutdown.clone())
+        .merge(api::routes(proxies))
+        .layer(from_fn_with_state(access, access::check));
+    accept(listener, router, shutdown).await;
+}
+
+async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown) {
     let mut connections = JoinSet::new();
     loop {
         select! {
             () = shutdown.aborted() => return,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, peer)) => {
                     connections.spawn(answer(stream, peer, router.clone()));
                 }

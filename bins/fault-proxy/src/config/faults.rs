@@ -14,15 +14,7 @@ pub(crate) struct GivenFault {
 impl GivenFault {
     /// As the control API shows it.
     pub(crate) fn record(&self) -> FaultRecord {
-        let fault = self.fault.clone();
-        FaultRecord {
-            name: fault.name.clone(),
-            kind: self.params.kind.map_or_else(String::new, |kind| kind.to_string()),
-            stream: "downstream".to_owned(),
-            toxicity: fault.probability,
-            attributes: serde_json::Map::new(),
-            fault: Some(fault),
-        }
+        proxy_control::record(&self.params, self.fault.clone())
     }
 }
 

@@ -1,13 +1,16 @@
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use proxy_cli::addr::{Endpoint, ListenAddr};
 use proxy_cli::args::Time;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::faults::of_flags;
 use proxy_cli::secret::Secret;
+use proxy_control::proxies::Spec;
+use proxy_control::specs;
 use proxy_fault::{Reading, Run};
 use proxy_mapping::Mapping;
 use proxy_tls::ClientTls;
@@ -29,6 +32,8 @@ const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) proxies: Vec<ProxySettings>,
+    /// Of --toxiproxy-config.
+    pub(crate) populate: Vec<Spec>,
     pub(crate) bind: IpAddr,
     pub(crate) connect_timeout: Duration,
     /// `None`: until something else ends the run.
@@ -93,6 +98,10 @@ impl Settings {
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         let duration = duration(&config);
         let proxies = proxies(&config, duration)?;
+        let populate = match &config.options.toxiproxy_config {
+            Some(file) => populate(file, duration)?,
+            None => Vec::new(),
+        };
         let listener_tls = listener_tls(&config.options)?;
         let expect = expectations(&config.options.expect, &proxies)?;
         let control = control(&config);
@@ -108,6 +117,7 @@ impl Settings {
         };
         Ok(Self {
             proxies,
+            populate,
             bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             connect_timeout: options.connect_timeout.map_or(CONNECT_TIMEOUT, |Time(time)| time),
             duration,
@@ -214,6 +224,11 @@ fn named<'a>(
         }
     }
     Ok(named)
+}
+
+fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
+    let read = || -> Result<Vec<Spec>> { specs(&fs::read(file)?, duration).map_err(Error::msg) };
+    read().with_context(|| format!("--toxiproxy-config {}", file.display()))
 }
 
 /// Whether it makes sense to run without any proxy.

@@ -1,7 +1,9 @@
 use proxy_fault::Fault;
 use serde_json::{Map, Value};
 
-/// A fault as it was given, and as it is applied.
+use crate::toxic::Vocabulary;
+
+/// A fault as it was given, and as it is applied. Made by [`record`](crate::record), or by the API.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRecord {
     /// Unique within its proxy.
@@ -16,6 +18,7 @@ pub struct FaultRecord {
     pub attributes: Map<String, Value>,
     /// What it does, under its [`name`](Self::name); `None`: nothing.
     pub fault: Option<Fault>,
+    pub(crate) vocabulary: Vocabulary,
 }
 
 /// Those that do something.

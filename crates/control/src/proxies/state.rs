@@ -159,7 +159,7 @@ impl ProxyState {
 
 impl FaultState {
     fn of(record: FaultRecord, figures: Option<&(Fault, Figures)>, now: Duration) -> Self {
-        let FaultRecord { name, kind, stream, toxicity, attributes, fault } = record;
+        let FaultRecord { name, kind, stream, toxicity, attributes, fault, .. } = record;
         let windows = fault.iter().flat_map(|fault| fault.windows.iter());
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
         let on = fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));

@@ -1,0 +1,131 @@
+//! Who may use the control API.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use subtle::ConstantTimeEq;
+
+/// Open without a token: health, and the page, which asks for the token itself.
+const OPEN: [&str; 6] = ["/livez", "/readyz", "/health", "/", "/page.css", "/page.js"];
+
+/// Who may use the control API on an address.
+///
+/// A web page that somebody visits may send requests to loopback addresses, and has a say in which name they go to. So requests that
+/// change something must come from a page of this very server, if they come from a page at all; and without a token, on loopback,
+/// they must name this machine.
+#[derive(Clone)]
+pub struct Access {
+    token: Option<Arc<str>>,
+    names_only_us: bool,
+}
+
+impl Access {
+    /// For a server on `addr`, which asks for the token if there is one.
+    pub fn new(addr: SocketAddr, token: Option<&str>) -> Self {
+        let names_only_us = token.is_none() && addr.ip().is_loopback();
+        Self { token: token.map(Arc::from), names_only_us }
+    }
+
+    /// What the request is refused with, if it is.
+    fn refusal(&self, request: &Request) -> Option<Response> {
+        let (headers, path) = (request.headers(), request.uri().path());
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if self.names_only_us && !is_this_machine(host) {
+            let way_out = "use its address, or --control-token";
+            return Some(forbidden(&format!("the host `{host}` is not this machine: {way_out}")));
+        }
+        let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
+        if is_change && let Some(origin) = headers.get(header::ORIGIN) {
+            let is_same = origin.to_str().is_ok_and(|origin| origin == format!("http://{host}"));
+            if !is_same {
+                return Some(forbidden(&format!("pages of {origin:?} may not change anything here")));
+            }
+        }
+        let token = self.token.as_ref()?;
+        if OPEN.contains(&path) || has_token(headers, token) {
+            return None;
+        }
+        let text = refused(StatusCode::UNAUTHORIZED, "a bearer token is needed: Authorization: Bearer TOKEN");
+        Some(([(header::WWW_AUTHENTICATE, "Bearer")], text).into_response())
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("has_token", &self.token.is_some())
+            .field("names_only_us", &self.names_only_us)
+            .finish()
+    }
+}
+
+pub(crate) async fn check(State(access): State<Access>, request: Request, next: Next) -> Response {
+    match access.refusal(&request) {
+        None => next.run(request).await,
+        Some(refused) => refused,
+    }
+}
+
+fn forbidden(text: &str) -> Response {
+    refused(StatusCode::FORBIDDEN, text)
+}
+
+fn refused(status: StatusCode, text: &str) -> Response {
+    let body = serde_json::json!({"error": text, "status": status.as_u16()});
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let given =
+        headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    given.is_some_and(|given| given.ct_eq(token.as_bytes()).into())
+}
+
+/// Whether the host of a request is an address or a name of this machine, and so none that somebody else's name server answers for.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    };
+    let name = name.trim_end_matches('.');
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || name.to_ascii_lowercase().ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_others_answer_for_are_not_this_machine() {
+        for host in [
+            "127.0.0.1:8474",
+            "127.0.0.1",
+            "[::1]:8474",
+            "[::1]",
+            "localhost:8474",
+            "LOCALHOST",
+            "a.localhost:1",
+        ] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in
+            ["evil.example:8474", "evil.example", "", "localhost.evil.example", "127.0.0.1.evil.example:1"]
+        {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let access = Access::new(([0, 0, 0, 0], 8474).into(), Some("s3cr3t"));
+        assert!(!format!("{access:?}").contains("s3cr3t"));
+    }
+}

@@ -1,0 +1,40 @@
+//! The HTTP API: proxies and their faults.
+
+mod answer;
+mod events;
+mod guard;
+mod proxies;
+mod toxics;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde_json::json;
+
+use self::answer::answer;
+pub use self::proxies::specs;
+use crate::proxies::Proxies;
+
+/// Everything below `/proxies`, `/populate`, `/reset`, `/version` and `/events`.
+pub(crate) fn routes(proxies: Proxies) -> Router {
+    let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
+    let toxic = get(toxics::get).post(toxics::update).patch(toxics::update).delete(toxics::delete);
+    Router::new()
+        .route("/proxies", get(proxies::all).post(proxies::create))
+        .route("/proxies/{proxy}", one)
+        .route("/proxies/{proxy}/toxics", get(toxics::all).post(toxics::add))
+        .route("/proxies/{proxy}/toxics/{toxic}", toxic)
+        .route("/reset", post(proxies::reset))
+        .route("/populate", post(proxies::populate))
+        .route("/version", get(version))
+        .route("/events", get(events::events))
+        .route_layer(from_fn(guard::guard))
+        .with_state(proxies)
+}
+
+async fn version(State(proxies): State<Proxies>) -> Response {
+    answer(StatusCode::OK, &json!({"version": proxies.version()}))
+}

@@ -1,0 +1,71 @@
+//! How the API answers.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::proxies::{ChangeError, Proxy};
+use crate::toxic::{ToxicError, all_shown};
+
+/// JSON and an end of line.
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
+    let body = Body::from(format!("{body}\n"));
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// A refusal: `{"error": …, "status": …}`.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) text: String,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into() }
+    }
+
+    /// Of a body that makes no sense.
+    pub(super) fn body(problem: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("bad request body: {problem}"))
+    }
+
+    pub(super) fn json(&self) -> Value {
+        json!({"error": self.text, "status": self.status.as_u16()})
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        answer(self.status, &self.json())
+    }
+}
+
+impl From<ChangeError> for Refused {
+    fn from(error: ChangeError) -> Self {
+        let status = match error {
+            ChangeError::NoSuchProxy => StatusCode::NOT_FOUND,
+            ChangeError::ProxyExists => StatusCode::CONFLICT,
+            ChangeError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ChangeError::Start(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<ToxicError> for Refused {
+    fn from(error: ToxicError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}
+
+pub(super) fn shown(proxy: &Proxy) -> Value {
+    json!({
+        "name": proxy.name,
+        "listen": proxy.listen,
+        "upstream": proxy.upstream,
+        "enabled": proxy.enabled,
+        "toxics": all_shown(&proxy.faults),
+    })
+}

@@ -1,0 +1,44 @@
+//! What goes for every request to the API.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+
+use super::answer::Refused;
+
+/// How long a change may take before its client hears that it does; it goes on.
+const LIMIT: Duration = Duration::from_secs(25);
+
+/// The page's own requests carry it. Other pages cannot send it: a browser asks first, and gets no consent.
+const OF_PAGE: &str = "x-fault-proxy-page";
+
+const REQUEST_ID: &str = "x-toxiproxy-request-id";
+
+pub(super) async fn guard(request: Request, next: Next) -> Response {
+    let mut response = if is_foreign_browser(request.headers()) {
+        Refused::new(StatusCode::FORBIDDEN, "User agent not allowed").into_response()
+    } else {
+        match timeout(LIMIT, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the change takes long; it goes on")
+                .into_response(),
+        }
+    };
+    response.headers_mut().insert(REQUEST_ID, request_id());
+    response
+}
+
+fn is_foreign_browser(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    agent.is_some_and(|agent| agent.starts_with("Mozilla/")) && !headers.contains_key(OF_PAGE)
+}
+
+fn request_id() -> HeaderValue {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    HeaderValue::from(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}

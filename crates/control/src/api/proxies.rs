@@ -1,0 +1,123 @@
+//! `/proxies`, `/populate` and `/reset`.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use proxy_fault::{Reading, Run};
+use serde_json::{Map, Value, json};
+
+use super::answer::{Refused, answer, shown};
+use crate::proxies::{Proxies, Proxy, Spec, Update};
+use crate::toxic::{self, json as body};
+
+pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
+    let all: Map<_, _> = proxies.all().iter().map(|proxy| (proxy.name.clone(), shown(proxy))).collect();
+    answer(StatusCode::OK, &Value::Object(all))
+}
+
+pub(super) async fn create(State(proxies): State<Proxies>, request: Bytes) -> Result<Response, Refused> {
+    let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
+    let spec = spec_of(&request, "", &proxies.schedules())?;
+    let proxy = proxies.create(spec).await?;
+    Ok(answer(StatusCode::CREATED, &shown(&proxy)))
+}
+
+pub(super) async fn get(
+    State(proxies): State<Proxies>,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    Ok(answer(StatusCode::OK, &shown(&proxies.get(&name)?)))
+}
+
+pub(super) async fn update(
+    State(proxies): State<Proxies>,
+    Path(name): Path<String>,
+    request: Bytes,
+) -> Result<Response, Refused> {
+    proxies.get(&name)?;
+    let read = || {
+        let request = body::object_of(&request)?;
+        Ok(Update {
+            listen: body::text(&request, "listen")?.filter(|listen| !listen.is_empty()),
+            upstream: body::text(&request, "upstream")?.filter(|upstream| !upstream.is_empty()),
+            enabled: body::switch(&request, "enabled")?,
+        })
+    };
+    let update = read().map_err(|problem: String| Refused::body(&problem))?;
+    Ok(answer(StatusCode::OK, &shown(&proxies.update(&name, update).await?)))
+}
+
+pub(super) async fn delete(
+    State(proxies): State<Proxies>,
+    Path(name): Path<String>,
+) -> Result<Response, Refused> {
+    proxies.delete(&name).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, Refused> {
+    proxies.reset().await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn populate(State(proxies): State<Proxies>, request: Bytes) -> Response {
+    let specs = match specs_of(&request, &proxies.schedules()) {
+        Ok(specs) => specs,
+        Err(refused) => return populated(StatusCode::CREATED, &[], Some(refused)),
+    };
+    let (done, error) = proxies.populate(specs).await;
+    populated(StatusCode::CREATED, &done, error.map(Refused::from))
+}
+
+/// Also where it failed, what was done until then is told.
+fn populated(status: StatusCode, done: &[Proxy], refused: Option<Refused>) -> Response {
+    let done: Vec<_> = done.iter().map(shown).collect();
+    match refused {
+        None => answer(status, &json!({"proxies": done})),
+        Some(refused) => {
+            let mut told = refused.json();
+            told["proxies"] = done.into();
+            answer(refused.status, &told)
+        }
+    }
+}
+
+/// What proxies a file is to make that holds what a body of `POST /populate` does. `duration` is that of the run, if it has an end.
+///
+/// # Errors
+/// What is wrong, and at which proxy.
+pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
+    specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(|refused| refused.text)
+}
+
+fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Spec>, Refused> {
+    let entries = body::objects_of(request).map_err(|problem| Refused::body(&problem))?;
+    let spec = |(index, entry)| spec_of(entry, &format!(" at proxy {}", index + 1), run);
+    entries.iter().enumerate().map(spec).collect()
+}
+
+/// `place` is what errors say of where it stands.
+fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Spec, Refused> {
+    let text =
+        |field| body::text(entry, field).map_err(|problem| Refused::body(&format!("{problem}{place}")));
+    let needed = |field| match text(field)? {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => {
+            let missing = format!("missing required field: {field}{place}");
+            Err(Refused::new(StatusCode::BAD_REQUEST, missing))
+        }
+    };
+    let (name, upstream) = (needed("name")?, needed("upstream")?);
+    let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
+    let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
+    let mut faults = Vec::new();
+    for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
+        super::toxics::add_to(&mut faults, toxic::parse(toxic, run)?)?;
+    }
+    // any address, and a port that is free
+    let listen = text("listen")?.filter(|listen| !listen.is_empty()).unwrap_or_else(|| ":0".to_owned());
+    Ok(Spec { name, label: None, listen, upstream, enabled, faults })
+}

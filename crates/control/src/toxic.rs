@@ -1,0 +1,157 @@
+//! Faults as the API has them: in its own words, toxics, and in ours.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `json` | bodies of requests, read as leniently as the API's first server reads them |
+//! | `compatible` | the API's toxics and what they do |
+//! | `ours` | faults by their own parameters |
+
+mod compatible;
+pub(crate) mod json;
+mod ours;
+
+use std::str::FromStr;
+
+use proxy_fault::{Fault, Flows, Kind, Run};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use crate::proxies::FaultRecord;
+
+pub use self::ours::record;
+
+/// Whose words a fault was given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vocabulary {
+    /// The API's.
+    Compatible,
+    /// That of flags and configuration files.
+    Ours,
+}
+
+/// Why the body of a request makes no fault.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum ToxicError {
+    #[error("bad request body: {0}")]
+    Body(String),
+    #[error("invalid toxic type")]
+    Type,
+    #[error("stream was invalid, can be either upstream or downstream")]
+    Stream,
+}
+
+impl From<String> for ToxicError {
+    fn from(problem: String) -> Self {
+        Self::Body(problem)
+    }
+}
+
+/// What a new fault is given besides what depends on its type.
+struct Common<'a> {
+    name: Option<String>,
+    stream: Option<String>,
+    toxicity: f64,
+    attributes: &'a Map<String, Value>,
+}
+
+/// A new fault.
+pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord, ToxicError> {
+    let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
+    let stream = json::text(body, "stream")?;
+    if stream.as_deref().is_some_and(|stream| flows(stream).is_none()) {
+        return Err(ToxicError::Stream);
+    }
+    let none = Map::new();
+    let common = Common {
+        name: json::text(body, "name")?.filter(|name| !name.is_empty()),
+        stream,
+        toxicity: json::number(body, "toxicity")?.unwrap_or(1.0),
+        attributes: json::object(body, "attributes")?.unwrap_or(&none),
+    };
+    match (compatible::fields(&kind), Kind::from_str(&kind)) {
+        (Some(fields), kind_of_ours) => {
+            if kind_of_ours.is_ok() && is_ours(fields, common.attributes) {
+                ours::parse(&kind, kind_of_ours.map_err(|_| ToxicError::Type)?, common, run)
+            } else {
+                compatible::parse(&kind, fields, common)
+            }
+        }
+        (None, Ok(kind_of_ours)) => ours::parse(&kind, kind_of_ours, common, run),
+        (None, Err(_)) => Err(ToxicError::Type),
+    }
+}
+
+/// Whether attributes are those of our fault and not of the toxic with the same name: one of them is none of its fields, but one
+/// of ours, or is written as text.
+fn is_ours(fields: &[&str], attributes: &Map<String, Value>) -> bool {
+    attributes.iter().any(|(name, value)| match value {
+        Value::Null => false,
+        Value::String(_) => true,
+        _ => !fields.contains(&name.as_str()) && ours::is_parameter(name),
+    })
+}
+
+/// A fault with some of its attributes, or its toxicity, changed.
+pub(crate) fn merge(
+    record: &FaultRecord,
+    body: &Map<String, Value>,
+    run: &Run,
+) -> Result<FaultRecord, ToxicError> {
+    let none = Map::new();
+    let given = json::object(body, "attributes")?.unwrap_or(&none);
+    let mut changed = record.clone();
+    if let Some(toxicity) = json::number(body, "toxicity")? {
+        changed.toxicity = toxicity;
+    }
+    match record.vocabulary {
+        Vocabulary::Compatible => compatible::merge(&mut changed, given)?,
+        Vocabulary::Ours => ours::merge(&mut changed, given, run)?,
+    }
+    if let Some(fault) = &mut changed.fault {
+        fault.probability = share(changed.toxicity);
+    }
+    Ok(changed)
+}
+
+/// As the API shows it.
+pub(crate) fn shown(record: &FaultRecord) -> Value {
+    json!({
+        "attributes": record.attributes,
+        "name": record.name,
+        "type": record.kind,
+        "stream": record.stream,
+        "toxicity": record.toxicity,
+    })
+}
+
+/// Those of a proxy, in the order in which the API shows them: upstream ones first.
+pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
+    let is_upstream = |record: &&FaultRecord| record.stream.eq_ignore_ascii_case("upstream");
+    let (upstream, downstream): (Vec<_>, Vec<_>) = records.iter().partition(is_upstream);
+    upstream.into_iter().chain(downstream).map(shown).collect()
+}
+
+/// `None`: the stream is none.
+fn flows(stream: &str) -> Option<Flows> {
+    match stream.to_ascii_lowercase().as_str() {
+        "upstream" => Some(Flows { to_upstream: true, to_downstream: false }),
+        "downstream" => Some(Flows { to_upstream: false, to_downstream: true }),
+        _ => None,
+    }
+}
+
+/// A toxicity is not checked; a share of sessions is at least none and at most all.
+fn share(toxicity: f64) -> f64 {
+    toxicity.clamp(0.0, 1.0)
+}
+
+fn default_name(kind: &str, stream: &str) -> String {
+    format!("{kind}_{stream}")
+}
+
+fn renamed(fault: Fault, name: &str, toxicity: f64) -> Fault {
+    Fault { name: name.to_owned(), probability: share(toxicity), ..fault }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The toxics of the compatible API, with its units: whole numbers of milliseconds, microseconds, KB a second, bytes.
+
+use std::time::Duration;
+
+use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run};
+use serde_json::{Map, Value};
+
+use super::{Common, ToxicError, Vocabulary, default_name, flows, json, renamed};
+use crate::proxies::FaultRecord;
+
+/// Each with its fields.
+const TOXICS: [(&str, &[&str]); 8] = [
+    ("latency", &["latency", "jitter"]),
+    ("bandwidth", &["rate"]),
+    ("slow_close", &["delay"]),
+    ("timeout", &["timeout"]),
+    ("reset_peer", &["timeout"]),
+    ("slicer", &["average_size", "size_variation", "delay"]),
+    ("limit_data", &["bytes"]),
+    ("noop", &[]),
+];
+
+/// Of a toxic; `None`: it is none.
+pub(super) fn fields(kind: &str) -> Option<&'static [&'static str]> {
+    TOXICS.iter().find(|(name, _)| *name == kind).map(|(_, fields)| *fields)
+}
+
+pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<FaultRecord, ToxicError> {
+    let stream = common.stream.unwrap_or_else(|| "downstream".to_owned());
+    let mut attributes = Map::new();
+    for field in fields {
+        let value = json::whole(common.attributes, field)?.unwrap_or(0);
+        attributes.insert((*field).to_owned(), value.into());
+    }
+    let mut record = FaultRecord {
+        name: common.name.unwrap_or_else(|| default_name(kind, &stream)),
+        kind: kind.to_owned(),
+        stream,
+        toxicity: common.toxicity,
+        attributes,
+        fault: None,
+        vocabulary: Vocabulary::Compatible,
+    };
+    record.fault = fault(&record)?;
+    Ok(record)
+}
+
+/// Takes over the fields that are given.
+pub(super) fn merge(record: &mut FaultRecord, given: &Map<String, Value>) -> Result<(), ToxicError> {
+    for field in fields(&record.kind).unwrap_or_default() {
+        if let Some(value) = json::whole(given, field)? {
+            record.attributes.insert((*field).to_owned(), value.into());
+        }
+    }
+    record.fault = fault(record)?;
+    Ok(())
+}
+
+fn fault(record: &FaultRecord) -> Result<Option<Fault>, ToxicError> {
+    let field = |name: &str| record.attributes.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let flows = flows(&record.stream).ok_or(ToxicError::Stream)?;
+    Ok(effect(&record.kind, field)
+        .map(|effect| Fault { flows, ..renamed(Fault::new("", effect), &record.name, record.toxicity) }))
+}
+
+/// What a toxic does; `None`: nothing. Numbers below 0 are 0.
+fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
+    let count = |name: &str| u64::try_from(field(name)).unwrap_or(0);
+    let millis = |name: &str| Duration::from_millis(count(name));
+    Some(match kind {
+        "latency" => {
+            let spread = Duration::from_millis(field("jitter").unsigned_abs());
+            Effect::Latency { delay: Delay::Around { center: millis("latency"), spread }, once: false }
+        }
+        "bandwidth" => bandwidth(count("rate"))?,
+        "slow_close" => Effect::SlowClose { delay: millis("delay") },
+        "timeout" => {
+            let after = Some(millis("timeout")).filter(|after| !after.is_zero());
+            Effect::Timeout { after, discard: true }
+        }
+        "reset_peer" => Effect::ResetOnData { after: millis("timeout") },
+        "slicer" => {
+            let bytes = |name: &str| u32::try_from(count(name)).unwrap_or(u32::MAX);
+            let size = Some(bytes("average_size")).filter(|size| *size > 0)?;
+            let variation = bytes("size_variation").min(size - 1);
+            Effect::Slicer { size, variation, delay: Duration::from_micros(count("delay")) }
+        }
+        "limit_data" => Effect::LimitData { bytes: count("bytes") },
+        _ => return None,
+    })
+}
+
+/// KB are 1,000 bytes. No rate, and one higher than can be had, are no limit.
+fn bandwidth(rate: u64) -> Option<Effect> {
+    let rate = format!("{rate}KBps").parse().ok()?;
+    let params = FaultParams { kind: Some(Kind::Bandwidth), rate: Some(rate), ..FaultParams::default() };
+    params.resolve(&Run { duration: None, reading: Reading::Usual }).ok().map(|fault| fault.effect)
+}

@@ -1,0 +1,107 @@
+//! The bodies of requests: names of fields in any case, fields that mean nothing passed over, `null` as if it were not there.
+
+use serde_json::{Map, Value};
+
+type Object = Map<String, Value>;
+
+/// # Errors
+/// What is wrong, for people.
+pub(crate) fn object_of(body: &[u8]) -> Result<Object, String> {
+    match value_of(body)? {
+        Value::Object(object) => Ok(object),
+        other => Err(format!("an object is expected, not {}", kind(&other))),
+    }
+}
+
+/// # Errors
+/// What is wrong, for people.
+pub(crate) fn objects_of(body: &[u8]) -> Result<Vec<Object>, String> {
+    let Value::Array(values) = value_of(body)? else { return Err("an array is expected".to_owned()) };
+    let object = |value| match value {
+        Value::Object(object) => Ok(object),
+        other => Err(format!("an object is expected in the array, not {}", kind(&other))),
+    };
+    values.into_iter().map(object).collect()
+}
+
+fn value_of(body: &[u8]) -> Result<Value, String> {
+    if body.trim_ascii().is_empty() {
+        return Err("EOF".to_owned());
+    }
+    serde_json::from_slice(body).map(in_lower_case).map_err(|error| error.to_string())
+}
+
+/// Names of fields, at every depth.
+fn in_lower_case(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            object.into_iter().map(|(name, value)| (name.to_lowercase(), in_lower_case(value))).collect()
+        }
+        Value::Array(values) => values.into_iter().map(in_lower_case).collect(),
+        other => other,
+    }
+}
+
+/// # Errors
+/// When it is something else.
+pub(crate) fn text(object: &Object, field: &str) -> Result<Option<String>, String> {
+    get(object, field, "a text", |value| value.as_str().map(str::to_owned))
+}
+
+/// # Errors
+/// When it is something else.
+pub(crate) fn number(object: &Object, field: &str) -> Result<Option<f64>, String> {
+    get(object, field, "a number", Value::as_f64)
+}
+
+/// # Errors
+/// When it is something else, or has a fraction or an exponent.
+pub(crate) fn whole(object: &Object, field: &str) -> Result<Option<i64>, String> {
+    get(object, field, "a whole number", Value::as_i64)
+}
+
+/// # Errors
+/// When it is something else.
+pub(crate) fn switch(object: &Object, field: &str) -> Result<Option<bool>, String> {
+    get(object, field, "true or false", Value::as_bool)
+}
+
+/// # Errors
+/// When it is something else.
+pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Result<Option<&'a Object>, String> {
+    get(object, field, "an object", Value::as_object)
+}
+
+/// # Errors
+/// When it is something else, or holds something else.
+pub(crate) fn objects<'a>(object: &'a Object, field: &str) -> Result<Option<Vec<&'a Object>>, String> {
+    get(object, field, "an array of objects", |value| {
+        value.as_array()?.iter().map(Value::as_object).collect()
+    })
+}
+
+fn get<'a, T>(
+    object: &'a Object,
+    field: &str,
+    expected: &str,
+    read: impl Fn(&'a Value) -> Option<T>,
+) -> Result<Option<T>, String> {
+    match object.get(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match read(value) {
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("{field} is {value}: {expected} is expected")),
+        },
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

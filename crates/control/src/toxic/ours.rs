@@ -1,0 +1,155 @@
+//! Faults by the parameters that flags and configuration files have too.
+
+use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, Flows, Kind, Run, parameters};
+use serde_json::{Map, Value};
+
+use super::{Common, ToxicError, Vocabulary, default_name, flows, renamed};
+use crate::proxies::FaultRecord;
+
+const EVERY_KIND: [Kind; 13] = [
+    Kind::Latency,
+    Kind::Jitter,
+    Kind::Bandwidth,
+    Kind::PacketLoss,
+    Kind::Blackhole,
+    Kind::Reset,
+    Kind::Timeout,
+    Kind::SlowClose,
+    Kind::Slicer,
+    Kind::LimitData,
+    Kind::Refuse,
+    Kind::SlowOpen,
+    Kind::Corrupt,
+];
+
+/// Common parameters that stand elsewhere in a request.
+const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
+
+/// Whether any fault has a parameter of this name.
+pub(super) fn is_parameter(name: &str) -> bool {
+    let name = as_parameter(name);
+    COMMON_PARAMETERS.contains(&name.as_str())
+        || EVERY_KIND.iter().any(|kind| parameters(*kind).contains(&name.as_str()))
+}
+
+/// A fault of flags or a file, as the API shows it.
+pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
+    FaultRecord {
+        name: fault.name.clone(),
+        kind: params.kind.map_or_else(String::new, |kind| as_attribute(&kind.to_string())),
+        stream: stream_of(fault.flows).to_owned(),
+        toxicity: fault.probability,
+        attributes: attributes_of(params),
+        fault: Some(fault),
+        vocabulary: Vocabulary::Ours,
+    }
+}
+
+pub(super) fn parse(
+    written: &str,
+    kind: Kind,
+    common: Common<'_>,
+    run: &Run,
+) -> Result<FaultRecord, ToxicError> {
+    let given = checked(kind, common.attributes)?;
+    let (params, mut fault) = resolve(kind, given, run)?;
+    let has_direction = params.side.is_some() || params.direction.is_some();
+    let is_directed = !matches!(kind, Kind::Refuse | Kind::SlowOpen);
+    if let Some(flows) = common.stream.as_deref().and_then(flows)
+        && is_directed
+        && !has_direction
+    {
+        fault.flows = flows;
+    }
+    let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
+    let name = common.name.unwrap_or_else(|| default_name(written, &stream));
+    let fault = renamed(fault, &name, common.toxicity);
+    Ok(FaultRecord {
+        name,
+        kind: written.to_owned(),
+        stream,
+        toxicity: common.toxicity,
+        attributes: attributes_of(&params),
+        fault: Some(fault),
+        vocabulary: Vocabulary::Ours,
+    })
+}
+
+/// Takes over the parameters that are given. Its schedule goes on if it gets no other one.
+pub(super) fn merge(
+    record: &mut FaultRecord,
+    given: &Map<String, Value>,
+    run: &Run,
+) -> Result<(), ToxicError> {
+    let kind = record.kind.parse::<Kind>().map_err(|_| ToxicError::Type)?;
+    let given = checked(kind, given)?;
+    let has_schedule = given.contains_key("schedule");
+    let has_direction = given.contains_key("side") || given.contains_key("direction");
+    let mut all: Map<_, _> =
+        record.attributes.iter().map(|(name, value)| (as_parameter(name), value.clone())).collect();
+    all.extend(given);
+    let (params, mut fault) = resolve(kind, all, run)?;
+    if let Some(before) = &record.fault {
+        if !has_schedule {
+            fault.windows = before.windows.clone();
+        }
+        if !has_direction {
+            fault.flows = before.flows;
+        }
+    }
+    record.attributes = attributes_of(&params);
+    record.fault = Some(renamed(fault, &record.name, record.toxicity));
+    Ok(())
+}
+
+/// The attributes of a request, named as parameters.
+fn checked(kind: Kind, attributes: &Map<String, Value>) -> Result<Map<String, Value>, ToxicError> {
+    let mut checked = Map::new();
+    for (name, value) in attributes.iter().filter(|(_, value)| !value.is_null()) {
+        let parameter = as_parameter(name);
+        if let Some((_, elsewhere)) = ELSEWHERE.iter().find(|(name, _)| *name == parameter) {
+            return Err(format!("{name} is none of the attributes: say {elsewhere} beside them").into());
+        }
+        if parameter == "table" {
+            return Err("table names a file, which the API cannot: use a configuration file"
+                .to_owned()
+                .into());
+        }
+        let is_common = COMMON_PARAMETERS.contains(&parameter.as_str());
+        if !is_common && !parameters(kind).contains(&parameter.as_str()) {
+            let taken: Vec<_> = parameters(kind).iter().map(|name| as_attribute(name)).collect();
+            return Err(format!("{name} means nothing to {kind}; it takes {}", taken.join(", ")).into());
+        }
+        checked.insert(parameter, value.clone());
+    }
+    Ok(checked)
+}
+
+fn resolve(kind: Kind, mut given: Map<String, Value>, run: &Run) -> Result<(FaultParams, Fault), ToxicError> {
+    given.insert("type".to_owned(), kind.to_string().into());
+    let params: FaultParams =
+        serde_json::from_value(Value::Object(given)).map_err(|error| format!("{kind}: {error}"))?;
+    let fault = params.resolve(run).map_err(|error| error.to_string())?;
+    Ok((params, fault))
+}
+
+/// What was given, besides what stands elsewhere.
+fn attributes_of(params: &FaultParams) -> Map<String, Value> {
+    let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
+    let is_elsewhere = |name: &str| ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name);
+    let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
+    given.map(|(name, value)| (as_attribute(&name), value)).collect()
+}
+
+fn stream_of(flows: Flows) -> &'static str {
+    if flows.to_upstream && !flows.to_downstream { "upstream" } else { "downstream" }
+}
+
+/// The API writes `_` where flags and files write `-`; both are read.
+fn as_parameter(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+fn as_attribute(name: &str) -> String {
+    name.replace('-', "_")
+}

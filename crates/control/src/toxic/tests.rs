@@ -1,0 +1,184 @@
+use std::time::Duration;
+
+use proxy_fault::{Delay, Effect, LossModel, Reading, Scope};
+
+use super::*;
+
+const RUN: Run = Run { duration: None, reading: Reading::Usual };
+
+fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
+    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &RUN)
+}
+
+fn effect(body: Value) -> Option<Effect> {
+    parsed(body).unwrap().fault.map(|fault| fault.effect)
+}
+
+fn refused(body: Value) -> String {
+    parsed(body).unwrap_err().to_string()
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn toxics_do_what_they_do_elsewhere() {
+    let around = |center, spread| Effect::Latency { delay: Delay::Around { center, spread }, once: false };
+    for (body, expected) in [
+        (
+            json!({"type": "latency", "attributes": {"latency": 100, "jitter": -20}}),
+            Some(around(100 * MS, 20 * MS)),
+        ),
+        (
+            json!({"type": "latency", "attributes": {"latency": -5}}),
+            Some(around(Duration::ZERO, Duration::ZERO)),
+        ),
+        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), None),
+        (
+            json!({"type": "bandwidth", "attributes": {"rate": 100}}),
+            Some(Effect::Bandwidth { rate: 100_000.0, burst: 1500, scope: Scope::Session }),
+        ),
+        (
+            json!({"type": "slow_close", "attributes": {"delay": 3}}),
+            Some(Effect::SlowClose { delay: 3 * MS }),
+        ),
+        (json!({"type": "timeout"}), Some(Effect::Timeout { after: None, discard: true })),
+        (
+            json!({"type": "timeout", "attributes": {"timeout": 9}}),
+            Some(Effect::Timeout { after: Some(9 * MS), discard: true }),
+        ),
+        (
+            json!({"type": "reset_peer", "attributes": {"timeout": 9}}),
+            Some(Effect::ResetOnData { after: 9 * MS }),
+        ),
+        (
+            json!({"type": "slicer", "attributes": {"average_size": 8, "size_variation": 9, "delay": 2000}}),
+            Some(Effect::Slicer { size: 8, variation: 7, delay: 2 * MS }),
+        ),
+        (json!({"type": "slicer", "attributes": {"delay": 2000}}), None),
+        (json!({"type": "limit_data", "attributes": {"bytes": 5}}), Some(Effect::LimitData { bytes: 5 })),
+        (json!({"type": "noop"}), None),
+    ] {
+        assert_eq!(effect(body.clone()), expected, "{body}");
+    }
+}
+
+#[test]
+fn bodies_are_read_leniently_but_numbers_are_whole() {
+    let record = parsed(json!({
+        "TYPE": "latency", "Stream": "UPstream", "toxicity": 1.5, "more": 1,
+        "Attributes": {"LATENCY": 5, "jitter": null, "more": 1}
+    }))
+    .unwrap();
+    let expected = json!({
+        "name": "latency_UPstream", "type": "latency", "stream": "UPstream", "toxicity": 1.5,
+        "attributes": {"latency": 5, "jitter": 0}
+    });
+    assert_eq!(shown(&record), expected);
+    let fault = record.fault.unwrap();
+    assert_eq!((fault.name.as_str(), fault.probability), ("latency_UPstream", 1.0));
+    assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
+    for attribute in ["1.5", "1e3", "[]", "true"] {
+        let body = format!(r#"{{"type": "latency", "attributes": {{"latency": {attribute}}}}}"#);
+        let refused = parse(&json::object_of(body.as_bytes()).unwrap(), &RUN).unwrap_err().to_string();
+        assert!(refused.starts_with("bad request body: latency is "), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_no_toxic_is_refused_in_the_words_that_clients_know() {
+    assert_eq!(refused(json!({})), "invalid toxic type");
+    assert_eq!(refused(json!({"type": "earthquake"})), "invalid toxic type");
+    let stream = "stream was invalid, can be either upstream or downstream";
+    for bad in ["", "both"] {
+        assert_eq!(refused(json!({"type": "latency", "stream": bad})), stream);
+    }
+    assert_eq!(json::object_of(b" ").unwrap_err(), "EOF");
+    assert!(json::object_of(b"[]").is_err() && json::objects_of(b"{}").is_err());
+}
+
+#[test]
+fn our_faults_have_their_own_parameters() {
+    let record = parsed(json!({"type": "packet_loss", "attributes": {"rate": 0.01}})).unwrap();
+    let Some(Effect::PacketLoss { model, .. }) = record.fault.as_ref().map(|fault| &fault.effect) else {
+        panic!("{record:?}")
+    };
+    assert_eq!(*model, LossModel::Bernoulli { rate: 0.01, correlation: 0.0 });
+    assert_eq!((record.name.as_str(), record.stream.as_str()), ("packet_loss_downstream", "downstream"));
+
+    let normal =
+        json!({"type": "latency", "stream": "upstream", "attributes": {"mean": "300ms", "stddev": 40}});
+    let fault = parsed(normal).unwrap().fault.unwrap();
+    let delay = Delay::Normal { mean: 300 * MS, stddev: 40 * MS };
+    assert_eq!(fault.effect, Effect::Latency { delay, once: false });
+    assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
+
+    for ours in [json!({"rate": "1mbit/s"}), json!({"rate": 125_000, "unit": "Bps"})] {
+        let effect = effect(json!({"type": "bandwidth", "attributes": ours})).unwrap();
+        assert!(matches!(effect, Effect::Bandwidth { rate: 125_000.0, .. }), "{effect:?}");
+    }
+    let both = parsed(json!({"type": "blackhole", "attributes": {"direction": "both"}})).unwrap();
+    assert_eq!(both.fault.unwrap().flows, Flows::BOTH);
+    let reset = parsed(json!({"type": "reset", "attributes": {}})).unwrap();
+    assert_eq!((reset.fault.unwrap().flows, reset.stream.as_str()), (Flows::BOTH, "downstream"));
+}
+
+#[test]
+fn parameters_that_are_wrong_are_named() {
+    for (attributes, expected) in [
+        (json!({"rat": 0.1}), "rat means nothing to packet-loss; it takes rate, model"),
+        (json!({"probability": 0.1}), "say toxicity beside"),
+        (json!({"rate": 7}), "rate"),
+        (json!({"good_to_bad": 0.1}), "good-to-bad"),
+    ] {
+        let refused = refused(json!({"type": "packet_loss", "attributes": attributes}));
+        assert!(refused.starts_with("bad request body: ") && refused.contains(expected), "{refused}");
+    }
+    let file =
+        refused(json!({"type": "latency", "attributes": {"distribution": "table", "table": "/etc/passwd"}}));
+    assert!(file.contains("table names a file"), "{file}");
+}
+
+fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
+    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &RUN)
+}
+
+#[test]
+fn updates_change_what_they_name() {
+    let toxic = parsed(json!({"type": "latency", "attributes": {"latency": 5, "jitter": 1}})).unwrap();
+    let changed =
+        merged(&toxic, json!({"name": "x", "stream": "upstream", "attributes": {"latency": 7}})).unwrap();
+    let attributes = json!({"latency": 7, "jitter": 1});
+    assert_eq!(
+        shown(&changed),
+        json!({
+            "name": "latency_downstream", "type": "latency", "stream": "downstream", "toxicity": 1.0,
+            "attributes": attributes
+        })
+    );
+    let rare = merged(&changed, json!({"toxicity": 0.5})).unwrap();
+    assert_eq!(rare.fault.unwrap().probability, 0.5);
+
+    let scheduled = json!({"type": "latency", "attributes": {"mean": "1s", "schedule": "start:30s", "direction": "both"}});
+    let ours = parsed(scheduled).unwrap();
+    let changed = merged(&ours, json!({"attributes": {"mean": "2s"}, "toxicity": 0.25})).unwrap();
+    let (before, after) = (ours.fault.unwrap(), changed.fault.unwrap());
+    assert_eq!((after.windows, after.flows, after.probability), (before.windows, before.flows, 0.25));
+    assert_eq!(
+        after.effect,
+        Effect::Latency { delay: Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO }, once: false }
+    );
+    assert!(merged(&toxic, json!({"attributes": {"latency": "x"}})).is_err());
+}
+
+#[test]
+fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
+    let params = serde_json::from_value(json!({
+        "type": "packet-loss", "name": "loss", "model": "gilbert-elliott", "good-to-bad": "1%", "bad-to-good": 0.25,
+        "probability": 0.5, "side": "client"
+    }));
+    let params: proxy_fault::FaultParams = params.unwrap();
+    let record = record(&params, params.resolve(&RUN).unwrap());
+    let again = parsed(shown(&record)).unwrap();
+    assert_eq!(again.fault, record.fault);
+    assert_eq!((again.kind.as_str(), again.stream.as_str()), ("packet_loss", "upstream"));
+}
