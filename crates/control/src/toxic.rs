@@ -57,7 +57,8 @@ struct Common<'a> {
 /// A new fault.
 pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
-    let stream = json::text(body, "stream")?;
+    // Some clients name it so.
+    let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
     if stream.as_deref().is_some_and(|stream| flows(stream).is_none()) {
         return Err(ToxicError::Stream);
     }

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod certs;
+pub mod clients;
 pub mod daemon;
 pub mod far_end;
 pub mod haproxy;

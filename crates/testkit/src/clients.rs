@@ -1,0 +1,52 @@
+//! The client libraries and tools that tests run as they are published: where they are installed, in the workspace's `target`.
+
+use std::path::{Path, PathBuf};
+
+/// Packages and versions to install with npm in [`npm_directory`].
+pub const NPM_REQUIREMENTS: [(&str, &str); 2] =
+    [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1")];
+
+/// Package and version to install with pip in [`python_directory`].
+pub const PYTHON_REQUIREMENT: (&str, &str) = ("toxiproxy-python", "0.1.1");
+
+/// The workspace's, whatever cargo's own target directory is.
+pub fn target_directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
+}
+
+/// Where npm installs.
+pub fn npm_directory() -> PathBuf {
+    target_directory().join("npm")
+}
+
+/// Where pip installs.
+pub fn python_directory() -> PathBuf {
+    target_directory().join("python")
+}
+
+/// What node is to find modules in, for a package that was installed there.
+///
+/// # Panics
+///
+/// If it is missing, saying what to run.
+pub fn npm_modules(package: &str) -> PathBuf {
+    present(npm_directory().join("node_modules"), package)
+}
+
+/// What python is to find modules in, for a module that was installed there.
+///
+/// # Panics
+///
+/// If it is missing, saying what to run.
+pub fn python_modules(module: &str) -> PathBuf {
+    present(python_directory(), module)
+}
+
+fn present(directory: PathBuf, entry: &str) -> PathBuf {
+    assert!(
+        directory.join(entry).is_dir(),
+        "{entry} is missing in {}: run `cargo xtask test`, which installs it",
+        directory.display()
+    );
+    directory
+}
