@@ -12,9 +12,11 @@ use proxy_mapping::Mapping;
 use serde::Serialize;
 use tracing::level_filters::LevelFilter;
 
+mod ctl;
 mod options;
 mod values;
 
+pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand};
 pub(crate) use options::{DataPath, Options};
 pub(crate) use values::SelfSigned;
 
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     },
     /// Show round trips through a proxy to an upstream of its own, with latency for a while.
     Demo(DemoArgs),
+    /// Look at a run and change it, through its control API.
+    Ctl(CtlArgs),
     /// Print a shell's completion script.
     Completions {
         /// The shell.

@@ -1,7 +1,7 @@
 //! fault-proxy: a TCP proxy that makes the network bad on purpose.
 //!
 //! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
-//! - `run`, `check`, `demo`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
+//! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
 //! - `start`, `reload`: the proxies of settings, and of a file that has changed.
 //! - `journal`: the decisions of faults, written and replayed.
 //! - `timeline`, `progress`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
@@ -10,6 +10,7 @@
 mod args;
 mod check;
 mod config;
+mod ctl;
 mod demo;
 mod expect;
 mod fidelity;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
             Ok(_log) => ended(demo::demo(&args)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
+        Command::Ctl(args) => ended(ctl::ctl(&args)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "fault-proxy", &mut std::io::stdout());
             ExitCode::SUCCESS

@@ -1,0 +1,145 @@
+//! Of `ctl`.
+
+use clap::{Args, Subcommand};
+use proxy_cli::secret::Secret;
+
+#[derive(Debug, Args)]
+pub(crate) struct CtlArgs {
+    /// Where the control API is: HOST:PORT.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        global = true,
+        env = "FAULT_CONTROL_ADDR",
+        default_value = "127.0.0.1:8474"
+    )]
+    pub(crate) addr: String,
+    /// The bearer token it asks for.
+    #[arg(long, value_name = "TOKEN", global = true, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<Secret>,
+    /// Print what the API answers, as JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: CtlCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CtlCommand {
+    /// Show all proxies.
+    List,
+    /// Show a proxy and its faults.
+    Inspect {
+        /// The proxy's name.
+        proxy: String,
+    },
+    /// Make a proxy.
+    Create {
+        /// Its name.
+        proxy: String,
+        /// Where it listens: HOST:PORT; port 0 is any that is free.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+        listen: String,
+        /// What it connects to: HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH.
+        #[arg(long, value_name = "UPSTREAM")]
+        upstream: String,
+        /// Do not listen yet.
+        #[arg(long)]
+        disabled: bool,
+    },
+    /// End a proxy; the connections of its sessions are closed.
+    Delete {
+        /// The proxy's name.
+        proxy: String,
+    },
+    /// Disable a proxy, which closes the connections of its sessions, or enable it again.
+    Toggle {
+        /// The proxy's name.
+        proxy: String,
+    },
+    /// Add, change and remove the faults of a proxy.
+    #[command(subcommand)]
+    Fault(FaultCommand),
+    /// Remove all faults and enable all proxies.
+    Reset,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultCommand {
+    /// Add a fault, which open sessions feel at once.
+    #[command(after_help = "Example:\n  fault-proxy ctl fault add db latency mean=300ms stddev=40ms")]
+    Add {
+        /// The proxy's name.
+        proxy: String,
+        /// What it does: latency, jitter, bandwidth, packet_loss, blackhole, reset, timeout, slow_close, slicer, limit_data,
+        /// refuse, slow_open, corrupt, or a toxic of the compatible API.
+        #[arg(value_name = "TYPE")]
+        kind: String,
+        /// Its parameters.
+        #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
+        attributes: Vec<(String, serde_json::Value)>,
+        /// Its name [default: its type and stream].
+        #[arg(long)]
+        name: Option<String>,
+        /// Which bytes it acts on: upstream (requests) or downstream (replies) [default: its type's usual ones].
+        #[arg(long)]
+        stream: Option<String>,
+        /// The share of sessions that it acts on, 0 to 1 [default: 1].
+        #[arg(long, value_name = "SHARE")]
+        toxicity: Option<f64>,
+    },
+    /// Change a fault.
+    Update {
+        /// The proxy's name.
+        proxy: String,
+        /// The fault's name.
+        fault: String,
+        /// Parameters that are different from now on.
+        #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
+        attributes: Vec<(String, serde_json::Value)>,
+        /// The share of sessions that it acts on, 0 to 1.
+        #[arg(long, value_name = "SHARE")]
+        toxicity: Option<f64>,
+    },
+    /// Remove a fault.
+    Remove {
+        /// The proxy's name.
+        proxy: String,
+        /// The fault's name.
+        fault: String,
+    },
+}
+
+/// A number, true and false are what they look like; anything else is text.
+fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
+    let value = match serde_json::from_str(value) {
+        Ok(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => value,
+        _ => value.into(),
+    };
+    Ok((key.to_owned(), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_numbers_switches_or_text() {
+        for (text, expected) in [
+            ("latency=200", json!(200)),
+            ("rate=0.01", json!(0.01)),
+            ("once=true", json!(true)),
+            ("mean=300ms", json!("300ms")),
+            ("schedule=start:1s,duration:2s", json!("start:1s,duration:2s")),
+            ("x=a=b", json!("a=b")),
+            ("x=[1]", json!("[1]")),
+            ("x=", json!("")),
+        ] {
+            assert_eq!(attribute(text).unwrap().1, expected, "{text}");
+        }
+        assert!(attribute("latency").is_err() && attribute("=1").is_err());
+    }
+}

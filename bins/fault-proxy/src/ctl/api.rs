@@ -1,0 +1,118 @@
+//! Requests to the control API.
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result, anyhow, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proxy_cli::config::{did_you_mean, nearest};
+use proxy_cli::secret::Secret;
+use serde_json::Value;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
+
+/// Longer than the API lets a change take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// In a segment of a path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The API of a run.
+#[derive(Debug)]
+pub(super) struct Api {
+    agent: Agent,
+    base: String,
+    authorization: Option<String>,
+}
+
+impl Api {
+    pub(super) fn new(addr: &str, token: Option<&Secret>) -> Self {
+        let addr = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(TIMEOUT))
+            .user_agent(concat!("fault-proxy/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Self {
+            agent: config.new_agent(),
+            base: format!("http://{addr}"),
+            authorization: token.map(|token| format!("Bearer {}", token.expose())),
+        }
+    }
+
+    pub(super) fn get(&self, path: &[&str]) -> Result<Value> {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        self.read(path, request.call())
+    }
+
+    pub(super) fn delete(&self, path: &[&str]) -> Result<Value> {
+        let mut request = self.agent.delete(self.url(path));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        self.read(path, request.call())
+    }
+
+    pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
+        let mut request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        self.read(path, request.send(body.to_string()))
+    }
+
+    fn url(&self, path: &[&str]) -> String {
+        let segments = path.iter().map(|segment| format!("/{}", utf8_percent_encode(segment, ENCODED)));
+        segments.fold(self.base.clone(), |url, segment| url + &segment)
+    }
+
+    /// What was answered; nothing is `null`.
+    fn read(&self, path: &[&str], answer: Result<Response<Body>, ureq::Error>) -> Result<Value> {
+        let mut answer = answer.map_err(|error| self.unreached(error))?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string().context("the answer breaks off")?;
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let Some(problem) = body["error"].as_str() else {
+            bail!("{} is no control API: it answers {status}", self.base);
+        };
+        match (status, path) {
+            (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: give --token, or FAULT_CONTROL_TOKEN"),
+            (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
+                Err(self.not_found(problem, proxy, rest.get(1).copied()))
+            }
+            _ => bail!("{problem}"),
+        }
+    }
+
+    fn unreached(&self, error: ureq::Error) -> Error {
+        let base = &self.base;
+        match error {
+            ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => anyhow!(
+                "nobody listens on {base}: start `fault-proxy run --control ADDR`, or say where with --addr"
+            ),
+            error => anyhow!("{base}: {error}"),
+        }
+    }
+
+    /// Names what was looked for, and what is there with nearly that name.
+    fn not_found(&self, problem: &str, proxy: &str, fault: Option<&str>) -> Error {
+        let names = |path: &[&str]| match self.get(path) {
+            Ok(Value::Object(proxies)) => proxies.keys().cloned().collect(),
+            Ok(Value::Array(faults)) => {
+                faults.iter().filter_map(|fault| fault["name"].as_str().map(str::to_owned)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let (name, there) = match fault {
+            Some(fault) if problem.starts_with("toxic") => (fault, names(&["proxies", proxy, "toxics"])),
+            _ => (proxy, names(&["proxies"])),
+        };
+        anyhow!("{problem}: `{name}`{}", did_you_mean(nearest(name, there.iter().map(String::as_str))))
+    }
+}

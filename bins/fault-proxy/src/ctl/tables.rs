@@ -1,0 +1,79 @@
+//! Answers for people.
+
+use comfy_table::{Table, presets};
+use serde_json::Value;
+
+use crate::args::{CtlCommand, FaultCommand};
+
+pub(super) fn told(command: &CtlCommand, answer: &Value) -> String {
+    match command {
+        CtlCommand::List => list(answer),
+        CtlCommand::Inspect { .. } => inspect(answer),
+        CtlCommand::Create { proxy, .. } => format!("{proxy} {}", where_to(answer)),
+        CtlCommand::Delete { proxy } => format!("{proxy} is deleted"),
+        CtlCommand::Toggle { proxy } => match answer["enabled"].as_bool() {
+            Some(true) => format!("{proxy} is enabled: it {}", where_to(answer)),
+            _ => format!("{proxy} is disabled"),
+        },
+        CtlCommand::Fault(FaultCommand::Add { proxy, .. }) => {
+            format!("{proxy} has {}: {}", text(&answer["name"]), attributes(answer))
+        }
+        CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => {
+            format!("{fault} of {proxy} is changed: {}", attributes(answer))
+        }
+        CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => format!("{fault} of {proxy} is removed"),
+        CtlCommand::Reset => "all proxies are enabled and have no faults".to_owned(),
+    }
+}
+
+fn where_to(proxy: &Value) -> String {
+    let state = if proxy["enabled"] == true { "listens" } else { "will listen" };
+    format!("{state} on {} for {}", text(&proxy["listen"]), text(&proxy["upstream"]))
+}
+
+fn list(proxies: &Value) -> String {
+    let mut table = table(["proxy", "listen", "upstream", "enabled", "faults"]);
+    for proxy in proxies.as_object().into_iter().flat_map(|proxies| proxies.values()) {
+        let faults = proxy["toxics"].as_array().into_iter().flatten().map(|fault| text(&fault["name"]));
+        let faults = faults.collect::<Vec<_>>().join(", ");
+        table.add_row([
+            text(&proxy["name"]),
+            text(&proxy["listen"]),
+            text(&proxy["upstream"]),
+            yes_or_no(&proxy["enabled"]),
+            if faults.is_empty() { "none".to_owned() } else { faults },
+        ]);
+    }
+    if table.is_empty() { "there are no proxies".to_owned() } else { table.to_string() }
+}
+
+fn inspect(proxy: &Value) -> String {
+    let enabled = if proxy["enabled"] == true { "" } else { ", disabled" };
+    let heading = format!("{} {}{enabled}", text(&proxy["name"]), where_to(proxy));
+    let mut table = table(["fault", "type", "stream", "toxicity", "attributes"]);
+    for fault in proxy["toxics"].as_array().into_iter().flatten() {
+        let fields = ["name", "type", "stream", "toxicity"].map(|field| text(&fault[field]));
+        table.add_row(fields.into_iter().chain([attributes(fault)]));
+    }
+    if table.is_empty() { format!("{heading}\nno faults") } else { format!("{heading}\n{table}") }
+}
+
+fn attributes(fault: &Value) -> String {
+    let given = fault["attributes"].as_object().into_iter().flatten();
+    given.map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(" ")
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
+    table
+}
+
+fn yes_or_no(value: &Value) -> String {
+    if *value == true { "yes" } else { "no" }.to_owned()
+}
+
+/// As it is, without quotes.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
