@@ -175,7 +175,8 @@ impl Running<'_> {
         let (proxies, shutdown) = (self.proxies.clone(), self.shutdown.clone());
         Ok(async move {
             if let Some((listener, access)) = server {
-                let metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
+                let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
+                metrics.proxies(&proxies);
                 let health = Health::new(|| Ok(()));
                 serve_control(listener, proxies, health, metrics, access, shutdown).await;
             }

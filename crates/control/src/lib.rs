@@ -1,7 +1,7 @@
 //! Health and metrics of a running proxy over HTTP.
 //!
 //! - [`serve()`] answers on a listener; [`Health`] says whether the proxy can take clients.
-//! - [`Metrics`] is what a scrape shows; [`SessionMetrics`] is the part of it that sessions fill.
+//! - [`Metrics`] is what a scrape shows; [`Watch`] sees what sessions do.
 //!
 //! | request | answer |
 //! |---|---|
@@ -12,18 +12,15 @@
 //! | another path | 404 |
 //!
 //! ```
-//! use proxy_control::{Health, Metrics};
+//! use proxy_control::{Health, Metrics, Watch};
 //! use proxy_relay::{Config, Relay, Shutdown};
 //! use tokio::net::TcpListener;
 //!
 //! async fn with_metrics(listener: TcpListener, shutdown: Shutdown) {
-//!     let relay = Relay::new(Config::default());
+//!     let watch = Watch::default();
+//!     let relay = watch.on(&Relay::new(Config::default()));
 //!     let mut metrics = Metrics::new("my-proxy", env!("CARGO_PKG_VERSION"));
-//!     let sessions = metrics.sessions({
-//!         let relay = relay.clone();
-//!         move || relay.active_sessions()
-//!     });
-//!     let relay = relay.on_session_end(move |summary| sessions.record(summary));
+//!     metrics.watch(&watch);
 //!     // ... and run `relay` beside this:
 //!     proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
 //! }
@@ -36,13 +33,13 @@ mod metrics;
 pub mod proxies;
 mod routes;
 mod serve;
-mod sessions;
 mod toxic;
+mod watch;
 
 pub use access::Access;
 pub use api::specs;
 pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control};
-pub use sessions::SessionMetrics;
 pub use toxic::record;
+pub use watch::{Counts, Watch};

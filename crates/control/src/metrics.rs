@@ -2,15 +2,21 @@
 
 use std::fmt;
 
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::sessions::SessionMetrics;
+use crate::proxies::Proxies;
+use crate::watch::Watch;
+
+mod faults;
+mod sessions;
+mod write;
 
 /// The metrics of one program.
 ///
@@ -24,6 +30,8 @@ use crate::sessions::SessionMetrics;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Of names without the prefix.
+    foreign: Registry,
 }
 
 impl Metrics {
@@ -31,13 +39,57 @@ impl Metrics {
     pub fn new(program: &str, version: &str) -> Self {
         let mut registry = Registry::with_prefix(program.replace('-', "_"));
         registry.register("build", "The running program", Info::new([("version", version.to_owned())]));
-        Self { registry }
+        Self { registry, foreign: Registry::default() }
     }
 
-    /// Adds the metrics of sessions, which [`SessionMetrics::record`] fills. `active` says how many there are now.
-    pub fn sessions(&mut self, active: impl Fn() -> usize + Send + Sync + 'static) -> SessionMetrics {
-        self.gauge("sessions_active", "Sessions there are now", move || active() as f64);
-        SessionMetrics::register(&mut self.registry)
+    /// Adds the metrics of the sessions that `watch` sees, read at each scrape:
+    ///
+    /// | name | what it is |
+    /// |---|---|
+    /// | `sessions_opened_total` | sessions that have begun |
+    /// | `sessions_active` | sessions there are now |
+    /// | `sessions_total{end}` | sessions that ended `clean`, `aborted` by a peer, `failed`, `not_opened`, `cut` or `closed` by us alone |
+    /// | `errors_total{reason}` | those of them that failed, or were not opened |
+    /// | `bytes_total{direction}` | bytes delivered, `to_upstream` and `to_downstream`, of open sessions too |
+    /// | `session_duration_seconds` | a histogram of their durations, from accept to end |
+    /// | `connect_duration_seconds` | a histogram of the times that upstreams took to be reached |
+    pub fn watch(&mut self, watch: &Watch) {
+        let watch = watch.clone();
+        let rows = move || vec![(Vec::new(), watch.clone())];
+        self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
+            sessions::encode(&rows(), encoder)
+        })));
+    }
+
+    /// Adds those of [`watch`](Self::watch) for each proxy there is, with its name as the label `proxy`, and those of its faults:
+    ///
+    /// | name | what it is |
+    /// |---|---|
+    /// | `proxy_enabled{proxy}` | 1 while it listens |
+    /// | `held_bytes{proxy}` | bytes that faults hold now |
+    /// | `fault_on{proxy,fault,type}` | 1 while it is on |
+    /// | `fault_sessions_total{proxy,fault,type}` | sessions that it was drawn for |
+    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](proxy_fault::Figures::applied) |
+    /// | `injected_delay_seconds{proxy,fault,type}` | a histogram of how long it held pieces |
+    ///
+    /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels
+    /// `direction` (`upstream`, `downstream`), `listener`, `proxy` and `upstream`.
+    pub fn proxies(&mut self, proxies: &Proxies) {
+        let all = proxies.clone();
+        let rows = move || -> Vec<_> {
+            all.all().into_iter().map(|proxy| (vec![("proxy", proxy.name)], proxy.watch)).collect()
+        };
+        self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
+            sessions::encode(&rows(), encoder)
+        })));
+        let all = proxies.clone();
+        self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
+            faults::encode(&all, encoder)
+        })));
+        let all = proxies.clone();
+        self.foreign.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
+            faults::encode_compatible(&all, encoder)
+        })));
     }
 
     /// Adds a value that goes up and down, read at each scrape; a state is 1 or 0, as in `nats_up`.
@@ -54,8 +106,29 @@ impl Metrics {
     /// In the [OpenMetrics text format](https://prometheus.io/docs/specs/om/open_metrics_spec/), version 1.0.
     pub(crate) fn to_openmetrics(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a string takes all");
+        let written = [&self.registry, &self.foreign]
+            .into_iter()
+            .try_for_each(|registry| encode_registry(&mut text, registry));
+        written.and_then(|()| encode_eof(&mut text)).expect("a string takes all");
         text
+    }
+}
+
+/// Written at each scrape.
+struct Scrape<F>(F);
+
+impl<F> Collector for Scrape<F>
+where
+    F: Fn(DescriptorEncoder<'_>) -> fmt::Result + Send + Sync + 'static,
+{
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        (self.0)(encoder)
+    }
+}
+
+impl<F> fmt::Debug for Scrape<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrape").finish_non_exhaustive()
     }
 }
 

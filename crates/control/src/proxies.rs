@@ -6,7 +6,6 @@ mod error;
 mod host;
 mod record;
 mod state;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,12 +15,13 @@ use std::time::Duration;
 use proxy_fault::{Engine, Faults, Reading, Run};
 use tokio_util::task::TaskTracker;
 
+use crate::watch::Watch;
+
 use self::entry::Entry;
 pub use self::error::{ChangeError, StartError};
 pub use self::host::{Host, Start, Started, Starting};
 pub use self::record::FaultRecord;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
-pub use self::watch::{Counts, Watch};
 
 /// What a proxy is to be.
 #[derive(Debug, Clone)]

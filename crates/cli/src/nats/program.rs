@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_control::{Health, Metrics, SessionMetrics};
+use proxy_control::{Health, Metrics, Watch};
 use proxy_fault::{Engine, Faults, TimerDriver, Timers};
 use proxy_nats::{Config, Link, NatsOptions, Tunnels};
 use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown};
@@ -54,7 +54,7 @@ pub struct Sessions {
     /// Over NATS.
     pub tunnels: Tunnels,
     relay: Relay,
-    metrics: SessionMetrics,
+    watch: Watch,
     faults: Option<Faults>,
     timers: Timers,
     shutdown: Shutdown,
@@ -108,13 +108,14 @@ impl Program {
         let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), seed);
         let mut limits = proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
-        let relay = Relay::new(limits);
-        let (metrics, session_metrics) = self.metrics(&relay, &link);
+        let watch = Watch::default();
+        let relay = watch.on(&Relay::new(limits));
+        let metrics = self.metrics(&watch, &link);
         let shutdown = Shutdown::new();
         let mut sessions = Sessions {
             tunnels: tunnels.clone(),
             relay,
-            metrics: session_metrics,
+            watch,
             faults: self.faults(),
             timers,
             shutdown: shutdown.clone(),
@@ -149,10 +150,9 @@ impl Program {
         Ok(tally::table(rows).to_string())
     }
 
-    fn metrics(&self, relay: &Relay, link: &Link) -> (Metrics, SessionMetrics) {
+    fn metrics(&self, watch: &Watch, link: &Link) -> Metrics {
         let mut metrics = Metrics::new(self.name, self.version);
-        let relay = relay.clone();
-        let sessions = metrics.sessions(move || relay.active_sessions());
+        metrics.watch(watch);
         let up = link.clone();
         metrics.gauge(
             "nats_up",
@@ -165,7 +165,7 @@ impl Program {
         metrics.counter("nats_connects", "Connections to NATS that there were", move || {
             status.borrow().connects
         });
-        (metrics, sessions)
+        metrics
     }
 
     fn faults(&self) -> Option<Faults> {
@@ -212,10 +212,10 @@ impl Sessions {
     fn relay(&mut self, name: String, listener: impl Listener, route: Route) {
         let tally = Arc::new(Tally::default());
         self.rows.push((name, Arc::clone(&tally)));
-        let metrics = self.metrics.clone();
+        let watch = self.watch.clone();
         let relay = self.relay.clone().on_session_end(move |summary: &SessionSummary| {
             tally.add(summary);
-            metrics.record(summary);
+            watch.ended(summary);
         });
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { relay.run(listener, route, &shutdown).await });

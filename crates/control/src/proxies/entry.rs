@@ -2,7 +2,8 @@ use proxy_fault::Faults;
 
 use super::host::Start;
 use super::record::effective;
-use super::{FaultRecord, Proxy, Spec, Started, Watch};
+use super::{FaultRecord, Proxy, Spec, Started};
+use crate::watch::Watch;
 
 /// A proxy in the registry.
 #[derive(Debug)]

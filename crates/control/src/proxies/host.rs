@@ -7,7 +7,8 @@ use proxy_fault::Faults;
 use proxy_relay::Shutdown;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, Watch};
+use super::StartError;
+use crate::watch::Watch;
 
 /// What [`Host::start`] returns.
 pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>> + Send + 'a>>;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use proxy_control::Metrics;
+use proxy_control::{Metrics, Watch};
 use proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -45,11 +45,12 @@ async fn it_says_what_runs_and_what_the_caller_added() {
 #[tokio::test]
 async fn labels_are_there_before_the_first_session() {
     let mut metrics = Metrics::new("p", "1");
-    metrics.sessions(|| 3);
+    metrics.watch(&Watch::default());
     while_serving(ready(), metrics, &Shutdown::new(), async |server| {
         let samples = samples(&get(server, "/metrics").await);
-        assert_eq!(samples["p_sessions_active"], 3.0);
-        for end in ["clean", "aborted", "failed", "not_opened", "cut"] {
+        assert_eq!(samples["p_sessions_active"], 0.0);
+        assert_eq!(samples["p_errors_total{reason=\"refused\"}"], 0.0);
+        for end in ["clean", "aborted", "failed", "not_opened", "cut", "closed"] {
             assert_eq!(samples[&format!("p_sessions_total{{end=\"{end}\"}}")], 0.0);
         }
         for direction in ["to_upstream", "to_downstream"] {
@@ -82,21 +83,24 @@ async fn sessions_are_counted_by_how_they_end() {
     let refusing_addr = refusing.local_addr().unwrap();
 
     let mut metrics = Metrics::new("p", "1");
-    let relay = Relay::new(Config::default());
-    let sessions = metrics.sessions({
-        let relay = relay.clone();
-        move || relay.active_sessions()
-    });
+    let watch = Watch::default();
+    metrics.watch(&watch);
+    let relay = watch.on(&Relay::new(Config::default()));
     let (told, mut ended) = mpsc::channel(10);
     let relay = relay.on_session_end(move |summary| {
-        sessions.record(summary);
+        watch.ended(summary);
         told.try_send(()).expect("room");
     });
     let shutdown = Shutdown::new();
 
     let test = async |server: SocketAddr| {
         let mut client = client(relay_addr).await;
-        assert_eq!(samples(&get(server, "/metrics").await)["p_sessions_active"], 1.0);
+        // also of a session that goes on
+        let open = samples(&get(server, "/metrics").await);
+        assert_eq!(open["p_sessions_active"], 1.0);
+        assert_eq!(open["p_sessions_opened_total"], 1.0);
+        assert_eq!(open["p_bytes_total{direction=\"to_upstream\"}"], 3.0);
+        assert_eq!(open["p_connect_duration_seconds_count"], 1.0);
         client.shutdown().await.unwrap();
         ended.recv().await.unwrap();
 
@@ -120,6 +124,7 @@ async fn sessions_are_counted_by_how_they_end() {
         assert_eq!(samples["p_session_duration_seconds_count"], 3.0);
         assert_eq!(samples["p_session_duration_seconds_bucket{le=\"+Inf\"}"], 3.0);
         assert_eq!(samples["p_sessions_active"], 0.0);
+        assert_eq!(samples["p_errors_total{reason=\"refused\"}"], 1.0);
     };
 
     // Bound, so that nobody else listens there.

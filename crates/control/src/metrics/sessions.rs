@@ -1,0 +1,44 @@
+//! The metrics of sessions.
+
+use std::fmt;
+
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
+
+use super::write::{Labels, counters, gauges, series, with};
+use crate::watch::Watch;
+
+/// Sessions that have labels in common.
+pub(super) type Watched = (Labels, Watch);
+
+pub(super) fn encode(rows: &[Watched], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let totals: Vec<_> = rows.iter().map(|(labels, watch)| (labels, watch.live().totals())).collect();
+    let opened = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.sessions));
+    counters(&mut encoder, "sessions_opened", "Sessions that have begun", opened)?;
+    #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+    let active = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.active as f64));
+    gauges(&mut encoder, "sessions_active", "Sessions there are now", active)?;
+    let ended = rows
+        .iter()
+        .flat_map(|(labels, watch)| watch.ends().map(|(end, count)| (with(labels, "end", end), count)));
+    counters(&mut encoder, "sessions", "Sessions that have ended", ended)?;
+    let errors = rows.iter().flat_map(|(labels, watch)| {
+        watch.reasons().map(|(reason, count)| (with(labels, "reason", reason), count))
+    });
+    counters(&mut encoder, "errors", "Sessions that failed", errors)?;
+    let bytes = totals.iter().flat_map(|(labels, totals)| {
+        [
+            (with(labels, "direction", "to_upstream"), totals.moved.to_upstream),
+            (with(labels, "direction", "to_downstream"), totals.moved.to_downstream),
+        ]
+    });
+    counters(&mut encoder, "bytes", "Bytes delivered", bytes)?;
+    let seconds = Some(&Unit::Seconds);
+    let durations = rows.iter().map(|(labels, watch)| (labels.clone(), watch.duration().clone()));
+    let help = "Time from accept to end of sessions";
+    series(&mut encoder, ("session_duration", help, seconds), MetricType::Histogram, durations)?;
+    let connects = rows.iter().map(|(labels, watch)| (labels.clone(), watch.connect().clone()));
+    let help = "Time to reach upstreams";
+    series(&mut encoder, ("connect_duration", help, seconds), MetricType::Histogram, connects)
+}
