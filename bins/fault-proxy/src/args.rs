@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 use proxy_cli::args::{Time, written};
+use proxy_cli::docs::Docs;
 use proxy_cli::faults::FaultArgs;
 use proxy_cli::log::{LogFormat, LogSettings};
 use proxy_cli::secret::Secret;
@@ -78,11 +78,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Look at a run and change it, through its control API.
     Ctl(CtlArgs),
-    /// Print a shell's completion script.
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
+    #[command(flatten)]
+    Docs(Docs),
 }
 
 #[derive(Debug, Default, Args, Serialize)]

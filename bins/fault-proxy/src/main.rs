@@ -28,7 +28,7 @@ mod wire;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::CommandFactory;
 use proxy_cli::log::Log;
 
@@ -73,10 +73,7 @@ fn main() -> ExitCode {
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "fault-proxy", &mut std::io::stdout());
-            ExitCode::SUCCESS
-        }
+        Command::Docs(docs) => ended(docs.tell(Cli::command(), &mut std::io::stdout()).map_err(Error::from)),
     }
 }
 

@@ -116,6 +116,18 @@ fn completions_know_the_commands_and_flags() {
 }
 
 #[test]
+fn manual_pages_are_of_all_commands() {
+    let page = run(&["man"]);
+    assert!(page.stdout.contains(".TH fault-proxy 1"), "{}", page.stdout);
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(run(&["man", "--dir", utf8(directory.path())]).code, Some(0));
+    for name in ["fault-proxy", "fault-proxy-run", "fault-proxy-ctl-fault-add"] {
+        let page = std::fs::read_to_string(directory.path().join(name).with_extension("1")).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+    }
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");

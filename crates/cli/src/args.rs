@@ -2,10 +2,14 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::io;
+use std::process::exit;
 
 use clap::builder::{OsStr as ClapStr, Resettable};
 use clap::error::{ContextKind, ContextValue, Error};
-use clap::{Arg, Command, Parser};
+use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
+
+use crate::docs::Docs;
 
 mod values;
 
@@ -13,12 +17,35 @@ pub use values::{Time, list, switch, written};
 
 /// The arguments; ends the program when they are wrong, or ask for help.
 pub fn parse<C: Parser>() -> C {
-    let mut command = C::command().mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
+    let (mut command, matches) = matches(C::command());
+    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+/// As [`parse`], of a program without commands, which gets those of [`Docs`] and ends when it has carried one out.
+pub fn parse_or_tell<C: Parser>() -> C {
+    let of_program = C::command();
+    let command = Docs::augment_subcommands(of_program.clone())
+        .about(of_program.get_about().cloned())
+        .long_about(of_program.get_long_about().cloned())
+        .disable_help_subcommand(true)
+        .subcommand_required(false)
+        .args_conflicts_with_subcommands(true);
+    let (mut command, matches) = matches(command);
+    if matches.subcommand().is_some() {
+        let docs = Docs::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
+        let told = docs.tell(command, &mut io::stdout());
+        exit(i32::from(told.is_err()));
+    }
+    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+}
+
+fn matches(command: Command) -> (Command, ArgMatches) {
+    let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
     let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
         let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));
         with_variable(error, &command, is_written).exit()
     });
-    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    (command, matches)
 }
 
 /// A variable that is set to nothing says nothing.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | parsing the command line; times and switches as they are written |
 //! | [`config`] | reading a file, and what is said of one that is wrong |
+//! | [`docs`] | completion scripts and manual pages |
 //! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
 //! | [`faulty`] | faults around listeners and connectors |
 //! | [`addr`], [`bind`] | where to listen, and taking a port |
@@ -24,6 +25,7 @@ pub mod addr;
 pub mod args;
 pub mod bind;
 pub mod config;
+pub mod docs;
 pub mod faults;
 pub mod faulty;
 pub mod limits;

@@ -24,7 +24,7 @@ pub fn main<Cli: Parser, Config, Settings>(
         ExitCode::from(code)
     };
     let prepare = || {
-        let (config, log) = load(args::parse())?;
+        let (config, log) = load(args::parse_or_tell())?;
         let log = Log::init(&log)?;
         Ok((resolve(config)?, log))
     };

@@ -1,0 +1,26 @@
+//! What the program tells of its own command line.
+
+use std::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_nats-proxy-client");
+
+/// What the program tells.
+fn tells(args: &[&str]) -> String {
+    let output = Command::new(BINARY).args(args).output().expect("it starts");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn it_tells_its_own_command_line() {
+    assert!(tells(&["completions", "fish"]).contains("drain-timeout"));
+    let page = tells(&["man"]);
+    assert!(page.contains(".TH nats-proxy-client 1") && page.contains("drain\\-timeout"), "{page}");
+    let directory = tempfile::tempdir().expect("a directory");
+    tells(&["man", "--dir", directory.path().to_str().expect("a path in UTF-8")]);
+    assert!(
+        directory.path().join("nats-proxy-client.1").is_file()
+            && directory.path().join("nats-proxy-client-man.1").is_file()
+    );
+    assert!(tells(&["--help"]).starts_with("Carries TCP connections"));
+}
