@@ -25,8 +25,8 @@ pub fn parse<C: Parser>() -> C {
 pub fn parse_or_tell<C: Parser>() -> C {
     let of_program = C::command();
     let command = Docs::augment_subcommands(of_program.clone())
-        .about(of_program.get_about().cloned())
-        .long_about(of_program.get_long_about().cloned())
+        .about(of_program.get_about().cloned().unwrap_or_default())
+        .long_about(of_program.get_long_about().cloned().unwrap_or_default())
         .disable_help_subcommand(true)
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true);
