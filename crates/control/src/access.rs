@@ -10,8 +10,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-/// Open without a token: health, and the page, which asks for the token itself.
-const OPEN: [&str; 6] = ["/livez", "/readyz", "/health", "/", "/page.css", "/page.js"];
+use crate::page;
+
+/// Open without a token, besides the page, which asks for it itself.
+const HEALTH: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// Who may use the control API on an address.
 ///
@@ -47,7 +49,8 @@ impl Access {
             }
         }
         let token = self.token.as_ref()?;
-        if OPEN.contains(&path) || has_token(headers, token) {
+        let is_open = HEALTH.contains(&path) || page::FILES.iter().any(|(of_page, ..)| *of_page == path);
+        if is_open || has_token(headers, token) {
             return None;
         }
         let text = refused(StatusCode::UNAUTHORIZED, "a bearer token is needed: Authorization: Bearer TOKEN");

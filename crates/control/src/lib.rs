@@ -30,6 +30,7 @@ mod access;
 mod api;
 mod health;
 mod metrics;
+mod page;
 pub mod proxies;
 mod routes;
 mod serve;

@@ -19,6 +19,7 @@ use crate::access::{self, Access};
 use crate::api;
 use crate::health::Health;
 use crate::metrics::Metrics;
+use crate::page;
 use crate::proxies::Proxies;
 use crate::routes::routes;
 
@@ -55,6 +56,7 @@ pub async fn serve_control(
 ) {
     let router = routes(health, metrics, shutdown.clone())
         .merge(api::routes(proxies))
+        .merge(page::routes())
         .layer(from_fn_with_state(access, access::check));
     accept(listener, router, shutdown).await;
 }

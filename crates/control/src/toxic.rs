@@ -18,6 +18,8 @@ use thiserror::Error;
 
 use crate::proxies::FaultRecord;
 
+#[cfg(test)]
+pub(crate) use self::ours::EVERY_KIND;
 pub use self::ours::record;
 
 /// Whose words a fault was given in.

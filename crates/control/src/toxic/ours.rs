@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Common, ToxicError, Vocabulary, default_name, flows, renamed};
 use crate::proxies::FaultRecord;
 
-const EVERY_KIND: [Kind; 13] = [
+pub(crate) const EVERY_KIND: [Kind; 13] = [
     Kind::Latency,
     Kind::Jitter,
     Kind::Bandwidth,

@@ -1,0 +1,240 @@
+// One proxy on the page.
+
+import { Chart, age, bytes, millis } from "./charts.js";
+import { FAULTS, fieldsOf, valueOf } from "./faults.js";
+
+const ACTS_ON = { upstream: "requests", downstream: "replies" };
+const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
+
+export class Proxy {
+  // `change` sends a request that changes something and returns its problem, if there is one.
+  constructor(name, change, say) {
+    Object.assign(this, { name, change, say, before: null, editing: null });
+    this.section = document.getElementById("proxy").content.firstElementChild.cloneNode(true);
+    const one = (selector) => this.section.querySelector(selector);
+    this.one = one;
+    const heading = one("h2");
+    heading.textContent = name;
+    heading.id = `proxy-${name}`;
+    this.section.setAttribute("aria-labelledby", heading.id);
+    one(".delete").setAttribute("aria-label", `Delete ${name}`);
+    one(".enabled").setAttribute("aria-label", `${name} enabled`);
+    this.throughput = new Chart(one(".throughput"), "Throughput", rate);
+    this.latency = new Chart(one(".latency"), "Added latency", millis);
+    this.form = one("form.fault");
+    this.form.elements.type.replaceChildren(...Object.entries(FAULTS).map(([type, { label }]) => new Option(label, type)));
+    this.fields({}, FAULTS.latency.fields);
+    this.form.elements.type.addEventListener("change", () => this.fields({}, FAULTS[this.form.elements.type.value].fields));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
+    one(".cancel").addEventListener("click", () => this.edit(null));
+    one(".enabled").addEventListener("change", (event) => this.enable(event.target));
+    one(".delete").addEventListener("click", () => this.remove());
+    one(".faults tbody").addEventListener("click", (event) => this.clicked(event));
+  }
+
+  get path() {
+    return `/proxies/${encodeURIComponent(this.name)}`;
+  }
+
+  update(proxy, state, elapsed) {
+    const { one, before } = this;
+    one(".listen").textContent = proxy.listen;
+    one(".upstream").textContent = proxy.upstream;
+    if (document.activeElement !== one(".enabled")) one(".enabled").checked = proxy.enabled;
+    if (before) {
+      const delta = (field) => Math.max(0, proxy[field] - before[field]);
+      const per = (field) => delta(field) / elapsed;
+      const added = (time, moved) => (delta(moved) > 0 ? delta(time) / delta(moved) : null);
+      const rates = [per("bytes_to_upstream"), per("bytes_to_client")];
+      const delays = [added("byte_ms_to_upstream", "bytes_to_upstream"), added("byte_ms_to_client", "bytes_to_client")];
+      this.throughput.push(...rates);
+      this.latency.push(...delays);
+      ["up", "down"].forEach((way, index) => {
+        one(`.rate-${way}`).textContent = rate(rates[index]);
+        one(`.latency-${way}`).textContent = millis(delays[index]);
+      });
+    }
+    this.before = proxy;
+    this.faults(proxy.faults);
+    this.timeline(proxy.faults, state);
+    one(".active").textContent = proxy.sessions_active;
+    one(".total").textContent = proxy.sessions_total;
+    rows(one(".sessions tbody"), proxy.sessions, (session) => session.id, (session) => [
+      session.id, session.client, session.upstream ?? "–", age(session.age_ms),
+      bytes(session.bytes_to_upstream), bytes(session.bytes_to_client),
+    ]);
+    const both = (times) => (times ? `${millis(times.p50)} / ${millis(times.p99)}` : "–");
+    rows(one(".fidelity tbody"), proxy.faults, (fault) => fault.name, (fault) => [
+      fault.name, fault.sessions, fault.applied, both(fault.asked_ms), both(fault.held_ms), both(fault.late_ms),
+      rate(fault.bytes_per_second),
+      fault.loss_share === null ? "–" : `${(fault.loss_share * 100).toFixed(2)} % of ${fault.segments}`,
+    ]);
+  }
+
+  faults(faults) {
+    const acts = (fault) => (fault.attributes.direction === "both" ? "both" : ACTS_ON[fault.stream.toLowerCase()]);
+    rows(this.one(".faults tbody"), faults, (fault) => fault.name, (fault) => [
+      fault.name, fault.description, acts(fault), `${+(fault.toxicity * 100).toFixed(2)} %`, fault.on ? "on" : "off",
+    ], (row, fault) => {
+      row.cells[4].className = fault.on ? "on" : "off";
+      if (row.cells[5]) return;
+      const cell = row.insertCell();
+      for (const [action, label] of [["change", "Change"], ["remove", "Remove"]]) {
+        const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+        button.dataset.action = action;
+        button.setAttribute("aria-label", `${label} ${fault.name}`);
+        cell.append(button, " ");
+      }
+    });
+    if (faults.length === 0 && !this.one(".faults .none")) {
+      const row = this.one(".faults tbody").insertRow();
+      row.className = "none";
+      Object.assign(row.insertCell(), { colSpan: 6, textContent: "none: bytes pass as they are" });
+    }
+  }
+
+  timeline(faults, state) {
+    const scheduled = faults.filter(({ windows }) => !(windows.length === 1 && windows[0][0] === 0 && windows[0][1] === null));
+    this.one(".timeline").hidden = scheduled.length === 0;
+    const ends = scheduled.flatMap(({ windows }) => windows.flat()).filter((end) => end !== null);
+    const whole = state.duration_ms ?? Math.max(state.uptime_ms, ...ends, 1) * 1.1;
+    const share = (time) => `${Math.min(100, (time / whole) * 100)}%`;
+    this.one(".bars").replaceChildren(...scheduled.map(({ name, windows }) => {
+      const bar = Object.assign(document.createElement("div"), { className: "bar" });
+      const label = Object.assign(document.createElement("span"), { textContent: name });
+      const track = Object.assign(document.createElement("span"), { className: "track" });
+      track.setAttribute("role", "img");
+      const told = windows.map(([start, end]) => `${age(start)} to ${end === null ? "the end" : age(end)}`);
+      track.setAttribute("aria-label", `${name} is on from ${told.join(", ") || "never"}; now it is ${age(state.uptime_ms)}`);
+      for (const [start, end] of windows) {
+        const window = Object.assign(document.createElement("span"), { className: "window" });
+        window.style.left = share(start);
+        window.style.right = `calc(100% - ${share(end ?? whole)})`;
+        track.append(window);
+      }
+      const now = Object.assign(document.createElement("span"), { className: "now" });
+      now.style.left = share(state.uptime_ms);
+      track.append(now);
+      bar.append(label, track);
+      return bar;
+    }));
+  }
+
+  fields(values, fields) {
+    this.one(".attributes").replaceChildren(...Object.entries(fields).map(([name, [label, example, choices]]) => {
+      const line = document.createElement("p");
+      const named = Object.assign(document.createElement("label"), { textContent: label });
+      const input = document.createElement(choices ? "select" : "input");
+      if (choices) input.replaceChildren(...choices.map((choice) => new Option(choice || "default", choice)));
+      else Object.assign(input, { placeholder: example, autocomplete: "off" });
+      input.name = `attribute-${name}`;
+      if (values[name] !== undefined) input.value = String(values[name]);
+      named.append(input);
+      line.append(named);
+      return line;
+    }));
+  }
+
+  // Fills the form with a fault that is there, or with nothing.
+  edit(fault) {
+    const { form, one } = this;
+    this.editing = fault?.name ?? null;
+    form.reset();
+    one("form.fault .problem").textContent = "";
+    one("form.fault h4").textContent = fault ? `Change ${fault.name}` : "Add a fault";
+    one(".save").textContent = fault ? "Change" : "Add";
+    one(".cancel").hidden = !fault;
+    for (const name of ["type", "stream", "name"]) form.elements[name].disabled = Boolean(fault);
+    if (fault) {
+      if (fault.type in FAULTS) form.elements.type.value = fault.type;
+      form.elements.stream.value = fault.attributes.direction === "both" ? "both" : fault.stream.toLowerCase();
+      form.elements.name.value = fault.name;
+      form.elements.toxicity.value = fault.toxicity;
+      form.elements.schedule.value = fault.attributes.schedule ?? "";
+      this.fields(fault.attributes, fieldsOf(fault.type, fault.attributes));
+      (form.querySelector(".attributes input, .attributes select") ?? form.elements.toxicity).focus();
+    } else {
+      this.fields({}, FAULTS[form.elements.type.value].fields);
+    }
+  }
+
+  async save() {
+    const { form } = this;
+    const type = form.elements.type.value;
+    const attributes = {};
+    for (const input of form.querySelectorAll("[name^=attribute-]")) {
+      const name = input.name.slice("attribute-".length);
+      if (input.value !== "") attributes[name] = valueOf(type, name, input.value.trim());
+    }
+    if (form.elements.schedule.value) attributes.schedule = form.elements.schedule.value.trim();
+    const toxicity = form.elements.toxicity.value === "" ? 1 : Number(form.elements.toxicity.value);
+    const body = { attributes, toxicity };
+    const stream = form.elements.stream.value;
+    if (!this.editing) {
+      if (stream !== "both") body.stream = stream;
+      else if (type !== "refuse" && type !== "slow_open") attributes.direction = "both";
+      body.type = type;
+      if (type === "latency" && !("distribution" in attributes) && !("min" in attributes)) attributes.distribution = "normal";
+      if (type === "timeout" && !("after" in attributes)) attributes.direction ??= stream === "upstream" ? "egress" : "ingress";
+      if (form.elements.name.value) body.name = form.elements.name.value.trim();
+    }
+    const path = `${this.path}/toxics${this.editing ? `/${encodeURIComponent(this.editing)}` : ""}`;
+    const { problem, answer } = await this.change("POST", path, body);
+    this.one("form.fault .problem").textContent = problem ?? "";
+    if (problem) return;
+    this.say(`${answer.name} is ${this.editing ? "changed" : "added"}`);
+    this.edit(null);
+    form.elements.type.focus();
+  }
+
+  async clicked(event) {
+    const { action } = event.target.dataset;
+    const name = event.target.closest("tr")?.dataset.key;
+    if (!action || name === undefined) return;
+    if (action === "change") {
+      this.edit(this.before.faults.find((fault) => fault.name === name));
+      return;
+    }
+    const { problem } = await this.change("DELETE", `${this.path}/toxics/${encodeURIComponent(name)}`);
+    this.say(problem ?? `${name} is removed`);
+    if (this.editing === name) this.edit(null);
+    this.form.elements.type.focus();
+  }
+
+  async enable(box) {
+    const { problem } = await this.change("POST", this.path, { enabled: box.checked });
+    this.say(problem ?? `${this.name} is ${box.checked ? "enabled" : "disabled"}`);
+    if (problem) box.checked = !box.checked;
+  }
+
+  async remove() {
+    if (!confirm(`Delete ${this.name}? The connections of its sessions are closed.`)) return;
+    const { problem } = await this.change("DELETE", this.path);
+    this.say(problem ?? `${this.name} is deleted`);
+  }
+}
+
+// Makes the rows of a table those of `items`, in place: what has the focus keeps it.
+function rows(body, items, keyOf, cellsOf, finish = () => {}) {
+  const there = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  const wanted = new Set(items.map((item) => String(keyOf(item))));
+  for (const [key, row] of there) if (!wanted.has(key)) row.remove();
+  for (const item of items) {
+    const key = String(keyOf(item));
+    let row = there.get(key);
+    if (!row) {
+      row = body.insertRow();
+      row.dataset.key = key;
+    }
+    cellsOf(item).forEach((text, index) => {
+      let cell = row.cells[index];
+      if (!cell) {
+        cell = index === 0 ? row.appendChild(Object.assign(document.createElement("th"), { scope: "row" })) : row.insertCell();
+        if (index > 0) cell.className = "number";
+      }
+      if (cell.textContent !== String(text)) cell.textContent = text;
+    });
+    finish(row, item);
+  }
+}
+

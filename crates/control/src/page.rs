@@ -1,0 +1,67 @@
+//! The page.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+/// Nothing from elsewhere, and nowhere inside another page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; \
+                      frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// Each with its path.
+pub(crate) const FILES: [(&str, &str, &str); 6] = [
+    ("/", HTML, include_str!("../page/index.html")),
+    ("/page.css", CSS, include_str!("../page/page.css")),
+    ("/page.js", JS, include_str!("../page/page.js")),
+    ("/proxy.js", JS, include_str!("../page/proxy.js")),
+    ("/charts.js", JS, include_str!("../page/charts.js")),
+    ("/faults.js", JS, include_str!("../page/faults.js")),
+];
+
+pub(crate) fn routes() -> Router {
+    FILES.iter().fold(Router::new(), |router, (path, kind, text)| {
+        router.route(path, get(async move || file(kind, text)))
+    })
+}
+
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (headers, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_fault::{Kind, parameters};
+
+    use super::*;
+
+    #[test]
+    fn the_form_has_every_parameter_of_every_fault() {
+        let (.., script) = FILES.iter().find(|(path, ..)| *path == "/faults.js").unwrap();
+        for kind in crate::toxic::EVERY_KIND {
+            let name = kind.to_string().replace('-', "_");
+            let entry =
+                script.split(&format!("\n  {name}: {{")).nth(1).unwrap_or_else(|| panic!("no {kind}"));
+            // up to that of the next one, whose name stands at the same depth
+            let end =
+                entry.find("\n  },").unwrap_or(entry.len()).min(entry.find(" } },").unwrap_or(entry.len()));
+            let entry = &entry[..end.max(entry.find('\n').unwrap_or(0))];
+            for parameter in parameters(kind).iter().filter(|name| **name != "table") {
+                let field = format!("{}: [", parameter.replace('-', "_"));
+                assert!(entry.contains(&field), "{kind} has no {parameter}");
+            }
+        }
+        assert!(parameters(Kind::Latency).contains(&"table"), "files cannot be named through the API");
+    }
+}
