@@ -12,6 +12,7 @@ export function bytes(count) {
 
 export function millis(time) {
   if (time === null || time === undefined) return "–";
+  if (time === 0) return "0 ms";
   if (time >= 10_000) return `${(time / 1000).toFixed(1)} s`;
   return `${time >= 100 ? Math.round(time) : time.toPrecision(2)} ms`;
 }
@@ -48,6 +49,7 @@ export class Chart {
     const grid = [0.25, 0.5, 0.75].map((part) =>
       element("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part }));
     this.svg.replaceChildren(...grid, ...lines);
+    this.svg.parentElement.dataset.top = this.told(top);
     const last = (values) => this.told(values.at(-1) ?? null);
     const most = (values) => this.told(Math.max(0, ...values));
     this.svg.setAttribute("aria-label",
