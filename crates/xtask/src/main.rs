@@ -65,6 +65,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test { args } => test::run(&args),
         Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(bench::Subject::Control(args)) => bench::control::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),
         Task::NatsNeighbour { url, role } => {

@@ -1,5 +1,6 @@
 //! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all;
-//! `cargo xtask bench faults`: its [`faults`] against what was asked for; and `cargo xtask bench nats`: the tunnel of the
+//! `cargo xtask bench faults`: its [`faults`] against what was asked for; `cargo xtask bench control`: its [`control`]
+//! plane; and `cargo xtask bench nats`: the tunnel of the
 //! [`nats`] programs against plain NATS clients.
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
@@ -8,6 +9,7 @@
 
 mod bulk;
 mod connections;
+pub(crate) mod control;
 pub(crate) mod far_end;
 pub(crate) mod faults;
 mod growth;
@@ -40,6 +42,8 @@ pub(crate) enum Subject {
     Relay(RelayArgs),
     /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
     Faults(faults::FaultsArgs),
+    /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
+    Control(control::ControlArgs),
     /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
     Nats(nats::NatsArgs),
 }

@@ -1,0 +1,84 @@
+//! `cargo xtask bench control`: what the control plane of `fault-proxy` costs, how soon it acts, and what it bears.
+//!
+//! A section a question: [`cost`], [`effect`], [`soak`]; [`api`] makes the calls.
+
+mod api;
+mod cost;
+mod effect;
+mod soak;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use super::{become_ready, report};
+
+#[derive(Debug, Args)]
+pub(crate) struct ControlArgs {
+    /// Small amounts, about a minute overall: to try the benchmark out, not to quote its figures.
+    #[arg(long)]
+    quick: bool,
+    /// Only these sections.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Section>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Cost,
+    Effect,
+    Soak,
+}
+
+/// The amounts of one run.
+#[derive(Debug)]
+struct Scale {
+    rounds: usize,
+    bulk_bytes: u64,
+    pings: usize,
+    connecting: Duration,
+    /// Times that a fault is added and removed.
+    changes: usize,
+    soaking: Duration,
+}
+
+const FULL: Scale = Scale {
+    rounds: 9,
+    bulk_bytes: 4_000_000_000,
+    pings: 20_000,
+    connecting: Duration::from_secs(2),
+    changes: 2_000,
+    soaking: Duration::from_secs(600),
+};
+
+const QUICK: Scale = Scale {
+    rounds: 1,
+    bulk_bytes: 400_000_000,
+    pings: 4_000,
+    connecting: Duration::from_millis(500),
+    changes: 100,
+    soaking: Duration::from_secs(10),
+};
+
+/// Builds fault-proxy, measures its control plane and prints the tables.
+///
+/// # Errors
+/// A call that fails, and a session that breaks without a fault to break it, end the benchmark with an error that names them.
+pub(crate) fn run(args: &ControlArgs) -> Result<()> {
+    become_ready(&["fault-proxy"])?;
+    let scale = if args.quick { &QUICK } else { &FULL };
+    report::print_heading("fault-proxy", &[])?;
+    let mut targets = Vec::new();
+    for section in Section::value_variants() {
+        if args.only.is_empty() || args.only.contains(section) {
+            targets.extend(match section {
+                Section::Cost => cost::run(scale)?,
+                Section::Effect => effect::run(scale)?,
+                Section::Soak => soak::run(scale)?,
+            });
+        }
+    }
+    report::print_targets(&targets);
+    Ok(())
+}
