@@ -9,7 +9,7 @@ use crate::bench::far_end::ECHO;
 use crate::bench::load::{open_all, ping};
 use crate::bench::peers::Peer;
 use crate::bench::report::{Target, figure, markdown, median, percentile};
-use crate::bench::verdict::about_one;
+use crate::bench::verdict::{at_least, at_most};
 
 const WITHOUT: &str = "--control off";
 const WITH: &str = "--control 127.0.0.1:0";
@@ -25,6 +25,9 @@ const LABELS: [&str; 5] = [
     "connections/s, 1 worker",
     "connections/s, 16 workers",
 ];
+
+/// Of which less is better.
+const IS_COST: [&str; 2] = [LABELS[1], LABELS[2]];
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let mut samples: [[Vec<f64>; PEERS.len()]; LABELS.len()] = Default::default();
@@ -43,7 +46,12 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let rows = LABELS.iter().zip(&samples).map(|(label, row)| {
         let [without, again, with] = row.each_ref().map(|samples| median(samples));
         let both = median(&[&row[0][..], &row[1]].concat());
-        targets.push(about_one(&format!("{label}: with / without"), with / both, TOLERANCE));
+        let (label_of_target, ratio) = (format!("{label}: with / without"), with / both);
+        targets.push(if IS_COST.contains(label) {
+            at_most(&label_of_target, ratio, 1.0 + TOLERANCE)
+        } else {
+            at_least(&label_of_target, ratio, 1.0 - TOLERANCE)
+        });
         let figures = [without, again, with, again / without, with / both].map(figure);
         std::iter::once((*label).to_owned()).chain(figures).collect()
     });
