@@ -4,7 +4,7 @@
 //! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
 //! - `start`, `reload`: the proxies of settings, and of a file that has changed.
 //! - `journal`: the decisions of faults, written and replayed.
-//! - `timeline`, `progress`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
+//! - `timeline`, `view`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
 mod args;
@@ -16,13 +16,13 @@ mod expect;
 mod fidelity;
 mod host;
 mod journal;
-mod progress;
 mod reload;
 mod report;
 mod run;
 mod serve;
 mod start;
 mod timeline;
+mod view;
 mod wire;
 
 use std::path::Path;

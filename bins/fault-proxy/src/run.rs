@@ -25,12 +25,12 @@ use crate::args;
 use crate::config::{ProxySettings, Settings};
 use crate::host::ProxyHost;
 use crate::journal;
-use crate::progress::Progress;
 use crate::reload::{Reload, Source};
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
 use crate::start::{spec, told};
 use crate::timeline::Timeline;
+use crate::view::View;
 use crate::wire::Wire;
 
 /// What is there besides the settings.
@@ -124,10 +124,8 @@ impl Running<'_> {
         if let Some(chart) = timeline.chart(settings.duration) {
             log.print(&chart);
         }
-        let _shown = settings
-            .duration
-            .filter(|_| settings.has_ui && log.leaves_room_for_a_bar())
-            .map(|duration| Progress::start(log, timeline.clone(), started, duration));
+        let has_view = settings.has_ui && log.leaves_room_for_a_bar();
+        let _shown = has_view.then(|| View::start(log, proxies.clone()));
         let report = self.report();
         select! {
             () = end(signals, settings.duration, settings.drain_timeout, shutdown) => {}

@@ -105,7 +105,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", help_heading = CONTROL)]
     pub(crate) toxiproxy_config: Option<PathBuf>,
 
-    /// Show no progress bar.
+    /// Show no live view on a terminal.
     #[arg(long, env = "FAULT_PROXY_NO_UI", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) no_ui: Option<bool>,
     /// Log when each fault is switched on and off, as sessions' ends are, also beside the progress bar.

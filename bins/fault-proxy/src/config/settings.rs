@@ -58,7 +58,7 @@ pub(crate) struct Settings {
     pub(crate) listener_tls: Option<ListenerTls>,
     /// `None`: there is none.
     pub(crate) control: Option<Control>,
-    /// Whether a progress bar may be shown.
+    /// Whether a live view may be shown.
     pub(crate) has_ui: bool,
     pub(crate) tail: bool,
 }

@@ -1,0 +1,66 @@
+//! What is on the terminal while a run goes on: sessions, rates, faults and their schedules.
+
+mod lines;
+
+use std::io::stderr;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use proxy_cli::log::Log;
+use proxy_control::proxies::Proxies;
+use rustix::termios::tcgetwinsize;
+
+use self::lines::lines;
+
+/// Also what rates are of.
+const REFRESH: Duration = Duration::from_millis(500);
+/// Where the terminal does not say.
+const USUAL_WIDTH: usize = 80;
+
+/// On stderr, below the log, drawn by a thread of its own; gone when it drops.
+pub(crate) struct View<'a> {
+    log: &'a Log,
+    bar: ProgressBar,
+    ticker: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl<'a> View<'a> {
+    /// Of a run that has started.
+    pub(crate) fn start(log: &'a Log, proxies: Proxies) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
+        log.keep_clear_of(Some(bar.clone()));
+        let (stop, stopped) = mpsc::channel();
+        let shown = bar.clone();
+        let thread = thread::spawn(move || {
+            let mut before = proxies.state();
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(REFRESH) {
+                let now = proxies.state();
+                shown.set_message(lines(&before, &now, width()).join("\n"));
+                shown.tick();
+                before = now;
+            }
+        });
+        Self { log, bar, ticker: Some((stop, thread)) }
+    }
+}
+
+impl Drop for View<'_> {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.ticker.take() {
+            drop(stop);
+            thread.join().ok();
+        }
+        self.log.keep_clear_of(None);
+        self.bar.finish_and_clear();
+    }
+}
+
+fn width() -> usize {
+    match tcgetwinsize(stderr()) {
+        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+        _ => USUAL_WIDTH,
+    }
+}
