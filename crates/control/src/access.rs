@@ -84,9 +84,10 @@ fn refused(status: StatusCode, text: &str) -> Response {
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {
-    let given =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    given.is_some_and(|given| given.ct_eq(token.as_bytes()).into())
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    given.is_some_and(|(scheme, given)| {
+        scheme.eq_ignore_ascii_case("Bearer") && given.trim().as_bytes().ct_eq(token.as_bytes()).into()
+    })
 }
 
 /// Whether the host of a request is an address or a name of this machine, and so none that somebody else's name server answers for.

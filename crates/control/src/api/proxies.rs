@@ -115,7 +115,10 @@ fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Spec, R
     let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
     let mut faults = Vec::new();
     for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
-        super::toxics::add_to(&mut faults, toxic::parse(toxic, run)?)?;
+        let added = toxic::parse(toxic, run)
+            .map_err(Refused::from)
+            .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
+        added.map_err(|refused| Refused::new(refused.status, format!("{}{place}", refused.text)))?;
     }
     // any address, and a port that is free
     let listen = text("listen")?.filter(|listen| !listen.is_empty()).unwrap_or_else(|| ":0".to_owned());

@@ -34,9 +34,16 @@ impl Proxies {
     }
 
     /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
-    /// others is replaced. Returns those that are there at the end, and the error that ended it, if one did.
+    /// others is replaced. Returns those that are there at the end, and the error that ended it, if one did; nothing is made if an
+    /// address of any makes no sense.
     pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
         self.in_turn(async move |proxies: Proxies| {
+            for (index, spec) in specs.iter().enumerate() {
+                if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
+                    let problem = format!("{problem} at proxy {}", index + 1);
+                    return (Vec::new(), Some(ChangeError::Invalid(problem)));
+                }
+            }
             let mut done = Vec::new();
             for spec in specs {
                 match proxies.populate_now(spec).await {
@@ -164,7 +171,6 @@ impl Proxies {
             if is_same {
                 return Ok(proxy);
             }
-            self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
             self.delete_now(&spec.name).await?;
         }
         self.create_now(spec).await

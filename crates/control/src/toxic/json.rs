@@ -9,6 +9,7 @@ type Object = Map<String, Value>;
 pub(crate) fn object_of(body: &[u8]) -> Result<Object, String> {
     match value_of(body)? {
         Value::Object(object) => Ok(object),
+        Value::Null => Ok(Object::new()),
         other => Err(format!("an object is expected, not {}", kind(&other))),
     }
 }
@@ -16,7 +17,11 @@ pub(crate) fn object_of(body: &[u8]) -> Result<Object, String> {
 /// # Errors
 /// What is wrong, for people.
 pub(crate) fn objects_of(body: &[u8]) -> Result<Vec<Object>, String> {
-    let Value::Array(values) = value_of(body)? else { return Err("an array is expected".to_owned()) };
+    let values = match value_of(body)? {
+        Value::Array(values) => values,
+        Value::Null => Vec::new(),
+        other => return Err(format!("an array is expected, not {}", kind(&other))),
+    };
     let object = |value| match value {
         Value::Object(object) => Ok(object),
         other => Err(format!("an object is expected in the array, not {}", kind(&other))),

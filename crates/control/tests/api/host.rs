@@ -1,0 +1,87 @@
+//! Proxies that take their port, and close all connections when they are stopped.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use proxy_control::proxies::{Host, Start, StartError, Started, Starting};
+use proxy_relay::Shutdown;
+use tokio::net::TcpListener;
+use tokio::select;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+#[derive(Clone)]
+pub(crate) struct FakeHost {
+    /// `false`: starting waits.
+    open: Arc<watch::Sender<bool>>,
+    /// How often one was started, and with how many faults.
+    starts: Arc<Mutex<Vec<(String, usize)>>>,
+}
+
+impl Default for FakeHost {
+    fn default() -> Self {
+        Self { open: Arc::new(watch::Sender::new(true)), starts: Arc::default() }
+    }
+}
+
+impl FakeHost {
+    pub(crate) fn hold(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub(crate) fn release(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub(crate) fn starts(&self) -> Vec<(String, usize)> {
+        self.starts.lock().expect("nobody panicked").clone()
+    }
+
+    async fn start_now(&self, start: Start) -> Result<Started, StartError> {
+        self.open.subscribe().wait_for(|open| *open).await.expect("the sender is ours");
+        let listen = match start.listen.strip_prefix(':') {
+            Some(port) => format!("127.0.0.1:{port}"),
+            None => start.listen.clone(),
+        };
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|source| StartError::Bind { listen: start.listen.clone(), source })?;
+        let listen = listener.local_addr().expect("it is bound");
+        let faults = start.faults.current().len();
+        self.starts.lock().expect("nobody panicked").push((start.name, faults));
+        let (shutdown, ended) = (Shutdown::new(), TaskTracker::new());
+        ended.spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let mut sessions = Vec::new();
+                loop {
+                    select! {
+                        () = shutdown.draining() => return,
+                        accepted = listener.accept() => sessions.push(accepted.expect("it listens")),
+                    }
+                }
+            }
+        });
+        ended.close();
+        Ok(Started { listen, shutdown, ended })
+    }
+}
+
+impl Host for FakeHost {
+    fn check(&self, listen: &str, upstream: &str) -> Result<(), String> {
+        match [("listen", listen), ("upstream", upstream)].into_iter().find(|(_, text)| !text.contains(':')) {
+            Some((what, text)) => Err(format!("{what} `{text}`: no port")),
+            None => Ok(()),
+        }
+    }
+
+    fn start(&self, proxy: Start) -> Starting<'_> {
+        Box::pin(self.start_now(proxy))
+    }
+
+    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
+        let addr = listen.replace("localhost", "127.0.0.1").parse().ok();
+        Box::pin(async move { addr })
+    }
+}

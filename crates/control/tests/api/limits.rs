@@ -1,0 +1,99 @@
+//! What holds for all requests.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Api;
+
+#[tokio::test]
+async fn paths_and_methods_that_there_are_not() {
+    let api = Api::with_proxy().await;
+    for path in ["/nowhere", "/proxies/", "/proxies/p/x", "/proxies/p/toxics/x/y"] {
+        assert_eq!(api.get(path).await.status, 404, "{path}");
+    }
+    for (method, path, allowed) in [
+        ("DELETE", "/proxies", "get,head,post"),
+        ("PUT", "/proxies/p", "get,head,post,patch,delete"),
+        ("PATCH", "/proxies/p/toxics", "get,head,post"),
+        ("PUT", "/proxies/p/toxics/x", "get,head,post,patch,delete"),
+        ("GET", "/populate", "post"),
+        ("GET", "/reset", "post"),
+        ("POST", "/version", "get,head"),
+        ("POST", "/events", "get,head"),
+        ("POST", "/metrics", "get,head"),
+        ("POST", "/livez", "get,head"),
+    ] {
+        let answer = api.ask(method, path, "{}").await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert!(answer.head.contains(&format!("allow: {allowed}\r\n")), "{path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_that_match_have_an_id() {
+    let api = Api::with_proxy().await;
+    let id = |head: &str| {
+        head.lines().find_map(|line| line.strip_prefix("x-toxiproxy-request-id: ")).map(str::to_owned)
+    };
+    let mut ids = Vec::new();
+    for path in ["/proxies", "/proxies/q", "/version"] {
+        ids.push(id(&api.get(path).await.head).expect("it matches"));
+    }
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    assert_eq!(id(&api.get("/nowhere").await.head), None);
+}
+
+#[tokio::test]
+async fn a_content_type_is_ignored_and_a_large_body_refused() {
+    let api = Api::new().await;
+    let body = r#"{"name":"p","upstream":"up:1"} "#;
+    let made = api.ask_with("POST", "/proxies", &["Host: localhost", "Content-Type: text/plain"], body).await;
+    assert_eq!(made.status, 201);
+    let large = " ".repeat((2 << 20) + 1);
+    assert_eq!(api.post("/proxies", &large).await.status, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_takes_25_seconds_at_most() {
+    let api = Api::with_proxy().await;
+    api.host.hold();
+    let started = tokio::time::Instant::now();
+    let answer = api.post("/proxies/p", r#"{"upstream":"up:2"}"#).await;
+    answer.assert_refused_with(503, &["it goes on"]);
+    assert!(started.elapsed() >= Duration::from_secs(25));
+    api.host.release();
+    // which waits for its turn
+    let proxy = api.post("/proxies/p", "{}").await.json();
+    assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_there_too() {
+    let api = Api::new().await;
+    assert!(api.get("/metrics").await.body.contains("test_build_info"));
+    api.shutdown.drain();
+    let answer = api.get("/readyz").await;
+    assert_eq!((answer.status, &*answer.body), (503, "draining\n"));
+    assert_eq!(api.get("/proxies").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits() {
+    let api = Api::new().await;
+    let mut connections = Vec::new();
+    for _ in 0..256 {
+        let mut stream = TcpStream::connect(api.addr).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        connections.push(stream);
+    }
+    let waiting = api.get("/livez");
+    tokio::pin!(waiting);
+    timeout(Duration::from_millis(200), &mut waiting).await.unwrap_err();
+    connections.pop();
+    assert_eq!(waiting.await.status, 200);
+}

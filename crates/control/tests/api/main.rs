@@ -1,0 +1,138 @@
+//! The control API, asked over raw sockets, of proxies that listen and no more.
+
+mod host;
+
+mod access;
+mod events;
+mod limits;
+mod populate;
+mod proxies;
+mod toxics;
+mod turns;
+
+use std::net::SocketAddr;
+
+use proxy_control::proxies::Proxies;
+use proxy_control::{Access, Health, Metrics, serve_control};
+use proxy_fault::{Engine, Settings};
+use proxy_relay::Shutdown;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use self::host::FakeHost;
+
+/// A control API, served until it is dropped.
+struct Api {
+    addr: SocketAddr,
+    proxies: Proxies,
+    host: FakeHost,
+    shutdown: Shutdown,
+    _server: JoinSet<()>,
+}
+
+/// What it answered.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    /// In lower case.
+    head: String,
+    body: String,
+}
+
+impl Api {
+    async fn new() -> Self {
+        Self::with_token(None).await
+    }
+
+    async fn with_token(token: Option<&str>) -> Self {
+        let host = FakeHost::default();
+        let proxies = Proxies::new(host.clone(), Engine::new(Settings::default()), "1.2.3", None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let addr = listener.local_addr().expect("it is bound");
+        let access = Access::new(addr, token);
+        let health = Health::new(|| Ok(()));
+        let shutdown = Shutdown::new();
+        let mut server = JoinSet::new();
+        let metrics = Metrics::new("test", "1.2.3");
+        server.spawn(serve_control(listener, proxies.clone(), health, metrics, access, shutdown.clone()));
+        Self { addr, proxies, host, shutdown, _server: server }
+    }
+
+    /// With a proxy `p` on a free port.
+    async fn with_proxy() -> Self {
+        let api = Self::new().await;
+        let made = api.post("/proxies", r#"{"name":"p","listen":"127.0.0.1:0","upstream":"up:1"}"#).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        api
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "").await
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Answer {
+        self.ask("POST", path, body).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.ask("DELETE", path, "").await
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.ask_with(method, path, &["Host: 127.0.0.1"], body).await
+    }
+
+    async fn ask_with(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Answer {
+        let mut stream = self.send(method, path, headers, body).await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        Answer::read(&answer)
+    }
+
+    /// A connection on which this has been asked.
+    async fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.addr).await.expect("it accepts");
+        let headers = headers.join("\r\n");
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        stream
+    }
+}
+
+impl Answer {
+    fn read(answer: &str) -> Self {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert!(self.head.contains("content-type: application/json"), "{self:?}");
+        serde_json::from_str(&self.body).expect("it is JSON")
+    }
+
+    /// That it is refused like this, as the API's clients read it.
+    #[track_caller]
+    fn assert_refused(&self, status: u16, text: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert!(self.body.ends_with('\n'), "{self:?}");
+        let body = self.json();
+        assert_eq!((&body["error"], &body["status"]), (&text.into(), &status.into()), "{self:?}");
+    }
+
+    /// That it is refused with a text that has these words in it.
+    #[track_caller]
+    fn assert_refused_with(&self, status: u16, words: &[&str]) {
+        assert_eq!(self.status, status, "{self:?}");
+        let text = self.json()["error"].as_str().expect("a text").to_owned();
+        for word in words {
+            assert!(text.contains(word), "no {word:?} in {text:?}");
+        }
+    }
+}

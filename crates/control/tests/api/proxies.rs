@@ -1,0 +1,195 @@
+//! `/proxies`, `/reset` and `/version`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::Api;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn listen(proxy: &Value) -> SocketAddr {
+    proxy["listen"].as_str().and_then(|listen| listen.parse().ok()).expect("an address")
+}
+
+async fn until_closed(mut client: TcpStream) -> std::io::Result<usize> {
+    timeout(PATIENCE, client.read(&mut [0])).await.expect("it is closed")
+}
+
+#[tokio::test]
+async fn a_proxy_is_made_shown_and_deleted() {
+    let api = Api::new().await;
+    assert_eq!(api.get("/proxies").await.json(), json!({}));
+
+    let made = api.post("/proxies", r#"{"name":"a b","listen":"127.0.0.1:0","upstream":"up:1"}"#).await;
+    assert_eq!(made.status, 201);
+    let proxy = made.json();
+    let listen = listen(&proxy);
+    assert_ne!(listen.port(), 0);
+    let expected = json!({
+        "name": "a b", "listen": listen.to_string(), "upstream": "up:1", "enabled": true, "toxics": []
+    });
+    assert_eq!(proxy, expected);
+    assert_eq!(api.get("/proxies/a%20b").await.json(), expected);
+    assert_eq!(api.get("/proxies").await.json(), json!({ "a b": expected }));
+    let client = TcpStream::connect(listen).await.unwrap();
+
+    let deleted = api.delete("/proxies/a%20b").await;
+    assert_eq!((deleted.status, &*deleted.body), (204, ""));
+    assert_eq!(until_closed(client).await.unwrap(), 0, "a FIN");
+    TcpStream::connect(listen).await.unwrap_err();
+    for method in ["GET", "POST", "PATCH", "DELETE"] {
+        api.ask(method, "/proxies/a%20b", "{}").await.assert_refused(404, "proxy not found");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_given_has_a_default() {
+    let api = Api::new().await;
+    for (body, enabled, there) in [
+        (r#"{"name":"a","upstream":"up:1"}"#, true, "127.0.0.1:"),
+        (r#"{"name":"b","upstream":"up:1","listen":"","enabled":null}"#, true, "127.0.0.1:"),
+        (r#"{"NAME":"c","Upstream":"up:1","eNabled":false,"other":[1]}"#, false, ":0"),
+    ] {
+        let made = api.post("/proxies", body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let proxy = made.json();
+        assert_eq!(proxy["enabled"], enabled);
+        assert!(proxy["listen"].as_str().unwrap().starts_with(there), "{proxy}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_cannot_be_made_is_refused() {
+    let api = Api::with_proxy().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind(taken).await.unwrap();
+    for (body, status, text) in [
+        ("", 400, "bad request body: EOF"),
+        ("null", 400, "missing required field: name"),
+        (r#"{"name":"","upstream":"up:1"}"#, 400, "missing required field: name"),
+        (r#"{"name":"q"}"#, 400, "missing required field: upstream"),
+        (r#"{"name":5,"upstream":"up:1"}"#, 400, "bad request body: name is 5: a text is expected"),
+        (
+            r#"{"name":"q","upstream":"up:1","enabled":"yes"}"#,
+            400,
+            "bad request body: enabled is \"yes\": true or false is expected",
+        ),
+        ("[]", 400, "bad request body: an object is expected, not an array"),
+        (r#"{"name":"q","upstream":"up"}"#, 400, "bad request body: upstream `up`: no port"),
+        (r#"{"name":"p","upstream":"up:1"}"#, 409, "proxy already exists"),
+    ] {
+        api.post("/proxies", body).await.assert_refused(status, text);
+    }
+    api.post("/proxies", "{").await.assert_refused_with(400, &["bad request body: EOF"]);
+    let body = format!(r#"{{"name":"q","upstream":"up:1","listen":"{taken}"}}"#);
+    let text = format!("listen tcp {taken}: bind: address already in use");
+    api.post("/proxies", &body).await.assert_refused(500, &text);
+    assert_eq!(api.get("/proxies").await.json().as_object().unwrap().len(), 1);
+    drop(listener);
+    assert_eq!(api.post("/proxies", &body).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_proxy_is_made_with_its_faults_or_not_at_all() {
+    let api = Api::new().await;
+    let body = |toxics: &str| format!(r#"{{"name":"p","upstream":"up:1","toxics":[{toxics}]}}"#);
+    let latency = r#"{"type":"latency","attributes":{"latency":5}}"#;
+
+    let made = api.post("/proxies", &body(&format!("{latency},{}", r#"{"type":"warp"}"#))).await;
+    made.assert_refused(400, "invalid toxic type");
+    let made = api.post("/proxies", &body(&format!("{latency},{latency}"))).await;
+    made.assert_refused(409, "toxic already exists");
+    assert_eq!(api.get("/proxies").await.json(), json!({}));
+
+    let made = api.post("/proxies", &body(latency)).await.json();
+    assert_eq!(made["toxics"][0]["name"], "latency_downstream");
+    assert_eq!(api.host.starts(), [("p".to_owned(), 1)], "it was there before the first session");
+}
+
+#[tokio::test]
+async fn a_proxy_is_changed() {
+    for method in ["POST", "PATCH"] {
+        let api = Api::with_proxy().await;
+        let first = listen(&api.get("/proxies/p").await.json());
+        let client = TcpStream::connect(first).await.unwrap();
+
+        let same = api.ask(method, "/proxies/p", r#"{"name":"other","enabled":true}"#).await;
+        assert_eq!((same.status, &same.json()["name"]), (200, &json!("p")));
+        assert_eq!(api.host.starts().len(), 1);
+
+        let off = api.ask(method, "/proxies/p", r#"{"enabled":false}"#).await.json();
+        assert_eq!((&off["enabled"], listen(&off)), (&json!(false), first));
+        assert_eq!(until_closed(client).await.unwrap(), 0, "a FIN");
+        TcpStream::connect(first).await.unwrap_err();
+
+        let on = api.ask(method, "/proxies/p", r#"{"ENABLED":true}"#).await.json();
+        assert_eq!((&on["enabled"], listen(&on)), (&json!(true), first));
+        let client = TcpStream::connect(first).await.unwrap();
+
+        let moved = api.ask(method, "/proxies/p", r#"{"upstream":"up:2","listen":""}"#).await.json();
+        assert_eq!(until_closed(client).await.unwrap(), 0);
+        assert_eq!((&moved["upstream"], &moved["enabled"]), (&json!("up:2"), &json!(true)));
+        TcpStream::connect(listen(&moved)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_makes_no_sense_changes_nothing() {
+    let api = Api::with_proxy().await;
+    let before = api.get("/proxies/p").await.json();
+    for (body, text) in [
+        ("", "bad request body: EOF"),
+        (r#"{"upstream":"up"}"#, "bad request body: upstream `up`: no port"),
+        (r#"{"listen":"up"}"#, "bad request body: listen `up`: no port"),
+        (r#"{"listen":5}"#, "bad request body: listen is 5: a text is expected"),
+        (r#"{"upstream":["up:1"]}"#, "bad request body: upstream is [\"up:1\"]: a text is expected"),
+    ] {
+        api.post("/proxies/p", body).await.assert_refused(400, text);
+        assert_eq!(api.get("/proxies/p").await.json(), before, "{body}");
+    }
+    assert_eq!(api.host.starts().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_to_a_port_that_is_taken_leaves_the_proxy_disabled() {
+    let api = Api::with_proxy().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap();
+    let changed = api.post("/proxies/p", &format!(r#"{{"listen":"{addr}"}}"#)).await;
+    changed.assert_refused(500, &format!("listen tcp {addr}: bind: address already in use"));
+    let proxy = api.get("/proxies/p").await.json();
+    assert_eq!((&proxy["enabled"], listen(&proxy)), (&json!(false), addr));
+
+    api.post("/reset", "").await.assert_refused_with(500, &["address already in use"]);
+    drop(taken);
+    assert_eq!(api.post("/reset", "").await.status, 204);
+    assert_eq!(api.get("/proxies/p").await.json()["enabled"], true);
+}
+
+#[tokio::test]
+async fn a_reset_enables_all_proxies_and_removes_all_faults() {
+    let api = Api::with_proxy().await;
+    api.post("/proxies", r#"{"name":"q","upstream":"up:1","enabled":false}"#).await;
+    for proxy in ["p", "q"] {
+        let made = api.post(&format!("/proxies/{proxy}/toxics"), r#"{"type":"timeout"}"#).await;
+        assert_eq!(made.status, 200);
+    }
+    let reset = api.post("/reset", "").await;
+    assert_eq!((reset.status, &*reset.body), (204, ""));
+    for proxy in ["p", "q"] {
+        let proxy = api.get(&format!("/proxies/{proxy}")).await.json();
+        assert_eq!((&proxy["enabled"], &proxy["toxics"]), (&json!(true), &json!([])));
+        TcpStream::connect(listen(&proxy)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_the_programs() {
+    let answer = Api::new().await.get("/version").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({ "version": "1.2.3" })));
+}

@@ -1,0 +1,48 @@
+//! Clients that go away, and clients at the same time.
+
+use tokio::net::TcpStream;
+
+use super::Api;
+
+#[tokio::test]
+async fn a_change_is_done_whether_its_client_stays_or_not() {
+    let api = Api::with_proxy().await;
+    let listen = api.get("/proxies/p").await.json()["listen"].as_str().unwrap().to_owned();
+    api.host.hold();
+    let client = api.send("POST", "/proxies/p", &["Host: localhost"], r#"{"upstream":"up:2"}"#).await;
+    while TcpStream::connect(&*listen).await.is_ok() {}
+    drop(client);
+    for _ in 0..20 {
+        // so that the server sees it, and answers others meanwhile
+        assert_eq!(api.get("/proxies/p").await.json()["enabled"], false);
+    }
+    api.host.release();
+    // which waits for its turn
+    let proxy = api.post("/proxies/p", "{}").await.json();
+    assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
+    TcpStream::connect(&*listen).await.unwrap();
+}
+
+#[tokio::test]
+async fn faults_are_changed_while_a_proxy_starts() {
+    let api = Api::with_proxy().await;
+    api.host.hold();
+    let starting = api.post("/proxies", r#"{"name":"q","upstream":"up:1"}"#);
+    let changing = async {
+        let made = api.post("/proxies/p/toxics", r#"{"type":"latency"}"#).await;
+        assert_eq!(made.status, 200);
+        api.host.release();
+    };
+    let (started, ()) = tokio::join!(starting, changing);
+    assert_eq!(started.status, 201);
+}
+
+#[tokio::test]
+async fn of_two_that_make_the_same_one_is_told_that_it_exists() {
+    let api = Api::new().await;
+    let make = || api.post("/proxies", r#"{"name":"p","upstream":"up:1"}"#);
+    let (one, other) = tokio::join!(make(), make());
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409]);
+}
