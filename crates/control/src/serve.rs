@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use proxy_relay::Shutdown;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::task::JoinSet;
@@ -25,6 +26,9 @@ use crate::routes::routes;
 
 /// How long a client may take over a request's head, and stay connected without a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may leave what it was sent unread.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// At once; further ones wait.
 const CONNECTIONS: usize = 256;
@@ -81,6 +85,9 @@ async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown) {
 }
 
 async fn answer(stream: TcpStream, peer: SocketAddr, router: Router) {
+    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
+        debug!(client = %peer, %error, "no limit for a control client that does not read");
+    }
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

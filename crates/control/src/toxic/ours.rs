@@ -39,7 +39,7 @@ pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
         kind: params.kind.map_or_else(String::new, |kind| as_attribute(&kind.to_string())),
         stream: stream_of(fault.flows).to_owned(),
         toxicity: fault.probability,
-        attributes: attributes_of(params),
+        attributes: attributes_of(params, fault.flows),
         fault: Some(fault),
         vocabulary: Vocabulary::Ours,
     }
@@ -54,9 +54,8 @@ pub(super) fn parse(
     let given = checked(kind, common.attributes)?;
     let (params, mut fault) = resolve(kind, given, run)?;
     let has_direction = params.side.is_some() || params.direction.is_some();
-    let is_directed = !matches!(kind, Kind::Refuse | Kind::SlowOpen);
     if let Some(flows) = common.stream.as_deref().and_then(flows)
-        && is_directed
+        && is_directed(kind)
         && !has_direction
     {
         fault.flows = flows;
@@ -69,7 +68,7 @@ pub(super) fn parse(
         kind: written.to_owned(),
         stream,
         toxicity: common.toxicity,
-        attributes: attributes_of(&params),
+        attributes: attributes_of(&params, fault.flows),
         fault: Some(fault),
         vocabulary: Vocabulary::Ours,
     })
@@ -97,7 +96,7 @@ pub(super) fn merge(
             fault.flows = before.flows;
         }
     }
-    record.attributes = attributes_of(&params);
+    record.attributes = attributes_of(&params, fault.flows);
     record.fault = Some(renamed(fault, &record.name, record.toxicity));
     Ok(())
 }
@@ -134,11 +133,24 @@ fn resolve(kind: Kind, mut given: Map<String, Value>, run: &Run) -> Result<(Faul
 }
 
 /// What was given, besides what stands elsewhere.
-fn attributes_of(params: &FaultParams) -> Map<String, Value> {
+fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let is_elsewhere = |name: &str| ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name);
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
-    given.map(|(name, value)| (as_attribute(&name), value)).collect()
+    let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
+    // The API's stream is one of the two, and its rates are of other units: what differs from them is said.
+    let has_direction = attributes.contains_key("side") || attributes.contains_key("direction");
+    if flows == Flows::BOTH && params.kind.is_some_and(is_directed) && !has_direction {
+        attributes.insert("direction".to_owned(), "both".into());
+    }
+    if params.kind == Some(Kind::Bandwidth) && attributes.get("rate").is_some_and(Value::is_number) {
+        attributes.entry("unit").or_insert_with(|| "Bps".into());
+    }
+    attributes
+}
+
+fn is_directed(kind: Kind) -> bool {
+    !matches!(kind, Kind::Refuse | Kind::SlowOpen)
 }
 
 fn stream_of(flows: Flows) -> &'static str {

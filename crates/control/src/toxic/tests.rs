@@ -172,13 +172,26 @@ fn updates_change_what_they_name() {
 
 #[test]
 fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
-    let params = serde_json::from_value(json!({
-        "type": "packet-loss", "name": "loss", "model": "gilbert-elliott", "good-to-bad": "1%", "bad-to-good": 0.25,
-        "probability": 0.5, "side": "client"
-    }));
-    let params: proxy_fault::FaultParams = params.unwrap();
-    let record = record(&params, params.resolve(&RUN).unwrap());
-    let again = parsed(shown(&record)).unwrap();
-    assert_eq!(again.fault, record.fault);
-    assert_eq!((again.kind.as_str(), again.stream.as_str()), ("packet_loss", "upstream"));
+    for (params, kind) in [
+        (
+            json!({
+                "type": "packet-loss", "name": "loss", "model": "gilbert-elliott", "good-to-bad": "1%",
+                "bad-to-good": 0.25, "probability": 0.5, "side": "client"
+            }),
+            "packet_loss",
+        ),
+        (json!({"type": "bandwidth", "rate": 1000}), "bandwidth"),
+        (json!({"type": "bandwidth", "rate": 1000, "unit": "kbit/s"}), "bandwidth"),
+        (json!({"type": "latency", "mean": 5}), "latency"),
+        (json!({"type": "slow-close", "delay": 5}), "slow_close"),
+        (json!({"type": "timeout", "after": "5s"}), "timeout"),
+        (json!({"type": "slicer", "size": 5, "delay": 1}), "slicer"),
+        (json!({"type": "limit-data", "bytes": 5}), "limit_data"),
+    ] {
+        let params: proxy_fault::FaultParams = serde_json::from_value(params).unwrap();
+        let record = record(&params, params.resolve(&RUN).unwrap());
+        let again = parsed(shown(&record)).unwrap();
+        assert_eq!(again.fault, record.fault, "{}", shown(&record));
+        assert_eq!((again.kind.as_str(), again.stream), (kind, record.stream));
+    }
 }
