@@ -42,6 +42,9 @@ pub(crate) const TESTS: &[Needed] = &[
     (OnPath("curl"), "curl"),
     (OnPath("openssl"), "openssl"),
     (OnPath("setpriv"), "util-linux"),
+    // a terminal for the live view
+    (OnPath("script"), "bsdutils"),
+    (OnPath("pkill"), "procps"),
     // client libraries of the control API, and a browser for its page
     (OnPath("node"), "nodejs"),
     (OnPath("npm"), "npm"),
