@@ -121,6 +121,9 @@ async fn apply(old: Vec<ProxySettings>, new: Settings, proxies: &Proxies) -> Vec
             && let Err(error) = change(before, &proxy, bind, proxies).await
         {
             error!("{:#}", told(error, &proxy.mapping));
+            // so that the next time tries it again
+            current.extend(before.cloned());
+            continue;
         }
         current.push(proxy);
     }

@@ -51,7 +51,7 @@ fn a_terminal_shows_sessions_rates_and_faults_until_the_end() {
     let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
     round_trip(&client, b"hello").unwrap();
     until("1 sessions open, 1 so far");
-    until(&format!("{mapping}  1 open  to upstream "));
+    until(&format!("{mapping}  1 open  up "));
     until("off latency: latency normal 1 ms");
     until(" on in 59m ");
     drop(client);

@@ -29,7 +29,8 @@ use crate::line::piece::Ending;
 pub struct FaultStream<S> {
     inner: S,
     ingress: Half,
-    egress: Option<Egress>,
+    /// Apart, since the relayed connections of a proxy have none: that makes idle ones smaller.
+    egress: Option<Box<Egress>>,
     side: Sides,
 }
 
@@ -50,7 +51,7 @@ impl<S> FaultStream<S> {
 
     pub(crate) fn both_ways(inner: S, ingress: Half, egress: Half) -> Self {
         let egress = Egress { half: egress, is_shut: false, reader: None, writer: None };
-        Self { inner, ingress, egress: Some(egress), side: Sides::Both }
+        Self { inner, ingress, egress: Some(Box::new(egress)), side: Sides::Both }
     }
 
     /// The stream inside.

@@ -61,8 +61,8 @@ fn of_proxy(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: us
     let label = cut(&now.label, label_width);
     let padding = " ".repeat(label_width.saturating_sub(label.width()));
     let state = if now.enabled { format!("{} open", now.sessions_active) } else { "disabled".to_owned() };
-    let rates = format!("to upstream {}  to client {}", rate(up, seconds), rate(down, seconds));
-    format!("{label}{padding}  {state}  {rates}  latency +{added:.1} ms")
+    let rates = format!("up {}  down {}", rate(up, seconds), rate(down, seconds));
+    format!("{label}{padding}  {state}  {rates}  added {added:.1} ms")
 }
 
 fn of_fault(fault: &FaultState, now: u64, whole: u64) -> String {
@@ -195,7 +195,7 @@ mod tests {
             lines,
             [
                 "1s · 2 sessions open, 3 so far",
-                "1=db:5432  2 open  to upstream 1.0 KB/s  to client 3.0 MB/s  latency +200.0 ms",
+                "1=db:5432  2 open  up 1.0 KB/s  down 3.0 MB/s  added 200.0 ms",
             ]
         );
     }
