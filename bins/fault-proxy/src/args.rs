@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use proxy_cli::args::{Time, written};
-use proxy_cli::docs::Docs;
+use proxy_cli::commands::Common;
 use proxy_cli::faults::FaultArgs;
 use proxy_cli::log::{LogFormat, LogSettings};
 use proxy_cli::secret::Secret;
@@ -79,7 +79,7 @@ pub(crate) enum Command {
     /// Look at a run and change it, through its control API.
     Ctl(CtlArgs),
     #[command(flatten)]
-    Docs(Docs),
+    Common(Common),
 }
 
 #[derive(Debug, Default, Args, Serialize)]

@@ -28,12 +28,13 @@ mod wire;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::CommandFactory;
+use proxy_cli::addr::ListenAddr;
 use proxy_cli::log::Log;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
-use crate::config::{Config, Settings};
+use crate::config::{CONTROL_PORT, Config, Settings};
 use crate::journal::{Comparison, Header};
 use crate::reload::Source;
 use crate::run::Again;
@@ -73,7 +74,10 @@ fn main() -> ExitCode {
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),
-        Command::Docs(docs) => ended(docs.tell(Cli::command(), &mut std::io::stdout()).map_err(Error::from)),
+        Command::Common(common) => {
+            let control = ListenAddr::new("127.0.0.1", CONTROL_PORT);
+            ended(common.run(Cli::command(), &control, &mut std::io::stdout()))
+        }
     }
 }
 

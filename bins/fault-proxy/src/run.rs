@@ -11,6 +11,7 @@ use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
 use proxy_cli::secret::Secret;
+use proxy_cli::service;
 use proxy_cli::signals::{Signals, end};
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
@@ -127,6 +128,7 @@ impl Running<'_> {
         let has_view = settings.has_ui && log.leaves_room_for_a_bar();
         let _shown = has_view.then(|| View::start(log, proxies.clone()));
         let report = self.report();
+        service::ready();
         select! {
             () = end(signals, settings.duration, settings.drain_timeout, shutdown) => {}
             () = workers.ended() => {}

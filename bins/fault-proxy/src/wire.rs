@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use proxy_cli::secret::warn_if_shared;
 use proxy_mapping::{Host, Mapping, Scheme, Upstream};
 use proxy_relay::{Connector, Handshake, TcpConnector, UnixConnector};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
@@ -31,6 +32,12 @@ impl Wire {
             psqls_direct: settings.psqls_direct,
             connect_timeout: settings.connect_timeout,
         };
+        let listeners = match &settings.listener_tls {
+            Some(ListenerTls::Files { key, .. }) => Some(key),
+            _ => None,
+        };
+        let own = settings.upstream_tls.identity.as_ref().map(|(_, key)| key);
+        listeners.into_iter().chain(own).for_each(|key| warn_if_shared(key));
         for proxy in &settings.proxies {
             let mapping = &proxy.mapping;
             wire.connector(&mapping.upstream).with_context(|| format!("--proxy {mapping}"))?;

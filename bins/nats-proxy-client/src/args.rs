@@ -68,7 +68,7 @@ pub(crate) struct ClientArgs {
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) forwards: Vec<Forward>,
     /// Where to tell over HTTP how the client is: HOST:PORT, :PORT for all interfaces, or off [default: off].
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", env = "HEALTH_ADDR")]
     #[serde(deserialize_with = "written::deserialize")]
     pub(crate) health_addr: Option<Endpoint>,
 }

@@ -3,11 +3,12 @@
 mod support;
 
 use std::net::{Shutdown, SocketAddr};
+use std::process::Command;
 
 use support::bytes::{ending, round_trip};
 use support::http::{get, metric};
-use support::{PATIENCE, Pair, eventually, free_addr, server_binary, spawn};
-use testkit::{FarEnd, NatsServer};
+use support::{PATIENCE, Pair, client_binary, eventually, free_addr, server_binary, spawn};
+use testkit::{FarEnd, NatsServer, ServiceManager, Signal};
 
 fn pair_with_health(far_end: &FarEnd) -> (Pair, [SocketAddr; 2]) {
     let [of_server, of_client] = std::array::from_fn(|_| free_addr());
@@ -30,9 +31,15 @@ fn readiness_is_that_of_the_connection_to_nats() {
             (metric(endpoint, name(&endpoints, endpoint, "nats_up").as_str()) - 1.0).abs() < f64::EPSILON
         );
     }
+    let is_healthy = |endpoint: SocketAddr| {
+        let asked = Command::new(client_binary()).args(["health", &endpoint.to_string()]).output();
+        asked.expect("it starts").status.success()
+    };
+    assert!(endpoints.into_iter().all(is_healthy));
     pair.nats.kill();
     for endpoint in endpoints {
         eventually("it is not ready", || get(endpoint, "/readyz").0 == 503);
+        assert!(!is_healthy(endpoint));
         assert!(get(endpoint, "/readyz").1.contains("no connection to NATS"));
         assert_eq!(get(endpoint, "/livez").0, 200);
         assert_eq!(get(endpoint, "/health").0, 200);
@@ -87,4 +94,24 @@ fn a_default_port_that_is_taken_ends_nothing_and_one_that_was_asked_for_does() {
     server.wait_for_line("listening on proxy.request");
     let asked = spawn(&server_binary(), &["--nats-url", &nats.url(), "--listen-addr", ":8080"], &[]);
     assert_eq!(asked.wait(PATIENCE).code(), Some(1));
+}
+
+#[test]
+fn the_service_manager_hears_when_both_are_ready_and_when_they_stop() {
+    let nats = NatsServer::start();
+    let url = nats.url();
+    let listen = free_addr().to_string();
+    let (server, client) = (server_binary(), client_binary());
+    let of_server = ["--nats-url", &url, "--listen-addr", "off"];
+    let of_client = ["--nats-url", &url, "--listen-addr", &listen, "--remote-addr", "localhost:1"];
+    for (program, args) in [(&*server, &of_server[..]), (client, &of_client)] {
+        let manager = ServiceManager::new();
+        let socket = manager.socket();
+        let daemon = spawn(program, args, &[("NOTIFY_SOCKET", socket.to_str().expect("a path in UTF-8"))]);
+        assert_eq!(manager.hears(), "READY=1");
+        daemon.wait_for_line("listening on");
+        daemon.signal(Signal::TERM);
+        assert_eq!(manager.hears(), "STOPPING=1");
+        assert!(daemon.wait(PATIENCE).success());
+    }
 }

@@ -12,6 +12,14 @@ fn tells(args: &[&str]) -> String {
 }
 
 #[test]
+fn health_is_that_of_its_http_endpoint() {
+    let unhealthy = Command::new(BINARY).args(["health", "127.0.0.1:1"]).output().expect("it starts");
+    assert_eq!(unhealthy.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&unhealthy.stderr).into_owned();
+    assert!(told.starts_with("nats-proxy-server: no answer from http://127.0.0.1:1/readyz"), "{told}");
+}
+
+#[test]
 fn it_tells_its_own_command_line() {
     assert!(tells(&["completions", "fish"]).contains("drain-timeout"));
     let page = tells(&["man"]);

@@ -9,7 +9,8 @@ use clap::builder::{OsStr as ClapStr, Resettable};
 use clap::error::{ContextKind, ContextValue, Error};
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
 
-use crate::docs::Docs;
+use crate::addr::ListenAddr;
+use crate::commands::Common;
 
 mod values;
 
@@ -21,10 +22,12 @@ pub fn parse<C: Parser>() -> C {
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// As [`parse`], of a program without commands, which gets those of [`Docs`] and ends when it has carried one out.
-pub fn parse_or_tell<C: Parser>() -> C {
+/// As [`parse`], of a program without commands, which gets those of [`Common`] and ends when it has carried one out. Its HTTP endpoint
+/// is at `usual` by default.
+#[allow(clippy::print_stderr, reason = "what is wrong is for the user")]
+pub fn parse_or_do<C: Parser>(usual: &ListenAddr) -> C {
     let of_program = C::command();
-    let command = Docs::augment_subcommands(of_program.clone())
+    let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
         .long_about(of_program.get_long_about().cloned().unwrap_or_default())
         .disable_help_subcommand(true)
@@ -32,9 +35,14 @@ pub fn parse_or_tell<C: Parser>() -> C {
         .args_conflicts_with_subcommands(true);
     let (mut command, matches) = matches(command);
     if matches.subcommand().is_some() {
-        let docs = Docs::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
-        let told = docs.tell(command, &mut io::stdout());
-        exit(i32::from(told.is_err()));
+        let asked =
+            Common::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
+        let name = command.get_name().to_owned();
+        let done = asked.run(command, usual, &mut io::stdout());
+        if let Err(error) = &done {
+            eprintln!("{name}: {error:#}");
+        }
+        exit(i32::from(done.is_err()));
     }
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }

@@ -1,16 +1,25 @@
-//! What a program can tell of its own command line: completion scripts and manual pages.
+//! Commands that every program has.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use crate::addr::ListenAddr;
+use crate::health;
+
 /// Commands that every program has.
 #[derive(Debug, Subcommand)]
-pub enum Docs {
+pub enum Common {
+    /// Ask the program that runs whether it is ready, as container engines do; exit code 1 if it is not.
+    Health {
+        /// Its HTTP endpoint: HOST:PORT [default: where it is by default].
+        addr: Option<ListenAddr>,
+    },
     /// Print a shell's completion script.
     Completions {
         /// The shell.
@@ -24,24 +33,25 @@ pub enum Docs {
     },
 }
 
-impl Docs {
-    /// Tells what is asked of `command`, to `out` or to files.
+impl Common {
+    /// Does what is asked for the program that `command` describes, and whose HTTP endpoint is at `usual` by default.
     ///
     /// # Errors
-    /// Those of writing.
-    pub fn tell(&self, mut command: Command, out: &mut impl Write) -> io::Result<()> {
+    /// Those of writing; a program that is not ready.
+    pub fn run(&self, mut command: Command, usual: &ListenAddr, out: &mut impl Write) -> Result<()> {
         match self {
+            Self::Health { addr } => health::ask(addr.as_ref().unwrap_or(usual)),
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
                 // It would panic where nobody reads on.
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut command, name, &mut script);
-                out.write_all(&script)
+                Ok(out.write_all(&script)?)
             }
-            Self::Man { dir: None } => Man::new(command).render(out),
+            Self::Man { dir: None } => Ok(Man::new(command).render(out)?),
             Self::Man { dir: Some(dir) } => {
                 fs::create_dir_all(dir)?;
-                clap_mangen::generate_to(command, dir)
+                Ok(clap_mangen::generate_to(command, dir)?)
             }
         }
     }

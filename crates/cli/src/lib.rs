@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`args`] | parsing the command line; times and switches as they are written |
 //! | [`config`] | reading a file, and what is said of one that is wrong |
-//! | [`docs`] | completion scripts and manual pages |
+//! | [`commands`] | commands that every program has: health, completion scripts, manual pages |
 //! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
 //! | [`faulty`] | faults around listeners and connectors |
 //! | [`addr`], [`bind`] | where to listen, and taking a port |
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
-//! | [`signals`] | what ends a run |
+//! | [`health`] | asking a program how it is |
+//! | [`signals`], [`service`] | what ends a run; what the service manager is told |
 //! | [`secret`] | what must not be shown |
 //! | [`tally`] | what a run did, as a table |
 //!
@@ -24,15 +25,17 @@
 pub mod addr;
 pub mod args;
 pub mod bind;
+pub mod commands;
 pub mod config;
-pub mod docs;
 pub mod faults;
 pub mod faulty;
+pub mod health;
 pub mod limits;
 pub mod log;
 #[cfg(feature = "nats")]
 pub mod nats;
 pub mod secret;
+pub mod service;
 pub mod signals;
 pub mod tally;
 #[cfg(feature = "nats")]

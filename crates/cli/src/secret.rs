@@ -2,10 +2,14 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
+use tracing::warn;
 
 /// A password, token or key: in no log, no error and no `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,6 +25,13 @@ impl Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Self(text)
+    }
+}
+
+/// Warns of a file with a secret in it that every user of this machine may read.
+pub fn warn_if_shared(path: &Path) {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0) {
+        warn!("{0}: every user of this machine may read this secret: chmod o= {0}", path.display());
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::service;
+
 /// Drains at the first signal or at the end of `duration`. Returns at a second signal or when `drain_timeout` is over:
 /// what is left then is to be aborted.
 pub async fn end(
@@ -29,6 +31,7 @@ pub async fn end(
         () = duration => info!("the run's duration is over: draining"),
     }
     shutdown.drain();
+    service::stopping();
     select! {
         name = signals.next() => warn!("{name}: resetting the sessions that are left"),
         () = sleep(drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),

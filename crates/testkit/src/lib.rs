@@ -14,6 +14,8 @@
 //! | [`pattern`] | bytes that tell where in a stream they belong |
 //! | [`far_end`] | small TCP servers on threads |
 //! | [`daemon`] | the project's own binaries, with their output |
+//! | [`clients`] | where the client libraries and the browser are |
+//! | [`service_manager`] | what systemd would hear |
 //! | [`usage`] | memory, processor time and descriptors of a process |
 //!
 //! ```
@@ -40,6 +42,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod service_manager;
 pub mod usage;
 
 pub use certs::Certificates;
@@ -54,4 +57,5 @@ pub use postgres::{Postgres, psql};
 pub use process::{ServerProcess, Stop, require};
 pub use redis::Redis;
 pub use rustix::process::Signal;
+pub use service_manager::ServiceManager;
 pub use usage::{cpu_seconds, open_descriptors, resident_bytes};

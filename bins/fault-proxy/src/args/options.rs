@@ -21,7 +21,7 @@ use crate::config::{FileProxy, Phase};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
     /// The address that mappings without one listen on [default: 127.0.0.1].
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", env = "FAULT_PROXY_BIND")]
     pub(crate) bind: Option<IpAddr>,
     /// The time to resolve and connect to an upstream, and again for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]

@@ -24,7 +24,7 @@ use crate::expect::Expectation;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// That of the other servers that speak this API.
-const CONTROL_PORT: u16 = 8474;
+pub(crate) const CONTROL_PORT: u16 = 8474;
 const MAX_IN_FLIGHT: u64 = 64 << 20;
 const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::url::NatsUrlParser;
 use crate::args::{list, switch};
-use crate::secret::Secret;
+use crate::secret::{Secret, warn_if_shared};
 
 const NATS: &str = "NATS";
 const DEFAULT_URL: &str = "nats://localhost:4222";
@@ -106,7 +106,10 @@ impl NatsArgs {
         options.tls.required = self.nats_tls.unwrap_or_default();
         options.tls.ca_file = self.nats_ca;
         options.tls.identity = match (self.nats_cert, self.nats_key) {
-            (Some(cert), Some(key)) => Some((cert, key)),
+            (Some(cert), Some(key)) => {
+                warn_if_shared(&key);
+                Some((cert, key))
+            }
             (None, None) => None,
             (Some(_), None) => bail!("--nats-cert needs --nats-key too"),
             (None, Some(_)) => bail!("--nats-key needs --nats-cert too"),

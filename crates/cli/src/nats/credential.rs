@@ -1,11 +1,11 @@
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use proxy_nats::Credential;
 
 use super::NatsArgs;
-use crate::secret::Secret;
+use crate::secret::{Secret, warn_if_shared};
 
 /// Which flags belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,10 @@ impl NatsArgs {
             (None, None) => match (token, self.nats_nkey.take(), self.nats_creds.take()) {
                 (Some(token), ..) => Credential::Token(token),
                 (_, Some(nkey), _) => Credential::Nkey(seed(nkey.expose())?),
-                (.., Some(path)) => Credential::CredsFile(path),
+                (.., Some(path)) => {
+                    warn_if_shared(&path);
+                    Credential::CredsFile(path)
+                }
                 _ => Credential::None,
             },
         })
@@ -84,6 +87,7 @@ fn secret(flag: &str, secret: Option<Secret>, file: Option<PathBuf>) -> Result<O
         (None, Some(path)) => {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {flag}-file {}", path.display()))?;
+            warn_if_shared(&path);
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
         (secret, None) => Ok(secret.map(|secret| secret.expose().to_owned())),
@@ -99,7 +103,10 @@ fn seed(text: &str) -> Result<String> {
         anyhow!("--nats-nkey: neither a user's seed (SU…) nor a file that can be read: {error}")
     })?;
     match held.lines().map(str::trim).find(|line| is_seed(line)) {
-        Some(seed) => Ok(seed.to_owned()),
+        Some(seed) => {
+            warn_if_shared(Path::new(text));
+            Ok(seed.to_owned())
+        }
         None => bail!("--nats-nkey: the file holds no user's seed (SU…)"),
     }
 }

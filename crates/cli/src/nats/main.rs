@@ -3,12 +3,16 @@ use std::process::ExitCode;
 use anyhow::{Error, Result};
 use clap::Parser;
 
+use crate::addr::ListenAddr;
 use crate::args;
 use crate::log::{Log, LogSettings};
 
 /// Exit codes besides 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
+
+/// Where the HTTP endpoint is by default.
+const HEALTH_PORT: u16 = 8080;
 
 /// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
 /// before anything runs, and `run` ends with a table of what there was.
@@ -24,7 +28,7 @@ pub fn main<Cli: Parser, Config, Settings>(
         ExitCode::from(code)
     };
     let prepare = || {
-        let (config, log) = load(args::parse_or_tell())?;
+        let (config, log) = load(args::parse_or_do(&ListenAddr::new("127.0.0.1", HEALTH_PORT)))?;
         let log = Log::init(&log)?;
         Ok((resolve(config)?, log))
     };

@@ -23,6 +23,7 @@ use crate::bind;
 use crate::faults::{FaultSettings, any_seed};
 use crate::faulty::{FaultAsked, FaultConnector, FaultListener};
 use crate::limits;
+use crate::service;
 use crate::signals::{self, Signals};
 use crate::tally::{self, Tally};
 
@@ -132,6 +133,7 @@ impl Program {
         }
         start(&mut sessions).await?;
         sessions.tasks.close();
+        service::ready();
         select! {
             () = sessions.tasks.wait() => {}
             () = signals::end(signals, None, self.tunnel.drain_timeout, &shutdown) => {

@@ -1,0 +1,56 @@
+//! Running under a service manager or a container engine.
+
+mod support;
+#[path = "support/api.rs"]
+mod support_api;
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::{BINARY, PATIENCE, Proxy, patient, round_trip, utf8};
+use support_api::Api;
+use testkit::{Certificates, Daemon, FarEnd, ServiceManager, Signal, free_port};
+
+#[test]
+fn the_service_manager_hears_when_it_listens_and_when_it_stops() {
+    let (echo, manager, port) = (FarEnd::echo(), ServiceManager::new(), free_port());
+    let args = ["run", "--control", "off", "--proxy", &format!("{port}={}", echo.addr())];
+    let proxy = Daemon::spawn(Path::new(BINARY), &args, &[("NOTIFY_SOCKET", utf8(&manager.socket()))]);
+    assert_eq!(manager.hears(), "READY=1");
+    let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
+    round_trip(&client, b"hello").unwrap();
+    proxy.signal(Signal::TERM);
+    assert_eq!(manager.hears(), "STOPPING=1");
+    drop(client);
+    assert!(proxy.wait(PATIENCE).success());
+}
+
+fn health(addr: &str) -> Output {
+    Command::new(BINARY).args(["health", addr]).output().expect("it starts")
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let api = Api::alone();
+    assert!(health(&api.addr).status.success());
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let unhealthy = health(&nobody);
+    assert_eq!(unhealthy.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&unhealthy.stderr).into_owned();
+    assert!(told.contains(&format!("no answer from http://{nobody}/readyz")), "{told}");
+}
+
+#[test]
+fn a_key_that_everybody_may_read_is_used_with_a_warning() {
+    let (echo, certificates) = (FarEnd::echo(), Certificates::generate());
+    let [cert, key] = [certificates.server_cert(), certificates.server_key()].map(utf8);
+    let args = ["--tls-cert", cert, "--tls-key", key];
+    let warning = "every user of this machine may read this secret";
+    assert!(!Proxy::with(echo.addr(), &args).stderr().contains(warning));
+    fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
+    let line = Proxy::with(echo.addr(), &args).wait_for_line(warning);
+    assert!(line.contains(key), "{line}");
+}
