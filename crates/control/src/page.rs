@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn the_form_has_every_parameter_of_every_fault() {
         let (.., script) = FILES.iter().find(|(path, ..)| *path == "/faults.js").unwrap();
-        for kind in crate::toxic::EVERY_KIND {
+        for kind in Kind::ALL {
             let name = kind.to_string().replace('-', "_");
             let entry =
                 script.split(&format!("\n  {name}: {{")).nth(1).unwrap_or_else(|| panic!("no {kind}"));

@@ -18,8 +18,6 @@ use thiserror::Error;
 
 use crate::proxies::FaultRecord;
 
-#[cfg(test)]
-pub(crate) use self::ours::EVERY_KIND;
 pub use self::ours::record;
 
 /// Whose words a fault was given in.

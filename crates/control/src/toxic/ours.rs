@@ -6,22 +6,6 @@ use serde_json::{Map, Value};
 use super::{Common, ToxicError, Vocabulary, default_name, flows, renamed};
 use crate::proxies::FaultRecord;
 
-pub(crate) const EVERY_KIND: [Kind; 13] = [
-    Kind::Latency,
-    Kind::Jitter,
-    Kind::Bandwidth,
-    Kind::PacketLoss,
-    Kind::Blackhole,
-    Kind::Reset,
-    Kind::Timeout,
-    Kind::SlowClose,
-    Kind::Slicer,
-    Kind::LimitData,
-    Kind::Refuse,
-    Kind::SlowOpen,
-    Kind::Corrupt,
-];
-
 /// Common parameters that stand elsewhere in a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
 
@@ -29,7 +13,7 @@ const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("prob
 pub(super) fn is_parameter(name: &str) -> bool {
     let name = as_parameter(name);
     COMMON_PARAMETERS.contains(&name.as_str())
-        || EVERY_KIND.iter().any(|kind| parameters(*kind).contains(&name.as_str()))
+        || Kind::ALL.iter().any(|kind| parameters(*kind).contains(&name.as_str()))
 }
 
 /// A fault of flags or a file, as the API shows it.

@@ -15,22 +15,6 @@ const RUN: Run = Run { duration: None, reading: Reading::Usual };
 const REQUESTS: Flows = Flows { to_upstream: true, to_downstream: false };
 const REPLIES: Flows = Flows { to_upstream: false, to_downstream: true };
 
-const KINDS: [Kind; 13] = [
-    Kind::Latency,
-    Kind::Jitter,
-    Kind::Bandwidth,
-    Kind::PacketLoss,
-    Kind::Blackhole,
-    Kind::Reset,
-    Kind::Timeout,
-    Kind::SlowClose,
-    Kind::Slicer,
-    Kind::LimitData,
-    Kind::Refuse,
-    Kind::SlowOpen,
-    Kind::Corrupt,
-];
-
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -247,7 +231,7 @@ proptest! {
     /// Whatever is given resolves to an effect whose numbers make sense, or is refused by the name of a parameter.
     #[test]
     fn what_resolves_makes_sense(
-        kind in proptest::sample::select(&KINDS[..]),
+        kind in proptest::sample::select(&Kind::ALL[..]),
         numbers in proptest::collection::vec(proptest::option::of(prop_oneof![Just(0.0), 0.0..2.0, 0.0..1e7]), 9),
         whole in proptest::collection::vec(proptest::option::of(0..70_000_u32), 4),
         distribution in proptest::option::of(proptest::sample::select(

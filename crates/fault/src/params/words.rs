@@ -83,6 +83,25 @@ pub enum Kind {
     Corrupt,
 }
 
+impl Kind {
+    /// Every type of fault.
+    pub const ALL: [Self; 13] = [
+        Self::Latency,
+        Self::Jitter,
+        Self::Bandwidth,
+        Self::PacketLoss,
+        Self::Blackhole,
+        Self::Reset,
+        Self::Timeout,
+        Self::SlowClose,
+        Self::Slicer,
+        Self::LimitData,
+        Self::Refuse,
+        Self::SlowOpen,
+        Self::Corrupt,
+    ];
+}
+
 words! { Kind, "a type of fault",
     Latency = "latency", Jitter = "jitter", Bandwidth = "bandwidth", PacketLoss = "packet-loss",
     Blackhole = "blackhole", Reset = "reset", Timeout = "timeout", SlowClose = "slow-close", Slicer = "slicer",

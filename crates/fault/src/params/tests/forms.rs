@@ -44,14 +44,14 @@ fn full() -> FaultParams {
 fn every_parameter_belongs_to_a_type_and_is_noticed() {
     let Value::Object(full) = serde_json::to_value(full()).expect("JSON") else { panic!("no object") };
     let all: BTreeSet<&str> = full.keys().map(String::as_str).collect();
-    let of_types: BTreeSet<&str> = KINDS.into_iter().flat_map(|kind| parameters(kind)).copied().collect();
+    let of_types: BTreeSet<&str> = Kind::ALL.into_iter().flat_map(|kind| parameters(kind)).copied().collect();
     let mut known: BTreeSet<&str> = COMMON_PARAMETERS.into_iter().chain(["type"]).collect();
     known.extend(&of_types);
     assert_eq!(all, known);
     for name in of_types {
         let one = params(json!({ name: full[name] }));
         assert_eq!(one.given().collect::<Vec<_>>(), [name]);
-        for kind in KINDS {
+        for kind in Kind::ALL {
             let belongs = FaultParams { kind: Some(kind), ..one.clone() }.check_belong(kind).is_ok();
             assert_eq!(belongs, parameters(kind).contains(&name), "{kind} {name}");
         }
