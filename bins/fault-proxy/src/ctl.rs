@@ -3,7 +3,8 @@
 mod api;
 mod tables;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use proxy_fault::Kind;
 use serde_json::{Map, Value, json};
 
 use self::api::Api;
@@ -53,7 +54,10 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                     body[field] = value;
                 }
             }
-            api.post(&["proxies", proxy, "toxics"], &body)
+            api.post(&["proxies", proxy, "toxics"], &body).map_err(|error| match kind.parse::<Kind>() {
+                Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
+                _ => error,
+            })
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity } => {
             let body = json!({"attributes": object(attributes), "toxicity": toxicity});

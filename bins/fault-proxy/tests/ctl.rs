@@ -97,7 +97,10 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         (&["inspect", "databas"][..], "proxy not found: `databas`; did you mean `database`?"),
         (&["fault", "remove", "database", "x"], "toxic not found: `x`"),
         (&["create", "b", "--upstream", "ftp://a"], "write HOST:PORT"),
-        (&["fault", "add", "database", "earthquake"], "invalid toxic type"),
+        (
+            &["fault", "add", "database", "earthquake"],
+            "invalid toxic type: \"earthquake\" is not a type of fault: say latency",
+        ),
     ] {
         let ended = with_token(args);
         assert_eq!(ended.code, Some(1), "{args:?}");

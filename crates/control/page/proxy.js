@@ -15,7 +15,7 @@ export class Proxy {
     this.one = one;
     const heading = one("h2");
     heading.textContent = name;
-    heading.id = `proxy-${name}`;
+    heading.id = `proxy-${encodeURIComponent(name)}`;
     this.section.setAttribute("aria-labelledby", heading.id);
     one(".delete").setAttribute("aria-label", `Delete ${name}`);
     one(".enabled").setAttribute("aria-label", `${name} enabled`);
