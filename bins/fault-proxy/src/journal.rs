@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use proxy_fault::{Decision, Direction, Journal, Verdict};
 use serde::{Deserialize, Serialize};
+use tracing::error;
 
 /// Lines that may wait for the disk; sessions that decide more than it takes wait with them, so that none is lost.
 const QUEUE: usize = 4096;
@@ -52,7 +53,14 @@ impl Writer {
         };
         let file = open().with_context(|| format!("--journal {}", path.display()))?;
         let (lines, queue) = sync_channel(QUEUE);
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || write(file, &queue))?;
+        let name = path.display().to_string();
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
+            let written = write(file, &queue);
+            if let Err(error) = &written {
+                error!("--journal {name}: {error}: the decisions from now on are not in it");
+            }
+            written
+        })?;
         Ok(Self { lines, thread })
     }
 

@@ -3,12 +3,15 @@
 //! - [`mod@test`]: installs what the tests need ([`packages`]) and runs them.
 //! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx, and its faults against what was
 //!   asked for, and the tunnel of the NATS programs against plain NATS clients.
+//! - [`mod@soak`]: runs all of it while everything around it fails.
 //! - [`demo`]: shows the NATS programs at work.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
+mod api;
 mod bench;
 mod demo;
 mod packages;
+mod soak;
 mod test;
 
 use std::ffi::OsString;
@@ -34,6 +37,8 @@ enum Task {
     /// Measures, prints Markdown tables.
     #[command(subcommand)]
     Bench(bench::Subject),
+    /// Runs both halves with real clients, while faults, outages and shortages come and go, and checks every byte.
+    Soak(soak::SoakArgs),
     /// Shows programs at work, with real servers.
     #[command(subcommand)]
     Demo(Demo),
@@ -67,6 +72,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Control(args)) => bench::control::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Soak(args) => soak::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),
         Task::NatsNeighbour { url, role } => {
             bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)

@@ -68,6 +68,14 @@ pub(crate) const NATS_DEMO: &[Needed] = &[
     (OnPath("make"), "make"),
 ];
 
+/// What `soak` runs.
+pub(crate) const SOAK: &[Needed] = &[
+    (OnPath("nats-server"), "nats-server"),
+    (OnPath("redis-server"), "redis-server"),
+    // jemalloc is built with it
+    (OnPath("make"), "make"),
+];
+
 /// What `bench faults` makes a lossy path with.
 pub(crate) const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::Scale;
-use super::api::Controlled;
+use super::controlled::Controlled;
 use crate::bench::far_end::ECHO;
 use crate::bench::load::prepare;
 use crate::bench::report::{Target, figure, markdown, percentile};

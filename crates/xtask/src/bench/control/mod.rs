@@ -1,8 +1,8 @@
 //! `cargo xtask bench control`: what the control plane of `fault-proxy` costs, how soon it acts, and what it bears.
 //!
-//! A section a question: [`cost`], [`effect`], [`soak`]; [`api`] makes the calls.
+//! A section a question: [`cost`], [`effect`], [`soak`].
 
-mod api;
+mod controlled;
 mod cost;
 mod effect;
 mod soak;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::Scale;
-use super::api::{Api, Controlled};
+use super::controlled::Controlled;
+use crate::api::Api;
 use crate::bench::far_end::ECHO;
 use crate::bench::load::{ping, prepare};
 use crate::bench::report::{Target, figure, markdown, percentile};

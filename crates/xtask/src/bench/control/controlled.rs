@@ -1,0 +1,25 @@
+//! fault-proxy before a far end, with its API.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use testkit::Daemon;
+
+use crate::api::Api;
+use crate::bench::peers::{free_addr, start_far_end, start_ours};
+
+#[derive(Debug)]
+pub(super) struct Controlled {
+    pub(super) proxy: SocketAddr,
+    pub(super) api: Api,
+    _daemons: [Daemon; 2],
+}
+
+impl Controlled {
+    pub(super) fn start() -> Result<Self> {
+        let (far_end, far_end_addr) = start_far_end(&[])?;
+        let (proxy, control) = (free_addr(), free_addr());
+        let ours = start_ours(proxy, far_end_addr, &format!("--control {control}"))?;
+        Ok(Self { proxy, api: Api::new(control), _daemons: [far_end, ours] })
+    }
+}

@@ -1,0 +1,243 @@
+//! fault-proxy, with faults that come and go at random.
+
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, Scope};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use rand::{Rng, RngExt as _};
+use serde_json::{Value, json};
+use testkit::{Daemon, FarEnd, Redis, free_port};
+use ureq::http::Method;
+
+use super::clients::{self, Count, Ended};
+use super::process::Process;
+use super::{Soak, program};
+use crate::api::Api;
+
+const ECHO_CLIENTS: u64 = 6;
+const REDIS_CLIENTS: u64 = 2;
+/// Of faults at once.
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+/// With proxies before an echo, before one whose replies are corrupted, before Redis, before nobody, and before a name that is none.
+#[derive(Debug)]
+pub(super) struct Faulty {
+    process: Process,
+    api: Api,
+    ports: [u16; 5],
+    echoes: Count,
+    redis_commands: Count,
+    /// Connections that can have no upstream.
+    hopeless: AtomicU64,
+    changes: AtomicU64,
+    _upstreams: (FarEnd, Redis),
+}
+
+impl Faulty {
+    pub(super) fn start(soak: &Soak) -> Result<Self> {
+        let upstreams = (FarEnd::echo(), Redis::start());
+        let ports = [(); 5].map(|()| free_port());
+        let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        let [echo, redis] = [upstreams.0.addr().to_string(), format!("127.0.0.1:{}", upstreams.1.port())];
+        let nobody = format!("127.0.0.1:{}", free_port());
+        let to = [&*echo, &echo, &redis, &nobody, "there-is-no-such-name.invalid:1"];
+        let mappings: Vec<_> = ports.iter().zip(to).map(|(port, to)| format!("{port}={to}")).collect();
+        let (seed, control_addr) = (soak.seed.to_string(), control.to_string());
+        let mut args = vec!["run", "--control", &control_addr, "--seed", &seed, "--drain-timeout", "1s"];
+        args.extend(mappings.iter().flat_map(|mapping| ["--proxy", mapping]));
+        let daemon = Daemon::spawn(&program("fault-proxy")?, &args, &[]);
+        daemon.wait_for_line("control API on");
+        for port in &ports[..3] {
+            clients::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))?;
+        }
+        let api = Api::new(control);
+        let corrupt = json!({"type": "corrupt", "attributes": {"rate": 0.01}});
+        api.call(&Method::POST, "/proxies/proxy-2/toxics", &corrupt)?;
+        Ok(Self {
+            process: Process::new("fault-proxy", daemon, control),
+            api,
+            ports,
+            echoes: Count::default(),
+            redis_commands: Count::default(),
+            hopeless: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
+            _upstreams: upstreams,
+        })
+    }
+
+    pub(super) fn run<'a>(&'a self, scope: &'a Scope<'a, '_>, soak: &'a Soak) {
+        for number in 0..ECHO_CLIENTS {
+            scope.spawn(move || self.echo(soak, number));
+        }
+        for number in 0..REDIS_CLIENTS {
+            scope.spawn(move || self.redis(soak, 100 + number));
+        }
+        scope.spawn(move || self.corrupted(soak));
+        scope.spawn(move || self.without_upstream(soak));
+        scope.spawn(move || self.change(soak));
+    }
+
+    fn addr(&self, proxy: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[proxy]))
+    }
+
+    fn echo(&self, soak: &Soak, number: u64) {
+        let mut draws = soak.draws(number);
+        while !soak.is_over() {
+            let ended = match clients::connect(self.addr(0)) {
+                Ok(stream) => clients::echo(stream, 0..20, &mut draws, &self.echoes),
+                Err(error) => {
+                    thread::sleep(Duration::from_millis(20));
+                    Ended::Cut(error)
+                }
+            };
+            if let Some(wrong) = self.echoes.add(ended) {
+                soak.wrong(format!("echo behind faults: {wrong}"));
+            }
+        }
+    }
+
+    fn redis(&self, soak: &Soak, number: u64) {
+        let (mut draws, key) = (soak.draws(number), format!("key-{number}"));
+        while !soak.is_over() {
+            let Ok(stream) = clients::connect(self.addr(2)) else {
+                thread::sleep(Duration::from_millis(20));
+                continue;
+            };
+            loop {
+                let ended = clients::redis(&stream, &key, &mut draws);
+                let goes_on = matches!(ended, Ended::AsWanted) && !soak.is_over();
+                if let Some(wrong) = self.redis_commands.add(ended) {
+                    soak.wrong(wrong);
+                }
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// As many bytes come back as were sent, whatever they are.
+    fn corrupted(&self, soak: &Soak) {
+        let mut draws = soak.draws(200);
+        while !soak.is_over() {
+            let Ok(mut stream) = clients::connect(self.addr(1)) else { continue };
+            let sent = vec![0; draws.random_range(1..100_000)];
+            let mut back = vec![0; sent.len()];
+            let whole =
+                std::io::Write::write_all(&mut stream, &sent).and_then(|()| stream.read_exact(&mut back));
+            if let Err(error) = whole {
+                soak.wrong(format!("a session with nothing but corruption ends: {error}"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn without_upstream(&self, soak: &Soak) {
+        for proxy in [3, 4].into_iter().cycle() {
+            if soak.is_over() {
+                return;
+            }
+            if let Ok(mut stream) = clients::connect(self.addr(proxy)) {
+                self.hopeless.fetch_add(1, Ordering::Relaxed);
+                if stream.read(&mut [0]).is_ok() {
+                    soak.wrong("a client without an upstream is not reset".to_owned());
+                }
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Faults of the first and third proxy, and now and then the proxies themselves.
+    fn change(&self, soak: &Soak) {
+        let mut draws = soak.draws(300);
+        while !soak.is_over() {
+            let proxy = if draws.random() { "proxy-1" } else { "proxy-3" };
+            if let Err(error) = self.change_one(proxy, &mut draws) {
+                soak.wrong(format!("the control API: {error:#}"));
+            }
+            self.changes.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(draws.random_range(5..60)));
+        }
+        if let Err(error) = self.api.call(&Method::POST, "/reset", &Value::Null) {
+            soak.wrong(format!("the control API: {error:#}"));
+        }
+    }
+
+    fn change_one(&self, proxy: &str, draws: &mut impl Rng) -> Result<()> {
+        let name = NAMES[draws.random_range(0..NAMES.len())];
+        let path = format!("/proxies/{proxy}");
+        let toxics = format!("{path}/toxics");
+        let fault = format!("{toxics}/{name}");
+        let there = self.api.get(&toxics)?;
+        let is_there = there.as_array().context("an array")?.iter().any(|toxic| toxic["name"] == name);
+        match draws.random_range(0..20) {
+            0 => self.api.call(&Method::POST, &path, &json!({"enabled": false})),
+            // whatever disabled it: not for long
+            1..4 => self.api.call(&Method::POST, &path, &json!({"enabled": true})),
+            4..12 if is_there => self.api.call(&Method::DELETE, &fault, &Value::Null),
+            _ if is_there => {
+                self.api.call(&Method::POST, &fault, &json!({"toxicity": draws.random::<f64>()}))
+            }
+            _ => {
+                let (kind, attributes) = any_fault(draws);
+                let stream = if draws.random() { "upstream" } else { "downstream" };
+                let body = json!({
+                    "type": kind, "name": name, "stream": stream, "attributes": attributes,
+                    "toxicity": draws.random::<f64>()
+                });
+                self.api.call(&Method::POST, &toxics, &body)
+            }
+        }
+    }
+
+    pub(super) fn check(&self, soak: &Soak) {
+        for proxy in [0, 2] {
+            if let Err(error) = clients::connect(self.addr(proxy)) {
+                soak.wrong(format!("proxy {} does not listen after a reset: {error}", proxy + 1));
+            }
+        }
+        let hopeless = self.hopeless.load(Ordering::Relaxed);
+        let explained =
+            self.process.daemon.lines().iter().filter(|line| line.contains("no upstream: ")).count();
+        // those of faults that refuse are explained in the same way
+        if (explained as u64) < hopeless {
+            soak.wrong(format!("{hopeless} clients had no upstream, the log explains {explained}"));
+        }
+        self.process.check(soak);
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        println!(
+            "fault-proxy: {} changes; {} sessions whole and {} cut, {} bytes all right; {} Redis commands; {hopeless} clients without an upstream",
+            of(&self.changes),
+            of(&self.echoes.whole),
+            of(&self.echoes.cut),
+            of(&self.echoes.bytes),
+            of(&self.redis_commands.whole),
+        );
+    }
+}
+
+/// Of every type that leaves bytes as they are.
+fn any_fault(draws: &mut impl Rng) -> (&'static str, Value) {
+    let ms = draws.random_range(0..50);
+    match draws.random_range(0..15) {
+        0 => ("latency", json!({"latency": ms, "jitter": ms})),
+        1 => ("latency", json!({"mean": format!("{ms}ms"), "stddev": "10ms"})),
+        2 => ("jitter", json!({"frequency": 20, "amplitude": format!("{}ms", ms + 1)})),
+        3 => ("bandwidth", json!({"rate": draws.random_range(50..10_000)})),
+        4 => ("packet_loss", json!({"rate": draws.random_range(0.0..0.2), "rtt": "5ms"})),
+        5 => ("blackhole", json!({})),
+        6 => ("reset", json!({})),
+        7 => ("timeout", json!({"timeout": draws.random_range(0..500)})),
+        8 => ("slow_close", json!({"delay": ms})),
+        9 => ("slicer", json!({"average_size": draws.random_range(1..2000), "delay": 10})),
+        10 => ("limit_data", json!({"bytes": draws.random_range(0..100_000)})),
+        11 => ("refuse", json!({})),
+        12 => ("slow_open", json!({"delay": format!("{ms}ms")})),
+        13 => ("reset_peer", json!({"timeout": ms})),
+        _ => ("noop", json!({})),
+    }
+}
