@@ -6,7 +6,6 @@ use std::num::NonZeroU16;
 use proptest::prelude::*;
 use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
 
-#[path = "../fuzz/check.rs"]
 mod check;
 
 const LABEL: &str = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?";

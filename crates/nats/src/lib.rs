@@ -20,6 +20,8 @@ mod accept;
 mod connect;
 mod core;
 mod driver;
+#[doc(hidden)]
+pub mod fuzz;
 mod id;
 mod link;
 mod message;

@@ -7,7 +7,7 @@
 //!
 //! Times are durations since any fixed moment.
 
-mod frame;
+pub(crate) mod frame;
 mod hear;
 mod patience;
 mod receive;

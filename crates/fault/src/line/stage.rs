@@ -216,8 +216,10 @@ impl Stage {
 
     /// Goes on where `before` was, of which it is the changed form.
     pub(crate) fn continue_from(&mut self, before: &Self) {
-        if let (Self::Limit(limit), Self::Limit(before)) = (self, before) {
-            limit.continue_from(before);
+        match (self, before) {
+            (Self::Limit(limit), Self::Limit(before)) => limit.continue_from(before),
+            (Self::Gate(gate), Self::Gate(before)) => gate.continue_from(before),
+            _ => {}
         }
     }
 

@@ -47,14 +47,19 @@ impl Unit {
 
     /// What `self` becomes when its fault changes to `entry`, and what `self` held.
     pub(crate) fn changed(mut self, entry: Arc<Entry>, now: Duration) -> (Self, Vec<Piece>) {
-        let mut before = self.stage.take();
+        let before = self.stage.take();
         let mut changed = Self { entry, stage: None, changes_at: Some(Duration::ZERO), ..self };
         changed.applies = changed.identity.applies(&changed.entry);
         changed.switch(now);
-        if let (Some(stage), Some(before)) = (&mut changed.stage, &before) {
-            stage.continue_from(before);
-        }
-        (changed, before.as_mut().map(Stage::drain).unwrap_or_default())
+        let held = match (&mut changed.stage, before) {
+            (_, None) => Vec::new(),
+            (None, Some(before)) => emptied(before, now),
+            (Some(stage), Some(mut before)) => {
+                stage.continue_from(&before);
+                before.drain()
+            }
+        };
+        (changed, held)
     }
 
     pub(crate) fn is_on(&self) -> bool {

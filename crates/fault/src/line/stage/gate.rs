@@ -19,6 +19,7 @@ pub(crate) struct Gate {
     ends_at: Option<(Duration, Ending)>,
     /// This long after the first piece it is to end.
     ends_after: Option<(Duration, Ending)>,
+    first_came: Option<Duration>,
     last_word: Option<Ending>,
 }
 
@@ -31,6 +32,7 @@ impl Gate {
             discarded: VecDeque::new(),
             ends_at: None,
             ends_after: None,
+            first_came: None,
             last_word: None,
         }
     }
@@ -44,7 +46,7 @@ impl Gate {
         }
     }
 
-    /// Resets the session a time after the first piece.
+    /// Resets the session a time after the first piece, or when it goes after that: what it has taken is missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
         Self { ends_after: Some((after, Ending::ResetNow)), ..Self::new(true) }
     }
@@ -53,11 +55,24 @@ impl Gate {
         self.last_word
     }
 
+    /// Takes the place of `before`, whose session is to end as it would have with this one.
+    pub(crate) fn continue_from(&mut self, before: &Self) {
+        if let Some(first) = before.first_came {
+            self.came(first);
+        }
+    }
+
+    fn came(&mut self, at: Duration) {
+        self.first_came.get_or_insert(at);
+        if let Some((after, ending)) = self.ends_after.take() {
+            self.ends_at = Some((at.saturating_add(after), ending));
+            self.last_word = Some(ending);
+        }
+    }
+
     /// Returns true if the piece is discarded.
     pub(crate) fn push(&mut self, piece: Piece) -> bool {
-        if let Some((after, ending)) = self.ends_after.take() {
-            self.ends_at = Some((piece.at.saturating_add(after), ending));
-        }
+        self.came(piece.at);
         let is_discarded = self.discard && piece.end == Ending::No;
         if is_discarded {
             self.discarded.push_back(Piece { discarded: true, ..piece });

@@ -1,0 +1,99 @@
+//! What must hold whatever bytes come. Each function panics if it does not.
+//!
+//! | function | what reads the bytes |
+//! |---|---|
+//! | [`mapping`] | the right and left side of `--proxy` |
+//! | [`schedule`], [`fault`] | the parameters of faults, in flags and files |
+//! | [`control`] | the bodies of the control API |
+//! | [`target`] | what nats-proxy-client is to reach, rules and URLs |
+//! | [`message`], [`session`] | what comes over NATS |
+
+#[path = "../../crates/mapping/tests/check/mod.rs"]
+mod check;
+
+use std::str;
+use std::time::Duration;
+
+use proxy_fault::{FaultParams, Reading, Run, Schedule};
+use proxy_nats::{NatsUrl, Rule, ServiceName};
+
+/// A check, by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    ("mapping", mapping),
+    ("schedule", schedule),
+    ("fault", fault),
+    ("control", control),
+    ("target", target),
+    ("message", message),
+    ("session", session),
+];
+
+/// A mapping is written as it is read, and an error shows its place and the way out.
+pub fn mapping(bytes: &[u8]) {
+    if let Ok(text) = str::from_utf8(bytes) {
+        check::check(text);
+    }
+}
+
+/// A schedule is written as it is read, and an error shows the text.
+pub fn schedule(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for reading in [Reading::Usual, Reading::Strict] {
+        match Schedule::parse(text, reading) {
+            Ok(schedule) => {
+                let written = schedule.to_string();
+                assert_eq!(Schedule::parse(&written, Reading::Strict).as_ref(), Ok(&schedule), "{written}");
+                schedule.resolve(None).ok();
+                let windows = schedule.resolve(Some(Duration::from_secs(600))).expect("there is a duration");
+                assert!(windows.iter().all(|(start, end)| end.is_none_or(|end| start < end)), "{windows:?}");
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+/// A fault of a file resolves or says what is wrong, and one that resolves is written as it is read.
+pub fn fault(bytes: &[u8]) {
+    let Ok(params) = serde_json::from_slice::<FaultParams>(bytes) else { return };
+    for reading in [Reading::Usual, Reading::Strict] {
+        let run = Run { duration: Some(Duration::from_secs(600)), reading };
+        let Ok(fault) = params.resolve(&run) else { continue };
+        let written = serde_json::to_value(&params).expect("parameters are JSON");
+        let again: FaultParams = serde_json::from_value(written.clone()).expect("what is written is read");
+        assert_eq!(again.resolve(&run).as_ref(), Ok(&fault), "{written}");
+    }
+}
+
+/// A body makes proxies with faults, or an error that is no more than a line.
+pub fn control(bytes: &[u8]) {
+    match proxy_control::specs(bytes, None) {
+        Ok(specs) => assert!(specs.iter().all(|spec| !spec.name.is_empty() && !spec.upstream.is_empty())),
+        Err(error) => assert!(!error.is_empty()),
+    }
+}
+
+/// What is to be reached: read, or an error.
+pub fn target(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    if let Ok(rule) = text.parse::<Rule>() {
+        let written = rule.to_string();
+        assert_eq!(written.parse::<Rule>().map(|rule| rule.to_string()).as_ref(), Ok(&written), "{text}");
+    }
+    if let Ok(url) = text.parse::<NatsUrl>() {
+        assert!(url.to_string().parse::<NatsUrl>().is_ok(), "{url}");
+    }
+    text.parse::<ServiceName>().ok();
+}
+
+/// A message of a stranger is read, and what is written of it is read as the same.
+pub fn message(bytes: &[u8]) {
+    proxy_nats::fuzz::message(bytes);
+}
+
+/// A session stays sound whatever the other end sends, and whenever.
+pub fn session(bytes: &[u8]) {
+    proxy_nats::fuzz::session(bytes);
+}
