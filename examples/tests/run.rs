@@ -44,3 +44,17 @@ fn nats_tunnel_reaches_a_service_without_a_port() {
     let nats = testkit::NatsServer::start();
     assert_eq!(run_with("nats_tunnel", &[("NATS_URL", &nats.url())]), "hello over NATS\n");
 }
+
+#[test]
+fn tls_upstream_is_reached_and_verified() {
+    assert_eq!(run("tls_upstream"), "hello over TLS\n");
+}
+
+#[test]
+fn guard_in_a_test_switches_a_fault_on_and_off() {
+    // built with the tests of the whole workspace
+    let program = example("../fault-proxy");
+    let printed =
+        run_with("guard_in_a_test", &[("FAULT_PROXY_PROGRAM", program.to_str().expect("a path in UTF-8"))]);
+    assert!(printed.starts_with("with 200 ms of latency: 2") && printed.contains("\nwithout: "), "{printed}");
+}
