@@ -16,6 +16,7 @@
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
 //! | [`service_manager`] | what systemd would hear |
+//! | [`packaging`] | what images, units and manifests start |
 //! | [`usage`] | memory, processor time and descriptors of a process |
 //!
 //! ```
@@ -37,6 +38,7 @@ pub mod far_end;
 pub mod haproxy;
 pub mod nats;
 pub mod nginx;
+pub mod packaging;
 pub mod pattern;
 pub mod ports;
 pub mod postgres;
