@@ -1,4 +1,4 @@
-//! What is shipped starts the program that there is.
+//! What is shipped, and what is documented, starts the program that there is.
 
 mod support;
 
@@ -8,6 +8,7 @@ use std::process::Command;
 
 use support::{BINARY, PATIENCE, utf8};
 use tempfile::TempDir;
+use testkit::manual::{self, Shown};
 use testkit::{Daemon, Signal, free_port, packaging};
 
 #[test]
@@ -15,6 +16,17 @@ fn manifests_use_flags_that_there_are() {
     for args in packaging::arguments("fault-proxy") {
         let output = Command::new(BINARY).args(&args).arg("--help").output().expect("it starts");
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_documentation_shows_commands_that_there_are() {
+    let shown = manual::commands("fault-proxy");
+    assert!(shown.len() > 20, "{shown:?}");
+    for Shown { file, args } in shown {
+        let output = Command::new(BINARY).args(&args).arg("--help").output().expect("it starts");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{}: {args:?}: {told}", file.display());
     }
 }
 

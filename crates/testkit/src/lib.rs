@@ -16,6 +16,7 @@
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
 //! | [`service_manager`] | what systemd would hear |
+//! | [`manual`] | the commands that the documentation shows |
 //! | [`packaging`] | what images, units and manifests start |
 //! | [`usage`] | memory, processor time and descriptors of a process |
 //!
@@ -36,6 +37,7 @@ pub mod clients;
 pub mod daemon;
 pub mod far_end;
 pub mod haproxy;
+pub mod manual;
 pub mod nats;
 pub mod nginx;
 pub mod packaging;
