@@ -93,6 +93,13 @@ impl Half {
 
     fn update(&mut self, cx: &Context<'_>) -> Duration {
         self.watcher.watch(cx);
+        let now = self.follow();
+        self.line.advance(now);
+        now
+    }
+
+    /// Takes over the plan if there is a new one: before anything that comes, since it may have been sent after the change.
+    fn follow(&mut self) -> Duration {
         let now = self.now();
         let version = self.faults.version();
         if version != self.version {
@@ -100,7 +107,6 @@ impl Half {
             let plan = self.faults.plan();
             self.line.follow(&plan, now);
         }
-        self.line.advance(now);
         now
     }
 
@@ -163,7 +169,7 @@ impl Half {
     }
 
     fn came(&mut self, len: usize) {
-        let now = self.now();
+        let now = self.follow();
         let turn = self.common.count(self.direction, len);
         self.faults.engine.take(len);
         self.faults.meter(self.direction).came(len);
@@ -174,7 +180,8 @@ impl Half {
     pub(crate) fn finish(&mut self, end: Ending) {
         if !self.source_ended {
             self.source_ended = true;
-            self.line.finish(self.now(), end);
+            let now = self.follow();
+            self.line.finish(now, end);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_fault::{
     Delay, Effect, Engine, Fault, FaultStream, Faults, Scope, Settings, Sides, Timers, Windows,
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::time::{Instant, sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
@@ -230,4 +230,27 @@ async fn a_bandwidth_for_the_whole_proxy_is_shared() {
     let took = started.elapsed();
     assert_eq!(received, 100_000);
     assert!((970..1100).contains(&took.as_millis()), "{took:?}");
+}
+
+/// Both are there when the stream is polled next, as on a machine that has been busy.
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_a_change_meets_the_new_faults() {
+    let faults = faults(Vec::new());
+    let (mut client, mut server) = client(&faults, 1 << 16);
+    server.write_all(b"one").await.unwrap();
+    assert_eq!(client.fill_buf().await.unwrap(), b"one");
+    client.consume(3);
+
+    faults.replace(vec![latency(100)]);
+    server.write_all(b"two").await.unwrap();
+    let changed = Instant::now();
+    assert_eq!(client.fill_buf().await.unwrap(), b"two");
+    client.consume(3);
+    assert!(changed.elapsed() >= 100 * MS, "{:?}", changed.elapsed());
+
+    faults.replace(vec![Fault::new("slow-close", Effect::SlowClose { delay: 100 * MS })]);
+    drop(server);
+    let changed = Instant::now();
+    assert_eq!(client.fill_buf().await.unwrap(), b"");
+    assert!(changed.elapsed() >= 100 * MS, "{:?}", changed.elapsed());
 }
