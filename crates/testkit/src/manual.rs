@@ -1,12 +1,28 @@
 //! The commands that the documentation shows.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`reader`] | runs the commands of a page |
+//! | [`links`] | where pages lead |
+//!
+//! Here: finding commands, to see that a program knows them.
+
+pub mod links;
+mod page;
+mod printed;
+pub mod reader;
+mod shell;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use links::{astray_in_contents, broken_links};
+pub use reader::Reader;
+
 /// A command, and the file that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// Below the project's directory.
+    /// Below docs, or README.md.
     pub file: PathBuf,
     /// Besides the program's name.
     pub args: Vec<String>,
@@ -18,26 +34,52 @@ pub struct Shown {
 ///
 /// When a file cannot be read.
 pub fn commands(program: &str) -> Vec<Shown> {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let docs = fs::read_dir(project.join("docs")).expect("there are docs");
-    let mut files: Vec<_> = docs.map(|entry| entry.expect("a file").path()).collect();
+    let project = directory().join("..");
+    let mut files = pages();
     files.push(project.join("README.md"));
-    files.sort();
     let mut shown = Vec::new();
-    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
-        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let file = path.strip_prefix(&project).expect("it is in the project").to_owned();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file =
+            path.strip_prefix(directory()).or(path.strip_prefix(&project)).expect("it is in the project");
         let blocks = text.split("\n```").skip(1).step_by(2);
-        for block in blocks.filter(|block| block.starts_with("sh\n") || block.starts_with("console\n")) {
-            for line in block.replace("\\\n", " ").lines() {
-                let mut words = words(line.strip_prefix("$ ").unwrap_or(line)).into_iter();
+        for (info, block) in blocks.filter_map(|block| block.split_once('\n')) {
+            let console = info.starts_with("console");
+            for line in block.replace("\\\n", " ").lines().filter(|_| console || info == "sh") {
+                let command = if console { line.strip_prefix("$ ") } else { Some(line) };
+                let mut words = words(command.unwrap_or_default()).into_iter();
                 if words.next().is_some_and(|word| word == program) {
-                    shown.push(Shown { file: file.clone(), args: words.collect() });
+                    shown.push(Shown { file: file.to_owned(), args: words.collect() });
                 }
             }
         }
     }
     shown
+}
+
+/// The project's docs.
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+}
+
+/// All pages of the documentation, in order.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut directories = vec![directory()];
+    while let Some(directory) = directories.pop() {
+        for entry in
+            fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+        {
+            let path = entry.expect("a file").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages.sort();
+    pages
 }
 
 /// The words of a command up to a comment, a pipe or a redirection, without their quotes.

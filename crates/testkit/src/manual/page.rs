@@ -1,0 +1,239 @@
+//! A page's blocks as steps to take.
+
+use std::{fs, ops::RangeInclusive};
+
+use super::directory;
+
+/// Ports that anybody may listen on.
+const PORTS: RangeInclusive<u32> = 1024..=65535;
+
+/// What stands alone for any number of lines, and in a line for any text.
+pub(super) const ANYTHING: &str = "…";
+
+/// A page of the documentation, as steps.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) name: String,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What stands in one place of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Where, from 1.
+    pub(super) line: usize,
+    pub(super) kind: Kind,
+}
+
+/// What there is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A file to write.
+    File { name: String, text: String },
+    /// A command, and all that it prints.
+    Command { command: String, shown: Vec<String> },
+    /// A command that goes on running, and what it prints first.
+    Start { command: String, shown: Vec<String> },
+    /// What a program goes on to print, while it still runs.
+    More { program: Option<String>, shown: Vec<String> },
+    /// Ctrl-C.
+    Interrupt { program: Option<String> },
+    /// What a program prints up to its end.
+    Rest { program: Option<String>, shown: Vec<String> },
+}
+
+impl Page {
+    /// The console blocks below `heading`, or all of the page's, and the files before them.
+    pub(super) fn read(name: &str, heading: Option<&str>) -> Self {
+        let path = directory().join(name);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { name: name.to_owned(), steps: steps(&text, heading) }
+    }
+
+    /// The ports in its commands and files, each once.
+    pub(super) fn ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> = self.steps.iter().flat_map(|step| ports(step.kind.text())).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+impl Kind {
+    fn text(&self) -> &str {
+        match self {
+            Self::File { text, .. } => text,
+            Self::Command { command, .. } | Self::Start { command, .. } => command,
+            Self::More { .. } | Self::Interrupt { .. } | Self::Rest { .. } => "",
+        }
+    }
+}
+
+/// The steps of a page's text.
+fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut lines = page.lines().enumerate();
+    let (mut before, mut inside) = ("", heading.is_none());
+    while let Some((number, line)) = lines.next() {
+        if let Some(info) = line.strip_prefix("```") {
+            let block = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
+            let block: Vec<&str> = block.collect();
+            let mut words = info.split_whitespace();
+            if inside && words.next() == Some("console") {
+                console(&block, number + 2, words.next(), &mut steps);
+            } else if let Some(name) = file_name(before).filter(|_| inside) {
+                let text = block.iter().flat_map(|line| [line, "\n"]).collect();
+                steps.push(Step { line: number + 1, kind: Kind::File { name: name.to_owned(), text } });
+            }
+        } else if let Some(heading) = heading.filter(|_| line.starts_with('#')) {
+            inside = line.trim_start_matches('#').trim() == heading;
+        }
+        if !line.is_empty() {
+            before = line;
+        }
+    }
+    steps
+}
+
+/// The name in a line that ends with it, in backticks, and a colon.
+fn file_name(line: &str) -> Option<&str> {
+    line.strip_suffix("`:")?.rsplit('`').next().filter(|name| !name.contains(' '))
+}
+
+fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<Step>) {
+    let program = program.map(str::to_owned);
+    let mut lines = block.iter().enumerate().peekable();
+    // Whether lines belong to a program that was started before.
+    let mut running = true;
+    while let Some(&(at, line)) = lines.peek() {
+        let mut kinds = Vec::new();
+        if let Some(command) = line.strip_prefix("$ ") {
+            lines.next();
+            let mut command = command.to_owned();
+            while let Some(start) = command.strip_suffix('\\').map(str::to_owned) {
+                command = start + lines.next().map_or("", |(_, line)| line.trim_start());
+            }
+            let (shown, goes_on) = shown(&mut lines);
+            running = goes_on;
+            let kind =
+                if goes_on { Kind::Start { command, shown } } else { Kind::Command { command, shown } };
+            kinds.push(kind);
+        } else {
+            assert!(running, "line {}: {line:?} is printed by nothing", first + at);
+            let interrupts = *line == "^C";
+            if interrupts {
+                lines.next();
+                kinds.push(Kind::Interrupt { program: program.clone() });
+            }
+            let (shown, goes_on) = shown(&mut lines);
+            let to_be_interrupted = lines.peek().is_some_and(|(_, line)| **line == "^C");
+            let program = program.clone();
+            kinds.push(if goes_on || to_be_interrupted {
+                Kind::More { program, shown }
+            } else {
+                Kind::Rest { program, shown }
+            });
+            running = to_be_interrupted;
+        }
+        steps.extend(kinds.into_iter().map(|kind| Step { line: first + at, kind }));
+    }
+}
+
+/// The lines up to the next prompt or Ctrl-C, without a last one that says that more will come, and whether there was one.
+fn shown<'a>(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'a &'a str)>>,
+) -> (Vec<String>, bool) {
+    let mut shown = Vec::new();
+    while let Some((_, line)) = lines.next_if(|(_, line)| !line.starts_with("$ ") && **line != "^C") {
+        shown.push((*line).to_owned());
+    }
+    let goes_on = shown.last().is_some_and(|line| line == ANYTHING);
+    if goes_on {
+        shown.pop();
+    }
+    (shown, goes_on)
+}
+
+/// The ports in a text: `HOST:PORT`, `-p PORT`, `--port PORT`, `PORT=UPSTREAM`.
+fn ports(text: &str) -> Vec<u16> {
+    let mut ports = Vec::new();
+    for (at, number) in numbers(text) {
+        let (before, after) = (&text[..at], &text[at + number.len()..]);
+        let named = [":", "-p ", "--port "].iter().any(|end| before.ends_with(end)) || after.starts_with('=');
+        let port = number.parse().ok().filter(|port| named && PORTS.contains(port));
+        ports.extend(port.and_then(|port| u16::try_from(port).ok()));
+    }
+    ports
+}
+
+/// The text with other ports.
+pub(super) fn with_ports(text: &str, other: &[(u16, u16)]) -> String {
+    let (mut result, mut done) = (String::new(), 0);
+    for (at, number) in numbers(text) {
+        if let Some((_, port)) = other.iter().find(|(port, _)| number == port.to_string()) {
+            result += &text[done..at];
+            result += &port.to_string();
+            done = at + number.len();
+        }
+    }
+    result + &text[done..]
+}
+
+/// Whole numbers that are no part of a word or of a number with a point, and where they stand.
+fn numbers(text: &str) -> Vec<(usize, &str)> {
+    let between = |c: char| !(c.is_alphanumeric() || c == '.' || c == '_');
+    let (mut numbers, mut at) = (Vec::new(), 0);
+    for part in text.split_inclusive(between) {
+        let word = part.trim_end_matches(between);
+        if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            numbers.push((at, word));
+        }
+        at += part.len();
+    }
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(lines: &[&str]) -> Vec<String> {
+        lines.iter().map(|&line| line.to_owned()).collect()
+    }
+
+    #[test]
+    fn blocks_are_steps() {
+        let page = "A file, `a.toml`:\n\n```toml\nx = 1\n```\n\n```console\n$ start \\\n    it\nready\n…\n$ say\n1\n2\n```\n\n\
+                    ```sh\nnot this\n```\n\n```console start\n…\nmore\n^C\nend\n```\n";
+        let text = "x = 1\n".to_owned();
+        let program = Some("start".to_owned());
+        let kinds: Vec<_> = steps(page, None).into_iter().map(|step| (step.line, step.kind)).collect();
+        assert_eq!(
+            kinds,
+            [
+                (3, Kind::File { name: "a.toml".to_owned(), text }),
+                (8, Kind::Start { command: "start it".to_owned(), shown: lines(&["ready"]) }),
+                (12, Kind::Command { command: "say".to_owned(), shown: lines(&["1", "2"]) }),
+                (22, Kind::More { program: program.clone(), shown: lines(&["…", "more"]) }),
+                (24, Kind::Interrupt { program: program.clone() }),
+                (24, Kind::Rest { program, shown: lines(&["end"]) }),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_heading_has_its_blocks_alone() {
+        let page = "# A\n```console\n$ a\n```\n## B\n```console\n$ b\n```\n## C\n```console\n$ c\n```\n";
+        let kind = Kind::Command { command: "b".to_owned(), shown: Vec::new() };
+        assert_eq!(steps(page, Some("B")), [Step { line: 7, kind }]);
+    }
+
+    #[test]
+    fn ports_are_found_and_replaced() {
+        let text = "a -p 6380 --proxy 35432=psql://db:5432 -n 20000 127.0.0.1:80 1.8474 x6380";
+        assert_eq!(ports(text), [6380, 35432, 5432]);
+        let other = [(6380, 1), (5432, 2)];
+        let expected = "a -p 1 --proxy 35432=psql://db:2 -n 20000 127.0.0.1:80 1.8474 x6380";
+        assert_eq!(with_ports(text, &other), expected);
+    }
+}

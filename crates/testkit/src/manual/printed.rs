@@ -1,0 +1,76 @@
+//! Comparing what a page shows with what was printed.
+
+use super::page::ANYTHING;
+
+/// How many lines were matched, the fewest that do, or all of them.
+pub(super) fn matched<S: AsRef<str>>(shown: &[S], printed: &[String], whole: bool) -> Option<usize> {
+    let Some((first, rest)) = shown.split_first() else {
+        return (!whole || printed.is_empty()).then_some(0);
+    };
+    if first.as_ref() == ANYTHING {
+        let mut skipped = 0..=printed.len();
+        return skipped.find_map(|skipped| Some(skipped + matched(rest, &printed[skipped..], whole)?));
+    }
+    let (line, others) = printed.split_first()?;
+    same(&plain(first.as_ref()), &plain(line)).then_some(())?;
+    Some(1 + matched(rest, others, whole)?)
+}
+
+/// Without what depends on the width of a column.
+fn plain(line: &str) -> String {
+    let mut plain = String::new();
+    for c in line.trim_end().chars().map(|c| if c == '\t' { ' ' } else { c }) {
+        if !(" ─═".contains(c) && plain.ends_with(c)) {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// Whether a line is as shown, where `…` is any text, and behind a number makes it a lower bound.
+fn same(shown: &str, line: &str) -> bool {
+    let Some((before, after)) = shown.split_once(ANYTHING) else { return shown == line };
+    let text = before.trim_end_matches(of_number);
+    match (line.strip_prefix(text), before[text.len()..].parse::<f64>()) {
+        (Some(rest), Ok(least)) => {
+            let (number, rest) = rest.split_at(rest.find(|c| !of_number(c)).unwrap_or(rest.len()));
+            number.parse::<f64>().is_ok_and(|number| number >= least) && same(after, rest)
+        }
+        _ => line.strip_prefix(before).is_some_and(|rest| {
+            let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            ends.any(|at| same(after, &rest[at..]))
+        }),
+    }
+}
+
+fn of_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn lines_are_compared_exactly_but_for_what_is_left_out() {
+        assert!(same("a … c", "a b c") && same("…c", "c") && same("…", ""));
+        assert!(!same("a … c", "a b d") && !same("a", "ab"));
+        assert!(same("real 0m0.3…s", "real 0m0.412s") && same("real 0m0.3…s", "real 0m12s"));
+        assert!(!same("real 0m0.3…s", "real 0m0.299s") && !same("3… bytes", "many bytes"));
+        assert_eq!(plain("a \t b  "), plain("a b"));
+        assert_eq!(plain("────"), plain("─"));
+    }
+
+    #[test]
+    fn lines_may_be_left_out() {
+        let printed = lines("a\nb\nc\nd");
+        assert_eq!(matched(&["…", "c"], &printed, false), Some(3));
+        assert_eq!(matched(&["…", "c"], &printed, true), None);
+        assert_eq!(matched(&["a", "…", "d"], &printed, true), Some(4));
+        assert_eq!(matched(&["b"], &printed, false), None);
+    }
+}
