@@ -3,7 +3,9 @@
 mod answer;
 mod events;
 mod guard;
+mod openapi;
 mod proxies;
+mod request;
 mod toxics;
 
 use axum::Router;
@@ -18,7 +20,7 @@ use self::answer::answer;
 pub use self::proxies::specs;
 use crate::proxies::Proxies;
 
-/// Everything below `/proxies`, `/populate`, `/reset`, `/version` and `/events`.
+/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/events` and `/openapi.json`.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
     let toxic = get(toxics::get).post(toxics::update).patch(toxics::update).delete(toxics::delete);
@@ -31,6 +33,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/populate", post(proxies::populate))
         .route("/version", get(version))
         .route("/events", get(events::events))
+        .route("/openapi.json", get(openapi::get))
         .route_layer(from_fn(guard::guard))
         .with_state(proxies)
 }

@@ -132,6 +132,23 @@ pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
     upstream.into_iter().chain(downstream).map(shown).collect()
 }
 
+/// A JSON schema of the attributes of each type, toxics first. Some have two: as a toxic, and as a fault of ours.
+pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
+    let schema = |names: &[String], value: &Value| {
+        let properties: Map<_, _> = names.iter().map(|name| (name.clone(), value.clone())).collect();
+        json!({"type": "object", "properties": properties})
+    };
+    let toxics = compatible::TOXICS.iter().map(|(kind, fields)| {
+        let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
+        ((*kind).to_owned(), schema(&fields, &json!({"type": "integer"})))
+    });
+    let written = json!({"type": ["number", "string", "boolean"]});
+    let ours = Kind::ALL
+        .into_iter()
+        .map(|kind| (ours::name_of(kind), schema(&ours::attribute_names(kind), &written)));
+    toxics.chain(ours).collect()
+}
+
 /// `None`: the stream is none.
 fn flows(stream: &str) -> Option<Flows> {
     match stream.to_ascii_lowercase().as_str() {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 pub const NPM_REQUIREMENTS: [(&str, &str); 2] =
     [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1")];
 
-/// Package and version to install with pip in [`python_directory`].
-pub const PYTHON_REQUIREMENT: (&str, &str) = ("toxiproxy-python", "0.1.1");
+/// Packages and versions to install with pip in [`python_directory`].
+pub const PYTHON_REQUIREMENTS: [(&str, &str); 2] =
+    [("toxiproxy-python", "0.1.1"), ("schemathesis", "4.32.5")];
 
 /// The workspace's, whatever cargo's own target directory is.
 pub fn target_directory() -> PathBuf {

@@ -144,13 +144,16 @@ pub(crate) fn install_clients() -> Result<()> {
         ]);
         installed(install.arg(npm).args(packages), "npm")?;
     }
-    let (package, version) = clients::PYTHON_REQUIREMENT;
     let python = clients::python_directory();
-    if !python.join(format!("{}-{version}.dist-info", package.replace('-', "_"))).is_dir() {
-        println!("installing {package}=={version}");
+    let is_there = |(package, version): &(&str, &str)| {
+        python.join(format!("{}-{version}.dist-info", package.replace('-', "_"))).is_dir()
+    };
+    if !clients::PYTHON_REQUIREMENTS.iter().all(is_there) {
+        let packages = clients::PYTHON_REQUIREMENTS.map(|(package, version)| format!("{package}=={version}"));
+        println!("installing {}", packages.join(" "));
         let mut install = Command::new("pip3");
-        install.args(["install", "--quiet", "--upgrade", "--target"]).arg(python);
-        installed(install.arg(format!("{package}=={version}")), "pip3")?;
+        install.args(["install", "--quiet", "--upgrade", "--target"]).arg(&python);
+        installed(install.args(packages), "pip3")?;
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use proxy_fault::{Reading, Run};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Refused, answer, shown};
+use super::request::{Body, Names};
 use crate::proxies::{Proxies, Proxy, Spec, Update};
 use crate::toxic::{self, json as body};
 
@@ -18,7 +18,7 @@ pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
     answer(StatusCode::OK, &Value::Object(all))
 }
 
-pub(super) async fn create(State(proxies): State<Proxies>, request: Bytes) -> Result<Response, Refused> {
+pub(super) async fn create(State(proxies): State<Proxies>, Body(request): Body) -> Result<Response, Refused> {
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
     let spec = spec_of(&request, "", &proxies.schedules())?;
     let proxy = proxies.create(spec).await?;
@@ -27,15 +27,15 @@ pub(super) async fn create(State(proxies): State<Proxies>, request: Bytes) -> Re
 
 pub(super) async fn get(
     State(proxies): State<Proxies>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Response, Refused> {
     Ok(answer(StatusCode::OK, &shown(&proxies.get(&name)?)))
 }
 
 pub(super) async fn update(
     State(proxies): State<Proxies>,
-    Path(name): Path<String>,
-    request: Bytes,
+    Names(name): Names<String>,
+    Body(request): Body,
 ) -> Result<Response, Refused> {
     proxies.get(&name)?;
     let read = || {
@@ -52,7 +52,7 @@ pub(super) async fn update(
 
 pub(super) async fn delete(
     State(proxies): State<Proxies>,
-    Path(name): Path<String>,
+    Names(name): Names<String>,
 ) -> Result<Response, Refused> {
     proxies.delete(&name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -63,7 +63,7 @@ pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, Re
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) async fn populate(State(proxies): State<Proxies>, request: Bytes) -> Response {
+pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body) -> Response {
     let specs = match specs_of(&request, &proxies.schedules()) {
         Ok(specs) => specs,
         Err(refused) => return populated(StatusCode::CREATED, &[], Some(refused)),

@@ -1,27 +1,27 @@
 //! `/proxies/{proxy}/toxics`.
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::answer::{Refused, answer};
+use super::request::{Body, Names};
 use crate::proxies::{FaultRecord, Proxies};
 use crate::toxic::{self, all_shown, json as body, shown};
 
-type OfToxic = Path<(String, String)>;
+type OfToxic = Names<(String, String)>;
 
 pub(super) async fn all(
     State(proxies): State<Proxies>,
-    Path(proxy): Path<String>,
+    Names(proxy): Names<String>,
 ) -> Result<Response, Refused> {
     Ok(answer(StatusCode::OK, &all_shown(&proxies.get(&proxy)?.faults).into()))
 }
 
 pub(super) async fn add(
     State(proxies): State<Proxies>,
-    Path(proxy): Path<String>,
-    request: Bytes,
+    Names(proxy): Names<String>,
+    Body(request): Body,
 ) -> Result<Response, Refused> {
     proxies.get(&proxy)?;
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
@@ -33,7 +33,7 @@ pub(super) async fn add(
 
 pub(super) async fn get(
     State(proxies): State<Proxies>,
-    Path((proxy, name)): OfToxic,
+    Names((proxy, name)): OfToxic,
 ) -> Result<Response, Refused> {
     let faults = proxies.get(&proxy)?.faults;
     Ok(answer(StatusCode::OK, &shown(&faults[place_of(&faults, &name)?])))
@@ -41,8 +41,8 @@ pub(super) async fn get(
 
 pub(super) async fn update(
     State(proxies): State<Proxies>,
-    Path((proxy, name)): OfToxic,
-    request: Bytes,
+    Names((proxy, name)): OfToxic,
+    Body(request): Body,
 ) -> Result<Response, Refused> {
     place_of(&proxies.get(&proxy)?.faults, &name)?;
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
@@ -57,7 +57,7 @@ pub(super) async fn update(
 
 pub(super) async fn delete(
     State(proxies): State<Proxies>,
-    Path((proxy, name)): OfToxic,
+    Names((proxy, name)): OfToxic,
 ) -> Result<Response, Refused> {
     proxies.change_faults(&proxy, |faults| {
         faults.remove(place_of(faults, &name)?);

@@ -9,7 +9,7 @@ use super::{Common, ToxicError, Vocabulary, default_name, flows, json, renamed};
 use crate::proxies::FaultRecord;
 
 /// Each with its fields.
-const TOXICS: [(&str, &[&str]); 8] = [
+pub(super) const TOXICS: [(&str, &[&str]); 8] = [
     ("latency", &["latency", "jitter"]),
     ("bandwidth", &["rate"]),
     ("slow_close", &["delay"]),

@@ -9,6 +9,9 @@ use crate::proxies::FaultRecord;
 /// Common parameters that stand elsewhere in a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
 
+/// Names a file, which the API cannot.
+const TABLE: &str = "table";
+
 /// Whether any fault has a parameter of this name.
 pub(super) fn is_parameter(name: &str) -> bool {
     let name = as_parameter(name);
@@ -16,11 +19,23 @@ pub(super) fn is_parameter(name: &str) -> bool {
         || Kind::ALL.iter().any(|kind| parameters(*kind).contains(&name.as_str()))
 }
 
+/// What the API calls a type.
+pub(super) fn name_of(kind: Kind) -> String {
+    as_attribute(&kind.to_string())
+}
+
+/// The attributes that a fault of a type takes.
+pub(super) fn attribute_names(kind: Kind) -> Vec<String> {
+    let common = COMMON_PARAMETERS.iter().filter(|name| !ELSEWHERE.iter().any(|(other, _)| other == *name));
+    let own = parameters(kind).iter().filter(|name| **name != TABLE);
+    own.chain(common).map(|name| as_attribute(name)).collect()
+}
+
 /// A fault of flags or a file, as the API shows it.
 pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
     FaultRecord {
         name: fault.name.clone(),
-        kind: params.kind.map_or_else(String::new, |kind| as_attribute(&kind.to_string())),
+        kind: params.kind.map_or_else(String::new, name_of),
         stream: stream_of(fault.flows).to_owned(),
         toxicity: fault.probability,
         attributes: attributes_of(params, fault.flows),
@@ -93,7 +108,7 @@ fn checked(kind: Kind, attributes: &Map<String, Value>) -> Result<Map<String, Va
         if let Some((_, elsewhere)) = ELSEWHERE.iter().find(|(name, _)| *name == parameter) {
             return Err(format!("{name} is none of the attributes: say {elsewhere} beside them").into());
         }
-        if parameter == "table" {
+        if parameter == TABLE {
             return Err("table names a file, which the API cannot: use a configuration file"
                 .to_owned()
                 .into());

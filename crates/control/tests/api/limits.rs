@@ -54,7 +54,8 @@ async fn a_content_type_is_ignored_and_a_large_body_refused() {
     let made = api.ask_with("POST", "/proxies", &["Host: localhost", "Content-Type: text/plain"], body).await;
     assert_eq!(made.status, 201);
     let large = " ".repeat((2 << 20) + 1);
-    assert_eq!(api.post("/proxies", &large).await.status, 413);
+    api.post("/proxies", &large).await.assert_refused_with(413, &["length limit"]);
+    api.get("/proxies/%ff").await.assert_refused_with(400, &["UTF-8"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ mod host;
 mod access;
 mod events;
 mod limits;
+mod openapi;
 mod populate;
 mod proxies;
 mod toxics;

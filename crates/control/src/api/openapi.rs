@@ -1,0 +1,207 @@
+//! The API described for tools, as an OpenAPI document: `/openapi.json`.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::answer::answer;
+use crate::proxies::Proxies;
+use crate::toxic::attributes_by_type;
+
+const STREAM: &str = "^([uU][pP]|[dD][oO][wW][nN])[sS][tT][rR][eE][aA][mM]$";
+
+/// Of any request to the API.
+const REFUSALS: [u16; 4] = [401, 403, 413, 503];
+
+pub(super) async fn get(State(proxies): State<Proxies>) -> Response {
+    answer(StatusCode::OK, &document(proxies.version()))
+}
+
+fn document(version: &str) -> Value {
+    let license = "MIT OR Apache-2.0";
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "The control API of fault-proxy",
+            "description": "Toxiproxy's HTTP API 2.x, and fault-proxy's own faults and mappings by the same routes. \
+                Names of fields are read in any case, unknown ones are passed over, and null is as if it were not there.",
+            "license": {"name": license, "identifier": license},
+            "version": version,
+        },
+        "security": [{}, {"token": []}],
+        "paths": paths(),
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Where there is a --control-token"},
+            },
+        },
+    })
+}
+
+fn paths() -> Value {
+    let proxy_changed = |id| {
+        Operation::new(id, "Changes a proxy").takes("ProxyChange").gives(200, "Proxy").or(&[400, 404, 500])
+    };
+    let toxic_changed =
+        |id| Operation::new(id, "Changes a fault").takes("ToxicChange").gives(200, "Toxic").or(&[400, 404]);
+    let of_new_proxy = json!({"proxy": "$response.body#/name"});
+    let of_new_toxic = json!({"proxy": "$request.path.proxy", "toxic": "$response.body#/name"});
+    json!({
+        "/proxies": {
+            "get": Operation::new("proxies", "All proxies, by name").gives(200, "Proxies"),
+            "post": Operation::new("create_proxy", "Makes a proxy, with its faults before its first session")
+                .takes("NewProxy").gives(201, "Proxy").or(&[400, 409, 500])
+                .leads_to(&["proxy", "update_proxy", "delete_proxy", "toxics", "add_toxic"], &of_new_proxy),
+        },
+        "/proxies/{proxy}": {
+            "parameters": [in_path("proxy")],
+            "get": Operation::new("proxy", "A proxy").gives(200, "Proxy").or(&[400, 404]),
+            "post": proxy_changed("update_proxy"),
+            "patch": proxy_changed("patch_proxy"),
+            "delete": Operation::new("delete_proxy", "Ends a proxy and its sessions").or(&[400, 404]),
+        },
+        "/proxies/{proxy}/toxics": {
+            "parameters": [in_path("proxy")],
+            "get": Operation::new("toxics", "The faults of a proxy, those of the upstream stream first")
+                .gives(200, "Toxics").or(&[400, 404]),
+            "post": Operation::new("add_toxic", "Adds a fault, on open sessions too")
+                .takes("NewToxic").gives(200, "Toxic").or(&[400, 404, 409])
+                .leads_to(&["toxic", "update_toxic", "delete_toxic"], &of_new_toxic),
+        },
+        "/proxies/{proxy}/toxics/{toxic}": {
+            "parameters": [in_path("proxy"), in_path("toxic")],
+            "get": Operation::new("toxic", "A fault").gives(200, "Toxic").or(&[400, 404]),
+            "post": toxic_changed("update_toxic"),
+            "patch": toxic_changed("patch_toxic"),
+            "delete": Operation::new("delete_toxic", "Removes a fault").or(&[400, 404]),
+        },
+        "/populate": {
+            "post": Operation::new("populate", "Makes proxies; those that are there, with the same addresses, stay")
+                .takes("NewProxies").gives(201, "Populated").or(&[400, 409, 500]),
+        },
+        "/reset": {"post": Operation::new("reset", "Removes all faults and enables all proxies").or(&[500])},
+        "/version": {"get": Operation::new("version", "The program's version").gives(200, "Version")},
+    })
+}
+
+/// What one method of a path does; it answers 204 unless it gives something.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Operation {
+    operation_id: &'static str,
+    summary: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_body: Option<Value>,
+    responses: BTreeMap<u16, Value>,
+}
+
+impl Operation {
+    fn new(operation_id: &'static str, summary: &'static str) -> Self {
+        let responses = BTreeMap::from([(204, response(204, None))]);
+        Self { operation_id, summary, request_body: None, responses }.or(&REFUSALS)
+    }
+
+    fn takes(mut self, schema: &str) -> Self {
+        self.request_body = Some(json!({"required": true, "content": content(schema)}));
+        self
+    }
+
+    fn gives(mut self, status: u16, schema: &str) -> Self {
+        self.responses.remove(&204);
+        self.responses.insert(status, response(status, Some(schema)));
+        self
+    }
+
+    fn or(mut self, refusals: &[u16]) -> Self {
+        self.responses.extend(refusals.iter().map(|status| (*status, response(*status, Some("Error")))));
+        self
+    }
+
+    /// What can be asked next, with which names.
+    fn leads_to(mut self, operations: &[&str], parameters: &Value) -> Self {
+        let link = |id: &&str| ((*id).to_owned(), json!({"operationId": id, "parameters": parameters}));
+        if let Some(done) = self.responses.values_mut().next() {
+            done["links"] = operations.iter().map(link).collect::<Map<_, _>>().into();
+        }
+        self
+    }
+}
+
+fn response(status: u16, schema: Option<&str>) -> Value {
+    let code = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason());
+    let mut response = json!({"description": code});
+    if let Some(schema) = schema {
+        response["content"] = content(schema);
+    }
+    response
+}
+
+fn content(schema: &str) -> Value {
+    json!({"application/json": {"schema": named(schema)}})
+}
+
+fn in_path(name: &str) -> Value {
+    let schema = json!({"type": "string", "minLength": 1});
+    json!({"name": name, "in": "path", "required": true, "description": "Its name", "schema": schema})
+}
+
+fn named(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn array_of(schema: &str) -> Value {
+    json!({"type": "array", "items": named(schema)})
+}
+
+fn object(required: &[&str], properties: &Value) -> Value {
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+fn schemas() -> Value {
+    let (text, switch) = (json!({"type": "string", "minLength": 1}), json!({"type": "boolean"}));
+    let listen = json!({
+        "type": "string", "description": "HOST:PORT; port 0 is a free one", "examples": ["127.0.0.1:0"],
+    });
+    let upstream = json!({
+        "type": "string", "minLength": 1, "description": "HOST:PORT, or the right side of a mapping",
+        "examples": ["127.0.0.1:6379", "psqls://db"],
+    });
+    let addresses = json!({"listen": listen, "upstream": upstream, "enabled": switch});
+    let stream =
+        json!({"description": "upstream or downstream, in any case", "type": "string", "pattern": STREAM});
+    let toxicity = json!({"type": "number", "description": "The share of sessions, drawn once a session"});
+    let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes});
+    let proxy = |toxics: Value| {
+        let mut proxy = addresses.clone();
+        proxy["name"] = text.clone();
+        proxy["toxics"] = toxics;
+        proxy
+    };
+    let any = json!({"type": "object"});
+    let new_toxics: Vec<_> = attributes_by_type()
+        .iter()
+        .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
+        .collect();
+    json!({
+        "Proxy": object(&["name", "listen", "upstream", "enabled", "toxics"], &proxy(array_of("Toxic"))),
+        "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
+        "NewProxy": object(&["name", "upstream"], &proxy(array_of("NewToxic"))),
+        "NewProxies": array_of("NewProxy"),
+        "ProxyChange": object(&[], &addresses),
+        "Populated": object(&["proxies"], &json!({"proxies": array_of("Proxy")})),
+        "Toxic": object(&["name", "type", "stream", "toxicity", "attributes"], &toxic(&text, &any)),
+        "Toxics": array_of("Toxic"),
+        "NewToxic": {"anyOf": new_toxics},
+        "ToxicChange": object(&[], &json!({"toxicity": toxicity, "attributes": any})),
+        "Error": object(&["error", "status"], &json!({
+            "error": text, "status": {"type": "integer"},
+            "proxies": {"type": "array", "items": named("Proxy"), "description": "Those that /populate made before"},
+        })),
+        "Version": object(&["version"], &json!({"version": text})),
+    })
+}

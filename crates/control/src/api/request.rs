@@ -1,0 +1,35 @@
+//! What handlers take of a request: refused as the API refuses, where it cannot be read.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::answer::Refused;
+
+/// The whole of its body.
+#[derive(Debug)]
+pub(super) struct Body(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let read = Bytes::from_request(request, state).await;
+        read.map(Self).map_err(|refused| Refused::new(refused.status(), refused.body_text()))
+    }
+}
+
+/// The names in its path.
+#[derive(Debug)]
+pub(super) struct Names<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Names<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let read = Path::<T>::from_request_parts(parts, state).await;
+        read.map(|Path(names)| Self(names))
+            .map_err(|refused| Refused::new(refused.status(), refused.body_text()))
+    }
+}
