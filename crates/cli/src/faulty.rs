@@ -130,6 +130,10 @@ impl Stream for Faulty {
         if self.0.is_passing() { None } else { Some(&mut self.0) }
     }
 
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_ended(cx)
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.0.get_mut().take_error()
     }

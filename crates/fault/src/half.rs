@@ -65,9 +65,14 @@ impl Half {
     /// Whether bytes pass as they are at this moment.
     pub(crate) fn is_passing(&self) -> bool {
         self.line.is_idle()
-            && self.version == self.faults.version()
+            && self.is_up_to_date()
             && self.line.deadline().is_none_or(|deadline| self.now() < deadline)
             && self.common.ended().is_none()
+    }
+
+    /// Whether the plan is still the one that it has taken over.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        self.version == self.faults.version()
     }
 
     fn now(&self) -> Duration {
@@ -168,6 +173,14 @@ impl Half {
         len
     }
 
+    /// Takes in all of `bytes`, room or not.
+    pub(crate) fn put_all(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = self.put(bytes);
+            bytes = &bytes[taken..];
+        }
+    }
+
     fn came(&mut self, len: usize) {
         let now = self.follow();
         let turn = self.common.count(self.direction, len);
@@ -261,6 +274,6 @@ impl Drop for Half {
     }
 }
 
-fn reset() -> io::Error {
+pub(crate) fn reset() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, "reset by a fault")
 }

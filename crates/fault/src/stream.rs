@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::common::End;
 use crate::effect::Sides;
-use crate::half::Half;
+use crate::half::{Half, reset};
 use crate::line::piece::Ending;
 
 /// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
@@ -74,6 +74,20 @@ impl<S> FaultStream<S> {
         match self.ingress.common.ended() {
             Some(End::Reset(sides)) => sides != Sides::Both && sides != self.side,
             _ => false,
+        }
+    }
+
+    /// Lets the faults on what is read go on while nothing is read, as when nobody takes what was. Ready once a fault has ended
+    /// the session.
+    ///
+    /// # Errors
+    /// The fault has reset it.
+    pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let _ = self.ingress.poll_head(cx);
+        match self.ingress.common.ended() {
+            None => Poll::Pending,
+            Some(End::Closed) => Poll::Ready(Ok(())),
+            Some(End::Reset(_)) => Poll::Ready(Err(reset())),
         }
     }
 
@@ -159,8 +173,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultStream<S> {
         if this.ingress.poll_passing(cx) {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-            this.ingress.passed(buf.filled().len() - before);
-            return Poll::Ready(Ok(()));
+            if this.ingress.is_up_to_date() {
+                this.ingress.passed(buf.filled().len() - before);
+                return Poll::Ready(Ok(()));
+            }
+            // The faults have changed meanwhile, and what was read may have been sent after that.
+            this.ingress.put_all(&buf.filled()[before..]);
+            buf.set_filled(before);
         }
         let len = ready!(this.poll_readable(cx))?;
         let head = this.ingress.head(len.min(buf.remaining()));

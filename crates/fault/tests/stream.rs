@@ -1,12 +1,17 @@
 //! Streams with faults, without sockets, on a paused clock: the times are exact to the millisecond of tokio's timers.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proxy_fault::{
     Delay, Effect, Engine, Fault, FaultStream, Faults, Scope, Settings, Sides, Timers, Windows,
 };
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
+use tokio::io::{
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 const MS: Duration = Duration::from_millis(1);
@@ -253,4 +258,65 @@ async fn what_comes_after_a_change_meets_the_new_faults() {
     let changed = Instant::now();
     assert_eq!(client.fill_buf().await.unwrap(), b"");
     assert!(changed.elapsed() >= 100 * MS, "{:?}", changed.elapsed());
+}
+
+/// Gets another fault while it is read.
+struct Changing(DuplexStream, Faults);
+
+impl AsyncRead for Changing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(cx, buf);
+        if self.1.current().is_empty() {
+            self.1.replace(vec![latency(100)]);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Changing {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_while_faults_change_meets_the_new_ones() {
+    let faults = faults(Vec::new());
+    let (client, mut server) = duplex(1 << 16);
+    let mut client = faults.session(&Timers::coarse()).client(Changing(client, faults.clone()));
+    let sent = vec![7; 20_000];
+    server.write_all(&sent).await.unwrap();
+    let started = Instant::now();
+    let mut received = vec![0; sent.len()];
+    client.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, sent);
+    assert!(started.elapsed() >= 100 * MS, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_end_a_session_of_which_nothing_is_read() {
+    let faults = faults(Vec::new());
+    let (mut client, _server) = client(&faults, 1 << 16);
+    let ended = async |client: &mut FaultStream<DuplexStream>| poll_fn(|cx| client.poll_ended(cx)).await;
+    assert!(timeout(MS, ended(&mut client)).await.is_err(), "no fault, no end");
+    faults.replace(vec![Fault::new("timeout", Effect::Timeout { after: Some(100 * MS), discard: false })]);
+    let started = Instant::now();
+    ended(&mut client).await.unwrap();
+    assert!(started.elapsed() >= 100 * MS, "{:?}", started.elapsed());
 }

@@ -89,16 +89,21 @@ impl Flow {
         let until = self.moved + QUANTUM as u64;
         loop {
             match self.state {
-                State::Running => {
-                    if let Err(error) = ready!(self.poll_deliver(cx, to, pool)) {
-                        self.state = State::WriteFailed(error);
-                    } else if self.moved >= until {
+                State::Running => match self.poll_deliver(cx, to, pool) {
+                    Poll::Ready(Ok(())) if self.moved >= until => {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
-                    } else {
-                        ready!(self.poll_fetch(cx, from, to, pool));
                     }
-                }
+                    Poll::Ready(Ok(())) => ready!(self.poll_fetch(cx, from, to, pool)),
+                    Poll::Ready(Err(error)) => self.state = State::WriteFailed(error),
+                    Poll::Pending => {
+                        self.state = match ready!(from.poll_cut(cx)) {
+                            Ok(()) => State::Finishing,
+                            Err(error) => State::ReadFailed(error),
+                        };
+                        self.held = Held::Nothing;
+                    }
+                },
                 State::Finishing => match other {
                     // The system reports a reset once, and the other direction's write has had it: what reads like an
                     // end of file is none.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
@@ -32,6 +33,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more.
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
+    }
+
+    /// Ready once the session is to end whatever of it is undelivered: closed, or reset where it is an error. The relay asks
+    /// while it holds bytes of this stream that the other side does not take, and so does not read on.
+    fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
     }
 
     /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
