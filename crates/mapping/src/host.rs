@@ -22,7 +22,7 @@ pub enum Host {
     V6(Ipv6Addr),
 }
 
-/// A host name as RFC 1123 section 2.1 allows it, kept as written.
+/// A host name as RFC 1123 section 2.1 allows it, or with underscores, as containers and DNS have them too; kept as written.
 ///
 /// Made by parsing a [`Host`], so it never spells an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,13 +111,9 @@ pub(crate) fn check_whitespace(text: &str) -> Result<(), Refusal> {
 }
 
 fn check_characters(text: &str) -> Result<(), Refusal> {
-    let odd = text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.'));
+    let odd = text.char_indices().find(|(_, c)| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '.' | '_'));
     let Some((at, character)) = odd else { return Ok(()) };
-    let kind = match character {
-        '_' => ErrorKind::Underscore,
-        _ if character.is_ascii() => ErrorKind::HostCharacter,
-        _ => ErrorKind::NonAscii,
-    };
+    let kind = if character.is_ascii() { ErrorKind::HostCharacter } else { ErrorKind::NonAscii };
     Err(Refusal::new(kind, at..at + character.len_utf8()))
 }
 

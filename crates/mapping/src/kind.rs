@@ -71,9 +71,6 @@ pub enum ErrorKind {
     /// A host that ends in a number is not an IPv4 address.
     #[error("not an IPv4 address")]
     InvalidIpv4,
-    /// A host name has an underscore.
-    #[error("an underscore in a host name")]
-    Underscore,
     /// A host name has a character outside ASCII.
     #[error("a non-ASCII character in a host name")]
     NonAscii,
@@ -133,7 +130,6 @@ impl ErrorKind {
             Self::Ipv6WithoutBrackets => "an IPv6 address stands in brackets",
             Self::InvalidIpv6 => "brackets hold an IPv6 address without a zone, as in [::1]",
             Self::InvalidIpv4 => "a host that ends in a number is an IPv4 address, as in 127.0.0.1",
-            Self::Underscore => "RFC 1123 has no underscore; use another name of the host, or its address",
             Self::NonAscii => "write the name in punycode, as in xn--mnchen-3ya.de",
             Self::HostCharacter => "a host name has letters, digits, hyphens and dots",
             Self::EmptyLabel => "one dot separates two labels, and each has a character at least",

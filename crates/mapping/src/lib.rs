@@ -32,7 +32,7 @@
 #![doc = include_str!("mapping.pest")]
 //! ```
 //!
-//! A `name` may hold nearly anything here; a second step takes only RFC 1123 host names and IPv4
+//! A `name` may hold nearly anything here; a second step takes only host names (RFC 1123, and underscores) and IPv4
 //! addresses, and ports from 1 to 65535.
 //!
 //! # Beyond the base grammar
