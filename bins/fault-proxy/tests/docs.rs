@@ -19,7 +19,7 @@ fn assert_more_than(least: usize, commands: usize) {
 
 #[test]
 fn the_tutorial_goes_as_it_says() {
-    assert_more_than(30, reader("tutorial.md").follow());
+    assert_more_than(25, reader("tutorial.md").follow());
 }
 
 #[test]

@@ -17,7 +17,7 @@ use super::{
 use crate::{Daemon, free_port};
 
 /// More than anything that a page shows takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the control API is, unless somebody says otherwise.
 const CONTROL: u16 = 8474;
 
@@ -30,7 +30,7 @@ const CONTROL: u16 = 8474;
 /// - Where `…` is the last line of an output, the program goes on running, as in a terminal of its own, when it has printed
 ///   the lines above. A block that does not begin with a prompt shows what the last one of them that still runs, or the one
 ///   whose name stands behind ```` ```console ````, prints next; `^C` is Ctrl-C. Without `^C` or a last `…`, it is
-///   what the program prints up to its end.
+///   what the program prints up to its end, without its log, of which a line may come late.
 /// - A block below a line that ends with a file's name and a colon is written to that file first.
 /// - Ports in commands and files are replaced by free ones.
 ///
@@ -197,7 +197,8 @@ impl Reader {
         let status = running.daemon.wait(PATIENCE);
         self.code = status.code().unwrap_or(128);
         let shown: Vec<String> = shown.iter().map(|line| self.here(line)).collect();
-        let printed = running.daemon.lines().split_off(running.compared);
+        let mut printed = running.daemon.lines().split_off(running.compared);
+        printed.retain(|line| !is_log(line));
         let as_shown = matched(&shown, &printed, true).is_some();
         assert!(as_shown, "{}", differs(place, &running.name, &shown, &printed));
     }
@@ -211,6 +212,12 @@ impl Reader {
 fn has_ended(daemon: &Daemon) -> bool {
     let status = fs::read_to_string(format!("/proc/{}/stat", daemon.pid()));
     !status.is_ok_and(|status| !status.contains(") Z "))
+}
+
+/// Whether it is a line of our programs' log, which begins with the time.
+fn is_log(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    bytes.len() > 10 && bytes[4] == b'-' && bytes[7] == b'-' && bytes[10] == b'T'
 }
 
 fn differs(place: &str, command: &str, shown: &[String], printed: &[String]) -> String {
