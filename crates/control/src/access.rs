@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
+use crate::api::Refused;
 use crate::page;
 
 /// Open without a token, besides the page, which asks for it itself.
@@ -43,7 +44,10 @@ impl Access {
         }
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
         if is_change && let Some(origin) = headers.get(header::ORIGIN) {
-            let is_same = origin.to_str().is_ok_and(|origin| origin == format!("http://{host}"));
+            // by https where TLS ends in front of this server
+            let of_this =
+                |origin: &str| ["http", "https"].iter().any(|scheme| origin == format!("{scheme}://{host}"));
+            let is_same = origin.to_str().is_ok_and(of_this);
             if !is_same {
                 return Some(forbidden(&format!("pages of {origin:?} may not change anything here")));
             }
@@ -53,8 +57,9 @@ impl Access {
         if is_open || has_token(headers, token) {
             return None;
         }
-        let text = refused(StatusCode::UNAUTHORIZED, "a bearer token is needed: Authorization: Bearer TOKEN");
-        Some(([(header::WWW_AUTHENTICATE, "Bearer")], text).into_response())
+        let needed = "a bearer token is needed: Authorization: Bearer TOKEN";
+        let refused = Refused::new(StatusCode::UNAUTHORIZED, needed);
+        Some(([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response())
     }
 }
 
@@ -75,12 +80,7 @@ pub(crate) async fn check(State(access): State<Access>, request: Request, next: 
 }
 
 fn forbidden(text: &str) -> Response {
-    refused(StatusCode::FORBIDDEN, text)
-}
-
-fn refused(status: StatusCode, text: &str) -> Response {
-    let body = serde_json::json!({"error": text, "status": status.as_u16()});
-    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+    Refused::new(StatusCode::FORBIDDEN, text).into_response()
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {

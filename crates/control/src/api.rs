@@ -16,7 +16,9 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
+pub(crate) use self::answer::Refused;
 use self::answer::answer;
+use self::events::Events;
 pub use self::proxies::specs;
 use crate::proxies::Proxies;
 
@@ -32,7 +34,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/reset", post(proxies::reset))
         .route("/populate", post(proxies::populate))
         .route("/version", get(version))
-        .route("/events", get(events::events))
+        .route("/events", get(events::events).with_state(Events::of(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(from_fn(guard::guard))
         .with_state(proxies)

@@ -1,7 +1,12 @@
-//! Health and metrics of a running proxy over HTTP.
+//! The control plane of a running proxy over HTTP: the API that changes proxies and their faults, metrics, health, a page.
 //!
-//! - [`serve()`] answers on a listener; [`Health`] says whether the proxy can take clients.
-//! - [`Metrics`] is what a scrape shows; [`Watch`] sees what sessions do.
+//! - [`serve_control`] answers on a listener with all of it, to whom [`Access`] lets in; [`serve()`] with health and metrics only.
+//! - [`proxies::Proxies`] is the registry of proxies: created, changed and deleted by the API and by the program, which starts and
+//!   stops them as their [`Host`](proxies::Host).
+//! - [`record`] makes a fault of flags and files one that the API shows and changes; [`specs`] reads a file of the API's bodies.
+//! - [`Health`] says whether the proxy can take clients; [`Metrics`] is what a scrape shows; [`Watch`] sees what sessions do.
+//!
+//! The API is that of `docs/control-api.md`, which its `GET /openapi.json` describes. Both servers answer these:
 //!
 //! | request | answer |
 //! |---|---|

@@ -125,10 +125,10 @@ impl Watch {
     }
 }
 
+/// What has no name counts as the last one.
 fn count(names: &[&str], counts: &[AtomicU64], name: &str) {
-    if let Some(place) = names.iter().position(|other| *other == name) {
-        counts[place].fetch_add(1, Ordering::Relaxed);
-    }
+    let place = names.iter().position(|other| *other == name).unwrap_or(names.len() - 1);
+    counts[place].fetch_add(1, Ordering::Relaxed);
 }
 
 fn counted<'a>(

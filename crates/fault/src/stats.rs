@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
 
+use crate::effect::Effect;
 use crate::journal::nanos;
 
 /// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
@@ -134,7 +135,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// How often it did what it does.
+    /// How often a fault with this effect did what it does; never less than before.
     ///
     /// | effect | counted |
     /// |---|---|
@@ -142,11 +143,12 @@ impl Figures {
     /// | packet loss | segments lost |
     /// | bandwidth, blackhole | sessions: they act all the time |
     /// | others | [`actions`](Self::actions) |
-    pub fn applied(&self) -> u64 {
-        let drawn = self.asked_delay.map_or(0, |drawn| drawn.count);
-        match self.actions.max(drawn) + self.lost {
-            0 if self.segments == 0 => self.sessions,
-            applied => applied,
+    pub fn applied(&self, effect: &Effect) -> u64 {
+        match effect {
+            Effect::Latency { .. } => self.asked_delay.map_or(0, |drawn| drawn.count),
+            Effect::PacketLoss { .. } => self.lost,
+            Effect::Bandwidth { .. } | Effect::Blackhole { .. } => self.sessions,
+            _ => self.actions,
         }
     }
 }
@@ -200,5 +202,25 @@ impl Quantiles {
             Some(Duration::from_nanos(bucket.start().midpoint(bucket.end())))
         };
         Some(Self { count, p50: at(0.5)?, p99: at(0.99)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delay::Delay;
+
+    #[test]
+    fn what_a_fault_has_applied_never_shrinks() {
+        let latency = Effect::Latency { delay: Delay::Constant(Duration::ZERO), once: false };
+        let effects = [latency, Effect::LimitData { bytes: 1 }, Effect::Blackhole { discard: false }];
+        let stats = Stats::new();
+        let applied = || effects.each_ref().map(|effect| stats.figures().applied(effect));
+        stats.session();
+        stats.session();
+        assert_eq!(applied(), [0, 0, 2]);
+        stats.asked(Duration::ZERO);
+        stats.acted();
+        assert_eq!(applied(), [1, 1, 2]);
     }
 }

@@ -16,13 +16,13 @@ pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
 
 /// A refusal: `{"error": …, "status": …}`.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     pub(super) status: StatusCode,
     pub(super) text: String,
 }
 
 impl Refused {
-    pub(super) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self { status, text: text.into() }
     }
 

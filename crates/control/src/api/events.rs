@@ -1,27 +1,47 @@
 //! `/events`: what goes on, as it goes on.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::answer::Refused;
 use crate::proxies::Proxies;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Who may look at once: fewer than there may be connections, so that others still get theirs.
+const CLIENTS: usize = 64;
+
+/// The proxies, and room for those who look at them.
+#[derive(Clone)]
+pub(super) struct Events(Proxies, Arc<Semaphore>);
+
+impl Events {
+    pub(super) fn of(proxies: Proxies) -> Self {
+        Self(proxies, Arc::new(Semaphore::new(CLIENTS)))
+    }
+}
+
 /// The state of all proxies every second, the first at once.
 pub(super) async fn events(
-    State(proxies): State<Proxies>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    State(Events(proxies, room)): State<Events>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+    let place = room.try_acquire_owned().map_err(|_| {
+        Refused::new(StatusCode::SERVICE_UNAVAILABLE, format!("{CLIENTS} clients listen to events already"))
+    })?;
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Sse::new(unfold((proxies, ticks), async |(proxies, mut ticks)| {
+    Ok(Sse::new(unfold((proxies, place, ticks), async |(proxies, place, mut ticks)| {
         ticks.tick().await;
         let state = serde_json::to_string(&proxies.state()).expect("a state is JSON");
-        Some((Ok(Event::default().data(state)), (proxies, ticks)))
-    }))
+        Some((Ok(Event::default().data(state)), (proxies, place, ticks)))
+    })))
 }

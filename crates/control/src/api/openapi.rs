@@ -15,7 +15,7 @@ use crate::toxic::attributes_by_type;
 const STREAM: &str = "^([uU][pP]|[dD][oO][wW][nN])[sS][tT][rR][eE][aA][mM]$";
 
 /// Of any request to the API.
-const REFUSALS: [u16; 4] = [401, 403, 413, 503];
+const REFUSALS: [u16; 5] = [401, 403, 408, 413, 503];
 
 pub(super) async fn get(State(proxies): State<Proxies>) -> Response {
     answer(StatusCode::OK, &document(proxies.version()))

@@ -66,17 +66,17 @@ pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, Re
 pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body) -> Response {
     let specs = match specs_of(&request, &proxies.schedules()) {
         Ok(specs) => specs,
-        Err(refused) => return populated(StatusCode::CREATED, &[], Some(refused)),
+        Err(refused) => return populated(&[], Some(refused)),
     };
     let (done, error) = proxies.populate(specs).await;
-    populated(StatusCode::CREATED, &done, error.map(Refused::from))
+    populated(&done, error.map(Refused::from))
 }
 
 /// Also where it failed, what was done until then is told.
-fn populated(status: StatusCode, done: &[Proxy], refused: Option<Refused>) -> Response {
+fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
     let done: Vec<_> = done.iter().map(shown).collect();
     match refused {
-        None => answer(status, &json!({"proxies": done})),
+        None => answer(StatusCode::CREATED, &json!({"proxies": done})),
         Some(refused) => {
             let mut told = refused.json();
             told["proxies"] = done.into();

@@ -19,7 +19,7 @@ const DELAY_BUCKETS: [f64; 15] =
 struct Row {
     labels: Labels,
     is_on: bool,
-    figures: Option<Figures>,
+    figures: Option<(Fault, Figures)>,
 }
 
 pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -36,23 +36,23 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
     let rows: Vec<_> = all.iter().flat_map(|proxy| rows(proxy, now)).collect();
     let on = rows.iter().map(|row| (row.labels.clone(), f64::from(u8::from(row.is_on))));
     gauges(&mut encoder, "fault_on", "Whether the fault is on", on)?;
-    let counts = |count: fn(&Figures) -> u64| {
+    let counts = |count: fn(&(Fault, Figures)) -> u64| {
         rows.iter().map(move |row| (row.labels.clone(), row.figures.as_ref().map_or(0, count)))
     };
     counters(
         &mut encoder,
         "fault_sessions",
         "Sessions that the fault was drawn for",
-        counts(|of| of.sessions),
+        counts(|(_, figures)| figures.sessions),
     )?;
     counters(
         &mut encoder,
         "faults_applied",
         "Times that the fault did what it does",
-        counts(Figures::applied),
+        counts(|(fault, figures)| figures.applied(&fault.effect)),
     )?;
     let delays =
-        rows.iter().filter_map(|row| Some((row.labels.clone(), counted(&row.figures.as_ref()?.held))));
+        rows.iter().filter_map(|row| Some((row.labels.clone(), counted(&row.figures.as_ref()?.1.held))));
     let help = "How long pieces were held by the fault";
     series(&mut encoder, ("injected_delay", help, Some(&Unit::Seconds)), MetricType::Histogram, delays)
 }
@@ -68,7 +68,7 @@ fn rows(proxy: &Proxy, now: Duration) -> Vec<Row> {
                 ("type", record.kind.clone()),
             ],
             is_on: record.fault.as_ref().is_some_and(|fault| fault.windows.is_on(now)),
-            figures: place.map(|place| figures.swap_remove(place).1),
+            figures: place.map(|place| figures.swap_remove(place)),
         }
     };
     proxy.faults.iter().map(row).collect()

@@ -34,8 +34,8 @@ impl Proxies {
     }
 
     /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
-    /// others is replaced. Returns those that are there at the end, and the error that ended it, if one did; nothing is made if an
-    /// address of any makes no sense.
+    /// others is replaced, or left disabled where its successor cannot start. Returns those that are there at the end, and the error
+    /// that ended it, if one did; nothing is made if an address of any makes no sense.
     pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
         self.in_turn(async move |proxies: Proxies| {
             for (index, spec) in specs.iter().enumerate() {
@@ -61,12 +61,11 @@ impl Proxies {
     /// # Errors
     /// A proxy could not be enabled; the others are.
     pub async fn reset(&self) -> Result<(), ChangeError> {
+        self.remove_all_faults();
         self.in_turn(async |proxies: Proxies| {
-            let mut names = Vec::new();
-            for (name, entry) in &mut *proxies.entries() {
-                entry.set_records(Vec::new());
-                names.push(name.clone());
-            }
+            // also those of proxies that were being made
+            proxies.remove_all_faults();
+            let names: Vec<_> = proxies.entries().keys().cloned().collect();
             let mut result = Ok(());
             for name in names {
                 let started = proxies.start_now(&name).await;
@@ -75,6 +74,10 @@ impl Proxies {
             result
         })
         .await
+    }
+
+    fn remove_all_faults(&self) {
+        self.entries().values_mut().for_each(|entry| entry.set_records(Vec::new()));
     }
 
     /// Changes the faults of a proxy, which its open sessions follow at once: `change` gets those there are and leaves those that
@@ -113,6 +116,11 @@ impl Proxies {
         if self.entries().contains_key(&spec.name) {
             return Err(ChangeError::ProxyExists);
         }
+        self.put_now(spec).await
+    }
+
+    /// Takes the place of one of its name once it has started.
+    async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
         let faults = self.0.engine.proxy(&name, effective(&spec.faults));
@@ -171,9 +179,9 @@ impl Proxies {
             if is_same {
                 return Ok(proxy);
             }
-            self.delete_now(&spec.name).await?;
+            self.stop_now(&spec.name).await;
         }
-        self.create_now(spec).await
+        self.put_now(spec).await
     }
 
     async fn is_same_address(&self, one: &str, other: &str) -> bool {

@@ -164,6 +164,7 @@ impl FaultState {
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
         let on = fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));
         let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
+        let applied = figures.map_or(0, |(fault, figures)| figures.applied(&fault.effect));
         let figures = figures.map(|(_, figures)| figures);
         let times = |of: fn(&Figures) -> Option<Quantiles>| figures.and_then(of).map(TimesState::of);
         Self {
@@ -176,7 +177,7 @@ impl FaultState {
             on,
             windows,
             sessions: figures.map_or(0, |figures| figures.sessions),
-            applied: figures.map_or(0, Figures::applied),
+            applied,
             asked_ms: times(|figures| figures.asked_delay),
             held_ms: times(|figures| figures.delay),
             late_ms: times(|figures| figures.error),

@@ -59,6 +59,13 @@ pub(super) fn parse(
     {
         fault.flows = flows;
     }
+    if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && is_directed(kind))
+        && !is_of(fault.flows, stream)
+    {
+        let problem =
+            format!("side and direction are not those of the stream {stream}: leave one of both out");
+        return Err(problem.into());
+    }
     let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, &stream));
     let fault = renamed(fault, &name, common.toxicity);
@@ -96,6 +103,9 @@ pub(super) fn merge(
         }
     }
     record.attributes = attributes_of(&params, fault.flows);
+    if !is_of(fault.flows, &record.stream) {
+        record.stream = stream_of(fault.flows).to_owned();
+    }
     record.fault = Some(renamed(fault, &record.name, record.toxicity));
     Ok(())
 }
@@ -150,6 +160,13 @@ fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
 
 fn is_directed(kind: Kind) -> bool {
     !matches!(kind, Kind::Refuse | Kind::SlowOpen)
+}
+
+/// Whether some of what it acts on flows there.
+fn is_of(of_fault: Flows, stream: &str) -> bool {
+    flows(stream).is_none_or(|flows| {
+        flows.to_upstream && of_fault.to_upstream || flows.to_downstream && of_fault.to_downstream
+    })
 }
 
 fn stream_of(flows: Flows) -> &'static str {

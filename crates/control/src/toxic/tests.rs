@@ -138,6 +138,20 @@ fn parameters_that_are_wrong_are_named() {
     assert!(file.contains("table names a file"), "{file}");
 }
 
+#[test]
+fn a_stream_is_where_the_fault_acts() {
+    let of = |stream: &str, attributes: Value| {
+        parsed(json!({"type": "blackhole", "stream": stream, "attributes": attributes}))
+    };
+    let refused = of("upstream", json!({"direction": "ingress"})).unwrap_err().to_string();
+    assert!(refused.contains("the stream upstream"), "{refused}");
+    of("upstream", json!({"direction": "egress"})).unwrap();
+    let replies = of("downstream", json!({"direction": "both"})).unwrap();
+    let requests = merged(&replies, json!({"attributes": {"direction": "egress"}})).unwrap();
+    assert_eq!((replies.stream.as_str(), requests.stream.as_str()), ("downstream", "upstream"));
+    assert_eq!(requests.fault.unwrap().flows, Flows { to_upstream: true, to_downstream: false });
+}
+
 fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
     merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &RUN)
 }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Api;
+use super::{Answer, Api};
 
 #[tokio::test]
 async fn paths_and_methods_that_there_are_not() {
@@ -70,6 +70,41 @@ async fn a_request_takes_25_seconds_at_most() {
     // which waits for its turn
     let proxy = api.post("/proxies/p", "{}").await.json();
     assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_takes_15_seconds_at_most() {
+    let api = Api::new().await;
+    let started = tokio::time::Instant::now();
+    let mut stream = TcpStream::connect(api.addr).await.unwrap();
+    stream
+        .write_all(b"POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        .await
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    Answer::read(&answer).assert_refused_with(408, &["body"]);
+    assert!(started.elapsed() >= Duration::from_secs(15));
+}
+
+#[tokio::test]
+async fn who_listens_to_events_leaves_room_for_others() {
+    let api = Api::new().await;
+    let mut listeners = Vec::new();
+    for _ in 0..64 {
+        let mut stream = api.send("GET", "/events", &["Host: localhost"], "").await;
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        listeners.push(stream);
+    }
+    api.get("/events").await.assert_refused_with(503, &["64"]);
+    assert_eq!(api.get("/livez").await.status, 200);
+    listeners.pop();
+    let mut head = [0; 12];
+    // the server may not have noticed yet
+    while &head != b"HTTP/1.1 200" {
+        let mut stream = api.send("GET", "/events", &["Host: localhost"], "").await;
+        stream.read_exact(&mut head).await.unwrap();
+    }
 }
 
 #[tokio::test]

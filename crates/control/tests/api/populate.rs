@@ -57,6 +57,22 @@ async fn a_proxy_that_is_there_is_kept_or_replaced() {
 }
 
 #[tokio::test]
+async fn a_proxy_whose_successor_cannot_start_is_disabled_and_comes_back() {
+    let api = Api::with_proxy().await;
+    api.post("/proxies/p/toxics", r#"{"type":"latency"}"#).await;
+    let before = api.get("/proxies/p").await.json();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let body = json!([{ "name": "p", "upstream": "up:2", "listen": addr }]).to_string();
+    assert_eq!(api.post("/populate", &body).await.status, 500);
+    let now = api.get("/proxies/p").await.json();
+    assert_eq!((&now["enabled"], &now["toxics"]), (&json!(false), &before["toxics"]));
+    assert_eq!(api.post("/reset", "").await.status, 204);
+    let now = api.get("/proxies/p").await.json();
+    assert_eq!((&now["enabled"], &now["listen"]), (&json!(true), &before["listen"]));
+}
+
+#[tokio::test]
 async fn all_entries_make_sense_or_nothing_is_made() {
     let api = Api::new().await;
     let good = r#"{"name":"a","upstream":"up:1"}"#;

@@ -38,6 +38,22 @@ async fn faults_are_changed_while_a_proxy_starts() {
 }
 
 #[tokio::test]
+async fn a_reset_removes_faults_while_a_proxy_starts() {
+    let api = Api::with_proxy().await;
+    api.post("/proxies/p/toxics", r#"{"type":"latency"}"#).await;
+    api.host.hold();
+    let starting = api.post("/proxies", r#"{"name":"q","upstream":"up:1","toxics":[{"type":"latency"}]}"#);
+    let resetting = api.post("/reset", "");
+    let looking = async {
+        while api.get("/proxies/p/toxics").await.body.trim() != "[]" {}
+        api.host.release();
+    };
+    let (started, reset, ()) = tokio::join!(starting, resetting, looking);
+    assert_eq!((started.status, reset.status), (201, 204));
+    assert_eq!(api.get("/proxies/p/toxics").await.body.trim(), "[]");
+}
+
+#[tokio::test]
 async fn of_two_that_make_the_same_one_is_told_that_it_exists() {
     let api = Api::new().await;
     let make = || api.post("/proxies", r#"{"name":"p","upstream":"up:1"}"#);

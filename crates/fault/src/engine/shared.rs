@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +15,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     origin: Instant,
     held: AtomicUsize,
-    buckets: Mutex<HashMap<String, Arc<Buckets>>>,
+    /// By the name of the fault, as long as one has it.
+    buckets: Mutex<HashMap<String, Weak<Buckets>>>,
 }
 
 impl Shared {
@@ -53,6 +54,12 @@ impl Shared {
     /// The buckets of all faults of this name.
     pub(crate) fn buckets(&self, fault: &str) -> Arc<Buckets> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(buckets.entry(fault.to_owned()).or_default())
+        buckets.retain(|_, shared| shared.strong_count() > 0);
+        let existing = buckets.get(fault).and_then(Weak::upgrade);
+        existing.unwrap_or_else(|| {
+            let shared = Arc::default();
+            buckets.insert(fault.to_owned(), Arc::downgrade(&shared));
+            shared
+        })
     }
 }
