@@ -1,12 +1,18 @@
 //! The pages of the documentation, read by somebody who types what they show ([`Reader`] says how), and where they lead.
 
 mod support;
+#[path = "support/api.rs"]
+mod support_api;
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
-use support::BINARY;
+use serde_json::json;
+use support::{BINARY, printed};
+use support_api::Api;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, clients};
+use testkit::{Certificates, Postgres, clients, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
@@ -19,7 +25,8 @@ fn assert_more_than(least: usize, commands: usize) {
 
 #[test]
 fn the_tutorial_goes_as_it_says() {
-    assert_more_than(25, reader("tutorial.md").follow());
+    // It shows what lost packets cost, so that there have to be some.
+    assert_more_than(25, reader("tutorial.md").with_variable("FAULT_SEED", 7).follow());
 }
 
 #[test]
@@ -45,6 +52,44 @@ fn a_server_with_tls_is_put_behind_it() {
     let server = Postgres::start_tls(&certificates);
     let reader = reader("how-to/tls-upstream.md").with_server(5432, server.port());
     assert_more_than(5, reader.with_file("ca.pem", certificates.ca_file()).follow());
+}
+
+/// `fault-proxy ctl` with these arguments.
+fn ctl(api: &Api, args: &[String]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.arg("ctl").args(args).env("FAULT_CONTROL_ADDR", &api.addr);
+    command.output().expect("it starts")
+}
+
+#[test]
+fn faults_for_failures_are_faults() {
+    let api = Api::alone();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/which-fault.md");
+    let page = fs::read_to_string(page).expect("it is there");
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1));
+    let faults: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(faults.len() > 12, "{faults:?}");
+    for (number, fault) in faults.into_iter().enumerate() {
+        let (name, upstream) = (format!("proxy-{number}"), json!("127.0.0.1:1"));
+        api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+        let args = format!("fault add {name} {fault}").split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let said = printed(&ctl(&api, &args));
+        assert!(said.starts_with(&format!("{name} has ")), "{said}");
+    }
+}
+
+#[test]
+fn the_reference_shows_calls_of_ctl_that_work() {
+    let api = Api::alone();
+    let shown = manual::commands("fault-proxy").into_iter();
+    let shown = shown.filter(|shown| shown.file.ends_with("control-api.md"));
+    let calls: Vec<_> = shown.filter(|shown| shown.args[0] == "ctl").collect();
+    assert!(calls.len() >= 9, "{calls:?}");
+    let listen = format!("127.0.0.1:{}", free_port());
+    for call in calls {
+        let here = call.args[1..].iter().map(|word| word.replace("127.0.0.1:26379", &listen));
+        printed(&ctl(&api, &here.collect::<Vec<_>>()));
+    }
 }
 
 #[test]
