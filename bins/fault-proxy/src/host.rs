@@ -10,6 +10,7 @@ use proxy_cli::bind::listen;
 use proxy_control::proxies::{Host, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{Relay, Shutdown};
+use tokio::select;
 use tokio::task::spawn_blocking;
 
 use crate::serve::{Hands, Work};
@@ -28,6 +29,15 @@ pub(crate) struct ProxyHost {
 }
 
 impl ProxyHost {
+    /// Takes no port once the run drains.
+    async fn start_unless_ending(&self, start: Start) -> Result<Started, StartError> {
+        select! {
+            biased;
+            () = self.shutdown.draining() => Err(StartError::Other("the run is ending".to_owned())),
+            started = self.start_now(start) => started,
+        }
+    }
+
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
         let other = |error: anyhow::Error| StartError::Other(format!("{error:#}"));
         let upstream = upstream(&start.upstream).map_err(StartError::Other)?;
@@ -60,7 +70,7 @@ impl Host for ProxyHost {
     }
 
     fn start(&self, start: Start) -> Starting<'_> {
-        Box::pin(self.start_now(start))
+        Box::pin(self.start_unless_ending(start))
     }
 
     fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {

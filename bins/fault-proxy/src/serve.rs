@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proxy_cli::faulty::{FaultConnector, FaultListener};
 use proxy_fault::{Faults, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
@@ -57,7 +57,11 @@ impl Hands {
         let ended = TaskTracker::new();
         for (thread, listener) in self.0.iter().zip(listeners) {
             let share = Share { work: work.clone(), listener, token: ended.token() };
-            thread.send(share).await.ok().context("the run is ending")?;
+            if thread.send(share).await.is_err() {
+                // the threads that have taken theirs
+                work.shutdown.close();
+                bail!("the run is ending");
+            }
         }
         ended.close();
         Ok(ended)
@@ -157,6 +161,9 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
             }
         });
     }
+    // What was given too late is not left with its port open.
+    shares.close();
+    while shares.recv().await.is_some() {}
     relays.close();
     relays.wait().await;
 }

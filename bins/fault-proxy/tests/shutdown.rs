@@ -1,6 +1,8 @@
 //! How a run ends: drained, at its deadline, at a second signal, by itself.
 
 mod support;
+#[path = "support/api.rs"]
+mod support_api;
 
 use std::{
     io::{ErrorKind, Read},
@@ -8,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use support::{PATIENCE, Proxy, ending, eventually, patient, round_trip, run};
+use support_api::Api;
 use testkit::{FarEnd, Signal, abort, free_port};
 
 /// The mapping's counts in the final table: sessions, bytes to upstream, bytes to client, aborted, errors.
@@ -79,6 +83,37 @@ fn sessions_left_at_the_end_of_the_drain_are_reset() {
     assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset));
     assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
     assert_eq!(summary(&proxy, &proxy.mapping), "1 6 6 1 0");
+}
+
+#[test]
+fn nothing_is_opened_while_a_run_drains() {
+    let far_end = FarEnd::echo();
+    let upstream = far_end.addr().to_string();
+    let [open, disabled, new] = [(); 3].map(|()| free_port());
+    let proxy = |name: &str, port: u16, is_enabled: bool| {
+        let listen = format!("127.0.0.1:{port}");
+        json!({"name": name, "listen": listen, "upstream": upstream, "enabled": is_enabled})
+    };
+    let api = Api::with(&["--drain-timeout", "1h"]);
+    api.post("/proxies", &proxy("open", open, true));
+    api.post("/proxies", &proxy("disabled", disabled, false));
+    let client = patient(TcpStream::connect(("127.0.0.1", open)).expect("it listens"));
+    round_trip(&client, b"before").unwrap();
+    api.signal(Signal::TERM);
+    api.wait_for_line("SIGTERM: draining");
+
+    for (path, body, port) in [
+        ("/proxies", proxy("new", new, true), new),
+        ("/proxies/disabled", json!({"enabled": true}), disabled),
+    ] {
+        let (status, answer) = api.ask("POST", path, &body);
+        assert_eq!((status, &answer["error"]), (500, &json!("the run is ending")));
+        let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+    round_trip(&client, b"afterwards").unwrap();
+    drop(client);
+    assert_eq!(api.wait(PATIENCE).code(), Some(0));
 }
 
 #[test]
