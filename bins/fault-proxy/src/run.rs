@@ -19,7 +19,6 @@ use proxy_fault::Engine;
 use proxy_relay::{Config, DataPath, Relay, Shutdown};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::args;
@@ -30,7 +29,7 @@ use crate::reload::{Reload, Source};
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
 use crate::start::{spec, told};
-use crate::timeline::Timeline;
+use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
 
@@ -120,9 +119,7 @@ impl Running<'_> {
         }
         self.populate().await?;
         let control = self.control(control)?;
-        let timeline = Timeline::of(&settings.proxies);
-        let started = Instant::now();
-        if let Some(chart) = timeline.chart(settings.duration) {
+        if let Some(chart) = Timeline::of(&proxies.all()).chart(settings.duration) {
             log.print(&chart);
         }
         let has_view = settings.has_ui && log.leaves_room_for_a_bar();
@@ -133,7 +130,7 @@ impl Running<'_> {
             () = end(signals, settings.duration, settings.drain_timeout, shutdown) => {}
             () = workers.ended() => {}
             () = control => {}
-            () = timeline.log_changes(started, settings.tail) => {}
+            () = log_changes(proxies, settings.tail) => {}
             () = report.on_demand(on_demand, log) => {}
             () = follow(reload, settings, proxies) => {}
         }

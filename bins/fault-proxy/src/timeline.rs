@@ -1,17 +1,17 @@
 //! When faults are on: as a chart, and in the log.
 
-use std::future::pending;
 use std::time::Duration;
 
+use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Windows;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 use tracing::{debug, info};
 
-use crate::config::{GivenFault, ProxySettings};
-
 const BAR_WIDTH: usize = 40;
+/// How often faults are looked at, which others may change.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The windows of all faults.
+/// The windows of all faults, as they are at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline(Vec<Row>);
 
@@ -24,10 +24,10 @@ struct Row {
 
 impl Timeline {
     /// A fault that several proxies have in the same windows is one row.
-    pub(crate) fn of(proxies: &[ProxySettings]) -> Self {
+    pub(crate) fn of(proxies: &[Proxy]) -> Self {
         let mut rows: Vec<(&str, &Windows, Vec<&str>)> = Vec::new();
         for proxy in proxies {
-            for GivenFault { fault, .. } in &proxy.faults {
+            for fault in proxy.faults.iter().filter_map(|record| record.fault.as_ref()) {
                 match rows.iter_mut().find(|row| row.0 == fault.name && *row.1 == fault.windows) {
                     Some((.., on)) => on.push(&proxy.label),
                     None => rows.push((&fault.name, &fault.windows, vec![&proxy.label])),
@@ -48,45 +48,70 @@ impl Timeline {
         (!rows.is_empty()).then(|| proxy_fault::chart(&rows, duration, BAR_WIDTH))
     }
 
-    /// Logs each change as it comes: as information if `tail`, else for debugging. Never ends.
-    pub(crate) async fn log_changes(&self, started: Instant, tail: bool) {
-        let mut now = Duration::ZERO;
-        while let Some(next) = self.0.iter().filter_map(|row| row.windows.next_change(now)).min() {
-            let Some(at) = started.checked_add(next) else { break };
-            sleep_until(at).await;
-            for row in self.0.iter().filter(|row| row.windows.next_change(now) == Some(next)) {
-                let state = if row.windows.is_on(next) { "on" } else { "off" };
-                if tail {
-                    info!("fault {}: {state}", row.fault);
-                } else {
-                    debug!("fault {}: {state}", row.fault);
-                }
-            }
-            now = next;
+    /// The first instant later than `after` at which a fault is switched, and what is switched then.
+    fn next_change(&self, after: Duration) -> Option<(Duration, Vec<String>)> {
+        let next = self.0.iter().filter_map(|row| row.windows.next_change(after)).min()?;
+        let rows = self.0.iter().filter(|row| row.windows.next_change(after) == Some(next));
+        let state = |row: &Row| if row.windows.is_on(next) { "on" } else { "off" };
+        Some((next, rows.map(|row| format!("fault {}: {}", row.fault, state(row))).collect()))
+    }
+
+    /// What is switched later than `after`, and at `until` at the latest.
+    fn changes(&self, mut after: Duration, until: Duration) -> Vec<String> {
+        let mut changes = Vec::new();
+        while let Some((next, switched)) = self.next_change(after).filter(|(next, _)| *next <= until) {
+            changes.extend(switched);
+            after = next;
         }
-        pending().await
+        changes
+    }
+}
+
+/// Logs each switching of a fault as it comes, of the faults there are then: as information if `tail`, else for debugging. Never
+/// ends.
+pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
+    let now = || proxies.engine().now();
+    let mut logged = Duration::ZERO;
+    loop {
+        let look = now() + LOOK_INTERVAL;
+        let next = Timeline::of(&proxies.all()).next_change(logged).map(|(next, _)| next);
+        let until = next.map_or(look, |next| next.min(look));
+        sleep(until.saturating_sub(now())).await;
+        // They may be others by now.
+        for change in Timeline::of(&proxies.all()).changes(logged, until) {
+            if tail {
+                info!("{change}");
+            } else {
+                debug!("{change}");
+            }
+        }
+        logged = until;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proxy_fault::{FaultParams, Kind, Reading, Run};
+    use proxy_control::{Watch, record};
+    use proxy_fault::{Engine, FaultParams, Kind, Reading, Run, Settings};
 
     use super::*;
 
-    fn proxy(name: &str, faults: &[(Kind, &str)]) -> ProxySettings {
+    fn proxy(name: &str, faults: &[(Kind, &str)]) -> Proxy {
         let run = Run { duration: None, reading: Reading::Usual };
         let fault = |(kind, schedule): &(Kind, &str)| {
             let schedule = Some((*schedule).to_owned());
             let params = FaultParams { kind: Some(*kind), schedule, ..FaultParams::default() };
-            GivenFault { fault: params.resolve(&run).unwrap(), params }
+            record(&params, params.resolve(&run).unwrap())
         };
-        let mapping = "1=a:1".parse().unwrap();
-        ProxySettings {
+        Proxy {
             name: name.to_owned(),
             label: name.to_owned(),
-            mapping,
+            listen: "127.0.0.1:1".to_owned(),
+            upstream: "a:1".to_owned(),
+            enabled: true,
             faults: faults.iter().map(fault).collect(),
+            engine: Engine::new(Settings::default()).proxy(name, Vec::new()),
+            watch: Watch::default(),
         }
     }
 
@@ -100,5 +125,20 @@ mod tests {
             assert_eq!(chart.lines().filter(|line| line.starts_with(row)).count(), 1, "{chart}");
         }
         assert!(Timeline::of(&[proxy("web", &[])]).chart(None).is_none());
+    }
+
+    #[test]
+    fn changes_come_in_order_and_once() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let timeline = Timeline::of(&[
+            proxy("db", &[(Kind::Jitter, "start:1s,duration:2s"), (Kind::Refuse, "start:2s")]),
+            proxy("web", &[(Kind::Refuse, "duration:2s")]),
+        ]);
+        assert_eq!(
+            timeline.changes(Duration::ZERO, 2 * SECOND),
+            ["fault jitter on db: on", "fault refuse on db: on", "fault refuse on web: off"]
+        );
+        assert_eq!(timeline.changes(2 * SECOND, 9 * SECOND), ["fault jitter on db: off"]);
+        assert_eq!(timeline.next_change(3 * SECOND), None);
     }
 }
