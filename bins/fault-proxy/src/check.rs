@@ -1,29 +1,42 @@
 //! Tries everything that a run would need, and runs nothing.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
+use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
-use proxy_mapping::Mapping;
+use proxy_mapping::Upstream;
 use proxy_relay::Connected;
 
 use crate::config::{ProxySettings, Settings};
-use crate::host::bind_for;
+use crate::host;
+use crate::run::listen_for;
 use crate::serve;
-use crate::wire::Wire;
+use crate::wire::{Wire, listen_of};
 
 pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
+    // Kept until all are there: no port is for two of them.
+    let mut ports = Vec::new();
     let mut failed = 0;
-    for ProxySettings { mapping, .. } in &settings.proxies {
-        let listen = runtime.block_on(listen(mapping, settings));
-        let upstream = runtime.block_on(connect(mapping, wire));
+    let all = all(settings)?;
+    for Tried { shown, listen, upstream } in &all {
+        let listen = runtime.block_on(listen_on(listen, &mut ports));
+        let upstream = runtime.block_on(connect(upstream, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
-        table.add_row([mapping.to_string(), told(listen), told(upstream)]);
+        table.add_row([shown.clone(), told(listen), told(upstream)]);
+    }
+    // Without the usual port, which nobody asked for, a run goes on.
+    let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
+    let is_control_missing = matches!(control, Some(Err(_)));
+    if let Some(control) = control {
+        let addr = control.and_then(|listener| Ok(listener.local_addr()?.to_string()));
+        table.add_row(["control API".to_owned(), told(addr), String::new()]);
     }
     println!("{table}");
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
@@ -31,9 +44,33 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     }
     println!("\n{}", settings_table(settings));
     if failed > 0 {
-        bail!("{failed} of {} mappings would not work", settings.proxies.len());
+        bail!("{failed} of {} mappings would not work", all.len());
+    }
+    if is_control_missing {
+        bail!("the control API would not work");
     }
     Ok(())
+}
+
+/// A proxy to be tried.
+struct Tried {
+    shown: String,
+    listen: String,
+    upstream: Upstream,
+}
+
+/// All that a run would start.
+fn all(settings: &Settings) -> Result<Vec<Tried>> {
+    let mut all = Vec::new();
+    for ProxySettings { mapping, .. } in &settings.proxies {
+        let listen = listen_of(mapping, settings.bind);
+        all.push(Tried { shown: mapping.to_string(), listen, upstream: mapping.upstream.clone() });
+    }
+    for Spec { name, listen, upstream, .. } in settings.populate.iter().filter(|spec| spec.enabled) {
+        let upstream = host::upstream(upstream).map_err(Error::msg)?;
+        all.push(Tried { shown: name.clone(), listen: listen.clone(), upstream });
+    }
+    Ok(all)
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -114,12 +151,15 @@ fn told(result: Result<String>) -> String {
     result.unwrap_or_else(|error| format!("FAILED: {error:#}"))
 }
 
-async fn listen(mapping: &Mapping, settings: &Settings) -> Result<String> {
-    Ok(bind_for(mapping, settings.bind, 1).await?[0].local_addr()?.to_string())
+async fn listen_on(listen: &str, ports: &mut Vec<TcpListener>) -> Result<String> {
+    let listeners = host::bind(listen, 1).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let addr = listeners[0].local_addr()?;
+    ports.extend(listeners);
+    Ok(addr.to_string())
 }
 
-async fn connect(mapping: &Mapping, wire: &Wire) -> Result<String> {
+async fn connect(upstream: &Upstream, wire: &Wire) -> Result<String> {
     let started = Instant::now();
-    let Connected { peer, .. } = wire.connector(&mapping.upstream)?.connect().await?;
+    let Connected { peer, .. } = wire.connector(upstream)?.connect().await?;
     Ok(format!("{peer}, connected in {:.1} ms", started.elapsed().as_secs_f64() * 1e3))
 }

@@ -1,20 +1,20 @@
 //! Starts proxies while the program runs.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::Pin;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::bind::listen;
-use proxy_control::proxies::{Host, Start, StartError, Started, Starting};
+use proxy_control::proxies::{Host, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
 
 use crate::serve::{Hands, Work};
-use crate::wire::{Wire, listen_of};
+use crate::wire::Wire;
 
 /// What proxies are started with.
 #[derive(Debug)]
@@ -63,10 +63,7 @@ impl ProxyHost {
 
 impl Host for ProxyHost {
     fn check(&self, listen: &str, upstream: &str) -> Result<(), String> {
-        address(listen)?;
-        let upstream = self::upstream(upstream)?;
-        self.wire.connector(&upstream).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
-        Ok(())
+        check(&self.wire, listen, upstream)
     }
 
     fn start(&self, start: Start) -> Starting<'_> {
@@ -79,8 +76,27 @@ impl Host for ProxyHost {
     }
 }
 
+/// Whether proxies could be made of these, as far as that can be told without the network.
+///
+/// # Errors
+/// What is wrong, and with which of them.
+pub(crate) fn check_all(wire: &Wire, specs: &[Spec]) -> Result<()> {
+    for (index, spec) in specs.iter().enumerate() {
+        check(wire, &spec.listen, &spec.upstream)
+            .map_err(|problem| anyhow!("{problem} at proxy {}", index + 1))?;
+    }
+    Ok(())
+}
+
+fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
+    address(listen)?;
+    let upstream = self::upstream(upstream)?;
+    wire.connector(&upstream).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    Ok(())
+}
+
 /// An upstream as a mapping has it on its right side.
-fn upstream(text: &str) -> Result<Upstream, String> {
+pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
     match format!("1={text}").parse::<Mapping>() {
         Ok(mapping) => Ok(mapping.upstream),
         Err(error) => Err(format!(
@@ -94,14 +110,8 @@ fn address(listen: &str) -> Result<ListenAddr, String> {
     listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
 }
 
-/// Takes the port of a mapping; `on` is where those without an address listen.
-pub(crate) async fn bind_for(mapping: &Mapping, on: IpAddr, sockets: usize) -> Result<Vec<TcpListener>> {
-    let listen = listen_of(mapping, on);
-    bind(&listen, sockets).await.with_context(|| format!("cannot listen on {listen} for --proxy {mapping}"))
-}
-
 /// Takes the port with so many sockets, over which the system spreads new connections.
-async fn bind(listen_on: &str, sockets: usize) -> io::Result<Vec<TcpListener>> {
+pub(crate) async fn bind(listen_on: &str, sockets: usize) -> io::Result<Vec<TcpListener>> {
     let addr = address(listen_on).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
     listen(&resolved(addr).await?[..], sockets)
 }

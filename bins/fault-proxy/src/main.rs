@@ -28,7 +28,7 @@ mod wire;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::CommandFactory;
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::log::Log;
@@ -97,6 +97,7 @@ fn resolve(config: Config) -> Result<Prepared> {
     let log = Log::init(&config.log())?;
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
+    host::check_all(&wire, &settings.populate).context("--toxiproxy-config")?;
     Ok((settings, wire, log))
 }
 

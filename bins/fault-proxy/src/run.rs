@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use proxy_cli::bind::listen;
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
@@ -22,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::args;
-use crate::config::{ProxySettings, Settings};
+use crate::config::{Control, ProxySettings, Settings};
 use crate::host::ProxyHost;
 use crate::journal;
 use crate::reload::{Reload, Source};
@@ -190,30 +190,25 @@ async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxi
     }
 }
 
-/// Takes the port of the control API.
 fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {
     let Some(control) = &settings.control else { return Ok(None) };
-    let taken =
-        listen(&control.addr, 1).with_context(|| format!("cannot listen on --control {}", control.addr));
-    match taken {
-        Ok(mut listeners) => {
-            let Some(listener) = listeners.pop() else { return Ok(None) };
-            let is_reachable = !listener.local_addr()?.ip().is_loopback();
-            if is_reachable && control.token.is_none() && !control.is_insecure {
-                bail!(
-                    "--control {}: other machines could reach it: give a --control-token, \
-                     or --control-insecure to let them all in",
-                    control.addr
-                );
-            }
-            Ok(Some(listener))
-        }
+    match listen_for(control) {
+        Ok(listener) => Ok(Some(listener)),
         Err(error) if control.is_default => {
             warn!("no control API: {error:#}; --control gives it another port, or off");
             Ok(None)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Takes the port of the control API.
+pub(crate) fn listen_for(control: &Control) -> Result<TcpListener> {
+    let addr = &control.addr;
+    let listeners = listen(addr, 1).with_context(|| format!("cannot listen on --control {addr}"))?;
+    let listener = listeners.into_iter().next().context("no listener")?;
+    control.guard(listener.local_addr()?)?;
+    Ok(listener)
 }
 
 fn config(settings: &Settings) -> Config {

@@ -201,6 +201,10 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
             &["proxies[0].faults[0] in ", "`db` has a fault called `refuse` already"],
         ),
         (format!("{proxy}{proxy}"), &["two proxies are called `db`"]),
+        (
+            "[[proxies]]\nproxy = '1=a:1'\n[[proxies]]\nproxy = '2=b:2'\nname = 'proxy-1'\n".to_owned(),
+            &["called `proxy-1`", "1=a:1", "2=b:2", "another name"],
+        ),
         (with("[[phases]]\nname = 'a'\n[[phases]]\nname = 'b'"), &["phases[0] in ", "`duration` is missing"]),
         (
             with("[[phases]]\nduration = 1\n[[phases.faults]]\nproxy = 'dbb'\ntype = 'refuse'"),
@@ -218,6 +222,62 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{text}: {ended:?}");
         assert_has(&ended.stderr, parts);
     }
+}
+
+#[test]
+fn what_no_run_could_start_with_is_refused_by_both_commands() {
+    let setup = Setup::new();
+    let mapping = setup.proxy();
+    let file = setup.directory.path().join("toxiproxy.json");
+    let toxiproxy = |listen: &str, upstream: &str| {
+        let text = format!(r#"[{{"name": "db", "listen": "{listen}", "upstream": "{upstream}"}}]"#);
+        std::fs::write(&file, text).expect("the directory is ours");
+    };
+    for command in ["check", "run"] {
+        let refused = |options: &[&str], parts: &[&str]| {
+            let args = [&[command, "--proxy", &mapping], options].concat();
+            let ended = support::run(&args);
+            assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{args:?}: {ended:?}");
+            assert_has(&ended.stderr, parts);
+        };
+        for control in ["0.0.0.0:0", ":0"] {
+            let parts = [&format!("--control {control}"), "--control-token", "--control-insecure"];
+            refused(&["--control", control], &parts);
+        }
+        toxiproxy("bad", "a:1");
+        refused(&["--toxiproxy-config", utf8(&file)], &["--toxiproxy-config", "listen `bad`", "at proxy 1"]);
+        toxiproxy("127.0.0.1:0", "bad");
+        refused(
+            &["--toxiproxy-config", utf8(&file)],
+            &["--toxiproxy-config", "upstream `bad`", "at proxy 1"],
+        );
+    }
+}
+
+#[test]
+fn check_tries_the_control_api_and_proxies_from_everywhere() {
+    let setup = Setup::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let taken = taken.local_addr().expect("it is bound");
+    let mapping = setup.proxy();
+    let file = setup.directory.path().join("toxiproxy.json");
+    let text =
+        format!(r#"[{{"name": "db", "listen": "127.0.0.1:0", "upstream": "{}"}}]"#, setup.far_end.addr());
+    std::fs::write(&file, text).expect("the directory is ours");
+    let check = |control: &str| {
+        let toxiproxy = ["--toxiproxy-config", utf8(&file)];
+        support::run(&[&["check", "--proxy", &mapping, "--control", control], &toxiproxy[..]].concat())
+    };
+    let ended = check("127.0.0.1:0");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    row(&ended.stdout, &["db", "127.0.0.1:", "connected in"]);
+    row(&ended.stdout, &["control API", "127.0.0.1:"]);
+    let ended = check(&taken.to_string());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    row(&ended.stdout, &["control API", "FAILED"]);
+    let same = ["check", "--proxy", &mapping, "--proxy", &mapping.replace('=', "=tcp://")];
+    let ended = support::run(&same);
+    assert_eq!(ended.code, Some(1), "one port for two: {ended:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -75,6 +75,13 @@ pub(crate) struct ProxySettings {
     pub(crate) faults: Vec<GivenFault>,
 }
 
+impl ProxySettings {
+    /// Whether it was given one.
+    pub(crate) fn has_name(&self) -> bool {
+        self.name == self.label
+    }
+}
+
 /// Of the control API, metrics and page.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
@@ -84,6 +91,21 @@ pub(crate) struct Control {
     pub(crate) token: Option<Secret>,
     /// Whether it may be reached from elsewhere without a token.
     pub(crate) is_insecure: bool,
+}
+
+impl Control {
+    /// # Errors
+    /// When other machines could reach this address of it, and it lets in whoever does.
+    pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
+        if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
+            bail!(
+                "--control {}: other machines could reach it: give a --control-token, \
+                 or --control-insecure to let them all in",
+                self.addr
+            );
+        }
+        Ok(())
+    }
 }
 
 /// What clients are shown.
@@ -104,7 +126,7 @@ impl Settings {
         };
         let listener_tls = listener_tls(&config.options)?;
         let expect = expectations(&config.options.expect, &proxies)?;
-        let control = control(&config);
+        let control = control(&config)?;
         let options = config.options;
         let upstream_tls = ClientTls {
             ca_file: options.upstream_ca,
@@ -173,19 +195,18 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
              or --control <ADDR>, for the API alone"
         );
     }
-    let names: Vec<_> = named.iter().map(|(name, ..)| name.as_str()).collect();
+    let labels: Vec<_> = named.iter().map(|proxy| proxy.label.as_str()).collect();
 
     let of_flags = flags
         .iter()
         .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
         .collect::<Result<Vec<_>>>()?;
     let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
-    let of_phases = phases::faults(&options.phases, &names, file, &run)?;
+    let of_phases = phases::faults(&options.phases, &labels, file, &run)?;
 
     let mut proxies = Vec::new();
-    for (index, (name, mapping, own)) in named.iter().enumerate() {
-        let given_name = own.and_then(|proxy| proxy.name.as_deref());
-        let own = match own {
+    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        let own = match of_file {
             Some(proxy) => {
                 faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
             }
@@ -193,34 +214,52 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
         };
         let of_phases = of_phases
             .iter()
-            .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == name))
+            .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == label))
             .map(|fault| fault.placed.clone());
         let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
-        let faults = faults::joined(name, of_file, &of_flags, file)?;
-        let label = name.clone();
-        let name = given_name.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
-        proxies.push(ProxySettings { name, label, mapping: (*mapping).clone(), faults });
+        let faults = faults::joined(label, of_file, &of_flags, file)?;
+        let (name, label, mapping) = (name.clone(), label.clone(), (*mapping).clone());
+        proxies.push(ProxySettings { name, label, mapping, faults });
     }
     Ok(proxies)
 }
 
-/// The proxies' names and mappings, and what the file says of them if they are the file's.
-fn named<'a>(
-    mappings: &'a [Mapping],
-    in_file: &'a [FileProxy],
-) -> Result<Vec<(String, &'a Mapping, Option<&'a FileProxy>)>> {
-    let named: Vec<_> = if mappings.is_empty() {
-        let of = |proxy: &'a FileProxy| {
-            let name = proxy.name.clone().unwrap_or_else(|| proxy.proxy.to_string());
-            (name, &proxy.proxy, Some(proxy))
-        };
-        in_file.iter().map(of).collect()
-    } else {
-        mappings.iter().map(|mapping| (mapping.to_string(), mapping, None)).collect()
+/// A proxy without its faults.
+struct Named<'a> {
+    name: String,
+    label: String,
+    mapping: &'a Mapping,
+    /// What the file says of it, if it is the file's.
+    of_file: Option<&'a FileProxy>,
+}
+
+impl<'a> Named<'a> {
+    fn new(index: usize, given: Option<&str>, mapping: &'a Mapping, of_file: Option<&'a FileProxy>) -> Self {
+        let name = given.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
+        let label = given.map_or_else(|| mapping.to_string(), str::to_owned);
+        Self { name, label, mapping, of_file }
+    }
+}
+
+fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Named<'a>>> {
+    let of_file = |(index, proxy): (_, &'a FileProxy)| {
+        Named::new(index, proxy.name.as_deref(), &proxy.proxy, Some(proxy))
     };
-    for (index, (name, ..)) in named.iter().enumerate() {
-        if named[..index].iter().any(|(other, ..)| other == name) {
-            bail!("two proxies are called `{name}`: give one another name");
+    let named: Vec<_> = if mappings.is_empty() {
+        in_file.iter().enumerate().map(of_file).collect()
+    } else {
+        mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
+    };
+    for (index, Named { name, label, mapping, .. }) in named.iter().enumerate() {
+        if named[..index].iter().any(|other| other.label == *label) {
+            bail!("two proxies are called `{label}`: give one another name");
+        }
+        if let Some(other) = named[..index].iter().find(|other| other.name == *name) {
+            bail!(
+                "two proxies are called `{name}`, {} and {mapping}, one of them after its place: \
+                 give one another name",
+                other.mapping
+            );
         }
     }
     Ok(named)
@@ -236,16 +275,18 @@ fn is_api_alone(options: &Options) -> bool {
     matches!(options.control, Some(Endpoint::At(_))) || options.toxiproxy_config.is_some()
 }
 
-fn control(config: &Config) -> Option<Control> {
+fn control(config: &Config) -> Result<Option<Control>> {
     let asked = config.options.control.clone();
     let is_default = asked.is_none();
     let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
-    Some(Control {
-        addr: asked.unwrap_or_else(usual).addr()?,
-        is_default,
-        token: config.control_token.clone(),
-        is_insecure: config.options.control_insecure.unwrap_or_default(),
-    })
+    let Some(addr) = asked.unwrap_or_else(usual).addr() else { return Ok(None) };
+    let is_insecure = config.options.control_insecure.unwrap_or_default();
+    let control = Control { addr, is_default, token: config.control_token.clone(), is_insecure };
+    // A name that nobody knows fails when it is listened on.
+    for addr in control.addr.to_socket_addrs().into_iter().flatten() {
+        control.guard(addr)?;
+    }
+    Ok(Some(control))
 }
 
 fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
