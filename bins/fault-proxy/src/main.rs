@@ -52,13 +52,13 @@ const NOT_AS_EXPECTED: u8 = 3;
 fn main() -> ExitCode {
     let cli: Cli = proxy_cli::args::parse();
     match cli.command {
-        Command::Run(args) => match prepare(&args, &cli.log) {
-            Ok((settings, wire, log)) => {
-                let again = Again::Reload(Source { args: &args, log: &cli.log });
-                finished(run::run(&settings, wire, &log, again))
+        Command::Run(args) => {
+            let again = Again::Reload(Source::new(&args, &cli.log));
+            match prepare(&args, &cli.log) {
+                Ok((settings, wire, log)) => finished(run::run(&settings, wire, &log, again)),
+                Err(error) => complain(&error, WRONG_USAGE),
             }
-            Err(error) => complain(&error, WRONG_USAGE),
-        },
+        }
         Command::Check(args) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
             Err(error) => complain(&error, WRONG_USAGE),

@@ -1,29 +1,39 @@
 //! The configuration file, read again while the program runs.
 
+mod followed;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use proxy_control::proxies::{ChangeError, Proxies, Update};
+use proxy_control::proxies::Proxies;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
+use self::followed::Followed;
 use crate::args::{LogArgs, RunArgs};
-use crate::config::{Config, GivenFault, ProxySettings, Settings};
-use crate::start::{spec, told};
-use crate::wire::listen_of;
+use crate::config::{Config, Settings};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What settings are resolved from, each time anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
-    pub(crate) args: &'a RunArgs,
-    pub(crate) log: &'a LogArgs,
+    args: &'a RunArgs,
+    log: &'a LogArgs,
+    /// The file's, before it was read.
+    read: Option<Stamp>,
+}
+
+impl<'a> Source<'a> {
+    /// Of settings that are to be resolved from now on: changes of the file after this are followed.
+    pub(crate) fn new(args: &'a RunArgs, log: &'a LogArgs) -> Self {
+        Self { args, log, read: args.config.as_deref().and_then(Stamp::of) }
+    }
 }
 
 /// Follows the file.
@@ -45,12 +55,12 @@ impl<'a> Reload<'a> {
         Ok(Some(Self { source, path, asked }))
     }
 
-    /// Reloads at each signal and when the file has changed. Never ends.
+    /// Reloads at each signal and when the file has changed; what fails is tried again at each look. Never ends.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut current = settings.proxies.clone();
-        let (mut read, mut seen) = (Stamp::of(self.path), Stamp::of(self.path));
+        let mut followed = Followed::new(settings, proxies);
+        let (mut read, mut seen) = (self.source.read, self.source.read);
         loop {
             select! {
                 _ = self.asked.recv() => {}
@@ -58,6 +68,7 @@ impl<'a> Reload<'a> {
                     let before = std::mem::replace(&mut seen, Stamp::of(self.path));
                     // A file that is still being written is left for the next look.
                     if seen == read || seen != before || seen.is_none() {
+                        followed.try_again().await;
                         continue;
                     }
                 }
@@ -74,7 +85,7 @@ impl<'a> Reload<'a> {
                             fixed.join(", ")
                         );
                     }
-                    current = apply(current, new, proxies).await;
+                    followed.follow(new.proxies).await;
                     info!("{} is reloaded", self.path.display());
                 }
                 Err(error) => error!("not reloaded, nothing changes: {error:#}"),
@@ -97,68 +108,4 @@ impl Stamp {
         let metadata = fs::metadata(path).ok()?;
         Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), inode: metadata.ino() })
     }
-}
-
-/// Makes the proxies of the file what it says now. Those of which it says the same are left alone, whatever has become of them
-/// since; those that come from elsewhere too.
-async fn apply(old: Vec<ProxySettings>, new: Settings, proxies: &Proxies) -> Vec<ProxySettings> {
-    let bind = new.bind;
-    let (kept, gone): (Vec<_>, Vec<_>) =
-        old.into_iter().partition(|old| new.proxies.iter().any(|new| new.label == old.label));
-    for proxy in gone {
-        if proxies.delete(&proxy.name).await.is_ok() {
-            info!("{} is gone", proxy.label);
-        }
-    }
-    let mut current = Vec::new();
-    for mut proxy in new.proxies {
-        let before = kept.iter().find(|old| old.label == proxy.label);
-        proxy.name = match before {
-            Some(before) => before.name.clone(),
-            None => free_name(proxy.name, &kept, proxies),
-        };
-        if before != Some(&proxy)
-            && let Err(error) = change(before, &proxy, bind, proxies).await
-        {
-            error!("{:#}", told(error, &proxy.mapping));
-            // so that the next time tries it again
-            current.extend(before.cloned());
-            continue;
-        }
-        current.push(proxy);
-    }
-    current
-}
-
-async fn change(
-    before: Option<&ProxySettings>,
-    proxy: &ProxySettings,
-    bind: std::net::IpAddr,
-    proxies: &Proxies,
-) -> Result<(), ChangeError> {
-    if before.is_none() || proxies.get(&proxy.name).is_err() {
-        let started = proxies.create(spec(proxy, bind)).await?;
-        info!("listening on {} for {}", started.listen, proxy.mapping);
-        return Ok(());
-    }
-    proxies.change_faults(&proxy.name, |faults| {
-        *faults = proxy.faults.iter().map(GivenFault::record).collect();
-        Ok::<_, ChangeError>(())
-    })?;
-    if before.is_some_and(|before| before.mapping != proxy.mapping) {
-        let (listen, upstream) = (listen_of(&proxy.mapping, bind), proxy.mapping.upstream.to_string());
-        let update = Update { listen: Some(listen), upstream: Some(upstream), enabled: None };
-        let started = proxies.update(&proxy.name, update).await?;
-        info!("listening on {} for {}", started.listen, proxy.mapping);
-    } else {
-        info!("{} has other faults", proxy.label);
-    }
-    Ok(())
-}
-
-/// The name itself, or if that is taken, the first of `proxy-1`, `proxy-2`, … that is not.
-fn free_name(name: String, kept: &[ProxySettings], proxies: &Proxies) -> String {
-    let is_free = |name: &String| proxies.get(name).is_err() && !kept.iter().any(|kept| kept.name == *name);
-    let numbered = (1..).map(|number| format!("proxy-{number}"));
-    std::iter::once(name).chain(numbered).find(is_free).expect("there is no end of numbers")
 }

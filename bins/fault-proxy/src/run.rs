@@ -132,16 +132,15 @@ impl Running<'_> {
             () = control => {}
             () = log_changes(proxies, settings.tail) => {}
             () = report.on_demand(on_demand, log) => {}
-            () = follow(reload, settings, proxies) => {}
+            () = follow(reload, settings, proxies, shutdown) => {}
         }
         Ok(())
     }
 
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
-        let mapping = &proxy.mapping;
         let spec = spec(proxy, self.settings.bind);
-        let started = self.proxies.create(spec).await.map_err(|error| told(error, mapping))?;
-        info!("listening on {} for {mapping}", started.listen);
+        let started = self.proxies.create(spec).await.map_err(|error| told(error, proxy))?;
+        info!("listening on {} for {}", started.listen, proxy.mapping);
         Ok(())
     }
 
@@ -182,12 +181,16 @@ impl Running<'_> {
     }
 }
 
-/// Never ends.
-async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxies) {
-    match reload {
-        Some(reload) => reload.follow(settings, proxies).await,
-        None => pending().await,
+/// Until the run drains. Never ends.
+async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxies, shutdown: &Shutdown) {
+    if let Some(reload) = reload {
+        select! {
+            biased;
+            () = shutdown.draining() => {}
+            () = reload.follow(settings, proxies) => {}
+        }
     }
+    pending().await
 }
 
 fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use anyhow::{Error, anyhow};
 use proxy_control::proxies::{ChangeError, Spec, StartError};
-use proxy_mapping::Mapping;
 
 use crate::config::{GivenFault, ProxySettings};
 use crate::wire::listen_of;
@@ -21,12 +20,16 @@ pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
     }
 }
 
-/// Why the proxy of a mapping did not start, in the words of the command line.
-pub(crate) fn told(error: ChangeError, mapping: &Mapping) -> Error {
+/// Why the proxy did not start, in the words of the command line.
+pub(crate) fn told(error: ChangeError, proxy: &ProxySettings) -> Error {
+    let ProxySettings { name, mapping, .. } = proxy;
     match error {
         ChangeError::Start(StartError::Bind { listen, source }) => {
             Error::from(source).context(format!("cannot listen on {listen} for --proxy {mapping}"))
         }
+        ChangeError::ProxyExists => anyhow!(
+            "--proxy {mapping}: there is a proxy called `{name}` already: delete that one, or give this one another name"
+        ),
         error => anyhow!("--proxy {mapping}: {error}"),
     }
 }

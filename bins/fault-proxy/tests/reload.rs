@@ -7,14 +7,19 @@ mod support_api;
 use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{eventually, patient, round_trip, utf8};
+use support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, utf8};
 use support_api::Api;
 use tempfile::TempDir;
-use testkit::{FarEnd, Signal, free_port};
+use testkit::{Daemon, FarEnd, Signal, free_port};
+
+/// In which the file is looked at more than once.
+const SOME_LOOKS: Duration = Duration::from_millis(2500);
 
 struct Config {
     _directory: TempDir,
@@ -46,6 +51,14 @@ fn entry(port: u16, upstream: SocketAddr, faults: &str) -> String {
     format!("[[proxies]]\nproxy = '{port}={upstream}'\n{faults}\n")
 }
 
+fn named(name: &str, port: u16, upstream: SocketAddr) -> String {
+    format!("[[proxies]]\nname = '{name}'\nproxy = '{port}={upstream}'\n")
+}
+
+fn take(port: u16) -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("it is free")
+}
+
 const SLOW: &str = "[[proxies.faults]]\ntype = 'latency'\nmean = '300ms'";
 
 fn reloads(api: &Api) -> usize {
@@ -61,7 +74,7 @@ fn unchanged_proxies_keep_their_sessions_and_others_follow_the_file() {
         entry(gone, echo.addr(), ""),
         entry(same, echo.addr(), ""),
         entry(slower, echo.addr(), ""),
-        format!("[[proxies]]\nname = 'moved'\nproxy = '{moved}={}'\n", echo.addr()),
+        named("moved", moved, echo.addr()),
     ]));
     let api = config.run();
     let [mut kept, slow, mut elsewhere, mut ended] = [same, slower, moved, gone].map(connect);
@@ -74,7 +87,7 @@ fn unchanged_proxies_keep_their_sessions_and_others_follow_the_file() {
     config.write(&of(&[
         entry(same, echo.addr(), ""),
         entry(slower, echo.addr(), SLOW),
-        format!("[[proxies]]\nname = 'moved'\nproxy = '{moved}={}'\n", other.addr()),
+        named("moved", moved, other.addr()),
         entry(new, echo.addr(), ""),
     ]));
     api.signal(Signal::HUP);
@@ -135,20 +148,142 @@ fn a_bad_file_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_proxy_whose_port_was_taken_is_made_at_the_next_reload() {
+fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
     let echo = FarEnd::echo();
     let [first, second] = [(); 2].map(|()| free_port());
     let config = Config::new(&entry(first, echo.addr(), ""));
     let api = config.run();
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, second)).expect("it is free");
+    let taken = take(second);
     config.write(&[entry(first, echo.addr(), ""), entry(second, echo.addr(), "")].concat());
     api.signal(Signal::HUP);
     let line = api.wait_for_line("cannot listen on");
     assert!(line.contains(&format!("127.0.0.1:{second}")), "{line}");
     drop(taken);
-    eventually("it listens", || {
-        api.signal(Signal::HUP);
-        TcpStream::connect((Ipv4Addr::LOCALHOST, second)).is_ok()
-    });
+    eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, second)).is_ok());
     round_trip(&connect(second), b"hello").unwrap();
+}
+
+#[test]
+fn proxies_take_ports_that_others_give_up() {
+    let (echo, other) = (FarEnd::echo(), FarEnd::start(|_| ()));
+    let [one, two, three] = [(); 3].map(|()| free_port());
+    let config = Config::new(&[named("a", one, echo.addr()), named("b", two, other.addr())].concat());
+    let api = config.run();
+    config.write(&[named("a", two, echo.addr()), named("b", one, other.addr())].concat());
+    api.signal(Signal::HUP);
+    eventually("it is reloaded", || reloads(&api) == 1);
+    round_trip(&connect(two), b"exchanged").unwrap();
+    assert_eq!(connect(one).read(&mut [0; 1]).expect("no abort"), 0);
+
+    let new_first = [named("c", two, other.addr()), named("a", three, echo.addr())];
+    config.write(&[new_first.concat(), named("b", one, other.addr())].concat());
+    api.signal(Signal::HUP);
+    eventually("it is reloaded", || reloads(&api) == 2);
+    round_trip(&connect(three), b"moved on").unwrap();
+    assert_eq!(connect(two).read(&mut [0; 1]).expect("no abort"), 0);
+    assert!(!api.stderr().contains("cannot listen"), "{}", api.stderr());
+}
+
+#[test]
+fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_to_it() {
+    let echo = FarEnd::echo();
+    let [a, b, c] = [(); 3].map(|()| free_port());
+    let [taken_of_a, taken_of_b, of_c, elsewhere] = [(); 4].map(|()| free_port());
+    let all = |ports: [u16; 3]| -> String {
+        ["a", "b", "c"].iter().zip(ports).map(|(name, port)| named(name, port, echo.addr())).collect()
+    };
+    let config = Config::new(&all([a, b, c]));
+    let api = config.run();
+    let disabled = json!({"enabled": false});
+    api.post("/proxies/c", &disabled);
+    let (of_a, _of_b) = (take(taken_of_a), take(taken_of_b));
+    config.write(&all([taken_of_a, taken_of_b, of_c]));
+    api.signal(Signal::HUP);
+    eventually("it is reloaded", || reloads(&api) == 1);
+    for name in ["a", "b", "c"] {
+        assert_eq!(api.get(&format!("/proxies/{name}"))["enabled"], false, "{name}");
+    }
+    api.post("/proxies/b", &json!({"listen": format!("127.0.0.1:{elsewhere}"), "enabled": true}));
+
+    thread::sleep(SOME_LOOKS);
+    assert_eq!(api.stderr().matches("cannot listen on").count(), 2, "{}", api.stderr());
+    round_trip(&connect(elsewhere), b"seen to").unwrap();
+    for port in [taken_of_a, taken_of_b, of_c] {
+        assert!(!api.stderr().contains(&format!("listening on 127.0.0.1:{port}")), "{}", api.stderr());
+    }
+    drop(of_a);
+    api.wait_for_line(&format!("listening on 127.0.0.1:{taken_of_a}"));
+    round_trip(&connect(taken_of_a), b"moved").unwrap();
+    let still_disabled = api.get("/proxies/c");
+    assert_eq!(still_disabled["enabled"], false);
+    assert_eq!(still_disabled["listen"], format!("127.0.0.1:{of_c}"));
+}
+
+#[test]
+fn a_name_that_the_api_has_given_is_not_taken_away() {
+    let echo = FarEnd::echo();
+    let [a, of_api, of_file] = [(); 3].map(|()| free_port());
+    let config = Config::new(&named("a", a, echo.addr()));
+    let api = config.run();
+    let listen = format!("127.0.0.1:{of_api}");
+    api.post("/proxies", &json!({"name": "x", "listen": listen, "upstream": echo.addr().to_string()}));
+    config.write(&[named("a", a, echo.addr()), named("x", of_file, echo.addr())].concat());
+    api.signal(Signal::HUP);
+    let line = api.wait_for_line("`x`");
+    assert!(line.contains("ERROR") && line.contains("another name"), "{line}");
+    eventually("it is reloaded", || reloads(&api) == 1);
+    round_trip(&connect(of_api), b"hello").unwrap();
+    assert_eq!(api.get("/proxies").as_object().map(|all| all.len()), Some(2), "{}", api.get("/proxies"));
+
+    api.delete("/proxies/x");
+    eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, of_file)).is_ok());
+    assert_eq!(api.get("/proxies/x")["listen"], format!("127.0.0.1:{of_file}"));
+}
+
+#[test]
+fn the_run_keeps_the_address_it_binds() {
+    let echo = FarEnd::echo();
+    let [old, new] = [(); 2].map(|()| free_port());
+    let config = Config::new(&format!("bind = '127.0.0.1'\n{}", entry(old, echo.addr(), "")));
+    let api = config.run();
+    let of_both = [entry(old, echo.addr(), ""), entry(new, echo.addr(), "")].concat();
+    config.write(&format!("bind = '127.0.0.2'\n{of_both}"));
+    api.signal(Signal::HUP);
+    let line = api.wait_for_line("only the next start follows");
+    assert!(line.contains("bind"), "{line}");
+    api.wait_for_line(&format!("listening on 127.0.0.1:{new}"));
+}
+
+#[test]
+fn a_file_that_changes_while_the_run_starts_is_read_again() {
+    let echo = FarEnd::echo();
+    let [old, new] = [(); 2].map(|()| free_port());
+    let config = Config::new(&entry(old, echo.addr(), SLOW));
+    // Until somebody reads it, the run does not get on.
+    let journal = config.file.with_file_name("journal");
+    assert!(Command::new("mkfifo").arg(&journal).status().expect("mkfifo runs").success());
+    let args = ["run", "--config", utf8(&config.file), "--journal", utf8(&journal)];
+    let run = Daemon::spawn(Path::new(BINARY), &args, &[ANY_CONTROL_PORT]);
+    run.wait_for_line("seed");
+    config.write(&entry(new, echo.addr(), ""));
+    let reader = thread::spawn(move || fs::read(journal));
+    run.wait_for_line("is reloaded");
+    round_trip(&connect(new), b"hello").unwrap();
+    run.signal(Signal::TERM);
+    reader.join().expect("it only reads").expect("a journal");
+}
+
+#[test]
+fn the_log_follows_faults_that_change() {
+    let echo = FarEnd::echo();
+    let latency = "[[proxies.faults]]\ntype = 'latency'\nmean = 1\nschedule = 'start:1h'";
+    let config = Config::new(&format!("tail = true\n{}", entry(free_port(), echo.addr(), latency)));
+    let before = Instant::now();
+    let api = config.run();
+    // far enough for a machine that is busy
+    let start = before.elapsed() + Duration::from_secs(3);
+    let schedule = format!("start:{}ms", start.as_millis());
+    api.post("/proxies/proxy-1/toxics", &json!({"type": "jitter", "attributes": {"schedule": schedule}}));
+    let line = api.wait_for_line("fault jitter");
+    assert!(line.contains(": on"), "{line}");
 }
