@@ -97,8 +97,12 @@ fn nothing_is_opened_while_a_run_drains() {
     let api = Api::with(&["--drain-timeout", "1h"]);
     api.post("/proxies", &proxy("open", open, true));
     api.post("/proxies", &proxy("disabled", disabled, false));
-    let client = patient(TcpStream::connect(("127.0.0.1", open)).expect("it listens"));
-    round_trip(&client, b"before").unwrap();
+    // So many that hardly any thread has none: threads without a session are gone at once.
+    let clients = [(); 16].map(|()| {
+        let client = patient(TcpStream::connect(("127.0.0.1", open)).expect("it listens"));
+        round_trip(&client, b"before").unwrap();
+        client
+    });
     api.signal(Signal::TERM);
     api.wait_for_line("SIGTERM: draining");
 
@@ -111,8 +115,10 @@ fn nothing_is_opened_while_a_run_drains() {
         let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }
-    round_trip(&client, b"afterwards").unwrap();
-    drop(client);
+    for client in &clients {
+        round_trip(client, b"afterwards").unwrap();
+    }
+    drop(clients);
     assert_eq!(api.wait(PATIENCE).code(), Some(0));
 }
 
