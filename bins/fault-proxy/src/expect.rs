@@ -118,17 +118,18 @@ impl Metric {
 }
 
 impl Expectation {
-    /// What is not as expected, a line for each proxy with a fault of that name.
+    /// What is not as expected, a line for each proxy with a fault of that name. One that was removed takes its figures along.
     pub(crate) fn unmet<'a>(
         &'a self,
         proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
     ) -> Vec<String> {
-        let mut unmet = Vec::new();
+        let (mut unmet, mut is_there) = (Vec::new(), false);
         for (proxy, faults) in proxies {
             for (fault, figures) in faults.figures() {
                 if fault.name != self.fault {
                     continue;
                 }
+                is_there = true;
                 match self.metric.of(&figures) {
                     Some(value) if self.holds(value) => {}
                     Some(value) => {
@@ -137,6 +138,9 @@ impl Expectation {
                     None => unmet.push(format!("{}: nothing was measured on {proxy}", self.text)),
                 }
             }
+        }
+        if !is_there {
+            unmet.push(format!("{}: no proxy has the fault {} any more", self.text, self.fault));
         }
         unmet
     }
@@ -149,6 +153,8 @@ impl Expectation {
 
 #[cfg(test)]
 mod tests {
+    use proxy_fault::{Effect, Engine, Fault, Settings};
+
     use super::*;
 
     fn holds(text: &str, value: f64) -> bool {
@@ -176,6 +182,17 @@ mod tests {
             let error = text.parse::<Expectation>().unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_fault_that_was_removed_is_not_as_expected() {
+        let faults =
+            Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", Effect::Refuse)]);
+        let expectation: Expectation = "latency.actions<=5".parse().unwrap();
+        assert!(expectation.unmet([("db", &faults)]).is_empty());
+        faults.replace(Vec::new());
+        let unmet = expectation.unmet([("db", &faults)]);
+        assert_eq!(unmet, ["latency.actions<=5: no proxy has the fault latency any more"]);
     }
 
     #[test]
