@@ -382,7 +382,7 @@ fn browsers_and_pages_from_elsewhere_are_turned_away() {
 #[test]
 fn other_machines_need_a_token_or_leave() {
     let ended = run(&["run", "--control", ":0"]);
-    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.code, Some(2));
     assert!(
         ended.stderr.contains("--control-token") && ended.stderr.contains("--control-insecure"),
         "{}",
