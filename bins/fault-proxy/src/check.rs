@@ -7,6 +7,7 @@ use anyhow::{Context, Error, Result, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
+use proxy_cli::terminal::print;
 use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
 use proxy_mapping::Upstream;
@@ -38,11 +39,11 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         let addr = control.and_then(|listener| Ok(listener.local_addr()?.to_string()));
         table.add_row(["control API".to_owned(), told(addr), String::new()]);
     }
-    println!("{table}");
+    print(table)?;
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
-        println!("\n{}", faults(settings));
+        print(format_args!("\n{}", faults(settings)))?;
     }
-    println!("\n{}", settings_table(settings));
+    print(format_args!("\n{}", settings_table(settings)))?;
     if failed > 0 {
         bail!("{failed} of {} mappings would not work", all.len());
     }

@@ -4,6 +4,7 @@ mod api;
 mod tables;
 
 use anyhow::{Context, Result, anyhow};
+use proxy_cli::terminal::print;
 use proxy_fault::Kind;
 use serde_json::{Map, Value, json};
 
@@ -24,14 +25,21 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
         CtlCommand::Fault(command) => fault(&api, command)?,
         CtlCommand::Reset => api.post(&["reset"], &Value::Null)?,
     };
-    if args.json {
-        if !answer.is_null() {
-            println!("{answer:#}");
-        }
-    } else {
-        println!("{}", tables::told(&args.command, &answer));
+    match args.json {
+        true if answer.is_null() => {}
+        true => drop(print(json(&answer))?),
+        false => drop(print(tables::told(&args.command, &answer))?),
     }
     Ok(())
+}
+
+/// JSON that cannot control the terminal: of control characters, those from DEL on are still in it.
+fn json(answer: &Value) -> String {
+    let escaped = |c| match c {
+        '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("{answer:#}").chars().map(escaped).collect()
 }
 
 fn toggle(api: &Api, proxy: &str) -> Result<Value> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use proxy_cli::args::Time;
 use proxy_cli::tally::{self, Tally};
+use proxy_cli::terminal::print;
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
 use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,13 +32,16 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     let listener = bind().context("cannot listen")?;
     let proxy_addr = listener.local_addr()?;
     let mapping = format!("{}={upstream_addr}", proxy_addr.port());
-    println!("upstream  {upstream_addr}  sends back what it gets");
-    println!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping} \\");
-    println!(
+    print(format_args!("upstream  {upstream_addr}  sends back what it gets"))?;
+    print(format_args!("proxy     {proxy_addr}  fault-proxy run --proxy {mapping} \\"))?;
+    print(format_args!(
         "{:27}--with-latency --latency-mean {DELAY:?} --latency-direction both --latency-sched {SCHEDULE}",
         ""
-    );
-    println!("client    sends {} bytes a second and waits for them; Ctrl-C ends\n", MESSAGE.len());
+    ))?;
+    print(format_args!(
+        "client    sends {} bytes a second and waits for them; Ctrl-C ends\n",
+        MESSAGE.len()
+    ))?;
 
     let (shutdown, tally) = (Shutdown::new(), Arc::new(Tally::default()));
     let counting = Arc::clone(&tally);
@@ -63,8 +67,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     });
     shutdown.abort();
     workers.join()?;
-    println!("\n{}", tally::table([(mapping, tally.row())]));
-    outcome
+    let told = print(format_args!("\n{}", tally::table([(mapping, tally.row())])));
+    outcome.and(told.map(drop))
 }
 
 fn latency() -> Result<Fault> {
@@ -99,8 +103,8 @@ async fn echo(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Compares a round trip through the proxy with one past it, every second.
-async fn client(proxy: SocketAddr, upstream: SocketAddr) -> io::Result<()> {
+/// Compares a round trip through the proxy with one past it, every second, as long as somebody reads it.
+async fn client(proxy: SocketAddr, upstream: SocketAddr) -> Result<()> {
     let (mut proxied, mut direct) = (TcpStream::connect(proxy).await?, TcpStream::connect(upstream).await?);
     for stream in [&proxied, &direct] {
         stream.set_nodelay(true)?;
@@ -109,7 +113,11 @@ async fn client(proxy: SocketAddr, upstream: SocketAddr) -> io::Result<()> {
     for number in 1.. {
         seconds.tick().await;
         let (through, past) = (round_trip(&mut proxied).await?, round_trip(&mut direct).await?);
-        println!("#{number:<4} through the proxy {:>7.3} ms   directly {:>7.3} ms", ms(through), ms(past));
+        let (through, past) = (ms(through), ms(past));
+        if !print(format_args!("#{number:<4} through the proxy {through:>7.3} ms   directly {past:>7.3} ms"))?
+        {
+            break;
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use proxy_cli::terminal::plain;
 use proxy_fault::{Effect, Fault, Faults, Figures, Quantiles};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -15,8 +16,8 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
         for (fault, figures) in faults.figures() {
             let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
             table.add_row([
-                proxy.to_owned(),
-                fault.name.clone(),
+                plain(proxy),
+                plain(&fault.name),
                 fault.effect.to_string(),
                 figures.sessions.to_string(),
                 achieved(&fault, &figures),

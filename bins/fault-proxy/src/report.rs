@@ -1,7 +1,11 @@
 //! How true the faults were: on demand, and at the end against what was expected.
 
+use std::io::{self, Write};
+
+use anyhow::Result;
 use proxy_cli::log::Log;
 use proxy_cli::tally::{self, Row};
+use proxy_cli::terminal::{plain, print};
 use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Faults;
 use tokio::signal::unix::Signal;
@@ -32,21 +36,22 @@ impl Report<'_> {
     }
 
     /// Prints what was achieved; returns whether it was as expected.
-    pub(crate) fn at_end(&self) -> bool {
+    pub(crate) fn at_end(&self) -> Result<bool> {
         let rows: Vec<_> = self.proxies.all().iter().map(|proxy| (proxy.label.clone(), row(proxy))).collect();
-        println!("{}", tally::table(rows.iter().cloned()));
+        print(tally::table(rows.iter().cloned()))?;
         let faulty = self.faulty();
         if faulty.is_empty() && self.expected.is_empty() {
-            return true;
+            return Ok(true);
         }
         let bytes = rows.iter().map(|(_, row)| row.to_upstream + row.to_downstream).sum();
-        println!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes));
+        print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
         let unmet: Vec<_> =
             self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect();
         for line in &unmet {
-            eprintln!("fault-proxy: not as expected: {line}");
+            // Nobody may be there to read it.
+            writeln!(io::stderr(), "fault-proxy: not as expected: {}", plain(line)).ok();
         }
-        unmet.is_empty()
+        Ok(unmet.is_empty())
     }
 }
 

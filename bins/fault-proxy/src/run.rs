@@ -13,6 +13,7 @@ use proxy_cli::log::Log;
 use proxy_cli::secret::Secret;
 use proxy_cli::service;
 use proxy_cli::signals::{Signals, end};
+use proxy_cli::terminal::print;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
 use proxy_fault::Engine;
@@ -87,9 +88,9 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     // Whatever ended the run: every decision is to be in the file.
     let written = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
-    let as_expected = running.report().at_end();
+    let as_expected = running.report().at_end()?;
     if let Some(replayed) = replayed {
-        println!("{}", replayed.report());
+        print(replayed.report())?;
     }
     written?;
     Ok(as_expected)

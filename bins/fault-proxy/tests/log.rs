@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    fs,
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -10,7 +11,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip};
+use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
 use testkit::{Daemon, FarEnd, free_port};
 
 #[test]
@@ -53,6 +54,18 @@ fn a_level_leaves_out_what_is_less_important() {
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     let stderr = daemon.stderr();
     assert!(stderr.lines().all(|line| line.contains(" WARN ")), "{stderr}");
+}
+
+#[test]
+fn names_make_no_lines_of_their_own_and_cannot_control_the_terminal() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let proxy = r#"[{"name": "two\nlines\r\u001b[2J", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}]"#;
+    fs::write(config.path(), proxy).unwrap();
+    let args = ["run", "--toxiproxy-config", utf8(config.path())];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[ANY_CONTROL_PORT]);
+    daemon.wait_for_line("control API on");
+    let stderr = daemon.stderr();
+    assert!(stderr.contains(" for two\n    lines\\r\\u{1b}[2J=127.0.0.1:1\n"), "{stderr:?}");
 }
 
 /// Killed when dropped.

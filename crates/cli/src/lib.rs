@@ -14,6 +14,7 @@
 //! | [`signals`], [`service`] | what ends a run; what the service manager is told |
 //! | [`secret`] | what must not be shown |
 //! | [`tally`] | what a run did, as a table |
+//! | [`terminal`] | names and texts for people |
 //!
 //! And with the feature `nats`:
 //!
@@ -40,3 +41,4 @@ pub mod signals;
 pub mod tally;
 #[cfg(feature = "nats")]
 pub mod target;
+pub mod terminal;

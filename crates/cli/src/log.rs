@@ -1,5 +1,6 @@
 //! The log: to stderr or a file, from a thread of its own, so that a reader of stderr that stalls never stalls a session.
 
+use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,10 +10,14 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
+use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
+
+use crate::terminal::plain;
 
 /// What is logged, how and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +73,7 @@ impl Log {
         let log = tracing_subscriber::fmt()
             .with_max_level(settings.level)
             .with_target(false)
+            .fmt_fields(debug_fn(for_people).delimited(" "))
             .with_ansi(settings.file.is_none() && io::stderr().is_terminal())
             .with_writer(writer);
         let targets = targets(settings.level);
@@ -105,6 +111,16 @@ impl Log {
 fn targets(level: LevelFilter) -> Targets {
     let of_nats = if level < LevelFilter::DEBUG { level.min(LevelFilter::WARN) } else { level };
     Targets::new().with_default(level).with_target("async_nats", of_nats)
+}
+
+/// Names in it cannot control the terminal, nor look like lines of the log: only a first line is not indented.
+fn for_people(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
+    let value = format!("{value:?}").lines().map(plain).collect::<Vec<_>>().join("\n    ");
+    match field.name() {
+        "message" => to.write_str(&value),
+        name if to.has_ansi_escapes() => write!(to, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
+        name => write!(to, "{name}={value}"),
+    }
 }
 
 struct BesideBar(SharedBar);

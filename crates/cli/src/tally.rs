@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use comfy_table::{CellAlignment, Table, presets};
 use proxy_relay::SessionSummary;
 
+use crate::terminal::plain;
+
 /// Of the sessions of one mapping.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -63,10 +65,21 @@ pub fn table(rows: impl IntoIterator<Item = (String, Row)>) -> Table {
     table.set_header(["proxy", "sessions", "bytes to upstream", "bytes to client", "aborted", "errors"]);
     for (mapping, Row { sessions, to_upstream, to_downstream, aborted, errors }) in rows {
         let counts = [sessions, to_upstream, to_downstream, aborted, errors];
-        table.add_row(std::iter::once(mapping).chain(counts.map(|count| count.to_string())));
+        table.add_row(std::iter::once(plain(&mapping)).chain(counts.map(|count| count.to_string())));
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_line_and_cannot_control_the_terminal() {
+        let table = table([("two\nlines\u{1b}[2J".to_owned(), Row::default())]).to_string();
+        assert!(table.contains(r" two\nlines\u{1b}[2J ") && !table.contains('\u{1b}'), "{table}");
+    }
 }

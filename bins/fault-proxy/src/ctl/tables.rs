@@ -1,6 +1,7 @@
 //! Answers for people.
 
 use comfy_table::{Table, presets};
+use proxy_cli::terminal::plain;
 use serde_json::Value;
 
 use crate::args::{CtlCommand, FaultCommand};
@@ -9,19 +10,21 @@ pub(super) fn told(command: &CtlCommand, answer: &Value) -> String {
     match command {
         CtlCommand::List => list(answer),
         CtlCommand::Inspect { .. } => inspect(answer),
-        CtlCommand::Create { proxy, .. } => format!("{proxy} {}", where_to(answer)),
-        CtlCommand::Delete { proxy } => format!("{proxy} is deleted"),
+        CtlCommand::Create { proxy, .. } => format!("{} {}", plain(proxy), where_to(answer)),
+        CtlCommand::Delete { proxy } => format!("{} is deleted", plain(proxy)),
         CtlCommand::Toggle { proxy } => match answer["enabled"].as_bool() {
-            Some(true) => format!("{proxy} is enabled: it {}", where_to(answer)),
-            _ => format!("{proxy} is disabled"),
+            Some(true) => format!("{} is enabled: it {}", plain(proxy), where_to(answer)),
+            _ => format!("{} is disabled", plain(proxy)),
         },
         CtlCommand::Fault(FaultCommand::Add { proxy, .. }) => {
-            format!("{proxy} has {}: {}", text(&answer["name"]), attributes(answer))
+            format!("{} has {}: {}", plain(proxy), text(&answer["name"]), attributes(answer))
         }
         CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => {
-            format!("{fault} of {proxy} is changed: {}", attributes(answer))
+            format!("{} of {} is changed: {}", plain(fault), plain(proxy), attributes(answer))
         }
-        CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => format!("{fault} of {proxy} is removed"),
+        CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => {
+            format!("{} of {} is removed", plain(fault), plain(proxy))
+        }
         CtlCommand::Reset => "all proxies are enabled and have no faults".to_owned(),
     }
 }
@@ -60,7 +63,7 @@ fn inspect(proxy: &Value) -> String {
 
 fn attributes(fault: &Value) -> String {
     let given = fault["attributes"].as_object().into_iter().flatten();
-    given.map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(" ")
+    given.map(|(name, value)| format!("{}={}", plain(name), text(value))).collect::<Vec<_>>().join(" ")
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -73,7 +76,36 @@ fn yes_or_no(value: &Value) -> String {
     if *value == true { "yes" } else { "no" }.to_owned()
 }
 
-/// As it is, without quotes.
+/// Without quotes.
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value.as_str().map_or_else(|| plain(&value.to_string()), plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const EVIL: &str = "two\nlines\u{1b}[2J\u{9b}2J";
+
+    #[test]
+    fn what_is_told_is_on_its_lines_and_cannot_control_the_terminal() {
+        let proxy = || EVIL.to_owned();
+        let fault = json!({"name": EVIL, "type": EVIL, "stream": EVIL, "toxicity": [EVIL], "attributes": {EVIL: EVIL}});
+        let answer =
+            json!({"name": EVIL, "listen": EVIL, "upstream": EVIL, "enabled": true, "toxics": [fault]});
+        for (command, answer, lines) in [
+            (CtlCommand::List, &json!({EVIL: answer}), 5),
+            (CtlCommand::Inspect { proxy: proxy() }, &answer, 6),
+            (CtlCommand::Delete { proxy: proxy() }, &answer, 1),
+            (CtlCommand::Toggle { proxy: proxy() }, &answer, 1),
+            (CtlCommand::Fault(FaultCommand::Remove { proxy: proxy(), fault: proxy() }), &fault, 1),
+        ] {
+            let told = told(&command, answer);
+            assert_eq!(told.lines().count(), lines, "{told}");
+            assert!(told.contains(r"two\nlines\u{1b}[2J\u{9b}2J"), "{told}");
+            assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
+use proxy_cli::terminal::plain;
 use proxy_control::proxies::{FaultState, ProxyState, State};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -15,7 +16,8 @@ const BAR_WIDTH: usize = 24;
 pub(super) fn lines(before: &State, now: &State, width: usize) -> Vec<String> {
     let mut lines = vec![heading(now)];
     let seconds = Duration::from_millis(now.uptime_ms.saturating_sub(before.uptime_ms)).as_secs_f64();
-    let label_width = now.proxies.iter().map(|proxy| proxy.label.width()).max().unwrap_or(0).min(width / 3);
+    let label_width =
+        now.proxies.iter().map(|proxy| plain(&proxy.label).width()).max().unwrap_or(0).min(width / 3);
     for proxy in now.proxies.iter().take(MOST_PROXIES) {
         let old = before.proxies.iter().find(|old| old.name == proxy.name).unwrap_or(proxy);
         lines.push(of_proxy(old, proxy, seconds, label_width));
@@ -58,7 +60,7 @@ fn of_proxy(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: us
     let added = |held: f64, moved: u64| if moved == 0 { 0.0 } else { held / moved as f64 };
     let added = added(now.byte_ms_to_upstream - before.byte_ms_to_upstream, up)
         + added(now.byte_ms_to_client - before.byte_ms_to_client, down);
-    let label = cut(&now.label, label_width);
+    let label = cut(&plain(&now.label), label_width);
     let padding = " ".repeat(label_width.saturating_sub(label.width()));
     let state = if now.enabled { format!("{} open", now.sessions_active) } else { "disabled".to_owned() };
     let rates = format!("up {}  down {}", rate(up, seconds), rate(down, seconds));
@@ -67,7 +69,7 @@ fn of_proxy(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: us
 
 fn of_fault(fault: &FaultState, now: u64, whole: u64) -> String {
     let state = if fault.on { "on " } else { "off" };
-    let line = format!("  {state} {}: {}", fault.name, fault.description);
+    let line = format!("  {state} {}: {}", plain(&fault.name), plain(&fault.description));
     if fault.windows == [(0, None)] || fault.windows.is_empty() {
         return line;
     }
@@ -210,6 +212,18 @@ mod tests {
         assert_eq!(lines[3], "  off b: latency 5 ms  ······│·····██████······ on in 6s");
         let over = state(24_000, Some(24_000), Vec::new());
         assert!(super::lines(&over, &over, 80)[0].contains("draining"));
+    }
+
+    #[test]
+    fn names_cannot_control_the_terminal_and_are_as_wide_as_they_are_shown() {
+        let mut evil = proxy("1", vec![fault("a\nb", true, &[(0, None)])]);
+        evil.label = "\u{1b}[2J\u{7}".to_owned();
+        let now = state(1000, None, vec![evil, proxy("a", Vec::new())]);
+        let lines = lines(&now, &now, 120);
+        let rest = "  2 open  up 0 B/s  down 0 B/s  added 0.0 ms";
+        assert_eq!(lines[1], format!(r"\u{{1b}}[2J\u{{7}}{rest}"));
+        assert_eq!(lines[2], r"  on  a\nb: latency 5 ms");
+        assert_eq!(lines[3], format!("a=db:5432     {rest}"));
     }
 
     #[test]

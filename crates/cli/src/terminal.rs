@@ -1,0 +1,60 @@
+//! Texts for people, who read them on a terminal.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+
+/// A name that strangers chose, on one line and with no control over the terminal: control characters are escaped.
+pub fn plain(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c.is_control() {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+/// Prints a text and a newline on stdout. Returns whether anybody is there to read it: it is no error if not.
+///
+/// # Errors
+/// When it cannot be written, as on a disk that is full.
+pub fn print(text: impl Display) -> Result<bool> {
+    write(&mut io::stdout(), format!("{text}\n").as_bytes())
+}
+
+/// As [`print`], of anything to what is stdout.
+pub(crate) fn write(stdout: &mut impl Write, output: &[u8]) -> Result<bool> {
+    match stdout.write_all(output).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        written => written.map(|()| true).context("cannot write to stdout"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_nothing_else_is() {
+        assert_eq!(plain("a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}"), r"a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}");
+        for name in ["", "1=psql://db:5432", r"'\n' is no newline", "fäult-🐢"] {
+            assert_eq!(plain(name), name);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_no_error_and_a_full_disk_is_one() {
+        let (reader, mut pipe) = io::pipe().unwrap();
+        assert!(write(&mut pipe, b"read").unwrap());
+        drop(reader);
+        assert!(!write(&mut pipe, b"unread").unwrap());
+        let full = write(&mut File::create("/dev/full").unwrap(), b"lost").unwrap_err();
+        assert!(format!("{full:#}").starts_with("cannot write to stdout: No space left"), "{full:#}");
+    }
+}
