@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use proxy_cli::args::{Time, written};
-use proxy_cli::commands::Common;
+use proxy_cli::commands::{Common, health_at};
 use proxy_cli::faults::FaultArgs;
 use proxy_cli::log::{LogFormat, LogSettings};
 use proxy_cli::secret::Secret;
@@ -30,7 +30,7 @@ const LISTENER_TLS: &str = "TLS from the client";
 /// Point a client at the proxy instead of its database, cache or broker: every byte arrives as it was sent,
 /// unless a fault says otherwise.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(version, max_term_width = 110, after_help = EXAMPLES, mut_subcommands(health_at("FAULT_CONTROL")))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -32,6 +32,11 @@ fn health(addr: &str) -> Output {
     Command::new(BINARY).args(["health", addr]).output().expect("it starts")
 }
 
+/// Of whatever the variable names.
+fn health_by_variable(control: &str) -> Output {
+    Command::new(BINARY).arg("health").env("FAULT_CONTROL", control).output().expect("it starts")
+}
+
 #[test]
 fn health_is_an_exit_code() {
     let api = Api::alone();
@@ -41,6 +46,33 @@ fn health_is_an_exit_code() {
     assert_eq!(unhealthy.status.code(), Some(1));
     let told = String::from_utf8_lossy(&unhealthy.stderr).into_owned();
     assert!(told.contains(&format!("no answer from http://{nobody}/readyz")), "{told}");
+}
+
+#[test]
+fn health_of_an_ipv6_address() {
+    let api = Api::on("[::1]:0", &[]);
+    let healthy = health(&api.addr);
+    assert!(healthy.status.success(), "{healthy:?}");
+    let all = api.addr.replace("[::1]", "[::]");
+    let healthy = health_by_variable(&all);
+    assert!(healthy.status.success(), "{healthy:?}");
+}
+
+#[test]
+fn health_is_asked_where_the_variable_puts_the_control_api() {
+    let api = Api::alone();
+    let all = api.addr.replace("127.0.0.1", "0.0.0.0");
+    for control in [&api.addr, &all] {
+        let healthy = health_by_variable(control);
+        assert!(healthy.status.success(), "{control}: {healthy:?}");
+    }
+    let off = health_by_variable("off");
+    assert_eq!(off.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&off.stderr).into_owned();
+    assert!(told.contains("its HTTP endpoint is off"), "{told}");
+    let mut given = Command::new(BINARY);
+    let given = given.args(["health", &api.addr]).env("FAULT_CONTROL", "off").output().expect("it starts");
+    assert!(given.status.success(), "{given:?}");
 }
 
 #[test]

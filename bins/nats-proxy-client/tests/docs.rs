@@ -12,6 +12,20 @@ fn tells(args: &[&str]) -> String {
 }
 
 #[test]
+fn health_is_asked_where_the_variable_puts_it() {
+    let unhealthy = |variable: &str| {
+        let output = Command::new(BINARY).arg("health").env("HEALTH_ADDR", variable).output();
+        let output = output.expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{variable}: {output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let told = unhealthy(":1");
+    assert!(told.starts_with("nats-proxy-client: no answer from http://127.0.0.1:1/readyz"), "{told}");
+    let told = unhealthy("off");
+    assert!(told.contains("its HTTP endpoint is off"), "{told}");
+}
+
+#[test]
 fn it_tells_its_own_command_line() {
     assert!(tells(&["completions", "fish"]).contains("drain-timeout"));
     let page = tells(&["man"]);

@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, Error};
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::addr::ListenAddr;
-use crate::commands::Common;
+use crate::commands::{Common, health_at};
 
 mod values;
 
@@ -23,9 +23,9 @@ pub fn parse<C: Parser>() -> C {
 }
 
 /// As [`parse`], of a program without commands, which gets those of [`Common`] and ends when it has carried one out. Its HTTP endpoint
-/// is at `usual` by default.
+/// is at `usual` by default, or where the variable puts it.
 #[allow(clippy::print_stderr, reason = "what is wrong is for the user")]
-pub fn parse_or_do<C: Parser>(usual: &ListenAddr) -> C {
+pub fn parse_or_do<C: Parser>(usual: &ListenAddr, variable: Option<&'static str>) -> C {
     let of_program = C::command();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
@@ -33,6 +33,10 @@ pub fn parse_or_do<C: Parser>(usual: &ListenAddr) -> C {
         .disable_help_subcommand(true)
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true);
+    let command = match variable {
+        Some(variable) => command.mut_subcommands(health_at(variable)),
+        None => command,
+    };
     let (mut command, matches) = matches(command);
     if matches.subcommand().is_some() {
         let asked =

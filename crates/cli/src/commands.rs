@@ -9,8 +9,9 @@ use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::addr::ListenAddr;
+use crate::addr::{Endpoint, ListenAddr};
 use crate::health;
+use crate::terminal;
 
 /// Commands that every program has.
 #[derive(Debug, Subcommand)]
@@ -18,7 +19,7 @@ pub enum Common {
     /// Ask the program that runs whether it is ready, as container engines do; exit code 1 if it is not.
     Health {
         /// Its HTTP endpoint: HOST:PORT [default: where it is by default].
-        addr: Option<ListenAddr>,
+        addr: Option<Endpoint>,
     },
     /// Print a shell's completion script.
     Completions {
@@ -33,6 +34,14 @@ pub enum Common {
     },
 }
 
+/// Of each command of a program: lets the variable that says where its HTTP endpoint is tell `health` too.
+pub fn health_at(variable: &'static str) -> impl Fn(Command) -> Command {
+    move |command| match command.get_name() {
+        "health" => command.mut_arg("addr", |addr| addr.env(variable)),
+        _ => command,
+    }
+}
+
 impl Common {
     /// Does what is asked for the program that `command` describes, and whose HTTP endpoint is at `usual` by default.
     ///
@@ -40,15 +49,18 @@ impl Common {
     /// Those of writing; a program that is not ready.
     pub fn run(&self, mut command: Command, usual: &ListenAddr, out: &mut impl Write) -> Result<()> {
         match self {
-            Self::Health { addr } => health::ask(addr.as_ref().unwrap_or(usual)),
+            Self::Health { addr } => health::ask(addr.as_ref().unwrap_or(&Endpoint::At(usual.clone()))),
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
-                // It would panic where nobody reads on.
                 let mut script = Vec::new();
                 clap_complete::generate(*shell, &mut command, name, &mut script);
-                Ok(out.write_all(&script)?)
+                terminal::write(out, &script).map(drop)
             }
-            Self::Man { dir: None } => Ok(Man::new(command).render(out)?),
+            Self::Man { dir: None } => {
+                let mut page = Vec::new();
+                Man::new(command).render(&mut page)?;
+                terminal::write(out, &page).map(drop)
+            }
             Self::Man { dir: Some(dir) } => {
                 fs::create_dir_all(dir)?;
                 Ok(clap_mangen::generate_to(command, dir)?)

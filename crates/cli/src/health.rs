@@ -1,26 +1,61 @@
 //! Asking a program that runs how it is, as container engines do.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ureq::Agent;
 
-use crate::addr::ListenAddr;
+use crate::addr::{Endpoint, ListenAddr};
+use crate::terminal::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Succeeds if the program whose HTTP endpoint is at `addr` is ready.
+/// Succeeds if the program whose HTTP endpoint this is is ready.
 ///
 /// # Errors
 /// What it says, or why it says nothing.
-pub fn ask(addr: &ListenAddr) -> Result<()> {
-    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT)).build();
-    let host = addr.host.as_deref().unwrap_or("127.0.0.1");
-    let url = format!("http://{host}:{}/readyz", addr.port);
+pub fn ask(endpoint: &Endpoint) -> Result<()> {
+    let Endpoint::At(addr) = endpoint else { bail!("nobody to ask: its HTTP endpoint is off") };
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(TIMEOUT))
+        .build();
+    let url = format!("http://{}/readyz", from_here(addr));
     let mut answer = config.new_agent().get(&url).call().with_context(|| format!("no answer from {url}"))?;
     if answer.status().is_success() {
         return Ok(());
     }
     let text = answer.body_mut().read_to_string().unwrap_or_default();
-    bail!("{url} answers {}: {}", answer.status().as_u16(), text.trim())
+    bail!("{url} answers {}: {}", answer.status().as_u16(), plain(text.trim()))
+}
+
+/// What listens on all interfaces is on loopback.
+fn from_here(addr: &ListenAddr) -> ListenAddr {
+    let host = match addr.host.as_deref().map(str::parse) {
+        None | Some(Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) => Ipv4Addr::LOCALHOST.to_string(),
+        Some(Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED))) => Ipv6Addr::LOCALHOST.to_string(),
+        Some(_) => return addr.clone(),
+    };
+    ListenAddr::new(host, addr.port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_interfaces_are_asked_at_loopback() {
+        for (listen, asked) in [
+            (":1", "127.0.0.1:1"),
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("[::1]:1", "[::1]:1"),
+            ("db:1", "db:1"),
+        ] {
+            assert_eq!(from_here(&listen.parse().unwrap()).to_string(), asked);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use clap::Parser;
 use crate::addr::ListenAddr;
 use crate::args;
 use crate::log::{Log, LogSettings};
+use crate::terminal::print;
 
 /// Exit codes besides 0.
 const FAILED: u8 = 1;
@@ -15,10 +16,11 @@ const WRONG_USAGE: u8 = 2;
 const HEALTH_PORT: u16 = 8080;
 
 /// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
-/// before anything runs, and `run` ends with a table of what there was.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a program is for")]
+/// before anything runs, and `run` ends with a table of what there was. A variable can say where its HTTP endpoint is.
+#[allow(clippy::print_stderr, reason = "its output is what a program is for")]
 pub fn main<Cli: Parser, Config, Settings>(
     name: &str,
+    health_variable: Option<&'static str>,
     load: impl FnOnce(Cli) -> Result<(Config, LogSettings)>,
     resolve: impl FnOnce(Config) -> Result<Settings>,
     run: impl FnOnce(Settings) -> Result<String>,
@@ -28,7 +30,8 @@ pub fn main<Cli: Parser, Config, Settings>(
         ExitCode::from(code)
     };
     let prepare = || {
-        let (config, log) = load(args::parse_or_do(&ListenAddr::new("127.0.0.1", HEALTH_PORT)))?;
+        let usual = ListenAddr::new("127.0.0.1", HEALTH_PORT);
+        let (config, log) = load(args::parse_or_do(&usual, health_variable))?;
         let log = Log::init(&log)?;
         Ok((resolve(config)?, log))
     };
@@ -37,13 +40,9 @@ pub fn main<Cli: Parser, Config, Settings>(
             let ran = run(settings);
             // What it has logged comes first.
             drop(log);
-            match ran {
-                Ok(table) => {
-                    if !table.is_empty() {
-                        println!("{table}");
-                    }
-                    ExitCode::SUCCESS
-                }
+            let told = ran.and_then(|table| if table.is_empty() { Ok(true) } else { print(table) });
+            match told {
+                Ok(_) => ExitCode::SUCCESS,
                 Err(error) => complain(&error, FAILED),
             }
         }
