@@ -4,10 +4,15 @@ mod support;
 #[path = "support/api.rs"]
 mod support_api;
 
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
 use serde_json::{Value, json};
-use support::{Ended, run};
+use support::{BINARY, Ended, PATIENCE, run};
 use support_api::Api;
-use testkit::FarEnd;
+use testkit::{Daemon, FarEnd, Signal, free_port};
 
 struct Ctl<'a>(&'a Api);
 
@@ -113,4 +118,104 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         nobody.stderr
     );
     assert_eq!(run(&["ctl", "fault", "add", "database", "latency", "mean"]).code, Some(2));
+}
+
+/// Answers each request with this.
+fn answering(answer: String) -> FarEnd {
+    FarEnd::start(move |mut stream| {
+        let (mut request, mut byte) = (Vec::new(), [0]);
+        while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            request.extend(byte);
+        }
+        // It may have gone.
+        stream.write_all(answer.as_bytes()).ok();
+    })
+}
+
+#[test]
+fn what_is_no_control_api_is_not_taken_for_one() {
+    let api = Api::alone();
+    let elsewhere =
+        format!("302 Found\r\nlocation: http://{}/proxies\r\ncontent-length: 0\r\n\r\n", api.addr);
+    for (answer, status) in [
+        ("200 OK\r\ncontent-length: 5\r\n\r\nhello", "200 OK"),
+        ("200 OK\r\ncontent-length: 0\r\n\r\n", "200 OK"),
+        ("404 Not Found\r\ncontent-length: 5\r\n\r\nhello", "404 Not Found"),
+        (&elsewhere, "302 Found"),
+    ] {
+        let other = answering(format!("HTTP/1.1 {answer}"));
+        let addr = other.addr().to_string();
+        for command in [&["list"][..], &["list", "--json"], &["reset"]] {
+            let ended = run(&[&["ctl", "--addr", &addr], command].concat());
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{answer}");
+            let expected = format!("http://{addr} is no control API: it answers {status}");
+            assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        }
+        if status != "200 OK" {
+            assert_eq!(run(&["health", &addr]).code, Some(1), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn the_proxies_of_the_environment_are_passed_by() {
+    let api = Api::with(&["--control-token", "s3cr3t"]);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let environment: Vec<_> =
+        names.map(|name| (name, nobody.as_str())).into_iter().chain([("NO_PROXY", "")]).collect();
+    for command in [&["ctl", "--addr", &api.addr, "--token", "s3cr3t", "list"][..], &["health", &api.addr]] {
+        let asked = Daemon::spawn(Path::new(BINARY), command, &environment);
+        assert!(asked.wait(PATIENCE).success(), "{}", asked.stderr());
+    }
+}
+
+#[test]
+fn names_cannot_control_the_terminal() {
+    const EVIL: &str = "evil\u{1b}]0;pwned\u{7}\u{9b}2J\ntwo";
+    let api = Api::alone();
+    let ctl = Ctl(&api);
+    let is_plain =
+        |said: &str| !said.contains(|c: char| c.is_control() && c != '\n') && !said.contains("\ntwo");
+    ctl.says(&["create", EVIL, "--upstream", "127.0.0.1:1"]);
+    let fault = json!({"name": EVIL, "type": "latency", "attributes": {"latency": 1}});
+    api.post("/proxies/evil%1B%5D0%3Bpwned%07%C2%9B2J%0Atwo/toxics", &fault);
+    for command in [
+        &["list"][..],
+        &["list", "--json"],
+        &["inspect", EVIL],
+        &["fault", "update", EVIL, EVIL, "latency=2"],
+        &["toggle", EVIL],
+        &["toggle", EVIL],
+    ] {
+        let said = ctl.says(command);
+        assert!(said.contains("evil") && is_plain(&said), "{said:?}");
+    }
+    assert_eq!(ctl.json(&["inspect", EVIL])["name"], EVIL);
+    let complaint = ctl.complains(&["inspect", &EVIL[..EVIL.len() - 1]]);
+    assert!(complaint.contains("did you mean `evil\\u{1b}]0;") && is_plain(&complaint), "{complaint:?}");
+    api.signal(Signal::USR1);
+    api.wait_for_line("achieved");
+    api.signal(Signal::INT);
+    assert!(api.wait(PATIENCE).success());
+    for said in [api.stdout(), api.stderr()] {
+        assert!(said.contains("evil") && is_plain(&said), "{said:?}");
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_no_panic() {
+    let api = Api::alone();
+    let list = |stdout: Stdio| -> Output {
+        let mut command = Command::new(BINARY);
+        command.args(["ctl", "--addr", &api.addr, "list"]).stdout(stdout).output().expect("it starts")
+    };
+    let (reader, closed) = io::pipe().expect("a pipe");
+    drop(reader);
+    let unread = list(closed.into());
+    assert_eq!((unread.status.code(), unread.stderr.len()), (Some(0), 0), "{unread:?}");
+    let full = list(File::create("/dev/full").expect("Linux has it").into());
+    let told = String::from_utf8_lossy(&full.stderr).into_owned();
+    assert_eq!(full.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("fault-proxy: cannot write to stdout: No space left"), "{told}");
 }

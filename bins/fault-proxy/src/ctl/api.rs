@@ -7,9 +7,11 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
+use proxy_cli::terminal::plain;
 use serde_json::Value;
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::http::request::Builder;
+use ureq::http::{Request, StatusCode};
+use ureq::{Agent, AsSendBody};
 
 /// Longer than the API lets a change take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,6 +32,8 @@ impl Api {
         let addr = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
         let config = Agent::config_builder()
             .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
             .timeout_global(Some(TIMEOUT))
             .user_agent(concat!("fault-proxy/", env!("CARGO_PKG_VERSION")))
             .build();
@@ -41,27 +45,16 @@ impl Api {
     }
 
     pub(super) fn get(&self, path: &[&str]) -> Result<Value> {
-        let mut request = self.agent.get(self.url(path));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        self.read(path, request.call())
+        self.ask(path, Request::get(self.url(path)), ())
     }
 
     pub(super) fn delete(&self, path: &[&str]) -> Result<Value> {
-        let mut request = self.agent.delete(self.url(path));
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        self.read(path, request.call())
+        self.ask(path, Request::delete(self.url(path)), ())
     }
 
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
-        let mut request = self.agent.post(self.url(path)).header("content-type", "application/json");
-        if let Some(authorization) = &self.authorization {
-            request = request.header("authorization", authorization);
-        }
-        self.read(path, request.send(body.to_string()))
+        let request = Request::post(self.url(path)).header("content-type", "application/json");
+        self.ask(path, request, body.to_string())
     }
 
     fn url(&self, path: &[&str]) -> String {
@@ -69,22 +62,29 @@ impl Api {
         segments.fold(self.base.clone(), |url, segment| url + &segment)
     }
 
-    /// What was answered; nothing is `null`.
-    fn read(&self, path: &[&str], answer: Result<Response<Body>, ureq::Error>) -> Result<Value> {
+    /// What is answered; nothing is `null`.
+    fn ask(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Value> {
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
+        }
+        let answer =
+            request.body(body).map_err(ureq::Error::from).and_then(|request| self.agent.run(request));
         let mut answer = answer.map_err(|error| self.unreached(error))?;
         let status = answer.status();
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
         let text = answer.body_mut().read_to_string().context("the answer breaks off")?;
-        let body: Value = serde_json::from_str(&text).unwrap_or_default();
+        let no_api = || anyhow!("{} is no control API: it answers {status}", self.base);
+        let body: Value = serde_json::from_str(&text).map_err(|_| no_api())?;
         if status.is_success() {
             return Ok(body);
         }
-        let Some(problem) = body["error"].as_str() else {
-            bail!("{} is no control API: it answers {status}", self.base);
-        };
+        let problem = plain(body["error"].as_str().ok_or_else(no_api)?);
         match (status, path) {
             (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: give --token, or FAULT_CONTROL_TOKEN"),
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
-                Err(self.not_found(problem, proxy, rest.get(1).copied()))
+                Err(self.not_found(&problem, proxy, rest.get(1).copied()))
             }
             _ => bail!("{problem}"),
         }
@@ -113,6 +113,7 @@ impl Api {
             Some(fault) if problem.starts_with("toxic") => (fault, names(&["proxies", proxy, "toxics"])),
             _ => (proxy, names(&["proxies"])),
         };
-        anyhow!("{problem}: `{name}`{}", did_you_mean(nearest(name, there.iter().map(String::as_str))))
+        let meant = did_you_mean(nearest(name, there.iter().map(String::as_str)));
+        anyhow!("{problem}: `{}`{}", plain(name), plain(&meant))
     }
 }
