@@ -141,6 +141,10 @@ fn parse_hosts(text: &str) -> Result<Hosts, &'static str> {
     if stem.is_empty() || !stem.chars().all(is_name) || end.is_some_and(|end| !end.starts_with('.')) {
         return Err("it has no host name, address or network");
     }
+    let labels = end.and_then(|end| end.strip_prefix('.')).unwrap_or(&name);
+    if labels.split('.').any(str::is_empty) {
+        return Err("a dot in its name stands between nothing");
+    }
     if stem.chars().all(|c| c.is_ascii_digit() || c == '.') {
         return Err("it is no IPv4 address");
     }
@@ -276,6 +280,10 @@ mod tests {
             (":80", "no host"),
             ("a b", "no host"),
             ("*internal", "no host"),
+            ("db..", "a dot"),
+            (".db:80", "a dot"),
+            ("*.:80", "a dot"),
+            ("*.a..b", "a dot"),
             ("fd00::1", "in brackets"),
             ("[fd00", "`]` is missing"),
             ("[db]:80", "no IPv6"),

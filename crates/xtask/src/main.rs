@@ -4,12 +4,14 @@
 //! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx, and its faults against what was
 //!   asked for, and the tunnel of the NATS programs against plain NATS clients.
 //! - [`mod@soak`]: runs all of it while everything around it fails.
+//! - [`mod@fuzz`]: runs the fuzz targets.
 //! - [`demo`]: shows the NATS programs at work.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod api;
 mod bench;
 mod demo;
+mod fuzz;
 mod packages;
 mod soak;
 mod test;
@@ -39,6 +41,8 @@ enum Task {
     Bench(bench::Subject),
     /// Runs both halves with real clients, while faults, outages and shortages come and go, and checks every byte.
     Soak(soak::SoakArgs),
+    /// Runs the fuzz targets, one after another, and keeps what they find below target/fuzz.
+    Fuzz(fuzz::FuzzArgs),
     /// Shows programs at work, with real servers.
     #[command(subcommand)]
     Demo(Demo),
@@ -73,6 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(bench::Subject::Control(args)) => bench::control::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Soak(args) => soak::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Fuzz(args) => fuzz::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),
         Task::NatsNeighbour { url, role } => {
             bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)

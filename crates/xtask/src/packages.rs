@@ -76,6 +76,9 @@ pub(crate) const SOAK: &[Needed] = &[
     (OnPath("make"), "make"),
 ];
 
+/// What `fuzz` builds with.
+pub(crate) const FUZZ: &[Needed] = &[(OnPath("g++"), "g++")];
+
 /// What `bench faults` makes a lossy path with.
 pub(crate) const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];

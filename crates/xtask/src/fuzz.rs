@@ -1,0 +1,94 @@
+//! `cargo xtask fuzz`: libFuzzer on the targets of fuzz/libfuzzer, with the pinned toolchain.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use testkit::clients::target_directory;
+
+use crate::{cargo, packages};
+
+/// What `cargo fuzz --sanitizer none` builds with: libFuzzer is told which branches are taken, and what is compared.
+const FLAGS: [&str; 7] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cdebug-assertions",
+];
+
+/// Longer inputs are left out.
+const LONGEST: &str = "-max_len=4096";
+
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArgs {
+    /// How long each.
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    minutes: f64,
+    /// Which; all of them unless named.
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+}
+
+/// Runs one target after another.
+///
+/// # Errors
+/// One could not be built, or found something: its input is in `target/fuzz/artifacts`.
+pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
+    packages::install_missing(packages::FUZZ)?;
+    let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
+    let work = target_directory().join("fuzz");
+    let mut build = cargo();
+    build.args(["build", "--release", "--locked", "--manifest-path"]).arg(fuzz.join("libfuzzer/Cargo.toml"));
+    // for a target of its own, so that build scripts are built without the flags
+    build.arg("--target-dir").arg(&work).args(["--target", &host()?]);
+    build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
+    ensure!(build.status().context("cannot run cargo")?.success(), "the targets cannot be built");
+    for name in names(&fuzz.join("seeds"), &args.targets)? {
+        let [corpus, artifacts] = ["corpus", "artifacts"].map(|kind| work.join(kind).join(&name));
+        fs::create_dir_all(&corpus)?;
+        fs::create_dir_all(&artifacts)?;
+        println!("{name}, for {} minutes", args.minutes);
+        let program = work.join(host()?).join("release").join(&name);
+        let mut target = Command::new(program);
+        target.arg(corpus).arg(fuzz.join("seeds").join(&name)).args([
+            LONGEST,
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ]);
+        target.arg(format!("-max_total_time={:.0}", args.minutes * 60.0));
+        target.arg(format!("-artifact_prefix={}/", artifacts.display()));
+        ensure!(
+            target.status()?.success(),
+            "{name} found something: keep the input that it wrote among fuzz/seeds/{name} once it is mended"
+        );
+    }
+    Ok(())
+}
+
+/// Those asked for, or all that have seeds.
+fn names(seeds: &Path, asked: &[String]) -> Result<Vec<String>> {
+    let names =
+        fs::read_dir(seeds)?.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    let mut names = names.collect::<Result<Vec<_>, _>>()?;
+    names.sort();
+    if let Some(unknown) = asked.iter().find(|name| !names.contains(name)) {
+        bail!("there is no target `{unknown}`; there are {}", names.join(", "));
+    }
+    names.retain(|name| asked.is_empty() || asked.contains(name));
+    Ok(names)
+}
+
+/// The target triple of this machine.
+fn host() -> Result<String> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let told = Command::new(rustc).arg("-vV").output().context("cannot run rustc")?;
+    let told = String::from_utf8(told.stdout)?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc does not tell its host")?.to_owned())
+}
