@@ -282,7 +282,7 @@ mod tests {
             ("*internal", "no host"),
             ("db..", "a dot"),
             (".db:80", "a dot"),
-            ("*.:80", "a dot"),
+            ("*..a:80", "a dot"),
             ("*.a..b", "a dot"),
             ("fd00::1", "in brackets"),
             ("[fd00", "`]` is missing"),
