@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
 use proxy_cli::faulty::{FaultConnector, FaultListener};
-use proxy_fault::{Faults, TimerDriver, Timers};
+use proxy_fault::{Faults, Listening, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
@@ -34,6 +34,8 @@ pub(crate) struct Work {
 struct Share {
     work: Work,
     listener: TcpListener,
+    /// If it has faults. The listener is open before its thread looks at it.
+    listening: Option<Listening>,
     /// Until it is done.
     token: TaskTrackerToken,
 }
@@ -56,7 +58,8 @@ impl Hands {
     pub(crate) async fn relay(&self, listeners: Vec<TcpListener>, work: Work) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
         for (thread, listener) in self.0.iter().zip(listeners) {
-            let share = Share { work: work.clone(), listener, token: ended.token() };
+            let listening = work.faults.as_ref().map(Faults::listening);
+            let share = Share { work: work.clone(), listener, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
                 // the threads that have taken theirs
                 work.shutdown.close();
@@ -169,15 +172,17 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
 }
 
 async fn relay(share: Share, timers: Timers) -> Result<()> {
-    let Share { work: Work { relay, handshake, connector, faults, shutdown }, listener, token } = share;
+    let Share { work: Work { relay, handshake, connector, shutdown, .. }, listener, listening, token } =
+        share;
     let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
-    match faults {
+    match listening {
         None => {
             let route = Route { handshake, connector: Some(connector) };
             relay.run(acceptor, route, &shutdown).await;
         }
-        Some(faults) => {
-            let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
+        Some(listening) => {
+            let faults = listening.faults().clone();
+            let listener = FaultListener::new(acceptor, listening, timers.clone())?;
             let connector = FaultConnector { inner: connector, faults, timers };
             let route = Route { handshake, connector: Some(Arc::new(connector)) };
             relay.run(listener, route, &shutdown).await;

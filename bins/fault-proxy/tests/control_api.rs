@@ -220,6 +220,24 @@ fn a_session_that_nobody_reads_is_ended_by_a_fault_that_comes() {
 }
 
 #[test]
+fn who_connects_after_an_answer_meets_what_was_answered() {
+    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let addr = create(&api, "db", echo.addr());
+    let refuse = json!({"name": "down", "type": "refuse"});
+    for _ in 0..50 {
+        api.post("/proxies/db/toxics", &refuse);
+        assert!(is_refused(addr));
+        api.delete("/proxies/db/toxics/down");
+        round_trip(&connect(addr), b"hello").unwrap();
+        api.post("/proxies/db/toxics", &refuse);
+        assert_eq!(api.ask("POST", "/reset", &Value::Null).0, 204);
+        round_trip(&connect(addr), b"hello").unwrap();
+    }
+    let down = json!({"name": "down", "listen": "127.0.0.1:0", "upstream": "up:1", "toxics": [refuse]});
+    assert!(is_refused(listen_of(&api.post("/proxies", &down))));
+}
+
+#[test]
 fn what_makes_no_toxic_is_refused() {
     let (api, echo) = (Api::alone(), FarEnd::echo());
     create(&api, "db", echo.addr());

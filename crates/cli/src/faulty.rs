@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use proxy_fault::{FaultStream, Faults, Timers};
+use proxy_fault::{FaultStream, Faults, Listening, Timers};
 use proxy_relay::{Accepted, BoxStream, ConnectError, Connecting, Connector, Listener, Stream, TcpAcceptor};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,37 +21,44 @@ use crate::bind::listen_again;
 pub struct FaultListener {
     addr: SocketAddr,
     acceptor: Mutex<Option<TcpAcceptor>>,
-    faults: Faults,
+    listening: Listening,
     timers: Timers,
 }
 
 impl FaultListener {
-    /// Takes the place of `acceptor`.
+    /// Takes the place of `acceptor`, and tells those who wait for it whether it is open.
     ///
     /// # Errors
     /// When the system does not know the socket's own address.
-    pub fn new(acceptor: TcpAcceptor, faults: Faults, timers: Timers) -> io::Result<Self> {
+    pub fn new(acceptor: TcpAcceptor, listening: Listening, timers: Timers) -> io::Result<Self> {
         let addr = acceptor.local_addr()?;
-        Ok(Self { addr, acceptor: Mutex::new(Some(acceptor)), faults, timers })
+        Ok(Self { addr, acceptor: Mutex::new(Some(acceptor)), listening, timers })
     }
 }
 
 impl Listener for FaultListener {
     async fn accept(&self) -> io::Result<Accepted> {
         let mut acceptor = self.acceptor.lock().await;
+        let faults = self.listening.faults();
         loop {
-            if self.faults.is_down() {
+            if faults.is_down() {
                 *acceptor = None;
-                self.faults.until_down_is(false, &self.timers).await;
+                self.listening.set_open(false);
+                faults.until_down_is(false, &self.timers).await;
             }
-            let listening = match &*acceptor {
-                Some(listening) => listening,
-                None => acceptor.insert(TcpAcceptor::new(TcpListener::from_std(listen_again(self.addr)?)?)?),
+            let open = match &*acceptor {
+                Some(open) => open,
+                None => {
+                    let listener = TcpListener::from_std(listen_again(self.addr)?)?;
+                    let open = acceptor.insert(TcpAcceptor::new(listener)?);
+                    self.listening.set_open(true);
+                    open
+                }
             };
             select! {
                 biased;
-                accepted = listening.accept() => return accepted,
-                () = self.faults.until_down_is(true, &self.timers) => {}
+                accepted = open.accept() => return accepted,
+                () = faults.until_down_is(true, &self.timers) => {}
             }
         }
     }

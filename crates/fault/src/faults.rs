@@ -1,10 +1,12 @@
 //! The faults of one proxy: what its sessions ask, and who is told when they change.
 
+mod listening;
 mod shared;
 
 use std::sync::Arc;
 use std::task::Poll;
 
+pub use self::listening::Listening;
 pub(crate) use self::shared::{Shared, Watcher};
 use crate::effect::{Direction, Effect, Fault};
 use crate::engine;

@@ -61,7 +61,7 @@ mod units;
 pub use delay::Delay;
 pub use effect::{Direction, Effect, Fault, Flows, Scope, Sides};
 pub use engine::{Engine, Settings};
-pub use faults::Faults;
+pub use faults::{Faults, Listening};
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
 pub use meter::Passage;

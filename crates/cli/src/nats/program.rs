@@ -194,7 +194,7 @@ impl Sessions {
             return Ok(());
         };
         let timers = self.timers.clone();
-        let listener = FaultListener::new(acceptor, faults.clone(), timers.clone())?;
+        let listener = FaultListener::new(acceptor, faults.listening(), timers.clone())?;
         let connector = FaultConnector { inner, faults, timers };
         self.relay(name, listener, Route { connector: Some(Arc::new(connector)), ..route });
         Ok(())

@@ -28,6 +28,7 @@ pub(super) async fn add(
     let record = toxic::parse(&request, &proxies.schedules())?;
     let added = shown(&record);
     proxies.change_faults(&proxy, |faults| add_to(faults, record))?;
+    proxies.until_followed(&proxy).await;
     Ok(answer(StatusCode::OK, &added))
 }
 
@@ -52,6 +53,7 @@ pub(super) async fn update(
         faults[place] = toxic::merge(&faults[place], &request, &run)?;
         Ok::<_, Refused>(shown(&faults[place]))
     })?;
+    proxies.until_followed(&proxy).await;
     Ok(answer(StatusCode::OK, &changed))
 }
 
@@ -63,6 +65,7 @@ pub(super) async fn delete(
         faults.remove(place_of(faults, &name)?);
         Ok::<_, Refused>(())
     })?;
+    proxies.until_followed(&proxy).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

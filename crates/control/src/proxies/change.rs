@@ -1,8 +1,15 @@
 //! What changes proxies.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::entry::Entry;
 use super::record::effective;
 use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, Update};
+
+/// How long listeners are waited for.
+const FOLLOWING: Duration = Duration::from_secs(2);
 
 impl Proxies {
     /// Makes a proxy, with all its faults before its first session.
@@ -67,9 +74,12 @@ impl Proxies {
             proxies.remove_all_faults();
             let names: Vec<_> = proxies.entries().keys().cloned().collect();
             let mut result = Ok(());
-            for name in names {
-                let started = proxies.start_now(&name).await;
+            for name in &names {
+                let started = proxies.start_now(name).await;
                 result = result.and(started);
+            }
+            for name in &names {
+                proxies.until_followed(name).await;
             }
             result
         })
@@ -96,6 +106,14 @@ impl Proxies {
         let changed = change(&mut records)?;
         entry.set_records(records);
         Ok(changed)
+    }
+
+    /// Waits until the listeners of a proxy are open or closed as its faults want them: they follow at once, unless somebody
+    /// else has taken the port meanwhile, which is not waited for.
+    pub async fn until_followed(&self, name: &str) {
+        if let Ok(proxy) = self.get(name) {
+            timeout(FOLLOWING, proxy.engine.until_listeners_follow()).await.ok();
+        }
     }
 
     /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
@@ -129,7 +147,8 @@ impl Proxies {
             entry.started = Some(self.0.host.start(entry.start(&name)).await?);
         }
         let proxy = entry.proxy(&name);
-        self.entries().insert(name, entry);
+        self.entries().insert(name.clone(), entry);
+        self.until_followed(&name).await;
         Ok(proxy)
     }
 
@@ -160,6 +179,7 @@ impl Proxies {
         }
         if is_to_listen {
             self.start_now(name).await?;
+            self.until_followed(name).await;
         }
         self.get(name)
     }

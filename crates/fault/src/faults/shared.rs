@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use super::listening::Listeners;
 use crate::effect::{Direction, Fault};
 use crate::engine;
 use crate::line::plan::{self, Plan};
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     version: AtomicU64,
     watchers: Mutex<Slab<Waker>>,
     sessions: AtomicU64,
+    pub(super) listeners: Listeners,
     /// One for each direction.
     meters: [Meter; 2],
 }
@@ -39,6 +41,7 @@ impl Shared {
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
             sessions: AtomicU64::new(0),
+            listeners: Listeners::default(),
         }
     }
 
@@ -75,7 +78,7 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,0 +1,109 @@
+//! The listeners of a proxy, which a fault may want closed.
+
+use std::sync::Mutex;
+
+use slab::Slab;
+use tokio::sync::Notify;
+
+use super::shared::lock;
+use super::{Faults, Shared};
+
+/// Which listeners there are, and which of them are open.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    are_open: Mutex<Slab<bool>>,
+    changed: Notify,
+}
+
+/// A listener's word on whether it is open: given by [`Faults::listening`], true until it says otherwise, and taken back when it
+/// is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    faults: Faults,
+    key: usize,
+}
+
+impl Listening {
+    /// Those that it follows.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Says that the listener is open now, or that it is closed.
+    pub fn set_open(&self, is_open: bool) {
+        let listeners = self.listeners();
+        lock(&listeners.are_open)[self.key] = is_open;
+        listeners.changed.notify_waiters();
+    }
+
+    fn listeners(&self) -> &Listeners {
+        &self.faults.0.listeners
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let listeners = self.listeners();
+        lock(&listeners.are_open).remove(self.key);
+        listeners.changed.notify_waiters();
+    }
+}
+
+impl Faults {
+    /// For a listener that is open, and follows [`is_down`](Self::is_down).
+    pub fn listening(&self) -> Listening {
+        let key = lock(&self.0.listeners.are_open).insert(true);
+        Listening { faults: self.clone(), key }
+    }
+
+    /// Waits until every listener is closed if they are to be, or else open: a client that comes then meets the faults of now.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn until_listeners_follow(&self) {
+        let Shared { listeners, .. } = &*self.0;
+        loop {
+            let mut changed = std::pin::pin!(listeners.changed.notified());
+            changed.as_mut().enable();
+            let is_open = !self.is_down();
+            if lock(&listeners.are_open).iter().all(|(_, open)| *open == is_open) {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::yield_now;
+
+    use crate::{Effect, Engine, Fault, Settings};
+
+    #[tokio::test]
+    async fn all_listeners_are_waited_for() {
+        let faults = Engine::new(Settings::default()).proxy("test", Vec::new());
+        faults.until_listeners_follow().await;
+        let (one, other) = (faults.listening(), faults.listening());
+        faults.until_listeners_follow().await;
+        faults.replace(vec![Fault::new("refuse", Effect::Refuse)]);
+        let waiting = faults.until_listeners_follow();
+        let following = async {
+            yield_now().await;
+            one.set_open(false);
+            yield_now().await;
+            drop(other);
+            "both have followed"
+        };
+        assert_eq!(tokio::join!(biased; following, waiting).0, "both have followed");
+        faults.replace(Vec::new());
+        let early = tokio::select! {
+            biased;
+            () = faults.until_listeners_follow() => true,
+            () = yield_now() => false,
+        };
+        assert!(!early, "one is still closed");
+        one.set_open(true);
+        faults.until_listeners_follow().await;
+    }
+}
