@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
-use testkit::{Daemon, FarEnd, free_port};
+use testkit::{Certificates, Daemon, FarEnd, free_port};
 
 #[test]
 fn json_has_a_session_with_its_addresses_and_bytes() {
@@ -66,6 +66,36 @@ fn names_make_no_lines_of_their_own_and_cannot_control_the_terminal() {
     daemon.wait_for_line("control API on");
     let stderr = daemon.stderr();
     assert!(stderr.contains(" for two\n    lines\\r\\u{1b}[2J=127.0.0.1:1\n"), "{stderr:?}");
+}
+
+#[test]
+fn no_secret_is_in_the_log() {
+    const TOKEN: &str = "sesame-7f3a";
+    let certificates = Certificates::generate();
+    let key = fs::read_to_string(certificates.server_key()).unwrap();
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
+    for format in ["human", "json"] {
+        let tls =
+            ["--tls-cert", utf8(certificates.server_cert()), "--tls-key", utf8(certificates.server_key())];
+        let args = ["run", "--proxy", &mapping, "--log-level", "trace", "--log-format", format];
+        let variables = [("FAULT_CONTROL_TOKEN", TOKEN), ANY_CONTROL_PORT];
+        let daemon = Daemon::spawn(Path::new(BINARY), &[&args, &tls[..]].concat(), &variables);
+        let line = daemon.wait_for_line("control API on http://");
+        let addr = line.split_once("http://").unwrap().1.split('"').next().unwrap().trim();
+        for (token, is_let_in) in [(TOKEN, true), ("sesame-wrong", false)] {
+            let mut ctl = Command::new(BINARY);
+            let listed = ctl.args(["ctl", "--addr", addr, "list"]).env("FAULT_CONTROL_TOKEN", token).output();
+            assert_eq!(listed.unwrap().status.success(), is_let_in);
+        }
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+        let told = daemon.stderr() + &daemon.stdout();
+        assert!(told.contains("listening on"), "{told}");
+        assert!(!told.contains("sesame"), "{told}");
+        for line in key.lines().filter(|line| !line.starts_with("-----")) {
+            assert!(!told.contains(line), "{told}");
+        }
+    }
 }
 
 /// Killed when dropped.
