@@ -62,4 +62,4 @@ pub use process::{ServerProcess, Stop, require};
 pub use redis::Redis;
 pub use rustix::process::Signal;
 pub use service_manager::ServiceManager;
-pub use usage::{cpu_seconds, open_descriptors, resident_bytes};
+pub use usage::{cpu_seconds, open_descriptors, resident_bytes, threads};

@@ -26,6 +26,16 @@ pub fn open_descriptors(pid: u32) -> usize {
     fs::read_dir(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}")).count()
 }
 
+/// How many threads `pid` has.
+///
+/// # Panics
+///
+/// When there is no such process.
+pub fn threads(pid: u32) -> usize {
+    let path = format!("/proc/{pid}/task");
+    fs::read_dir(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}")).count()
+}
+
 /// A process and all that descend from it, the process itself first.
 pub(crate) fn family(pid: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();

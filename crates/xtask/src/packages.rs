@@ -72,6 +72,9 @@ pub(crate) const NATS_DEMO: &[Needed] = &[
 pub(crate) const SOAK: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
+    (PostgreSql("initdb"), "postgresql"),
+    (PostgreSql("psql"), "postgresql-client"),
+    (OnPath("setpriv"), "util-linux"),
     // jemalloc is built with it
     (OnPath("make"), "make"),
 ];

@@ -102,6 +102,20 @@ fn half_close(mut stream: &TcpStream, sent: u64) -> Ended {
     }
 }
 
+/// Has psql ask for rows that it can only know from the server.
+pub(super) fn psql(port: u16, draws: &mut impl Rng) -> Ended {
+    let (rows, factor) = (draws.random_range(1..2_000_u64), draws.random_range(1..1_000_000_u64));
+    let sql = format!("SELECT n * {factor} FROM generate_series(1, {rows}) AS n");
+    let output = testkit::psql(port, "disable", &sql);
+    let told = String::from_utf8_lossy(&output.stdout);
+    let expected: String = (1..=rows).map(|n| format!("{}\n", n * factor)).collect();
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Ended::Cut(io::Error::new(ErrorKind::ConnectionAborted, told));
+    }
+    if told == expected { Ended::AsWanted } else { Ended::Wrong(format!("psql shows {told:?} for {sql}")) }
+}
+
 /// Sets a key in Redis, which nobody else uses, and gets it again.
 pub(super) fn redis(stream: &TcpStream, key: &str, draws: &mut impl Rng) -> Ended {
     let value = format!("{:016x}", draws.random::<u64>()).repeat(draws.random_range(1..100));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
-use testkit::{Daemon, FarEnd, Redis, free_port};
+use testkit::{Daemon, FarEnd, Postgres, Redis, free_port};
 use ureq::http::Method;
 
 use super::clients::{self, Count, Ended};
@@ -19,31 +19,35 @@ use crate::api::Api;
 
 const ECHO_CLIENTS: u64 = 6;
 const REDIS_CLIENTS: u64 = 2;
+const CHANGED: [&str; 3] = ["proxy-1", "proxy-3", "proxy-6"];
 /// Of faults at once.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// With proxies before an echo, before one whose replies are corrupted, before Redis, before nobody, and before a name that is none.
+/// With proxies before an echo, before one whose replies are corrupted, before Redis, before nobody, before a name that is none, and
+/// before PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Faulty {
     process: Process,
     api: Api,
-    ports: [u16; 5],
+    ports: [u16; 6],
     echoes: Count,
     redis_commands: Count,
+    statements: Count,
     /// Connections that can have no upstream.
     hopeless: AtomicU64,
     changes: AtomicU64,
-    _upstreams: (FarEnd, Redis),
+    _upstreams: (FarEnd, Redis, Postgres),
 }
 
 impl Faulty {
     pub(super) fn start(soak: &Soak) -> Result<Self> {
-        let upstreams = (FarEnd::echo(), Redis::start());
-        let ports = [(); 5].map(|()| free_port());
+        let upstreams = (FarEnd::echo(), Redis::start(), Postgres::start());
+        let ports = [(); 6].map(|()| free_port());
         let control = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let [echo, redis] = [upstreams.0.addr().to_string(), format!("127.0.0.1:{}", upstreams.1.port())];
         let nobody = format!("127.0.0.1:{}", free_port());
-        let to = [&*echo, &echo, &redis, &nobody, "there-is-no-such-name.invalid:1"];
+        let postgres = format!("psql://127.0.0.1:{}", upstreams.2.port());
+        let to = [&*echo, &echo, &redis, &nobody, "there-is-no-such-name.invalid:1", &postgres];
         let mappings: Vec<_> = ports.iter().zip(to).map(|(port, to)| format!("{port}={to}")).collect();
         let (seed, control_addr) = (soak.seed.to_string(), control.to_string());
         let mut args = vec!["run", "--control", &control_addr, "--seed", &seed, "--drain-timeout", "1s"];
@@ -62,6 +66,7 @@ impl Faulty {
             ports,
             echoes: Count::default(),
             redis_commands: Count::default(),
+            statements: Count::default(),
             hopeless: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             _upstreams: upstreams,
@@ -75,6 +80,7 @@ impl Faulty {
         for number in 0..REDIS_CLIENTS {
             scope.spawn(move || self.redis(soak, 100 + number));
         }
+        scope.spawn(move || self.psql(soak));
         scope.spawn(move || self.corrupted(soak));
         scope.spawn(move || self.without_upstream(soak));
         scope.spawn(move || self.change(soak));
@@ -120,6 +126,20 @@ impl Faulty {
         }
     }
 
+    /// The real client, again and again.
+    fn psql(&self, soak: &Soak) {
+        let mut draws = soak.draws(150);
+        while !soak.is_over() {
+            let ended = clients::psql(self.ports[5], &mut draws);
+            if matches!(ended, Ended::Cut(_)) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            if let Some(wrong) = self.statements.add(ended) {
+                soak.wrong(wrong);
+            }
+        }
+    }
+
     /// As many bytes come back as were sent, whatever they are.
     fn corrupted(&self, soak: &Soak) {
         let mut draws = soak.draws(200);
@@ -151,11 +171,11 @@ impl Faulty {
         }
     }
 
-    /// Faults of the first and third proxy, and now and then the proxies themselves.
+    /// Faults of the proxies before the echo, Redis and PostgreSQL, and now and then these proxies themselves.
     fn change(&self, soak: &Soak) {
         let mut draws = soak.draws(300);
         while !soak.is_over() {
-            let proxy = if draws.random() { "proxy-1" } else { "proxy-3" };
+            let proxy = CHANGED[draws.random_range(0..CHANGED.len())];
             if let Err(error) = self.change_one(proxy, &mut draws) {
                 soak.wrong(format!("the control API: {error:#}"));
             }
@@ -195,7 +215,7 @@ impl Faulty {
     }
 
     pub(super) fn check(&self, soak: &Soak) {
-        for proxy in [0, 2] {
+        for proxy in [0, 2, 5] {
             if let Err(error) = clients::connect(self.addr(proxy)) {
                 soak.wrong(format!("proxy {} does not listen after a reset: {error}", proxy + 1));
             }
@@ -210,12 +230,14 @@ impl Faulty {
         self.process.check(soak);
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!(
-            "fault-proxy: {} changes; {} sessions whole and {} cut, {} bytes all right; {} Redis commands; {hopeless} clients without an upstream",
+            "fault-proxy: {} changes; {} sessions whole and {} cut, {} bytes all right; {} Redis commands; psql: {} whole and {} cut; {hopeless} clients without an upstream",
             of(&self.changes),
             of(&self.echoes.whole),
             of(&self.echoes.cut),
             of(&self.echoes.bytes),
             of(&self.redis_commands.whole),
+            of(&self.statements.whole),
+            of(&self.statements.cut),
         );
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testkit::{Daemon, Signal, open_descriptors, resident_bytes};
+use testkit::{Daemon, Signal, open_descriptors, resident_bytes, threads};
 use ureq::Agent;
 
 use super::Soak;
@@ -13,6 +13,8 @@ use super::Soak;
 const SETTLING: Duration = Duration::from_secs(60);
 /// Kept connections of HTTP clients, and the like.
 const SPARE_DESCRIPTORS: usize = 4;
+/// Those of an allocator, which come when there is something to do.
+const SPARE_THREADS: usize = 4;
 /// What an allocator may keep.
 const SPARE_BYTES: u64 = 48 << 20;
 const ENDING: Duration = Duration::from_secs(60);
@@ -24,14 +26,16 @@ pub(super) struct Process {
     /// Of its HTTP endpoint.
     pub(super) http: SocketAddr,
     descriptors: usize,
+    threads: usize,
     bytes: u64,
 }
 
 impl Process {
     /// After its start, and some sessions.
     pub(super) fn new(name: &'static str, daemon: Daemon, http: SocketAddr) -> Self {
-        let (descriptors, bytes) = (open_descriptors(daemon.pid()), resident_bytes(daemon.pid()));
-        Self { name, daemon, http, descriptors, bytes }
+        let pid = daemon.pid();
+        let (descriptors, threads, bytes) = (open_descriptors(pid), threads(pid), resident_bytes(pid));
+        Self { name, daemon, http, descriptors, threads, bytes }
     }
 
     /// That no session, descriptor or memory is left, and that it ends as it should.
@@ -66,6 +70,10 @@ impl Process {
                 "{descriptors} descriptors are open, {} were at the start",
                 self.descriptors
             ));
+        }
+        let threads = threads(pid);
+        if threads > self.threads + SPARE_THREADS {
+            return Err(format!("{threads} threads run, {} did at the start", self.threads));
         }
         if bytes > self.bytes + SPARE_BYTES {
             return Err(format!("{bytes} bytes are resident, {} were at the start", self.bytes));
