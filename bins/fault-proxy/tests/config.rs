@@ -229,8 +229,8 @@ fn what_no_run_could_start_with_is_refused_by_both_commands() {
     let setup = Setup::new();
     let mapping = setup.proxy();
     let file = setup.directory.path().join("toxiproxy.json");
-    let toxiproxy = |listen: &str, upstream: &str| {
-        let text = format!(r#"[{{"name": "db", "listen": "{listen}", "upstream": "{upstream}"}}]"#);
+    let toxiproxy = |name: &str, listen: &str, upstream: &str| {
+        let text = format!(r#"[{{"name": "{name}", "listen": "{listen}", "upstream": "{upstream}"}}]"#);
         std::fs::write(&file, text).expect("the directory is ours");
     };
     for command in ["check", "run"] {
@@ -244,9 +244,11 @@ fn what_no_run_could_start_with_is_refused_by_both_commands() {
             let parts = [&format!("--control {control}"), "--control-token", "--control-insecure"];
             refused(&["--control", control], &parts);
         }
-        toxiproxy("bad", "a:1");
+        toxiproxy("proxy-1", "127.0.0.1:0", "a:1");
+        refused(&["--toxiproxy-config", utf8(&file)], &["--toxiproxy-config", "`proxy-1`", &mapping]);
+        toxiproxy("db", "bad", "a:1");
         refused(&["--toxiproxy-config", utf8(&file)], &["--toxiproxy-config", "listen `bad`", "at proxy 1"]);
-        toxiproxy("127.0.0.1:0", "bad");
+        toxiproxy("db", "127.0.0.1:0", "bad");
         refused(
             &["--toxiproxy-config", utf8(&file)],
             &["--toxiproxy-config", "upstream `bad`", "at proxy 1"],

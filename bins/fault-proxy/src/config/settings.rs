@@ -121,11 +121,14 @@ impl Settings {
         let duration = duration(&config);
         let proxies = proxies(&config, duration)?;
         let populate = match &config.options.toxiproxy_config {
-            Some(file) => populate(file, duration)?,
+            Some(file) => populate(file, duration, &proxies)
+                .with_context(|| format!("--toxiproxy-config {}", file.display()))?,
             None => Vec::new(),
         };
         let listener_tls = listener_tls(&config.options)?;
-        let expect = expectations(&config.options.expect, &proxies)?;
+        let faults = proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
+        let toxics = populate.iter().flat_map(|spec| &spec.faults).map(|toxic| toxic.name.as_str());
+        let expect = expectations(&config.options.expect, &faults.chain(toxics).collect::<Vec<_>>())?;
         let control = control(&config)?;
         let options = config.options;
         let upstream_tls = ClientTls {
@@ -164,12 +167,11 @@ impl Settings {
     }
 }
 
-fn expectations(texts: &[String], proxies: &[ProxySettings]) -> Result<Vec<Expectation>> {
-    let names = || proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
+fn expectations(texts: &[String], faults: &[&str]) -> Result<Vec<Expectation>> {
     let parse = |text: &String| {
         let expected: Expectation = text.parse().map_err(|problem| anyhow!("--expect {text}: {problem}"))?;
-        if !names().any(|name| name == expected.fault) {
-            let meant = did_you_mean(nearest(&expected.fault, names()));
+        if !faults.contains(&&*expected.fault) {
+            let meant = did_you_mean(nearest(&expected.fault, faults.iter().copied()));
             bail!("--expect {text}: no fault is called `{}`{meant}", expected.fault);
         }
         Ok(expected)
@@ -265,9 +267,14 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     Ok(named)
 }
 
-fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
-    let read = || -> Result<Vec<Spec>> { specs(&fs::read(file)?, duration).map_err(Error::msg) };
-    read().with_context(|| format!("--toxiproxy-config {}", file.display()))
+fn populate(file: &Path, duration: Option<Duration>, proxies: &[ProxySettings]) -> Result<Vec<Spec>> {
+    let specs = specs(&fs::read(file)?, duration).map_err(Error::msg)?;
+    for Spec { name, .. } in &specs {
+        if let Some(other) = proxies.iter().find(|other| other.name == *name) {
+            bail!("`{name}` is also the name of the proxy {}: give one another name", other.mapping);
+        }
+    }
+    Ok(specs)
 }
 
 /// Whether it makes sense to run without any proxy.
