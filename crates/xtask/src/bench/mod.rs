@@ -7,6 +7,7 @@
 //! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
 //! [`round_trip`], [`connections`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
 
+mod args;
 mod bulk;
 mod connections;
 pub(crate) mod control;
@@ -29,9 +30,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::args::BenchArgs;
 use self::scale::Scale;
 use crate::{cargo, packages};
 
@@ -39,27 +41,17 @@ use crate::{cargo, packages};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subject {
     /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
-    Relay(RelayArgs),
+    Relay(BenchArgs<Section>),
     /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
-    Faults(faults::FaultsArgs),
+    Faults(BenchArgs<faults::Section>),
     /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
-    Control(control::ControlArgs),
+    Control(BenchArgs<control::Section>),
     /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
-    Nats(nats::NatsArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RelayArgs {
-    /// Small amounts, about a minute overall: to try the benchmark out, not to quote its figures.
-    #[arg(long)]
-    quick: bool,
-    /// Only these sections.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Section>,
+    Nats(BenchArgs<nats::Section>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Section {
+pub(crate) enum Section {
     Bulk,
     RoundTrip,
     Connections,
@@ -74,7 +66,7 @@ const DESCRIPTORS: u64 = 20_000;
 ///
 /// # Errors
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
-pub(crate) fn relay(args: &RelayArgs) -> Result<()> {
+pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
@@ -87,10 +79,8 @@ pub(crate) fn relay(args: &RelayArgs) -> Result<()> {
     )?;
     println!("The figures are medians of the rounds; errors are their sums.");
     let mut targets = Vec::new();
-    for section in Section::value_variants() {
-        if args.only.is_empty() || args.only.contains(section) {
-            targets.extend(section.run(scale)?);
-        }
+    for section in args.sections() {
+        targets.extend(section.run(scale)?);
     }
     report::print_targets(&targets);
     Ok(())

@@ -10,22 +10,13 @@ mod soak;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
+use super::args::BenchArgs;
 use super::{become_ready, report};
 
-#[derive(Debug, Args)]
-pub(crate) struct ControlArgs {
-    /// Small amounts, about a minute overall: to try the benchmark out, not to quote its figures.
-    #[arg(long)]
-    quick: bool,
-    /// Only these sections.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Section>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Section {
+pub(crate) enum Section {
     Cost,
     Effect,
     Soak,
@@ -65,19 +56,17 @@ const QUICK: Scale = Scale {
 ///
 /// # Errors
 /// A call that fails, and a session that breaks without a fault to break it, end the benchmark with an error that names them.
-pub(crate) fn run(args: &ControlArgs) -> Result<()> {
+pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &QUICK } else { &FULL };
     report::print_heading("fault-proxy", &[])?;
     let mut targets = Vec::new();
-    for section in Section::value_variants() {
-        if args.only.is_empty() || args.only.contains(section) {
-            targets.extend(match section {
-                Section::Cost => cost::run(scale)?,
-                Section::Effect => effect::run(scale)?,
-                Section::Soak => soak::run(scale)?,
-            });
-        }
+    for section in args.sections() {
+        targets.extend(match section {
+            Section::Cost => cost::run(scale)?,
+            Section::Effect => effect::run(scale)?,
+            Section::Soak => soak::run(scale)?,
+        });
     }
     report::print_targets(&targets);
     Ok(())

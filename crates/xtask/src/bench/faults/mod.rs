@@ -23,23 +23,14 @@ mod pipeline;
 mod scale;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
 use self::scale::Scale;
+use super::args::BenchArgs;
 use super::{become_ready, report, verdict};
 
-#[derive(Debug, Args)]
-pub(crate) struct FaultsArgs {
-    /// Small amounts, about a minute overall: to try the benchmark out, not to quote its figures.
-    #[arg(long)]
-    quick: bool,
-    /// Only these sections.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Section>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Section {
+pub(crate) enum Section {
     Latency,
     Pipeline,
     Bandwidth,
@@ -51,15 +42,13 @@ enum Section {
 ///
 /// # Errors
 /// A fault that loses a byte or does not let one through in time ends the benchmark with an error that names it.
-pub(crate) fn run(args: &FaultsArgs) -> Result<()> {
+pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
     report::print_heading("fault-proxy", &[])?;
     let mut targets = Vec::new();
-    for section in Section::value_variants() {
-        if args.only.is_empty() || args.only.contains(section) {
-            targets.extend(section.run(scale)?);
-        }
+    for section in args.sections() {
+        targets.extend(section.run(scale)?);
     }
     report::print_targets(&targets);
     Ok(())

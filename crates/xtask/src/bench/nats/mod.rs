@@ -19,24 +19,15 @@ mod turns;
 use std::process::Command;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 
 use self::scale::Scale;
+use super::args::BenchArgs;
 use super::{become_ready, report};
 use crate::packages;
 
-#[derive(Debug, Args)]
-pub(crate) struct NatsArgs {
-    /// Small amounts, about two minutes overall: to try the benchmark out, not to quote its figures.
-    #[arg(long)]
-    quick: bool,
-    /// Only these sections.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Section>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Section {
+pub(crate) enum Section {
     /// One stream, binary.
     Bulk,
     /// One stream, JSON.
@@ -57,7 +48,7 @@ const PROGRAMS: [&str; 2] = ["nats-proxy-server", "nats-proxy-client"];
 ///
 /// # Errors
 /// A session that loses a byte or does not answer in time ends the benchmark with an error that names it.
-pub(crate) fn run(args: &NatsArgs) -> Result<()> {
+pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
     become_ready(&PROGRAMS)?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
@@ -65,10 +56,8 @@ pub(crate) fn run(args: &NatsArgs) -> Result<()> {
     report::print_heading(PROGRAMS[0], &[nats_server])?;
     println!("The figures are medians of the rounds.");
     let mut targets = Vec::new();
-    for section in Section::value_variants() {
-        if args.only.is_empty() || args.only.contains(section) {
-            targets.extend(section.run(scale)?);
-        }
+    for section in args.sections() {
+        targets.extend(section.run(scale)?);
     }
     report::print_targets(&targets);
     Ok(())
