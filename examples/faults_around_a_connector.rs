@@ -35,7 +35,7 @@ impl Connector for BadNetwork {
     }
 }
 
-/// What the relay wants of a stream: that it can be aborted.
+/// What the relay wants of a stream: that it can be aborted, and that faults end it also while nobody takes what it has.
 struct Faulty(FaultStream<BoxStream>);
 
 impl Stream for Faulty {
@@ -43,6 +43,10 @@ impl Stream for Faulty {
         if !self.0.is_spared() {
             self.0.get_mut().abort();
         }
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_ended(cx)
     }
 }
 
