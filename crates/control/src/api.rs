@@ -37,7 +37,17 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/events", get(events::events).with_state(Events::of(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(from_fn(guard::guard))
+        .method_not_allowed_fallback(no_method)
         .with_state(proxies)
+}
+
+async fn no_method() -> Refused {
+    Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists what is")
+}
+
+/// Of paths that are none.
+pub(crate) async fn no_path() -> Refused {
+    Refused::new(StatusCode::NOT_FOUND, "no such path; /openapi.json lists those of the API")
 }
 
 async fn version(State(proxies): State<Proxies>) -> Response {

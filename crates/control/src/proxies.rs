@@ -17,7 +17,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::watch::Watch;
 
+pub(crate) use self::change::until_followed;
 use self::entry::Entry;
+pub use self::entry::Moment;
 pub use self::error::{ChangeError, StartError};
 pub use self::host::{Host, Start, Started, Starting};
 pub use self::record::FaultRecord;
@@ -70,6 +72,8 @@ pub struct Proxy {
     pub engine: Faults,
     /// What its sessions do.
     pub watch: Watch,
+    /// When it was made, or else told last not to listen, or to listen or connect elsewhere; also if it did not listen.
+    pub stopped: Moment,
 }
 
 /// The proxies of a program. Clones are handles to the same.

@@ -232,6 +232,17 @@ impl Half {
         }
     }
 
+    /// Goes on while nobody takes what may go.
+    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        let head = self.poll_head(cx);
+        let ended = self.common.ended();
+        if let (None, Poll::Ready(Err(failure))) = (ended, head) {
+            // who takes it, later, is told
+            self.failure = Some(failure);
+        }
+        ended
+    }
+
     /// Both directions of a relayed session are polled by one task: it has to look at the other one too.
     fn end_session(&self, cx: &Context<'_>, end: End) {
         self.common.end(end);

@@ -83,8 +83,7 @@ impl<S> FaultStream<S> {
     /// # Errors
     /// The fault has reset it.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let _ = self.ingress.poll_head(cx);
-        match self.ingress.common.ended() {
+        match self.ingress.poll_ended(cx) {
             None => Poll::Pending,
             Some(End::Closed) => Poll::Ready(Ok(())),
             Some(End::Reset(_)) => Poll::Ready(Err(reset())),

@@ -110,9 +110,16 @@ impl Flow {
                     State::WriteFailed(_) => self.state = State::Done,
                     // Closing the socket, which comes next, is the half-close.
                     State::Done if to.as_tcp().is_some() => self.state = State::Done,
-                    _ => match ready!(Pin::new(&mut *to).poll_shutdown(cx)) {
-                        Ok(()) => self.state = State::Done,
-                        Err(error) => self.state = State::WriteFailed(error),
+                    _ => match Pin::new(&mut *to).poll_shutdown(cx) {
+                        Poll::Ready(Ok(())) => self.state = State::Done,
+                        Poll::Ready(Err(error)) => self.state = State::WriteFailed(error),
+                        // A session that is cut does not wait for a peer that takes nothing.
+                        Poll::Pending => {
+                            self.state = match ready!(from.poll_cut(cx)) {
+                                Ok(()) => State::Done,
+                                Err(error) => State::ReadFailed(error),
+                            };
+                        }
                     },
                 },
                 State::Done | State::ReadFailed(_) | State::WriteFailed(_) => return Poll::Ready(()),

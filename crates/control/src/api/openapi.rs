@@ -15,7 +15,10 @@ use crate::toxic::attributes_by_type;
 const STREAM: &str = "^([uU][pP]|[dD][oO][wW][nN])[sS][tT][rR][eE][aA][mM]$";
 
 /// Of any request to the API.
-const REFUSALS: [u16; 5] = [401, 403, 408, 413, 503];
+const REFUSALS: [u16; 3] = [401, 403, 503];
+
+/// Of those with a body.
+const REFUSALS_OF_BODIES: [u16; 2] = [408, 413];
 
 pub(super) async fn get(State(proxies): State<Proxies>) -> Response {
     answer(StatusCode::OK, &document(proxies.version()))
@@ -108,7 +111,7 @@ impl Operation {
 
     fn takes(mut self, schema: &str) -> Self {
         self.request_body = Some(json!({"required": true, "content": content(schema)}));
-        self
+        self.or(&REFUSALS_OF_BODIES)
     }
 
     fn gives(mut self, status: u16, schema: &str) -> Self {

@@ -1,5 +1,6 @@
 //! `/proxies`, `/populate` and `/reset`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -88,9 +89,14 @@ fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
 /// What proxies a file is to make that holds what a body of `POST /populate` does. `duration` is that of the run, if it has an end.
 ///
 /// # Errors
-/// What is wrong, and at which proxy.
+/// What is wrong, and at which proxy; or that two have one name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
-    specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(|refused| refused.text)
+    let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(|refused| refused.text)?;
+    let mut names = BTreeSet::new();
+    match specs.iter().find(|spec| !names.insert(&spec.name)) {
+        Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),
+        None => Ok(specs),
+    }
 }
 
 fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Spec>, Refused> {

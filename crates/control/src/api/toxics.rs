@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::answer::{Refused, answer};
 use super::request::{Body, Names};
-use crate::proxies::{FaultRecord, Proxies};
+use crate::proxies::{FaultRecord, Proxies, Proxy, until_followed};
 use crate::toxic::{self, all_shown, json as body, shown};
 
 type OfToxic = Names<(String, String)>;
@@ -23,12 +23,11 @@ pub(super) async fn add(
     Names(proxy): Names<String>,
     Body(request): Body,
 ) -> Result<Response, Refused> {
-    proxies.get(&proxy)?;
+    let proxy = proxies.get(&proxy)?;
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
     let record = toxic::parse(&request, &proxies.schedules())?;
     let added = shown(&record);
-    proxies.change_faults(&proxy, |faults| add_to(faults, record))?;
-    proxies.until_followed(&proxy).await;
+    change(&proxies, &proxy, |faults| add_to(faults, record)).await?;
     Ok(answer(StatusCode::OK, &added))
 }
 
@@ -45,15 +44,16 @@ pub(super) async fn update(
     Names((proxy, name)): OfToxic,
     Body(request): Body,
 ) -> Result<Response, Refused> {
-    place_of(&proxies.get(&proxy)?.faults, &name)?;
+    let proxy = proxies.get(&proxy)?;
+    place_of(&proxy.faults, &name)?;
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
     let run = proxies.schedules();
-    let changed = proxies.change_faults(&proxy, |faults| {
+    let changed = change(&proxies, &proxy, |faults| {
         let place = place_of(faults, &name)?;
         faults[place] = toxic::merge(&faults[place], &request, &run)?;
-        Ok::<_, Refused>(shown(&faults[place]))
-    })?;
-    proxies.until_followed(&proxy).await;
+        Ok(shown(&faults[place]))
+    })
+    .await?;
     Ok(answer(StatusCode::OK, &changed))
 }
 
@@ -61,12 +61,27 @@ pub(super) async fn delete(
     State(proxies): State<Proxies>,
     Names((proxy, name)): OfToxic,
 ) -> Result<Response, Refused> {
-    proxies.change_faults(&proxy, |faults| {
+    let proxy = proxies.get(&proxy)?;
+    change(&proxies, &proxy, |faults| {
         faults.remove(place_of(faults, &name)?);
-        Ok::<_, Refused>(())
-    })?;
-    proxies.until_followed(&proxy).await;
+        Ok(())
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// If that opens or closes the proxy's listeners, they have followed when it returns.
+async fn change<T>(
+    proxies: &Proxies,
+    proxy: &Proxy,
+    change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, Refused>,
+) -> Result<T, Refused> {
+    let was_down = proxy.engine.is_down();
+    let changed = proxies.change_faults(&proxy.name, change)?;
+    if proxy.engine.is_down() != was_down {
+        until_followed([proxy]).await;
+    }
+    Ok(changed)
 }
 
 /// # Errors

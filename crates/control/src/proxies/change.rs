@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::entry::Entry;
@@ -11,13 +12,22 @@ use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, Update};
 /// How long listeners are waited for.
 const FOLLOWING: Duration = Duration::from_secs(2);
 
+/// Waits until the listeners of these proxies are open or closed as their faults want them. They follow at once; those that cannot,
+/// since their port is somebody else's by now or they have as many sessions as they may, are not waited for any longer.
+pub(crate) async fn until_followed(proxies: impl IntoIterator<Item = &Proxy>) {
+    let all = proxies.into_iter().map(|proxy| proxy.engine.until_listeners_follow());
+    timeout(FOLLOWING, join_all(all)).await.ok();
+}
+
 impl Proxies {
     /// Makes a proxy, with all its faults before its first session.
     ///
     /// # Errors
     /// The name is taken, an address makes no sense, or the port cannot be taken: then there is no such proxy.
     pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
-        self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await
+        let proxy = self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await?;
+        until_followed([&proxy]).await;
+        Ok(proxy)
     }
 
     /// Changes a proxy. If it listens elsewhere or connects elsewhere now, it is stopped first, which closes the connections of
@@ -28,7 +38,10 @@ impl Proxies {
     /// stays disabled.
     pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
         let name = name.to_owned();
-        self.in_turn(async move |proxies: Proxies| proxies.update_now(&name, update).await).await
+        let proxy =
+            self.in_turn(async move |proxies: Proxies| proxies.update_now(&name, update).await).await?;
+        until_followed([&proxy]).await;
+        Ok(proxy)
     }
 
     /// Ends a proxy; the connections of its sessions are closed when this returns.
@@ -44,23 +57,30 @@ impl Proxies {
     /// others is replaced, or left disabled where its successor cannot start. Returns those that are there at the end, and the error
     /// that ended it, if one did; nothing is made if an address of any makes no sense.
     pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
-        self.in_turn(async move |proxies: Proxies| {
-            for (index, spec) in specs.iter().enumerate() {
-                if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
-                    let problem = format!("{problem} at proxy {}", index + 1);
-                    return (Vec::new(), Some(ChangeError::Invalid(problem)));
+        let (done, error) = self
+            .in_turn(async move |proxies: Proxies| {
+                for (index, spec) in specs.iter().enumerate() {
+                    if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
+                        let problem = format!("{problem} at proxy {}", index + 1);
+                        return (Vec::new(), Some(ChangeError::Invalid(problem)));
+                    }
                 }
-            }
-            let mut done = Vec::new();
-            for spec in specs {
-                match proxies.populate_now(spec).await {
-                    Ok(proxy) => done.push(proxy),
-                    Err(error) => return (done, Some(error)),
+                let mut done: Vec<Proxy> = Vec::new();
+                for spec in specs {
+                    let name = spec.name.clone();
+                    let populated = proxies.populate_now(spec).await;
+                    // one that was made for an entry before is replaced, or gone
+                    done.retain(|before| before.name != name);
+                    match populated {
+                        Ok(proxy) => done.push(proxy),
+                        Err(error) => return (done, Some(error)),
+                    }
                 }
-            }
-            (done, None)
-        })
-        .await
+                (done, None)
+            })
+            .await;
+        until_followed(&done).await;
+        (done, error)
     }
 
     /// Removes all faults and enables all proxies.
@@ -69,21 +89,21 @@ impl Proxies {
     /// A proxy could not be enabled; the others are.
     pub async fn reset(&self) -> Result<(), ChangeError> {
         self.remove_all_faults();
-        self.in_turn(async |proxies: Proxies| {
-            // also those of proxies that were being made
-            proxies.remove_all_faults();
-            let names: Vec<_> = proxies.entries().keys().cloned().collect();
-            let mut result = Ok(());
-            for name in &names {
-                let started = proxies.start_now(name).await;
-                result = result.and(started);
-            }
-            for name in &names {
-                proxies.until_followed(name).await;
-            }
-            result
-        })
-        .await
+        let result = self
+            .in_turn(async |proxies: Proxies| {
+                // also those of proxies that were being made
+                proxies.remove_all_faults();
+                let names: Vec<_> = proxies.entries().keys().cloned().collect();
+                let mut result = Ok(());
+                for name in &names {
+                    let started = proxies.start_now(name).await;
+                    result = result.and(started);
+                }
+                result
+            })
+            .await;
+        until_followed(&self.all()).await;
+        result
     }
 
     fn remove_all_faults(&self) {
@@ -106,14 +126,6 @@ impl Proxies {
         let changed = change(&mut records)?;
         entry.set_records(records);
         Ok(changed)
-    }
-
-    /// Waits until the listeners of a proxy are open or closed as its faults want them: they follow at once, unless somebody
-    /// else has taken the port meanwhile, which is not waited for.
-    pub async fn until_followed(&self, name: &str) {
-        if let Ok(proxy) = self.get(name) {
-            timeout(FOLLOWING, proxy.engine.until_listeners_follow()).await.ok();
-        }
     }
 
     /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
@@ -147,8 +159,7 @@ impl Proxies {
             entry.started = Some(self.0.host.start(entry.start(&name)).await?);
         }
         let proxy = entry.proxy(&name);
-        self.entries().insert(name.clone(), entry);
-        self.until_followed(&name).await;
+        self.entries().insert(name, entry);
         Ok(proxy)
     }
 
@@ -179,7 +190,6 @@ impl Proxies {
         }
         if is_to_listen {
             self.start_now(name).await?;
-            self.until_followed(name).await;
         }
         self.get(name)
     }
@@ -225,12 +235,8 @@ impl Proxies {
         Ok(())
     }
 
-    /// It listens on the same port again if it is enabled again.
     async fn stop_now(&self, name: &str) {
-        let started = self.entries().get_mut(name).and_then(|entry| {
-            entry.listen = entry.listen();
-            entry.started.take()
-        });
+        let started = self.entries().get_mut(name).and_then(Entry::stop);
         if let Some(started) = started {
             started.stop().await;
         }

@@ -1,9 +1,23 @@
+use std::sync::Arc;
+
 use proxy_fault::Faults;
 
 use super::host::Start;
 use super::record::effective;
 use super::{FaultRecord, Proxy, Spec, Started};
 use crate::watch::Watch;
+
+/// A moment in the life of a proxy. It equals its clones, and no other moment of any proxy.
+#[derive(Debug, Clone, Default)]
+pub struct Moment(Arc<()>);
+
+impl PartialEq for Moment {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Moment {}
 
 /// A proxy in the registry.
 #[derive(Debug)]
@@ -17,13 +31,15 @@ pub(super) struct Entry {
     pub(super) watch: Watch,
     /// `None`: disabled.
     pub(super) started: Option<Started>,
+    stopped: Moment,
 }
 
 impl Entry {
     /// Not started.
     pub(super) fn new(spec: Spec, faults: Faults) -> Self {
         let Spec { label, listen, upstream, faults: records, .. } = spec;
-        Self { label, listen, upstream, faults, records, watch: Watch::default(), started: None }
+        let (watch, stopped) = (Watch::default(), Moment::default());
+        Self { label, listen, upstream, faults, records, watch, started: None, stopped }
     }
 
     pub(super) fn proxy(&self, name: &str) -> Proxy {
@@ -36,6 +52,7 @@ impl Entry {
             faults: self.records.clone(),
             engine: self.faults.clone(),
             watch: self.watch.clone(),
+            stopped: self.stopped.clone(),
         }
     }
 
@@ -51,6 +68,13 @@ impl Entry {
             faults: self.faults.clone(),
             watch: self.watch.clone(),
         }
+    }
+
+    /// What is to be stopped. It listens on the same port again if it is started again.
+    pub(super) fn stop(&mut self) -> Option<Started> {
+        self.stopped = Moment::default();
+        self.listen = self.listen();
+        self.started.take()
     }
 
     pub(super) fn set_records(&mut self, records: Vec<FaultRecord>) {

@@ -73,6 +73,18 @@ async fn a_proxy_whose_successor_cannot_start_is_disabled_and_comes_back() {
 }
 
 #[tokio::test]
+async fn of_two_with_one_name_the_last_one_is_there() {
+    let api = Api::new().await;
+    let body =
+        r#"[{"name":"a","upstream":"up:1"},{"name":"b","upstream":"up:1"},{"name":"a","upstream":"up:2"}]"#;
+    let answer = api.post("/populate", body).await.json();
+    assert_eq!(names(&answer), ["b", "a"]);
+    assert_eq!(answer["proxies"][1], api.get("/proxies/a").await.json());
+    let refused = proxy_control::specs(body.as_bytes(), None).unwrap_err();
+    assert_eq!(refused, "two proxies are called `a`");
+}
+
+#[tokio::test]
 async fn all_entries_make_sense_or_nothing_is_made() {
     let api = Api::new().await;
     let good = r#"{"name":"a","upstream":"up:1"}"#;

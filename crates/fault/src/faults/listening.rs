@@ -15,6 +15,13 @@ pub(super) struct Listeners {
     changed: Notify,
 }
 
+impl Listeners {
+    /// Those who wait for them look again.
+    pub(super) fn tell(&self) {
+        self.changed.notify_waiters();
+    }
+}
+
 /// A listener's word on whether it is open: given by [`Faults::listening`], true until it says otherwise, and taken back when it
 /// is dropped.
 #[derive(Debug)]
@@ -33,7 +40,7 @@ impl Listening {
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
         lock(&listeners.are_open)[self.key] = is_open;
-        listeners.changed.notify_waiters();
+        listeners.tell();
     }
 
     fn listeners(&self) -> &Listeners {
@@ -45,7 +52,7 @@ impl Drop for Listening {
     fn drop(&mut self) {
         let listeners = self.listeners();
         lock(&listeners.are_open).remove(self.key);
-        listeners.changed.notify_waiters();
+        listeners.tell();
     }
 }
 
@@ -103,7 +110,9 @@ mod tests {
             () = yield_now() => false,
         };
         assert!(!early, "one is still closed");
-        one.set_open(true);
-        faults.until_listeners_follow().await;
+        // nobody has to open again what is to be closed again
+        let waiting = faults.until_listeners_follow();
+        let changing = async { faults.replace(vec![Fault::new("refuse", Effect::Refuse)]) };
+        tokio::join!(biased; waiting, changing);
     }
 }

@@ -52,6 +52,7 @@ impl Shared {
         *lock(&self.plan) = next;
         self.version.fetch_add(1, Ordering::Release);
         drop(changing);
+        self.listeners.tell();
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
     }

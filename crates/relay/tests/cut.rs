@@ -1,0 +1,75 @@
+//! Streams that say that their session is to end, whatever is undelivered.
+
+mod support;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use proxy_relay::{Config, End, Route, Stream};
+use support::{ConnectTo, Prepared, Running};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A peer that takes nothing, not even its half-close, and sends as long as `sends`.
+struct Stalled {
+    sends: bool,
+    /// Set once the relay asks the one that sends.
+    is_cut: Arc<AtomicBool>,
+    cut_by_reset: bool,
+}
+
+impl AsyncRead for Stalled {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_cut.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        if !self.sends {
+            return Poll::Pending;
+        }
+        buf.put_slice(&[7; 1000][..buf.remaining().min(1000)]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stalled {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl Stream for Stalled {
+    fn abort(&mut self) {}
+
+    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.sends {
+            self.is_cut.store(true, Ordering::Relaxed);
+        } else if !self.is_cut.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        Poll::Ready(if self.cut_by_reset { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_cut_waits_for_no_peer_that_takes_nothing() {
+    for cut_by_reset in [false, true] {
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let stalled = |sends| Box::new(Stalled { sends, is_cut: Arc::clone(&is_cut), cut_by_reset });
+        let listener = Prepared::new(vec![Ok(stalled(true))]);
+        let route = Route::to(ConnectTo::new(stalled(false)));
+        let mut running = Running::start_with(Config::default(), listener, route, ([127, 0, 0, 1], 0).into());
+        let summary = running.summary().await;
+        let expected = if cut_by_reset { End::Aborted } else { End::Finished };
+        assert_eq!(summary.downstream_end, expected, "{summary:?}");
+    }
+}
