@@ -23,6 +23,7 @@ pub use self::entry::Moment;
 pub use self::error::{ChangeError, StartError};
 pub use self::host::{Host, Start, Started, Starting};
 pub use self::record::FaultRecord;
+pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
 /// What a proxy is to be.

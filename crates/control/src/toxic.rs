@@ -16,18 +16,9 @@ use proxy_fault::{Fault, Flows, Kind, Run};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use crate::proxies::FaultRecord;
+use crate::proxies::{FaultRecord, Vocabulary};
 
 pub use self::ours::record;
-
-/// Whose words a fault was given in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vocabulary {
-    /// The API's.
-    Compatible,
-    /// That of flags and configuration files.
-    Ours,
-}
 
 /// Why the body of a request makes no fault.
 #[derive(Debug, PartialEq, Eq, Error)]

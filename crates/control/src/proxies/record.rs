@@ -1,7 +1,14 @@
 use proxy_fault::Fault;
 use serde_json::{Map, Value};
 
-use crate::toxic::Vocabulary;
+/// Whose words a fault was given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Vocabulary {
+    /// The API's.
+    Compatible,
+    /// That of flags and configuration files.
+    Ours,
+}
 
 /// A fault as it was given, and as it is applied. Made by [`record`](crate::record), or by the API.
 #[derive(Debug, Clone, PartialEq)]

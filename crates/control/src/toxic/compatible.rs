@@ -5,8 +5,8 @@ use std::time::Duration;
 use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run};
 use serde_json::{Map, Value};
 
-use super::{Common, ToxicError, Vocabulary, default_name, flows, json, renamed};
-use crate::proxies::FaultRecord;
+use super::{Common, ToxicError, default_name, flows, json, renamed};
+use crate::proxies::{FaultRecord, Vocabulary};
 
 /// Each with its fields.
 pub(super) const TOXICS: [(&str, &[&str]); 8] = [

@@ -3,8 +3,8 @@
 use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, Flows, Kind, Run, parameters};
 use serde_json::{Map, Value};
 
-use super::{Common, ToxicError, Vocabulary, default_name, flows, renamed};
-use crate::proxies::FaultRecord;
+use super::{Common, ToxicError, default_name, flows, renamed};
+use crate::proxies::{FaultRecord, Vocabulary};
 
 /// Common parameters that stand elsewhere in a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
