@@ -91,6 +91,7 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 
 #[cfg(test)]
 mod tests {
+    use proxy_control::proxies::Moment;
     use proxy_control::{Watch, record};
     use proxy_fault::{Engine, FaultParams, Kind, Reading, Run, Settings};
 
@@ -112,6 +113,7 @@ mod tests {
             faults: faults.iter().map(fault).collect(),
             engine: Engine::new(Settings::default()).proxy(name, Vec::new()),
             watch: Watch::default(),
+            stopped: Moment::default(),
         }
     }
 
