@@ -1,6 +1,7 @@
 //! Tries everything that a run would need, and runs nothing.
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, bail};
@@ -15,6 +16,7 @@ use proxy_relay::Connected;
 
 use crate::config::{ProxySettings, Settings};
 use crate::host;
+use crate::journal;
 use crate::run::listen_for;
 use crate::serve;
 use crate::wire::{Wire, listen_of};
@@ -39,16 +41,21 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         let addr = control.and_then(|listener| Ok(listener.local_addr()?.to_string()));
         table.add_row(["control API".to_owned(), told(addr), String::new()]);
     }
+    let journal = settings.journal.as_deref().map(journal);
+    let is_journal_missing = matches!(journal, Some(Err(_)));
     print(table)?;
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
         print(format_args!("\n{}", faults(settings)))?;
     }
-    print(format_args!("\n{}", settings_table(settings)))?;
+    print(format_args!("\n{}", settings_table(settings, journal)))?;
     if failed > 0 {
         bail!("{failed} of {} mappings would not work", all.len());
     }
     if is_control_missing {
         bail!("the control API would not work");
+    }
+    if is_journal_missing {
+        bail!("the journal would not work");
     }
     Ok(())
 }
@@ -120,7 +127,7 @@ fn when(windows: &Windows) -> String {
 }
 
 /// One row a setting that is no proxy's, fault's or certificate's.
-fn settings_table(settings: &Settings) -> Table {
+fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table {
     let optional = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
     let time = |time| format_duration(time).to_string();
     let data_path = settings.data_path.to_possible_value().map(|value| value.get_name().to_owned());
@@ -139,13 +146,18 @@ fn settings_table(settings: &Settings) -> Table {
         ["max-in-flight".to_owned(), format!("{} bytes", settings.max_in_flight)],
         ["max-in-flight-total".to_owned(), format!("{} bytes", settings.max_in_flight_total)],
     ]);
-    if let Some(journal) = &settings.journal {
-        table.add_row(["journal", &journal.display().to_string()]);
+    if let Some(journal) = journal {
+        table.add_row(["journal", &told(journal)]);
     }
     for expectation in &settings.expect {
         table.add_row(["expect", &expectation.to_string()]);
     }
     table
+}
+
+fn journal(path: &Path) -> Result<String> {
+    journal::check(path)?;
+    Ok(path.display().to_string())
 }
 
 fn told(result: Result<String>) -> String {

@@ -1,7 +1,7 @@
 //! The journal of a run: its settings in the first line, then a line a decision.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -80,6 +80,23 @@ impl Writer {
         let _ = self.lines.send(None);
         self.thread.join().expect("the journal's thread does not panic").context("the journal is incomplete")
     }
+}
+
+/// Whether [`Writer::create`] would succeed. Everything stays as it is.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    let checked = match fs::metadata(path) {
+        Ok(there) if there.is_file() || there.is_dir() => {
+            OpenOptions::new().append(true).open(path).map(drop)
+        }
+        // To open a pipe is to wait for its reader.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => return check(&path.with_file_name(target)),
+            Err(_) => File::create_new(path).and_then(|_| fs::remove_file(path)),
+        },
+        Err(error) => Err(error),
+    };
+    checked.with_context(|| format!("--journal {}", path.display()))
 }
 
 fn write(file: File, lines: &Receiver<Option<String>>) -> io::Result<()> {

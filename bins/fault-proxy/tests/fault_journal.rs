@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::Shutdown,
+    os::unix::fs::symlink,
     path::Path,
 };
 
@@ -182,6 +183,27 @@ fn a_replay_of_something_else_is_refused() {
         let ended = run(&["replay", utf8(&file)]);
         assert_eq!(ended.code, Some(2), "{text:?}: {ended:?}");
         assert!(ended.stderr.contains(utf8(&file)), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn check_tries_the_journal_and_leaves_it_as_it_is() {
+    let (echo, directory) = (FarEnd::echo(), TempDir::new().unwrap());
+    let mapping = format!("{}={}", free_port(), echo.addr());
+    let check = |journal: &Path| run(&["check", "--proxy", &mapping, "--journal", utf8(journal)]);
+    let [new, old, link] = ["new", "old", "link"].map(|name| directory.path().join(name));
+    fs::write(&old, "of an earlier run").unwrap();
+    symlink("new", &link).unwrap();
+    for journal in [&new, &old, &link, Path::new("/dev/null")] {
+        let ended = check(journal);
+        assert_eq!(ended.code, Some(0), "{journal:?}: {ended:?}");
+        assert!(!new.exists(), "{journal:?}");
+    }
+    assert_eq!(fs::read_to_string(&old).unwrap(), "of an earlier run");
+    for journal in [Path::new("/nonexistent/x"), directory.path()] {
+        let ended = check(journal);
+        assert_eq!(ended.code, Some(1), "{journal:?}: {ended:?}");
+        assert!(ended.stdout.contains(&format!("FAILED: --journal {}", utf8(journal))), "{ended:?}");
     }
 }
 
