@@ -2,12 +2,12 @@
 
 mod followed;
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proxy_control::proxies::Proxies;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -75,7 +75,7 @@ impl<'a> Reload<'a> {
             }
             seen = Stamp::of(self.path);
             read = seen;
-            match Config::load(self.source.args, self.source.log).and_then(Settings::resolve) {
+            match self.read_again(settings) {
                 Ok(new) => {
                     let fixed = settings.record.differing(&new.record);
                     if !fixed.is_empty() {
@@ -85,12 +85,26 @@ impl<'a> Reload<'a> {
                             fixed.join(", ")
                         );
                     }
-                    followed.follow(new.proxies).await;
-                    info!("{} is reloaded", self.path.display());
+                    let file = self.path.display();
+                    match followed.follow(new.proxies).await {
+                        0 => info!("{file} is reloaded"),
+                        failed => {
+                            warn!("{file} is reloaded in part: proxies that are not as it says: {failed}")
+                        }
+                    }
                 }
                 Err(error) => error!("not reloaded, nothing changes: {error:#}"),
             }
         }
+    }
+
+    fn read_again(&self, settings: &Settings) -> Result<Settings> {
+        if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
+            // reading it might never end
+            bail!("{} is no regular file: it is read at the start only", self.path.display());
+        }
+        let config = Config::load(self.source.args, self.source.log)?;
+        Settings::resolve_with(config, settings.populate.clone())
     }
 }
 
@@ -103,9 +117,9 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// `None`: it is not there.
+    /// `None`: it is not there, or no regular file.
     fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok()?;
+        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), inode: metadata.ino() })
     }
 }

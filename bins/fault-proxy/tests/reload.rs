@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, utf8};
+use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, patient, round_trip, utf8};
 use support_api::Api;
 use tempfile::TempDir;
 use testkit::{Daemon, FarEnd, Signal, free_port};
@@ -36,6 +36,15 @@ impl Config {
 
     fn write(&self, text: &str) {
         fs::write(&self.file, text).expect("it is ours");
+    }
+
+    /// Beside the file; gives its text to the first who reads it.
+    fn pipe(&self, name: &str, text: String) -> PathBuf {
+        let pipe = self.file.with_file_name(name);
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+        let there = pipe.clone();
+        thread::spawn(move || fs::write(there, text));
+        pipe
     }
 
     fn run(&self) -> Api {
@@ -158,6 +167,8 @@ fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
     api.signal(Signal::HUP);
     let line = api.wait_for_line("cannot listen on");
     assert!(line.contains(&format!("127.0.0.1:{second}")), "{line}");
+    let line = api.wait_for_line("is reloaded");
+    assert!(line.ends_with("is reloaded in part: proxies that are not as it says: 1"), "{line}");
     drop(taken);
     eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, second)).is_ok());
     round_trip(&connect(second), b"hello").unwrap();
@@ -186,37 +197,48 @@ fn proxies_take_ports_that_others_give_up() {
 
 #[test]
 fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_to_it() {
-    let echo = FarEnd::echo();
-    let [a, b, c] = [(); 3].map(|()| free_port());
-    let [taken_of_a, taken_of_b, of_c, elsewhere] = [(); 4].map(|()| free_port());
-    let all = |ports: [u16; 3]| -> String {
-        ["a", "b", "c"].iter().zip(ports).map(|(name, port)| named(name, port, echo.addr())).collect()
+    const NAMES: [&str; 6] = ["left", "off", "enabled", "disabled", "moved", "remade"];
+    let (echo, other) = (FarEnd::echo(), FarEnd::echo());
+    let (old, new) = ([(); 6].map(|()| free_port()), [(); 6].map(|()| free_port()));
+    let [elsewhere, elsewhere_too] = [(); 2].map(|()| free_port());
+    let all = |ports: [u16; 6]| -> String {
+        NAMES.iter().zip(ports).map(|(name, port)| named(name, port, echo.addr())).collect()
     };
-    let config = Config::new(&all([a, b, c]));
+    let config = Config::new(&all(old));
     let api = config.run();
-    let disabled = json!({"enabled": false});
-    api.post("/proxies/c", &disabled);
-    let (of_a, _of_b) = (take(taken_of_a), take(taken_of_b));
-    config.write(&all([taken_of_a, taken_of_b, of_c]));
+    let (disabled, at) = (json!({"enabled": false}), |port: u16| format!("127.0.0.1:{port}"));
+    api.post("/proxies/off", &disabled);
+    let [of_left, of_others @ ..] = new.map(take);
+    config.write(&all(new));
     api.signal(Signal::HUP);
     eventually("it is reloaded", || reloads(&api) == 1);
-    for name in ["a", "b", "c"] {
+    for name in NAMES {
         assert_eq!(api.get(&format!("/proxies/{name}"))["enabled"], false, "{name}");
     }
-    api.post("/proxies/b", &json!({"listen": format!("127.0.0.1:{elsewhere}"), "enabled": true}));
+    api.post("/proxies/enabled", &json!({"listen": at(elsewhere), "enabled": true}));
+    api.post("/proxies/disabled", &disabled);
+    api.post("/proxies/moved", &json!({"listen": at(elsewhere_too)}));
+    api.delete("/proxies/remade");
+    let upstream = other.addr().to_string();
+    let remade = json!({"name": "remade", "listen": at(new[5]), "upstream": upstream, "enabled": false});
+    api.post("/proxies", &remade);
 
+    drop(of_others);
     thread::sleep(SOME_LOOKS);
-    assert_eq!(api.stderr().matches("cannot listen on").count(), 2, "{}", api.stderr());
+    assert_eq!(api.stderr().matches("cannot listen on").count(), 5, "{}", api.stderr());
     round_trip(&connect(elsewhere), b"seen to").unwrap();
-    for port in [taken_of_a, taken_of_b, of_c] {
-        assert!(!api.stderr().contains(&format!("listening on 127.0.0.1:{port}")), "{}", api.stderr());
+    for port in new {
+        assert!(!api.stderr().contains(&format!("listening on {}", at(port))), "{}", api.stderr());
     }
-    drop(of_a);
-    api.wait_for_line(&format!("listening on 127.0.0.1:{taken_of_a}"));
-    round_trip(&connect(taken_of_a), b"moved").unwrap();
-    let still_disabled = api.get("/proxies/c");
-    assert_eq!(still_disabled["enabled"], false);
-    assert_eq!(still_disabled["listen"], format!("127.0.0.1:{of_c}"));
+    let all = [("off", new[1]), ("disabled", new[3]), ("moved", elsewhere_too), ("remade", new[5])];
+    for (name, port) in all {
+        let proxy = api.get(&format!("/proxies/{name}"));
+        assert_eq!((&proxy["enabled"], &proxy["listen"]), (&json!(false), &json!(at(port))), "{name}");
+    }
+    assert_eq!(api.get("/proxies/remade")["upstream"], upstream);
+    drop(of_left);
+    api.wait_for_line(&format!("listening on {}", at(new[0])));
+    round_trip(&connect(new[0]), b"moved").unwrap();
 }
 
 #[test]
@@ -238,6 +260,45 @@ fn a_name_that_the_api_has_given_is_not_taken_away() {
     api.delete("/proxies/x");
     eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, of_file)).is_ok());
     assert_eq!(api.get("/proxies/x")["listen"], format!("127.0.0.1:{of_file}"));
+}
+
+#[test]
+fn a_name_of_the_file_is_free_for_it_although_an_unnamed_proxy_was_called_so() {
+    let echo = FarEnd::echo();
+    let [gone, unnamed, new] = [(); 3].map(|()| free_port());
+    let config = Config::new(&[entry(gone, echo.addr(), ""), entry(unnamed, echo.addr(), "")].concat());
+    let api = config.run();
+    assert_eq!(api.get("/proxies/proxy-2")["listen"], format!("127.0.0.1:{unnamed}"));
+    config.write(&[entry(unnamed, echo.addr(), ""), named("proxy-2", new, echo.addr())].concat());
+    api.signal(Signal::HUP);
+    let line = api.wait_for_line("is reloaded");
+    assert!(line.ends_with("is reloaded"), "{}", api.stderr());
+    for (name, port) in [("proxy-1", unnamed), ("proxy-2", new)] {
+        assert_eq!(api.get(&format!("/proxies/{name}"))["listen"], format!("127.0.0.1:{port}"));
+        round_trip(&connect(port), b"hello").unwrap();
+    }
+}
+
+#[test]
+fn a_pipe_is_read_once_and_holds_nothing_up() {
+    let echo = FarEnd::echo();
+    let port = free_port();
+    let text = entry(port, echo.addr(), "");
+    let config = Config::new(&text);
+
+    let pipe = config.pipe("pipe.toml", text);
+    let api = Api::with(&["--config", utf8(&pipe)]);
+    thread::sleep(SOME_LOOKS);
+    api.signal(Signal::HUP);
+    api.wait_for_line("no regular file");
+    round_trip(&connect(port), b"hello").unwrap();
+    api.signal(Signal::INT);
+    assert!(api.wait(PATIENCE).success(), "{}", api.stderr());
+
+    let pipe = config.pipe("toxiproxy.json", "[]".to_owned());
+    let api = Api::with(&["--config", utf8(&config.file), "--toxiproxy-config", utf8(&pipe)]);
+    api.signal(Signal::HUP);
+    api.wait_for_line("is reloaded");
 }
 
 #[test]

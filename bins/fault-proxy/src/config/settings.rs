@@ -118,13 +118,19 @@ pub(crate) enum ListenerTls {
 impl Settings {
     /// Fails on the first thing that makes no sense, and names it as it was written.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
-        let duration = duration(&config);
-        let proxies = proxies(&config, duration)?;
         let populate = match &config.options.toxiproxy_config {
-            Some(file) => populate(file, duration, &proxies)
+            Some(file) => populate(file, duration(&config))
                 .with_context(|| format!("--toxiproxy-config {}", file.display()))?,
             None => Vec::new(),
         };
+        Self::resolve_with(config, populate)
+    }
+
+    /// With these proxies of --toxiproxy-config, which is not read.
+    pub(crate) fn resolve_with(config: Config, populate: Vec<Spec>) -> Result<Self> {
+        let duration = duration(&config);
+        let proxies = proxies(&config, duration)?;
+        refuse_same_names(&populate, &proxies).context("--toxiproxy-config")?;
         let listener_tls = listener_tls(&config.options)?;
         let faults = proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
         let toxics = populate.iter().flat_map(|spec| &spec.faults).map(|toxic| toxic.name.as_str());
@@ -267,14 +273,17 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     Ok(named)
 }
 
-fn populate(file: &Path, duration: Option<Duration>, proxies: &[ProxySettings]) -> Result<Vec<Spec>> {
-    let specs = specs(&fs::read(file)?, duration).map_err(Error::msg)?;
-    for Spec { name, .. } in &specs {
+fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
+    specs(&fs::read(file)?, duration).map_err(Error::msg)
+}
+
+fn refuse_same_names(populate: &[Spec], proxies: &[ProxySettings]) -> Result<()> {
+    for Spec { name, .. } in populate {
         if let Some(other) = proxies.iter().find(|other| other.name == *name) {
             bail!("`{name}` is also the name of the proxy {}: give one another name", other.mapping);
         }
     }
-    Ok(specs)
+    Ok(())
 }
 
 /// Whether it makes sense to run without any proxy.

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use proxy_control::proxies::{ChangeError, Proxies, Update};
+use proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Update};
 use tracing::{error, info};
 
 use crate::config::{GivenFault, ProxySettings, Settings};
@@ -22,15 +22,15 @@ struct Known {
     /// As the file has it; with the name that it has here.
     wanted: ProxySettings,
     is_made: bool,
-    /// By us, since its mapping changes. One that somebody else has disabled stays disabled.
-    is_stopped: bool,
+    /// When we did, since its mapping changes. One that somebody else has disabled stays disabled.
+    stopped: Option<Moment>,
     /// Why it is not as wanted, in the words of the log.
     problem: Option<String>,
 }
 
 impl Known {
     fn made(wanted: ProxySettings) -> Self {
-        Self { wanted, is_made: true, is_stopped: false, problem: None }
+        Self { wanted, is_made: true, stopped: None, problem: None }
     }
 
     fn new(wanted: ProxySettings) -> Self {
@@ -46,13 +46,14 @@ impl<'a> Followed<'a> {
     }
 
     /// Makes them what the file says now. Those of which it says the same are left alone, whatever has become of them since; those
-    /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again).
-    pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) {
+    /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again). Returns how many fail.
+    pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
         for problem in self.all.iter_mut().filter_map(|known| known.problem.as_mut()) {
             // whoever reloads is told of it again
             problem.clear();
         }
         self.change_to(wanted).await;
+        self.all.iter().filter(|known| known.problem.is_some()).count()
     }
 
     /// Tries again what has failed, and says so only if it fails otherwise.
@@ -67,9 +68,9 @@ impl<'a> Followed<'a> {
         self.leave_to_others();
         self.end_all_but(&wanted).await;
         let wanted = self.named(wanted);
-        // Any of them may want the port of another.
+        // Any of them may want the port or the name of another.
         for new in &wanted {
-            self.stop_before_moving(new).await;
+            self.make_way(new).await;
         }
         let mut before = std::mem::take(&mut self.all);
         for new in wanted {
@@ -80,11 +81,14 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// A proxy that we have stopped, and that somebody has enabled or deleted since, is theirs.
+    /// A proxy that we have stopped, and that somebody has changed or deleted since, is theirs.
     fn leave_to_others(&mut self) {
-        for known in self.all.iter_mut().filter(|known| known.is_stopped) {
-            if !self.proxies.get(&known.wanted.name).is_ok_and(|proxy| !proxy.enabled) {
-                (known.is_stopped, known.problem) = (false, None);
+        for known in &mut self.all {
+            let Some(stopped) = &known.stopped else { continue };
+            let as_left = |proxy: Proxy| !proxy.enabled && proxy.stopped == *stopped;
+            if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
+                info!("{}: not tried again, since somebody else has changed it", known.wanted.label);
+                (known.stopped, known.problem) = (None, None);
             }
         }
     }
@@ -100,16 +104,19 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// With the names they have here: those that are made keep theirs, and others that the file gives none get one that is free.
+    /// With the names they have here. Those that the file gives none keep theirs if they are made and it gives that to no other;
+    /// else they get one that is free.
     fn named(&self, mut wanted: Vec<ProxySettings>) -> Vec<ProxySettings> {
         let made = || self.all.iter().filter(|known| known.is_made).map(|known| &known.wanted);
-        let given = wanted.iter().filter(|new| new.has_name()).map(|new| new.name.clone());
-        let mut taken: BTreeSet<_> = given.chain(made().map(|known| known.name.clone())).collect();
+        let given: BTreeSet<_> =
+            wanted.iter().filter(|new| new.has_name()).map(|new| new.name.clone()).collect();
+        let mut taken: BTreeSet<_> = made().map(|known| known.name.clone()).chain(given.clone()).collect();
         taken.extend(self.proxies.all().into_iter().map(|proxy| proxy.name));
-        for new in &mut wanted {
-            if let Some(known) = made().find(|known| known.label == new.label) {
+        for new in wanted.iter_mut().filter(|new| !new.has_name()) {
+            let known = made().find(|known| known.label == new.label);
+            if let Some(known) = known.filter(|known| !given.contains(&known.name)) {
                 new.name.clone_from(&known.name);
-            } else if !new.has_name() {
+            } else {
                 let numbered = (1..).map(|number| format!("proxy-{number}"));
                 let mut names = std::iter::once(new.name.clone()).chain(numbered);
                 new.name = names.find(|name| !taken.contains(name)).expect("there is no end of numbers");
@@ -119,22 +126,30 @@ impl<'a> Followed<'a> {
         wanted
     }
 
-    async fn stop_before_moving(&mut self, new: &ProxySettings) {
-        let moves = |known: &&mut Known| {
-            known.is_made && known.wanted.label == new.label && known.wanted.mapping != new.mapping
-        };
-        let Some(known) = self.all.iter_mut().find(moves) else { return };
-        if self.proxies.get(&new.name).is_ok_and(|proxy| proxy.enabled) {
+    /// Gives up its port if it is to have another, and its name if it is to have another.
+    async fn make_way(&mut self, new: &ProxySettings) {
+        let is_same = |known: &&mut Known| known.is_made && known.wanted.label == new.label;
+        let Some(known) = self.all.iter_mut().find(is_same) else { return };
+        let name = &known.wanted.name;
+        if *name != new.name {
+            if self.proxies.delete(name).await.is_ok() {
+                info!("{} is made anew as {}: the file gives its name to another", new.label, new.name);
+                (known.is_made, known.stopped) = (false, None);
+            }
+            known.wanted.name.clone_from(&new.name);
+        } else if known.wanted.mapping != new.mapping
+            && self.proxies.get(name).is_ok_and(|proxy| proxy.enabled)
+        {
             let disabled = Update { enabled: Some(false), ..Update::default() };
-            known.is_stopped = self.proxies.update(&new.name, disabled).await.is_ok();
+            known.stopped = self.proxies.update(name, disabled).await.ok().map(|proxy| proxy.stopped);
         }
     }
 
-    async fn changed(&self, known: Known, new: ProxySettings) -> Known {
+    async fn changed(&self, mut known: Known, new: ProxySettings) -> Known {
         if known.is_made && known.problem.is_none() && known.wanted == new {
             return known;
         }
-        match self.change(&known, &new).await {
+        match self.change(&mut known, &new).await {
             Ok(()) => Known::made(new),
             Err(error) => {
                 let problem = format!("{:#}", told(error, &new));
@@ -146,12 +161,14 @@ impl<'a> Followed<'a> {
         }
     }
 
-    async fn change(&self, known: &Known, new: &ProxySettings) -> Result<(), ChangeError> {
-        if !known.is_made || self.proxies.get(&new.name).is_err() {
+    async fn change(&self, known: &mut Known, new: &ProxySettings) -> Result<(), ChangeError> {
+        let now = self.proxies.get(&new.name).ok().filter(|_| known.is_made);
+        let Some(now) = now else {
+            known.is_made = false;
             let started = self.proxies.create(spec(new, self.bind)).await?;
             info!("listening on {} for {}", started.listen, new.mapping);
             return Ok(());
-        }
+        };
         if known.wanted != *new {
             self.proxies.change_faults(&new.name, |faults| {
                 *faults = new.faults.iter().map(GivenFault::record).collect();
@@ -163,9 +180,14 @@ impl<'a> Followed<'a> {
             return Ok(());
         }
         let (listen, upstream) = (listen_of(&new.mapping, self.bind), new.mapping.upstream.to_string());
-        let enabled = known.is_stopped.then_some(true);
-        let update = Update { listen: Some(listen), upstream: Some(upstream), enabled };
-        let proxy = self.proxies.update(&new.name, update).await?;
+        let addresses = Update { listen: Some(listen), upstream: Some(upstream), enabled: None };
+        let mut proxy = self.proxies.update(&new.name, addresses).await?;
+        if known.stopped.as_ref() == Some(&now.stopped) {
+            // If this fails, it is as it was left by the update before.
+            known.stopped = Some(proxy.stopped);
+            let enabled = Update { enabled: Some(true), ..Update::default() };
+            proxy = self.proxies.update(&new.name, enabled).await?;
+        }
         if proxy.enabled {
             info!("listening on {} for {}", proxy.listen, new.mapping);
         } else {
