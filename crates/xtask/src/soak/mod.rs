@@ -71,7 +71,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<()> {
     packages::install_missing(packages::SOAK)?;
     // as the tests do, so that it is built already
     ensure!(
-        cargo().args(["build", "--workspace", "--tests"]).status()?.success(),
+        cargo().args(["test", "--workspace", "--no-run", "--quiet"]).status()?.success(),
         "cannot build the programs"
     );
     let soak = Soak { is_over: AtomicBool::new(false), seed: args.seed, wrong: Mutex::default() };
