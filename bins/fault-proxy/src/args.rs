@@ -30,7 +30,8 @@ const LISTENER_TLS: &str = "TLS from the client";
 /// Point a client at the proxy instead of its database, cache or broker: every byte arrives as it was sent,
 /// unless a fault says otherwise.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = EXAMPLES, mut_subcommands(health_at("FAULT_CONTROL")))]
+#[command(version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(mut_subcommands(health_at("127.0.0.1:8474", Some("FAULT_CONTROL"))))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
-use proxy_cli::terminal::print;
+use proxy_cli::terminal::{plain, print};
 use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
 use proxy_mapping::Upstream;
@@ -32,7 +32,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         let listen = runtime.block_on(listen_on(listen, &mut ports));
         let upstream = runtime.block_on(connect(upstream, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
-        table.add_row([shown.clone(), told(listen), told(upstream)]);
+        table.add_row([plain(shown), told(listen), told(upstream)]);
     }
     // Without the usual port, which nobody asked for, a run goes on.
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
@@ -95,8 +95,8 @@ fn faults(settings: &Settings) -> Table {
             let Fault { name, flows, probability, windows, effect } = &given.fault;
             let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
             table.add_row([
-                proxy.label.clone(),
-                name.clone(),
+                plain(&proxy.label),
+                plain(name),
                 effect.to_string(),
                 in_words(*flows).to_owned(),
                 sessions,
@@ -150,18 +150,18 @@ fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table
         table.add_row(["journal", &told(journal)]);
     }
     for expectation in &settings.expect {
-        table.add_row(["expect", &expectation.to_string()]);
+        table.add_row(["expect", &plain(&expectation.to_string())]);
     }
     table
 }
 
 fn journal(path: &Path) -> Result<String> {
     journal::check(path)?;
-    Ok(path.display().to_string())
+    Ok(plain(&path.display().to_string()))
 }
 
 fn told(result: Result<String>) -> String {
-    result.unwrap_or_else(|error| format!("FAILED: {error:#}"))
+    result.unwrap_or_else(|error| plain(&format!("FAILED: {error:#}")))
 }
 
 async fn listen_on(listen: &str, ports: &mut Vec<TcpListener>) -> Result<String> {

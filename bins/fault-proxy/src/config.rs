@@ -14,4 +14,4 @@ mod settings;
 
 pub(crate) use faults::GivenFault;
 pub(crate) use file::{Config, FileProxy, Phase};
-pub(crate) use settings::{CONTROL_PORT, Control, ListenerTls, ProxySettings, Settings};
+pub(crate) use settings::{Control, ListenerTls, ProxySettings, Settings};

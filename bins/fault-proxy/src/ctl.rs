@@ -25,10 +25,10 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
         CtlCommand::Fault(command) => fault(&api, command)?,
         CtlCommand::Reset => api.post(&["reset"], &Value::Null)?,
     };
-    match args.json {
-        true if answer.is_null() => {}
-        true => drop(print(json(&answer))?),
-        false => drop(print(tables::told(&args.command, &answer))?),
+    if !args.json {
+        print(tables::told(&args.command, &answer))?;
+    } else if !answer.is_null() {
+        print(json(&answer))?;
     }
     Ok(())
 }

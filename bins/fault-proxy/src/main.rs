@@ -30,14 +30,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::addr::ListenAddr;
 use proxy_cli::log::Log;
+use proxy_cli::terminal;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
-use crate::config::{CONTROL_PORT, Config, Settings};
+use crate::config::{Config, Settings};
 use crate::journal::{Comparison, Header};
 use crate::reload::Source;
-use crate::run::Again;
+use crate::run::{Again, Ended};
 use crate::wire::Wire;
 
 #[cfg(feature = "jemalloc")]
@@ -74,10 +74,7 @@ fn main() -> ExitCode {
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),
-        Command::Common(common) => {
-            let control = ListenAddr::new("127.0.0.1", CONTROL_PORT);
-            ended(common.run(Cli::command(), &control, &mut std::io::stdout()))
-        }
+        Command::Common(common) => ended(common.run(Cli::command(), &mut std::io::stdout())),
     }
 }
 
@@ -108,14 +105,17 @@ fn ended(command: Result<()>) -> ExitCode {
     }
 }
 
-fn finished(run: Result<bool>) -> ExitCode {
+fn finished(run: Result<Ended>) -> ExitCode {
     match run {
-        Ok(false) => ExitCode::from(NOT_AS_EXPECTED),
-        run => ended(run.map(drop)),
+        Ok(Ended { is_as_expected, written }) => {
+            let code = ended(written);
+            if is_as_expected { code } else { ExitCode::from(NOT_AS_EXPECTED) }
+        }
+        Err(error) => complain(&error, FAILED),
     }
 }
 
 fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
-    eprintln!("fault-proxy: {error:#}");
+    terminal::complain("fault-proxy", error);
     ExitCode::from(code)
 }

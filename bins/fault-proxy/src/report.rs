@@ -1,11 +1,9 @@
 //! How true the faults were: on demand, and at the end against what was expected.
 
-use std::io::{self, Write};
-
 use anyhow::Result;
 use proxy_cli::log::Log;
 use proxy_cli::tally::{self, Row};
-use proxy_cli::terminal::{plain, print};
+use proxy_cli::terminal::{complain, plain, print};
 use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Faults;
 use tokio::signal::unix::Signal;
@@ -35,23 +33,28 @@ impl Report<'_> {
         std::future::pending().await
     }
 
-    /// Prints what was achieved; returns whether it was as expected.
-    pub(crate) fn at_end(&self) -> Result<bool> {
+    /// Tells on stderr what is not as expected; returns whether all is.
+    pub(crate) fn verdict(&self) -> bool {
+        let faulty = self.faulty();
+        let unmet: Vec<_> =
+            self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect();
+        for line in &unmet {
+            complain("fault-proxy", format_args!("not as expected: {}", plain(line)));
+        }
+        unmet.is_empty()
+    }
+
+    /// Prints what was achieved.
+    pub(crate) fn print(&self) -> Result<()> {
         let rows: Vec<_> = self.proxies.all().iter().map(|proxy| (proxy.label.clone(), row(proxy))).collect();
         print(tally::table(rows.iter().cloned()))?;
         let faulty = self.faulty();
         if faulty.is_empty() && self.expected.is_empty() {
-            return Ok(true);
+            return Ok(());
         }
         let bytes = rows.iter().map(|(_, row)| row.to_upstream + row.to_downstream).sum();
         print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
-        let unmet: Vec<_> =
-            self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect();
-        for line in &unmet {
-            // Nobody may be there to read it.
-            writeln!(io::stderr(), "fault-proxy: not as expected: {}", plain(line)).ok();
-        }
-        Ok(unmet.is_empty())
+        Ok(())
     }
 }
 

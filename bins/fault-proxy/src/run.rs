@@ -59,8 +59,16 @@ impl<'a> Again<'a> {
     }
 }
 
-/// Returns whether everything came as expected.
-pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<bool> {
+/// A run that has come to its end.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) is_as_expected: bool,
+    /// Its journal and its tables.
+    pub(crate) written: Result<()>,
+}
+
+/// Runs, and tells what came of it.
+pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<Ended> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let control = control_listener(settings)?;
@@ -86,14 +94,15 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     shutdown.abort();
     let joined = workers.join();
     // Whatever ended the run: every decision is to be in the file.
-    let written = journal.map_or(Ok(()), journal::Writer::finish);
+    let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
-    let as_expected = running.report().at_end()?;
-    if let Some(replayed) = replayed {
-        print(replayed.report())?;
-    }
-    written?;
-    Ok(as_expected)
+    let report = running.report();
+    let is_as_expected = report.verdict();
+    let printed = report.print().and_then(|()| match replayed {
+        Some(replayed) => print(replayed.report()).map(drop),
+        None => Ok(()),
+    });
+    Ok(Ended { is_as_expected, written: journal.and(printed) })
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proxy_cli::terminal::plain;
 use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Windows;
 use tokio::time::sleep;
@@ -44,7 +45,9 @@ impl Timeline {
 
     /// One line a fault and a scale; `None` if there are no faults.
     pub(crate) fn chart(&self, duration: Option<Duration>) -> Option<String> {
-        let rows: Vec<_> = self.0.iter().map(|row| (row.fault.as_str(), &row.windows)).collect();
+        let names: Vec<_> = self.0.iter().map(|row| plain(&row.fault)).collect();
+        let rows: Vec<_> =
+            names.iter().map(String::as_str).zip(self.0.iter().map(|row| &row.windows)).collect();
         (!rows.is_empty()).then(|| proxy_fault::chart(&rows, duration, BAR_WIDTH))
     }
 

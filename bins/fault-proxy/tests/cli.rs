@@ -128,6 +128,12 @@ fn manual_pages_are_of_all_commands() {
 }
 
 #[test]
+fn health_says_where_it_asks() {
+    let help = run(&["health", "--help"]).stdout;
+    assert!(help.contains("[default: 127.0.0.1:8474]") && help.contains("[env: FAULT_CONTROL="), "{help}");
+}
+
+#[test]
 fn help_and_version_are_no_errors() {
     let help = run(&["--help"]);
     assert_eq!(help.code, Some(0), "{help:?}");

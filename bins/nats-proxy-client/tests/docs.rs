@@ -1,6 +1,8 @@
 //! What the program tells of its own command line.
 
-use std::process::Command;
+use std::fs::File;
+use std::io;
+use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_nats-proxy-client");
 
@@ -37,4 +39,17 @@ fn it_tells_its_own_command_line() {
             && directory.path().join("nats-proxy-client-man.1").is_file()
     );
     assert!(tells(&["--help"]).starts_with("Carries TCP connections"));
+    assert!(tells(&["health", "--help"]).contains("[default: 127.0.0.1:8080]"));
+}
+
+#[test]
+fn a_stderr_that_takes_nothing_is_no_panic() {
+    for (args, code) in [(&["--config", "nonexistent.toml"][..], 2), (&["health", "127.0.0.1:1"], 1)] {
+        let (reader, closed) = io::pipe().expect("a pipe");
+        drop(reader);
+        for stderr in [Stdio::from(closed), File::create("/dev/full").expect("Linux has it").into()] {
+            let ended = Command::new(BINARY).args(args).stderr(stderr).status().expect("it starts");
+            assert_eq!(ended.code(), Some(code), "{args:?}");
+        }
+    }
 }

@@ -9,8 +9,8 @@ use clap::builder::{OsStr as ClapStr, Resettable};
 use clap::error::{ContextKind, ContextValue, Error};
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
 
-use crate::addr::ListenAddr;
 use crate::commands::{Common, health_at};
+use crate::terminal;
 
 mod values;
 
@@ -24,27 +24,23 @@ pub fn parse<C: Parser>() -> C {
 
 /// As [`parse`], of a program without commands, which gets those of [`Common`] and ends when it has carried one out. Its HTTP endpoint
 /// is at `usual` by default, or where the variable puts it.
-#[allow(clippy::print_stderr, reason = "what is wrong is for the user")]
-pub fn parse_or_do<C: Parser>(usual: &ListenAddr, variable: Option<&'static str>) -> C {
+pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str>) -> C {
     let of_program = C::command();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
         .long_about(of_program.get_long_about().cloned().unwrap_or_default())
         .disable_help_subcommand(true)
         .subcommand_required(false)
-        .args_conflicts_with_subcommands(true);
-    let command = match variable {
-        Some(variable) => command.mut_subcommands(health_at(variable)),
-        None => command,
-    };
+        .args_conflicts_with_subcommands(true)
+        .mut_subcommands(health_at(usual, variable));
     let (mut command, matches) = matches(command);
     if matches.subcommand().is_some() {
         let asked =
             Common::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
         let name = command.get_name().to_owned();
-        let done = asked.run(command, usual, &mut io::stdout());
+        let done = asked.run(command, &mut io::stdout());
         if let Err(error) = &done {
-            eprintln!("{name}: {error:#}");
+            terminal::complain(&name, error);
         }
         exit(i32::from(done.is_err()));
     }

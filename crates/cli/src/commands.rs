@@ -9,7 +9,7 @@ use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::addr::{Endpoint, ListenAddr};
+use crate::addr::Endpoint;
 use crate::health;
 use crate::terminal;
 
@@ -18,8 +18,9 @@ use crate::terminal;
 pub enum Common {
     /// Ask the program that runs whether it is ready, as container engines do; exit code 1 if it is not.
     Health {
-        /// Its HTTP endpoint: HOST:PORT [default: where it is by default].
-        addr: Option<Endpoint>,
+        /// Its HTTP endpoint: HOST:PORT.
+        #[arg(required = false)]
+        addr: Endpoint,
     },
     /// Print a shell's completion script.
     Completions {
@@ -34,22 +35,22 @@ pub enum Common {
     },
 }
 
-/// Of each command of a program: lets the variable that says where its HTTP endpoint is tell `health` too.
-pub fn health_at(variable: &'static str) -> impl Fn(Command) -> Command {
+/// Of each command of a program: tells `health` where the HTTP endpoint is by default, and the variable that puts it elsewhere.
+pub fn health_at(usual: &'static str, variable: Option<&'static str>) -> impl Fn(Command) -> Command {
     move |command| match command.get_name() {
-        "health" => command.mut_arg("addr", |addr| addr.env(variable)),
+        "health" => command.mut_arg("addr", |addr| addr.default_value(usual).env(variable)),
         _ => command,
     }
 }
 
 impl Common {
-    /// Does what is asked for the program that `command` describes, and whose HTTP endpoint is at `usual` by default.
+    /// Does what is asked for the program that `command` describes.
     ///
     /// # Errors
     /// Those of writing; a program that is not ready.
-    pub fn run(&self, mut command: Command, usual: &ListenAddr, out: &mut impl Write) -> Result<()> {
+    pub fn run(&self, mut command: Command, out: &mut impl Write) -> Result<()> {
         match self {
-            Self::Health { addr } => health::ask(addr.as_ref().unwrap_or(&Endpoint::At(usual.clone()))),
+            Self::Health { addr } => health::ask(addr),
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
                 let mut script = Vec::new();

@@ -17,7 +17,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
 
-use crate::terminal::plain;
+use crate::terminal::plain_lines;
 
 /// What is logged, how and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn targets(level: LevelFilter) -> Targets {
 
 /// Names in it cannot control the terminal, nor look like lines of the log: only a first line is not indented.
 fn for_people(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
-    let value = format!("{value:?}").lines().map(plain).collect::<Vec<_>>().join("\n    ");
+    let value = plain_lines(&format!("{value:?}")).replace('\n', "\n    ");
     match field.name() {
         "message" => to.write_str(&value),
         name if to.has_ansi_escapes() => write!(to, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),

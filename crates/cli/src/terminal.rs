@@ -18,6 +18,16 @@ pub fn plain(name: &str) -> String {
     plain
 }
 
+/// As [`plain`], of a text of several lines.
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Tells on stderr what is wrong with what a program was asked for, with its causes if it is an error. Nobody may be there to read it.
+pub fn complain(program: &str, problem: impl Display) {
+    writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
+}
+
 /// Prints a text and a newline on stdout. Returns whether anybody is there to read it: it is no error if not.
 ///
 /// # Errors
@@ -46,6 +56,7 @@ mod tests {
         for name in ["", "1=psql://db:5432", r"'\n' is no newline", "fäult-🐢"] {
             assert_eq!(plain(name), name);
         }
+        assert_eq!(plain_lines("a\u{1b}[2J\r\n  b\t\n\nc\n"), "a\\u{1b}[2J\n  b\\t\n\nc");
     }
 
     #[test]

@@ -3,21 +3,19 @@ use std::process::ExitCode;
 use anyhow::{Error, Result};
 use clap::Parser;
 
-use crate::addr::ListenAddr;
 use crate::args;
 use crate::log::{Log, LogSettings};
-use crate::terminal::print;
+use crate::terminal::{self, print};
 
 /// Exit codes besides 0.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 /// Where the HTTP endpoint is by default.
-const HEALTH_PORT: u16 = 8080;
+const HEALTH_ADDR: &str = "127.0.0.1:8080";
 
 /// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
 /// before anything runs, and `run` ends with a table of what there was. A variable can say where its HTTP endpoint is.
-#[allow(clippy::print_stderr, reason = "its output is what a program is for")]
 pub fn main<Cli: Parser, Config, Settings>(
     name: &str,
     health_variable: Option<&'static str>,
@@ -26,12 +24,11 @@ pub fn main<Cli: Parser, Config, Settings>(
     run: impl FnOnce(Settings) -> Result<String>,
 ) -> ExitCode {
     let complain = |error: &Error, code| {
-        eprintln!("{name}: {error:#}");
+        terminal::complain(name, error);
         ExitCode::from(code)
     };
     let prepare = || {
-        let usual = ListenAddr::new("127.0.0.1", HEALTH_PORT);
-        let (config, log) = load(args::parse_or_do(&usual, health_variable))?;
+        let (config, log) = load(args::parse_or_do(HEALTH_ADDR, health_variable))?;
         let log = Log::init(&log)?;
         Ok((resolve(config)?, log))
     };
