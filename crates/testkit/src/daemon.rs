@@ -1,8 +1,9 @@
 //! The project's own binaries, run as their users run them.
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
     io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard},
@@ -15,7 +16,8 @@ use crate::process::{Stop, guarded};
 const LINE_TIMEOUT: Duration = Duration::from_secs(30);
 const END_OF_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A running binary and all it prints. It is killed when this is dropped, and when the thread that spawned it ends.
+/// A running binary and all it prints. It is killed when this is dropped, with all that it started; it alone when the thread that
+/// spawned it ends.
 #[derive(Debug)]
 pub struct Daemon {
     name: String,
@@ -50,6 +52,7 @@ impl Daemon {
             .envs(envs.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
         let output = Arc::new(Output::default());
@@ -135,9 +138,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Either fails only if it has ended already.
         if let Ok(child) = self.child.get_mut() {
-            child.kill().ok();
+            // Either fails only if nothing runs any more.
+            kill_process_group(Pid::from_child(child), Signal::KILL).ok();
             child.wait().ok();
         }
     }

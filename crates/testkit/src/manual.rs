@@ -9,12 +9,15 @@
 
 pub mod links;
 mod page;
+mod parts;
 mod printed;
 pub mod reader;
 mod shell;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use parts::{Part, parts};
 
 pub use links::{astray_in_contents, broken_links};
 pub use reader::Reader;
@@ -42,10 +45,10 @@ pub fn commands(program: &str) -> Vec<Shown> {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let file =
             path.strip_prefix(directory()).or(path.strip_prefix(&project)).expect("it is in the project");
-        let blocks = text.split("\n```").skip(1).step_by(2);
-        for (info, block) in blocks.filter_map(|block| block.split_once('\n')) {
+        for part in parts(&text) {
+            let Part::Block { info, lines, .. } = part else { continue };
             let console = info.starts_with("console");
-            for line in block.replace("\\\n", " ").lines().filter(|_| console || info == "sh") {
+            for line in lines.join("\n").replace("\\\n", " ").lines().filter(|_| console || info == "sh") {
                 let command = if console { line.strip_prefix("$ ") } else { Some(line) };
                 let mut words = words(command.unwrap_or_default()).into_iter();
                 if words.next().is_some_and(|word| word == program) {

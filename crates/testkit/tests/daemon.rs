@@ -1,6 +1,13 @@
 //! A binary and its output, with the shell in the binary's place.
 
-use std::{os::unix::process::ExitStatusExt, panic::catch_unwind, path::Path, time::Duration};
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    panic::catch_unwind,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 use testkit::{Daemon, Signal};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -60,6 +67,30 @@ fn one_that_does_not_end_fails_with_the_output() {
         daemon.wait(Duration::from_millis(1));
     });
     assert_eq!(message, "/bin/sh has not ended after 1ms.\nstdout:\nready\n\nstderr:\n");
+}
+
+/// Whether a process runs: one that only waits to be reaped does not.
+fn runs(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn dropping_it_kills_what_it_started() {
+    for (end, has_ended) in [("wait", false), ("exit", true)] {
+        let daemon = shell(&format!("sleep 1000 > /dev/null 2>&1 & echo started $!; {end}"));
+        let line = daemon.wait_for_line("started");
+        let (_, child) = line.split_once(' ').expect("its process id");
+        if has_ended {
+            daemon.wait(LONG);
+        }
+        assert!(runs(child), "{line}");
+        drop(daemon);
+        let deadline = Instant::now() + LONG;
+        while runs(child) {
+            assert!(Instant::now() < deadline, "{end}: process {child} still runs");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{directory, pages};
+use super::{
+    directory, pages,
+    parts::{Part, parts},
+};
 
 /// The pages that the table of contents leaves out, and those that it has and that are not there.
 ///
@@ -49,7 +52,7 @@ fn leads_somewhere(page: &Path, link: &str) -> bool {
 
 /// What links in a text lead to.
 fn links(text: &str) -> Vec<String> {
-    let text = prose(text);
+    let text = prose(text).collect::<Vec<_>>().join("\n");
     let targets = text.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
     targets.map(str::to_owned).collect()
 }
@@ -57,7 +60,7 @@ fn links(text: &str) -> Vec<String> {
 /// The names that headings have as anchors.
 fn anchors(text: &str) -> Vec<String> {
     let mut anchors: Vec<String> = Vec::new();
-    for heading in prose(text).lines().filter(|line| line.starts_with('#')) {
+    for heading in prose(text).filter(|line| line.starts_with('#')) {
         let words = heading.trim_start_matches('#').trim().to_lowercase();
         let kept = words.chars().filter(|&c| c.is_alphanumeric() || " -_".contains(c));
         let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
@@ -68,14 +71,11 @@ fn anchors(text: &str) -> Vec<String> {
 }
 
 /// Without blocks of code, whose lines may look like anything.
-fn prose(text: &str) -> String {
-    let mut inside = false;
-    let mut outside = |line: &&str| {
-        let fence = line.trim_start().starts_with("```");
-        inside ^= fence;
-        !inside && !fence
-    };
-    text.lines().filter(|line| outside(line)).flat_map(|line| [line, "\n"]).collect()
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    parts(text).filter_map(|part| match part {
+        Part::Line(line) => Some(line),
+        Part::Block { .. } => None,
+    })
 }
 
 fn read(path: &Path) -> String {

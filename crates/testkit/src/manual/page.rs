@@ -2,7 +2,10 @@
 
 use std::{fs, ops::RangeInclusive};
 
-use super::directory;
+use super::{
+    directory,
+    parts::{Part, parts},
+};
 
 /// Ports that anybody may listen on.
 const PORTS: RangeInclusive<u32> = 1024..=65535;
@@ -72,24 +75,27 @@ impl Kind {
 /// The steps of a page's text.
 fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut lines = page.lines().enumerate();
     let (mut before, mut inside) = ("", heading.is_none());
-    while let Some((number, line)) = lines.next() {
-        if let Some(info) = line.strip_prefix("```") {
-            let block = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
-            let block: Vec<&str> = block.collect();
-            let mut words = info.split_whitespace();
-            if inside && words.next() == Some("console") {
-                console(&block, number + 2, words.next(), &mut steps);
-            } else if let Some(name) = file_name(before).filter(|_| inside) {
-                let text = block.iter().flat_map(|line| [line, "\n"]).collect();
-                steps.push(Step { line: number + 1, kind: Kind::File { name: name.to_owned(), text } });
+    for part in parts(page) {
+        match part {
+            Part::Line("") => {}
+            Part::Line(line) => {
+                before = line;
+                if let Some(heading) = heading.filter(|_| line.starts_with('#')) {
+                    inside = line.trim_start_matches('#').trim() == heading;
+                }
             }
-        } else if let Some(heading) = heading.filter(|_| line.starts_with('#')) {
-            inside = line.trim_start_matches('#').trim() == heading;
-        }
-        if !line.is_empty() {
-            before = line;
+            Part::Block { .. } if !inside => {}
+            Part::Block { at, info, lines } => {
+                let mut words = info.split_whitespace();
+                if words.next() == Some("console") {
+                    console(&lines, at + 1, words.next(), &mut steps);
+                } else if let Some(name) = file_name(before) {
+                    let text = lines.iter().flat_map(|line| [line, "\n"]).collect();
+                    steps.push(Step { line: at, kind: Kind::File { name: name.to_owned(), text } });
+                }
+                before = "";
+            }
         }
     }
     steps
@@ -108,6 +114,7 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
     while let Some(&(at, line)) = lines.peek() {
         let mut kinds = Vec::new();
         if let Some(command) = line.strip_prefix("$ ") {
+            assert!(at == 0 || !running, "line {}: the terminal is taken: {line:?}", first + at);
             lines.next();
             let mut command = command.to_owned();
             while let Some(start) = command.strip_suffix('\\').map(str::to_owned) {
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn blocks_are_steps() {
-        let page = "A file, `a.toml`:\n\n```toml\nx = 1\n```\n\n```console\n$ start \\\n    it\nready\n…\n$ say\n1\n2\n```\n\n\
+        let page = "A file, `a.toml`:\n\n```toml\nx = 1\n```\n\n```console\n$ start \\\n    it\nready\n…\n```\n\n```console\n$ say\n1\n2\n```\n\n\
                     ```sh\nnot this\n```\n\n```console start\n…\nmore\n^C\nend\n```\n";
         let text = "x = 1\n".to_owned();
         let program = Some("start".to_owned());
@@ -213,12 +220,18 @@ mod tests {
             [
                 (3, Kind::File { name: "a.toml".to_owned(), text }),
                 (8, Kind::Start { command: "start it".to_owned(), shown: lines(&["ready"]) }),
-                (12, Kind::Command { command: "say".to_owned(), shown: lines(&["1", "2"]) }),
-                (22, Kind::More { program: program.clone(), shown: lines(&["…", "more"]) }),
-                (24, Kind::Interrupt { program: program.clone() }),
-                (24, Kind::Rest { program, shown: lines(&["end"]) }),
+                (15, Kind::Command { command: "say".to_owned(), shown: lines(&["1", "2"]) }),
+                (25, Kind::More { program: program.clone(), shown: lines(&["…", "more"]) }),
+                (27, Kind::Interrupt { program: program.clone() }),
+                (27, Kind::Rest { program, shown: lines(&["end"]) }),
             ]
         );
+    }
+
+    #[test]
+    #[should_panic(expected = "line 4: the terminal is taken: \"$ say\"")]
+    fn a_terminal_in_which_a_program_runs_takes_no_other_command() {
+        steps("```console\n$ start\n…\n$ say\n```\n", None);
     }
 
     #[test]

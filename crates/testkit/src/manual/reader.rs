@@ -24,7 +24,7 @@ const CONTROL: u16 = 8474;
 /// Runs the console blocks of a page, command after command, and compares what they print with what the page shows.
 ///
 /// - Commands are bash's, in a directory of the page's own, without the caller's variables; `$?` is the last one's exit
-///   code.
+///   code. A block is one terminal: where a program goes on running, the next command stands in another block.
 /// - Output is compared line by line, without the widths of columns. A line `…` is any number of lines, `…` in a line any
 ///   text; a number directly before it is a lower bound.
 /// - Where `…` is the last line of an output, the program goes on running, as in a terminal of its own, when it has printed
@@ -34,7 +34,7 @@ const CONTROL: u16 = 8474;
 /// - A block below a line that ends with a file's name and a colon is written to that file first.
 /// - Ports in commands and files are replaced by free ones.
 ///
-/// What runs is killed when this is dropped, and when the test's thread ends.
+/// What runs is killed when this is dropped, with all that it started; it alone when the test's thread ends.
 #[derive(Debug)]
 pub struct Reader {
     page: Page,
