@@ -51,7 +51,8 @@ fn toggle(api: &Api, proxy: &str) -> Result<Value> {
 fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity } => {
-            let mut body = json!({"type": kind, "attributes": object(attributes)});
+            // as the API writes it, which names the fault after it
+            let mut body = json!({"type": kind.replace('-', "_"), "attributes": object(attributes)});
             let given = [
                 ("name", name.clone().map(Value::from)),
                 ("stream", stream.clone().map(Value::from)),

@@ -62,7 +62,7 @@ fn a_proxy_and_its_faults_are_managed() {
         "fault",
         "add",
         "my db",
-        "packet_loss",
+        "packet-loss",
         "rate=0.01",
         "--name",
         "loss",
@@ -78,6 +78,11 @@ fn a_proxy_and_its_faults_are_managed() {
     assert!(shown.contains("rate=0.02") && shown.contains("0.25") && shown.contains("loss"), "{shown}");
     assert!(ctl.says(&["list"]).contains("loss, latency_downstream"));
     assert_eq!(ctl.says(&["fault", "remove", "my db", "loss"]), "loss of my db is removed\n");
+
+    let slow = ctl.says(&["fault", "add", "my db", "slow-open", "delay=1"]);
+    assert_eq!(slow, "my db has slow_open_downstream: delay=1\n");
+    let down = ctl.says(&["fault", "add", "my db", "refuse", "--toxicity", "0"]);
+    assert_eq!(down, "my db has refuse_downstream\n");
 
     assert_eq!(ctl.says(&["toggle", "my db"]), "my db is disabled\n");
     assert!(ctl.says(&["inspect", "my db"]).contains(", disabled"));
@@ -102,6 +107,7 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         (&["inspect", "databas"][..], "proxy not found: `databas`; did you mean `database`?"),
         (&["fault", "remove", "database", "x"], "toxic not found: `x`"),
         (&["create", "b", "--upstream", "ftp://a"], "write HOST:PORT"),
+        (&["fault", "add", "database", "refuse", "name=x"], "say name beside them (ctl: --name)"),
         (
             &["fault", "add", "database", "earthquake"],
             "invalid toxic type: \"earthquake\" is not a type of fault: say latency",

@@ -17,15 +17,22 @@ pub(super) fn told(command: &CtlCommand, answer: &Value) -> String {
             _ => format!("{} is disabled", plain(proxy)),
         },
         CtlCommand::Fault(FaultCommand::Add { proxy, .. }) => {
-            format!("{} has {}: {}", plain(proxy), text(&answer["name"]), attributes(answer))
+            with_attributes(format!("{} has {}", plain(proxy), text(&answer["name"])), answer)
         }
         CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => {
-            format!("{} of {} is changed: {}", plain(fault), plain(proxy), attributes(answer))
+            with_attributes(format!("{} of {} is changed", plain(fault), plain(proxy)), answer)
         }
         CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => {
             format!("{} of {} is removed", plain(fault), plain(proxy))
         }
         CtlCommand::Reset => "all proxies are enabled and have no faults".to_owned(),
+    }
+}
+
+fn with_attributes(what: String, fault: &Value) -> String {
+    match &*attributes(fault) {
+        "" => what,
+        attributes => format!("{what}: {attributes}"),
     }
 }
 

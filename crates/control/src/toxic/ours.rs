@@ -116,7 +116,10 @@ fn checked(kind: Kind, attributes: &Map<String, Value>) -> Result<Map<String, Va
     for (name, value) in attributes.iter().filter(|(_, value)| !value.is_null()) {
         let parameter = as_parameter(name);
         if let Some((_, elsewhere)) = ELSEWHERE.iter().find(|(name, _)| *name == parameter) {
-            return Err(format!("{name} is none of the attributes: say {elsewhere} beside them").into());
+            return Err(format!(
+                "{name} is none of the attributes: say {elsewhere} beside them (ctl: --{elsewhere})"
+            )
+            .into());
         }
         if parameter == TABLE {
             return Err("table names a file, which the API cannot: use a configuration file"
