@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -38,7 +39,7 @@ pub(crate) struct FuzzArgs {
 /// Runs one target after another.
 ///
 /// # Errors
-/// One could not be built, or found something: its input is in `target/fuzz/artifacts`.
+/// One could not be built, failed, or found something: its input is in `target/fuzz/artifacts`.
 pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
     packages::install_missing(packages::FUZZ)?;
     let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
@@ -61,14 +62,33 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
             "-print_final_stats=1",
             "-verbosity=0",
         ]);
-        target.arg(format!("-max_total_time={:.0}", args.minutes * 60.0));
+        target.arg(format!("-max_total_time={}", seconds(args.minutes)));
         target.arg(format!("-artifact_prefix={}/", artifacts.display()));
-        ensure!(
-            target.status()?.success(),
-            "{name} found something: keep the input that it wrote among fuzz/seeds/{name} once it is mended"
-        );
+        let before = written(&artifacts)?;
+        let status = target.status()?;
+        if status.success() {
+            continue;
+        }
+        match written(&artifacts)?.into_iter().find(|input| !before.contains(input)) {
+            Some((input, _)) => bail!(
+                "{name} found something: keep {} among fuzz/seeds/{name} once it is mended",
+                input.display()
+            ),
+            None => bail!("{name} failed and wrote no input: {status}"),
+        }
     }
     Ok(())
+}
+
+/// For libFuzzer, to which 0 is no limit.
+fn seconds(minutes: f64) -> f64 {
+    (minutes * 60.0).round().max(1.0)
+}
+
+/// The files in a directory, and when each was written: the same input is written to the same file again.
+fn written(directory: &Path) -> Result<Vec<(PathBuf, SystemTime)>> {
+    let entry = |entry: fs::DirEntry| Ok((entry.path(), entry.metadata()?.modified()?));
+    fs::read_dir(directory)?.map(|found| entry(found?)).collect()
 }
 
 /// Those asked for, or all that have seeds.
@@ -91,4 +111,38 @@ fn host() -> Result<String> {
     let told = String::from_utf8(told.stdout)?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("rustc does not tell its host")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_at_least_a_second() {
+        assert_eq!(
+            [0.0, 0.005, 0.1, 10.0].map(|minutes| seconds(minutes).to_string()),
+            ["1", "1", "6", "600"]
+        );
+    }
+
+    #[test]
+    fn what_is_written_and_what_is_written_again_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = File::create(directory.path().join("crash-1")).unwrap();
+        let before = written(directory.path()).unwrap();
+        assert_eq!(written(directory.path()).unwrap(), before);
+        File::create(directory.path().join("crash-2")).unwrap();
+        assert_eq!(
+            written(directory.path()).unwrap().iter().filter(|input| !before.contains(input)).count(),
+            1
+        );
+        file.set_modified(before[0].1 + Duration::from_secs(1)).unwrap();
+        assert_eq!(
+            written(directory.path()).unwrap().iter().filter(|input| !before.contains(input)).count(),
+            2
+        );
+    }
 }
