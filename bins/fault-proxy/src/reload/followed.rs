@@ -1,3 +1,5 @@
+//! The proxies of the file: made, changed and ended as it says, and left to whoever else has changed them.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
