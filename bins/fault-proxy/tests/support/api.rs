@@ -1,15 +1,17 @@
 //! A run with a control API, and requests to it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::Daemon;
 use ureq::http::{Method, Request};
 use ureq::{Agent, Body, http::Response};
 
-use super::support::{BINARY, PATIENCE};
+use super::support::{BINARY, PATIENCE, patient};
 
 /// `fault-proxy run` with a control API on a port of its own.
 pub(crate) struct Api {
@@ -99,4 +101,22 @@ impl Deref for Api {
     fn deref(&self) -> &Daemon {
         &self.daemon
     }
+}
+
+/// A proxy called `name` before an upstream, on a port that is free.
+pub(crate) fn create(api: &Api, name: &str, upstream: SocketAddr) -> SocketAddr {
+    let spec = json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream.to_string()});
+    listen_of(&api.post("/proxies", &spec))
+}
+
+pub(crate) fn listen_of(proxy: &Value) -> SocketAddr {
+    proxy["listen"].as_str().and_then(|listen| listen.parse().ok()).expect("an address with its port")
+}
+
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
+    patient(TcpStream::connect(addr).expect("it listens"))
+}
+
+pub(crate) fn is_refused(addr: SocketAddr) -> bool {
+    TcpStream::connect(addr).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
