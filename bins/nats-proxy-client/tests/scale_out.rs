@@ -4,7 +4,11 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use support::bytes::{ending, round_trip};
 use support::{Client, PATIENCE, Pair, Server, count, eventually};
@@ -51,6 +55,79 @@ fn a_server_that_leaves_finishes_what_it_has_and_gets_nothing_new() {
     assert_eq!(ending(&open), Ok(()));
     assert_eq!(leaving.wait(PATIENCE).code(), Some(0));
     visit(&client);
+}
+
+/// A forwarder to NATS that can hold what NATS sends.
+#[derive(Debug, Default)]
+struct Gate {
+    is_closed: AtomicBool,
+    to_nats: Mutex<Vec<u8>>,
+    from_nats: Mutex<Vec<u8>>,
+}
+
+impl Gate {
+    fn before(self: &Arc<Self>, nats: &NatsServer) -> FarEnd {
+        let (gate, nats) = (Arc::clone(self), nats.addr());
+        FarEnd::start(move |mut program: TcpStream| {
+            let mut nats = TcpStream::connect(nats).expect("nats-server listens");
+            let (held, release) = channel::<Vec<u8>>();
+            let (from_program, to_program) = (program.try_clone().expect("a descriptor"), &mut program);
+            let (from_nats, to_nats) = (nats.try_clone().expect("a descriptor"), &mut nats);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    forward(from_program, &gate.to_nats, |bytes| to_nats.write_all(&bytes).is_ok())
+                });
+                scope.spawn(|| forward(from_nats, &gate.from_nats, move |bytes| held.send(bytes).is_ok()));
+                for bytes in release {
+                    while gate.is_closed.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                    if to_program.write_all(&bytes).is_err() {
+                        return;
+                    }
+                }
+            });
+        })
+    }
+}
+
+fn forward(mut from: TcpStream, log: &Mutex<Vec<u8>>, mut to: impl FnMut(Vec<u8>) -> bool) {
+    let mut buffer = [0; 4096];
+    while let Ok(got @ 1..) = from.read(&mut buffer) {
+        log.lock().expect("nobody panics with it").extend_from_slice(&buffer[..got]);
+        if !to(buffer[..got].to_vec()) {
+            return;
+        }
+    }
+}
+
+fn occurrences(log: &Mutex<Vec<u8>>, needle: &str) -> usize {
+    String::from_utf8_lossy(&log.lock().expect("nobody panics with it")).matches(needle).count()
+}
+
+#[test]
+fn requests_on_their_way_to_a_server_that_leaves_go_to_another() {
+    const REQUESTS: usize = 8;
+    let (nats, far_end, gate) = (NatsServer::start(), FarEnd::echo(), Arc::new(Gate::default()));
+    let link = gate.before(&nats);
+    let leaving = Server::at(&format!("nats://{}", link.addr()));
+    let client = Client::to(&nats.url(), far_end.addr());
+    gate.is_closed.store(true, Ordering::SeqCst);
+    thread::scope(|scope| {
+        let visits: Vec<_> = (0..REQUESTS).map(|_| scope.spawn(|| visit(&client))).collect();
+        eventually("NATS has sent all requests", || {
+            occurrences(&gate.from_nats, "MSG proxy.request") == REQUESTS
+        });
+        let staying = Server::at(&nats.url());
+        leaving.signal(Signal::TERM);
+        eventually("the server has unsubscribed", || occurrences(&gate.to_nats, "UNSUB") > 0);
+        gate.is_closed.store(false, Ordering::SeqCst);
+        for visit in visits {
+            visit.join().expect("no request is lost");
+        }
+        eventually("the staying server has them all", || count(&staying, ENDED) == REQUESTS);
+    });
+    assert_eq!(leaving.wait(PATIENCE).code(), Some(0));
 }
 
 /// An upstream that echoes and tells how each session ends.

@@ -24,6 +24,11 @@ use crate::tunnels::{Role, Tunnels};
 /// NATS may be away; then it has the subscriptions when it is back.
 const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 
+/// Message count of an unsubscription that nats-server carries out at once, because it reads no count of more than nine
+/// digits. async-nats keeps the subscription until that many messages have come, so it still delivers those that were
+/// on their way. Its own `unsubscribe` and `drain` drop them.
+const IGNORED_COUNT: u64 = u64::MAX;
+
 /// What reaches a target, or why this server does not; the client is told.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
 
@@ -50,10 +55,8 @@ impl NatsAccept {
         for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
             requests.push(client.queue_subscribe(subject, subject::QUEUE_GROUP.to_owned()).await?);
         }
-        // Whoever calls this may let clients know: NATS is to have the subscriptions by then.
-        let nobody = tunnels.new_id();
-        let (to, back) = (subject::to_client(nobody.as_str()), subject::to_server(nobody.as_str()));
-        tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
+        // The caller may announce the server to clients: NATS must have the subscriptions by then.
+        settle(&tunnels).await;
         Ok(Self { tunnels, dial, requests: Mutex::new(requests) })
     }
 
@@ -106,6 +109,13 @@ impl NatsAccept {
     }
 }
 
+/// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
+async fn settle(tunnels: &Tunnels) {
+    let unused = tunnels.new_id();
+    let (to, back) = (subject::to_client(unused.as_str()), subject::to_server(unused.as_str()));
+    tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
+}
+
 impl Listener for NatsAccept {
     async fn accept(&self) -> io::Result<Accepted> {
         let mut requests = self.requests.lock().await;
@@ -121,11 +131,15 @@ impl Listener for NatsAccept {
 
 impl Drop for NatsAccept {
     fn drop(&mut self) {
-        let requests = std::mem::take(self.requests.get_mut());
+        let mut requests = std::mem::take(self.requests.get_mut());
         let tunnels = self.tunnels.clone();
         self.tunnels.inner.tasks.spawn(async move {
-            for mut subscriber in requests {
+            for subscriber in &mut requests {
                 // Fails only with the connection, and then nothing more comes either.
+                let _ = subscriber.unsubscribe_after(IGNORED_COUNT).await;
+            }
+            settle(&tunnels).await;
+            for mut subscriber in requests {
                 let _ = subscriber.unsubscribe().await;
                 while let Some(Message { reply, .. }) = subscriber.next().await {
                     drop(Answer { tunnels: tunnels.clone(), reply });
