@@ -7,14 +7,40 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, packages};
 
-/// Runs `cargo test --workspace` with `args` and ends as it ended.
+/// Runs `cargo test` with `args` and ends as it ended. Tests the whole workspace unless `args` select packages.
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
     packages::install_newer_nats_server()?;
     packages::install_clients()?;
-    let status =
-        cargo().args(["test", "--workspace"]).args(args).status().context("cannot run cargo test")?;
+    let all: &[&str] = if selects_packages(args) { &[] } else { &["--workspace"] };
+    let status = cargo().arg("test").args(all).args(args).status().context("cannot run cargo test")?;
     // no code means a signal ended it
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
+}
+
+/// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. Cargo would test the whole workspace all the same if
+/// `--workspace` stood beside them.
+fn selects_packages(args: &[OsString]) -> bool {
+    args.iter()
+        .take_while(|arg| *arg != "--")
+        .filter_map(|arg| arg.to_str())
+        .any(|arg| arg == "--package" || arg.starts_with("--package=") || arg.starts_with("-p"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn selects(args: &[&str]) -> bool {
+        selects_packages(&args.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn packages_are_selected_before_the_arguments_of_the_tests() {
+        assert!(
+            selects(&["-p", "proxy-tls"]) && selects(&["-pproxy-tls"]) && selects(&["--package=proxy-tls"])
+        );
+        assert!(!selects(&[]) && !selects(&["--test", "relay"]) && !selects(&["--", "-p"]));
+    }
 }
