@@ -1,0 +1,92 @@
+//! The property tests of the pure cores, with 20 times their cases.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use super::Soak;
+use crate::cargo;
+
+const FACTOR: u32 = 20;
+const DEFAULT_CASES: u32 = 256;
+
+/// Property tests: a crate's unit tests, a part of their names, and the cases that each runs in the tests.
+///
+/// `PROPTEST_CASES` overrides every count that the tests set, so tests with different counts run apart.
+const PROPERTIES: &[(&str, &str, u32)] = &[
+    ("proxy_fault", "schedule::", 2_000),
+    ("proxy_fault", "line::", DEFAULT_CASES),
+    ("proxy_fault", "loss::", DEFAULT_CASES),
+    ("proxy_fault", "store::", DEFAULT_CASES),
+    ("proxy_fault", "params::", DEFAULT_CASES),
+    ("proxy_fault", "units::", DEFAULT_CASES),
+    ("proxy_mapping", "parse::", 20_000),
+    ("proxy_nats", "session::tests::properties::", 1_000),
+    ("proxy_nats", "message::", DEFAULT_CASES),
+    ("proxy_nats", "opening::", DEFAULT_CASES),
+    ("proxy_nats", "plain::", DEFAULT_CASES),
+    ("proxy_tls", "postgres::", DEFAULT_CASES),
+    ("proxy_tls", "preamble::", DEFAULT_CASES),
+];
+
+/// Unit tests of a crate, as cargo has built them.
+#[derive(Debug)]
+struct UnitTests {
+    program: PathBuf,
+    crate_folder: PathBuf,
+}
+
+/// Runs all of [`PROPERTIES`], one after another.
+///
+/// # Errors
+/// If a program cannot be found or run. A property that fails is recorded in `soak`.
+pub(crate) fn run(soak: &Soak) -> Result<()> {
+    let built = built_tests()?;
+    for (name, filter, cases) in PROPERTIES {
+        let tests = UnitTests::find(&built, name)?;
+        let cases = (cases * FACTOR).to_string();
+        let output = Command::new(&tests.program)
+            .args([filter, "--quiet"])
+            .current_dir(&tests.crate_folder)
+            .env("PROPTEST_CASES", &cases)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot run {}", tests.program.display()))?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        ensure!(!printed.contains(" 0 passed"), "{name} has no test whose name contains {filter}");
+        if output.status.success() {
+            println!("{name} {filter}: each property held in {cases} cases");
+        } else {
+            soak.wrong(format!("{name} {filter} with PROPTEST_CASES={cases}:\n{printed}"));
+        }
+    }
+    Ok(())
+}
+
+/// Returns cargo's messages about the tests of the workspace, which are built already.
+fn built_tests() -> Result<Vec<Value>> {
+    let output = cargo()
+        .args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"])
+        .output()
+        .context("cannot run cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+impl UnitTests {
+    fn find(built: &[Value], name: &str) -> Result<Self> {
+        let is_it = |message: &&Value| {
+            message["target"]["name"] == name
+                && message["target"]["kind"][0] == "lib"
+                && message["profile"]["test"] == true
+        };
+        let message =
+            built.iter().find(is_it).with_context(|| format!("cargo has built no tests of {name}"))?;
+        let path = |value: &Value| value.as_str().map(PathBuf::from).context("cargo names no path");
+        let manifest = path(&message["manifest_path"])?;
+        let crate_folder = manifest.parent().context("a manifest is in a folder")?.to_owned();
+        Ok(Self { program: path(&message["executable"])?, crate_folder })
+    }
+}
