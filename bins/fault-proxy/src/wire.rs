@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_cli::secret::warn_if_shared;
 use proxy_mapping::{Host, Mapping, Scheme, Upstream};
-use proxy_relay::{Connector, Handshake, TcpConnector, UnixConnector};
+use proxy_relay::{Connector, Handshake, Resolver, TcpConnector, UnixConnector};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use tracing::info;
 
@@ -21,6 +21,7 @@ pub(crate) struct Wire {
     upstream_tls: ClientTls,
     psqls_direct: bool,
     connect_timeout: Duration,
+    resolver: Resolver,
 }
 
 impl Wire {
@@ -31,6 +32,7 @@ impl Wire {
             upstream_tls: settings.upstream_tls.clone(),
             psqls_direct: settings.psqls_direct,
             connect_timeout: settings.connect_timeout,
+            resolver: Resolver::new(),
         };
         let listeners = match &settings.listener_tls {
             Some(ListenerTls::Files { key, .. }) => Some(key),
@@ -52,7 +54,8 @@ impl Wire {
             Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
             Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
         };
-        let tcp = TcpConnector::new(host.to_string(), port).with_timeout(self.connect_timeout);
+        let tcp = TcpConnector::with_resolver(self.resolver.clone(), host.to_string(), port)
+            .with_timeout(self.connect_timeout);
         let opening = match scheme {
             None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
             Some(Scheme::Https | Scheme::Tls) => Opening::Direct,

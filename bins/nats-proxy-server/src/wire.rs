@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_cli::nats::Sessions;
 use proxy_nats::{ServiceName, Target, Targets};
-use proxy_relay::{Connector, TcpConnector};
+use proxy_relay::{Connector, Resolver, TcpConnector};
 use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
@@ -15,7 +15,12 @@ use crate::config::{Service, Settings};
 pub(crate) fn run(settings: Settings) -> Result<String> {
     let Settings { program, targets, services } = settings;
     let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
-    let dial = Dialler { targets: Arc::new(targets), services, timeout: program.tunnel.connect_timeout };
+    let dial = Dialler {
+        targets: Arc::new(targets),
+        services,
+        resolver: Resolver::new(),
+        timeout: program.tunnel.connect_timeout,
+    };
     program.run(async |sessions: &mut Sessions| {
         if dial.targets.is_unrestricted() {
             warn!("clients can reach whatever this server can: --allow and --deny say what they may");
@@ -33,6 +38,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
 struct Dialler {
     targets: Arc<Targets>,
     services: Vec<Service>,
+    resolver: Resolver,
     timeout: Duration,
 }
 
@@ -41,7 +47,7 @@ impl Dialler {
         match target {
             Target::Host { host, port } => {
                 let (targets, asked, port) = (Arc::clone(&self.targets), host.clone(), *port);
-                let connector = TcpConnector::new(host.as_str(), port)
+                let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), port)
                     .with_timeout(self.timeout)
                     .permitting(move |found| targets.check(&asked, port, found));
                 Ok(Arc::new(connector))
@@ -54,6 +60,7 @@ impl Dialler {
     fn service(&self, name: &ServiceName) -> Result<Arc<dyn Connector>, String> {
         let service = self.services.iter().find(|service| service.name == *name);
         let Service { host, port, .. } = service.ok_or("this server does not offer it")?;
-        Ok(Arc::new(TcpConnector::new(host.as_str(), *port).with_timeout(self.timeout)))
+        let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), *port);
+        Ok(Arc::new(connector.with_timeout(self.timeout)))
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
 use self::race::race;
+use crate::resolve::Resolver;
 use crate::socket;
 use crate::stream::{BoxStream, Peer};
 
@@ -145,13 +146,13 @@ fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
 
 /// Connects to `host:port` over TCP.
 ///
-/// The name is resolved for every connection by the system's resolver (on a blocking thread). If it has several
-/// addresses, an attempt that has not succeeded within 250 ms gets company from the next address, and the first
+/// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, an attempt that has not succeeded within 250 ms gets company from the next address, and the first
 /// connection wins (RFC 8305).
 #[derive(Clone)]
 pub struct TcpConnector {
     host: String,
     port: u16,
+    resolver: Resolver,
     timeout: Duration,
     permit: Option<Arc<Permit>>,
 }
@@ -160,9 +161,14 @@ pub struct TcpConnector {
 type Permit = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
 
 impl TcpConnector {
-    /// `host` is a name or an IP address, without brackets.
+    /// `host` is a name or an IP address, without brackets. The connector shares its look-ups with its clones only.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, timeout: CONNECT_TIMEOUT, permit: None }
+        Self::with_resolver(Resolver::new(), host, port)
+    }
+
+    /// As [`new`](Self::new). The connector shares its look-ups with all that use `resolver`.
+    pub fn with_resolver(resolver: Resolver, host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, resolver, timeout: CONNECT_TIMEOUT, permit: None }
     }
 
     /// The bound on resolving and connecting together; [`CONNECT_TIMEOUT`] if not set.
@@ -219,15 +225,8 @@ impl TcpConnector {
     }
 
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        if let Ok(ip) = self.host.parse() {
-            return Ok(vec![SocketAddr::new(ip, self.port)]);
-        }
         let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
-        let addresses: Vec<_> = lookup_host((self.host.as_str(), self.port)).await.map_err(failed)?.collect();
-        if addresses.is_empty() {
-            return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-        }
-        Ok(addresses)
+        self.resolver.resolve(&self.host, self.port).await.map_err(failed)
     }
 
     fn timed_out(&self, attempts: Vec<(SocketAddr, io::Error)>) -> ConnectError {

@@ -23,6 +23,7 @@ mod listen;
 mod live;
 mod pool;
 mod relay;
+mod resolve;
 mod session;
 mod shutdown;
 mod socket;
@@ -36,6 +37,7 @@ pub use connect::{
 pub use listen::{Accepted, Accepting, Handshake, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
 pub use relay::{Config, DataPath, Relay, Route, one_line};
+pub use resolve::Resolver;
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};
 pub use summary::{End, SessionSummary};

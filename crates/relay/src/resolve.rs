@@ -1,0 +1,211 @@
+//! Name look-ups, shared by all sessions that wait for the same name.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+
+/// Look-ups at once of names that have not resolved before.
+const MAX_NEW_LOOKUPS: usize = 128;
+
+/// Look-ups at once of names that have resolved before.
+const MAX_KNOWN_LOOKUPS: usize = 128;
+
+/// Names that are remembered as having resolved.
+const MAX_KNOWN_NAMES: usize = 4096;
+
+type Lookup = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+
+/// The addresses of a name, with port 0, or why it has none.
+type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
+
+/// Looks names up with the system's resolver. Clones share their look-ups.
+///
+/// A name that is already being looked up is not looked up again: every caller that waits for it gets the same answer,
+/// also one that came after the look-up had begun. No answer is kept beyond that, so a later call gets a changed
+/// address.
+///
+/// Each look-up occupies a thread until the system answers, even if all its callers have gone. A `Resolver` uses at most one
+/// thread for each name and 256 in total. Half of these are for names that have resolved before: many names whose name
+/// server is silent do not delay those that work.
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    lookup: Box<Lookup>,
+    state: Mutex<State>,
+    new: Arc<Semaphore>,
+    known: Arc<Semaphore>,
+}
+
+#[derive(Default)]
+struct State {
+    flights: HashMap<Arc<str>, Flight>,
+    resolved: HashSet<Arc<str>>,
+}
+
+/// A look-up that has begun.
+#[derive(Clone)]
+struct Flight {
+    began: Instant,
+    answer: watch::Receiver<Option<Answer>>,
+}
+
+impl Resolver {
+    /// Uses the system's resolver (`getaddrinfo`).
+    pub fn new() -> Self {
+        Self::with_lookup(|host| Ok((host, 0).to_socket_addrs()?.collect()))
+    }
+
+    /// Uses `lookup`, which may block. It returns addresses with any port.
+    pub fn with_lookup(lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner {
+            lookup: Box::new(lookup),
+            state: Mutex::default(),
+            new: Arc::new(Semaphore::new(MAX_NEW_LOOKUPS)),
+            known: Arc::new(Semaphore::new(MAX_KNOWN_LOOKUPS)),
+        }))
+    }
+
+    /// Returns the addresses of `host`, a name or an IP address without brackets, with this port. There is at least one.
+    ///
+    /// # Errors
+    /// What the system's resolver says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the look-up to the other callers that wait for it. A look-up that has begun goes on to
+    /// its end.
+    pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.parse() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let flight = self.flight(host).await;
+        with_port(flight.answer().await, port)
+    }
+
+    /// As [`resolve`](Self::resolve), with an error of kind [`io::ErrorKind::TimedOut`] if the look-up takes longer than
+    /// `limit`. The time of a look-up that another caller has begun counts.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_within(
+        &self,
+        host: &str,
+        port: u16,
+        limit: Duration,
+    ) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.parse() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let timed_out = |_| io::Error::new(io::ErrorKind::TimedOut, "the name server does not answer");
+        let flight = timeout_at(Instant::now() + limit, self.flight(host)).await.map_err(timed_out)?;
+        let answer = timeout_at(flight.began + limit, flight.answer()).await.map_err(timed_out)?;
+        with_port(answer, port)
+    }
+
+    /// Joins the look-up of this name, or begins one when there is a place for it.
+    async fn flight(&self, host: &str) -> Flight {
+        let slots = {
+            let state = self.0.state();
+            if let Some(flight) = state.flights.get(host) {
+                return flight.clone();
+            }
+            if state.resolved.contains(host) { &self.0.known } else { &self.0.new }
+        };
+        let slot = Arc::clone(slots).acquire_owned().await.expect("never closed");
+        self.begin(host, slot)
+    }
+
+    fn begin(&self, host: &str, slot: OwnedSemaphorePermit) -> Flight {
+        let mut state = self.0.state();
+        // Another caller may have begun while this one waited for its place.
+        if let Some(flight) = state.flights.get(host) {
+            return flight.clone();
+        }
+        let host: Arc<str> = host.into();
+        let (report, answer) = watch::channel(None);
+        let flight = Flight { began: Instant::now(), answer };
+        state.flights.insert(Arc::clone(&host), flight.clone());
+        drop(state);
+        let mut landing = Landing { inner: Arc::clone(&self.0), host, report, answer: None, _slot: slot };
+        spawn_blocking(move || landing.look_up());
+        flight
+    }
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver").field("lookups", &self.0.state().flights.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    async fn answer(mut self) -> Answer {
+        match self.answer.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(answer)) => answer.clone(),
+            // The runtime that the look-up was to run on has ended.
+            Ok(None) | Err(_) => Err(Arc::new(io::Error::other("the look-up was canceled"))),
+        }
+    }
+}
+
+/// The end of a look-up: dropping it reports the answer, and makes room for the next look-up. A runtime that ends drops
+/// it before the look-up has begun.
+struct Landing {
+    inner: Arc<Inner>,
+    host: Arc<str>,
+    report: watch::Sender<Option<Answer>>,
+    answer: Option<io::Result<Vec<SocketAddr>>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Landing {
+    fn look_up(&mut self) {
+        self.answer = Some((self.inner.lookup)(&self.host));
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut state = self.inner.state();
+        state.flights.remove(&self.host);
+        let Some(answer) = self.answer.take() else { return };
+        if answer.is_err() {
+            state.resolved.remove(&self.host);
+        } else if state.resolved.len() < MAX_KNOWN_NAMES {
+            state.resolved.insert(Arc::clone(&self.host));
+        }
+        drop(state);
+        self.report.send_replace(Some(answer.map(Arc::from).map_err(Arc::new)));
+    }
+}
+
+fn with_port(answer: Answer, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses = answer.map_err(|error| io::Error::new(error.kind(), error))?.to_vec();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    }
+    addresses.iter_mut().for_each(|addr| addr.set_port(port));
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Upstreams whose names have several addresses, or whose name server is silent.
+
+mod support;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector};
+use socket2::{Domain, Socket, Type};
+use support::{Running, in_time};
+use testkit::FarEnd;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An address whose system drops what is sent to it: its backlog is full.
+struct Dead {
+    addr: SocketAddr,
+    _listener: Socket,
+    _clients: Vec<Socket>,
+}
+
+impl Dead {
+    fn new(host: Ipv4Addr, port: u16) -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        listener.bind(&SocketAddr::from((host, port)).into()).expect("a free port");
+        listener.listen(0).expect("bound");
+        let addr = listener.local_addr().ok().and_then(|addr| addr.as_socket()).expect("bound");
+        let fill = || {
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            client.set_nonblocking(true).expect("open");
+            client.connect(&addr.into()).ok();
+            client
+        };
+        let clients = (0..4).map(|_| fill()).collect();
+        let probe = StdStream::connect_timeout(&addr, Duration::from_millis(100));
+        assert_eq!(probe.expect_err("nobody answers").kind(), io::ErrorKind::TimedOut);
+        Self { addr, _listener: listener, _clients: clients }
+    }
+}
+
+/// To a name that has these addresses, on `port`.
+fn connector(addresses: Vec<SocketAddr>, port: u16) -> TcpConnector {
+    TcpConnector::with_resolver(Resolver::with_lookup(move |_| Ok(addresses.clone())), "name", port)
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_delays_a_session_by_a_quarter_of_a_second() {
+    let far_end = FarEnd::echo();
+    let port = far_end.addr().port();
+    let (one, other) = (Dead::new([127, 0, 0, 8].into(), port), Dead::new([127, 0, 0, 9].into(), port));
+    for (addresses, at_least) in [
+        (vec![one.addr, far_end.addr()], 250),
+        (vec![one.addr, other.addr, far_end.addr()], 500),
+        (vec![far_end.addr(), one.addr], 0),
+    ] {
+        // An equal share of this for each address would be longer than the test waits.
+        let connector = connector(addresses, port).with_timeout(Duration::from_secs(3600));
+        let mut running = Running::start(Config::default(), Route::to(connector)).await;
+        for _ in 0..2 {
+            let began = Instant::now();
+            let mut client = TcpStream::connect(running.addr).await.expect("listening");
+            client.write_all(b"x").await.expect("open");
+            in_time("the echo", client.read_exact(&mut [0; 1])).await.expect("delivered");
+            assert!(began.elapsed() >= Duration::from_millis(at_least), "{:?}", began.elapsed());
+            drop(client);
+            running.summary().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn addresses_that_do_not_answer_share_one_timeout() {
+    let one = Dead::new([127, 0, 0, 8].into(), 0);
+    let other = Dead::new([127, 0, 0, 9].into(), one.addr.port());
+    let limit = Duration::from_millis(600);
+    let dead = connector(vec![one.addr, other.addr], one.addr.port()).with_timeout(limit);
+    let began = Instant::now();
+    let error = in_time("the end", dead.connect_tcp()).await.expect_err("nobody answers");
+    assert!(matches!(error, ConnectError::TimedOut { after, .. } if after == limit), "{error}");
+    assert!(began.elapsed() >= limit);
+}
+
+#[tokio::test]
+async fn each_session_meets_the_address_that_the_name_has_then() {
+    let far_end = FarEnd::echo();
+    let port = far_end.addr().port();
+    let nobody = SocketAddr::from(([127, 0, 0, 7], port));
+    let lookups = AtomicUsize::new(0);
+    let resolver = Resolver::with_lookup(move |_| {
+        let is_first = lookups.fetch_add(1, Ordering::Relaxed) == 0;
+        Ok(vec![if is_first { nobody } else { far_end.addr() }])
+    });
+    let connector = TcpConnector::with_resolver(resolver, "name", port);
+    connector.connect_tcp().await.expect_err("nobody listens there");
+    connector.connect_tcp().await.expect("the name has another address by now");
+}
