@@ -141,6 +141,10 @@ impl Stream for Faulty {
         self.0.poll_ended(cx)
     }
 
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.get_mut().poll_sent(cx)
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.0.get_mut().take_error()
     }

@@ -56,6 +56,8 @@ pub(crate) struct Flow {
     next_read: Size,
     unflushed: bool,
     data_path: DataPath,
+    /// Why the source's connection has failed. What arrived before the failure is delivered before it.
+    failure: Option<io::Error>,
 }
 
 impl Flow {
@@ -67,12 +69,53 @@ impl Flow {
             next_read: Size::SMALL,
             unflushed: false,
             data_path,
+            failure: None,
         }
     }
 
     /// True while it waits for its source and holds nothing for its destination.
     pub(crate) fn awaits_source(&self) -> bool {
         matches!((&self.state, &self.held), (State::Running, Held::Nothing))
+    }
+
+    /// True while its last read filled a good part of its room: more is probably on the way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.next_read != Size::SMALL
+    }
+
+    /// True while it waits for its destination to take bytes or their end.
+    pub(crate) fn awaits_destination(&self) -> bool {
+        !self.has_ended() && !self.awaits_source()
+    }
+
+    /// True once nothing more is delivered.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Done | State::ReadFailed(_) | State::WriteFailed(_))
+    }
+
+    /// Why the source's connection has failed, known as soon as the failure is: before the flow has ended.
+    pub(crate) fn source_error(&self) -> Option<&io::Error> {
+        match &self.state {
+            State::ReadFailed(error) => Some(error),
+            _ => self.failure.as_ref(),
+        }
+    }
+
+    /// Why the destination's connection has failed.
+    pub(crate) fn destination_error(&self) -> Option<&io::Error> {
+        match &self.state {
+            State::WriteFailed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Records that the source's connection has failed. The flow still delivers what arrived before: the transport
+    /// reports the failure once, so the end of file that follows is this failure.
+    pub(crate) fn fail_source(&mut self, error: io::Error) {
+        match self.state {
+            State::Done => self.state = State::ReadFailed(error),
+            _ => _ = self.failure.get_or_insert(error),
+        }
     }
 
     /// Moves what can be moved now. Ready when the direction has ended; `state` says how.
@@ -104,27 +147,44 @@ impl Flow {
                         self.held = Held::Nothing;
                     }
                 },
-                State::Finishing => match other {
-                    // The system reports a reset once, and the other direction's write has had it: what reads like an
-                    // end of file is none.
-                    State::WriteFailed(_) => self.state = State::Done,
-                    // Closing the socket, which comes next, is the half-close.
-                    State::Done if to.as_tcp().is_some() => self.state = State::Done,
-                    _ => match Pin::new(&mut *to).poll_shutdown(cx) {
-                        Poll::Ready(Ok(())) => self.state = State::Done,
-                        Poll::Ready(Err(error)) => self.state = State::WriteFailed(error),
+                State::Finishing => {
+                    // The system reports a reset once, and the other direction's write may have had it: an end
+                    // of file that follows is part of that reset.
+                    let is_failure = self.failure.is_some() || matches!(other, State::WriteFailed(_));
+                    let finished = if is_failure {
+                        Pin::new(&mut *to).poll_flush(cx)
+                    } else if matches!(other, State::Done) && to.as_tcp().is_some() {
+                        // The session closes the socket next, which is the half-close.
+                        Poll::Ready(Ok(()))
+                    } else {
+                        Pin::new(&mut *to).poll_shutdown(cx)
+                    };
+                    self.state = match finished {
+                        Poll::Ready(Ok(())) => self.failure.take().map_or(State::Done, State::ReadFailed),
+                        Poll::Ready(Err(error)) => State::WriteFailed(error),
                         // A session that is cut does not wait for a peer that takes nothing.
-                        Poll::Pending => {
-                            self.state = match ready!(from.poll_cut(cx)) {
-                                Ok(()) => State::Done,
-                                Err(error) => State::ReadFailed(error),
-                            };
-                        }
-                    },
-                },
+                        Poll::Pending => match ready!(from.poll_cut(cx)) {
+                            Ok(()) => State::Done,
+                            Err(error) => State::ReadFailed(error),
+                        },
+                    };
+                }
                 State::Done | State::ReadFailed(_) | State::WriteFailed(_) => return Poll::Ready(()),
             }
         }
+    }
+
+    /// Reads from the source of a flow that has ended, and drops what it reads: a peer that sends without reading
+    /// would otherwise never read what the other direction still delivers to it. Returns the number of bytes, 0 at
+    /// the end.
+    pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<usize> {
+        self.held = Held::Nothing;
+        let mut room = [MaybeUninit::<u8>::uninit(); SMALL_READ];
+        let mut buffer = ReadBuf::uninit(&mut room);
+        if let Err(error) = ready!(Pin::new(from).poll_read(cx, &mut buffer)) {
+            self.fail_source(error);
+        }
+        Poll::Ready(buffer.filled().len())
     }
 
     /// Writes until nothing is held.
@@ -184,7 +244,10 @@ impl Flow {
         match fetched {
             Poll::Ready(Ok(0)) => self.state = State::Finishing,
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => self.state = State::ReadFailed(error),
+            Poll::Ready(Err(error)) => {
+                self.fail_source(error);
+                self.state = State::Finishing;
+            }
             Poll::Pending => {
                 if self.unflushed {
                     match ready!(Pin::new(&mut *to).poll_flush(cx)) {

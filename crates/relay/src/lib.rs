@@ -13,8 +13,9 @@
 //! - Each direction ends on its own: a half-close (FIN) is passed on when everything before it is delivered, and the
 //!   other direction goes on.
 //! - An abort (RST, or any failure) on one side becomes an abort on the other, never an end of file. So does an
-//!   upstream that cannot be reached, and a relay that is ended. What is buffered then is given up, as in TCP; but
-//!   what a side sent before it stopped taking data is still delivered.
+//!   upstream that cannot be reached, and a relay that is ended.
+//! - Bytes that a side sent before its abort or failure are delivered before the other side is aborted. The relay
+//!   discards them only if their receiver stalls for 10 s, a fault cuts the session, or the relay is ended.
 //! - A flow that waits for its reader holds at most one buffer of 1 MiB; a flow that waits for its writer holds none.
 
 mod connect;

@@ -16,7 +16,12 @@ use crate::pool::Pool;
 use crate::stream::BoxStream;
 use crate::summary::End;
 
+mod linger;
+
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How many intervals without a byte taken the session waits, once a side has failed, for the other side to take what
+/// arrived before the failure.
+const STALLED_LOOKS: u8 = 10;
 
 /// The two streams of a session and what moves between them.
 ///
@@ -30,6 +35,8 @@ pub(crate) struct Session {
     finished: bool,
     closed: bool,
     look_at_sources: Option<Pin<Box<Sleep>>>,
+    moved_at_look: u64,
+    stalled_looks: u8,
     live: Option<Arc<LiveSession>>,
 }
 
@@ -49,58 +56,88 @@ impl Session {
             finished: false,
             closed: false,
             look_at_sources: None,
+            moved_at_look: 0,
+            stalled_looks: 0,
             live,
         }
     }
 
-    /// Relays until both directions are done or a side has failed.
+    /// Relays until both directions are done, or a side has failed and what it sent before that is delivered.
     pub(crate) async fn relay(&mut self, pool: &Arc<Pool>) {
         poll_fn(|cx| self.poll(cx, pool)).await;
+        self.linger().await;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
-        let up = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
-        let down = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
+        _ = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
+        _ = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
         if let Some(live) = &self.live {
             live.set_moved(Moved { to_upstream: to_upstream.moved, to_downstream: to_downstream.moved });
         }
-        let is_over = match (&to_upstream.state, &to_downstream.state) {
-            (State::Done, State::Done) => {
+        loop {
+            if matches!((&self.to_upstream.state, &self.to_downstream.state), (State::Done, State::Done)) {
                 self.finished = true;
-                true
+                return Poll::Ready(());
             }
-            (State::ReadFailed(_), _) | (_, State::ReadFailed(_)) => true,
-            // A side that takes no more may have sent its last words before: they are still delivered.
-            (State::WriteFailed(_), _) => down.is_ready() || to_downstream.awaits_source(),
-            (_, State::WriteFailed(_)) => up.is_ready() || to_upstream.awaits_source(),
-            _ => false,
-        };
-        if is_over { Poll::Ready(()) } else { self.poll_unread_sources(cx) }
+            self.discard_undeliverable(cx);
+            // All bytes from the failed side are delivered or undeliverable, and bytes for it are undeliverable.
+            let nothing_is_left = (self.upstream_has_failed() && self.to_downstream.has_ended())
+                || (self.downstream_has_failed() && self.to_upstream.has_ended());
+            if nothing_is_left || ready!(self.poll_look(cx)) {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    fn upstream_has_failed(&self) -> bool {
+        self.to_upstream.destination_error().or(self.to_downstream.source_error()).is_some()
+    }
+
+    fn downstream_has_failed(&self) -> bool {
+        self.to_downstream.destination_error().or(self.to_upstream.source_error()).is_some()
+    }
+
+    /// Keeps reading what is for a side that has failed.
+    fn discard_undeliverable(&mut self, cx: &mut Context<'_>) {
+        let sides =
+            [(&mut self.to_upstream, &mut self.downstream), (&mut self.to_downstream, &mut self.upstream)];
+        for (flow, source) in sides.into_iter().filter(|(flow, _)| flow.destination_error().is_some()) {
+            if let Poll::Ready(1..) = flow.poll_discard(cx, &mut **source) {
+                cx.waker().wake_by_ref();
+            }
+        }
     }
 
     /// A source that is not read, because it has half-closed or its bytes are not taken, can still abort: look now
-    /// and then.
-    fn poll_unread_sources(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let sides = [
-                (&mut self.to_upstream, &mut self.downstream),
-                (&mut self.to_downstream, &mut self.upstream),
-            ];
-            let mut unread = sides.into_iter().filter(|(flow, _)| !flow.awaits_source()).peekable();
-            if unread.peek().is_none() {
-                return Poll::Pending;
-            }
-            let look = self.look_at_sources.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
-            ready!(look.as_mut().poll(cx));
-            for (flow, source) in unread {
-                if let Some(error) = source.take_error() {
-                    flow.state = State::ReadFailed(error);
-                    return Poll::Ready(());
-                }
-            }
-            self.look_at_sources = None;
+    /// and then. Ready with true: a side has failed, and the other has taken nothing for too long.
+    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.to_upstream.awaits_source() && self.to_downstream.awaits_source() {
+            return Poll::Pending;
         }
+        let look = self.look_at_sources.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
+        ready!(look.as_mut().poll(cx));
+        self.look_at_sources = None;
+        let sides =
+            [(&mut self.to_upstream, &mut self.downstream), (&mut self.to_downstream, &mut self.upstream)];
+        for (flow, source) in sides {
+            if !flow.awaits_source()
+                && let Some(error) = source.take_error()
+            {
+                flow.fail_source(error);
+            }
+        }
+        let waits_for_receiver = (self.upstream_has_failed() && self.to_downstream.awaits_destination())
+            || (self.downstream_has_failed() && self.to_upstream.awaits_destination());
+        let moved = self.to_upstream.moved + self.to_downstream.moved;
+        let is_stalled = waits_for_receiver && moved == self.moved_at_look;
+        self.stalled_looks = if is_stalled { self.stalled_looks + 1 } else { 0 };
+        self.moved_at_look = moved;
+        Poll::Ready(self.receiver_is_stalled())
+    }
+
+    fn receiver_is_stalled(&self) -> bool {
+        self.stalled_looks >= STALLED_LOOKS
     }
 
     /// Both connections are closed when it drops, and not aborted.
@@ -118,7 +155,7 @@ impl Session {
 
     /// How the downstream and the upstream ended.
     pub(crate) fn ends(&self) -> (End, End) {
-        let (up, down) = (&self.to_upstream.state, &self.to_downstream.state);
+        let (up, down) = (&self.to_upstream, &self.to_downstream);
         let otherwise = match (self.finished, self.closed) {
             (true, _) => End::Finished,
             (false, true) => End::Closed,
@@ -129,11 +166,8 @@ impl Session {
 }
 
 /// `from_it` is the direction that reads this side, `to_it` the one that writes it.
-fn side_end(from_it: &State, to_it: &State, otherwise: &End) -> End {
-    match (from_it, to_it) {
-        (State::ReadFailed(error), _) | (_, State::WriteFailed(error)) => failed(error),
-        _ => otherwise.clone(),
-    }
+fn side_end(from_it: &Flow, to_it: &Flow, otherwise: &End) -> End {
+    from_it.source_error().or(to_it.destination_error()).map_or_else(|| otherwise.clone(), failed)
 }
 
 fn failed(error: &io::Error) -> End {
@@ -152,3 +186,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::socket;
+
 /// One end of a session.
 ///
 /// A clean end is spoken through [`AsyncRead`] (end of file = the peer's half-close) and [`AsyncWrite`]
@@ -41,6 +43,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         Poll::Pending
     }
 
+    /// Ready once the transport has sent everything that was written, or never will. The relay asks before it aborts a
+    /// stream, since an abort gives up what is not yet sent. Nothing is written to the stream afterwards.
+    fn poll_sent(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
     /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
     /// it does not read, because the stream has half-closed or the other side takes nothing.
     fn take_error(&mut self) -> Option<io::Error> {
@@ -65,6 +73,10 @@ impl Stream for TcpStream {
 
     fn as_tcp(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        socket::poll_sent(self, cx)
     }
 
     fn take_error(&mut self) -> Option<io::Error> {

@@ -35,6 +35,10 @@ impl Stream for Rewind {
         if self.start == self.end { self.stream.as_tcp() } else { None }
     }
 
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_sent(cx)
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.stream.take_error()
     }

@@ -30,6 +30,10 @@ impl Stream for Encrypted {
         self.socket().abort();
     }
 
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket().poll_sent(cx)
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.socket().take_error()
     }

@@ -1,0 +1,72 @@
+//! The moment between the last delivery of a session that failed and the abort of its connections.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Session;
+use crate::flow::State;
+
+/// How long the system gets to send what was delivered.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client that is still sending gets to read its answer and stop.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A pause in the upload after which the client counts as stopped.
+const CLIENT_PAUSE: Duration = Duration::from_millis(250);
+
+impl Session {
+    /// Waits until what was delivered to a side that has not failed has been sent: the abort would give it up.
+    ///
+    /// Does not wait if a fault has cut the session or the receiver is stalled.
+    pub(super) async fn linger(&mut self) {
+        if self.finished || self.receiver_is_stalled() || self.is_cut().await {
+            return;
+        }
+        if self.to_downstream.moved > 0 && !self.downstream_has_failed() {
+            self.linger_downstream().await;
+        }
+        if self.to_upstream.moved > 0 && !self.upstream_has_failed() {
+            let sent = poll_fn(|cx| self.upstream.poll_sent(cx));
+            _ = timeout(SEND_TIMEOUT, sent).await;
+        }
+    }
+
+    async fn is_cut(&mut self) -> bool {
+        poll_fn(|cx| {
+            let is_cut = self.downstream.poll_cut(cx).is_ready() || self.upstream.poll_cut(cx).is_ready();
+            Poll::Ready(is_cut)
+        })
+        .await
+    }
+
+    /// A client that meets the abort while it sends often never reads the answer that it has received. So the relay
+    /// takes what the client sends until the client stops.
+    async fn linger_downstream(&mut self) {
+        let Self { to_upstream, downstream, .. } = self;
+        let is_sending = match to_upstream.state {
+            State::Running => to_upstream.is_busy() || !to_upstream.awaits_source(),
+            State::WriteFailed(_) => true,
+            State::Finishing | State::Done | State::ReadFailed(_) => false,
+        };
+        let sent = poll_fn(|cx| {
+            if is_sending && matches!(to_upstream.poll_discard(cx, &mut **downstream), Poll::Ready(1..)) {
+                cx.waker().wake_by_ref();
+            }
+            downstream.poll_sent(cx)
+        });
+        _ = timeout(SEND_TIMEOUT, sent).await;
+        if is_sending {
+            let stopped = async {
+                loop {
+                    let discarded = poll_fn(|cx| to_upstream.poll_discard(cx, &mut **downstream));
+                    if !matches!(timeout(CLIENT_PAUSE, discarded).await, Ok(1..)) {
+                        break;
+                    }
+                }
+            };
+            _ = timeout(CLIENT_TIMEOUT, stopped).await;
+        }
+    }
+}
