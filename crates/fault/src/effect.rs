@@ -11,7 +11,7 @@ use crate::schedule::Windows;
 /// A fault of a proxy, ready to be applied to its sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Unique within its proxy. Names the fault's own stream of random draws, its statistics and its journal lines.
+    /// Unique within its proxy. Names the fault's own random draws, its statistics and its journal lines.
     pub name: String,
     /// The directions of a session that it applies to.
     pub flows: Flows,

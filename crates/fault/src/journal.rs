@@ -31,10 +31,11 @@ impl fmt::Debug for Journal {
     }
 }
 
-/// One decision. All but [`at`](Self::at) is the same in every run with the same seed, faults and bytes.
+/// One decision. Its draws depend on the seed, the session, the direction, the fault's name and [`offset`](Self::offset) alone, so
+/// all but [`at`](Self::at) is the same in every run that decides at that offset.
 ///
-/// What depends on the clock by its nature does so here too: which moments jitter holds, and what a schedule or a time
-/// limit finds on its way.
+/// Some decisions depend on the clock as well: at which offsets segments begin, which of them jitter holds, when packet loss sends a
+/// segment again, and what a schedule or a time limit finds on its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Decision<'a> {
     /// Since the start of the run.

@@ -1,29 +1,55 @@
-//! Random draws: a stream of its own for each (seed, proxy, session, direction, fault).
+//! Random draws: each depends on the fault and on a place in the flow, and on no draw before it.
 
-use rand::SeedableRng;
-use rand_xoshiro::Xoshiro256PlusPlus;
+use rand::{Rng, SeedableRng};
+use rand_xoshiro::SplitMix64;
 
 use crate::effect::Direction;
 
-/// A stream of draws whose values are the same on every machine and in every run.
-pub(crate) type Draws = Xoshiro256PlusPlus;
+/// The draws of one decision. Their values are the same on every machine and in every run.
+pub(crate) type Draws = SplitMix64;
 
-/// The stream of one fault in one direction of a session; `None` for what is drawn once for both directions.
-pub(crate) fn stream(
-    seed: u64,
-    proxy: &str,
-    session: u64,
-    direction: Option<Direction>,
-    fault: &str,
-) -> Draws {
-    let direction: &[u8] = match direction {
-        None => b"session",
-        Some(Direction::ToUpstream) => b"to-upstream",
-        Some(Direction::ToDownstream) => b"to-downstream",
-    };
-    let parts =
-        [&seed.to_le_bytes()[..], proxy.as_bytes(), &session.to_le_bytes()[..], direction, fault.as_bytes()];
-    Draws::seed_from_u64(fnv1a(&parts))
+/// Names the draws of one fault in one direction of a session.
+///
+/// A draw is a function of this key and of an offset. So a flow that is cut into other pieces changes the draws only at
+/// offsets that one of both cuts does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DrawKey(u64);
+
+impl DrawKey {
+    /// The name identifies the fault, because its position among the others may change. A `direction` of `None` is for draws
+    /// that hold for both directions.
+    pub(crate) fn new(
+        seed: u64,
+        proxy: &str,
+        session: u64,
+        direction: Option<Direction>,
+        fault: &str,
+    ) -> Self {
+        let direction: &[u8] = match direction {
+            None => b"session",
+            Some(Direction::ToUpstream) => b"to-upstream",
+            Some(Direction::ToDownstream) => b"to-downstream",
+        };
+        let parts = [
+            &seed.to_le_bytes()[..],
+            proxy.as_bytes(),
+            &session.to_le_bytes()[..],
+            direction,
+            fault.as_bytes(),
+        ];
+        Self(mixed(fnv1a(&parts)))
+    }
+
+    /// The draws of the decision about the byte at `offset`.
+    pub(crate) fn at(self, offset: u64) -> Draws {
+        // Without mixing, the draws of neighboring offsets would be parts of one sequence.
+        Draws::seed_from_u64(self.0 ^ mixed(offset))
+    }
+}
+
+/// A permutation of all 64-bit numbers whose values look random.
+fn mixed(number: u64) -> u64 {
+    SplitMix64::seed_from_u64(number).next_u64()
 }
 
 /// FNV-1a, 64 bits (RFC 9923), over the parts and their lengths.
@@ -38,37 +64,4 @@ fn fnv1a(parts: &[&[u8]]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::Rng;
-
-    use super::*;
-
-    #[test]
-    fn each_part_of_the_name_makes_another_stream() {
-        use Direction::{ToDownstream, ToUpstream};
-        let mut firsts: Vec<u64> = [
-            stream(1, "db", 1, Some(ToUpstream), "latency"),
-            stream(2, "db", 1, Some(ToUpstream), "latency"),
-            stream(1, "cache", 1, Some(ToUpstream), "latency"),
-            stream(1, "db", 2, Some(ToUpstream), "latency"),
-            stream(1, "db", 1, Some(ToDownstream), "latency"),
-            stream(1, "db", 1, None, "latency"),
-            stream(1, "db", 1, Some(ToUpstream), "jitter"),
-        ]
-        .iter_mut()
-        .map(Rng::next_u64)
-        .collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        assert_eq!(firsts.len(), 7);
-    }
-
-    #[test]
-    fn the_draws_of_a_seed_never_change() {
-        let mut draws = stream(7, "db", 1, Some(Direction::ToUpstream), "latency");
-        assert_eq!(
-            [draws.next_u64(), draws.next_u64()],
-            [2_268_468_499_319_927_753, 1_225_782_876_030_403_492]
-        );
-    }
-}
+mod tests;

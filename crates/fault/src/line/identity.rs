@@ -7,7 +7,7 @@ use rand::RngExt;
 
 use crate::effect::Direction;
 use crate::journal::{Decision, Journal, Verdict};
-use crate::line::draws;
+use crate::line::draws::DrawKey;
 use crate::line::plan::Entry;
 
 /// What the draws and the journal of a session depend on.
@@ -26,9 +26,12 @@ impl Identity {
     /// Whether the fault applies to this session: the same whenever it is asked.
     pub(crate) fn applies(&self, entry: &Entry) -> bool {
         let probability = entry.fault.probability;
-        probability >= 1.0
-            || draws::stream(self.seed, &self.proxy, self.session, None, &entry.fault.name).random::<f64>()
-                < probability
+        probability >= 1.0 || self.key(None, &entry.fault.name).at(0).random::<f64>() < probability
+    }
+
+    /// Names the draws of a fault. A `direction` of `None` is for draws that hold for both directions.
+    pub(crate) fn key(&self, direction: Option<Direction>, fault: &str) -> DrawKey {
+        DrawKey::new(self.seed, &self.proxy, self.session, direction, fault)
     }
 
     pub(crate) fn tell(

@@ -10,8 +10,6 @@ mod slicer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng;
-
 use self::bandwidth::Bandwidth;
 pub(crate) use self::bandwidth::Bucket;
 use self::corrupt::Corrupt;
@@ -21,7 +19,7 @@ use self::limit::Limit;
 use self::slicer::Slicer;
 use crate::effect::Effect;
 use crate::journal::{Verdict, nanos};
-use crate::line::draws::Draws;
+use crate::line::draws::DrawKey;
 use crate::line::piece::{Ending, Piece};
 use crate::loss::{LossCounts, LossEvent, LossKind, LossySender};
 use crate::stats::Stats;
@@ -42,7 +40,7 @@ pub(crate) enum Stage {
 
 /// What a stage works with besides its own state.
 pub(crate) struct Tools<'a> {
-    pub(crate) draws: &'a mut Draws,
+    pub(crate) key: DrawKey,
     pub(crate) stats: &'a Stats,
     /// Tells the journal of a decision about a place in the flow.
     pub(crate) tell: &'a dyn Fn(Duration, u64, Verdict),
@@ -55,14 +53,14 @@ impl Stage {
         since: Duration,
         rtt: Duration,
         bucket: Arc<Bucket>,
-        draws: &mut Draws,
+        key: DrawKey,
     ) -> Option<Self> {
         Some(match effect {
             Effect::Latency { delay, once } => Self::Latency(Latency::new(delay.clone(), *once)),
             Effect::Jitter { amplitude, frequency } => Self::Jitter(Jitter::new(*amplitude, *frequency)),
             Effect::Bandwidth { rate, burst, .. } => Self::Bandwidth(Bandwidth::new(*rate, *burst, bucket)),
             Effect::PacketLoss { model, rtt: given, mss } => {
-                let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, draws.fork());
+                let sender = LossySender::new(model, given.unwrap_or(rtt), *mss, key);
                 Self::Loss { counted: sender.counts(), sender: Box::new(sender) }
             }
             Effect::Blackhole { discard } => Self::Gate(Gate::new(*discard)),
@@ -100,7 +98,7 @@ impl Stage {
 
     /// Takes a piece in; gives it back if it passes at once.
     pub(crate) fn push(&mut self, now: Duration, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
-        let Tools { draws, stats, tell } = tools;
+        let Tools { key, stats, tell } = tools;
         let tell_hold = |delay: Duration| {
             stats.asked(delay);
             tell(piece.at, piece.offset, Verdict::Hold { delay_ns: nanos(delay) });
@@ -108,12 +106,12 @@ impl Stage {
         match self {
             Self::Corrupt(_) => return Some(piece),
             Self::Latency(latency) => {
-                if let Some(delay) = latency.push(piece, *draws) {
+                if let Some(delay) = latency.push(piece, *key) {
                     tell_hold(delay);
                 }
             }
             Self::Jitter(jitter) => {
-                if let Some(delay) = jitter.push(piece, *draws) {
+                if let Some(delay) = jitter.push(piece, *key) {
                     stats.acted();
                     tell_hold(delay);
                 }
@@ -143,7 +141,7 @@ impl Stage {
 
     /// The next piece that has left by `now`.
     pub(crate) fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
-        let Tools { draws, stats, tell } = tools;
+        let Tools { key, stats, tell } = tools;
         let (hold, every) = match self {
             Self::Corrupt(_) => return None,
             Self::Latency(latency) => (&mut latency.hold, true),
@@ -160,7 +158,7 @@ impl Stage {
                 return piece;
             }
             Self::Slicer(slicer) => {
-                let (piece, size) = slicer.pop(now, *draws)?;
+                let (piece, size) = slicer.pop(now, *key)?;
                 if let Some(size) = size {
                     stats.acted();
                     tell(piece.at, piece.offset, Verdict::Slice { size: size as u64 });

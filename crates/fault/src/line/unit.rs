@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::effect::Direction;
 use crate::journal::Verdict;
 use crate::line::Identity;
-use crate::line::draws::{self, Draws};
+use crate::line::draws::DrawKey;
 use crate::line::piece::Piece;
 use crate::line::plan::Entry;
 use crate::line::stage::{Stage, Tools};
@@ -20,7 +20,7 @@ pub(crate) struct Unit {
     is_to_count: bool,
     changes_at: Option<Duration>,
     stage: Option<Stage>,
-    draws: Draws,
+    key: DrawKey,
     direction: Direction,
     identity: Arc<Identity>,
 }
@@ -31,14 +31,13 @@ impl Unit {
         let fault = &entry.fault;
         let applies = identity.applies(&entry);
         let is_first = direction == Direction::ToUpstream || !fault.flows.to_upstream;
-        let draws =
-            draws::stream(identity.seed, &identity.proxy, identity.session, Some(direction), &fault.name);
+        let key = identity.key(Some(direction), &fault.name);
         Self {
             applies,
             is_to_count: is_first,
             changes_at: Some(Duration::ZERO),
             stage: None,
-            draws,
+            key,
             direction,
             identity,
             entry,
@@ -84,8 +83,7 @@ impl Unit {
             None => {
                 let since = due.max(self.identity.opened).max(self.entry.added);
                 let bucket = self.entry.bucket(self.direction);
-                self.stage =
-                    Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, &mut self.draws);
+                self.stage = Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, self.key);
                 if std::mem::take(&mut self.is_to_count) {
                     self.entry.stats.session();
                 }
@@ -108,11 +106,11 @@ impl Unit {
     }
 
     fn with_stage<T>(&mut self, act: impl FnOnce(&mut Stage, &mut Tools<'_>) -> Option<T>) -> Option<T> {
-        let Self { entry, stage, draws, direction, identity, .. } = self;
+        let Self { entry, stage, key, direction, identity, .. } = self;
         let tell = |at, offset, verdict: Verdict| {
             identity.tell(at, Some(*direction), &entry.fault.name, offset, verdict);
         };
-        let mut tools = Tools { draws, stats: &entry.stats, tell: &tell };
+        let mut tools = Tools { key: *key, stats: &entry.stats, tell: &tell };
         act(stage.as_mut()?, &mut tools)
     }
 
@@ -129,10 +127,10 @@ impl Unit {
     pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8]) {
         self.with_stage(|stage, tools| {
             let corrupt = stage.corrupt()?;
-            let Tools { draws, stats, tell } = tools;
-            corrupt.apply(bytes, *draws, |place, mask| {
+            let Tools { key, stats, tell } = tools;
+            corrupt.apply(offset, bytes, *key, |place, mask| {
                 stats.acted();
-                tell(now, offset + place as u64, Verdict::Flip { mask });
+                tell(now, place, Verdict::Flip { mask });
             });
             Some(())
         });

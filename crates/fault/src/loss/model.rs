@@ -1,6 +1,7 @@
 //! Which segments are lost: what a user asks for.
 
-/// Which segments of a flow are lost. Every model draws once a segment, in the order of the segments.
+/// Which segments of a flow are lost. Each segment has its own draws. The state of a model also
+/// depends on the segments before it.
 ///
 /// All parameters are shares or probabilities, 0 to 1.
 #[derive(Debug, Clone, PartialEq)]

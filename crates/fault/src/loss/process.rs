@@ -6,11 +6,15 @@ use super::model::{LossModel, bad_share};
 
 /// A Markov chain whose states are a ladder: a step leads to the next state, to the one before, or nowhere.
 ///
-/// All models are of this shape. The state of a Bernoulli chain is the outcome itself.
+/// All models are of this shape. The state of a Bernoulli chain is the outcome itself. A small draw leads up and a large
+/// one down, from every state: so two chains in different states that get the same draws meet after some of them, and
+/// then stay together.
 #[derive(Debug)]
 pub(super) struct LossProcess {
     ladder: Vec<State>,
-    state: usize,
+    start: Start,
+    /// `None` before the first segment.
+    state: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +22,14 @@ struct State {
     loss: f64,
     to_next: f64,
     to_previous: f64,
+}
+
+/// The state of the first segment.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// The second of two with this probability.
+    Second(f64),
+    At(usize),
 }
 
 const fn state(loss: f64, to_next: f64, to_previous: f64) -> State {
@@ -33,12 +45,9 @@ const EXCELLENT_TO_BAD: [State; 5] = [
 ];
 
 impl LossProcess {
-    pub(super) fn new(model: &LossModel, rng: &mut impl Rng) -> Self {
-        let mut two = |first, second, share_of_second| Self {
-            ladder: vec![first, second],
-            state: usize::from(rng.random::<f64>() < share_of_second),
-        };
-        match *model {
+    pub(super) fn new(model: &LossModel) -> Self {
+        let two = |first, second, share_of_second| (vec![first, second], Start::Second(share_of_second));
+        let (ladder, start) = match *model {
             LossModel::Bernoulli { rate, correlation } => two(
                 state(0.0, rate * (1.0 - correlation), 0.0),
                 state(1.0, 0.0, (1.0 - rate) * (1.0 - correlation)),
@@ -49,21 +58,30 @@ impl LossProcess {
                 state(bad_loss, 0.0, bad_to_good),
                 bad_share(good_to_bad, bad_to_good),
             ),
-            LossModel::FiveState => Self { ladder: EXCELLENT_TO_BAD.to_vec(), state: 1 },
-        }
+            LossModel::FiveState => (EXCELLENT_TO_BAD.to_vec(), Start::At(1)),
+        };
+        Self { ladder, start, state: None }
     }
 
-    /// Whether the next segment is lost. Always two draws.
+    /// Whether the next segment is lost. Always two draws, which are that segment's own.
     pub(super) fn is_lost(&mut self, rng: &mut impl Rng) -> bool {
-        let State { loss, to_next, to_previous } = self.ladder[self.state];
-        let lost = rng.random::<f64>() < loss;
         let step = rng.random::<f64>();
-        if step < to_next {
-            self.state += 1;
-        } else if step < to_next + to_previous {
-            self.state -= 1;
-        }
-        lost
+        let state = match (self.state, self.start) {
+            (None, Start::Second(share)) => usize::from(step < share),
+            (None, Start::At(state)) => state,
+            (Some(state), _) => {
+                let State { to_next, to_previous, .. } = self.ladder[state];
+                if step < to_next {
+                    state + 1
+                } else if step >= 1.0 - to_previous {
+                    state - 1
+                } else {
+                    state
+                }
+            }
+        };
+        self.state = Some(state);
+        rng.random::<f64>() < self.ladder[state].loss
     }
 }
 
@@ -72,11 +90,11 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::line::draws::Draws;
+    use crate::line::draws::{DrawKey, Draws};
 
     fn outcomes(model: &LossModel, seed: u64, count: usize) -> Vec<bool> {
         let mut draws = Draws::seed_from_u64(seed);
-        let mut process = LossProcess::new(model, &mut draws);
+        let mut process = LossProcess::new(model);
         (0..count).map(|_| process.is_lost(&mut draws)).collect()
     }
 
@@ -146,6 +164,43 @@ mod tests {
     fn a_five_state_flow_starts_in_good() {
         let firsts: Vec<bool> = (0..20_000).map(|seed| outcomes(&LossModel::FiveState, seed, 1)[0]).collect();
         assert!((share(&firsts) - 0.1).abs() < 0.01);
+    }
+
+    /// Which of these segments are lost, where each is known by its offset.
+    fn lost(model: &LossModel, seed: u64, offsets: &[u64]) -> Vec<u64> {
+        let (key, mut process) = (DrawKey::new(seed, "db", 1, None, "loss"), LossProcess::new(model));
+        offsets.iter().copied().filter(|offset| process.is_lost(&mut key.at(*offset))).collect()
+    }
+
+    #[test]
+    fn another_cut_changes_the_fate_of_its_own_segments_and_soon_no_other() {
+        let models = [
+            (LossModel::Bernoulli { rate: 0.2, correlation: 0.0 }, 0),
+            (LossModel::Bernoulli { rate: 0.2, correlation: 0.5 }, 30),
+            (
+                LossModel::GilbertElliott {
+                    good_to_bad: 0.1,
+                    bad_to_good: 0.3,
+                    good_loss: 0.01,
+                    bad_loss: 0.8,
+                },
+                60,
+            ),
+            (LossModel::FiveState, 600),
+        ];
+        // The first ten segments are cut in two.
+        let whole: Vec<u64> = (0..2000).map(|number| number * 1000).collect();
+        let cut: Vec<u64> = (0..20).map(|number| number * 500).chain(whole[10..].iter().copied()).collect();
+        for (model, met) in models {
+            for seed in 0..20 {
+                let rest = |offsets| -> Vec<u64> {
+                    let lost = lost(&model, seed, offsets).into_iter();
+                    lost.filter(|offset| *offset >= (10 + met) * 1000).collect()
+                };
+                assert!(!rest(&whole).is_empty(), "{model:?}");
+                assert_eq!(rest(&whole), rest(&cut), "{model:?}, seed {seed}");
+            }
+        }
     }
 
     #[test]

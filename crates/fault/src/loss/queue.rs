@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::line::draws::Draws;
 use crate::line::piece::Piece;
 
 /// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
@@ -36,22 +37,27 @@ pub(super) struct Segment {
     pub(super) offset: u64,
     /// Its first transmission is lost.
     pub(super) lost: bool,
+    /// For its retransmissions.
+    pub(super) draws: Draws,
     received: bool,
     pieces: usize,
     bytes: usize,
 }
 
 impl Queue {
-    /// Takes a piece; `draw` decides for a new segment whether its first transmission is lost.
+    /// Takes a piece; `draw` decides for a new segment whether its first transmission is lost, and gives the draws for the
+    /// others.
     ///
     /// A later piece of a segment goes with it, whatever has become of it by then.
-    pub(super) fn push(&mut self, piece: Piece, draw: impl FnOnce() -> bool) {
+    pub(super) fn push(&mut self, piece: Piece, draw: impl FnOnce() -> (bool, Draws)) {
         if self.last_number != Some(piece.segment) {
             self.last_number = Some(piece.segment);
+            let (lost, draws) = draw();
             self.segments.push_back(Segment {
                 number: piece.segment,
                 offset: piece.offset,
-                lost: draw(),
+                lost,
+                draws,
                 received: false,
                 pieces: 0,
                 bytes: 0,
@@ -88,8 +94,9 @@ impl Queue {
     }
 
     /// A segment that was sent and not received.
-    pub(super) fn segment(&self, index: u64) -> &Segment {
-        &self.segments[self.position(index)]
+    pub(super) fn segment(&mut self, index: u64) -> &mut Segment {
+        let position = self.position(index);
+        &mut self.segments[position]
     }
 
     fn position(&self, index: u64) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
 use super::flight::{Acknowledgement, Flight};
 use super::model::LossModel;
@@ -10,7 +10,7 @@ use super::process::LossProcess;
 use super::queue::Queue;
 use super::timeout::{Alarm, Timer};
 use super::window::Window;
-use crate::line::draws::Draws;
+use crate::line::draws::DrawKey;
 use crate::line::piece::Piece;
 
 /// A TCP sender, the path and the receiver behind it, which delivers in order.
@@ -28,9 +28,7 @@ pub(crate) struct LossySender {
     /// The share of retransmissions that are lost. They are drawn each alone: one comes a round trip after a burst at the
     /// earliest.
     share: f64,
-    draws: Draws,
-    /// For retransmissions, so that their number does not change the fate of new segments.
-    redraws: Draws,
+    key: DrawKey,
     round_trip: Duration,
     mss: u32,
     queue: Queue,
@@ -81,13 +79,11 @@ pub(crate) enum LossKind {
 
 impl LossySender {
     /// `round_trip` is that of the simulated path, `mss` the bytes that a full segment holds.
-    pub(crate) fn new(model: &LossModel, round_trip: Duration, mss: u32, mut draws: Draws) -> Self {
-        let redraws = draws.fork();
+    pub(crate) fn new(model: &LossModel, round_trip: Duration, mss: u32, key: DrawKey) -> Self {
         Self {
-            process: LossProcess::new(model, &mut draws),
+            process: LossProcess::new(model),
             share: model.share(),
-            draws,
-            redraws,
+            key,
             round_trip,
             mss,
             queue: Queue::default(),
@@ -103,7 +99,10 @@ impl LossySender {
     pub(crate) fn push(&mut self, piece: Piece, report: &mut dyn FnMut(LossEvent)) {
         self.advance(piece.at, report);
         self.clock = self.clock.max(piece.at);
-        self.queue.push(Piece { at: self.clock, ..piece }, || self.process.is_lost(&mut self.draws));
+        self.queue.push(Piece { at: self.clock, ..piece }, || {
+            let mut draws = self.key.at(piece.offset);
+            (self.process.is_lost(&mut draws), draws)
+        });
         self.send_allowed(report);
     }
 
@@ -123,7 +122,7 @@ impl LossySender {
         self.queue.unsent_bytes()
     }
 
-    /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for its draws and counts.
+    /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for the state of its losses and its counts.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> {
         self.flight = Flight::new(self.round_trip);
         self.window = Window::new(self.mss);
@@ -223,9 +222,9 @@ impl LossySender {
     }
 
     fn resend(&mut self, index: u64, kind: impl Fn(bool) -> LossKind, report: &mut dyn FnMut(LossEvent)) {
-        let lost = self.redraws.random::<f64>() < self.share;
         self.counts.retransmissions += 1;
         let segment = self.queue.segment(index);
+        let lost = segment.draws.random::<f64>() < self.share;
         report(LossEvent {
             at: self.clock,
             segment: segment.number,

@@ -4,10 +4,8 @@ mod throughput;
 
 use std::time::Duration;
 
-use rand::SeedableRng;
-
 use super::{LossEvent, LossKind, LossModel, LossySender};
-use crate::line::draws::Draws;
+use crate::line::draws::DrawKey;
 use crate::line::piece::{Ending, Piece};
 
 const MS: Duration = Duration::from_millis(1);
@@ -18,8 +16,12 @@ fn independent(rate: f64) -> LossModel {
     LossModel::Bernoulli { rate, correlation: 0.0 }
 }
 
+fn key(seed: u64) -> DrawKey {
+    DrawKey::new(seed, "db", 1, None, "packet-loss")
+}
+
 fn sender(model: &LossModel, seed: u64) -> LossySender {
-    LossySender::new(model, RTT, MSS, Draws::seed_from_u64(seed))
+    LossySender::new(model, RTT, MSS, key(seed))
 }
 
 /// A whole segment.

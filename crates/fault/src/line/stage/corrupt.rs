@@ -1,57 +1,102 @@
 //! Flips bits.
 
-use rand::{Rng, RngExt};
+use rand::RngExt;
 use rand_distr::Distribution;
 use rand_distr::Geometric;
+
+use crate::line::draws::{DrawKey, Draws};
+
+/// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
+const BLOCK: u64 = 4096;
 
 /// Flips one bit in a share of the bytes; which ones follows from the draws alone.
 #[derive(Debug)]
 pub(crate) struct Corrupt {
     gaps: Geometric,
-    /// Bytes to pass before the next that is changed; `None`: not drawn yet.
-    gap: Option<u64>,
+    block: Option<Block>,
+}
+
+/// The flips of one block, as far as they have been drawn.
+#[derive(Debug)]
+struct Block {
+    start: u64,
+    draws: Draws,
+    /// The next byte that is changed, if it lies in the block.
+    next: u64,
+}
+
+impl Block {
+    fn new(start: u64, gaps: &Geometric, key: DrawKey) -> Self {
+        let mut draws = key.at(start);
+        let next = start.saturating_add(gaps.sample(&mut draws));
+        Self { start, draws, next }
+    }
+
+    /// The byte after the last.
+    fn end(&self) -> u64 {
+        self.start.saturating_add(BLOCK)
+    }
+
+    /// The bit that is flipped in the next byte; draws the one after it.
+    fn flip(&mut self, gaps: &Geometric) -> u8 {
+        let mask = 1 << self.draws.random_range(0..8_u8);
+        self.next = self.next.saturating_add(1).saturating_add(gaps.sample(&mut self.draws));
+        mask
+    }
 }
 
 impl Corrupt {
     /// `rate`: 0 to 1, as resolved.
     pub(crate) fn new(rate: f64) -> Option<Self> {
         let gaps = Geometric::new(rate).ok().filter(|_| rate > 0.0)?;
-        Some(Self { gaps, gap: None })
+        Some(Self { gaps, block: None })
     }
 
-    /// Changes `bytes` in place; `tell` gets the place of each changed byte and the mask of its bit.
-    pub(crate) fn apply(&mut self, bytes: &mut [u8], draws: &mut impl Rng, mut tell: impl FnMut(usize, u8)) {
-        let mut next = 0_u64;
-        loop {
-            let gap = *self.gap.get_or_insert_with(|| self.gaps.sample(draws));
-            let place = next.saturating_add(gap);
-            let Some(byte) = usize::try_from(place).ok().and_then(|place| bytes.get_mut(place)) else {
-                self.gap = Some(gap - (bytes.len() as u64 - next));
-                return;
+    /// Changes `bytes`, the first of which is at `offset`, in place; `tell` gets the offset of each changed byte and the
+    /// mask of its bit.
+    pub(crate) fn apply(
+        &mut self,
+        offset: u64,
+        bytes: &mut [u8],
+        key: DrawKey,
+        mut tell: impl FnMut(u64, u8),
+    ) {
+        let (gaps, end) = (self.gaps, offset + bytes.len() as u64);
+        let mut start = offset - offset % BLOCK;
+        while start < end {
+            let block = match &mut self.block {
+                Some(block) if block.start == start => block,
+                block => block.insert(Block::new(start, &gaps, key)),
             };
-            let mask = 1 << draws.random_range(0..8_u8);
-            *byte ^= mask;
-            self.gap = None;
-            next = place + 1;
-            #[allow(clippy::cast_possible_truncation, reason = "an index into `bytes`")]
-            tell(place as usize, mask);
+            while block.next < block.end().min(end) {
+                let place = block.next;
+                let mask = block.flip(&gaps);
+                // A fault that is switched on within a block skips the flips before its first byte.
+                if let Some(index) = place.checked_sub(offset) {
+                    #[allow(clippy::cast_possible_truncation, reason = "an index into `bytes`")]
+                    let index = index as usize;
+                    bytes[index] ^= mask;
+                    tell(place, mask);
+                }
+            }
+            start += BLOCK;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-
     use super::*;
-    use crate::line::draws::Draws;
 
-    fn corrupted(chunks: &[usize], rate: f64) -> Vec<u8> {
-        let (mut corrupt, mut draws) = (Corrupt::new(rate).expect("a rate"), Draws::seed_from_u64(3));
+    /// Zeros from `offset` on, corrupted in chunks.
+    fn corrupted(mut offset: u64, chunks: &[usize], rate: f64) -> Vec<u8> {
+        let mut corrupt = Corrupt::new(rate).expect("a rate");
+        let key = DrawKey::new(3, "db", 1, None, "corrupt");
         let mut bytes = Vec::new();
         for &len in chunks {
             let mut chunk = vec![0; len];
-            corrupt.apply(&mut chunk, &mut draws, |_, _| {});
+            corrupt.apply(offset, &mut chunk, key, |_, _| {});
+            offset += len as u64;
             bytes.extend(chunk);
         }
         bytes
@@ -59,8 +104,8 @@ mod tests {
 
     #[test]
     fn one_bit_in_a_share_of_the_bytes_whatever_the_chunks() {
-        let whole = corrupted(&[100_000], 0.01);
-        assert_eq!(whole, corrupted(&[1, 0, 999, 49_000, 50_000], 0.01));
+        let whole = corrupted(0, &[100_000], 0.01);
+        assert_eq!(whole, corrupted(0, &[1, 0, 999, 49_000, 50_000], 0.01));
         let changed: Vec<u32> =
             whole.iter().filter(|byte| **byte != 0).map(|byte| byte.count_ones()).collect();
         assert!(changed.iter().all(|bits| *bits == 1));
@@ -68,8 +113,26 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_has_the_same_fate_whenever_the_fault_comes_on() {
+        let whole = corrupted(0, &[50_000], 0.01);
+        for offset in [1, 4095, 4096, 30_000] {
+            assert_eq!(corrupted(offset as u64, &[50_000 - offset], 0.01), whole[offset..], "{offset}");
+        }
+    }
+
+    #[test]
+    fn the_share_of_changed_bytes_is_the_rate() {
+        for rate in [0.0001, 0.001, 0.02, 0.5] {
+            let changed = corrupted(0, &[4_000_000], rate).into_iter().filter(|byte| *byte != 0).count();
+            let expected = 4_000_000.0 * rate;
+            let deviation = (changed as f64 - expected).abs() / (expected * (1.0 - rate)).sqrt();
+            assert!(deviation < 4.0, "{rate}: {changed} of {expected}");
+        }
+    }
+
+    #[test]
     fn rates_at_the_ends() {
         assert!(Corrupt::new(0.0).is_none());
-        assert!(corrupted(&[100, 100], 1.0).iter().all(|byte| byte.count_ones() == 1));
+        assert!(corrupted(0, &[100, 100], 1.0).iter().all(|byte| byte.count_ones() == 1));
     }
 }

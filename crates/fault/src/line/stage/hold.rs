@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand::{Rng, RngExt};
+use rand::RngExt;
 
 use crate::delay::Delay;
+use crate::line::draws::DrawKey;
 use crate::line::piece::{Ending, Piece};
 
 /// Pieces in order, each with the time when it may leave.
@@ -56,15 +57,18 @@ impl Latency {
         Self { hold: Hold::default(), delay, once, drawn: None }
     }
 
-    pub(crate) fn push(&mut self, piece: Piece, draws: &mut impl Rng) -> Option<Duration> {
+    pub(crate) fn push(&mut self, piece: Piece, key: DrawKey) -> Option<Duration> {
         match self.drawn {
             Some((segment, delay)) if segment == piece.segment => {
                 self.hold.push(piece, delay);
                 None
             }
             drawn => {
-                let delay =
-                    if self.once && drawn.is_some() { Duration::ZERO } else { self.delay.sample(draws) };
+                let delay = if self.once && drawn.is_some() {
+                    Duration::ZERO
+                } else {
+                    self.delay.sample(&mut key.at(piece.offset))
+                };
                 self.drawn = Some((piece.segment, delay));
                 self.hold.push(piece, delay);
                 Some(delay)
@@ -100,7 +104,7 @@ impl Jitter {
         }
     }
 
-    pub(crate) fn push(&mut self, piece: Piece, draws: &mut impl Rng) -> Option<Duration> {
+    pub(crate) fn push(&mut self, piece: Piece, key: DrawKey) -> Option<Duration> {
         match self.drawn {
             Some((segment, delay)) if segment == piece.segment => {
                 self.hold.push(piece, delay);
@@ -112,7 +116,7 @@ impl Jitter {
                 None
             }
             _ => {
-                let delay = self.amplitude.mul_f64(draws.random());
+                let delay = self.amplitude.mul_f64(key.at(piece.offset).random());
                 self.drawn = Some((piece.segment, delay));
                 self.not_before = piece.at.saturating_add(self.interval);
                 self.hold.push(piece, delay);

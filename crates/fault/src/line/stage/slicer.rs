@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand::{Rng, RngExt};
+use rand::RngExt;
 
+use crate::line::draws::DrawKey;
 use crate::line::piece::Piece;
 
 /// What may wait.
@@ -41,7 +42,7 @@ impl Slicer {
     }
 
     /// The piece, and the size of its slice if that was drawn for it.
-    pub(crate) fn pop(&mut self, now: Duration, draws: &mut impl Rng) -> Option<(Piece, Option<usize>)> {
+    pub(crate) fn pop(&mut self, now: Duration, key: DrawKey) -> Option<(Piece, Option<usize>)> {
         if self.due()? > now {
             return None;
         }
@@ -54,9 +55,8 @@ impl Slicer {
         }
         let mut size = None;
         if begins {
-            let drawn =
-                draws.random_range(self.size - self.variation..=self.size.saturating_add(self.variation));
-            self.left = drawn as usize;
+            let sizes = self.size - self.variation..=self.size.saturating_add(self.variation);
+            self.left = key.at(first.offset).random_range(sizes) as usize;
             self.not_before = at;
             size = Some(self.left);
         }
@@ -88,21 +88,19 @@ impl Slicer {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-
     use super::*;
-    use crate::line::draws::Draws;
     use crate::line::piece::Ending;
 
     #[test]
     fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {
-        let (mut slicer, mut draws) = (Slicer::new(10, 0, Duration::from_secs(1)), Draws::seed_from_u64(1));
+        let mut slicer = Slicer::new(10, 0, Duration::from_secs(1));
+        let key = DrawKey::new(1, "db", 1, None, "slicer");
         for _ in 0..2 {
             slicer.push(Piece { len: 15, ..Piece::ending(Duration::ZERO, Ending::No) });
         }
         let mut left = Vec::new();
         while let Some(due) = slicer.due() {
-            let (piece, _) = slicer.pop(due, &mut draws).expect("it is due");
+            let (piece, _) = slicer.pop(due, key).expect("it is due");
             left.push((piece.len, piece.at.as_secs(), piece.cut));
         }
         assert_eq!(left, [(10, 0, true), (5, 1, false), (5, 1, true), (10, 2, true)]);

@@ -46,7 +46,7 @@ fn run(
     pieces: &[Piece],
     polls: Option<u32>,
 ) -> (Vec<Piece>, Vec<LossEvent>) {
-    let mut sender = LossySender::new(model, rtt, MSS, Draws::seed_from_u64(seed));
+    let mut sender = LossySender::new(model, rtt, MSS, key(seed));
     let (mut left, mut events) = (Vec::new(), Vec::new());
     let mut last = Duration::ZERO;
     for piece in pieces {
