@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effect::{Direction, Fault};
+use crate::line::Arrival;
 use crate::line::Identity;
 use crate::line::plan;
 use crate::line::{Departure, Line};
@@ -29,7 +30,7 @@ impl Core {
 
     /// A chunk comes at `now`, and everything goes that may. Returns how many bytes did.
     pub fn chunk(&mut self, now: Duration, bytes: &mut [u8]) -> usize {
-        self.0.arrive(now, 0, bytes);
+        self.0.arrive(Arrival { at: now, turn: 0, was_empty: true }, bytes);
         let mut gone = 0;
         while let Departure::Deliver(len) | Departure::Discard(len) = self.0.departure() {
             self.0.depart(len);

@@ -14,7 +14,7 @@ use crate::effect::Direction;
 use crate::faults::{self, Watcher};
 use crate::line::Identity;
 use crate::line::piece::Ending;
-use crate::line::{Departure, Line};
+use crate::line::{Arrival, Departure, Line};
 use crate::meter::Arrivals;
 use crate::store::Store;
 use crate::timer::{Timer, Timers};
@@ -34,6 +34,8 @@ pub(crate) struct Half {
     watcher: Watcher,
     version: u64,
     source_ended: bool,
+    /// Whether the source was found empty after the last read, and has been polled since then.
+    source_was_empty: bool,
     failure: Option<io::Error>,
 }
 
@@ -56,6 +58,7 @@ impl Half {
             watcher: Watcher::new(Arc::clone(&faults)),
             version,
             source_ended: false,
+            source_was_empty: true,
             failure: None,
             direction,
             faults,
@@ -130,7 +133,7 @@ impl Half {
     /// Bytes passed as they are.
     pub(crate) fn passed(&mut self, len: usize) {
         let turn = self.common.count(self.direction, len);
-        self.line.pass(self.now(), turn, len);
+        self.line.pass(Arrival { at: self.now(), turn, was_empty: true }, len);
     }
 
     /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
@@ -141,12 +144,14 @@ impl Half {
     ) -> Poll<()> {
         for _ in 0..READS {
             if !self.has_room() || self.source_ended {
+                self.keep_source_waiting();
                 return Poll::Pending;
             }
             match poll_read_buf(Pin::new(&mut *source), cx, self.store.room()) {
                 Poll::Ready(Ok(len)) if len > 0 => self.came(len),
                 nothing => {
                     self.store.leave_room();
+                    self.source_was_empty = true;
                     match std::task::ready!(nothing) {
                         Ok(_) => self.finish(Ending::Finish),
                         Err(error) => {
@@ -170,7 +175,14 @@ impl Half {
         let len = bytes.len().min(room.capacity() - room.len());
         room.extend_from_slice(&bytes[..len]);
         self.came(len);
+        self.source_was_empty = true;
         len
+    }
+
+    /// Records that the source is not polled although it may have bytes. The time until they are read is then not a pause of
+    /// their sender.
+    pub(crate) fn keep_source_waiting(&mut self) {
+        self.source_was_empty = false;
     }
 
     /// Takes in all of `bytes`, room or not.
@@ -187,7 +199,8 @@ impl Half {
         self.faults.engine.take(len);
         self.faults.meter(self.direction).came(len);
         self.arrivals.push(now, len);
-        self.line.arrive(now, turn, self.store.last(len));
+        let was_empty = std::mem::take(&mut self.source_was_empty);
+        self.line.arrive(Arrival { at: now, turn, was_empty }, self.store.last(len));
     }
 
     pub(crate) fn finish(&mut self, end: Ending) {
@@ -234,6 +247,7 @@ impl Half {
 
     /// Goes on while nobody takes what may go.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        self.keep_source_waiting();
         let head = self.poll_head(cx);
         let ended = self.common.ended();
         if let (None, Poll::Ready(Err(failure))) = (ended, head) {

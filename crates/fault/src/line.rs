@@ -17,6 +17,7 @@ use std::time::Duration;
 pub(crate) use self::identity::Identity;
 use self::piece::{Ending, Piece};
 use self::plan::{Entry, Plan, order};
+pub(crate) use self::segment::Arrival;
 use self::segment::Segmenter;
 use self::unit::Unit;
 use crate::effect::{Direction, Effect, Sides};
@@ -115,14 +116,15 @@ impl Line {
         self.advance(now);
     }
 
-    /// Bytes come, when the other direction has sent `turn` bytes.
-    pub(crate) fn arrive(&mut self, now: Duration, turn: u64, bytes: &mut [u8]) {
+    /// Bytes come.
+    pub(crate) fn arrive(&mut self, arrival: Arrival, bytes: &mut [u8]) {
+        let now = arrival.at;
         self.advance(now);
         for unit in &mut self.units {
             unit.change(now, self.arrived, bytes);
         }
         let in_segments = self.identity.journal.is_some() || self.units.iter().any(Unit::needs_segments);
-        self.segmenter.arrive(now, turn);
+        self.segmenter.arrive(arrival);
         self.held += bytes.len();
         let mut left = bytes.len();
         while left > 0 {
@@ -142,8 +144,8 @@ impl Line {
     }
 
     /// Bytes came and went without stopping here, which is possible while it [is idle](Self::is_idle).
-    pub(crate) fn pass(&mut self, now: Duration, turn: u64, len: usize) {
-        self.segmenter.arrive(now, turn);
+    pub(crate) fn pass(&mut self, arrival: Arrival, len: usize) {
+        self.segmenter.arrive(arrival);
         self.segmenter.skip(len);
         self.arrived += len as u64;
     }

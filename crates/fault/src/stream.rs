@@ -204,6 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
             return Poll::Ready(Ok(written));
         }
         if !egress.half.has_room() {
+            egress.half.keep_source_waiting();
             egress.writer = Some(cx.waker().clone());
             if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
                 return Poll::Ready(Err(error));

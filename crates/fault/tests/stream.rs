@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proxy_fault::{
-    Delay, Effect, Engine, Fault, FaultStream, Faults, Scope, Settings, Sides, Timers, Windows,
+    Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Sides, Timers, Verdict,
+    Windows,
 };
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split,
@@ -207,6 +209,33 @@ async fn a_flow_holds_no_more_than_its_limit() {
     assert_eq!(received, 8 << 20);
     assert!(((1 << 20)..(2 << 20)).contains(&most), "{most} bytes held");
     assert_eq!(engine.held(), 0);
+}
+
+/// Decisions about a megabyte that is sent in one write, when a flow holds at most `limit` bytes.
+async fn decisions_with_limit(limit: usize) -> Vec<(u64, Verdict)> {
+    let (decisions, recorded) = mpsc::channel();
+    let mut settings = Settings::default();
+    settings.flow_limit = limit;
+    settings.journal = Some(Journal::new(move |decision| {
+        decisions.send((decision.offset, decision.verdict)).expect("the test receives");
+    }));
+    let delay = Delay::Normal { mean: 50 * MS, stddev: 10 * MS };
+    let drawn = Fault::new("latency", Effect::Latency { delay, once: false });
+    let faults = Engine::new(settings).proxy("test", vec![drawn]);
+    let (mut client, mut server) = client(&faults, 2 << 20);
+    server.write_all(&vec![7; 1 << 20]).await.expect("the pipe is open");
+    drop(server);
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await.expect("the pipe is open");
+    assert_eq!(received.len(), 1 << 20);
+    recorded.try_iter().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_wait_for_room_are_no_pause_of_their_sender() {
+    let unlimited = decisions_with_limit(64 << 20).await;
+    assert!(unlimited.len() > 700, "{}", unlimited.len());
+    assert_eq!(decisions_with_limit(64 << 10).await, unlimited);
 }
 
 #[tokio::test(start_paused = true)]

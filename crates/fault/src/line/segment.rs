@@ -1,8 +1,12 @@
 //! Cuts a flow into segments: what a sender would put into one packet.
 //!
 //! Faults draw once a segment, so where segments begin must not depend on how reads happen to cut the flow. A segment
-//! begins at the first byte, where the one before is full, where the other direction has spoken since the last byte
-//! (a reply to another request is another packet), and after a pause.
+//! begins at the first byte and where the one before is full. It also begins where the other direction has sent data since
+//! the last byte (the response to another request is another packet) and after a pause, if the source was found empty
+//! there: the time that bytes wait until they are read is not a pause of their sender.
+//!
+//! A segment that begins at a full one ends at a multiple of the size, counted from the start of the flow. So two runs in
+//! which a segment begins elsewhere have the same segments again after the next full one.
 
 use std::time::Duration;
 
@@ -11,56 +15,82 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
 pub(crate) struct Segmenter {
-    size: usize,
+    size: u64,
     number: u64,
-    filled: usize,
+    /// The offsets of its first byte, of the next byte, and of the first that does not fit.
+    start: u64,
+    position: u64,
+    full_at: u64,
     turn: u64,
     last_at: Duration,
 }
 
+/// Received bytes, as the segmenter sees them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// When the bytes are received.
+    pub(crate) at: Duration,
+    /// How many bytes the other direction has sent.
+    pub(crate) turn: u64,
+    /// Whether the source was found empty since the bytes before.
+    pub(crate) was_empty: bool,
+}
+
 impl Segmenter {
     pub(crate) fn new(size: usize) -> Self {
-        Self { size, number: 0, filled: 0, turn: 0, last_at: Duration::ZERO }
+        let size = size as u64;
+        Self { size, number: 0, start: 0, position: 0, full_at: size, turn: 0, last_at: Duration::ZERO }
     }
 
-    /// Bytes come at `now`, when the other direction has sent `turn` bytes.
-    pub(crate) fn arrive(&mut self, now: Duration, turn: u64) {
-        if self.filled > 0 && (self.turn != turn || now.saturating_sub(self.last_at) >= PAUSE) {
+    /// Begins another segment if the next bytes are apart from those before them.
+    pub(crate) fn arrive(&mut self, Arrival { at, turn, was_empty }: Arrival) {
+        let is_apart = self.turn != turn || at.saturating_sub(self.last_at) >= PAUSE;
+        if was_empty && is_apart {
             self.begin();
         }
         self.turn = turn;
-        self.last_at = now;
+        self.last_at = at;
     }
 
     /// The segment that the next bytes belong to, and how many of `len` do.
     pub(crate) fn take(&mut self, len: usize) -> (u64, usize) {
-        if self.filled == self.size {
-            self.begin();
+        if self.position == self.full_at {
+            self.number += 1;
+            self.start = self.position;
+            self.full_at = (self.position / self.size + 1) * self.size;
         }
-        let taken = len.min(self.size - self.filled);
-        self.filled += taken;
+        let room = usize::try_from(self.full_at - self.position).unwrap_or(usize::MAX);
+        let taken = len.min(room);
+        self.position += taken as u64;
         (self.number, taken)
     }
 
     /// As if `len` bytes had been taken one segment after the other.
     pub(crate) fn skip(&mut self, len: usize) {
-        let filled = self.filled + len;
-        let begun = filled.saturating_sub(1) / self.size;
-        self.number += begun as u64;
-        self.filled = filled - begun * self.size;
+        let before = self.full_at;
+        self.position += len as u64;
+        if self.position > before {
+            // Segments begin at the end of this one, and at all multiples of the size from there on.
+            let last = (self.position - 1) / self.size;
+            self.number += last - before / self.size + 1;
+            self.start = (last * self.size).max(before);
+            self.full_at = (last + 1) * self.size;
+        }
     }
 
     /// A segment of its own, for an ending.
     pub(crate) fn alone(&mut self) -> u64 {
-        if self.filled > 0 {
-            self.begin();
-        }
+        self.begin();
         self.number
     }
 
+    /// Begins another segment, unless this one is empty.
     fn begin(&mut self) {
-        self.number += 1;
-        self.filled = 0;
+        if self.position > self.start {
+            self.number += 1;
+            self.start = self.position;
+            self.full_at = self.position + self.size;
+        }
     }
 }
 
@@ -70,22 +100,46 @@ mod tests {
 
     use super::*;
 
-    const AT_ONCE: Duration = Duration::ZERO;
+    const AT_ONCE: Arrival = Arrival { at: Duration::ZERO, turn: 0, was_empty: true };
+
+    /// Takes all of `len`: each segment, and how many bytes of it.
+    fn take_all(segmenter: &mut Segmenter, len: usize) -> Vec<(u64, usize)> {
+        let mut left = len;
+        let mut segments = Vec::new();
+        while left > 0 {
+            let (segment, taken) = segmenter.take(left);
+            segments.push((segment, taken));
+            left -= taken;
+        }
+        segments
+    }
 
     /// The segment of every byte.
     fn segments(reads: &[usize]) -> Vec<u64> {
         let mut segmenter = Segmenter::new(10);
         let mut bytes = Vec::new();
         for &read in reads {
-            segmenter.arrive(AT_ONCE, 0);
-            let mut left = read;
-            while left > 0 {
-                let (segment, taken) = segmenter.take(left);
+            segmenter.arrive(AT_ONCE);
+            for (segment, taken) in take_all(&mut segmenter, read) {
                 bytes.extend(std::iter::repeat_n(segment, taken));
-                left -= taken;
             }
         }
         bytes
+    }
+
+    /// The offsets at which segments begin when one more begins behind each of the `turns`.
+    fn begins(turns: &[u64], len: u64) -> Vec<u64> {
+        let mut segmenter = Segmenter::new(10);
+        let mut begins = Vec::new();
+        for offset in 0..len {
+            let turn = turns.iter().filter(|turn| **turn <= offset).count() as u64;
+            segmenter.arrive(Arrival { turn, ..AT_ONCE });
+            segmenter.take(1);
+            if segmenter.start == offset {
+                begins.push(offset);
+            }
+        }
+        begins
     }
 
     proptest! {
@@ -95,29 +149,54 @@ mod tests {
         }
 
         #[test]
-        fn skipping_is_taking(reads in proptest::collection::vec(0..40_usize, 0..20)) {
+        fn skipping_is_taking(steps in proptest::collection::vec((0..40_usize, any::<bool>()), 0..20)) {
             let (mut skipped, mut taken) = (Segmenter::new(10), Segmenter::new(10));
-            for read in reads {
-                skipped.skip(read);
-                let mut left = read;
-                while left > 0 {
-                    left -= taken.take(left).1;
+            for (turn, (read, is_apart)) in (1..).zip(steps) {
+                for segmenter in [&mut skipped, &mut taken] {
+                    segmenter.arrive(Arrival { turn: if is_apart { turn } else { segmenter.turn }, ..AT_ONCE });
                 }
-                prop_assert_eq!((skipped.number, skipped.filled), (taken.number, taken.filled));
+                skipped.skip(read);
+                take_all(&mut taken, read);
+                let state = |of: &Segmenter| (of.number, of.start, of.position, of.full_at);
+                prop_assert_eq!(state(&skipped), state(&taken));
             }
+        }
+
+        #[test]
+        fn a_segment_that_begins_elsewhere_changes_those_around_it_only(turn in 0..100_u64, other in 0..100_u64) {
+            let (one, two) = (begins(&[turn], 150), begins(&[other], 150));
+            let is_near = |offset: u64| [turn, other].iter().any(|turn| (*turn..turn + 20).contains(&offset));
+            let rest = |begins: Vec<u64>| begins.into_iter().filter(|offset| !is_near(*offset)).collect::<Vec<_>>();
+            prop_assert_eq!(rest(one), rest(two));
         }
     }
 
     #[test]
-    fn a_turn_and_a_pause_begin_a_segment() {
+    fn a_turn_and_a_pause_begin_a_segment_if_the_source_was_empty() {
         let mut segmenter = Segmenter::new(10);
-        let mut segment = |millis, turn| {
-            segmenter.arrive(Duration::from_millis(millis), turn);
+        let mut segment = |millis, turn, was_empty| {
+            segmenter.arrive(Arrival { at: Duration::from_millis(millis), turn, was_empty });
             segmenter.take(2).0
         };
         assert_eq!(
-            [segment(0, 0), segment(9, 0), segment(9, 5), segment(10, 5), segment(20, 5)],
-            [0, 0, 1, 1, 2]
+            [
+                segment(0, 0, true),
+                segment(9, 0, true),
+                segment(9, 5, true),
+                segment(10, 5, true),
+                segment(20, 5, true),
+                segment(60, 9, false),
+                segment(61, 9, true),
+            ],
+            [0, 0, 1, 1, 2, 2, 2]
         );
+    }
+
+    #[test]
+    fn what_begins_after_a_pause_may_be_as_long_as_any_and_the_next_ends_at_a_multiple() {
+        let mut segmenter = Segmenter::new(10);
+        assert_eq!(take_all(&mut segmenter, 3), [(0, 3)]);
+        segmenter.arrive(Arrival { turn: 1, ..AT_ONCE });
+        assert_eq!(take_all(&mut segmenter, 27), [(1, 10), (2, 7), (3, 10)]);
     }
 }

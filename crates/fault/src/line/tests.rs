@@ -77,7 +77,8 @@ impl Bench {
             let room = self.store.room();
             let part = left.min(room.capacity() - room.len());
             room.extend((self.sent..).take(part).map(pattern));
-            self.line.arrive(now, 0, self.store.last(part));
+            let arrival = Arrival { at: now, turn: 0, was_empty: true };
+            self.line.arrive(arrival, self.store.last(part));
             self.sent += part as u64;
             left -= part;
         }
