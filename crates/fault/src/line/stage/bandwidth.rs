@@ -1,7 +1,8 @@
 //! A token bucket, by virtual scheduling: the generic cell rate algorithm (ITU-T I.371, annex A) counted in bytes.
 //!
-//! A piece leaves when the bucket has tokens for all of it. That time follows from the pieces before it and not from
-//! when somebody looks, so a late look does not slow the flow down.
+//! A piece leaves when the bucket has tokens for its first byte; those for the others are owed. That time follows from the
+//! bytes before it. A late call does not slow the flow down, and the stages behind see the same times however reads cut
+//! the flow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct Bandwidth {
     nanos_per_byte: f64,
+    /// Bytes that tokens were taken for.
+    paid: u64,
     burst: u64,
     bucket: Arc<Bucket>,
     grain: usize,
@@ -53,6 +56,7 @@ impl Bandwidth {
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
         Self {
             nanos_per_byte: 1e9 / rate,
+            paid: 0,
             burst: nanos_for(burst as f64, 1e9 / rate),
             bucket,
             grain: bytes(GRAIN).max(1),
@@ -82,8 +86,16 @@ impl Bandwidth {
         let Some(first) = self.queue.front() else { return };
         let len = first.len.min(self.grain);
         let at = first.at.max(self.last_left);
-        let cost = nanos_for(len as f64, self.nanos_per_byte);
-        self.next = Some((len, Duration::from_nanos(self.bucket.take(nanos(at), cost, self.burst))));
+        let (cost, first_byte) = (self.cost(len), self.cost(len.min(1)));
+        self.paid += len as u64;
+        let credit = self.burst.saturating_add(cost - first_byte);
+        self.next = Some((len, Duration::from_nanos(self.bucket.take(nanos(at), cost, credit))));
+    }
+
+    /// The time that the next `len` bytes take. Fractions of nanoseconds are carried on to the bytes behind them.
+    fn cost(&self, len: usize) -> u64 {
+        let until = |bytes: u64| nanos_for(bytes as f64, self.nanos_per_byte);
+        until(self.paid + len as u64) - until(self.paid)
     }
 
     pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
