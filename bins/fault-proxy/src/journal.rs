@@ -1,16 +1,14 @@
 //! The journal of a run: its settings in the first line, then a line a decision.
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use proxy_fault::{Decision, Direction, Journal, Verdict};
+use anyhow::{Context, Result};
+use proxy_fault::{Decision, Journal};
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
@@ -29,7 +27,7 @@ pub(crate) struct Header<S> {
     pub(crate) settings: S,
 }
 
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Writes the file from a thread of its own.
 #[derive(Debug)]
@@ -40,7 +38,7 @@ pub(crate) struct Writer {
 }
 
 /// Told of every decision.
-type Teller = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
+pub(crate) type Teller = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
 
 impl Writer {
     /// Creates the file with its header.
@@ -116,88 +114,6 @@ fn write(file: File, lines: &Receiver<Option<String>>) -> io::Result<()> {
             file.flush()?;
             flush_at = now + FLUSH_INTERVAL;
         }
-    }
-}
-
-/// Where a decision was made, and what it was: without its time, which no two runs share.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
-struct Recorded {
-    proxy: String,
-    session: u64,
-    direction: Option<Direction>,
-    fault: String,
-    offset: u64,
-    #[serde(flatten)]
-    verdict: Verdict,
-}
-
-/// Reads a journal: its header, and its decisions to be made again.
-pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
-    let read = || -> Result<(Header<S>, Comparison)> {
-        let mut lines = BufReader::new(File::open(path)?).lines();
-        let first = lines.next().context("it is empty")??;
-        let header: Header<S> = serde_json::from_str(&first).context("its first line is no journal's")?;
-        if header.journal != FORMAT {
-            bail!("it has format {}, this version reads {FORMAT}", header.journal);
-        }
-        let mut expected = HashMap::new();
-        for (number, line) in lines.enumerate() {
-            let recorded: Recorded = serde_json::from_str(&line?)
-                .with_context(|| format!("line {} is no decision", number + 2))?;
-            *expected.entry(recorded).or_insert(0) += 1;
-        }
-        Ok((header, Comparison(Arc::new(Mutex::new(Counts { expected, same: 0, new: 0 })))))
-    };
-    read().with_context(|| format!("cannot replay {}", path.display()))
-}
-
-/// The decisions of a run held against those of a journal.
-#[derive(Debug, Clone)]
-pub(crate) struct Comparison(Arc<Mutex<Counts>>);
-
-#[derive(Debug)]
-struct Counts {
-    expected: HashMap<Recorded, u64>,
-    same: u64,
-    new: u64,
-}
-
-impl Comparison {
-    /// What compares.
-    pub(crate) fn teller(&self) -> Teller {
-        let comparison = self.clone();
-        Box::new(move |decision| comparison.tell(decision))
-    }
-
-    fn tell(&self, decision: &Decision<'_>) {
-        let recorded = Recorded {
-            proxy: decision.proxy.to_owned(),
-            session: decision.session,
-            direction: decision.direction,
-            fault: decision.fault.to_owned(),
-            offset: decision.offset,
-            verdict: decision.verdict,
-        };
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match counts.expected.get_mut(&recorded).filter(|left| **left > 0) {
-            Some(left) => {
-                *left -= 1;
-                counts.same += 1;
-            }
-            None => counts.new += 1,
-        }
-    }
-
-    /// For people, at the end.
-    pub(crate) fn report(&self) -> String {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left: u64 = counts.expected.values().sum();
-        format!(
-            "replayed {} of {} decisions; {left} were not made again, {} were not in the journal",
-            counts.same,
-            counts.same + left,
-            counts.new
-        )
     }
 }
 

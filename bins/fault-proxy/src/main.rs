@@ -17,6 +17,7 @@ mod fidelity;
 mod host;
 mod journal;
 mod reload;
+mod replay;
 mod report;
 mod run;
 mod serve;
@@ -35,8 +36,9 @@ use proxy_cli::terminal;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
 use crate::config::{Config, Settings};
-use crate::journal::{Comparison, Header};
+use crate::journal::Header;
 use crate::reload::Source;
+use crate::replay::Comparison;
 use crate::run::{Again, Ended};
 use crate::wire::Wire;
 
@@ -86,7 +88,7 @@ fn prepare(args: &RunArgs, log: &LogArgs) -> Result<Prepared> {
 type Prepared = (Settings, Wire, Log);
 
 fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)> {
-    let (Header { seed, settings, .. }, comparison) = journal::read(journal)?;
+    let (Header { seed, settings, .. }, comparison) = replay::read(journal)?;
     Ok((resolve(Config::again(settings, seed, journal, log)?)?, comparison))
 }
 

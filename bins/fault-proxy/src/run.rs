@@ -27,6 +27,7 @@ use crate::config::{Control, ProxySettings, Settings};
 use crate::host::ProxyHost;
 use crate::journal;
 use crate::reload::{Reload, Source};
+use crate::replay;
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
 use crate::start::{spec, told};
@@ -40,11 +41,11 @@ pub(crate) enum Again<'a> {
     /// Where they came from, to be read again.
     Reload(Source<'a>),
     /// The decisions of an earlier run, to be made again.
-    Replay(&'a journal::Comparison),
+    Replay(&'a replay::Comparison),
 }
 
 impl<'a> Again<'a> {
-    fn replayed(self) -> Option<&'a journal::Comparison> {
+    fn replayed(self) -> Option<&'a replay::Comparison> {
         match self {
             Self::Reload(_) => None,
             Self::Replay(journal) => Some(journal),
@@ -237,7 +238,7 @@ fn config(settings: &Settings) -> Config {
 /// The engine, and what writes its journal.
 fn engine(
     settings: &Settings,
-    replayed: Option<&journal::Comparison>,
+    replayed: Option<&replay::Comparison>,
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
@@ -249,7 +250,7 @@ fn engine(
     };
     let mut tellers = Vec::new();
     tellers.extend(journal.as_ref().map(journal::Writer::teller));
-    tellers.extend(replayed.map(journal::Comparison::teller));
+    tellers.extend(replayed.map(replay::Comparison::teller));
     let mut of_engine = proxy_fault::Settings::default();
     of_engine.seed = seed;
     of_engine.flow_limit = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);

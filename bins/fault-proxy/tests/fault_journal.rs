@@ -4,11 +4,14 @@ mod fault_support;
 mod support;
 
 use std::{
+    collections::HashMap,
     fs,
     io::{Read, Write},
     net::Shutdown,
     os::unix::fs::symlink,
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use fault_support::RedisSession;
@@ -138,6 +141,81 @@ fn decisions_do_not_depend_on_how_the_client_cuts_its_writes() {
     assert!(whole.0.len() > 150, "{}", whole.0.len());
     assert_eq!(whole.0, other.0);
     assert!(whole.1 == other.1, "other bytes are corrupted");
+}
+
+/// The delays of a journal by direction and offset.
+fn delays(journal: &Path) -> HashMap<(String, u64), u64> {
+    let text = fs::read_to_string(journal).expect("the run wrote it");
+    let rows =
+        text.lines().skip(1).map(|line| serde_json::from_str::<serde_json::Value>(line).expect("a decision"));
+    let number = |row: &serde_json::Value, name: &str| row[name].as_u64().expect("a hold");
+    rows.map(|row| ((row["direction"].to_string(), number(&row, "offset")), number(&row, "delay_ns")))
+        .collect()
+}
+
+/// Sends requests without waiting for the responses, and then reads these.
+fn pipeline(proxy: &Proxy, request: usize) {
+    const SIZE: usize = 15_000;
+    let mut client = proxy.connect();
+    client.set_nodelay(true).expect("the proxy relays");
+    for _ in 0..SIZE / request {
+        client.write_all(&vec![7; request]).expect("the proxy relays");
+        thread::sleep(Duration::from_millis(1));
+    }
+    client.read_exact(&mut [0; SIZE]).expect("the proxy relays");
+    drop(client);
+    eventually("the session has ended", || proxy.count("session ended") == 1);
+}
+
+#[test]
+fn pipelined_requests_meet_the_same_delays_at_the_same_offsets() {
+    let (directory, far_end) = (TempDir::new().unwrap(), FarEnd::echo());
+    let run = |name: &str, seed: &str, request: usize| {
+        let journal = directory.path().join(name);
+        let latency = ["--with-latency", "--latency-mean", "5", "--latency-stddev", "2"];
+        let options = ["--latency-direction", "both", "--seed", seed, "--journal", utf8(&journal)];
+        let proxy = Proxy::with(far_end.addr(), &[&latency[..], &options].concat());
+        pipeline(&proxy, request);
+        assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+        delays(&journal)
+    };
+    let first = run("first", "5", 300);
+    let compare = |other: HashMap<(String, u64), u64>| {
+        let common: Vec<_> =
+            first.iter().filter_map(|(place, delay)| Some((*delay, *other.get(place)?))).collect();
+        let same = common.iter().filter(|(one, other)| one == other).count();
+        (common.len(), same)
+    };
+    for (name, request) in [("again", 300), ("cut", 100), ("coarse", 1000)] {
+        let (common, same) = compare(run(name, "5", request));
+        assert!(common >= 2, "{name}: {common}");
+        assert_eq!(same, common, "{name}");
+    }
+    let (common, same) = compare(run("other", "6", 300));
+    assert!(same < common, "another seed: {same} of {common}");
+}
+
+#[test]
+fn a_replay_says_why_not_all_was_repeated() {
+    let (directory, far_end) = (TempDir::new().unwrap(), FarEnd::echo());
+    let journal = directory.path().join("journal");
+    let proxy = Proxy::with(far_end.addr(), &[&LATENCY[..], &["--journal", utf8(&journal)]].concat());
+    pipeline(&proxy, 15_000);
+    assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+    let recorded = decisions(&journal).len();
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal)], &[]);
+    replay.wait_for_line("listening on");
+    assert_eq!(end(&replay), Some(0), "{}", replay.stderr());
+    let stdout = replay.stdout();
+    for expected in [
+        format!(
+            "replayed 0 of {recorded} decisions; {recorded} were not made again, 0 were not in the journal"
+        ),
+        "at offsets of both runs: 0 of 0 are the same".to_owned(),
+        format!("{recorded} are of sessions that this run did not have"),
+    ] {
+        assert!(stdout.contains(&expected), "{expected}: {stdout}");
+    }
 }
 
 #[test]

@@ -1,0 +1,230 @@
+//! Compares the decisions of a run with those of a journal.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+use proxy_fault::{Decision, Direction, Verdict};
+use serde::Deserialize;
+
+use crate::journal::{FORMAT, Header, Teller};
+
+/// A line of a journal, without its time, which no two runs share.
+#[derive(Debug, Deserialize)]
+struct Recorded {
+    #[serde(flatten)]
+    place: Place,
+    #[serde(flatten)]
+    verdict: Verdict,
+}
+
+/// Where a decision was made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+struct Place {
+    #[serde(flatten)]
+    session: SessionId,
+    direction: Option<Direction>,
+    fault: String,
+    offset: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+struct SessionId {
+    proxy: String,
+    session: u64,
+}
+
+/// Reads a journal: its header, and its decisions to be made again.
+pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
+    let read = || -> Result<(Header<S>, Comparison)> {
+        let mut lines = BufReader::new(File::open(path)?).lines();
+        let first = lines.next().context("it is empty")??;
+        let header: Header<S> =
+            serde_json::from_str(&first).context("its first line is not a journal header")?;
+        if header.journal != FORMAT {
+            bail!("it has format {}, this version reads {FORMAT}", header.journal);
+        }
+        let mut counts = Counts::default();
+        for (number, line) in lines.enumerate() {
+            let Recorded { place, verdict } = serde_json::from_str(&line?)
+                .with_context(|| format!("line {} is not a decision", number + 2))?;
+            counts.places.entry(place).or_default().expected.push(verdict);
+        }
+        Ok((header, Comparison(Arc::new(Mutex::new(counts)))))
+    };
+    read().with_context(|| format!("cannot replay {}", path.display()))
+}
+
+/// The decisions of a run held against those of a journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparison(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Places of the journal.
+    places: HashMap<Place, AtPlace>,
+    /// Sessions that the run had.
+    sessions: HashSet<SessionId>,
+    same: u64,
+    /// Decisions of the run that the journal does not have: at its places, and at others.
+    different: u64,
+    elsewhere: u64,
+}
+
+/// The decisions at one place.
+#[derive(Debug, Default)]
+struct AtPlace {
+    /// Decisions of the journal that were not made again.
+    expected: Vec<Verdict>,
+    /// The run made a decision here.
+    is_reached: bool,
+}
+
+impl Comparison {
+    /// Returns a sink that compares each decision.
+    pub(crate) fn teller(&self) -> Teller {
+        let comparison = self.clone();
+        Box::new(move |decision| comparison.tell(decision))
+    }
+
+    fn tell(&self, decision: &Decision<'_>) {
+        let session = SessionId { proxy: decision.proxy.to_owned(), session: decision.session };
+        let (direction, fault) = (decision.direction, decision.fault.to_owned());
+        let place = Place { session, direction, fault, offset: decision.offset };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(place, decision.verdict);
+    }
+
+    /// Formats the result for the user.
+    pub(crate) fn report(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).report()
+    }
+}
+
+impl Counts {
+    fn count(&mut self, place: Place, verdict: Verdict) {
+        if let Some(there) = self.places.get_mut(&place) {
+            there.is_reached = true;
+            match there.expected.iter().position(|expected| *expected == verdict) {
+                Some(index) => {
+                    there.expected.swap_remove(index);
+                    self.same += 1;
+                }
+                None => self.different += 1,
+            }
+        } else {
+            self.elsewhere += 1;
+        }
+        if !self.sessions.contains(&place.session) {
+            self.sessions.insert(place.session);
+        }
+    }
+
+    fn report(&self) -> String {
+        let (mut left_here, mut left_elsewhere, mut left_sessions) = (0, 0, 0);
+        for (place, there) in &self.places {
+            let left = there.expected.len() as u64;
+            if there.is_reached {
+                left_here += left;
+            } else if self.sessions.contains(&place.session) {
+                left_elsewhere += left;
+            } else {
+                left_sessions += left;
+            }
+        }
+        let (same, different, elsewhere) = (self.same, self.different, self.elsewhere);
+        let left = left_here + left_elsewhere + left_sessions;
+        let mut report = format!(
+            "replayed {same} of {} decisions; {left} were not made again, {} were not in the journal",
+            same + left,
+            different + elsewhere
+        );
+        if left + different + elsewhere > 0 {
+            let _ = write!(report, "\nat offsets of both runs: {same} of {} are the same", same + left_here);
+        }
+        let mut explain = |count: u64, what: &str| {
+            if count > 0 {
+                let _ = write!(report, "\n{count} {what}");
+            }
+        };
+        explain(
+            left_here,
+            "were decided otherwise: by the time when bytes arrived, by a schedule, or by the segments before them",
+        );
+        explain(
+            left_elsewhere,
+            "are at offsets where this run decided nothing: its segments began elsewhere, or these bytes did not arrive",
+        );
+        explain(left_sessions, "are of sessions that this run did not have");
+        explain(elsewhere, "of this run are at offsets that the journal does not have");
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(session: u64, offset: u64) -> Place {
+        let session = SessionId { proxy: "db".to_owned(), session };
+        Place { session, direction: Some(Direction::ToUpstream), fault: "latency".to_owned(), offset }
+    }
+
+    fn hold(delay_ns: u64) -> Verdict {
+        Verdict::Hold { delay_ns }
+    }
+
+    fn journal(decisions: &[(u64, u64, u64)]) -> Counts {
+        let mut counts = Counts::default();
+        for (session, offset, delay) in decisions {
+            counts.places.entry(place(*session, *offset)).or_default().expected.push(hold(*delay));
+        }
+        counts
+    }
+
+    #[test]
+    fn a_run_that_repeats_everything_needs_no_explanation() {
+        let mut counts = journal(&[(1, 0, 5), (1, 10, 6), (2, 0, 7)]);
+        for (session, offset, delay) in [(2, 0, 7), (1, 0, 5), (1, 10, 6)] {
+            counts.count(place(session, offset), hold(delay));
+        }
+        let all = "replayed 3 of 3 decisions; 0 were not made again, 0 were not in the journal";
+        assert_eq!(counts.report(), all);
+    }
+
+    #[test]
+    fn what_differs_is_explained() {
+        let mut counts = journal(&[(1, 0, 5), (1, 10, 6), (1, 20, 7), (2, 0, 8)]);
+        for (offset, delay) in [(0, 5), (10, 9), (15, 1), (25, 1)] {
+            counts.count(place(1, offset), hold(delay));
+        }
+        let lines = counts.report();
+        let expected = [
+            "replayed 1 of 4 decisions; 3 were not made again, 3 were not in the journal",
+            "at offsets of both runs: 1 of 2 are the same",
+            "1 were decided otherwise: ",
+            "1 are at offsets where this run decided nothing: ",
+            "1 are of sessions that this run did not have",
+            "2 of this run are at offsets that the journal does not have",
+        ];
+        assert_eq!(lines.lines().count(), expected.len(), "{lines}");
+        for (line, expected) in lines.lines().zip(expected) {
+            assert!(line.starts_with(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_decision_made_twice_counts_twice() {
+        let mut counts = journal(&[(1, 0, 5)]);
+        counts.count(place(1, 0), hold(5));
+        counts.count(place(1, 0), hold(5));
+        assert!(
+            counts
+                .report()
+                .starts_with("replayed 1 of 1 decisions; 0 were not made again, 1 were not in the journal")
+        );
+    }
+}
