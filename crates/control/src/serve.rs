@@ -1,21 +1,29 @@
 //! The HTTP server.
 
+mod activity;
+mod connections;
+
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
 use axum::middleware::from_fn_with_state;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use proxy_relay::Shutdown;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use self::activity::Activity;
+use self::connections::Connections;
 use crate::access::{self, Access};
 use crate::api;
 use crate::health::Health;
@@ -24,14 +32,14 @@ use crate::page;
 use crate::proxies::Proxies;
 use crate::routes::routes;
 
-/// How long a client may take over a request's head, and stay connected without a request.
+/// How long a client may take over its first request's head.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a client may take over the head of a further request, and stay connected without one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may leave what it was sent unread.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// At once; further ones wait.
-const CONNECTIONS: usize = 256;
 
 /// When no connection can be accepted, which is mostly because descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
@@ -67,34 +75,53 @@ pub async fn serve_control(
 }
 
 async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown) {
-    let mut connections = JoinSet::new();
+    select! {
+        () = shutdown.aborted() => {}
+        () = accept_all(listener, router) => {}
+    }
+}
+
+/// Never ends.
+async fn accept_all(listener: TcpListener, router: Router) {
+    let mut connections = Connections::default();
     loop {
-        select! {
-            () = shutdown.aborted() => return,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(answer(stream, peer, router.clone()));
-                }
-                Err(error) => {
-                    warn!(%error, "cannot accept control connections, trying again");
-                    sleep(ACCEPT_RETRY).await;
-                }
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                connections.run(|activity| answer(stream, peer, router.clone(), activity)).await;
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept control connections, trying again");
+                sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-async fn answer(stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: Activity) {
     if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
         debug!(client = %peer, %error, "no limit for a control client that does not read");
     }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = router.call(activity.request(request));
+        async { response.await.map(|response| activity.response(response)) }
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await;
-    if let Err(error) = served {
-        debug!(client = %peer, %error, "control connection failed");
+        .serve_connection(TokioIo::new(stream), service);
+    let asks_nothing = async {
+        sleep(FIRST_HEAD_TIMEOUT).await;
+        if activity.has_asked() {
+            pending().await
+        }
+    };
+    select! {
+        served = served => {
+            if let Err(error) = served {
+                debug!(client = %peer, %error, "control connection failed");
+            }
+        }
+        () = asks_nothing => debug!(client = %peer, "control connection closed: it asked for nothing"),
     }
 }

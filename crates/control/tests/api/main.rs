@@ -3,6 +3,7 @@
 mod host;
 
 mod access;
+mod crowd;
 mod events;
 mod limits;
 mod openapi;

@@ -1,0 +1,73 @@
+//! The connections of the HTTP server, and which of them is closed when a new one needs room.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use super::activity::Activity;
+
+/// At once.
+const MAX: usize = 256;
+
+/// A connection that waits for its client is not closed for another one before this. It leaves the client time for its
+/// request, and bounds the work that clients can cause that come again at once.
+const MIN_WAIT: Duration = Duration::from_millis(100);
+
+/// A request in progress is not closed for another connection before nothing has moved for this long.
+const MIN_WORK: Duration = Duration::from_secs(2);
+
+/// All connections of a server. Dropping them closes them.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    tasks: JoinSet<()>,
+    open: Vec<(Activity, AbortHandle)>,
+}
+
+impl Connections {
+    /// Runs a connection, as soon as there is room for it.
+    pub(super) async fn run<F>(&mut self, answer: impl FnOnce(Activity) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.make_room().await;
+        let activity = Activity::new();
+        let handle = self.tasks.spawn(answer(activity.clone()));
+        self.open.push((activity, handle));
+    }
+
+    /// Closes the connection that has waited longest for its client. If none does, closes the request in progress in
+    /// which nothing has moved for longest.
+    async fn make_room(&mut self) {
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            self.open.retain(|(_, handle)| !handle.is_finished());
+            if self.tasks.len() < MAX {
+                return;
+            }
+            let due = |(activity, _): &(Activity, AbortHandle)| {
+                let (is_working, since) = activity.state();
+                let due = since + if is_working { MIN_WORK } else { MIN_WAIT };
+                (due, is_working, since)
+            };
+            let all: Vec<_> = self.open.iter().map(due).collect();
+            let now = Instant::now();
+            let closable = all.iter().enumerate().filter(|(_, (due, ..))| *due <= now);
+            if let Some((place, _)) = closable.min_by_key(|(_, (_, is_working, since))| (*is_working, *since))
+            {
+                debug!("too many control connections: closing the one that was idle longest");
+                self.open.swap_remove(place).1.abort();
+                self.tasks.join_next().await;
+                continue;
+            }
+            let next = all.iter().map(|(due, ..)| *due).min().unwrap_or(now);
+            select! {
+                _ = self.tasks.join_next() => {}
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! More clients than there may be connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
+
+use super::Api;
+
+/// Connections at once.
+const MAX: usize = 256;
+
+const NO_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+
+async fn that_send(api: &Api, count: usize, bytes: &str) -> Vec<TcpStream> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = TcpStream::connect(api.addr).await.expect("it accepts");
+        client.write_all(bytes.as_bytes()).await.expect("it accepts");
+        clients.push(client);
+    }
+    clients
+}
+
+/// That all four answers come before the silent clients are closed for their silence.
+async fn assert_answers(api: &Api, headers: &[&str]) {
+    for path in ["/livez", "/readyz", "/metrics", "/proxies"] {
+        let answer = timeout(Duration::from_secs(20), api.ask_with("GET", path, headers, "")).await;
+        assert_eq!(answer.expect("it answers").status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn silent_clients_keep_nobody_out() {
+    let api = Api::new().await;
+    for bytes in ["", "GET /livez HTTP/1.1\r\nHo", NO_BODY, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"]
+    {
+        let clients = that_send(&api, 2 * MAX, bytes).await;
+        assert_answers(&api, &["Host: localhost"]).await;
+        drop(clients);
+    }
+}
+
+#[tokio::test]
+async fn clients_that_come_again_at_once_keep_nobody_out() {
+    for (token, header, bytes) in [
+        (None, "Host: localhost", ""),
+        (None, "Host: localhost", "GET /livez HT"),
+        (None, "Host: localhost", NO_BODY),
+        (Some("s3cr3t"), "Authorization: Bearer s3cr3t", ""),
+        (Some("s3cr3t"), "Authorization: Bearer s3cr3t", NO_BODY),
+    ] {
+        let api = Api::with_token(token).await;
+        let mut crowd = JoinSet::new();
+        let arrived = Arc::new(AtomicUsize::new(0));
+        for _ in 0..600 {
+            let (addr, arrived) = (api.addr, Arc::clone(&arrived));
+            crowd.spawn(async move {
+                loop {
+                    let Ok(mut client) = TcpStream::connect(addr).await else { continue };
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                    client.write_all(bytes.as_bytes()).await.ok();
+                    client.read_to_end(&mut Vec::new()).await.ok();
+                }
+            });
+        }
+        while arrived.load(Ordering::Relaxed) < 600 {
+            yield_now().await;
+        }
+        for _ in 0..3 {
+            assert_answers(&api, &[header]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_longest_idle_one_is_closed_first() {
+    let api = Api::new().await;
+    let mut events = api.send("GET", "/events", &["Host: localhost"], "").await;
+    events.read_exact(&mut [0; 12]).await.unwrap();
+    let whole = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut clients = that_send(&api, MAX - 1, whole).await;
+    for client in &mut clients {
+        client.read_exact(&mut [0; 12]).await.unwrap();
+    }
+    // the first has asked again since
+    clients[0].write_all(whole.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    while answers.matches("200 OK").count() + answers.matches("ok\n").count() < 3 {
+        let mut some = [0; 512];
+        let count = clients[0].read(&mut some).await.unwrap();
+        assert_ne!(count, 0, "{answers:?}");
+        answers.push_str(std::str::from_utf8(&some[..count]).unwrap());
+    }
+
+    assert_eq!(api.get("/livez").await.status, 200);
+    clients[1].read_to_end(&mut Vec::new()).await.ok();
+    for place in [0, 2, MAX - 2] {
+        clients[place].write_all(whole.as_bytes()).await.unwrap();
+        let mut some = [0; 512];
+        assert_ne!(clients[place].read(&mut some).await.unwrap(), 0, "{place}");
+    }
+    let mut more = [0; 512];
+    for _ in 0..2 {
+        assert_ne!(events.read(&mut more).await.unwrap(), 0, "an event stream is not idle");
+    }
+}
