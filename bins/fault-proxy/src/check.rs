@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Error, Result, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
+use proxy_cli::bind::listed;
 use proxy_cli::terminal::{plain, print};
 use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
@@ -38,7 +39,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
     let is_control_missing = matches!(control, Some(Err(_)));
     if let Some(control) = control {
-        let addr = control.and_then(|listener| Ok(listener.local_addr()?.to_string()));
+        let addr = control.and_then(|listeners| Ok(listed(&listeners)?));
         table.add_row(["control API".to_owned(), told(addr), String::new()]);
     }
     let journal = settings.journal.as_deref().map(journal);
@@ -165,10 +166,10 @@ fn told(result: Result<String>) -> String {
 }
 
 async fn listen_on(listen: &str, ports: &mut Vec<TcpListener>) -> Result<String> {
-    let listeners = host::bind(listen, 1).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let addr = listeners[0].local_addr()?;
+    let listeners: Vec<_> = host::bind(listen, 1).await?.into_iter().flatten().collect();
+    let addresses = listed(&listeners)?;
     ports.extend(listeners);
-    Ok(addr.to_string())
+    Ok(addresses)
 }
 
 async fn connect(upstream: &Upstream, wire: &Wire) -> Result<String> {

@@ -54,7 +54,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     };
     let mut workers = Workers::start(1, &shutdown)?;
     let outcome = runtime()?.block_on(async {
-        workers.hands().relay(vec![listener], work).await?;
+        workers.hands().relay(vec![vec![listener]], work).await?;
         let outcome = select! {
             done = client(proxy_addr, upstream_addr) => done.context("the demo's client failed"),
             failed = echo(upstream) => failed.context("the demo's upstream failed"),

@@ -1,17 +1,18 @@
 //! Starts proxies while the program runs.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 
 use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
-use proxy_cli::bind::listen;
+use proxy_cli::bind::{BindError, listed, listen};
 use proxy_control::proxies::{Host, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
+use tracing::info;
 
 use crate::serve::{Hands, Work};
 use crate::wire::Wire;
@@ -45,8 +46,13 @@ impl ProxyHost {
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
         let listeners = bind(&start.listen, self.hands.count())
             .await
-            .map_err(|source| StartError::Bind { listen: start.listen.clone(), source })?;
-        let addr = listeners[0].local_addr().map_err(|error| other(error.into()))?;
+            .map_err(|BindError { listen, source }| StartError::Bind { listen, source })?;
+        let addr = listeners[0][0].local_addr().map_err(|error| other(error.into()))?;
+        if let [_, more @ ..] = &listeners[0][..]
+            && !more.is_empty()
+        {
+            info!("{addr} listens on {} too", listed(more).map_err(|error| other(error.into()))?);
+        }
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
         let work = Work {
@@ -72,7 +78,7 @@ impl Host for ProxyHost {
 
     fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
         let addr = address(listen);
-        Box::pin(async { resolved(addr.ok()?).await.ok()?.first().copied() })
+        Box::pin(async { first_address(addr.ok()?).await })
     }
 }
 
@@ -110,19 +116,16 @@ fn address(listen: &str) -> Result<ListenAddr, String> {
     listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
 }
 
-/// Takes the port with so many sockets, over which the system spreads new connections.
-pub(crate) async fn bind(listen_on: &str, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    let addr = address(listen_on).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-    listen(&resolved(addr).await?[..], sockets)
+/// Takes the port of each address with so many sockets, as [`listen`] does.
+pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    let failed = |source| BindError { listen: listen_on.to_owned(), source };
+    let addr =
+        address(listen_on).map_err(|problem| failed(io::Error::new(io::ErrorKind::InvalidInput, problem)))?;
+    let bound = spawn_blocking(move || listen(&addr, sockets)).await;
+    bound.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 
-/// Those of IPv4 first, if it has a name: that is what clients of a name try first, too.
-async fn resolved(addr: ListenAddr) -> io::Result<Vec<SocketAddr>> {
-    let is_named = addr.host.is_some();
-    let looked_up = spawn_blocking(move || addr.to_socket_addrs().map(Iterator::collect::<Vec<_>>));
-    let mut addresses = looked_up.await.map_err(io::Error::other)??;
-    if is_named {
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-    }
-    Ok(addresses)
+async fn first_address(addr: ListenAddr) -> Option<SocketAddr> {
+    let looked_up = spawn_blocking(move || addr.addresses()).await;
+    looked_up.ok()?.ok()?.first().copied()
 }

@@ -5,8 +5,8 @@ use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
 
-use anyhow::{Context, Result, anyhow};
-use proxy_cli::bind::listen;
+use anyhow::{Context, Error, Result, anyhow};
+use proxy_cli::bind::{BindError, listen};
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
@@ -17,7 +17,7 @@ use proxy_cli::terminal::print;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
 use proxy_fault::Engine;
-use proxy_relay::{Config, DataPath, Relay, Shutdown};
+use proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -72,7 +72,7 @@ pub(crate) struct Ended {
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<Ended> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let control = control_listener(settings)?;
+    let control = control_listeners(settings)?;
     let runtime = runtime()?;
     let (signals, on_demand, reload) = {
         let _context = runtime.enter();
@@ -119,7 +119,7 @@ impl Running<'_> {
     async fn until_ended(
         self,
         workers: &mut Workers,
-        control: Option<TcpListener>,
+        control: Option<Vec<TcpListener>>,
         signals: Signals,
         on_demand: Signal,
         reload: Option<Reload<'_>>,
@@ -169,23 +169,28 @@ impl Running<'_> {
     }
 
     /// Never ends.
-    fn control(&self, listener: Option<TcpListener>) -> Result<impl Future<Output = ()>> {
-        let server = match (listener, &self.settings.control) {
-            (Some(listener), Some(control)) => {
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                let addr = listener.local_addr()?;
-                info!("control API on http://{addr}");
-                Some((listener, Access::new(addr, control.token.as_ref().map(Secret::expose))))
+    fn control(&self, listeners: Option<Vec<TcpListener>>) -> Result<impl Future<Output = ()>> {
+        let server = match (listeners, &self.settings.control) {
+            (Some(listeners), Some(control)) => {
+                let acceptor = TcpAcceptor::from_std(listeners)?;
+                let addresses = acceptor.local_addrs()?;
+                for addr in &addresses {
+                    info!("control API on http://{addr}");
+                }
+                // Every address is on loopback, or clients of other machines use it by any name.
+                let elsewhere = addresses.iter().find(|addr| !addr.ip().is_loopback());
+                let addr = *elsewhere.or(addresses.first()).context("no address")?;
+                Some((acceptor, Access::new(addr, control.token.as_ref().map(Secret::expose))))
             }
             _ => None,
         };
         let (proxies, shutdown) = (self.proxies.clone(), self.shutdown.clone());
         Ok(async move {
-            if let Some((listener, access)) = server {
+            if let Some((acceptor, access)) = server {
                 let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
                 metrics.proxies(&proxies);
                 let health = Health::new(|| Ok(()));
-                serve_control(listener, proxies, health, metrics, access, shutdown).await;
+                serve_control(acceptor, proxies, health, metrics, access, shutdown).await;
             }
             pending().await
         })
@@ -204,10 +209,10 @@ async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxi
     pending().await
 }
 
-fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {
+fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     let Some(control) = &settings.control else { return Ok(None) };
     match listen_for(control) {
-        Ok(listener) => Ok(Some(listener)),
+        Ok(listeners) => Ok(Some(listeners)),
         Err(error) if control.is_default => {
             warn!("no control API: {error:#}; --control gives it another port, or off");
             Ok(None)
@@ -216,13 +221,16 @@ fn control_listener(settings: &Settings) -> Result<Option<TcpListener>> {
     }
 }
 
-/// Takes the port of the control API.
-pub(crate) fn listen_for(control: &Control) -> Result<TcpListener> {
-    let addr = &control.addr;
-    let listeners = listen(addr, 1).with_context(|| format!("cannot listen on --control {addr}"))?;
-    let listener = listeners.into_iter().next().context("no listener")?;
-    control.guard(listener.local_addr()?)?;
-    Ok(listener)
+/// Takes the port of the control API, on every address that it is to have.
+pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
+    let failed = |BindError { listen, source }| {
+        Error::from(source).context(format!("cannot listen on {listen} for --control"))
+    };
+    let listeners: Vec<_> = listen(&control.addr, 1).map_err(failed)?.into_iter().flatten().collect();
+    for listener in &listeners {
+        control.guard(listener.local_addr()?)?;
+    }
+    Ok(listeners)
 }
 
 fn config(settings: &Settings) -> Config {

@@ -33,7 +33,8 @@ pub(crate) struct Work {
 #[derive(Debug)]
 struct Share {
     work: Work,
-    listener: TcpListener,
+    /// One for each address.
+    listeners: Vec<TcpListener>,
     /// If it has faults. The listener is open before its thread looks at it.
     listening: Option<Listening>,
     /// Until it is done.
@@ -50,16 +51,16 @@ impl Hands {
         self.0.len()
     }
 
-    /// Each thread relays what comes to one of the listeners, until the work's shutdown has ended every session. What is returned
+    /// Each thread relays what comes to one group of listeners, until the work's shutdown has ended every session. What is returned
     /// is empty then.
     ///
     /// A session stays on the thread that accepted it: no wake-up crosses threads, which short sessions and round
     /// trips would feel.
-    pub(crate) async fn relay(&self, listeners: Vec<TcpListener>, work: Work) -> Result<TaskTracker> {
+    pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: Work) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
-        for (thread, listener) in self.0.iter().zip(listeners) {
+        for (thread, listeners) in self.0.iter().zip(groups) {
             let listening = work.faults.as_ref().map(Faults::listening);
-            let share = Share { work: work.clone(), listener, listening, token: ended.token() };
+            let share = Share { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
                 // the threads that have taken theirs
                 work.shutdown.close();
@@ -172,9 +173,9 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
 }
 
 async fn relay(share: Share, timers: Timers) -> Result<()> {
-    let Share { work: Work { relay, handshake, connector, shutdown, .. }, listener, listening, token } =
+    let Share { work: Work { relay, handshake, connector, shutdown, .. }, listeners, listening, token } =
         share;
-    let acceptor = TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+    let acceptor = TcpAcceptor::from_std(listeners)?;
     match listening {
         None => {
             let route = Route { handshake, connector: Some(connector) };

@@ -1,6 +1,7 @@
 //! From settings to what runs.
 
 use anyhow::{Context, Result};
+use proxy_cli::bind::listed;
 use proxy_cli::nats::{Sessions, take_port};
 use proxy_relay::Route;
 use tracing::info;
@@ -13,16 +14,17 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
     let listeners = forwards
         .into_iter()
         .map(|forward| {
-            let listener = take_port(&forward.listen).with_context(|| format!("--forward {forward}"))?;
-            Ok((forward, listener))
+            let listeners = take_port(&forward.listen).with_context(|| format!("--forward {forward}"))?;
+            Ok((forward, listeners))
         })
         .collect::<Result<Vec<_>>>()?;
     program.run(async |sessions: &mut Sessions| {
-        for (Forward { target, .. }, listener) in listeners {
-            let addr = listener.local_addr()?;
+        for (Forward { target, .. }, listeners) in listeners {
+            let addresses = listed(&listeners)?;
+            let addr = listeners.first().context("no socket")?.local_addr()?;
             let route = Route::to(sessions.tunnels.connector(target.0.clone()));
-            sessions.relay_tcp(format!("{addr}={target}"), listener, route)?;
-            info!("listening on {addr} for {target}");
+            sessions.relay_tcp(format!("{addr}={target}"), listeners, route)?;
+            info!("listening on {addresses} for {target}");
         }
         Ok(())
     })

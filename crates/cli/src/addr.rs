@@ -1,5 +1,6 @@
 //! Where to listen, as one text.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -52,6 +53,22 @@ impl fmt::Display for ListenAddr {
             Some(host) => write!(f, "{host}:{}", self.port),
             None => write!(f, ":{}", self.port),
         }
+    }
+}
+
+impl ListenAddr {
+    /// All addresses of the name, with IPv4 first, as clients of a name try them. May block.
+    ///
+    /// # Errors
+    /// What the system's resolver says.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let mut addresses: Vec<_> = self.to_socket_addrs()?.collect();
+        if self.host.is_some() {
+            addresses.sort_by_key(SocketAddr::is_ipv6);
+        }
+        let mut seen = HashSet::new();
+        addresses.retain(|addr| seen.insert(*addr));
+        Ok(addresses)
     }
 }
 

@@ -1,26 +1,99 @@
-//! Taking a port.
+//! Binding listen addresses.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 
+use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
+use thiserror::Error;
+use tracing::info;
+
+use crate::addr::ListenAddr;
 
 /// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
 const LISTEN_QUEUE: i32 = 4096;
 
-/// Takes the first of the addresses that can be bound, with so many sockets: the system spreads new connections over them.
+/// How often another port is chosen when the one that is free for one address is taken for another.
+const MAX_PORTS: u32 = 32;
+
+/// An address that could not be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {listen}")]
+pub struct BindError {
+    /// The address, or the text as given if it does not resolve.
+    pub listen: String,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+/// Listens on every address of a name, each with so many sockets: the system spreads new connections over them.
+///
+/// Returns the sockets in groups, with one socket for each address in every group. IPv4 comes first. If the port is 0, all addresses get
+/// the same free port. An address that this host does not have, for example because it has no IPv6, is left out if there is another.
+/// `:PORT` is the unspecified address of IPv6, which accepts IPv4 too, or that of IPv4 on a host without IPv6.
 ///
 /// # Errors
-/// That of the last address; when the name has none, or a port is taken.
-pub fn listen(addresses: impl ToSocketAddrs, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    let mut failed = io::ErrorKind::NotFound.into();
-    for addr in addresses.to_socket_addrs()? {
-        match listen_on(addr, sockets) {
-            Ok(listeners) => return Ok(listeners),
-            Err(error) => failed = error,
+/// If the name does not resolve, or one of its addresses is taken.
+pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    let failed = |source| BindError { listen: addr.to_string(), source };
+    let addresses = addr.addresses().map_err(failed)?;
+    if addresses.is_empty() {
+        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+    }
+    let is_one_enough = addr.host.is_none();
+    let mut tries = 1..=MAX_PORTS;
+    loop {
+        match listen_on_all(&addresses, sockets, is_one_enough) {
+            Err(error)
+                if addr.port == 0
+                    && error.source.kind() == io::ErrorKind::AddrInUse
+                    && tries.next().is_some() => {}
+            // For people it has one address, as it was given.
+            Err(error) if is_one_enough => return Err(failed(error.source)),
+            listeners => return listeners,
         }
     }
-    Err(failed)
+}
+
+fn listen_on_all(
+    addresses: &[SocketAddr],
+    sockets: usize,
+    is_one_enough: bool,
+) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    let mut groups: Vec<Vec<TcpListener>> = (0..sockets).map(|_| Vec::new()).collect();
+    let mut chosen_port = None;
+    let mut left_out = Vec::new();
+    for &(mut addr) in addresses {
+        addr.set_port(chosen_port.unwrap_or(addr.port()));
+        let failed = |source| BindError { listen: addr.to_string(), source };
+        match listen_on(addr, sockets) {
+            Ok(listeners) => {
+                let bound = listeners[0].local_addr().map_err(failed)?;
+                chosen_port = Some(bound.port());
+                groups.iter_mut().zip(listeners).for_each(|(group, listener)| group.push(listener));
+                if is_one_enough {
+                    break;
+                }
+            }
+            Err(error) if is_unavailable(&error) => left_out.push(failed(error)),
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    if chosen_port.is_none()
+        && let Some(error) = left_out.pop()
+    {
+        return Err(error);
+    }
+    for BindError { listen, source } in left_out {
+        info!("not listening on {listen}, which this host does not have: {source}");
+    }
+    Ok(groups)
+}
+
+/// Whether the host has no such address, or no such address family.
+fn is_unavailable(error: &io::Error) -> bool {
+    let unavailable = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| unavailable.contains(&code))
 }
 
 fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
@@ -54,16 +127,66 @@ fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Where these sockets listen, for people.
+///
+/// # Errors
+/// When the system does not know a socket's own address.
+pub fn listed(listeners: &[TcpListener]) -> io::Result<String> {
+    let all = listeners.iter().map(|each| Ok(each.local_addr()?.to_string()));
+    Ok(all.collect::<io::Result<Vec<_>>>()?.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn addresses(groups: &[Vec<TcpListener>]) -> Vec<Vec<SocketAddr>> {
+        let of = |group: &Vec<TcpListener>| group.iter().map(|each| each.local_addr().unwrap()).collect();
+        groups.iter().map(of).collect()
+    }
+
+    fn all(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
     #[test]
     fn sockets_share_the_port_that_the_system_chose() {
-        let listeners = listen("127.0.0.1:0", 3).unwrap();
-        let ports: Vec<_> = listeners.iter().map(|each| each.local_addr().unwrap().port()).collect();
+        let groups = listen(&"127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let ports: Vec<_> = addresses(&groups).iter().flatten().map(SocketAddr::port).collect();
         assert!(ports[0] != 0 && ports == [ports[0]; 3], "{ports:?}");
-        let taken = listen(("127.0.0.1", ports[0]), 1).unwrap_err();
-        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        let taken = listen(&ListenAddr::new("127.0.0.1", ports[0]), 1).unwrap_err();
+        assert_eq!(taken.source.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(taken.to_string(), format!("cannot listen on 127.0.0.1:{}", ports[0]));
+    }
+
+    #[test]
+    fn every_address_is_listened_on_with_one_port() {
+        let groups = listen_on_all(&all(&["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]), 2, false).unwrap();
+        let addresses = addresses(&groups);
+        let port = addresses[0][0].port();
+        let expected = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
+        assert_eq!(addresses, [expected, expected]);
+    }
+
+    #[test]
+    fn an_address_of_another_host_is_left_out_and_one_that_is_taken_is_named() {
+        let elsewhere = "192.0.2.1:0";
+        let groups = listen_on_all(&all(&[elsewhere, "127.0.0.1:0"]), 1, false).unwrap();
+        let taken = addresses(&groups)[0][0];
+        assert_eq!(addresses(&groups), [[taken]]);
+        let nowhere = listen_on_all(&all(&[elsewhere]), 1, false).unwrap_err();
+        assert_eq!(nowhere.to_string(), format!("cannot listen on {elsewhere}"));
+        let free = SocketAddr::from(([127, 0, 0, 2], taken.port()));
+        let error = listen_on_all(&[free, taken], 1, false).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot listen on {taken}"));
+    }
+
+    #[test]
+    fn all_interfaces_are_one_address() {
+        let groups = listen(&":0".parse().unwrap(), 2).unwrap();
+        let addresses = addresses(&groups);
+        assert!(addresses.iter().all(|group| matches!(group[..], [addr] if addr.ip().is_unspecified())));
+        let taken = ListenAddr { host: None, port: addresses[0][0].port() };
+        assert_eq!(listen(&taken, 1).unwrap_err().to_string(), format!("cannot listen on {taken}"));
     }
 }

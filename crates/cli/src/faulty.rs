@@ -10,7 +10,7 @@ use std::time::Instant;
 use proxy_fault::{FaultStream, Faults, Listening, Timers};
 use proxy_relay::{Accepted, BoxStream, ConnectError, Connecting, Connector, Listener, Stream, TcpAcceptor};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::Mutex;
 
@@ -19,7 +19,7 @@ use crate::bind::listen_again;
 /// A TCP listener that is closed while a fault refuses every client.
 #[derive(Debug)]
 pub struct FaultListener {
-    addr: SocketAddr,
+    addresses: Vec<SocketAddr>,
     acceptor: Mutex<Option<TcpAcceptor>>,
     listening: Listening,
     timers: Timers,
@@ -29,10 +29,10 @@ impl FaultListener {
     /// Takes the place of `acceptor`, and tells those who wait for it whether it is open.
     ///
     /// # Errors
-    /// When the system does not know the socket's own address.
+    /// When the system does not know the sockets' own addresses.
     pub fn new(acceptor: TcpAcceptor, listening: Listening, timers: Timers) -> io::Result<Self> {
-        let addr = acceptor.local_addr()?;
-        Ok(Self { addr, acceptor: Mutex::new(Some(acceptor)), listening, timers })
+        let addresses = acceptor.local_addrs()?;
+        Ok(Self { addresses, acceptor: Mutex::new(Some(acceptor)), listening, timers })
     }
 }
 
@@ -49,8 +49,9 @@ impl Listener for FaultListener {
             let open = match &*acceptor {
                 Some(open) => open,
                 None => {
-                    let listener = TcpListener::from_std(listen_again(self.addr)?)?;
-                    let open = acceptor.insert(TcpAcceptor::new(listener)?);
+                    let again = self.addresses.iter().map(|addr| listen_again(*addr));
+                    let sockets = again.collect::<io::Result<Vec<_>>>()?;
+                    let open = acceptor.insert(TcpAcceptor::from_std(sockets)?);
                     self.listening.set_open(true);
                     open
                 }

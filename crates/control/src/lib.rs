@@ -18,10 +18,9 @@
 //!
 //! ```
 //! use proxy_control::{Health, Metrics, Watch};
-//! use proxy_relay::{Config, Relay, Shutdown};
-//! use tokio::net::TcpListener;
+//! use proxy_relay::{Config, Relay, Shutdown, TcpAcceptor};
 //!
-//! async fn with_metrics(listener: TcpListener, shutdown: Shutdown) {
+//! async fn with_metrics(listener: TcpAcceptor, shutdown: Shutdown) {
 //!     let watch = Watch::default();
 //!     let relay = watch.on(&Relay::new(Config::default()));
 //!     let mut metrics = Metrics::new("my-proxy", env!("CARGO_PKG_VERSION"));

@@ -15,9 +15,9 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use proxy_relay::Shutdown;
+use proxy_relay::{Shutdown, TcpAcceptor};
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::select;
 use tokio::time::sleep;
 use tracing::{debug, warn};
@@ -49,7 +49,7 @@ const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 ///
 /// # Cancel safety
 /// Dropping the future closes its connections. Nothing of it is left.
-pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics, shutdown: Shutdown) {
+pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shutdown: Shutdown) {
     let router = routes(health, metrics, shutdown.clone());
     accept(listener, router, shutdown).await;
 }
@@ -59,7 +59,7 @@ pub async fn serve(listener: TcpListener, health: Health, metrics: Metrics, shut
 /// # Cancel safety
 /// As that of [`serve`]; a change that has begun goes on to its end.
 pub async fn serve_control(
-    listener: TcpListener,
+    listener: TcpAcceptor,
     proxies: Proxies,
     health: Health,
     metrics: Metrics,
@@ -74,7 +74,7 @@ pub async fn serve_control(
     accept(listener, router, shutdown).await;
 }
 
-async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown) {
+async fn accept(listener: TcpAcceptor, router: Router, shutdown: Shutdown) {
     select! {
         () = shutdown.aborted() => {}
         () = accept_all(listener, router) => {}
@@ -82,10 +82,10 @@ async fn accept(listener: TcpListener, router: Router, shutdown: Shutdown) {
 }
 
 /// Never ends.
-async fn accept_all(listener: TcpListener, router: Router) {
+async fn accept_all(listener: TcpAcceptor, router: Router) {
     let mut connections = Connections::default();
     loop {
-        match listener.accept().await {
+        match listener.accept_tcp().await {
             Ok((stream, peer)) => {
                 connections.run(|activity| answer(stream, peer, router.clone(), activity)).await;
             }

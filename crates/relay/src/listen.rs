@@ -1,13 +1,15 @@
 //! Listeners: what brings sessions in.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, net::SocketAddr};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::connect::Connector;
 use crate::socket;
@@ -39,28 +41,72 @@ impl Accepted {
     }
 }
 
-/// A bound TCP socket whose accepted sockets have Nagle's algorithm off and keep-alive on.
+/// Bound TCP sockets whose accepted sockets have Nagle's algorithm off and keep-alive on. One task may accept at a time.
 #[derive(Debug)]
-pub struct TcpAcceptor(TcpListener);
+pub struct TcpAcceptor {
+    sockets: Vec<TcpListener>,
+    /// The socket that is asked first: the one after that of the last connection, so that each gets its turn.
+    next: AtomicUsize,
+}
 
 impl TcpAcceptor {
+    /// Accepts from one socket.
+    ///
     /// # Errors
     /// When the socket's options cannot be set.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
-        socket::tune(&listener)?;
-        Ok(Self(listener))
+        Self::from_sockets(vec![listener])
     }
 
+    /// Accepts from sockets that do not block, on the runtime that this is called on.
+    ///
     /// # Errors
-    /// When the system does not know the socket's own address.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    /// When there is none, or their options cannot be set.
+    pub fn from_std(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
+        Self::from_sockets(listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?)
+    }
+
+    fn from_sockets(sockets: Vec<TcpListener>) -> io::Result<Self> {
+        if sockets.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket to accept from"));
+        }
+        sockets.iter().try_for_each(socket::tune)?;
+        Ok(Self { sockets, next: AtomicUsize::new(0) })
+    }
+
+    /// Where the sockets listen.
+    ///
+    /// # Errors
+    /// When the system does not know a socket's own address.
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.sockets.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Waits for the next connection.
+    ///
+    /// # Errors
+    /// What the system says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses no connection.
+    pub async fn accept_tcp(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|cx| {
+            let (count, first) = (self.sockets.len(), self.next.load(Ordering::Relaxed));
+            for at in (first..first + count).map(|at| at % count) {
+                if let Poll::Ready(accepted) = self.sockets[at].poll_accept(cx) {
+                    self.next.store((at + 1) % count, Ordering::Relaxed);
+                    return Poll::Ready(accepted);
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 }
 
 impl Listener for TcpAcceptor {
     async fn accept(&self) -> io::Result<Accepted> {
-        let (stream, addr) = self.0.accept().await?;
+        let (stream, addr) = self.accept_tcp().await?;
         Ok(Accepted::new(Box::new(stream), addr.into()))
     }
 }
@@ -106,7 +152,30 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener as StdListener, TcpStream as StdStream};
+
     use super::*;
+
+    #[tokio::test]
+    async fn sockets_take_turns() {
+        let sockets = || {
+            let socket = StdListener::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        };
+        let acceptor = TcpAcceptor::from_std(vec![sockets(), sockets(), sockets()]).unwrap();
+        let addresses = acceptor.local_addrs().unwrap();
+        let clients: Vec<_> = [0, 0, 0, 2].map(|at| StdStream::connect(addresses[at]).unwrap()).into();
+        let mut accepted = Vec::new();
+        for _ in &clients {
+            let (stream, _) = acceptor.accept_tcp().await.unwrap();
+            accepted.push(stream.local_addr().unwrap());
+        }
+        // The last client does not wait for all of the first socket.
+        let last = accepted.iter().position(|addr| *addr == addresses[2]).unwrap();
+        assert!(last <= 1, "{accepted:?}");
+        TcpAcceptor::from_std(Vec::new()).unwrap_err();
+    }
 
     #[test]
     fn waits_double_up_to_a_second_and_errors_of_one_connection_do_not_wait() {

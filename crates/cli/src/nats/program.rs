@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use proxy_control::{Health, Metrics, Watch};
 use proxy_fault::{Engine, Faults, TimerDriver, Timers};
 use proxy_nats::{Config, Link, NatsOptions, Tunnels};
-use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown};
+use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::runtime;
@@ -92,7 +92,7 @@ impl Program {
 
     async fn run_with(
         self,
-        health: Option<TcpListener>,
+        health: Option<Vec<TcpListener>>,
         timers: Timers,
         start: impl AsyncFnOnce(&mut Sessions) -> Result<()>,
     ) -> Result<String> {
@@ -124,12 +124,12 @@ impl Program {
             rows: Vec::new(),
         };
         let watched = TaskTracker::new();
-        if let Some(listener) = health {
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            info!("health on {}", listener.local_addr()?);
+        if let Some(listeners) = health {
+            info!("health on {}", bind::listed(&listeners)?);
+            let acceptor = TcpAcceptor::from_std(listeners)?;
             let health = health_of(&link);
             let shutdown = shutdown.clone();
-            watched.spawn(async move { proxy_control::serve(listener, health, metrics, shutdown).await });
+            watched.spawn(async move { proxy_control::serve(acceptor, health, metrics, shutdown).await });
         }
         start(&mut sessions).await?;
         sessions.tasks.close();
@@ -183,12 +183,12 @@ impl Program {
 }
 
 impl Sessions {
-    /// Relays what comes to a TCP port.
+    /// Relays what comes to these TCP sockets.
     ///
     /// # Errors
     /// When the system refuses the socket's options.
-    pub fn relay_tcp(&mut self, name: String, listener: TcpListener, route: Route) -> Result<()> {
-        let acceptor = proxy_relay::TcpAcceptor::new(tokio::net::TcpListener::from_std(listener)?)?;
+    pub fn relay_tcp(&mut self, name: String, listeners: Vec<TcpListener>, route: Route) -> Result<()> {
+        let acceptor = TcpAcceptor::from_std(listeners)?;
         let (Some(faults), Some(inner)) = (self.faults.clone(), route.connector.clone()) else {
             self.relay(name, acceptor, route);
             return Ok(());
@@ -224,11 +224,12 @@ impl Sessions {
     }
 }
 
+/// Listens on every address of a name, with one socket for each.
+///
 /// # Errors
-/// When none of the address's sockets can be had.
-pub fn take_port(addr: &ListenAddr) -> Result<TcpListener> {
-    let mut listeners = bind::listen(addr, 1).with_context(|| format!("cannot listen on {addr}"))?;
-    listeners.pop().context("no socket")
+/// When the name does not resolve, or one of its addresses is taken.
+pub fn take_port(addr: &ListenAddr) -> Result<Vec<TcpListener>> {
+    Ok(bind::listen(addr, 1)?.into_iter().flatten().collect())
 }
 
 async fn run_timers(driver: TimerDriver) -> Result<()> {

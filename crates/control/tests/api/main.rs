@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
 use proxy_fault::{Engine, Settings};
-use proxy_relay::Shutdown;
+use proxy_relay::{Shutdown, TcpAcceptor};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -53,6 +53,7 @@ impl Api {
         let proxies = Proxies::new(host.clone(), Engine::new(Settings::default()), "1.2.3", None);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let addr = listener.local_addr().expect("it is bound");
+        let listener = TcpAcceptor::new(listener).expect("a TCP listener");
         let access = Access::new(addr, token);
         let health = Health::new(|| Ok(()));
         let shutdown = Shutdown::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use proxy_control::{Health, serve};
-use proxy_relay::Shutdown;
+use proxy_relay::{Shutdown, TcpAcceptor};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{get, no_metrics, parts, ready, request, while_serving};
@@ -54,6 +54,7 @@ async fn a_draining_proxy_answers_that_it_is_not_ready() {
 async fn an_abort_ends_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap();
+    let listener = TcpAcceptor::new(listener).unwrap();
     let shutdown = Shutdown::new();
     let aborting = async {
         let client = TcpStream::connect(server).await.unwrap();

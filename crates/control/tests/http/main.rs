@@ -8,7 +8,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use proxy_control::{Health, Metrics, serve};
-use proxy_relay::Shutdown;
+use proxy_relay::{Shutdown, TcpAcceptor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,6 +21,7 @@ async fn while_serving<F: Future>(
 ) -> F::Output {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let addr = listener.local_addr().expect("it is bound");
+    let listener = TcpAcceptor::new(listener).expect("a TCP listener");
     tokio::select! {
         output = test(addr) => output,
         () = serve(listener, health, metrics, shutdown.clone()) => panic!("it ended before the test"),
