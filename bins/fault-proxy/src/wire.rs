@@ -62,7 +62,8 @@ impl Wire {
             Some(Scheme::Psqls) if self.psqls_direct => Opening::PostgresDirect,
             Some(Scheme::Psqls) => Opening::Postgres,
         };
-        Ok(Arc::new(TlsConnector::new(tcp, &self.upstream_tls, opening)?))
+        let connector = TlsConnector::new(tcp, &self.upstream_tls, opening)?;
+        Ok(Arc::new(if self.server_tls.is_none() { connector.for_clear_clients() } else { connector }))
     }
 
     /// What clients of an upstream go through first.

@@ -7,8 +7,16 @@ pub const NPM_REQUIREMENTS: [(&str, &str); 2] =
     [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1")];
 
 /// Packages and versions to install with pip in [`python_directory`].
-pub const PYTHON_REQUIREMENTS: [(&str, &str); 2] =
-    [("toxiproxy-python", "0.1.1"), ("schemathesis", "4.32.5")];
+pub const PYTHON_REQUIREMENTS: [(&str, &str); 8] = [
+    ("toxiproxy-python", "0.1.1"),
+    ("schemathesis", "4.32.5"),
+    ("psycopg", "3.3.9"),
+    ("psycopg-binary", "3.3.9"),
+    ("psycopg2-binary", "2.9.13"),
+    ("pg8000", "1.31.6"),
+    ("asyncpg", "0.32.0"),
+    ("grpcio", "1.85.3"),
+];
 
 /// The workspace's, whatever cargo's own target directory is.
 pub fn target_directory() -> PathBuf {

@@ -18,8 +18,8 @@ use crate::{
 
 const INSTALLATIONS: &str = "/usr/lib/postgresql";
 
-/// A PostgreSQL server with an empty database, on 127.0.0.1 and on a unix socket. Nobody needs a password;
-/// the superuser is `postgres`.
+/// A PostgreSQL server with an empty database, on 127.0.0.1 and on a unix socket. Nobody needs a password, unless it says
+/// so; the superuser is `postgres`.
 #[derive(Debug)]
 pub struct Postgres {
     process: ServerProcess,
@@ -31,6 +31,8 @@ enum Access<'a> {
     Cleartext,
     Tls(&'a Certificates),
     MutualTls(&'a Certificates),
+    /// With a password.
+    Scram(&'a Certificates),
 }
 
 impl Postgres {
@@ -47,6 +49,19 @@ impl Postgres {
     /// Starts a server that refuses, over TCP, cleartext and clients without a certificate from the authority.
     pub fn start_mtls(certificates: &Certificates) -> Self {
         Self::start_for(&Access::MutualTls(certificates))
+    }
+
+    /// Starts a server that refuses, over TCP, cleartext and clients without this password, by SCRAM-SHA-256.
+    ///
+    /// # Panics
+    ///
+    /// If the password cannot be set.
+    pub fn start_scram(certificates: &Certificates, password: &str) -> Self {
+        let server = Self::start_for(&Access::Scram(certificates));
+        let set = format!("alter role postgres password '{password}'");
+        let set = psql_at(server.process.directory(), server.port, "disable", &set);
+        assert!(set.status.success(), "{set:?}");
+        server
     }
 
     fn start_for(access: &Access<'_>) -> Self {
@@ -152,15 +167,21 @@ fn configure(data: &Path, account: Option<Account>, sockets: &Path, port: u16, a
          fsync = off\n\
          synchronous_commit = off\n\
          full_page_writes = off\n\
-         autovacuum = off\n",
+         autovacuum = off\n\
+         password_encryption = scram-sha-256\n",
         sockets.display()
     );
     let tcp_access = match access {
         Access::Cleartext => "host all all 127.0.0.1/32 trust",
         Access::Tls(_) => "hostssl all all 127.0.0.1/32 trust",
         Access::MutualTls(_) => "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca",
+        // `replication=database` counts as a database of its own
+        Access::Scram(_) => {
+            "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256"
+        }
     };
-    if let Access::Tls(certificates) | Access::MutualTls(certificates) = access {
+    if let Access::Tls(certificates) | Access::MutualTls(certificates) | Access::Scram(certificates) = access
+    {
         copy(certificates.server_cert(), "server.crt");
         copy(certificates.server_key(), "server.key");
         settings += "ssl = on\n";

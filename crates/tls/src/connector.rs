@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::channel_binding::ChannelBinding;
 use crate::stream::Encrypted;
 use crate::{ClientTls, Error, Opening, postgres};
 
@@ -21,6 +22,7 @@ pub struct TlsConnector {
     name: ServerName<'static>,
     opening: Opening,
     timeout: Duration,
+    clients_are_clear: bool,
 }
 
 impl TlsConnector {
@@ -33,7 +35,16 @@ impl TlsConnector {
         // A trailing dot is the resolver's notation; certificates do not have it (RFC 6066, section 3).
         let name = name.strip_suffix('.').unwrap_or(name).to_owned();
         let name = ServerName::try_from(name.clone()).map_err(|_| Error::ServerName(name))?;
-        Ok(Self { timeout: tcp.timeout(), tcp, config: tls.config(opening)?, name, opening })
+        let config = tls.config(opening)?;
+        Ok(Self { timeout: tcp.timeout(), tcp, config, name, opening, clients_are_clear: false })
+    }
+
+    /// For sessions whose clients speak in clear: what a PostgreSQL server offers them lacks `SCRAM-SHA-256-PLUS`, which
+    /// clients refuse outside of TLS. Other protocols are relayed as they are.
+    #[must_use]
+    pub fn for_clear_clients(mut self) -> Self {
+        self.clients_are_clear = true;
+        self
     }
 
     async fn handshake(&self, mut stream: BoxStream) -> Result<Encrypted, Error> {
@@ -70,7 +81,13 @@ impl Connector for TlsConnector {
                     target: self.tcp.to_string(),
                     source: source.into(),
                 })?;
-            Ok(Connected::new(Box::new(encrypted), addr.into()))
+            let stream: BoxStream = match self.opening {
+                Opening::Direct => Box::new(encrypted),
+                Opening::Postgres | Opening::PostgresDirect => {
+                    Box::new(ChannelBinding::new(encrypted, self.clients_are_clear))
+                }
+            };
+            Ok(Connected::new(stream, addr.into()))
         })
     }
 }

@@ -3,6 +3,7 @@
 //! - [`TlsConnector`] reaches an upstream over TLS; [`ClientTls`] says whom it trusts and as whom it comes.
 //! - [`TlsHandshake`] expects TLS from the downstream; [`ServerTls`] is the certificate it shows.
 //! - [`PostgresClear`] is the downstream of a `psqls` mapping: it answers a client's wish for encryption with `N`.
+//! - `channel_binding` keeps a PostgreSQL server from offering clients in clear what they refuse there.
 //! - `postgres` and `preamble` are what both legs know of that protocol's opening.
 //!
 //! A peer that closes without TLS's close_notify counts as one that half-closed: that is what its TCP says, and
@@ -11,6 +12,7 @@
 //! The crypto provider is ring: it needs no more than a C compiler on every platform, and is what async-nats brings.
 
 mod acceptor;
+mod channel_binding;
 mod clear;
 mod client;
 mod connector;

@@ -4,6 +4,8 @@
 //! GSSENCRequest the length 8 and the code 80877104, each a big-endian Int32; ErrorResponse is `E`, its length, and
 //! fields of a type byte and a C string, the last one empty.
 
+pub(crate) mod sasl;
+
 pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 

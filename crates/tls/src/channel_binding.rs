@@ -1,0 +1,208 @@
+//! A PostgreSQL server's side of a session, until authentication has ended.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use proxy_relay::Stream;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tracing::{debug, warn};
+
+use crate::postgres::sasl::{
+    INITIAL_RESPONSE, Mechanisms, Next, chooses_plus, is_wrong_password, mechanisms, next,
+};
+
+/// Bytes that are read at once while the server is watched: more than any of its messages takes in practice.
+const STEP: usize = 256;
+
+/// Takes `SCRAM-SHA-256-PLUS` out of what the server offers to clients in clear, which refuse it there, and says in the log
+/// why channel binding fails for those with TLS. It changes nothing else. Once authentication has taken its course, it passes
+/// everything on, and costs a comparison for each call.
+#[derive(Debug)]
+pub(crate) struct ChannelBinding<S> {
+    stream: S,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Watching(Watch),
+    Over,
+}
+
+#[derive(Debug)]
+struct Watch {
+    client_is_clear: bool,
+    /// Bytes of the server that are not passed on yet, and how many of them are.
+    ahead: Vec<u8>,
+    passed: usize,
+    /// Whether `ahead` may be passed on.
+    is_told: bool,
+    /// Bytes of a message that pass unread.
+    skip: usize,
+    /// Once the server has offered channel binding: the client's first bytes after that.
+    response: Option<Vec<u8>>,
+    /// Nothing more is looked for.
+    is_last: bool,
+    /// What ended the connection, after `ahead`.
+    failed: Option<io::Error>,
+}
+
+impl<S> ChannelBinding<S> {
+    pub(crate) fn new(stream: S, client_is_clear: bool) -> Self {
+        let watch = Watch {
+            client_is_clear,
+            ahead: Vec::new(),
+            passed: 0,
+            is_told: false,
+            skip: 0,
+            response: None,
+            is_last: false,
+            failed: None,
+        };
+        Self { stream, state: State::Watching(watch) }
+    }
+}
+
+impl Watch {
+    /// Passes on what may be; false if there is nothing.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if !self.is_told || self.ahead.is_empty() {
+            return false;
+        }
+        let length = buf.remaining().min(self.ahead.len() - self.passed);
+        buf.put_slice(&self.ahead[self.passed..self.passed + length]);
+        self.passed += length;
+        if self.passed == self.ahead.len() {
+            self.ahead.clear();
+            (self.passed, self.is_told) = (0, false);
+        }
+        true
+    }
+
+    /// Looks at what is ahead; how many bytes are missing.
+    fn look(&mut self) -> usize {
+        match next(&self.ahead) {
+            Next::Incomplete(length) => return length - self.ahead.len(),
+            Next::Other(skip) => self.skip = skip,
+            Next::Mechanisms => self.on_mechanisms(),
+            Next::Error => {
+                if self.response.as_deref().is_some_and(chooses_plus) && !is_wrong_password(&self.ahead) {
+                    warn!(
+                        "channel binding failed: TLS ends at the proxy on both legs, so the server sees another channel than the client; set channel_binding=disable in the client"
+                    );
+                }
+                self.is_last = true;
+            }
+            Next::Over => self.is_last = true,
+        }
+        self.is_told = true;
+        0
+    }
+
+    fn on_mechanisms(&mut self) {
+        match mechanisms(&self.ahead) {
+            Mechanisms::Unbound => self.is_last = true,
+            _ if !self.client_is_clear => self.response = Some(Vec::with_capacity(INITIAL_RESPONSE)),
+            Mechanisms::OnlyPlus => {
+                warn!(
+                    "the server only offers SCRAM-SHA-256-PLUS, which clients cannot use without TLS; let it offer SCRAM-SHA-256 too"
+                );
+                self.is_last = true;
+            }
+            Mechanisms::PlusAnd(message) => {
+                debug!("removed SCRAM-SHA-256-PLUS from what the server offers to a client without TLS");
+                self.ahead = message;
+                self.is_last = true;
+            }
+        }
+    }
+}
+
+impl<S: Stream> Stream for ChannelBinding<S> {
+    fn abort(&mut self) {
+        self.stream.abort();
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        if matches!(self.state, State::Over) { self.stream.as_tcp() } else { None }
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        if matches!(self.state, State::Over) { self.stream.as_buffered() } else { None }
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_cut(cx)
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.stream.take_error()
+    }
+}
+
+impl<S: Stream> AsyncRead for ChannelBinding<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { stream, state } = &mut *self;
+        while let State::Watching(watch) = state {
+            if watch.give(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            if watch.is_last {
+                match watch.failed.take() {
+                    Some(error) => return Poll::Ready(Err(error)),
+                    None => *state = State::Over,
+                }
+                continue;
+            }
+            let mut room = [MaybeUninit::uninit(); STEP];
+            if watch.skip > 0 {
+                let mut part = ReadBuf::uninit(&mut room[..watch.skip.min(buf.remaining()).min(STEP)]);
+                ready!(Pin::new(&mut *stream).poll_read(cx, &mut part))?;
+                buf.put_slice(part.filled());
+                watch.skip -= part.filled().len();
+                return Poll::Ready(Ok(()));
+            }
+            let missing = watch.look();
+            if missing > 0 {
+                let mut part = ReadBuf::uninit(&mut room[..missing.min(STEP)]);
+                let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut part));
+                watch.ahead.extend_from_slice(part.filled());
+                // What came of a message goes on before the end of the connection.
+                if read.is_err() || part.filled().is_empty() {
+                    (watch.failed, watch.is_told, watch.is_last) = (read.err(), true, true);
+                }
+            }
+        }
+        Pin::new(stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: Stream> AsyncWrite for ChannelBinding<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, state } = &mut *self;
+        let written = ready!(Pin::new(stream).poll_write(cx, buf))?;
+        if let State::Watching(Watch { response: Some(response), .. }) = state {
+            let missing = INITIAL_RESPONSE - response.len();
+            response.extend_from_slice(&buf[..written.min(missing)]);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;
