@@ -3,33 +3,67 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::bind::{BindError, listed, listen};
-use proxy_control::proxies::{Host, Spec, Start, StartError, Started, Starting};
+use proxy_control::proxies::{CheckingLoop, Host, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
+use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use crate::loops::{self, Hop};
 use crate::serve::{Hands, Work};
 use crate::wire::Wire;
 
 /// What proxies are started with.
 #[derive(Debug)]
 pub(crate) struct ProxyHost {
-    pub(crate) wire: Wire,
-    pub(crate) hands: Hands,
-    pub(crate) relay: Relay,
-    /// Of the run.
-    pub(crate) shutdown: Shutdown,
-    /// Whether proxies that start without faults never get any: their bytes take the shortest way.
-    pub(crate) are_faults_fixed: bool,
+    wire: Wire,
+    hands: Hands,
+    relay: Relay,
+    shutdown: Shutdown,
+    are_faults_fixed: bool,
+    running: Mutex<Vec<Running>>,
+}
+
+/// A proxy that has been started.
+#[derive(Debug)]
+struct Running {
+    name: String,
+    hop: Hop,
+    /// Is empty when it has stopped.
+    ended: TaskTracker,
 }
 
 impl ProxyHost {
+    /// `shutdown` is that of the run. If `are_faults_fixed`, proxies that start without faults never get any: their bytes take
+    /// the shortest way.
+    pub(crate) fn new(
+        wire: Wire,
+        hands: Hands,
+        relay: Relay,
+        shutdown: Shutdown,
+        are_faults_fixed: bool,
+    ) -> Self {
+        Self { wire, hands, relay, shutdown, are_faults_fixed, running: Mutex::default() }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of all proxies that run, except this one.
+    fn other_hops(&self, name: &str) -> Vec<Hop> {
+        let mut running = self.running();
+        running.retain(|proxy| !proxy.ended.is_empty());
+        running.iter().filter(|proxy| proxy.name != name).map(|proxy| proxy.hop.clone()).collect()
+    }
+
     /// Takes no port once the run drains.
     async fn start_unless_ending(&self, start: Start) -> Result<Started, StartError> {
         select! {
@@ -62,7 +96,11 @@ impl ProxyHost {
             faults: (!is_plain).then_some(start.faults),
             shutdown: shutdown.clone(),
         };
+        let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<_>>();
+        let listen = listen.map_err(|error| other(error.into()))?;
         let ended = self.hands.relay(listeners, work).await.map_err(other)?;
+        let running = Running { name: start.name, hop: Hop { listen, upstream }, ended: ended.clone() };
+        self.running().push(running);
         Ok(Started { listen: addr, shutdown, ended })
     }
 }
@@ -72,13 +110,22 @@ impl Host for ProxyHost {
         check(&self.wire, listen, upstream)
     }
 
+    fn check_loop<'a>(&'a self, name: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a> {
+        Box::pin(async move {
+            let mut hops = self.other_hops(name);
+            let new = hops.len();
+            hops.push(Hop { listen: addresses(listen).await, upstream: self::upstream(upstream)? });
+            loops::find(&hops, new, self.wire.resolver()).await.map_or(Ok(()), Err)
+        })
+    }
+
     fn start(&self, start: Start) -> Starting<'_> {
         Box::pin(self.start_unless_ending(start))
     }
 
     fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
-        let addr = address(listen);
-        Box::pin(async { first_address(addr.ok()?).await })
+        let listen = listen.to_owned();
+        Box::pin(async move { addresses(&listen).await.first().copied() })
     }
 }
 
@@ -125,7 +172,8 @@ pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpL
     bound.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 
-async fn first_address(addr: ListenAddr) -> Option<SocketAddr> {
-    let looked_up = spawn_blocking(move || addr.addresses()).await;
-    looked_up.ok()?.ok()?.first().copied()
+/// Where `listen` listens; nowhere if it does not resolve.
+pub(crate) async fn addresses(listen: &str) -> Vec<SocketAddr> {
+    let Ok(addr) = address(listen) else { return Vec::new() };
+    spawn_blocking(move || addr.addresses()).await.ok().and_then(Result::ok).unwrap_or_default()
 }

@@ -16,6 +16,7 @@ mod expect;
 mod fidelity;
 mod host;
 mod journal;
+mod loops;
 mod reload;
 mod replay;
 mod report;
@@ -97,6 +98,7 @@ fn resolve(config: Config) -> Result<Prepared> {
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
     host::check_all(&wire, &settings.populate).context("--toxiproxy-config")?;
+    loops::refuse(&settings, &wire)?;
     Ok((settings, wire, log))
 }
 

@@ -82,13 +82,9 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     let (engine, journal) = engine(settings, replayed)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;
-    let host = ProxyHost {
-        wire,
-        hands: workers.hands().clone(),
-        relay: Relay::new(config(settings)),
-        shutdown: shutdown.clone(),
-        are_faults_fixed: control.is_none() && reload.is_none(),
-    };
+    let relay = Relay::new(config(settings));
+    let are_faults_fixed = control.is_none() && reload.is_none();
+    let host = ProxyHost::new(wire, workers.hands().clone(), relay, shutdown.clone(), are_faults_fixed);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let running = Running { settings, log, proxies: &proxies, shutdown: &shutdown };
     let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));

@@ -48,6 +48,11 @@ impl Wire {
         Ok(wire)
     }
 
+    /// What looks up the names of upstreams.
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
     /// What reaches an upstream.
     pub(crate) fn connector(&self, upstream: &Upstream) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
         let (scheme, host, port) = match upstream {

@@ -153,6 +153,9 @@ impl Proxies {
     async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
+        if enabled {
+            self.check_loop(&name, &spec.listen, &spec.upstream).await?;
+        }
         let faults = self.0.engine.proxy(&name, effective(&spec.faults));
         let mut entry = Entry::new(spec, faults);
         if enabled {
@@ -176,9 +179,13 @@ impl Proxies {
         };
         let is_elsewhere = listen.is_some() || upstream != now.upstream;
         let is_to_listen = update.enabled.unwrap_or(now.enabled);
+        let listens_on = listen.as_deref().unwrap_or(&now.listen);
         if is_elsewhere {
-            let listen = listen.as_deref().unwrap_or(&now.listen);
-            self.0.host.check(listen, &upstream).map_err(ChangeError::Invalid)?;
+            self.0.host.check(listens_on, &upstream).map_err(ChangeError::Invalid)?;
+            if is_to_listen {
+                // Before it stops: then nothing changes.
+                self.check_loop(name, listens_on, &upstream).await?;
+            }
         }
         if is_elsewhere || !is_to_listen {
             self.stop_now(name).await;
@@ -192,6 +199,10 @@ impl Proxies {
             self.start_now(name).await?;
         }
         self.get(name)
+    }
+
+    async fn check_loop(&self, name: &str, listen: &str, upstream: &str) -> Result<(), ChangeError> {
+        self.0.host.check_loop(name, listen, upstream).await.map_err(ChangeError::Invalid)
     }
 
     async fn delete_now(&self, name: &str) -> Result<(), ChangeError> {
@@ -228,6 +239,7 @@ impl Proxies {
             Some(entry) if entry.started.is_none() => entry.start(name),
             _ => return Ok(()),
         };
+        self.check_loop(name, &start.listen, &start.upstream).await?;
         let started = self.0.host.start(start).await?;
         if let Some(entry) = self.entries().get_mut(name) {
             entry.started = Some(started);

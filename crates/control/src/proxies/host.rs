@@ -13,6 +13,9 @@ use crate::watch::Watch;
 /// What [`Host::start`] returns.
 pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>> + Send + 'a>>;
 
+/// What [`Host::check_loop`] returns.
+pub type CheckingLoop<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// Starts proxies.
 pub trait Host: Send + Sync + 'static {
     /// Whether `listen` and `upstream` make sense; says what is wrong, for people, if not. Must not block.
@@ -20,6 +23,13 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// What is wrong, and the way out.
     fn check(&self, listen: &str, upstream: &str) -> Result<(), String>;
+
+    /// Whether connections of a proxy `name`, with these addresses, would come back to it; says so, for people, if they would. It
+    /// is asked before the proxy starts, and about a proxy that still runs with its addresses of now.
+    ///
+    /// # Errors
+    /// Which way they would take, and the way out.
+    fn check_loop<'a>(&'a self, name: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a>;
 
     /// Takes the port and accepts sessions from then on.
     fn start(&self, proxy: Start) -> Starting<'_>;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use proxy_control::proxies::{Host, Start, StartError, Started, Starting};
+use proxy_control::proxies::{CheckingLoop, Host, Start, StartError, Started, Starting};
 use proxy_relay::Shutdown;
 use tokio::net::TcpListener;
 use tokio::select;
@@ -74,6 +74,13 @@ impl Host for FakeHost {
             Some((what, text)) => Err(format!("{what} `{text}`: no port")),
             None => Ok(()),
         }
+    }
+
+    fn check_loop<'a>(&'a self, _: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a> {
+        let is_loop = listen == upstream;
+        Box::pin(
+            async move { if is_loop { Err(format!("{listen} connects to {upstream}")) } else { Ok(()) } },
+        )
     }
 
     fn start(&self, proxy: Start) -> Starting<'_> {

@@ -1,0 +1,254 @@
+//! Upstreams that lead back to the program's own listeners.
+
+use std::collections::{BTreeSet, HashMap};
+use std::iter::successors;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use futures_util::future::join_all;
+use proxy_mapping::Upstream;
+use proxy_relay::Resolver;
+
+use crate::config::Settings;
+use crate::host;
+use crate::serve::runtime;
+use crate::wire::{Wire, listen_of};
+
+/// A name that takes longer is left to the run: connections that come back are closed there.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A proxy, as far as loops are concerned.
+#[derive(Debug, Clone)]
+pub(crate) struct Hop {
+    /// Where it listens; nowhere if that does not resolve.
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) upstream: Upstream,
+}
+
+impl Hop {
+    /// `None` is a Unix socket.
+    fn target(&self) -> Option<(String, u16)> {
+        match &self.upstream {
+            Upstream::Tcp { host, port, .. } => Some((host.to_string(), port.get())),
+            Upstream::Unix { .. } => None,
+        }
+    }
+}
+
+/// Refuses settings whose proxies form a loop. A chain of proxies is none.
+///
+/// # Errors
+/// The loop, and the way out.
+pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
+    let mut hops = Vec::new();
+    for proxy in &settings.proxies {
+        let listen = listen_of(&proxy.mapping, settings.bind);
+        hops.push((listen, proxy.mapping.upstream.clone()));
+    }
+    for spec in settings.populate.iter().filter(|spec| spec.enabled) {
+        hops.extend(host::upstream(&spec.upstream).ok().map(|upstream| (spec.listen.clone(), upstream)));
+    }
+    if hops.is_empty() {
+        return Ok(());
+    }
+    let runtime = runtime()?;
+    let found = runtime.block_on(async {
+        let hops = hops
+            .into_iter()
+            .map(async |(listen, upstream)| Hop { listen: host::addresses(&listen).await, upstream });
+        find(&join_all(hops).await, 0, wire.resolver()).await
+    });
+    // A look-up that nobody awaits any more must not delay the start.
+    runtime.shutdown_background();
+    match found {
+        Some(problem) => bail!(problem),
+        None => Ok(()),
+    }
+}
+
+/// Returns what is wrong, if a proxy from `new` on is part of a loop.
+pub(crate) async fn find(hops: &[Hop], new: usize, resolver: &Resolver) -> Option<String> {
+    let ports: BTreeSet<_> = hops.iter().flat_map(|hop| &hop.listen).map(SocketAddr::port).collect();
+    // Only a port that one of them listens on can lead back.
+    let names: BTreeSet<_> =
+        hops.iter().filter_map(Hop::target).filter(|(_, port)| ports.contains(port)).collect();
+    let found = names.into_iter().map(async |(host, port)| {
+        let found = resolver.resolve_within(&host, port, RESOLVE_TIMEOUT).await;
+        ((host, port), found.unwrap_or_default())
+    });
+    let found: HashMap<_, _> = join_all(found).await.into_iter().collect();
+    let targets: Vec<_> = hops
+        .iter()
+        .map(|hop| hop.target().and_then(|target| found.get(&target)).map_or(&[][..], Vec::as_slice))
+        .collect();
+    let cycle = (new..hops.len()).find_map(|first| cycle(hops, &targets, first, is_local))?;
+    let steps: Vec<_> = cycle
+        .iter()
+        .map(|at| {
+            let Hop { listen, upstream } = &hops[*at];
+            let listen = listen.first().map_or_else(String::new, SocketAddr::to_string);
+            format!("{listen} connects to {upstream}")
+        })
+        .collect();
+    Some(format!(
+        "connections would come back to where they came from: {}; change one of these addresses",
+        steps.join(", and ")
+    ))
+}
+
+/// Returns the proxies of a loop through `first`, each of which connects to the next, and the last to the first.
+fn cycle(
+    hops: &[Hop],
+    targets: &[&[SocketAddr]],
+    first: usize,
+    is_local: impl Fn(IpAddr) -> bool,
+) -> Option<Vec<usize>> {
+    let leads_to = |from: usize, to: usize| {
+        let mut pairs =
+            targets[from].iter().flat_map(|target| hops[to].listen.iter().map(move |at| (target, at)));
+        pairs.any(|(target, at)| reaches(*target, *at, &is_local))
+    };
+    // Each with the one that it was reached from.
+    let mut reached = vec![None; hops.len()];
+    let mut next = vec![first];
+    while let Some(at) = next.pop() {
+        if leads_to(at, first) {
+            let mut path: Vec<_> = successors(Some(at), |at| reached[*at]).collect();
+            path.reverse();
+            return Some(path);
+        }
+        let is_new = |to: &usize| *to != first && reached[*to].is_none() && leads_to(at, *to);
+        let found: Vec<_> = (0..hops.len()).filter(is_new).collect();
+        for to in found {
+            reached[to] = Some(at);
+            next.push(to);
+        }
+    }
+    None
+}
+
+/// Whether a connection to `target` arrives at a listener on `at`.
+fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> bool) -> bool {
+    let target_ip = match target.ip().to_canonical() {
+        // Systems connect to loopback instead.
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let listens_on = at.ip().to_canonical();
+    // An IPv6 listener on all interfaces accepts IPv4 too.
+    let takes_family = listens_on.is_ipv6() || target_ip.is_ipv4();
+    target.port() == at.port()
+        && (target_ip == listens_on || listens_on.is_unspecified() && takes_family && is_local(target_ip))
+}
+
+/// Whether it is an address of this host: only such can be bound.
+fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Of mappings whose upstreams are addresses; `10.0.0.1` is this host's.
+    fn looped(mappings: &[(&str, &str)]) -> Option<Vec<usize>> {
+        let upstream = |text: &str| host::upstream(text).unwrap();
+        let hop = |(listen, to): &(&str, &str)| Hop {
+            listen: vec![listen.parse().unwrap()],
+            upstream: upstream(to),
+        };
+        let hops: Vec<_> = mappings.iter().map(hop).collect();
+        let targets: Vec<_> = mappings.iter().map(|(_, to)| vec![to.parse().unwrap()]).collect();
+        let targets: Vec<_> = targets.iter().map(Vec::as_slice).collect();
+        let is_local = |ip: IpAddr| ip.is_loopback() || ip == IpAddr::from([10, 0, 0, 1]);
+        (0..hops.len()).find_map(|first| cycle(&hops, &targets, first, is_local))
+    }
+
+    #[test]
+    fn a_proxy_that_reaches_itself_is_a_loop() {
+        for (listen, upstream) in [
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("127.0.0.1:1", "0.0.0.0:1"),
+            ("[::1]:1", "[::]:1"),
+            ("0.0.0.0:1", "127.0.0.9:1"),
+            ("0.0.0.0:1", "10.0.0.1:1"),
+            ("[::]:1", "10.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("[::]:1", "[::ffff:127.0.0.1]:1"),
+        ] {
+            assert_eq!(looped(&[(listen, upstream)]), Some(vec![0]), "{listen} {upstream}");
+        }
+    }
+
+    #[test]
+    fn other_ports_hosts_and_families_are_none() {
+        for (listen, upstream) in [
+            ("127.0.0.1:1", "127.0.0.1:2"),
+            ("127.0.0.1:1", "127.0.0.2:1"),
+            ("0.0.0.0:1", "10.0.0.2:1"),
+            ("0.0.0.0:1", "[::1]:1"),
+            ("[::1]:1", "127.0.0.1:1"),
+        ] {
+            assert_eq!(looped(&[(listen, upstream)]), None, "{listen} {upstream}");
+        }
+    }
+
+    #[test]
+    fn a_chain_is_no_loop_until_it_is_closed() {
+        let mut chain = vec![("127.0.0.1:1", "127.0.0.1:2"), ("127.0.0.1:2", "127.0.0.1:3")];
+        assert_eq!(looped(&chain), None);
+        chain.push(("127.0.0.1:3", "127.0.0.1:4"));
+        chain.push(("127.0.0.1:4", "127.0.0.1:2"));
+        assert_eq!(looped(&chain), Some(vec![1, 2, 3]));
+    }
+
+    #[tokio::test]
+    async fn names_are_looked_up_only_if_their_port_can_lead_back() {
+        let resolver = Resolver::with_lookup(|host| match host {
+            "here" => Ok(vec![([127, 0, 0, 1], 0).into()]),
+            _ => panic!("{host} is of no interest"),
+        });
+        let hop = |port: u16, to: &str| Hop {
+            listen: vec![([127, 0, 0, 1], port).into()],
+            upstream: host::upstream(to).unwrap(),
+        };
+        assert_eq!(find(&[hop(1, "elsewhere:3"), hop(2, "unix:/run/app.sock")], 0, &resolver).await, None);
+        let hops = [hop(1, "here:2"), hop(2, "tls://here:1"), hop(3, "127.0.0.1:1")];
+        let problem = find(&hops, 0, &resolver).await.unwrap();
+        assert!(
+            problem.contains("127.0.0.1:1 connects to here:2, and 127.0.0.1:2 connects to tls://here:1"),
+            "{problem}"
+        );
+        assert_eq!(find(&hops, 2, &resolver).await, None, "the new proxy is no part of the loop");
+    }
+
+    proptest! {
+        #[test]
+        fn every_loop_that_is_found_is_one_and_none_is_missed(upstreams in prop::collection::vec(0u16..8, 1..8)) {
+            let count = u16::try_from(upstreams.len()).unwrap();
+            let addr = |port: u16| SocketAddr::from(([127, 0, 0, 1], port + 1));
+            let hop = |(port, to): (u16, &u16)| Hop {
+                listen: vec![addr(port)],
+                upstream: host::upstream(&addr(*to).to_string()).unwrap(),
+            };
+            let hops: Vec<_> = (0..count).zip(&upstreams).map(hop).collect();
+            let targets: Vec<_> = upstreams.iter().map(|to| [addr(*to)]).collect();
+            let targets: Vec<_> = targets.iter().map(|each| &each[..]).collect();
+            // Each proxy has one upstream: following them either leaves the proxies or goes round for ever.
+            let goes_round = |first: u16| {
+                let step = |at: &u16| upstreams.get(usize::from(*at)).copied();
+                successors(Some(first), step).take(20).count() == 20
+            };
+            match (0..hops.len()).find_map(|first| cycle(&hops, &targets, first, |ip| ip.is_loopback())) {
+                None => prop_assert!(!(0..count).any(goes_round)),
+                Some(path) => for (at, from) in path.iter().enumerate() {
+                    prop_assert_eq!(usize::from(upstreams[*from]), path[(at + 1) % path.len()]);
+                },
+            }
+        }
+    }
+}
