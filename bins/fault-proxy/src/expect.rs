@@ -107,6 +107,14 @@ impl Metric {
         }
     }
 
+    /// Why there is no figure.
+    fn missing(self, figures: &Figures) -> &'static str {
+        match self {
+            Self::Rate if figures.bytes > 0 => "the bandwidth was the limit for less than 100 ms",
+            _ => "nothing was measured",
+        }
+    }
+
     fn show(self, value: f64) -> String {
         match self {
             Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => format!("{:.3} ms", value * 1e3),
@@ -135,7 +143,10 @@ impl Expectation {
                     Some(value) => {
                         unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value)))
                     }
-                    None => unmet.push(format!("{}: nothing was measured on {proxy}", self.text)),
+                    None if self.is_vacuous(&figures) => {}
+                    None => {
+                        unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.missing(&figures)))
+                    }
                 }
             }
         }
@@ -143,6 +154,11 @@ impl Expectation {
             unmet.push(format!("{}: no proxy has the fault {} any more", self.text, self.fault));
         }
         unmet
+    }
+
+    /// Whether a missing figure is as expected: a bandwidth that limited next to nothing did not let too much pass.
+    fn is_vacuous(&self, figures: &Figures) -> bool {
+        self.is_less && matches!(self.metric, Metric::Rate) && figures.bytes > 0
     }
 
     fn holds(&self, value: f64) -> bool {
@@ -193,6 +209,21 @@ mod tests {
         faults.replace(Vec::new());
         let unmet = expectation.unmet([("db", &faults)]);
         assert_eq!(unmet, ["latency.actions<=5: no proxy has the fault latency any more"]);
+    }
+
+    #[test]
+    fn a_rate_that_was_not_measured_is_below_any_limit_if_bytes_passed() {
+        let faults =
+            Engine::new(Settings::default()).proxy("db", vec![Fault::new("bandwidth", Effect::Refuse)]);
+        let mut figures = faults.figures().remove(0).1;
+        let unmet = |text: &str, figures: &Figures| {
+            let expectation: Expectation = text.parse().unwrap();
+            !expectation.is_vacuous(figures)
+        };
+        assert!(unmet("bandwidth.rate<1MBps", &figures), "nothing passed");
+        figures.bytes = 1;
+        assert!(!unmet("bandwidth.rate<1MBps", &figures) && !unmet("bandwidth.rate<=1MBps", &figures));
+        assert!(unmet("bandwidth.rate>1MBps", &figures) && unmet("bandwidth.p50<1ms", &figures));
     }
 
     #[test]

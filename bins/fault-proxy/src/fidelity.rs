@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use proxy_cli::terminal::plain;
-use proxy_fault::{Effect, Fault, Faults, Figures, Quantiles};
+use proxy_fault::{BitRate, Effect, Fault, Faults, Figures, Quantiles};
 use rustix::time::{ClockId, clock_gettime};
 
 /// One row a fault.
@@ -40,9 +40,11 @@ fn achieved(fault: &Fault, figures: &Figures) -> String {
             }
             _ => nothing(),
         },
-        Effect::Bandwidth { .. } => {
-            figures.rate.map_or_else(nothing, |rate| format!("{rate:.0} B/s while bytes waited"))
-        }
+        Effect::Bandwidth { .. } => match figures.rate {
+            Some(rate) => format!("{rate:.0} B/s ({}) while bytes waited", BitRate(rate)),
+            None if figures.bytes == 0 => nothing(),
+            None => "not the limit for 100 ms".to_owned(),
+        },
         Effect::PacketLoss { .. } => figures.loss_share.map_or_else(nothing, |share| {
             format!("{:.3} % of {} segments lost", share * 100.0, figures.segments)
         }),

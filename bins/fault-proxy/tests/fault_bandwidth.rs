@@ -5,6 +5,7 @@ mod support;
 
 use std::{
     fs,
+    io::{Read, Write},
     net::{Ipv4Addr, SocketAddr},
     process::Command,
     sync::mpsc,
@@ -14,7 +15,7 @@ use std::{
 use fault_support::{ms, timed};
 use support::{PATIENCE, Proxy, receive, run, send};
 use tempfile::TempDir;
-use testkit::{FarEnd, Nginx, Pattern, free_port, require};
+use testkit::{FarEnd, Nginx, Pattern, Signal, free_port, require};
 
 /// nginx that serves `size` bytes as `/file`.
 struct Site {
@@ -119,6 +120,52 @@ fn a_rate_does_not_limit_the_other_direction() {
     let proxy = Proxy::with(far_end.addr(), &["--with-bandwidth", "--bandwidth-rate", "1000"]);
     send(&proxy.connect(), &Pattern::new(5), 0, 6_000_000).unwrap();
     assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().unwrap(), 6_000_000);
+}
+
+/// 100 bytes every 5 ms, and 12,000 bytes after a hundred of them, through 1 mbit/s; the result of a run with this expectation.
+fn light_load(expectation: &str) -> (Option<i32>, String) {
+    let far_end = FarEnd::start(|mut stream| {
+        for number in 1.. {
+            let len = if number % 50 == 0 { 12_000 } else { 100 };
+            if stream.write_all(&vec![7; len]).is_err() {
+                return;
+            }
+            thread::sleep(ms(5));
+        }
+    });
+    let options = ["--with-bandwidth", "--bandwidth-rate", "1mbit/s", "--expect", expectation];
+    let proxy = Proxy::with(far_end.addr(), &options);
+    let mut client = proxy.connect();
+    client.read_exact(&mut [0; 100_000]).expect("the far end sends");
+    drop(client);
+    proxy.signal(Signal::TERM);
+    let code = proxy.wait(PATIENCE).code();
+    (code, proxy.stdout() + &proxy.stderr())
+}
+
+#[test]
+fn the_rate_under_light_load_is_that_of_the_time_in_which_bytes_waited() {
+    let (code, output) = light_load("bandwidth.rate<140KBps");
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains(" B/s (") && output.contains("while bytes waited"), "{output}");
+    let (code, output) = light_load("bandwidth.rate>140KBps");
+    assert_eq!(code, Some(3), "{output}");
+}
+
+#[test]
+fn a_bandwidth_that_is_never_the_limit_has_no_rate() {
+    let far_end = FarEnd::echo();
+    let expectation = |text| ["--with-bandwidth", "--bandwidth-rate", "1GBps", "--expect", text];
+    for (text, code) in [("bandwidth.rate<1MBps", 0), ("bandwidth.rate>1MBps", 3)] {
+        let proxy = Proxy::with(far_end.addr(), &expectation(text));
+        let mut client = proxy.connect();
+        client.write_all(b"ping").expect("the proxy relays");
+        client.read_exact(&mut [0; 4]).expect("the far end answers");
+        drop(client);
+        proxy.signal(Signal::TERM);
+        assert_eq!(proxy.wait(PATIENCE).code(), Some(code), "{text}: {}", proxy.stderr());
+        assert!(proxy.stdout().contains("not the limit for 100 ms"), "{}", proxy.stdout());
+    }
 }
 
 #[test]

@@ -46,6 +46,16 @@ impl Display for Scaled {
     }
 }
 
+/// A rate in bytes a second, shown in bits: `1 mbit/s`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BitRate(pub f64);
+
+impl Display for BitRate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Scaled(self.0 * 8.0, ["bit/s", "kbit/s", "mbit/s", "gbit/s"]).fmt(f)
+    }
+}
+
 struct Percent(f64);
 
 impl Display for Percent {
@@ -88,7 +98,7 @@ impl Display for Effect {
                 write!(f, "jitter up to {}, {} times a second at most", Time(*amplitude), rounded(*frequency))
             }
             Self::Bandwidth { rate, burst, scope } => {
-                let bits = Scaled(rate * 8.0, ["bit/s", "kbit/s", "mbit/s", "gbit/s"]);
+                let bits = BitRate(*rate);
                 let bytes = Scaled(*rate, ["B/s", "KB/s", "MB/s", "GB/s"]);
                 let scope = match scope {
                     Scope::Session => "a session",

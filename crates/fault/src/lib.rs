@@ -59,6 +59,7 @@ mod timer;
 mod units;
 
 pub use delay::Delay;
+pub use describe::BitRate;
 pub use effect::{Direction, Effect, Fault, Flows, Scope, Sides};
 pub use engine::{Engine, Settings};
 pub use faults::{Faults, Listening};

@@ -94,12 +94,12 @@ impl Line {
                     let is_on = changed.is_on();
                     self.units.insert(index, changed);
                     for piece in held {
-                        self.push(index, now, if is_on { piece } else { Piece { at: now, ..piece } });
+                        self.push(index, if is_on { piece } else { Piece { at: now, ..piece } });
                     }
                 }
                 None => {
                     let held = self.units.remove(index).end(now);
-                    held.into_iter().for_each(|piece| self.push(index, now, Piece { at: now, ..piece }));
+                    held.into_iter().for_each(|piece| self.push(index, Piece { at: now, ..piece }));
                 }
             }
         }
@@ -136,7 +136,7 @@ impl Line {
                 left
             };
             let data = Piece { offset: self.arrived, len, segment, ..Piece::ending(now, Ending::No) };
-            self.push(0, now, data);
+            self.push(0, data);
             self.arrived += len as u64;
             left -= len;
         }
@@ -153,15 +153,15 @@ impl Line {
     /// The source has ended.
     pub(crate) fn finish(&mut self, now: Duration, end: Ending) {
         let segment = self.segmenter.alone();
-        self.push(0, now, Piece { offset: self.arrived, segment, ..Piece::ending(now, end) });
+        self.push(0, Piece { offset: self.arrived, segment, ..Piece::ending(now, end) });
         self.settle(now);
     }
 
     /// To the first unit from `index` on that is on, or out.
-    fn push(&mut self, index: usize, now: Duration, piece: Piece) {
+    fn push(&mut self, index: usize, piece: Piece) {
         let mut passing = piece;
         for unit in self.units.iter_mut().skip(index) {
-            match unit.push(now, passing) {
+            match unit.push(passing) {
                 Some(piece) => passing = piece,
                 None => return,
             }
@@ -189,7 +189,7 @@ impl Line {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             for index in 0..self.units.len() {
                 for piece in self.units[index].switch(now) {
-                    self.push(index + 1, now, Piece { at: now, ..piece });
+                    self.push(index + 1, Piece { at: now, ..piece });
                 }
             }
             self.settle(now);
@@ -199,7 +199,7 @@ impl Line {
     fn settle(&mut self, now: Duration) {
         for index in 0..self.units.len() {
             while let Some(piece) = self.units[index].pop(now) {
-                self.push(index + 1, now, piece);
+                self.push(index + 1, piece);
             }
         }
         let deadlines = self.units.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);

@@ -11,6 +11,9 @@ use crate::journal::nanos;
 /// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
 const GROUPING_POWER: u8 = 6;
 const MAX_VALUE_POWER: u8 = 42;
+/// The least time in which a bandwidth was the limit for a rate to be measured: a shorter one is a few pieces, whose delays
+/// would be most of it.
+const MIN_LIMITED_TIME: Duration = Duration::from_millis(100);
 const LONGEST: u64 = (1 << MAX_VALUE_POWER) - 1;
 
 /// The counters of one fault of a proxy.
@@ -19,7 +22,8 @@ pub(crate) struct Stats {
     sessions: AtomicU64,
     actions: AtomicU64,
     bytes: AtomicU64,
-    busy: AtomicU64,
+    limited_bytes: AtomicU64,
+    limited_nanos: AtomicU64,
     segments: AtomicU64,
     lost: AtomicU64,
     asked: AtomicHistogram,
@@ -36,7 +40,8 @@ impl Stats {
             sessions: AtomicU64::new(0),
             actions: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            busy: AtomicU64::new(0),
+            limited_bytes: AtomicU64::new(0),
+            limited_nanos: AtomicU64::new(0),
             segments: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             asked: histogram(),
@@ -68,10 +73,21 @@ impl Stats {
         add(&self.late, late);
     }
 
-    /// Bytes left in `busy` time.
-    pub(crate) fn moved(&self, bytes: usize, busy: Duration) {
+    /// Bytes passed a bandwidth, limited by it or not.
+    pub(crate) fn passed(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.busy.fetch_add(nanos(busy), Ordering::Relaxed);
+    }
+
+    /// Bytes passed in a time in which the bandwidth was the limit.
+    pub(crate) fn limited(&self, bytes: u64, time: Duration) {
+        self.limited_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.limited_nanos.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    /// Measures the rate anew: the one that was asked for has changed.
+    pub(crate) fn restart_rate(&self) {
+        self.limited_bytes.store(0, Ordering::Relaxed);
+        self.limited_nanos.store(0, Ordering::Relaxed);
     }
 
     /// Segments were sent, `lost` of them to be sent again.
@@ -83,7 +99,7 @@ impl Stats {
     /// What was counted so far.
     pub(crate) fn figures(&self) -> Figures {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let rate = |bytes: u64, busy: u64| (busy > 0).then(|| bytes as f64 / (busy as f64 / 1e9));
+        let limited = Duration::from_nanos(count(&self.limited_nanos));
         let segments = count(&self.segments);
         let held = Delays {
             histogram: self.held.load(),
@@ -96,7 +112,9 @@ impl Stats {
             held,
             asked_delay: Quantiles::of(&self.asked.load()),
             error: Quantiles::of(&self.late.load()),
-            rate: rate(count(&self.bytes), count(&self.busy)),
+            bytes: count(&self.bytes),
+            rate: (limited >= MIN_LIMITED_TIME)
+                .then(|| count(&self.limited_bytes) as f64 / limited.as_secs_f64()),
             segments,
             lost: count(&self.lost),
             loss_share: (segments > 0).then(|| count(&self.lost) as f64 / segments as f64),
@@ -122,7 +140,10 @@ pub struct Figures {
     pub delay: Option<Quantiles>,
     /// How much later than due they were let go.
     pub error: Option<Quantiles>,
-    /// Bytes a second while bytes waited for it.
+    /// Bytes that passed a bandwidth, whether they had to wait or not.
+    pub bytes: u64,
+    /// Bytes a second in the time in which the bandwidth was the limit, since its rate last changed. `None` if that was less
+    /// than 100 ms.
     pub rate: Option<f64>,
     /// As [`delay`](Self::delay), all of them.
     pub held: Delays,
@@ -209,6 +230,19 @@ impl Quantiles {
 mod tests {
     use super::*;
     use crate::delay::Delay;
+
+    #[test]
+    fn a_rate_is_that_of_the_limited_time_and_needs_enough_of_it() {
+        let stats = Stats::new();
+        stats.passed(1_000_000);
+        assert_eq!((stats.figures().bytes, stats.figures().rate), (1_000_000, None));
+        stats.limited(990, Duration::from_millis(99));
+        assert_eq!(stats.figures().rate, None);
+        stats.limited(10, Duration::from_millis(1));
+        assert_eq!(stats.figures().rate, Some(10_000.0));
+        stats.restart_rate();
+        assert_eq!((stats.figures().bytes, stats.figures().rate), (1_000_000, None));
+    }
 
     #[test]
     fn what_a_fault_has_applied_never_shrinks() {

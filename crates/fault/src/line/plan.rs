@@ -65,11 +65,22 @@ pub(crate) fn next(
                 _ => None,
             };
             let stats = before.map_or_else(|| Arc::new(Stats::new()), |entry| Arc::clone(&entry.stats));
+            if before.is_some_and(|entry| rate(&entry.fault.effect) != rate(&fault.effect)) {
+                stats.restart_rate();
+            }
             Arc::new(Entry { fault, stats, added: now, buckets })
         })
         .collect();
     entries.sort_by_key(|entry| order(&entry.fault.effect));
     entries.into()
+}
+
+/// The rate of a bandwidth.
+fn rate(effect: &Effect) -> Option<f64> {
+    match effect {
+        Effect::Bandwidth { rate, .. } => Some(*rate),
+        _ => None,
+    }
 }
 
 /// The place of an effect in a flow, from its source on; `None`: it acts before there is a flow.

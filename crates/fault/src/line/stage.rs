@@ -97,7 +97,7 @@ impl Stage {
     }
 
     /// Takes a piece in; gives it back if it passes at once.
-    pub(crate) fn push(&mut self, now: Duration, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
+    pub(crate) fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
         let Tools { key, stats, tell } = tools;
         let tell_hold = |delay: Duration| {
             stats.asked(delay);
@@ -122,7 +122,7 @@ impl Stage {
                     tell_hold(delay);
                 }
             }
-            Self::Bandwidth(bandwidth) => bandwidth.push(piece, now),
+            Self::Bandwidth(bandwidth) => bandwidth.push(piece),
             Self::Loss { sender, counted } => {
                 sender.push(piece, &mut |event| tell_loss(event, tell));
                 count_loss(sender, counted, stats);
@@ -148,8 +148,11 @@ impl Stage {
             Self::Jitter(jitter) => (&mut jitter.hold, false),
             Self::SlowClose(slow_close) => (&mut slow_close.hold, false),
             Self::Bandwidth(bandwidth) => {
-                let piece = bandwidth.pop(now)?;
-                stats.moved(piece.len, bandwidth.busy_time(now));
+                let (piece, limited) = bandwidth.pop(now)?;
+                stats.passed(piece.len);
+                if let Some((bytes, time)) = limited {
+                    stats.limited(bytes, time);
+                }
                 return Some(piece);
             }
             Self::Loss { sender, counted } => {

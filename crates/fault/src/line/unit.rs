@@ -115,8 +115,8 @@ impl Unit {
     }
 
     /// Gives the piece back if it passes at once.
-    pub(crate) fn push(&mut self, now: Duration, piece: Piece) -> Option<Piece> {
-        if self.is_on() { self.with_stage(|stage, tools| stage.push(now, piece, tools)) } else { Some(piece) }
+    pub(crate) fn push(&mut self, piece: Piece) -> Option<Piece> {
+        if self.is_on() { self.with_stage(|stage, tools| stage.push(piece, tools)) } else { Some(piece) }
     }
 
     pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {

@@ -18,17 +18,57 @@ const GRAIN: Duration = Duration::from_millis(2);
 const WAITING_TIME: Duration = Duration::from_millis(10);
 const WAITING_BYTES: usize = 64 << 10;
 
-/// When the next byte may leave if all before it left as soon as they could, in nanoseconds; shared by who shares the
-/// bandwidth.
+/// The tokens that are shared by all who share the bandwidth. Times are in nanoseconds.
 #[derive(Debug, Default)]
-pub(crate) struct Bucket(AtomicU64);
+pub(crate) struct Bucket {
+    /// When the next byte may leave if all before it left as soon as they could.
+    free: AtomicU64,
+    /// When the last piece left that had to wait.
+    limited: AtomicU64,
+    /// The length of that piece; 0 if a piece has left since then that did not have to wait.
+    limited_len: AtomicU64,
+}
+
+/// Tokens that were taken.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// When the piece may leave.
+    due: u64,
+    /// Whether the bucket was still in debt for the pieces before.
+    continues: bool,
+}
 
 impl Bucket {
-    /// Takes `cost` at `at`, both in nanoseconds; returns when it is paid for, with `burst` of credit.
-    fn take(&self, at: u64, cost: u64, burst: u64) -> u64 {
+    /// Takes `cost` at `at`; it is paid for with `burst` of credit.
+    fn take(&self, at: u64, cost: u64, burst: u64) -> Taken {
         let after = |free: u64| free.max(at).saturating_add(cost);
-        let paid = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(after(free)));
-        after(paid.unwrap_or_else(|free| free)).saturating_sub(burst).max(at)
+        let free = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(after(free)));
+        let free = free.unwrap_or_else(|free| free);
+        Taken { due: after(free).saturating_sub(burst).max(at), continues: free >= at }
+    }
+
+    /// A piece that did not have to wait leaves: there is credit, so the bandwidth does not limit anything.
+    fn leave_freely(&self) {
+        if self.limited_len.load(Ordering::Relaxed) > 0 {
+            self.limited_len.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// A piece that had to wait leaves at `now`. Returns the bytes that left in a time in which the bandwidth was the limit,
+    /// and that time.
+    ///
+    /// From one such piece to the next, what leaves is the first. The time before the first piece that waits does not
+    /// count, because its tokens were credit in part. What shares the bucket shares the time.
+    fn leave_limited(&self, now: u64, taken: Taken, len: u64) -> Option<(u64, u64)> {
+        let before = self.limited_len.swap(len, Ordering::Relaxed);
+        if before > 0 && taken.continues {
+            let last = self.limited.fetch_max(now, Ordering::Relaxed);
+            Some((before, now.saturating_sub(last)))
+        } else {
+            // Not `now`: a late look would make the time too short.
+            self.limited.fetch_max(taken.due, Ordering::Relaxed);
+            None
+        }
     }
 }
 
@@ -43,11 +83,9 @@ pub(crate) struct Bandwidth {
     waiting_limit: usize,
     queue: VecDeque<Piece>,
     waiting: usize,
-    /// The next piece to leave: how much of the first in the queue, and when.
-    next: Option<(usize, Duration)>,
+    /// The next piece to leave: how much of the first in the queue, and its tokens.
+    next: Option<(usize, Taken)>,
     last_left: Duration,
-    /// Since when, in real time, there was always something waiting.
-    busy_since: Duration,
 }
 
 impl Bandwidth {
@@ -65,14 +103,10 @@ impl Bandwidth {
             waiting: 0,
             next: None,
             last_left: Duration::ZERO,
-            busy_since: Duration::ZERO,
         }
     }
 
-    pub(crate) fn push(&mut self, piece: Piece, now: Duration) {
-        if self.queue.is_empty() {
-            self.busy_since = now;
-        }
+    pub(crate) fn push(&mut self, piece: Piece) {
         self.waiting += piece.len;
         self.queue.push_back(piece);
         self.schedule();
@@ -89,7 +123,7 @@ impl Bandwidth {
         let (cost, first_byte) = (self.cost(len), self.cost(len.min(1)));
         self.paid += len as u64;
         let credit = self.burst.saturating_add(cost - first_byte);
-        self.next = Some((len, Duration::from_nanos(self.bucket.take(nanos(at), cost, credit))));
+        self.next = Some((len, self.bucket.take(nanos(at), cost, credit)));
     }
 
     /// The time that the next `len` bytes take. Fractions of nanoseconds are carried on to the bytes behind them.
@@ -98,25 +132,26 @@ impl Bandwidth {
         until(self.paid + len as u64) - until(self.paid)
     }
 
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
-        let (len, due) = self.next.take_if(|(_, due)| *due <= now)?;
+    /// The next piece that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<(Piece, Option<(u64, Duration)>)> {
+        let (len, taken) = self.next.take_if(|(_, taken)| taken.due <= nanos(now))?;
+        let due = Duration::from_nanos(taken.due);
         let first = self.queue.front_mut()?;
+        let limited = if due > first.at {
+            self.bucket.leave_limited(nanos(now), taken, len as u64)
+        } else {
+            self.bucket.leave_freely();
+            None
+        };
         let piece = if len < first.len { first.split(len) } else { self.queue.pop_front()? };
         self.waiting -= len;
         self.last_left = due;
         self.schedule();
-        Some(Piece { at: due, ..piece })
-    }
-
-    /// The real time since this was last asked in which something waited.
-    pub(crate) fn busy_time(&mut self, now: Duration) -> Duration {
-        let busy = now.saturating_sub(self.busy_since);
-        self.busy_since = now;
-        busy
+        Some((Piece { at: due, ..piece }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
-        self.next.map(|(_, due)| due)
+        self.next.map(|(_, taken)| Duration::from_nanos(taken.due))
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -133,4 +168,95 @@ impl Bandwidth {
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 fn nanos_for(bytes: f64, nanos_per_byte: f64) -> u64 {
     (bytes * nanos_per_byte) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::piece::Ending;
+
+    const RATE: f64 = 125_000.0;
+    const MS: Duration = Duration::from_millis(1);
+
+    fn sharing(sessions: usize, burst: u64) -> Vec<Bandwidth> {
+        let bucket = Arc::default();
+        (0..sessions).map(|_| Bandwidth::new(RATE, burst, Arc::clone(&bucket))).collect()
+    }
+
+    /// Lengths that arrive in a session, each at its time; all leave `late` after they are due. Returns the bytes that left in a
+    /// time in which the bandwidth was the limit, and that time.
+    fn limited(
+        sessions: &mut [Bandwidth],
+        arrivals: impl IntoIterator<Item = (Duration, usize, usize)>,
+        late: Duration,
+    ) -> (u64, Duration) {
+        let (mut bytes, mut time) = (0, Duration::ZERO);
+        let mut run_to = |sessions: &mut [Bandwidth], end: Duration| {
+            while let Some((due, session)) = sessions
+                .iter_mut()
+                .filter_map(|session| Some((session.due()?, session)))
+                .min_by_key(|(due, _)| *due)
+                && due + late <= end
+            {
+                let (_, limited) = session.pop(due + late).expect("it is due");
+                let (more_bytes, more_time) = limited.unwrap_or_default();
+                bytes += more_bytes;
+                time += more_time;
+            }
+        };
+        for (at, session, len) in arrivals {
+            run_to(sessions, at);
+            sessions[session].push(Piece { len, ..Piece::ending(at, Ending::No) });
+        }
+        run_to(sessions, Duration::from_secs(3600));
+        (bytes, time)
+    }
+
+    fn rate((bytes, time): (u64, Duration)) -> f64 {
+        bytes as f64 / time.as_secs_f64()
+    }
+
+    /// 100 bytes every 5 ms, and every half second 12,000.
+    fn light_load() -> impl Iterator<Item = (Duration, usize, usize)> {
+        (0..1000_u32).map(|number| (number * 5 * MS, 0, if number % 100 == 0 { 12_000 } else { 100 }))
+    }
+
+    #[test]
+    fn bytes_that_do_not_wait_count_neither_as_bytes_nor_as_time() {
+        let measured = limited(&mut sharing(1, 125), light_load(), Duration::ZERO);
+        assert!((rate(measured) / RATE - 1.0).abs() < 1e-3, "{measured:?}");
+        assert!((900 * MS..1200 * MS).contains(&measured.1), "{measured:?}");
+        let never = (0..1000_u32).map(|number| (number * 5 * MS, 0, 100));
+        assert_eq!(limited(&mut sharing(1, 125), never, Duration::ZERO), (0, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_flow_that_always_waits_has_the_rate_and_all_of_the_time() {
+        let measured = limited(&mut sharing(1, 125), [(Duration::ZERO, 0, 1_250_000)], Duration::ZERO);
+        assert!((rate(measured) / RATE - 1.0).abs() < 1e-3, "{measured:?}");
+        assert!(measured.1 > 9900 * MS, "{measured:?}");
+    }
+
+    #[test]
+    fn a_burst_is_not_part_of_the_rate() {
+        let bursts = (0..10_u32).map(|number| (number * 1000 * MS, 0, 60_000));
+        let measured = limited(&mut sharing(1, 50_000), bursts, Duration::ZERO);
+        assert!((rate(measured) / RATE - 1.0).abs() < 1e-3, "{measured:?}");
+    }
+
+    #[test]
+    fn sessions_that_share_a_bucket_share_the_time() {
+        let arrivals = (0..40_usize).map(|number| (Duration::ZERO, number % 4, 31_250));
+        let measured = limited(&mut sharing(4, 125), arrivals, Duration::ZERO);
+        assert!((rate(measured) / RATE - 1.0).abs() < 1e-3, "{measured:?}");
+        assert!((9900 * MS..10_001 * MS).contains(&measured.1), "{measured:?}");
+    }
+
+    #[test]
+    fn a_late_look_never_makes_the_rate_too_high() {
+        for late in [MS, 20 * MS] {
+            let measured = limited(&mut sharing(1, 125), light_load(), late);
+            assert!(rate(measured) < RATE * 1.001, "{late:?}: {measured:?}");
+        }
+    }
 }
