@@ -4,14 +4,15 @@ mod support;
 #[path = "support/api.rs"]
 mod support_api;
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{eventually, round_trip};
+use support::{PATIENCE, eventually, round_trip};
 use support_api::{Api, connect, create, is_refused, listen_of};
 use testkit::FarEnd;
 
@@ -80,4 +81,55 @@ fn who_connects_after_an_answer_meets_what_was_answered() {
     }
     let down = json!({"name": "down", "listen": "127.0.0.1:0", "upstream": "up:1", "toxics": [refuse]});
     assert!(is_refused(listen_of(&api.post("/proxies", &down))));
+}
+
+#[test]
+fn a_bandwidth_toxic_of_0_cuts_a_stream_until_it_changes_or_goes() {
+    let echo = FarEnd::echo();
+    let api = Api::alone();
+    let listen = create(&api, "cut", echo.addr());
+    let mut open = connect(listen);
+    round_trip(&open, b"ping").expect("nothing is cut");
+    for (stream, attributes) in [("downstream", json!({"rate": 0})), ("upstream", json!({}))] {
+        let body = json!({"name": stream, "type": "bandwidth", "stream": stream, "attributes": attributes});
+        let made = api.post("/proxies/cut/toxics", &body);
+        assert_eq!(made["attributes"], json!({"rate": 0}), "{made}");
+    }
+    let mut new = connect(listen);
+    for client in [&mut open, &mut new] {
+        client.write_all(b"ping").expect("the proxy takes it");
+        assert_nothing_comes(client);
+    }
+    // The requests pass, the responses do not.
+    api.delete("/proxies/cut/toxics/upstream");
+    for client in [&mut open, &mut new] {
+        assert_nothing_comes(client);
+    }
+    api.post("/proxies/cut/toxics/downstream", &json!({"attributes": {"rate": 1000}}));
+    for client in [&mut open, &mut new] {
+        assert_comes(client);
+    }
+    let cut = api.post("/proxies/cut/toxics/downstream", &json!({"attributes": {"rate": 0}}));
+    assert_eq!(cut["attributes"], json!({"rate": 0}), "{cut}");
+    for client in [&mut open, &mut new] {
+        client.write_all(b"ping").expect("the proxy takes it");
+        assert_nothing_comes(client);
+    }
+    api.delete("/proxies/cut/toxics/downstream");
+    for client in [&mut open, &mut new] {
+        assert_comes(client);
+    }
+}
+
+fn assert_nothing_comes(client: &mut TcpStream) {
+    client.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let read = client.read(&mut [0; 4]).map_err(|error| error.kind());
+    assert!(matches!(read, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "{read:?}");
+}
+
+fn assert_comes(client: &mut TcpStream) {
+    client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut reply = [0; 4];
+    client.read_exact(&mut reply).expect("what was held comes");
+    assert_eq!(&reply, b"ping");
 }

@@ -97,6 +97,7 @@ impl Display for Effect {
             Self::Jitter { amplitude, frequency } => {
                 write!(f, "jitter up to {}, {} times a second at most", Time(*amplitude), rounded(*frequency))
             }
+            Self::Bandwidth { rate: 0.0, .. } => f.write_str("bandwidth 0, bytes wait"),
             Self::Bandwidth { rate, burst, scope } => {
                 let bits = BitRate(*rate);
                 let bytes = Scaled(*rate, ["B/s", "KB/s", "MB/s", "GB/s"]);

@@ -82,7 +82,7 @@ pub enum Effect {
     },
     /// A token bucket.
     Bandwidth {
-        /// Bytes a second, more than 0.
+        /// Bytes a second. With 0 no byte passes until it changes or goes.
         rate: f64,
         /// Bytes that may pass at once after a pause.
         burst: u64,

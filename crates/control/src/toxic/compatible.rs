@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run};
+use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run, Scope};
 use serde_json::{Map, Value};
 
 use super::{Common, ToxicError, default_name, flows, json, renamed};
@@ -90,8 +90,11 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
     })
 }
 
-/// KB are 1,000 bytes. No rate, and one higher than can be had, are no limit.
+/// KB are 1,000 bytes. A rate of 0 lets nothing pass; one higher than can be had is no limit.
 fn bandwidth(rate: u64) -> Option<Effect> {
+    if rate == 0 {
+        return Some(Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session });
+    }
     let rate = format!("{rate}KBps").parse().ok()?;
     let params = FaultParams { kind: Some(Kind::Bandwidth), rate: Some(rate), ..FaultParams::default() };
     params.resolve(&Run { duration: None, reading: Reading::Usual }).ok().map(|fault| fault.effect)

@@ -20,6 +20,9 @@ fn refused(body: Value) -> String {
 
 const MS: Duration = Duration::from_millis(1);
 
+/// A bandwidth that lets nothing pass.
+const SHUT: Effect = Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session };
+
 #[test]
 fn toxics_do_what_they_do_elsewhere() {
     let around = |center, spread| Effect::Latency { delay: Delay::Around { center, spread }, once: false };
@@ -32,7 +35,9 @@ fn toxics_do_what_they_do_elsewhere() {
             json!({"type": "latency", "attributes": {"latency": -5}}),
             Some(around(Duration::ZERO, Duration::ZERO)),
         ),
-        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), None),
+        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), Some(SHUT)),
+        (json!({"type": "bandwidth", "attributes": {"rate": -1}}), Some(SHUT)),
+        (json!({"type": "bandwidth"}), Some(SHUT)),
         (
             json!({"type": "bandwidth", "attributes": {"rate": 100}}),
             Some(Effect::Bandwidth { rate: 100_000.0, burst: 1500, scope: Scope::Session }),

@@ -38,6 +38,7 @@ fn every_effect_in_a_line() {
             Effect::Bandwidth { rate: 62_500.0, burst: 1500, scope: Scope::Session },
             "bandwidth 500 kbit/s (62.5 KB/s) burst 1500 B a session",
         ),
+        (Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }, "bandwidth 0, bytes wait"),
         (
             Effect::Bandwidth { rate: 1.0, burst: 65_536, scope: Scope::Proxy },
             "bandwidth 8 bit/s (1 B/s) burst 64 KiB a proxy",

@@ -223,6 +223,41 @@ fn a_late_look_does_not_slow_bandwidth_down() {
 }
 
 #[test]
+fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
+    let named = |rate| Fault {
+        name: "x".into(),
+        ..always(Effect::Bandwidth { rate, burst: 100, scope: Scope::Session })
+    };
+    let follow = |bench: &mut Bench, faults, at| bench.line.follow(&plan_of(faults, at), at);
+    let mut bench = Bench::new(vec![named(0.0)]);
+    bench.send(Duration::ZERO, 1000);
+    bench.send(5 * MS, 1000);
+    bench.line.finish(10 * MS, Ending::Finish);
+    bench.run_to(3_600_000 * MS);
+    assert_eq!((bench.arrivals(), bench.end, bench.line.deadline()), (vec![], None, None));
+    let at = 3_600_000 * MS;
+    follow(&mut bench, vec![named(1e6)], at);
+    bench.run_to(at + 10 * MS);
+    assert_eq!(bench.received(), expected(2000));
+    assert!(matches!(bench.end, Some((_, Ending::Finish))), "{:?}", bench.end);
+
+    let mut bench = Bench::new(vec![named(1e6)]);
+    bench.send(Duration::ZERO, 50);
+    follow(&mut bench, vec![named(0.0)], MS);
+    bench.send(2 * MS, 1000);
+    bench.run_to(1000 * MS);
+    assert_eq!(bench.arrivals(), [(0, 50)]);
+    while !bench.line.is_full() {
+        bench.send(1000 * MS, 1000);
+    }
+    assert!(bench.line.held() < 128 << 10);
+    follow(&mut bench, vec![], 2000 * MS);
+    bench.take(2000 * MS);
+    assert_eq!(bench.received(), expected(bench.sent));
+    assert!(bench.line.is_idle());
+}
+
+#[test]
 fn bandwidth_makes_its_source_wait() {
     let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
     let mut bench = Bench::new(vec![always(rate)]);

@@ -89,6 +89,7 @@ pub(crate) struct Bandwidth {
 }
 
 impl Bandwidth {
+    /// A `rate` of 0 lets no byte pass.
     pub(crate) fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
@@ -118,6 +119,9 @@ impl Bandwidth {
             return;
         }
         let Some(first) = self.queue.front() else { return };
+        if self.nanos_per_byte.is_infinite() && first.len > 0 {
+            return;
+        }
         let len = first.len.min(self.grain);
         let at = first.at.max(self.last_left);
         let (cost, first_byte) = (self.cost(len), self.cost(len.min(1)));
