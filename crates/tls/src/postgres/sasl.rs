@@ -31,6 +31,9 @@ pub(crate) enum Next {
 
 /// Tells from the bytes of one message, from its first byte on.
 pub(crate) fn next(bytes: &[u8]) -> Next {
+    if bytes.first().is_some_and(|kind| !b"RENv".contains(kind)) {
+        return Next::Over;
+    }
     let Some((&[kind, ref length @ ..], body)) = bytes.split_first_chunk::<HEADER>() else {
         return Next::Incomplete(HEADER);
     };
@@ -144,6 +147,7 @@ mod tests {
             b"R\0\0\0\x03",
             b"R\0\x01\0\0",
             b"HTTP/1.1",
+            b"Z",
             b"R\0\0\0\0",
         ] {
             assert_eq!(next(over), Next::Over, "{}", over.escape_ascii());
