@@ -18,7 +18,7 @@ mod values;
 
 pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand};
 pub(crate) use options::{DataPath, Options};
-pub(crate) use values::SelfSigned;
+pub(crate) use values::{Protocol, SelfSigned};
 
 const CONTROL: &str = "Control while it runs";
 const LOG: &str = "Log";

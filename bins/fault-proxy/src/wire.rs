@@ -18,7 +18,9 @@ use crate::config::{ListenerTls, Settings};
 #[derive(Debug)]
 pub(crate) struct Wire {
     server_tls: Option<ServerTls>,
+    server_alpn: Vec<Vec<u8>>,
     upstream_tls: ClientTls,
+    upstream_alpn: Vec<Vec<u8>>,
     psqls_direct: bool,
     connect_timeout: Duration,
     resolver: Resolver,
@@ -29,7 +31,9 @@ impl Wire {
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let wire = Self {
             server_tls: server_tls(settings.listener_tls.as_ref(), settings.bind)?,
+            server_alpn: settings.listener_alpn.clone(),
             upstream_tls: settings.upstream_tls.clone(),
+            upstream_alpn: settings.upstream_alpn.clone(),
             psqls_direct: settings.psqls_direct,
             connect_timeout: settings.connect_timeout,
             resolver: Resolver::new(),
@@ -68,7 +72,10 @@ impl Wire {
             Some(Scheme::Psqls) => Opening::Postgres,
         };
         let connector = TlsConnector::new(tcp, &self.upstream_tls, opening)?;
-        Ok(Arc::new(if self.server_tls.is_none() { connector.for_clear_clients() } else { connector }))
+        Ok(Arc::new(match self.server_tls {
+            None => connector.for_clear_clients().with_protocols(self.upstream_alpn.clone()),
+            Some(_) => connector,
+        }))
     }
 
     /// What clients of an upstream go through first.
@@ -78,10 +85,18 @@ impl Wire {
             Upstream::Unix { .. } => None,
         };
         let is_postgres = matches!(scheme, Some(Scheme::Psql | Scheme::Psqls));
+        let has_tls = matches!(scheme, Some(Scheme::Https | Scheme::Tls));
         Ok(match &self.server_tls {
             Some(tls) => {
                 let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
-                Some(Arc::new(TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?))
+                let handshake = TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?;
+                Some(Arc::new(if is_postgres {
+                    handshake
+                } else if has_tls {
+                    handshake.with_protocols_of_upstream()
+                } else {
+                    handshake.with_protocols(self.server_alpn.clone())
+                }))
             }
             None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
             None => None,

@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use proxy_fault::{FaultStream, Faults, Listening, Timers};
-use proxy_relay::{Accepted, BoxStream, ConnectError, Connecting, Connector, Listener, Stream, TcpAcceptor};
+use proxy_relay::{
+    Accepted, BoxStream, ConnectError, Connected, Connecting, Connector, Listener, Stream, TcpAcceptor,
+};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -76,23 +78,35 @@ pub struct FaultConnector {
     pub timers: Timers,
 }
 
+impl FaultConnector {
+    /// Puts faults around what `connect` reaches. They decide when, and whether, it is called.
+    async fn with_faults<'a>(
+        &'a self,
+        connect: impl FnOnce() -> Connecting<'a> + Send,
+    ) -> Result<Connected, ConnectError> {
+        let mut session = self.faults.session(&self.timers);
+        if let Some(fault) = session.refused() {
+            return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
+        }
+        session.until_open().await;
+        let dialled = Instant::now();
+        let mut connected = connect().await?;
+        session.set_rtt(dialled.elapsed());
+        let (client, server) = session.split();
+        connected.stream = Box::new(Faulty(server.around(connected.stream)));
+        connected.around_downstream =
+            Some(Box::new(|downstream| Box::new(Faulty(client.around(downstream)))));
+        Ok(connected)
+    }
+}
+
 impl Connector for FaultConnector {
     fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let mut session = self.faults.session(&self.timers);
-            if let Some(fault) = session.refused() {
-                return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
-            }
-            session.until_open().await;
-            let dialled = Instant::now();
-            let mut connected = self.inner.connect().await?;
-            session.set_rtt(dialled.elapsed());
-            let (client, server) = session.split();
-            connected.stream = Box::new(Faulty(server.around(connected.stream)));
-            connected.around_downstream =
-                Some(Box::new(|downstream| Box::new(Faulty(client.around(downstream)))));
-            Ok(connected)
-        })
+        Box::pin(self.with_faults(|| self.inner.connect()))
+    }
+
+    fn connect_offering<'a>(&'a self, protocols: &'a [Vec<u8>]) -> Connecting<'a> {
+        Box::pin(self.with_faults(|| self.inner.connect_offering(protocols)))
     }
 }
 

@@ -30,6 +30,13 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ConnectE
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens one connection. Dropping the future gives it up.
     fn connect(&self) -> Connecting<'_>;
+
+    /// Opens one connection for a downstream that offers these application protocols (ALPN), the preferred one first. A
+    /// connector whose upstream can choose one offers them in place of its own, and returns the choice in
+    /// [`Connected::protocol`]. The default ignores them.
+    fn connect_offering<'a>(&'a self, _protocols: &'a [Vec<u8>]) -> Connecting<'a> {
+        self.connect()
+    }
 }
 
 /// An upstream that was reached.
@@ -41,12 +48,14 @@ pub struct Connected {
     pub peer: Peer,
     /// What a connector that acts on both directions puts around the session's other stream.
     pub around_downstream: Option<Box<dyn FnOnce(BoxStream) -> BoxStream + Send>>,
+    /// The application protocol (ALPN) that the upstream chose, if it chose one.
+    pub protocol: Option<Vec<u8>>,
 }
 
 impl Connected {
-    /// With nothing around the downstream.
+    /// With nothing around the downstream, and no application protocol.
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
-        Self { stream, peer, around_downstream: None }
+        Self { stream, peer, around_downstream: None, protocol: None }
     }
 }
 

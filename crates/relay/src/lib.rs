@@ -20,6 +20,7 @@
 
 mod connect;
 mod flow;
+mod handshake;
 mod listen;
 mod live;
 mod pool;
@@ -35,7 +36,8 @@ mod summary;
 pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
-pub use listen::{Accepted, Accepting, Handshake, Listener, TcpAcceptor};
+pub use handshake::{Accepting, CompleteHandshake, Completing, Handshake, HandshakeProgress, ProtocolOffer};
+pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
 pub use relay::{Config, DataPath, Relay, Route, one_line};
 pub use resolve::Resolver;

@@ -2,12 +2,11 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
-use std::{fmt, net::SocketAddr};
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -109,16 +108,6 @@ impl Listener for TcpAcceptor {
         let (stream, addr) = self.accept_tcp().await?;
         Ok(Accepted::new(Box::new(stream), addr.into()))
     }
-}
-
-/// What [`Handshake::accept`] returns.
-pub type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send + 'a>>;
-
-/// What an accepted downstream goes through before its upstream is dialled: TLS, or a protocol's opening.
-pub trait Handshake: fmt::Debug + Send + Sync + 'static {
-    /// Turns the stream as accepted into the one that is relayed. Must bound its own time. When it fails, the stream
-    /// is closed, after whatever the protocol has to say about it (an alert, an error message).
-    fn accept(&self, stream: BoxStream) -> Accepting<'_>;
 }
 
 /// How long to wait before accepting again after an error.

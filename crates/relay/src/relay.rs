@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
 use crate::connect::{Connected, Connector};
-use crate::listen::{Accepted, Backoff, Handshake, Listener};
+use crate::handshake::{Handshake, HandshakeProgress};
+use crate::listen::{Accepted, Backoff, Listener};
 use crate::live::{Listed, Live};
 use crate::pool::Pool;
 use crate::session::Session;
@@ -259,18 +261,24 @@ impl Relay {
         route: &Route,
         summary: &mut SessionSummary,
     ) -> Option<(BoxStream, BoxStream)> {
-        let downstream = match &route.handshake {
-            None => downstream,
+        let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
+            summary.downstream_end = End::NotOpened(one_line(error));
+            summary.not_opened = Some("client_handshake");
+        };
+        let progress = match &route.handshake {
+            None => HandshakeProgress::Complete(downstream),
             Some(handshake) => match handshake.accept(downstream).await {
-                Ok(downstream) => downstream,
+                Ok(progress) => progress,
                 Err(error) => {
-                    summary.downstream_end = End::NotOpened(one_line(&error));
-                    summary.not_opened = Some("client_handshake");
+                    handshake_failed(summary, &error);
                     return None;
                 }
             },
         };
-        let mut downstream = Unopened(Some(downstream));
+        let (mut downstream, offer) = match progress {
+            HandshakeProgress::Complete(stream) => (Unopened(Some(stream)), None),
+            HandshakeProgress::OffersProtocols(offer) => (Unopened(None), Some(offer)),
+        };
         let Some(connector) = &route.connector else {
             summary.upstream_end =
                 End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
@@ -278,13 +286,33 @@ impl Relay {
             return None;
         };
         let dialled = Instant::now();
-        match connector.connect().await {
-            Ok(Connected { stream, peer, around_downstream }) => {
-                if let Some(observer) = &self.connect_observer {
-                    observer(dialled.elapsed());
+        let mut connected = match &offer {
+            None => connector.connect().await,
+            Some(offer) => connector.connect_offering(&offer.protocols).await,
+        };
+        if let Ok(connected) = &connected {
+            if let Some(observer) = &self.connect_observer {
+                observer(dialled.elapsed());
+            }
+            Span::current().record("upstream.addr", field::display(&connected.peer));
+            summary.upstream = Some(connected.peer.clone());
+        }
+        if let Some(offer) = offer {
+            let choice = connected.as_ref().map(|connected| connected.protocol.clone());
+            match (offer.complete)(choice).await {
+                Ok(stream) => downstream = Unopened(Some(stream)),
+                Err(error) => {
+                    // The upstream's error, if there is one, says more.
+                    if let Ok(connected) = &mut connected {
+                        connected.stream.abort();
+                        handshake_failed(summary, &error);
+                        return None;
+                    }
                 }
-                Span::current().record("upstream.addr", field::display(&peer));
-                summary.upstream = Some(peer);
+            }
+        }
+        match connected {
+            Ok(Connected { stream, around_downstream, .. }) => {
                 let downstream = downstream.take();
                 let downstream = match around_downstream {
                     Some(wrap) => wrap(downstream),

@@ -4,11 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_relay::{Accepting, BoxStream, Handshake};
+use proxy_relay::{Accepting, BoxStream, CompleteHandshake, Handshake, HandshakeProgress, ProtocolOffer};
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::server::StartHandshake;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
+use crate::error::refuses_protocols;
 use crate::postgres;
 use crate::preamble::{Preamble, answer_requests};
 use crate::rewind::Rewind;
@@ -25,6 +29,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub struct TlsHandshake {
     config: Arc<ServerConfig>,
     opening: Opening,
+    upstream_chooses: bool,
 }
 
 impl TlsHandshake {
@@ -33,15 +38,32 @@ impl TlsHandshake {
     /// # Errors
     /// When certificate and key do not fit.
     pub fn new(tls: &ServerTls, opening: Opening) -> Result<Self, Error> {
-        Ok(Self { config: tls.config(opening)?, opening })
+        Ok(Self { config: tls.config(opening)?, opening, upstream_chooses: false })
     }
 
-    async fn encrypt(&self, mut stream: BoxStream) -> io::Result<BoxStream> {
+    /// Chooses, for clients that offer application protocols (ALPN), the first of these that the client offers. A client that
+    /// offers others only is refused.
+    #[must_use]
+    pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
+        self.config = offering(&self.config, protocols);
+        self
+    }
+
+    /// Leaves the choice among the application protocols (ALPN) that a client offers to the upstream: the handshake of such a
+    /// client is completed once the upstream is reached.
+    #[must_use]
+    pub fn with_protocols_of_upstream(mut self) -> Self {
+        self.upstream_chooses = true;
+        self
+    }
+
+    async fn encrypt(&self, mut stream: BoxStream, begun: Instant) -> io::Result<HandshakeProgress> {
         if self.opening == Opening::Postgres {
             match answer_requests(&mut stream, postgres::WILLING).await? {
                 Preamble::Promised => {}
                 Preamble::Said { bytes: postgres::CANCEL_REQUEST, length: 8 } => {
-                    return Ok(Box::new(Rewind::new(&postgres::CANCEL_REQUEST, stream)));
+                    let stream = Box::new(Rewind::new(&postgres::CANCEL_REQUEST, stream));
+                    return Ok(HandshakeProgress::Complete(stream));
                 }
                 Preamble::Said { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
                     stream = Box::new(Rewind::new(&bytes[..length], stream));
@@ -54,15 +76,54 @@ impl TlsHandshake {
                 }
             }
         }
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config));
-        Ok(Box::new(Encrypted::new(acceptor.accept(stream).await?)))
+        let encrypted = if self.upstream_chooses {
+            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let protocols = start.client_hello().alpn().into_iter().flatten();
+            let protocols: Vec<_> = protocols.map(<[u8]>::to_vec).collect();
+            if !protocols.is_empty() {
+                let complete = self.complete(start, begun);
+                return Ok(HandshakeProgress::OffersProtocols(ProtocolOffer { protocols, complete }));
+            }
+            start.into_stream(Arc::clone(&self.config)).await?
+        } else {
+            TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await?
+        };
+        Ok(HandshakeProgress::Complete(Box::new(Encrypted::new(encrypted))))
     }
+
+    /// Completes a handshake with the upstream's choice. What the client has used of its time, since `begun`, is used.
+    fn complete(&self, start: StartHandshake<BoxStream>, begun: Instant) -> CompleteHandshake {
+        let config = Arc::clone(&self.config);
+        let left = TIMEOUT.saturating_sub(begun.elapsed());
+        Box::new(move |choice| {
+            let config = match choice {
+                Ok(Some(protocol)) => offering(&config, vec![protocol]),
+                // No client offers a protocol without a name, so this sends the same alert that the upstream sent.
+                Err(error) if refuses_protocols(error) => offering(&config, vec![Vec::new()]),
+                Ok(None) | Err(_) => config,
+            };
+            Box::pin(async move {
+                let encrypted = timeout(left, start.into_stream(config)).await;
+                let encrypted = encrypted.unwrap_or_else(|_| Err(too_late("TLS handshake")))?;
+                Ok(Box::new(Encrypted::new(encrypted)) as BoxStream)
+            })
+        })
+    }
+}
+
+/// The same server, its sessions and tickets included, with other application protocols.
+fn offering(config: &Arc<ServerConfig>, protocols: Vec<Vec<u8>>) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::clone(config);
+    config.alpn_protocols = protocols;
+    Arc::new(config)
 }
 
 impl Handshake for TlsHandshake {
     fn accept(&self, stream: BoxStream) -> Accepting<'_> {
         Box::pin(async {
-            timeout(TIMEOUT, self.encrypt(stream)).await.unwrap_or_else(|_| Err(too_late("TLS handshake")))
+            let begun = Instant::now();
+            let progress = timeout_at(begun + TIMEOUT, self.encrypt(stream, begun)).await;
+            progress.unwrap_or_else(|_| Err(too_late("TLS handshake")))
         })
     }
 }

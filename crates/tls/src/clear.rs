@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proxy_relay::{Accepting, BoxStream, Handshake};
+use proxy_relay::{Accepting, BoxStream, Handshake, HandshakeProgress};
 use tokio::time::timeout;
 
 use crate::acceptor::{TIMEOUT, too_late};
@@ -23,9 +23,11 @@ impl Handshake for PostgresClear {
     }
 }
 
-async fn open(mut stream: BoxStream) -> io::Result<BoxStream> {
+async fn open(mut stream: BoxStream) -> io::Result<HandshakeProgress> {
     match answer_requests(&mut stream, postgres::UNWILLING).await? {
         Preamble::Promised => unreachable!("nobody is promised TLS by an N"),
-        Preamble::Said { bytes, length } => Ok(Box::new(Rewind::new(&bytes[..length], stream))),
+        Preamble::Said { bytes, length } => {
+            Ok(HandshakeProgress::Complete(Box::new(Rewind::new(&bytes[..length], stream))))
+        }
     }
 }

@@ -47,7 +47,38 @@ impl TlsConnector {
         self
     }
 
-    async fn handshake(&self, mut stream: BoxStream) -> Result<Encrypted, Error> {
+    /// Offers these application protocols (ALPN), the preferred one first, for downstreams that offer none themselves
+    /// because they speak in clear. With [`Opening::Direct`] only: the others have a protocol of their own.
+    #[must_use]
+    pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
+        if self.opening == Opening::Direct {
+            Arc::make_mut(&mut self.config).alpn_protocols = protocols;
+        }
+        self
+    }
+
+    async fn open(&self, protocols: Vec<Vec<u8>>) -> Result<Connected, ConnectError> {
+        let (stream, addr) = self.tcp.connect_tcp().await?;
+        let encrypted = timeout(self.timeout, self.handshake(Box::new(stream), protocols))
+            .await
+            .unwrap_or_else(|_| Err(Error::TimedOut(self.timeout)))
+            .map_err(|source| ConnectError::Handshake {
+                target: self.tcp.to_string(),
+                source: source.into(),
+            })?;
+        let protocol = encrypted.protocol().map(<[u8]>::to_vec);
+        let stream: BoxStream = match self.opening {
+            Opening::Direct => Box::new(encrypted),
+            Opening::Postgres | Opening::PostgresDirect => {
+                Box::new(ChannelBinding::new(encrypted, self.clients_are_clear))
+            }
+        };
+        let mut connected = Connected::new(stream, addr.into());
+        connected.protocol = protocol;
+        Ok(connected)
+    }
+
+    async fn handshake(&self, mut stream: BoxStream, protocols: Vec<Vec<u8>>) -> Result<Encrypted, Error> {
         if self.opening == Opening::Postgres {
             match ssl_request(&mut stream).await.map_err(Error::SslRequest)? {
                 postgres::WILLING => {}
@@ -56,6 +87,7 @@ impl TlsConnector {
         }
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
         let stream = connector
+            .with_alpn(protocols)
             .connect(self.name.clone(), stream)
             .await
             .map_err(|source| Error::Handshake { name: self.name.to_str().into_owned(), source })?;
@@ -72,23 +104,14 @@ async fn ssl_request(stream: &mut BoxStream) -> io::Result<u8> {
 
 impl Connector for TlsConnector {
     fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let (stream, addr) = self.tcp.connect_tcp().await?;
-            let encrypted = timeout(self.timeout, self.handshake(Box::new(stream)))
-                .await
-                .unwrap_or_else(|_| Err(Error::TimedOut(self.timeout)))
-                .map_err(|source| ConnectError::Handshake {
-                    target: self.tcp.to_string(),
-                    source: source.into(),
-                })?;
-            let stream: BoxStream = match self.opening {
-                Opening::Direct => Box::new(encrypted),
-                Opening::Postgres | Opening::PostgresDirect => {
-                    Box::new(ChannelBinding::new(encrypted, self.clients_are_clear))
-                }
-            };
-            Ok(Connected::new(stream, addr.into()))
-        })
+        Box::pin(self.open(self.config.alpn_protocols.clone()))
+    }
+
+    fn connect_offering<'a>(&'a self, protocols: &'a [Vec<u8>]) -> Connecting<'a> {
+        match self.opening {
+            Opening::Direct => Box::pin(self.open(protocols.to_vec())),
+            Opening::Postgres | Opening::PostgresDirect => self.connect(),
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use proxy_relay::ConnectError;
+use rustls::AlertDescription;
 use rustls::pki_types::pem;
 use thiserror::Error;
 
@@ -49,4 +51,14 @@ pub enum Error {
     /// The handshake took too long.
     #[error("no TLS within {}s", .0.as_secs_f64())]
     TimedOut(std::time::Duration),
+}
+
+/// Whether an upstream knows none of the application protocols (ALPN) that it was offered.
+pub(crate) fn refuses_protocols(error: &ConnectError) -> bool {
+    let ConnectError::Handshake { source, .. } = error else { return false };
+    let Some(Error::Handshake { source, .. }) = source.downcast_ref() else { return false };
+    matches!(
+        source.get_ref().and_then(|error| error.downcast_ref()),
+        Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol))
+    )
 }

@@ -17,6 +17,14 @@ impl Encrypted {
         Self(stream.into())
     }
 
+    /// The application protocol (ALPN) that the server chose.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        match &self.0 {
+            TlsStream::Client(stream) => stream.get_ref().1.alpn_protocol(),
+            TlsStream::Server(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
     fn socket(&mut self) -> &mut BoxStream {
         match &mut self.0 {
             TlsStream::Client(stream) => stream.get_mut().0,

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::args::{Time, switch, written};
+use proxy_cli::args::{Time, list, switch, written};
 use proxy_cli::log::LogFormat;
 use proxy_fault::{Bytes, FaultParams};
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
-use super::values::SelfSigned;
+use super::values::{Protocol, SelfSigned};
 use super::{CONTROL, LISTENER_TLS, UPSTREAM_TLS};
 use crate::config::{FileProxy, Phase};
 
@@ -73,6 +73,11 @@ pub(crate) struct Options {
     /// Accept any certificate. Anyone on the way can then read and change the traffic.
     #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) upstream_insecure: Option<bool>,
+    /// Application protocols (ALPN) to offer to https and tls upstreams for clients in clear, as in h2,http/1.1. For
+    /// clients with TLS the proxy offers what they offer.
+    #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = UPSTREAM_TLS)]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) upstream_alpn: Vec<Protocol>,
     /// For psqls: open TLS at once with ALPN `postgresql` (PostgreSQL 17), instead of asking with SSLRequest.
     #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) psqls_direct: Option<bool>,
@@ -93,6 +98,11 @@ pub(crate) struct Options {
         help_heading = LISTENER_TLS
     )]
     pub(crate) tls_self_signed: Option<SelfSigned>,
+    /// Application protocols (ALPN) that clients can choose from where the upstream is in clear, as in h2,http/1.1. Where the
+    /// upstream has TLS too, it chooses.
+    #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = LISTENER_TLS)]
+    #[serde(deserialize_with = "list::deserialize")]
+    pub(crate) tls_alpn: Vec<Protocol>,
 
     /// Serve the control API, metrics and the page here: HOST:PORT, or off [default: 127.0.0.1:8474].
     #[arg(long, value_name = "ADDR", env = "FAULT_CONTROL", help_heading = CONTROL)]

@@ -23,6 +23,30 @@ impl FromStr for SelfSigned {
     }
 }
 
+/// The name of an application protocol (ALPN), as in `h2` and `http/1.1`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Protocol(String);
+
+impl Protocol {
+    /// As TLS carries it.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.as_bytes().to_vec()
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.len() {
+            1..=255 => Ok(Self(text.to_owned())),
+            length => Err(format!(
+                "invalid application protocol of {length} bytes: expected 1 to 255, as in h2,http/1.1"
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +60,13 @@ mod tests {
                 read
             );
         }
+    }
+
+    #[test]
+    fn protocols_have_names_that_tls_can_carry() {
+        assert_eq!("http/1.1".parse::<Protocol>().unwrap().bytes(), b"http/1.1");
+        assert!("".parse::<Protocol>().unwrap_err().contains("1 to 255"));
+        assert!("h".repeat(255).parse::<Protocol>().is_ok());
+        assert!("h".repeat(256).parse::<Protocol>().is_err());
     }
 }

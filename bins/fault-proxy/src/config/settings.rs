@@ -18,7 +18,7 @@ use proxy_tls::ClientTls;
 use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy, Record};
 use super::phases;
-use crate::args::{DataPath, Options, SelfSigned};
+use crate::args::{DataPath, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,8 +54,12 @@ pub(crate) struct Settings {
     /// What all this was resolved from.
     pub(crate) record: Record,
     pub(crate) upstream_tls: ClientTls,
+    /// Offered to upstreams for clients in clear.
+    pub(crate) upstream_alpn: Vec<Vec<u8>>,
     pub(crate) psqls_direct: bool,
     pub(crate) listener_tls: Option<ListenerTls>,
+    /// For clients of upstreams in clear.
+    pub(crate) listener_alpn: Vec<Vec<u8>>,
     /// `None`: there is none.
     pub(crate) control: Option<Control>,
     /// Whether a live view may be shown.
@@ -164,8 +168,10 @@ impl Settings {
             expect,
             record: config.record,
             upstream_tls,
+            upstream_alpn: options.upstream_alpn.iter().map(Protocol::bytes).collect(),
             psqls_direct: options.psqls_direct.unwrap_or_default(),
             listener_tls,
+            listener_alpn: options.tls_alpn.iter().map(Protocol::bytes).collect(),
             control,
             has_ui: !options.no_ui.unwrap_or_default(),
             tail: options.tail.unwrap_or_default(),
@@ -312,6 +318,15 @@ fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
         Some(SelfSigned::Made(true)) => Some(ListenerTls::SelfSigned { copy: None }),
         Some(SelfSigned::CopiedTo(path)) => Some(ListenerTls::SelfSigned { copy: Some(path) }),
     };
+    let has_tls = files.is_some() || self_signed.is_some();
+    if has_tls && !options.upstream_alpn.is_empty() {
+        bail!(
+            "--upstream-alpn is for clients in clear: with --tls-cert or --tls-self-signed, the proxy offers what each client offers"
+        );
+    }
+    if !has_tls && !options.tls_alpn.is_empty() {
+        bail!("--tls-alpn needs --tls-cert or --tls-self-signed: clients in clear offer no protocols");
+    }
     match (files, self_signed) {
         (Some(_), Some(_)) => bail!("--tls-cert and --tls-self-signed: clients can be shown one certificate"),
         (Some((cert, key)), None) => Ok(Some(ListenerTls::Files { cert, key })),

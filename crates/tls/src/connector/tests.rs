@@ -27,7 +27,7 @@ async fn asked_for(host: &str, valid_for: &str, opening: Opening) -> Result<Opti
         theirs.get_ref().1.server_name().map(str::to_owned)
     };
     let client = async {
-        let mut ours = connector.handshake(Box::new(ours)).await?;
+        let mut ours = connector.handshake(Box::new(ours), opening.alpn()).await?;
         assert_eq!(ours.read(&mut [0; 1]).await.expect("a clean end"), 0);
         Ok(())
     };

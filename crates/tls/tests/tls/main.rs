@@ -9,6 +9,7 @@ mod endings;
 mod files;
 mod postgres_downstream;
 mod postgres_upstream;
+mod protocols;
 mod sessions;
 mod sessions_cut;
 mod support;

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_relay::{BoxStream, Handshake, TcpConnector};
+use proxy_relay::{BoxStream, Handshake, HandshakeProgress, TcpConnector};
 use proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -159,7 +159,10 @@ where
 
 /// What `leg` makes of a downstream.
 pub(crate) async fn accepted(leg: &impl Handshake, stream: BoxStream) -> io::Result<BoxStream> {
-    in_time("the downstream's handshake", leg.accept(stream)).await
+    match in_time("the downstream's handshake", leg.accept(stream)).await? {
+        HandshakeProgress::Complete(stream) => Ok(stream),
+        HandshakeProgress::OffersProtocols(offer) => panic!("it waits for the upstream: {offer:?}"),
+    }
 }
 
 /// Two ends of one TCP connection.
