@@ -19,12 +19,13 @@ use crate::rewind::Rewind;
 use crate::stream::Encrypted;
 use crate::{Error, Opening, ServerTls};
 
-/// A client that says nothing for so long is turned away.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+/// The time that a client has for its whole handshake. It holds a session meanwhile, so a minute would let a few silent clients keep
+/// all others out.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first byte of every TLS connection: the content type of a handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Takes the TLS handshake of a downstream within 60 s. One that fails is closed, after TLS's alert or PostgreSQL's error.
+/// Takes the TLS handshake of a downstream within 10 s. One that fails is closed, after TLS's alert or PostgreSQL's error.
 #[derive(Debug, Clone)]
 pub struct TlsHandshake {
     config: Arc<ServerConfig>,

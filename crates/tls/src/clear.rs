@@ -10,8 +10,8 @@ use crate::preamble::{Preamble, answer_requests};
 use crate::{postgres, rewind::Rewind};
 
 /// Answers a client that opens with SSLRequest or GSSENCRequest (libpq's `sslmode=prefer` does) with `N`, so that it
-/// goes on in clear. Everything else, from the first other byte on, is relayed. The upstream is dialled once the
-/// client has spoken, for which it has 60 s, as long as PostgreSQL's own `authentication_timeout`.
+/// goes on in clear. Everything else, from the first other byte on, is relayed. The upstream is dialed once the
+/// client has spoken, for which it has 10 s.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostgresClear;
 

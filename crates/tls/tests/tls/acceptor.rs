@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
+use proxy_relay::{Handshake, HandshakeProgress};
 use proxy_tls::{Opening, ServerTls, TlsHandshake};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Duration, Instant, sleep};
@@ -130,38 +131,75 @@ async fn a_certificate_of_our_own_making_names_loopback_and_the_address() {
     }
 }
 
+/// The beginning of a ClientHello of 512 bytes.
+const HALF_A_HELLO: [u8; 11] = [0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
+
 #[tokio::test(start_paused = true)]
-async fn a_silent_client_is_turned_away_after_a_minute() {
+async fn a_silent_client_is_turned_away_after_ten_seconds() {
     let certificates = Certificates::generate();
-    for opening in [Opening::Direct, Opening::Postgres, Opening::PostgresDirect] {
-        let leg = handshake(&certificates, opening);
-        let (ours, mut theirs) = duplex(64);
-        let begun = Instant::now();
-        let error = accepted(&leg, Box::new(ours)).await.expect_err("silence");
-        assert_eq!(begun.elapsed().as_secs(), 60);
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (ErrorKind::TimedOut, "no TLS handshake within 60s")
-        );
-        assert_eq!(theirs.read(&mut [0; 1]).await.expect("closed"), 0);
+    let legs = [Opening::Direct, Opening::Postgres, Opening::PostgresDirect];
+    let mut legs = legs.map(|opening| handshake(&certificates, opening)).to_vec();
+    legs.push(handshake(&certificates, Opening::Direct).with_protocols_of_upstream());
+    for leg in legs {
+        for sent in [&[][..], &HALF_A_HELLO] {
+            let (ours, mut theirs) = duplex(64);
+            theirs.write_all(sent).await.expect("room");
+            let begun = Instant::now();
+            let error = accepted(&leg, Box::new(ours)).await.expect_err("silence");
+            assert_eq!(begun.elapsed().as_secs(), 10);
+            assert_eq!(
+                (error.kind(), error.to_string().as_str()),
+                (ErrorKind::TimedOut, "no TLS handshake within 10s")
+            );
+            assert_eq!(theirs.read(&mut [0; 1]).await.expect("closed"), 0);
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_trickles_gets_no_more_time() {
-    let leg = handshake(&Certificates::generate(), Opening::Direct);
-    let (ours, mut theirs) = duplex(64);
-    let trickle = async {
-        // The beginning of a ClientHello of 512 bytes.
-        let mut next = [0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3].into_iter().chain(std::iter::repeat(7));
-        while theirs.write_u8(next.next().expect("endless")).await.is_ok() {
-            sleep(Duration::from_secs(7)).await;
-        }
+    let certificates = Certificates::generate();
+    let leg = handshake(&certificates, Opening::Direct);
+    for leg in [leg.clone(), leg.with_protocols_of_upstream()] {
+        let (ours, mut theirs) = duplex(64);
+        let trickle = async {
+            let mut next = HALF_A_HELLO.into_iter().chain(std::iter::repeat(7));
+            while theirs.write_u8(next.next().expect("endless")).await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let begun = Instant::now();
+        let (error, ()) = tokio::join!(accepted(&leg, Box::new(ours)), trickle);
+        assert_eq!(error.expect_err("too slow").kind(), ErrorKind::TimedOut);
+        assert!((10..=11).contains(&begun.elapsed().as_secs()));
+    }
+}
+
+/// What its upstream takes is not the client's time; what it took for its hello is.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() {
+    let certificates = Certificates::generate();
+    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+    let mut config = client_config(&certificates, VERSIONS[1]);
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut client = ClientConnection::new(config.into(), name).expect("a complete configuration");
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).expect("a vector takes all");
+    let (ours, mut theirs) = duplex(4096);
+    let speak = async {
+        sleep(Duration::from_secs(4)).await;
+        theirs.write_all(&hello).await.expect("room");
     };
+    let (progress, ()) = tokio::join!(leg.accept(Box::new(ours)), speak);
+    let HandshakeProgress::OffersProtocols(offer) = progress.expect("a hello") else {
+        panic!("it offers h2")
+    };
+    assert_eq!(offer.protocols, [b"h2"]);
+    sleep(Duration::from_secs(100)).await;
     let begun = Instant::now();
-    let (error, ()) = tokio::join!(accepted(&leg, Box::new(ours)), trickle);
-    assert_eq!(error.expect_err("too slow").kind(), ErrorKind::TimedOut);
-    assert!((60..=67).contains(&begun.elapsed().as_secs()));
+    let error = (offer.complete)(Ok(Some(b"h2".to_vec()))).await.expect_err("silence");
+    assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::TimedOut, 6));
 }
 
 fn garbage() -> impl Strategy<Value = Vec<u8>> {

@@ -111,10 +111,10 @@ async fn a_client_that_does_not_open_is_turned_away_after_a_minute() {
         theirs.write_all(sent).await.unwrap();
         let begun = Instant::now();
         let error = accepted(&PostgresClear, Box::new(ours)).await.expect_err("silence");
-        assert_eq!(begun.elapsed().as_secs(), 60);
+        assert_eq!(begun.elapsed().as_secs(), 10);
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
-            (ErrorKind::TimedOut, "no startup message within 60s")
+            (ErrorKind::TimedOut, "no startup message within 10s")
         );
     }
 }
