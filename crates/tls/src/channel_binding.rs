@@ -138,6 +138,10 @@ impl<S: Stream> Stream for ChannelBinding<S> {
         self.stream.poll_cut(cx)
     }
 
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_sent(cx)
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.stream.take_error()
     }

@@ -1,5 +1,7 @@
 //! A server behind a pipe, whose bytes come in pieces of all sizes.
 
+use std::task::Waker;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -98,6 +100,17 @@ impl AsyncWrite for Resetting<'_> {
 
 impl Stream for Resetting<'static> {
     fn abort(&mut self) {}
+
+    fn poll_sent(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+/// An abort that does not wait loses the client's last bytes, such as the upload that the server refuses.
+#[test]
+fn an_abort_waits_until_the_server_has_been_sent_everything() {
+    let mut stream = ChannelBinding::new(Resetting(b""), true);
+    assert!(stream.poll_sent(&mut Context::from_waker(Waker::noop())).is_pending());
 }
 
 #[tokio::test]
