@@ -160,6 +160,14 @@ impl Stream for Faulty {
         self.0.get_mut().poll_sent(cx)
     }
 
+    fn settle(&mut self) {
+        self.0.get_mut().settle();
+    }
+
+    fn report_again(&mut self) {
+        self.0.get_mut().report_again();
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.0.get_mut().take_error()
     }

@@ -310,6 +310,10 @@ impl Flow {
         {
             let spliced = splice::poll_in(cx, socket, &mut pipe);
             match spliced {
+                Poll::Ready(Ok(0)) => {
+                    self.next_read = Size::SMALL;
+                    return None;
+                }
                 Poll::Ready(Ok(got)) => {
                     // A pipe is full when its slots are, whatever is in them: only a nearly empty one says "not busy".
                     if got < SMALL_READ {

@@ -69,7 +69,7 @@ impl TcpAcceptor {
         if sockets.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket to accept from"));
         }
-        sockets.iter().try_for_each(socket::tune)?;
+        sockets.iter().try_for_each(socket::tune_listener)?;
         Ok(Self { sockets, next: AtomicUsize::new(0) })
     }
 

@@ -19,6 +19,8 @@ use crate::summary::End;
 mod linger;
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How many intervals old a session is when its streams are told that it lasts.
+const SETTLED_LOOKS: u8 = 3;
 /// How many intervals without a byte taken the session waits, once a side has failed, for the other side to take what
 /// arrived before the failure.
 const STALLED_LOOKS: u8 = 10;
@@ -34,7 +36,8 @@ pub(crate) struct Session {
     to_downstream: Flow,
     finished: bool,
     closed: bool,
-    look_at_sources: Option<Pin<Box<Sleep>>>,
+    look: Option<Pin<Box<Sleep>>>,
+    looks: u8,
     moved_at_look: u64,
     stalled_looks: u8,
     live: Option<Arc<LiveSession>>,
@@ -55,7 +58,8 @@ impl Session {
             to_downstream: Flow::new(data_path),
             finished: false,
             closed: false,
-            look_at_sources: None,
+            look: None,
+            looks: 0,
             moved_at_look: 0,
             stalled_looks: 0,
             live,
@@ -109,28 +113,38 @@ impl Session {
         }
     }
 
-    /// A source that is not read, because it has half-closed or its bytes are not taken, can still abort: look now
-    /// and then. Ready with true: a side has failed, and the other has taken nothing for too long.
+    /// Looks after both sides, each second in which something happens. A source that is not read, because it has
+    /// half-closed or its bytes are not taken, can still abort. Ready with true: a side has failed, and the other has
+    /// taken nothing for too long.
     fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.to_upstream.awaits_source() && self.to_downstream.awaits_source() {
+        let moved = self.to_upstream.moved + self.to_downstream.moved;
+        let is_idle = self.to_upstream.awaits_source() && self.to_downstream.awaits_source();
+        if self.look.is_none() && is_idle && moved == self.moved_at_look && self.looks >= SETTLED_LOOKS {
             return Poll::Pending;
         }
-        let look = self.look_at_sources.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
+        let look = self.look.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
         ready!(look.as_mut().poll(cx));
-        self.look_at_sources = None;
+        self.look = None;
+        self.looks = self.looks.saturating_add(1);
+        if self.looks == SETTLED_LOOKS {
+            self.downstream.settle();
+            self.upstream.settle();
+        }
+        let has_moved = moved != self.moved_at_look;
         let sides =
             [(&mut self.to_upstream, &mut self.downstream), (&mut self.to_downstream, &mut self.upstream)];
         for (flow, source) in sides {
-            if !flow.awaits_source()
-                && let Some(error) = source.take_error()
-            {
+            if flow.awaits_source() {
+                if has_moved {
+                    source.report_again();
+                }
+            } else if let Some(error) = source.take_error() {
                 flow.fail_source(error);
             }
         }
         let waits_for_receiver = (self.upstream_has_failed() && self.to_downstream.awaits_destination())
             || (self.downstream_has_failed() && self.to_upstream.awaits_destination());
-        let moved = self.to_upstream.moved + self.to_downstream.moved;
-        let is_stalled = waits_for_receiver && moved == self.moved_at_look;
+        let is_stalled = waits_for_receiver && !has_moved;
         self.stalled_looks = if is_stalled { self.stalled_looks + 1 } else { 0 };
         self.moved_at_look = moved;
         Poll::Ready(self.receiver_is_stalled())

@@ -4,37 +4,31 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::pool::{Lease, PipeLease, Pool};
 
-/// Fills an empty pipe from `socket`; 0 is the end of file.
+/// Fills an empty pipe from `socket`. 0: read the socket instead.
 pub(crate) fn poll_in(
     cx: &mut Context<'_>,
     socket: &TcpStream,
     pipe: &mut PipeLease,
 ) -> Poll<io::Result<usize>> {
     debug_assert_eq!(pipe.filled, 0, "in a pipe with bytes, «would block» could mean a full pipe");
-    loop {
-        ready!(socket.poll_read_ready(cx))?;
-        let ends = pipe.pipe();
-        match socket.try_io(Interest::READABLE, || {
-            Ok(splice(
-                socket,
-                None,
-                &ends.write,
-                None,
-                ends.capacity,
-                SpliceFlags::NONBLOCK | SpliceFlags::MOVE,
-            )?)
-        }) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            other => {
-                pipe.filled = other?;
-                return Poll::Ready(Ok(pipe.filled));
-            }
+    ready!(socket.poll_read_ready(cx))?;
+    let ends = pipe.pipe();
+    let spliced =
+        splice(socket, None, &ends.write, None, ends.capacity, SpliceFlags::NONBLOCK | SpliceFlags::MOVE);
+    // Not through try_io, which would forget that the socket is readable: splice cannot pass a TCP urgent byte, and
+    // reports that it would block, or the end of file, although a read gets the byte.
+    match spliced {
+        Err(Errno::AGAIN) => Poll::Ready(Ok(0)),
+        other => {
+            pipe.filled = other?;
+            Poll::Ready(Ok(pipe.filled))
         }
     }
 }

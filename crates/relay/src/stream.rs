@@ -49,6 +49,13 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         Poll::Ready(())
     }
 
+    /// Called once, when the session is a few seconds old: what only long sessions need, such as keep-alive.
+    fn settle(&mut self) {}
+
+    /// Called within a second or two after bytes were read: reports bytes that the transport holds back, to whoever
+    /// waits in `poll_read`.
+    fn report_again(&mut self) {}
+
     /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
     /// it does not read, because the stream has half-closed or the other side takes nothing.
     fn take_error(&mut self) -> Option<io::Error> {
@@ -77,6 +84,15 @@ impl Stream for TcpStream {
 
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         socket::poll_sent(self, cx)
+    }
+
+    fn settle(&mut self) {
+        // Fails only on a socket that is already gone, which its next read reports.
+        let _ = socket::keep_alive(self);
+    }
+
+    fn report_again(&mut self) {
+        socket::report_again(self);
     }
 
     fn take_error(&mut self) -> Option<io::Error> {

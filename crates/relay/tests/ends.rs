@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use proxy_relay::{Config, End, Moved, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
-use support::{FOREVER, Prepared, Running, in_time};
+use support::{ConnectTo, FOREVER, Prepared, Running, in_time};
 use testkit::{FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -327,7 +327,7 @@ async fn an_idle_listener_keeps_no_place_from_another() {
 }
 
 #[tokio::test]
-async fn both_sockets_have_nagle_off_and_keep_alive_on() {
+async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
     let far_end = FarEnd::echo();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound");
@@ -337,8 +337,31 @@ async fn both_sockets_have_nagle_off_and_keep_alive_on() {
     let (connected, _) =
         TcpConnector::new("127.0.0.1", far_end.addr().port()).connect_tcp().await.expect("listening");
     for stream in [accepted.as_tcp().expect("TCP"), &connected] {
-        assert!(stream.nodelay().expect("a socket"));
-        assert!(socket2::SockRef::from(stream).keepalive().expect("a socket"));
+        let socket = socket2::SockRef::from(stream);
+        assert!(socket.tcp_nodelay().expect("a socket"));
+        assert!(socket.out_of_band_inline().expect("a socket"));
     }
     drop(client);
+}
+
+/// A short session never pays for the keep-alive of its upstream.
+#[tokio::test]
+async fn a_session_that_lasts_has_keep_alive_on_both_sockets() {
+    let far_end = FarEnd::echo();
+    let upstream = net::TcpStream::connect(far_end.addr()).expect("listening");
+    upstream.set_nonblocking(true).expect("a socket");
+    let observed = socket2::Socket::from(upstream.try_clone().expect("a socket"));
+    let upstream = TcpStream::from_std(upstream).expect("a runtime");
+    let running = Running::start(Config::default(), Route::to(ConnectTo::new(Box::new(upstream)))).await;
+    let mut client = TcpStream::connect(running.addr).await.expect("listening");
+    client.write_all(b"x").await.expect("open");
+    client.read_exact(&mut [0; 1]).await.expect("echoed");
+    assert!(!observed.keepalive().expect("a socket"), "set at once");
+    in_time("keep-alive", async {
+        while !observed.keepalive().expect("a socket") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    assert_eq!(observed.tcp_keepalive_time().expect("a socket"), Duration::from_secs(60));
 }

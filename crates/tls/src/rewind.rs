@@ -39,6 +39,14 @@ impl Stream for Rewind {
         self.stream.poll_sent(cx)
     }
 
+    fn settle(&mut self) {
+        self.stream.settle();
+    }
+
+    fn report_again(&mut self) {
+        self.stream.report_again();
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.stream.take_error()
     }

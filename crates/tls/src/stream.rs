@@ -42,6 +42,14 @@ impl Stream for Encrypted {
         self.socket().poll_sent(cx)
     }
 
+    fn settle(&mut self) {
+        self.socket().settle();
+    }
+
+    fn report_again(&mut self) {
+        self.socket().report_again();
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.socket().take_error()
     }
