@@ -17,7 +17,7 @@ mod options;
 mod values;
 
 pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand};
-pub(crate) use options::{DataPath, Options};
+pub(crate) use options::{DataPath, OnUpstreamFailure, Options};
 pub(crate) use values::{Protocol, SelfSigned};
 
 const CONTROL: &str = "Control while it runs";

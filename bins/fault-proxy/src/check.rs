@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Error, Result, bail};
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
 use proxy_cli::bind::listed;
@@ -131,7 +132,8 @@ fn when(windows: &Windows) -> String {
 fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table {
     let optional = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
     let time = |time| format_duration(time).to_string();
-    let data_path = settings.data_path.to_possible_value().map(|value| value.get_name().to_owned());
+    let name =
+        |value: Option<PossibleValue>| value.map_or_else(String::new, |value| value.get_name().to_owned());
     let mut table = table(["setting", "value"]);
     table.load_style(presets::NOTHING);
     table.add_rows([
@@ -142,7 +144,8 @@ fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table
             "max-sessions".to_owned(),
             optional(settings.max_sessions.map(|max| max.to_string()), "what open files allow"),
         ],
-        ["data-path".to_owned(), optional(data_path, "")],
+        ["on-upstream-failure".to_owned(), name(settings.on_upstream_failure.to_possible_value())],
+        ["data-path".to_owned(), name(settings.data_path.to_possible_value())],
         ["seed".to_owned(), optional(settings.seed.map(|seed| seed.to_string()), "a new one")],
         ["max-in-flight".to_owned(), format!("{} bytes", settings.max_in_flight)],
         ["max-in-flight-total".to_owned(), format!("{} bytes", settings.max_in_flight_total)],

@@ -10,7 +10,7 @@ use proxy_cli::args::Time;
 use proxy_cli::tally::{self, Tally};
 use proxy_cli::terminal::print;
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
-use proxy_relay::{Config, Relay, Shutdown, TcpConnector};
+use proxy_relay::{Config, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -50,6 +50,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         handshake: None,
         connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
         faults: Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?])),
+        on_upstream_failure: OnUpstreamFailure::default(),
         shutdown: shutdown.clone(),
     };
     let mut workers = Workers::start(1, &shutdown)?;

@@ -94,6 +94,7 @@ impl ProxyHost {
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),
+            on_upstream_failure: self.wire.on_upstream_failure(),
             shutdown: shutdown.clone(),
         };
         let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<_>>();

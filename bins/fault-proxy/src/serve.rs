@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use anyhow::{Context, Result, bail};
 use proxy_cli::faulty::{FaultConnector, FaultListener};
 use proxy_fault::{Faults, Listening, TimerDriver, Timers};
-use proxy_relay::{Connector, Handshake, Relay, Route, Shutdown, TcpAcceptor};
+use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::sync::mpsc;
@@ -26,6 +26,7 @@ pub(crate) struct Work {
     pub(crate) connector: Arc<dyn Connector>,
     /// `None`: it never has any.
     pub(crate) faults: Option<Faults>,
+    pub(crate) on_upstream_failure: OnUpstreamFailure,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -173,19 +174,19 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
 }
 
 async fn relay(share: Share, timers: Timers) -> Result<()> {
-    let Share { work: Work { relay, handshake, connector, shutdown, .. }, listeners, listening, token } =
-        share;
+    let Share { work, listeners, listening, token } = share;
+    let Work { relay, handshake, connector, on_upstream_failure, shutdown, .. } = work;
     let acceptor = TcpAcceptor::from_std(listeners)?;
     match listening {
         None => {
-            let route = Route { handshake, connector: Some(connector) };
+            let route = Route { handshake, connector: Some(connector), on_upstream_failure };
             relay.run(acceptor, route, &shutdown).await;
         }
         Some(listening) => {
             let faults = listening.faults().clone();
             let listener = FaultListener::new(acceptor, listening, timers.clone())?;
             let connector = FaultConnector { inner: connector, faults, timers };
-            let route = Route { handshake, connector: Some(Arc::new(connector)) };
+            let route = Route { handshake, connector: Some(Arc::new(connector)), on_upstream_failure };
             relay.run(listener, route, &shutdown).await;
         }
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_cli::secret::warn_if_shared;
 use proxy_mapping::{Host, Mapping, Scheme, Upstream};
-use proxy_relay::{Connector, Handshake, Resolver, TcpConnector, UnixConnector};
+use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Resolver, TcpConnector, UnixConnector};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use tracing::info;
 
+use crate::args;
 use crate::config::{ListenerTls, Settings};
 
 /// What all proxies of a run have in common: certificates, time-outs.
@@ -24,6 +25,7 @@ pub(crate) struct Wire {
     psqls_direct: bool,
     connect_timeout: Duration,
     resolver: Resolver,
+    on_upstream_failure: args::OnUpstreamFailure,
 }
 
 impl Wire {
@@ -37,6 +39,7 @@ impl Wire {
             psqls_direct: settings.psqls_direct,
             connect_timeout: settings.connect_timeout,
             resolver: Resolver::new(),
+            on_upstream_failure: settings.on_upstream_failure,
         };
         let listeners = match &settings.listener_tls {
             Some(ListenerTls::Files { key, .. }) => Some(key),
@@ -76,6 +79,14 @@ impl Wire {
             None => connector.for_clear_clients().with_protocols(self.upstream_alpn.clone()),
             Some(_) => connector,
         }))
+    }
+
+    /// How clients end whose upstream cannot be reached.
+    pub(crate) fn on_upstream_failure(&self) -> OnUpstreamFailure {
+        match self.on_upstream_failure {
+            args::OnUpstreamFailure::Close => OnUpstreamFailure::Close,
+            args::OnUpstreamFailure::Reset => OnUpstreamFailure::Abort,
+        }
     }
 
     /// What clients of an upstream go through first.

@@ -49,7 +49,7 @@ fn a_level_leaves_out_what_is_less_important() {
         &[ANY_CONTROL_PORT],
     );
     eventually("it listens", || TcpStream::connect(addr).is_ok());
-    daemon.wait_for_line("client reset, no upstream");
+    daemon.wait_for_line("client closed, no upstream");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     let stderr = daemon.stderr();

@@ -125,7 +125,7 @@ fn a_certificate_of_another_authority_is_refused_unless_told_to_accept_any() {
 
     let proxy = Proxy::with(&upstream, &["--upstream-ca", utf8(certificates.other_ca_file())]);
     complaint(&psql(proxy.port(), "disable", "select 1"));
-    let line = proxy.wait_for_line("client reset, no upstream");
+    let line = proxy.wait_for_line("client closed, no upstream");
     assert!(line.contains("TLS as `localhost`") && line.contains("UnknownIssuer"), "{line}");
 
     let insecure = Proxy::with(&upstream, &["--upstream-insecure"]);
@@ -143,7 +143,7 @@ fn a_certificate_of_another_name_is_refused_unless_that_name_is_asked_for() {
 
     let proxy = Proxy::with(&upstream, &ca);
     complaint(&psql(proxy.port(), "disable", "select 1"));
-    let line = proxy.wait_for_line("client reset, no upstream");
+    let line = proxy.wait_for_line("client closed, no upstream");
     assert!(line.contains("TLS as `localhost`") && line.contains("not valid for name"), "{line}");
 
     let renamed = Proxy::with(&upstream, &[&ca[..], &["--upstream-sni", "other.example"]].concat());

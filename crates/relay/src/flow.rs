@@ -179,12 +179,10 @@ impl Flow {
     /// the end.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<usize> {
         self.held = Held::Nothing;
-        let mut room = [MaybeUninit::<u8>::uninit(); SMALL_READ];
-        let mut buffer = ReadBuf::uninit(&mut room);
-        if let Err(error) = ready!(Pin::new(from).poll_read(cx, &mut buffer)) {
+        Poll::Ready(ready!(poll_discard(cx, from)).unwrap_or_else(|error| {
             self.fail_source(error);
-        }
-        Poll::Ready(buffer.filled().len())
+            0
+        }))
     }
 
     /// Writes until nothing is held.
@@ -375,4 +373,12 @@ impl Flow {
         }
         Poll::Ready(Ok(got.len()))
     }
+}
+
+/// Reads and drops. Returns the number of bytes, 0 at the end.
+pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<io::Result<usize>> {
+    let mut room = [MaybeUninit::<u8>::uninit(); SMALL_READ];
+    let mut buffer = ReadBuf::uninit(&mut room);
+    ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
 }

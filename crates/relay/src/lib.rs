@@ -12,8 +12,8 @@
 //!
 //! - Each direction ends on its own: a half-close (FIN) is passed on when everything before it is delivered, and the
 //!   other direction goes on.
-//! - An abort (RST, or any failure) on one side becomes an abort on the other, never an end of file. So does an
-//!   upstream that cannot be reached, and a relay that is ended.
+//! - An abort (RST, or any failure) on one side becomes an abort on the other, never an end of file. So does a
+//!   relay that is ended, and an upstream that cannot be reached unless [`Route::on_upstream_failure`] is set.
 //! - Bytes that a side sent before its abort or failure are delivered before the other side is aborted. The relay
 //!   discards them only if their receiver stalls for 10 s, a fault cuts the session, or the relay is ended.
 //! - A flow that waits for its reader holds at most one buffer of 1 MiB; a flow that waits for its writer holds none.
@@ -39,7 +39,7 @@ pub use connect::{
 pub use handshake::{Accepting, CompleteHandshake, Completing, Handshake, HandshakeProgress, ProtocolOffer};
 pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
-pub use relay::{Config, DataPath, Relay, Route, one_line};
+pub use relay::{Config, DataPath, OnUpstreamFailure, Relay, Route, one_line};
 pub use resolve::Resolver;
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};

@@ -14,12 +14,12 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
 
-use crate::connect::{Connected, Connector};
+use crate::connect::{ConnectError, Connected, Connector};
 use crate::handshake::{Handshake, HandshakeProgress};
 use crate::listen::{Accepted, Backoff, Listener};
 use crate::live::{Listed, Live};
 use crate::pool::Pool;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::shutdown::Shutdown;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
@@ -63,17 +63,35 @@ pub struct Route {
     pub handshake: Option<Arc<dyn Handshake>>,
     /// What reaches the upstream; `None`: what the listener brings with each downstream.
     pub connector: Option<Arc<dyn Connector>>,
+    /// How a downstream ends whose upstream cannot be reached. A downstream that the connector refuses
+    /// ([`ConnectError::Refused`]) is always aborted.
+    pub on_upstream_failure: OnUpstreamFailure,
+}
+
+/// How a downstream ends whose upstream cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnUpstreamFailure {
+    /// By an abort (TCP: RST). An end of file would look like an empty answer of the upstream.
+    #[default]
+    Abort,
+    /// By an end of file (TCP: FIN). A client that connects without blocking may otherwise see its connect fail.
+    Close,
 }
 
 impl Route {
     /// To what `connector` reaches, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
-        Self { handshake: None, connector: Some(Arc::new(connector)) }
+        Self {
+            handshake: None,
+            connector: Some(Arc::new(connector)),
+            on_upstream_failure: OnUpstreamFailure::default(),
+        }
     }
 
     /// To where each downstream asks to go ([`Accepted::connector`]), without a handshake.
     pub fn as_asked() -> Self {
-        Self { handshake: None, connector: None }
+        Self { handshake: None, connector: None, on_upstream_failure: OnUpstreamFailure::default() }
     }
 }
 
@@ -180,6 +198,7 @@ impl Relay {
                     let route = Route {
                         handshake: route.handshake.clone(),
                         connector: connector.or_else(|| route.connector.clone()),
+                        on_upstream_failure: route.on_upstream_failure,
                     };
                     let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
                     let span = info_span!("session", session.id = id, client.addr = %peer, upstream.addr = field::Empty);
@@ -323,6 +342,12 @@ impl Relay {
             Err(error) => {
                 summary.upstream_end = End::NotOpened(one_line(&error));
                 summary.not_opened = Some(error.reason());
+                let is_refused = matches!(error, ConnectError::Refused(_));
+                if route.on_upstream_failure == OnUpstreamFailure::Close && !is_refused {
+                    summary.downstream_end = End::Closed;
+                    // In a box, since most sessions do not come here and all would be larger.
+                    Box::pin(session::close(downstream.take())).await;
+                }
                 None
             }
         }
@@ -337,8 +362,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// A downstream that is aborted if its session never opens: a reset, since an end of file would look like the
-/// upstream's own empty answer.
+/// A downstream that is aborted if its session never opens, unless it is taken out to be closed.
 struct Unopened(Option<BoxStream>);
 
 impl Unopened {
@@ -361,6 +385,7 @@ fn report(summary: &SessionSummary) {
     } = summary;
     match (downstream_end, upstream_end) {
         (End::NotOpened(reason), _) => warn!("client turned away: {reason}"),
+        (End::Closed, End::NotOpened(reason)) => warn!("client closed, no upstream: {reason}"),
         (_, End::NotOpened(reason)) => warn!("client reset, no upstream: {reason}"),
         _ => info!(
             bytes_to_upstream,

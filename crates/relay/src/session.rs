@@ -18,6 +18,8 @@ use crate::summary::End;
 
 mod linger;
 
+pub(crate) use linger::close;
+
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many intervals old a session is when its streams are told that it lasts.
 const SETTLED_LOOKS: u8 = 3;
@@ -69,7 +71,10 @@ impl Session {
     /// Relays until both directions are done, or a side has failed and what it sent before that is delivered.
     pub(crate) async fn relay(&mut self, pool: &Arc<Pool>) {
         poll_fn(|cx| self.poll(cx, pool)).await;
-        self.linger().await;
+        if !self.finished {
+            // In a box, since most sessions do not come here and all would be larger.
+            Box::pin(self.linger()).await;
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {

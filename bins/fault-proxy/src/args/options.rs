@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// The time to resolve and connect to an upstream, and again for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Time>,
+    /// What a client gets whose upstream cannot be reached: an end of file or a reset [default: close].
+    #[arg(long, value_enum, env = "FAULT_ON_UPSTREAM_FAILURE")]
+    pub(crate) on_upstream_failure: Option<OnUpstreamFailure>,
     /// End the run after this time: 90s, 10m, 1h 30m; a bare number is seconds.
     #[arg(long, value_name = "TIME", env = "FAULT_PROXY_DURATION")]
     pub(crate) duration: Option<Time>,
@@ -149,4 +152,14 @@ pub(crate) enum DataPath {
     Copy,
     /// By splice(2): least CPU a byte.
     Splice,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnUpstreamFailure {
+    /// Close the connection: the client reads an end of file, as from HAProxy, nginx and Toxiproxy.
+    #[default]
+    Close,
+    /// Reset the connection.
+    Reset,
 }

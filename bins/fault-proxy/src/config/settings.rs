@@ -18,7 +18,7 @@ use proxy_tls::ClientTls;
 use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy, Record};
 use super::phases;
-use crate::args::{DataPath, Options, Protocol, SelfSigned};
+use crate::args::{DataPath, OnUpstreamFailure, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) populate: Vec<Spec>,
     pub(crate) bind: IpAddr,
     pub(crate) connect_timeout: Duration,
+    pub(crate) on_upstream_failure: OnUpstreamFailure,
     /// `None`: until something else ends the run.
     pub(crate) duration: Option<Duration>,
     pub(crate) drain_timeout: Duration,
@@ -155,6 +156,7 @@ impl Settings {
             populate,
             bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             connect_timeout: options.connect_timeout.map_or(CONNECT_TIMEOUT, |Time(time)| time),
+            on_upstream_failure: options.on_upstream_failure.unwrap_or_default(),
             duration,
             drain_timeout: options.drain_timeout.map_or(DRAIN_TIMEOUT, |Time(time)| time),
             max_sessions: options.max_sessions.map(u32::from),

@@ -4,10 +4,12 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 use super::Session;
-use crate::flow::State;
+use crate::flow::{State, poll_discard};
+use crate::stream::{BoxStream, Stream};
 
 /// How long the system gets to send what was delivered.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,7 +23,7 @@ impl Session {
     ///
     /// Does not wait if a fault has cut the session or the receiver is stalled.
     pub(super) async fn linger(&mut self) {
-        if self.finished || self.receiver_is_stalled() || self.is_cut().await {
+        if self.receiver_is_stalled() || self.is_cut().await {
             return;
         }
         if self.to_downstream.moved > 0 && !self.downstream_has_failed() {
@@ -58,15 +60,29 @@ impl Session {
         });
         _ = timeout(SEND_TIMEOUT, sent).await;
         if is_sending {
-            let stopped = async {
-                loop {
-                    let discarded = poll_fn(|cx| to_upstream.poll_discard(cx, &mut **downstream));
-                    if !matches!(timeout(CLIENT_PAUSE, discarded).await, Ok(1..)) {
-                        break;
-                    }
-                }
-            };
-            _ = timeout(CLIENT_TIMEOUT, stopped).await;
+            discard_until_pause(&mut **downstream).await;
         }
     }
+}
+
+/// Closes a client's connection that never had a session, and takes what the client sends for a moment: bytes that
+/// nobody has read would make the close an abort.
+pub(crate) async fn close(mut downstream: BoxStream) {
+    let closed = timeout(CLIENT_TIMEOUT, downstream.shutdown()).await;
+    if matches!(closed, Ok(Ok(()))) {
+        discard_until_pause(&mut *downstream).await;
+    }
+}
+
+/// Until the client ends or pauses, for at most [`CLIENT_TIMEOUT`].
+async fn discard_until_pause(downstream: &mut dyn Stream) {
+    let paused = async {
+        loop {
+            let discarded = poll_fn(|cx| poll_discard(cx, downstream));
+            if !matches!(timeout(CLIENT_PAUSE, discarded).await, Ok(Ok(1..))) {
+                break;
+            }
+        }
+    };
+    _ = timeout(CLIENT_TIMEOUT, paused).await;
 }
