@@ -1,21 +1,16 @@
 //! The journal of a run: its settings in the first line, then a line a decision.
 
+mod writer;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use proxy_fault::{Decision, Journal};
 use serde::{Deserialize, Serialize};
-use tracing::error;
 
-/// Lines that may wait for the disk; sessions that decide more than it takes wait with them, so that none is lost.
-const QUEUE: usize = 4096;
-/// The file is at most this old.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
+pub(crate) use self::writer::Writer;
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,56 +24,8 @@ pub(crate) struct Header<S> {
 
 pub(crate) const FORMAT: u32 = 1;
 
-/// Writes the file from a thread of its own.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    /// `None`: that was all.
-    lines: SyncSender<Option<String>>,
-    thread: JoinHandle<io::Result<()>>,
-}
-
 /// Told of every decision.
 pub(crate) type Teller = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
-
-impl Writer {
-    /// Creates the file with its header.
-    pub(crate) fn create<S: Serialize>(path: &Path, seed: u64, settings: S) -> Result<Self> {
-        let open = || -> Result<File> {
-            let mut file = File::create(path)?;
-            let header = serde_json::to_string(&Header { journal: FORMAT, seed, settings })?;
-            writeln!(file, "{header}")?;
-            Ok(file)
-        };
-        let file = open().with_context(|| format!("--journal {}", path.display()))?;
-        let (lines, queue) = sync_channel(QUEUE);
-        let name = path.display().to_string();
-        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
-            let written = write(file, &queue);
-            if let Err(error) = &written {
-                error!("--journal {name}: {error}: the decisions from now on are not in it");
-            }
-            written
-        })?;
-        Ok(Self { lines, thread })
-    }
-
-    /// What writes to it.
-    pub(crate) fn teller(&self) -> Teller {
-        let lines = self.lines.clone();
-        Box::new(move |decision| {
-            if let Ok(line) = serde_json::to_string(decision) {
-                // Fails once the disk has: that is reported at the end.
-                let _ = lines.send(Some(line));
-            }
-        })
-    }
-
-    /// Waits until everything is written.
-    pub(crate) fn finish(self) -> Result<()> {
-        let _ = self.lines.send(None);
-        self.thread.join().expect("the journal's thread does not panic").context("the journal is incomplete")
-    }
-}
 
 /// Whether [`Writer::create`] would succeed. Everything stays as it is.
 pub(crate) fn check(path: &Path) -> Result<()> {
@@ -95,26 +42,6 @@ pub(crate) fn check(path: &Path) -> Result<()> {
         Err(error) => Err(error),
     };
     checked.with_context(|| format!("--journal {}", path.display()))
-}
-
-fn write(file: File, lines: &Receiver<Option<String>>) -> io::Result<()> {
-    let mut file = BufWriter::new(file);
-    let mut flush_at = Instant::now() + FLUSH_INTERVAL;
-    loop {
-        match lines.recv_timeout(flush_at.saturating_duration_since(Instant::now())) {
-            Ok(Some(line)) => {
-                file.write_all(line.as_bytes())?;
-                file.write_all(b"\n")?;
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(None) | Err(RecvTimeoutError::Disconnected) => return file.flush(),
-        }
-        let now = Instant::now();
-        if now >= flush_at {
-            file.flush()?;
-            flush_at = now + FLUSH_INTERVAL;
-        }
-    }
 }
 
 /// Tells all of them.

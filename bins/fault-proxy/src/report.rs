@@ -33,12 +33,15 @@ impl Report<'_> {
         std::future::pending().await
     }
 
-    /// Tells on stderr what is not as expected; returns whether all is.
-    pub(crate) fn verdict(&self) -> bool {
+    /// What is not as expected.
+    pub(crate) fn unmet(&self) -> Vec<String> {
         let faulty = self.faulty();
-        let unmet: Vec<_> =
-            self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect();
-        for line in &unmet {
+        self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect()
+    }
+
+    /// Tells on stderr what is not as expected; returns whether all is.
+    pub(crate) fn verdict(&self, unmet: &[String]) -> bool {
+        for line in unmet {
             complain("fault-proxy", format_args!("not as expected: {}", plain(line)));
         }
         unmet.is_empty()

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::net::TcpListener;
 use std::num::NonZero;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use proxy_cli::bind::{BindError, listen};
@@ -12,7 +13,7 @@ use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
 use proxy_cli::secret::Secret;
 use proxy_cli::service;
-use proxy_cli::signals::{Signals, end};
+use proxy_cli::signals::{Last, Signals, end};
 use proxy_cli::terminal::print;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
@@ -22,6 +23,7 @@ use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::NOT_AS_EXPECTED;
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
 use crate::host::ProxyHost;
@@ -34,6 +36,9 @@ use crate::start::{spec, told};
 use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
+
+/// How long the end of a run may take once its sessions are to be reset and nothing waits for the journal any more.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What is there besides the settings.
 #[derive(Debug, Clone, Copy)]
@@ -72,14 +77,15 @@ pub(crate) struct Ended {
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<Ended> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let signals = Signals::new("fault-proxy", settings.drain_timeout, END_TIMEOUT)?;
+    let last = signals.last().clone();
     let control = control_listeners(settings)?;
     let runtime = runtime()?;
-    let (signals, on_demand, reload) = {
+    let (on_demand, reload) = {
         let _context = runtime.enter();
-        let on_demand = signal(SignalKind::user_defined1()).context("cannot handle signals")?;
-        (Signals::new()?, on_demand, again.reload()?)
+        (signal(SignalKind::user_defined1()).context("cannot handle signals")?, again.reload()?)
     };
-    let (engine, journal) = engine(settings, replayed)?;
+    let (engine, journal) = engine(settings, replayed, &last)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
@@ -94,7 +100,12 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
     let report = running.report();
-    let is_as_expected = report.verdict();
+    last.does("its report was being written");
+    let unmet = report.unmet();
+    if !unmet.is_empty() {
+        last.fails_with(NOT_AS_EXPECTED);
+    }
+    let is_as_expected = report.verdict(&unmet);
     let printed = report.print().and_then(|()| match replayed {
         Some(replayed) => print(replayed.report()).map(drop),
         None => Ok(()),
@@ -134,7 +145,7 @@ impl Running<'_> {
         let report = self.report();
         service::ready();
         select! {
-            () = end(signals, settings.duration, settings.drain_timeout, shutdown) => {}
+            () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}
             () = control => {}
             () = log_changes(proxies, settings.tail) => {}
@@ -243,13 +254,14 @@ fn config(settings: &Settings) -> Config {
 fn engine(
     settings: &Settings,
     replayed: Option<&replay::Comparison>,
+    last: &Last,
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
         info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
     }
     let journal = match &settings.journal {
-        Some(path) => Some(journal::Writer::create(path, seed, &settings.record)?),
+        Some(path) => Some(journal::Writer::create(path, seed, &settings.record, last.clone())?),
         None => None,
     };
     let mut tellers = Vec::new();

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use testkit::pipes::{fill, unread_fifo};
 use testkit::{Daemon, NatsServer, Signal, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,4 +44,21 @@ fn it_warns_that_everything_may_be_reached_unless_there_is_a_rule() {
     let ruled = Daemon::spawn(binary, &args, &[]);
     ruled.wait_for_line("listening on proxy.request");
     assert!(!ruled.stderr().contains("whatever"));
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_does_not_survive_a_second_signal() {
+    let nats = NatsServer::start();
+    let directory = tempfile::TempDir::new().unwrap();
+    let (stdout, reader) = unread_fifo(directory.path());
+    fill(&reader);
+    let command = format!("exec \"$0\" --nats-url {} --listen-addr off > {}", nats.url(), stdout.display());
+    let args = ["-c", &command, env!("CARGO_BIN_EXE_nats-proxy-server")];
+    let server = Daemon::spawn(Path::new("/bin/sh"), &args, &[]);
+    server.wait_for_line("listening on proxy.request");
+    server.signal(Signal::TERM);
+    server.wait_for_line("draining");
+    server.signal(Signal::INT);
+    assert_eq!(server.wait(PATIENCE).code(), Some(1));
+    server.wait_for_line("nats-proxy-server: ended while its report was being written");
 }

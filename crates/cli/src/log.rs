@@ -4,7 +4,9 @@ use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -12,12 +14,15 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
 
 use crate::terminal::plain_lines;
+
+/// How long the thread of a log that has written all may take to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What is logged, how and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +46,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is pending is written when it drops.
+/// What is pending is written when it drops, which waits about 1 s for a file that takes nothing.
 #[derive(Debug)]
 pub struct Log {
     bar: SharedBar,
     is_json_on_stderr: bool,
-    _flush_at_end: WorkerGuard,
+    /// Of a log on stderr: texts for people take their turn among its lines.
+    lines: Option<NonBlocking>,
+    /// Of the thread that writes.
+    guard: Option<WorkerGuard>,
+    /// Disconnected when that thread has written all.
+    written: Receiver<()>,
+    file: Option<PathBuf>,
 }
 
 /// The progress bar that is on stderr at present.
@@ -63,13 +74,16 @@ impl Log {
     pub fn init(settings: &LogSettings) -> Result<Self> {
         let bar = SharedBar::default();
         let builder = NonBlockingBuilder::default().thread_name("log");
+        let (writes, written) = sync_channel(0);
         let (writer, guard) = match &settings.file {
             Some(path) => {
                 let file = File::options().append(true).create(true).open(path);
-                builder.finish(file.with_context(|| format!("cannot write --log-file {}", path.display()))?)
+                let file = file.with_context(|| format!("cannot write --log-file {}", path.display()))?;
+                builder.finish(LogFile { file, _writes: writes })
             }
             None => builder.finish(BesideBar(Arc::clone(&bar))),
         };
+        let lines = settings.file.is_none().then(|| writer.clone());
         let log = tracing_subscriber::fmt()
             .with_max_level(settings.level)
             .with_target(false)
@@ -85,14 +99,17 @@ impl Log {
             }
         }
         let is_json_on_stderr = settings.format == LogFormat::Json && settings.file.is_none();
-        Ok(Self { bar, is_json_on_stderr, _flush_at_end: guard })
+        Ok(Self { bar, is_json_on_stderr, lines, guard: Some(guard), written, file: settings.file.clone() })
     }
 
     /// Prints a text for people on stderr, unless what is there is for programs.
     pub fn print(&self, text: &str) {
         if !self.is_json_on_stderr {
             // Nobody may be there to read it.
-            writeln!(io::stderr(), "{text}").ok();
+            match &self.lines {
+                Some(lines) => writeln!(lines.clone(), "{text}").ok(),
+                None => writeln!(io::stderr(), "{text}").ok(),
+            };
         }
     }
 
@@ -104,6 +121,21 @@ impl Log {
     /// From now on, lines are written above this bar, or there is no bar.
     pub fn keep_clear_of(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        drop(self.guard.take());
+        let Some(file) = &self.file else { return };
+        if self.written.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            let file = file.display();
+            writeln!(
+                io::stderr(),
+                "--log-file {file}: the last lines are not written: the file takes nothing"
+            )
+            .ok();
+        }
     }
 }
 
@@ -120,6 +152,21 @@ fn for_people(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> 
         "message" => to.write_str(&value),
         name if to.has_ansi_escapes() => write!(to, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
         name => write!(to, "{name}={value}"),
+    }
+}
+
+struct LogFile {
+    file: File,
+    _writes: SyncSender<()>,
+}
+
+impl Write for LogFile {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.file.write(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 

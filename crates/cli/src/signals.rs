@@ -1,25 +1,40 @@
-//! What ends a run.
+//! What ends a run, and what makes sure that it ends.
 
 use std::future::pending;
+use std::io::{self, Write};
+use std::process;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use proxy_relay::Shutdown;
+use tokio::runtime;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::service;
 
+/// How long sessions and the end of a run may wait for a file or a pipe, once sessions are to be reset.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the last line may take on stderr.
+const LINE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What is returned to the caller of a program that had to be ended.
+const FAILED: u8 = 1;
+
 /// Drains at the first signal or at the end of `duration`. Returns at a second signal or when `drain_timeout` is over:
 /// what is left then is to be aborted.
-pub async fn end(
-    mut signals: Signals,
-    duration: Option<Duration>,
-    drain_timeout: Duration,
-    shutdown: &Shutdown,
-) {
+pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Shutdown) {
+    let drain_timeout = signals.drain_timeout;
+    signals.last.does("its sessions were ending");
+    signals.ends_after(duration);
     let duration = async {
         match duration {
             Some(duration) => sleep(duration).await,
@@ -38,24 +53,101 @@ pub async fn end(
     }
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT and SIGTERM. A thread receives them that waits for nothing else, and ends the process if its end stalls.
 #[derive(Debug)]
 pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
+    received: watch::Receiver<Received>,
+    seen: u32,
+    drain_timeout: Duration,
+    duration_end: watch::Sender<Option<Instant>>,
+    last: Last,
+}
+
+/// The signals that have come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Received {
+    count: u32,
+    name: &'static str,
+}
+
+/// The end of a program: what it does last, and how much longer it may take. Clones are of the same end.
+#[derive(Debug, Clone)]
+pub struct Last {
+    stage: Arc<Mutex<Stage>>,
+    hurries: CancellationToken,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stage {
+    name: &'static str,
+    status: u8,
+}
+
+impl Last {
+    fn new() -> Self {
+        let stage = Stage { name: "it was starting", status: FAILED };
+        Self { stage: Arc::new(Mutex::new(stage)), hurries: CancellationToken::new() }
+    }
+
+    /// From now on the program does this, for example "its report was being written". It is what is said if the program has to be ended.
+    pub fn does(&self, name: &'static str) {
+        self.lock().name = name;
+    }
+
+    /// The status to exit with if the program has to be ended. Defaults to 1.
+    pub fn fails_with(&self, status: u8) {
+        self.lock().status = status;
+    }
+
+    /// Whether nothing may wait for a file or a pipe any more.
+    pub fn hurries(&self) -> bool {
+        self.hurries.is_cancelled()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Signals {
-    /// From now on, neither ends the process by itself. Needs the runtime's context.
+    /// From now on, neither signal ends the process by itself. The first one begins the end of the run, and so does the end of its
+    /// duration. Sessions then have `drain_timeout`. After that, or at a second signal, files and pipes may stall for 1 s. Then
+    /// the process has `end_timeout` until it is ended with a line on stderr.
     ///
     /// # Errors
-    /// When the system refuses a handler.
-    pub fn new() -> Result<Self> {
-        let handler = |kind| signal(kind).context("cannot handle signals");
-        Ok(Self {
-            interrupt: handler(SignalKind::interrupt())?,
-            terminate: handler(SignalKind::terminate())?,
-        })
+    /// When the system refuses a handler or a thread.
+    pub fn new(program: &'static str, drain_timeout: Duration, end_timeout: Duration) -> Result<Self> {
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().build().context("cannot handle signals")?;
+        let (interrupt, terminate) = {
+            let _context = runtime.enter();
+            let handler = |kind| signal(kind).context("cannot handle signals");
+            (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?)
+        };
+        let (sender, received) = watch::channel(Received::default());
+        let (duration_end, end_of_duration) = watch::channel(None);
+        let last = Last::new();
+        let watcher = Watcher {
+            program,
+            interrupt,
+            terminate,
+            sender,
+            end_of_duration,
+            drain_timeout,
+            end_timeout,
+            last: last.clone(),
+        };
+        // It ends with the process: what makes sure of its end can wait for nobody.
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(watcher.run()))
+            .context("cannot handle signals")?;
+        Ok(Self { received, seen: 0, drain_timeout, duration_end, last })
+    }
+
+    /// The end of the program that they bring about.
+    pub fn last(&self) -> &Last {
+        &self.last
     }
 
     /// The name of the next one.
@@ -63,9 +155,76 @@ impl Signals {
     /// # Cancel safety
     /// No signal is lost.
     pub async fn next(&mut self) -> &'static str {
+        let seen = self.seen;
+        match self.received.wait_for(|received| received.count > seen).await {
+            Ok(received) => {
+                self.seen += 1;
+                received.name
+            }
+            Err(_) => pending().await,
+        }
+    }
+
+    fn ends_after(&self, duration: Option<Duration>) {
+        let end = duration.and_then(|duration| Instant::now().checked_add(duration));
+        self.duration_end.send_replace(end);
+    }
+}
+
+/// What runs in the thread.
+struct Watcher {
+    program: &'static str,
+    interrupt: Signal,
+    terminate: Signal,
+    sender: watch::Sender<Received>,
+    end_of_duration: watch::Receiver<Option<Instant>>,
+    drain_timeout: Duration,
+    end_timeout: Duration,
+    last: Last,
+}
+
+impl Watcher {
+    async fn run(mut self) {
+        let mut end_of_duration = self.end_of_duration.clone();
+        let duration = async {
+            match end_of_duration.wait_for(Option::is_some).await.map(|end| *end) {
+                Ok(Some(end)) => sleep_until(end).await,
+                _ => pending().await,
+            }
+        };
         select! {
+            () = self.signal() => {}
+            () = duration => {}
+        }
+        let drain_timeout = self.drain_timeout;
+        timeout(drain_timeout, self.signal()).await.ok();
+        timeout(WRITE_TIMEOUT, self.signal()).await.ok();
+        self.last.hurries.cancel();
+        sleep(self.end_timeout).await;
+        self.end_the_process();
+    }
+
+    /// Passes the next signal on.
+    async fn signal(&mut self) {
+        let name = select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
+        };
+        self.sender.send_modify(|received| *received = Received { count: received.count + 1, name });
+    }
+
+    fn end_the_process(&self) -> ! {
+        let Stage { name, status } = *self.last.lock();
+        let line = format!("{}: ended while {name}: what was left to write is lost\n", self.program);
+        let (written, waits) = mpsc::channel();
+        // Another thread may hold stderr, which may take nothing.
+        let writes = thread::Builder::new().spawn(move || {
+            io::stderr().write_all(line.as_bytes()).ok();
+            written.send(()).ok();
+        });
+        if writes.is_ok() {
+            waits.recv_timeout(LINE_TIMEOUT).ok();
         }
+        process::exit(status.into())
     }
 }

@@ -16,6 +16,7 @@
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
 //! | [`service_manager`] | what systemd would hear |
+//! | [`pipes`] | pipes that take nothing |
 //! | [`manual`] | the commands that the documentation shows |
 //! | [`packaging`] | what images, units and manifests start |
 //! | [`usage`] | memory, processor time and descriptors of a process |
@@ -42,6 +43,7 @@ pub mod nats;
 pub mod nginx;
 pub mod packaging;
 pub mod pattern;
+pub mod pipes;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -30,6 +30,9 @@ use crate::tally::{self, Tally};
 /// For the other ends to hear of the last sessions, when the program ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long the end of a program may take once its sessions are to be reset.
+const END_TIMEOUT: Duration = Duration::from_secs(6);
+
 /// Which program this is, and what it was told.
 #[derive(Debug)]
 pub struct Program {
@@ -96,7 +99,8 @@ impl Program {
         timers: Timers,
         start: impl AsyncFnOnce(&mut Sessions) -> Result<()>,
     ) -> Result<String> {
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(self.name, self.tunnel.drain_timeout, END_TIMEOUT)?;
+        let last = signals.last().clone();
         let link = select! {
             link = Link::connect(&self.nats) => link?,
             name = signals.next() => {
@@ -136,7 +140,7 @@ impl Program {
         service::ready();
         select! {
             () = sessions.tasks.wait() => {}
-            () = signals::end(signals, None, self.tunnel.drain_timeout, &shutdown) => {
+            () = signals::end(signals, None, &shutdown) => {
                 shutdown.abort();
                 sessions.tasks.wait().await;
             }
@@ -148,6 +152,7 @@ impl Program {
         shutdown.abort();
         watched.close();
         watched.wait().await;
+        last.does("its report was being written");
         let rows = sessions.rows.iter().map(|(name, tally)| (name.clone(), tally.row()));
         Ok(tally::table(rows).to_string())
     }

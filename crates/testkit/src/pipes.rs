@@ -1,0 +1,38 @@
+//! Pipes that take nothing, for programs that must end all the same.
+
+use rustix::io::ioctl_fionbio;
+use std::{
+    fs::File,
+    io::{self, PipeReader, Write},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::process::require;
+
+/// A pipe that is full, as long as its reader is kept: a writer waits.
+pub fn full_pipe() -> (PipeReader, File) {
+    let (reader, writer) = io::pipe().expect("descriptors are free");
+    let writer = File::from(OwnedFd::from(writer));
+    fill(&writer);
+    (reader, writer)
+}
+
+/// A named pipe in this directory, and what has it open and never reads.
+pub fn unread_fifo(directory: &Path) -> (PathBuf, File) {
+    let path = directory.join("fifo");
+    let made = Command::new(require("mkfifo", "coreutils")).arg(&path).status().expect("mkfifo runs");
+    assert!(made.success(), "mkfifo {}", path.display());
+    let reader = File::options().read(true).write(true).open(&path).expect("a named pipe opens");
+    (path, reader)
+}
+
+/// Writes to a pipe until it takes no byte more.
+pub fn fill(mut pipe: &File) {
+    ioctl_fionbio(pipe, true).expect("a pipe need not block");
+    for size in [4096, 1] {
+        while pipe.write(&vec![b'\n'; size]).is_ok() {}
+    }
+    ioctl_fionbio(pipe, false).expect("a pipe may block");
+}
