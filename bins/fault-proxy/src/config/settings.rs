@@ -104,8 +104,8 @@ impl Control {
     pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
         if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
             bail!(
-                "--control {}: other machines could reach it: give a --control-token, \
-                 or --control-insecure to let them all in",
+                "--control {}: other machines could reach it: give a --control-token (or FAULT_CONTROL_TOKEN, which \
+                 must not be empty), or --control-insecure to let them all in",
                 self.addr
             );
         }
@@ -305,7 +305,13 @@ fn control(config: &Config) -> Result<Option<Control>> {
     let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
     let Some(addr) = asked.unwrap_or_else(usual).addr() else { return Ok(None) };
     let is_insecure = config.options.control_insecure.unwrap_or_default();
-    let control = Control { addr, is_default, token: config.control_token.clone(), is_insecure };
+    let token = config.control_token.clone();
+    if token.as_ref().is_some_and(|token| token.expose().trim().is_empty()) {
+        bail!(
+            "--control-token is empty: nobody could use the control API; set a token, or leave the flag out"
+        );
+    }
+    let control = Control { addr, is_default, token, is_insecure };
     // A name that nobody knows fails when it is listened on.
     for addr in control.addr.to_socket_addrs().into_iter().flatten() {
         control.guard(addr)?;
