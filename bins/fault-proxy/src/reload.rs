@@ -55,7 +55,8 @@ impl<'a> Reload<'a> {
         Ok(Some(Self { source, path, asked }))
     }
 
-    /// Reloads at each signal and when the file has changed; what fails is tried again at each look. Never ends.
+    /// Reloads at each signal and when the file has changed; what fails is tried again at each look. A file without any proxy is most
+    /// probably one that is being written: it changes nothing. Never ends.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -74,8 +75,19 @@ impl<'a> Reload<'a> {
                 }
             }
             seen = Stamp::of(self.path);
+            let new = self.read_again(settings);
+            if Stamp::of(self.path) != seen {
+                // It changed while it was read: what was read may be half of it.
+                read = None;
+                continue;
+            }
             read = seen;
-            match self.read_again(settings) {
+            match new {
+                Ok(new) if new.proxies.is_empty() && !followed.is_empty() => warn!(
+                    "not reloaded, nothing changes: {} has no [[proxies]]; to end a proxy, delete it through the \
+                     control API or leave others in the file",
+                    self.path.display()
+                ),
                 Ok(new) => {
                     let fixed = settings.record.differing(&new.record);
                     if !fixed.is_empty() {
@@ -102,6 +114,9 @@ impl<'a> Reload<'a> {
         if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
             // reading it might never end
             bail!("{} is no regular file: it is read at the start only", self.path.display());
+        }
+        if fs::read_to_string(self.path).is_ok_and(|text| text.trim().is_empty()) {
+            bail!("{} is empty", self.path.display());
         }
         let config = Config::load(self.source.args, self.source.log)?;
         Settings::resolve_with(config, settings.populate.clone())

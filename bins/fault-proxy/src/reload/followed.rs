@@ -47,6 +47,11 @@ impl<'a> Followed<'a> {
         Self { proxies, bind: settings.bind, all }
     }
 
+    /// Whether the file has none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Makes them what the file says now. Those of which it says the same are left alone, whatever has become of them since; those
     /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again). Returns how many fail.
     pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
