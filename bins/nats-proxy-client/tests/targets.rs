@@ -5,7 +5,7 @@ mod support;
 use std::io::ErrorKind;
 
 use support::bytes::{ending, round_trip};
-use support::{Client, Server, free_addr};
+use support::{Client, Server, eventually, free_addr};
 use testkit::{FarEnd, NatsServer};
 
 /// Each target with what refuses it, or nothing.
@@ -66,4 +66,21 @@ fn a_denial_counts_more_than_an_allowance() {
     let target = far_end.addr().to_string();
     let rules = ["--allow", "*", "--deny", "127.0.0.1"];
     assert_reaches(&rules, &[(&target, Some("by the rule 127.0.0.1"))]);
+}
+
+#[test]
+fn many_denied_requests_are_a_few_lines_that_count_them() {
+    const REQUESTS: usize = 300;
+    let target = free_addr().to_string();
+    let nats = NatsServer::start();
+    let server = Server::with(&nats.url(), &["--deny", &target]);
+    let client = Client::to(&nats.url(), &target);
+    let ask = || assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));
+    (0..REQUESTS).for_each(|_| ask());
+    let lines = || server.stderr().matches("reset, no upstream").count();
+    assert!(lines() < REQUESTS / 2, "{} lines", lines());
+    eventually("a line counts those without one", || {
+        ask();
+        server.stderr().contains(" clients reset, no upstream, the last because refused: ")
+    });
 }

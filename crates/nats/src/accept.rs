@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use proxy_relay::{Accepted, ConnectError, Connecting, Connector, Listener, Peer, one_line};
 use tokio::sync::Mutex;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::id::SessionId;
 use crate::opening::{self, Agreed, Encoding, Refusal, Request, RequestError, Target};
@@ -86,7 +86,10 @@ impl NatsAccept {
             Ok(connector) => Some(self.accepted(request, connector, answer(reply))),
             Err(reason) => {
                 let reason = format!("{}: {reason}", request.target);
-                warn!("a request is refused: {reason}");
+                self.tunnels
+                    .inner
+                    .refused
+                    .warn(|times| format!("refused {times}, the last because {reason}"));
                 answer(reply).refuse(reason, false);
                 None
             }

@@ -16,7 +16,7 @@ use tracing::debug;
 use crate::core::{To, Transmit};
 use crate::link::Status;
 use crate::shared::Shared;
-use crate::throttle::Throttle;
+use crate::throttle::MessageWarnings;
 
 /// Ends when the session is over.
 pub(crate) struct Driver {
@@ -29,7 +29,7 @@ pub(crate) struct Driver {
     connects: u64,
     timer: Pin<Box<Sleep>>,
     unsent: Option<Transmit>,
-    bad_messages: Arc<Throttle>,
+    bad_messages: Arc<MessageWarnings>,
 }
 
 async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status>, bool) {
@@ -44,7 +44,7 @@ impl Driver {
         messages: Subscriber,
         markers: Option<Subscriber>,
         mut status: watch::Receiver<Status>,
-        bad_messages: Arc<Throttle>,
+        bad_messages: Arc<MessageWarnings>,
     ) -> Self {
         let at_first = *status.borrow_and_update();
         shared.lock().core.link(shared.clock.now(), at_first.is_up);

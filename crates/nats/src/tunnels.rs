@@ -22,7 +22,7 @@ use crate::session::{Limits, Session, WindowBudget};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
 use crate::subject::{self, ServiceName};
-use crate::throttle::Throttle;
+use crate::throttle::MessageWarnings;
 
 /// How tunnels behave.
 #[derive(Debug, Clone)]
@@ -63,7 +63,8 @@ pub(crate) struct Inner {
     pub(crate) link: Link,
     pub(crate) config: Config,
     pub(crate) tasks: TaskTracker,
-    pub(crate) bad_messages: Arc<Throttle>,
+    pub(crate) bad_messages: Arc<MessageWarnings>,
+    pub(crate) refused: MessageWarnings,
     budget: Arc<WindowBudget>,
     ids: Mutex<StdRng>,
 }
@@ -86,6 +87,7 @@ impl Tunnels {
             config,
             tasks: TaskTracker::new(),
             bad_messages: Arc::default(),
+            refused: MessageWarnings::default(),
             budget: WindowBudget::new(WindowBudget::OF_A_CONNECTION),
             ids: Mutex::new(StdRng::from_seed(seed)),
         };

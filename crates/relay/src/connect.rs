@@ -120,6 +120,9 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The [reason](Self::reason) of a connector that does not want a session.
+    pub(crate) const REFUSED: &str = "not_wanted";
+
     /// One word for the kind of failure: `resolve`, `refused` (by the upstream), `unreachable`, `timed_out`, `handshake`, or
     /// `not_wanted` (by the connector).
     pub fn reason(&self) -> &'static str {
@@ -135,7 +138,7 @@ impl ConnectError {
             }
             Self::TimedOut { .. } => "timed_out",
             Self::Unix { source, .. } => of(source),
-            Self::Refused(_) => "not_wanted",
+            Self::Refused(_) => Self::REFUSED,
             Self::Handshake { .. } => "handshake",
         }
     }

@@ -32,6 +32,7 @@ mod socket;
 mod splice;
 mod stream;
 mod summary;
+mod throttle;
 
 pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
@@ -44,3 +45,4 @@ pub use resolve::Resolver;
 pub use shutdown::Shutdown;
 pub use stream::{BoxStream, Peer, Stream};
 pub use summary::{End, SessionSummary};
+pub use throttle::Throttle;

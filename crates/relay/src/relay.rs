@@ -23,6 +23,7 @@ use crate::session::{self, Session};
 use crate::shutdown::Shutdown;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
+use crate::throttle::Throttle;
 
 /// Shorter than the timers of sessions: half a second against one second and more.
 const FIRST_TIMER: Duration = Duration::from_millis(500);
@@ -113,6 +114,8 @@ struct Shared {
     pool: Arc<Pool>,
     permits: Arc<Semaphore>,
     last_id: AtomicU64,
+    /// Of clients whose upstream is not allowed: whoever may send requests decides how many there are.
+    denied: Throttle,
 }
 
 impl fmt::Debug for Relay {
@@ -127,7 +130,13 @@ impl Relay {
         let pool = Pool::new(config.buffer_budget);
         let permits = Arc::new(Semaphore::new(config.max_sessions));
         Self {
-            shared: Arc::new(Shared { config, pool, permits, last_id: AtomicU64::new(0) }),
+            shared: Arc::new(Shared {
+                config,
+                pool,
+                permits,
+                last_id: AtomicU64::new(0),
+                denied: Throttle::default(),
+            }),
             observer: None,
             connect_observer: None,
             live: None,
@@ -267,7 +276,7 @@ impl Relay {
         }
         summary.duration = started.elapsed();
         drop(listed);
-        report(&summary);
+        report(&summary, &self.shared.denied);
         if let Some(observer) = &self.observer {
             observer(&summary);
         }
@@ -379,14 +388,21 @@ impl Drop for Unopened {
     }
 }
 
-fn report(summary: &SessionSummary) {
+fn report(summary: &SessionSummary, denied: &Throttle) {
     let SessionSummary {
         bytes_to_upstream, bytes_to_downstream, duration, downstream_end, upstream_end, ..
     } = summary;
     match (downstream_end, upstream_end) {
         (End::NotOpened(reason), _) => warn!("client turned away: {reason}"),
-        (End::Closed, End::NotOpened(reason)) => warn!("client closed, no upstream: {reason}"),
-        (_, End::NotOpened(reason)) => warn!("client reset, no upstream: {reason}"),
+        (_, End::NotOpened(reason)) => {
+            let ended = if *downstream_end == End::Closed { "closed" } else { "reset" };
+            let is_denied = summary.not_opened == Some(ConnectError::REFUSED);
+            match if is_denied { denied.pass(Instant::now().into()) } else { Some(1) } {
+                None => {}
+                Some(1) => warn!("client {ended}, no upstream: {reason}"),
+                Some(count) => warn!("{count} clients {ended}, no upstream, the last because {reason}"),
+            }
+        }
         _ => info!(
             bytes_to_upstream,
             bytes_to_downstream,

@@ -1,0 +1,46 @@
+//! Log lines that strangers could make come in floods.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Lets one log line a second through, and counts the others.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Instant>,
+    /// Since the last line, this one included.
+    count: u64,
+}
+
+impl Throttle {
+    /// `None` if the line is to be left out; else how many lines it stands for, itself included.
+    pub fn pass(&self, now: Instant) -> Option<u64> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.count += 1;
+        if state.last.is_some_and(|last| now < last + INTERVAL) {
+            return None;
+        }
+        state.last = Some(now);
+        Some(std::mem::take(&mut state.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_counts_the_others() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        assert_eq!(throttle.pass(now), Some(1));
+        assert_eq!(throttle.pass(now), None);
+        assert_eq!(throttle.pass(now + INTERVAL / 2), None);
+        assert_eq!(throttle.pass(now + INTERVAL), Some(3));
+    }
+}
