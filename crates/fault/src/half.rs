@@ -29,6 +29,8 @@ pub(crate) struct Half {
     direction: Direction,
     line: Line,
     store: Store,
+    /// Memory in addition to the bytes that are held, as of the last [`charge`](Self::charge).
+    overhead: usize,
     arrivals: Arrivals,
     timer: Timer,
     watcher: Watcher,
@@ -53,6 +55,7 @@ impl Half {
             common,
             line: Line::new(&plan, identity, direction, faults.engine.now()),
             store: Store::new(),
+            overhead: 0,
             arrivals: Arrivals::default(),
             timer: Timer::new(timers.clone()),
             watcher: Watcher::new(Arc::clone(&faults)),
@@ -147,7 +150,7 @@ impl Half {
                 self.keep_source_waiting();
                 return Poll::Pending;
             }
-            match poll_read_buf(Pin::new(&mut *source), cx, self.store.room()) {
+            match poll_read_buf(Pin::new(&mut *source), cx, self.store.room(self.faults.engine.room())) {
                 Poll::Ready(Ok(len)) if len > 0 => self.came(len),
                 nothing => {
                     self.store.leave_room();
@@ -166,12 +169,12 @@ impl Half {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.line.is_full() && self.faults.engine.has_room(self.line.held())
+        !self.line.is_full() && self.faults.engine.has_room(self.line.held(), self.overhead)
     }
 
     /// Takes in a part of `bytes`; returns its length.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> usize {
-        let room = self.store.room();
+        let room = self.store.room(self.faults.engine.room());
         let len = bytes.len().min(room.capacity() - room.len());
         room.extend_from_slice(&bytes[..len]);
         self.came(len);
@@ -201,6 +204,7 @@ impl Half {
         self.arrivals.push(now, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
         self.line.arrive(Arrival { at: now, turn, was_empty }, self.store.last(len));
+        self.charge();
     }
 
     pub(crate) fn finish(&mut self, end: Ending) {
@@ -281,6 +285,20 @@ impl Half {
             self.store.shrink();
             self.arrivals.clear();
         }
+        self.charge();
+    }
+
+    /// Counts the memory that the flow needs in addition to the bytes that it holds. With small pieces it is the larger part.
+    fn charge(&mut self) {
+        let held = self.line.held();
+        let overhead = if held == 0 {
+            0
+        } else {
+            let unused = self.store.capacity().saturating_sub(held);
+            unused + self.arrivals.memory() + self.line.memory()
+        };
+        self.faults.engine.charge(self.overhead, overhead);
+        self.overhead = overhead;
     }
 
     /// Whether everything that came is gone, and so is the end if there was one.
@@ -293,6 +311,7 @@ impl Drop for Half {
     fn drop(&mut self) {
         let held = self.line.held();
         self.faults.engine.give(held);
+        self.faults.engine.charge(self.overhead, 0);
         if held > 0 {
             self.faults.meter(self.direction).lost(held);
         }

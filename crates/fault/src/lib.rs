@@ -44,6 +44,7 @@ mod describe;
 mod effect;
 mod engine;
 mod faults;
+mod fifo;
 mod half;
 mod journal;
 mod line;

@@ -10,7 +10,6 @@ mod segment;
 mod stage;
 mod unit;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ pub(crate) use self::segment::Arrival;
 use self::segment::Segmenter;
 use self::unit::Unit;
 use crate::effect::{Direction, Effect, Sides};
+use crate::fifo::Fifo;
 
 /// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
 const SEGMENT_SIZE: usize = 1460;
@@ -50,7 +50,7 @@ pub(crate) struct Line {
     arrived: u64,
     /// Bytes that have come and not gone.
     held: usize,
-    out: VecDeque<Piece>,
+    out: Fifo<Piece>,
     /// Bytes that may go.
     ready: usize,
     ended_now: Option<Ending>,
@@ -71,7 +71,7 @@ impl Line {
             segmenter: Segmenter::new(size.unwrap_or(SEGMENT_SIZE)),
             arrived: 0,
             held: 0,
-            out: VecDeque::new(),
+            out: Fifo::new(),
             ready: 0,
             ended_now: None,
             deadline: None,
@@ -240,6 +240,11 @@ impl Line {
     /// Bytes that have come and not gone.
     pub(crate) fn held(&self) -> usize {
         self.held
+    }
+
+    /// Memory of the pieces, in bytes, without the data.
+    pub(crate) fn memory(&self) -> usize {
+        self.out.memory() + self.units.iter().map(Unit::memory).sum::<usize>()
     }
 
     /// Whether more bytes had better stay where they are.

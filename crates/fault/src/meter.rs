@@ -1,8 +1,9 @@
 //! How much is held up, in one direction of all sessions of a proxy.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::fifo::Fifo;
 
 /// Counts what comes to faults and what goes, with relaxed atomics: who reads them may see one change before another.
 #[derive(Debug, Default)]
@@ -58,7 +59,7 @@ const GRAIN: Duration = Duration::from_micros(100);
 
 /// When the bytes came that a flow holds, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals(VecDeque<(Duration, usize)>);
+pub(crate) struct Arrivals(Fifo<(Duration, usize)>);
 
 impl Arrivals {
     pub(crate) fn push(&mut self, now: Duration, bytes: usize) {
@@ -86,9 +87,13 @@ impl Arrivals {
         byte_micros
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        self.0.memory()
+    }
+
     /// Gives all memory back.
     pub(crate) fn clear(&mut self) {
-        self.0 = VecDeque::new();
+        self.0 = Fifo::new();
     }
 }
 

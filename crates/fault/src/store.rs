@@ -11,6 +11,8 @@ const LARGEST_BLOCK: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Store {
     blocks: VecDeque<BytesMut>,
+    /// Bytes of all blocks.
+    capacity: usize,
     /// Bytes of the first block that are gone.
     gone: usize,
     next_block: usize,
@@ -18,21 +20,25 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new() -> Self {
-        Self { blocks: VecDeque::new(), gone: 0, next_block: SMALLEST_BLOCK }
+        Self { blocks: VecDeque::new(), capacity: 0, gone: 0, next_block: SMALLEST_BLOCK }
     }
 
-    /// Where the next bytes are read to.
-    pub(crate) fn room(&mut self) -> &mut BytesMut {
+    /// Where the next bytes are read to. A new block has at most `limit` bytes, or the smallest size.
+    pub(crate) fn room(&mut self, limit: usize) -> &mut BytesMut {
+        let size = self.next_block.min(limit.max(SMALLEST_BLOCK));
         let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
-        if spare < self.next_block / 4 {
-            self.blocks.push_back(BytesMut::with_capacity(self.next_block));
+        if spare < size / 4 {
+            let block = BytesMut::with_capacity(size);
+            self.capacity += block.capacity();
+            self.blocks.push_back(block);
         }
         self.blocks.back_mut().expect("pushed if there was none")
     }
 
     /// Nothing came to the room: an empty block is given back, since many sessions may wait.
     pub(crate) fn leave_room(&mut self) {
-        if self.blocks.back().is_some_and(BytesMut::is_empty) {
+        if let Some(block) = self.blocks.back().filter(|block| block.is_empty()) {
+            self.capacity -= block.capacity();
             self.blocks.pop_back();
         }
     }
@@ -65,13 +71,20 @@ impl Store {
             }
             len -= rest;
             self.gone = 0;
+            self.capacity -= first.capacity();
             self.blocks.pop_front();
         }
+    }
+
+    /// The bytes that its blocks take.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Gives all memory back.
     pub(crate) fn shrink(&mut self) {
         self.blocks = VecDeque::new();
+        self.capacity = 0;
         self.next_block = SMALLEST_BLOCK;
     }
 }
@@ -88,7 +101,7 @@ mod tests {
             let mut store = Store::new();
             let (mut written, mut read) = (0_usize, 0_usize);
             for (add, take) in steps {
-                let room = store.room();
+                let room = store.room(LARGEST_BLOCK);
                 let add = add.min(room.capacity() - room.len());
                 #[allow(clippy::cast_possible_truncation)]
                 room.extend((written..written + add).map(|place| place as u8));
@@ -104,6 +117,8 @@ mod tests {
                 let head = head.len();
                 store.consume(head);
                 read += head;
+                let blocks: usize = store.blocks.iter().map(BytesMut::capacity).sum();
+                prop_assert_eq!(store.capacity(), blocks);
             }
         }
     }
@@ -112,7 +127,7 @@ mod tests {
     fn blocks_grow_while_they_are_filled_and_are_given_back() {
         let mut store = Store::new();
         for _ in 0..100 {
-            let room = store.room();
+            let room = store.room(LARGEST_BLOCK);
             let len = room.capacity() - room.len();
             room.extend(std::iter::repeat_n(0, len));
             store.last(len);

@@ -10,18 +10,29 @@ use tokio::time::Instant;
 use super::Settings;
 use crate::line::plan::Buckets;
 
+/// Overhead that a flow may have even if the limit is lower: its first block and a few pieces.
+const MIN_OVERHEAD: usize = 16 << 10;
+
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     origin: Instant,
     held: AtomicUsize,
+    /// Memory that flows need in addition to the bytes that they hold.
+    overhead: AtomicUsize,
     /// By the name of the fault, as long as one has it.
     buckets: Mutex<HashMap<String, Weak<Buckets>>>,
 }
 
 impl Shared {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, origin: Instant::now(), held: AtomicUsize::new(0), buckets: Mutex::default() }
+        Self {
+            settings,
+            origin: Instant::now(),
+            held: AtomicUsize::new(0),
+            overhead: AtomicUsize::new(0),
+            buckets: Mutex::default(),
+        }
     }
 
     pub(super) fn held(&self) -> usize {
@@ -38,13 +49,33 @@ impl Shared {
         self.origin + at.min(NEVER)
     }
 
-    /// Whether there is room for a flow that already holds `own` bytes. One that holds none always has.
-    pub(crate) fn has_room(&self, own: usize) -> bool {
-        own == 0 || own < self.settings.flow_limit && self.held() < self.settings.total_limit
+    /// Returns whether a flow that already holds `own` bytes, with `overhead`, may read more. A flow that does not hold any
+    /// bytes always may. Each limit applies to the bytes and, separately, to the overhead.
+    pub(crate) fn has_room(&self, own: usize, overhead: usize) -> bool {
+        let Settings { flow_limit, total_limit, .. } = self.settings;
+        own == 0
+            || own < flow_limit
+                && overhead < flow_limit.max(MIN_OVERHEAD)
+                && self.held().max(self.overhead.load(Ordering::Relaxed)) < total_limit
+    }
+
+    /// The most bytes that a flow should make room for in one step.
+    pub(crate) fn room(&self) -> usize {
+        let rest = self.settings.total_limit.saturating_sub(self.held());
+        (self.settings.flow_limit / 4).min(rest)
     }
 
     pub(crate) fn take(&self, bytes: usize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts the overhead of a flow, which was `before`.
+    pub(crate) fn charge(&self, before: usize, after: usize) {
+        if after > before {
+            self.overhead.fetch_add(after - before, Ordering::Relaxed);
+        } else if after < before {
+            self.overhead.fetch_sub(before - after, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn give(&self, bytes: usize) {

@@ -207,6 +207,21 @@ impl Stage {
         }
     }
 
+    /// The bytes that its pieces are allocated in.
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Self::Corrupt(_) => 0,
+            Self::Latency(latency) => latency.hold.memory(),
+            Self::Jitter(jitter) => jitter.hold.memory(),
+            Self::SlowClose(slow_close) => slow_close.hold.memory(),
+            Self::Bandwidth(bandwidth) => bandwidth.memory(),
+            Self::Loss { sender, .. } => sender.memory(),
+            Self::Slicer(slicer) => slicer.memory(),
+            Self::Gate(gate) => gate.memory(),
+            Self::Limit(limit) => limit.memory(),
+        }
+    }
+
     /// How the session ends when the stage goes, if it does.
     pub(crate) fn last_word(&self) -> Option<Ending> {
         match self {

@@ -75,7 +75,7 @@ impl Bench {
     fn arrive(&mut self, now: Duration, len: usize) {
         let mut left = len;
         while left > 0 {
-            let room = self.store.room();
+            let room = self.store.room(1 << 20);
             let part = left.min(room.capacity() - room.len());
             room.extend((self.sent..).take(part).map(pattern));
             let arrival = Arrival { at: now, turn: 0, was_empty: true };

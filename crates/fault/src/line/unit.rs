@@ -140,6 +140,10 @@ impl Unit {
         self.stage.as_ref().and_then(Stage::due)
     }
 
+    pub(crate) fn memory(&self) -> usize {
+        self.stage.as_ref().map_or(0, Stage::memory)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.stage.as_ref().is_some_and(Stage::is_full)
     }

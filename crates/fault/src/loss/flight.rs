@@ -1,8 +1,11 @@
 //! Transmissions on the path, and what the sender has learnt of them.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
+use std::mem::size_of;
 use std::time::Duration;
+
+use crate::fifo::Fifo;
 
 /// A path that never reorders, with an acknowledgement for each transmission that arrived, one round trip later.
 ///
@@ -13,9 +16,9 @@ pub(super) struct Flight {
     round_trip: Duration,
     transmissions: u64,
     /// Arrived, not yet acknowledged.
-    arrived: VecDeque<Transmission>,
+    arrived: Fifo<Transmission>,
     /// Lost, not yet known to be.
-    missing: VecDeque<Transmission>,
+    missing: Fifo<Transmission>,
     /// Segments known to be lost, to be sent again from the first on.
     lost: BinaryHeap<Reverse<u64>>,
 }
@@ -42,8 +45,8 @@ impl Flight {
         Self {
             round_trip,
             transmissions: 0,
-            arrived: VecDeque::new(),
-            missing: VecDeque::new(),
+            arrived: Fifo::new(),
+            missing: Fifo::new(),
             lost: BinaryHeap::new(),
         }
     }
@@ -55,6 +58,10 @@ impl Flight {
         let path = if arrives { &mut self.arrived } else { &mut self.missing };
         path.push_back(Transmission { number, segment, at });
         number
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.arrived.memory() + self.missing.memory() + self.lost.capacity() * size_of::<Reverse<u64>>()
     }
 
     /// Transmissions not acknowledged and not known to be lost ("pipe" in RFC 6675).

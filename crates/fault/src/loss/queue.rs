@@ -1,8 +1,8 @@
 //! Pieces that wait for their segment, and segments that wait for those before them.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::fifo::Fifo;
 use crate::line::draws::Draws;
 use crate::line::piece::Piece;
 
@@ -13,7 +13,7 @@ const OUT_OF_ORDER_LIMIT: usize = 6 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// From the first that is not delivered.
-    segments: VecDeque<Segment>,
+    segments: Fifo<Segment>,
     /// The index of the first of `segments`, counting all of the flow.
     first: u64,
     /// How many at the end of `segments` were not sent.
@@ -21,9 +21,9 @@ pub(super) struct Queue {
     /// The number of the last segment that came.
     last_number: Option<u64>,
     /// The pieces of `segments`.
-    held: VecDeque<Piece>,
+    held: Fifo<Piece>,
     /// Delivered.
-    ready: VecDeque<Piece>,
+    ready: Fifo<Piece>,
     unsent_bytes: usize,
     /// Sent and not delivered.
     sent_bytes: usize,
@@ -111,7 +111,11 @@ impl Queue {
             && segment.received
         {
             self.sent_bytes -= segment.bytes;
-            self.ready.extend(self.held.drain(..segment.pieces).map(|piece| Piece { at, ..piece }));
+            for _ in 0..segment.pieces {
+                if let Some(piece) = self.held.pop_front() {
+                    self.ready.push_back(Piece { at, ..piece });
+                }
+            }
             self.segments.pop_front();
             self.first += 1;
         }
@@ -133,6 +137,10 @@ impl Queue {
 
     pub(super) fn unsent_bytes(&self) -> usize {
         self.unsent_bytes
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        self.segments.memory() + self.held.memory() + self.ready.memory()
     }
 
     /// Delivers all, whether sent and received or not.

@@ -122,6 +122,11 @@ impl LossySender {
         self.queue.unsent_bytes()
     }
 
+    /// The bytes that pieces, segments and transmissions are allocated in.
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.memory() + self.flight.memory()
+    }
+
     /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for the state of its losses and its counts.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> {
         self.flight = Flight::new(self.round_trip);

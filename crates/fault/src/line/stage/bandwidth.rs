@@ -4,11 +4,11 @@
 //! bytes before it. A late call does not slow the flow down, and the stages behind see the same times however reads cut
 //! the flow.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::fifo::Fifo;
 use crate::journal::nanos;
 use crate::line::piece::Piece;
 
@@ -81,7 +81,7 @@ pub(crate) struct Bandwidth {
     bucket: Arc<Bucket>,
     grain: usize,
     waiting_limit: usize,
-    queue: VecDeque<Piece>,
+    queue: Fifo<Piece>,
     waiting: usize,
     /// The next piece to leave: how much of the first in the queue, and its tokens.
     next: Option<(usize, Taken)>,
@@ -100,7 +100,7 @@ impl Bandwidth {
             bucket,
             grain: bytes(GRAIN).max(1),
             waiting_limit: bytes(WAITING_TIME).max(WAITING_BYTES),
-            queue: VecDeque::new(),
+            queue: Fifo::new(),
             waiting: 0,
             next: None,
             last_left: Duration::ZERO,
@@ -160,6 +160,10 @@ impl Bandwidth {
 
     pub(crate) fn is_full(&self) -> bool {
         self.waiting >= self.waiting_limit
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.memory()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {

@@ -1,8 +1,8 @@
 //! Lets nothing pass, and at a deadline ends the session.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::fifo::Fifo;
 use crate::line::piece::{Ending, Piece};
 
 /// What may wait before the source is not read any more.
@@ -12,10 +12,10 @@ const WAITING_LIMIT: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Gate {
     discard: bool,
-    held: VecDeque<Piece>,
+    held: Fifo<Piece>,
     waiting: usize,
     /// Discarded pieces on their way out.
-    discarded: VecDeque<Piece>,
+    discarded: Fifo<Piece>,
     ends_at: Option<(Duration, Ending)>,
     /// This long after the first piece it is to end.
     ends_after: Option<(Duration, Ending)>,
@@ -27,9 +27,9 @@ impl Gate {
     pub(crate) fn new(discard: bool) -> Self {
         Self {
             discard,
-            held: VecDeque::new(),
+            held: Fifo::new(),
             waiting: 0,
-            discarded: VecDeque::new(),
+            discarded: Fifo::new(),
             ends_at: None,
             ends_after: None,
             first_came: None,
@@ -97,6 +97,10 @@ impl Gate {
 
     pub(crate) fn is_full(&self) -> bool {
         self.waiting >= WAITING_LIMIT
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.held.memory() + self.discarded.memory()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {

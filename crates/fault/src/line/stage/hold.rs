@@ -1,18 +1,18 @@
 //! Stages that hold each piece until a time that is known when it comes.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::RngExt;
 
 use crate::delay::Delay;
+use crate::fifo::Fifo;
 use crate::line::draws::DrawKey;
 use crate::line::piece::{Ending, Piece};
 
 /// Pieces in order, each with the time when it may leave.
 #[derive(Debug, Default)]
 pub(crate) struct Hold {
-    queue: VecDeque<(Piece, Duration)>,
+    queue: Fifo<(Piece, Duration)>,
     last_due: Duration,
 }
 
@@ -35,6 +35,10 @@ impl Hold {
 
     pub(crate) fn due(&self) -> Option<Duration> {
         self.queue.front().map(|(_, due)| *due)
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.memory()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {

@@ -1,8 +1,8 @@
 //! Ends the session after a number of bytes, a time, or both.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::fifo::Fifo;
 use crate::line::piece::{Ending, Piece};
 
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Limit {
     is_strict: bool,
     /// Bytes that have passed.
     passed: u64,
-    passing: VecDeque<Piece>,
+    passing: Fifo<Piece>,
 }
 
 impl Limit {
@@ -35,7 +35,7 @@ impl Limit {
     fn new(ending: Ending, not_before: Duration, bytes: u64, is_strict: bool) -> Self {
         let (left, ends_at) =
             if bytes == 0 && !is_strict { (None, Some(not_before)) } else { (Some(bytes), None) };
-        Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: VecDeque::new() }
+        Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: Fifo::new() }
     }
 
     /// Counts what has passed before it changed.
@@ -82,6 +82,10 @@ impl Limit {
 
     pub(crate) fn due(&self) -> Option<Duration> {
         self.passing.front().map(|piece| piece.at).or(self.ends_at)
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.passing.memory()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {

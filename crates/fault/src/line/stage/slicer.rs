@@ -1,10 +1,10 @@
 //! Cuts a flow into small pieces that are delivered one by one.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use rand::RngExt;
 
+use crate::fifo::Fifo;
 use crate::line::draws::DrawKey;
 use crate::line::piece::Piece;
 
@@ -16,7 +16,7 @@ pub(crate) struct Slicer {
     size: u32,
     variation: u32,
     delay: Duration,
-    queue: VecDeque<Piece>,
+    queue: Fifo<Piece>,
     waiting: usize,
     /// Bytes that the slice now passing still takes; 0: none is.
     left: usize,
@@ -25,15 +25,7 @@ pub(crate) struct Slicer {
 
 impl Slicer {
     pub(crate) fn new(size: u32, variation: u32, delay: Duration) -> Self {
-        Self {
-            size,
-            variation,
-            delay,
-            queue: VecDeque::new(),
-            waiting: 0,
-            left: 0,
-            not_before: Duration::ZERO,
-        }
+        Self { size, variation, delay, queue: Fifo::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
     }
 
     pub(crate) fn push(&mut self, piece: Piece) {
@@ -78,6 +70,10 @@ impl Slicer {
 
     pub(crate) fn is_full(&self) -> bool {
         self.waiting >= WAITING_LIMIT
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.memory()
     }
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
