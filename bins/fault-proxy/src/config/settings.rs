@@ -11,7 +11,7 @@ use proxy_cli::faults::of_flags;
 use proxy_cli::secret::Secret;
 use proxy_control::proxies::Spec;
 use proxy_control::specs;
-use proxy_fault::{Reading, Run};
+use proxy_fault::{Bytes, Reading, Run};
 use proxy_mapping::Mapping;
 use proxy_tls::ClientTls;
 
@@ -161,10 +161,12 @@ impl Settings {
             drain_timeout: options.drain_timeout.map_or(DRAIN_TIMEOUT, |Time(time)| time),
             max_sessions: options.max_sessions.map(u32::from),
             data_path: options.data_path.unwrap_or_default(),
-            max_in_flight: options.max_in_flight.map_or(MAX_IN_FLIGHT, |bytes| bytes.count()),
-            max_in_flight_total: options
-                .max_in_flight_total
-                .map_or(MAX_IN_FLIGHT_TOTAL, |bytes| bytes.count()),
+            max_in_flight: some_bytes("--max-in-flight", options.max_in_flight, MAX_IN_FLIGHT)?,
+            max_in_flight_total: some_bytes(
+                "--max-in-flight-total",
+                options.max_in_flight_total,
+                MAX_IN_FLIGHT_TOTAL,
+            )?,
             seed: options.seed,
             journal: options.journal,
             expect,
@@ -198,6 +200,15 @@ fn duration(config: &Config) -> Option<Duration> {
         Some(Time(duration)) => Some(duration),
         None => phases::total(&config.options.phases),
     }
+}
+
+/// The value of a flag that must not be 0.
+fn some_bytes(flag: &str, given: Option<Bytes>, default: u64) -> Result<u64> {
+    let bytes = given.map_or(default, Bytes::count);
+    if bytes == 0 {
+        bail!("{flag} must be greater than 0, for example 64MiB: with 0 faults could not hold anything");
+    }
+    Ok(bytes)
 }
 
 fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
