@@ -90,7 +90,7 @@ impl ProxyHost {
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
         let work = Work {
-            relay: start.watch.on(&self.relay),
+            relay: start.watch.on(&self.relay).as_one_listener(),
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),

@@ -90,9 +90,10 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
     let are_faults_fixed = control.is_none() && reload.is_none();
-    let host = ProxyHost::new(wire, workers.hands().clone(), relay, shutdown.clone(), are_faults_fixed);
+    let host =
+        ProxyHost::new(wire, workers.hands().clone(), relay.clone(), shutdown.clone(), are_faults_fixed);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
-    let running = Running { settings, log, proxies: &proxies, shutdown: &shutdown };
+    let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown };
     let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));
     shutdown.abort();
     let joined = workers.join();
@@ -118,6 +119,7 @@ struct Running<'a> {
     settings: &'a Settings,
     log: &'a Log,
     proxies: &'a Proxies,
+    relay: &'a Relay,
     shutdown: &'a Shutdown,
 }
 
@@ -131,7 +133,7 @@ impl Running<'_> {
         on_demand: Signal,
         reload: Option<Reload<'_>>,
     ) -> Result<()> {
-        let Self { settings, log, proxies, shutdown } = self;
+        let Self { settings, log, proxies, shutdown, .. } = self;
         for proxy in &settings.proxies {
             self.start(proxy).await?;
         }
@@ -191,12 +193,13 @@ impl Running<'_> {
             }
             _ => None,
         };
-        let (proxies, shutdown) = (self.proxies.clone(), self.shutdown.clone());
+        let (proxies, relay, shutdown) = (self.proxies.clone(), self.relay.clone(), self.shutdown.clone());
         Ok(async move {
             if let Some((acceptor, access)) = server {
                 let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
                 metrics.proxies(&proxies);
-                let health = Health::new(|| Ok(()));
+                metrics.session_limit(&relay);
+                let health = Health::new(|| Ok(())).with_session_limit(&relay);
                 serve_control(acceptor, proxies, health, metrics, access, shutdown).await;
             }
             pending().await

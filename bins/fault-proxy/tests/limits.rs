@@ -1,5 +1,7 @@
 //! Memory, descriptors and sessions stay within their limits, and nothing is lost at them.
 
+#[path = "support/api.rs"]
+mod api;
 mod support;
 
 use std::{
@@ -10,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use api::{Api, connect, create};
 use support::{PATIENCE, Proxy, eventually, fill, patient, receive, round_trip, tls_before, utf8};
 use testkit::{Certificates, FarEnd, Pattern, open_descriptors, resident_bytes};
 
@@ -87,6 +90,35 @@ fn a_client_beyond_the_most_sessions_waits_and_is_served_once_one_leaves() {
     assert_eq!(&reply, b"waiting");
 }
 
+#[test]
+fn a_mapping_at_the_limit_leaves_places_for_another() {
+    let echo = FarEnd::echo();
+    let api = Api::with(&["--max-sessions", "16"]);
+    let (busy, other) = (create(&api, "busy", echo.addr()), create(&api, "other", echo.addr()));
+    let crowd: Vec<_> = (0..20).map(|_| connect(busy)).collect();
+    // A quarter of 16 is 2 for each: 14 have their session, one or two more are accepted and wait.
+    let line = api.wait_for_line("session limit reached");
+    assert!(line.contains("WARN") && line.contains("max_sessions=16"), "{line}");
+    for _ in 0..2 {
+        round_trip(&connect(other), b"served").expect("it has its share");
+    }
+    let (status, ready) = api.send("GET", "/readyz", "", &[]);
+    assert_eq!(status, 200);
+    assert!(ready.starts_with("session limit reached: max-sessions 16, connections waiting "), "{ready}");
+    let metrics = api.send("GET", "/metrics", "", &[]).1;
+    let value = |name: &str| {
+        let line = metrics.lines().find(|line| line.split(' ').next() == Some(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).expect("a number")
+    };
+    assert!(value("fault_proxy_session_limit_waits_total") >= 1.0);
+    assert!(value("fault_proxy_connections_waiting") >= 1.0);
+    assert!((value("fault_proxy_sessions_limit") - 16.0).abs() < 0.1);
+
+    drop(crowd);
+    eventually("nobody waits", || api.send("GET", "/readyz", "", &[]).1 == "ok\n");
+    assert_eq!(api.stderr().matches("session limit reached").count(), 1, "{}", api.stderr());
+}
+
 /// Sixty clients at once, each of which stays until `may_leave` and comes back if it is reset.
 fn crowd(proxy: &Proxy, may_leave: impl Fn() -> bool + Sync) {
     thread::scope(|scope| {
@@ -121,7 +153,7 @@ fn by_default_there_are_as_many_sessions_as_descriptors_for_them() {
     let limited = ["sh", "-c", r#"ulimit -n 200 && exec "$0" "$@""#];
     let proxy = Proxy::launched_by(&limited, far_end.addr(), &[]);
     crowd(&proxy, || true);
-    assert_eq!(proxy.count("WARN"), 0, "{}", proxy.stderr());
+    assert_eq!(proxy.count("WARN"), proxy.count("session limit reached"), "{}", proxy.stderr());
 }
 
 #[test]

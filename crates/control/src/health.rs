@@ -3,17 +3,45 @@
 use std::fmt;
 use std::sync::Arc;
 
+use proxy_relay::{LimitStats, Relay};
+
 /// Asked at each `GET /readyz`. Clones ask the same.
 #[derive(Clone)]
 pub struct Health {
     readiness: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
+    notice: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 impl Health {
     /// `readiness` answers `Ok` when clients can be served, else the reason why not, for people to read. It is called
     /// on the runtime: it must not block.
     pub fn new(readiness: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self { readiness: Arc::new(readiness) }
+        Self { readiness: Arc::new(readiness), notice: Arc::new(|| None) }
+    }
+
+    /// `notice` is shown in place of `ok` while the program is ready, where it returns something that people should know. It must
+    /// not block.
+    #[must_use]
+    pub fn with_notice(mut self, notice: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.notice = Arc::new(notice);
+        self
+    }
+
+    /// Shows that the session limit of `relay` is reached, while connections wait for it. The program stays ready: sessions end
+    /// by themselves, and a load balancer that takes away the instances at their limit leaves even less room.
+    #[must_use]
+    pub fn with_session_limit(self, relay: &Relay) -> Self {
+        let relay = relay.clone();
+        self.with_notice(move || {
+            let LimitStats { max_sessions, waiting, .. } = relay.limit_stats();
+            let reached =
+                format!("session limit reached: max-sessions {max_sessions}, connections waiting {waiting}");
+            (waiting > 0).then_some(reached)
+        })
+    }
+
+    pub(crate) fn notice(&self) -> Option<String> {
+        (self.notice)()
     }
 
     pub(crate) fn readiness(&self) -> Result<(), String> {

@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use proxy_relay::Relay;
 
 use crate::proxies::Proxies;
 use crate::watch::Watch;
@@ -90,6 +91,26 @@ impl Metrics {
         self.foreign.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
             faults::encode_compatible(&all, encoder)
         })));
+    }
+
+    /// Adds how close `relay` is to its limit of sessions, read at each scrape:
+    ///
+    /// | name | what it is |
+    /// |---|---|
+    /// | `sessions_limit` | the limit |
+    /// | `connections_waiting` | accepted connections that wait for a session to end |
+    /// | `session_limit_waits_total` | connections that had to wait |
+    pub fn session_limit(&mut self, relay: &Relay) {
+        let (limit, waiting, waits) = (relay.clone(), relay.clone(), relay.clone());
+        #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+        self.gauge("sessions_limit", "Most sessions at once", move || {
+            limit.limit_stats().max_sessions as f64
+        });
+        let help = "Accepted connections that wait for a session to end";
+        #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+        self.gauge("connections_waiting", help, move || waiting.limit_stats().waiting as f64);
+        let help = "Connections that had to wait because the session limit was reached";
+        self.counter("session_limit_waits", help, move || waits.limit_stats().waits);
     }
 
     /// Adds a value that goes up and down, read at each scrape; a state is 1 or 0, as in `nats_up`.

@@ -34,7 +34,7 @@ async fn readyz(State((health, shutdown)): State<(Health, Shutdown)>) -> (Status
     };
     let readiness = if draining { Err("draining".to_owned()) } else { health.readiness() };
     match readiness {
-        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(()) => (StatusCode::OK, format!("{}\n", health.notice().as_deref().unwrap_or("ok"))),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span, field, info, info_span, warn};
@@ -18,6 +17,7 @@ use crate::connect::{ConnectError, Connected, Connector};
 use crate::handshake::{Handshake, HandshakeProgress};
 use crate::listen::{Accepted, Backoff, Listener};
 use crate::live::{Listed, Live};
+use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
 use crate::session::{self, Session};
 use crate::shutdown::Shutdown;
@@ -43,7 +43,8 @@ pub enum DataPath {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Sessions at once; at the limit new connections wait, unread. Default 4,096.
+    /// Sessions at once; at the limit new connections wait, unread. A quarter is kept, in equal shares, for listeners that
+    /// use less than their share: one listener among several cannot take all. Default 4,096.
     pub max_sessions: usize,
     /// Bytes of buffers that busy flows may hold together; beyond it they read in small steps. Default 64 MiB.
     pub buffer_budget: usize,
@@ -106,13 +107,14 @@ pub struct Relay {
     observer: Option<Observer>,
     connect_observer: Option<ConnectObserver>,
     live: Option<Live>,
+    share: Option<Arc<Share>>,
 }
 
 #[derive(Debug)]
 struct Shared {
     config: Config,
     pool: Arc<Pool>,
-    permits: Arc<Semaphore>,
+    places: Places,
     last_id: AtomicU64,
     /// Of clients whose upstream is not allowed: whoever may send requests decides how many there are.
     denied: Throttle,
@@ -128,18 +130,19 @@ impl Relay {
     /// A relay with no sessions yet.
     pub fn new(config: Config) -> Self {
         let pool = Pool::new(config.buffer_budget);
-        let permits = Arc::new(Semaphore::new(config.max_sessions));
+        let places = Places::new(config.max_sessions);
         Self {
             shared: Arc::new(Shared {
                 config,
                 pool,
-                permits,
+                places,
                 last_id: AtomicU64::new(0),
                 denied: Throttle::default(),
             }),
             observer: None,
             connect_observer: None,
             live: None,
+            share: None,
         }
     }
 
@@ -164,9 +167,22 @@ impl Relay {
         self
     }
 
+    /// Counts all listeners that run on this handle and its clones as one, for its share in
+    /// [`Config::max_sessions`]. Without it, each [`run`](Self::run) has a share of its own.
+    #[must_use]
+    pub fn as_one_listener(mut self) -> Self {
+        self.share = Some(self.shared.places.join());
+        self
+    }
+
     /// How many sessions there are, over all listeners.
     pub fn active_sessions(&self) -> usize {
-        self.shared.config.max_sessions - self.shared.permits.available_permits()
+        self.shared.places.used()
+    }
+
+    /// How close it is to [`Config::max_sessions`].
+    pub fn limit_stats(&self) -> LimitStats {
+        self.shared.places.stats()
     }
 
     /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.close()` and
@@ -176,6 +192,7 @@ impl Relay {
     /// Dropping the future aborts its sessions.
     pub async fn run(&self, listener: impl Listener, route: Route, shutdown: &Shutdown) {
         let sessions = TaskTracker::new();
+        let share = self.share.clone().unwrap_or_else(|| self.shared.places.join());
         let shutdown = shutdown.child();
         let abort_on_drop = AbortOnDrop(shutdown.clone());
         let mut draining = pin!(shutdown.draining());
@@ -195,13 +212,13 @@ impl Relay {
                 Ok(Accepted { stream: mut downstream, peer, connector }) => {
                     backoff = Backoff::new();
                     // Only now, so that no listener keeps a place that another has a client for.
-                    let permit = select! {
+                    let place = select! {
                         biased;
                         () = &mut draining => {
                             downstream.abort();
                             break;
                         }
-                        permit = Arc::clone(&self.shared.permits).acquire_owned() => permit.expect("never closed"),
+                        place = share.place() => place,
                     };
                     let (relay, shutdown) = (self.clone(), shutdown.clone());
                     let route = Route {
@@ -214,7 +231,7 @@ impl Relay {
                     sessions.spawn(
                         async move {
                             relay.session(id, downstream, peer, route, shutdown).await;
-                            drop(permit);
+                            drop(place);
                         }
                         .instrument(span),
                     );

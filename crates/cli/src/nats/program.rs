@@ -115,7 +115,9 @@ impl Program {
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
         let watch = Watch::default();
         let relay = watch.on(&Relay::new(limits));
-        let metrics = self.metrics(&watch, &link);
+        let mut metrics = self.metrics(&watch, &link);
+        metrics.session_limit(&relay);
+        let health_of_relay = health_of(&link).with_session_limit(&relay);
         let shutdown = Shutdown::new();
         let mut sessions = Sessions {
             tunnels: tunnels.clone(),
@@ -131,7 +133,7 @@ impl Program {
         if let Some(listeners) = health {
             info!("health on {}", bind::listed(&listeners)?);
             let acceptor = TcpAcceptor::from_std(listeners)?;
-            let health = health_of(&link);
+            let health = health_of_relay;
             let shutdown = shutdown.clone();
             watched.spawn(async move { proxy_control::serve(acceptor, health, metrics, shutdown).await });
         }

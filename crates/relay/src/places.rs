@@ -1,0 +1,326 @@
+//! The places that sessions take, and the share that each listener has in them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+/// One part in so many of all places is kept, in equal shares, for listeners that use less than their share.
+const KEPT_PART: usize = 4;
+
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How close a relay is to [`Config::max_sessions`](crate::Config::max_sessions).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LimitStats {
+    /// The limit.
+    pub max_sessions: usize,
+    /// Connections that have been accepted and wait for a session to end. More may wait to be accepted.
+    pub waiting: usize,
+    /// Connections that had to wait, since the relay was made.
+    pub waits: u64,
+}
+
+/// All places. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Places in use, for each listener.
+    used: Slab<usize>,
+    /// In order of arrival. None of them may have a place now.
+    queue: VecDeque<Waiter>,
+    waits: u64,
+    logged: Option<(Instant, u64)>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    key: usize,
+    /// Told when it has a place.
+    admit: oneshot::Sender<()>,
+}
+
+/// The registration of a listener. Dropping it unregisters the listener.
+#[derive(Debug)]
+pub(crate) struct Share {
+    places: Places,
+    key: usize,
+}
+
+/// The place of a session. Dropping it gives it to the next that waits.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Share>);
+
+impl Places {
+    pub(crate) fn new(max: usize) -> Self {
+        let state = State { free: max, used: Slab::new(), queue: VecDeque::new(), waits: 0, logged: None };
+        Self(Arc::new(Inner { max, state: Mutex::new(state) }))
+    }
+
+    /// Registers a listener.
+    pub(crate) fn join(&self) -> Arc<Share> {
+        let key = self.state().used.insert(0);
+        Arc::new(Share { places: self.clone(), key })
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.0.max - self.state().free
+    }
+
+    pub(crate) fn stats(&self) -> LimitStats {
+        let state = self.state();
+        LimitStats { max_sessions: self.0.max, waiting: state.queue.len(), waits: state.waits }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether this listener may have one of the free places: those that other listeners are owed are kept.
+    fn may_take(&self, max: usize, key: usize) -> bool {
+        let share = max / KEPT_PART / self.used.len();
+        let others = self.used.len() - 1;
+        if self.free > share.saturating_mul(others) {
+            return true;
+        }
+        let owed =
+            |(other, used): (usize, &usize)| if other == key { 0 } else { share.saturating_sub(*used) };
+        self.free > self.used.iter().map(owed).sum()
+    }
+
+    /// Gives free places to those that wait.
+    fn hand_out(&mut self, max: usize) {
+        let mut at = 0;
+        while self.free > 0 && at < self.queue.len() {
+            if !self.may_take(max, self.queue[at].key) {
+                at += 1;
+            } else if let Some(Waiter { key, admit }) = self.queue.remove(at)
+                && admit.send(()).is_ok()
+            {
+                self.take(key);
+            }
+        }
+    }
+
+    fn take(&mut self, key: usize) {
+        self.free -= 1;
+        self.used[key] += 1;
+    }
+
+    /// Counts a connection that waits. Returns how many there were since the last line of the log if a line is due.
+    fn count_wait(&mut self) -> Option<u64> {
+        self.waits += 1;
+        let now = Instant::now();
+        let counted = match self.logged {
+            Some((at, _)) if now.duration_since(at) < LOG_INTERVAL => return None,
+            Some((_, counted)) => counted,
+            None => 0,
+        };
+        self.logged = Some((now, self.waits));
+        Some(self.waits - counted)
+    }
+}
+
+impl Share {
+    /// Waits for a place, first come, first served among those that may have one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queue.
+    pub(crate) async fn place(self: &Arc<Self>) -> Place {
+        let max_sessions = self.places.0.max;
+        let (mut waiting, log) = {
+            let mut state = self.places.state();
+            if state.free > 0 && state.may_take(max_sessions, self.key) {
+                state.take(self.key);
+                return Place(Arc::clone(self));
+            }
+            let (admit, admitted) = oneshot::channel();
+            state.queue.push_back(Waiter { key: self.key, admit });
+            let log = state.count_wait().map(|waited| (waited, state.queue.len()));
+            (Waiting { share: self, admitted }, log)
+        };
+        if let Some((waited, waiting)) = log {
+            warn!(
+                max_sessions,
+                waiting, waited, "session limit reached, new connections wait for a session to end"
+            );
+        }
+        (&mut waiting.admitted).await.expect("it stays in the queue until it has a place");
+        Place(Arc::clone(self))
+    }
+}
+
+/// A connection in the queue. Dropping it leaves the queue.
+struct Waiting<'a> {
+    share: &'a Arc<Share>,
+    admitted: oneshot::Receiver<()>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.admitted.close();
+        if self.admitted.try_recv().is_ok() {
+            // The place that it was given at the last moment goes to the next.
+            drop(Place(Arc::clone(self.share)));
+        } else {
+            self.share.places.state().queue.retain(|waiter| !waiter.admit.is_closed());
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut state = self.places.state();
+        state.used.remove(self.key);
+        // The others have larger shares now.
+        state.hand_out(self.places.0.max);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Share { places, key } = &*self.0;
+        let mut state = places.state();
+        state.free += 1;
+        state.used[*key] -= 1;
+        state.hand_out(places.0.max);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::LocalBoxFuture;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn taken(share: &Arc<Share>) -> Option<Place> {
+        share.place().now_or_never()
+    }
+
+    /// As many as it may have now.
+    fn all(share: &Arc<Share>) -> Vec<Place> {
+        std::iter::from_fn(|| taken(share)).collect()
+    }
+
+    #[test]
+    fn a_listener_leaves_places_for_the_others() {
+        let places = Places::new(100);
+        let (greedy, other, third) = (places.join(), places.join(), places.join());
+        // A quarter of 100 is 25: 8 for each.
+        let hoard = all(&greedy);
+        assert_eq!(hoard.len(), 84);
+        assert_eq!(all(&other).len(), 8);
+        let few = [taken(&other), taken(&other)];
+        assert_eq!(all(&third).len(), 8);
+        drop(few);
+        drop(hoard);
+        assert_eq!(all(&third).len(), 84);
+        assert_eq!(places.used(), 0);
+    }
+
+    #[test]
+    fn a_lone_listener_has_all_places_and_one_place_is_enough_for_many() {
+        assert_eq!(all(&Places::new(100).join()).len(), 100);
+        let places = Places::new(1);
+        let (one, other) = (places.join(), places.join());
+        let only = taken(&one);
+        assert!(only.is_some() && taken(&other).is_none());
+        drop(only);
+        assert!(taken(&other).is_some());
+    }
+
+    #[test]
+    fn those_that_wait_are_served_in_order_and_counted() {
+        let places = Places::new(2);
+        let share = places.join();
+        let mut held = vec![taken(&share), taken(&share)];
+        let mut waiting: Vec<LocalBoxFuture<'_, Place>> = Vec::new();
+        for _ in 0..3 {
+            let mut next = share.place().boxed_local();
+            assert!((&mut next).now_or_never().is_none());
+            waiting.push(next);
+        }
+        assert_eq!(places.stats(), LimitStats { max_sessions: 2, waiting: 3, waits: 3 });
+        // One of them goes away, another one after it was given its place.
+        drop(waiting.remove(1));
+        held.pop();
+        assert!((&mut waiting[1]).now_or_never().is_none(), "not its turn");
+        drop(waiting.remove(0));
+        let last = waiting.remove(0).now_or_never().expect("the place of the one that has gone");
+        assert_eq!(places.stats().waiting, 0);
+        drop((held, last));
+        assert_eq!(places.used(), 0);
+    }
+
+    #[test]
+    fn a_listener_that_leaves_gives_its_share_to_those_that_wait() {
+        let places = Places::new(8);
+        let (one, other) = (places.join(), places.join());
+        let held = all(&one);
+        assert_eq!(held.len(), 7);
+        let mut waiting = one.place().boxed_local();
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(other);
+        assert!(waiting.now_or_never().is_some());
+    }
+
+    proptest! {
+        /// Whatever listeners take, wait for and give back: no place is lost or given twice, and nobody waits who may go.
+        #[test]
+        fn places_are_neither_lost_nor_given_twice(
+            max in 1usize..40,
+            steps in prop::collection::vec((0usize..4, 0u8..4, any::<prop::sample::Index>()), 0..200),
+        ) {
+            let places = Places::new(max);
+            let shares: Vec<_> = (0..4).map(|_| places.join()).collect();
+            let mut held: Vec<Place> = Vec::new();
+            let mut waiting: Vec<LocalBoxFuture<'_, Place>> = Vec::new();
+            for (listener, step, at) in steps {
+                match step {
+                    0 | 1 => {
+                        let mut next = shares[listener].place().boxed_local();
+                        match (&mut next).now_or_never() {
+                            Some(place) => held.push(place),
+                            None => waiting.push(next),
+                        }
+                    }
+                    2 if !held.is_empty() => drop(held.swap_remove(at.index(held.len()))),
+                    3 if !waiting.is_empty() => drop(waiting.swap_remove(at.index(waiting.len()))),
+                    _ => {}
+                }
+                let mut still = Vec::new();
+                for mut each in waiting {
+                    match (&mut each).now_or_never() {
+                        Some(place) => held.push(place),
+                        None => still.push(each),
+                    }
+                }
+                waiting = still;
+                prop_assert_eq!(places.used(), held.len());
+                prop_assert_eq!(places.stats().waiting, waiting.len());
+                let state = places.state();
+                let blocked = |waiter: &Waiter| state.free == 0 || !state.may_take(max, waiter.key);
+                prop_assert!(state.queue.iter().all(blocked));
+            }
+            drop((held, waiting));
+            prop_assert_eq!(places.used(), 0);
+        }
+    }
+}
