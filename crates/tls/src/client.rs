@@ -7,18 +7,20 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::insecure::AcceptAny;
-use crate::{Error, Opening, pem, provider};
+use crate::verifier::Verifier;
+use crate::{Error, Opening, pem, provider, refusal};
 
 /// How upstreams are verified. The default trusts the system's roots and shows no client certificate.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
-    /// Trusted besides the system's roots: a PEM file of CA certificates.
+    /// Trusted besides the system's roots: a PEM file of CA certificates. A server that shows one of them as its own is
+    /// trusted too, if it is valid now and for the name.
     pub ca_file: Option<PathBuf>,
     /// The client certificate to show: PEM files of the chain and of its key.
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The name asked for (SNI) and verified, instead of the host that is connected to.
     pub server_name: Option<String>,
-    /// Accept any certificate. Encrypts, and proves nothing about who answers.
+    /// Accept any certificate, and any signature by it. Encrypts, and proves nothing about who answers.
     pub insecure: bool,
 }
 
@@ -31,26 +33,31 @@ impl ClientTls {
             warn!(
                 "upstream certificates are NOT verified: anyone on the way can read and change the traffic"
             );
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny::new(provider())))
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny))
         } else {
-            builder.with_root_certificates(self.roots()?)
+            let verifier = Arc::new(self.verifier()?);
+            builder.dangerous().with_custom_certificate_verifier(verifier)
         };
         let mut config = match &self.identity {
-            Some((chain, key)) => builder.with_client_auth_cert(pem::certificates(chain)?, pem::key(key)?)?,
+            Some((chain, key)) => {
+                let (certificates, key) = (pem::certificates(chain)?, pem::key(key)?);
+                builder
+                    .with_client_auth_cert(certificates.clone(), key)
+                    .map_err(|error| refusal::of_own(&certificates, error))?
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = opening.alpn();
         Ok(Arc::new(config))
     }
 
-    fn roots(&self) -> Result<RootCertStore, Error> {
+    fn verifier(&self) -> Result<Verifier, Error> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = &self.ca_file {
-            for certificate in pem::certificates(path)? {
-                roots.add(certificate)?;
-            }
+        let trusted = self.ca_file.as_deref().map(pem::certificates).transpose()?.unwrap_or_default();
+        for certificate in &trusted {
+            roots.add(certificate.clone())?;
         }
-        if roots.is_empty() { Err(Error::NoRoots) } else { Ok(roots) }
+        if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
     }
 }

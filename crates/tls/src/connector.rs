@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::channel_binding::ChannelBinding;
+use crate::refusal::with_advice;
 use crate::stream::Encrypted;
 use crate::{ClientTls, Error, Opening, postgres};
 
@@ -86,11 +87,10 @@ impl TlsConnector {
             }
         }
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
-        let stream = connector
-            .with_alpn(protocols)
-            .connect(self.name.clone(), stream)
-            .await
-            .map_err(|source| Error::Handshake { name: self.name.to_str().into_owned(), source })?;
+        let stream =
+            connector.with_alpn(protocols).connect(self.name.clone(), stream).await.map_err(|source| {
+                Error::Handshake { name: self.name.to_str().into_owned(), source: with_advice(source) }
+            })?;
         Ok(Encrypted::new(stream))
     }
 }

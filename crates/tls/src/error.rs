@@ -22,12 +22,21 @@ pub enum Error {
     /// A PEM file has no certificate in it.
     #[error("{} holds no certificate", .0.display())]
     NoCertificate(PathBuf),
+    /// A PEM file has a private key that needs a password.
+    #[error(
+        "{} holds an encrypted private key, which cannot be used; decrypt it with openssl pkey -in {} -out KEY",
+        .0.display(), .0.display()
+    )]
+    EncryptedKey(PathBuf),
     /// The system has no trusted root certificates, and no CA file was given.
     #[error("no trusted root certificates found: install the package ca-certificates or name a CA file")]
     NoRoots,
     /// rustls refuses certificate or key.
     #[error("certificate or key cannot be used")]
     Config(#[from] rustls::Error),
+    /// The certificate to show is of a kind that cannot be used.
+    #[error("certificate cannot be used: {0}")]
+    Flawed(String),
     /// A certificate could not be made.
     #[error("cannot generate a certificate")]
     Generate(#[from] rcgen::Error),

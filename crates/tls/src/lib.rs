@@ -21,9 +21,11 @@ mod insecure;
 mod pem;
 mod postgres;
 mod preamble;
+mod refusal;
 mod rewind;
 mod server;
 mod stream;
+mod verifier;
 
 pub use acceptor::TlsHandshake;
 pub use clear::PostgresClear;

@@ -1,8 +1,9 @@
 //! Certificates and keys from PEM files.
 
+use std::fs;
 use std::path::Path;
 
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Error;
@@ -15,5 +16,12 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
-    PrivateKeyDer::from_pem_file(path).map_err(|source| Error::Pem { path: path.to_owned(), source })
+    let failed = |source| Error::Pem { path: path.to_owned(), source };
+    let text = fs::read(path).map_err(|error| failed(pem::Error::Io(error)))?;
+    // As PKCS#8, and as OpenSSL wrote keys before version 1.0.0.
+    let encrypted = [&b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"];
+    if encrypted.iter().any(|mark| text.windows(mark.len()).any(|part| part == *mark)) {
+        return Err(Error::EncryptedKey(path.to_owned()));
+    }
+    PrivateKeyDer::from_pem_slice(&text).map_err(failed)
 }

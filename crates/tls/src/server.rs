@@ -8,7 +8,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Error, Opening, pem, provider};
+use crate::{Error, Opening, pem, provider, refusal};
 
 /// A certificate chain and its key.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ impl ServerTls {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+            .with_single_cert(self.chain.clone(), self.key.clone_key())
+            .map_err(|error| refusal::of_own(&self.chain, error))?;
         config.alpn_protocols = opening.alpn();
         Ok(Arc::new(config))
     }

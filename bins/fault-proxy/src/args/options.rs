@@ -61,7 +61,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "EXPR")]
     pub(crate) expect: Vec<String>,
 
-    /// Trust the CA certificates in this PEM file, besides the system's.
+    /// Trust the certificates in this PEM file, of authorities or of servers themselves, besides the system's.
     #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_ca: Option<PathBuf>,
     /// Show this client certificate (PEM).

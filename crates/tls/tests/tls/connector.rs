@@ -168,8 +168,9 @@ async fn insecure_accepts_any_authority_and_any_name() {
     accepted("localhost", &ClientTls { insecure: true, ..ClientTls::default() }, config).await;
 }
 
+/// Insecure is no check at all, or certificates whose signatures rustls does not know would still be refused.
 #[tokio::test]
-async fn even_insecure_refuses_a_certificate_whose_key_the_server_does_not_have() {
+async fn a_certificate_whose_key_the_server_does_not_have_is_taken_by_insecure_alone() {
     let (owner, thief) = (Certificates::generate(), Certificates::generate());
     let key = provider().key_provider.load_private_key(key_in(thief.server_key())).expect("a key");
     let stolen = Arc::new(CertifiedKey::new(certificates_in(owner.server_cert()), key));
@@ -178,9 +179,15 @@ async fn even_insecure_refuses_a_certificate_whose_key_the_server_does_not_have(
         let builder = builder.with_protocol_versions(&[version]).expect("ring knows it");
         let resolver = Arc::new(SingleCertAndKey::from(Arc::clone(&stolen)));
         let config = builder.with_no_client_auth().with_cert_resolver(resolver);
-        let tls = ClientTls { insecure: true, ..ClientTls::default() };
-        let told = refused("localhost", &tls, config).await;
+        let told = refused("localhost", &trusting(&owner), config.clone()).await;
         assert!(told.contains("BadSignature"), "{told}");
+
+        let upstream = Upstream::bind().await;
+        let insecure = ClientTls { insecure: true, ..ClientTls::default() };
+        let connector = upstream.connector("localhost", &insecure, Opening::Direct);
+        let (ours, theirs) = tokio::join!(connector.connect(), upstream.accept_tls(config));
+        ours.expect("no check");
+        theirs.expect("no check");
     }
 }
 

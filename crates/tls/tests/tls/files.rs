@@ -118,6 +118,22 @@ fn a_key_of_another_certificate_is_refused() {
 }
 
 #[test]
+fn an_encrypted_key_is_said_to_be() {
+    let certificates = Certificates::generate();
+    for text in [
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMIIB\n-----END RSA PRIVATE KEY-----\n",
+    ] {
+        let key = certificates.ca_file().with_file_name("encrypted.key");
+        fs::write(&key, text).expect("the directory is ours");
+        let error = ServerTls::from_files(certificates.server_cert(), &key).expect_err("encrypted");
+        assert!(matches!(&error, Error::EncryptedKey(told) if *told == key), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains("encrypted private key") && told.contains("openssl pkey -in"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_no_name_is_refused_and_told() {
     for name in ["", ".", "two words", "-dash.example", "a..b", "127.0.0.1:443"] {
         let tls = ClientTls { server_name: Some(name.to_owned()), insecure: true, ..ClientTls::default() };

@@ -10,6 +10,7 @@ mod files;
 mod postgres_downstream;
 mod postgres_upstream;
 mod protocols;
+mod refusals;
 mod sessions;
 mod sessions_cut;
 mod support;

@@ -1,0 +1,169 @@
+//! Says what is wrong with a certificate, and how to make a right one.
+
+use std::error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::{AlertDescription, CertificateError, Error, OtherError};
+use x509_parser::oid_registry;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
+use x509_parser::public_key::PublicKey;
+
+const MIN_RSA_BITS: usize = 2048;
+const MAX_RSA_BITS: usize = 8192;
+
+/// What makes a certificate unusable, whoever signed it.
+#[derive(Debug)]
+pub(crate) struct Flaw(String);
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl error::Error for Flaw {}
+
+impl From<Flaw> for Error {
+    fn from(flaw: Flaw) -> Self {
+        CertificateError::Other(OtherError(Arc::new(flaw))).into()
+    }
+}
+
+/// Looks for what rustls means by an error that it has no words for.
+pub(crate) fn flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
+    let is_unnamed = matches!(error, Error::InvalidCertificate(CertificateError::Other(_)));
+    version_flaw(certificate)
+        .or_else(|| key_flaw(certificate))
+        .or_else(|| signature_flaw(certificate))
+        .or_else(|| if is_unnamed { authority_flaw(certificate) } else { None })
+}
+
+fn version_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
+    (certificate.version() != X509Version::V3).then(|| {
+        Flaw(format!(
+            "the certificate is of X.509 version {} and has no extensions; issue one of version 3 with subjectAltName, \
+             for example with openssl x509 -req -extfile FILE, where FILE contains subjectAltName=DNS:NAME",
+            certificate.version().0 + 1
+        ))
+    })
+}
+
+fn authority_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
+    let text = "the certificate is that of an authority (CA:TRUE), which is trusted as a server's own only if the CA file \
+                contains this very certificate; add it there, or issue a server certificate with basicConstraints=CA:FALSE";
+    certificate.is_ca().then(|| Flaw(text.to_owned()))
+}
+
+/// Looks for a key that no handshake can be verified with.
+pub(crate) fn key_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
+    const SUPPORTED: &str = "use RSA with 2048 to 8192 bits, ECDSA with P-256 or P-384, or Ed25519";
+    let key = certificate.public_key();
+    let what = match key.parsed() {
+        Ok(PublicKey::RSA(key)) if key.key_size() < MIN_RSA_BITS => format!(
+            "an RSA key of {} bits, which is too weak; make a key of {MIN_RSA_BITS} bits or more, for example \
+             with openssl req -newkey rsa:{MIN_RSA_BITS}, and a certificate for it",
+            key.key_size()
+        ),
+        Ok(PublicKey::RSA(key)) if key.key_size() > MAX_RSA_BITS => {
+            format!("an RSA key of {} bits, which is not supported; {SUPPORTED}", key.key_size())
+        }
+        Ok(PublicKey::RSA(_)) => return None,
+        Ok(PublicKey::EC(_)) => {
+            let curve = key.algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+            let supported = [oid_registry::OID_EC_P256, oid_registry::OID_NIST_EC_P384];
+            if curve.as_ref().is_some_and(|curve| supported.contains(curve)) {
+                return None;
+            }
+            let curve = match curve {
+                Some(curve) if curve == oid_registry::OID_NIST_EC_P521 => "P-521".to_owned(),
+                Some(curve) => curve.to_id_string(),
+                None => "no named curve".to_owned(),
+            };
+            format!("an ECDSA key on {curve}, which is not supported; {SUPPORTED}")
+        }
+        _ if key.algorithm.algorithm == oid_registry::OID_SIG_ED25519 => return None,
+        _ => format!("a key of the type {}, which is not supported; {SUPPORTED}", key.algorithm.algorithm),
+    };
+    Some(Flaw(format!("the certificate has {what}")))
+}
+
+fn signature_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
+    let hash = match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+        // sha1WithRSAEncryption, ecdsa-with-SHA1
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => "SHA-1",
+        // md5WithRSAEncryption
+        "1.2.840.113549.1.1.4" => "MD5",
+        _ => return None,
+    };
+    Some(Flaw(format!(
+        "the certificate is signed with {hash}, which can be forged; have it signed with SHA-256, for example with openssl x509 -req -sha256"
+    )))
+}
+
+/// Says why rustls cannot use a certificate of our own.
+pub(crate) fn of_own(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
+    let parsed = chain.first().and_then(|certificate| X509Certificate::from_der(certificate).ok());
+    let flaw =
+        parsed.and_then(|(_, certificate)| version_flaw(&certificate).or_else(|| key_flaw(&certificate)));
+    flaw.map_or(crate::Error::Config(error), |Flaw(text)| crate::Error::Flawed(text))
+}
+
+/// A failed handshake, with a way out where there is one.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    source: Error,
+    advice: &'static str,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(flaw))) if flaw.is::<Flaw>() => {
+                write!(f, "invalid peer certificate: {flaw}")
+            }
+            source => write!(f, "{source}; {}", self.advice),
+        }
+    }
+}
+
+impl error::Error for Refusal {}
+
+/// Adds what can be done to an error of the handshake.
+pub(crate) fn with_advice(error: io::Error) -> io::Error {
+    let Some(source) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else { return error };
+    let advice = match source {
+        Error::InvalidCertificate(invalid) => match invalid {
+            CertificateError::UnknownIssuer => {
+                "add the certificate of its issuer to the CA file, or the certificate itself if it is the server's own"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "issue a certificate whose subjectAltName has this name, or verify a name that it has"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "issue a new certificate, unless the clock of this machine is wrong"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "check the clocks of this machine and of the machine that issued the certificate"
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "issue a certificate with extendedKeyUsage=serverAuth"
+            }
+            CertificateError::BadSignature => "a certificate of the chain was not signed by its issuer's key",
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                "a certificate of the chain is signed in a way that is not supported; sign it with SHA-256 and an RSA key of 2048 bits or more, or with ECDSA on P-256 or P-384"
+            }
+            CertificateError::Other(OtherError(flaw)) if flaw.is::<Flaw>() => "",
+            _ => return error,
+        },
+        Error::AlertReceived(AlertDescription::HandshakeFailure) => {
+            "the server supports neither TLS 1.3 nor TLS 1.2 with forward secrecy, or its certificate has a key that is not supported: \
+             use RSA with 2048 bits or more, ECDSA with P-256 or P-384, or Ed25519"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), Refusal { source: source.clone(), advice })
+}

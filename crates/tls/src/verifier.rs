@@ -1,0 +1,127 @@
+//! Verifies upstreams by a chain to a trusted authority, or by their own certificate.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
+
+use crate::{provider, refusal};
+
+/// rustls' verifier, with two differences: a certificate that is trusted itself needs no chain, and a certificate is refused
+/// with what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    chains: Arc<WebPkiServerVerifier>,
+    trusted: Vec<CertificateDer<'static>>,
+}
+
+impl Verifier {
+    /// Trusts the authorities in `roots`, and servers that show one of the certificates in `trusted`.
+    pub(crate) fn new(
+        roots: RootCertStore,
+        trusted: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, crate::Error> {
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+        // Without authorities, which `roots` has been checked for, or with revocation lists, which there are none of.
+        let chains = chains.map_err(|_| crate::Error::NoRoots)?;
+        Ok(Self { chains, trusted })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let by_chain =
+            self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Ok((_, certificate)) = X509Certificate::from_der(end_entity) else { return by_chain };
+        let verified = match by_chain {
+            Err(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => {
+                verify_trusted(end_entity, &certificate, server_name, now)
+            }
+            by_chain => by_chain,
+        };
+        match verified {
+            // A key that no handshake can be verified with would fail later, with less to say about it.
+            Ok(verified) => refusal::key_flaw(&certificate).map_or(Ok(verified), |flaw| Err(flaw.into())),
+            Err(error @ Error::InvalidCertificate(_)) => {
+                Err(refusal::flaw(&certificate, &error).map_or(error, Error::from))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chains.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
+}
+
+/// Checks what a chain would not: time, purpose and name. The name may stand in the subject, as in the certificate of PostgreSQL's manual,
+/// since this very certificate is trusted.
+fn verify_trusted(
+    end_entity: &CertificateDer<'_>,
+    certificate: &X509Certificate<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, Error> {
+    let parsed = ParsedCertificate::try_from(end_entity)?;
+    let time = |time: &ASN1Time| {
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or_default()))
+    };
+    let validity = certificate.validity();
+    let (not_before, not_after) = (time(&validity.not_before), time(&validity.not_after));
+    if now < not_before {
+        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
+    }
+    if now > not_after {
+        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
+    }
+    let usage = certificate.extended_key_usage().map_err(|_| CertificateError::BadEncoding)?;
+    if usage.is_some_and(|usage| !usage.value.server_auth && !usage.value.any) {
+        return Err(CertificateError::InvalidPurpose.into());
+    }
+    match verify_server_name(&parsed, server_name) {
+        Err(_) if is_subject(certificate, server_name) => {}
+        verified => verified?,
+    }
+    Ok(ServerCertVerified::assertion())
+}
+
+/// Whether a certificate without alternative names has this name as its subject's common name.
+fn is_subject(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
+    matches!(certificate.subject_alternative_name(), Ok(None))
+        && certificate
+            .subject()
+            .iter_common_name()
+            .filter_map(|common_name| common_name.as_str().ok())
+            .any(|common_name| common_name.eq_ignore_ascii_case(&name.to_str()))
+}
