@@ -16,11 +16,11 @@ use crate::journal::Journal;
 pub struct Settings {
     /// The same seed gives the same decisions. Default 0.
     pub seed: u64,
-    /// Maximum number of bytes that one flow holds before its source has to wait. The memory that it needs in addition has
-    /// the same limit. Defaults to 64 MiB.
+    /// Maximum number of bytes that one flow holds before its source has to wait. The memory that this takes may
+    /// exceed the limit by half. Defaults to 64 MiB.
     pub flow_limit: usize,
-    /// Maximum number of bytes that all flows hold before their sources have to wait. The memory that they need in addition
-    /// has the same limit. Defaults to 1 GiB.
+    /// Maximum number of bytes that all flows hold before their sources have to wait. The memory that this takes may
+    /// exceed the limit by half. Defaults to 1 GiB.
     pub total_limit: usize,
     /// Who is told of every decision, if anyone.
     pub journal: Option<Journal>,

@@ -29,8 +29,8 @@ pub(crate) struct Half {
     direction: Direction,
     line: Line,
     store: Store,
-    /// Memory in addition to the bytes that are held, as of the last [`charge`](Self::charge).
-    overhead: usize,
+    /// Memory that the engine has counted for the flow.
+    memory: usize,
     arrivals: Arrivals,
     timer: Timer,
     watcher: Watcher,
@@ -55,7 +55,7 @@ impl Half {
             common,
             line: Line::new(&plan, identity, direction, faults.engine.now()),
             store: Store::new(),
-            overhead: 0,
+            memory: 0,
             arrivals: Arrivals::default(),
             timer: Timer::new(timers.clone()),
             watcher: Watcher::new(Arc::clone(&faults)),
@@ -169,7 +169,7 @@ impl Half {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.line.is_full() && self.faults.engine.has_room(self.line.held(), self.overhead)
+        !self.line.is_full() && self.faults.engine.has_room(self.line.held(), self.memory)
     }
 
     /// Takes in a part of `bytes`; returns its length.
@@ -288,17 +288,15 @@ impl Half {
         self.charge();
     }
 
-    /// Counts the memory that the flow needs in addition to the bytes that it holds. With small pieces it is the larger part.
+    /// Counts the memory of the flow while it holds anything. Small pieces take more memory than they have bytes.
     fn charge(&mut self) {
-        let held = self.line.held();
-        let overhead = if held == 0 {
+        let memory = if self.line.held() == 0 {
             0
         } else {
-            let unused = self.store.capacity().saturating_sub(held);
-            unused + self.arrivals.memory() + self.line.memory()
+            self.store.capacity() + self.arrivals.memory() + self.line.memory()
         };
-        self.faults.engine.charge(self.overhead, overhead);
-        self.overhead = overhead;
+        self.faults.engine.charge(self.memory, memory);
+        self.memory = memory;
     }
 
     /// Whether everything that came is gone, and so is the end if there was one.
@@ -311,7 +309,7 @@ impl Drop for Half {
     fn drop(&mut self) {
         let held = self.line.held();
         self.faults.engine.give(held);
-        self.faults.engine.charge(self.overhead, 0);
+        self.faults.engine.charge(self.memory, 0);
         if held > 0 {
             self.faults.meter(self.direction).lost(held);
         }

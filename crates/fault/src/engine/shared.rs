@@ -10,16 +10,16 @@ use tokio::time::Instant;
 use super::Settings;
 use crate::line::plan::Buckets;
 
-/// Overhead that a flow may have even if the limit is lower: its first block and a few pieces.
-const MIN_OVERHEAD: usize = 16 << 10;
+/// Memory that a flow may take even if its limit is lower: its first block and a few pieces.
+const MIN_MEMORY: usize = 16 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     origin: Instant,
     held: AtomicUsize,
-    /// Memory that flows need in addition to the bytes that they hold.
-    overhead: AtomicUsize,
+    /// Memory that flows have allocated for the bytes that they hold and for their pieces.
+    memory: AtomicUsize,
     /// By the name of the fault, as long as one has it.
     buckets: Mutex<HashMap<String, Weak<Buckets>>>,
 }
@@ -30,7 +30,7 @@ impl Shared {
             settings,
             origin: Instant::now(),
             held: AtomicUsize::new(0),
-            overhead: AtomicUsize::new(0),
+            memory: AtomicUsize::new(0),
             buckets: Mutex::default(),
         }
     }
@@ -49,14 +49,16 @@ impl Shared {
         self.origin + at.min(NEVER)
     }
 
-    /// Returns whether a flow that already holds `own` bytes, with `overhead`, may read more. A flow that does not hold any
-    /// bytes always may. Each limit applies to the bytes and, separately, to the overhead.
-    pub(crate) fn has_room(&self, own: usize, overhead: usize) -> bool {
+    /// Returns whether a flow that already holds `own` bytes in `memory` may read more. A flow that does not hold any bytes
+    /// always may. The memory may exceed each limit by half, since blocks are not always full.
+    pub(crate) fn has_room(&self, own: usize, memory: usize) -> bool {
         let Settings { flow_limit, total_limit, .. } = self.settings;
+        let for_memory = |limit: usize| limit.saturating_add(limit / 2);
         own == 0
             || own < flow_limit
-                && overhead < flow_limit.max(MIN_OVERHEAD)
-                && self.held().max(self.overhead.load(Ordering::Relaxed)) < total_limit
+                && memory < for_memory(flow_limit).max(MIN_MEMORY)
+                && self.held() < total_limit
+                && self.memory.load(Ordering::Relaxed) < for_memory(total_limit)
     }
 
     /// The most bytes that a flow should make room for in one step.
@@ -69,12 +71,12 @@ impl Shared {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts the overhead of a flow, which was `before`.
+    /// Counts the memory of a flow, which was `before`.
     pub(crate) fn charge(&self, before: usize, after: usize) {
         if after > before {
-            self.overhead.fetch_add(after - before, Ordering::Relaxed);
+            self.memory.fetch_add(after - before, Ordering::Relaxed);
         } else if after < before {
-            self.overhead.fetch_sub(before - after, Ordering::Relaxed);
+            self.memory.fetch_sub(before - after, Ordering::Relaxed);
         }
     }
 
