@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use crate::insecure::AcceptAny;
+use crate::sessions::Sessions;
 use crate::verifier::Verifier;
 use crate::{Error, Opening, pem, provider, refusal};
 
@@ -48,6 +50,8 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = opening.alpn();
+        // Of this configuration alone: what other settings trust is not resumed.
+        config.resumption = Resumption::store(Arc::new(Sessions::default()));
         Ok(Arc::new(config))
     }
 

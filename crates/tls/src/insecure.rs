@@ -5,7 +5,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
 /// Checks nothing. The certificate is not even read, so it may be of any version and have any key. That its owner signed the
-/// handshake is not checked either: who can answer in the server's place needs no certificate of their own to do so.
+/// handshake is not checked either, so anyone who can answer in the server's place can show the server's certificate.
 #[derive(Debug)]
 pub(crate) struct AcceptAny;
 

@@ -24,6 +24,7 @@ mod preamble;
 mod refusal;
 mod rewind;
 mod server;
+mod sessions;
 mod stream;
 mod verifier;
 

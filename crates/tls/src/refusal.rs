@@ -1,4 +1,4 @@
-//! Says what is wrong with a certificate, and how to make a right one.
+//! Explains what is wrong with a certificate, and how to make one that works.
 
 use std::error;
 use std::fmt;
@@ -14,7 +14,7 @@ use x509_parser::public_key::PublicKey;
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
 
-/// What makes a certificate unusable, whoever signed it.
+/// Property of a certificate that makes it unusable, even if its issuer is trusted.
 #[derive(Debug)]
 pub(crate) struct Flaw(String);
 
@@ -103,7 +103,7 @@ fn signature_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
     )))
 }
 
-/// Says why rustls cannot use a certificate of our own.
+/// Explains why rustls cannot use a certificate that the proxy itself shows.
 pub(crate) fn of_own(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
     let parsed = chain.first().and_then(|certificate| X509Certificate::from_der(certificate).ok());
     let flaw =

@@ -28,7 +28,7 @@ impl Verifier {
         trusted: Vec<CertificateDer<'static>>,
     ) -> Result<Self, crate::Error> {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        // Without authorities, which `roots` has been checked for, or with revocation lists, which there are none of.
+        // Fails without authorities, for which the caller has checked.
         let chains = chains.map_err(|_| crate::Error::NoRoots)?;
         Ok(Self { chains, trusted })
     }
@@ -85,7 +85,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Checks what a chain would not: time, purpose and name. The name may stand in the subject, as in the certificate of PostgreSQL's manual,
+/// Checks what a chain would not: time, purpose and name. The name may be in the subject, as in the certificate of PostgreSQL's manual,
 /// since this very certificate is trusted.
 fn verify_trusted(
     end_entity: &CertificateDer<'_>,

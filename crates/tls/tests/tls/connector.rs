@@ -168,7 +168,7 @@ async fn insecure_accepts_any_authority_and_any_name() {
     accepted("localhost", &ClientTls { insecure: true, ..ClientTls::default() }, config).await;
 }
 
-/// Insecure is no check at all, or certificates whose signatures rustls does not know would still be refused.
+/// Insecure checks nothing: certificates whose signatures rustls does not know would still be refused otherwise.
 #[tokio::test]
 async fn a_certificate_whose_key_the_server_does_not_have_is_taken_by_insecure_alone() {
     let (owner, thief) = (Certificates::generate(), Certificates::generate());

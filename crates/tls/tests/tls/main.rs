@@ -11,6 +11,7 @@ mod postgres_downstream;
 mod postgres_upstream;
 mod protocols;
 mod refusals;
+mod resumption;
 mod sessions;
 mod sessions_cut;
 mod support;

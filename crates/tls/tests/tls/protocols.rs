@@ -1,12 +1,14 @@
 //! Application protocols (ALPN) across both legs.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use proxy_relay::{End, Route, SessionSummary, TcpConnector};
 use proxy_tls::{Opening, ServerTls, TlsConnector, TlsHandshake};
-use rustls::{AlertDescription, ClientConfig};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, ClientConnection};
 use testkit::{Certificates, FarEnd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,6 +129,36 @@ async fn a_client_that_offers_protocols_completes_its_handshake_though_the_upstr
         assert!(seen, "{offered:?}");
         assert!(matches!(summary.upstream_end, End::NotOpened(_)), "{summary:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_after_its_hello_is_told_from_an_upstream_that_fails() {
+    let certificates = Certificates::generate();
+    let (told, heard) = mpsc::channel();
+    let told = Mutex::new(told);
+    let mut config = server_config(&certificates, VERSIONS[1]);
+    config.alpn_protocols = names(&["h2"]);
+    let upstream = tls_server(config, move |mut stream| {
+        let end = stream.conn.complete_io(&mut stream.sock).and_then(|_| stream.read(&mut [0; 1]));
+        told.lock().expect("not poisoned").send(end).expect("the test waits");
+    });
+    let config = client(&certificates, VERSIONS[1], &["h2"]);
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut hello = Vec::new();
+    let mut connection = ClientConnection::new(config.into(), name).expect("a complete configuration");
+    connection.write_tls(&mut hello).expect("a vector takes all");
+    let ((), summary) = session(between(&certificates, &upstream), async |addr| {
+        let mut tcp = TcpStream::connect(addr).await.expect("listening");
+        tcp.write_all(&hello).await.expect("open");
+        tcp.shutdown().await.expect("open");
+        read_all(&mut tcp).await.ok();
+    })
+    .await;
+    assert_eq!(summary.not_opened, Some("client_handshake"), "{summary:?}");
+    let heard = heard.recv_timeout(Duration::from_secs(60)).expect("in time");
+    // What the reset meets first depends on the moment; a close would be the end of a file.
+    let kind = heard.expect_err("a reset").kind();
+    assert!(matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{kind:?}");
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ async fn a_trusted_certificate_must_be_valid_now_for_the_name_and_for_servers() 
     }
     let server = made(&directory, "manual.pem", as_in_the_manual(), None);
     assert_says(met(&server, &server.file, Some("db.example")).await, &["db.example", "subjectAltName"]);
-    // With alternative names the subject is no name.
+    // If there are alternative names, the subject does not count.
     let mut params = for_names(&["db.example"]);
     params.distinguished_name.push(DnType::CommonName, "localhost");
     let server = made(&directory, "named.pem", params, None);
