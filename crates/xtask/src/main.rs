@@ -48,11 +48,7 @@ enum Task {
     Demo(Demo),
     /// The service the benchmarks' connections end at; prints the address it listens on.
     #[command(hide = true)]
-    BenchFarEnd {
-        /// Where there is little to do, one thread answers sooner than two that wake each other.
-        #[arg(long)]
-        one_thread: bool,
-    },
+    BenchFarEnd(bench::far_end::FarEndArgs),
     /// A plain NATS client, which the benchmarks compare with.
     #[command(hide = true)]
     NatsNeighbour {
@@ -73,6 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
         Task::Test { args } => test::run(&args),
         Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
+        Task::Bench(bench::Subject::Tls(args)) => bench::tls::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Control(args)) => bench::control::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
@@ -82,7 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::NatsNeighbour { url, role } => {
             bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)
         }
-        Task::BenchFarEnd { one_thread } => bench::far_end::run(one_thread).map(|()| ExitCode::SUCCESS),
+        Task::BenchFarEnd(args) => bench::far_end::run(args).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -3,15 +3,20 @@
 //! The first byte of a session says what the session is for and comes back at once; a load that has it back knows
 //! that the whole path stands.
 
+mod tls;
+
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use clap::Args;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 
+pub(super) use self::tls::Version;
 use super::load::{CHUNK, discard_to_end, runtime, single_thread};
 
 /// Every further byte comes back as well.
@@ -27,9 +32,30 @@ pub(super) const LEAN_SOURCE: u8 = b'l';
 /// In bytes; the kernel doubles it.
 const LEAN_BUFFER: usize = 128 << 10;
 
+/// How it serves.
+#[derive(Debug, Args)]
+pub(crate) struct FarEndArgs {
+    /// Where there is little to do, one thread answers sooner than two that wake each other.
+    #[arg(long)]
+    one_thread: bool,
+    /// Speak this version of TLS alone: 1.2 or 1.3.
+    #[arg(long, requires_all = ["cert", "key"])]
+    tls: Option<Version>,
+    /// The certificate to show (PEM).
+    #[arg(long)]
+    cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long)]
+    key: Option<PathBuf>,
+}
+
 /// Listens on a port of its own and serves until it is killed.
-pub(crate) fn run(one_thread: bool) -> Result<()> {
-    let runtime = if one_thread { single_thread()? } else { runtime()? };
+pub(crate) fn run(args: FarEndArgs) -> Result<()> {
+    let runtime = if args.one_thread { single_thread()? } else { runtime()? };
+    let tls = match (args.tls, args.cert, args.key) {
+        (Some(version), Some(cert), Some(key)) => Some(tls::acceptor(version, &cert, &key)?),
+        _ => None,
+    };
     runtime.block_on(async {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         socket.bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
@@ -41,9 +67,14 @@ pub(crate) fn run(one_thread: bool) -> Result<()> {
         let data: Arc<[u8]> = vec![0x5a; CHUNK].into();
         loop {
             let (stream, _) = listener.accept().await.context("cannot accept")?;
-            let data = data.clone();
+            let (data, tls) = (data.clone(), tls.clone());
             // how a session fails is the load's to see
-            sessions.spawn(async move { serve(stream, &data).await.ok() });
+            sessions.spawn(async move {
+                match tls {
+                    Some(tls) => tls::serve(&tls, stream, &data).await.ok(),
+                    None => serve(stream, &data).await.ok(),
+                }
+            });
         }
     })
 }
@@ -69,7 +100,7 @@ async fn serve(mut stream: TcpStream, data: &[u8]) -> io::Result<()> {
     }
 }
 
-async fn echo(stream: &mut TcpStream) -> io::Result<()> {
+async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     let mut buffer = [0; 512];
     loop {
         let read = stream.read(&mut buffer).await?;
@@ -77,11 +108,16 @@ async fn echo(stream: &mut TcpStream) -> io::Result<()> {
             return Ok(());
         }
         stream.write_all(&buffer[..read]).await?;
+        stream.flush().await?;
     }
 }
 
 /// Sends `count` bytes, `data` over and over, and then the end of the stream.
-pub(super) async fn send(stream: &mut TcpStream, data: &[u8], mut count: u64) -> io::Result<()> {
+pub(super) async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    data: &[u8],
+    mut count: u64,
+) -> io::Result<()> {
     while count > 0 {
         let chunk = usize::try_from(count).map_or(data.len(), |count| count.min(data.len()));
         stream.write_all(&data[..chunk]).await?;

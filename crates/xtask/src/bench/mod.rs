@@ -1,5 +1,5 @@
 //! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all;
-//! `cargo xtask bench faults`: its [`faults`] against what was asked for; `cargo xtask bench control`: its [`control`]
+//! `cargo xtask bench tls`: the same three over [`mod@tls`]; `cargo xtask bench faults`: its [`faults`] against what was asked for; `cargo xtask bench control`: its [`control`]
 //! plane; and `cargo xtask bench nats`: the tunnel of the
 //! [`nats`] programs against plain NATS clients.
 //!
@@ -22,6 +22,7 @@ mod report;
 mod round_trip;
 mod rounds;
 mod scale;
+pub(crate) mod tls;
 mod verdict;
 
 use std::env;
@@ -42,6 +43,8 @@ use crate::{cargo, packages};
 pub(crate) enum Subject {
     /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
     Relay(BenchArgs<Section>),
+    /// TLS to the upstream, of fault-proxy against HAProxy and nginx, as Markdown tables.
+    Tls(BenchArgs<tls::Section>),
     /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
     Faults(BenchArgs<faults::Section>),
     /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
@@ -70,13 +73,7 @@ pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
-    report::print_heading(
-        "fault-proxy",
-        &[
-            report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
-            report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
-        ],
-    )?;
+    print_heading()?;
     println!("The figures are medians of the rounds; errors are their sums.");
     let mut targets = Vec::new();
     for section in args.sections() {
@@ -84,6 +81,17 @@ pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
     }
     report::print_targets(&targets);
     Ok(())
+}
+
+/// What is measured, beside which proxies.
+fn print_heading() -> Result<()> {
+    report::print_heading(
+        "fault-proxy",
+        &[
+            report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
+            report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
+        ],
+    )
 }
 
 impl Section {

@@ -3,12 +3,14 @@
 use std::env;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use testkit::{Daemon, Haproxy, Nginx};
+use anyhow::{Context, Result, bail, ensure};
+use testkit::{Certificates, Daemon, Haproxy, Nginx};
 
+use super::far_end::Version;
 use super::release_directory;
 
 /// A proxy accepts connections before all its processes stand.
@@ -66,9 +68,43 @@ impl Peer {
             Who::Ours => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "")?)),
             Who::OursSplice => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "--data-path splice")?)),
             Who::Haproxy => {
-                (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr), addr)))
+                (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr, ""), addr)))
             }
-            Who::Nginx => (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr), addr))),
+            Who::Nginx => {
+                (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr, ""), addr)))
+            }
+        };
+        thread::sleep(SETTLING);
+        Ok(Self { who, addr, proxy, _far_end: far_end })
+    }
+
+    /// Through a proxy that speaks `version` of TLS to the far end.
+    pub(super) fn start_tls(who: Who, version: Version, certificates: &Certificates) -> Result<Self> {
+        let [ca, cert, key] =
+            [certificates.ca_file(), certificates.server_cert(), certificates.server_key()].map(utf8);
+        let version_flag = version.to_string();
+        let (far_end, far_end_addr) = start_far_end(&["--tls", &version_flag, "--cert", cert, "--key", key])?;
+        let (addr, port) = (free_addr(), far_end_addr.port());
+        let proxy = match who {
+            Who::Haproxy => {
+                let tls = format!(
+                    " ssl verify required ca-file {ca} sni str(localhost) verifyhost localhost \
+                     ssl-min-ver TLSv{version} ssl-max-ver TLSv{version}"
+                );
+                Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr, &tls), addr))
+            }
+            Who::Nginx => {
+                let tls = format!(
+                    "proxy_ssl on; proxy_ssl_protocols TLSv{version}; proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate {ca}; proxy_ssl_name localhost; proxy_ssl_server_name on;"
+                );
+                Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr, &tls), addr))
+            }
+            Who::Ours => {
+                let upstream = format!("tls://localhost:{port}");
+                Proxy::Ours(start_ours(addr, &upstream, &format!("--upstream-ca {ca}"))?)
+            }
+            Who::Direct | Who::OursSplice => bail!("{who} has no TLS of its own"),
         };
         thread::sleep(SETTLING);
         Ok(Self { who, addr, proxy, _far_end: far_end })
@@ -122,13 +158,18 @@ pub(super) fn start_far_end(flags: &[&str]) -> Result<(Daemon, SocketAddr)> {
     Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))
 }
 
+/// For a command line.
+fn utf8(path: &Path) -> &str {
+    path.to_str().expect("temporary files have UTF-8 names")
+}
+
 /// Where nothing listens yet.
 pub(super) fn free_addr() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], testkit::free_port()))
 }
 
 /// Runs fault-proxy from `addr` to `far_end`, with these flags separated by spaces, until it listens.
-pub(super) fn start_ours(addr: SocketAddr, far_end: SocketAddr, flags: &str) -> Result<Daemon> {
+pub(super) fn start_ours(addr: SocketAddr, far_end: impl fmt::Display, flags: &str) -> Result<Daemon> {
     let program = release_directory()?.join("fault-proxy");
     let mapping = format!("{addr}={far_end}");
     let mut args = vec!["run", "--proxy", &mapping, "--log-level", "warn"];
@@ -143,7 +184,7 @@ pub(super) fn start_ours(addr: SocketAddr, far_end: SocketAddr, flags: &str) -> 
 }
 
 /// `maxconn` and `maxpipes` fit 9,000 sessions into 20,000 descriptors.
-fn haproxy_configuration(addr: SocketAddr, far_end: SocketAddr) -> String {
+fn haproxy_configuration(addr: SocketAddr, far_end: SocketAddr, tls: &str) -> String {
     format!(
         "global
     maxconn 9500
@@ -156,12 +197,12 @@ defaults
     timeout server 4h
 listen bench
     bind {addr}
-    server far-end {far_end}
+    server far-end {far_end}{tls}
 "
     )
 }
 
-fn nginx_configuration(addr: SocketAddr, far_end: SocketAddr) -> String {
+fn nginx_configuration(addr: SocketAddr, far_end: SocketAddr, tls: &str) -> String {
     format!(
         "worker_processes 2;
 worker_rlimit_nofile 20000;
@@ -173,6 +214,7 @@ stream {{
         proxy_timeout 4h;
         proxy_half_close on;
         proxy_pass {far_end};
+        {tls}
     }}
 }}
 "

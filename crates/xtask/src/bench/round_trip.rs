@@ -22,7 +22,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 }
 
 /// Median and 99th percentile, in microseconds.
-fn quantiles(peer: &Peer, scale: &Scale) -> Result<[f64; 2]> {
+pub(super) fn quantiles(peer: &Peer, scale: &Scale) -> Result<[f64; 2]> {
     let mut session = open_all(peer, ECHO, 1)?;
     ping(&mut session, scale.warm_up_pings)?;
     let times = ping(&mut session, scale.pings)?;

@@ -12,10 +12,22 @@ pub(super) fn measured<const N: usize>(
     labels: [&str; N],
     measure: impl Fn(&Peer) -> Result<[Option<f64>; N]>,
 ) -> Result<[Row; N]> {
+    measured_through(&Who::ALL, Peer::start, what, rounds, labels, measure)
+}
+
+/// The same with these peers, and how they start.
+pub(super) fn measured_through<const N: usize>(
+    peers: &[Who],
+    start: impl Fn(Who) -> Result<Peer>,
+    what: &str,
+    rounds: usize,
+    labels: [&str; N],
+    measure: impl Fn(&Peer) -> Result<[Option<f64>; N]>,
+) -> Result<[Row; N]> {
     let mut rows = labels.map(Row::new);
     for round in 1..=rounds {
-        for who in Who::ALL {
-            let figures = Peer::start(who)
+        for &who in peers {
+            let figures = start(who)
                 .and_then(|peer| measure(&peer))
                 .with_context(|| format!("{what}: {who} failed"))?;
             eprint!("{what}: {who}, round {round} of {rounds}:");
