@@ -42,7 +42,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
 }
 
 async fn no_method() -> Refused {
-    Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists what is")
+    Refused::method()
 }
 
 /// Of paths that are none.

@@ -12,7 +12,7 @@ mod ours;
 
 use std::str::FromStr;
 
-use proxy_fault::{Fault, Flows, Kind, Run};
+use proxy_fault::{Fault, Flows, Kind, Run, parameters};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -62,10 +62,9 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord,
     };
     match (compatible::fields(&kind), Kind::from_str(&kind)) {
         (Some(fields), kind_of_ours) => {
-            if kind_of_ours.is_ok() && is_ours(fields, common.attributes) {
-                ours::parse(&kind, kind_of_ours.map_err(|_| ToxicError::Type)?, common, run)
-            } else {
-                compatible::parse(&kind, fields, common)
+            match kind_of_ours.ok().filter(|ours| is_ours(*ours, fields, common.attributes)) {
+                Some(ours) => ours::parse(&kind, ours, common, run),
+                None => compatible::parse(&kind, fields, common),
             }
         }
         (None, Ok(kind_of_ours)) => ours::parse(&kind, kind_of_ours, common, run),
@@ -74,13 +73,20 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord,
 }
 
 /// Whether attributes are those of our fault and not of the toxic with the same name: one of them is none of its fields, but one
-/// of ours, or is written as text.
-fn is_ours(fields: &[&str], attributes: &Map<String, Value>) -> bool {
+/// of ours, or any text; or is one of both, and written with a unit.
+fn is_ours(kind: Kind, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
+        Value::String(text) if fields.contains(&name.as_str()) => {
+            parameters(kind).contains(&name.as_str()) && has_unit(text)
+        }
         Value::String(_) => true,
         _ => !fields.contains(&name.as_str()) && ours::is_parameter(name),
     })
+}
+
+fn has_unit(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
 
 /// A fault with some of its attributes, or its toxicity, changed.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
@@ -22,6 +22,9 @@ const REQUEST_ID: &str = "x-toxiproxy-request-id";
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = if is_foreign_browser(request.headers()) {
         Refused::new(StatusCode::FORBIDDEN, "User agent not allowed").into_response()
+    } else if request.method() == Method::HEAD {
+        // axum has it wherever there is GET; the API's first server does not.
+        ([(header::ALLOW, "GET")], Refused::method()).into_response()
     } else {
         match timeout(LIMIT, next.run(request)).await {
             Ok(response) => response,

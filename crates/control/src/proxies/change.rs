@@ -7,7 +7,10 @@ use tokio::time::timeout;
 
 use super::entry::Entry;
 use super::record::effective;
-use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, Update};
+use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, StartError, Update};
+
+/// A listen address that makes sense.
+const ANY_PORT: &str = ":0";
 
 /// How long listeners are waited for.
 const FOLLOWING: Duration = Duration::from_secs(2);
@@ -55,12 +58,12 @@ impl Proxies {
 
     /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
     /// others is replaced, or left disabled where its successor cannot start. Returns those that are there at the end, and the error
-    /// that ended it, if one did; nothing is made if an address of any makes no sense.
+    /// that ended it, if one did. Nothing is made if the upstream of any makes no sense; a listen address that makes none ends it at its turn.
     pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
         let (done, error) = self
             .in_turn(async move |proxies: Proxies| {
                 for (index, spec) in specs.iter().enumerate() {
-                    if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
+                    if let Err(problem) = proxies.0.host.check(ANY_PORT, &spec.upstream) {
                         let problem = format!("{problem} at proxy {}", index + 1);
                         return (Vec::new(), Some(ChangeError::Invalid(problem)));
                     }
@@ -68,6 +71,9 @@ impl Proxies {
                 let mut done: Vec<Proxy> = Vec::new();
                 for spec in specs {
                     let name = spec.name.clone();
+                    if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
+                        return (done, Some(StartError::Address(problem).into()));
+                    }
                     let populated = proxies.populate_now(spec).await;
                     // one that was made for an entry before is replaced, or gone
                     done.retain(|before| before.name != name);
@@ -174,6 +180,8 @@ impl Proxies {
         };
         let upstream = update.upstream.unwrap_or_else(|| now.upstream.clone());
         let listen = match update.listen {
+            // Port 0 asks for a new one, also where the proxy was made with it.
+            Some(listen) if self.is_any_port(&listen).await => Some(listen),
             Some(listen) if listen == was_given || self.is_same_address(&listen, &now.listen).await => None,
             listen => listen,
         };
@@ -231,6 +239,10 @@ impl Proxies {
                 (Some(one), Some(other)) => one == other,
                 _ => false,
             }
+    }
+
+    async fn is_any_port(&self, listen: &str) -> bool {
+        self.0.host.address(listen).await.is_some_and(|addr| addr.port() == 0)
     }
 
     /// Does nothing if it listens.

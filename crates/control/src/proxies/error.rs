@@ -9,11 +9,14 @@ pub enum StartError {
     /// Its port could not be taken.
     #[error("listen tcp {listen}: bind: {}", in_words(source))]
     Bind {
-        /// As given.
+        /// The address, or the text as given if it does not resolve.
         listen: String,
         /// What the system says.
         source: io::Error,
     },
+    /// The listen address makes no sense.
+    #[error("listen tcp: {0}")]
+    Address(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),

@@ -90,6 +90,33 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
 }
 
 #[test]
+fn attributes_of_the_wrong_type_are_refused_alike_when_toxics_are_made_and_changed() {
+    for (kind, fields) in super::compatible::TOXICS {
+        let made = parsed(json!({"type": kind})).unwrap();
+        for field in fields {
+            for wrong in
+                [json!("abc"), json!("1000"), json!("1.5"), json!(""), json!(true), json!([1]), json!(1.5)]
+            {
+                let attributes = json!({ *field: wrong });
+                let expected = format!("bad request body: {field} is {wrong}: a whole number is expected");
+                assert_eq!(refused(json!({"type": kind, "attributes": attributes})), expected);
+                let changed = merged(&made, json!({"attributes": attributes})).unwrap_err();
+                assert_eq!(changed.to_string(), expected);
+            }
+        }
+    }
+    for (kind, attributes) in [
+        ("bandwidth", json!({"rate": "1mbit/s"})),
+        ("slow_close", json!({"delay": "5ms"})),
+        ("slicer", json!({"size": 5, "delay": "1ms"})),
+        ("limit_data", json!({"bytes": "1KiB"})),
+    ] {
+        let ours = parsed(json!({"type": kind, "attributes": attributes})).unwrap();
+        assert_eq!(ours.vocabulary, crate::proxies::Vocabulary::Ours, "{kind}");
+    }
+}
+
+#[test]
 fn what_is_no_toxic_is_refused_in_the_words_that_clients_know() {
     assert_eq!(refused(json!({})), "invalid toxic type");
     assert_eq!(refused(json!({"type": "earthquake"})), "invalid toxic type");

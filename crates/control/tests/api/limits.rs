@@ -33,6 +33,20 @@ async fn paths_and_methods_that_there_are_not() {
 }
 
 #[tokio::test]
+async fn there_is_no_head_but_for_health_metrics_and_the_page() {
+    let api = Api::with_proxy().await;
+    for path in ["/proxies", "/proxies/p", "/proxies/p/toxics", "/version", "/events", "/openapi.json"] {
+        let answer = api.ask("HEAD", path, "").await;
+        assert_eq!((answer.status, &*answer.body), (405, ""), "{path}");
+        assert!(answer.head.contains("allow: get\r\n"), "{path}: {answer:?}");
+    }
+    for path in ["/livez", "/readyz", "/health", "/metrics", "/"] {
+        assert_eq!(api.ask("HEAD", path, "").await.status, 200, "{path}");
+    }
+    assert_eq!(api.ask("HEAD", "/nowhere", "").await.status, 404);
+}
+
+#[tokio::test]
 async fn requests_that_match_have_an_id() {
     let api = Api::with_proxy().await;
     let id = |head: &str| {

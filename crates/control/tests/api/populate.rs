@@ -108,6 +108,20 @@ async fn all_entries_make_sense_or_nothing_is_made() {
 }
 
 #[tokio::test]
+async fn a_listen_address_that_makes_no_sense_ends_it_at_its_turn() {
+    let api = Api::new().await;
+    let body = r#"[
+        {"name":"one","listen":"127.0.0.1:0","upstream":"up:1"},
+        {"name":"two","listen":"local373","upstream":"up:1"},
+        {"name":"three","listen":"127.0.0.1:0","upstream":"up:1"}
+    ]"#;
+    let answer = api.post("/populate", body).await;
+    answer.assert_refused(500, "listen tcp: listen `local373`: no port");
+    assert_eq!(names(&answer.json()), ["one"]);
+    assert_eq!(api.get("/proxies").await.json().as_object().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn it_stops_at_the_first_that_cannot_be_started() {
     let api = Api::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -139,6 +139,23 @@ async fn a_proxy_is_changed() {
 }
 
 #[tokio::test]
+async fn port_0_in_a_change_is_a_new_port_each_time() {
+    let api = Api::new().await;
+    let made = api.post("/proxies", r#"{"name":"p","listen":"localhost:0","upstream":"up:1"}"#).await.json();
+    let mut ports = vec![listen(&made).port()];
+    for given in ["localhost:0", "127.0.0.1:0", "localhost:0"] {
+        let changed = api.post("/proxies/p", &format!(r#"{{"listen":"{given}"}}"#)).await.json();
+        ports.push(listen(&changed).port());
+    }
+    assert!(ports.windows(2).all(|ports| ports[0] != ports[1]), "{ports:?}");
+    assert_eq!(api.host.starts().len(), 4);
+    // The address that it has changes nothing.
+    let same = format!(r#"{{"listen":"localhost:{}"}}"#, ports[3]);
+    assert_eq!(listen(&api.post("/proxies/p", &same).await.json()).port(), ports[3]);
+    assert_eq!(api.host.starts().len(), 4);
+}
+
+#[tokio::test]
 async fn a_change_that_makes_no_sense_changes_nothing() {
     let api = Api::with_proxy().await;
     let before = api.get("/proxies/p").await.json();
