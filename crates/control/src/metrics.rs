@@ -133,6 +133,41 @@ impl Metrics {
         written.and_then(|()| encode_eof(&mut text)).expect("a string takes all");
         text
     }
+
+    /// In the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/), version 0.0.4.
+    pub(crate) fn to_text(&self) -> String {
+        in_text_format(&self.to_openmetrics())
+    }
+}
+
+/// OpenMetrics in the older format: counters are described under the names that their samples have, and types that the older format
+/// does not know are the nearest that it does.
+fn in_text_format(openmetrics: &str) -> String {
+    let kind_of = |name: &str| {
+        let types = openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        types.filter(|(described, _)| *described == name).map(|(_, kind)| kind).next().unwrap_or_default()
+    };
+    let mut text = String::new();
+    for line in openmetrics.lines() {
+        let described = line.strip_prefix("# ").and_then(|line| line.split_once(' '));
+        let line = match described.map(|(word, rest)| (word, rest.split_once(' ').unwrap_or((rest, "")))) {
+            None if line == "# EOF" => continue,
+            Some(("UNIT", _)) => continue,
+            Some((word @ ("HELP" | "TYPE"), (name, rest))) => {
+                let (suffix, kind) = match kind_of(name) {
+                    "counter" => ("_total", "counter"),
+                    "info" => ("_info", "gauge"),
+                    "unknown" => ("", "untyped"),
+                    kind => ("", kind),
+                };
+                format!("# {word} {name}{suffix} {}", if word == "TYPE" { kind } else { rest })
+            }
+            _ => line.to_owned(),
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
 }
 
 /// Written at each scrape.

@@ -42,8 +42,12 @@ async fn get(server: SocketAddr, path: &str) -> String {
 }
 
 async fn request(server: SocketAddr, method: &str, path: &str) -> String {
+    request_with(server, method, path, "Host: test").await
+}
+
+async fn request_with(server: SocketAddr, method: &str, path: &str, header: &str) -> String {
     let mut stream = TcpStream::connect(server).await.expect("it accepts");
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\n{header}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).await.expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("it answers");

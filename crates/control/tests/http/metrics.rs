@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{get, parts, ready, while_serving};
+use super::{get, no_metrics, parts, ready, request_with, while_serving};
 
 /// Every sample by its name and labels.
 fn samples(answer: &str) -> BTreeMap<String, f64> {
@@ -154,4 +154,32 @@ async fn client(relay: SocketAddr) -> TcpStream {
     let mut reply = [0; 4];
     client.read_exact(&mut reply).await.expect("the upstream answers");
     client
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_the_older_text_format_gets_it() {
+    let mut metrics = no_metrics();
+    metrics.counter("jobs", "Jobs done", || 3);
+    metrics.gauge("load", "How much there is to do", || 0.5);
+    metrics.watch(&Watch::default());
+    while_serving(ready(), metrics, &Shutdown::new(), async |server| {
+        let answer = request_with(server, "GET", "/metrics", "Accept: text/plain;version=0.0.4").await;
+        assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+        let (status, body) = parts(&answer);
+        assert_eq!(status, "200");
+        for lines in [
+            "# HELP test_jobs_total Jobs done.\n# TYPE test_jobs_total counter\ntest_jobs_total 3\n",
+            "# TYPE test_load gauge\ntest_load 0.5\n",
+            "# TYPE test_build_info gauge\ntest_build_info{version=\"1.2.3\"} 1\n",
+            "# TYPE test_session_duration_seconds histogram\n",
+        ] {
+            assert!(body.contains(lines), "no {lines:?} in {body}");
+        }
+        assert!(!body.contains("# EOF") && !body.contains("# UNIT"), "{body}");
+        for line in body.lines().filter(|line| line.ends_with(" counter")) {
+            let name = line.strip_prefix("# TYPE ").and_then(|rest| rest.strip_suffix(" counter")).unwrap();
+            assert!(body.lines().all(|line| !line.starts_with(&format!("{name}_total"))), "{name}");
+        }
+    })
+    .await;
 }
