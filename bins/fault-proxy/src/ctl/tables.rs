@@ -62,7 +62,11 @@ fn inspect(proxy: &Value) -> String {
     let heading = format!("{} {}{enabled}", text(&proxy["name"]), where_to(proxy));
     let mut table = table(["fault", "type", "stream", "toxicity", "attributes"]);
     for fault in proxy["toxics"].as_array().into_iter().flatten() {
-        let fields = ["name", "type", "stream", "toxicity"].map(|field| text(&fault[field]));
+        let is_both = fault["attributes"]["direction"] == "both";
+        let fields = ["name", "type", "stream", "toxicity"].map(|field| match field {
+            "stream" if is_both => "both".to_owned(),
+            field => text(&fault[field]),
+        });
         table.add_row(fields.into_iter().chain([attributes(fault)]));
     }
     if table.is_empty() { format!("{heading}\nno faults") } else { format!("{heading}\n{table}") }

@@ -36,6 +36,14 @@ fn value_of(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map(in_lower_case).map_err(|error| error.to_string())
 }
 
+/// The beginning of what stands behind a whole value, if anything does.
+pub(crate) fn rest_after(body: &[u8]) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    values.next()?.ok()?;
+    let rest = body.get(values.byte_offset()..)?.trim_ascii();
+    (!rest.is_empty()).then(|| String::from_utf8_lossy(rest).chars().take(20).collect())
+}
+
 /// Names of fields, at every depth.
 fn in_lower_case(value: Value) -> Value {
     match value {

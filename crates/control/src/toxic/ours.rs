@@ -66,8 +66,10 @@ pub(super) fn parse(
             format!("side and direction are not those of the stream {stream}: leave one of both out");
         return Err(problem.into());
     }
+    // The API's stream is one of the two: the name says both.
+    let is_both = common.stream.is_none() && fault.flows == Flows::BOTH && is_directed(kind);
     let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
-    let name = common.name.unwrap_or_else(|| default_name(written, &stream));
+    let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
     let fault = renamed(fault, &name, common.toxicity);
     Ok(FaultRecord {
         name,

@@ -149,6 +149,7 @@ fn our_faults_have_their_own_parameters() {
         assert!(matches!(effect, Effect::Bandwidth { rate: 125_000.0, .. }), "{effect:?}");
     }
     let both = parsed(json!({"type": "blackhole", "attributes": {"direction": "both"}})).unwrap();
+    assert_eq!((both.name.as_str(), both.stream.as_str()), ("blackhole_both", "downstream"));
     assert_eq!(both.fault.unwrap().flows, Flows::BOTH);
     let reset = parsed(json!({"type": "reset", "attributes": {}})).unwrap();
     assert_eq!((reset.fault.unwrap().flows, reset.stream.as_str()), (Flows::BOTH, "downstream"));
