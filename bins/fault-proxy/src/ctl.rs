@@ -3,7 +3,7 @@
 mod api;
 mod tables;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use proxy_cli::terminal::print;
 use proxy_fault::Kind;
 use serde_json::{Map, Value, json};
@@ -51,6 +51,11 @@ fn toggle(api: &Api, proxy: &str) -> Result<Value> {
 fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity } => {
+            if attributes.is_empty()
+                && let Some(example) = needed(kind)
+            {
+                bail!("{kind} needs to be told how much, as in {example}");
+            }
             // as the API writes it, which names the fault after it
             let mut body = json!({"type": kind.replace('-', "_"), "attributes": object(attributes)});
             let given = [
@@ -65,7 +70,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             }
             api.post(&["proxies", proxy, "toxics"], &body).map_err(|error| match kind.parse::<Kind>() {
                 Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
-                _ => error,
+                _ => with_unit(error, kind, attributes),
             })
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity } => {
@@ -74,6 +79,40 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
         }
         FaultCommand::Remove { proxy, fault } => api.delete(&["proxies", proxy, "toxics", fault]),
     }
+}
+
+/// An example of the parameters of a type that does something else than expected, or nothing, without any.
+fn needed(kind: &str) -> Option<&'static str> {
+    Some(match &*kind.replace('_', "-") {
+        "latency" => "mean=300ms",
+        "jitter" => "amplitude=30ms frequency=5",
+        "bandwidth" => "rate=1mbit/s",
+        "packet-loss" => "rate=0.01",
+        "slow-close" | "slow-open" => "delay=2s",
+        "slicer" => "size=100",
+        "limit-data" => "bytes=1KiB",
+        "corrupt" => "rate=0.001",
+        _ => return None,
+    })
+}
+
+/// Attributes of the compatible API, with their units, and what takes a unit in place of them.
+const WITHOUT_UNIT: [(&str, &str, &str, &str); 6] = [
+    ("latency", "latency", "ms", "mean=500ms"),
+    ("latency", "jitter", "ms", "stddev=50ms"),
+    ("timeout", "timeout", "ms", "after=500ms"),
+    ("reset-peer", "timeout", "ms", ""),
+    ("slicer", "average_size", "bytes", "size=500B"),
+    ("slicer", "size_variation", "bytes", "variation=50B"),
+];
+
+/// Says what an attribute is written with, if that is why it was refused.
+fn with_unit(error: Error, kind: &str, attributes: &[(String, Value)]) -> Error {
+    let is_text = |name: &str| attributes.iter().any(|(given, value)| given == name && value.is_string());
+    let of_kind = |(of, name, ..): &&(&str, &str, &str, &str)| *of == kind.replace('_', "-") && is_text(name);
+    let Some((_, name, unit, instead)) = WITHOUT_UNIT.iter().find(of_kind) else { return error };
+    let instead = if instead.is_empty() { String::new() } else { format!("; or use {instead}") };
+    anyhow!("{error}: `{name}=500` is in {unit} and takes no unit{instead}")
 }
 
 fn object(attributes: &[(String, Value)]) -> Map<String, Value> {
