@@ -282,7 +282,7 @@ fn check_tries_the_control_api_and_proxies_from_everywhere() {
     row(&ended.stdout, &["control API", "FAILED"]);
     let same = ["check", "--proxy", &mapping, "--proxy", &mapping.replace('=', "=tcp://")];
     let ended = support::run(&same);
-    assert_eq!(ended.code, Some(1), "one port for two: {ended:?}");
+    assert_eq!(ended.code, Some(2), "one port for two: {ended:?}");
 }
 
 #[test]

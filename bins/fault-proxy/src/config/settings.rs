@@ -233,6 +233,14 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
 
     let mut proxies = Vec::new();
     for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        if let Some(host) = mapping.listen.host.as_ref().map(ToString::to_string)
+            && is_scheme(&host)
+        {
+            bail!(
+                "--proxy {mapping}: nobody can listen on `{host}`: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
+                mapping.listen.port
+            );
+        }
         let own = match of_file {
             Some(proxy) => {
                 faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
@@ -277,7 +285,15 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     } else {
         mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
     };
-    for (index, Named { name, label, mapping, .. }) in named.iter().enumerate() {
+    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        if let Some(other) = named[..index].iter().find(|other| other.mapping.listen == mapping.listen)
+            && of_file.is_none()
+        {
+            bail!(
+                "--proxy {} and --proxy {mapping} listen on one port: give one another port",
+                other.mapping
+            );
+        }
         if named[..index].iter().any(|other| other.label == *label) {
             bail!("two proxies are called `{label}`: give one another name");
         }
@@ -290,6 +306,11 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
         }
     }
     Ok(named)
+}
+
+/// Whether a mapping may have it before the `://` of its upstream.
+fn is_scheme(name: &str) -> bool {
+    format!("1={name}://host:1").parse::<Mapping>().is_ok()
 }
 
 fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
