@@ -18,6 +18,7 @@ use tracing::info;
 
 use crate::loops::{self, Hop};
 use crate::serve::{Hands, Work};
+use crate::services::spelled_out;
 use crate::wire::Wire;
 
 /// What proxies are started with.
@@ -149,9 +150,9 @@ fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An upstream as a mapping has it on its right side.
+/// An upstream as a mapping has it on its right side, or as clients of the compatible API write it.
 pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
-    match format!("1={text}").parse::<Mapping>() {
+    match format!("1={}", spelled_out(text)).parse::<Mapping>() {
         Ok(mapping) => Ok(mapping.upstream),
         Err(error) => Err(format!(
             "upstream `{text}`: {}; write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",

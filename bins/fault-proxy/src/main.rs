@@ -22,6 +22,7 @@ mod replay;
 mod report;
 mod run;
 mod serve;
+mod services;
 mod start;
 mod timeline;
 mod view;

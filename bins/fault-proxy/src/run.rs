@@ -168,7 +168,12 @@ impl Running<'_> {
     async fn populate(&self) -> Result<()> {
         let (made, error) = self.proxies.populate(self.settings.populate.clone()).await;
         for proxy in made {
-            info!("listening on {} for {}={}", proxy.listen, proxy.name, proxy.upstream);
+            let (name, listen, upstream) = (proxy.name, proxy.listen, proxy.upstream);
+            if proxy.enabled {
+                info!("listening on {listen} for {name}={upstream}");
+            } else {
+                info!("{name} is disabled: it will listen on {listen} for {upstream}");
+            }
         }
         error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {error}")))
     }

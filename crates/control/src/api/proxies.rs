@@ -91,7 +91,14 @@ fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
 /// # Errors
 /// What is wrong, and at which proxy; or that two have one name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
-    let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(|refused| refused.text)?;
+    if let Some(rest) = body::rest_after(json) {
+        return Err(format!("`{rest}` stands behind the array of proxies"));
+    }
+    // There is no request.
+    let problem = |refused: Refused| {
+        refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
+    };
+    let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(problem)?;
     let mut names = BTreeSet::new();
     match specs.iter().find(|spec| !names.insert(&spec.name)) {
         Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),
