@@ -109,7 +109,9 @@ impl ErrorKind {
             Self::EmptyListen => "the left side is the port to listen on",
             Self::EmptyUpstream => "the right side is a host and its port",
             Self::Whitespace => "a mapping has no whitespace",
-            Self::ListenScheme => "the left side is a port, or an address and a port",
+            Self::ListenScheme => {
+                "a scheme belongs to the upstream; the left side is a port, or an address and a port"
+            }
             Self::UnknownScheme => {
                 "the schemes are http, https, psql, psqls, tcp and tls; \
                  tcp://HOST:PORT takes any other protocol"
