@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use proxy_cli::args::{Time, written};
+use proxy_cli::args::{Hint, Time, written};
 use proxy_cli::commands::{Common, health_at};
 use proxy_cli::faults::FaultArgs;
 use proxy_cli::log::{LogFormat, LogSettings};
@@ -54,6 +54,22 @@ Examples:
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 3 an --expect was not met.";
+
+/// Flags that there are not.
+pub(crate) const HINTS: [Hint; 9] = [
+    ("--upstream", "--proxy PORT=HOST:PORT says where to listen and what to connect to"),
+    ("--upstreams", "--proxy PORT=HOST:PORT says where to listen and what to connect to"),
+    ("--with-dns", "no fault is about DNS: faults act on TCP connections"),
+    (
+        "--with-http-response",
+        "no fault is about HTTP: faults act on the bytes of TCP connections, whatever they are",
+    ),
+    ("--disable-http-proxy", "there is no HTTP proxy to disable: leave it out"),
+    ("--grpc-plugin", "there are no plugins: leave it out"),
+    ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, says where to listen"),
+    ("--host", "--control HOST:PORT says where the control API listens"),
+    ("--port", "--control HOST:PORT says where the control API listens"),
+];
 
 const MORE_HELP: &str = "Every fault has parameters: --help lists them.";
 

@@ -33,8 +33,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
+use proxy_cli::args::unknown_variables;
 use proxy_cli::log::Log;
 use proxy_cli::terminal;
+use tracing::warn;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
 use crate::config::{Config, Settings};
@@ -54,7 +56,7 @@ const WRONG_USAGE: u8 = 2;
 const NOT_AS_EXPECTED: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli: Cli = proxy_cli::args::parse();
+    let cli: Cli = proxy_cli::args::parse(&args::HINTS);
     match cli.command {
         Command::Run(args) => {
             let again = Again::Reload(Source::new(&args, &cli.log));
@@ -96,6 +98,9 @@ fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)
 
 fn resolve(config: Config) -> Result<Prepared> {
     let log = Log::init(&config.log())?;
+    for unknown in unknown_variables(&Cli::command(), "FAULT_") {
+        warn!("{unknown}");
+    }
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
     host::check_all(&wire, &settings.populate).context("--toxiproxy-config")?;

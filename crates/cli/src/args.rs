@@ -6,19 +6,23 @@ use std::io;
 use std::process::exit;
 
 use clap::builder::{OsStr as ClapStr, Resettable};
-use clap::error::{ContextKind, ContextValue, Error};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{Common, health_at};
+use crate::config::{did_you_mean, nearest};
 use crate::terminal;
 
 mod values;
 
 pub use values::{Time, list, switch, written};
 
-/// The arguments; ends the program when they are wrong, or ask for help.
-pub fn parse<C: Parser>() -> C {
-    let (mut command, matches) = matches(C::command());
+/// A flag that there is not, although other programs have it or its name suggests it, and what to do instead.
+pub type Hint = (&'static str, &'static str);
+
+/// The arguments; ends the program when they are wrong, or ask for help. An unknown flag that has a hint is refused with it.
+pub fn parse<C: Parser>(hints: &[Hint]) -> C {
+    let (mut command, matches) = matches(C::command(), hints);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
@@ -33,7 +37,7 @@ pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true)
         .mut_subcommands(health_at(usual, variable));
-    let (mut command, matches) = matches(command);
+    let (mut command, matches) = matches(command, &[]);
     if matches.subcommand().is_some() {
         let asked =
             Common::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
@@ -47,11 +51,17 @@ pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-fn matches(command: Command) -> (Command, ArgMatches) {
+fn matches(command: Command, hints: &[Hint]) -> (Command, ArgMatches) {
     let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
+    if let Some(arg) = env::args().skip(1).find(|arg| is_single_dashed(arg)) {
+        let hint = hint_for(&format!("-{arg}"), hints).unwrap_or("long flags begin with two dashes");
+        command
+            .error(ErrorKind::UnknownArgument, format!("unexpected argument '{arg}' found: {hint}"))
+            .exit();
+    }
     let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
         let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));
-        with_variable(error, &command, is_written).exit()
+        with_hint(with_variable(error, &command, is_written), hints).exit()
     });
     (command, matches)
 }
@@ -60,6 +70,60 @@ fn matches(command: Command) -> (Command, ArgMatches) {
 fn unless_empty(arg: Arg) -> Arg {
     let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
     if is_empty { arg.env(Resettable::<ClapStr>::Reset) } else { arg }
+}
+
+/// Whether clap would take it for `-h` or `-V` with more behind, and end with success: a container whose program does nothing must not
+/// seem to be done.
+fn is_single_dashed(arg: &str) -> bool {
+    arg.len() > 2 && (arg.starts_with("-h") || arg.starts_with("-V"))
+}
+
+fn hint_for(flag: &str, hints: &[Hint]) -> Option<&'static str> {
+    let flag = flag.split(['=', ' ']).next()?;
+    hints.iter().find(|(name, _)| *name == flag).map(|(_, hint)| *hint)
+}
+
+/// Puts the hint for an unknown flag in the place of one that merely looks alike.
+fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(hint) = hint_for(flag, hints)
+    {
+        error.remove(ContextKind::SuggestedArg);
+        error.remove(ContextKind::Usage);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
+    error
+}
+
+/// What to say of the variables with this prefix that are set and that no flag of the command has.
+pub fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
+    let mut commands = vec![command];
+    let mut known = Vec::new();
+    while let Some(command) = commands.pop() {
+        commands.extend(command.get_subcommands());
+        known.extend(command.get_arguments().filter_map(Arg::get_env).filter_map(OsStr::to_str));
+    }
+    let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown = |name: &String| {
+        name.starts_with(prefix) && !known.contains(&&**name) && !is_of_orchestrator(name, prefix)
+    };
+    let mut unknown: Vec<_> = set.filter(unknown).collect();
+    unknown.sort();
+    let told = |name: String| {
+        let meant = did_you_mean(nearest(&name, known.iter().copied()));
+        format!("the variable {name} means nothing here{meant}")
+    };
+    unknown.into_iter().map(told).collect()
+}
+
+/// Whether Kubernetes or Docker sets it for a service that is called like the program.
+fn is_of_orchestrator(name: &str, prefix: &str) -> bool {
+    let rest = name.strip_prefix(prefix).unwrap_or_default();
+    rest.contains("SERVICE_HOST")
+        || rest.contains("SERVICE_PORT")
+        || rest.contains("PORT_")
+        || rest.ends_with("_PORT")
 }
 
 /// Names the variable that a wrong value comes from, if it does: the error itself names its flag only.
