@@ -177,6 +177,6 @@ async fn listen_on(listen: &str, ports: &mut Vec<TcpListener>) -> Result<String>
 
 async fn connect(upstream: &Upstream, wire: &Wire) -> Result<String> {
     let started = Instant::now();
-    let Connected { peer, .. } = wire.connector(upstream)?.connect().await?;
+    let Connected { peer, .. } = wire.connector(upstream, None)?.connect().await?;
     Ok(format!("{peer}, connected in {:.1} ms", started.elapsed().as_secs_f64() * 1e3))
 }

@@ -10,7 +10,7 @@ use proxy_cli::addr::ListenAddr;
 use proxy_cli::bind::{BindError, listed, listen};
 use proxy_control::proxies::{CheckingLoop, Host, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
-use proxy_relay::{Relay, Shutdown};
+use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
@@ -30,6 +30,7 @@ pub(crate) struct ProxyHost {
     shutdown: Shutdown,
     are_faults_fixed: bool,
     running: Mutex<Vec<Running>>,
+    loops: LoopDetector,
 }
 
 /// A proxy that has been started.
@@ -51,7 +52,15 @@ impl ProxyHost {
         shutdown: Shutdown,
         are_faults_fixed: bool,
     ) -> Self {
-        Self { wire, hands, relay, shutdown, are_faults_fixed, running: Mutex::default() }
+        Self {
+            wire,
+            hands,
+            relay,
+            shutdown,
+            are_faults_fixed,
+            running: Mutex::default(),
+            loops: LoopDetector::default(),
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, Vec<Running>> {
@@ -77,7 +86,6 @@ impl ProxyHost {
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
         let other = |error: anyhow::Error| StartError::Other(format!("{error:#}"));
         let upstream = upstream(&start.upstream).map_err(StartError::Other)?;
-        let connector = self.wire.connector(&upstream).map_err(|error| other(error.into()))?;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
         let listeners = bind(&start.listen, self.hands.count())
             .await
@@ -88,10 +96,13 @@ impl ProxyHost {
         {
             info!("{addr} listens on {} too", listed(more).map_err(|error| other(error.into()))?);
         }
+        let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
+        let connector = self.wire.connector(&upstream, Some(proxy.clone()));
+        let connector = connector.map_err(|error| other(error.into()))?;
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
         let work = Work {
-            relay: start.watch.on(&self.relay).as_one_listener(),
+            relay: start.watch.on(&self.relay).as_one_listener().for_proxy(proxy),
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),
@@ -146,7 +157,7 @@ pub(crate) fn check_all(wire: &Wire, specs: &[Spec]) -> Result<()> {
 fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
     address(listen)?;
     let upstream = self::upstream(upstream)?;
-    wire.connector(&upstream).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
+    wire.connector(&upstream, None).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     Ok(())
 }
 

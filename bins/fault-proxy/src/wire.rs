@@ -8,7 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_cli::secret::warn_if_shared;
 use proxy_mapping::{Host, Mapping, Scheme, Upstream};
-use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Resolver, TcpConnector, UnixConnector};
+use proxy_relay::{
+    Connector, Handshake, OnUpstreamFailure, ProxyPort, Resolver, TcpConnector, UnixConnector,
+};
 use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
 use tracing::info;
 
@@ -49,7 +51,7 @@ impl Wire {
         listeners.into_iter().chain(own).for_each(|key| warn_if_shared(key));
         for proxy in &settings.proxies {
             let mapping = &proxy.mapping;
-            wire.connector(&mapping.upstream).with_context(|| format!("--proxy {mapping}"))?;
+            wire.connector(&mapping.upstream, None).with_context(|| format!("--proxy {mapping}"))?;
             wire.handshake(&mapping.upstream)?;
         }
         Ok(wire)
@@ -61,13 +63,22 @@ impl Wire {
     }
 
     /// What reaches an upstream.
-    pub(crate) fn connector(&self, upstream: &Upstream) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
+    ///
+    /// `proxy` is the one that it connects for, once that listens.
+    pub(crate) fn connector(
+        &self,
+        upstream: &Upstream,
+        proxy: Option<ProxyPort>,
+    ) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
         let (scheme, host, port) = match upstream {
             Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
             Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),
         };
-        let tcp = TcpConnector::with_resolver(self.resolver.clone(), host.to_string(), port)
+        let mut tcp = TcpConnector::with_resolver(self.resolver.clone(), host.to_string(), port)
             .with_timeout(self.connect_timeout);
+        if let Some(proxy) = proxy {
+            tcp = tcp.for_proxy(proxy);
+        }
         let opening = match scheme {
             None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
             Some(Scheme::Https | Scheme::Tls) => Opening::Direct,

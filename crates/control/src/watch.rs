@@ -17,7 +17,7 @@ const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.
 const ENDS: [&str; 6] = ["clean", "aborted", "failed", "not_opened", "cut", "closed"];
 
 /// Why sessions fail: [`SessionSummary::not_opened`], or a side that failed later.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 9] = [
     "resolve",
     "refused",
     "unreachable",
@@ -25,6 +25,7 @@ const REASONS: [&str; 8] = [
     "handshake",
     "client_handshake",
     "not_wanted",
+    "loop",
     "failed",
 ];
 

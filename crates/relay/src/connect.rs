@@ -16,6 +16,7 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
 use self::race::race;
+use crate::loops::{Dialed, ProxyPort};
 use crate::resolve::Resolver;
 use crate::socket;
 use crate::stream::{BoxStream, Peer};
@@ -50,12 +51,14 @@ pub struct Connected {
     pub around_downstream: Option<Box<dyn FnOnce(BoxStream) -> BoxStream + Send>>,
     /// The application protocol (ALPN) that the upstream chose, if it chose one.
     pub protocol: Option<Vec<u8>>,
+    /// What [`TcpConnector::dialed`] returned for the connection.
+    pub dialed: Option<Box<Dialed>>,
 }
 
 impl Connected {
     /// With nothing around the downstream, and no application protocol.
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
-        Self { stream, peer, around_downstream: None, protocol: None }
+        Self { stream, peer, around_downstream: None, protocol: None, dialed: None }
     }
 }
 
@@ -165,6 +168,7 @@ pub struct TcpConnector {
     host: String,
     port: u16,
     resolver: Resolver,
+    proxy: Option<ProxyPort>,
     timeout: Duration,
     permit: Option<Arc<Permit>>,
 }
@@ -180,7 +184,7 @@ impl TcpConnector {
 
     /// As [`new`](Self::new). The connector shares its look-ups with all that use `resolver`.
     pub fn with_resolver(resolver: Resolver, host: impl Into<String>, port: u16) -> Self {
-        Self { host: host.into(), port, resolver, timeout: CONNECT_TIMEOUT, permit: None }
+        Self { host: host.into(), port, resolver, proxy: None, timeout: CONNECT_TIMEOUT, permit: None }
     }
 
     /// The bound on resolving and connecting together; [`CONNECT_TIMEOUT`] if not set.
@@ -188,6 +192,19 @@ impl TcpConnector {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    /// Connects for this proxy, so that a connection that comes back to the program is recognized.
+    #[must_use]
+    pub fn for_proxy(mut self, proxy: ProxyPort) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Remembers a connection of [`connect_tcp`](Self::connect_tcp) until the returned value drops, if it may lead back to
+    /// the program. A connector that wraps this one puts that value into [`Connected::dialed`].
+    pub fn dialed(&self, stream: &TcpStream, to: SocketAddr) -> Option<Box<Dialed>> {
+        self.proxy.as_ref()?.dialed(stream, to).map(Box::new)
     }
 
     /// Asks `permit` about the addresses found, each time: only those it returns are tried. Its error is the reason of
@@ -275,7 +292,8 @@ impl Connector for TcpConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
             let (stream, addr) = self.connect_tcp().await?;
-            Ok(Connected::new(Box::new(stream), addr.into()))
+            let dialed = self.dialed(&stream, addr);
+            Ok(Connected { dialed, ..Connected::new(Box::new(stream), addr.into()) })
         })
     }
 }

@@ -23,6 +23,7 @@ mod flow;
 mod handshake;
 mod listen;
 mod live;
+mod loops;
 mod places;
 mod pool;
 mod relay;
@@ -41,6 +42,7 @@ pub use connect::{
 pub use handshake::{Accepting, CompleteHandshake, Completing, Handshake, HandshakeProgress, ProtocolOffer};
 pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
+pub use loops::{Dialed, LoopDetector, ProxyPort};
 pub use places::LimitStats;
 pub use relay::{Config, DataPath, OnUpstreamFailure, Relay, Route, one_line};
 pub use resolve::Resolver;

@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::warn;
+
+use crate::throttle::Throttle;
 
 /// One part in so many of all places is kept, in equal shares, for listeners that use less than their share.
 const KEPT_PART: usize = 4;
@@ -33,6 +36,7 @@ pub(crate) struct Places(Arc<Inner>);
 struct Inner {
     max: usize,
     state: Mutex<State>,
+    log: Throttle,
 }
 
 #[derive(Debug)]
@@ -43,7 +47,6 @@ struct State {
     /// In order of arrival. None of them may have a place now.
     queue: VecDeque<Waiter>,
     waits: u64,
-    logged: Option<(Instant, u64)>,
 }
 
 #[derive(Debug)]
@@ -66,8 +69,8 @@ pub(crate) struct Place(Arc<Share>);
 
 impl Places {
     pub(crate) fn new(max: usize) -> Self {
-        let state = State { free: max, used: Slab::new(), queue: VecDeque::new(), waits: 0, logged: None };
-        Self(Arc::new(Inner { max, state: Mutex::new(state) }))
+        let state = State { free: max, used: Slab::new(), queue: VecDeque::new(), waits: 0 };
+        Self(Arc::new(Inner { max, state: Mutex::new(state), log: Throttle::every(LOG_INTERVAL) }))
     }
 
     /// Registers a listener.
@@ -121,19 +124,6 @@ impl State {
         self.free -= 1;
         self.used[key] += 1;
     }
-
-    /// Counts a connection that waits. Returns how many there were since the last line of the log if a line is due.
-    fn count_wait(&mut self) -> Option<u64> {
-        self.waits += 1;
-        let now = Instant::now();
-        let counted = match self.logged {
-            Some((at, _)) if now.duration_since(at) < LOG_INTERVAL => return None,
-            Some((_, counted)) => counted,
-            None => 0,
-        };
-        self.logged = Some((now, self.waits));
-        Some(self.waits - counted)
-    }
 }
 
 impl Share {
@@ -143,7 +133,7 @@ impl Share {
     /// Dropping the future leaves the queue.
     pub(crate) async fn place(self: &Arc<Self>) -> Place {
         let max_sessions = self.places.0.max;
-        let (mut waiting, log) = {
+        let (mut place, waiting) = {
             let mut state = self.places.state();
             if state.free > 0 && state.may_take(max_sessions, self.key) {
                 state.take(self.key);
@@ -151,16 +141,16 @@ impl Share {
             }
             let (admit, admitted) = oneshot::channel();
             state.queue.push_back(Waiter { key: self.key, admit });
-            let log = state.count_wait().map(|waited| (waited, state.queue.len()));
-            (Waiting { share: self, admitted }, log)
+            state.waits += 1;
+            (Waiting { share: self, admitted }, state.queue.len())
         };
-        if let Some((waited, waiting)) = log {
+        if let Some(waited) = self.places.0.log.pass(Instant::now()) {
             warn!(
                 max_sessions,
                 waiting, waited, "session limit reached, new connections wait for a session to end"
             );
         }
-        (&mut waiting.admitted).await.expect("it stays in the queue until it has a place");
+        (&mut place.admitted).await.expect("it stays in the queue until it has a place");
         Place(Arc::clone(self))
     }
 }

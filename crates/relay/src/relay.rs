@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span, field, info, info_span, warn};
+use tracing::{Instrument, Span, debug, field, info, info_span, warn};
 
 use crate::connect::{ConnectError, Connected, Connector};
 use crate::handshake::{Handshake, HandshakeProgress};
 use crate::listen::{Accepted, Backoff, Listener};
 use crate::live::{Listed, Live};
+use crate::loops::{Dialed, Follows, ProxyPort};
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
 use crate::session::{self, Session};
@@ -27,6 +29,15 @@ use crate::throttle::Throttle;
 
 /// Shorter than the timers of sessions: half a second against one second and more.
 const FIRST_TIMER: Duration = Duration::from_millis(500);
+
+/// How often a connection that waits for its place is looked at again.
+const LOOP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a connection of another proxy of the program waits for its place.
+const CHAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// [`SessionSummary::not_opened`] of a session that closes a loop.
+const LOOP: &str = "loop";
 
 /// How bytes move through a flow that is busy, where both its ends are TCP sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,6 +119,7 @@ pub struct Relay {
     connect_observer: Option<ConnectObserver>,
     live: Option<Live>,
     share: Option<Arc<Share>>,
+    proxy: Option<Arc<ProxyPort>>,
 }
 
 #[derive(Debug)]
@@ -143,6 +155,7 @@ impl Relay {
             connect_observer: None,
             live: None,
             share: None,
+            proxy: None,
         }
     }
 
@@ -172,6 +185,14 @@ impl Relay {
     #[must_use]
     pub fn as_one_listener(mut self) -> Self {
         self.share = Some(self.shared.places.join());
+        self
+    }
+
+    /// Ends sessions of this proxy whose client is the program itself, if they close a loop. Its connector must be one
+    /// [for the same proxy](crate::TcpConnector::for_proxy).
+    #[must_use]
+    pub fn for_proxy(mut self, proxy: ProxyPort) -> Self {
+        self.proxy = Some(Arc::new(proxy));
         self
     }
 
@@ -219,6 +240,10 @@ impl Relay {
                             break;
                         }
                         place = share.place() => place,
+                        () = self.wait_for_loop(&peer) => {
+                            downstream.abort();
+                            continue;
+                        }
                     };
                     let (relay, shutdown) = (self.clone(), shutdown.clone());
                     let route = Route {
@@ -255,6 +280,38 @@ impl Relay {
         drop(abort_on_drop);
     }
 
+    /// Returns when the connection of `peer`, which has no place yet, is found to close a loop, since it may wait for its own
+    /// end. A connection of another proxy of the program waits for [`CHAIN_TIMEOUT`] only: the session that has
+    /// dialed it has a place itself, which may be the last one.
+    async fn wait_for_loop(&self, peer: &Peer) {
+        let Some(proxy) = &self.proxy else { return pending().await };
+        let began = Instant::now();
+        // The session that has dialed it may still have to remember it.
+        while let Ok(follows) = proxy.follows(peer) {
+            if follows.is_some() && began.elapsed() >= CHAIN_TIMEOUT {
+                debug!("client reset, no place for a connection of another proxy within {CHAIN_TIMEOUT:?}");
+                return;
+            }
+            sleep(LOOP_INTERVAL).await;
+        }
+    }
+
+    /// Fails, with the reason in `summary`, if the downstream closes a loop. Finds out which proxy it comes from, if any.
+    fn refuse_loop(&self, marks: &mut LoopMarks, summary: &mut SessionSummary) -> Option<()> {
+        let (Some(proxy), None) = (&self.proxy, &marks.follows) else { return Some(()) };
+        match proxy.follows(&summary.downstream) {
+            Ok(follows) => {
+                marks.follows = follows.map(Box::new);
+                Some(())
+            }
+            Err(problem) => {
+                summary.upstream_end = End::NotOpened(format!("connection loop: {problem}"));
+                summary.not_opened = Some(LOOP);
+                None
+            }
+        }
+    }
+
     async fn session(&self, id: u64, downstream: BoxStream, peer: Peer, route: Route, shutdown: Shutdown) {
         let started = Instant::now();
         let listed = self.live.as_ref().map(|live| live.begin(id, peer.clone()));
@@ -269,9 +326,10 @@ impl Relay {
             upstream_end: End::Cut,
             not_opened: None,
         };
+        let mut marks = LoopMarks::default();
         let opened = select! {
             biased;
-            opened = self.open(downstream, &route, &mut summary) => opened,
+            opened = self.open(downstream, &route, &mut marks, &mut summary) => opened,
             () = shutdown.closed() => None,
             () = shutdown.aborted() => None,
         };
@@ -304,8 +362,12 @@ impl Relay {
         &self,
         downstream: BoxStream,
         route: &Route,
+        marks: &mut LoopMarks,
         summary: &mut SessionSummary,
     ) -> Option<(BoxStream, BoxStream)> {
+        let mut downstream = Unopened(Some(downstream));
+        self.refuse_loop(marks, summary)?;
+        let downstream = downstream.take();
         let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
             summary.downstream_end = End::NotOpened(one_line(error));
             summary.not_opened = Some("client_handshake");
@@ -341,6 +403,14 @@ impl Relay {
             }
             Span::current().record("upstream.addr", field::display(&connected.peer));
             summary.upstream = Some(connected.peer.clone());
+        }
+        if let Ok(connected) = &mut connected {
+            marks.dialed = connected.dialed.take();
+            // The proxy that has dialed the downstream, on another thread, may have remembered it only now.
+            if self.refuse_loop(marks, summary).is_none() {
+                connected.stream.abort();
+                return None;
+            }
         }
         if let Some(offer) = offer {
             let choice = connected.as_ref().map(|connected| connected.protocol.clone());
@@ -380,6 +450,15 @@ impl Relay {
     }
 }
 
+/// What is remembered of a session to find loops. In boxes, since few sessions have them.
+#[derive(Debug, Default)]
+struct LoopMarks {
+    /// Its downstream, if that is another proxy of the program.
+    follows: Option<Box<Follows>>,
+    /// Its upstream, if that may be one.
+    dialed: Option<Box<Dialed>>,
+}
+
 struct AbortOnDrop(Shutdown);
 
 impl Drop for AbortOnDrop {
@@ -410,6 +489,8 @@ fn report(summary: &SessionSummary, denied: &Throttle) {
         bytes_to_upstream, bytes_to_downstream, duration, downstream_end, upstream_end, ..
     } = summary;
     match (downstream_end, upstream_end) {
+        // The first of each loop is in the log already.
+        (_, End::NotOpened(reason)) if summary.not_opened == Some(LOOP) => debug!("client reset: {reason}"),
         (End::NotOpened(reason), _) => warn!("client turned away: {reason}"),
         (_, End::NotOpened(reason)) => {
             let ended = if *downstream_end == End::Closed { "closed" } else { "reset" };

@@ -7,9 +7,19 @@ use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lets one log line a second through, and counts the others.
-#[derive(Debug, Default)]
-pub struct Throttle(Mutex<State>);
+/// Lets one log line in an interval through, and counts the others.
+#[derive(Debug)]
+pub struct Throttle {
+    interval: Duration,
+    state: Mutex<State>,
+}
+
+/// With an interval of a second.
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::every(INTERVAL)
+    }
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,11 +29,16 @@ struct State {
 }
 
 impl Throttle {
+    /// The first line passes, and then one in each interval.
+    pub fn every(interval: Duration) -> Self {
+        Self { interval, state: Mutex::default() }
+    }
+
     /// `None` if the line is to be left out; else how many lines it stands for, itself included.
     pub fn pass(&self, now: Instant) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.count += 1;
-        if state.last.is_some_and(|last| now < last + INTERVAL) {
+        if state.last.is_some_and(|last| now < last + self.interval) {
             return None;
         }
         state.last = Some(now);

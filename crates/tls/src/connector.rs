@@ -60,6 +60,7 @@ impl TlsConnector {
 
     async fn open(&self, protocols: Vec<Vec<u8>>) -> Result<Connected, ConnectError> {
         let (stream, addr) = self.tcp.connect_tcp().await?;
+        let dialed = self.tcp.dialed(&stream, addr);
         let encrypted = timeout(self.timeout, self.handshake(Box::new(stream), protocols))
             .await
             .unwrap_or_else(|_| Err(Error::TimedOut(self.timeout)))
@@ -76,6 +77,7 @@ impl TlsConnector {
         };
         let mut connected = Connected::new(stream, addr.into());
         connected.protocol = protocol;
+        connected.dialed = dialed;
         Ok(connected)
     }
 
