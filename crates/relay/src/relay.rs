@@ -439,10 +439,14 @@ impl Relay {
                 summary.upstream_end = End::NotOpened(one_line(&error));
                 summary.not_opened = Some(error.reason());
                 let is_refused = matches!(error, ConnectError::Refused(_));
-                if route.on_upstream_failure == OnUpstreamFailure::Close && !is_refused {
+                // A downstream whose own handshake failed for this is gone.
+                if route.on_upstream_failure == OnUpstreamFailure::Close
+                    && !is_refused
+                    && let Some(stream) = downstream.0.take()
+                {
                     summary.downstream_end = End::Closed;
                     // In a box, since most sessions do not come here and all would be larger.
-                    Box::pin(session::close(downstream.take())).await;
+                    Box::pin(session::close(stream)).await;
                 }
                 None
             }

@@ -5,7 +5,7 @@ use std::net::{self, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use proxy_relay::{End, Route, SessionSummary, TcpConnector};
+use proxy_relay::{End, OnUpstreamFailure, Route, SessionSummary, TcpConnector};
 use proxy_tls::{Opening, ServerTls, TlsConnector, TlsHandshake};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
@@ -92,9 +92,13 @@ async fn the_upstream_chooses_among_what_the_client_offers() {
 #[tokio::test]
 async fn an_upstream_that_knows_none_of_them_refuses_the_client_with_its_alert() {
     let certificates = Certificates::generate();
-    for version in VERSIONS {
+    for (version, on_upstream_failure) in [
+        (VERSIONS[0], OnUpstreamFailure::Close),
+        (VERSIONS[1], OnUpstreamFailure::Close),
+        (VERSIONS[1], OnUpstreamFailure::Abort),
+    ] {
         let upstream = upstream(&certificates, version, &["h2"]);
-        let route = between(&certificates, &upstream);
+        let route = Route { on_upstream_failure, ..between(&certificates, &upstream) };
         let (seen, summary) = chosen(route, client(&certificates, version, &["imap"])).await;
         let error = seen.expect_err("refused");
         let alert = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
@@ -112,12 +116,17 @@ async fn a_client_that_offers_protocols_completes_its_handshake_though_the_upstr
     let closed = net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let port = closed.local_addr().expect("bound").port();
     drop(closed);
-    for offered in [&["h2"][..], &[]] {
+    for (offered, on_upstream_failure) in [
+        (&["h2"][..], OnUpstreamFailure::Close),
+        (&["h2"], OnUpstreamFailure::Abort),
+        (&[], OnUpstreamFailure::Close),
+    ] {
         let tcp = TcpConnector::new("127.0.0.1", port);
         let connector = TlsConnector::new(tcp, &trusting(&certificates), Opening::Direct).expect("files");
         let mut route = Route::to(connector);
         let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
         route.handshake = Some(Arc::new(leg));
+        route.on_upstream_failure = on_upstream_failure;
         let config = client(&certificates, VERSIONS[1], offered);
         let (seen, summary) = session(route, async |addr| {
             let tcp = TcpStream::connect(addr).await.expect("listening");
