@@ -200,8 +200,9 @@ impl Proxies {
         }
         if let Some(entry) = self.entries().get_mut(name) {
             entry.upstream = upstream;
-            // what it listened on, if that was left to chance, stays
-            entry.listen = listen.unwrap_or(now.listen);
+            if let Some(listen) = listen {
+                entry.set_listen(listen);
+            }
         }
         if is_to_listen {
             self.start_now(name).await?;

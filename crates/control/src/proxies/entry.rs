@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proxy_fault::Faults;
@@ -29,6 +30,8 @@ pub(super) struct Entry {
     pub(super) faults: Faults,
     pub(super) records: Vec<FaultRecord>,
     pub(super) watch: Watch,
+    /// The address that it listened on before it stopped, if `listen` still stands for it.
+    last_address: Option<SocketAddr>,
     /// `None`: disabled.
     pub(super) started: Option<Started>,
     stopped: Moment,
@@ -39,7 +42,7 @@ impl Entry {
     pub(super) fn new(spec: Spec, faults: Faults) -> Self {
         let Spec { label, listen, upstream, faults: records, .. } = spec;
         let (watch, stopped) = (Watch::default(), Moment::default());
-        Self { label, listen, upstream, faults, records, watch, started: None, stopped }
+        Self { label, listen, upstream, faults, records, watch, last_address: None, started: None, stopped }
     }
 
     pub(super) fn proxy(&self, name: &str) -> Proxy {
@@ -57,7 +60,13 @@ impl Entry {
     }
 
     pub(super) fn listen(&self) -> String {
-        self.started.as_ref().map_or_else(|| self.listen.clone(), |started| started.listen.to_string())
+        let started = self.started.as_ref().map(|started| started.listen);
+        started.or(self.last_address).map_or_else(|| self.listen.clone(), |addr| addr.to_string())
+    }
+
+    /// Where it is to listen when it starts again.
+    pub(super) fn set_listen(&mut self, listen: String) {
+        (self.listen, self.last_address) = (listen, None);
     }
 
     pub(super) fn start(&self, name: &str) -> Start {
@@ -73,12 +82,51 @@ impl Entry {
     /// What is to be stopped. It listens on the same port again if it is started again.
     pub(super) fn stop(&mut self) -> Option<Started> {
         self.stopped = Moment::default();
-        self.listen = self.listen();
-        self.started.take()
+        let started = self.started.take()?;
+        // A name stays a name, which may have several addresses; only a port that was left to chance is fixed.
+        if let Some((host, _)) = self.listen.rsplit_once(':') {
+            self.listen = format!("{host}:{}", started.listen.port());
+        }
+        self.last_address = Some(started.listen);
+        Some(started)
     }
 
     pub(super) fn set_records(&mut self, records: Vec<FaultRecord>) {
         self.faults.replace(effective(&records));
         self.records = records;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proxy_fault::{Engine, Settings};
+    use proxy_relay::Shutdown;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_still_a_name_after_a_stop() {
+        let faults = Engine::new(Settings::default()).proxy("p", Vec::new());
+        for (given, again) in
+            [("localhost:0", "localhost:4000"), ("[::1]:0", "[::1]:4000"), (":4000", ":4000")]
+        {
+            let spec = Spec {
+                name: "p".to_owned(),
+                label: None,
+                listen: given.to_owned(),
+                upstream: "up:1".to_owned(),
+                enabled: true,
+                faults: Vec::new(),
+            };
+            let mut entry = Entry::new(spec, faults.clone());
+            let listen = ([127, 0, 0, 1], 4000).into();
+            entry.started = Some(Started { listen, shutdown: Shutdown::new(), ended: TaskTracker::new() });
+            assert!(entry.stop().is_some());
+            assert_eq!(entry.start("p").listen, again);
+            assert_eq!(entry.proxy("p").listen, "127.0.0.1:4000", "it is shown as before");
+            entry.set_listen("other:1".to_owned());
+            assert_eq!(entry.proxy("p").listen, "other:1");
+        }
     }
 }
