@@ -114,6 +114,8 @@ fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
 /// When somebody else has taken the address.
 pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(addr, true)?;
+    // Before it listens: a client that connects before the options are set would never have them.
+    proxy_relay::tune_listener(&socket)?;
     socket.listen(LISTEN_QUEUE)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

@@ -160,6 +160,10 @@ impl Stream for Faulty {
         self.0.get_mut().poll_sent(cx)
     }
 
+    fn set_nodelay(&mut self) {
+        self.0.get_mut().set_nodelay();
+    }
+
     fn settle(&mut self) {
         self.0.get_mut().settle();
     }

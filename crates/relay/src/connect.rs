@@ -11,8 +11,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 
 use self::race::race;
@@ -236,6 +239,14 @@ impl TcpConnector {
     /// # Cancel safety
     /// Dropping the future closes all sockets that were being opened; a name look-up already handed to the system runs out.
     pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let connected = self.connect_untuned().await?;
+        // Fails only on a socket that is already gone, which its next read reports.
+        let _ = connected.0.set_nodelay(true);
+        Ok(connected)
+    }
+
+    /// Nagle's algorithm is left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
+    async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let deadline = Instant::now() + self.timeout;
         let mut attempts = Vec::new();
         let addresses = match timeout_at(deadline, self.resolve()).await {
@@ -264,9 +275,20 @@ impl TcpConnector {
 }
 
 async fn connect_one(addr: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket::tune(&socket)?;
-    socket.connect(addr).await
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket::keep_urgent_in_line(&socket)?;
+    match socket.connect(&addr.into()) {
+        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    // TcpSocket::connect asks for the error of each socket. Only one that is closed has any.
+    if stream.ready(Interest::WRITABLE).await?.is_write_closed()
+        && let Some(error) = stream.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(stream)
 }
 
 impl fmt::Debug for TcpConnector {
@@ -291,7 +313,7 @@ impl fmt::Display for TcpConnector {
 impl Connector for TcpConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let (stream, addr) = self.connect_tcp().await?;
+            let (stream, addr) = self.connect_untuned().await?;
             let dialed = self.dialed(&stream, addr);
             Ok(Connected { dialed, ..Connected::new(Box::new(stream), addr.into()) })
         })

@@ -58,10 +58,12 @@ pub(crate) struct Flow {
     data_path: DataPath,
     /// Why the source's connection has failed. What arrived before the failure is delivered before it.
     failure: Option<io::Error>,
+    sets_nodelay: bool,
 }
 
 impl Flow {
-    pub(crate) fn new(data_path: DataPath) -> Self {
+    /// `sets_nodelay`: the destination's small writes may be delayed until the relay forbids it.
+    pub(crate) fn new(data_path: DataPath, sets_nodelay: bool) -> Self {
         Self {
             state: State::Running,
             moved: 0,
@@ -70,6 +72,7 @@ impl Flow {
             unflushed: false,
             data_path,
             failure: None,
+            sets_nodelay,
         }
     }
 
@@ -196,6 +199,7 @@ impl Flow {
             match &mut self.held {
                 Held::Nothing | Held::AtSource => return Poll::Ready(Ok(())),
                 Held::Buffer { lease, start, end } => {
+                    set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
                     while start < end {
                         let written = ready!(Pin::new(&mut *to).poll_write(cx, &lease.bytes[*start..*end]))?;
                         if written == 0 {
@@ -275,6 +279,7 @@ impl Flow {
         }
         let waiting = bytes.len();
         self.held = Held::AtSource;
+        set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
         let written = ready!(Pin::new(&mut *to).poll_write(cx, bytes));
         self.held = Held::Nothing;
         match written {
@@ -355,6 +360,7 @@ impl Flow {
             return Poll::Ready(Ok(0));
         }
         self.next_read = self.next_read.after_read(got.len(), SMALL_READ);
+        set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
         let written = match Pin::new(&mut *to).poll_write(cx, got) {
             Poll::Ready(Ok(written)) => written,
             Poll::Ready(Err(error)) => {
@@ -381,4 +387,11 @@ pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<
     let mut buffer = ReadBuf::uninit(&mut room);
     ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
+}
+
+/// Before a write: lets the destination delay no small write after the first.
+fn set_nodelay_once(sets_nodelay: &mut bool, moved: u64, to: &mut dyn Stream) {
+    if moved > 0 && std::mem::take(sets_nodelay) {
+        to.set_nodelay();
+    }
 }

@@ -47,6 +47,7 @@ pub use places::LimitStats;
 pub use relay::{Config, DataPath, OnUpstreamFailure, Relay, Route, one_line};
 pub use resolve::Resolver;
 pub use shutdown::Shutdown;
+pub use socket::tune_listener;
 pub use stream::{BoxStream, Peer, Stream};
 pub use summary::{End, SessionSummary};
 pub use throttle::Throttle;

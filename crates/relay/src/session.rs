@@ -56,8 +56,8 @@ impl Session {
         Self {
             downstream,
             upstream,
-            to_upstream: Flow::new(data_path),
-            to_downstream: Flow::new(data_path),
+            to_upstream: Flow::new(data_path, true),
+            to_downstream: Flow::new(data_path, false),
             finished: false,
             closed: false,
             look: None,

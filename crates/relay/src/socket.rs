@@ -14,18 +14,23 @@ use tokio::net::TcpStream;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Nagle off, keep-alive on, urgent bytes in line. On a listener it holds for every socket accepted from it (socket(7):
-/// Linux copies them), which saves five system calls a session.
-pub(crate) fn tune_listener(socket: &impl AsFd) -> io::Result<()> {
-    tune(socket)?;
+/// Turns Nagle's algorithm off, keep-alive on, and keeps urgent bytes in line, for every connection that the listener accepts:
+/// Linux copies the options of the listener (socket(7)), which saves five system calls a session.
+///
+/// [`TcpAcceptor`](crate::TcpAcceptor) does the same. It cannot reach a client that has connected before, so call this
+/// before the socket listens.
+///
+/// # Errors
+/// When an option cannot be set.
+pub fn tune_listener(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).set_tcp_nodelay(true)?;
+    keep_urgent_in_line(socket)?;
     keep_alive(socket)
 }
 
-/// Nagle off, urgent bytes in line. [`keep_alive`] is for later: most sessions end before they need it.
-pub(crate) fn tune(socket: &impl AsFd) -> io::Result<()> {
-    let socket = SockRef::from(socket);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_out_of_band_inline(true)
+/// Urgent bytes in line. The other options of an upstream's socket come later: most sessions end before they need them.
+pub(crate) fn keep_urgent_in_line(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).set_out_of_band_inline(true)
 }
 
 /// Keep-alive on.

@@ -49,6 +49,10 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         Poll::Ready(())
     }
 
+    /// Sends small writes at once from now on (TCP: Nagle off). The relay calls it on the upstream before its second
+    /// write: the first is never delayed, and many sessions have no other.
+    fn set_nodelay(&mut self) {}
+
     /// Called once, when the session is a few seconds old: what only long sessions need, such as keep-alive.
     fn settle(&mut self) {}
 
@@ -84,6 +88,11 @@ impl Stream for TcpStream {
 
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         socket::poll_sent(self, cx)
+    }
+
+    fn set_nodelay(&mut self) {
+        // Fails only on a socket that is already gone, which the write reports.
+        let _ = TcpStream::set_nodelay(self, true);
     }
 
     fn settle(&mut self) {

@@ -344,9 +344,9 @@ async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
     drop(client);
 }
 
-/// A short session never pays for the keep-alive of its upstream.
+/// A short session never pays for the options that its upstream does not need yet.
 #[tokio::test]
-async fn a_session_that_lasts_has_keep_alive_on_both_sockets() {
+async fn an_upstream_gets_nodelay_at_the_second_write_and_keep_alive_when_the_session_lasts() {
     let far_end = FarEnd::echo();
     let upstream = net::TcpStream::connect(far_end.addr()).expect("listening");
     upstream.set_nonblocking(true).expect("a socket");
@@ -357,6 +357,10 @@ async fn a_session_that_lasts_has_keep_alive_on_both_sockets() {
     client.write_all(b"x").await.expect("open");
     client.read_exact(&mut [0; 1]).await.expect("echoed");
     assert!(!observed.keepalive().expect("a socket"), "set at once");
+    assert!(!observed.tcp_nodelay().expect("a socket"), "set at once");
+    client.write_all(b"y").await.expect("open");
+    client.read_exact(&mut [0; 1]).await.expect("echoed");
+    assert!(observed.tcp_nodelay().expect("a socket"));
     in_time("keep-alive", async {
         while !observed.keepalive().expect("a socket") {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -39,6 +39,10 @@ impl Stream for Rewind {
         self.stream.poll_sent(cx)
     }
 
+    fn set_nodelay(&mut self) {
+        self.stream.set_nodelay();
+    }
+
     fn settle(&mut self) {
         self.stream.settle();
     }

@@ -42,6 +42,10 @@ impl Stream for Encrypted {
         self.socket().poll_sent(cx)
     }
 
+    fn set_nodelay(&mut self) {
+        self.socket().set_nodelay();
+    }
+
     fn settle(&mut self) {
         self.socket().settle();
     }
