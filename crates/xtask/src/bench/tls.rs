@@ -71,23 +71,20 @@ impl Bench {
         print_table(&format!("{title}, TLS {}", self.version), rows);
     }
 
+    /// From the far end only: nginx does not carry a client's half-close over TLS, by which the far end knows that all has come.
     fn bulk(&self) -> Result<Vec<Target>> {
-        let mut rows = Vec::new();
-        let mut targets = Vec::new();
-        for (case, flow) in [("to the far end", Flow::ToFarEnd), ("from the far end", Flow::FromFarEnd)] {
-            let labels = [format!("{case}, GB/s"), format!("{case}, CPU s/GB")];
-            let labels = labels.each_ref().map(String::as_str);
-            let [throughput, cost] = self.measured(case, self.scale.rounds, labels, |peer| {
-                let transfer = transfer(peer, 1, flow, self.scale.bulk_bytes)?;
-                Ok([Some(transfer.throughput), transfer.cpu_seconds])
-            })?;
-            let best = throughput.value(Who::Haproxy).max(throughput.value(Who::Nginx));
-            targets.push(Target::at_least(&throughput, "1.1 × the better one", 1.1 * best));
-            let least = cost.value(Who::Haproxy).min(cost.value(Who::Nginx));
-            targets.push(Target::at_most(&cost, "the better one", least));
-            rows.extend([throughput, cost]);
-        }
-        self.print("Bulk, 1 stream", &rows);
+        let labels = ["1 stream from the far end, GB/s", "1 stream from the far end, CPU s/GB"];
+        let [throughput, cost] = self.measured("bulk", self.scale.rounds, labels, |peer| {
+            let transfer = transfer(peer, 1, Flow::FromFarEnd, self.scale.bulk_bytes)?;
+            Ok([Some(transfer.throughput), transfer.cpu_seconds])
+        })?;
+        let best = throughput.value(Who::Haproxy).max(throughput.value(Who::Nginx));
+        let least = cost.value(Who::Haproxy).min(cost.value(Who::Nginx));
+        let targets = vec![
+            Target::at_least(&throughput, "1.1 × the better one", 1.1 * best),
+            Target::at_most(&cost, "the better one", least),
+        ];
+        self.print("Bulk", &[throughput, cost]);
         Ok(targets)
     }
 
