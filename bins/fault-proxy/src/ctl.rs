@@ -4,7 +4,9 @@ mod api;
 mod tables;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
+use proxy_control::attribute_names;
 use proxy_fault::Kind;
 use serde_json::{Map, Value, json};
 
@@ -56,6 +58,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             {
                 bail!("{kind} needs to be told how much, as in {example}");
             }
+            check_names(kind, attributes)?;
             // as the API writes it, which names the fault after it
             let mut body = json!({"type": kind.replace('-', "_"), "attributes": object(attributes)});
             let given = [
@@ -70,14 +73,35 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             }
             api.post(&["proxies", proxy, "toxics"], &body).map_err(|error| match kind.parse::<Kind>() {
                 Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
+                _ if error.to_string() == "toxic already exists" => anyhow!(
+                    "{proxy} already has a fault of this name: set another with --name, or update or remove the existing fault"
+                ),
                 _ => with_unit(error, kind, attributes),
             })
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity } => {
+            let kind = &api.get(&["proxies", proxy, "toxics", fault])?["type"];
+            check_names(kind.as_str().unwrap_or_default(), attributes)?;
             let body = json!({"attributes": object(attributes), "toxicity": toxicity});
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }
         FaultCommand::Remove { proxy, fault } => api.delete(&["proxies", proxy, "toxics", fault]),
+    }
+}
+
+/// Refuses attributes that the API would ignore.
+fn check_names(kind: &str, attributes: &[(String, Value)]) -> Result<()> {
+    let Some(known) = attribute_names(kind) else { return Ok(()) };
+    // The API takes hyphens too, and says where the last three belong.
+    let is_known = |name: &String| {
+        known.contains(&name.replace('-', "_")) || ["name", "probability", "type"].contains(&name.as_str())
+    };
+    match attributes.iter().find(|(name, _)| !is_known(name)) {
+        Some((unknown, _)) => {
+            let meant = did_you_mean(nearest(unknown, known.iter().map(String::as_str)));
+            bail!("unknown attribute `{unknown}` of {kind}{meant}");
+        }
+        None => Ok(()),
     }
 }
 

@@ -131,6 +131,9 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
         (&["limit_data"], "as in bytes=1KiB"),
         (&["latency", "latency=500ms"], "`latency=500` is in ms and takes no unit; or use mean=500ms"),
         (&["timeout", "timeout=1s"], "`timeout=500` is in ms and takes no unit"),
+        (&["latency", "meen=3"], "unknown attribute `meen` of latency; did you mean `mean`?"),
+        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit-data; did you mean `bytes`?"),
+        (&["reset-peer", "after=3"], "unknown attribute `after` of reset-peer"),
     ] {
         let ended = add(fault);
         assert!(ended.code == Some(1) && ended.stderr.contains(words), "{ended:?}");
@@ -139,6 +142,16 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     for fault in [&["blackhole", "direction=both"][..], &["refuse"], &["latency", "latency=500"]] {
         assert_eq!(add(fault).code, Some(0), "{fault:?}");
     }
+    let twice = add(&["latency", "latency=500"]);
+    assert!(
+        twice.stderr.contains("p already has a fault of this name: set another with --name"),
+        "{twice:?}"
+    );
+    let update = run(&["ctl", "--addr", &api.addr, "fault", "update", "p", "latency_downstream", "jiter=3"]);
+    assert!(
+        update.stderr.contains("unknown attribute `jiter` of latency; did you mean `jitter`?"),
+        "{update:?}"
+    );
     let shown = run(&["ctl", "--addr", &api.addr, "inspect", "p"]).stdout;
     let row = shown.lines().find(|line| line.contains("blackhole_both")).expect("it is there");
     assert_eq!(row.split_whitespace().nth(2), Some("both"), "{row}");

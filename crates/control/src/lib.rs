@@ -46,5 +46,5 @@ pub use api::specs;
 pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control};
-pub use toxic::record;
+pub use toxic::{attribute_names, record};
 pub use watch::{Counts, Watch};

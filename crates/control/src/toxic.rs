@@ -129,6 +129,18 @@ pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
     upstream.into_iter().chain(downstream).map(shown).collect()
 }
 
+/// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then our own. `None` if there is no
+/// such type. The API ignores other attributes, as the original does.
+pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
+    let toxic = compatible::fields(&kind.replace('-', "_"));
+    let native = Kind::from_str(kind).ok().map(ours::attribute_names);
+    if toxic.is_none() && native.is_none() {
+        return None;
+    }
+    let toxic = toxic.unwrap_or_default().iter().map(|field| (*field).to_owned());
+    Some(toxic.chain(native.unwrap_or_default()).collect())
+}
+
 /// A JSON schema of the attributes of each type, toxics first. Some have two: as a toxic, and as a fault of ours.
 pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
     let schema = |names: &[String], value: &Value| {
