@@ -129,6 +129,16 @@ impl ConnectError {
     /// The [reason](Self::reason) of a connector that does not want a session.
     pub(crate) const REFUSED: &str = "not_wanted";
 
+    /// True if the upstream accepted the connection and reset it at once: what the client gets then does not depend on whether
+    /// the reset arrived before the session began.
+    pub(crate) fn is_reset(&self) -> bool {
+        let last = match self {
+            Self::Unreachable { attempts, .. } => attempts.last(),
+            _ => None,
+        };
+        last.is_some_and(|(_, error)| error.kind() == io::ErrorKind::ConnectionReset)
+    }
+
     /// One word for the kind of failure: `resolve`, `refused` (by the upstream), `unreachable`, `timed_out`, `handshake`, or
     /// `not_wanted` (by the connector).
     pub fn reason(&self) -> &'static str {

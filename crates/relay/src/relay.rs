@@ -77,7 +77,7 @@ pub struct Route {
     /// What reaches the upstream; `None`: what the listener brings with each downstream.
     pub connector: Option<Arc<dyn Connector>>,
     /// How a downstream ends whose upstream cannot be reached. A downstream that the connector refuses
-    /// ([`ConnectError::Refused`]) is always aborted.
+    /// ([`ConnectError::Refused`]), or whose upstream accepts and resets the connection, is always aborted.
     pub on_upstream_failure: OnUpstreamFailure,
 }
 
@@ -439,9 +439,11 @@ impl Relay {
                 summary.upstream_end = End::NotOpened(one_line(&error));
                 summary.not_opened = Some(error.reason());
                 let is_refused = matches!(error, ConnectError::Refused(_));
+                let is_reset = error.is_reset();
                 // A downstream whose own handshake failed for this is gone.
                 if route.on_upstream_failure == OnUpstreamFailure::Close
                     && !is_refused
+                    && !is_reset
                     && let Some(stream) = downstream.0.take()
                 {
                     summary.downstream_end = End::Closed;

@@ -8,7 +8,10 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use proxy_relay::{Config, End, Moved, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
+use proxy_relay::{
+    Config, ConnectError, Connecting, Connector, End, Moved, OnUpstreamFailure, Relay, Route, SessionSummary,
+    Shutdown, TcpAcceptor, TcpConnector,
+};
 use support::{ConnectTo, FOREVER, Prepared, Running, in_time};
 use testkit::{FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -368,4 +371,32 @@ async fn an_upstream_gets_nodelay_at_the_second_write_and_keep_alive_when_the_se
     })
     .await;
     assert_eq!(observed.tcp_keepalive_time().expect("a socket"), Duration::from_secs(60));
+}
+
+/// Fails as an upstream of which this is the last error.
+#[derive(Debug)]
+struct FailWith(ErrorKind);
+
+impl Connector for FailWith {
+    fn connect(&self) -> Connecting<'_> {
+        let attempts = vec![(([127, 0, 0, 1], 9).into(), self.0.into())];
+        Box::pin(async { Err(ConnectError::Unreachable { target: "test".to_owned(), attempts }) })
+    }
+}
+
+/// Whether the reset of an upstream arrives while the connection is being opened or later is chance.
+#[tokio::test]
+async fn an_upstream_that_resets_at_once_is_a_reset_whenever_the_reset_arrives() {
+    for (failure, end) in
+        [(ErrorKind::ConnectionReset, Err(ErrorKind::ConnectionReset)), (ErrorKind::ConnectionRefused, Ok(0))]
+    {
+        let mut route = Route::to(FailWith(failure));
+        route.on_upstream_failure = OnUpstreamFailure::Close;
+        let running = Running::start(Config::default(), route).await;
+        let client = net::TcpStream::connect(running.addr).expect("listening");
+        client.set_nonblocking(true).expect("open");
+        let mut client = TcpStream::from_std(client).expect("in a runtime");
+        let got = in_time("the end", client.read(&mut [0; 1])).await;
+        assert_eq!(got.map_err(|error| error.kind()), end, "{failure}");
+    }
 }
