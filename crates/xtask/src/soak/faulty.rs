@@ -163,8 +163,9 @@ impl Faulty {
             }
             if let Ok(mut stream) = clients::connect(self.addr(proxy)) {
                 self.hopeless.fetch_add(1, Ordering::Relaxed);
-                if stream.read(&mut [0]).is_ok() {
-                    soak.wrong("a client without an upstream is not reset".to_owned());
+                let end = stream.read(&mut [0]);
+                if !matches!(end, Ok(0)) {
+                    soak.wrong(format!("a client without an upstream reads no end of file: {end:?}"));
                 }
             }
             thread::sleep(Duration::from_millis(100));
