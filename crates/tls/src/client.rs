@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, Der, TrustAnchor};
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
+use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use crate::insecure::AcceptAny;
 use crate::sessions::Sessions;
@@ -59,9 +61,29 @@ impl ClientTls {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let trusted = self.ca_file.as_deref().map(pem::certificates).transpose()?.unwrap_or_default();
-        for certificate in &trusted {
+        // webpki does not check that a trust anchor may sign certificates: a server's own certificate would vouch for any name.
+        for certificate in trusted.iter().filter(|certificate| may_sign(certificate)) {
             roots.add(certificate.clone())?;
         }
+        if roots.is_empty() && !trusted.is_empty() {
+            // rustls wants an anchor. Without a key it verifies no certificate.
+            roots.roots.push(TrustAnchor {
+                subject: Der::from_slice(&[]),
+                subject_public_key_info: Der::from_slice(&[]),
+                name_constraints: None,
+            });
+        }
         if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
+    }
+}
+
+/// Returns true for certificates of authorities, including those of X.509 version 1, which cannot say what they are. Returns
+/// true for what is no certificate, so that adding it fails.
+fn may_sign(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return true };
+    match certificate.basic_constraints() {
+        Ok(Some(constraints)) => constraints.value.ca,
+        Ok(None) => certificate.version() == X509Version::V1,
+        Err(_) => false,
     }
 }

@@ -163,3 +163,16 @@ async fn refusals_say_what_is_wrong_and_how_to_make_it_right() {
         assert_says(met(&server, &authority.file, None).await, words);
     }
 }
+
+/// The holder of one server's key cannot pose as other servers of the run.
+#[tokio::test]
+async fn a_servers_own_certificate_vouches_for_no_other() {
+    let directory = TempDir::new().expect("a directory");
+    for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa] {
+        let mut params = for_names(&["other.example"]);
+        params.is_ca = is_ca;
+        let own = made(&directory, "own.pem", params, None);
+        let minted = made(&directory, "minted.pem", for_names(&["localhost"]), Some(&own));
+        assert!(met(&minted, &own.file, None).await.is_err());
+    }
+}
