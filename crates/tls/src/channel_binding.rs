@@ -142,6 +142,18 @@ impl<S: Stream> Stream for ChannelBinding<S> {
         self.stream.poll_sent(cx)
     }
 
+    fn set_nodelay(&mut self) {
+        self.stream.set_nodelay();
+    }
+
+    fn settle(&mut self) {
+        self.stream.settle();
+    }
+
+    fn report_again(&mut self) {
+        self.stream.report_again();
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         self.stream.take_error()
     }
