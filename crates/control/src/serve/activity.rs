@@ -98,7 +98,8 @@ impl HttpBody for Followed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_ready() {
+        // A request's body that trickles in is still waiting for its client.
+        if polled.is_ready() && !self.mark.works_after {
             self.mark.moved();
         }
         polled
