@@ -12,6 +12,7 @@ use crate::line::plan::Entry;
 
 /// What the draws and the journal of a session depend on.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Identity {
     pub(crate) seed: u64,
     pub(crate) proxy: Arc<str>,

@@ -82,7 +82,7 @@ impl Stage {
     /// Whether it decides segment by segment, so that pieces must not span two.
     pub(crate) fn needs_segments(&self) -> bool {
         match self {
-            Self::Loss { .. } => true,
+            Self::Loss { .. } | Self::Jitter(_) => true,
             Self::Latency(latency) => latency.varies(),
             _ => false,
         }

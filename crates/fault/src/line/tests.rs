@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::delay::Delay;
 use crate::effect::{Fault, Flows, Scope, Sides};
-use crate::journal::{Journal, Verdict};
+use crate::journal::{Decision, Journal, Verdict};
 use crate::line::plan;
 use crate::loss::LossModel;
 use crate::schedule::{Reading, Schedule, Windows};
@@ -37,7 +37,7 @@ struct Bench {
     sent: u64,
     out: Vec<(Duration, Vec<u8>)>,
     end: Option<(Duration, Ending)>,
-    decisions: Arc<Mutex<Vec<(String, u64, Verdict)>>>,
+    decisions: Arc<Mutex<Vec<(Duration, String, u64, Verdict)>>>,
 }
 
 impl Bench {
@@ -49,7 +49,8 @@ impl Bench {
         let decisions = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&decisions);
         let journal = Journal::new(move |decision| {
-            told.lock().unwrap().push((decision.fault.to_owned(), decision.offset, decision.verdict));
+            let Decision { at, fault, offset, verdict, .. } = *decision;
+            told.lock().unwrap().push((at, fault.to_owned(), offset, verdict));
         });
         let identity = Identity {
             seed,
@@ -127,8 +128,13 @@ impl Bench {
     }
 
     fn decisions_by_fault(&self) -> Vec<(String, u64, Verdict)> {
+        let decisions = self.timed_decisions_by_fault().into_iter();
+        decisions.map(|(_, fault, offset, verdict)| (fault, offset, verdict)).collect()
+    }
+
+    fn timed_decisions_by_fault(&self) -> Vec<(Duration, String, u64, Verdict)> {
         let mut decisions = self.decisions.lock().unwrap().clone();
-        decisions.sort_by(|one, other| one.0.cmp(&other.0));
+        decisions.sort_by(|one, other| one.1.cmp(&other.1));
         decisions
     }
 
@@ -507,8 +513,21 @@ fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize],
         bench.line.finish(MS, Ending::Finish);
         bench.run_to(Duration::from_secs(3600));
     }
-    assert_eq!(whole.decisions_by_fault(), parts.decisions_by_fault());
+    assert_eq!(whole.timed_decisions_by_fault(), parts.timed_decisions_by_fault());
     assert_eq!(whole.received(), parts.received());
+}
+
+#[test]
+fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal() {
+    let left = |reads: &[usize]| {
+        let mut bench =
+            Bench::new(unnamed(&[Effect::Jitter { amplitude: 20 * MS, frequency: f64::INFINITY }]));
+        bench.line.identity = Arc::new(Identity { journal: None, ..Identity::clone(&bench.line.identity) });
+        reads.iter().for_each(|read| bench.arrive(MS, *read));
+        bench.run_to(Duration::from_secs(3600));
+        bench.out.iter().flat_map(|(at, bytes)| bytes.iter().map(|_| *at)).collect::<Vec<_>>()
+    };
+    assert_eq!(left(&[10_000]), left(&[1000, 4000, 5000]));
 }
 
 #[test]

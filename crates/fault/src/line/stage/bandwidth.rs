@@ -1,8 +1,8 @@
 //! A token bucket, by virtual scheduling: the generic cell rate algorithm (ITU-T I.371, annex A) counted in bytes.
 //!
-//! A piece leaves when the bucket has tokens for its first byte; those for the others are owed. That time follows from the
-//! bytes before it. A late call does not slow the flow down, and the stages behind see the same times however reads cut
-//! the flow.
+//! Bytes leave in units: each segment is cut at the multiples of the grain. A unit leaves when the bucket has tokens for its
+//! first byte; those for the others are owed. That time follows from the bytes before it. A late call does not slow the
+//! flow down, and the stages behind see the same times however reads cut the flow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ use crate::fifo::Fifo;
 use crate::journal::nanos;
 use crate::line::piece::Piece;
 
-/// The time that a piece may take at most: its bytes leave together. Longer pieces are cut.
+/// The time that a unit may take at most.
 const GRAIN: Duration = Duration::from_millis(2);
 /// What may wait, as time at the rate and as bytes: the larger.
 const WAITING_TIME: Duration = Duration::from_millis(10);
@@ -36,6 +36,8 @@ struct Taken {
     due: u64,
     /// Whether the bucket was still in debt for the pieces before.
     continues: bool,
+    /// The time that the bytes take.
+    cost: u64,
 }
 
 impl Bucket {
@@ -44,7 +46,13 @@ impl Bucket {
         let after = |free: u64| free.max(at).saturating_add(cost);
         let free = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| Some(after(free)));
         let free = free.unwrap_or_else(|free| free);
-        Taken { due: after(free).saturating_sub(burst).max(at), continues: free >= at }
+        Taken { due: after(free).saturating_sub(burst).max(at), continues: free >= at, cost }
+    }
+
+    /// Gives back tokens of a piece that does not leave.
+    fn give_back(&self, taken: Taken) {
+        let before = |free: u64| Some(free.saturating_sub(taken.cost));
+        let _ = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, before);
     }
 
     /// A piece that did not have to wait leaves: there is credit, so the bandwidth does not limit anything.
@@ -85,6 +93,8 @@ pub(crate) struct Bandwidth {
     waiting: usize,
     /// The next piece to leave: how much of the first in the queue, and its tokens.
     next: Option<(usize, Taken)>,
+    /// The segment and the grain that the last piece was of.
+    last_unit: Option<(u64, u64)>,
     last_left: Duration,
 }
 
@@ -103,6 +113,7 @@ impl Bandwidth {
             queue: Fifo::new(),
             waiting: 0,
             next: None,
+            last_unit: None,
             last_left: Duration::ZERO,
         }
     }
@@ -122,12 +133,26 @@ impl Bandwidth {
         if self.nanos_per_byte.is_infinite() && first.len > 0 {
             return;
         }
-        let len = first.len.min(self.grain);
+        let len = first.len.min(self.grain - self.place_in_grain(first.offset));
         let at = first.at.max(self.last_left);
         let (cost, first_byte) = (self.cost(len), self.cost(len.min(1)));
         self.paid += len as u64;
-        let credit = self.burst.saturating_add(cost - first_byte);
+        let credit = if self.last_unit == Some(self.unit(first)) && len > 0 {
+            u64::MAX
+        } else {
+            self.burst.saturating_add(cost - first_byte)
+        };
         self.next = Some((len, self.bucket.take(nanos(at), cost, credit)));
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "less than the grain")]
+    fn place_in_grain(&self, offset: u64) -> usize {
+        (offset % self.grain as u64) as usize
+    }
+
+    /// The segment and the grain that the first byte of `piece` is in.
+    fn unit(&self, piece: &Piece) -> (u64, u64) {
+        (piece.segment, piece.offset / self.grain as u64)
     }
 
     /// The time that the next `len` bytes take. Fractions of nanoseconds are carried on to the bytes behind them.
@@ -148,6 +173,7 @@ impl Bandwidth {
             None
         };
         let piece = if len < first.len { first.split(len) } else { self.queue.pop_front()? };
+        self.last_unit = Some(self.unit(&piece));
         self.waiting -= len;
         self.last_left = due;
         self.schedule();
@@ -168,7 +194,9 @@ impl Bandwidth {
 
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
         self.waiting = 0;
-        self.next = None;
+        if let Some((_, taken)) = self.next.take() {
+            self.bucket.give_back(taken);
+        }
         self.queue.drain(..)
     }
 }
@@ -212,9 +240,9 @@ mod tests {
                 time += more_time;
             }
         };
-        for (at, session, len) in arrivals {
+        for ((at, session, len), segment) in arrivals.into_iter().zip(0..) {
             run_to(sessions, at);
-            sessions[session].push(Piece { len, ..Piece::ending(at, Ending::No) });
+            sessions[session].push(Piece { len, segment, ..Piece::ending(at, Ending::No) });
         }
         run_to(sessions, Duration::from_secs(3600));
         (bytes, time)
@@ -258,6 +286,23 @@ mod tests {
         let measured = limited(&mut sharing(4, 125), arrivals, Duration::ZERO);
         assert!((rate(measured) / RATE - 1.0).abs() < 1e-3, "{measured:?}");
         assert!((9900 * MS..10_001 * MS).contains(&measured.1), "{measured:?}");
+    }
+
+    #[test]
+    fn what_is_drained_and_pushed_again_is_paid_for_once() {
+        let mut sessions = sharing(100, 1);
+        for session in &mut sessions {
+            session.push(Piece { len: 1000, ..Piece::ending(Duration::ZERO, Ending::No) });
+        }
+        let bucket = Arc::clone(&sessions[0].bucket);
+        let free = bucket.free.load(Ordering::Relaxed);
+        for session in &mut sessions {
+            let held: Vec<_> = session.drain().collect();
+            let mut changed = Bandwidth::new(RATE, 1, Arc::clone(&bucket));
+            held.into_iter().for_each(|piece| changed.push(piece));
+            *session = changed;
+        }
+        assert_eq!(bucket.free.load(Ordering::Relaxed), free);
     }
 
     #[test]
