@@ -1,18 +1,23 @@
 //! What a connection of the HTTP server does at the moment.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
 use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
 /// Whether a connection waits for its client, and since when. Clones are of the same connection.
 #[derive(Debug, Clone)]
-pub(super) struct Activity(Arc<Mutex<State>>);
+pub(super) struct Activity {
+    state: Arc<Mutex<State>>,
+    /// Whether another connection waits for a place.
+    is_full: Arc<AtomicBool>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -25,9 +30,9 @@ struct State {
 
 impl Activity {
     /// Of a connection that was accepted now.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(is_full: Arc<AtomicBool>) -> Self {
         let state = State { is_working: false, has_asked: false, since: Instant::now() };
-        Self(Arc::new(Mutex::new(state)))
+        Self { state: Arc::new(Mutex::new(state)), is_full }
     }
 
     /// Whether a request is in progress, and when something moved last. A request whose body has not come to its end
@@ -48,8 +53,11 @@ impl Activity {
         request.map(|body| self.follow(Body::new(body), true))
     }
 
-    /// Follows a response's body.
-    pub(super) fn response(&self, response: Response) -> Response {
+    /// Follows a response's body. While another connection waits for a place, it is the last response of this one.
+    pub(super) fn response(&self, mut response: Response) -> Response {
+        if self.is_full.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         response.map(|body| self.follow(body, false))
     }
 
@@ -60,7 +68,7 @@ impl Activity {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

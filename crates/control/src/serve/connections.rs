@@ -1,6 +1,8 @@
 //! The connections of the HTTP server, and which of them is closed when a new one needs room.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::select;
@@ -25,6 +27,8 @@ const MIN_WORK: Duration = Duration::from_secs(2);
 pub(super) struct Connections {
     tasks: JoinSet<()>,
     open: Vec<(Activity, AbortHandle)>,
+    /// Whether a connection waits for a place.
+    is_full: Arc<AtomicBool>,
 }
 
 impl Connections {
@@ -34,13 +38,14 @@ impl Connections {
         F: Future<Output = ()> + Send + 'static,
     {
         self.make_room().await;
-        let activity = Activity::new();
+        self.is_full.store(false, Ordering::Relaxed);
+        let activity = Activity::new(Arc::clone(&self.is_full));
         let handle = self.tasks.spawn(answer(activity.clone()));
         self.open.push((activity, handle));
     }
 
     /// Closes the connection that has waited longest for its client. If none does, closes the request in progress in
-    /// which nothing has moved for longest.
+    /// which nothing has moved for longest. Meanwhile connections that ask all the time close after their next response.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}
@@ -48,6 +53,7 @@ impl Connections {
             if self.tasks.len() < MAX {
                 return;
             }
+            self.is_full.store(true, Ordering::Relaxed);
             let due = |(activity, _): &(Activity, AbortHandle)| {
                 let (is_working, since) = activity.state();
                 let due = since + if is_working { MIN_WORK } else { MIN_WAIT };

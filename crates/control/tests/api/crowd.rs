@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Api;
 
@@ -15,6 +15,8 @@ use super::Api;
 const MAX: usize = 256;
 
 const NO_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
+
+const LONG_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{";
 
 async fn that_send(api: &Api, count: usize, bytes: &str) -> Vec<TcpStream> {
     let mut clients = Vec::new();
@@ -75,6 +77,62 @@ async fn clients_that_come_again_at_once_keep_nobody_out() {
             assert_answers(&api, &[header]).await;
         }
     }
+}
+
+#[tokio::test]
+async fn clients_that_ask_all_the_time_keep_nobody_out() {
+    let api = Api::new().await;
+    let mut crowd = JoinSet::new();
+    let (arrived, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    for _ in 0..2 * MAX {
+        let (addr, arrived, answered) = (api.addr, Arc::clone(&arrived), Arc::clone(&answered));
+        crowd.spawn(async move {
+            loop {
+                let Ok(mut client) = TcpStream::connect(addr).await else { continue };
+                arrived.fetch_add(1, Ordering::Relaxed);
+                while client.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok()
+                    && client.read(&mut [0; 512]).await.is_ok_and(|count| count > 0)
+                {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    sleep(Duration::from_millis(40)).await;
+                }
+            }
+        });
+    }
+    while arrived.load(Ordering::Relaxed) < 2 * MAX || answered.load(Ordering::Relaxed) < 8 * MAX {
+        sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..3 {
+        assert_answers(&api, &["Host: localhost"]).await;
+    }
+}
+
+/// The body of each comes byte by byte, so that it always moves.
+#[tokio::test]
+async fn clients_whose_bodies_trickle_keep_nobody_out() {
+    let api = Api::new().await;
+    let mut crowd = JoinSet::new();
+    let arrived = Arc::new(AtomicUsize::new(0));
+    for _ in 0..2 * MAX {
+        let (addr, arrived) = (api.addr, Arc::clone(&arrived));
+        crowd.spawn(async move {
+            loop {
+                let Ok(mut client) = TcpStream::connect(addr).await else { continue };
+                arrived.fetch_add(1, Ordering::Relaxed);
+                let mut bytes = LONG_BODY.as_bytes();
+                while client.write_all(bytes).await.is_ok() {
+                    bytes = b" ";
+                    sleep(Duration::from_millis(40)).await;
+                }
+            }
+        });
+    }
+    while arrived.load(Ordering::Relaxed) < 2 * MAX {
+        yield_now().await;
+    }
+    // Earlier than the bodies are given up.
+    let answers = timeout(Duration::from_secs(12), assert_answers(&api, &["Host: localhost"])).await;
+    answers.expect("it answers");
 }
 
 #[tokio::test]
