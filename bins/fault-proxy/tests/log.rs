@@ -4,6 +4,7 @@ mod support;
 
 use std::{
     fs,
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -54,6 +55,46 @@ fn a_level_leaves_out_what_is_less_important() {
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     let stderr = daemon.stderr();
     assert!(stderr.lines().all(|line| line.contains(" WARN ")), "{stderr}");
+}
+
+/// How many clients the warnings stand for that say `end`, and how many warnings there are.
+fn told(stderr: &str, end: &str) -> (usize, usize) {
+    let warnings = stderr.lines().filter(|line| line.contains(end));
+    warnings.fold((0, 0), |(clients, lines), line| {
+        let count = line.split_once(" clients ").map(|(before, _)| before.rsplit(' ').next().unwrap());
+        (clients + count.map_or(1, |count| count.parse::<usize>().expect(line)), lines + 1)
+    })
+}
+
+#[test]
+fn many_clients_that_fail_are_a_few_lines_that_count_them_all() {
+    const CLIENTS: usize = 300;
+    let dead = Proxy::with(SocketAddr::from(([127, 0, 0, 1], free_port())), &[]);
+    let far_end = FarEnd::echo();
+    let tls = Proxy::with(far_end.addr(), &["--tls-self-signed"]);
+    for (proxy, sent, end) in
+        [(&dead, &b""[..], "closed, no upstream"), (&tls, b"no TLS at all\n", "turned away")]
+    {
+        for _ in 0..CLIENTS {
+            let mut client = proxy.connect();
+            client.write_all(sent).ok();
+            client.read_to_end(&mut Vec::new()).ok();
+        }
+        eventually("every client is counted", || told(&proxy.stderr(), end).0 == CLIENTS);
+        let lines = told(&proxy.stderr(), end).1;
+        assert!(lines < CLIENTS / 2, "{end}: {lines}");
+    }
+}
+
+#[test]
+fn what_was_not_told_yet_is_told_at_the_end() {
+    let proxy = Proxy::with(SocketAddr::from(([127, 0, 0, 1], free_port())), &[]);
+    for _ in 0..20 {
+        proxy.connect().read_to_end(&mut Vec::new()).ok();
+    }
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
+    assert_eq!(told(&proxy.stderr(), "closed, no upstream").0, 20, "{}", proxy.stderr());
 }
 
 #[test]

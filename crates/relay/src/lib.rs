@@ -27,6 +27,7 @@ mod loops;
 mod places;
 mod pool;
 mod relay;
+mod report;
 mod resolve;
 mod session;
 mod shutdown;

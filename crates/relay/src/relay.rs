@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span, debug, field, info, info_span, warn};
+use tracing::{Instrument, Span, debug, field, info_span, warn};
 
 use crate::connect::{ConnectError, Connected, Connector};
 use crate::handshake::{Handshake, HandshakeProgress};
@@ -21,11 +21,11 @@ use crate::live::{Listed, Live};
 use crate::loops::{Dialed, Follows, ProxyPort};
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
+use crate::report::{Failures, LOOP};
 use crate::session::{self, Session};
 use crate::shutdown::Shutdown;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
-use crate::throttle::Throttle;
 
 /// Shorter than the timers of sessions: half a second against one second and more.
 const FIRST_TIMER: Duration = Duration::from_millis(500);
@@ -35,9 +35,6 @@ const LOOP_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a connection of another proxy of the program waits for its place.
 const CHAIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// [`SessionSummary::not_opened`] of a session that closes a loop.
-const LOOP: &str = "loop";
 
 /// How bytes move through a flow that is busy, where both its ends are TCP sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -115,6 +112,7 @@ type ConnectObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
+    failures: Arc<Failures>,
     observer: Option<Observer>,
     connect_observer: Option<ConnectObserver>,
     live: Option<Live>,
@@ -128,8 +126,6 @@ struct Shared {
     pool: Arc<Pool>,
     places: Places,
     last_id: AtomicU64,
-    /// Of clients whose upstream is not allowed: whoever may send requests decides how many there are.
-    denied: Throttle,
 }
 
 impl fmt::Debug for Relay {
@@ -144,13 +140,8 @@ impl Relay {
         let pool = Pool::new(config.buffer_budget);
         let places = Places::new(config.max_sessions);
         Self {
-            shared: Arc::new(Shared {
-                config,
-                pool,
-                places,
-                last_id: AtomicU64::new(0),
-                denied: Throttle::default(),
-            }),
+            shared: Arc::new(Shared { config, pool, places, last_id: AtomicU64::new(0) }),
+            failures: Arc::new(Failures::new()),
             observer: None,
             connect_observer: None,
             live: None,
@@ -185,6 +176,7 @@ impl Relay {
     #[must_use]
     pub fn as_one_listener(mut self) -> Self {
         self.share = Some(self.shared.places.join());
+        self.failures = Arc::new(Failures::new());
         self
     }
 
@@ -218,8 +210,8 @@ impl Relay {
         let abort_on_drop = AbortOnDrop(shutdown.clone());
         let mut draining = pin!(shutdown.draining());
         let mut backoff = Backoff::new();
-        // Does nothing but come first: tokio wakes its own driver for a timer that is due before all others, and
-        // short sessions would pay that system call for theirs.
+        // It comes first, because tokio wakes its own driver for a timer that is due before all others, and short sessions would
+        // pay that system call for theirs.
         let mut first_timer = interval(FIRST_TIMER);
         first_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -227,7 +219,10 @@ impl Relay {
                 biased;
                 () = &mut draining => break,
                 accepted = listener.accept() => accepted,
-                _ = first_timer.tick(), if !sessions.is_empty() => continue,
+                _ = first_timer.tick(), if !sessions.is_empty() || self.failures.has_rest() => {
+                    self.failures.tell_rest(tokio::time::Instant::now());
+                    continue;
+                }
             };
             match accepted {
                 Ok(Accepted { stream: mut downstream, peer, connector }) => {
@@ -277,6 +272,7 @@ impl Relay {
         drop(listener);
         sessions.close();
         sessions.wait().await;
+        self.failures.tell_all();
         drop(abort_on_drop);
     }
 
@@ -351,7 +347,7 @@ impl Relay {
         }
         summary.duration = started.elapsed();
         drop(listed);
-        report(&summary, &self.shared.denied);
+        self.failures.report(&summary);
         if let Some(observer) = &self.observer {
             observer(&summary);
         }
@@ -487,34 +483,6 @@ impl Drop for Unopened {
         if let Some(stream) = &mut self.0 {
             stream.abort();
         }
-    }
-}
-
-fn report(summary: &SessionSummary, denied: &Throttle) {
-    let SessionSummary {
-        bytes_to_upstream, bytes_to_downstream, duration, downstream_end, upstream_end, ..
-    } = summary;
-    match (downstream_end, upstream_end) {
-        // The first of each loop is in the log already.
-        (_, End::NotOpened(reason)) if summary.not_opened == Some(LOOP) => debug!("client reset: {reason}"),
-        (End::NotOpened(reason), _) => warn!("client turned away: {reason}"),
-        (_, End::NotOpened(reason)) => {
-            let ended = if *downstream_end == End::Closed { "closed" } else { "reset" };
-            let is_denied = summary.not_opened == Some(ConnectError::REFUSED);
-            match if is_denied { denied.pass(Instant::now().into()) } else { Some(1) } {
-                None => {}
-                Some(1) => warn!("client {ended}, no upstream: {reason}"),
-                Some(count) => warn!("{count} clients {ended}, no upstream, the last because {reason}"),
-            }
-        }
-        _ => info!(
-            bytes_to_upstream,
-            bytes_to_downstream,
-            ?duration,
-            client = %downstream_end,
-            upstream = %upstream_end,
-            "session ended"
-        ),
     }
 }
 

@@ -44,6 +44,27 @@ impl Throttle {
         state.last = Some(now);
         Some(std::mem::take(&mut state.count))
     }
+
+    /// Returns how many lines were left out since the last one, if an interval has passed since then. They count as told.
+    pub fn rest(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.count == 0 || state.last.is_some_and(|last| now < last + self.interval) {
+            return None;
+        }
+        state.last = Some(now);
+        Some(std::mem::take(&mut state.count))
+    }
+
+    /// Returns how many lines were left out since the last one. They count as told.
+    pub fn take(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut state.count)).filter(|count| *count > 0)
+    }
+
+    /// Whether lines were left out that [`rest`](Self::rest) has not told of.
+    pub fn is_counting(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).count > 0
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +78,20 @@ mod tests {
         assert_eq!(throttle.pass(now), None);
         assert_eq!(throttle.pass(now + INTERVAL / 2), None);
         assert_eq!(throttle.pass(now + INTERVAL), Some(3));
+    }
+
+    #[test]
+    fn those_left_out_at_the_end_are_told_after_an_interval() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        assert_eq!((throttle.is_counting(), throttle.rest(now)), (false, None));
+        throttle.pass(now);
+        assert_eq!((throttle.is_counting(), throttle.rest(now + INTERVAL)), (false, None));
+        throttle.pass(now);
+        throttle.pass(now + INTERVAL / 2);
+        assert!(throttle.is_counting());
+        assert_eq!(throttle.rest(now + INTERVAL / 2), None);
+        assert_eq!(throttle.rest(now + INTERVAL), Some(2));
+        assert_eq!((throttle.is_counting(), throttle.rest(now + 2 * INTERVAL)), (false, None));
+        assert_eq!((throttle.pass(now + INTERVAL), throttle.take(), throttle.take()), (None, Some(1), None));
     }
 }

@@ -1,0 +1,126 @@
+//! What the log says of sessions that have ended.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use crate::connect::ConnectError;
+use crate::summary::{End, SessionSummary};
+use crate::throttle::Throttle;
+
+/// [`SessionSummary::not_opened`] of a session that closes a loop.
+pub(crate) const LOOP: &str = "loop";
+
+/// Warnings of sessions that did not open: at most one of each kind in a second, because whoever may connect decides how many
+/// there are.
+#[derive(Debug)]
+pub(crate) struct Failures {
+    turned_away: Warnings,
+    closed: Warnings,
+    reset: Warnings,
+    /// Of upstreams that clients may not have.
+    denied: Warnings,
+}
+
+impl Failures {
+    pub(crate) fn new() -> Self {
+        Self {
+            turned_away: Warnings::new("turned away"),
+            closed: Warnings::new("closed, no upstream"),
+            reset: Warnings::new("reset, no upstream"),
+            denied: Warnings::new("reset, no upstream"),
+        }
+    }
+
+    /// Reports the end of a session.
+    pub(crate) fn report(&self, summary: &SessionSummary) {
+        let SessionSummary {
+            bytes_to_upstream,
+            bytes_to_downstream,
+            duration,
+            downstream_end,
+            upstream_end,
+            ..
+        } = summary;
+        match (downstream_end, upstream_end) {
+            // The first of each loop is in the log already.
+            (_, End::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
+                debug!("client reset: {reason}")
+            }
+            (End::NotOpened(reason), _) => self.turned_away.warn(reason),
+            (_, End::NotOpened(reason)) => {
+                let warnings = match summary.not_opened {
+                    Some(ConnectError::REFUSED) => &self.denied,
+                    _ if *downstream_end == End::Closed => &self.closed,
+                    _ => &self.reset,
+                };
+                warnings.warn(reason);
+            }
+            _ => info!(
+                bytes_to_upstream,
+                bytes_to_downstream,
+                ?duration,
+                client = %downstream_end,
+                upstream = %upstream_end,
+                "session ended"
+            ),
+        }
+    }
+
+    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.all().iter().any(|warnings| warnings.throttle.is_counting())
+    }
+
+    /// Writes one warning for those of a kind that were left out, if it is due.
+    pub(crate) fn tell_rest(&self, now: Instant) {
+        self.all().iter().for_each(|warnings| warnings.tell_rest(warnings.throttle.rest(now)));
+    }
+
+    /// The same, due or not.
+    pub(crate) fn tell_all(&self) {
+        self.all().iter().for_each(|warnings| warnings.tell_rest(warnings.throttle.take()));
+    }
+
+    fn all(&self) -> [&Warnings; 4] {
+        [&self.turned_away, &self.closed, &self.reset, &self.denied]
+    }
+}
+
+/// Warnings of one kind.
+#[derive(Debug)]
+struct Warnings {
+    /// What becomes of the clients.
+    end: &'static str,
+    throttle: Throttle,
+    /// The reason of the last one that was left out.
+    last: Mutex<String>,
+}
+
+impl Warnings {
+    fn new(end: &'static str) -> Self {
+        Self { end, throttle: Throttle::default(), last: Mutex::default() }
+    }
+
+    fn warn(&self, reason: &str) {
+        match self.throttle.pass(Instant::now()) {
+            Some(count) => self.tell(count, reason),
+            None => reason.clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    fn tell_rest(&self, count: Option<u64>) {
+        if let Some(count) = count {
+            self.tell(count, &self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    fn tell(&self, count: u64, reason: &str) {
+        let end = self.end;
+        match count {
+            1 => warn!("client {end}: {reason}"),
+            count => warn!("{count} clients {end}, the last because {reason}"),
+        }
+    }
+}
