@@ -16,7 +16,6 @@ use tracing::debug;
 
 use crate::id::SessionId;
 use crate::opening::{self, Agreed, Encoding, Refusal, Request, RequestError, Target};
-use crate::session::FIRST_WINDOW;
 use crate::shared::Shared;
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
@@ -97,9 +96,10 @@ impl NatsAccept {
     }
 
     fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Answer) -> Accepted {
-        let encoding = request.offer.map(|offer| offer.choose(&self.tunnels.inner.config.encodings));
+        let encoding = request.offer.as_ref().map(|offer| offer.choose(&self.tunnels.inner.config.encodings));
+        let peer = request.offer.and_then(|offer| offer.instance);
         let id = self.tunnels.new_id();
-        let shared = self.tunnels.session(&id, encoding, Role::Server);
+        let shared = self.tunnels.session(&id, encoding, Role::Server, peer);
         let peer = Peer::Name(format!("nats:{id}").into());
         let mut accepted = Accepted::new(Box::new(self.tunnels.stream(Arc::clone(&shared))), peer);
         let opening = Opening { answer, id, encoding, shared };
@@ -209,7 +209,9 @@ impl Opening {
         let Self { answer, id, encoding, shared } = self;
         let tunnels = answer.tunnels.clone();
         tunnels.start(&shared).await?;
-        let agreed = encoding.map(|encoding| Agreed { encoding, window: FIRST_WINDOW as u64 });
+        let window = shared.lock().core.on_opening(shared.clock.now());
+        let instance = Some(tunnels.inner.instance);
+        let agreed = encoding.map(|encoding| Agreed { encoding, window, instance });
         answer.send(opening::opened(&id, agreed)).await?;
         Ok(())
     }

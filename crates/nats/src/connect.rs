@@ -97,11 +97,11 @@ impl NatsConnect {
     }
 
     async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
-        let (encoding, credit) = match agreed {
-            Some(agreed) => (Some(agreed.encoding), agreed.window),
-            None => (None, 0),
+        let (encoding, credit, peer) = match agreed {
+            Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.instance),
+            None => (None, 0, None),
         };
-        let shared = self.tunnels.session(&id, encoding, Role::Client { credit });
+        let shared = self.tunnels.session(&id, encoding, Role::Client { credit }, peer);
         self.tunnels.start(&shared).await.map_err(|error| self.failed(error))?;
         let stream = self.tunnels.stream(shared);
         Ok(Connected::new(Box::new(stream), Peer::Name(format!("nats:{id}").into())))

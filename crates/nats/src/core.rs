@@ -45,6 +45,17 @@ impl Core {
         either!(self, session => session.room(max_message))
     }
 
+    /// The reply to the client leaves now. Returns the credit that it grants.
+    pub(crate) fn on_opening(&mut self, now: Duration) -> u64 {
+        match self {
+            Self::Reliable(session) => {
+                session.on_opening(now);
+                session.granted()
+            }
+            Self::Plain(_) => 0,
+        }
+    }
+
     /// Takes `bytes`, which are no more than there is room for; returns the message to be published.
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         either!(self, session => session.write(now, bytes))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::message;
 use crate::opening::{Encoding, Reply, Request};
 use crate::session::frame::{Codec, Flags, Header};
-use crate::session::{Limits, Session, WindowBudget};
+use crate::session::{Limits, PathState, Session, Window, WindowBudget};
 use crate::subject;
 
 const MAX_MESSAGE: usize = 1 << 20;
@@ -38,8 +38,9 @@ pub fn session(bytes: &[u8]) {
     let budget = WindowBudget::new(WindowBudget::OF_A_CONNECTION);
     let codec = Codec { encoding: Encoding::Binary, id: "f".into() };
     let mut now = Duration::ZERO;
-    let server = Session::server("f", Encoding::Binary, limits.clone(), budget.clone(), now);
-    let client = Session::client("f", Encoding::Binary, 1 << 16, limits, budget, now);
+    let window = || Window::new(PathState::new(Default::default()), budget.clone(), now);
+    let server = Session::server("f", Encoding::Binary, limits.clone(), window(), now);
+    let client = Session::client("f", Encoding::Binary, 1 << 16, limits, window(), now);
     let mut steps = Steps(bytes);
     for mut session in [server, client] {
         let mut is_up = true;

@@ -44,6 +44,28 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// A process that tunnels connections, so that its peers know which sessions share a network path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InstanceId(u64);
+
+impl InstanceId {
+    /// From 64 bits of `rng`.
+    pub(crate) fn random(rng: &mut impl Rng) -> Self {
+        Self(rng.next_u64())
+    }
+
+    /// Returns `None` for anything but up to 16 hexadecimal digits.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// A text that is no ID of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it is no session ID: 1 to {LONGEST} ASCII characters without spaces, `.`, `*` and `>`")]

@@ -26,6 +26,7 @@ mod id;
 mod link;
 mod message;
 mod opening;
+mod paths;
 mod plain;
 mod session;
 mod shared;

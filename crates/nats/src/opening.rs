@@ -7,7 +7,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::id::{InvalidId, SessionId};
+use crate::id::{InstanceId, InvalidId, SessionId};
 use crate::message::{self, MessageError};
 use crate::subject::{self, ServiceName};
 
@@ -15,6 +15,7 @@ const HOST: &str = "remote_host";
 const PORT: &str = "remote_port";
 const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
+const OFFERED_INSTANCE: &str = "proxy-instance";
 const VERSION: &str = "1";
 const LONGEST_HOST: usize = 253;
 /// Of what a peer says, in characters.
@@ -78,6 +79,8 @@ impl FromStr for Encoding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
     pub(crate) encodings: Vec<Encoding>,
+    /// The client's process; `None` for older ones.
+    pub(crate) instance: Option<InstanceId>,
 }
 
 impl Offer {
@@ -93,6 +96,8 @@ pub(crate) struct Agreed {
     pub(crate) encoding: Encoding,
     /// The client's first credit, in bytes.
     pub(crate) window: u64,
+    /// The server's process; `None` for older ones.
+    pub(crate) instance: Option<InstanceId>,
 }
 
 /// A client's request, as it is published.
@@ -105,6 +110,9 @@ pub(crate) fn request(target: &Target, offer: &Offer) -> (HeaderMap, Bytes) {
     let encodings: Vec<_> = offer.encodings.iter().map(ToString::to_string).collect();
     headers.insert(OFFERED_VERSION, VERSION);
     headers.insert(OFFERED_ENCODINGS, encodings.join(","));
+    if let Some(instance) = offer.instance {
+        headers.insert(OFFERED_INSTANCE, instance.to_string());
+    }
     (headers, message::encode("", &[], &[]))
 }
 
@@ -159,7 +167,10 @@ impl Request {
         };
         let offer = field(OFFERED_VERSION).map(|_| {
             let encodings = field(OFFERED_ENCODINGS).unwrap_or_default();
-            Offer { encodings: encodings.split(',').filter_map(|name| name.trim().parse().ok()).collect() }
+            Offer {
+                encodings: encodings.split(',').filter_map(|name| name.trim().parse().ok()).collect(),
+                instance: field(OFFERED_INSTANCE).and_then(InstanceId::parse),
+            }
         });
         Ok(Self { target, offer })
     }
@@ -170,9 +181,11 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
     let data = id.as_str().as_bytes();
     match agreed {
         None => message::encode_reply(data),
-        Some(Agreed { encoding, window }) => {
+        Some(Agreed { encoding, window, instance }) => {
             let (encoding, window) = (encoding.to_string(), window.to_string());
-            let metadata = [("version", VERSION), ("encoding", &encoding), ("window", &window)];
+            let instance = instance.map(|instance| instance.to_string());
+            let mut metadata = vec![("version", VERSION), ("encoding", &encoding), ("window", &window)];
+            metadata.extend(instance.as_deref().map(|instance| ("instance", instance)));
             message::encode("", data, &metadata)
         }
     }
@@ -239,6 +252,7 @@ impl Reply {
             Some(_) => Some(Agreed {
                 encoding: message.get("encoding").ok_or(ReplyError::Encoding)?.parse()?,
                 window: message.get("window").and_then(|text| text.parse().ok()).ok_or(ReplyError::Window)?,
+                instance: message.get("instance").and_then(InstanceId::parse),
             }),
         };
         Ok(Self::Opened { id, agreed })

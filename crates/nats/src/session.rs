@@ -1,7 +1,8 @@
 //! One end of a reliable session, as a pure state machine: messages, bytes and times in; messages, bytes and deadlines
 //! out. `docs/nats-protocol.md` is what it does.
 //!
-//! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit.
+//! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit, with the `round`
+//!   trips and the `path` that decide it.
 //! - `hear`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
 //!   `patience` for it.
 //!
@@ -9,8 +10,10 @@
 
 pub(crate) mod frame;
 mod hear;
+mod path;
 mod patience;
 mod receive;
+mod round;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -18,7 +21,6 @@ mod time;
 mod transmit;
 mod window;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +32,8 @@ use self::send::Sender;
 use crate::opening::Encoding;
 
 pub(crate) use self::frame::FrameError;
-pub(crate) use self::window::{FIRST_WINDOW, WindowBudget};
+pub(crate) use self::path::{PathState, Probe};
+pub(crate) use self::window::{Window, WindowBudget};
 
 /// Of a frame, as a message. Two of them fit into what async-nats reads at once (65,535 bytes): of longer ones every second is
 /// read in two parts, and copied.
@@ -92,6 +95,8 @@ pub(crate) struct Session {
     ack_by: Option<Duration>,
     /// When a byte last moved.
     moved: Duration,
+    /// When what makes the peer answer for the first time was sent, until it answers.
+    opened: Option<Duration>,
 }
 
 impl Session {
@@ -101,11 +106,12 @@ impl Session {
         encoding: Encoding,
         credit: u64,
         limits: Limits,
-        budget: Arc<WindowBudget>,
+        window: Window,
         now: Duration,
     ) -> Self {
-        let mut session = Self::new(id, encoding, credit, limits, budget, now);
+        let mut session = Self::new(id, encoding, credit, limits, window, now);
         session.ask(now);
+        session.on_opening(now);
         session
     }
 
@@ -114,25 +120,18 @@ impl Session {
         id: &str,
         encoding: Encoding,
         limits: Limits,
-        budget: Arc<WindowBudget>,
+        window: Window,
         now: Duration,
     ) -> Self {
-        Self::new(id, encoding, 0, limits, budget, now)
+        Self::new(id, encoding, 0, limits, window, now)
     }
 
-    fn new(
-        id: &str,
-        encoding: Encoding,
-        credit: u64,
-        limits: Limits,
-        budget: Arc<WindowBudget>,
-        now: Duration,
-    ) -> Self {
+    fn new(id: &str, encoding: Encoding, credit: u64, limits: Limits, window: Window, now: Duration) -> Self {
         Self {
             limits,
             codec: Codec { encoding, id: id.into() },
             sender: Sender::new(credit),
-            receiver: Receiver::new(budget),
+            receiver: Receiver::new(window),
             patience: Patience::new(now),
             state: State::Open,
             is_up: true,
@@ -145,6 +144,7 @@ impl Session {
             farewell_due: false,
             ack_by: None,
             moved: now,
+            opened: None,
         }
     }
 
@@ -154,18 +154,29 @@ impl Session {
             return 0;
         }
         let longest = self.codec.payload_within(LONGEST_MESSAGE.min(max_message));
-        usize::try_from(self.sender.room()).unwrap_or(longest).min(longest)
+        let room = self.sender.room().min(window::part(self.sender.window()).max(1));
+        usize::try_from(room).unwrap_or(longest).min(longest)
     }
 
     /// Takes all of `bytes`, which are no more than there is [room](Self::room) for; returns the message to be
     /// published.
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
-        let header = self.header();
+        let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
         self.sender.keep(bytes.len(), message.clone());
         self.moved = now;
         self.patience.wait(now);
         message
+    }
+
+    /// What is sent next makes the peer answer for the first time.
+    pub(crate) fn on_opening(&mut self, now: Duration) {
+        self.opened = Some(now);
+    }
+
+    /// Returns the peer's credit: its first, before anything was received.
+    pub(crate) fn granted(&self) -> u64 {
+        self.receiver.granted()
     }
 
     /// Nothing more will be written.
@@ -240,7 +251,7 @@ impl Session {
 
     /// Lets the other end know, now or soon.
     fn tell(&mut self, now: Duration) {
-        if self.receiver.is_worth_telling() {
+        if self.receiver.is_worth_telling(now) {
             self.answer_due = true;
         } else if self.receiver.has_untold() {
             self.ack_by.get_or_insert(now + ACK_DELAY);

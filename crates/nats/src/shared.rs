@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::core::Core;
 
-/// Times of a session count from its own beginning.
+/// The times of all sessions of a NATS connection count from its beginning.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 

@@ -14,11 +14,12 @@ use crate::accept::NatsAccept;
 use crate::connect::NatsConnect;
 use crate::core::Core;
 use crate::driver::Driver;
-use crate::id::SessionId;
+use crate::id::{InstanceId, SessionId};
 use crate::link::Link;
 use crate::opening::{Encoding, Offer, Target};
+use crate::paths::Paths;
 use crate::plain::Plain;
-use crate::session::{Limits, Session, WindowBudget};
+use crate::session::{Limits, Session, Window, WindowBudget};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
 use crate::subject::{self, ServiceName};
@@ -65,6 +66,10 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) bad_messages: Arc<MessageWarnings>,
     pub(crate) refused: MessageWarnings,
+    /// Names this process to its peers.
+    pub(crate) instance: InstanceId,
+    clock: Clock,
+    paths: Paths,
     budget: Arc<WindowBudget>,
     ids: Mutex<StdRng>,
 }
@@ -82,14 +87,18 @@ pub(crate) enum Role {
 impl Tunnels {
     /// Over `link`. `seed` is what session IDs are drawn from: 32 bytes that nobody can guess.
     pub fn new(link: Link, config: Config, seed: [u8; 32]) -> Self {
+        let mut ids = StdRng::from_seed(seed);
         let inner = Inner {
+            instance: InstanceId::random(&mut ids),
+            clock: Clock::start(),
+            paths: Paths::default(),
             link,
             config,
             tasks: TaskTracker::new(),
             bad_messages: Arc::default(),
             refused: MessageWarnings::default(),
             budget: WindowBudget::new(WindowBudget::OF_A_CONNECTION),
-            ids: Mutex::new(StdRng::from_seed(seed)),
+            ids: Mutex::new(ids),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -125,19 +134,27 @@ impl Tunnels {
         SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol.
-    pub(crate) fn session(&self, id: &SessionId, encoding: Option<Encoding>, role: Role) -> Arc<Shared> {
-        let Inner { config, budget, .. } = &*self.inner;
-        let (clock, id) = (Clock::start(), id.as_str());
-        let (now, budget) = (clock.now(), Arc::clone(budget));
+    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol, `peer` for one
+    /// that does not name its process.
+    pub(crate) fn session(
+        &self,
+        id: &SessionId,
+        encoding: Option<Encoding>,
+        role: Role,
+        peer: Option<InstanceId>,
+    ) -> Arc<Shared> {
+        let Inner { config, budget, paths, clock, .. } = &*self.inner;
+        let (clock, id) = (*clock, id.as_str());
+        let now = clock.now();
+        let window = Window::new(paths.to(peer), Arc::clone(budget), now);
         let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
         let core = match (encoding, role) {
             (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout)),
             (Some(encoding), Role::Client { credit }) => {
-                Core::Reliable(Session::client(id, encoding, credit, limits, budget, now))
+                Core::Reliable(Session::client(id, encoding, credit, limits, window, now))
             }
             (Some(encoding), Role::Server) => {
-                Core::Reliable(Session::server(id, encoding, limits, budget, now))
+                Core::Reliable(Session::server(id, encoding, limits, window, now))
             }
         };
         let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
@@ -169,6 +186,6 @@ impl Tunnels {
     }
 
     pub(crate) fn offer(&self) -> Offer {
-        Offer { encodings: self.inner.config.encodings.clone() }
+        Offer { encodings: self.inner.config.encodings.clone(), instance: Some(self.inner.instance) }
     }
 }

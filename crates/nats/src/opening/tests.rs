@@ -12,7 +12,8 @@ fn host(host: &str, port: u16) -> Target {
 }
 
 fn offer() -> Offer {
-    Offer { encodings: vec![Encoding::Binary, Encoding::Json] }
+    let instance = InstanceId::parse("0123456789abcdef");
+    Offer { encodings: vec![Encoding::Binary, Encoding::Json], instance }
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -57,6 +58,14 @@ fn headers_count_before_metadata_and_metadata_without_headers() {
 }
 
 #[test]
+fn an_instance_that_is_no_number_counts_as_none() {
+    let pairs =
+        [("remote_host", "redis"), ("remote_port", "6379"), ("proxy-version", "1"), ("proxy-instance", "?")];
+    let parsed = Request::parse(subject::REQUEST, Some(&headers(&pairs)), GO_REQUEST).unwrap();
+    assert_eq!(parsed.offer, Some(Offer { encodings: vec![], instance: None }));
+}
+
+#[test]
 fn a_services_request_names_it_by_its_subject() {
     let name: ServiceName = "redis".parse().unwrap();
     let target = Target::Service(name.clone());
@@ -82,7 +91,7 @@ fn what_is_wrong_with_a_request_is_said() {
 fn the_first_encoding_that_both_have_is_chosen_and_else_json() {
     assert_eq!(offer().choose(&[Encoding::Binary, Encoding::Json]), Encoding::Binary);
     assert_eq!(offer().choose(&[Encoding::Json]), Encoding::Json);
-    assert_eq!(Offer { encodings: vec![] }.choose(&[Encoding::Binary]), Encoding::Json);
+    assert_eq!(Offer { encodings: vec![], instance: None }.choose(&[Encoding::Binary]), Encoding::Json);
 }
 
 #[test]
@@ -95,9 +104,12 @@ fn a_legacy_reply_is_the_captured_one() {
 #[test]
 fn what_was_agreed_reads_back() {
     for encoding in [Encoding::Binary, Encoding::Json] {
-        let (id, agreed) = (SessionId::parse(ID).unwrap(), Agreed { encoding, window: 65_536 });
-        let reply = opened(&id, Some(agreed));
-        assert_eq!(Reply::parse(&reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
+        for instance in [None, InstanceId::parse("fedcba9876543210")] {
+            let id = SessionId::parse(ID).unwrap();
+            let agreed = Agreed { encoding, window: 65_536, instance };
+            let reply = opened(&id, Some(agreed));
+            assert_eq!(Reply::parse(&reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
+        }
     }
 }
 

@@ -18,6 +18,9 @@ impl Session {
             return Ok(());
         }
         self.patience.hear(now);
+        if let Some(asked) = self.opened.take() {
+            self.receiver.on_answer(now, now.saturating_sub(asked));
+        }
         match &self.state {
             State::Aborted(_) => self.hear_aborted(&header),
             // It missed how this end ended, which lost nothing.
@@ -43,7 +46,7 @@ impl Session {
 
     fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
         let told = self.sender.hear(header);
-        let brought = self.receiver.hear(header, payload);
+        let brought = self.receiver.hear(now, header, payload);
         if told == Told::Nonsense || brought == Brought::Nonsense {
             let reason = "the other end breaks the protocol";
             self.fail(now, Failure { reason: reason.to_owned(), is_the_others: false });

@@ -1,12 +1,12 @@
 //! The direction that this end reads: what arrived, and what the other end is told of it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
 use super::frame::{Flags, Header};
-use super::window::{Window, WindowBudget};
+use super::window::Window;
 
 /// Chunks taken without telling the other end, at most: it keeps only so many frames.
 const CHUNKS_UNTOLD: u32 = 256;
@@ -41,8 +41,7 @@ pub(super) enum Brought {
 }
 
 impl Receiver {
-    pub(super) fn new(budget: Arc<WindowBudget>) -> Self {
-        let window = Window::new(budget);
+    pub(super) fn new(window: Window) -> Self {
         let told = Header { limit: window.size() as u64, ..Header::default() };
         Self {
             queue: VecDeque::new(),
@@ -56,7 +55,7 @@ impl Receiver {
         }
     }
 
-    pub(super) fn hear(&mut self, header: &Header, mut payload: Bytes) -> Brought {
+    pub(super) fn hear(&mut self, now: Duration, header: &Header, mut payload: Bytes) -> Brought {
         let seq = header.seq;
         let is_end = header.flags.has(Flags::FIN);
         if seq > self.got {
@@ -74,9 +73,11 @@ impl Receiver {
         }
         if end > self.got {
             payload.advance(usize::try_from(self.got - seq).unwrap_or(payload.len()));
+            let len = payload.len() as u64;
             self.queue.push_back(payload);
             self.got = end;
             self.gap_told = None;
+            self.window.on_arrival(now, end, self.taken, len);
         }
         if is_end && self.end.is_none() {
             if end < self.got {
@@ -101,7 +102,6 @@ impl Receiver {
         self.taken += bytes as u64;
         self.chunks_untold += 1;
         debug_assert!(self.taken <= self.got, "only what has arrived is taken");
-        self.window.consumed(bytes, self.queue.is_empty());
     }
 
     /// Only the end is left to be taken.
@@ -119,8 +119,27 @@ impl Receiver {
     }
 
     /// Enough was taken that the other end should know without waiting.
-    pub(super) fn is_worth_telling(&self) -> bool {
-        self.taken - self.told.ack >= (self.window.size() / 4) as u64 || self.chunks_untold >= CHUNKS_UNTOLD
+    pub(super) fn is_worth_telling(&self, now: Duration) -> bool {
+        let worth = self.window.worth();
+        self.taken - self.told.ack >= worth
+            || self.chunks_untold >= CHUNKS_UNTOLD
+            || self.limit(now) >= self.told.limit + worth
+            // The other end has no credit left.
+            || self.taken >= self.told.limit
+    }
+
+    fn limit(&self, now: Duration) -> u64 {
+        self.window.limit(now, self.told.limit, self.taken)
+    }
+
+    /// Returns what the peer was granted.
+    pub(super) fn granted(&self) -> u64 {
+        self.told.limit
+    }
+
+    /// The peer answered after this time.
+    pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
+        self.window.on_answer(now, rtt);
     }
 
     /// There is something that the other end does not know.
@@ -129,8 +148,11 @@ impl Receiver {
     }
 
     /// The fields of a header that are about this direction; they count as told.
-    pub(super) fn tell(&mut self) -> Header {
-        let limit = self.told.limit.max(self.taken + self.window.size() as u64);
+    pub(super) fn tell(&mut self, now: Duration) -> Header {
+        let limit = self.limit(now);
+        if limit > self.told.limit {
+            self.window.on_grant(now, self.told.limit, self.got, self.taken);
+        }
         self.told = Header { ack: self.taken, got: self.got, limit, ..Header::default() };
         self.chunks_untold = 0;
         self.told
@@ -139,13 +161,13 @@ impl Receiver {
     /// Gives up what has not been taken.
     pub(super) fn clear(&mut self) {
         self.queue = VecDeque::new();
-        self.window.shrink();
+        self.window.give_up();
     }
 
     /// Nothing has come for a while.
-    pub(super) fn shrink(&mut self) {
+    pub(super) fn shrink(&mut self, now: Duration) {
         self.queue.shrink_to_fit();
-        self.window.shrink();
+        self.window.shrink(now);
     }
 
     #[cfg(test)]

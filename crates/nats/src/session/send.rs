@@ -68,6 +68,11 @@ impl Sender {
         self.limit.saturating_sub(self.next)
     }
 
+    /// What the other end grants beyond what it has read.
+    pub(super) fn window(&self) -> u64 {
+        self.limit.saturating_sub(self.delivered)
+    }
+
     /// What a frame says that goes out now: the next number the other end is to see.
     pub(super) fn seq(&self) -> u64 {
         self.again.unwrap_or(self.next)

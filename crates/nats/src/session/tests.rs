@@ -1,5 +1,6 @@
 //! Two sessions against each other.
 
+mod link;
 mod properties;
 mod world;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use self::world::{LIMITS, MS, Trouble, World};
 use super::frame::Header;
+use super::window::FIRST_WINDOW;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

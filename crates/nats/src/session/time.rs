@@ -27,7 +27,7 @@ impl Session {
             self.farewell_due |= self.state != State::Open;
             if now.saturating_sub(self.moved) >= patience::QUIET {
                 self.sender.shrink();
-                self.receiver.shrink();
+                self.receiver.shrink(now);
             }
         }
         let nobody_since = self.patience.nobody_since();

@@ -25,7 +25,7 @@ impl Session {
                 if !std::mem::take(&mut self.farewell_due) {
                     return None;
                 }
-                let mut header = Header { seq: self.sender.seq(), ..self.receiver.tell() };
+                let mut header = Header { seq: self.sender.seq(), ..self.receiver.tell(now) };
                 if failure.is_the_others {
                     header.flags.set(Flags::DONE, true);
                     self.is_over = true;
@@ -39,7 +39,7 @@ impl Session {
                 if !std::mem::take(&mut self.farewell_due) {
                     return None;
                 }
-                let mut header = self.header();
+                let mut header = self.header(now);
                 header.flags.set(Flags::DONE, true);
                 header.flags.set(Flags::ASK, !self.other_is_done);
                 self.is_over = self.other_is_done;
@@ -55,7 +55,7 @@ impl Session {
             return Some(Transmit { message, wants_reply: false });
         }
         if self.sender.take_end() {
-            let mut header = self.header();
+            let mut header = self.header(now);
             header.flags.set(Flags::FIN, true);
             let transmit = self.message(&header, &[], false);
             self.sender.keep(1, transmit.message.clone());
@@ -65,7 +65,7 @@ impl Session {
         if !(self.answer_due || self.gap_due || self.ask_due) {
             return None;
         }
-        let mut header = self.header();
+        let mut header = self.header(now);
         let is_question = std::mem::take(&mut self.ask_due);
         header.flags.set(Flags::GAP, std::mem::take(&mut self.gap_due));
         header.flags.set(Flags::ASK, is_question);
@@ -73,10 +73,10 @@ impl Session {
     }
 
     /// What every frame says; the other end counts as told.
-    pub(super) fn header(&mut self) -> Header {
+    pub(super) fn header(&mut self, now: Duration) -> Header {
         self.ack_by = None;
         self.answer_due = false;
-        Header { seq: self.sender.seq(), ..self.receiver.tell() }
+        Header { seq: self.sender.seq(), ..self.receiver.tell(now) }
     }
 
     fn message(&self, header: &Header, payload: &[u8], wants_reply: bool) -> Transmit {

@@ -1,11 +1,29 @@
-//! How much may be on its way to a reader.
+//! How much may be under way to a session's reader.
+//!
+//! A window is what the path delivers in two round trips of the empty path, and alpha more. While the window limits the rate, this
+//! doubles it each round trip. It stops when data queues for about a round trip. Without alpha (TCP Vegas, Brakmo and Peterson 1995),
+//! sessions on one path would keep the shares that they began with. `docs/nats-protocol.md` has the formula.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-/// What every session may have on its way to it, whatever the others have.
-pub(crate) const FIRST_WINDOW: usize = 64 << 10;
-const LARGEST_WINDOW: usize = 4 << 20;
+use super::path::{MIN_RTT, PathState};
+use super::round::{Rates, Round, RoundTrip};
+
+/// Window of a new session.
+pub(super) const FIRST_WINDOW: usize = 64 << 10;
+/// The same on a congested path.
+const FIRST_CONGESTED_WINDOW: usize = 16 << 10;
+/// Part of alpha that does not depend on the rate.
+const MIN_ALPHA: usize = 3 << 10;
+/// The rest of alpha is the geometric mean of this and of what arrives in [`ALPHA_TIME`]. It grows more slowly than the rate, so the
+/// shares become equal, and fast sessions soon enough.
+const ALPHA_BYTES: usize = 16 << 10;
+const ALPHA_TIME: Duration = Duration::from_millis(10);
+/// Messages of smaller parts would be mostly headers.
+const MIN_PART: u64 = 4 << 10;
+const MIN_PROBE_WINDOW: usize = 1 << 10;
 
 /// What the windows of all sessions of a NATS connection may have beyond their first size, in bytes. NATS cuts off
 /// a connection with 64 MiB pending (`max_pending`).
@@ -13,61 +31,148 @@ const LARGEST_WINDOW: usize = 4 << 20;
 pub(crate) struct WindowBudget(AtomicUsize);
 
 impl WindowBudget {
-    pub(crate) const OF_A_CONNECTION: usize = 32 << 20;
+    pub(crate) const OF_A_CONNECTION: usize = 48 << 20;
 
     pub(crate) fn new(bytes: usize) -> Arc<Self> {
         Arc::new(Self(AtomicUsize::new(bytes)))
     }
 
-    fn take(&self, bytes: usize) -> bool {
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    /// Exchanges `held` bytes for up to `wanted`, and returns how many. A session gets at most two thirds of what the others leave. So
+    /// the budget is never used up, and all that want more get the same (dynamic thresholds, Choudhury and Hahne 1998).
+    fn exchange(&self, held: usize, wanted: usize) -> usize {
+        let mut granted = held;
+        // Never fails: the function always returns a value.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            let available = left + held;
+            granted = wanted.min(available / 3 * 2);
+            Some(available - granted)
+        });
+        granted
     }
+}
 
-    fn put_back(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
-    }
+/// The part of a window that is sent, or granted, at once. A window in a single message would leave the path empty while its
+/// acknowledgement comes back.
+pub(super) fn part(window: u64) -> u64 {
+    (window / 4).max(MIN_PART.min(window / 2))
 }
 
 /// The window of one session's reader.
 #[derive(Debug)]
 pub(crate) struct Window {
     size: usize,
-    /// Consumed since the size last changed, or the reader last fell behind.
-    kept_up: usize,
+    /// Part of the budget.
+    held: usize,
+    round: Option<Round>,
+    /// When a round trip last ended, and the number below which everything was read then, or had just arrived.
+    measured: Option<(Duration, u64)>,
+    rates: Rates,
+    probe_size: usize,
+    path: Arc<PathState>,
     budget: Arc<WindowBudget>,
 }
 
 impl Window {
-    pub(crate) fn new(budget: Arc<WindowBudget>) -> Self {
-        Self { size: FIRST_WINDOW, kept_up: 0, budget }
+    pub(crate) fn new(path: Arc<PathState>, budget: Arc<WindowBudget>, now: Duration) -> Self {
+        Self {
+            size: first_size(&path, now),
+            held: 0,
+            round: None,
+            measured: None,
+            rates: Rates::default(),
+            probe_size: MIN_PROBE_WINDOW,
+            path,
+            budget,
+        }
     }
 
-    pub(crate) fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// The reader took bytes; grows when it has kept up with a whole window.
-    pub(crate) fn consumed(&mut self, bytes: usize, is_all_there_was: bool) {
-        self.kept_up += bytes;
-        if self.kept_up < self.size {
-            return;
-        }
-        self.kept_up = 0;
-        if is_all_there_was && self.size < LARGEST_WINDOW && self.budget.take(self.size) {
-            self.size *= 2;
+    /// Returns the number from which on nothing may be sent, if the peer was granted everything below `told` before.
+    pub(super) fn limit(&self, now: Duration, told: u64, taken: u64) -> u64 {
+        let size = match self.path.probe().is_on(now) {
+            // Nothing until everything has arrived, and then a little.
+            true if taken < told => return told,
+            true => self.probe_size.min(self.size),
+            false => self.size,
+        };
+        told.max(taken + size as u64)
+    }
+
+    /// Returns how much credit is worth a message.
+    pub(super) fn worth(&self) -> u64 {
+        part(self.size as u64)
+    }
+
+    /// Credit beyond `limit` is granted now.
+    pub(super) fn on_grant(&mut self, now: Duration, limit: u64, got: u64, taken: u64) {
+        if self.round.is_none() {
+            self.round = Some(Round::start(now, limit, got));
+            self.measured.get_or_insert((now, taken));
         }
     }
 
-    /// Back to the first size. Credit that was granted stays granted.
-    pub(crate) fn shrink(&mut self) {
-        self.budget.put_back(self.size - FIRST_WINDOW);
-        (self.size, self.kept_up) = (FIRST_WINDOW, 0);
+    /// Everything below `got` has arrived, `len` bytes of it now.
+    pub(super) fn on_arrival(&mut self, now: Duration, got: u64, taken: u64, len: u64) {
+        let Some(round) = &mut self.round else { return };
+        if let Some(trip) = round.on_arrival(now, got) {
+            self.round = None;
+            self.on_round_trip(now, got.min(taken + len), &trip);
+        }
     }
+
+    /// The peer answered after this time.
+    pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
+        let trip = RoundTrip { rtt, is_limited: false, is_alone: false };
+        self.path.on_round_trip(now, &trip);
+    }
+
+    fn on_round_trip(&mut self, now: Duration, read: u64, trip: &RoundTrip) {
+        let min_rtt = self.path.on_round_trip(now, trip);
+        let Some((since, before)) = self.measured.replace((now, read)) else { return };
+        if self.path.probe().was_on(since) {
+            return;
+        }
+        let is_growing = self.rates.push(read.saturating_sub(before), now.saturating_sub(since));
+        let delivered = |time| self.rates.delivered(time);
+        let gain = if is_growing { 4 } else { 2 };
+        let alpha = MIN_ALPHA + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
+        let mut size = delivered(gain * min_rtt.max(MIN_RTT)).saturating_add(alpha).min(2 * self.size);
+        if !trip.is_limited {
+            // The sender had little to send. It may have more at once later.
+            size = size.max(self.size.min(FIRST_WINDOW));
+        }
+        self.probe_size = (delivered(min_rtt) / 2).max(MIN_PROBE_WINDOW);
+        self.resize(size);
+    }
+
+    fn resize(&mut self, size: usize) {
+        let beyond = size.saturating_sub(FIRST_WINDOW);
+        self.held = self.budget.exchange(self.held, beyond);
+        self.size = size.min(FIRST_WINDOW) + self.held;
+    }
+
+    /// Nothing more is granted.
+    pub(super) fn give_up(&mut self) {
+        self.resize(0);
+    }
+
+    /// Back to the first size. Credit that was granted stays granted.
+    pub(super) fn shrink(&mut self, now: Duration) {
+        self.resize(first_size(&self.path, now));
+        (self.round, self.measured, self.rates) = (None, None, Rates::default());
+    }
+}
+
+fn first_size(path: &PathState, now: Duration) -> usize {
+    if path.is_congested(now) { FIRST_CONGESTED_WINDOW } else { FIRST_WINDOW }
 }
 
 impl Drop for Window {
     fn drop(&mut self) {
-        self.shrink();
+        self.give_up();
     }
 }
 
@@ -76,32 +181,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_keeps_up_gets_a_larger_window_up_to_the_largest() {
-        let mut window = Window::new(WindowBudget::new(usize::MAX / 2));
-        for _ in 0..100 {
-            window.consumed(LARGEST_WINDOW, true);
-        }
-        assert_eq!(window.size(), LARGEST_WINDOW);
-    }
-
-    #[test]
-    fn a_reader_that_is_behind_does_not() {
-        let mut window = Window::new(WindowBudget::new(usize::MAX / 2));
-        for _ in 0..100 {
-            window.consumed(LARGEST_WINDOW, false);
-        }
-        assert_eq!(window.size(), FIRST_WINDOW);
-    }
-
-    #[test]
     fn windows_share_a_budget_and_give_it_back() {
-        let budget = WindowBudget::new(FIRST_WINDOW);
-        let (mut one, mut other) = (Window::new(Arc::clone(&budget)), Window::new(Arc::clone(&budget)));
-        one.consumed(FIRST_WINDOW, true);
-        other.consumed(FIRST_WINDOW, true);
-        assert_eq!((one.size(), other.size()), (2 * FIRST_WINDOW, FIRST_WINDOW));
-        drop(one);
-        other.consumed(FIRST_WINDOW, true);
-        assert_eq!(other.size(), 2 * FIRST_WINDOW);
+        let budget = WindowBudget::new(9 << 20);
+        let path = PathState::new(Arc::default());
+        let mut windows =
+            [(); 4].map(|()| Window::new(Arc::clone(&path), Arc::clone(&budget), Duration::ZERO));
+        windows[0].resize(usize::MAX);
+        assert_eq!(windows[0].size(), FIRST_WINDOW + (6 << 20));
+        for _ in 0..100 {
+            windows.iter_mut().for_each(|window| window.resize(usize::MAX));
+        }
+        let sizes = windows.each_ref().map(Window::size);
+        let [least, most] = [sizes.iter().min(), sizes.iter().max()].map(|size| *size.expect("four"));
+        assert!(most - least < 1000 && least > FIRST_WINDOW + (1 << 20), "{sizes:?}");
+        drop(windows);
+        assert_eq!(budget.exchange(0, 9 << 20), 6 << 20);
     }
 }

@@ -1,13 +1,13 @@
 //! Two ends and a NATS that can do everything wrong, in simulated time.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::opening::Encoding;
-use crate::session::{FIRST_WINDOW, Failure, Limits, Session, Transmit, WindowBudget};
+use crate::session::window::FIRST_WINDOW;
+use crate::session::{Failure, Limits, PathState, Session, Transmit, Window, WindowBudget};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const TRANSIT: Duration = Duration::from_micros(100);
@@ -63,9 +63,10 @@ impl World {
     pub(super) fn with(encoding: Encoding, seed: u64, limits: Limits) -> Self {
         let now = Duration::from_secs(1000);
         let budget = || WindowBudget::new(WindowBudget::OF_A_CONNECTION);
-        let (budgets, credit) = ([budget(), budget()], FIRST_WINDOW as u64);
-        let client = Session::client("0a", encoding, credit, limits.clone(), Arc::clone(&budgets[0]), now);
-        let server = Session::server("0a", encoding, limits, Arc::clone(&budgets[1]), now);
+        let window = || Window::new(PathState::new(Default::default()), budget(), now);
+        let credit = FIRST_WINDOW as u64;
+        let client = Session::client("0a", encoding, credit, limits.clone(), window(), now);
+        let server = Session::server("0a", encoding, limits, window(), now);
         let end = |session| End { session, written: 0, read: 0, saw_end: false, is_up: true };
         Self {
             now,
@@ -123,7 +124,7 @@ impl World {
     }
 
     fn check_memory(&self, end: usize) {
-        let most = 4 << 20;
+        let most = 33 << 20;
         let session = &self.ends[end].session;
         assert!(session.sender.kept_bytes() <= most, "{} bytes kept", session.sender.kept_bytes());
         assert!(session.receiver.held_bytes() <= most, "{} bytes held", session.receiver.held_bytes());

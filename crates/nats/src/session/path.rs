@@ -1,0 +1,112 @@
+//! What the sessions of a NATS connection have learned about the network paths to their peers.
+//!
+//! The sizes of all windows follow from the round-trip time of the empty path. A session that begins while data queues cannot
+//! measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr, `ProbeRTT`): when no
+//! round trip was as short as the shortest for a while, all sessions of the connection let the queue drain and measure again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::round::RoundTrip;
+
+/// Shorter paths count as this long: processes on busy machines add about as much by themselves.
+pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
+/// The shortest round trip is measured again after this long without one that confirms it. The same for all, so that those who
+/// share a link without knowing it do so at the same time.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a path counts as congested after it was.
+const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
+
+/// The time in which all sessions of a NATS connection let the queue drain.
+#[derive(Debug, Default)]
+pub(crate) struct Probe {
+    /// In microseconds.
+    end: AtomicU64,
+}
+
+impl Probe {
+    pub(super) fn is_on(&self, now: Duration) -> bool {
+        now < self.end()
+    }
+
+    /// Whether a probe disturbed what has been measured since then.
+    pub(super) fn was_on(&self, since: Duration) -> bool {
+        self.is_on(since)
+    }
+
+    fn end(&self) -> Duration {
+        Duration::from_micros(self.end.load(Ordering::Relaxed))
+    }
+
+    fn extend(&self, end: Duration) {
+        self.end.fetch_max(u64::try_from(end.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Shared by the sessions with one peer process. Locked once per round trip of a session.
+#[derive(Debug)]
+pub(crate) struct PathState {
+    inner: Mutex<Inner>,
+    probe: Arc<Probe>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    min_rtt: Option<Duration>,
+    /// When a round trip was last about as short as `min_rtt`.
+    confirmed: Duration,
+    /// When the latest probe ended that was evaluated.
+    probed: Duration,
+    /// The shortest round trip of the probe.
+    probe_min: Option<Duration>,
+    congested: Option<Duration>,
+}
+
+impl PathState {
+    pub(crate) fn new(probe: Arc<Probe>) -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::default(), probe })
+    }
+
+    /// Whether data queued on the path lately.
+    pub(super) fn is_congested(&self, now: Duration) -> bool {
+        self.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
+    }
+
+    pub(super) fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Takes a round trip that ended now. Returns the shortest one.
+    pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip) -> Duration {
+        let mut inner = self.lock();
+        let probe_end = self.probe.end();
+        if probe_end > inner.probed {
+            if trip.is_alone && self.probe.was_on(now.saturating_sub(trip.rtt)) {
+                inner.probe_min = Some(inner.probe_min.map_or(trip.rtt, |min| min.min(trip.rtt)));
+            }
+            if now >= probe_end {
+                inner.probed = probe_end;
+                inner.confirmed = now;
+                inner.min_rtt = inner.probe_min.take().or(inner.min_rtt);
+            }
+        }
+        let min_rtt = inner.min_rtt.map_or(trip.rtt, |min| min.min(trip.rtt));
+        inner.min_rtt = Some(min_rtt);
+        if trip.rtt <= min_rtt + min_rtt / 8 {
+            inner.confirmed = now;
+        }
+        if trip.is_limited {
+            inner.congested = (trip.rtt > 2 * min_rtt.max(MIN_RTT)).then_some(now);
+            if now >= inner.confirmed + PROBE_INTERVAL && now >= probe_end {
+                // All that is under way arrives within a round trip. Then there is one more on the empty path.
+                self.probe.extend(now + trip.rtt + min_rtt);
+            }
+        }
+        min_rtt
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,76 @@
+//! Round trips, as the receiver of data measures them: from granting credit to the first byte that needed it.
+//!
+//! This is the receiver-side estimate of dynamic right-sizing (Fisk and Feng 2001) and rLEDBAT (RFC 9840). It is never too short. It
+//! is too long if the sender has nothing to send.
+
+use std::time::Duration;
+
+/// Round trips whose highest rate counts.
+const RATE_SAMPLES: usize = 4;
+
+/// What one round trip showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RoundTrip {
+    pub(super) rtt: Duration,
+    /// The sender used up its credit, so that the lack of it decided the times.
+    pub(super) is_limited: bool,
+    /// Nothing else of the session was under way.
+    pub(super) is_alone: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Round {
+    started: Duration,
+    /// The first number that needs the credit.
+    needs: u64,
+    is_limited: bool,
+    is_alone: bool,
+}
+
+impl Round {
+    /// Credit beyond `limit` is granted now.
+    pub(super) fn start(now: Duration, limit: u64, got: u64) -> Self {
+        let is_alone = got >= limit;
+        Self { started: now, needs: limit, is_limited: is_alone, is_alone }
+    }
+
+    /// Everything below `got` has arrived. Returns the round trip if this ends it.
+    pub(super) fn on_arrival(&mut self, now: Duration, got: u64) -> Option<RoundTrip> {
+        // A frame that ends where the credit did was cut there.
+        self.is_limited |= got == self.needs;
+        (got > self.needs).then(|| RoundTrip {
+            rtt: now.saturating_sub(self.started),
+            is_limited: self.is_limited,
+            is_alone: self.is_alone,
+        })
+    }
+}
+
+/// The rate of the latest round trips.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    /// Bytes a second.
+    samples: [u64; RATE_SAMPLES],
+    next: usize,
+}
+
+impl Rates {
+    /// Returns whether the rate still grows as it does while nothing queues.
+    pub(super) fn push(&mut self, bytes: u64, time: Duration) -> bool {
+        let micros = time.as_micros().max(1);
+        let rate = u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX);
+        let highest = self.highest();
+        self.samples[self.next] = rate;
+        self.next = (self.next + 1) % RATE_SAMPLES;
+        rate / 5 * 4 > highest
+    }
+
+    /// Bytes in this time at the highest of these rates.
+    pub(super) fn delivered(&self, time: Duration) -> usize {
+        usize::try_from(u128::from(self.highest()) * time.as_micros() / 1_000_000).unwrap_or(usize::MAX)
+    }
+
+    fn highest(&self) -> u64 {
+        self.samples.into_iter().max().unwrap_or(0)
+    }
+}
