@@ -30,6 +30,9 @@ fn plan_of(faults: Vec<Fault>, now: Duration) -> Plan {
     plan::next(&[], faults, now, |_| Arc::default())
 }
 
+/// The time, the fault, the offset and the verdict.
+type Decided = (Duration, String, u64, Verdict);
+
 /// A line, its store, and what came out of it with the times.
 struct Bench {
     line: Line,
@@ -37,7 +40,7 @@ struct Bench {
     sent: u64,
     out: Vec<(Duration, Vec<u8>)>,
     end: Option<(Duration, Ending)>,
-    decisions: Arc<Mutex<Vec<(Duration, String, u64, Verdict)>>>,
+    decisions: Arc<Mutex<Vec<Decided>>>,
 }
 
 impl Bench {
