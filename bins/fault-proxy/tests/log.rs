@@ -61,7 +61,8 @@ fn a_level_leaves_out_what_is_less_important() {
 fn told(stderr: &str, end: &str) -> (usize, usize) {
     let warnings = stderr.lines().filter(|line| line.contains(end));
     warnings.fold((0, 0), |(clients, lines), line| {
-        let count = line.split_once(" clients ").map(|(before, _)| before.rsplit(' ').next().unwrap());
+        let count =
+            line.split_once(" clients ").map(|(before, _)| before.rsplit(' ').next().expect("a word"));
         (clients + count.map_or(1, |count| count.parse::<usize>().expect(line)), lines + 1)
     })
 }
