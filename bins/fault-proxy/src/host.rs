@@ -2,17 +2,18 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::bind::{BindError, listed, listen};
-use proxy_control::proxies::{CheckingLoop, Host, Spec, Start, StartError, Started, Starting};
+use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
@@ -20,6 +21,9 @@ use crate::loops::{self, Hop};
 use crate::serve::{Hands, Work};
 use crate::services::spelled_out;
 use crate::wire::Wire;
+
+/// How long a listen name may take to resolve.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What proxies are started with.
 #[derive(Debug)]
@@ -127,7 +131,10 @@ impl Host for ProxyHost {
         Box::pin(async move {
             let mut hops = self.other_hops(name);
             let new = hops.len();
-            hops.push(Hop { listen: addresses(listen).await, upstream: self::upstream(upstream)? });
+            hops.push(Hop {
+                listen: addresses(listen).await.unwrap_or_default(),
+                upstream: self::upstream(upstream)?,
+            });
             loops::find(&hops, new, self.wire.resolver()).await.map_or(Ok(()), Err)
         })
     }
@@ -136,9 +143,13 @@ impl Host for ProxyHost {
         Box::pin(self.start_unless_ending(start))
     }
 
-    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
+    fn address(&self, listen: &str) -> Resolving<'_> {
         let listen = listen.to_owned();
-        Box::pin(async move { addresses(&listen).await.first().copied() })
+        Box::pin(async move {
+            let no_address = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            let first = addresses(&listen).await.and_then(|all| all.first().copied().ok_or_else(no_address));
+            first.map_err(|source| StartError::Bind { listen, source })
+        })
     }
 }
 
@@ -185,8 +196,14 @@ pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpL
     bound.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 
-/// Where `listen` listens; nowhere if it does not resolve.
-pub(crate) async fn addresses(listen: &str) -> Vec<SocketAddr> {
-    let Ok(addr) = address(listen) else { return Vec::new() };
-    spawn_blocking(move || addr.addresses()).await.ok().and_then(Result::ok).unwrap_or_default()
+/// Where `listen` listens.
+pub(crate) async fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {
+    let addr = address(listen).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
+    match timeout(RESOLVE_TIMEOUT, spawn_blocking(move || addr.addresses())).await {
+        Ok(resolved) => resolved.map_err(io::Error::other)?,
+        Err(_) => {
+            let problem = format!("the name did not resolve within {RESOLVE_TIMEOUT:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+        }
+    }
 }

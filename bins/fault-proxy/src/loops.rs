@@ -54,9 +54,10 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     }
     let runtime = runtime()?;
     let found = runtime.block_on(async {
-        let hops = hops
-            .into_iter()
-            .map(async |(listen, upstream)| Hop { listen: host::addresses(&listen).await, upstream });
+        let hops = hops.into_iter().map(async |(listen, upstream)| Hop {
+            listen: host::addresses(&listen).await.unwrap_or_default(),
+            upstream,
+        });
         find(&join_all(hops).await, 0, wire.resolver()).await
     });
     // A look-up that nobody awaits any more must not delay the start.

@@ -21,7 +21,7 @@ pub(crate) use self::change::until_followed;
 use self::entry::Entry;
 pub use self::entry::Moment;
 pub use self::error::{ChangeError, StartError};
-pub use self::host::{CheckingLoop, Host, Start, Started, Starting};
+pub use self::host::{CheckingLoop, Host, Resolving, Start, Started, Starting};
 pub use self::record::FaultRecord;
 pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};

@@ -9,8 +9,9 @@ use super::entry::Entry;
 use super::record::effective;
 use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, StartError, Update};
 
-/// A listen address that makes sense.
+/// Addresses that make sense.
 const ANY_PORT: &str = ":0";
+const ANY_UPSTREAM: &str = "localhost:1";
 
 /// How long listeners are waited for.
 const FOLLOWING: Duration = Duration::from_secs(2);
@@ -28,18 +29,20 @@ impl Proxies {
     /// # Errors
     /// The name is taken, an address makes no sense, or the port cannot be taken: then there is no such proxy.
     pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
+        self.check_listen(&spec.listen).await?;
         let proxy = self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await?;
         until_followed([&proxy]).await;
         Ok(proxy)
     }
 
-    /// Changes a proxy. If it listens elsewhere or connects elsewhere now, it is stopped first, which closes the connections of
-    /// its sessions; so does disabling it.
+    /// Changes a proxy. If its addresses change, or it is disabled, the connections of its sessions are closed.
     ///
     /// # Errors
-    /// There is no such proxy; or an address makes no sense, and nothing changes; or the port cannot be taken, and the proxy
-    /// stays disabled.
+    /// There is no such proxy, an address makes no sense, or the port cannot be taken: then the proxy stays as it was.
     pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
+        if let Some(listen) = &update.listen {
+            self.check_listen(listen).await?;
+        }
         let name = name.to_owned();
         let proxy =
             self.in_turn(async move |proxies: Proxies| proxies.update_now(&name, update).await).await?;
@@ -57,9 +60,10 @@ impl Proxies {
     }
 
     /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
-    /// others is replaced, or left disabled where its successor cannot start. Returns those that are there at the end, and the error
+    /// others is replaced, or stays as it was if its successor cannot start. Returns those that are there at the end, and the error
     /// that ended it, if one did. Nothing is made if the upstream of any makes no sense; a listen address that makes none ends it at its turn.
     pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
+        let resolved = join_all(specs.iter().map(|spec| self.check_listen(&spec.listen))).await;
         let (done, error) = self
             .in_turn(async move |proxies: Proxies| {
                 for (index, spec) in specs.iter().enumerate() {
@@ -69,8 +73,11 @@ impl Proxies {
                     }
                 }
                 let mut done: Vec<Proxy> = Vec::new();
-                for spec in specs {
+                for (spec, resolved) in specs.into_iter().zip(resolved) {
                     let name = spec.name.clone();
+                    if let Err(error) = resolved {
+                        return (done, Some(error));
+                    }
                     if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
                         return (done, Some(StartError::Address(problem).into()));
                     }
@@ -134,6 +141,15 @@ impl Proxies {
         Ok(changed)
     }
 
+    /// Looks a listen address up before a change has its turn, so that a name server that does not answer keeps no other
+    /// change waiting. What makes no sense is refused in its turn.
+    async fn check_listen(&self, listen: &str) -> Result<(), ChangeError> {
+        match self.0.host.check(listen, ANY_UPSTREAM) {
+            Ok(()) => Ok(self.0.host.address(listen).await.map(drop)?),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
     async fn in_turn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
@@ -168,7 +184,10 @@ impl Proxies {
             entry.started = Some(self.0.host.start(entry.start(&name)).await?);
         }
         let proxy = entry.proxy(&name);
-        self.entries().insert(name, entry);
+        let before = self.entries().insert(name, entry);
+        if let Some(started) = before.and_then(|before| before.started) {
+            started.stop().await;
+        }
         Ok(proxy)
     }
 
@@ -195,19 +214,61 @@ impl Proxies {
                 self.check_loop(name, listens_on, &upstream).await?;
             }
         }
-        if is_elsewhere || !is_to_listen {
+        if is_elsewhere && is_to_listen {
+            self.restart_now(name, listen, upstream).await?;
+            return self.get(name);
+        }
+        if !is_to_listen {
             self.stop_now(name).await;
         }
         if let Some(entry) = self.entries().get_mut(name) {
-            entry.upstream = upstream;
-            if let Some(listen) = listen {
-                entry.set_listen(listen);
-            }
+            entry.move_to(listen, upstream);
         }
         if is_to_listen {
             self.start_now(name).await?;
         }
         self.get(name)
+    }
+
+    /// Starts it with these addresses before it stops with those of now. If it keeps its port, it has to stop first: then it
+    /// is started again as it was, should it not start with these.
+    async fn restart_now(
+        &self,
+        name: &str,
+        listen: Option<String>,
+        upstream: String,
+    ) -> Result<(), ChangeError> {
+        let (mut start, is_running) = {
+            let entries = self.entries();
+            let entry = entries.get(name).ok_or(ChangeError::NoSuchProxy)?;
+            (entry.start(name), entry.started.is_some())
+        };
+        let keeps_port = match &listen {
+            None => true,
+            Some(listen) => self.is_same_port(listen, &start.listen).await,
+        };
+        if is_running && keeps_port {
+            self.stop_now(name).await;
+        }
+        start.upstream.clone_from(&upstream);
+        // Stopping has fixed a port that was left to chance.
+        let stopped = self.entries().get(name).map(|entry| entry.listen.clone());
+        start.listen = listen.clone().or(stopped).unwrap_or(start.listen);
+        let started = match self.0.host.start(start).await {
+            Ok(started) => started,
+            Err(error) => {
+                if is_running {
+                    self.start_now(name).await?;
+                }
+                return Err(error.into());
+            }
+        };
+        self.stop_now(name).await;
+        if let Some(entry) = self.entries().get_mut(name) {
+            entry.move_to(listen, upstream);
+            entry.started = Some(started);
+        }
+        Ok(())
     }
 
     async fn check_loop(&self, name: &str, listen: &str, upstream: &str) -> Result<(), ChangeError> {
@@ -229,21 +290,36 @@ impl Proxies {
             if is_same {
                 return Ok(proxy);
             }
-            self.stop_now(&spec.name).await;
+            if self.is_same_port(&spec.listen, &proxy.listen).await {
+                self.stop_now(&spec.name).await;
+            }
+            let (name, was_enabled) = (spec.name.clone(), proxy.enabled);
+            let replaced = self.put_now(spec).await;
+            if replaced.is_err() && was_enabled {
+                self.start_now(&name).await?;
+            }
+            return replaced;
         }
         self.put_now(spec).await
+    }
+
+    async fn is_same_port(&self, one: &str, other: &str) -> bool {
+        match (self.0.host.address(one).await, self.0.host.address(other).await) {
+            (Ok(one), Ok(other)) => one.port() == other.port(),
+            _ => false,
+        }
     }
 
     async fn is_same_address(&self, one: &str, other: &str) -> bool {
         one == other
             || match (self.0.host.address(one).await, self.0.host.address(other).await) {
-                (Some(one), Some(other)) => one == other,
+                (Ok(one), Ok(other)) => one == other,
                 _ => false,
             }
     }
 
     async fn is_any_port(&self, listen: &str) -> bool {
-        self.0.host.address(listen).await.is_some_and(|addr| addr.port() == 0)
+        self.0.host.address(listen).await.is_ok_and(|addr| addr.port() == 0)
     }
 
     /// Does nothing if it listens.

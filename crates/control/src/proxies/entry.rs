@@ -64,9 +64,12 @@ impl Entry {
         started.or(self.last_address).map_or_else(|| self.listen.clone(), |addr| addr.to_string())
     }
 
-    /// Where it is to listen when it starts again.
-    pub(super) fn set_listen(&mut self, listen: String) {
-        (self.listen, self.last_address) = (listen, None);
+    /// Where it is to listen, if that changes, and connect when it starts again.
+    pub(super) fn move_to(&mut self, listen: Option<String>, upstream: String) {
+        if let Some(listen) = listen {
+            (self.listen, self.last_address) = (listen, None);
+        }
+        self.upstream = upstream;
     }
 
     pub(super) fn start(&self, name: &str) -> Start {
@@ -125,7 +128,7 @@ mod tests {
             assert!(entry.stop().is_some());
             assert_eq!(entry.start("p").listen, again);
             assert_eq!(entry.proxy("p").listen, "127.0.0.1:4000", "it is shown as before");
-            entry.set_listen("other:1".to_owned());
+            entry.move_to(Some("other:1".to_owned()), "up:2".to_owned());
             assert_eq!(entry.proxy("p").listen, "other:1");
         }
     }

@@ -16,6 +16,9 @@ pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>>
 /// What [`Host::check_loop`] returns.
 pub type CheckingLoop<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
+/// What [`Host::address`] returns.
+pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartError>> + Send + 'a>>;
+
 /// Starts proxies.
 pub trait Host: Send + Sync + 'static {
     /// Whether `listen` and `upstream` make sense; says what is wrong, for people, if not. Must not block.
@@ -34,8 +37,11 @@ pub trait Host: Send + Sync + 'static {
     /// Takes the port and accepts sessions from then on.
     fn start(&self, proxy: Start) -> Starting<'_>;
 
-    /// The address that `listen` stands for, if it stands for one; to tell whether two texts mean the same.
-    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>>;
+    /// The address that `listen` stands for. Takes some seconds at most.
+    ///
+    /// # Errors
+    /// It is a name that does not resolve.
+    fn address(&self, listen: &str) -> Resolving<'_>;
 }
 
 /// A proxy that is to be started.

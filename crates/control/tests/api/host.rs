@@ -1,10 +1,9 @@
 //! Proxies that take their port, and close all connections when they are stopped.
 
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::future::pending;
 use std::sync::{Arc, Mutex};
 
-use proxy_control::proxies::{CheckingLoop, Host, Start, StartError, Started, Starting};
+use proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
 use proxy_relay::Shutdown;
 use tokio::net::TcpListener;
 use tokio::select;
@@ -87,8 +86,14 @@ impl Host for FakeHost {
         Box::pin(self.start_now(proxy))
     }
 
-    fn address(&self, listen: &str) -> Pin<Box<dyn Future<Output = Option<SocketAddr>> + Send + '_>> {
-        let addr = listen.replace("localhost", "127.0.0.1").parse().ok();
+    fn address(&self, listen: &str) -> Resolving<'_> {
+        if listen.starts_with("silent") {
+            return Box::pin(pending());
+        }
+        let addr = listen.strip_prefix(':').map_or(listen.to_owned(), |port| format!("127.0.0.1:{port}"));
+        let addr = addr.replace("localhost", "127.0.0.1").parse();
+        let failed = |_| StartError::Address(format!("lookup {listen}: no such host"));
+        let addr = addr.map_err(failed);
         Box::pin(async move { addr })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Api;
 
@@ -173,15 +173,69 @@ async fn a_change_that_makes_no_sense_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_to_a_port_that_is_taken_leaves_the_proxy_disabled() {
+async fn a_change_to_a_port_that_is_taken_changes_nothing() {
     let api = Api::with_proxy().await;
+    let before = api.get("/proxies/p").await.json();
+    let mut session = TcpStream::connect(listen(&before)).await.unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = taken.local_addr().unwrap();
-    let changed = api.post("/proxies/p", &format!(r#"{{"listen":"{addr}"}}"#)).await;
+    let changed = api.post("/proxies/p", &format!(r#"{{"listen":"{addr}","upstream":"up:2"}}"#)).await;
     changed.assert_refused(500, &format!("listen tcp {addr}: bind: address already in use"));
-    let proxy = api.get("/proxies/p").await.json();
-    assert_eq!((&proxy["enabled"], listen(&proxy)), (&json!(false), addr));
+    assert_eq!(api.get("/proxies/p").await.json(), before);
+    TcpStream::connect(listen(&before)).await.unwrap();
+    let closed = timeout(Duration::from_millis(100), session.read(&mut [0])).await;
+    assert!(closed.is_err(), "the session goes on: {closed:?}");
 
+    drop(taken);
+    let body = format!(r#"{{"listen":"{addr}","upstream":"up:2"}}"#);
+    let now = api.post("/proxies/p", &body).await.json();
+    assert_eq!((listen(&now), &now["upstream"]), (addr, &json!("up:2")));
+    TcpStream::connect(addr).await.unwrap();
+    assert_eq!(session.read(&mut [0]).await.unwrap(), 0, "its connections are closed");
+    assert!(TcpStream::connect(listen(&before)).await.is_err(), "the old port is free");
+}
+
+#[tokio::test]
+async fn a_change_that_fails_after_the_old_listener_had_to_close_is_undone() {
+    let api = Api::with_proxy().await;
+    let before = api.get("/proxies/p").await.json();
+    // The same port on another address: the new listener may need that of the old one.
+    let addr = SocketAddr::from(([127, 0, 0, 2], listen(&before).port()));
+    let taken = TcpListener::bind(addr).await.unwrap();
+    for body in [format!(r#"{{"listen":"{addr}"}}"#), format!(r#"{{"listen":"{addr}","upstream":"up:2"}}"#)] {
+        api.post("/proxies/p", &body).await.assert_refused_with(500, &["address already in use"]);
+        assert_eq!(api.get("/proxies/p").await.json(), before);
+        TcpStream::connect(listen(&before)).await.unwrap();
+    }
+    let populated = json!([{"name": "p", "listen": addr.to_string(), "upstream": "up:1"}]).to_string();
+    api.post("/populate", &populated).await.assert_refused_with(500, &["address already in use"]);
+    assert_eq!(api.get("/proxies/p").await.json(), before);
+    drop(taken);
+    assert_eq!(listen(&api.post("/proxies/p", &format!(r#"{{"listen":"{addr}"}}"#)).await.json()), addr);
+}
+
+#[tokio::test]
+async fn a_listen_name_that_nobody_resolves_keeps_no_other_change_waiting() {
+    let api = Api::with_proxy().await;
+    let asked = [
+        ("/proxies", r#"{"name":"q","listen":"silent:1","upstream":"up:1"}"#),
+        ("/proxies/p", r#"{"listen":"silent:1"}"#),
+        ("/populate", r#"[{"name":"q","listen":"silent:1","upstream":"up:1"}]"#),
+    ];
+    let mut waiting = Vec::new();
+    for (path, body) in asked {
+        waiting.push(api.send("POST", path, &["Host: localhost"], body).await);
+    }
+    sleep(Duration::from_millis(100)).await;
+    let other = api.post("/proxies", r#"{"name":"r","listen":"localhost:0","upstream":"up:1"}"#);
+    assert_eq!(timeout(Duration::from_secs(10), other).await.expect("it has its turn").status, 201);
+}
+
+#[tokio::test]
+async fn a_reset_says_which_port_is_taken() {
+    let api = Api::with_proxy().await;
+    let addr = listen(&api.post("/proxies/p", r#"{"enabled":false}"#).await.json());
+    let taken = TcpListener::bind(addr).await.unwrap();
     api.post("/reset", "").await.assert_refused_with(500, &["address already in use"]);
     drop(taken);
     assert_eq!(api.post("/reset", "").await.status, 204);
