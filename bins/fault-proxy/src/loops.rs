@@ -1,6 +1,7 @@
 //! Upstreams that lead back to the program's own listeners.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::iter::successors;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -144,9 +145,18 @@ fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> boo
         && (target_ip == listens_on || listens_on.is_unspecified() && takes_family && is_local(target_ip))
 }
 
-/// Whether it is an address of this host: only such can be bound.
+/// Whether it is an address of this host. The system sends from an address to that address itself only if it has it. Binding
+/// proves nothing: `net.ipv4.ip_nonlocal_bind` allows it for every address.
 fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
+    ip.is_loopback() || source_to(ip).is_ok_and(|source| source == ip)
+}
+
+/// The address that the system would send from. Sends nothing.
+fn source_to(ip: IpAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect((ip, 9))?;
+    Ok(socket.local_addr()?.ip())
 }
 
 #[cfg(test)]
@@ -205,6 +215,14 @@ mod tests {
         chain.push(("127.0.0.1:3", "127.0.0.1:4"));
         chain.push(("127.0.0.1:4", "127.0.0.1:2"));
         assert_eq!(looped(&chain), Some(vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn addresses_of_this_host_are_known_from_those_of_others() {
+        let [elsewhere, elsewhere_too] = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().unwrap());
+        assert!(!is_local(elsewhere) && !is_local(elsewhere_too));
+        // If this host has a way there, it has the address at its beginning.
+        assert!([elsewhere, elsewhere_too].into_iter().filter_map(|ip| source_to(ip).ok()).all(is_local));
     }
 
     #[tokio::test]
