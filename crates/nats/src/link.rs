@@ -5,7 +5,8 @@
 //! | [`options`] | where NATS is and who we are |
 //! | [`url`] | URLs, and the credentials in them |
 //! | [`check`] | what can be wrong with them |
-//! | [`files`] | certificates, keys and creds files, checked before use |
+//! | [`files`] | certificates and keys, checked before use |
+//! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
 
@@ -13,6 +14,7 @@ mod check;
 mod error;
 mod events;
 mod files;
+mod login;
 mod options;
 mod settings;
 #[cfg(test)]

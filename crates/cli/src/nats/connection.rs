@@ -31,7 +31,7 @@ pub struct NatsArgs {
     #[arg(long, value_name = "PASSWORD", env = "NATS_PASSWORD", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "password")]
     pub nats_password: Option<Secret>,
-    /// A file that holds the password of --nats-user.
+    /// A file that holds the password of --nats-user. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_PASSWORD_FILE", help_heading = NATS)]
     #[serde(rename = "password_file")]
     pub nats_password_file: Option<PathBuf>,
@@ -39,15 +39,15 @@ pub struct NatsArgs {
     #[arg(long, value_name = "TOKEN", env = "NATS_TOKEN", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "token")]
     pub nats_token: Option<Secret>,
-    /// Log in with the token that this file holds.
+    /// Log in with the token that this file holds. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_TOKEN_FILE", help_heading = NATS)]
     #[serde(rename = "token_file")]
     pub nats_token_file: Option<PathBuf>,
-    /// Log in with an NKey: its seed (SU…), or a file that holds it.
+    /// Log in with an NKey: its seed (SU…), or a file that holds it and is read again at each connect.
     #[arg(long, value_name = "FILE|SEED", env = "NATS_NKEY", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "nkey")]
     pub nats_nkey: Option<Secret>,
-    /// Log in with the JWT and NKey of this .creds file.
+    /// Log in with the JWT and NKey of this .creds file. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
     #[serde(rename = "creds")]
     pub nats_creds: Option<PathBuf>,
@@ -97,12 +97,13 @@ impl NatsArgs {
     /// When two kinds of credential are given or half of a pair is, and when a file cannot be used. Names the flags,
     /// and shows no secret.
     pub fn resolve(mut self, name: &str) -> Result<NatsOptions> {
-        let credential = self.credential()?;
+        let (credential, credential_file) = self.credential()?;
         if self.nats_url.is_empty() {
             self.nats_url.push(DEFAULT_URL.parse()?);
         }
         let mut options = NatsOptions::new(self.nats_url, name);
         options.credential = credential;
+        options.credential_file = credential_file;
         options.tls.required = self.nats_tls.unwrap_or_default();
         options.tls.ca_file = self.nats_ca;
         options.tls.identity = match (self.nats_cert, self.nats_key) {

@@ -50,8 +50,8 @@ impl NatsArgs {
         }
     }
 
-    /// The one credential that the flags give.
-    pub(super) fn credential(&mut self) -> Result<Credential> {
+    /// The one credential that the flags give, and the file that its secret was read from.
+    pub(super) fn credential(&mut self) -> Result<Found> {
         let kinds = self.kinds();
         if let Some(&(first, flag)) = kinds.first() {
             if let Some((_, other)) = kinds.iter().find(|(kind, _)| *kind != first) {
@@ -61,58 +61,66 @@ impl NatsArgs {
                 bail!("--nats-url with a user and {flag}: give one of them");
             }
         }
-        let password = secret("--nats-password", self.nats_password.take(), self.nats_password_file.take())?;
-        let token = secret("--nats-token", self.nats_token.take(), self.nats_token_file.take())?;
-        Ok(match (self.nats_user.take(), password) {
-            (Some(user), Some(password)) => Credential::UserPassword { user, password },
+        let user = self.nats_user.take();
+        let name = user.clone().unwrap_or_default();
+        let of_user = |password| Credential::UserPassword { user: name, password };
+        let password =
+            secret("--nats-password", self.nats_password.take(), self.nats_password_file.take(), of_user)?;
+        let token =
+            secret("--nats-token", self.nats_token.take(), self.nats_token_file.take(), Credential::Token)?;
+        Ok(match (user, password) {
+            (Some(_), Some(found)) => found,
             (Some(_), None) => bail!("--nats-user needs --nats-password or --nats-password-file too"),
             (None, Some(_)) => bail!("--nats-password needs --nats-user too"),
             (None, None) => match (token, self.nats_nkey.take(), self.nats_creds.take()) {
-                (Some(token), ..) => Credential::Token(token),
-                (_, Some(nkey), _) => Credential::Nkey(seed(nkey.expose())?),
+                (Some(found), ..) => found,
+                (_, Some(nkey), _) => seed(nkey.expose())?,
                 (.., Some(path)) => {
                     warn_if_shared(&path);
-                    Credential::CredsFile(path)
+                    (Credential::CredsFile(path), None)
                 }
-                _ => Credential::None,
+                _ => (Credential::None, None),
             },
         })
     }
 }
 
-/// The secret, or what the file holds, without the end of its last line.
-fn secret(flag: &str, secret: Option<Secret>, file: Option<PathBuf>) -> Result<Option<String>> {
+/// A credential, and the file that its secret was read from.
+type Found = (Credential, Option<PathBuf>);
+
+/// The credential with this secret, or with the one that the file holds.
+fn secret(
+    flag: &str,
+    secret: Option<Secret>,
+    file: Option<PathBuf>,
+    of: impl FnOnce(String) -> Credential,
+) -> Result<Option<Found>> {
     match (secret, file) {
         (Some(_), Some(_)) => bail!("{flag} and {flag}-file: give one of them"),
         (None, Some(path)) => {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {flag}-file {}", path.display()))?;
             warn_if_shared(&path);
-            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            let found = of(String::new()).with_secret(&text);
+            let found =
+                found.map_err(|reason| anyhow!("cannot use {flag}-file {}: {reason}", path.display()))?;
+            Ok(Some((found, Some(path))))
         }
-        (secret, None) => Ok(secret.map(|secret| secret.expose().to_owned())),
+        (secret, None) => Ok(secret.map(|secret| (of(secret.expose().to_owned()), None))),
     }
 }
 
 /// The seed, or the one in the file of this name. The text is not shown: it may be a seed with a slip in it.
-fn seed(text: &str) -> Result<String> {
-    if is_seed(text) {
-        return Ok(text.to_owned());
+fn seed(text: &str) -> Result<Found> {
+    let nkey = Credential::Nkey(text.to_owned());
+    if nkey.with_secret(text).is_ok_and(|seed| seed == nkey) {
+        return Ok((nkey, None));
     }
     let held = fs::read_to_string(text).map_err(|error| {
         anyhow!("--nats-nkey: neither a user's seed (SU…) nor a file that can be read: {error}")
     })?;
-    match held.lines().map(str::trim).find(|line| is_seed(line)) {
-        Some(seed) => {
-            warn_if_shared(Path::new(text));
-            Ok(seed.to_owned())
-        }
-        None => bail!("--nats-nkey: the file holds no user's seed (SU…)"),
-    }
-}
-
-/// 32 bytes, two of prefix and two of checksum, in base32.
-fn is_seed(text: &str) -> bool {
-    let is_base32 = |c: char| matches!(c, 'A'..='Z' | '2'..='7');
-    text.len() == 58 && text.starts_with("SU") && text.chars().all(is_base32)
+    let found =
+        nkey.with_secret(&held).map_err(|_| anyhow!("--nats-nkey: the file holds no user's seed (SU…)"))?;
+    warn_if_shared(Path::new(text));
+    Ok((found, Some(PathBuf::from(text))))
 }

@@ -1,8 +1,6 @@
 //! What can be wrong with options before anything connects.
 
-use async_nats::ConnectOptions;
-
-use super::{Credential, LinkError, NatsOptions, files};
+use super::{Credential, LinkError, NatsOptions, files, login};
 
 impl NatsOptions {
     /// Looks for what can be wrong before anything connects; [`Link::connect`](super::Link::connect) does so too.
@@ -19,7 +17,7 @@ impl NatsOptions {
         }
         files::check(&self.tls)?;
         match self.the_credential()? {
-            Credential::CredsFile(path) => files::with_creds(ConnectOptions::new(), path).map(drop),
+            Credential::CredsFile(path) => login::check_creds(path),
             _ => Ok(()),
         }
     }

@@ -128,14 +128,14 @@ fn is_refused(error: &ClientError) -> bool {
 
 /// Lets a warning pass now and then.
 #[derive(Default)]
-struct Limit {
+pub(super) struct Limit {
     passed: Option<Instant>,
     held: u64,
 }
 
 impl Limit {
     /// How many were held back since the last that passed, if this one passes.
-    fn pass(&mut self, now: Instant) -> Option<u64> {
+    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
         if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < BETWEEN_WARNINGS) {
             self.held += 1;
             return None;

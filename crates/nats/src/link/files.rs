@@ -1,9 +1,7 @@
-//! The files of an identity, checked before the first connection: async-nats names none in its errors.
+//! The certificates and keys of an identity, checked before the first connection: async-nats names none in its errors.
 
-use std::fs;
 use std::path::Path;
 
-use async_nats::ConnectOptions;
 use async_nats::rustls::crypto::ring;
 use async_nats::rustls::pki_types::pem::PemObject;
 use async_nats::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -37,12 +35,6 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LinkError> 
         .and_then(Iterator::collect)
         .map_err(|error| unusable(path, error))?;
     if certificates.is_empty() { Err(unusable(path, "it holds no certificate")) } else { Ok(certificates) }
-}
-
-/// Adds the JWT and nkey of a creds file.
-pub(super) fn with_creds(options: ConnectOptions, path: &Path) -> Result<ConnectOptions, LinkError> {
-    let text = fs::read_to_string(path).map_err(|error| unusable(path, error))?;
-    options.credentials(&text).map_err(|error| unusable(path, error))
 }
 
 fn unusable(path: &Path, reason: impl ToString) -> LinkError {

@@ -14,6 +14,9 @@ pub struct NatsOptions {
     pub urls: Vec<NatsUrl>,
     /// Who we are, unless a URL says it: all are told the same.
     pub credential: Credential,
+    /// The file that the password, token or seed in `credential` was read from. It is read again at each connect. While
+    /// it is missing or unusable, the secret that was read last stays.
+    pub credential_file: Option<PathBuf>,
     /// Encryption, whom to trust and the client certificate.
     pub tls: Tls,
     /// The connection's name in NATS' monitoring.
@@ -30,6 +33,7 @@ impl NatsOptions {
         Self {
             urls: urls.into_iter().collect(),
             credential: Credential::None,
+            credential_file: None,
             tls: Tls::default(),
             name: name.into(),
             inbox_prefix: "_INBOX".to_owned(),
@@ -55,11 +59,32 @@ pub enum Credential {
     Token(String),
     /// The seed of a user's nkey, `SU…`; the server has the public key.
     Nkey(String),
-    /// A creds file: a user's JWT and its nkey. Read when the link is made.
+    /// A creds file: a user's JWT and its nkey. Read again at each connect.
     CredsFile(PathBuf),
 }
 
 impl Credential {
+    /// Returns a credential of the same kind and user with the password, token or seed that a file's `text` holds.
+    ///
+    /// # Errors
+    ///
+    /// The text is empty or holds no seed; a creds file or no credential at all has no such text.
+    pub fn with_secret(&self, text: &str) -> Result<Self, &'static str> {
+        let line = text.trim_end_matches(['\r', '\n']);
+        match self {
+            Self::UserPassword { .. } | Self::Token(_) if line.is_empty() => Err("it is empty"),
+            Self::UserPassword { user, .. } => {
+                Ok(Self::UserPassword { user: user.clone(), password: line.to_owned() })
+            }
+            Self::Token(_) => Ok(Self::Token(line.to_owned())),
+            Self::Nkey(_) => {
+                let seed = text.lines().map(str::trim).find(|line| is_seed(line));
+                seed.map(|seed| Self::Nkey(seed.to_owned())).ok_or("it holds no user's seed (SU…)")
+            }
+            Self::None | Self::CredsFile(_) => Err("it is not the file of a password, token or seed"),
+        }
+    }
+
     /// The object of "the server refuses …", and what to look at.
     pub(super) fn refused(&self) -> &'static str {
         match self {
@@ -74,6 +99,12 @@ impl Credential {
             Self::CredsFile(_) => "the creds file: its JWT may have expired, or its account is unknown there",
         }
     }
+}
+
+/// 32 bytes, two of prefix and two of checksum, in base32.
+fn is_seed(text: &str) -> bool {
+    let is_base32 = |c: char| matches!(c, 'A'..='Z' | '2'..='7');
+    text.len() == 58 && text.starts_with("SU") && text.chars().all(is_base32)
 }
 
 impl fmt::Debug for Credential {

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_nats::ConnectOptions;
 
 use super::events::Observer;
-use super::{Credential, LinkError, NatsOptions, files};
+use super::login::Login;
+use super::{LinkError, NatsOptions};
 
 /// async-nats gives a connection up at the third ping without an answer: after 12 s of silence. That is more than
 /// the 10 s for which a NATS server may hold a publisher back before it cuts off the subscriber that is in the way.
@@ -27,7 +28,12 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
     let observer = Arc::clone(observer);
     let name = options.name.clone();
-    let settings = ConnectOptions::new()
+    let login = Arc::new(Login::new(options)?);
+    let answer = move |nonce: Vec<u8>| {
+        let login = Arc::clone(&login);
+        async move { login.auth(&nonce) }
+    };
+    let settings = ConnectOptions::with_auth_callback(answer)
         .name(&options.name)
         .custom_inbox_prefix(&options.inbox_prefix)
         .ping_interval(PING_INTERVAL)
@@ -38,14 +44,7 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
             let observer = Arc::clone(&observer);
             async move { observer.see(&event) }
         });
-    let settings = with_tls(settings, options);
-    match options.the_credential()?.clone() {
-        Credential::None => Ok(settings),
-        Credential::UserPassword { user, password } => Ok(settings.user_and_password(user, password)),
-        Credential::Token(token) => Ok(settings.token(token)),
-        Credential::Nkey(seed) => Ok(settings.nkey(seed)),
-        Credential::CredsFile(path) => files::with_creds(settings, &path),
-    }
+    Ok(with_tls(settings, options))
 }
 
 fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {

@@ -5,6 +5,7 @@ mod jwt;
 mod no_responders;
 mod outages;
 mod permissions;
+mod renewed;
 mod tls;
 
 use std::time::Duration;
