@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tracing::debug;
 
 use crate::id::SessionId;
-use crate::opening::{self, Agreed, Encoding, Refusal, Request, RequestError, Target};
+use crate::opening::{self, Agreed, Encoding, Refusal, Request, RequestError, Scope, Target};
 use crate::shared::Shared;
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
@@ -76,11 +76,15 @@ impl NatsAccept {
                 ignored(&error);
                 // Whoever sends no message at all is no client, and gets no answer.
                 if !matches!(error, RequestError::Message(_)) {
-                    answer(reply).refuse(error.to_string(), false);
+                    answer(reply).refuse(error.to_string(), Scope::All);
                 }
                 return None;
             }
         };
+        if request.refused_by.contains(&self.tunnels.inner.instance) {
+            answer(reply).refuse("this server has refused it before".to_owned(), Scope::ThisServer);
+            return None;
+        }
         match (self.dial)(&request.target) {
             Ok(connector) => Some(self.accepted(request, connector, answer(reply))),
             Err(reason) => {
@@ -89,7 +93,7 @@ impl NatsAccept {
                     .inner
                     .refused
                     .warn(|times| format!("refused {times}, the last because {reason}"));
-                answer(reply).refuse(reason, false);
+                answer(reply).refuse(reason, Scope::ThisServer);
                 None
             }
         }
@@ -166,8 +170,8 @@ struct Answer {
 }
 
 impl Answer {
-    fn refuse(mut self, reason: String, retry: bool) {
-        self.send_later(&Refusal { reason, retry });
+    fn refuse(mut self, reason: String, scope: Scope) {
+        self.send_later(&Refusal { reason, scope });
     }
 
     async fn send(mut self, payload: Bytes) -> Result<(), async_nats::PublishError> {
@@ -179,7 +183,8 @@ impl Answer {
 
     fn send_later(&mut self, refusal: &Refusal) {
         let Some(reply) = self.reply.take() else { return };
-        let (client, payload) = (self.tunnels.inner.link.client().clone(), refusal.encode());
+        let (client, payload) =
+            (self.tunnels.inner.link.client().clone(), refusal.encode(self.tunnels.inner.instance));
         self.tunnels.inner.tasks.spawn(async move {
             if let Err(error) = client.publish(reply, payload).await {
                 debug!(%error, "cannot answer a request");
@@ -190,7 +195,8 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        self.send_later(&Refusal { reason: "this server is busy or about to end".to_owned(), retry: true });
+        let reason = "this server is busy or about to end".to_owned();
+        self.send_later(&Refusal { reason, scope: Scope::Busy });
     }
 }
 
@@ -240,10 +246,35 @@ impl Connector for Asked {
                     Ok(connected)
                 }
                 Err(error) => {
-                    opening.answer.refuse(one_line(&error), false);
+                    let (reason, scope) = refusal(&error);
+                    opening.answer.refuse(reason, scope);
                     Err(error)
                 }
             }
         })
     }
+}
+
+/// Which reason a client gets that was not connected, and whether it is to ask another server.
+fn refusal(error: &ConnectError) -> (String, Scope) {
+    // Another server may have other rules, other names or another network.
+    let scope = match error {
+        ConnectError::Refused(_) | ConnectError::Resolve { .. } => Scope::ThisServer,
+        ConnectError::Unreachable { attempts, .. } => {
+            if attempts.iter().any(|(_, error)| is_of_target(error)) { Scope::All } else { Scope::ThisServer }
+        }
+        // The client's time is nearly up as well.
+        _ => Scope::All,
+    };
+    let reason = match error {
+        ConnectError::Refused(reason) => reason.clone(),
+        error => one_line(error),
+    };
+    (reason, scope)
+}
+
+/// True if the target itself has caused the error.
+fn is_of_target(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
 }

@@ -1,5 +1,7 @@
 //! The client's end: a connector.
 
+mod refusals;
+
 use std::time::Duration;
 
 use async_nats::{Message, Request, RequestError, RequestErrorKind};
@@ -8,13 +10,15 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
+use self::refusals::Refusals;
 use crate::id::SessionId;
-use crate::opening::{self, Agreed, Refusal, Reply, Target};
+use crate::opening::{self, Agreed, Refusal, Reply, Scope, Target};
 use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
-/// Before another server is asked, when one says so.
-const RETRY_AFTER: Duration = Duration::from_millis(20);
+/// The pause before a request is sent again, when nobody listens or a server is busy. It doubles while servers are busy.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// When NATS has blinked, servers can come back after clients.
 const SERVERS_BACK_WITHIN: Duration = Duration::from_secs(2);
 
@@ -33,7 +37,7 @@ impl NatsConnect {
     /// Opens a session: asks a server to dial the target, and waits for its answer.
     ///
     /// # Errors
-    /// [`ConnectError::Refused`] with the server's reason, or why none was asked; [`ConnectError::Handshake`] when
+    /// [`ConnectError::Refused`] with the servers' reasons, or why none was asked; [`ConnectError::Handshake`] when
     /// there was no usable answer in time.
     ///
     /// # Cancel safety
@@ -41,16 +45,24 @@ impl NatsConnect {
     pub async fn open(&self) -> Result<Connected, ConnectError> {
         let open_timeout = self.tunnels.inner.config.open_timeout;
         let mut progress = "NATS is not reachable";
-        match timeout(open_timeout, self.ask(&mut progress)).await {
+        let mut refusals = Refusals::default();
+        match timeout(open_timeout, self.ask(&mut progress, &mut refusals)).await {
             Ok(opened) => opened,
-            Err(_) => Err(self.failed(format!("{progress} within {open_timeout:?}"))),
+            Err(_) => {
+                let missing = format!("{progress} within {open_timeout:?}");
+                Err(match refusals.reason() {
+                    Some(reason) => ConnectError::Refused(format!("{reason}; {missing}")),
+                    None => self.failed(missing),
+                })
+            }
         }
     }
 
-    /// Until a server has decided. `progress` is what did not come about if this is given up.
-    async fn ask(&self, progress: &mut &str) -> Result<Connected, ConnectError> {
+    /// Until a server has decided, or all have refused. `progress` is what did not come about if this is given up.
+    async fn ask(&self, progress: &mut &str, refusals: &mut Refusals) -> Result<Connected, ConnectError> {
         let mut status = self.tunnels.inner.link.status();
         let mut nobody_since = None;
+        let mut busy_delay = RETRY_DELAY;
         loop {
             let connects = match status.wait_for(|status| status.is_up).await {
                 Ok(status) => status.connects,
@@ -58,28 +70,42 @@ impl NatsConnect {
             };
             *progress = "no server answered";
             let reply = select! {
-                reply = self.request() => reply,
+                reply = self.request(refusals) => reply,
                 // What was under way may be lost.
                 Ok(_) = status.wait_for(|status| status.connects != connects) => continue,
             };
-            match reply {
-                Ok(reply) => match Reply::parse(&reply.payload).map_err(|error| self.failed(error))? {
-                    Reply::Opened { id, agreed } => return self.start(id, agreed).await,
-                    Reply::Refused(Refusal { reason, retry: true }) => {
-                        debug!(reason, "asking another server");
-                    }
-                    Reply::Refused(Refusal { reason, .. }) => return Err(ConnectError::Refused(reason)),
-                },
+            let reply = match reply {
+                Ok(reply) => Reply::parse(&reply.payload).map_err(|error| self.failed(error))?,
                 Err(error) if error.kind() == RequestErrorKind::NoResponders => {
                     let since = *nobody_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= SERVERS_BACK_WITHIN {
                         let subject = self.subject();
                         return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
                     }
+                    sleep(RETRY_DELAY).await;
+                    continue;
                 }
                 Err(error) => return Err(self.failed(error)),
+            };
+            match reply {
+                Reply::Opened { id, agreed } => return self.start(id, agreed).await,
+                Reply::Refused { refusal: Refusal { reason, scope: Scope::All }, .. } => {
+                    return Err(ConnectError::Refused(reason));
+                }
+                Reply::Refused { refusal: Refusal { reason, scope: Scope::ThisServer }, server } => {
+                    debug!(reason, "asking another server");
+                    if !refusals.add(server, reason) {
+                        return Err(ConnectError::Refused(refusals.reason().unwrap_or_default()));
+                    }
+                }
+                Reply::Refused { refusal: Refusal { reason, scope: Scope::Busy }, .. } => {
+                    debug!(reason, "asking another server, or the same one later");
+                    refusals.met_another();
+                    *progress = "no server had room";
+                    sleep(busy_delay).await;
+                    busy_delay = (busy_delay * 2).min(MAX_RETRY_DELAY);
+                }
             }
-            sleep(RETRY_AFTER).await;
         }
     }
 
@@ -90,8 +116,8 @@ impl NatsConnect {
         }
     }
 
-    async fn request(&self) -> Result<Message, RequestError> {
-        let (headers, body) = opening::request(&self.target, &self.tunnels.offer());
+    async fn request(&self, refusals: &Refusals) -> Result<Message, RequestError> {
+        let (headers, body) = opening::request(&self.target, &self.tunnels.offer(), refusals.servers());
         let request = Request::new().payload(body).headers(headers).timeout(None);
         self.tunnels.inner.link.client().send_request(self.subject(), request).await
     }

@@ -1,5 +1,7 @@
 //! How a session begins: a request and its reply. See `docs/nats-protocol.md`.
 
+mod refusal;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,6 +9,7 @@ use async_nats::HeaderMap;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(crate) use self::refusal::{Refusal, Scope};
 use crate::id::{InstanceId, InvalidId, SessionId};
 use crate::message::{self, MessageError};
 use crate::subject::{self, ServiceName};
@@ -16,6 +19,7 @@ const PORT: &str = "remote_port";
 const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const OFFERED_INSTANCE: &str = "proxy-instance";
+const REFUSED_BY: &str = "proxy-refused-by";
 const VERSION: &str = "1";
 const LONGEST_HOST: usize = 253;
 /// Of what a peer says, in characters.
@@ -100,8 +104,8 @@ pub(crate) struct Agreed {
     pub(crate) instance: Option<InstanceId>,
 }
 
-/// A client's request, as it is published.
-pub(crate) fn request(target: &Target, offer: &Offer) -> (HeaderMap, Bytes) {
+/// A client's request, as it is published. `refused_by` are the servers that are not to be asked again.
+pub(crate) fn request(target: &Target, offer: &Offer, refused_by: &[InstanceId]) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     if let Target::Host { host, port } = target {
         headers.insert(HOST, host.as_str());
@@ -113,6 +117,10 @@ pub(crate) fn request(target: &Target, offer: &Offer) -> (HeaderMap, Bytes) {
     if let Some(instance) = offer.instance {
         headers.insert(OFFERED_INSTANCE, instance.to_string());
     }
+    if !refused_by.is_empty() {
+        let refused_by: Vec<_> = refused_by.iter().map(ToString::to_string).collect();
+        headers.insert(REFUSED_BY, refused_by.join(","));
+    }
     (headers, message::encode("", &[], &[]))
 }
 
@@ -122,6 +130,8 @@ pub(crate) struct Request {
     pub(crate) target: Target,
     /// `None`: a client that only speaks the plain protocol.
     pub(crate) offer: Option<Offer>,
+    /// Servers that have refused it.
+    pub(crate) refused_by: Vec<InstanceId>,
 }
 
 /// Why a request is none. What is not about its form is told to the client: a text with spaces, since some take a
@@ -172,7 +182,9 @@ impl Request {
                 instance: field(OFFERED_INSTANCE).and_then(InstanceId::parse),
             }
         });
-        Ok(Self { target, offer })
+        let refused_by = field(REFUSED_BY).unwrap_or_default();
+        let refused_by = refused_by.split(',').filter_map(InstanceId::parse).collect();
+        Ok(Self { target, offer, refused_by })
     }
 }
 
@@ -191,25 +203,6 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
     }
 }
 
-/// A server's no.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) reason: String,
-    /// Another server may say yes.
-    pub(crate) retry: bool,
-}
-
-impl Refusal {
-    /// A reason without a space gets one: some peers take a text without for an ID.
-    pub(crate) fn encode(&self) -> Bytes {
-        let metadata: &[_] =
-            if self.retry { &[("error", "true"), ("retry", "true")] } else { &[("error", "true")] };
-        let reason = &self.reason;
-        let told = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
-        message::encode("", told.as_bytes(), metadata)
-    }
-}
-
 /// What a client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -218,7 +211,11 @@ pub(crate) enum Reply {
         /// `None`: a server that only speaks the plain protocol.
         agreed: Option<Agreed>,
     },
-    Refused(Refusal),
+    Refused {
+        refusal: Refusal,
+        /// `None`: a server that does not send its ID.
+        server: Option<InstanceId>,
+    },
 }
 
 /// Why a reply cannot be used.
@@ -243,8 +240,8 @@ impl Reply {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ReplyError> {
         let message = message::decode(payload)?;
         if message.get("error").is_some() {
-            let retry = message.get("retry") == Some("true");
-            return Ok(Self::Refused(Refusal { reason: printable(&message.data), retry }));
+            let server = message.get("instance").and_then(InstanceId::parse);
+            return Ok(Self::Refused { refusal: Refusal::read(&message), server });
         }
         let id = SessionId::parse(&String::from_utf8_lossy(&message.data))?;
         let agreed = match message.get("version") {

@@ -32,19 +32,19 @@ fn refused(pairs: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_request_is_the_captured_one_and_an_offer() {
-    let (headers, body) = request(&host("redis", 6379), &offer());
+    let (headers, body) = request(&host("redis", 6379), &offer(), &[]);
     assert_eq!(body, GO_REQUEST);
     let header = |name| headers.get(name).map(|value| value.as_str());
     assert_eq!((header("remote_host"), header("remote_port")), (Some("redis"), Some("6379")));
     let parsed = Request::parse(subject::REQUEST, Some(&headers), &body).unwrap();
-    assert_eq!(parsed, Request { target: host("redis", 6379), offer: Some(offer()) });
+    assert_eq!(parsed, Request { target: host("redis", 6379), offer: Some(offer()), refused_by: vec![] });
 }
 
 #[test]
 fn a_legacy_request_offers_nothing() {
     let headers = headers(&[("remote_host", "redis"), ("remote_port", "6379")]);
     let parsed = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap();
-    assert_eq!(parsed, Request { target: host("redis", 6379), offer: None });
+    assert_eq!(parsed, Request { target: host("redis", 6379), offer: None, refused_by: vec![] });
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn an_instance_that_is_no_number_counts_as_none() {
 fn a_services_request_names_it_by_its_subject() {
     let name: ServiceName = "redis".parse().unwrap();
     let target = Target::Service(name.clone());
-    let (headers, body) = request(&target, &offer());
+    let (headers, body) = request(&target, &offer(), &[]);
     assert!(headers.get("remote_host").is_none());
     assert_eq!(Request::parse(&subject::service(&name), Some(&headers), &body).unwrap().target, target);
 }
@@ -114,15 +114,49 @@ fn what_was_agreed_reads_back() {
 }
 
 #[test]
-fn a_refusal_reads_back_with_a_space_in_it_and_nothing_that_a_log_cannot_take() {
-    let read = |refusal: &Refusal| Reply::parse(&refusal.encode()).unwrap();
-    let refusal = Refusal { reason: "not today".to_owned(), retry: true };
-    assert_eq!(read(&refusal), Reply::Refused(refusal));
-    let Reply::Refused(short) = read(&Refusal { reason: "no".to_owned(), retry: false }) else { panic!() };
-    assert_eq!(short, Refusal { reason: "refused: no".to_owned(), retry: false });
-    let flood = "line\n".repeat(1000);
-    let Reply::Refused(told) = read(&Refusal { reason: flood, retry: false }) else { panic!() };
+fn a_request_names_the_servers_that_have_refused_it() {
+    let ids = ["1", "2"].map(|id| InstanceId::parse(id).unwrap());
+    let (headers, body) = request(&host("redis", 6379), &offer(), &ids);
+    let parsed = Request::parse(subject::REQUEST, Some(&headers), &body).unwrap();
+    assert_eq!(parsed.refused_by, ids);
+}
+
+fn refusal(reason: &str, scope: Scope) -> Refusal {
+    Refusal { reason: reason.to_owned(), scope }
+}
+
+fn read(payload: &[u8]) -> (Refusal, Option<InstanceId>) {
+    match Reply::parse(payload).unwrap() {
+        Reply::Refused { refusal, server } => (refusal, server),
+        opened @ Reply::Opened { .. } => panic!("{opened:?}"),
+    }
+}
+
+#[test]
+fn a_refusal_reads_back_and_holds_nothing_that_a_log_cannot_take() {
+    let server = InstanceId::parse("0123456789abcdef").unwrap();
+    for scope in [Scope::All, Scope::Busy, Scope::ThisServer] {
+        let sent = refusal("not today", scope);
+        assert_eq!(read(&sent.encode(server)), (sent, Some(server)));
+    }
+    // On the wire it has a space.
+    let short = refusal("no", Scope::All).encode(server);
+    assert_eq!(message::decode(&short).unwrap().data, "refused: no");
+    assert_eq!(read(&short).0, refusal("no", Scope::All));
+    let (told, _) = read(&refusal(&"line\n".repeat(1000), Scope::All).encode(server));
     assert!(told.reason.len() <= LONGEST_REASON && !told.reason.contains('\n'));
+}
+
+#[test]
+fn refusals_of_old_servers_are_told_apart_by_their_reasons() {
+    let old = |reason: &str, metadata: &[(&str, &str)]| {
+        read(&message::encode("", reason.as_bytes(), &[&[("error", "true")], metadata].concat()))
+    };
+    let refused = old("refused: db port 1 is not allowed here", &[]);
+    assert_eq!(refused, (refusal("db port 1 is not allowed here", Scope::ThisServer), None));
+    let answered = "cannot connect to db:1: Connection refused (os error 111)";
+    assert_eq!(old(answered, &[]), (refusal(answered, Scope::All), None));
+    assert_eq!(old("it is busy", &[("retry", "true")]), (refusal("it is busy", Scope::Busy), None));
 }
 
 #[test]

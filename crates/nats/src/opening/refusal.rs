@@ -1,0 +1,67 @@
+//! A server's refusal of a request.
+
+use bytes::Bytes;
+
+use super::printable;
+use crate::id::InstanceId;
+use crate::message::{self, Message};
+
+/// Reasons of servers that do not say yet that they are about the server.
+const REASONS_OF_OLD_SERVERS: [&str; 6] = [
+    "is not allowed here",
+    "is denied here",
+    "cannot resolve",
+    "does not offer it",
+    "Network is unreachable",
+    "No route to host",
+];
+
+/// A server's no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    pub(crate) scope: Scope,
+}
+
+/// Which servers a refusal stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All servers: the target has answered, or the request is wrong.
+    All,
+    /// The server that refuses, whenever it is asked.
+    ThisServer,
+    /// The server that refuses, for now.
+    Busy,
+}
+
+impl Refusal {
+    /// A reason without a space gets one, since some peers take a text without a space for an ID.
+    pub(crate) fn encode(&self, server: InstanceId) -> Bytes {
+        let (reason, server) = (&self.reason, server.to_string());
+        let sent = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
+        let all = [("error", "true"), ("instance", &*server), ("retry", "true"), ("permanent", "true")];
+        let metadata = match self.scope {
+            Scope::All => &all[..2],
+            Scope::Busy => &all[..3],
+            Scope::ThisServer => &all,
+        };
+        message::encode("", sent.as_bytes(), metadata)
+    }
+
+    /// Reads a message whose metadata has `error`.
+    pub(super) fn read(message: &Message<'_>) -> Self {
+        let said = |key| message.get(key) == Some("true");
+        let reason = printable(&message.data);
+        let reason = reason.strip_prefix("refused: ").unwrap_or(&reason).to_owned();
+        let is_old = message.get("instance").is_none();
+        let scope = match (said("retry"), said("permanent")) {
+            (true, true) => Scope::ThisServer,
+            (true, false) => Scope::Busy,
+            (false, _) if is_old && REASONS_OF_OLD_SERVERS.iter().any(|text| reason.contains(text)) => {
+                Scope::ThisServer
+            }
+            (false, _) => Scope::All,
+        };
+        Self { reason, scope }
+    }
+}
