@@ -5,12 +5,14 @@
 //! | [`options`] | where NATS is and who we are |
 //! | [`url`] | URLs, and the credentials in them |
 //! | [`check`] | what can be wrong with them |
+//! | [`choose`] | which server to connect to |
 //! | [`files`] | certificates and keys, checked before use |
 //! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
 
 mod check;
+mod choose;
 mod error;
 mod events;
 mod files;

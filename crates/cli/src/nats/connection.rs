@@ -51,6 +51,12 @@ pub struct NatsArgs {
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
     #[serde(rename = "creds")]
     pub nats_creds: Option<PathBuf>,
+    /// Connect to the servers of --nats-url only, not to those that the cluster announces.
+    ///
+    /// For clusters whose announced addresses cannot be reached from here, such as behind NAT.
+    #[arg(long, env = "NATS_IGNORE_DISCOVERED_SERVERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[serde(rename = "ignore_discovered_servers")]
+    pub ignore_discovered_servers: Option<bool>,
     /// Trust the CA certificates in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
     #[serde(rename = "ca")]
@@ -87,6 +93,7 @@ impl NatsArgs {
         }
         self.nats_ca = self.nats_ca.or(other.nats_ca);
         self.nats_tls = self.nats_tls.or(other.nats_tls);
+        self.ignore_discovered_servers = self.ignore_discovered_servers.or(other.ignore_discovered_servers);
         self.nats_inbox_prefix = self.nats_inbox_prefix.or(other.nats_inbox_prefix);
         self
     }
@@ -106,6 +113,7 @@ impl NatsArgs {
         options.credential_file = credential_file;
         options.tls.required = self.nats_tls.unwrap_or_default();
         options.tls.ca_file = self.nats_ca;
+        options.ignore_discovered_servers = self.ignore_discovered_servers.unwrap_or_default();
         options.tls.identity = match (self.nats_cert, self.nats_key) {
             (Some(cert), Some(key)) => {
                 warn_if_shared(&key);

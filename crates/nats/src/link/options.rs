@@ -23,6 +23,8 @@ pub struct NatsOptions {
     pub name: String,
     /// The subjects under which replies are asked for: `_INBOX`, or a prefix only this role may read.
     pub inbox_prefix: String,
+    /// Connect to `urls` only, and not to servers that the cluster announces, which may be behind NAT.
+    pub ignore_discovered_servers: bool,
     /// For how long the first connection is tried; zero tries once. A lost one is tried for ever.
     pub first_connect_within: Duration,
 }
@@ -37,6 +39,7 @@ impl NatsOptions {
             tls: Tls::default(),
             name: name.into(),
             inbox_prefix: "_INBOX".to_owned(),
+            ignore_discovered_servers: false,
             first_connect_within: Duration::from_secs(30),
         }
     }

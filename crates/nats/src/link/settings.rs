@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::ConnectOptions;
 
+use super::choose::Chooser;
 use super::events::Observer;
 use super::login::Login;
 use super::{LinkError, NatsOptions};
@@ -15,7 +16,7 @@ use super::{LinkError, NatsOptions};
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 
 /// For TCP, TLS and the server's greeting, for each address.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Commands that wait for the socket; then `publish` waits. With 64 KiB a message that is 16 MiB.
 const QUEUED_COMMANDS: usize = 256;
@@ -28,6 +29,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
     let observer = Arc::clone(observer);
     let name = options.name.clone();
+    let chooser = Chooser { name: name.clone(), tls_first: options.tls.first };
     let login = Arc::new(Login::new(options)?);
     let answer = move |nonce: Vec<u8>| {
         let login = Arc::clone(&login);
@@ -40,11 +42,15 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
         .connection_timeout(CONNECT_TIMEOUT)
         .client_capacity(QUEUED_COMMANDS)
         .reconnect_delay_callback(move |attempt| reconnect_delay(&name, attempt))
+        .reconnect_to_server_callback(move |pool, last| {
+            chooser.clone().choose(pool, !last.server_id.is_empty())
+        })
         .event_callback(move |event| {
             let observer = Arc::clone(&observer);
             async move { observer.see(&event) }
         });
-    Ok(with_tls(settings, options))
+    let settings = with_tls(settings, options);
+    Ok(if options.ignore_discovered_servers { settings.ignore_discovered_servers() } else { settings })
 }
 
 fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
@@ -67,7 +73,7 @@ fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
 
 /// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
 /// connections that were lost together do not come back together.
-fn reconnect_delay(name: &str, attempt: usize) -> Duration {
+pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
     let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
     let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");
     let delay = LONGEST_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));

@@ -1,3 +1,5 @@
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,4 +108,76 @@ async fn a_dropped_link_leaves_the_server() {
     drop(link);
     let ended = async { while status.changed().await.is_ok() {} };
     timeout(LONG, ended).await.expect("the connection ends");
+}
+
+/// Accepts connections in the kernel and says nothing, as a firewall or another service may.
+fn silent() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket");
+    listener
+}
+
+/// The INFO of a server.
+fn greeting(addr: SocketAddr) -> String {
+    let stream = TcpStream::connect(addr).expect("it accepts");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("it greets");
+    line
+}
+
+#[tokio::test]
+async fn addresses_that_say_nothing_do_not_delay_the_one_that_answers() {
+    let server = Arc::new(NatsServer::start());
+    let silent: Vec<_> = (0..8).map(|_| silent()).collect();
+    let mut options = options(&server.url(), Credential::None);
+    options
+        .urls
+        .extend(silent.iter().map(|silent| silent.local_addr().unwrap().to_string().parse().unwrap()));
+    let link = Link::connect(&options).await.unwrap();
+    let mut status = link.status();
+    for round in 1..=3 {
+        server.kill();
+        wait_for(&mut status, |status| !status.is_up).await;
+        let restarted = server.clone();
+        blocking(move || restarted.restart()).await;
+        // One silent address alone would take five seconds, in half of the rounds at least.
+        let back = wait_for(&mut status, |status| status.is_up && status.connects > round);
+        timeout(Duration::from_secs(4), back).await.expect("no silent address is waited for");
+    }
+}
+
+#[tokio::test]
+async fn announced_addresses_are_tried_unless_they_are_ignored() {
+    for ignore in [false, true] {
+        let announced = silent();
+        let address = announced.local_addr().unwrap().to_string();
+        let port = testkit::free_port();
+        let server = Arc::new(NatsServer::with_config(&format!(
+            "server_name: a\ncluster {{ name: c, listen: \"127.0.0.1:{port}\" }}"
+        )));
+        let _node = NatsServer::with_config(&format!(
+            "server_name: b\nclient_advertise: \"{address}\"\n\
+             cluster {{ name: c, listen: \"127.0.0.1:-1\", routes: [\"nats://127.0.0.1:{port}\"] }}"
+        ));
+        let announces = || greeting(server.addr()).contains(&address);
+        timeout(LONG, async {
+            while !announces() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("the nodes find each other");
+        let mut options = options(&server.url(), Credential::None);
+        options.ignore_discovered_servers = ignore;
+        let link = Link::connect(&options).await.unwrap();
+        let mut status = link.status();
+        server.kill();
+        wait_for(&mut status, |status| !status.is_up).await;
+        // Several attempts while nothing else is there.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let restarted = server.clone();
+        blocking(move || restarted.restart()).await;
+        wait_for(&mut status, |status| status.is_up).await;
+        assert_eq!(announced.accept().is_ok(), !ignore);
+    }
 }

@@ -1,0 +1,112 @@
+//! Which server to connect to: the first that answers.
+//!
+//! async-nats tries one address after the other, and waits five seconds for each that does not answer. A cluster behind
+//! NAT or in containers announces many of them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_nats::{ReconnectToServer, Server, ServerAddr};
+use futures_util::future::select_ok;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::settings::{CONNECT_TIMEOUT, reconnect_delay};
+
+/// The pause between the starts of two probes, so that an address that answers keeps the others from being asked.
+const STAGGER: Duration = Duration::from_millis(50);
+
+/// Every address is probed by then, however many there are.
+const MAX_STAGGER: Duration = Duration::from_secs(1);
+
+/// How to find a server.
+#[derive(Clone)]
+pub(super) struct Chooser {
+    /// The connection's name, which spreads the pauses.
+    pub(super) name: String,
+    /// The server is silent until TLS begins.
+    pub(super) tls_first: bool,
+}
+
+type Probe = Pin<Box<dyn Future<Output = io::Result<ServerAddr>> + Send + Sync>>;
+
+impl Chooser {
+    /// Returns the first server that answers. After a loss, it probes until one does. Before the first connection, it
+    /// returns `None` if none does: async-nats then finds the reason.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes its connections.
+    pub(super) async fn choose(self, pool: Vec<Server>, was_connected: bool) -> Option<ReconnectToServer> {
+        if pool.len() < 2 {
+            return None;
+        }
+        let probes: Vec<Probe> = in_order(pool)
+            .into_iter()
+            .zip(0..)
+            .map(|(addr, place)| {
+                let start = MAX_STAGGER.min(STAGGER * place);
+                Box::pin(self.clone().probe(addr, start, was_connected)) as Probe
+            })
+            .collect();
+        let (addr, _) = select_ok(probes).await.ok()?;
+        // A server that answers and then refuses us is asked again after the usual pause.
+        Some(ReconnectToServer { addr, delay: None })
+    }
+
+    async fn probe(self, addr: ServerAddr, start: Duration, again: bool) -> io::Result<ServerAddr> {
+        sleep(start).await;
+        let mut attempt = 1;
+        loop {
+            let answer = timeout(CONNECT_TIMEOUT, answers(&addr, self.tls_first)).await;
+            match answer.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Err(_) if again => {}
+                answer => return answer.map(|()| addr),
+            }
+            attempt += 1;
+            sleep(reconnect_delay(&self.name, attempt)).await;
+        }
+    }
+}
+
+/// Those with fewer failures first, then those that were given, then by chance.
+fn in_order(mut pool: Vec<Server>) -> Vec<ServerAddr> {
+    let chance = RandomState::new();
+    pool.sort_by_cached_key(|server| {
+        (server.failed_attempts, server.is_discovered, chance.hash_one(server.addr.as_url_str()))
+    });
+    pool.into_iter().map(|server| server.addr).collect()
+}
+
+/// Waits for the server's greeting. With TLS or a WebSocket before it, a TCP connection is enough.
+async fn answers(addr: &ServerAddr, tls_first: bool) -> io::Result<()> {
+    let mut stream = TcpStream::connect((addr.host(), addr.port())).await?;
+    if tls_first || addr.is_websocket() {
+        return Ok(());
+    }
+    let mut word = [0; 4];
+    stream.read_exact(&mut word).await?;
+    if word.eq_ignore_ascii_case(b"INFO") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(url: &str, failed_attempts: usize, is_discovered: bool) -> Server {
+        let addr = url.parse().unwrap();
+        Server { addr, failed_attempts, did_connect: false, is_discovered, last_error: None }
+    }
+
+    #[test]
+    fn servers_that_were_given_go_first_until_they_fail() {
+        let order = |pool| in_order(pool).iter().map(|addr| addr.host().to_owned()).collect::<Vec<_>>();
+        let announced = || server("announced", 0, true);
+        assert_eq!(order(vec![announced(), server("given", 0, false)]), ["given", "announced"]);
+        assert_eq!(order(vec![announced(), server("given", 1, false)]), ["announced", "given"]);
+    }
+}
