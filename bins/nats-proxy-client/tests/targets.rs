@@ -69,6 +69,15 @@ fn a_denial_counts_more_than_an_allowance() {
 }
 
 #[test]
+fn a_name_that_is_denied_is_not_looked_up() {
+    assert_reaches(
+        &["--deny", "nowhere.invalid"],
+        &[("nowhere.invalid:80", Some("by the rule nowhere.invalid"))],
+    );
+    assert_reaches(&["--allow", "db"], &[("nowhere.invalid:80", Some("not allowed here"))]);
+}
+
+#[test]
 fn many_denied_requests_are_a_few_lines_that_count_them() {
     const REQUESTS: usize = 300;
     let target = free_addr().to_string();

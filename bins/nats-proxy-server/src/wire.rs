@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_cli::nats::Sessions;
 use proxy_nats::{ServiceName, Target, Targets};
-use proxy_relay::{Connector, Resolver, TcpConnector};
+use proxy_relay::{ConnectError, Connecting, Connector, Resolver, TcpConnector};
 use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
@@ -46,6 +46,9 @@ impl Dialler {
     fn connector(&self, target: &Target) -> Result<Arc<dyn Connector>, String> {
         match target {
             Target::Host { host, port } => {
+                if let Err(reason) = self.targets.check_name(host, *port) {
+                    return Ok(Arc::new(Refuse(reason)));
+                }
                 let (targets, asked, port) = (Arc::clone(&self.targets), host.clone(), *port);
                 let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), port)
                     .with_timeout(self.timeout)
@@ -62,5 +65,15 @@ impl Dialler {
         let Service { host, port, .. } = service.ok_or("this server does not offer it")?;
         let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), *port);
         Ok(Arc::new(connector.with_timeout(self.timeout)))
+    }
+}
+
+/// Refuses, as a connector does whose addresses may not be dialled.
+#[derive(Debug)]
+struct Refuse(String);
+
+impl Connector for Refuse {
+    fn connect(&self) -> Connecting<'_> {
+        Box::pin(async { Err(ConnectError::Refused(self.0.clone())) })
     }
 }

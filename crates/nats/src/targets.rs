@@ -25,16 +25,31 @@ impl Targets {
         self.allow.is_empty() && self.deny.is_empty()
     }
 
+    /// Refuses `asked` if its addresses do not matter, so that names which may not be reached are not looked up.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_name(&self, asked: &str, port: u16) -> Result<(), String> {
+        let matches = |rule: &&Rule| rule.matches_name(asked, port);
+        if let Some(rule) = self.deny.iter().find(|rule| matches(rule) == Some(true)) {
+            return Err(denied(asked, port, rule));
+        }
+        if self.allow.is_empty() || self.allow.iter().any(|rule| matches(&rule) != Some(false)) {
+            return Ok(());
+        }
+        Err(not_allowed(asked, port))
+    }
+
     /// The addresses of `asked`, as found, that may be dialled.
     ///
     /// # Errors
     /// When none may: says which rule refuses, or that none allows, in words for whoever asked.
     pub fn check(&self, asked: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
-        let mut denied = None;
+        let mut denying = None;
         let is_allowed = |addr: &SocketAddr| {
             let matches = |rule: &&Rule| rule.matches(asked, port, addr.ip());
             if let Some(rule) = self.deny.iter().find(matches) {
-                denied = Some(rule.to_string());
+                denying = Some(rule);
                 return false;
             }
             self.allow.is_empty() || self.allow.iter().any(|rule| matches(&rule))
@@ -43,11 +58,16 @@ impl Targets {
         if !allowed.is_empty() {
             return Ok(allowed);
         }
-        Err(match denied {
-            Some(rule) => format!("{asked} port {port} is denied here, by the rule {rule}"),
-            None => format!("{asked} port {port} is not allowed here"),
-        })
+        Err(denying.map_or_else(|| not_allowed(asked, port), |rule| denied(asked, port, rule)))
     }
+}
+
+fn denied(asked: &str, port: u16, rule: &Rule) -> String {
+    format!("{asked} port {port} is denied here, by the rule {rule}")
+}
+
+fn not_allowed(asked: &str, port: u16) -> String {
+    format!("{asked} port {port} is not allowed here")
 }
 
 /// `HOST`, or `HOST:PORTS`: hosts and ports of targets.
@@ -71,14 +91,24 @@ enum Hosts {
 
 impl Rule {
     fn matches(&self, asked: &str, port: u16, addr: IpAddr) -> bool {
+        self.matches_name(asked, port).unwrap_or_else(|| match &self.hosts {
+            Hosts::Net(net) => net.contains(&reached(addr)),
+            Hosts::All | Hosts::Name(_) | Hosts::NamesEndingIn(_) => false,
+        })
+    }
+
+    /// `None`: that depends on the address.
+    fn matches_name(&self, asked: &str, port: u16) -> Option<bool> {
+        if !self.ports.contains(&port) {
+            return Some(false);
+        }
         let asked = asked.strip_suffix('.').unwrap_or(asked).to_ascii_lowercase();
-        self.ports.contains(&port)
-            && match &self.hosts {
-                Hosts::All => true,
-                Hosts::Name(name) => asked == *name,
-                Hosts::NamesEndingIn(end) => asked.ends_with(end.as_str()),
-                Hosts::Net(net) => net.contains(&reached(addr)),
-            }
+        match &self.hosts {
+            Hosts::All => Some(true),
+            Hosts::Name(name) => Some(asked == *name),
+            Hosts::NamesEndingIn(end) => Some(asked.ends_with(end.as_str())),
+            Hosts::Net(_) => None,
+        }
     }
 }
 
@@ -252,6 +282,36 @@ mod tests {
         assert!(!may(&targets, "0.0.0.0", "0.0.0.0:80") && !may(&targets, "::", "[::]:80"));
         assert!(!may(&targets, "Secret", "10.0.0.1:80"));
         assert!(may(&targets, "other", "10.0.0.1:80"));
+    }
+
+    #[test]
+    fn names_are_refused_by_rules_that_need_no_address() {
+        let rules = targets(&["db", "*.internal:80", "10.0.0.0/8:1"], &["secret", "*.secret:1-9"]);
+        for (asked, port) in [("secret", 80), ("a.secret", 5), ("other", 80), ("x.internal", 81)] {
+            assert!(rules.check_name(asked, port).is_err(), "{asked} {port}");
+        }
+        for (asked, port) in [("db", 80), ("x.internal", 80), ("other", 1)] {
+            assert_eq!(rules.check_name(asked, port), Ok(()), "{asked} {port}");
+        }
+        assert_eq!(targets(&[], &["10.0.0.0/8"]).check_name("any", 1), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_refused_that_an_address_would_allow(
+            allow in rules(), deny in rules(), asked in "[ab](\\.[ab])?", port in 1..4_u16, addr in any::<[u8; 4]>(),
+        ) {
+            let targets = Targets { allow, deny };
+            let found = vec![SocketAddr::from((addr, port))];
+            if targets.check_name(&asked, port).is_err() {
+                prop_assert!(targets.check(&asked, port, found).is_err());
+            }
+        }
+    }
+
+    fn rules() -> impl Strategy<Value = Vec<Rule>> {
+        let rule = "([ab]|\\*\\.[ab]|\\*|0\\.0\\.0\\.0/1)(:[1-3])?";
+        proptest::collection::vec(rule.prop_map(|text| text.parse().unwrap()), 0..3)
     }
 
     #[test]
