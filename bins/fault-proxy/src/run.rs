@@ -32,7 +32,7 @@ use crate::reload::{Reload, Source};
 use crate::replay;
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
-use crate::start::{spec, told};
+use crate::start::{reason, spec, told};
 use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
@@ -177,7 +177,7 @@ impl Running<'_> {
                 info!("{name} is disabled: it will listen on {listen} for {upstream}");
             }
         }
-        error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {error}")))
+        error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {}", reason(error))))
     }
 
     fn report(&self) -> Report<'_> {

@@ -30,6 +30,14 @@ pub(crate) fn told(error: ChangeError, proxy: &ProxySettings) -> Error {
         ChangeError::ProxyExists => anyhow!(
             "--proxy {mapping}: there is a proxy called `{name}` already: delete that one, or give this one another name"
         ),
-        error => anyhow!("--proxy {mapping}: {error}"),
+        error => anyhow!("--proxy {mapping}: {}", reason(error)),
+    }
+}
+
+/// Why a change was refused, where there was no request.
+pub(crate) fn reason(error: ChangeError) -> String {
+    match error {
+        ChangeError::Invalid(problem) => problem,
+        error => error.to_string(),
     }
 }

@@ -348,3 +348,13 @@ fn the_log_follows_faults_that_change() {
     let line = api.wait_for_line("fault jitter");
     assert!(line.contains(": on"), "{line}");
 }
+
+#[test]
+fn a_file_with_a_loop_is_told_without_a_word_of_requests() {
+    let (echo, port) = (FarEnd::echo(), free_port());
+    let config = Config::new(&entry(port, echo.addr(), ""));
+    let program = config.run();
+    config.write(&entry(port, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ""));
+    let line = program.wait_for_line("connections would come back");
+    assert!(line.contains(&format!("--proxy {port}=")) && !line.contains("request"), "{line}");
+}
