@@ -174,8 +174,8 @@ fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
 
 /// Connects to `host:port` over TCP.
 ///
-/// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, an attempt that has not succeeded within 250 ms gets company from the next address, and the first
-/// connection wins (RFC 8305).
+/// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, the next attempt starts when the one
+/// before has not succeeded within 250 ms or any has failed, and the first connection is kept (RFC 8305).
 #[derive(Clone)]
 pub struct TcpConnector {
     host: String,
