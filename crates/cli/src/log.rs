@@ -141,7 +141,7 @@ impl Drop for Log {
 
 /// Everything from `level` on. The NATS client tells every event at INFO, which is for those who look for an error.
 fn targets(level: LevelFilter) -> Targets {
-    let of_nats = if level < LevelFilter::DEBUG { level.min(LevelFilter::WARN) } else { level };
+    let of_nats = if level < LevelFilter::DEBUG { LevelFilter::OFF } else { level };
     Targets::new().with_default(level).with_target("async_nats", of_nats)
 }
 
@@ -194,10 +194,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nats_client_is_heard_from_warn_on_unless_one_looks_closer() {
+    fn the_nats_client_is_heard_when_one_looks_closer() {
         let is_logged = |level, target, event| targets(level).would_enable(target, &event);
         assert!(!is_logged(LevelFilter::INFO, "async_nats::connector", Level::INFO));
-        assert!(is_logged(LevelFilter::INFO, "async_nats::connector", Level::WARN));
+        assert!(!is_logged(LevelFilter::INFO, "async_nats::connector", Level::ERROR));
         assert!(is_logged(LevelFilter::INFO, "proxy_relay", Level::INFO));
         assert!(is_logged(LevelFilter::DEBUG, "async_nats", Level::INFO));
         assert!(!is_logged(LevelFilter::ERROR, "async_nats", Level::WARN));

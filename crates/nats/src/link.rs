@@ -7,6 +7,7 @@
 //! | [`check`] | what can be wrong with them |
 //! | [`choose`] | which server to connect to |
 //! | [`files`] | certificates and keys, checked before use |
+//! | [`first`] | the first connection, and why there is none |
 //! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
@@ -16,6 +17,7 @@ mod choose;
 mod error;
 mod events;
 mod files;
+mod first;
 mod login;
 mod options;
 mod settings;
@@ -28,13 +30,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::connection::State;
-use async_nats::rustls;
-use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 pub use self::error::LinkError;
@@ -42,9 +43,6 @@ use self::events::Observer;
 pub use self::events::Status;
 pub use self::options::{Credential, NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
-
-/// The pause between two attempts of the first connection.
-const FIRST_CONNECT_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long [`Link::close`] waits for the connection to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -72,8 +70,7 @@ impl Link {
     pub async fn connect(options: &NatsOptions) -> Result<Self, LinkError> {
         options.check()?;
         let observer = Arc::new(Observer::default());
-        let settings = settings::of(options, &observer)?;
-        let client = first_connect(options, settings).await?;
+        let client = first::connect(options, &observer).await?;
         let server = client.server_info();
         info!(
             url = %options.shown_urls(),
@@ -142,49 +139,4 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("status", &*self.status().borrow()).finish_non_exhaustive()
     }
-}
-
-/// A service may start before its NATS, so refused connections and unknown names are tried again. What only a
-/// person can put right ends it.
-async fn first_connect(options: &NatsOptions, settings: ConnectOptions) -> Result<Client, LinkError> {
-    let servers: Vec<_> = options.urls.iter().map(NatsUrl::server).cloned().collect();
-    let (urls, within) = (|| options.shown_urls(), options.first_connect_within);
-    let start = Instant::now();
-    let mut warned = false;
-    loop {
-        let error = match settings.clone().connect(servers.as_slice()).await {
-            Ok(client) => return Ok(client),
-            Err(error) => error,
-        };
-        match error.kind() {
-            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                let credential = options.the_credential()?.refused();
-                return Err(LinkError::Refused { urls: urls(), credential });
-            }
-            ConnectErrorKind::Tls => return Err(LinkError::Tls { urls: urls(), reason: reason(&error) }),
-            _ if is_tls(&error) => return Err(LinkError::Tls { urls: urls(), reason: reason(&error) }),
-            _ => {}
-        }
-        if start.elapsed() >= within {
-            return Err(LinkError::Unreachable { urls: urls(), within, reason: reason(&error) });
-        }
-        if !warned {
-            warn!(url = %urls(), reason = reason(&error), "no NATS yet, trying for {within:?}");
-            warned = true;
-        }
-        sleep(FIRST_CONNECT_PAUSE).await;
-    }
-}
-
-/// The kind says little when there is a cause.
-fn reason(error: &ConnectError) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// A failed handshake comes as an I/O error.
-fn is_tls(error: &ConnectError) -> bool {
-    std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|inner| inner.is::<rustls::Error>())
 }

@@ -73,6 +73,12 @@ pub struct NatsArgs {
     #[arg(long, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls")]
     pub nats_tls: Option<bool>,
+    /// Start TLS before the server's first message, for servers with `handshake_first`; implies --nats-tls.
+    ///
+    /// Without it, this is tried when a server says nothing.
+    #[arg(long, env = "NATS_TLS_FIRST", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[serde(rename = "tls_first")]
+    pub nats_tls_first: Option<bool>,
     /// Ask for replies under this prefix, which permissions can keep for this user [default: _INBOX].
     #[arg(long, value_name = "SUBJECT", env = "NATS_INBOX_PREFIX", help_heading = NATS)]
     #[serde(rename = "inbox_prefix")]
@@ -93,6 +99,7 @@ impl NatsArgs {
         }
         self.nats_ca = self.nats_ca.or(other.nats_ca);
         self.nats_tls = self.nats_tls.or(other.nats_tls);
+        self.nats_tls_first = self.nats_tls_first.or(other.nats_tls_first);
         self.ignore_discovered_servers = self.ignore_discovered_servers.or(other.ignore_discovered_servers);
         self.nats_inbox_prefix = self.nats_inbox_prefix.or(other.nats_inbox_prefix);
         self
@@ -112,6 +119,7 @@ impl NatsArgs {
         options.credential = credential;
         options.credential_file = credential_file;
         options.tls.required = self.nats_tls.unwrap_or_default();
+        options.tls.first = self.nats_tls_first.unwrap_or_default();
         options.tls.ca_file = self.nats_ca;
         options.ignore_discovered_servers = self.ignore_discovered_servers.unwrap_or_default();
         options.tls.identity = match (self.nats_cert, self.nats_key) {

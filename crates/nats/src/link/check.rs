@@ -22,6 +22,14 @@ impl NatsOptions {
         }
     }
 
+    /// Whether no byte may leave in clear. async-nats holds a `tls://` against this one server only, not against those
+    /// that it learns from it.
+    pub(super) fn is_tls_required(&self) -> bool {
+        let tls = &self.tls;
+        let by_scheme = self.urls.iter().any(|url| matches!(url.server().scheme(), "tls" | "wss"));
+        tls.required || tls.first || by_scheme || tls.ca_file.is_some() || tls.identity.is_some()
+    }
+
     /// The one credential, given or in a URL.
     pub(super) fn the_credential(&self) -> Result<&Credential, LinkError> {
         let mut found = &self.credential;

@@ -52,14 +52,18 @@ pub enum LinkError {
     },
     /// Nothing answered in time.
     #[error(
-        "no NATS at {urls} within {}s: {reason}; start nats-server there or give its URL", within.as_secs_f64()
+        "no NATS at {urls} within {}s ({attempts} attempts): {reason}; {hint}", within.as_secs_f64()
     )]
     Unreachable {
         /// Where it was tried.
         urls: String,
         /// For how long.
         within: Duration,
+        /// How many attempts there were.
+        attempts: u32,
         /// How the last attempt failed.
         reason: String,
+        /// What to do about it.
+        hint: &'static str,
     },
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
-use async_nats::{ClientError, ConnectErrorKind, Event};
+use async_nats::{ClientError, ConnectErrorKind, Event, Server};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
@@ -38,6 +38,7 @@ struct Log {
     slow: Limit,
     server: Limit,
     refused: Limit,
+    failed: Limit,
 }
 
 impl Observer {
@@ -113,6 +114,17 @@ impl Observer {
                 }
             }
             Event::ClientError(error) => debug!("no connection to NATS yet: {error}"),
+        }
+    }
+
+    /// Logs why servers of the pool could not be connected to, once and then with a count.
+    pub(super) fn report_failures(&self, pool: &[Server]) {
+        for server in pool {
+            if let Some(error) = server.last_error.as_ref().filter(|_| server.failed_attempts > 0)
+                && let Some(more) = self.log().failed.pass(Instant::now())
+            {
+                warn!(%server, error, more, "NATS connection failed, trying again");
+            }
         }
     }
 

@@ -27,7 +27,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
 /// are learnt, reconnecting never ends.
 pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
-    let observer = Arc::clone(observer);
+    let (observer, failures) = (Arc::clone(observer), Arc::clone(observer));
     let name = options.name.clone();
     let chooser = Chooser { name: name.clone(), tls_first: options.tls.first };
     let login = Arc::new(Login::new(options)?);
@@ -43,6 +43,7 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
         .client_capacity(QUEUED_COMMANDS)
         .reconnect_delay_callback(move |attempt| reconnect_delay(&name, attempt))
         .reconnect_to_server_callback(move |pool, last| {
+            failures.report_failures(&pool);
             chooser.clone().choose(pool, !last.server_id.is_empty())
         })
         .event_callback(move |event| {
@@ -55,10 +56,7 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
 
 fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
     let tls = &options.tls;
-    // async-nats holds a `tls://` against this one server only, not against those that it learns from it.
-    let by_scheme = options.urls.iter().any(|url| url.server().tls_required());
-    let required = tls.required || by_scheme || tls.ca_file.is_some() || tls.identity.is_some();
-    let mut settings = settings.require_tls(required);
+    let mut settings = settings.require_tls(options.is_tls_required());
     if tls.first {
         settings = settings.tls_first();
     }

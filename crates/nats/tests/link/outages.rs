@@ -1,4 +1,4 @@
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::sync::Arc;
@@ -179,5 +179,25 @@ async fn announced_addresses_are_tried_unless_they_are_ignored() {
         blocking(move || restarted.restart()).await;
         wait_for(&mut status, |status| status.is_up).await;
         assert_eq!(announced.accept().is_ok(), !ignore);
+    }
+}
+
+#[tokio::test]
+async fn advice_fits_the_failure() {
+    let full = NatsServer::with_config("max_connections: 1");
+    let _link = connect(&full, Credential::None).await.unwrap();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ssh = other.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = other.accept() {
+            stream.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").ok();
+        }
+    });
+    for (url, advice) in [(full.url(), "raise max_connections"), (ssh, "the address of a NATS server")] {
+        let mut options = options(&url, Credential::None);
+        options.first_connect_within = Duration::ZERO;
+        let error = crate::refused(&options, &[]).await.to_string();
+        assert!(error.contains(advice) && !error.contains("start nats-server"), "{error}");
+        assert!(error.contains("(1 attempts)"), "{error}");
     }
 }
