@@ -1,0 +1,121 @@
+use super::*;
+
+/// The time, the fault, the offset and the verdict.
+pub(super) type Decided = (Duration, String, u64, Verdict);
+
+/// A line, its store, and what came out of it with the times.
+pub(super) struct Bench {
+    pub(super) line: Line,
+    pub(super) store: Store,
+    pub(super) sent: u64,
+    pub(super) out: Vec<(Duration, Vec<u8>)>,
+    pub(super) end: Option<(Duration, Ending)>,
+    pub(super) decisions: Arc<Mutex<Vec<Decided>>>,
+}
+
+impl Bench {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        Self::with_seed(faults, 1)
+    }
+
+    pub(super) fn with_seed(faults: Vec<Fault>, seed: u64) -> Self {
+        let decisions = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&decisions);
+        let journal = Journal::new(move |decision| {
+            let Decision { at, fault, offset, verdict, .. } = *decision;
+            told.lock().unwrap().push((at, fault.to_owned(), offset, verdict));
+        });
+        let identity = Identity {
+            seed,
+            proxy: "db".into(),
+            session: 1,
+            opened: Duration::ZERO,
+            rtt: 20 * MS,
+            journal: Some(journal),
+        };
+        let plan = plan_of(faults, Duration::ZERO);
+        let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, Duration::ZERO);
+        Self { line, store: Store::new(), sent: 0, out: Vec::new(), end: None, decisions }
+    }
+
+    /// Bytes come, after everything that has its time before them.
+    pub(super) fn send(&mut self, now: Duration, len: usize) {
+        self.run_to(now);
+        self.arrive(now, len);
+        self.take(now);
+    }
+
+    /// Bytes come, wherever the line stands.
+    pub(super) fn arrive(&mut self, now: Duration, len: usize) {
+        let mut left = len;
+        while left > 0 {
+            let room = self.store.room(1 << 20);
+            let part = left.min(room.capacity() - room.len());
+            room.extend((self.sent..).take(part).map(pattern));
+            let arrival = Arrival { at: now, turn: 0, was_empty: true };
+            self.line.arrive(arrival, self.store.last(part));
+            self.sent += part as u64;
+            left -= part;
+        }
+    }
+
+    /// Takes out everything that may go at `now`.
+    pub(super) fn take(&mut self, now: Duration) {
+        self.line.advance(now);
+        loop {
+            match self.line.departure() {
+                Departure::Deliver(len) => {
+                    let bytes = self.store.head(len).to_vec();
+                    self.drop_head(bytes.len());
+                    self.out.push((now, bytes));
+                }
+                Departure::Discard(len) => self.drop_head(len),
+                Departure::End(end) => {
+                    self.end.get_or_insert((now, end));
+                    return;
+                }
+                Departure::Wait => return,
+            }
+        }
+    }
+
+    pub(super) fn drop_head(&mut self, len: usize) {
+        self.store.consume(len);
+        self.line.depart(len);
+    }
+
+    /// Takes out what comes at each deadline, up to `end`.
+    pub(super) fn run_to(&mut self, end: Duration) {
+        while let Some(deadline) = self.line.deadline().filter(|deadline| *deadline <= end) {
+            self.take(deadline);
+            if self.end.is_some() {
+                return;
+            }
+            assert!(
+                self.line.deadline().is_none_or(|next| next > deadline),
+                "stuck at {deadline:?}: {:?}",
+                self.line
+            );
+        }
+        self.take(end);
+    }
+
+    pub(super) fn decisions_by_fault(&self) -> Vec<(String, u64, Verdict)> {
+        let decisions = self.timed_decisions_by_fault().into_iter();
+        decisions.map(|(_, fault, offset, verdict)| (fault, offset, verdict)).collect()
+    }
+
+    pub(super) fn timed_decisions_by_fault(&self) -> Vec<Decided> {
+        let mut decisions = self.decisions.lock().unwrap().clone();
+        decisions.sort_by(|one, other| one.1.cmp(&other.1));
+        decisions
+    }
+
+    pub(super) fn received(&self) -> Vec<u8> {
+        self.out.iter().flat_map(|(_, bytes)| bytes).copied().collect()
+    }
+
+    pub(super) fn arrivals(&self) -> Vec<(u64, usize)> {
+        self.out.iter().map(|(at, bytes)| (u64::try_from(at.as_millis()).unwrap(), bytes.len())).collect()
+    }
+}
