@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -11,6 +13,8 @@ use crate::cargo;
 
 const FACTOR: u32 = 20;
 const DEFAULT_CASES: u32 = 256;
+/// Groups of properties that run at the same time. A group with one long property leaves the second core idle.
+const GROUPS_AT_ONCE: usize = 2;
 
 /// Property tests: a crate's unit tests, a part of their names, and the cases that each runs in the tests.
 ///
@@ -38,29 +42,40 @@ struct UnitTests {
     crate_folder: PathBuf,
 }
 
-/// Runs all of [`PROPERTIES`], one after another.
+/// Runs all of [`PROPERTIES`], [`GROUPS_AT_ONCE`] of them at a time.
 ///
 /// # Errors
 /// If a program cannot be found or run. A property that fails is recorded in `soak`.
 pub(crate) fn run(soak: &Soak) -> Result<()> {
     let built = built_tests()?;
-    for (name, filter, cases) in PROPERTIES {
-        let tests = UnitTests::find(&built, name)?;
-        let cases = (cases * FACTOR).to_string();
-        let output = Command::new(&tests.program)
-            .args([filter, "--quiet"])
-            .current_dir(&tests.crate_folder)
-            .env("PROPTEST_CASES", &cases)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot run {}", tests.program.display()))?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        ensure!(!printed.contains(" 0 passed"), "{name} has no test whose name contains {filter}");
-        if output.status.success() {
-            println!("{name} {filter}: each property held in {cases} cases");
-        } else {
-            soak.wrong(format!("{name} {filter} with PROPTEST_CASES={cases}:\n{printed}"));
+    let groups = Mutex::new(PROPERTIES.iter());
+    let next = || groups.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run_groups = || -> Result<()> {
+        while let Some((name, filter, cases)) = next() {
+            run_group(soak, &UnitTests::find(&built, name)?, name, filter, cases * FACTOR)?;
         }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let runners: Vec<_> = (0..GROUPS_AT_ONCE).map(|_| scope.spawn(run_groups)).collect();
+        runners.into_iter().try_for_each(|runner| runner.join().expect("it only starts programs"))
+    })
+}
+
+fn run_group(soak: &Soak, tests: &UnitTests, name: &str, filter: &str, cases: u32) -> Result<()> {
+    let output = Command::new(&tests.program)
+        .args([filter, "--quiet"])
+        .current_dir(&tests.crate_folder)
+        .env("PROPTEST_CASES", cases.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", tests.program.display()))?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    ensure!(!printed.contains(" 0 passed"), "{name} has no test whose name contains {filter}");
+    if output.status.success() {
+        println!("{name} {filter}: each property held in {cases} cases");
+    } else {
+        soak.wrong(format!("{name} {filter} with PROPTEST_CASES={cases}:\n{printed}"));
     }
     Ok(())
 }
