@@ -7,9 +7,12 @@ use anyhow::Result;
 use super::far_end::ECHO;
 use super::load::open_all;
 use super::peers::{Peer, Who};
-use super::report::{Target, print_table};
-use super::rounds::measured;
+use super::report::{Row, Target, print_table};
+use super::rounds::{measured, measured_through};
 use super::scale::Scale;
+
+/// Bytes that an idle session of ours may take while the control API can change its faults.
+const GOAL_WITH_CONTROL: f64 = 2560.0;
 
 /// The share of what the sessions took that may stay after they closed and still counts as given back.
 const GIVEN_BACK: f64 = 0.1;
@@ -23,9 +26,30 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         "stayed after they closed, share",
     ];
     let rows = measured("idle", 1, labels, |peer| resident(peer, scale))?;
-    print_table(&format!("Resident memory, {} idle sessions", scale.idle_sessions), &rows);
+    let with_control = of_ours("--control 127.0.0.1:0", "bytes an idle session, control API on", scale)?;
+    let without_control = of_ours("--control off", "bytes an idle session, control API off", scale)?;
     let [.., a_session, stayed] = &rows;
-    Ok(vec![Target::at_most(a_session, "4 KiB", 4096.0), Target::at_most(stayed, "given back", GIVEN_BACK)])
+    let targets = vec![
+        Target::at_most(a_session, "4 KiB", 4096.0),
+        Target::at_most(&with_control, "goal", GOAL_WITH_CONTROL),
+        Target::at_most(stayed, "given back", GIVEN_BACK),
+    ];
+    let rows: Vec<Row> = rows.into_iter().chain([with_control, without_control]).collect();
+    print_table(&format!("Resident memory, {} idle sessions", scale.idle_sessions), &rows);
+    Ok(targets)
+}
+
+/// What an idle session of ours takes, run with these flags.
+fn of_ours(flags: &str, label: &str, scale: &Scale) -> Result<Row> {
+    let start = |_| Peer::ours(flags);
+    let [row] = measured_through(&[Who::Ours], start, label, 1, [label], |peer| {
+        let before = peer.resident_bytes();
+        let sessions = open_all(peer, ECHO, scale.idle_sessions)?;
+        thread::sleep(scale.idling);
+        let with = peer.resident_bytes();
+        Ok([with.zip(before).map(|(with, before)| (with - before) / sessions.len() as f64)])
+    })?;
+    Ok(row)
 }
 
 fn resident(peer: &Peer, scale: &Scale) -> Result<[Option<f64>; 5]> {
