@@ -82,6 +82,9 @@ pub(crate) const SOAK: &[Needed] = &[
 /// What `fuzz` builds with.
 pub(crate) const FUZZ: &[Needed] = &[(OnPath("g++"), "g++")];
 
+/// What `bench relay` counts system calls with.
+pub(crate) const COUNTING: &[Needed] = &[(OnPath("strace"), "strace")];
+
 /// What `bench faults` makes a lossy path with.
 pub(crate) const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];
@@ -221,6 +224,12 @@ mod tests {
     fn a_missing_program_names_its_package() {
         let missing = missing(TESTS, |place| !matches!(place, OnPath("redis-cli") | PostgreSql("psql")));
         assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["postgresql-client", "redis-tools"]);
+    }
+
+    #[test]
+    fn a_benchmark_without_strace_names_it() {
+        let missing = missing(COUNTING, |_| false);
+        assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["strace"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
 //! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
-//! [`round_trip`], [`connections`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
+//! [`round_trip`], [`connections`], [`system_calls`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
 
 mod args;
 mod bulk;
@@ -22,6 +22,7 @@ mod report;
 mod round_trip;
 mod rounds;
 mod scale;
+mod system_calls;
 pub(crate) mod tls;
 mod verdict;
 
@@ -58,6 +59,7 @@ pub(crate) enum Section {
     Bulk,
     RoundTrip,
     Connections,
+    SystemCalls,
     Idle,
     Growth,
 }
@@ -71,6 +73,7 @@ const DESCRIPTORS: u64 = 20_000;
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
 pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
+    packages::install_missing(packages::COUNTING)?;
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
     print_heading()?;
@@ -100,6 +103,7 @@ impl Section {
             Section::Bulk => bulk::run(scale),
             Section::RoundTrip => round_trip::run(scale),
             Section::Connections => connections::run(scale),
+            Section::SystemCalls => system_calls::run(scale),
             Section::Idle => idle::run(scale),
             Section::Growth => growth::run(scale).map(|()| Vec::new()),
         }

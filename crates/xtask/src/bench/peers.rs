@@ -140,7 +140,8 @@ impl Peer {
         (!pids.is_empty()).then(|| pids.iter().map(|&pid| testkit::resident_bytes(pid)).sum::<u64>() as f64)
     }
 
-    fn pids(&self) -> Vec<u32> {
+    /// The processes of the proxy.
+    pub(super) fn pids(&self) -> Vec<u32> {
         match &self.proxy {
             Proxy::None => Vec::new(),
             Proxy::Ours(daemon) => vec![daemon.pid()],

@@ -17,6 +17,8 @@ pub(super) struct Scale {
     pub(super) warm_up_pings: usize,
     /// How long connections are opened and closed for a rate.
     pub(super) connecting: Duration,
+    /// The sessions whose system calls are counted.
+    pub(super) counted_sessions: u32,
     pub(super) idle_sessions: usize,
     /// How long the sessions idle before the memory is read.
     pub(super) idling: Duration,
@@ -35,6 +37,7 @@ pub(super) const FULL: Scale = Scale {
     pings: 20_000,
     warm_up_pings: 2_000,
     connecting: Duration::from_secs(2),
+    counted_sessions: 400,
     idle_sessions: 9_000,
     idling: Duration::from_secs(2),
     giving_back: Duration::from_secs(25),
@@ -49,6 +52,7 @@ pub(super) const QUICK: Scale = Scale {
     pings: 4_000,
     warm_up_pings: 500,
     connecting: Duration::from_millis(500),
+    counted_sessions: 400,
     idle_sessions: 1_000,
     idling: Duration::from_secs(1),
     giving_back: Duration::from_secs(15),
