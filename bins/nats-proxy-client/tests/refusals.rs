@@ -54,3 +54,19 @@ fn a_server_that_may_not_reach_a_target_sends_its_clients_to_the_others() {
 fn the_one_server_of_ten_that_may_reach_a_target_is_found() {
     assert_others_are_asked(10);
 }
+
+#[test]
+fn a_server_that_is_full_is_asked_again_when_the_others_refuse() {
+    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let target = far_end.addr().to_string();
+    let full = Server::with(&nats.url(), &["--max-sessions", "1"]);
+    let client = Client::to(&nats.url(), &target);
+    let held = client.connect();
+    round_trip(&held, b"the only place").unwrap();
+    let refusing = Server::with(&nats.url(), &["--allow", "192.0.2.1"]);
+    let waiting = client.connect();
+    refusing.wait_for_line("is not allowed here");
+    drop(held);
+    round_trip(&waiting, b"afterwards").unwrap();
+    full.wait_for_line("session ended");
+}

@@ -1,22 +1,28 @@
 //! The server's end: a listener whose downstreams say where they want to go.
 
-use std::error::Error;
+mod answer;
+mod asked;
+mod remembered;
+mod requests;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Message, Subject, Subscriber};
-use bytes::Bytes;
+use async_nats::{HeaderMap, Message, Subject};
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
-use proxy_relay::{Accepted, ConnectError, Connecting, Connector, Listener, Peer, one_line};
+use proxy_relay::{Accepted, Connector, Listener, Peer};
 use tokio::sync::Mutex;
-use tracing::debug;
+use tokio::time::Instant;
 
-use crate::id::SessionId;
-use crate::opening::{self, Agreed, Encoding, Refusal, Request, RequestError, Scope, Target};
-use crate::shared::Shared;
+use self::answer::{Answer, publish_later};
+use self::asked::{Asked, Opening};
+use self::remembered::Known;
+pub(crate) use self::remembered::Remembered;
+use self::requests::Requests;
+use crate::opening::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
 
@@ -27,6 +33,9 @@ const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 /// digits. async-nats keeps the subscription until that many messages have come, so it still delivers those that were
 /// on their way. Its own `unsubscribe` and `drain` drop them.
 const IGNORED_COUNT: u64 = u64::MAX;
+
+/// How long clients wait that do not say so.
+const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// What reaches a target, or why this server does not; the client is told.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
@@ -39,7 +48,9 @@ pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + S
 pub struct NatsAccept {
     tunnels: Tunnels,
     dial: Arc<Dial>,
-    requests: Mutex<SelectAll<Subscriber>>,
+    requests: Mutex<Requests>,
+    /// Where clients send a request again that this server has.
+    direct: Subject,
 }
 
 impl NatsAccept {
@@ -54,13 +65,16 @@ impl NatsAccept {
         for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
             requests.push(client.queue_subscribe(subject, subject::QUEUE_GROUP.to_owned()).await?);
         }
+        let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
+        requests.push(client.subscribe(direct.clone()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
         settle(&tunnels).await;
-        Ok(Self { tunnels, dial, requests: Mutex::new(requests) })
+        let requests = Mutex::new(Requests::new(tunnels.clone(), requests));
+        Ok(Self { tunnels, dial, requests, direct })
     }
 
-    /// What a request comes to; `None` if it is answered already.
-    fn take(&self, message: Message) -> Option<Accepted> {
+    /// What a request comes to; `None` if it is answered already. It may have waited `unseen`.
+    fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {
         let Message { subject, reply, payload, headers, .. } = message;
         let ignored = |why: &dyn fmt::Display| {
             self.tunnels.inner.bad_messages.warn(|times| format!("dropped {times} on {subject}: {why}"));
@@ -69,34 +83,77 @@ impl NatsAccept {
             ignored(&"a request without a reply subject");
             return None;
         };
-        let answer = |reply| Answer { tunnels: self.tunnels.clone(), reply: Some(reply) };
+        if subject == self.direct {
+            self.answer_again(headers.as_ref(), reply);
+            return None;
+        }
+        let answer = |reply, id| Answer::new(self.tunnels.clone(), Some(reply), id);
         let request = match Request::parse(&subject, headers.as_ref(), &payload) {
             Ok(request) => request,
             Err(error) => {
                 ignored(&error);
                 // Whoever sends no message at all is no client, and gets no answer.
                 if !matches!(error, RequestError::Message(_)) {
-                    answer(reply).refuse(error.to_string(), Scope::All);
+                    answer(reply, None).refuse(error.to_string(), Scope::All);
                 }
                 return None;
             }
         };
         if request.refused_by.contains(&self.tunnels.inner.instance) {
-            answer(reply).refuse("this server has refused it before".to_owned(), Scope::ThisServer);
+            answer(reply, None).refuse("this server has refused it before".to_owned(), Scope::ThisServer);
             return None;
         }
+        if unseen >= request.wait.unwrap_or(DEFAULT_WAIT) {
+            // A client that still waits asks again.
+            answer(reply, None)
+                .refuse("the request may be older than its client waits".to_owned(), Scope::Busy);
+            return None;
+        }
+        if let Some(id) = &request.id {
+            let known = self.tunnels.remembered().on_request(id, &reply, Instant::now());
+            if known != Known::New {
+                self.answer_known(known, reply);
+                return None;
+            }
+        }
         match (self.dial)(&request.target) {
-            Ok(connector) => Some(self.accepted(request, connector, answer(reply))),
+            Ok(connector) => {
+                let id = request.id.clone();
+                Some(self.accepted(request, connector, answer(reply, id)))
+            }
             Err(reason) => {
                 let reason = format!("{}: {reason}", request.target);
                 self.tunnels
                     .inner
                     .refused
                     .warn(|times| format!("refused {times}, the last because {reason}"));
-                answer(reply).refuse(reason, Scope::ThisServer);
+                answer(reply, request.id).refuse(reason, Scope::ThisServer);
                 None
             }
         }
+    }
+
+    /// Answers a request that its client has sent to this server alone, since it has it.
+    fn answer_again(&self, headers: Option<&HeaderMap>, reply: Subject) {
+        let id = headers.and_then(Request::parse_repeated);
+        let known = id.map_or(Known::New, |id| self.tunnels.remembered().get(&id, &reply));
+        self.answer_known(known, reply);
+    }
+
+    fn answer_known(&self, known: Known, reply: Subject) {
+        let refusal = match known {
+            Known::Pending => {
+                publish_later(&self.tunnels, reply, opening::pending(self.tunnels.inner.instance));
+                return;
+            }
+            Known::Answered(answer) => {
+                publish_later(&self.tunnels, reply, answer);
+                return;
+            }
+            Known::New => ("this server does not have the request".to_owned(), Scope::Busy),
+            Known::Foreign => ("the request has the ID of another one".to_owned(), Scope::All),
+        };
+        Answer::new(self.tunnels.clone(), Some(reply), None).refuse(refusal.0, refusal.1);
     }
 
     fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Answer) -> Accepted {
@@ -111,6 +168,7 @@ impl NatsAccept {
             target: request.target,
             connector,
             opening: std::sync::Mutex::new(Some(opening)),
+            wait: request.wait.and_then(|wait| Some((wait, Instant::now().checked_add(wait)?))),
         }));
         accepted
     }
@@ -128,8 +186,9 @@ impl Listener for NatsAccept {
         let mut requests = self.requests.lock().await;
         loop {
             let request = requests.next().await;
-            let request = request.ok_or_else(|| io::Error::other("the NATS connection has ended"))?;
-            if let Some(accepted) = self.take(request) {
+            let (request, unseen) =
+                request.ok_or_else(|| io::Error::other("the NATS connection has ended"))?;
+            if let Some(accepted) = self.take(request, unseen) {
                 return Ok(accepted);
             }
         }
@@ -138,7 +197,7 @@ impl Listener for NatsAccept {
 
 impl Drop for NatsAccept {
     fn drop(&mut self) {
-        let mut requests = std::mem::take(self.requests.get_mut());
+        let mut requests = std::mem::take(&mut self.requests.get_mut().subscribers);
         let tunnels = self.tunnels.clone();
         self.tunnels.inner.tasks.spawn(async move {
             for subscriber in &mut requests {
@@ -149,7 +208,7 @@ impl Drop for NatsAccept {
             for mut subscriber in requests {
                 let _ = subscriber.unsubscribe().await;
                 while let Some(Message { reply, .. }) = subscriber.next().await {
-                    drop(Answer { tunnels: tunnels.clone(), reply });
+                    drop(Answer::new(tunnels.clone(), reply, None));
                 }
             }
         });
@@ -160,121 +219,4 @@ impl fmt::Debug for NatsAccept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsAccept").field("tunnels", &self.tunnels).finish_non_exhaustive()
     }
-}
-
-/// Owed to a client. Dropped, it sends the client to another server.
-#[derive(Debug)]
-struct Answer {
-    tunnels: Tunnels,
-    reply: Option<Subject>,
-}
-
-impl Answer {
-    fn refuse(mut self, reason: String, scope: Scope) {
-        self.send_later(&Refusal { reason, scope });
-    }
-
-    async fn send(mut self, payload: Bytes) -> Result<(), async_nats::PublishError> {
-        match self.reply.take() {
-            Some(reply) => self.tunnels.inner.link.client().publish(reply, payload).await,
-            None => Ok(()),
-        }
-    }
-
-    fn send_later(&mut self, refusal: &Refusal) {
-        let Some(reply) = self.reply.take() else { return };
-        let (client, payload) =
-            (self.tunnels.inner.link.client().clone(), refusal.encode(self.tunnels.inner.instance));
-        self.tunnels.inner.tasks.spawn(async move {
-            if let Err(error) = client.publish(reply, payload).await {
-                debug!(%error, "cannot answer a request");
-            }
-        });
-    }
-}
-
-impl Drop for Answer {
-    fn drop(&mut self) {
-        let reason = "this server is busy or about to end".to_owned();
-        self.send_later(&Refusal { reason, scope: Scope::Busy });
-    }
-}
-
-/// A session that its client does not know of yet.
-#[derive(Debug)]
-struct Opening {
-    answer: Answer,
-    id: SessionId,
-    encoding: Option<Encoding>,
-    shared: Arc<Shared>,
-}
-
-impl Opening {
-    /// Listens, and then lets the client know.
-    async fn open(self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let Self { answer, id, encoding, shared } = self;
-        let tunnels = answer.tunnels.clone();
-        tunnels.start(&shared).await?;
-        let window = shared.lock().core.on_opening(shared.clock.now());
-        let instance = Some(tunnels.inner.instance);
-        let agreed = encoding.map(|encoding| Agreed { encoding, window, instance });
-        answer.send(opening::opened(&id, agreed)).await?;
-        Ok(())
-    }
-}
-
-/// Dials what a client asks for, once, and answers it.
-#[derive(Debug)]
-struct Asked {
-    target: Target,
-    connector: Arc<dyn Connector>,
-    opening: std::sync::Mutex<Option<Opening>>,
-}
-
-impl Connector for Asked {
-    fn connect(&self) -> Connecting<'_> {
-        Box::pin(async {
-            let opening = self.opening.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-            let connected = self.connector.connect().await;
-            let opening = opening.ok_or_else(|| ConnectError::Refused("asked for once only".to_owned()))?;
-            match connected {
-                Ok(connected) => {
-                    opening.open().await.map_err(|source| ConnectError::Handshake {
-                        target: format!("the client that asked for {}", self.target),
-                        source,
-                    })?;
-                    Ok(connected)
-                }
-                Err(error) => {
-                    let (reason, scope) = refusal(&error);
-                    opening.answer.refuse(reason, scope);
-                    Err(error)
-                }
-            }
-        })
-    }
-}
-
-/// Which reason a client gets that was not connected, and whether it is to ask another server.
-fn refusal(error: &ConnectError) -> (String, Scope) {
-    // Another server may have other rules, other names or another network.
-    let scope = match error {
-        ConnectError::Refused(_) | ConnectError::Resolve { .. } => Scope::ThisServer,
-        ConnectError::Unreachable { attempts, .. } => {
-            if attempts.iter().any(|(_, error)| is_of_target(error)) { Scope::All } else { Scope::ThisServer }
-        }
-        // The client's time is nearly up as well.
-        _ => Scope::All,
-    };
-    let reason = match error {
-        ConnectError::Refused(reason) => reason.clone(),
-        error => one_line(error),
-    };
-    (reason, scope)
-}
-
-/// True if the target itself has caused the error.
-fn is_of_target(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
 }

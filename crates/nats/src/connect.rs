@@ -1,18 +1,19 @@
 //! The client's end: a connector.
 
+mod attempt;
 mod refusals;
 
 use std::time::Duration;
 
-use async_nats::{Message, Request, RequestError, RequestErrorKind};
 use proxy_relay::{ConnectError, Connected, Connecting, Connector, Peer};
 use tokio::select;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
+use self::attempt::attempt;
 use self::refusals::Refusals;
 use crate::id::SessionId;
-use crate::opening::{self, Agreed, Refusal, Reply, Scope, Target};
+use crate::opening::{Agreed, Refusal, Reply, Scope, Target};
 use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
@@ -21,6 +22,9 @@ const RETRY_DELAY: Duration = Duration::from_millis(20);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// When NATS has blinked, servers can come back after clients.
 const SERVERS_BACK_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why there is no usable reply.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reaches a target through a server that listens on NATS.
 #[derive(Debug, Clone)]
@@ -46,7 +50,8 @@ impl NatsConnect {
         let open_timeout = self.tunnels.inner.config.open_timeout;
         let mut progress = "NATS is not reachable";
         let mut refusals = Refusals::default();
-        match timeout(open_timeout, self.ask(&mut progress, &mut refusals)).await {
+        let until = Instant::now() + open_timeout;
+        match timeout_at(until, self.ask(until, &mut progress, &mut refusals)).await {
             Ok(opened) => opened,
             Err(_) => {
                 let missing = format!("{progress} within {open_timeout:?}");
@@ -59,7 +64,12 @@ impl NatsConnect {
     }
 
     /// Until a server has decided, or all have refused. `progress` is what did not come about if this is given up.
-    async fn ask(&self, progress: &mut &str, refusals: &mut Refusals) -> Result<Connected, ConnectError> {
+    async fn ask(
+        &self,
+        until: Instant,
+        progress: &mut &str,
+        refusals: &mut Refusals,
+    ) -> Result<Connected, ConnectError> {
         let mut status = self.tunnels.inner.link.status();
         let mut nobody_since = None;
         let mut busy_delay = RETRY_DELAY;
@@ -70,16 +80,16 @@ impl NatsConnect {
             };
             *progress = "no server answered";
             let reply = select! {
-                reply = self.request(refusals) => reply,
+                reply = attempt(&self.tunnels, &self.target, refusals.servers(), until) => reply,
                 // What was under way may be lost.
                 Ok(_) = status.wait_for(|status| status.connects != connects) => continue,
             };
             let reply = match reply {
-                Ok(reply) => Reply::parse(&reply.payload).map_err(|error| self.failed(error))?,
-                Err(error) if error.kind() == RequestErrorKind::NoResponders => {
+                Ok(Some(reply)) => reply,
+                Ok(None) => {
                     let since = *nobody_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= SERVERS_BACK_WITHIN {
-                        let subject = self.subject();
+                        let subject = subject::request(&self.target);
                         return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
                     }
                     sleep(RETRY_DELAY).await;
@@ -89,6 +99,8 @@ impl NatsConnect {
             };
             match reply {
                 Reply::Opened { id, agreed } => return self.start(id, agreed).await,
+                // An attempt goes on until there is a decision.
+                Reply::Pending { .. } => {}
                 Reply::Refused { refusal: Refusal { reason, scope: Scope::All }, .. } => {
                     return Err(ConnectError::Refused(reason));
                 }
@@ -109,19 +121,6 @@ impl NatsConnect {
         }
     }
 
-    fn subject(&self) -> String {
-        match &self.target {
-            Target::Host { .. } => subject::REQUEST.to_owned(),
-            Target::Service(name) => subject::service(name),
-        }
-    }
-
-    async fn request(&self, refusals: &Refusals) -> Result<Message, RequestError> {
-        let (headers, body) = opening::request(&self.target, &self.tunnels.offer(), refusals.servers());
-        let request = Request::new().payload(body).headers(headers).timeout(None);
-        self.tunnels.inner.link.client().send_request(self.subject(), request).await
-    }
-
     async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
         let (encoding, credit, peer) = match agreed {
             Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.instance),
@@ -133,7 +132,7 @@ impl NatsConnect {
         Ok(Connected::new(Box::new(stream), Peer::Name(format!("nats:{id}").into())))
     }
 
-    fn failed(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectError {
+    fn failed(&self, source: impl Into<Failed>) -> ConnectError {
         ConnectError::Handshake { target: format!("{} over NATS", self.target), source: source.into() }
     }
 }

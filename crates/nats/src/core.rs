@@ -118,6 +118,13 @@ impl Core {
         }
     }
 
+    /// The client is about to hear of its session. One of the plain protocol sends nothing until it has something to send.
+    pub(crate) fn expect_first_frame(&mut self, now: Duration) {
+        if let Self::Reliable(session) = self {
+            session.expect_first_frame(now);
+        }
+    }
+
     pub(crate) fn no_responders(&mut self, now: Duration) {
         either!(self, session => session.no_responders(now));
     }

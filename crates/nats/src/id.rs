@@ -7,6 +7,9 @@ use thiserror::Error;
 
 const LONGEST: usize = 64;
 
+/// The ID of a request, drawn by its client as those of sessions are.
+pub(crate) type RequestId = SessionId;
+
 /// The ID of a session: what its subjects end in, and what keeps others out of it.
 ///
 /// Ours are 128 random bits in hexadecimal; those of other servers are any token that a subject can end in.

@@ -4,13 +4,14 @@ mod refusal;
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
 use thiserror::Error;
 
 pub(crate) use self::refusal::{Refusal, Scope};
-use crate::id::{InstanceId, InvalidId, SessionId};
+use crate::id::{InstanceId, InvalidId, RequestId, SessionId};
 use crate::message::{self, MessageError};
 use crate::subject::{self, ServiceName};
 
@@ -20,6 +21,9 @@ const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const OFFERED_INSTANCE: &str = "proxy-instance";
 const REFUSED_BY: &str = "proxy-refused-by";
+const REQUEST_ID: &str = "proxy-request";
+/// In milliseconds.
+const WAIT: &str = "proxy-wait";
 const VERSION: &str = "1";
 const LONGEST_HOST: usize = 253;
 /// Of what a peer says, in characters.
@@ -104,8 +108,21 @@ pub(crate) struct Agreed {
     pub(crate) instance: Option<InstanceId>,
 }
 
-/// A client's request, as it is published. `refused_by` are the servers that are not to be asked again.
-pub(crate) fn request(target: &Target, offer: &Offer, refused_by: &[InstanceId]) -> (HeaderMap, Bytes) {
+/// What a request says besides its target.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) offer: &'a Offer,
+    /// The same each time that the request is sent.
+    pub(crate) id: &'a RequestId,
+    /// How long the client waits from now on.
+    pub(crate) wait: Duration,
+    /// Servers that are not to be asked again.
+    pub(crate) refused_by: &'a [InstanceId],
+}
+
+/// A client's request, as it is published.
+pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) {
+    let Terms { offer, id, wait, refused_by } = *terms;
     let mut headers = HeaderMap::new();
     if let Target::Host { host, port } = target {
         headers.insert(HOST, host.as_str());
@@ -117,6 +134,8 @@ pub(crate) fn request(target: &Target, offer: &Offer, refused_by: &[InstanceId])
     if let Some(instance) = offer.instance {
         headers.insert(OFFERED_INSTANCE, instance.to_string());
     }
+    headers.insert(REQUEST_ID, id.as_str());
+    headers.insert(WAIT, wait.as_millis().to_string());
     if !refused_by.is_empty() {
         let refused_by: Vec<_> = refused_by.iter().map(ToString::to_string).collect();
         headers.insert(REFUSED_BY, refused_by.join(","));
@@ -132,6 +151,10 @@ pub(crate) struct Request {
     pub(crate) offer: Option<Offer>,
     /// Servers that have refused it.
     pub(crate) refused_by: Vec<InstanceId>,
+    /// `None`: a client that sends each request once.
+    pub(crate) id: Option<RequestId>,
+    /// How long its client waits, from when it was sent; `None` if the client does not say so.
+    pub(crate) wait: Option<Duration>,
 }
 
 /// Why a request is none. What is not about its form is told to the client: a text with spaces, since some take a
@@ -184,7 +207,14 @@ impl Request {
         });
         let refused_by = field(REFUSED_BY).unwrap_or_default();
         let refused_by = refused_by.split(',').filter_map(InstanceId::parse).collect();
-        Ok(Self { target, offer, refused_by })
+        let id = field(REQUEST_ID).and_then(|id| RequestId::parse(id).ok());
+        let wait = field(WAIT).and_then(|wait| wait.parse().ok()).map(Duration::from_millis);
+        Ok(Self { target, offer, refused_by, id, wait })
+    }
+
+    /// Returns the ID of a request that was sent to a server which has it already.
+    pub(crate) fn parse_repeated(headers: &HeaderMap) -> Option<RequestId> {
+        RequestId::parse(headers.get(REQUEST_ID)?.as_str()).ok()
     }
 }
 
@@ -203,6 +233,11 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
     }
 }
 
+/// Tells a client that this server has its request, and has not decided yet.
+pub(crate) fn pending(server: InstanceId) -> Bytes {
+    message::encode("", &[], &[("pending", "true"), ("instance", &server.to_string())])
+}
+
 /// What a client gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
@@ -211,6 +246,8 @@ pub(crate) enum Reply {
         /// `None`: a server that only speaks the plain protocol.
         agreed: Option<Agreed>,
     },
+    /// A server has the request, and has not decided yet.
+    Pending { server: InstanceId },
     Refused {
         refusal: Refusal,
         /// `None`: a server that does not send its ID.
@@ -239,9 +276,12 @@ pub enum ReplyError {
 impl Reply {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ReplyError> {
         let message = message::decode(payload)?;
+        let server = message.get("instance").and_then(InstanceId::parse);
         if message.get("error").is_some() {
-            let server = message.get("instance").and_then(InstanceId::parse);
             return Ok(Self::Refused { refusal: Refusal::read(&message), server });
+        }
+        if let (Some(_), Some(server)) = (message.get("pending"), server) {
+            return Ok(Self::Pending { server });
         }
         let id = SessionId::parse(&String::from_utf8_lossy(&message.data))?;
         let agreed = match message.get("version") {
@@ -253,6 +293,15 @@ impl Reply {
             }),
         };
         Ok(Self::Opened { id, agreed })
+    }
+
+    /// Returns the server that has sent it; `None` for one that does not send its ID.
+    pub(crate) fn server(&self) -> Option<InstanceId> {
+        match self {
+            Self::Opened { agreed, .. } => agreed.and_then(|agreed| agreed.instance),
+            Self::Pending { server } => Some(*server),
+            Self::Refused { server, .. } => *server,
+        }
     }
 }
 

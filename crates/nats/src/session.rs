@@ -42,6 +42,9 @@ const ACK_DELAY: Duration = Duration::from_millis(40);
 /// An end with nothing at stake leaves when nobody has listened to it for so long.
 const NOBODY_LEFT: Duration = Duration::from_secs(5);
 
+/// A client has got its reply, and answers it with a frame, within this time.
+const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What both ends' operators decide.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -93,6 +96,8 @@ pub(crate) struct Session {
     ask_due: bool,
     farewell_due: bool,
     ack_by: Option<Duration>,
+    /// By when the client's first frame is to come. `None` once it has, or when NATS was away meanwhile.
+    first_frame_by: Option<Duration>,
     /// When a byte last moved.
     moved: Duration,
     /// When what makes the peer answer for the first time was sent, until it answers.
@@ -143,9 +148,15 @@ impl Session {
             ask_due: false,
             farewell_due: false,
             ack_by: None,
+            first_frame_by: None,
             moved: now,
             opened: None,
         }
+    }
+
+    /// The client is about to hear of the session. If NATS says that nobody listens, the client has gone.
+    pub(crate) fn expect_first_frame(&mut self, now: Duration) {
+        self.first_frame_by = Some(now + FIRST_FRAME_TIMEOUT);
     }
 
     /// Bytes that [`Self::write`] takes now, at most; messages may be of `max_message` bytes.

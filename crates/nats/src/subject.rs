@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::opening::Target;
+
 /// Where clients ask for sessions.
 pub(crate) const REQUEST: &str = "proxy.request";
 /// What servers share requests in.
@@ -20,6 +22,14 @@ pub(crate) fn to_server(token: &str) -> String {
 
 pub(crate) fn to_client(token: &str) -> String {
     format!("{TO_CLIENT}{token}")
+}
+
+/// Where clients ask for a target.
+pub(crate) fn request(target: &Target) -> String {
+    match target {
+        Target::Host { .. } => REQUEST.to_owned(),
+        Target::Service(name) => service(name),
+    }
 }
 
 /// Where clients ask for a service by its name.

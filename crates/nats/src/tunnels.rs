@@ -1,7 +1,8 @@
 //! What all tunnels of a NATS connection share.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::Subject;
@@ -10,7 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
 
-use crate::accept::NatsAccept;
+use crate::accept::{NatsAccept, Remembered};
 use crate::connect::NatsConnect;
 use crate::core::Core;
 use crate::driver::Driver;
@@ -70,6 +71,10 @@ pub(crate) struct Inner {
     pub(crate) instance: InstanceId,
     clock: Clock,
     paths: Paths,
+    /// Requests of clients, if this is a server.
+    remembered: Mutex<Remembered>,
+    /// The last reply came from a server that does not know repeated requests.
+    has_old_servers: AtomicBool,
     budget: Arc<WindowBudget>,
     ids: Mutex<StdRng>,
 }
@@ -90,6 +95,8 @@ impl Tunnels {
         let mut ids = StdRng::from_seed(seed);
         let inner = Inner {
             instance: InstanceId::random(&mut ids),
+            remembered: Mutex::default(),
+            has_old_servers: AtomicBool::new(false),
             clock: Clock::start(),
             paths: Paths::default(),
             link,
@@ -183,6 +190,18 @@ impl Tunnels {
 
     pub(crate) fn stream(&self, shared: Arc<Shared>) -> NatsStream {
         NatsStream::new(shared, self.inner.link.client().clone())
+    }
+
+    pub(crate) fn remembered(&self) -> MutexGuard<'_, Remembered> {
+        self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn has_old_servers(&self) -> bool {
+        self.inner.has_old_servers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_old_servers(&self, has_old_servers: bool) {
+        self.inner.has_old_servers.store(has_old_servers, Ordering::Relaxed);
     }
 
     pub(crate) fn offer(&self) -> Offer {

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -71,7 +71,8 @@ impl Default for Config {
 pub struct Route {
     /// What downstreams go through before the upstream is dialled, if anything.
     pub handshake: Option<Arc<dyn Handshake>>,
-    /// What reaches the upstream; `None`: what the listener brings with each downstream.
+    /// What reaches the upstream; `None`: what the listener brings with each downstream. A downstream that brings its
+    /// connector does not wait at [`Config::max_sessions`]: both are dropped at once.
     pub connector: Option<Arc<dyn Connector>>,
     /// How a downstream ends whose upstream cannot be reached. A downstream that the connector refuses
     /// ([`ConnectError::Refused`]), or whose upstream accepts and resets the connection, is always aborted.
@@ -235,6 +236,8 @@ impl Relay {
                             break;
                         }
                         place = share.place() => place,
+                        // Its connector, which is dropped, lets it ask elsewhere.
+                        () = ready(()), if connector.is_some() => continue,
                         () = self.wait_for_loop(&peer) => {
                             downstream.abort();
                             continue;

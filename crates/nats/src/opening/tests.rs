@@ -16,6 +16,18 @@ fn offer() -> Offer {
     Offer { encodings: vec![Encoding::Binary, Encoding::Json], instance }
 }
 
+fn request(target: &Target, refused_by: &[InstanceId]) -> (HeaderMap, Bytes) {
+    let (offer, id) = (offer(), RequestId::parse("request-1").unwrap());
+    super::request(target, &Terms { offer: &offer, id: &id, wait: Duration::from_secs(15), refused_by })
+}
+
+/// What is read of a request with an offer that no server has refused.
+fn asked(target: Target) -> Request {
+    let id = RequestId::parse("request-1").ok();
+    let wait = Some(Duration::from_secs(15));
+    Request { target, offer: Some(offer()), refused_by: vec![], id, wait }
+}
+
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).fold(
         HeaderMap::new(),
@@ -32,19 +44,19 @@ fn refused(pairs: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_request_is_the_captured_one_and_an_offer() {
-    let (headers, body) = request(&host("redis", 6379), &offer(), &[]);
+    let (headers, body) = request(&host("redis", 6379), &[]);
     assert_eq!(body, GO_REQUEST);
     let header = |name| headers.get(name).map(|value| value.as_str());
     assert_eq!((header("remote_host"), header("remote_port")), (Some("redis"), Some("6379")));
     let parsed = Request::parse(subject::REQUEST, Some(&headers), &body).unwrap();
-    assert_eq!(parsed, Request { target: host("redis", 6379), offer: Some(offer()), refused_by: vec![] });
+    assert_eq!(parsed, asked(host("redis", 6379)));
 }
 
 #[test]
 fn a_legacy_request_offers_nothing() {
     let headers = headers(&[("remote_host", "redis"), ("remote_port", "6379")]);
     let parsed = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap();
-    assert_eq!(parsed, Request { target: host("redis", 6379), offer: None, refused_by: vec![] });
+    assert_eq!(parsed, Request { offer: None, id: None, wait: None, ..asked(host("redis", 6379)) });
 }
 
 #[test]
@@ -69,7 +81,7 @@ fn an_instance_that_is_no_number_counts_as_none() {
 fn a_services_request_names_it_by_its_subject() {
     let name: ServiceName = "redis".parse().unwrap();
     let target = Target::Service(name.clone());
-    let (headers, body) = request(&target, &offer(), &[]);
+    let (headers, body) = request(&target, &[]);
     assert!(headers.get("remote_host").is_none());
     assert_eq!(Request::parse(&subject::service(&name), Some(&headers), &body).unwrap().target, target);
 }
@@ -114,9 +126,15 @@ fn what_was_agreed_reads_back() {
 }
 
 #[test]
+fn a_server_that_has_a_request_reads_back() {
+    let server = InstanceId::parse("0123456789abcdef").unwrap();
+    assert_eq!(Reply::parse(&pending(server)).unwrap(), Reply::Pending { server });
+}
+
+#[test]
 fn a_request_names_the_servers_that_have_refused_it() {
     let ids = ["1", "2"].map(|id| InstanceId::parse(id).unwrap());
-    let (headers, body) = request(&host("redis", 6379), &offer(), &ids);
+    let (headers, body) = request(&host("redis", 6379), &ids);
     let parsed = Request::parse(subject::REQUEST, Some(&headers), &body).unwrap();
     assert_eq!(parsed.refused_by, ids);
 }
@@ -128,7 +146,7 @@ fn refusal(reason: &str, scope: Scope) -> Refusal {
 fn read(payload: &[u8]) -> (Refusal, Option<InstanceId>) {
     match Reply::parse(payload).unwrap() {
         Reply::Refused { refusal, server } => (refusal, server),
-        opened @ Reply::Opened { .. } => panic!("{opened:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

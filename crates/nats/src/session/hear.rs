@@ -18,6 +18,7 @@ impl Session {
             return Ok(());
         }
         self.patience.hear(now);
+        self.first_frame_by = None;
         if let Some(asked) = self.opened.take() {
             self.receiver.on_answer(now, now.saturating_sub(asked));
         }
@@ -84,6 +85,9 @@ impl Session {
 
     /// NATS says that nobody listens to what was published with a reply subject.
     pub(crate) fn no_responders(&mut self, now: Duration) {
+        if self.first_frame_by.take().is_some() {
+            self.abort(now, "the client has gone before it heard of its session");
+        }
         self.patience.nobody(now);
     }
 
@@ -100,6 +104,7 @@ impl Session {
             self.ask(now);
         } else {
             self.patience.lost(now);
+            self.first_frame_by = None;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, NOBODY_LEFT, Session, State, patience};
+use super::{FIRST_FRAME_TIMEOUT, Failure, NOBODY_LEFT, Session, State, patience};
 
 impl Session {
     /// When [`Self::on_deadline`] is to be called.
@@ -13,7 +13,13 @@ impl Session {
         let half_closed = self.is_half_closed().then(|| self.moved.saturating_add(self.half_close_timeout()));
         let left = self.patience.nobody_since().filter(|_| self.state != State::Open);
         let patience = self.patience.deadline(&self.limits, self.is_up);
-        let times = [self.ack_by, half_closed, left.map(|since| since + NOBODY_LEFT), Some(patience)];
+        let times = [
+            self.ack_by,
+            self.first_frame_by,
+            half_closed,
+            left.map(|since| since + NOBODY_LEFT),
+            Some(patience),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -29,6 +35,11 @@ impl Session {
                 self.sender.shrink();
                 self.receiver.shrink(now);
             }
+        }
+        if self.first_frame_by.is_some_and(|by| by <= now) {
+            self.first_frame_by = None;
+            let seconds = FIRST_FRAME_TIMEOUT.as_secs_f64();
+            self.abort(now, format!("the client sent nothing for {seconds} s"));
         }
         let nobody_since = self.patience.nobody_since();
         if self.patience.is_out(now, &self.limits) {

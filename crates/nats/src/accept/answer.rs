@@ -1,0 +1,86 @@
+//! What a client is told about its request.
+
+use async_nats::Subject;
+use bytes::Bytes;
+use tracing::debug;
+
+use crate::id::RequestId;
+use crate::opening::{self, Refusal, Scope};
+use crate::tunnels::Tunnels;
+
+/// Owed to a client. Dropped, it sends the client to another server.
+#[derive(Debug)]
+pub(super) struct Answer {
+    tunnels: Tunnels,
+    reply: Option<Subject>,
+    /// Clients of older versions do not number their requests.
+    request: Option<RequestId>,
+}
+
+impl Answer {
+    pub(super) fn new(tunnels: Tunnels, reply: Option<Subject>, request: Option<RequestId>) -> Self {
+        Self { tunnels, reply, request }
+    }
+
+    pub(super) fn tunnels(&self) -> &Tunnels {
+        &self.tunnels
+    }
+
+    pub(super) fn refuse(mut self, reason: String, scope: Scope) {
+        self.send_later(&Refusal { reason, scope });
+    }
+
+    /// Tells a client that repeats its requests that this server has it.
+    pub(super) fn send_pending(&self) {
+        if let (Some(reply), Some(_)) = (&self.reply, &self.request) {
+            publish_later(&self.tunnels, reply.clone(), opening::pending(self.tunnels.inner.instance));
+        }
+    }
+
+    /// NATS says on `bounce` if the client has gone.
+    pub(super) async fn send(
+        mut self,
+        payload: Bytes,
+        bounce: Option<Subject>,
+    ) -> Result<(), async_nats::PublishError> {
+        let Some(reply) = self.reply.take() else { return Ok(()) };
+        if let Some(id) = &self.request {
+            self.tunnels.remembered().on_answer(id, payload.clone());
+        }
+        let client = self.tunnels.inner.link.client();
+        match bounce {
+            Some(bounce) => client.publish_with_reply(reply, bounce, payload).await,
+            None => client.publish(reply, payload).await,
+        }
+    }
+
+    fn send_later(&mut self, refusal: &Refusal) {
+        let Some(reply) = self.reply.take() else { return };
+        let payload = refusal.encode(self.tunnels.inner.instance);
+        if let Some(id) = &self.request {
+            let mut remembered = self.tunnels.remembered();
+            if refusal.scope == Scope::Busy {
+                remembered.forget(id);
+            } else {
+                remembered.on_answer(id, payload.clone());
+            }
+        }
+        publish_later(&self.tunnels, reply, payload);
+    }
+}
+
+pub(super) fn publish_later(tunnels: &Tunnels, reply: Subject, payload: Bytes) {
+    let client = tunnels.inner.link.client().clone();
+    tunnels.inner.tasks.spawn(async move {
+        if let Err(error) = client.publish(reply, payload).await {
+            debug!(%error, "cannot answer a request");
+        }
+    });
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let reason = "this server is busy or about to end".to_owned();
+        self.send_later(&Refusal { reason, scope: Scope::Busy });
+    }
+}

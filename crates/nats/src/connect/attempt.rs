@@ -1,0 +1,142 @@
+//! One request, repeated until a server answers it.
+
+use std::time::Duration;
+
+use async_nats::{Message, StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::Failed;
+use crate::id::{InstanceId, RequestId, SessionId};
+use crate::message;
+use crate::opening::{self, Agreed, Reply, Terms};
+use crate::session::frame::{Codec, Flags, Header};
+use crate::subject;
+use crate::tunnels::Tunnels;
+
+/// How long a request or a server stays silent before the request is sent again.
+const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// A server that has received the request is given up after so many repetitions without an answer.
+const MAX_SILENT: u32 = 3;
+/// How long sessions are refused that other servers open for a request that was sent more than once. Servers of older
+/// versions dial for 10 s.
+const LATE_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
+const NOT_WANTED: &str = "another server has answered before";
+
+/// Sends a request until a server has decided. Returns `None` if nobody listens.
+///
+/// # Cancel safety
+/// Dropping the future gives the request up. NATS tells a server that answers later that nobody listens.
+pub(super) async fn attempt(
+    tunnels: &Tunnels,
+    target: &opening::Target,
+    refused_by: &[InstanceId],
+    until: Instant,
+) -> Result<Option<Reply>, Failed> {
+    let client = tunnels.inner.link.client();
+    let inbox = client.new_inbox();
+    let subscriber = client.subscribe(inbox.clone()).await?;
+    let mut replies =
+        Replies { tunnels: tunnels.clone(), subscriber: Some(subscriber), sent: 0, taken: None };
+    let id: RequestId = tunnels.new_id();
+    // The server that has said that it has the request, and how often it was asked since.
+    let mut holder: Option<(InstanceId, u32)> = None;
+    loop {
+        let subject = match &holder {
+            Some((server, _)) => subject::to_server(&server.to_string()),
+            None => subject::request(target),
+        };
+        let wait = until.saturating_duration_since(Instant::now());
+        let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by };
+        let (headers, body) = opening::request(target, &terms);
+        client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await?;
+        replies.sent += 1;
+        let repeat_at = Instant::now() + REPEAT_INTERVAL;
+        loop {
+            let message = match timeout_at(repeat_at, replies.next()).await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Err("the NATS connection has ended".into()),
+                // A server of an older version would dial again.
+                Err(_) if tunnels.has_old_servers() => {
+                    replies.next().await.ok_or("the NATS connection has ended")?
+                }
+                Err(_) => break,
+            };
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                if holder.take().is_some() {
+                    break;
+                }
+                return Ok(None);
+            }
+            let reply = Reply::parse(&message.payload)?;
+            tunnels.set_old_servers(reply.server().is_none());
+            match reply {
+                Reply::Pending { server } => holder = Some((server, 0)),
+                Reply::Opened { ref id, .. } => {
+                    replies.taken = Some(id.clone());
+                    return Ok(Some(reply));
+                }
+                Reply::Refused { .. } => return Ok(Some(reply)),
+            }
+        }
+        holder =
+            holder.filter(|(_, silent)| *silent < MAX_SILENT).map(|(server, silent)| (server, silent + 1));
+    }
+}
+
+/// What servers reply to one request.
+#[derive(Debug)]
+struct Replies {
+    tunnels: Tunnels,
+    /// `None` once it has been dropped.
+    subscriber: Option<Subscriber>,
+    /// How often the request was sent.
+    sent: usize,
+    taken: Option<SessionId>,
+}
+
+impl Replies {
+    async fn next(&mut self) -> Option<Message> {
+        self.subscriber.as_mut()?.next().await
+    }
+}
+
+impl Drop for Replies {
+    /// More than one server may open a session for a request that was repeated.
+    fn drop(&mut self) {
+        let Some(mut subscriber) = self.subscriber.take().filter(|_| self.sent > 1) else { return };
+        let (tunnels, taken) = (self.tunnels.clone(), self.taken.take());
+        let until = Instant::now() + LATE_REPLY_TIMEOUT;
+        self.tunnels.inner.tasks.spawn(async move {
+            while let Ok(Some(message)) = timeout_at(until, subscriber.next()).await {
+                if let Ok(Reply::Opened { id, agreed }) = Reply::parse(&message.payload)
+                    && taken.as_ref() != Some(&id)
+                {
+                    refuse(&tunnels, &id, agreed).await;
+                }
+            }
+        });
+    }
+}
+
+/// Ends a session that was opened for nobody.
+async fn refuse(tunnels: &Tunnels, id: &SessionId, agreed: Option<Agreed>) {
+    let message = match agreed {
+        Some(Agreed { encoding, .. }) => {
+            let mut header = Header::default();
+            header.flags.set(Flags::RST, true);
+            Codec { encoding, id: id.as_str().into() }.encode(&header, NOT_WANTED.as_bytes())
+        }
+        None => close(id),
+    };
+    let subject = subject::to_server(id.as_str());
+    if let Err(error) = tunnels.inner.link.client().publish(subject, message).await {
+        debug!(%error, "cannot end a session that is not wanted");
+    }
+}
+
+fn close(id: &SessionId) -> Bytes {
+    message::encode(id.as_str(), &[], &[(message::TYPE, message::CLOSE)])
+}
