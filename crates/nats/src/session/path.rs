@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::round::RoundTrip;
+use super::round::{RoundTrip, bytes_per_second};
 
 /// Shorter paths count as this long: processes on busy machines add about as much by themselves.
 pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
 /// The shortest round trip is measured again after this long without one that confirms it. The same for all, so that those who
 /// share a link without knowing it do so at the same time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// The rate of all sessions is measured over at least this time.
+const RATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a path counts as congested after it was.
 const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,19 @@ struct Inner {
     /// The shortest round trip of the probe.
     probe_min: Option<Duration>,
     congested: Option<Duration>,
+    /// Bytes of all sessions since then, and a second in the interval before.
+    bytes: u64,
+    since: Duration,
+    rate: u64,
+}
+
+/// What is known of a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Estimate {
+    /// The round-trip time of the empty path.
+    pub(super) min_rtt: Duration,
+    /// Bytes a second of all sessions.
+    pub(super) rate: u64,
 }
 
 impl PathState {
@@ -77,9 +92,15 @@ impl PathState {
         &self.probe
     }
 
-    /// Takes a round trip that ended now. Returns the shortest one.
-    pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip) -> Duration {
+    /// Takes a round trip that ended now, and the bytes since the session's last one.
+    pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip, bytes: u64) -> Estimate {
         let mut inner = self.lock();
+        inner.bytes += bytes;
+        let elapsed = now.saturating_sub(inner.since);
+        if elapsed >= RATE_INTERVAL {
+            inner.rate = bytes_per_second(inner.bytes, elapsed);
+            (inner.bytes, inner.since) = (0, now);
+        }
         let probe_end = self.probe.end();
         if probe_end > inner.probed {
             if trip.is_alone && self.probe.was_on(now.saturating_sub(trip.rtt)) {
@@ -103,7 +124,7 @@ impl PathState {
                 self.probe.extend(now + trip.rtt + min_rtt);
             }
         }
-        min_rtt
+        Estimate { min_rtt, rate: inner.rate }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

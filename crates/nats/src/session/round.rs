@@ -46,6 +46,16 @@ impl Round {
     }
 }
 
+/// Returns the rate if these bytes take this time.
+pub(super) fn bytes_per_second(bytes: u64, time: Duration) -> u64 {
+    u64::try_from(u128::from(bytes) * 1_000_000 / time.as_micros().max(1)).unwrap_or(u64::MAX)
+}
+
+/// Returns the bytes in this time at this rate.
+pub(super) fn bytes_in(bytes_per_second: u64, time: Duration) -> usize {
+    usize::try_from(u128::from(bytes_per_second) * time.as_micros() / 1_000_000).unwrap_or(usize::MAX)
+}
+
 /// The rate of the latest round trips.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
@@ -57,8 +67,7 @@ pub(super) struct Rates {
 impl Rates {
     /// Returns whether the rate still grows as it does while nothing queues.
     pub(super) fn push(&mut self, bytes: u64, time: Duration) -> bool {
-        let micros = time.as_micros().max(1);
-        let rate = u64::try_from(u128::from(bytes) * 1_000_000 / micros).unwrap_or(u64::MAX);
+        let rate = bytes_per_second(bytes, time);
         let highest = self.highest();
         self.samples[self.next] = rate;
         self.next = (self.next + 1) % RATE_SAMPLES;
@@ -67,7 +76,7 @@ impl Rates {
 
     /// Bytes in this time at the highest of these rates.
     pub(super) fn delivered(&self, time: Duration) -> usize {
-        usize::try_from(u128::from(self.highest()) * time.as_micros() / 1_000_000).unwrap_or(usize::MAX)
+        bytes_in(self.highest(), time)
     }
 
     fn highest(&self) -> u64 {

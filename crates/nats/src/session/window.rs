@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::path::{MIN_RTT, PathState};
-use super::round::{Rates, Round, RoundTrip};
+use super::path::{Estimate, MIN_RTT, PathState};
+use super::round::{Rates, Round, RoundTrip, bytes_in};
 
 /// Window of a new session.
 pub(super) const FIRST_WINDOW: usize = 64 << 10;
 /// The same on a congested path.
 const FIRST_CONGESTED_WINDOW: usize = 16 << 10;
-/// Part of alpha that does not depend on the rate.
+/// Part of alpha that does not depend on the session's rate: what the path delivers in this time, but at least so much. Without it, a
+/// thousand sessions on a fast path would have windows of a few KiB and spend their time on headers.
+const MIN_ALPHA_TIME: Duration = Duration::from_micros(500);
 const MIN_ALPHA: usize = 3 << 10;
 /// The rest of alpha is the geometric mean of this and of what arrives in [`ALPHA_TIME`]. It grows more slowly than the rate, so the
 /// shares become equal, and fast sessions soon enough.
@@ -126,19 +128,21 @@ impl Window {
     /// The peer answered after this time.
     pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
         let trip = RoundTrip { rtt, is_limited: false, is_alone: false };
-        self.path.on_round_trip(now, &trip);
+        self.path.on_round_trip(now, &trip, 0);
     }
 
     fn on_round_trip(&mut self, now: Duration, read: u64, trip: &RoundTrip) {
-        let min_rtt = self.path.on_round_trip(now, trip);
-        let Some((since, before)) = self.measured.replace((now, read)) else { return };
+        let (since, before) = self.measured.replace((now, read)).unwrap_or((now, read));
+        let bytes = read.saturating_sub(before);
+        let Estimate { min_rtt, rate: path_rate } = self.path.on_round_trip(now, trip, bytes);
         if self.path.probe().was_on(since) {
             return;
         }
-        let is_growing = self.rates.push(read.saturating_sub(before), now.saturating_sub(since));
+        let is_growing = self.rates.push(bytes, now.saturating_sub(since));
         let delivered = |time| self.rates.delivered(time);
         let gain = if is_growing { 4 } else { 2 };
-        let alpha = MIN_ALPHA + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
+        let least_alpha = bytes_in(path_rate, MIN_ALPHA_TIME).clamp(MIN_ALPHA, FIRST_WINDOW);
+        let alpha = least_alpha + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
         let mut size = delivered(gain * min_rtt.max(MIN_RTT)).saturating_add(alpha).min(2 * self.size);
         if !trip.is_limited {
             // The sender had little to send. It may have more at once later.

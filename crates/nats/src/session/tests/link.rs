@@ -384,7 +384,7 @@ fn a_session_with_little_to_send_may_still_send_much_at_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn links_are_full_and_queues_short(
