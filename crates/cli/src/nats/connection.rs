@@ -18,7 +18,7 @@ const DEFAULT_URL: &str = "nats://localhost:4222";
 pub struct NatsArgs {
     /// The NATS servers; can be repeated, or several with `,` between them [default: nats://localhost:4222].
     ///
-    /// HOST:PORT, nats://HOST:PORT, or tls://HOST:PORT for TLS. USER:PASSWORD@ or TOKEN@ before the host logs in; other
+    /// HOST:PORT, nats://HOST:PORT, tls://HOST:PORT for TLS, or ws://HOST:PORT and wss://HOST:PORT for WebSockets. USER:PASSWORD@ or TOKEN@ before the host logs in; other
     /// characters than letters and digits stand there as %XX.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, value_delimiter = ',', value_parser = NatsUrlParser, help_heading = NATS)]
     #[serde(rename = "url", deserialize_with = "list::deserialize")]

@@ -15,6 +15,10 @@ impl NatsOptions {
         if !is_inbox_prefix(&self.inbox_prefix) {
             return Err(LinkError::InboxPrefix(self.inbox_prefix.clone()));
         }
+        let in_clear = self.urls.iter().find(|url| url.server().scheme() == "ws");
+        if let Some(url) = in_clear.filter(|_| self.is_tls_required()) {
+            return Err(LinkError::InClear { url: url.to_string() });
+        }
         files::check(&self.tls)?;
         match self.the_credential()? {
             Credential::CredsFile(path) => login::check_creds(path),
@@ -83,6 +87,18 @@ mod tests {
             options.check().unwrap();
             assert_eq!(options.the_credential().unwrap(), &ann("sesame"), "{urls:?}");
             assert_eq!(options.shown_urls(), "nats://a, nats://b");
+        }
+    }
+
+    #[test]
+    fn a_web_socket_in_clear_is_refused_where_tls_is_required() {
+        options(&["ws://a"], Credential::None).check().unwrap();
+        options(&["wss://a", "tls://b"], Credential::None).check().unwrap();
+        let mut required = options(&["ws://a"], Credential::None);
+        required.tls.required = true;
+        for options in [required, options(&["ws://a", "wss://b"], Credential::None)] {
+            let error = options.check().unwrap_err();
+            assert!(matches!(&error, LinkError::InClear { url } if url == "ws://a"), "{error}");
         }
     }
 

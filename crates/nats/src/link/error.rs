@@ -20,6 +20,12 @@ pub enum LinkError {
         /// The URL without its credentials.
         url: String,
     },
+    /// TLS is required, and this URL has none.
+    #[error("`{url}` has no TLS, which other options require: write wss://")]
+    InClear {
+        /// The URL without its credentials.
+        url: String,
+    },
     /// Replies cannot be asked for under this prefix.
     #[error("`{0}` is no inbox prefix: it takes words joined by dots, without spaces, `*` and `>`")]
     InboxPrefix(String),

@@ -51,7 +51,13 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
             async move { observer.see(&event) }
         });
     let settings = with_tls(settings, options);
-    Ok(if options.ignore_discovered_servers { settings.ignore_discovered_servers() } else { settings })
+    // Clusters announce host and port of WebSockets without a scheme, which async-nats takes for nats://.
+    let is_websocket = options.urls.iter().any(|url| url.server().is_websocket());
+    Ok(if options.ignore_discovered_servers || is_websocket {
+        settings.ignore_discovered_servers()
+    } else {
+        settings
+    })
 }
 
 fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::Credential;
 
-/// Where a NATS server is, and perhaps who asks: `nats://host:4222`, `tls://host` for TLS, or `host:port`.
+/// Where a NATS server is, and perhaps who asks: `nats://host:4222`, `tls://host` for TLS, `host:port`, or
+/// `ws://host` and `wss://host` for a WebSocket without and with TLS.
 ///
 /// A user with a password (`nats://user:password@host`) is that, a user without one (`nats://token@host`) a token,
 /// either percent-encoded. Neither `Display` nor `Debug` shows them.
@@ -44,22 +45,29 @@ impl FromStr for NatsUrl {
 
 /// A text that is no URL of a NATS server. Nothing of the text is shown, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{problem}; write nats://HOST:PORT, or tls://HOST:PORT")]
+#[error("{problem}; write nats://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT")]
 pub struct InvalidUrl {
     problem: String,
 }
 
+/// What many passwords need.
+const ESCAPES: &str = "in a password, / ? # @ , are %2F %3F %23 %40 %2C";
+
 fn parse(text: &str) -> Result<NatsUrl, String> {
     let parsed = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("nats://{text}")) };
-    let mut url = parsed.map_err(|error| error.to_string())?;
-    if !["nats", "tls"].contains(&url.scheme()) {
-        return Err("the scheme is neither nats nor tls".to_owned());
+    let mut url = parsed.map_err(|error| match error {
+        // A password that is cut off there looks like one.
+        url::ParseError::InvalidPort => format!("{error} ({ESCAPES})"),
+        error => error.to_string(),
+    })?;
+    if !["nats", "tls", "ws", "wss"].contains(&url.scheme()) {
+        return Err("the scheme is not nats, tls, ws or wss".to_owned());
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err("missing host".to_owned());
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        return Err("more than a host and a port (in a password, / ? # @ are %2F %3F %23 %40)".to_owned());
+        return Err(format!("more than a host and a port ({ESCAPES})"));
     }
     let credential = match (url.username(), url.password()) {
         ("", None) => Credential::None,
@@ -111,13 +119,15 @@ mod tests {
             ("nats://10.0.0.1:4223/", "nats://10.0.0.1:4223", Credential::None),
             ("ann:sesame@[::1]:4222", "nats://[::1]:4222", user("ann", "sesame")),
             ("tls://ann:a%40b%2Fc%25@host", "tls://host", user("ann", "a@b/c%")),
+            ("ws://ann:sesame@host:8443", "ws://host:8443", user("ann", "sesame")),
+            ("wss://host", "wss://host", Credential::None),
             ("nats://ann:@host", "nats://host", Credential::Token("ann".to_owned())),
             ("nats://t0k%3An@host", "nats://host", Credential::Token("t0k:n".to_owned())),
         ] {
             let url: NatsUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown, "{text}");
             assert_eq!(url.credential(), &credential, "{text}");
-            assert_eq!(url.server().tls_required(), shown.starts_with("tls"), "{text}");
+            assert_eq!(url.server().tls_required(), shown.starts_with("tls:"), "{text}");
             assert!(!url.server().as_url_str().contains('@'), "{text}");
             let debug = format!("{url:?}");
             assert!(
@@ -133,7 +143,6 @@ mod tests {
             "",
             "nats://",
             "http://ann:sesame@host",
-            "ws://ann:sesame@host",
             "nats://ann:sesame/x@host",
             "nats://ann:sesame#x@host",
             "nats://ann:1/sesame@host",

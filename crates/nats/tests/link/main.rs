@@ -7,6 +7,7 @@ mod outages;
 mod permissions;
 mod renewed;
 mod tls;
+mod websocket;
 
 use std::time::Duration;
 
