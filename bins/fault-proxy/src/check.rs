@@ -24,18 +24,20 @@ use crate::serve;
 use crate::wire::{Wire, listen_of};
 
 pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
+    let all = all(settings)?;
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
     // Kept until all are there: no port is for two of them.
     let mut ports = Vec::new();
     let mut failed = 0;
-    let all = all(settings)?;
     for Tried { shown, listen, upstream } in &all {
         let listen = runtime.block_on(listen_on(listen, &mut ports));
         let upstream = runtime.block_on(connect(upstream, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
         table.add_row([plain(shown), told(listen), told(upstream)]);
     }
+    // A look-up that nobody awaits any more must not delay the end.
+    runtime.shutdown_background();
     // Without the usual port, which nobody asked for, a run goes on.
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
     let is_control_missing = matches!(control, Some(Err(_)));

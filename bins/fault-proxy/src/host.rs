@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
-use proxy_cli::bind::{BindError, listed, listen};
+use proxy_cli::bind::{BindError, listed, listen_at};
 use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
 use proxy_mapping::{Mapping, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
@@ -187,12 +187,13 @@ fn address(listen: &str) -> Result<ListenAddr, String> {
     listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
 }
 
-/// Takes the port of each address with so many sockets, as [`listen`] does.
+/// Takes the port of each address with so many sockets, as [`listen`](proxy_cli::bind::listen) does.
 pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let failed = |source| BindError { listen: listen_on.to_owned(), source };
     let addr =
         address(listen_on).map_err(|problem| failed(io::Error::new(io::ErrorKind::InvalidInput, problem)))?;
-    let bound = spawn_blocking(move || listen(&addr, sockets)).await;
+    let addresses = addresses(listen_on).await.map_err(failed)?;
+    let bound = spawn_blocking(move || listen_at(&addr, &addresses, sockets)).await;
     bound.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 

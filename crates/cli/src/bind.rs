@@ -35,15 +35,27 @@ pub struct BindError {
 /// # Errors
 /// If the name does not resolve, or one of its addresses is taken.
 pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    let addresses = addr.addresses().map_err(|source| BindError { listen: addr.to_string(), source })?;
+    listen_at(addr, &addresses, sockets)
+}
+
+/// As [`listen`], with the addresses that the name has.
+///
+/// # Errors
+/// If there is no address, or one of them is taken.
+pub fn listen_at(
+    addr: &ListenAddr,
+    addresses: &[SocketAddr],
+    sockets: usize,
+) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let failed = |source| BindError { listen: addr.to_string(), source };
-    let addresses = addr.addresses().map_err(failed)?;
     if addresses.is_empty() {
         return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
     }
     let is_one_enough = addr.host.is_none();
     let mut tries = 1..=MAX_PORTS;
     loop {
-        match listen_on_all(&addresses, sockets, is_one_enough) {
+        match listen_on_all(addresses, sockets, is_one_enough) {
             Err(error)
                 if addr.port == 0
                     && error.source.kind() == io::ErrorKind::AddrInUse
