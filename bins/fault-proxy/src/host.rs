@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
 use proxy_cli::bind::{BindError, listed, listen_at};
 use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
-use proxy_mapping::{Mapping, Upstream};
+use proxy_mapping::{ErrorKind, Mapping, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
@@ -176,10 +176,13 @@ fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
 pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
     match format!("1={}", spelled_out(text)).parse::<Mapping>() {
         Ok(mapping) => Ok(mapping.upstream),
-        Err(error) => Err(format!(
-            "upstream `{text}`: {}; write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",
-            error.kind()
-        )),
+        Err(error) => {
+            let way_out = match error.kind() {
+                kind @ ErrorKind::InvalidIpv6 => kind.hint(),
+                _ => "write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",
+            };
+            Err(format!("upstream `{text}`: {}; {way_out}", error.kind()))
+        }
     }
 }
 

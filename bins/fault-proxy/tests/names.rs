@@ -4,11 +4,13 @@
 mod api;
 mod support;
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 
 use api::{Api, connect};
 use serde_json::json;
 use support::round_trip;
+use tempfile::TempDir;
 use testkit::{FarEnd, free_port};
 
 /// The addresses of localhost that this machine has. IPv6 may be switched off.
@@ -50,5 +52,23 @@ fn an_address_that_is_taken_is_named() {
         let ended = support::run(&["run", "--control", control, "--proxy", mapping]);
         assert_eq!(ended.code, Some(1), "{what}: {}", ended.stderr);
         assert!(ended.stderr.contains(&format!("cannot listen on {taken} for {what}")), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_ipv6_zone_is_refused_with_a_hint() {
+    const ZONE: &str = "[fe80::1%lo]:8080";
+    let api = Api::alone();
+    let directory = TempDir::new().expect("a temporary directory");
+    let file = directory.path().join("toxiproxy.json");
+    for (listen, upstream) in [(ZONE, "127.0.0.1:9"), ("127.0.0.1:0", ZONE)] {
+        let proxy = json!({"name": "p", "listen": listen, "upstream": upstream});
+        let (status, answer) = api.ask("POST", "/proxies", &proxy);
+        let error = answer["error"].as_str().expect("an error");
+        assert!(status == 400 && error.contains(ZONE) && error.contains("without a zone"), "{answer}");
+        fs::write(&file, json!([proxy]).to_string()).expect("the directory is ours");
+        let ended = support::run(&["run", "--control", "off", "--toxiproxy-config", support::utf8(&file)]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("without a zone"), "{}", ended.stderr);
     }
 }

@@ -32,10 +32,15 @@ impl FromStr for ListenAddr {
         let (host, port) = text.trim().rsplit_once(':').ok_or_else(|| format!("no port; {FORMS}"))?;
         let port = port.parse().map_err(|_| format!("the port is no number up to 65535; {FORMS}"))?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(host) if host.parse::<Ipv6Addr>().is_err() => return Err("not an IPv6 address".to_owned()),
+            Some(host) if host.parse::<Ipv6Addr>().is_err() => {
+                return Err("brackets hold an IPv6 address without a zone, as in [::1]".to_owned());
+            }
             Some(host) => host,
             None if host.contains(':') => {
-                return Err(format!("an IPv6 address stands in brackets: [{host}]:{port}"));
+                let without_zone = host.split('%').next().unwrap_or(host);
+                return Err(format!(
+                    "an IPv6 address stands in brackets, without a zone: [{without_zone}]:{port}"
+                ));
             }
             None => host,
         };
@@ -153,7 +158,10 @@ mod tests {
             refused(text);
         }
         assert!(refused("8080").contains(":PORT for all interfaces"));
-        assert!(refused("::1:8080").contains("[::1]:8080"));
+        for text in ["::1:8080", "::1%lo:8080"] {
+            assert!(refused(text).contains("without a zone: [::1]:8080"), "{}", refused(text));
+        }
+        assert!(refused("[::1%lo]:8080").contains("without a zone"));
     }
 
     #[test]
