@@ -12,6 +12,8 @@ use super::answer::answer;
 use crate::proxies::Proxies;
 use crate::toxic::attributes_by_type;
 
+const STREAM_TEXT: &str =
+    "upstream or downstream, in any case. The attribute direction is \"both\" if a fault acts on both.";
 const STREAM: &str = "^([uU][pP]|[dD][oO][wW][nN])[sS][tT][rR][eE][aA][mM]$";
 
 /// Of any request to the API.
@@ -175,8 +177,7 @@ fn schemas() -> Value {
         "examples": ["127.0.0.1:6379", "psqls://db"],
     });
     let addresses = json!({"listen": listen, "upstream": upstream, "enabled": switch});
-    let stream =
-        json!({"description": "upstream or downstream, in any case", "type": "string", "pattern": STREAM});
+    let stream = json!({"description": STREAM_TEXT, "type": "string", "pattern": STREAM});
     let toxicity = json!({"type": "number", "description": "The share of sessions, drawn once a session"});
     let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes});
     let proxy = |toxics: Value| {

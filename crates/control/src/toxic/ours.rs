@@ -153,8 +153,7 @@ fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
     // The API's stream is one of the two, and its rates are of other units: what differs from them is said.
-    let has_direction = attributes.contains_key("side") || attributes.contains_key("direction");
-    if flows == Flows::BOTH && params.kind.is_some_and(is_directed) && !has_direction {
+    if flows == Flows::BOTH && params.kind.is_some_and(is_directed) {
         attributes.insert("direction".to_owned(), "both".into());
     }
     if params.kind == Some(Kind::Bandwidth) && attributes.get("rate").is_some_and(Value::is_number) {

@@ -151,8 +151,12 @@ fn our_faults_have_their_own_parameters() {
     let both = parsed(json!({"type": "blackhole", "attributes": {"direction": "both"}})).unwrap();
     assert_eq!((both.name.as_str(), both.stream.as_str()), ("blackhole_both", "downstream"));
     assert_eq!(both.fault.unwrap().flows, Flows::BOTH);
-    let reset = parsed(json!({"type": "reset", "attributes": {}})).unwrap();
-    assert_eq!((reset.fault.unwrap().flows, reset.stream.as_str()), (Flows::BOTH, "downstream"));
+    for attributes in [json!({}), json!({"side": "client"}), json!({"side": "both"})] {
+        let reset = parsed(json!({"type": "reset", "attributes": attributes})).unwrap();
+        assert_eq!((reset.name.as_str(), reset.stream.as_str()), ("reset_both", "downstream"));
+        assert_eq!(reset.attributes["direction"], "both", "{attributes}");
+        assert_eq!(reset.fault.unwrap().flows, Flows::BOTH);
+    }
 }
 
 #[test]
