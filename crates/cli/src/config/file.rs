@@ -107,7 +107,7 @@ mod tests {
         for (name, text) in [
             ("x.toml", "[nats]\npassword = \"s3cr3t\n"),
             ("x.toml", "[nats]\npassword = s3cr3t\n"),
-            ("x.toml", "[nats]\nurl = 'ws://me:s3cr3t@host'\n"),
+            ("x.toml", "[nats]\nurl = 'ftp://me:s3cr3t@host'\n"),
             ("x.yaml", "nats:\n  password: \"s3cr3t\n"),
             ("x.yaml", "nats:\n  password: {s3cr3t: 1}\n"),
             ("x.yaml", "nats:\n  token: [s3cr3t]\n"),
