@@ -20,7 +20,7 @@ const GROUPS_AT_ONCE: usize = 2;
 ///
 /// `PROPTEST_CASES` overrides every count that the tests set, so tests with different counts run apart.
 const PROPERTIES: &[(&str, &str, u32)] = &[
-    // The longest starts first, so that the others run beside it.
+    // The longest starts first, so that it does not run alone at the end.
     ("proxy_nats", "session::tests::properties::", 1_000),
     ("proxy_fault", "schedule::", 2_000),
     ("proxy_fault", "line::", DEFAULT_CASES),

@@ -221,14 +221,14 @@ impl Faulty {
                 soak.wrong(format!("proxy {} does not listen after a reset: {error}", proxy + 1));
             }
         }
+        self.process.check(soak);
         let hopeless = self.hopeless.load(Ordering::Relaxed);
-        let explained =
-            self.process.daemon.lines().iter().filter(|line| line.contains("no upstream: ")).count();
-        // those of faults that refuse are explained in the same way
-        if (explained as u64) < hopeless {
+        // The process has ended, so the log has its last counts. Clients that a fault refuses are logged in the same way.
+        let explained: u64 =
+            self.process.daemon.lines().iter().map(|line| clients_without_upstream(line)).sum();
+        if explained < hopeless {
             soak.wrong(format!("{hopeless} clients had no upstream, the log explains {explained}"));
         }
-        self.process.check(soak);
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!(
             "fault-proxy: {} changes; {} sessions whole and {} cut, {} bytes all right; {} Redis commands; psql: {} whole and {} cut; {hopeless} clients without an upstream",
@@ -241,6 +241,15 @@ impl Faulty {
             of(&self.statements.cut),
         );
     }
+}
+
+/// The number of clients that a line of the log reports without an upstream.
+fn clients_without_upstream(line: &str) -> u64 {
+    if !line.contains("no upstream") {
+        return 0;
+    }
+    let count = line.split_once(" clients ").and_then(|(before, _)| before.rsplit(' ').next()?.parse().ok());
+    count.unwrap_or(1)
 }
 
 /// Of every type that leaves bytes as they are.
@@ -262,5 +271,23 @@ fn any_fault(draws: &mut impl Rng) -> (&'static str, Value) {
         12 => ("slow_open", json!({"delay": format!("{ms}ms")})),
         13 => ("reset_peer", json!({"timeout": ms})),
         _ => ("noop", json!({})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_counts_all_clients_that_it_is_about() {
+        for (line, clients) in [
+            ("WARN client closed, no upstream: cannot connect", 1),
+            ("WARN 17 clients closed, no upstream, the last because cannot connect", 17),
+            ("WARN session{client.addr=x}: 3 clients reset, no upstream, the last because refused", 3),
+            ("WARN 5 clients turned away, the last because no TLS", 0),
+            ("INFO session ended", 0),
+        ] {
+            assert_eq!(clients_without_upstream(line), clients, "{line}");
+        }
     }
 }
