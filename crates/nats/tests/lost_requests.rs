@@ -1,4 +1,4 @@
-//! Requests and replies that are lost, repeated, late, or nobody's any more.
+//! Requests and replies that are lost, repeated, late, or without a client.
 
 mod support;
 
@@ -50,6 +50,29 @@ async fn reply(client: &Client, request: &Message, data: &str, metadata: Value) 
     client.publish(inbox, reply.into()).await.expect("connected");
 }
 
+/// A server that clients reach by hand, and a target that accepts nothing by itself.
+struct Served {
+    target: TcpListener,
+    port: u16,
+    client: Client,
+    /// The replies to requests with the reply subject `inbox`.
+    replies: Subscriber,
+    _tunnel: Tunnel,
+    _nats: NatsServer,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let nats = NatsServer::start();
+        let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = target.local_addr().expect("bound").port();
+        let tunnel = Tunnel::to(&nats, ([127, 0, 0, 1], port).into()).await;
+        let client = connect(&nats).await;
+        let replies = client.subscribe("inbox").await.expect("subscribed");
+        Self { target, port, client, replies, _tunnel: tunnel, _nats: nats }
+    }
+}
+
 fn request_id(request: &Message) -> String {
     let headers = request.headers.as_ref().expect("requests have headers");
     headers.get("proxy-request").expect("requests are numbered").to_string()
@@ -95,7 +118,7 @@ async fn a_server_that_dies_with_a_request_leaves_it_to_another() {
     let (tunnel, server, mut requests) = client_only(&nats).await;
     let _application = TcpStream::connect(tunnel.addr).await.expect("listening");
     let first = in_time("a request", requests.next()).await.expect("subscribed");
-    // Nobody listens on the subject of this server.
+    // No server listens on the subject of this instance.
     reply(&server, &first, "", json!({"pending": "true", "instance": INSTANCE})).await;
     let second = in_time("the request again", requests.next()).await.expect("subscribed");
     assert_eq!(request_id(&first), request_id(&second));
@@ -116,12 +139,7 @@ async fn servers_of_older_versions_get_each_request_once() {
 
 #[tokio::test]
 async fn a_repeated_request_is_dialed_once_and_answered_the_same() {
-    let nats = NatsServer::start();
-    let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = target.local_addr().expect("bound").port();
-    let _tunnel = Tunnel::to(&nats, ([127, 0, 0, 1], port).into()).await;
-    let client = connect(&nats).await;
-    let mut replies = client.subscribe("inbox").await.expect("subscribed");
+    let Served { target, port, client, mut replies, _tunnel, _nats } = Served::start().await;
     let mut others = client.subscribe("another").await.expect("subscribed");
     let request = || headers(port, &[("proxy-request", "one")]);
     send(&client, "proxy.request", "inbox", request()).await;
@@ -158,12 +176,7 @@ async fn a_refusal_is_repeated_too() {
 
 #[tokio::test]
 async fn a_request_whose_client_has_gone_is_not_dialed() {
-    let nats = NatsServer::start();
-    let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = target.local_addr().expect("bound").port();
-    let _tunnel = Tunnel::to(&nats, ([127, 0, 0, 1], port).into()).await;
-    let client = connect(&nats).await;
-    let mut replies = client.subscribe("inbox").await.expect("subscribed");
+    let Served { target, port, client, mut replies, _tunnel, _nats } = Served::start().await;
     send(&client, "proxy.request", "inbox", headers(port, &[("proxy-wait", "0")])).await;
     assert_eq!(next(&mut replies).await["Metadata"]["error"], "true");
     timeout(Duration::from_millis(200), target.accept()).await.expect_err("not dialed");
@@ -171,18 +184,13 @@ async fn a_request_whose_client_has_gone_is_not_dialed() {
 
 #[tokio::test]
 async fn a_session_ends_whose_client_does_not_listen_any_more() {
-    let nats = NatsServer::start();
-    let target = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let port = target.local_addr().expect("bound").port();
-    let _tunnel = Tunnel::to(&nats, ([127, 0, 0, 1], port).into()).await;
-    let client = connect(&nats).await;
+    let Served { target, port, client, mut replies, _tunnel, _nats } = Served::start().await;
     let begin = Instant::now();
     send(&client, "proxy.request", "nobody", headers(port, &[])).await;
     let (mut dialed, _) = in_time("the dial", target.accept()).await.expect("dialed");
     in_time("the end", dialed.read(&mut [0])).await.expect_err("reset");
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
     // It listens, and sends no frame.
-    let mut replies = client.subscribe("inbox").await.expect("subscribed");
     send(&client, "proxy.request", "inbox", headers(port, &[])).await;
     let (mut dialed, _) = in_time("the dial", target.accept()).await.expect("dialed");
     next(&mut replies).await;
