@@ -36,7 +36,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         failed += usize::from(listen.is_err() || upstream.is_err());
         table.add_row([plain(shown), told(listen), told(upstream)]);
     }
-    // A look-up that nobody awaits any more must not delay the end.
+    // A look-up whose result is not used must not delay the end.
     runtime.shutdown_background();
     // Without the usual port, which nobody asked for, a run goes on.
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);

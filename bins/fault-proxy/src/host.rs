@@ -190,7 +190,7 @@ fn address(listen: &str) -> Result<ListenAddr, String> {
     listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
 }
 
-/// Takes the port of each address with so many sockets, as [`listen`](proxy_cli::bind::listen) does.
+/// Binds `sockets` sockets to the port of each address, as [`listen`](proxy_cli::bind::listen) does.
 pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let failed = |source| BindError { listen: listen_on.to_owned(), source };
     let addr =

@@ -95,7 +95,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown };
     let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));
-    // A look-up that nobody awaits any more must not delay the end.
+    // A look-up whose result is not used must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
     let joined = workers.join();

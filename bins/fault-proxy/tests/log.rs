@@ -57,7 +57,7 @@ fn a_level_leaves_out_what_is_less_important() {
     assert!(stderr.lines().all(|line| line.contains(" WARN ")), "{stderr}");
 }
 
-/// How many clients the warnings stand for that say `end`, and how many warnings there are.
+/// Returns how many clients the warnings that contain `end` are about, and how many warnings there are.
 fn told(stderr: &str, end: &str) -> (usize, usize) {
     let warnings = stderr.lines().filter(|line| line.contains(end));
     warnings.fold((0, 0), |(clients, lines), line| {

@@ -1,4 +1,4 @@
-//! Names whose name server does not answer, in a network of their own.
+//! Names whose name server does not answer, in a separate network namespace.
 
 mod support;
 
@@ -12,7 +12,7 @@ use testkit::{Daemon, Signal, free_port};
 /// A look-up ends after 150 s, much later than these tests.
 const RESOLVER: &str = "nameserver 192.0.2.1\noptions timeout:30 attempts:5\n";
 
-/// What is sent to the name server goes to the loopback interface, and no further.
+/// Queries to the name server stay on the loopback interface.
 const IN_ITS_NETWORK: &str = "ip link set lo up && ip addr add 192.0.2.2/24 dev lo && ip route replace 192.0.2.1 dev lo && \
      mount --bind \"$0\" /etc/resolv.conf && exec \"$@\"";
 

@@ -35,7 +35,7 @@ fn assert_others_are_asked(servers: usize) {
     assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));
     client.wait_for_line("Connection refused");
     eventually("one server has dialed", || dials() == 1);
-    // What no server lets its clients reach.
+    // A target that no server lets its clients reach.
     let target = free_addr().to_string();
     let client = Client::to(&nats.url(), &target);
     assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));

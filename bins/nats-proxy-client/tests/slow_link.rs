@@ -48,7 +48,7 @@ impl Slow {
         stream
     }
 
-    /// The median of so many echoes on an open session.
+    /// The median of `count` echoes on an open session.
     fn echo(session: &TcpStream, count: usize) -> Duration {
         let mut times: Vec<_> = (0..count)
             .map(|_| {
@@ -62,14 +62,14 @@ impl Slow {
     }
 }
 
-/// Beside the client's, like the server's.
+/// In the directory of the client program, as the server is.
 fn fault_proxy_binary() -> std::path::PathBuf {
     let binary = client_binary().with_file_name("fault-proxy");
     assert!(binary.exists(), "{} is missing: run `cargo build -p fault-proxy`", binary.display());
     binary
 }
 
-/// Echoes to a client that says `e`. Sends to others until they have gone.
+/// Echoes to a client that sends `e`. Sends to others until they have closed.
 fn far_end() -> FarEnd {
     FarEnd::start(|mut stream| {
         let mut first = [0];

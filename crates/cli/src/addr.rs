@@ -39,7 +39,7 @@ impl FromStr for ListenAddr {
             None if host.contains(':') => {
                 let without_zone = host.split('%').next().unwrap_or(host);
                 return Err(format!(
-                    "an IPv6 address stands in brackets, without a zone: [{without_zone}]:{port}"
+                    "an IPv6 address must be in brackets, without a zone: [{without_zone}]:{port}"
                 ));
             }
             None => host,

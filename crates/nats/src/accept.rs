@@ -34,7 +34,7 @@ const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 /// on their way. Its own `unsubscribe` and `drain` drop them.
 const IGNORED_COUNT: u64 = u64::MAX;
 
-/// How long clients wait that do not say so.
+/// How long clients wait if their request does not specify it.
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
 /// What reaches a target, or why this server does not; the client is told.
@@ -73,7 +73,7 @@ impl NatsAccept {
         Ok(Self { tunnels, dial, requests, direct })
     }
 
-    /// What a request comes to; `None` if it is answered already. It may have waited `unseen`.
+    /// The session that a request asks for; `None` if the request is answered already. It may have waited `unseen`.
     fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {
         let Message { subject, reply, payload, headers, .. } = message;
         let ignored = |why: &dyn fmt::Display| {

@@ -17,7 +17,7 @@ use crate::opening::{Agreed, Refusal, Reply, Scope, Target};
 use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
-/// The pause before a request is sent again, when nobody listens or a server is busy. It doubles while servers are busy.
+/// The pause before a request is sent again, when no server listens or a server is busy. It doubles while servers are busy.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// When NATS has blinked, servers can come back after clients.
@@ -41,7 +41,7 @@ impl NatsConnect {
     /// Opens a session: asks a server to dial the target, and waits for its answer.
     ///
     /// # Errors
-    /// [`ConnectError::Refused`] with the servers' reasons, or why none was asked; [`ConnectError::Handshake`] when
+    /// [`ConnectError::Refused`] with the servers' reasons, or the reason why no server was asked; [`ConnectError::Handshake`] when
     /// there was no usable answer in time.
     ///
     /// # Cancel safety
@@ -63,7 +63,7 @@ impl NatsConnect {
         }
     }
 
-    /// Until a server has decided, or all have refused. `progress` is what did not come about if this is given up.
+    /// Asks until a server has decided, or all have refused. `progress` is the missing step if the caller gives up.
     async fn ask(
         &self,
         until: Instant,

@@ -118,7 +118,7 @@ impl Core {
         }
     }
 
-    /// The client is about to hear of its session. One of the plain protocol sends nothing until it has something to send.
+    /// The client is about to receive its reply. A client of the plain protocol sends no frame before its first bytes.
     pub(crate) fn expect_first_frame(&mut self, now: Duration) {
         if let Self::Reliable(session) = self {
             session.expect_first_frame(now);

@@ -7,7 +7,7 @@
 //! | [`check`] | what can be wrong with them |
 //! | [`choose`] | which server to connect to |
 //! | [`files`] | certificates and keys, checked before use |
-//! | [`first`] | the first connection, and why there is none |
+//! | [`first`] | the first connection, and why it failed |
 //! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |

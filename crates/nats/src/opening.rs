@@ -108,7 +108,7 @@ pub(crate) struct Agreed {
     pub(crate) instance: Option<InstanceId>,
 }
 
-/// What a request says besides its target.
+/// The fields of a request other than its target.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub(crate) offer: &'a Offer,
@@ -151,9 +151,9 @@ pub(crate) struct Request {
     pub(crate) offer: Option<Offer>,
     /// Servers that have refused it.
     pub(crate) refused_by: Vec<InstanceId>,
-    /// `None`: a client that sends each request once.
+    /// `None` if the client sends each request once.
     pub(crate) id: Option<RequestId>,
-    /// How long its client waits, from when it was sent; `None` if the client does not say so.
+    /// How long its client waits, from when it was sent; `None` if the request does not specify it.
     pub(crate) wait: Option<Duration>,
 }
 
@@ -250,7 +250,7 @@ pub(crate) enum Reply {
     Pending { server: InstanceId },
     Refused {
         refusal: Refusal,
-        /// `None`: a server that does not send its ID.
+        /// `None` if the server does not send its ID.
         server: Option<InstanceId>,
     },
 }

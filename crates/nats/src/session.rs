@@ -96,7 +96,7 @@ pub(crate) struct Session {
     ask_due: bool,
     farewell_due: bool,
     ack_by: Option<Duration>,
-    /// By when the client's first frame is to come. `None` once it has, or when NATS was away meanwhile.
+    /// Deadline for the client's first frame. `None` once it has arrived, or if NATS was away in the meantime.
     first_frame_by: Option<Duration>,
     /// When a byte last moved.
     moved: Duration,
@@ -154,7 +154,7 @@ impl Session {
         }
     }
 
-    /// The client is about to hear of the session. If NATS says that nobody listens, the client has gone.
+    /// The client is about to receive its reply. If NATS reports no responders, the client has closed its connection.
     pub(crate) fn expect_first_frame(&mut self, now: Duration) {
         self.first_frame_by = Some(now + FIRST_FRAME_TIMEOUT);
     }
@@ -180,7 +180,7 @@ impl Session {
         message
     }
 
-    /// What is sent next makes the peer answer for the first time.
+    /// The next message makes the peer answer for the first time.
     pub(crate) fn on_opening(&mut self, now: Duration) {
         self.opened = Some(now);
     }

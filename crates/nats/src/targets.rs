@@ -97,7 +97,7 @@ impl Rule {
         })
     }
 
-    /// `None`: that depends on the address.
+    /// Returns `None` if that depends on the address.
     fn matches_name(&self, asked: &str, port: u16) -> Option<bool> {
         if !self.ports.contains(&port) {
             return Some(false);

@@ -1,4 +1,4 @@
-//! Servers of older versions, which do not say that a refusal is only their own, beside a server of this version.
+//! Servers of older versions, which do not mark refusals as permanent, next to a server of this version.
 
 mod support;
 

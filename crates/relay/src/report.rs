@@ -1,4 +1,4 @@
-//! What the log says of sessions that have ended.
+//! Log lines about sessions that have ended.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,14 +12,14 @@ use crate::throttle::Throttle;
 /// [`SessionSummary::not_opened`] of a session that closes a loop.
 pub(crate) const LOOP: &str = "loop";
 
-/// Warnings of sessions that did not open: at most one of each kind in a second, because whoever may connect decides how many
-/// there are.
+/// Warnings of sessions that did not open: at most one of each kind per second, because any client can cause as many as it
+/// likes.
 #[derive(Debug)]
 pub(crate) struct Failures {
     turned_away: Warnings,
     closed: Warnings,
     reset: Warnings,
-    /// Of upstreams that clients may not have.
+    /// Clients whose upstream is not allowed.
     denied: Warnings,
 }
 
@@ -91,7 +91,7 @@ impl Failures {
 /// Warnings of one kind.
 #[derive(Debug)]
 struct Warnings {
-    /// What becomes of the clients.
+    /// How the clients end.
     end: &'static str,
     throttle: Throttle,
     /// The reason of the last one that was left out.

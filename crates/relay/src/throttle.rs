@@ -45,7 +45,7 @@ impl Throttle {
         Some(std::mem::take(&mut state.count))
     }
 
-    /// Returns how many lines were left out since the last one, if an interval has passed since then. They count as told.
+    /// Returns how many lines were left out since the last one, if an interval has passed since then. Starts to count anew.
     pub fn rest(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.count == 0 || state.last.is_some_and(|last| now < last + self.interval) {
@@ -55,13 +55,13 @@ impl Throttle {
         Some(std::mem::take(&mut state.count))
     }
 
-    /// Returns how many lines were left out since the last one. They count as told.
+    /// Returns how many lines were left out since the last one. Starts to count anew.
     pub fn take(&self) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         Some(std::mem::take(&mut state.count)).filter(|count| *count > 0)
     }
 
-    /// Whether lines were left out that [`rest`](Self::rest) has not told of.
+    /// Returns true if lines were left out that no later line has counted.
     pub fn is_counting(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).count > 0
     }

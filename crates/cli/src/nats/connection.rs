@@ -75,7 +75,7 @@ pub struct NatsArgs {
     pub nats_tls: Option<bool>,
     /// Start TLS before the server's first message, for servers with `handshake_first`; implies --nats-tls.
     ///
-    /// Without it, this is tried when a server says nothing.
+    /// Without it, the program tries this when a server sends nothing.
     #[arg(long, env = "NATS_TLS_FIRST", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls_first")]
     pub nats_tls_first: Option<bool>,

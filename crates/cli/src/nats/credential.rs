@@ -119,8 +119,9 @@ fn seed(text: &str) -> Result<Found> {
     let held = fs::read_to_string(text).map_err(|error| {
         anyhow!("--nats-nkey: neither a user's seed (SU…) nor a file that can be read: {error}")
     })?;
-    let found =
-        nkey.with_secret(&held).map_err(|_| anyhow!("--nats-nkey: the file holds no user's seed (SU…)"))?;
+    let found = nkey
+        .with_secret(&held)
+        .map_err(|_| anyhow!("--nats-nkey: the file does not contain a user's seed (SU…)"))?;
     warn_if_shared(Path::new(text));
     Ok((found, Some(PathBuf::from(text))))
 }

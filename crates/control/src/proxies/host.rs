@@ -16,7 +16,7 @@ pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>>
 /// What [`Host::check_loop`] returns.
 pub type CheckingLoop<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
-/// What [`Host::address`] returns.
+/// The result of [`Host::address`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartError>> + Send + 'a>>;
 
 /// Starts proxies.

@@ -1,4 +1,4 @@
-//! What a client is told about its request.
+//! The answer to a client's request.
 
 use async_nats::Subject;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ impl Answer {
         }
     }
 
-    /// NATS says on `bounce` if the client has gone.
+    /// NATS reports on `bounce` that the client does not listen any more.
     pub(super) async fn send(
         mut self,
         payload: Bytes,

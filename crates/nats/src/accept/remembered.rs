@@ -23,15 +23,15 @@ pub(crate) struct Remembered {
 
 #[derive(Debug)]
 struct Entry {
-    /// Where its client listens. The answer names the session, so nobody else gets it.
+    /// Where its client listens. The answer names the session, so no other client gets it.
     reply: Subject,
     answer: Option<Bytes>,
 }
 
-/// What is known of a request that has come.
+/// What is known of a received request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// It has not come before, and is remembered from now on.
+    /// It has not been received before, and is remembered from now on.
     New,
     /// Its answer is not decided yet.
     Pending,
@@ -75,7 +75,7 @@ impl Remembered {
         }
     }
 
-    /// Forgets a request, which may be decided otherwise when it comes again.
+    /// Forgets a request, which may be decided otherwise when it is received again.
     pub(crate) fn forget(&mut self, id: &RequestId) {
         if self.requests.remove(id).is_some() {
             self.order.retain(|(_, other)| other != id);

@@ -18,17 +18,17 @@ use crate::tunnels::Tunnels;
 
 /// How long a request or a server stays silent before the request is sent again.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// A server that has received the request is given up after so many repetitions without an answer.
+/// Repetitions without an answer after which a server that has received the request is given up.
 const MAX_SILENT: u32 = 3;
 /// How long sessions are refused that other servers open for a request that was sent more than once. Servers of older
 /// versions dial for 10 s.
 const LATE_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WANTED: &str = "another server has answered before";
 
-/// Sends a request until a server has decided. Returns `None` if nobody listens.
+/// Sends a request until a server has decided. Returns `None` if no server listens.
 ///
 /// # Cancel safety
-/// Dropping the future gives the request up. NATS tells a server that answers later that nobody listens.
+/// Dropping the future gives the request up. NATS reports to a server that answers later that the client does not listen.
 pub(super) async fn attempt(
     tunnels: &Tunnels,
     target: &opening::Target,
@@ -86,7 +86,7 @@ pub(super) async fn attempt(
     }
 }
 
-/// What servers reply to one request.
+/// The replies of servers to one request.
 #[derive(Debug)]
 struct Replies {
     tunnels: Tunnels,
@@ -121,7 +121,7 @@ impl Drop for Replies {
     }
 }
 
-/// Ends a session that was opened for nobody.
+/// Ends a session that the client does not want.
 async fn refuse(tunnels: &Tunnels, id: &SessionId, agreed: Option<Agreed>) {
     let message = match agreed {
         Some(Agreed { encoding, .. }) => {

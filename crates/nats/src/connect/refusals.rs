@@ -19,8 +19,8 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Records a refusal. `server` is `None` if it came from a server that does not send its ID; such servers are told
-    /// apart by their reasons. Returns whether another server is to be asked.
+    /// Records a refusal. `server` is `None` if it came from a server that does not send its ID; such servers are
+    /// distinguished by their reasons. Returns whether another server is to be asked.
     pub(super) fn add(&mut self, server: Option<InstanceId>, reason: String) -> bool {
         let is_known = match &server {
             Some(server) => self.servers.contains(server),

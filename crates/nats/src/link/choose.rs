@@ -73,7 +73,7 @@ impl Chooser {
     }
 }
 
-/// Those with fewer failures first, then those that were given, then by chance.
+/// Sorts the servers: fewer failures first, then given before announced, then at random.
 fn in_order(mut pool: Vec<Server>) -> Vec<ServerAddr> {
     let chance = RandomState::new();
     pool.sort_by_cached_key(|server| {

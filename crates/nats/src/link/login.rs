@@ -133,8 +133,8 @@ fn read_creds(path: &Path) -> Result<Secret, LinkError> {
         [begin, block, end] if is_mark(begin) && is_mark(end) && !is_mark(block) => Some(*block),
         _ => None,
     });
-    let jwt = blocks.next().ok_or_else(|| unusable(path, "it holds no user JWT"))?;
-    let seed = blocks.next().ok_or_else(|| unusable(path, "it holds no nkey seed"))?;
+    let jwt = blocks.next().ok_or_else(|| unusable(path, "it does not contain a user JWT"))?;
+    let seed = blocks.next().ok_or_else(|| unusable(path, "it does not contain an NKey seed"))?;
     KeyPair::from_seed(seed).map_err(|error| unusable(path, error))?;
     Ok(Secret::Jwt { jwt: jwt.to_owned(), seed: seed.to_owned() })
 }

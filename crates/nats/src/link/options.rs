@@ -71,7 +71,7 @@ impl Credential {
     ///
     /// # Errors
     ///
-    /// The text is empty or holds no seed; a creds file or no credential at all has no such text.
+    /// The text is empty or does not contain a seed, or the credential is a creds file or [`Self::None`].
     pub fn with_secret(&self, text: &str) -> Result<Self, &'static str> {
         let line = text.trim_end_matches(['\r', '\n']);
         match self {
@@ -82,7 +82,7 @@ impl Credential {
             Self::Token(_) => Ok(Self::Token(line.to_owned())),
             Self::Nkey(_) => {
                 let seed = text.lines().map(str::trim).find(|line| is_seed(line));
-                seed.map(|seed| Self::Nkey(seed.to_owned())).ok_or("it holds no user's seed (SU…)")
+                seed.map(|seed| Self::Nkey(seed.to_owned())).ok_or("it does not contain a user's seed (SU…)")
             }
             Self::None | Self::CredsFile(_) => Err("it is not the file of a password, token or seed"),
         }

@@ -50,7 +50,7 @@ pub struct InvalidUrl {
     problem: String,
 }
 
-/// What many passwords need.
+/// Escapes for passwords.
 const ESCAPES: &str = "in a password, / ? # @ , are %2F %3F %23 %40 %2C";
 
 fn parse(text: &str) -> Result<NatsUrl, String> {

@@ -86,7 +86,7 @@ impl Session {
     /// NATS says that nobody listens to what was published with a reply subject.
     pub(crate) fn no_responders(&mut self, now: Duration) {
         if self.first_frame_by.take().is_some() {
-            self.abort(now, "the client has gone before it heard of its session");
+            self.abort(now, "the client closed its connection before it received the reply");
         }
         self.patience.nobody(now);
     }

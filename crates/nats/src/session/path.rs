@@ -1,4 +1,4 @@
-//! What the sessions of a NATS connection have learned about the network paths to their peers.
+//! Measurements of the network paths to the peers, shared by the sessions of a NATS connection.
 //!
 //! The sizes of all windows follow from the round-trip time of the empty path. A session that begins while data queues cannot
 //! measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr, `ProbeRTT`): when no

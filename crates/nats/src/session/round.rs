@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Round trips whose highest rate counts.
 const RATE_SAMPLES: usize = 4;
 
-/// What one round trip showed.
+/// Result of one round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RoundTrip {
     pub(super) rtt: Duration,

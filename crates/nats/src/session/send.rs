@@ -68,7 +68,7 @@ impl Sender {
         self.limit.saturating_sub(self.next)
     }
 
-    /// What the other end grants beyond what it has read.
+    /// Credit of the other end beyond the bytes that it has read.
     pub(super) fn window(&self) -> u64 {
         self.limit.saturating_sub(self.delivered)
     }

@@ -15,7 +15,7 @@ use super::round::{Rates, Round, RoundTrip, bytes_in};
 pub(super) const FIRST_WINDOW: usize = 64 << 10;
 /// The same on a congested path.
 const FIRST_CONGESTED_WINDOW: usize = 16 << 10;
-/// Part of alpha that does not depend on the session's rate: what the path delivers in this time, but at least so much. Without it, a
+/// Part of alpha that does not depend on the session's rate: what the path delivers in this time, but at least [`MIN_ALPHA`]. Without it, a
 /// thousand sessions on a fast path would have windows of a few KiB and spend their time on headers.
 const MIN_ALPHA_TIME: Duration = Duration::from_micros(500);
 const MIN_ALPHA: usize = 3 << 10;
@@ -53,7 +53,7 @@ impl WindowBudget {
     }
 }
 
-/// The part of a window that is sent, or granted, at once. A window in a single message would leave the path empty while its
+/// The part of a window that one message carries, or one grant adds. A window in a single message would leave the path empty while its
 /// acknowledgement comes back.
 pub(super) fn part(window: u64) -> u64 {
     (window / 4).max(MIN_PART.min(window / 2))

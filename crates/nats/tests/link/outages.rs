@@ -110,7 +110,7 @@ async fn a_dropped_link_leaves_the_server() {
     timeout(LONG, ended).await.expect("the connection ends");
 }
 
-/// Accepts connections in the kernel and says nothing, as a firewall or another service may.
+/// Accepts connections in the kernel and sends nothing, as a firewall or another service may.
 fn silent() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a socket");

@@ -53,7 +53,7 @@ async fn rotated(program: &Path, old: &str, new: &str, credential: Credential, f
         .await
         .expect("the loss is noticed")
         .expect("the link lives");
-    // The file is gone for a moment, then half of it is there: the link lives, and shows what it has.
+    // The file is missing for a moment, then incomplete: the link stays up and uses the secret that it has.
     fs::remove_file(file).expect("the directory is ours");
     sleep(Duration::from_millis(300)).await;
     fs::write(file, &secret[..secret.len() / 2]).expect("the directory is ours");

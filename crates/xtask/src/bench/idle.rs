@@ -39,7 +39,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// What an idle session of ours takes, run with these flags.
+/// Memory of an idle session of our proxy with these flags.
 fn of_ours(flags: &str, label: &str, scale: &Scale) -> Result<Row> {
     let start = |_| Peer::ours(flags);
     let [row] = measured_through(&[Who::Ours], start, label, 1, [label], |peer| {

@@ -23,7 +23,7 @@ const GOAL: f64 = 23.0;
 const STRACE_END_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
-    let [calls] = measured("system calls", scale.long_rounds, ["system calls a session"], |peer| {
+    let [calls] = measured("system calls", scale.long_rounds, ["system calls per session"], |peer| {
         Ok([calls_per_session(peer, scale.counted_sessions)?])
     })?;
     let target = Target::at_most(&calls, "goal", GOAL);
@@ -32,7 +32,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(vec![target])
 }
 
-/// Runs so many sessions, one after the other, while strace counts; `None` without a proxy.
+/// Runs `sessions` sessions, one after the other, while strace counts. Returns `None` without a proxy.
 fn calls_per_session(peer: &Peer, sessions: u32) -> Result<Option<f64>> {
     if peer.who() == Who::Direct {
         return Ok(None);

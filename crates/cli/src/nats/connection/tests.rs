@@ -126,7 +126,7 @@ fn secrets_are_read_from_files() {
     for text in [&nkey, SEED] {
         assert_eq!(credential(flags(&["--nats-nkey", text])), Credential::Nkey(SEED.to_owned()));
     }
-    assert!(refused(&["--nats-nkey", &token_file]).contains("holds no user's seed"));
+    assert!(refused(&["--nats-nkey", &token_file]).contains("does not contain a user's seed"));
     let slip = refused(&["--nats-nkey", &SEED[1..]]);
     assert!(!slip.contains(&SEED[1..]), "{slip}");
     let missing = refused(&["--nats-token-file", "no.token"]);

@@ -3,7 +3,7 @@ use super::*;
 /// The time, the fault, the offset and the verdict.
 pub(super) type Decided = (Duration, String, u64, Verdict);
 
-/// A line, its store, and what came out of it with the times.
+/// A line, its store, and the bytes that have left it with their times.
 pub(super) struct Bench {
     pub(super) line: Line,
     pub(super) store: Store,
@@ -84,7 +84,7 @@ impl Bench {
         self.line.depart(len);
     }
 
-    /// Takes out what comes at each deadline, up to `end`.
+    /// Takes out the bytes that are due at each deadline, up to `end`.
     pub(super) fn run_to(&mut self, end: Duration) {
         while let Some(deadline) = self.line.deadline().filter(|deadline| *deadline <= end) {
             self.take(deadline);
