@@ -9,7 +9,7 @@ mod request;
 mod toxics;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::Response;
@@ -20,6 +20,7 @@ pub(crate) use self::answer::Refused;
 use self::answer::answer;
 use self::events::Events;
 pub use self::proxies::specs;
+use self::request::Budget;
 use crate::proxies::Proxies;
 
 /// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/events` and `/openapi.json`.
@@ -36,6 +37,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/version", get(version))
         .route("/events", get(events::events).with_state(Events::of(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
+        .route_layer(Extension(Budget::default()))
         .route_layer(from_fn(guard::guard))
         .method_not_allowed_fallback(no_method)
         .with_state(proxies)

@@ -1,13 +1,15 @@
 //! What handlers take of a request: refused as the API refuses, where it cannot be read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{Extension, FromRequest, FromRequestParts, Path, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::answer::Refused;
@@ -17,6 +19,28 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 const MAX_BODY_BYTES: usize = 2 << 20;
 
+/// A body up to this size needs no memory of the [`Budget`], so that large ones never keep ordinary requests out.
+const FREE_BODY_BYTES: usize = 64 << 10;
+
+/// Of all large bodies that are being read.
+const MAX_TOTAL_BYTES: usize = 16 << 20;
+
+/// Memory for the large bodies of all requests. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Budget(Arc<Semaphore>);
+
+impl Budget {
+    fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes)))
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(MAX_TOTAL_BYTES)
+    }
+}
+
 /// The whole of its body.
 #[derive(Debug)]
 pub(super) struct Body(pub(super) Vec<u8>);
@@ -24,8 +48,12 @@ pub(super) struct Body(pub(super) Vec<u8>);
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Refused;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
-        match timeout(LIMIT, read(request.into_body())).await {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let (mut parts, body) = request.into_parts();
+        let Extension(budget) = Extension::<Budget>::from_request_parts(&mut parts, state)
+            .await
+            .map_err(|refused| Refused::new(refused.status(), refused.body_text()))?;
+        match timeout(LIMIT, read(body, &budget)).await {
             Ok(body) => body.map(Self),
             Err(_) => Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "the body of the request does not come")),
         }
@@ -33,9 +61,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 /// Copies each part, because a part of one byte keeps a whole read buffer in memory.
-async fn read(body: body::Body) -> Result<Vec<u8>, Refused> {
+async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, Refused> {
     let mut parts = body.into_data_stream();
     let mut whole = Vec::new();
+    let mut held = None::<SemaphorePermit<'_>>;
     while let Some(part) = parts.next().await {
         let part = part.map_err(|error| {
             Refused::new(StatusCode::BAD_REQUEST, format!("cannot read the request's body: {error}"))
@@ -44,6 +73,17 @@ async fn read(body: body::Body) -> Result<Vec<u8>, Refused> {
             let problem =
                 format!("the request's body is longer than the length limit of {MAX_BODY_BYTES} bytes");
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, problem));
+        }
+        let large = |length: usize| length.saturating_sub(FREE_BODY_BYTES);
+        let more = large(whole.len() + part.len()) - large(whole.len());
+        let permit = u32::try_from(more).ok().and_then(|more| budget.try_acquire_many(more).ok());
+        let permit = permit.ok_or_else(|| {
+            let problem = "other requests have too many large bodies: try again later";
+            Refused::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+        })?;
+        match &mut held {
+            Some(held) => held.merge(permit),
+            None => held = Some(permit),
         }
         whole.extend_from_slice(&part);
     }
@@ -61,5 +101,46 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Names<T
         let read = Path::<T>::from_request_parts(parts, state).await;
         read.map(|Path(names)| Self(names))
             .map_err(|refused| Refused::new(refused.status(), refused.body_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Bytes;
+    use futures_util::{FutureExt, stream};
+
+    use super::*;
+
+    /// A body in parts that are all there, with an end or without one.
+    fn body(bytes: usize, has_end: bool) -> body::Body {
+        let parts = vec![0; bytes].chunks(1000).map(Bytes::copy_from_slice).map(Ok).collect::<Vec<_>>();
+        let parts = stream::iter(parts.into_iter().map(|part: Result<_, Infallible>| part));
+        if has_end {
+            body::Body::from_stream(parts)
+        } else {
+            body::Body::from_stream(parts.chain(stream::pending()))
+        }
+    }
+
+    #[test]
+    fn large_bodies_share_a_budget_and_small_ones_need_none() {
+        const LARGE: usize = FREE_BODY_BYTES + 6000;
+        let budget = Budget::new(10_000);
+        let read_now = |bytes| {
+            let whole = read(body(bytes, true), &budget).now_or_never().expect("it is all there");
+            whole.map(|whole| whole.len())
+        };
+        {
+            let mut slow = Box::pin(read(body(LARGE, false), &budget));
+            assert!(slow.as_mut().now_or_never().is_none());
+            let refused = read_now(LARGE).expect_err("6,000 of 10,000 bytes are taken");
+            assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(read_now(FREE_BODY_BYTES).expect("it is small"), FREE_BODY_BYTES);
+            assert!(read_now(FREE_BODY_BYTES + 4000).is_ok(), "what the refused one had taken is free again");
+        }
+        assert_eq!(read_now(LARGE).expect("the budget is free"), LARGE);
+        assert_eq!(budget.0.available_permits(), 10_000);
     }
 }
