@@ -11,7 +11,7 @@ use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, Faults, Settings, T
 use proxy_relay::{
     BoxStream, Config, Connecting, Connector, Relay, Route, Shutdown, Stream, TcpAcceptor, TcpConnector,
 };
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connects over TCP, with faults on the way.
@@ -35,7 +35,8 @@ impl Connector for BadNetwork {
     }
 }
 
-/// What the relay wants of a stream: that it can be aborted, and that faults end it also while nobody takes what it has.
+/// What the relay wants of a stream: that it can be aborted, and that faults end it also while nobody takes what it has. The
+/// stream that it wraps answers everything else.
 struct Faulty(FaultStream<BoxStream>);
 
 impl Stream for Faulty {
@@ -43,6 +44,18 @@ impl Stream for Faulty {
         if !self.0.is_spared() {
             self.0.get_mut().abort();
         }
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut **self.0.get_mut())
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        Some(&mut self.0)
     }
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

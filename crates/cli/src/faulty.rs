@@ -144,6 +144,10 @@ impl Stream for Faulty {
         }
     }
 
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut **self.0.get_mut())
+    }
+
     fn as_tcp(&self) -> Option<&TcpStream> {
         if self.0.is_passing() { self.0.get_ref().as_tcp() } else { None }
     }
@@ -154,26 +158,6 @@ impl Stream for Faulty {
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_ended(cx)
-    }
-
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.get_mut().poll_sent(cx)
-    }
-
-    fn set_nodelay(&mut self) {
-        self.0.get_mut().set_nodelay();
-    }
-
-    fn settle(&mut self) {
-        self.0.get_mut().settle();
-    }
-
-    fn report_again(&mut self) {
-        self.0.get_mut().report_again();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.0.get_mut().take_error()
     }
 }
 

@@ -12,6 +12,7 @@ use bytes::{Buf, Bytes};
 use futures_util::Sink;
 use proxy_relay::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use crate::shared::Shared;
 
@@ -56,6 +57,14 @@ impl NatsStream {
 impl Stream for NatsStream {
     fn abort(&mut self) {
         self.is_aborted = true;
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
     }
 
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {

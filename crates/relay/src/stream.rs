@@ -14,11 +14,18 @@ use crate::socket;
 ///
 /// A clean end is spoken through [`AsyncRead`] (end of file = the peer's half-close) and [`AsyncWrite`]
 /// (`poll_shutdown` = ours); the other ending, the abort, is [`abort`](Stream::abort).
+///
+/// A wrapper returns the stream that it wraps from [`inner`](Stream::inner). The provided methods ask that stream, so a wrapper only
+/// implements those in which it takes part. Every stream has to answer the required methods itself: a default that is wrong
+/// for a wrapper would go unnoticed.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Makes dropping this stream an abort (TCP: RST) instead of a half-close, and gives up what is not yet sent.
     ///
     /// A transport without aborts does nothing: its peer then sees an end of file.
     fn abort(&mut self);
+
+    /// The stream that this one wraps; `None` if it wraps none.
+    fn inner(&mut self) -> Option<&mut dyn Stream>;
 
     /// The socket that carries this stream's bytes unchanged *at this moment*, if there is one.
     ///
@@ -26,44 +33,53 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes answers
     /// `None` from then on and sees every later byte through `poll_read` and `poll_write`. A stream that holds
     /// bytes of its own (read ahead, not yet written) must answer `None`.
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
+    fn as_tcp(&self) -> Option<&TcpStream>;
 
     /// The stream itself, if it holds bytes that can be written on from where they are.
     ///
-    /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more.
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        None
-    }
+    /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more. A wrapper passes
+    /// the answer on only while it changes no byte.
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)>;
 
     /// Ready once the session is to end whatever of it is undelivered: closed, or reset where it is an error. The relay asks
     /// while it holds bytes of this stream that the other side does not take, and so does not read on.
-    fn poll_cut(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Pending
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().map_or(Poll::Pending, |inner| inner.poll_cut(cx))
     }
 
     /// Ready once the transport has sent everything that was written, or never will. The relay asks before it aborts a
     /// stream, since an abort gives up what is not yet sent. Nothing is written to the stream afterwards.
-    fn poll_sent(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
-        Poll::Ready(())
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.inner().map_or(Poll::Ready(()), |inner| inner.poll_sent(cx))
     }
 
     /// Sends small writes at once from now on (TCP: Nagle off). The relay calls it on the upstream before its second
     /// write: the first is never delayed, and many sessions have no other.
-    fn set_nodelay(&mut self) {}
+    fn set_nodelay(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.set_nodelay();
+        }
+    }
 
     /// Called once, when the session is a few seconds old: what only long sessions need, such as keep-alive.
-    fn settle(&mut self) {}
+    fn settle(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.settle();
+        }
+    }
 
     /// Called within a second or two after bytes were read: reports bytes that the transport holds back, to whoever
     /// waits in `poll_read`.
-    fn report_again(&mut self) {}
+    fn report_again(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.report_again();
+        }
+    }
 
     /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
     /// it does not read, because the stream has half-closed or the other side takes nothing.
     fn take_error(&mut self) -> Option<io::Error> {
-        None
+        self.inner()?.take_error()
     }
 }
 
@@ -82,8 +98,16 @@ impl Stream for TcpStream {
         let _ = self.set_zero_linger();
     }
 
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
     fn as_tcp(&self) -> Option<&TcpStream> {
         Some(self)
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
     }
 
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -112,11 +136,35 @@ impl Stream for TcpStream {
 /// Unix sockets have no RST: an abort is a close.
 impl Stream for UnixStream {
     fn abort(&mut self) {}
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
 }
 
 /// For tests without sockets. An abort is a close.
 impl Stream for DuplexStream {
     fn abort(&mut self) {}
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
 }
 
 /// Who is at the other end of a stream, for logs and summaries.
@@ -142,3 +190,6 @@ impl From<SocketAddr> for Peer {
         Self::Socket(addr)
     }
 }
+
+#[cfg(test)]
+mod tests;

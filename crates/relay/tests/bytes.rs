@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proxy_relay::{Config, DataPath, End, Route, Stream, TcpConnector};
 use support::{ConnectTo, Prepared, Running, in_time};
 use testkit::{FarEnd, Pattern};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -130,8 +130,16 @@ impl Stream for Watched {
         Stream::abort(&mut self.stream);
     }
 
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut self.stream)
+    }
+
     fn as_tcp(&self) -> Option<&TcpStream> {
         self.is_plain.load(Ordering::SeqCst).then_some(&self.stream)
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
     }
 }
 

@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 
 use proxy_relay::{Config, End, Route, Stream};
 use support::{ConnectTo, Prepared, Running};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 /// A peer that takes nothing, not even its half-close, and sends as long as `sends`.
 struct Stalled {
@@ -49,6 +50,18 @@ impl AsyncWrite for Stalled {
 
 impl Stream for Stalled {
     fn abort(&mut self) {}
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
 
     fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.sends {

@@ -126,36 +126,16 @@ impl<S: Stream> Stream for ChannelBinding<S> {
         self.stream.abort();
     }
 
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut self.stream)
+    }
+
     fn as_tcp(&self) -> Option<&TcpStream> {
         if matches!(self.state, State::Over) { self.stream.as_tcp() } else { None }
     }
 
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         if matches!(self.state, State::Over) { self.stream.as_buffered() } else { None }
-    }
-
-    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_cut(cx)
-    }
-
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_sent(cx)
-    }
-
-    fn set_nodelay(&mut self) {
-        self.stream.set_nodelay();
-    }
-
-    fn settle(&mut self) {
-        self.stream.settle();
-    }
-
-    fn report_again(&mut self) {
-        self.stream.report_again();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.stream.take_error()
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use proxy_relay::{BoxStream, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Up to eight bytes, then the rest of the stream.
@@ -31,28 +31,16 @@ impl Stream for Rewind {
         self.stream.abort();
     }
 
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut *self.stream)
+    }
+
     fn as_tcp(&self) -> Option<&TcpStream> {
         if self.start == self.end { self.stream.as_tcp() } else { None }
     }
 
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.stream.poll_sent(cx)
-    }
-
-    fn set_nodelay(&mut self) {
-        self.stream.set_nodelay();
-    }
-
-    fn settle(&mut self) {
-        self.stream.settle();
-    }
-
-    fn report_again(&mut self) {
-        self.stream.report_again();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.stream.take_error()
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        if self.start == self.end { self.stream.as_buffered() } else { None }
     }
 }
 

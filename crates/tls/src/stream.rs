@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use proxy_relay::{BoxStream, Stream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 use tracing::debug;
 
@@ -38,24 +39,16 @@ impl Stream for Encrypted {
         self.socket().abort();
     }
 
-    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.socket().poll_sent(cx)
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut **self.socket())
     }
 
-    fn set_nodelay(&mut self) {
-        self.socket().set_nodelay();
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
     }
 
-    fn settle(&mut self) {
-        self.socket().settle();
-    }
-
-    fn report_again(&mut self) {
-        self.socket().report_again();
-    }
-
-    fn take_error(&mut self) -> Option<io::Error> {
-        self.socket().take_error()
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
     }
 }
 
@@ -88,3 +81,6 @@ impl AsyncWrite for Encrypted {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

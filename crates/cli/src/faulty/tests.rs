@@ -64,3 +64,40 @@ async fn what_asks_for_nothing_is_left_alone() {
     let listener = around(Asking(None), vec![Fault::new("refuse", Effect::Refuse)]);
     assert!(listener.accept().await.unwrap().connector.is_none());
 }
+
+/// Hands a connection out, once.
+#[derive(Debug)]
+struct Once(std::sync::Mutex<Option<TcpStream>>);
+
+impl Connector for Once {
+    fn connect(&self) -> Connecting<'_> {
+        let stream = self.0.lock().unwrap().take().expect("asked for once");
+        Box::pin(async { Ok(Connected::new(Box::new(stream), peer())) })
+    }
+}
+
+#[tokio::test]
+async fn connections_with_faults_set_the_options_of_their_sockets() {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let stream = || {
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let socket = socket2::Socket::from(stream.try_clone().unwrap());
+        (TcpStream::from_std(stream).unwrap(), socket)
+    };
+    let ((upstream, upstream_socket), (downstream, downstream_socket)) = (stream(), stream());
+    let faults = Engine::new(Settings::default()).proxy("test", Vec::new());
+    let inner = Arc::new(Once(std::sync::Mutex::new(Some(upstream))));
+    let connector = FaultConnector { inner, faults, timers: Timers::coarse() };
+    let Connected { stream: upstream, around_downstream, .. } = connector.connect().await.unwrap();
+    let wrap = around_downstream.expect("faults act on both connections");
+    for (mut stream, socket) in [(upstream, upstream_socket), (wrap(Box::new(downstream)), downstream_socket)]
+    {
+        assert!(!socket.tcp_nodelay().unwrap() && !socket.keepalive().unwrap());
+        stream.set_nodelay();
+        stream.settle();
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+        stream.abort();
+        assert_eq!(socket.linger().unwrap(), Some(std::time::Duration::ZERO));
+    }
+}

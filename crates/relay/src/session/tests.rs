@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::{LOOK_INTERVAL, STALLED_LOOKS, Session};
@@ -133,6 +134,18 @@ impl AsyncWrite for Scripted {
 impl Stream for Scripted {
     fn abort(&mut self) {
         self.seen.lock().expect("not poisoned").is_aborted = true;
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
     }
 
     /// As TCP: a reset that arrived is known before the bytes in front of it were read.

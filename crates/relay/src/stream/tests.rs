@@ -1,0 +1,134 @@
+//! What a wrapper passes on to the stream that it wraps.
+
+use std::pin::Pin;
+use std::task::Waker;
+
+use tokio::io::ReadBuf;
+
+use super::*;
+
+/// Answers no method with its default, and records those that are called.
+#[derive(Default)]
+struct Recorder(Vec<&'static str>);
+
+impl Stream for Recorder {
+    fn abort(&mut self) {
+        self.0.push("abort");
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        None
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
+
+    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.push("poll_cut");
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_sent(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        self.0.push("poll_sent");
+        Poll::Pending
+    }
+
+    fn set_nodelay(&mut self) {
+        self.0.push("set_nodelay");
+    }
+
+    fn settle(&mut self) {
+        self.0.push("settle");
+    }
+
+    fn report_again(&mut self) {
+        self.0.push("report_again");
+    }
+
+    fn take_error(&mut self) -> Option<io::Error> {
+        self.0.push("take_error");
+        Some(io::ErrorKind::ConnectionReset.into())
+    }
+}
+
+/// Implements what it must.
+#[derive(Default)]
+struct Wrapper(Recorder);
+
+impl Stream for Wrapper {
+    fn abort(&mut self) {
+        self.0.abort();
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut self.0)
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
+}
+
+macro_rules! moves_no_byte {
+    ($($stream:ty),*) => {$(
+        impl AsyncRead for $stream {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                _: &mut Context<'_>,
+                _: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+        }
+
+        impl AsyncWrite for $stream {
+            fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+                Poll::Pending
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Pending
+            }
+        }
+    )*};
+}
+
+moves_no_byte!(Recorder, Wrapper);
+
+#[test]
+fn a_wrapper_passes_on_what_it_does_not_implement() {
+    let (mut wrapper, mut cx) = (Wrapper::default(), Context::from_waker(Waker::noop()));
+    assert!(wrapper.poll_cut(&mut cx).is_ready());
+    assert!(wrapper.poll_sent(&mut cx).is_pending());
+    wrapper.set_nodelay();
+    wrapper.settle();
+    wrapper.report_again();
+    assert!(wrapper.take_error().is_some());
+    let Wrapper(Recorder(calls)) = wrapper;
+    assert_eq!(calls, ["poll_cut", "poll_sent", "set_nodelay", "settle", "report_again", "take_error"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_wraps_none_has_nothing_to_wait_for() {
+    let (mut stream, _peer) = tokio::io::duplex(8);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(stream.poll_cut(&mut cx).is_pending());
+    assert!(stream.poll_sent(&mut cx).is_ready());
+    stream.set_nodelay();
+    stream.settle();
+    stream.report_again();
+    assert!(stream.take_error().is_none());
+}
