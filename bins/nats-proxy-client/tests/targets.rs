@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::TcpStream;
 
 use support::bytes::{ending, round_trip};
-use support::{Client, Server, eventually, free_addr};
-use testkit::{FarEnd, NatsServer};
+use support::{Client, PATIENCE, Server, eventually, free_addr};
+use testkit::{FarEnd, NatsServer, Signal};
 
 /// Each target with what refuses it, or nothing.
 fn assert_reaches(rules: &[&str], targets: &[(&str, Option<&str>)]) {
@@ -91,4 +92,34 @@ fn many_denied_requests_are_a_few_lines_that_count_them() {
     eventually("a line counts those without one", || {
         server.stderr().contains(" clients reset, no upstream, the last because refused: ")
     });
+}
+
+#[test]
+fn messages_that_are_no_requests_are_all_counted_in_the_end() {
+    const MESSAGES: usize = 50;
+    let nats = NatsServer::start();
+    let server = Server::with(&nats.url(), &[]);
+    let mut publisher = TcpStream::connect(nats.addr()).unwrap();
+    let messages = "PUB proxy.request 4\r\nnope\r\n".repeat(MESSAGES);
+    write!(publisher, "CONNECT {{\"verbose\":false}}\r\n{messages}PING\r\n").unwrap();
+    let mut lines = BufReader::new(&publisher).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "PONG"), "NATS has all");
+    // A request that comes after them is served.
+    let far_end = FarEnd::echo();
+    let client = Client::to(&nats.url(), far_end.addr());
+    round_trip(&client.connect(), b"served").unwrap();
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(PATIENCE).code(), Some(0));
+    let stderr = server.stderr();
+    let counted = |line: &str| {
+        if line.contains("dropped a message on") {
+            return Some(1);
+        }
+        let count = line.split_once("dropped ").map(|(_, rest)| rest.split(' ').next());
+        let rest = line.split_once("since the last warning about them count=").map(|(_, count)| Some(count));
+        rest.or(count)??.parse::<usize>().ok()
+    };
+    let counts: Vec<_> = stderr.lines().filter_map(counted).collect();
+    assert_eq!(counts.iter().sum::<usize>(), MESSAGES, "{stderr}");
+    assert!(counts.len() < MESSAGES, "{stderr}");
 }

@@ -11,9 +11,18 @@ pub(crate) struct MessageWarnings(Throttle);
 impl MessageWarnings {
     /// `line` is told how many messages it is about: `a message`, `7 messages`.
     pub(crate) fn warn(&self, line: impl FnOnce(&str) -> String) {
-        if let Some(count) = self.0.pass(Instant::now()) {
+        if let Some(count) = self.0.pass(Instant::now(), "") {
             let times = if count == 1 { "a message".to_owned() } else { format!("{count} messages") };
             warn!("{}", line(&times));
+        }
+    }
+}
+
+/// No later warning tells of those that were left out.
+impl Drop for MessageWarnings {
+    fn drop(&mut self) {
+        if let Some((count, _)) = self.0.rest(None) {
+            warn!(count, "messages dropped or refused since the last warning about them");
         }
     }
 }

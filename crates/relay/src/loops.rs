@@ -99,6 +99,18 @@ impl LoopDetector {
 }
 
 impl ProxyPort {
+    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.detector.0.log.is_counting()
+    }
+
+    /// Writes one warning for the loops whose own was left out, if it is due, as [`Throttle::rest`] says. They may be of other proxies.
+    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+        if let Some((count, problem)) = self.detector.0.log.rest(now) {
+            warn_of_loop(count, &problem);
+        }
+    }
+
     /// Remembers a connection that this proxy has dialed, if it may lead to one of the program's own listeners.
     pub(crate) fn dialed(&self, stream: &TcpStream, to: SocketAddr) -> Option<Dialed> {
         if !self.detector.has_port(to.port()) {
@@ -137,8 +149,8 @@ impl ProxyPort {
                 format!("{} connects to {}, which leads back to it", from.label, self.label)
             };
             drop(state);
-            if let Some(count) = self.detector.0.log.pass(Instant::now()) {
-                warn!(count, "connection loop closed: {problem}; change one of their upstreams");
+            if let Some(count) = self.detector.0.log.pass(Instant::now(), &problem) {
+                warn_of_loop(count, &problem);
             }
             return Err(problem);
         }
@@ -146,6 +158,10 @@ impl ProxyPort {
         *state.follows.entry(from_to).or_default() += 1;
         Ok(Some(Follows { detector: self.detector.clone(), from_to }))
     }
+}
+
+fn warn_of_loop(count: u64, problem: &str) {
+    warn!(count, "connection loop closed: {problem}; change one of their upstreams");
 }
 
 impl State {

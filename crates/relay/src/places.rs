@@ -88,6 +88,18 @@ impl Places {
         LimitStats { max_sessions: self.0.max, waiting: state.queue.len(), waits: state.waits }
     }
 
+    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
+    pub(crate) fn has_rest(&self) -> bool {
+        self.0.log.is_counting()
+    }
+
+    /// Writes one warning for the connections whose own was left out, if it is due, as [`Throttle::rest`] says.
+    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+        if let Some((waited, _)) = self.0.log.rest(now) {
+            warn_of_limit(self.0.max, self.stats().waiting, waited);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,15 +156,17 @@ impl Share {
             state.waits += 1;
             (Waiting { share: self, admitted }, state.queue.len())
         };
-        if let Some(waited) = self.places.0.log.pass(Instant::now()) {
-            warn!(
-                max_sessions,
-                waiting, waited, "session limit reached, new connections wait for a session to end"
-            );
+        if let Some(waited) = self.places.0.log.pass(Instant::now(), "") {
+            warn_of_limit(max_sessions, waiting, waited);
         }
         (&mut place.admitted).await.expect("it stays in the queue until it has a place");
         Place(Arc::clone(self))
     }
+}
+
+/// `waited` connections had to wait since the last warning.
+fn warn_of_limit(max_sessions: usize, waiting: usize, waited: u64) {
+    warn!(max_sessions, waiting, waited, "session limit reached, new connections wait for a session to end");
 }
 
 /// A connection in the queue. Dropping it leaves the queue.

@@ -220,8 +220,8 @@ impl Relay {
                 biased;
                 () = &mut draining => break,
                 accepted = listener.accept() => accepted,
-                _ = first_timer.tick(), if !sessions.is_empty() || self.failures.has_rest() => {
-                    self.failures.tell_rest(tokio::time::Instant::now());
+                _ = first_timer.tick(), if !sessions.is_empty() || self.has_rest() => {
+                    self.tell_rest(Some(tokio::time::Instant::now()));
                     continue;
                 }
             };
@@ -250,7 +250,12 @@ impl Relay {
                         on_upstream_failure: route.on_upstream_failure,
                     };
                     let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-                    let span = info_span!("session", session.id = id, client.addr = %peer, upstream.addr = field::Empty);
+                    let span = info_span!(
+                        "session",
+                        session.id = id,
+                        client.addr = %peer,
+                        upstream.addr = field::Empty,
+                    );
                     sessions.spawn(
                         async move {
                             relay.session(id, downstream, peer, route, shutdown).await;
@@ -275,8 +280,23 @@ impl Relay {
         drop(listener);
         sessions.close();
         sessions.wait().await;
-        self.failures.tell_all();
+        self.tell_rest(None);
         drop(abort_on_drop);
+    }
+
+    /// Whether warnings were left out that [`tell_rest`](Self::tell_rest) writes in time.
+    fn has_rest(&self) -> bool {
+        self.failures.has_rest()
+            || self.shared.places.has_rest()
+            || self.proxy.as_ref().is_some_and(|proxy| proxy.has_rest())
+    }
+
+    fn tell_rest(&self, now: Option<tokio::time::Instant>) {
+        self.failures.tell_rest(now);
+        self.shared.places.tell_rest(now);
+        if let Some(proxy) = &self.proxy {
+            proxy.tell_rest(now);
+        }
     }
 
     /// Returns when the connection of `peer`, which has no place yet, is found to close a loop, since it may wait for its own

@@ -1,7 +1,5 @@
 //! Log lines about sessions that have ended.
 
-use std::sync::{Mutex, PoisonError};
-
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -73,14 +71,13 @@ impl Failures {
         self.all().iter().any(|warnings| warnings.throttle.is_counting())
     }
 
-    /// Writes one warning for those of a kind that were left out, if it is due.
-    pub(crate) fn tell_rest(&self, now: Instant) {
-        self.all().iter().for_each(|warnings| warnings.tell_rest(warnings.throttle.rest(now)));
-    }
-
-    /// The same, due or not.
-    pub(crate) fn tell_all(&self) {
-        self.all().iter().for_each(|warnings| warnings.tell_rest(warnings.throttle.take()));
+    /// Writes one warning for those of a kind that were left out, if it is due, as [`Throttle::rest`] says.
+    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+        for warnings in self.all() {
+            if let Some((count, reason)) = warnings.throttle.rest(now) {
+                warnings.tell(count, &reason);
+            }
+        }
     }
 
     fn all(&self) -> [&Warnings; 4] {
@@ -94,25 +91,16 @@ struct Warnings {
     /// How the clients end.
     end: &'static str,
     throttle: Throttle,
-    /// The reason of the last one that was left out.
-    last: Mutex<String>,
 }
 
 impl Warnings {
     fn new(end: &'static str) -> Self {
-        Self { end, throttle: Throttle::default(), last: Mutex::default() }
+        Self { end, throttle: Throttle::default() }
     }
 
     fn warn(&self, reason: &str) {
-        match self.throttle.pass(Instant::now()) {
-            Some(count) => self.tell(count, reason),
-            None => reason.clone_into(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner)),
-        }
-    }
-
-    fn tell_rest(&self, count: Option<u64>) {
-        if let Some(count) = count {
-            self.tell(count, &self.last.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(count) = self.throttle.pass(Instant::now(), reason) {
+            self.tell(count, reason);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Log lines that strangers could make come in floods.
 
-use std::sync::{Mutex, PoisonError};
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +14,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Throttle {
     interval: Duration,
     state: Mutex<State>,
+    /// Whether the state has a count, to be read without its lock.
+    is_counting: AtomicBool,
 }
 
 /// With an interval of a second.
@@ -24,46 +28,61 @@ impl Default for Throttle {
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,
-    /// Since the last line, this one included.
+    /// Lines that were left out since then.
     count: u64,
+    /// Of the last of them.
+    reason: String,
 }
 
 impl Throttle {
     /// The first line passes, and then one in each interval.
     pub fn every(interval: Duration) -> Self {
-        Self { interval, state: Mutex::default() }
+        Self { interval, state: Mutex::default(), is_counting: AtomicBool::new(false) }
     }
 
-    /// `None` if the line is to be left out; else how many lines it stands for, itself included.
-    pub fn pass(&self, now: Instant) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.count += 1;
-        if state.last.is_some_and(|last| now < last + self.interval) {
+    /// Returns how many lines the line stands for, itself included, or `None` if it is to be left out. `reason` is then kept
+    /// for [`rest`](Self::rest).
+    pub fn pass(&self, now: Instant, reason: &str) -> Option<u64> {
+        let mut state = self.state();
+        if self.is_early(&state, now) {
+            state.count += 1;
+            reason.clone_into(&mut state.reason);
+            self.is_counting.store(true, Ordering::Relaxed);
             return None;
         }
         state.last = Some(now);
-        Some(std::mem::take(&mut state.count))
+        Some(self.reset(&mut state).map_or(1, |(count, _)| count + 1))
     }
 
-    /// Returns how many lines were left out since the last one, if an interval has passed since then. Starts to count anew.
-    pub fn rest(&self, now: Instant) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.count == 0 || state.last.is_some_and(|last| now < last + self.interval) {
+    /// Returns how many lines were left out since the last one, and the reason of the last of them, if an interval has passed
+    /// since then. They count as written. `None` stands for the end, when no later line may follow: an interval need not have passed.
+    pub fn rest(&self, now: Option<Instant>) -> Option<(u64, String)> {
+        let mut state = self.state();
+        if now.is_some_and(|now| self.is_early(&state, now)) {
             return None;
         }
-        state.last = Some(now);
-        Some(std::mem::take(&mut state.count))
-    }
-
-    /// Returns how many lines were left out since the last one. Starts to count anew.
-    pub fn take(&self) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::take(&mut state.count)).filter(|count| *count > 0)
+        let rest = self.reset(&mut state)?;
+        state.last = now.or(state.last);
+        Some(rest)
     }
 
     /// Returns true if lines were left out that no later line has counted.
     pub fn is_counting(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).count > 0
+        self.is_counting.load(Ordering::Relaxed)
+    }
+
+    fn is_early(&self, state: &State, now: Instant) -> bool {
+        state.last.is_some_and(|last| now < last + self.interval)
+    }
+
+    fn reset(&self, state: &mut State) -> Option<(u64, String)> {
+        self.is_counting.store(false, Ordering::Relaxed);
+        let (count, reason) = (mem::take(&mut state.count), mem::take(&mut state.reason));
+        (count > 0).then_some((count, reason))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,24 +93,26 @@ mod tests {
     #[test]
     fn one_line_a_second_counts_the_others() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        assert_eq!(throttle.pass(now), Some(1));
-        assert_eq!(throttle.pass(now), None);
-        assert_eq!(throttle.pass(now + INTERVAL / 2), None);
-        assert_eq!(throttle.pass(now + INTERVAL), Some(3));
+        assert_eq!(throttle.pass(now, "a"), Some(1));
+        assert_eq!(throttle.pass(now, "b"), None);
+        assert_eq!(throttle.pass(now + INTERVAL / 2, "c"), None);
+        assert_eq!(throttle.pass(now + INTERVAL, "d"), Some(3));
+        assert!(!throttle.is_counting());
     }
 
     #[test]
     fn those_left_out_at_the_end_are_told_after_an_interval() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        assert_eq!((throttle.is_counting(), throttle.rest(now)), (false, None));
-        throttle.pass(now);
-        assert_eq!((throttle.is_counting(), throttle.rest(now + INTERVAL)), (false, None));
-        throttle.pass(now);
-        throttle.pass(now + INTERVAL / 2);
+        assert_eq!((throttle.is_counting(), throttle.rest(Some(now))), (false, None));
+        throttle.pass(now, "a");
+        assert_eq!((throttle.is_counting(), throttle.rest(Some(now + INTERVAL))), (false, None));
+        throttle.pass(now, "b");
+        throttle.pass(now + INTERVAL / 2, "c");
         assert!(throttle.is_counting());
-        assert_eq!(throttle.rest(now + INTERVAL / 2), None);
-        assert_eq!(throttle.rest(now + INTERVAL), Some(2));
-        assert_eq!((throttle.is_counting(), throttle.rest(now + 2 * INTERVAL)), (false, None));
-        assert_eq!((throttle.pass(now + INTERVAL), throttle.take(), throttle.take()), (None, Some(1), None));
+        assert_eq!(throttle.rest(Some(now + INTERVAL / 2)), None);
+        assert_eq!(throttle.rest(Some(now + INTERVAL)), Some((2, "c".to_owned())));
+        assert_eq!((throttle.is_counting(), throttle.rest(Some(now + 2 * INTERVAL))), (false, None));
+        assert_eq!(throttle.pass(now + INTERVAL, "d"), None);
+        assert_eq!((throttle.rest(None), throttle.rest(None)), (Some((1, "d".to_owned())), None));
     }
 }
