@@ -106,7 +106,12 @@ impl ProxyHost {
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
         let work = Work {
-            relay: start.watch.on(&self.relay).as_one_listener().for_proxy(proxy),
+            relay: start
+                .watch
+                .on(&self.relay)
+                .as_one_listener()
+                .for_proxy(proxy)
+                .with_label(start.name.as_str()),
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),

@@ -33,6 +33,7 @@ fn json_has_a_session_with_its_addresses_and_bytes() {
     let ended = lines.iter().find(|line| line["message"] == "session ended").expect("logged");
     let span = &ended["span"];
     assert_eq!(span["session.id"], 1, "{ended}");
+    assert_eq!(span["proxy"], "proxy-1", "{ended}");
     assert_eq!(span["client.addr"], client_addr, "{ended}");
     assert_eq!(span["upstream.addr"], far_end.addr().to_string(), "{ended}");
     assert_eq!(ended["bytes_to_upstream"], 7, "{ended}");
@@ -82,7 +83,11 @@ fn many_clients_that_fail_are_a_few_lines_that_count_them_all() {
             client.read_to_end(&mut Vec::new()).ok();
         }
         eventually("every client is counted", || told(&proxy.stderr(), end).0 == CLIENTS);
-        let lines = told(&proxy.stderr(), end).1;
+        let stderr = proxy.stderr();
+        let warnings = stderr.lines().filter(|line| line.contains(end));
+        let named = r#"proxy="proxy-1""#;
+        assert!(warnings.clone().all(|line| line.matches(named).count() == 1), "{stderr}");
+        let lines = told(&stderr, end).1;
         assert!(lines < CLIENTS / 2, "{end}: {lines}");
     }
 }

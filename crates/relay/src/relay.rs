@@ -119,6 +119,7 @@ pub struct Relay {
     live: Option<Live>,
     share: Option<Arc<Share>>,
     proxy: Option<Arc<ProxyPort>>,
+    label: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -148,6 +149,7 @@ impl Relay {
             live: None,
             share: None,
             proxy: None,
+            label: None,
         }
     }
 
@@ -186,6 +188,13 @@ impl Relay {
     #[must_use]
     pub fn for_proxy(mut self, proxy: ProxyPort) -> Self {
         self.proxy = Some(Arc::new(proxy));
+        self
+    }
+
+    /// Gives the log lines of sessions the field `proxy`. Without it, they have none.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = Some(label.into());
         self
     }
 
@@ -253,6 +262,7 @@ impl Relay {
                     let span = info_span!(
                         "session",
                         session.id = id,
+                        proxy = self.label.as_deref(),
                         client.addr = %peer,
                         upstream.addr = field::Empty,
                     );
@@ -292,7 +302,7 @@ impl Relay {
     }
 
     fn tell_rest(&self, now: Option<tokio::time::Instant>) {
-        self.failures.tell_rest(now);
+        self.failures.tell_rest(now, self.label.as_deref());
         self.shared.places.tell_rest(now);
         if let Some(proxy) = &self.proxy {
             proxy.tell_rest(now);

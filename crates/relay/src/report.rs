@@ -72,10 +72,10 @@ impl Failures {
     }
 
     /// Writes one warning for those of a kind that were left out, if it is due, as [`Throttle::rest`] says.
-    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+    pub(crate) fn tell_rest(&self, now: Option<Instant>, proxy: Option<&str>) {
         for warnings in self.all() {
             if let Some((count, reason)) = warnings.throttle.rest(now) {
-                warnings.tell(count, &reason);
+                warnings.tell(count, &reason, proxy);
             }
         }
     }
@@ -98,17 +98,18 @@ impl Warnings {
         Self { end, throttle: Throttle::default() }
     }
 
+    /// In the span of the session, which names the proxy.
     fn warn(&self, reason: &str) {
         if let Some(count) = self.throttle.pass(Instant::now(), reason) {
-            self.tell(count, reason);
+            self.tell(count, reason, None);
         }
     }
 
-    fn tell(&self, count: u64, reason: &str) {
+    fn tell(&self, count: u64, reason: &str, proxy: Option<&str>) {
         let end = self.end;
         match count {
-            1 => warn!("client {end}: {reason}"),
-            count => warn!("{count} clients {end}, the last because {reason}"),
+            1 => warn!(proxy, "client {end}: {reason}"),
+            count => warn!(proxy, "{count} clients {end}, the last because {reason}"),
         }
     }
 }

@@ -220,9 +220,10 @@ impl Sessions {
 
     fn relay(&mut self, name: String, listener: impl Listener, route: Route) {
         let tally = Arc::new(Tally::default());
+        let relay = self.relay.clone().with_label(name.as_str());
         self.rows.push((name, Arc::clone(&tally)));
         let watch = self.watch.clone();
-        let relay = self.relay.clone().on_session_end(move |summary: &SessionSummary| {
+        let relay = relay.on_session_end(move |summary: &SessionSummary| {
             tally.add(summary);
             watch.ended(summary);
         });
