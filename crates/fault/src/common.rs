@@ -1,6 +1,6 @@
 //! What is common to both directions of a session.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::effect::{Direction, Sides};
 
@@ -10,6 +10,8 @@ pub(crate) struct Common {
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
     end: AtomicU8,
+    upstream_is_gone: AtomicBool,
+    client_is_gone: AtomicBool,
 }
 
 /// How a fault ended a session.
@@ -28,6 +30,24 @@ impl Common {
         };
         this.fetch_add(bytes as u64, Ordering::Relaxed);
         other.load(Ordering::Relaxed)
+    }
+
+    /// The connection that sends in `direction` was reset, so it receives nothing any more either.
+    pub(crate) fn sender_is_gone(&self, direction: Direction) {
+        let is_gone = match direction {
+            Direction::ToUpstream => &self.client_is_gone,
+            Direction::ToDownstream => &self.upstream_is_gone,
+        };
+        is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether bytes in `direction` can go nowhere.
+    pub(crate) fn has_no_receiver(&self, direction: Direction) -> bool {
+        let is_gone = match direction {
+            Direction::ToUpstream => &self.upstream_is_gone,
+            Direction::ToDownstream => &self.client_is_gone,
+        };
+        is_gone.load(Ordering::Relaxed)
     }
 
     /// The first end counts.

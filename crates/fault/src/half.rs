@@ -39,6 +39,8 @@ pub(crate) struct Half {
     /// Whether the source was found empty after the last read, and has been polled since then.
     source_was_empty: bool,
     failure: Option<io::Error>,
+    /// The receiver is gone: the line goes on, so that the faults decide as they would have, but its bytes are dropped.
+    is_hollow: bool,
 }
 
 impl Half {
@@ -63,6 +65,7 @@ impl Half {
             source_ended: false,
             source_was_empty: true,
             failure: None,
+            is_hollow: false,
             direction,
             faults,
         }
@@ -158,6 +161,11 @@ impl Half {
                     match std::task::ready!(nothing) {
                         Ok(_) => self.finish(Ending::Finish),
                         Err(error) => {
+                            if is_reset(&error) {
+                                self.common.sender_is_gone(self.direction);
+                                // Both directions of a relayed session are polled by one task.
+                                cx.waker().wake_by_ref();
+                            }
                             self.failure = Some(error);
                             self.finish(Ending::Fail);
                         }
@@ -204,7 +212,27 @@ impl Half {
         self.arrivals.push(now, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
         self.line.arrive(Arrival { at: now, turn, was_empty }, self.store.last(len));
+        if self.is_hollow {
+            self.drop_bytes(len);
+        }
         self.charge();
+    }
+
+    /// Gives up the bytes if their receiver is gone.
+    pub(crate) fn drop_undeliverable(&mut self) {
+        if !self.is_hollow && self.common.has_no_receiver(self.direction) {
+            self.is_hollow = true;
+            self.drop_bytes(self.line.held());
+            self.charge();
+        }
+    }
+
+    /// All that the store has.
+    fn drop_bytes(&mut self, len: usize) {
+        self.store.shrink();
+        self.arrivals.clear();
+        self.faults.engine.give(len);
+        self.faults.meter(self.direction).lost(len);
     }
 
     pub(crate) fn finish(&mut self, end: Ending) {
@@ -225,6 +253,10 @@ impl Half {
             }
             let now = self.update(cx);
             match self.line.departure() {
+                Departure::Deliver(len) | Departure::Discard(len) if self.is_hollow => {
+                    self.line.depart(len);
+                    self.charge();
+                }
                 Departure::Deliver(len) => {
                     // Should nobody take them, the rest still has its time.
                     if self.poll_deadline(cx, now).is_pending() {
@@ -252,6 +284,7 @@ impl Half {
     /// Goes on while nobody takes what may go.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<End> {
         self.keep_source_waiting();
+        self.drop_undeliverable();
         let head = self.poll_head(cx);
         let ended = self.common.ended();
         if let (None, Poll::Ready(Err(failure))) = (ended, head) {
@@ -307,13 +340,19 @@ impl Half {
 
 impl Drop for Half {
     fn drop(&mut self) {
-        let held = self.line.held();
+        let held = if self.is_hollow { 0 } else { self.line.held() };
         self.faults.engine.give(held);
         self.faults.engine.charge(self.memory, 0);
         if held > 0 {
             self.faults.meter(self.direction).lost(held);
         }
     }
+}
+
+/// Whether the connection is gone in both directions.
+fn is_reset(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, TimedOut};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | TimedOut)
 }
 
 pub(crate) fn reset() -> io::Error {

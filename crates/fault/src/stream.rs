@@ -101,6 +101,7 @@ impl<S> FaultStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> FaultStream<S> {
     /// Waits for bytes that may be read: how many, 0 at the end.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.ingress.drop_undeliverable();
         let may_be_more = self.ingress.poll_take_in(cx, &mut self.inner).is_ready();
         let head = self.ingress.poll_head(cx);
         if head.is_pending() && may_be_more {

@@ -349,3 +349,97 @@ async fn faults_end_a_session_of_which_nothing_is_read() {
     ended(&mut client).await.unwrap();
     assert!(started.elapsed() >= 100 * MS, "{:?}", started.elapsed());
 }
+
+/// A pipe whose end is a reset.
+struct Resets(DuplexStream);
+
+impl AsyncRead for Resets {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        std::task::ready!(Pin::new(&mut self.0).poll_read(cx, buf))?;
+        let is_end = buf.filled().len() == before;
+        Poll::Ready(if is_end { Err(ErrorKind::ConnectionReset.into()) } else { Ok(()) })
+    }
+}
+
+impl AsyncWrite for Resets {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// What was read, and what ended it.
+#[derive(Default)]
+struct Got(Vec<u8>, Option<ErrorKind>);
+
+impl Got {
+    fn poll_from(&mut self, cx: &mut Context<'_>, stream: &mut (impl AsyncRead + Unpin)) {
+        let mut room = [0; 4096];
+        while self.1.is_none() {
+            let mut buf = ReadBuf::new(&mut room);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => self.0.extend_from_slice(buf.filled()),
+                Poll::Ready(Ok(())) => self.1 = Some(ErrorKind::UnexpectedEof),
+                Poll::Ready(Err(error)) => self.1 = Some(error.kind()),
+                Poll::Pending => return,
+            }
+        }
+    }
+}
+
+/// A peer that has reset its connection gets nothing any more, but what it sent before arrives, as late as before.
+#[tokio::test(start_paused = true)]
+async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
+    for client_resets in [true, false] {
+        let engine = Engine::new(Settings::default());
+        let faults = engine.proxy("test", vec![latency(60_000)]);
+        let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
+        let (client_side, server_side) = faults.session(&Timers::coarse()).split();
+        let (mut down, mut up) =
+            (client_side.around(Resets(proxy_client)), server_side.around(Resets(proxy_server)));
+        let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };
+        let (mut requests, mut responses) = (Got::default(), Got::default());
+        let mut relay = async |time: Duration| {
+            let both = poll_fn(|cx| {
+                requests.poll_from(cx, &mut down);
+                responses.poll_from(cx, &mut up);
+                Poll::<()>::Pending
+            });
+            _ = timeout(time, both).await;
+            let (from_sender, for_sender) =
+                if client_resets { (&requests, &responses) } else { (&responses, &requests) };
+            assert!(for_sender.0.is_empty() && for_sender.1.is_none());
+            (from_sender.0.len(), from_sender.1)
+        };
+        sender.write_all(&[1; 5000]).await.unwrap();
+        peer.write_all(&[2; 40_000]).await.unwrap();
+        relay(10 * MS).await;
+        assert_eq!(engine.held(), 45_000);
+        drop(sender);
+        relay(10 * MS).await;
+        assert_eq!(engine.held(), 5000, "what was for the sender is dropped");
+        peer.write_all(&[2; 40_000]).await.unwrap();
+        assert_eq!(relay(59_000 * MS).await, (0, None), "early");
+        assert_eq!(engine.held(), 5000, "so is what comes for it later");
+        assert_eq!(relay(2000 * MS).await, (5000, Some(ErrorKind::ConnectionReset)));
+        assert_eq!(engine.held(), 0);
+        drop((down, up));
+        assert_eq!(engine.held(), 0);
+    }
+}
