@@ -18,6 +18,7 @@
 //!   discards them only if their receiver stalls for 10 s, a fault cuts the session, or the relay is ended.
 //! - A flow that waits for its reader holds at most one buffer of 1 MiB; a flow that waits for its writer holds none.
 
+mod config;
 mod connect;
 mod flow;
 mod handshake;
@@ -29,6 +30,7 @@ mod pool;
 mod relay;
 mod report;
 mod resolve;
+mod route;
 mod session;
 mod shutdown;
 mod socket;
@@ -37,6 +39,7 @@ mod stream;
 mod summary;
 mod throttle;
 
+pub use config::{Config, DataPath};
 pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
@@ -45,8 +48,9 @@ pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
 pub use loops::{Dialed, LoopDetector, ProxyPort};
 pub use places::LimitStats;
-pub use relay::{Config, DataPath, OnUpstreamFailure, Relay, Route, one_line};
+pub use relay::{Relay, one_line};
 pub use resolve::Resolver;
+pub use route::{OnUpstreamFailure, Route};
 pub use shutdown::Shutdown;
 pub use socket::tune_listener;
 pub use stream::{BoxStream, Peer, Stream};

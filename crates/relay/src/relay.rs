@@ -1,9 +1,10 @@
 //! The accept loop and the life of a session around its relaying.
 
-use std::error::Error;
+mod chains;
+mod open;
+
 use std::fmt;
-use std::future::{pending, ready};
-use std::io;
+use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,99 +13,25 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, Span, debug, field, info_span, warn};
+use tracing::{Instrument, field, info_span, warn};
 
-use crate::connect::{ConnectError, Connected, Connector};
-use crate::handshake::{Handshake, HandshakeProgress};
+use self::chains::LoopMarks;
+pub use self::open::one_line;
+use crate::config::Config;
 use crate::listen::{Accepted, Backoff, Listener};
 use crate::live::{Listed, Live};
-use crate::loops::{Dialed, Follows, ProxyPort};
+use crate::loops::ProxyPort;
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
-use crate::report::{Failures, LOOP};
-use crate::session::{self, Session};
+use crate::report::Failures;
+use crate::route::Route;
+use crate::session::Session;
 use crate::shutdown::Shutdown;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
 
 /// Shorter than the timers of sessions: half a second against one second and more.
 const FIRST_TIMER: Duration = Duration::from_millis(500);
-
-/// How often a connection that waits for its place is looked at again.
-const LOOP_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How long a connection of another proxy of the program waits for its place.
-const CHAIN_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How bytes move through a flow that is busy, where both its ends are TCP sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum DataPath {
-    /// Through buffers of up to 1 MiB: the most bytes a second.
-    #[default]
-    Copy,
-    /// Through a pipe by splice(2): the fewest CPU seconds a byte. Falls back to buffers where pipes run out.
-    Splice,
-}
-
-/// The limits a relay holds itself to.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Config {
-    /// Sessions at once; at the limit new connections wait, unread. A quarter is kept, in equal shares, for listeners that
-    /// use less than their share: one listener among several cannot take all. Default 4,096.
-    pub max_sessions: usize,
-    /// Bytes of buffers that busy flows may hold together; beyond it they read in small steps. Default 64 MiB.
-    pub buffer_budget: usize,
-    /// Default [`DataPath::Copy`].
-    pub data_path: DataPath,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { max_sessions: 4096, buffer_budget: 64 << 20, data_path: DataPath::default() }
-    }
-}
-
-/// Where the sessions of a listener go.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// What downstreams go through before the upstream is dialled, if anything.
-    pub handshake: Option<Arc<dyn Handshake>>,
-    /// What reaches the upstream; `None`: what the listener brings with each downstream. A downstream that brings its
-    /// connector does not wait at [`Config::max_sessions`]: both are dropped at once.
-    pub connector: Option<Arc<dyn Connector>>,
-    /// How a downstream ends whose upstream cannot be reached. A downstream that the connector refuses
-    /// ([`ConnectError::Refused`]), or whose upstream accepts and resets the connection, is always aborted.
-    pub on_upstream_failure: OnUpstreamFailure,
-}
-
-/// How a downstream ends whose upstream cannot be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum OnUpstreamFailure {
-    /// By an abort (TCP: RST). An end of file would look like an empty answer of the upstream.
-    #[default]
-    Abort,
-    /// By an end of file (TCP: FIN). A client that connects without blocking may otherwise see its connect fail.
-    Close,
-}
-
-impl Route {
-    /// To what `connector` reaches, without a handshake.
-    pub fn to(connector: impl Connector) -> Self {
-        Self {
-            handshake: None,
-            connector: Some(Arc::new(connector)),
-            on_upstream_failure: OnUpstreamFailure::default(),
-        }
-    }
-
-    /// To where each downstream asks to go ([`Accepted::connector`]), without a handshake.
-    pub fn as_asked() -> Self {
-        Self { handshake: None, connector: None, on_upstream_failure: OnUpstreamFailure::default() }
-    }
-}
 
 type Observer = Arc<dyn Fn(&SessionSummary) + Send + Sync>;
 type ConnectObserver = Arc<dyn Fn(Duration) + Send + Sync>;
@@ -309,38 +236,6 @@ impl Relay {
         }
     }
 
-    /// Returns when the connection of `peer`, which has no place yet, is found to close a loop, since it may wait for its own
-    /// end. A connection of another proxy of the program waits for [`CHAIN_TIMEOUT`] only: the session that has
-    /// dialed it has a place itself, which may be the last one.
-    async fn wait_for_loop(&self, peer: &Peer) {
-        let Some(proxy) = &self.proxy else { return pending().await };
-        let began = Instant::now();
-        // The session that has dialed it may still have to remember it.
-        while let Ok(follows) = proxy.follows(peer) {
-            if follows.is_some() && began.elapsed() >= CHAIN_TIMEOUT {
-                debug!("client reset, no place for a connection of another proxy within {CHAIN_TIMEOUT:?}");
-                return;
-            }
-            sleep(LOOP_INTERVAL).await;
-        }
-    }
-
-    /// Fails, with the reason in `summary`, if the downstream closes a loop. Finds out which proxy it comes from, if any.
-    fn refuse_loop(&self, marks: &mut LoopMarks, summary: &mut SessionSummary) -> Option<()> {
-        let (Some(proxy), None) = (&self.proxy, &marks.follows) else { return Some(()) };
-        match proxy.follows(&summary.downstream) {
-            Ok(follows) => {
-                marks.follows = follows.map(Box::new);
-                Some(())
-            }
-            Err(problem) => {
-                summary.upstream_end = End::NotOpened(format!("connection loop: {problem}"));
-                summary.not_opened = Some(LOOP);
-                None
-            }
-        }
-    }
-
     async fn session(&self, id: u64, downstream: BoxStream, peer: Peer, route: Route, shutdown: Shutdown) {
         let started = Instant::now();
         let listed = self.live.as_ref().map(|live| live.begin(id, peer.clone()));
@@ -385,113 +280,6 @@ impl Relay {
             observer(&summary);
         }
     }
-
-    /// Hands shake with the downstream, then dials; `None` with the reason in `summary` if either fails.
-    async fn open(
-        &self,
-        downstream: BoxStream,
-        route: &Route,
-        marks: &mut LoopMarks,
-        summary: &mut SessionSummary,
-    ) -> Option<(BoxStream, BoxStream)> {
-        let mut downstream = Unopened(Some(downstream));
-        self.refuse_loop(marks, summary)?;
-        let downstream = downstream.take();
-        let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
-            summary.downstream_end = End::NotOpened(one_line(error));
-            summary.not_opened = Some("client_handshake");
-        };
-        let progress = match &route.handshake {
-            None => HandshakeProgress::Complete(downstream),
-            Some(handshake) => match handshake.accept(downstream).await {
-                Ok(progress) => progress,
-                Err(error) => {
-                    handshake_failed(summary, &error);
-                    return None;
-                }
-            },
-        };
-        let (mut downstream, offer) = match progress {
-            HandshakeProgress::Complete(stream) => (Unopened(Some(stream)), None),
-            HandshakeProgress::OffersProtocols(offer) => (Unopened(None), Some(offer)),
-        };
-        let Some(connector) = &route.connector else {
-            summary.upstream_end =
-                End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
-            summary.not_opened = Some("not_wanted");
-            return None;
-        };
-        let dialled = Instant::now();
-        let mut connected = match &offer {
-            None => connector.connect().await,
-            Some(offer) => connector.connect_offering(&offer.protocols).await,
-        };
-        if let Ok(connected) = &connected {
-            if let Some(observer) = &self.connect_observer {
-                observer(dialled.elapsed());
-            }
-            Span::current().record("upstream.addr", field::display(&connected.peer));
-            summary.upstream = Some(connected.peer.clone());
-        }
-        if let Ok(connected) = &mut connected {
-            marks.dialed = connected.dialed.take();
-            // The proxy that has dialed the downstream, on another thread, may have remembered it only now.
-            if self.refuse_loop(marks, summary).is_none() {
-                connected.stream.abort();
-                return None;
-            }
-        }
-        if let Some(offer) = offer {
-            let choice = connected.as_ref().map(|connected| connected.protocol.clone());
-            match (offer.complete)(choice).await {
-                Ok(stream) => downstream = Unopened(Some(stream)),
-                Err(error) => {
-                    // The upstream's error, if there is one, says more.
-                    if let Ok(connected) = &mut connected {
-                        connected.stream.abort();
-                        handshake_failed(summary, &error);
-                        return None;
-                    }
-                }
-            }
-        }
-        match connected {
-            Ok(Connected { stream, around_downstream, .. }) => {
-                let downstream = downstream.take();
-                let downstream = match around_downstream {
-                    Some(wrap) => wrap(downstream),
-                    None => downstream,
-                };
-                Some((downstream, stream))
-            }
-            Err(error) => {
-                summary.upstream_end = End::NotOpened(one_line(&error));
-                summary.not_opened = Some(error.reason());
-                let is_refused = matches!(error, ConnectError::Refused(_));
-                let is_reset = error.is_reset();
-                // A downstream whose own handshake failed for this is gone.
-                if route.on_upstream_failure == OnUpstreamFailure::Close
-                    && !is_refused
-                    && !is_reset
-                    && let Some(stream) = downstream.0.take()
-                {
-                    summary.downstream_end = End::Closed;
-                    // In a box, since most sessions do not come here and all would be larger.
-                    Box::pin(session::close(stream)).await;
-                }
-                None
-            }
-        }
-    }
-}
-
-/// What is remembered of a session to find loops. In boxes, since few sessions have them.
-#[derive(Debug, Default)]
-struct LoopMarks {
-    /// Its downstream, if that is another proxy of the program.
-    follows: Option<Box<Follows>>,
-    /// Its upstream, if that may be one.
-    dialed: Option<Box<Dialed>>,
 }
 
 struct AbortOnDrop(Shutdown);
@@ -500,32 +288,4 @@ impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// A downstream that is aborted if its session never opens, unless it is taken out to be closed.
-struct Unopened(Option<BoxStream>);
-
-impl Unopened {
-    fn take(&mut self) -> BoxStream {
-        self.0.take().expect("taken once")
-    }
-}
-
-impl Drop for Unopened {
-    fn drop(&mut self) {
-        if let Some(stream) = &mut self.0 {
-            stream.abort();
-        }
-    }
-}
-
-/// An error and its sources, as one line.
-pub fn one_line(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        line = format!("{line}: {error}");
-        source = error.source();
-    }
-    line
 }
