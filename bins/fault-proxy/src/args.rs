@@ -57,18 +57,15 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 
 /// Flags that there are not.
 pub(crate) const HINTS: [Hint; 9] = [
-    ("--upstream", "--proxy PORT=HOST:PORT says where to listen and what to connect to"),
-    ("--upstreams", "--proxy PORT=HOST:PORT says where to listen and what to connect to"),
-    ("--with-dns", "no fault is about DNS: faults act on TCP connections"),
-    (
-        "--with-http-response",
-        "no fault is about HTTP: faults act on the bytes of TCP connections, whatever they are",
-    ),
+    ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
+    ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
+    ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
+    ("--with-http-response", "there are no faults for HTTP: faults act on the bytes of any TCP connection"),
     ("--disable-http-proxy", "there is no HTTP proxy to disable: leave it out"),
     ("--grpc-plugin", "there are no plugins: leave it out"),
-    ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, says where to listen"),
-    ("--host", "--control HOST:PORT says where the control API listens"),
-    ("--port", "--control HOST:PORT says where the control API listens"),
+    ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
+    ("--host", "--control HOST:PORT sets the address of the control API"),
+    ("--port", "--control HOST:PORT sets the address of the control API"),
 ];
 
 const MORE_HELP: &str = "Every fault has parameters: --help lists them.";
@@ -137,7 +134,8 @@ pub(crate) struct RunArgs {
     /// Read settings from this file: .toml, .yaml, .yml or .json. The environment and flags come before it.
     #[arg(long, value_name = "FILE", env = "FAULT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
-    /// Ask for this bearer token on --control; needed, or --control-insecure, if it is not on loopback.
+    /// Bearer token that clients of --control must send; required beyond loopback, unless --control-insecure is set
+    /// [default: none].
     #[arg(long, value_name = "TOKEN", env = "FAULT_CONTROL_TOKEN", hide_env_values = true, help_heading = CONTROL)]
     pub(crate) control_token: Option<Secret>,
     #[command(flatten)]

@@ -56,7 +56,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             if attributes.is_empty()
                 && let Some(example) = needed(kind)
             {
-                bail!("{kind} needs to be told how much, as in {example}");
+                bail!("{kind} requires parameters, as in {example}");
             }
             check_names(kind, attributes)?;
             // as the API writes it, which names the fault after it
@@ -135,8 +135,12 @@ fn with_unit(error: Error, kind: &str, attributes: &[(String, Value)]) -> Error 
     let is_text = |name: &str| attributes.iter().any(|(given, value)| given == name && value.is_string());
     let of_kind = |(of, name, ..): &&(&str, &str, &str, &str)| *of == kind.replace('_', "-") && is_text(name);
     let Some((_, name, unit, instead)) = WITHOUT_UNIT.iter().find(of_kind) else { return error };
+    // An error of the connection, or about another attribute, is not about the unit.
+    if !error.to_string().contains(name) {
+        return error;
+    }
     let instead = if instead.is_empty() { String::new() } else { format!("; or use {instead}") };
-    anyhow!("{error}: `{name}=500` is in {unit} and takes no unit{instead}")
+    anyhow!("{error}: `{name}=500` is in {unit}, without a unit{instead}")
 }
 
 fn object(attributes: &[(String, Value)]) -> Map<String, Value> {

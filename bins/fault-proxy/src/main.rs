@@ -39,7 +39,7 @@ use proxy_cli::terminal;
 use tracing::warn;
 
 use crate::args::{Cli, Command, LogArgs, RunArgs};
-use crate::config::{Config, Settings};
+use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
 use crate::reload::Source;
 use crate::replay::Comparison;
@@ -86,7 +86,9 @@ fn main() -> ExitCode {
 
 /// Everything that can be wrong before anything runs.
 fn prepare(args: &RunArgs, log: &LogArgs) -> Result<Prepared> {
-    resolve(Config::load(args, log)?)
+    let prepared = resolve(Config::load(args, log)?)?;
+    refuse_unused_tls(&prepared.0)?;
+    Ok(prepared)
 }
 
 type Prepared = (Settings, Wire, Log);
@@ -98,7 +100,7 @@ fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)
 
 fn resolve(config: Config) -> Result<Prepared> {
     let log = Log::init(&config.log())?;
-    for unknown in unknown_variables(&Cli::command(), "FAULT_") {
+    for unknown in unknown_variables(&Cli::command(), "FAULT_", variable_for) {
         warn!("{unknown}");
     }
     let settings = Settings::resolve(config)?;

@@ -378,3 +378,28 @@ fn the_examples_of_the_documentation_are_right() {
     assert_eq!(formats, ["toml", "yaml", "json"]);
     assert!(tables.iter().all(|table| *table == tables[0]), "{tables:#?}");
 }
+
+#[test]
+fn files_without_proxies_or_with_keys_of_other_programs_are_explained() {
+    let setup = Setup::new();
+    for (text, expected) in [
+        ("", "fault.toml has no [[proxies]]; add one with proxy ="),
+        (
+            "[[proxies]]\nname = 'db'\nlisten = '35432'\nupstream = 'psql://db:5432'\n",
+            "proxies[0].listen in ",
+        ),
+        (
+            "[[proxies]]\nlisten = '35432'\n",
+            "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\"",
+        ),
+        ("upstream = 'a:1'\n", "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\""),
+        ("proxies = ['1=a:1']\n", "expected a table such as { proxy ="),
+        ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([[…]] in TOML), found map"),
+        ("[[proxies]]\nproxy = '1=a:1'\nseed = 3\n", "move it to the top of the file, as `seed`"),
+        ("data-path = 'splce'\n", "unknown value `splce`: expected copy, splice; did you mean `splice`?"),
+    ] {
+        let ended = setup.check("fault.toml", text, &[], &[]);
+        assert_eq!(ended.code, Some(2), "{text}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{text}: {}", ended.stderr);
+    }
+}

@@ -24,12 +24,12 @@ fn refusal(args: &[&str]) -> String {
 #[test]
 fn flags_of_other_programs_have_a_hint() {
     for (flag, hint) in [
-        ("--upstream=localhost:9090", "--proxy PORT=HOST:PORT says"),
-        ("--with-dns", "no fault is about DNS"),
-        ("--with-http-response", "no fault is about HTTP"),
+        ("--upstream=localhost:9090", "--proxy PORT=HOST:PORT sets"),
+        ("--with-dns", "no faults for DNS"),
+        ("--with-http-response", "no faults for HTTP"),
         ("--disable-http-proxy", "no HTTP proxy"),
         ("--grpc-plugin", "no plugins"),
-        ("-host=0.0.0.0", "--control HOST:PORT says"),
+        ("-host=0.0.0.0", "--control HOST:PORT sets"),
         ("-hello", "two dashes"),
     ] {
         let complaint = refusal(&["run", flag]);
@@ -53,6 +53,33 @@ fn a_scheme_before_the_port_is_said_to_belong_to_the_upstream() {
 }
 
 #[test]
+fn tls_settings_without_effect_are_refused() {
+    let of = |upstream: &str| format!("{}={upstream}", free_port());
+    let (clear, psql) = (of("localhost:9"), of("psql://localhost:9"));
+    let (psqls, https) = (of("psqls://localhost:9"), of("https://localhost:9"));
+    for (mapping, options) in [
+        (&clear, &["--upstream-alpn", "h2"][..]),
+        (&psqls, &["--upstream-alpn", "h2"]),
+        (&clear, &["--upstream-insecure"]),
+        (&clear, &["--upstream-sni", "a"]),
+        (&clear, &["--upstream-ca", "missing.pem"]),
+        (&https, &["--tls-alpn", "h2", "--tls-self-signed"]),
+        (&psql, &["--tls-alpn", "h2", "--tls-self-signed"]),
+    ] {
+        let complaint = refusal(&[&["run", "--control", "off", "--proxy", mapping], options].concat());
+        let expected = format!("{} has no effect: it applies to upstreams with ", options[0]);
+        assert!(complaint.contains(&expected) && complaint.contains("remove "), "{options:?}: {complaint}");
+    }
+    let accepted = run(&["check", "--control", "127.0.0.1:0", "--upstream-insecure", "--proxy", &clear]);
+    assert_eq!(accepted.code, Some(1), "it only fails to connect: {accepted:?}");
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("run.toml");
+    fs::write(&file, format!("upstream-alpn = 'h2'\n[[proxies]]\nproxy = '{clear}'\n")).unwrap();
+    let complaint = refusal(&["run", "--config", utf8(&file)]);
+    assert!(complaint.contains("--upstream-alpn has no effect"), "{complaint}");
+}
+
+#[test]
 fn two_mappings_on_one_port_are_refused_for_their_port() {
     let one = format!("{}=127.0.0.1:9", free_port());
     let port = one.split('=').next().unwrap();
@@ -69,6 +96,7 @@ fn variables_that_mean_nothing_are_warned_of() {
         ("FAULT_LATENCY_MEEN", "1"),
         ("FAULT_UPSTREAMS", "x"),
         ("FAULT_PROXY_ADDRESS", "x"),
+        ("FAULT_DNS", "x"),
         ("FAULT_PROXY_SERVICE_HOST", "x"),
         ("FAULT_LATENCY_MEAN", "5ms"),
         ANY_CONTROL_PORT,
@@ -81,12 +109,13 @@ fn variables_that_mean_nothing_are_warned_of() {
     for warned in [
         "FAULT_WITH_LATENCCY means nothing here; did you mean `FAULT_WITH_LATENCY`?",
         "FAULT_LATENCY_MEEN means nothing here; did you mean `FAULT_LATENCY_MEAN`?",
-        "FAULT_UPSTREAMS means nothing here",
-        "FAULT_PROXY_ADDRESS means nothing here",
+        "FAULT_UPSTREAMS means nothing here; did you mean `FAULT_PROXY`?",
+        "FAULT_PROXY_ADDRESS means nothing here; did you mean `FAULT_PROXY`?",
+        "FAULT_DNS means nothing here\n",
     ] {
         assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
     }
-    assert_eq!(stderr.matches("means nothing here").count(), 4, "{stderr}");
+    assert_eq!(stderr.matches("means nothing here").count(), 5, "{stderr}");
 }
 
 #[test]
@@ -129,8 +158,8 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
         (&["latency"], "as in mean=300ms"),
         (&["bandwidth"], "as in rate=1mbit/s"),
         (&["limit_data"], "as in bytes=1KiB"),
-        (&["latency", "latency=500ms"], "`latency=500` is in ms and takes no unit; or use mean=500ms"),
-        (&["timeout", "timeout=1s"], "`timeout=500` is in ms and takes no unit"),
+        (&["latency", "latency=500ms"], "`latency=500` is in ms, without a unit; or use mean=500ms"),
+        (&["timeout", "timeout=1s"], "`timeout=500` is in ms, without a unit"),
         (&["latency", "meen=3"], "unknown attribute `meen` of latency; did you mean `mean`?"),
         (&["limit-data", "byte=3"], "unknown attribute `byte` of limit-data; did you mean `bytes`?"),
         (&["reset-peer", "after=3"], "unknown attribute `after` of reset-peer"),
@@ -139,6 +168,9 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
         assert!(ended.code == Some(1) && ended.stderr.contains(words), "{ended:?}");
     }
     assert_eq!(api.get("/proxies/p")["toxics"], json!([]));
+    let nowhere = format!("127.0.0.1:{}/latency", free_port());
+    let unreached = run(&["ctl", "--addr", &nowhere, "fault", "add", "p", "latency", "latency=500ms"]).stderr;
+    assert!(unreached.contains(&nowhere) && !unreached.contains("unit"), "{unreached}");
     for fault in [&["blackhole", "direction=both"][..], &["refuse"], &["latency", "latency=500"]] {
         assert_eq!(add(fault).code, Some(0), "{fault:?}");
     }

@@ -96,8 +96,14 @@ fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
     error
 }
 
-/// What to say of the variables with this prefix that are set and that no flag of the command has.
-pub fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
+/// Returns a warning for each variable that is set, begins with this prefix and does not belong to a flag of the command.
+///
+/// `alias` returns the variable that a name without its prefix means, for names that are not similar to that variable.
+pub fn unknown_variables(
+    command: &Command,
+    prefix: &str,
+    alias: impl Fn(&str) -> Option<&'static str>,
+) -> Vec<String> {
     let mut commands = vec![command];
     let mut known = Vec::new();
     while let Some(command) = commands.pop() {
@@ -110,11 +116,16 @@ pub fn unknown_variables(command: &Command, prefix: &str) -> Vec<String> {
     };
     let mut unknown: Vec<_> = set.filter(unknown).collect();
     unknown.sort();
-    let told = |name: String| {
-        let meant = did_you_mean(nearest(&name, known.iter().copied()));
-        format!("the variable {name} means nothing here{meant}")
+    // The prefix does not count: it would make all names similar.
+    let names = || known.iter().filter_map(|name| name.strip_prefix(prefix));
+    let warning = |name: String| {
+        let rest = name.strip_prefix(prefix).unwrap_or_default();
+        let meant = alias(rest)
+            .map(str::to_owned)
+            .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));
+        format!("the variable {name} means nothing here{}", did_you_mean(meant.as_deref()))
     };
-    unknown.into_iter().map(told).collect()
+    unknown.into_iter().map(warning).collect()
 }
 
 /// Whether Kubernetes or Docker sets it for a service that is called like the program.

@@ -3,7 +3,9 @@
 mod error;
 mod file;
 mod find;
+mod nearest;
 
-pub use error::{FileErrors, did_you_mean, nearest};
+pub use error::{FileErrors, KeyHint};
 pub use file::{given, read, settings_of};
 pub use find::find;
+pub use nearest::{did_you_mean, nearest};

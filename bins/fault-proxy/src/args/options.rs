@@ -26,8 +26,8 @@ pub(crate) struct Options {
     /// The time to resolve and connect to an upstream, and again for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Time>,
-    /// What a client gets whose upstream cannot be reached: an end of file or a reset [default: close].
-    #[arg(long, value_enum, env = "FAULT_ON_UPSTREAM_FAILURE")]
+    /// How to end the client connection if the upstream cannot be reached [default: close].
+    #[arg(long, value_name = "ACTION", value_enum, env = "FAULT_ON_UPSTREAM_FAILURE")]
     pub(crate) on_upstream_failure: Option<OnUpstreamFailure>,
     /// End the run after this time: 90s, 10m, 1h 30m; a bare number is seconds.
     #[arg(long, value_name = "TIME", env = "FAULT_PROXY_DURATION")]
@@ -57,11 +57,12 @@ pub(crate) struct Options {
     /// Write what faults did to this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Fail the run unless this holds at its end; can be repeated.
+    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%'; can be repeated
+    /// [default: none].
     #[arg(long, value_name = "EXPR")]
     pub(crate) expect: Vec<String>,
 
-    /// Trust the certificates in this PEM file, of authorities or of servers themselves, besides the system's.
+    /// Trust the certificates in this PEM file, of authorities or of servers, in addition to the system's.
     #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_ca: Option<PathBuf>,
     /// Show this client certificate (PEM).
@@ -76,8 +77,9 @@ pub(crate) struct Options {
     /// Accept any certificate. Anyone on the way can then read and change the traffic.
     #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) upstream_insecure: Option<bool>,
-    /// Application protocols (ALPN) to offer to https and tls upstreams for clients in clear, as in h2,http/1.1. For
-    /// clients with TLS the proxy offers what they offer.
+    /// Application protocols (ALPN) to offer to https and tls upstreams, separated by commas, for example h2,http/1.1.
+    ///
+    /// For clients in clear only: the proxy offers the protocols of a client with TLS [default: none].
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = UPSTREAM_TLS)]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) upstream_alpn: Vec<Protocol>,
@@ -101,8 +103,9 @@ pub(crate) struct Options {
         help_heading = LISTENER_TLS
     )]
     pub(crate) tls_self_signed: Option<SelfSigned>,
-    /// Application protocols (ALPN) that clients can choose from where the upstream is in clear, as in h2,http/1.1. Where the
-    /// upstream has TLS too, it chooses.
+    /// Application protocols (ALPN) to accept from clients, separated by commas, for example h2,http/1.1.
+    ///
+    /// For upstreams in clear only: an upstream with TLS chooses itself. Requires --tls-cert or --tls-self-signed [default: none].
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = LISTENER_TLS)]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) tls_alpn: Vec<Protocol>,

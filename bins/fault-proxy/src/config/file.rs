@@ -14,6 +14,7 @@ use proxy_fault::FaultParams;
 use proxy_mapping::Mapping;
 use serde::{Deserialize, Serialize};
 
+use super::hints::hint;
 use crate::args::{LogArgs, Options, RunArgs};
 
 /// What was given, each setting by the first of: a flag, a variable, the file.
@@ -57,7 +58,7 @@ impl Record {
 
 /// A proxy in the file.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table such as { proxy = \"35432=psql://db:5432\" }")]
 pub(crate) struct FileProxy {
     pub(crate) proxy: Mapping,
     pub(crate) name: Option<String>,
@@ -80,7 +81,7 @@ impl Config {
     /// Reads the file, if there is one.
     pub(crate) fn load(args: &RunArgs, log: &LogArgs) -> Result<Self> {
         let path = args.config.clone().unwrap_or_default();
-        let file = FileErrors::new(&path);
+        let file = FileErrors::new(&path).with_hints(hint);
         let settings = if path == PathBuf::new() { Figment::new() } else { read(&path)? };
         let settings = settings
             .merge(Serialized::defaults(given(&args.options)?))
@@ -104,7 +105,7 @@ impl Config {
 
     /// What was written down of an earlier run, with its seed.
     pub(crate) fn again(record: Record, seed: u64, path: &Path, log: &LogArgs) -> Result<Self> {
-        let file = FileErrors::new(path);
+        let file = FileErrors::new(path).with_hints(hint);
         let mut options: Options = Figment::from(Serialized::defaults(record.settings.clone()))
             .merge(Serialized::defaults(given(log)?))
             .extract()

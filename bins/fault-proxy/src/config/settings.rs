@@ -217,10 +217,16 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
     let run = Run { duration, reading };
     let named = named(mappings, &options.proxies)?;
     if named.is_empty() && !is_api_alone(options) {
-        bail!(
-            "nothing to run: give --proxy <MAPPING>, FAULT_PROXY, or [[proxies]] in a --config file; \
-             or --control <ADDR>, for the API alone"
-        );
+        match file.file() {
+            "" => bail!(
+                "no proxies configured: set --proxy <MAPPING>, FAULT_PROXY or [[proxies]] in a --config file, or --control ADDR to \
+                 create proxies through the API"
+            ),
+            file => bail!(
+                "no proxies configured: {file} has no [[proxies]]; add one with proxy = \"35432=psql://db:5432\", set \
+                 --proxy <MAPPING> or FAULT_PROXY, or --control ADDR to create proxies through the API"
+            ),
+        }
     }
     let labels: Vec<_> = named.iter().map(|proxy| proxy.label.as_str()).collect();
 
@@ -237,7 +243,7 @@ fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySetti
             && is_scheme(&host)
         {
             bail!(
-                "--proxy {mapping}: nobody can listen on `{host}`: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
+                "--proxy {mapping}: `{host}` is not a listen address: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
                 mapping.listen.port
             );
         }
@@ -340,7 +346,7 @@ fn control(config: &Config) -> Result<Option<Control>> {
     let token = config.control_token.clone();
     if token.as_ref().is_some_and(|token| token.expose().trim().is_empty()) {
         bail!(
-            "--control-token is empty: nobody could use the control API; set a token, or leave the flag out"
+            "--control-token is empty: the control API would reject every request; set a token, or remove the flag"
         );
     }
     let control = Control { addr, is_default, token, is_insecure };

@@ -6,19 +6,35 @@ use anyhow::{Error, anyhow};
 use figment::error::Kind;
 use proxy_fault::ParamError;
 
-/// Below this, two words have little in common.
-const ALIKE: f64 = 0.8;
+use super::{did_you_mean, nearest};
+
+/// Explains what to write in place of an unknown key, given its place (`proxies[0].listen`). Returns `None` for keys without
+/// an explanation.
+pub type KeyHint = fn(place: &str) -> Option<String>;
 
 /// Says what is wrong with a file, and where.
 #[derive(Debug)]
 pub struct FileErrors {
     file: String,
+    hint: KeyHint,
 }
 
 impl FileErrors {
     /// Of this file.
     pub fn new(path: &Path) -> Self {
-        Self { file: path.display().to_string() }
+        Self { file: path.display().to_string(), hint: |_| None }
+    }
+
+    /// Adds explanations of unknown keys. They take precedence over the most similar known key.
+    #[must_use]
+    pub fn with_hints(mut self, hint: KeyHint) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Path of the file, as given.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     /// A problem at a place, such as `proxies[0].name`.
@@ -46,8 +62,16 @@ impl FileErrors {
         }
         match &error.kind {
             Kind::UnknownField(key, known) => {
-                let meant = nearest(key, known.iter().chain(keys).copied());
-                self.at(&path, format!("unknown key{}", did_you_mean(meant)))
+                let meant = || did_you_mean(nearest(key, known.iter().chain(keys).copied()));
+                let hint = (self.hint)(&path).map_or_else(meant, |hint| format!("; {hint}"));
+                self.at(&path, format!("unknown key{hint}"))
+            }
+            Kind::UnknownVariant(value, known) => {
+                let meant = did_you_mean(nearest(value, known.iter().copied()));
+                self.at(&path, format!("unknown value `{value}`: expected {}{meant}", known.join(", ")))
+            }
+            Kind::InvalidType(actual, expected) => {
+                self.at(&path, format!("expected {}, found {actual}", in_words(expected)))
             }
             Kind::Message(problem) if path.is_empty() => anyhow!("{}: {problem}", self.file),
             Kind::MissingField(key) if path.is_empty() => anyhow!("{}: `{key}` is missing", self.file),
@@ -57,17 +81,13 @@ impl FileErrors {
     }
 }
 
-/// The question, to stand at the end of a message.
-pub fn did_you_mean(word: Option<&str>) -> String {
-    word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
-}
-
-/// The word that was probably meant.
-pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    words
-        .into_iter()
-        .map(|word| (strsim::jaro_winkler(written, word), word))
-        .filter(|(likeness, _)| *likeness > ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, word)| word)
+/// A type that a deserializer expects, in words for users.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list ([[…]] in TOML)",
+        "a boolean" => "true or false",
+        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "f64" => "a number",
+        other => other.strip_prefix("struct ").map_or(other, |_| "a table of keys and values"),
+    }
 }

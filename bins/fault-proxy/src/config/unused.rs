@@ -1,0 +1,57 @@
+//! TLS settings that would have no effect.
+
+use anyhow::{Result, bail};
+use proxy_mapping::{Scheme, Upstream};
+
+use super::Settings;
+
+/// Refuses TLS settings that no proxy uses.
+///
+/// Accepts them if the user asked for a control API or gave a file of the compatible API, since these can create other
+/// proxies.
+///
+/// # Errors
+/// Names the first flag that has no effect.
+pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
+    let has_api = settings.control.as_ref().is_some_and(|control| !control.is_default);
+    if settings.proxies.is_empty() || has_api || !settings.populate.is_empty() {
+        return Ok(());
+    }
+    let schemes = settings.proxies.iter().map(|proxy| scheme(&proxy.mapping.upstream));
+    let has = |wanted: &[Scheme]| schemes.clone().flatten().any(|scheme| wanted.contains(&scheme));
+    let any_tls = &[Scheme::Https, Scheme::Tls, Scheme::Psqls][..];
+    let tls = &settings.upstream_tls;
+    for (flag, is_given, users) in [
+        ("--upstream-ca", tls.ca_file.is_some(), any_tls),
+        ("--upstream-cert", tls.identity.is_some(), any_tls),
+        ("--upstream-sni", tls.server_name.is_some(), any_tls),
+        ("--upstream-insecure", tls.insecure, any_tls),
+        ("--upstream-alpn", !settings.upstream_alpn.is_empty(), &[Scheme::Https, Scheme::Tls]),
+    ] {
+        if is_given && !has(users) {
+            let upstreams: Vec<_> = users.iter().map(|scheme| format!("{scheme}://")).collect();
+            bail!(
+                "{flag} has no effect: it applies to upstreams with {}, and no proxy has one; use {}HOST:PORT as the \
+                 upstream, or remove {flag}",
+                upstreams.join(", "),
+                upstreams[0]
+            );
+        }
+    }
+    let may_choose = |scheme: Option<Scheme>| matches!(scheme, None | Some(Scheme::Http | Scheme::Tcp));
+    if !settings.listener_alpn.is_empty() && !schemes.clone().any(may_choose) {
+        bail!(
+            "--tls-alpn has no effect: it applies to upstreams with http://, tcp://, unix: or no scheme, and no proxy has one; \
+             https:// and tls:// upstreams choose the protocol themselves, and psql:// and psqls:// always use `postgresql`; \
+             remove --tls-alpn"
+        );
+    }
+    Ok(())
+}
+
+fn scheme(upstream: &Upstream) -> Option<Scheme> {
+    match upstream {
+        Upstream::Tcp { scheme, .. } => *scheme,
+        Upstream::Unix { .. } => None,
+    }
+}

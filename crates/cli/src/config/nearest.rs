@@ -1,0 +1,49 @@
+//! Suggestions for misspelled words.
+
+/// Edits that make one word of another are at most this part of the longer one.
+const MAX_EDITS_PART: usize = 3;
+/// An abbreviation has at least this many letters.
+const MIN_ABBREVIATION: usize = 3;
+
+/// Question that ends a message: `; did you mean …?`. Empty without a word.
+pub fn did_you_mean(word: Option<&str>) -> String {
+    word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
+}
+
+/// Returns the word that was probably meant: one that differs in at most a third of its letters, or that begins with what
+/// was written. Letter case does not count.
+pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = written.to_ascii_lowercase();
+    let distance = |word: &'a str| {
+        let lower = word.to_ascii_lowercase();
+        let edits = strsim::osa_distance(&written, &lower);
+        let is_abbreviation = written.len() >= MIN_ABBREVIATION && lower.starts_with(&written);
+        let length = written.chars().count().max(lower.chars().count());
+        (is_abbreviation || edits <= length / MAX_EDITS_PART).then_some((edits, word))
+    };
+    words.into_iter().filter_map(distance).min_by_key(|(edits, _)| *edits).map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_similar_words_are_suggested() {
+        for (written, words, expected) in [
+            ("usr", &["user", "url"][..], Some("user")),
+            ("MEEN", &["mean", "min"], Some("mean")),
+            ("jiter", &["jitter", "latency"], Some("jitter")),
+            ("freq", &["frequency", "type"], Some("frequency")),
+            ("log_level", &["log-level", "log-file"], Some("log-level")),
+            ("databas", &["database", "data"], Some("database")),
+            ("with_otel", &["with_timeout", "with_reset"], None),
+            ("upstreams", &["on_upstream_failure", "proxy"], None),
+            ("control-token", &["control"], None),
+            ("up", &["upstream"], None),
+            ("", &["a", "ab"], None),
+        ] {
+            assert_eq!(nearest(written, words.iter().copied()), expected, "{written}");
+        }
+    }
+}
