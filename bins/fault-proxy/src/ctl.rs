@@ -10,7 +10,7 @@ use proxy_control::attribute_names;
 use proxy_fault::Kind;
 use serde_json::{Map, Value, json};
 
-use self::api::Api;
+use self::api::{Api, Refused};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
@@ -130,13 +130,14 @@ const WITHOUT_UNIT: [(&str, &str, &str, &str); 6] = [
     ("slicer", "size_variation", "bytes", "variation=50B"),
 ];
 
-/// Says what an attribute is written with, if that is why it was refused.
+/// Adds the unit of an attribute to the API's error about that attribute.
 fn with_unit(error: Error, kind: &str, attributes: &[(String, Value)]) -> Error {
     let is_text = |name: &str| attributes.iter().any(|(given, value)| given == name && value.is_string());
     let of_kind = |(of, name, ..): &&(&str, &str, &str, &str)| *of == kind.replace('_', "-") && is_text(name);
     let Some((_, name, unit, instead)) = WITHOUT_UNIT.iter().find(of_kind) else { return error };
-    // An error of the connection, or about another attribute, is not about the unit.
-    if !error.to_string().contains(name) {
+    let is_about_it =
+        error.downcast_ref::<Refused>().is_some_and(|refused| refused.to_string().contains(name));
+    if !is_about_it {
         return error;
     }
     let instead = if instead.is_empty() { String::new() } else { format!("; or use {instead}") };

@@ -119,7 +119,7 @@ fn what_goes_wrong_is_named_with_the_way_out() {
     }
     let nobody = run(&["ctl", "--addr", "127.0.0.1:1", "list"]);
     assert!(
-        nobody.stderr.contains("nobody listens on http://127.0.0.1:1: start `fault-proxy run"),
+        nobody.stderr.contains("cannot connect to the control API at http://127.0.0.1:1: connection refused; start it with `fault-proxy run"),
         "{}",
         nobody.stderr
     );

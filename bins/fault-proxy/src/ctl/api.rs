@@ -1,5 +1,6 @@
 //! Requests to the control API.
 
+use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -18,6 +19,16 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// In a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Message of an error that the API answered, as opposed to an error of the connection.
+#[derive(Debug)]
+pub(super) struct Refused(String);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The API of a run.
 #[derive(Debug)]
@@ -86,7 +97,7 @@ impl Api {
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
                 Err(self.not_found(&problem, proxy, rest.get(1).copied()))
             }
-            _ => bail!("{problem}"),
+            _ => Err(Error::msg(Refused(problem))),
         }
     }
 
@@ -94,7 +105,8 @@ impl Api {
         let base = &self.base;
         match error {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => anyhow!(
-                "nobody listens on {base}: start `fault-proxy run --control ADDR`, or say where with --addr"
+                "cannot connect to the control API at {base}: connection refused; start it with `fault-proxy run --control ADDR`, or \
+                 set --addr"
             ),
             error => anyhow!("{base}: {error}"),
         }
