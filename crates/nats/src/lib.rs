@@ -14,6 +14,7 @@
 //! | `connect`, `accept`, `tunnels` | how sessions come about |
 //! | `link` | the connection to NATS |
 //! | `targets` | what a server's clients may reach |
+//! | `host` | which texts are hosts |
 //! | `throttle` | a log that strangers cannot flood |
 
 mod accept;
@@ -22,6 +23,7 @@ mod core;
 mod driver;
 #[doc(hidden)]
 pub mod fuzz;
+mod host;
 mod id;
 mod link;
 mod message;

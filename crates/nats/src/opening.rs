@@ -11,6 +11,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub(crate) use self::refusal::{Refusal, Scope};
+use crate::host;
 use crate::id::{InstanceId, InvalidId, RequestId, SessionId};
 use crate::message::{self, MessageError};
 use crate::subject::{self, ServiceName};
@@ -25,7 +26,8 @@ const REQUEST_ID: &str = "proxy-request";
 /// In milliseconds.
 const WAIT: &str = "proxy-wait";
 const VERSION: &str = "1";
-const LONGEST_HOST: usize = 253;
+/// Of a wrong host in an error, in characters.
+const MAX_SHOWN_HOST: usize = 100;
 /// Of what a peer says, in characters.
 const LONGEST_REASON: usize = 500;
 
@@ -165,8 +167,10 @@ pub(crate) enum RequestError {
     Message(#[from] MessageError),
     #[error("the request names no `{0}`")]
     Missing(&'static str),
-    #[error("the request's `remote_host` is not a host name or an IP address")]
-    Host,
+    #[error(
+        "the request's `remote_host` {0:?} is not a host name (letters, digits, `-`, `_` and `.`) or an IP address"
+    )]
+    Host(String),
     #[error("the request's `remote_port` is not a port: 1 to 65535")]
     Port,
     #[error("the request names no service")]
@@ -188,12 +192,11 @@ impl Request {
         };
         let target = if subject == subject::REQUEST {
             let host = field(HOST).filter(|host| !host.is_empty()).ok_or(RequestError::Missing(HOST))?;
-            if host.len() > LONGEST_HOST || !host.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(RequestError::Host);
-            }
+            let host = host::parse(host)
+                .ok_or_else(|| RequestError::Host(host.chars().take(MAX_SHOWN_HOST).collect()))?
+                .to_owned();
             let port = field(PORT).ok_or(RequestError::Missing(PORT))?;
             let port = port.parse().ok().filter(|port| *port > 0).ok_or(RequestError::Port)?;
-            let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             Target::Host { host, port }
         } else {
             Target::Service(subject::named_service(subject).ok_or(RequestError::Service)?)

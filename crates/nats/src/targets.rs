@@ -5,8 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use thiserror::Error;
+
+use crate::host;
 
 /// Rules for what may be dialled: by the name that was asked for, and by each address that it has.
 ///
@@ -92,7 +94,7 @@ enum Hosts {
 impl Rule {
     fn matches(&self, asked: &str, port: u16, addr: IpAddr) -> bool {
         self.matches_name(asked, port).unwrap_or_else(|| match &self.hosts {
-            Hosts::Net(net) => net.contains(&reached(addr)),
+            Hosts::Net(net) => net.contains(&addr.to_canonical()) || net.contains(&reached(addr)),
             Hosts::All | Hosts::Name(_) | Hosts::NamesEndingIn(_) => false,
         })
     }
@@ -165,31 +167,38 @@ fn parse_hosts(text: &str) -> Result<Hosts, &'static str> {
         return Err("it is no network: ADDRESS/BITS");
     }
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-    let end = name.strip_prefix('*');
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-    let stem = end.unwrap_or(&name);
-    if stem.is_empty() || !stem.chars().all(is_name) || end.is_some_and(|end| !end.starts_with('.')) {
-        return Err("it has no host name, address or network");
-    }
-    let labels = end.and_then(|end| end.strip_prefix('.')).unwrap_or(&name);
-    if labels.split('.').any(str::is_empty) {
+    let end = name.strip_prefix("*.");
+    let labels = end.unwrap_or(&name);
+    if labels.split('.').any(str::is_empty) && !labels.is_empty() {
         return Err("a dot in its name stands between nothing");
     }
-    if stem.chars().all(|c| c.is_ascii_digit() || c == '.') {
+    if !host::is_name(labels) {
+        return Err("it has no host name, address or network");
+    }
+    if host::is_numeric(labels) {
         return Err("it is no IPv4 address");
     }
     Ok(match end {
-        Some(end) => Hosts::NamesEndingIn(end.to_owned()),
+        Some(end) => Hosts::NamesEndingIn(format!(".{end}")),
         None => Hosts::Name(name),
     })
 }
 
 fn parse_net(text: &str) -> Option<Hosts> {
     let net = match text.parse::<IpAddr>() {
-        Ok(addr) => IpNet::from(addr.to_canonical()),
+        Ok(addr) => IpNet::from(addr),
         Err(_) => text.parse::<IpNet>().ok()?.trunc(),
     };
-    Some(Hosts::Net(net))
+    Some(Hosts::Net(canonical(net)))
+}
+
+/// Addresses are compared as IPv4 if they are, so a network of `::ffff:0:0/96` is compared as the one of IPv4.
+fn canonical(net: IpNet) -> IpNet {
+    let v4 = match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
+        (IpAddr::V4(addr), Some(bits)) if net.addr().is_ipv6() => Ipv4Net::new(addr, bits).ok(),
+        _ => None,
+    };
+    v4.map_or(net, IpNet::V4)
 }
 
 fn parse_ports(text: Option<&str>) -> Result<RangeInclusive<u16>, &'static str> {
@@ -285,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_denied_in_every_notation() {
+        for rule in ["10.1.2.3", "10.0.0.0/8", "[::ffff:10.1.2.3]", "[::ffff:10.0.0.0]/104"] {
+            let targets = targets(&[], &[rule]);
+            assert!(
+                !may(&targets, "x", "10.1.2.3:80") && !may(&targets, "x", "[::ffff:10.1.2.3]:80"),
+                "{rule}"
+            );
+            assert!(may(&targets, "x", "11.1.2.3:80") && may(&targets, "x", "[fd00::1]:80"), "{rule}");
+        }
+        let all = targets(&[], &["[::ffff:0.0.0.0]/96"]);
+        assert!(!may(&all, "x", "10.1.2.3:80") && may(&all, "x", "[fd00::1]:80"));
+        for rule in ["0.0.0.0", "127.0.0.1"] {
+            assert!(!may(&targets(&[], &[rule]), "0.0.0.0", "0.0.0.0:80"), "{rule}");
+        }
+        for rule in ["[::]", "[::1]"] {
+            assert!(!may(&targets(&[], &[rule]), "::", "[::]:80"), "{rule}");
+        }
+    }
+
+    #[test]
     fn names_are_refused_by_rules_that_need_no_address() {
         let rules = targets(&["db", "*.internal:80", "10.0.0.0/8:1"], &["secret", "*.secret:1-9"]);
         for (asked, port) in [("secret", 80), ("a.secret", 5), ("other", 80), ("x.internal", 81)] {
@@ -349,6 +378,12 @@ mod tests {
             ("[db]:80", "no IPv6"),
             ("10.0.0.0/33", "no network"),
             ("10.0.0:80", "no IPv4"),
+            ("0x7f.1", "no IPv4"),
+            ("0x7f000001:80", "no IPv4"),
+            ("2130706433", "no IPv4"),
+            (r"\115ecret.example", "no host"),
+            ("m\u{fc}nchen.de", "no host"),
+            ("[fe80::1%eth0]", "no IPv6"),
             ("db:0", "its ports"),
             ("db:x", "its ports"),
             ("db:9-8", "ends before"),

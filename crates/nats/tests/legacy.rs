@@ -108,6 +108,23 @@ async fn a_legacy_client_hears_of_a_refusal_in_a_text_with_a_space() {
 }
 
 #[tokio::test]
+async fn a_host_in_disguise_is_refused_before_it_is_dialed() {
+    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let _tunnel = Tunnel::to(&nats, far_end.addr()).await;
+    let (client, port) = (connect(&nats).await, far_end.addr().port());
+    for host in [r"\049\050\055.0.0.1", r"\108ocalhost", r"local\host", "127.0.0.1%lo", "[127.0.0.1]", "a..b"]
+    {
+        let reply = ask(&client, host, port).await;
+        let text = String::from_utf8(base64(reply["Data"].as_str().expect("a text"))).expect("text");
+        assert!(reply["Metadata"]["error"] == "true", "{reply}");
+        assert!(text.contains(&format!("{host:?} is not a host name")), "{text}");
+    }
+    for host in ["127.0.0.1", "127.1", "LOCALHOST", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]"] {
+        assert_eq!(ask(&client, host, port).await["Metadata"], json!({}), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn without_headers_a_requests_metadata_counts() {
     let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
     let _tunnel = Tunnel::to(&nats, far_end.addr()).await;

@@ -93,9 +93,27 @@ fn what_is_wrong_with_a_request_is_said() {
     for port in ["0", "65536", "x", ""] {
         assert!(refused(&[("remote_host", "a"), ("remote_port", port)]).contains("is not a port"));
     }
-    let long = "a".repeat(254);
-    for host in ["a b", "a\u{e9}", long.as_str()] {
-        assert!(refused(&[("remote_host", host), ("remote_port", "1")]).contains("is not a host name"));
+    let (long, longer) = ("a".repeat(64), "a".repeat(300));
+    for (host, shown) in [
+        ("a b", r#""a b""#),
+        ("a\u{e9}", "\"a\u{e9}\""),
+        (r"\115ecret.example", r#""\\115ecret.example""#),
+        ("[db]", r#""[db]""#),
+        (&long, &*long),
+        (&longer, &longer[..100]),
+    ] {
+        let error = refused(&[("remote_host", host), ("remote_port", "1")]);
+        assert!(error.contains(shown) && error.contains("is not a host name"), "{error}");
+        assert!(error.len() < 300, "{error}");
+    }
+}
+
+#[test]
+fn the_host_of_a_request_is_a_name_or_an_address_perhaps_in_brackets() {
+    for (asked, found) in [("DB.", "DB."), ("[::1]", "::1"), ("::1", "::1"), ("fe80::1%2", "fe80::1%2")] {
+        let headers = headers(&[("remote_host", asked), ("remote_port", "1")]);
+        let request = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap();
+        assert_eq!(request.target, host(found, 1));
     }
 }
 
