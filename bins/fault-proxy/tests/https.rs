@@ -83,6 +83,22 @@ fn a_server_that_nobody_trusts_is_an_empty_reply_for_the_client_and_a_reason_in_
 }
 
 #[test]
+fn http_on_a_leg_with_tls_is_named_in_the_log() {
+    let root = site();
+    let (_server, addr) = clear_server(root.path());
+    let proxy = Proxy::with(format!("https://localhost:{}", addr.port()), &["--upstream-insecure"]);
+    curl("http", &proxy, "hello.txt", &[]);
+    let line = proxy.wait_for_line("client closed, no upstream");
+    assert!(line.contains("the upstream spoke HTTP, not TLS: use http://"), "{line}");
+    for scheme in ["http", "https"] {
+        let proxy = Proxy::with(format!("{scheme}://localhost:{}", addr.port()), &["--tls-self-signed"]);
+        curl("http", &proxy, "hello.txt", &[]);
+        let line = proxy.wait_for_line("turned away");
+        assert!(line.contains("the client spoke HTTP, not TLS: use https:// in the client"), "{line}");
+    }
+}
+
+#[test]
 fn a_server_that_asks_for_a_client_certificate_gets_the_proxys() {
     let (certificates, root, port) = (Certificates::generate(), site(), free_port());
     let _server = Nginx::https_mtls(&certificates, port, root.path());

@@ -13,8 +13,10 @@ use tokio_rustls::server::StartHandshake;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::error::refuses_protocols;
+use crate::first_bytes::{FirstBytes, Protocol};
 use crate::postgres;
 use crate::preamble::{Preamble, answer_requests};
+use crate::refusal::not_tls_client;
 use crate::rewind::Rewind;
 use crate::stream::Encrypted;
 use crate::{Error, Opening, ServerTls};
@@ -69,16 +71,22 @@ impl TlsHandshake {
                 Preamble::Said { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
                     stream = Box::new(Rewind::new(&bytes[..length], stream));
                 }
-                Preamble::Said { .. } => {
+                Preamble::Said { bytes, length } => {
                     let message = "this listener expects TLS: connect with sslmode=require";
                     stream.write_all(&postgres::fatal(message)).await?;
                     stream.flush().await?;
-                    return Err(io::Error::other("the client asks for no TLS, and this listener expects it"));
+                    return Err(io::Error::other(match Protocol::detect(&bytes[..length]) {
+                        Some(Protocol::Http) => {
+                            "the client spoke HTTP, and this listener expects PostgreSQL with TLS"
+                        }
+                        _ => "the client asks for no TLS, and this listener expects it",
+                    }));
                 }
             }
         }
         let encrypted = if self.upstream_chooses {
-            let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+            let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), FirstBytes::new(stream));
+            let start = (&mut acceptor).await.map_err(|error| explain(error, acceptor.take_io()))?;
             let protocols = start.client_hello().alpn().into_iter().flatten();
             let protocols: Vec<_> = protocols.map(<[u8]>::to_vec).collect();
             if !protocols.is_empty() {
@@ -87,13 +95,15 @@ impl TlsHandshake {
             }
             start.into_stream(Arc::clone(&self.config)).await?
         } else {
-            TlsAcceptor::from(Arc::clone(&self.config)).accept(stream).await?
+            let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+            let accepted = acceptor.accept(FirstBytes::new(stream)).into_fallible().await;
+            accepted.map_err(|(error, stream)| explain(error, Some(stream)))?
         };
         Ok(HandshakeProgress::Complete(Box::new(Encrypted::new(encrypted))))
     }
 
     /// Completes a handshake with the upstream's choice. What the client has used of its time, since `begun`, is used.
-    fn complete(&self, start: StartHandshake<BoxStream>, begun: Instant) -> CompleteHandshake {
+    fn complete(&self, start: StartHandshake<FirstBytes>, begun: Instant) -> CompleteHandshake {
         let config = Arc::clone(&self.config);
         let left = TIMEOUT.saturating_sub(begun.elapsed());
         Box::new(move |choice| {
@@ -110,6 +120,11 @@ impl TlsHandshake {
             })
         })
     }
+}
+
+/// Names the protocol of a client that does not speak TLS.
+fn explain(error: io::Error, stream: Option<FirstBytes>) -> io::Error {
+    stream.and_then(|stream| not_tls_client(stream.bytes())).unwrap_or(error)
 }
 
 /// The same server, its sessions and tickets included, with other application protocols.

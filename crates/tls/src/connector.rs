@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::channel_binding::ChannelBinding;
-use crate::refusal::with_advice;
+use crate::first_bytes::FirstBytes;
+use crate::refusal::{not_tls_upstream, with_advice};
 use crate::stream::Encrypted;
 use crate::{ClientTls, Error, Opening, postgres};
 
@@ -89,10 +90,14 @@ impl TlsConnector {
             }
         }
         let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
-        let stream =
-            connector.with_alpn(protocols).connect(self.name.clone(), stream).await.map_err(|source| {
-                Error::Handshake { name: self.name.to_str().into_owned(), source: with_advice(source) }
-            })?;
+        let handshake = connector
+            .with_alpn(protocols)
+            .connect(self.name.clone(), FirstBytes::new(stream))
+            .into_fallible();
+        let stream = handshake.await.map_err(|(source, stream)| Error::Handshake {
+            name: self.name.to_str().into_owned(),
+            source: not_tls_upstream(stream.bytes()).unwrap_or_else(|| with_advice(source)),
+        })?;
         Ok(Encrypted::new(stream))
     }
 }

@@ -52,7 +52,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The server answers the SSLRequest with something else than `S`.
-    #[error("the PostgreSQL server offers no TLS (it answered `{}` to SSLRequest)", .0.escape_ascii())]
+    #[error("{}", without_tls(*.0))]
     PostgresWithoutTls(u8),
     /// The connection ended while PostgreSQL's SSLRequest was asked.
     #[error("the connection ended during SSLRequest")]
@@ -60,6 +60,15 @@ pub enum Error {
     /// The handshake took too long.
     #[error("no TLS within {}s", .0.as_secs_f64())]
     TimedOut(std::time::Duration),
+}
+
+fn without_tls(answer: u8) -> String {
+    let problem = match answer {
+        // A refusal, or the error of a server from before SSLRequest.
+        b'N' | b'E' => "the PostgreSQL server offers no TLS",
+        _ => "the upstream does not speak PostgreSQL",
+    };
+    format!("{problem} (it answered `{}` to SSLRequest)", answer.escape_ascii())
 }
 
 /// Whether an upstream knows none of the application protocols (ALPN) that it was offered.

@@ -17,6 +17,7 @@ mod clear;
 mod client;
 mod connector;
 mod error;
+mod first_bytes;
 mod insecure;
 mod pem;
 mod postgres;

@@ -11,6 +11,8 @@ use x509_parser::oid_registry;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
 
+use crate::first_bytes::Protocol;
+
 const MIN_RSA_BITS: usize = 2048;
 const MAX_RSA_BITS: usize = 8192;
 
@@ -109,6 +111,40 @@ pub(crate) fn of_own(chain: &[CertificateDer<'_>], error: Error) -> crate::Error
     let flaw =
         parsed.and_then(|(_, certificate)| version_flaw(&certificate).or_else(|| key_flaw(&certificate)));
     flaw.map_or(crate::Error::Config(error), |Flaw(text)| crate::Error::Flawed(text))
+}
+
+/// Explains the first bytes of a client that does not speak TLS. Returns `None` if they can be TLS.
+///
+/// The bytes are not shown: they can be a password.
+pub(crate) fn not_tls_client(bytes: &[u8]) -> Option<io::Error> {
+    let text = match Protocol::detect(bytes)? {
+        Protocol::Http => {
+            "the client spoke HTTP, not TLS: use https:// in the client, or configure this listener without TLS"
+        }
+        Protocol::Postgres => {
+            "the client spoke PostgreSQL, which asks for TLS in a way of its own: use psql:// or psqls:// for the upstream"
+        }
+        Protocol::Other => {
+            "the client did not speak TLS: enable TLS in the client, or configure this listener without TLS"
+        }
+    };
+    Some(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Explains the first bytes of an upstream that does not speak TLS. Returns `None` if they can be TLS.
+pub(crate) fn not_tls_upstream(bytes: &[u8]) -> Option<io::Error> {
+    let text = match Protocol::detect(bytes)? {
+        Protocol::Http => {
+            "the upstream spoke HTTP, not TLS: use http:// for it, or the port where it expects https://"
+                .to_owned()
+        }
+        Protocol::Postgres | Protocol::Other => format!(
+            "the upstream did not speak TLS (its first bytes are `{}`): use a scheme without TLS for it, such as tcp://, or \
+             the port where it expects TLS",
+            bytes.escape_ascii()
+        ),
+    };
+    Some(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
 /// A failed handshake, with a way out where there is one.

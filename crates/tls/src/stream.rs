@@ -10,11 +10,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 use tracing::debug;
 
+use crate::first_bytes::FirstBytes;
+
 /// Either leg's connection after its handshake.
-pub(crate) struct Encrypted(TlsStream<BoxStream>);
+pub(crate) struct Encrypted(TlsStream<FirstBytes>);
 
 impl Encrypted {
-    pub(crate) fn new(stream: impl Into<TlsStream<BoxStream>>) -> Self {
+    pub(crate) fn new(stream: impl Into<TlsStream<FirstBytes>>) -> Self {
         Self(stream.into())
     }
 
@@ -28,8 +30,8 @@ impl Encrypted {
 
     fn socket(&mut self) -> &mut BoxStream {
         match &mut self.0 {
-            TlsStream::Client(stream) => stream.get_mut().0,
-            TlsStream::Server(stream) => stream.get_mut().0,
+            TlsStream::Client(stream) => stream.get_mut().0.stream(),
+            TlsStream::Server(stream) => stream.get_mut().0.stream(),
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::*;
 use crate::channel_binding::ChannelBinding;
+use crate::first_bytes::FirstBytes;
 use crate::rewind::Rewind;
 use crate::{ClientTls, Opening, ServerTls};
 
@@ -31,7 +32,7 @@ async fn encrypted(stream: TcpStream, peer: &std::net::TcpStream) -> BoxStream {
     let (tls, _) = ServerTls::self_signed(Ipv4Addr::LOCALHOST.into()).unwrap();
     let acceptor = TlsAcceptor::from(tls.config(Opening::Direct).unwrap());
     let peer = TcpStream::from_std(peer.try_clone().unwrap()).unwrap();
-    let stream: BoxStream = Box::new(stream);
+    let stream = FirstBytes::new(Box::new(stream));
     let name = ServerName::try_from("localhost").unwrap();
     let (client, server) = tokio::join!(connector.connect(name, stream), acceptor.accept(peer));
     server.unwrap();

@@ -202,6 +202,37 @@ async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() 
     assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::TimedOut, 6));
 }
 
+#[tokio::test]
+async fn the_protocol_that_a_client_speaks_instead_of_tls_is_named() {
+    let certificates = Certificates::generate();
+    let leg = handshake(&certificates, Opening::Direct);
+    for leg in [leg.clone(), leg.with_protocols_of_upstream()] {
+        for (sent, words) in [
+            (
+                &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
+                "the client spoke HTTP, not TLS: use https://",
+            ),
+            (
+                &[0, 0, 0, 8, 4, 210, 22, 47],
+                "the client spoke PostgreSQL, which asks for TLS in a way of its own",
+            ),
+            (b"*1\r\n$4\r\nPING\r\n", "the client did not speak TLS: enable TLS in the client"),
+        ] {
+            for pipe in [5, 64] {
+                let (ours, theirs) = duplex(pipe);
+                let (mut theirs, mut to_ours) = tokio::io::split(theirs);
+                let send = async { to_ours.write_all(sent).await.ok() };
+                let all = async { tokio::join!(accepted(&leg, Box::new(ours)), send, read_all(&mut theirs)) };
+                let error = all.await.0.expect_err("no TLS");
+                assert!(
+                    error.kind() == ErrorKind::InvalidData && error.to_string().starts_with(words),
+                    "{error}"
+                );
+            }
+        }
+    }
+}
+
 fn garbage() -> impl Strategy<Value = Vec<u8>> {
     let any = prop::collection::vec(any::<u8>(), 1..600);
     let record = (20_u8..25, any.clone()).prop_map(|(kind, payload)| {

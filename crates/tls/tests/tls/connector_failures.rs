@@ -80,12 +80,22 @@ async fn a_server_that_resets_ends_the_handshake() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_no_tls_ends_the_handshake() {
-    let error = met_with(async |mut stream| {
-        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("open");
-    })
-    .await;
-    assert_eq!(kind(&error), io::ErrorKind::InvalidData, "{}", chain(&error));
+async fn the_protocol_that_a_server_speaks_instead_of_tls_is_named() {
+    for (answer, words) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "the upstream spoke HTTP, not TLS: use http:// for it"),
+        (b"<!DOCTYPE HTML>\n<html>", "the upstream spoke HTTP, not TLS"),
+        (
+            b"SSH-2.0-OpenSSH_9.2\r\n",
+            "the upstream did not speak TLS (its first bytes are `SSH-2.0-OpenSSH_`): use a scheme without TLS",
+        ),
+    ] {
+        let error = met_with(async |mut stream| {
+            stream.write_all(answer).await.expect("open");
+        })
+        .await;
+        assert_eq!(kind(&error), io::ErrorKind::InvalidData, "{}", chain(&error));
+        assert!(chain(&error).contains(words), "{}", chain(&error));
+    }
 }
 
 #[tokio::test]

@@ -71,6 +71,15 @@ async fn a_server_without_tls_is_told_of_and_sent_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_server_of_another_protocol_is_told_of() {
+    let (told, _) = answered(b"H").await;
+    assert!(
+        told.ends_with("the upstream does not speak PostgreSQL (it answered `H` to SSLRequest)"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn an_answer_that_is_neither_is_told() {
     // An ErrorResponse, from a server too old for the request or with no connections left.
     let (told, rest) = answered(b"E").await;
