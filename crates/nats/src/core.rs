@@ -90,6 +90,14 @@ impl Core {
         either!(self, session => session.abort(now, reason));
     }
 
+    /// Aborts after everything written was delivered, as far as the protocol can tell.
+    pub(crate) fn reset(&mut self, now: Duration, reason: &str) {
+        match self {
+            Self::Reliable(session) => session.reset(now, reason),
+            Self::Plain(session) => session.abort(now, reason),
+        }
+    }
+
     pub(crate) fn close(&mut self, now: Duration) {
         either!(self, session => session.close(now));
     }
@@ -105,6 +113,14 @@ impl Core {
             Self::Plain(session) => (ErrorKind::Other, session.failure()?),
         };
         Some(io::Error::new(kind, reason))
+    }
+
+    /// Why nothing more can be read. What arrived before the failure is read first.
+    pub(crate) fn read_failure(&self) -> Option<io::Error> {
+        match self {
+            Self::Reliable(session) if session.awaits_bytes() => None,
+            _ => self.failure(),
+        }
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -138,7 +138,7 @@ impl Plain {
     }
 
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
-        // Of a session that has failed meanwhile nothing is held any more.
+        // Nothing is held any more if the session was closed in between.
         self.held = self.held.saturating_sub(bytes);
         self.moved = now;
     }
@@ -154,7 +154,6 @@ impl Plain {
     pub(crate) fn abort(&mut self, _now: Duration, reason: &str) {
         if self.failure.is_none() && !self.is_over() {
             self.failure = Some(reason.to_owned());
-            (self.queue, self.held) = (VecDeque::new(), 0);
             if self.close == Close::Open {
                 self.close = Close::Due;
             }
@@ -164,7 +163,11 @@ impl Plain {
     pub(crate) fn close(&mut self, now: Duration) {
         self.finish(now);
         self.has_reader = false;
-        self.queue.clear();
+        self.drop_received();
+    }
+
+    fn drop_received(&mut self) {
+        (self.queue, self.held) = (VecDeque::new(), 0);
     }
 
     pub(crate) fn failure(&self) -> Option<&str> {
@@ -193,6 +196,7 @@ impl Plain {
             let reason =
                 "the other end sends faster than this one delivers, and its protocol cannot be slowed down";
             self.abort(now, reason);
+            self.drop_received();
         }
         Ok(())
     }

@@ -203,7 +203,7 @@ impl Session {
         self.sender.is_delivered()
     }
 
-    /// The next bytes of the other end. Each is to be told of with [`Self::consumed`].
+    /// Returns the next bytes of the peer, also after a failure. Report each with [`Self::consumed`].
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
         self.receiver.next()
     }
@@ -213,14 +213,21 @@ impl Session {
         self.receiver.has_next()
             || self.receiver.is_at_end()
             || self.receiver.is_ended()
-            || self.failure().is_some()
+            || (self.failure().is_some() && !self.awaits_bytes())
+    }
+
+    /// True if the peer has reset the session, and bytes that it sent before that are still on their way.
+    pub(crate) fn awaits_bytes(&self) -> bool {
+        self.receiver.is_missing() && !self.is_over
     }
 
     /// These many bytes were delivered.
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
         self.receiver.consumed(bytes);
         self.moved = now;
-        self.tell(now);
+        if self.state == State::Open {
+            self.tell(now);
+        }
     }
 
     /// The other end's end of file, once everything before it was delivered. It counts as delivered by this.
@@ -234,14 +241,21 @@ impl Session {
         self.receiver.is_ended()
     }
 
-    /// Aborts. The other end will know the reason.
+    /// Aborts, and gives up what was not delivered. The other end will know the reason.
     pub(crate) fn abort(&mut self, now: Duration, reason: impl Into<String>) {
         if self.state == State::Open {
             self.fail(now, Failure { reason: reason.into(), is_the_others: false });
         }
     }
 
-    /// Nobody reads or writes any more: what was written is still delivered.
+    /// Aborts after everything written was delivered. The other end will know the reason.
+    pub(crate) fn reset(&mut self, now: Duration, reason: impl Into<String>) {
+        if self.state == State::Open {
+            self.leave(now, Failure { reason: reason.into(), is_the_others: false });
+        }
+    }
+
+    /// The application dropped the stream. Data already written is still delivered, unless the session was aborted.
     pub(crate) fn close(&mut self, now: Duration) {
         self.finish(now);
         self.has_reader = false;
@@ -274,14 +288,16 @@ impl Session {
 
     /// Without a reader, an end of file is all that may still come.
     fn discard(&mut self, now: Duration) {
-        if self.has_reader || self.state != State::Open {
+        if self.has_reader || self.state == State::Complete {
             return;
         }
-        if self.receiver.has_next() {
-            self.abort(now, "closed, with data unread");
-        } else {
+        if self.state == State::Open && !self.receiver.has_next() {
             self.take_end(now);
+            return;
         }
+        self.reset(now, "closed, with data unread");
+        self.receiver.clear();
+        self.farewell_due = true;
     }
 
     fn complete(&mut self, now: Duration) {
@@ -293,10 +309,19 @@ impl Session {
     }
 
     fn fail(&mut self, now: Duration, failure: Failure) {
+        self.sender.clear();
+        self.leave(now, failure);
+    }
+
+    fn leave(&mut self, now: Duration, failure: Failure) {
         self.state = State::Aborted(failure);
         self.farewell_due = true;
-        self.sender.clear();
-        self.receiver.clear();
+        self.moved = now;
         self.patience.wait(now);
+    }
+
+    /// True if an abort still has bytes to deliver, or to receive.
+    fn is_unfinished(&self) -> bool {
+        self.sender.has_kept() || self.receiver.is_missing()
     }
 }

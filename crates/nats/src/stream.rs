@@ -16,14 +16,18 @@ use tokio::net::TcpStream;
 
 use crate::shared::Shared;
 
+/// Reason of an abort, for the peer.
+const RESET: &str = "the connection on the other side was reset";
+
 /// A connection that NATS carries.
 ///
 /// - What is written is kept until the other end has delivered it; writing waits while the other end takes no more, or
 ///   NATS is away. `shutdown` half-closes, and returns when the other end has delivered everything and its end.
-/// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the other end
-///   sees a reset instead. Bytes that came and were never read make it a reset too, as with TCP.
-/// - Errors are of the kind `ConnectionReset` when the other end aborted, and of another kind when this one gave up; with
-///   the reason.
+/// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the peer
+///   sees a reset instead, behind what was written only if [`Stream::poll_sent`] was called before. Bytes that were never
+///   read cause a reset as well, behind what was written.
+/// - Errors are of the kind `ConnectionReset` when the peer aborted, and of another kind when this end gave up; with
+///   the reason. What has arrived is read before the error.
 pub struct NatsStream {
     shared: Arc<Shared>,
     client: Client,
@@ -31,6 +35,8 @@ pub struct NatsStream {
     is_queueing: bool,
     chunk: Bytes,
     is_aborted: bool,
+    /// The abort follows everything that was written.
+    delivers_first: bool,
     has_told_error: bool,
 }
 
@@ -42,6 +48,7 @@ impl NatsStream {
             is_queueing: false,
             chunk: Bytes::new(),
             is_aborted: false,
+            delivers_first: false,
             has_told_error: false,
         }
     }
@@ -71,6 +78,12 @@ impl Stream for NatsStream {
         Some(self)
     }
 
+    /// The session delivers what was written, and sends the reset after it.
+    fn poll_sent(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        self.delivers_first = true;
+        Poll::Ready(())
+    }
+
     fn take_error(&mut self) -> Option<io::Error> {
         if self.has_told_error {
             return None;
@@ -88,14 +101,13 @@ impl AsyncBufRead for NatsStream {
         if this.chunk.is_empty() {
             let now = this.shared.clock.now();
             let mut inner = this.shared.lock();
-            if let Some(error) = inner.core.failure() {
-                this.has_told_error = true;
-                return Poll::Ready(Err(error));
-            }
             if let Some(chunk) = inner.core.next_chunk() {
                 this.chunk = chunk;
             } else if inner.core.take_end(now) {
                 inner.wake_driver();
+            } else if let Some(error) = inner.core.read_failure() {
+                this.has_told_error = true;
+                return Poll::Ready(Err(error));
             } else {
                 inner.wait_to_read(cx);
                 return Poll::Pending;
@@ -191,13 +203,13 @@ impl Drop for NatsStream {
     fn drop(&mut self) {
         let now = self.shared.clock.now();
         let mut inner = self.shared.lock();
-        if self.is_aborted {
-            inner.core.abort(now, "the connection on the other side was reset");
-        } else if self.chunk.is_empty() {
-            inner.core.close(now);
-        } else {
-            inner.core.abort(now, "closed, with data unread");
+        match (self.is_aborted, self.delivers_first) {
+            (true, true) => inner.core.reset(now, RESET),
+            (true, false) => inner.core.abort(now, RESET),
+            (false, _) if !self.chunk.is_empty() => inner.core.reset(now, "closed, with data unread"),
+            (false, _) => {}
         }
+        inner.core.close(now);
         inner.wake_driver();
     }
 }

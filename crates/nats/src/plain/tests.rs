@@ -197,6 +197,17 @@ fn a_lost_connection_ends_it() {
 }
 
 #[test]
+fn what_arrived_before_a_lost_connection_can_still_be_read() {
+    let mut nats = Nats::new(true);
+    nats.hear(b"words", &[]);
+    nats.plain.link(nats.now, false);
+    assert_eq!(nats.plain.next_chunk().expect("words"), "words");
+    nats.plain.consumed(nats.now, 5);
+    nats.plain.close(nats.now);
+    assert_eq!((nats.plain.next_chunk(), nats.plain.held), (None, 0));
+}
+
+#[test]
 fn a_message_of_another_session_is_none_of_ours() {
     let mut nats = Nats::new(true);
     let payload = message::encode("other", b"x", &[]);

@@ -23,7 +23,8 @@ impl Session {
             self.receiver.on_answer(now, now.saturating_sub(asked));
         }
         match &self.state {
-            State::Aborted(_) => self.hear_aborted(&header),
+            State::Aborted(failure) if failure.is_the_others => self.hear_reset(now, &header, payload),
+            State::Aborted(_) => self.hear_aborted(now, &header),
             // It missed how this end ended, which lost nothing.
             State::Complete if header.flags.has(Flags::RST) => {
                 (self.other_is_done, self.farewell_due) = (true, true);
@@ -31,18 +32,50 @@ impl Session {
             State::Open if header.flags.has(Flags::RST) => {
                 let reason = printable(&payload);
                 self.fail(now, Failure { reason, is_the_others: true });
+                self.receiver.on_reset(header.seq, header.flags.has(Flags::FIN));
+                self.discard(now);
             }
             State::Open | State::Complete => self.hear(now, &header, payload),
         }
         Ok(())
     }
 
-    fn hear_aborted(&mut self, header: &Header) {
+    /// After this end's abort.
+    fn hear_aborted(&mut self, now: Duration, header: &Header) {
         if header.flags.has(Flags::DONE) || header.flags.has(Flags::RST) {
             self.is_over = true;
-        } else if header.flags.has(Flags::ASK) {
-            self.farewell_due = true;
+            return;
         }
+        match self.sender.hear(header) {
+            Told::Nothing => {}
+            Told::Progress => {
+                self.moved = now;
+                self.patience.progress(now);
+            }
+            Told::Nonsense => self.sender.clear(),
+        }
+        if header.flags.has(Flags::GAP) {
+            self.sender.go_back();
+        }
+        self.farewell_due |= header.flags.has(Flags::ASK);
+    }
+
+    /// After the peer's reset: what it sent before that may still come.
+    fn hear_reset(&mut self, now: Duration, header: &Header, payload: Bytes) {
+        if header.flags.has(Flags::DONE) {
+            self.is_over = true;
+            return;
+        }
+        let is_reset = header.flags.has(Flags::RST);
+        if self.receiver.is_missing() && !is_reset {
+            match self.receiver.hear(now, header, payload) {
+                Brought::Payload => self.moved = now,
+                Brought::Gap => self.gap_due = true,
+                Brought::Nothing => {}
+                Brought::Nonsense => self.receiver.clear(),
+            }
+        }
+        self.farewell_due |= is_reset || !self.receiver.is_missing();
     }
 
     fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
@@ -97,6 +130,9 @@ impl Session {
             return;
         }
         self.is_up = is_up;
+        if self.failure().is_some() {
+            self.moved = now;
+        }
         if is_up {
             self.sender.go_back();
             self.patience.retry();

@@ -20,6 +20,8 @@ pub(super) struct Receiver {
     taken: u64,
     /// The number of the end.
     end: Option<u64>,
+    /// The peer has reset the session, and delivers everything below.
+    reset: Option<u64>,
     window: Window,
     /// What the other end was last told.
     told: Header,
@@ -48,6 +50,7 @@ impl Receiver {
             got: 0,
             taken: 0,
             end: None,
+            reset: None,
             window,
             told,
             chunks_untold: 0,
@@ -158,9 +161,27 @@ impl Receiver {
         self.told
     }
 
+    /// The peer has reset the session: it delivers everything below `seq`, or has given up everything from there on.
+    pub(super) fn on_reset(&mut self, seq: u64, is_delivered: bool) {
+        if is_delivered {
+            self.reset = Some(seq);
+        } else if seq < self.got {
+            self.clear();
+        }
+    }
+
+    /// Something that was sent before a reset has not arrived.
+    pub(super) fn is_missing(&self) -> bool {
+        self.reset.is_some_and(|reset| self.got < reset)
+    }
+
     /// Gives up what has not been taken.
     pub(super) fn clear(&mut self) {
         self.queue = VecDeque::new();
+        self.reset = None;
+        if !self.is_ended() {
+            self.end = None;
+        }
         self.window.give_up();
     }
 

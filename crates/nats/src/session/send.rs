@@ -102,7 +102,21 @@ impl Sender {
 
     /// There is something to be sent again, or the end.
     pub(super) fn has_transmit(&self) -> bool {
-        self.again.is_some() || self.end == End::Wanted
+        self.has_again() || self.end == End::Wanted
+    }
+
+    pub(super) fn has_again(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// Something is not delivered, and kept.
+    pub(super) fn has_kept(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Returns the number below which everything is delivered before a reset.
+    pub(super) fn reset_seq(&self) -> u64 {
+        if self.has_kept() { self.next } else { self.delivered }
     }
 
     pub(super) fn is_finishing(&self) -> bool {

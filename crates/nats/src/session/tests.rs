@@ -2,6 +2,7 @@
 
 mod link;
 mod properties;
+mod resets;
 mod world;
 
 use std::time::Duration;

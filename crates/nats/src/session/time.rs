@@ -11,15 +11,10 @@ impl Session {
             return None;
         }
         let half_closed = self.is_half_closed().then(|| self.moved.saturating_add(self.half_close_timeout()));
-        let left = self.patience.nobody_since().filter(|_| self.state != State::Open);
+        let left = self.nobody_since().map(|since| since + NOBODY_LEFT);
+        let given_up = self.is_aborting().then(|| self.moved.saturating_add(self.limits.max_outage));
         let patience = self.patience.deadline(&self.limits, self.is_up);
-        let times = [
-            self.ack_by,
-            self.first_frame_by,
-            half_closed,
-            left.map(|since| since + NOBODY_LEFT),
-            Some(patience),
-        ];
+        let times = [self.ack_by, self.first_frame_by, half_closed, left, given_up, Some(patience)];
         times.into_iter().flatten().min()
     }
 
@@ -41,10 +36,10 @@ impl Session {
             let seconds = FIRST_FRAME_TIMEOUT.as_secs_f64();
             self.abort(now, format!("the client sent nothing for {seconds} s"));
         }
-        let nobody_since = self.patience.nobody_since();
+        let nobody_since = self.nobody_since();
         if self.patience.is_out(now, &self.limits) {
             let seconds = self.limits.max_outage.as_secs_f64();
-            let reason = match nobody_since {
+            let reason = match self.patience.nobody_since() {
                 _ if !self.is_up => format!("NATS was away for {seconds} s"),
                 Some(_) => format!("the other end is gone: nobody listened for {seconds} s"),
                 None => format!("the other end has not answered for {seconds} s"),
@@ -53,7 +48,9 @@ impl Session {
                 State::Open => self.fail(now, Failure { reason, is_the_others: false }),
                 State::Complete | State::Aborted(_) => self.is_over = true,
             }
-        } else if self.state != State::Open && nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT) {
+        } else if nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT)
+            || (self.is_aborting() && now >= self.moved.saturating_add(self.limits.max_outage))
+        {
             self.is_over = true;
         }
         if self.is_half_closed() && now >= self.moved.saturating_add(self.half_close_timeout()) {
@@ -67,6 +64,16 @@ impl Session {
         self.ask_due = true;
         self.farewell_due |= self.state != State::Open;
         self.patience.ask(now);
+    }
+
+    /// Returns since when no peer has listened, if no bytes are left to deliver or to receive.
+    fn nobody_since(&self) -> Option<Duration> {
+        self.patience.nobody_since().filter(|_| self.state != State::Open && !self.is_unfinished())
+    }
+
+    /// True while an abort needs the peer, which can be reached.
+    fn is_aborting(&self) -> bool {
+        self.is_up && matches!(self.state, State::Aborted(_))
     }
 
     fn half_close_timeout(&self) -> Duration {

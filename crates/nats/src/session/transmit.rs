@@ -10,7 +10,8 @@ impl Session {
     pub(crate) fn has_transmit(&self) -> bool {
         let is_due = match self.state {
             State::Open => self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due,
-            State::Complete | State::Aborted(_) => self.farewell_due,
+            State::Complete => self.farewell_due,
+            State::Aborted(_) => self.farewell_due || self.sender.has_again() || self.gap_due,
         };
         self.is_up && !self.is_over && is_due
     }
@@ -22,18 +23,8 @@ impl Session {
         }
         match &self.state {
             State::Aborted(failure) => {
-                if !std::mem::take(&mut self.farewell_due) {
-                    return None;
-                }
-                let mut header = Header { seq: self.sender.seq(), ..self.receiver.tell(now) };
-                if failure.is_the_others {
-                    header.flags.set(Flags::DONE, true);
-                    self.is_over = true;
-                    return Some(self.message(&header, &[], false));
-                }
-                header.flags.set(Flags::RST, true);
-                let reason = failure.reason.clone();
-                Some(self.message(&header, reason.as_bytes(), true))
+                let reason = (!failure.is_the_others).then(|| failure.reason.clone());
+                self.poll_transmit_aborted(now, reason)
             }
             State::Complete => {
                 if !std::mem::take(&mut self.farewell_due) {
@@ -47,6 +38,29 @@ impl Session {
             }
             State::Open => self.poll_transmit_open(now),
         }
+    }
+
+    /// `reason` is that of this end's abort.
+    fn poll_transmit_aborted(&mut self, now: Duration, reason: Option<String>) -> Option<Transmit> {
+        if let Some(message) = self.sender.next_again() {
+            self.patience.wait(now);
+            return Some(Transmit { message, wants_reply: false });
+        }
+        if !(std::mem::take(&mut self.farewell_due) | std::mem::take(&mut self.gap_due)) {
+            return None;
+        }
+        let mut header = Header { seq: self.sender.reset_seq(), ..self.receiver.tell(now) };
+        let Some(reason) = reason else {
+            let is_missing = self.receiver.is_missing();
+            header.flags.set(Flags::GAP, is_missing);
+            header.flags.set(Flags::ASK, is_missing);
+            header.flags.set(Flags::DONE, !is_missing);
+            self.is_over = !is_missing;
+            return Some(self.message(&header, &[], is_missing));
+        };
+        header.flags.set(Flags::RST, true);
+        header.flags.set(Flags::FIN, self.sender.has_kept());
+        Some(self.message(&header, reason.as_bytes(), true))
     }
 
     fn poll_transmit_open(&mut self, now: Duration) -> Option<Transmit> {

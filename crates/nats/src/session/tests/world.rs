@@ -201,7 +201,7 @@ impl World {
             left = left.saturating_sub(chunk.len());
             reader.session.consumed(self.now, chunk.len());
         }
-        if left > 0 && !reader.session.is_over() && reader.session.failure().is_none() {
+        if left > 0 {
             reader.saw_end |= reader.session.take_end(self.now);
         }
         assert!(self.ends[end].read <= self.ends[1 - end].written);
