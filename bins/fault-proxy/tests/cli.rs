@@ -54,7 +54,7 @@ fn tls_files_that_cannot_be_used_are_named() {
     let other_key = utf8(certificates.client_key());
 
     let refusal_of = |options: &[&str]| refusal(&[&["run", "--proxy", "9090=tls://a"], options].concat());
-    let no_certificate = format!("{words} holds no certificate");
+    let no_certificate = format!("{words} does not contain a certificate");
     for (options, reason) in [
         (&["--upstream-ca", missing][..], missing),
         (&["--upstream-ca", &words], &no_certificate),

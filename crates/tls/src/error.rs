@@ -19,12 +19,19 @@ pub enum Error {
         /// What is wrong with it.
         source: pem::Error,
     },
-    /// A PEM file has no certificate in it.
-    #[error("{} holds no certificate", .0.display())]
-    NoCertificate(PathBuf),
+    /// A file does not contain a certificate or key in PEM.
+    #[error("{} does not contain a {expected} that can be used: {found}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// `certificate` or `private key`.
+        expected: &'static str,
+        /// What it contains instead, and the way out.
+        found: String,
+    },
     /// A PEM file has a private key that needs a password.
     #[error(
-        "{} holds an encrypted private key, which cannot be used; decrypt it with openssl pkey -in {} -out KEY",
+        "{} contains an encrypted private key, which cannot be used; decrypt it with openssl pkey -in {} -out KEY",
         .0.display(), .0.display()
     )]
     EncryptedKey(PathBuf),
@@ -34,6 +41,11 @@ pub enum Error {
     /// rustls refuses certificate or key.
     #[error("certificate or key cannot be used")]
     Config(#[from] rustls::Error),
+    /// Certificate and private key are of different pairs.
+    #[error(
+        "the private key does not belong to the certificate; use the key that the certificate was issued for"
+    )]
+    KeyMismatch,
     /// The certificate to show is of a kind that cannot be used.
     #[error("certificate cannot be used: {0}")]
     Flawed(String),

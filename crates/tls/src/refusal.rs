@@ -5,8 +5,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::{AlertDescription, CertificateError, Error, OtherError};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{AlertDescription, CertificateError, Error, InconsistentKeys, OtherError};
 use x509_parser::oid_registry;
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::public_key::PublicKey;
@@ -41,6 +41,39 @@ pub(crate) fn flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<F
         .or_else(|| key_flaw(certificate))
         .or_else(|| signature_flaw(certificate))
         .or_else(|| if is_unnamed { authority_flaw(certificate) } else { None })
+        .or_else(|| name_flaw(certificate, error))
+}
+
+/// Explains a certificate that is valid for no name, since only its subject has one.
+fn name_flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
+    let Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, .. }) = error else {
+        return None;
+    };
+    if !matches!(certificate.subject_alternative_name(), Ok(None)) {
+        return None;
+    }
+    let name = expected.to_str();
+    let kind = if matches!(expected, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
+    // The CA file does not contain it, or the subject would have been enough.
+    let or_trust = if is_subject(certificate, expected) {
+        "; or add this very certificate to the CA file, so that the name in its subject counts"
+    } else {
+        ""
+    };
+    Some(Flaw(format!(
+        "the certificate has no subjectAltName, so it is not valid for `{name}`; issue one with it, for example with openssl x509 \
+         -req -extfile FILE, where FILE contains subjectAltName={kind}:{name}{or_trust}"
+    )))
+}
+
+/// Whether a certificate without alternative names has this name as its subject's common name.
+pub(crate) fn is_subject(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
+    matches!(certificate.subject_alternative_name(), Ok(None))
+        && certificate
+            .subject()
+            .iter_common_name()
+            .filter_map(|common_name| common_name.as_str().ok())
+            .any(|common_name| common_name.eq_ignore_ascii_case(&name.to_str()))
 }
 
 fn version_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
@@ -107,6 +140,9 @@ fn signature_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
 
 /// Explains why rustls cannot use a certificate that the proxy itself shows.
 pub(crate) fn of_own(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
+    if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
+        return crate::Error::KeyMismatch;
+    }
     let parsed = chain.first().and_then(|certificate| X509Certificate::from_der(certificate).ok());
     let flaw =
         parsed.and_then(|(_, certificate)| version_flaw(&certificate).or_else(|| key_flaw(&certificate)));

@@ -110,18 +110,8 @@ fn verify_trusted(
         return Err(CertificateError::InvalidPurpose.into());
     }
     match verify_server_name(&parsed, server_name) {
-        Err(_) if is_subject(certificate, server_name) => {}
+        Err(_) if refusal::is_subject(certificate, server_name) => {}
         verified => verified?,
     }
     Ok(ServerCertVerified::assertion())
-}
-
-/// Whether a certificate without alternative names has this name as its subject's common name.
-fn is_subject(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
-    matches!(certificate.subject_alternative_name(), Ok(None))
-        && certificate
-            .subject()
-            .iter_common_name()
-            .filter_map(|common_name| common_name.as_str().ok())
-            .any(|common_name| common_name.eq_ignore_ascii_case(&name.to_str()))
 }

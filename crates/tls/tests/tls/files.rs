@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use proxy_relay::TcpConnector;
 use proxy_tls::{ClientTls, Error, Opening, ServerTls, TlsConnector, TlsHandshake};
+use rcgen::{CertificateParams, KeyPair};
 use testkit::Certificates;
 
-use crate::support::chain;
+use crate::support::{certificates_in, chain, key_in};
 
 /// Certificates, and files beside them that hold none.
 struct Files {
@@ -58,10 +59,11 @@ fn assert_cannot_read(result: Result<impl Sized, Error>, path: &Path) {
 }
 
 #[track_caller]
-fn assert_no_certificate(result: Result<impl Sized, Error>, path: &Path) {
+fn assert_unusable(result: Result<impl Sized, Error>, path: &Path, words: &str) {
     let Err(error) = result else { panic!("{} was used", path.display()) };
-    assert!(matches!(&error, Error::NoCertificate(told) if told == path), "{error:?}");
-    assert_eq!(error.to_string(), format!("{} holds no certificate", path.display()));
+    assert!(matches!(&error, Error::Unusable { path: told, .. } if told == path), "{error:?}");
+    let told = error.to_string();
+    assert!(told.starts_with(&path.display().to_string()) && told.contains(words), "{words}: {told}");
 }
 
 #[test]
@@ -72,9 +74,9 @@ fn a_ca_file_that_is_none_is_named() {
     for path in files.unreadable() {
         assert_cannot_read(with_ca(path), path);
     }
-    assert_no_certificate(with_ca(&files.empty), &files.empty);
+    assert_unusable(with_ca(&files.empty), &files.empty, "a certificate that can be used: it is empty");
     let key = files.certificates.client_key();
-    assert_no_certificate(with_ca(key), key);
+    assert_unusable(with_ca(key), key, "it contains a private key");
 }
 
 #[test]
@@ -89,8 +91,12 @@ fn a_client_certificate_or_key_that_is_none_is_named() {
         assert_cannot_read(with_identity(path, good_key), path);
         assert_cannot_read(with_identity(good_chain, path), path);
     }
-    assert_no_certificate(with_identity(&files.empty, good_key), &files.empty);
-    assert_cannot_read(with_identity(good_chain, &files.empty), &files.empty);
+    assert_unusable(with_identity(&files.empty, good_key), &files.empty, "it is empty");
+    assert_unusable(
+        with_identity(good_chain, &files.empty),
+        &files.empty,
+        "a private key that can be used: it is empty",
+    );
     assert!(with_identity(good_chain, good_key).is_ok());
 }
 
@@ -102,8 +108,61 @@ fn a_server_certificate_or_key_that_is_none_is_named() {
         assert_cannot_read(ServerTls::from_files(path, good_key), path);
         assert_cannot_read(ServerTls::from_files(good_chain, path), path);
     }
-    assert_no_certificate(ServerTls::from_files(&files.empty, good_key), &files.empty);
-    assert_cannot_read(ServerTls::from_files(good_chain, &files.empty), &files.empty);
+    assert_unusable(ServerTls::from_files(&files.empty, good_key), &files.empty, "it is empty");
+    assert_unusable(ServerTls::from_files(good_chain, &files.empty), &files.empty, "it is empty");
+}
+
+#[test]
+fn what_a_file_contains_in_place_of_a_certificate_or_key_is_named() {
+    let files = Files::new();
+    let (chain, key) = (files.certificates.server_cert(), files.certificates.server_key());
+    let (certificate_der, key_der) = (certificates_in(chain).remove(0), key_in(key));
+    let pair = KeyPair::generate().expect("the system has randomness");
+    let request = CertificateParams::default().serialize_request(&pair).expect("complete parameters");
+    let swapped = "are not swapped";
+    let pem = |label: &str| format!("-----BEGIN {label}-----\nMIIB\n-----END {label}-----\n");
+    let (openssh, trusted) = (pem("OPENSSH PRIVATE KEY"), pem("TRUSTED CERTIFICATE"));
+    let archive = [0x30, 0x82, 1, 1, 2, 1, 3, 0x30];
+    let request_pem = request.pem().expect("PEM");
+    for (content, as_certificate, as_key) in [
+        (&fs::read(key).expect("PEM")[..], swapped, None),
+        (&fs::read(chain).expect("PEM"), "", Some(swapped)),
+        (
+            request_pem.as_bytes(),
+            "a certificate signing request; have an authority sign it, or sign it yourself with openssl x509 -req -in ",
+            Some("a certificate signing request; use the private key that was made with the request"),
+        ),
+        (
+            request.der(),
+            "request in DER; have an authority sign it",
+            Some("request in DER; use the private key"),
+        ),
+        (&certificate_der, "in DER, not PEM; convert it with openssl x509 -inform der -in ", Some(swapped)),
+        (
+            key_der.secret_der(),
+            "are not swapped",
+            Some("in DER, not PEM; convert it with openssl pkey -inform der -in "),
+        ),
+        (&archive, "openssl pkcs12 -in ", Some("openssl pkcs12 -in ")),
+        (pair.public_key_pem().as_bytes(), "a public key", Some("a public key")),
+        (openssh.as_bytes(), swapped, Some("ssh-keygen -p -m PEM -f ")),
+        (trusted.as_bytes(), "in the format of OpenSSL; convert it with openssl x509 -in ", None),
+        (b" \n", "it is empty", Some("it is empty")),
+        (
+            b"words",
+            "not a PEM file with -----BEGIN CERTIFICATE",
+            Some("not a PEM file with -----BEGIN PRIVATE KEY"),
+        ),
+    ] {
+        let path = chain.with_file_name("odd");
+        fs::write(&path, content).expect("the directory is ours");
+        if !as_certificate.is_empty() {
+            assert_unusable(ServerTls::from_files(&path, key), &path, as_certificate);
+        }
+        if let Some(words) = as_key {
+            assert_unusable(ServerTls::from_files(chain, &path), &path, words);
+        }
+    }
 }
 
 #[test]
@@ -111,10 +170,10 @@ fn a_key_of_another_certificate_is_refused() {
     let certificates = Certificates::generate();
     let (chain, key) = (certificates.server_cert(), certificates.client_key());
     let tls = ServerTls::from_files(chain, key).expect("each is well-formed");
-    assert!(matches!(TlsHandshake::new(&tls, Opening::Direct), Err(Error::Config(_))));
+    assert!(matches!(TlsHandshake::new(&tls, Opening::Direct), Err(Error::KeyMismatch)));
     let identity = Some((chain.to_owned(), key.to_owned()));
     let tls = ClientTls { identity, insecure: true, ..ClientTls::default() };
-    assert!(matches!(connector(&tls), Err(Error::Config(_))));
+    assert!(matches!(connector(&tls), Err(Error::KeyMismatch)));
 }
 
 #[test]

@@ -164,6 +164,25 @@ async fn refusals_say_what_is_wrong_and_how_to_make_it_right() {
     }
 }
 
+#[tokio::test]
+async fn a_certificate_without_alternative_names_is_explained() {
+    let directory = TempDir::new().expect("a directory");
+    let authority = made(&directory, "authority.pem", as_in_the_manual(), None);
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    let server = made(&directory, "nameless.pem", params, Some(&authority));
+    let told = met(&server, &authority.file, None).await;
+    assert_says(
+        told,
+        &["no subjectAltName", "subjectAltName=DNS:localhost", "add this very certificate to the CA file"],
+    );
+    let told = met(&server, &authority.file, Some("127.0.0.1")).await.expect_err("refused");
+    assert!(told.contains("subjectAltName=IP:127.0.0.1") && !told.contains("CA file"), "{told}");
+    met(&server, &server.file, None)
+        .await
+        .expect("the subject counts where the certificate itself is trusted");
+}
+
 /// The holder of one server's key cannot pose as other servers of the run.
 #[tokio::test]
 async fn a_servers_own_certificate_vouches_for_no_other() {
