@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::plain::Plain;
-use crate::session::{Failure, FrameError, Session};
+use crate::session::{self, Failure, FrameError, Session};
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all sessions are of the larger kind")]
@@ -98,21 +98,33 @@ impl Core {
         }
     }
 
+    /// Aborts without a word to the other end: NATS lets no message of this end pass.
+    pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
+        either!(self, session => session.give_up(now, reason));
+    }
+
+    /// NATS has refused a subscription, perhaps this session's.
+    pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
+        either!(self, session => session.doubt(now, reason));
+    }
+
     pub(crate) fn close(&mut self, now: Duration) {
         either!(self, session => session.close(now));
     }
 
-    /// Why the session was aborted: a reset if the other end did, else what this one gave it up for.
+    /// Why the session was aborted: a reset of the connection at the other end, or what either end gave it up for.
     pub(crate) fn failure(&self) -> Option<io::Error> {
-        let (kind, reason) = match self {
+        let reason = match self {
             Self::Reliable(session) => {
                 let Failure { reason, is_the_others } = session.failure()?;
-                let kind = if *is_the_others { ErrorKind::ConnectionReset } else { ErrorKind::Other };
-                (kind, reason.as_str())
+                if *is_the_others && [session::WAS_RESET, session::CLOSED_UNREAD].contains(&reason.as_str()) {
+                    return Some(io::Error::new(ErrorKind::ConnectionReset, reason.as_str()));
+                }
+                if *is_the_others { format!("the other end gave up: {reason}") } else { reason.clone() }
             }
-            Self::Plain(session) => (ErrorKind::Other, session.failure()?),
+            Self::Plain(session) => session.failure()?.to_owned(),
         };
-        Some(io::Error::new(kind, reason))
+        Some(io::Error::other(reason))
     }
 
     /// Why nothing more can be read. What arrived before the failure is read first.

@@ -15,6 +15,7 @@ use tracing::debug;
 
 use crate::core::{To, Transmit};
 use crate::link::Status;
+use crate::rights::Registration;
 use crate::shared::Shared;
 use crate::throttle::MessageWarnings;
 
@@ -30,6 +31,7 @@ pub(crate) struct Driver {
     timer: Pin<Box<Sleep>>,
     unsent: Option<Transmit>,
     bad_messages: Arc<MessageWarnings>,
+    _registration: Registration,
 }
 
 async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status>, bool) {
@@ -45,6 +47,7 @@ impl Driver {
         markers: Option<Subscriber>,
         mut status: watch::Receiver<Status>,
         bad_messages: Arc<MessageWarnings>,
+        registration: Registration,
     ) -> Self {
         let at_first = *status.borrow_and_update();
         shared.lock().core.link(shared.clock.now(), at_first.is_up);
@@ -58,6 +61,7 @@ impl Driver {
             timer: Box::pin(sleep_until(Instant::now())),
             unsent: None,
             bad_messages,
+            _registration: registration,
         }
     }
 

@@ -30,6 +30,7 @@ mod message;
 mod opening;
 mod paths;
 mod plain;
+mod rights;
 mod session;
 mod shared;
 mod stream;

@@ -43,6 +43,7 @@ use self::events::Observer;
 pub use self::events::Status;
 pub use self::options::{Credential, NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
+use crate::rights::Rights;
 
 /// How long [`Link::close`] waits for the connection to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -121,6 +122,11 @@ impl Link {
         if timeout(CLOSE_WITHIN, ended).await.is_err() {
             warn!("the NATS connection did not end in time");
         }
+    }
+
+    /// What NATS has refused on this connection.
+    pub(crate) fn rights(&self) -> &Arc<Rights> {
+        self.shared.observer.rights()
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -160,6 +160,18 @@ impl Plain {
         }
     }
 
+    pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
+        self.abort(now, reason);
+        self.close = Close::Sent;
+    }
+
+    /// The other end is not known to listen, and no question about it may come back.
+    pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
+        if self.peer != Peer::Listens {
+            self.abort(now, reason);
+        }
+    }
+
     pub(crate) fn close(&mut self, now: Duration) {
         self.finish(now);
         self.has_reader = false;

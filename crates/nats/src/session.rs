@@ -45,6 +45,13 @@ const NOBODY_LEFT: Duration = Duration::from_secs(5);
 /// A client has got its reply, and answers it with a frame, within this time.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a session that may have no subscription waits for a sign of one. Peers answer the first frame at once.
+const DOUBT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why an end aborts whose own connection was reset, or closed with bytes unread. Other reasons are failures.
+pub(crate) const WAS_RESET: &str = "the connection on the other side was reset";
+pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
+
 /// What both ends' operators decide.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
@@ -98,6 +105,10 @@ pub(crate) struct Session {
     ack_by: Option<Duration>,
     /// Deadline for the client's first frame. `None` once it has arrived, or if NATS was away in the meantime.
     first_frame_by: Option<Duration>,
+    /// The peer, or NATS, was heard since this end's connection was made: the subscription is in place.
+    is_subscribed: bool,
+    /// When to abort, and why, if the subscription turns out not to be in place.
+    doubt: Option<Box<(Duration, String)>>,
     /// When a byte last moved.
     moved: Duration,
     /// When what makes the peer answer for the first time was sent, until it answers.
@@ -149,6 +160,8 @@ impl Session {
             farewell_due: false,
             ack_by: None,
             first_frame_by: None,
+            is_subscribed: false,
+            doubt: None,
             moved: now,
             opened: None,
         }
@@ -255,6 +268,19 @@ impl Session {
         }
     }
 
+    /// Aborts without a word to the other end: NATS lets no message of this end pass.
+    pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
+        self.abort(now, reason);
+        self.is_over = true;
+    }
+
+    /// NATS has refused a subscription. If it is that of this session, nothing will be heard.
+    pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
+        if !self.is_subscribed && self.doubt.is_none() {
+            self.doubt = Some(Box::new((now + DOUBT_TIMEOUT, reason.to_owned())));
+        }
+    }
+
     /// The application dropped the stream. Data already written is still delivered, unless the session was aborted.
     pub(crate) fn close(&mut self, now: Duration) {
         self.finish(now);
@@ -295,7 +321,7 @@ impl Session {
             self.take_end(now);
             return;
         }
-        self.reset(now, "closed, with data unread");
+        self.reset(now, CLOSED_UNREAD);
         self.receiver.clear();
         self.farewell_due = true;
     }

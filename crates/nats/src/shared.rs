@@ -63,6 +63,15 @@ impl Shared {
         Arc::new(Self { clock, subjects, inner: Mutex::new(inner) })
     }
 
+    /// Changes the session from outside, and wakes whoever has something to do for it now.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Core, Duration)) {
+        let now = self.clock.now();
+        let mut inner = self.lock();
+        change(&mut inner.core, now);
+        inner.wake_driver();
+        inner.wake_stream();
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,10 +14,8 @@ use proxy_relay::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::session;
 use crate::shared::Shared;
-
-/// Reason of an abort, for the peer.
-const RESET: &str = "the connection on the other side was reset";
 
 /// A connection that NATS carries.
 ///
@@ -26,8 +24,8 @@ const RESET: &str = "the connection on the other side was reset";
 /// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the peer
 ///   sees a reset instead, behind what was written only if [`Stream::poll_sent`] was called before. Bytes that were never
 ///   read cause a reset as well, behind what was written.
-/// - Errors are of the kind `ConnectionReset` when the peer aborted, and of another kind when this end gave up; with
-///   the reason. What has arrived is read before the error.
+/// - Errors are of the kind `ConnectionReset` when the connection at the peer was reset, and of another kind when either
+///   end gave up; with the reason. What has arrived is read before the error.
 pub struct NatsStream {
     shared: Arc<Shared>,
     client: Client,
@@ -204,9 +202,9 @@ impl Drop for NatsStream {
         let now = self.shared.clock.now();
         let mut inner = self.shared.lock();
         match (self.is_aborted, self.delivers_first) {
-            (true, true) => inner.core.reset(now, RESET),
-            (true, false) => inner.core.abort(now, RESET),
-            (false, _) if !self.chunk.is_empty() => inner.core.reset(now, "closed, with data unread"),
+            (true, true) => inner.core.reset(now, session::WAS_RESET),
+            (true, false) => inner.core.abort(now, session::WAS_RESET),
+            (false, _) if !self.chunk.is_empty() => inner.core.reset(now, session::CLOSED_UNREAD),
             (false, _) => {}
         }
         inner.core.close(now);

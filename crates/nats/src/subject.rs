@@ -12,8 +12,9 @@ pub(crate) const REQUEST: &str = "proxy.request";
 /// What servers share requests in.
 pub(crate) const QUEUE_GROUP: &str = "nats-proxy-server";
 const SERVICE: &str = "proxy.service.";
-const TO_SERVER: &str = "p.data.to_server.";
-const TO_CLIENT: &str = "p.data.to_client.";
+pub(crate) const TO_SERVER: &str = "p.data.to_server.";
+pub(crate) const TO_CLIENT: &str = "p.data.to_client.";
+const PACING: &str = "pace-";
 const LONGEST_NAME: usize = 64;
 
 pub(crate) fn to_server(token: &str) -> String {
@@ -22,6 +23,28 @@ pub(crate) fn to_server(token: &str) -> String {
 
 pub(crate) fn to_client(token: &str) -> String {
     format!("{TO_CLIENT}{token}")
+}
+
+/// Whether a session, or the other messages of its ends, have this subject.
+pub(crate) fn is_of_session(subject: &str) -> bool {
+    subject.starts_with(TO_SERVER) || subject.starts_with(TO_CLIENT)
+}
+
+/// Whether clients ask for sessions there.
+pub(crate) fn is_of_requests(subject: &str) -> bool {
+    subject == REQUEST || subject.starts_with(SERVICE)
+}
+
+/// The subject that an end of a session subscribes to, if it may not publish to `subject` or, otherwise, subscribe to it.
+pub(crate) fn of_refused_session(subject: &str, is_publish: bool) -> String {
+    let last = subject.rsplit('.').next().unwrap_or(subject);
+    let id = last.strip_prefix(PACING).unwrap_or(last);
+    if subject.starts_with(TO_SERVER) == is_publish { to_client(id) } else { to_server(id) }
+}
+
+/// The last word of the subjects on which a session of the plain protocol paces itself.
+pub(crate) fn pacing(id: &str) -> String {
+    format!("{PACING}{id}")
 }
 
 /// Where clients ask for a target.
@@ -84,6 +107,18 @@ mod tests {
     fn subjects_are_as_captured() {
         assert_eq!(to_server("93e6cb0299a5e8f4"), "p.data.to_server.93e6cb0299a5e8f4");
         assert_eq!(to_client("93e6cb0299a5e8f4"), "p.data.to_client.93e6cb0299a5e8f4");
+    }
+
+    #[test]
+    fn a_refused_subject_leads_to_the_end_that_uses_it() {
+        for (subject, is_publish, own) in [
+            ("p.data.to_server.ID", true, "p.data.to_client.ID"),
+            ("p.data.to_client.ID", false, "p.data.to_client.ID"),
+            ("p.data.to_client.pace-ID", true, "p.data.to_server.ID"),
+            ("p.data.to_server.pace-ID", false, "p.data.to_server.ID"),
+        ] {
+            assert_eq!(of_refused_session(subject, is_publish), own, "{subject} {is_publish}");
+        }
     }
 
     #[test]

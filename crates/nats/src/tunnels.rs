@@ -170,8 +170,9 @@ impl Tunnels {
             Role::Server => (to_server, to_client),
         };
         let (prefix, _) = others.rsplit_once('.').unwrap_or_default();
-        let nobodys = Subject::from(format!("{prefix}.pace-{id}"));
-        let markers = Subject::from(format!("{}.pace-{id}", own.rsplit_once('.').unwrap_or_default().0));
+        let nobodys = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
+        let markers =
+            Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
         Shared::new(core, clock, Subjects { own: own.into(), others: others.into(), nobodys, markers })
     }
 
@@ -179,11 +180,20 @@ impl Tunnels {
     pub(crate) async fn start(&self, shared: &Arc<Shared>) -> Result<(), async_nats::SubscribeError> {
         let Inner { link, tasks, bad_messages, .. } = &*self.inner;
         let (client, subjects) = (link.client().clone(), &shared.subjects);
+        let registration = link.rights().register(shared);
         let messages = client.subscribe(subjects.own.clone()).await?;
         let is_plain = matches!(shared.lock().core, Core::Plain(_));
         let markers = if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
         let bad_messages = Arc::clone(bad_messages);
-        let driver = Driver::new(Arc::clone(shared), client, messages, markers, link.status(), bad_messages);
+        let driver = Driver::new(
+            Arc::clone(shared),
+            client,
+            messages,
+            markers,
+            link.status(),
+            bad_messages,
+            registration,
+        );
         tasks.spawn(driver);
         Ok(())
     }

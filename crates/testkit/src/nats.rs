@@ -65,8 +65,7 @@ impl NatsServer {
 
     fn spawn(program: &Path, lines: &str) -> Self {
         let (port, monitor) = (free_port(), local(free_port()));
-        let config = format!("{BASE_CONFIG}{lines}\nlisten: \"{}\"\nhttp: \"{monitor}\"\n", local(port));
-        let spawner = Spawner::new(program.to_owned(), config);
+        let spawner = Spawner::new(program.to_owned(), config(lines, port, monitor));
         Self { process: Mutex::new(spawner.spawn()), spawner, port, monitor }
     }
 
@@ -102,6 +101,22 @@ impl NatsServer {
         let mut started = self.spawner.spawn();
         self.wait_until_accepting(&mut started);
         *self.process() = started;
+    }
+
+    /// Replaces the lines of configuration until the next [`restart`](Self::restart), lets the server reload them (SIGHUP),
+    /// and waits until it has.
+    pub fn reload(&self, lines: &str) {
+        let mut process = self.process();
+        let path = process.directory().join("nats.conf");
+        fs::write(path, config(lines, self.port, self.monitor)).expect("the directory is ours");
+        let log = process.directory().join("output.log");
+        let reloads = || {
+            let log = fs::read(&log).expect("the directory is ours");
+            String::from_utf8_lossy(&log).matches("Reloaded server configuration").count()
+        };
+        let before = reloads();
+        process.signal(Signal::HUP);
+        process.wait_until(|| reloads() > before);
     }
 
     /// Stops the server in its tracks (SIGSTOP): its connections stay, and nothing is read or sent. Waits until it has
@@ -146,6 +161,10 @@ impl NatsServer {
     fn process(&self) -> MutexGuard<'_, ServerProcess> {
         self.process.lock().expect("no server failed to start")
     }
+}
+
+fn config(lines: &str, port: u16, monitor: SocketAddr) -> String {
+    format!("{BASE_CONFIG}{lines}\nlisten: \"{}\"\nhttp: \"{monitor}\"\n", local(port))
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -1,11 +1,14 @@
 //! One request, repeated until a server answers it.
 
+use std::future::pending;
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
 use super::Failed;
@@ -20,6 +23,8 @@ use crate::tunnels::Tunnels;
 const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Repetitions without an answer after which a server that has received the request is given up.
 const MAX_SILENT: u32 = 3;
+/// How long a request waits for any message after NATS has refused a subscription, which may have been that for the replies.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long sessions are refused that other servers open for a request that was sent more than once. Servers of older
 /// versions dial for 10 s.
 const LATE_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,9 +42,16 @@ pub(super) async fn attempt(
 ) -> Result<Option<Reply>, Failed> {
     let client = tunnels.inner.link.client();
     let inbox = client.new_inbox();
+    let limit_hits = tunnels.inner.link.rights().limit_hits();
     let subscriber = client.subscribe(inbox.clone()).await?;
-    let mut replies =
-        Replies { tunnels: tunnels.clone(), subscriber: Some(subscriber), sent: 0, taken: None };
+    let mut replies = Replies {
+        tunnels: tunnels.clone(),
+        subscriber: Some(subscriber),
+        limit_hits: Some(limit_hits),
+        give_up_at: None,
+        sent: 0,
+        taken: None,
+    };
     let id: RequestId = tunnels.new_id();
     // The server that has said that it has the request, and how often it was asked since.
     let mut holder: Option<(InstanceId, u32)> = None;
@@ -56,12 +68,9 @@ pub(super) async fn attempt(
         let repeat_at = Instant::now() + REPEAT_INTERVAL;
         loop {
             let message = match timeout_at(repeat_at, replies.next()).await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Err("the NATS connection has ended".into()),
+                Ok(message) => message?,
                 // A server of an older version would dial again.
-                Err(_) if tunnels.has_old_servers() => {
-                    replies.next().await.ok_or("the NATS connection has ended")?
-                }
+                Err(_) if tunnels.has_old_servers() => replies.next().await?,
                 Err(_) => break,
             };
             if message.status == Some(StatusCode::NO_RESPONDERS) {
@@ -92,15 +101,41 @@ struct Replies {
     tunnels: Tunnels,
     /// `None` once it has been dropped.
     subscriber: Option<Subscriber>,
+    /// Subscriptions that NATS refused. `None` once the subscription is known to be in place.
+    limit_hits: Option<watch::Receiver<u64>>,
+    /// When a subscription that may have been refused counts as refused.
+    give_up_at: Option<Instant>,
     /// How often the request was sent.
     sent: usize,
     taken: Option<SessionId>,
 }
 
 impl Replies {
-    async fn next(&mut self) -> Option<Message> {
-        self.subscriber.as_mut()?.next().await
+    async fn next(&mut self) -> Result<Message, Failed> {
+        let Self { subscriber, limit_hits, give_up_at, .. } = self;
+        let message = select! {
+            message = async { subscriber.as_mut()?.next().await } => message,
+            () = refused(limit_hits.as_mut(), give_up_at) => {
+                return Err("NATS refused the subscription for replies: maximum subscriptions exceeded".into());
+            }
+        };
+        self.limit_hits = None;
+        Ok(message.ok_or("the NATS connection has ended")?)
     }
+}
+
+/// Waits until a subscription has been refused and nothing has arrived in spite of it.
+///
+/// # Cancel safety
+/// Can be called again.
+async fn refused(limit_hits: Option<&mut watch::Receiver<u64>>, give_up_at: &mut Option<Instant>) {
+    let Some(limit_hits) = limit_hits else { return pending().await };
+    let at = match *give_up_at {
+        Some(at) => at,
+        None if limit_hits.changed().await.is_ok() => *give_up_at.insert(Instant::now() + REFUSED_TIMEOUT),
+        None => return pending().await,
+    };
+    sleep_until(at).await;
 }
 
 impl Drop for Replies {

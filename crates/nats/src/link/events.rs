@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_nats::connection::State;
-use async_nats::{ClientError, ConnectErrorKind, Event, Server};
+use async_nats::{ClientError, ConnectErrorKind, Event, Server, ServerError};
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::Shared;
+use crate::rights::Rights;
 
 /// Whether there is a connection, and how often there was one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub(super) struct Observer {
     /// Empty while the first connection is made.
     link: OnceLock<Weak<Shared>>,
     log: Mutex<Log>,
+    rights: Arc<Rights>,
 }
 
 #[derive(Default)]
@@ -52,11 +54,18 @@ impl Observer {
         self.status.subscribe()
     }
 
+    pub(super) fn rights(&self) -> &Arc<Rights> {
+        &self.rights
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.status.borrow().is_up
     }
 
     pub(super) fn see(&self, event: &Event) {
+        if let Event::ServerError(ServerError::Other(text)) = event {
+            self.rights.on_error(text);
+        }
         self.update(Some(event));
         self.tell(event);
     }

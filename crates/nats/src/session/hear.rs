@@ -19,6 +19,7 @@ impl Session {
         }
         self.patience.hear(now);
         self.first_frame_by = None;
+        self.on_subscribed();
         if let Some(asked) = self.opened.take() {
             self.receiver.on_answer(now, now.saturating_sub(asked));
         }
@@ -118,6 +119,7 @@ impl Session {
 
     /// NATS says that nobody listens to what was published with a reply subject.
     pub(crate) fn no_responders(&mut self, now: Duration) {
+        self.on_subscribed();
         if self.first_frame_by.take().is_some() {
             self.abort(now, "the client closed its connection before it received the reply");
         }
@@ -141,6 +143,12 @@ impl Session {
         } else {
             self.patience.lost(now);
             self.first_frame_by = None;
+            self.is_subscribed = false;
         }
+    }
+
+    fn on_subscribed(&mut self) {
+        self.is_subscribed = true;
+        self.doubt = None;
     }
 }

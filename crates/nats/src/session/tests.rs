@@ -58,6 +58,48 @@ fn both_directions_end_on_their_own_and_then_both_ends_leave_at_once() {
 }
 
 #[test]
+fn a_session_that_may_have_no_subscription_ends_unless_it_hears_something() {
+    for hears in [false, true] {
+        let mut world = world();
+        let client = &mut world.ends[0].session;
+        client.doubt(Duration::ZERO, "too many subscriptions");
+        if hears {
+            client.no_responders(MS);
+        }
+        assert!(client.deadline().is_some_and(|deadline| deadline <= DOUBT_TIMEOUT));
+        client.on_deadline(DOUBT_TIMEOUT);
+        let reason = client.failure().map(|failure| failure.reason.clone());
+        assert_eq!(reason.as_deref(), (!hears).then_some("too many subscriptions"));
+    }
+}
+
+#[test]
+fn a_session_that_has_heard_its_peer_is_not_in_doubt_until_the_connection_is_another_one() {
+    let mut world = world();
+    world.pass(MS);
+    let client = &mut world.ends[0].session;
+    client.doubt(2 * MS, "too many subscriptions");
+    client.on_deadline(2 * MS + DOUBT_TIMEOUT);
+    assert_eq!(client.failure(), None);
+    client.link(SECOND, false);
+    client.link(2 * SECOND, true);
+    client.doubt(2 * SECOND, "too many subscriptions");
+    client.on_deadline(2 * SECOND + DOUBT_TIMEOUT);
+    assert!(client.failure().is_some());
+}
+
+#[test]
+fn a_session_whose_messages_do_not_pass_is_over_at_once_and_one_that_cannot_hear_tells_its_peer() {
+    let mut world = world();
+    world.pass(MS);
+    world.ends[0].session.give_up(MS, "may not publish");
+    assert!(world.ends[0].session.is_over() && !world.ends[0].session.has_transmit());
+    world.ends[1].session.abort(MS, "may not subscribe");
+    let told = world.ends[1].session.poll_transmit(MS).expect("a reset");
+    assert!(told.message.ends_with(b"may not subscribe") && !world.ends[1].session.is_over());
+}
+
+#[test]
 fn an_end_of_file_is_not_delivered_before_it_is_taken() {
     let mut world = world();
     world.write(0, 10);

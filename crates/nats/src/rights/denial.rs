@@ -1,0 +1,172 @@
+//! Errors of NATS that say what it refuses.
+
+use std::fmt;
+
+use crate::subject;
+
+const PERMISSIONS: &str = "permissions violation for ";
+const SUBSCRIPTIONS: &str = "maximum subscriptions exceeded";
+
+/// An error of NATS about what this connection may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// Permissions do not cover this.
+    Subject(Right),
+    /// There are too many subscriptions. The error does not name the one that was refused.
+    SubscriptionLimit,
+}
+
+impl Denial {
+    /// Returns `None` for errors about anything else.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        if lower.contains(SUBSCRIPTIONS) {
+            return Some(Self::SubscriptionLimit);
+        }
+        let at = lower.find(PERMISSIONS)? + PERMISSIONS.len();
+        let operation = match &lower[at..] {
+            rest if rest.starts_with("publish") => Operation::Publish,
+            rest if rest.starts_with("subscription") => Operation::Subscribe,
+            _ => return None,
+        };
+        let subject = text[at..].split('"').nth(1)?;
+        Some(Self::Subject(Right { operation, subject: subject.into() }))
+    }
+}
+
+/// Something that the NATS user of a program has to be allowed to do. Displays as `publish to SUBJECT` or `subscribe to SUBJECT`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Right {
+    operation: Operation,
+    subject: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    Publish,
+    Subscribe,
+}
+
+impl Right {
+    /// The subject, perhaps with wildcards.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Whether it is a right to publish; otherwise it is one to subscribe.
+    pub(crate) fn is_publish(&self) -> bool {
+        self.operation == Operation::Publish
+    }
+
+    /// The right that a permission gives: for the subject of any session, and for any inbox.
+    pub(super) fn general(&self) -> Self {
+        let subject = match self.subject.rsplit_once('.') {
+            Some((stem, _)) if subject::is_of_session(&self.subject) => format!("{stem}.*"),
+            Some((stem, _)) if !subject::is_of_requests(&self.subject) => format!("{stem}.>"),
+            _ => self.subject.to_string(),
+        };
+        Self { operation: self.operation, subject: subject.into() }
+    }
+
+    /// Which program needs it.
+    pub(super) fn role(&self) -> &'static str {
+        let is_of_server = match self.operation {
+            Operation::Publish => self.subject.starts_with(subject::TO_CLIENT),
+            Operation::Subscribe => {
+                self.subject.starts_with(subject::TO_SERVER) || subject::is_of_requests(&self.subject)
+            }
+        };
+        if is_of_server { "server" } else { "client" }
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = if self.is_publish() { "publish" } else { "subscribe" };
+        write!(f, "{operation} to {}", self.subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn right(text: &str) -> Right {
+        match Denial::parse(text) {
+            Some(Denial::Subject(right)) => right,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn permissions_errors_of_all_versions_name_the_right() {
+        for (text, wanted, role) in [
+            (
+                r#"Permissions Violation for Publish to "p.data.to_server.ID""#,
+                "publish to p.data.to_server.*",
+                "client",
+            ),
+            (
+                r#"nats: permissions violation for publish to "p.data.to_client.ID""#,
+                "publish to p.data.to_client.*",
+                "server",
+            ),
+            (
+                r#"Permissions Violation for Subscription to "p.data.to_client.ID""#,
+                "subscribe to p.data.to_client.*",
+                "client",
+            ),
+            (
+                r#"Permissions Violation for Subscription to "proxy.request" using queue "nats-proxy-server""#,
+                "subscribe to proxy.request",
+                "server",
+            ),
+            (
+                r#"Permissions Violation for Subscription to "p.data.to_server.ID" (sid "7")"#,
+                "subscribe to p.data.to_server.*",
+                "server",
+            ),
+            (
+                r#"Permissions Violation for Subscription to "_INBOX.own.abc""#,
+                "subscribe to _INBOX.own.>",
+                "client",
+            ),
+            (
+                r#"Permissions Violation for Publish to "proxy.service.db""#,
+                "publish to proxy.service.db",
+                "client",
+            ),
+        ] {
+            let right = right(text);
+            assert_eq!((right.general().to_string().as_str(), right.role()), (wanted, role), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_errors_name_none() {
+        assert_eq!(Denial::parse("'maximum subscriptions exceeded'"), Some(Denial::SubscriptionLimit));
+        for text in [
+            "",
+            "maximum payload exceeded",
+            "Permissions Violation for Publish to",
+            "permissions violation for something to \"x\"",
+            "Stale Connection",
+        ] {
+            assert_eq!(Denial::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_error_makes_it_panic(text in "\\PC*", subject in "\\PC*") {
+            Denial::parse(&text);
+            let violation = format!("Permissions Violation for Publish to \"{subject}\"");
+            if let Some(Denial::Subject(right)) = Denial::parse(&violation) {
+                right.general();
+                right.role();
+            }
+        }
+    }
+}
