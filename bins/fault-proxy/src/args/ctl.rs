@@ -1,6 +1,7 @@
 //! Of `ctl`.
 
 use clap::{Args, Subcommand};
+use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
 
 #[derive(Debug, Args)]
@@ -81,8 +82,8 @@ pub(crate) enum FaultCommand {
         /// Its name [default: its type and stream].
         #[arg(long)]
         name: Option<String>,
-        /// Which bytes it acts on: upstream (requests) or downstream (replies) [default: its type's usual ones].
-        #[arg(long)]
+        /// Direction that it acts on: upstream (requests) or downstream (responses) [default: that of its type].
+        #[arg(long, value_parser = stream)]
         stream: Option<String>,
         /// The share of sessions that it acts on, 0 to 1 [default: 1].
         #[arg(long, value_name = "SHARE")]
@@ -120,6 +121,21 @@ fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
     Ok((key.to_owned(), value))
 }
 
+/// A stream of the API, in any letter case, as the API takes it.
+fn stream(text: &str) -> Result<String, String> {
+    const STREAMS: [&str; 2] = ["upstream", "downstream"];
+    if STREAMS.iter().any(|stream| text.eq_ignore_ascii_case(stream)) {
+        return Ok(text.to_owned());
+    }
+    let way_out = match text.to_ascii_lowercase().as_str() {
+        "both" => "; for both directions use the parameter direction=both".to_owned(),
+        "up" | "request" | "requests" => did_you_mean(Some(STREAMS[0])),
+        "response" | "responses" | "replies" => did_you_mean(Some(STREAMS[1])),
+        other => did_you_mean(nearest(other, STREAMS)),
+    };
+    Err(format!("expected upstream (requests) or downstream (responses){way_out}"))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -141,5 +157,22 @@ mod tests {
             assert_eq!(attribute(text).unwrap().1, expected, "{text}");
         }
         assert!(attribute("latency").is_err() && attribute("=1").is_err());
+    }
+
+    #[test]
+    fn a_misspelled_stream_suggests_the_right_one() {
+        for (text, words) in [
+            ("upsteam", "; did you mean `upstream`?"),
+            ("downstraem", "; did you mean `downstream`?"),
+            ("Down", "; did you mean `downstream`?"),
+            ("up", "; did you mean `upstream`?"),
+            ("responses", "; did you mean `downstream`?"),
+            ("both", "use the parameter direction=both"),
+            ("sideways", "or downstream (responses)"),
+        ] {
+            let error = stream(text).expect_err(text);
+            assert!(error.ends_with(words), "{text}: {error}");
+        }
+        assert_eq!(stream("UPstream"), Ok("UPstream".to_owned()));
     }
 }
