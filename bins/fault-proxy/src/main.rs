@@ -103,10 +103,15 @@ fn resolve(config: Config) -> Result<Prepared> {
     for unknown in unknown_variables(&Cli::command(), "FAULT_", variable_for) {
         warn!("{unknown}");
     }
+    let file = config.file_of_proxies();
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
     host::check_all(&wire, &settings.populate).context("--toxiproxy-config")?;
-    loops::refuse(&settings, &wire)?;
+    let loops = loops::refuse(&settings, &wire);
+    match file {
+        Some(file) => loops.context(file)?,
+        None => loops?,
+    }
     Ok((settings, wire, log))
 }
 

@@ -60,7 +60,7 @@ impl<'a> Reload<'a> {
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(LOOK_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut followed = Followed::new(settings, proxies);
+        let mut followed = Followed::new(self.path, settings, proxies);
         let (mut read, mut seen) = (self.source.read, self.source.read);
         loop {
             select! {

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, patient, round_trip, utf8};
+use support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, patient, round_trip, run, utf8};
 use support_api::Api;
 use tempfile::TempDir;
 use testkit::{Daemon, FarEnd, Signal, free_port};
@@ -212,12 +212,14 @@ fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_t
     config.write(&all(new));
     api.signal(Signal::HUP);
     eventually("it is reloaded", || reloads(&api) == 1);
-    for name in NAMES {
-        assert_eq!(api.get(&format!("/proxies/{name}"))["enabled"], false, "{name}");
+    for (name, port) in NAMES.into_iter().zip(old).filter(|(name, _)| *name != "off") {
+        let proxy = api.get(&format!("/proxies/{name}"));
+        assert_eq!((&proxy["enabled"], &proxy["listen"]), (&json!(true), &json!(at(port))), "{name}");
     }
+    assert_eq!(api.get("/proxies/off")["enabled"], false);
     api.post("/proxies/enabled", &json!({"listen": at(elsewhere), "enabled": true}));
     api.post("/proxies/disabled", &disabled);
-    api.post("/proxies/moved", &json!({"listen": at(elsewhere_too)}));
+    api.post("/proxies/moved", &json!({"listen": at(elsewhere_too), "enabled": false}));
     api.delete("/proxies/remade");
     let upstream = other.addr().to_string();
     let remade = json!({"name": "remade", "listen": at(new[5]), "upstream": upstream, "enabled": false});
@@ -230,7 +232,7 @@ fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_t
     for port in new {
         assert!(!api.stderr().contains(&format!("listening on {}", at(port))), "{}", api.stderr());
     }
-    let all = [("off", new[1]), ("disabled", new[3]), ("moved", elsewhere_too), ("remade", new[5])];
+    let all = [("off", new[1]), ("disabled", old[3]), ("moved", elsewhere_too), ("remade", new[5])];
     for (name, port) in all {
         let proxy = api.get(&format!("/proxies/{name}"));
         assert_eq!((&proxy["enabled"], &proxy["listen"]), (&json!(false), &json!(at(port))), "{name}");
@@ -239,6 +241,57 @@ fn a_proxy_that_could_not_move_moves_when_it_can_unless_somebody_else_has_seen_t
     drop(of_left);
     api.wait_for_line(&format!("listening on {}", at(new[0])));
     round_trip(&connect(new[0]), b"moved").unwrap();
+}
+
+#[test]
+fn a_proxy_that_cannot_move_goes_on_with_its_sessions() {
+    let echo = FarEnd::echo();
+    let proxy_of = |name: &str, port: u16| match name {
+        "" => entry(port, echo.addr(), ""),
+        name => named(name, port, echo.addr()),
+    };
+    for name in ["", "a"] {
+        let [old, new] = [(); 2].map(|()| free_port());
+        let config = Config::new(&proxy_of(name, old));
+        let api = config.run();
+        let session = connect(old);
+        round_trip(&session, b"before").unwrap();
+        let taken = take(new);
+        config.write(&proxy_of(name, new));
+        let line = api.wait_for_line("cannot listen on");
+        assert!(line.contains(&format!("{}: ", config.file.display())), "{line}");
+        assert!(line.ends_with(&format!("until then it goes on listening on 127.0.0.1:{old}")), "{line}");
+        round_trip(&session, b"after").unwrap();
+        round_trip(&connect(old), b"new").unwrap();
+        drop(taken);
+        api.wait_for_line(&format!("listening on 127.0.0.1:{new}"));
+        round_trip(&connect(new), b"moved").unwrap();
+        eventually("the old port is free", || TcpStream::connect((Ipv4Addr::LOCALHOST, old)).is_err());
+        let all = api.get("/proxies");
+        assert_eq!(all.as_object().map(|all| all.len()), Some(1), "{all}");
+        assert_eq!(api.stderr().matches("cannot listen on").count(), 1, "{}", api.stderr());
+    }
+}
+
+#[test]
+fn proxies_that_cannot_exchange_ports_listen_as_before() {
+    let echo = FarEnd::echo();
+    let [one, two, three] = [(); 3].map(|()| free_port());
+    let config = Config::new(&[named("a", one, echo.addr()), named("b", two, echo.addr())].concat());
+    let api = config.run();
+    let (in_b, taken) = (connect(two), take(three));
+    round_trip(&in_b, b"before").unwrap();
+    config.write(&[named("a", two, echo.addr()), named("b", three, echo.addr())].concat());
+    api.signal(Signal::HUP);
+    eventually("it is reloaded", || reloads(&api) == 1);
+    round_trip(&in_b, b"after").unwrap();
+    for port in [one, two] {
+        round_trip(&connect(port), b"new").unwrap();
+    }
+    drop(taken);
+    api.wait_for_line(&format!("listening on 127.0.0.1:{two} for"));
+    eventually("a has moved", || api.get("/proxies/a")["listen"] == format!("127.0.0.1:{two}"));
+    eventually("b has moved", || api.get("/proxies/b")["listen"] == format!("127.0.0.1:{three}"));
 }
 
 #[test]
@@ -356,5 +409,11 @@ fn a_file_with_a_loop_is_told_without_a_word_of_requests() {
     let program = config.run();
     config.write(&entry(port, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ""));
     let line = program.wait_for_line("connections would come back");
-    assert!(line.contains(&format!("--proxy {port}=")) && !line.contains("request"), "{line}");
+    assert!(line.contains(&format!("{}: --proxy {port}=", config.file.display())), "{line}");
+    assert!(!line.contains("request"), "{line}");
+    let at_start = run(&["check", "--config", utf8(&config.file)]);
+    assert!(
+        at_start.stderr.contains(&format!("{}: connections would", config.file.display())),
+        "{at_start:?}"
+    );
 }

@@ -118,6 +118,12 @@ impl Config {
         Ok(Self { options, mappings, faults, file, control_token: None, record })
     }
 
+    /// The file whose proxies run, if they are those of a file.
+    pub(crate) fn file_of_proxies(&self) -> Option<String> {
+        let file = self.file.file();
+        (self.mappings.is_empty() && !file.is_empty()).then(|| file.to_owned())
+    }
+
     pub(crate) fn log(&self) -> LogSettings {
         let Options { log_level, log_format, ref log_file, .. } = self.options;
         LogArgs { log_level, log_format, log_file: log_file.clone() }.settings()

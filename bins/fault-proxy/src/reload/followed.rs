@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 
 use proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Update};
 use tracing::{error, info};
@@ -14,6 +15,8 @@ use crate::wire::listen_of;
 #[derive(Debug)]
 pub(super) struct Followed<'a> {
     proxies: &'a Proxies,
+    /// Path of the file, for log lines.
+    file: String,
     /// Where mappings without an address listen, as long as the run lasts.
     bind: IpAddr,
     all: Vec<Known>,
@@ -23,28 +26,40 @@ pub(super) struct Followed<'a> {
 struct Known {
     /// As the file has it; with the name that it has here.
     wanted: ProxySettings,
-    is_made: bool,
-    /// When we did, since its mapping changes. One that somebody else has disabled stays disabled.
-    stopped: Option<Moment>,
+    /// As it was made or changed last; `None` if there is no such proxy yet.
+    made: Option<ProxySettings>,
+    /// It has no name and another mapping than before, so that a new proxy takes its place.
+    is_replaced: bool,
+    /// When it was disabled to exchange its port with that of another proxy.
+    gave_way: Option<Moment>,
+    /// Whether it was enabled, and when it was stopped last, when the last attempt failed.
+    left: Option<(bool, Moment)>,
     /// Why it is not as wanted, in the words of the log.
     problem: Option<String>,
+    /// The problem that the log has.
+    logged: Option<String>,
 }
 
 impl Known {
-    fn made(wanted: ProxySettings) -> Self {
-        Self { wanted, is_made: true, stopped: None, problem: None }
+    fn new(wanted: ProxySettings) -> Self {
+        let (made, gave_way, left, problem, logged) = (None, None, None, None, None);
+        Self { wanted, made, is_replaced: false, gave_way, left, problem, logged }
     }
 
-    fn new(wanted: ProxySettings) -> Self {
-        Self { is_made: false, ..Self::made(wanted) }
+    fn made(wanted: ProxySettings) -> Self {
+        Self { made: Some(wanted.clone()), ..Self::new(wanted) }
+    }
+
+    fn is_done(&self) -> bool {
+        self.problem.is_none() && self.made.as_ref() == Some(&self.wanted)
     }
 }
 
 impl<'a> Followed<'a> {
-    /// Those of a run that has started.
-    pub(super) fn new(settings: &Settings, proxies: &'a Proxies) -> Self {
+    /// Those of a run that has started with this file.
+    pub(super) fn new(file: &Path, settings: &Settings, proxies: &'a Proxies) -> Self {
         let all = settings.proxies.iter().cloned().map(Known::made).collect();
-        Self { proxies, bind: settings.bind, all }
+        Self { proxies, file: file.display().to_string(), bind: settings.bind, all }
     }
 
     /// Whether the file has none.
@@ -55,10 +70,8 @@ impl<'a> Followed<'a> {
     /// Makes them what the file says now. Those of which it says the same are left alone, whatever has become of them since; those
     /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again). Returns how many fail.
     pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
-        for problem in self.all.iter_mut().filter_map(|known| known.problem.as_mut()) {
-            // whoever reloads is told of it again
-            problem.clear();
-        }
+        // Whoever reloads is told of all problems.
+        self.all.iter_mut().for_each(|known| known.logged = None);
         self.change_to(wanted).await;
         self.all.iter().filter(|known| known.problem.is_some()).count()
     }
@@ -73,29 +86,54 @@ impl<'a> Followed<'a> {
 
     async fn change_to(&mut self, wanted: Vec<ProxySettings>) {
         self.leave_to_others();
+        self.find_replaced(&wanted);
         self.end_all_but(&wanted).await;
         let wanted = self.named(wanted);
-        // Any of them may want the port or the name of another.
         for new in &wanted {
-            self.make_way(new).await;
+            self.give_up_name(new).await;
         }
         let mut before = std::mem::take(&mut self.all);
-        for new in wanted {
-            let same = before.iter().position(|known| known.wanted.label == new.label);
-            let known = same.map_or_else(|| Known::new(new.clone()), |at| before.swap_remove(at));
-            let changed = self.changed(known, new).await;
-            self.all.push(changed);
+        for wanted in wanted {
+            let same = before.iter().position(|known| known.wanted.label == wanted.label);
+            let known = same.map(|at| before.swap_remove(at));
+            self.all.push(match known {
+                Some(known) => Known { wanted, ..known },
+                None => Known::new(wanted),
+            });
+        }
+        self.change_all().await;
+        if self.make_way().await {
+            self.change_all().await;
+        }
+        self.log_problems().await;
+    }
+
+    /// A proxy that is not as wanted, and that somebody has changed or deleted since, is theirs.
+    fn leave_to_others(&mut self) {
+        for known in &mut self.all {
+            let Some(left) = known.left.take() else { continue };
+            let as_left = |proxy: Proxy| (proxy.enabled, proxy.stopped) == left;
+            if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
+                info!("{}: not tried again, since somebody else has changed it", known.wanted.label);
+                *known = Known::made(known.wanted.clone());
+            }
         }
     }
 
-    /// A proxy that we have stopped, and that somebody has changed or deleted since, is theirs.
-    fn leave_to_others(&mut self) {
-        for known in &mut self.all {
-            let Some(stopped) = &known.stopped else { continue };
-            let as_left = |proxy: Proxy| !proxy.enabled && proxy.stopped == *stopped;
-            if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
-                info!("{}: not tried again, since somebody else has changed it", known.wanted.label);
-                (known.stopped, known.problem) = (None, None);
+    /// A proxy without a name is known by its mapping. One whose mapping is gone continues as the new one in its place.
+    fn find_replaced(&mut self, wanted: &[ProxySettings]) {
+        for new in wanted.iter().filter(|new| !new.has_name()) {
+            if self.all.iter().any(|known| known.wanted.label == new.label) {
+                continue;
+            }
+            let is_before = |known: &&mut Known| {
+                let old = &known.wanted;
+                let is_gone = wanted.iter().all(|new| new.label != old.label);
+                known.made.is_some() && !old.has_name() && old.name == new.name && is_gone
+            };
+            if let Some(known) = self.all.iter_mut().find(is_before) {
+                known.wanted.label.clone_from(&new.label);
+                known.is_replaced = true;
             }
         }
     }
@@ -104,7 +142,7 @@ impl<'a> Followed<'a> {
         let is_wanted = |known: &Known| wanted.iter().any(|new| new.label == known.wanted.label);
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.all).into_iter().partition(is_wanted);
         self.all = kept;
-        for Known { wanted, .. } in gone.into_iter().filter(|known| known.is_made) {
+        for Known { wanted, .. } in gone.into_iter().filter(|known| known.made.is_some()) {
             if self.proxies.delete(&wanted.name).await.is_ok() {
                 info!("{} is gone", wanted.label);
             }
@@ -114,7 +152,7 @@ impl<'a> Followed<'a> {
     /// With the names they have here. Those that the file gives none keep theirs if they are made and it gives that to no other;
     /// else they get one that is free.
     fn named(&self, mut wanted: Vec<ProxySettings>) -> Vec<ProxySettings> {
-        let made = || self.all.iter().filter(|known| known.is_made).map(|known| &known.wanted);
+        let made = || self.all.iter().filter(|known| known.made.is_some()).map(|known| &known.wanted);
         let given: BTreeSet<_> =
             wanted.iter().filter(|new| new.has_name()).map(|new| new.name.clone()).collect();
         let mut taken: BTreeSet<_> = made().map(|known| known.name.clone()).chain(given.clone()).collect();
@@ -133,73 +171,139 @@ impl<'a> Followed<'a> {
         wanted
     }
 
-    /// Gives up its port if it is to have another, and its name if it is to have another.
-    async fn make_way(&mut self, new: &ProxySettings) {
-        let is_same = |known: &&mut Known| known.is_made && known.wanted.label == new.label;
+    /// Ends a proxy that is to have another name: it is made anew.
+    async fn give_up_name(&mut self, new: &ProxySettings) {
+        let is_same = |known: &&mut Known| known.made.is_some() && known.wanted.label == new.label;
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
-        let name = &known.wanted.name;
-        if *name != new.name {
-            if self.proxies.delete(name).await.is_ok() {
+        if known.wanted.name != new.name {
+            if self.proxies.delete(&known.wanted.name).await.is_ok() {
                 info!("{} is made anew as {}: the file gives its name to another", new.label, new.name);
-                (known.is_made, known.stopped) = (false, None);
             }
-            known.wanted.name.clone_from(&new.name);
-        } else if known.wanted.mapping != new.mapping
-            && self.proxies.get(name).is_ok_and(|proxy| proxy.enabled)
-        {
-            let disabled = Update { enabled: Some(false), ..Update::default() };
-            known.stopped = self.proxies.update(name, disabled).await.ok().map(|proxy| proxy.stopped);
+            *known = Known::new(new.clone());
         }
     }
 
-    async fn changed(&self, mut known: Known, new: ProxySettings) -> Known {
-        if known.is_made && known.problem.is_none() && known.wanted == new {
-            return known;
-        }
-        match self.change(&mut known, &new).await {
-            Ok(()) => Known::made(new),
-            Err(error) => {
-                let problem = format!("{:#}", told(error, &new));
-                if known.problem.as_ref() != Some(&problem) {
-                    error!("{problem}: trying again");
+    /// Changes all that are not as wanted, again and again while it helps: one can be waiting for the port of another.
+    async fn change_all(&mut self) {
+        let mut is_stuck = false;
+        while !is_stuck {
+            is_stuck = true;
+            let (proxies, bind) = (self.proxies, self.bind);
+            for known in self.all.iter_mut().filter(|known| !known.is_done()) {
+                match change(known, proxies, bind).await {
+                    Ok(()) => {
+                        *known = Known::made(known.wanted.clone());
+                        is_stuck = false;
+                    }
+                    Err(error) => known.problem = Some(format!("{:#}", told(error, &known.wanted))),
                 }
-                Known { wanted: new, problem: Some(problem), ..known }
             }
         }
     }
 
-    async fn change(&self, known: &mut Known, new: &ProxySettings) -> Result<(), ChangeError> {
-        let now = self.proxies.get(&new.name).ok().filter(|_| known.is_made);
-        let Some(now) = now else {
-            known.is_made = false;
-            let started = self.proxies.create(spec(new, self.bind)).await?;
-            info!("listening on {} for {}", started.listen, new.mapping);
-            return Ok(());
-        };
-        if known.wanted != *new {
-            self.proxies.change_faults(&new.name, |faults| {
-                *faults = new.faults.iter().map(GivenFault::record).collect();
-                Ok::<_, ChangeError>(())
-            })?;
+    /// Disables the proxies that exchange ports with each other. Returns whether there are any.
+    async fn make_way(&mut self) -> bool {
+        let mut waiting: Vec<_> = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| known.problem.is_some() && known.made.is_some())
+            .filter_map(|(index, known)| {
+                let proxy = self.proxies.get(&known.wanted.name).ok().filter(|proxy| proxy.enabled)?;
+                let port = proxy.listen.rsplit_once(':')?.1.parse::<u16>().ok()?;
+                Some((index, port, u16::from(known.wanted.mapping.listen.port)))
+            })
+            .collect();
+        loop {
+            let held: BTreeSet<_> = waiting.iter().map(|(_, port, _)| *port).collect();
+            let count = waiting.len();
+            // One that keeps its port, or wants one that none of them has, does not wait for these.
+            waiting.retain(|(_, port, wanted)| port != wanted && held.contains(wanted));
+            if waiting.len() == count {
+                break;
+            }
         }
-        if known.problem.is_none() && known.wanted.mapping == new.mapping {
-            info!("{} has other faults", new.label);
-            return Ok(());
+        for (index, ..) in &waiting {
+            let known = &mut self.all[*index];
+            let disabled = Update { enabled: Some(false), ..Update::default() };
+            known.gave_way =
+                self.proxies.update(&known.wanted.name, disabled).await.ok().map(|proxy| proxy.stopped);
         }
-        let (listen, upstream) = (listen_of(&new.mapping, self.bind), new.mapping.upstream.to_string());
-        let addresses = Update { listen: Some(listen), upstream: Some(upstream), enabled: None };
-        let mut proxy = self.proxies.update(&new.name, addresses).await?;
-        if known.stopped.as_ref() == Some(&now.stopped) {
-            // If this fails, it is as it was left by the update before.
-            known.stopped = Some(proxy.stopped);
-            let enabled = Update { enabled: Some(true), ..Update::default() };
-            proxy = self.proxies.update(&new.name, enabled).await?;
-        }
-        if proxy.enabled {
-            info!("listening on {} for {}", proxy.listen, new.mapping);
-        } else {
-            info!("{} is {} now, and stays disabled", new.label, new.mapping);
-        }
-        Ok(())
+        !waiting.is_empty()
     }
+
+    /// Logs new problems. A proxy that gave way for nothing listens again as before, if it still can.
+    async fn log_problems(&mut self) {
+        for known in self.all.iter_mut().filter(|known| known.problem.is_some()) {
+            let name = &known.wanted.name;
+            if known.gave_way.is_some() {
+                let enabled = Update { enabled: Some(true), ..Update::default() };
+                if self.proxies.update(name, enabled).await.is_ok() {
+                    known.gave_way = None;
+                }
+            }
+            let proxy = self.proxies.get(name).ok().filter(|_| known.made.is_some());
+            if known.logged != known.problem {
+                let problem = known.problem.as_deref().unwrap_or_default();
+                let file = &self.file;
+                match proxy.as_ref().filter(|proxy| proxy.enabled) {
+                    Some(Proxy { listen, .. }) => {
+                        error!(
+                            "{file}: {problem}: trying again; until then it goes on listening on {listen}"
+                        );
+                    }
+                    None => error!("{file}: {problem}: trying again"),
+                }
+                known.logged.clone_from(&known.problem);
+            }
+            known.left = proxy.map(|proxy| (proxy.enabled, proxy.stopped));
+        }
+    }
+}
+
+async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<(), ChangeError> {
+    let new = &known.wanted;
+    let now = proxies.get(&new.name).ok();
+    let (Some(made), Some(now)) = (&mut known.made, now) else {
+        known.made = None;
+        let started = proxies.create(spec(new, bind)).await?;
+        info!("listening on {} for {}", started.listen, new.mapping);
+        return Ok(());
+    };
+    let replaced = if known.is_replaced {
+        let (mut replaced, error) = proxies.populate(vec![spec(new, bind)]).await;
+        error.map_or(Ok(()), Err)?;
+        replaced.pop()
+    } else {
+        None
+    };
+    if made.faults != new.faults {
+        proxies.change_faults(&new.name, |faults| {
+            *faults = new.faults.iter().map(GivenFault::record).collect();
+            Ok::<_, ChangeError>(())
+        })?;
+        made.faults.clone_from(&new.faults);
+        if made.mapping == new.mapping {
+            info!("{} has other faults", new.label);
+        }
+    }
+    let is_ours = known.gave_way.as_ref() == Some(&now.stopped);
+    let proxy = match replaced {
+        Some(proxy) => proxy,
+        None if made.mapping == new.mapping && !is_ours => return Ok(()),
+        None => {
+            let addresses = Update {
+                listen: Some(listen_of(&new.mapping, bind)),
+                upstream: Some(new.mapping.upstream.to_string()),
+                enabled: is_ours.then_some(true),
+            };
+            proxies.update(&new.name, addresses).await?
+        }
+    };
+    if proxy.enabled {
+        info!("listening on {} for {}", proxy.listen, new.mapping);
+    } else {
+        info!("{} is {} now, and stays disabled", new.label, new.mapping);
+    }
+    Ok(())
 }
