@@ -81,12 +81,20 @@ impl Proxies {
                     if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
                         return (done, Some(StartError::Address(problem).into()));
                     }
-                    let populated = proxies.populate_now(spec).await;
-                    // one that was made for an entry before is replaced, or gone
-                    done.retain(|before| before.name != name);
-                    match populated {
-                        Ok(proxy) => done.push(proxy),
-                        Err(error) => return (done, Some(error)),
+                    match proxies.populate_now(spec).await {
+                        Ok(proxy) => {
+                            // An earlier entry with this name has been replaced.
+                            done.retain(|before| before.name != name);
+                            done.push(proxy);
+                        }
+                        Err(error) => {
+                            // The proxy of an earlier entry with this name is still there, but it may be disabled now.
+                            let before = done.iter_mut().find(|before| before.name == name);
+                            if let (Some(before), Ok(now)) = (before, proxies.get(&name)) {
+                                *before = now;
+                            }
+                            return (done, Some(error));
+                        }
                     }
                 }
                 (done, None)

@@ -133,3 +133,21 @@ async fn it_stops_at_the_first_that_cannot_be_started() {
     assert_eq!(names(&answer.json()), ["a"]);
     assert_eq!(api.get("/proxies").await.json().as_object().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_proxy_whose_second_entry_cannot_be_started_is_listed_as_it_is() {
+    let api = Api::new().await;
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let body = json!([
+        { "name": "a", "upstream": "up:1" },
+        { "name": "b", "upstream": "up:1" },
+        { "name": "a", "upstream": "up:1", "listen": addr },
+    ]);
+    let answer = api.post("/populate", &body.to_string()).await;
+    answer.assert_refused(500, &format!("listen tcp {addr}: bind: address already in use"));
+    let listed = answer.json()["proxies"].clone();
+    assert_eq!(listed[0]["enabled"], json!(true));
+    let now = api.get("/proxies").await.json();
+    assert_eq!(listed, json!([now["a"], now["b"]]));
+}
