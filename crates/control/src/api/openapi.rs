@@ -186,6 +186,11 @@ fn schemas() -> Value {
         proxy["toxics"] = toxics;
         proxy
     };
+    let change = {
+        let mut change = addresses.clone();
+        change["name"] = json!({"type": "string", "description": "Ignored: a proxy keeps its name"});
+        change
+    };
     let any = json!({"type": "object"});
     let new_toxics: Vec<_> = attributes_by_type()
         .iter()
@@ -196,7 +201,7 @@ fn schemas() -> Value {
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
         "NewProxy": object(&["name", "upstream"], &proxy(array_of("NewToxic"))),
         "NewProxies": array_of("NewProxy"),
-        "ProxyChange": object(&[], &addresses),
+        "ProxyChange": object(&[], &change),
         "Populated": object(&["proxies"], &json!({"proxies": array_of("Proxy")})),
         "Toxic": object(&["name", "type", "stream", "toxicity", "attributes"], &toxic(&text, &any)),
         "Toxics": array_of("Toxic"),

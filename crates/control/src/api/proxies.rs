@@ -41,6 +41,8 @@ pub(super) async fn update(
     proxies.get(&name)?;
     let read = || {
         let request = body::object_of(&request)?;
+        // A name does not rename the proxy, but one of another type is a mistake of the client.
+        body::text(&request, "name")?;
         Ok(Update {
             listen: body::text(&request, "listen")?.filter(|listen| !listen.is_empty()),
             upstream: body::text(&request, "upstream")?.filter(|upstream| !upstream.is_empty()),

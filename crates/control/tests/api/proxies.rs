@@ -164,6 +164,7 @@ async fn a_change_that_makes_no_sense_changes_nothing() {
         (r#"{"upstream":"up"}"#, "bad request body: upstream `up`: no port"),
         (r#"{"listen":"up"}"#, "bad request body: listen `up`: no port"),
         (r#"{"listen":5}"#, "bad request body: listen is 5: a text is expected"),
+        (r#"{"name":5,"enabled":false}"#, "bad request body: name is 5: a text is expected"),
         (r#"{"upstream":["up:1"]}"#, "bad request body: upstream is [\"up:1\"]: a text is expected"),
     ] {
         api.post("/proxies/p", body).await.assert_refused(400, text);
