@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use proxy_cli::addr::ListenAddr;
@@ -13,7 +12,6 @@ use proxy_mapping::{ErrorKind, Mapping, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
@@ -21,9 +19,6 @@ use crate::loops::{self, Hop};
 use crate::serve::{Hands, Work};
 use crate::services::spelled_out;
 use crate::wire::Wire;
-
-/// How long a listen name may take to resolve.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What proxies are started with.
 #[derive(Debug)]
@@ -208,11 +203,5 @@ pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpL
 /// Where `listen` listens.
 pub(crate) async fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {
     let addr = address(listen).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-    match timeout(RESOLVE_TIMEOUT, spawn_blocking(move || addr.addresses())).await {
-        Ok(resolved) => resolved.map_err(io::Error::other)?,
-        Err(_) => {
-            let problem = format!("the name did not resolve within {RESOLVE_TIMEOUT:?}");
-            Err(io::Error::new(io::ErrorKind::TimedOut, problem))
-        }
-    }
+    spawn_blocking(move || addr.addresses()).await.map_err(io::Error::other)?
 }

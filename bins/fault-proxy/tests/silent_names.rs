@@ -53,3 +53,15 @@ fn a_look_up_does_not_delay_the_end_of_a_check() {
         assert!(check.stdout().contains(problem), "{}", check.stdout());
     }
 }
+
+#[test]
+fn a_look_up_of_the_control_address_ends_with_an_error_that_names_the_flag() {
+    let directory = TempDir::new().unwrap();
+    let mapping = format!("{}=127.0.0.1:9", free_port());
+    for command in ["run", "check"] {
+        let program = spawn(&directory, &[command, "--control", "silent.example:0", "--proxy", &mapping]);
+        assert_eq!(program.wait(PATIENCE).code(), Some(2), "{}", program.stderr());
+        let problem = "--control silent.example:0: the name did not resolve within 5s; use an IP address";
+        assert!(program.stderr().contains(problem), "{}", program.stderr());
+    }
+}

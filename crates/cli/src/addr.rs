@@ -3,9 +3,15 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 use std::vec;
+
+/// Time limit for a look-up of a listen name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `HOST:PORT`, or `:PORT` for all interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,18 +68,31 @@ impl fmt::Display for ListenAddr {
 }
 
 impl ListenAddr {
-    /// All addresses of the name, with IPv4 first, as clients of a name try them. May block.
+    /// All addresses of the name, with IPv4 first, as clients of a name try them. Blocks for 5 s at most.
     ///
     /// # Errors
-    /// What the system's resolver says.
+    /// What the system's resolver says; [`io::ErrorKind::TimedOut`] if no name server answers in that time.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        let mut addresses: Vec<_> = self.to_socket_addrs()?.collect();
+        let is_name = self.host.as_ref().is_some_and(|host| host.parse::<IpAddr>().is_err());
+        let mut addresses: Vec<_> = if is_name { self.look_up()? } else { self.to_socket_addrs()?.collect() };
         if self.host.is_some() {
             addresses.sort_by_key(SocketAddr::is_ipv6);
         }
         let mut seen = HashSet::new();
         addresses.retain(|addr| seen.insert(*addr));
         Ok(addresses)
+    }
+
+    fn look_up(&self) -> io::Result<Vec<SocketAddr>> {
+        let (sender, found) = mpsc::sync_channel(1);
+        let addr = self.clone();
+        // The system's resolver cannot be interrupted, so a thread waits for it. It ends with the look-up.
+        thread::Builder::new()
+            .spawn(move || sender.send(addr.to_socket_addrs().map(Iterator::collect)).ok())?;
+        found.recv_timeout(RESOLVE_TIMEOUT).unwrap_or_else(|_| {
+            let problem = format!("the name did not resolve within {RESOLVE_TIMEOUT:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, problem))
+        })
     }
 }
 

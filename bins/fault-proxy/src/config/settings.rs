@@ -1,5 +1,6 @@
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -99,6 +100,18 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Guards all addresses that it has now. May block for some seconds.
+    fn guard_all(&self) -> Result<()> {
+        match self.addr.addresses() {
+            Ok(addresses) => addresses.into_iter().try_for_each(|addr| self.guard(addr)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                bail!("--control {}: {error}; use an IP address, or off", self.addr)
+            }
+            // It fails when it is listened on.
+            Err(_) => Ok(()),
+        }
+    }
+
     /// # Errors
     /// When other machines could reach this address of it, and it lets in whoever does.
     pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
@@ -128,7 +141,11 @@ impl Settings {
                 .with_context(|| format!("--toxiproxy-config {}", file.display()))?,
             None => Vec::new(),
         };
-        Self::resolve_with(config, populate)
+        let settings = Self::resolve_with(config, populate)?;
+        if let Some(control) = &settings.control {
+            control.guard_all()?;
+        }
+        Ok(settings)
     }
 
     /// With these proxies of --toxiproxy-config, which is not read.
@@ -349,12 +366,7 @@ fn control(config: &Config) -> Result<Option<Control>> {
             "--control-token is empty: the control API would reject every request; set a token, or remove the flag"
         );
     }
-    let control = Control { addr, is_default, token, is_insecure };
-    // A name that nobody knows fails when it is listened on.
-    for addr in control.addr.to_socket_addrs().into_iter().flatten() {
-        control.guard(addr)?;
-    }
-    Ok(Some(control))
+    Ok(Some(Control { addr, is_default, token, is_insecure }))
 }
 
 fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
