@@ -5,6 +5,7 @@ mod asked;
 mod remembered;
 mod requests;
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl NatsAccept {
         tunnels: Tunnels,
         services: &[ServiceName],
         dial: Arc<Dial>,
-    ) -> Result<Self, async_nats::SubscribeError> {
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let client = tunnels.inner.link.client();
         let mut requests = SelectAll::new();
         let of_services = services.iter().map(subject::service);
@@ -68,7 +69,8 @@ impl NatsAccept {
         let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
         requests.push(client.subscribe(direct.clone()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
-        settle(&tunnels).await;
+        let (to, back) = unused_subjects(&tunnels);
+        tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBED_WITHIN).await?;
         let requests = Mutex::new(Requests::new(tunnels.clone(), requests));
         Ok(Self { tunnels, dial, requests, direct })
     }
@@ -158,7 +160,7 @@ impl NatsAccept {
 
     fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Answer) -> Accepted {
         let encoding = request.offer.as_ref().map(|offer| offer.choose(&self.tunnels.inner.config.encodings));
-        let peer = request.offer.and_then(|offer| offer.instance);
+        let peer = request.offer.map(|offer| offer.sender).unwrap_or_default();
         let id = self.tunnels.new_id();
         let shared = self.tunnels.session(&id, encoding, Role::Server, peer);
         let peer = Peer::Name(format!("nats:{id}").into());
@@ -176,9 +178,14 @@ impl NatsAccept {
 
 /// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
 async fn settle(tunnels: &Tunnels) {
-    let unused = tunnels.new_id();
-    let (to, back) = (subject::to_client(unused.as_str()), subject::to_server(unused.as_str()));
+    let (to, back) = unused_subjects(tunnels);
     tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
+}
+
+/// Returns the subjects of a session that does not exist: of its client, and of its server.
+fn unused_subjects(tunnels: &Tunnels) -> (String, String) {
+    let unused = tunnels.new_id();
+    (subject::to_client(unused.as_str()), subject::to_server(unused.as_str()))
 }
 
 impl Listener for NatsAccept {

@@ -13,7 +13,7 @@ use tracing::debug;
 use self::attempt::attempt;
 use self::refusals::Refusals;
 use crate::id::SessionId;
-use crate::opening::{Agreed, Refusal, Reply, Scope, Target};
+use crate::opening::{Agreed, EndInfo, Refusal, Reply, Scope, Target};
 use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
@@ -123,8 +123,8 @@ impl NatsConnect {
 
     async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
         let (encoding, credit, peer) = match agreed {
-            Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.instance),
-            None => (None, 0, None),
+            Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.sender),
+            None => (None, 0, EndInfo::default()),
         };
         let shared = self.tunnels.session(&id, encoding, Role::Client { credit }, peer);
         self.tunnels.start(&shared).await.map_err(|error| self.failed(error))?;

@@ -172,9 +172,10 @@ impl Core {
         either!(self, session => session.has_transmit())
     }
 
-    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+    /// Messages of a reliable session are of `max_message` bytes at most; those of a plain one carry no data.
+    pub(crate) fn poll_transmit(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         match self {
-            Self::Reliable(session) => session.poll_transmit(now).map(|transmit| Transmit {
+            Self::Reliable(session) => session.poll_transmit(now, max_message).map(|transmit| Transmit {
                 message: transmit.message,
                 to: To::TheOther,
                 wants_reply: transmit.wants_reply,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
 use async_nats::{Client, Message, StatusCode, Subscriber};
 use futures_util::{Sink, Stream};
@@ -14,7 +15,7 @@ use tokio_util::sync::ReusableBoxFuture;
 use tracing::debug;
 
 use crate::core::{To, Transmit};
-use crate::link::Status;
+use crate::link::{Link, Status};
 use crate::rights::Registration;
 use crate::shared::Shared;
 use crate::throttle::MessageWarnings;
@@ -22,6 +23,7 @@ use crate::throttle::MessageWarnings;
 /// Ends when the session is over.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
+    link: Link,
     client: Client,
     messages: Subscriber,
     /// Of a session of the plain protocol.
@@ -42,18 +44,19 @@ async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status
 impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        client: Client,
+        link: Link,
         messages: Subscriber,
         markers: Option<Subscriber>,
-        mut status: watch::Receiver<Status>,
         bad_messages: Arc<MessageWarnings>,
         registration: Registration,
     ) -> Self {
+        let mut status = link.status();
         let at_first = *status.borrow_and_update();
         shared.lock().core.link(shared.clock.now(), at_first.is_up);
         Self {
             shared,
-            client,
+            client: link.client().clone(),
+            link,
             messages,
             markers,
             status: ReusableBoxFuture::new(changed(status)),
@@ -150,7 +153,7 @@ impl Driver {
         loop {
             if self.unsent.is_none() {
                 let now = self.shared.clock.now();
-                self.unsent = self.shared.lock().core.poll_transmit(now);
+                self.unsent = self.shared.lock().core.poll_transmit(now, self.link.max_message());
             }
             if self.unsent.is_none() {
                 return true;
@@ -162,6 +165,8 @@ impl Driver {
             }
             if let Some(transmit) = self.unsent.take()
                 && let Err(error) = self.publish(transmit)
+                // A new connection has a smaller limit. The session sends everything again, in shorter messages.
+                && error.kind() != PublishErrorKind::MaxPayloadExceeded
             {
                 debug!(%error, "cannot publish");
                 let now = self.shared.clock.now();

@@ -86,7 +86,8 @@ pub fn session(bytes: &[u8]) {
             if session.deadline().is_some_and(|deadline| deadline <= now) {
                 session.on_deadline(now);
             }
-            let sent = (0..=MOST_MESSAGES).take_while(|_| session.poll_transmit(now).is_some()).count();
+            let sent =
+                (0..=MOST_MESSAGES).take_while(|_| session.poll_transmit(now, 1 << 20).is_some()).count();
             assert!(sent < MOST_MESSAGES, "it does not stop sending");
             if steps.0.is_empty() {
                 return;

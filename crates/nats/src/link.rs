@@ -8,6 +8,7 @@
 //! | [`choose`] | which server to connect to |
 //! | [`files`] | certificates and keys, checked before use |
 //! | [`first`] | the first connection, and why it failed |
+//! | [`limit`] | how long messages may be |
 //! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
@@ -18,6 +19,7 @@ mod error;
 mod events;
 mod files;
 mod first;
+mod limit;
 mod login;
 mod options;
 mod settings;
@@ -34,6 +36,7 @@ use async_nats::Client;
 use async_nats::connection::State;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use tokio::select;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -41,6 +44,7 @@ use tracing::{info, warn};
 pub use self::error::LinkError;
 use self::events::Observer;
 pub use self::events::Status;
+pub(crate) use self::limit::MIN_MESSAGE;
 pub use self::options::{Credential, NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
 use crate::rights::Rights;
@@ -70,8 +74,16 @@ impl Link {
     /// answers.
     pub async fn connect(options: &NatsOptions) -> Result<Self, LinkError> {
         options.check()?;
-        let observer = Arc::new(Observer::default());
+        let observer = Arc::new(Observer::new(options.max_message));
         let client = first::connect(options, &observer).await?;
+        let max_payload = client.max_payload().min(observer.limit().get());
+        if max_payload < MIN_MESSAGE {
+            return Err(LinkError::MaxPayload {
+                urls: options.shown_urls(),
+                max_payload,
+                needed: MIN_MESSAGE,
+            });
+        }
         let server = client.server_info();
         info!(
             url = %options.shown_urls(),
@@ -127,6 +139,43 @@ impl Link {
     /// What NATS has refused on this connection.
     pub(crate) fn rights(&self) -> &Arc<Rights> {
         self.shared.observer.rights()
+    }
+
+    /// Returns the size of the longest message that may be published now, in bytes.
+    pub(crate) fn max_message(&self) -> usize {
+        self.shared.observer.limit().get().min(self.client().max_payload()).max(MIN_MESSAGE)
+    }
+
+    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
+    /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
+    ///
+    /// # Errors
+    ///
+    /// NATS refuses messages of [`MIN_MESSAGE`] bytes.
+    pub(crate) async fn settle_with_longest(
+        &self,
+        to: String,
+        back: String,
+        within: Duration,
+    ) -> Result<(), LinkError> {
+        let mut status = self.status();
+        let settled = async {
+            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
+            loop {
+                let connects = status.wait_for(|status| status.is_up).await.ok()?.connects;
+                let longest = Bytes::from(vec![0; self.max_message()]);
+                self.client().publish_with_reply(to.clone(), back.clone(), longest).await.ok()?;
+                select! {
+                    answer = answers.next() => return answer,
+                    _ = status.wait_for(|status| status.connects != connects) => {}
+                }
+            }
+        };
+        let answered = timeout(within, settled).await;
+        if answered.is_err() && self.shared.observer.limit().get() == 0 {
+            return Err(LinkError::MessagesRefused { size: MIN_MESSAGE });
+        }
+        Ok(())
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -21,11 +21,14 @@ const PORT: &str = "remote_port";
 const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const OFFERED_INSTANCE: &str = "proxy-instance";
+const OFFERED_MAX_MESSAGE: &str = "proxy-max-message";
 const REFUSED_BY: &str = "proxy-refused-by";
 const REQUEST_ID: &str = "proxy-request";
 /// In milliseconds.
 const WAIT: &str = "proxy-wait";
 const VERSION: &str = "1";
+const INSTANCE: &str = "instance";
+const MAX_MESSAGE: &str = "max-message";
 /// Of a wrong host in an error, in characters.
 const MAX_SHOWN_HOST: usize = 100;
 /// Of what a peer says, in characters.
@@ -85,12 +88,21 @@ impl FromStr for Encoding {
     }
 }
 
-/// What a client can do beyond the plain protocol: these encodings, best first.
+/// A client's abilities beyond the plain protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
+    /// Best first.
     pub(crate) encodings: Vec<Encoding>,
-    /// The client's process; `None` for older ones.
+    pub(crate) sender: EndInfo,
+}
+
+/// Properties of an end that its peer receives when a session opens. Older versions send fewer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct EndInfo {
+    /// Its process.
     pub(crate) instance: Option<InstanceId>,
+    /// Size of the longest message that its NATS server takes, in bytes.
+    pub(crate) max_message: Option<usize>,
 }
 
 impl Offer {
@@ -106,8 +118,7 @@ pub(crate) struct Agreed {
     pub(crate) encoding: Encoding,
     /// The client's first credit, in bytes.
     pub(crate) window: u64,
-    /// The server's process; `None` for older ones.
-    pub(crate) instance: Option<InstanceId>,
+    pub(crate) sender: EndInfo,
 }
 
 /// The fields of a request other than its target.
@@ -133,8 +144,11 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
     let encodings: Vec<_> = offer.encodings.iter().map(ToString::to_string).collect();
     headers.insert(OFFERED_VERSION, VERSION);
     headers.insert(OFFERED_ENCODINGS, encodings.join(","));
-    if let Some(instance) = offer.instance {
+    if let Some(instance) = offer.sender.instance {
         headers.insert(OFFERED_INSTANCE, instance.to_string());
+    }
+    if let Some(max_message) = offer.sender.max_message {
+        headers.insert(OFFERED_MAX_MESSAGE, max_message.to_string());
     }
     headers.insert(REQUEST_ID, id.as_str());
     headers.insert(WAIT, wait.as_millis().to_string());
@@ -205,7 +219,10 @@ impl Request {
             let encodings = field(OFFERED_ENCODINGS).unwrap_or_default();
             Offer {
                 encodings: encodings.split(',').filter_map(|name| name.trim().parse().ok()).collect(),
-                instance: field(OFFERED_INSTANCE).and_then(InstanceId::parse),
+                sender: EndInfo {
+                    instance: field(OFFERED_INSTANCE).and_then(InstanceId::parse),
+                    max_message: field(OFFERED_MAX_MESSAGE).and_then(|text| text.parse().ok()),
+                },
             }
         });
         let refused_by = field(REFUSED_BY).unwrap_or_default();
@@ -226,11 +243,13 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
     let data = id.as_str().as_bytes();
     match agreed {
         None => message::encode_reply(data),
-        Some(Agreed { encoding, window, instance }) => {
+        Some(Agreed { encoding, window, sender }) => {
             let (encoding, window) = (encoding.to_string(), window.to_string());
-            let instance = instance.map(|instance| instance.to_string());
+            let instance = sender.instance.map(|instance| instance.to_string());
+            let max_message = sender.max_message.map(|max_message| max_message.to_string());
             let mut metadata = vec![("version", VERSION), ("encoding", &encoding), ("window", &window)];
-            metadata.extend(instance.as_deref().map(|instance| ("instance", instance)));
+            metadata.extend(instance.as_deref().map(|instance| (INSTANCE, instance)));
+            metadata.extend(max_message.as_deref().map(|max_message| (MAX_MESSAGE, max_message)));
             message::encode("", data, &metadata)
         }
     }
@@ -238,7 +257,7 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
 
 /// Tells a client that this server has its request, and has not decided yet.
 pub(crate) fn pending(server: InstanceId) -> Bytes {
-    message::encode("", &[], &[("pending", "true"), ("instance", &server.to_string())])
+    message::encode("", &[], &[("pending", "true"), (INSTANCE, &server.to_string())])
 }
 
 /// What a client gets.
@@ -279,7 +298,7 @@ pub enum ReplyError {
 impl Reply {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ReplyError> {
         let message = message::decode(payload)?;
-        let server = message.get("instance").and_then(InstanceId::parse);
+        let server = message.get(INSTANCE).and_then(InstanceId::parse);
         if message.get("error").is_some() {
             return Ok(Self::Refused { refusal: Refusal::read(&message), server });
         }
@@ -292,7 +311,10 @@ impl Reply {
             Some(_) => Some(Agreed {
                 encoding: message.get("encoding").ok_or(ReplyError::Encoding)?.parse()?,
                 window: message.get("window").and_then(|text| text.parse().ok()).ok_or(ReplyError::Window)?,
-                instance: message.get("instance").and_then(InstanceId::parse),
+                sender: EndInfo {
+                    instance: server,
+                    max_message: message.get(MAX_MESSAGE).and_then(|text| text.parse().ok()),
+                },
             }),
         };
         Ok(Self::Opened { id, agreed })
@@ -301,7 +323,7 @@ impl Reply {
     /// Returns the server that has sent it; `None` for one that does not send its ID.
     pub(crate) fn server(&self) -> Option<InstanceId> {
         match self {
-            Self::Opened { agreed, .. } => agreed.and_then(|agreed| agreed.instance),
+            Self::Opened { agreed, .. } => agreed.and_then(|agreed| agreed.sender.instance),
             Self::Pending { server } => Some(*server),
             Self::Refused { server, .. } => *server,
         }

@@ -4,12 +4,13 @@
 //! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit, with the `round`
 //!   trips and the `path` that decide it.
 //! - `hear`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
-//!   `patience` for it.
+//!   `patience` for it; `limit`: how long messages may be.
 //!
 //! Times are durations since any fixed moment.
 
 pub(crate) mod frame;
 mod hear;
+mod limit;
 mod path;
 mod patience;
 mod receive;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::frame::Codec;
+use self::limit::MessageLimit;
 use self::patience::Patience;
 use self::receive::Receiver;
 use self::send::Sender;
@@ -91,6 +93,9 @@ pub(crate) struct Session {
     sender: Sender,
     receiver: Receiver,
     patience: Patience,
+    limit: MessageLimit,
+    /// Payload of the frame that is sent again in pieces, with its first number.
+    cut: Option<(u64, Bytes)>,
     state: State,
     is_up: bool,
     /// This end has said its last word and needs none any more.
@@ -149,6 +154,8 @@ impl Session {
             sender: Sender::new(credit),
             receiver: Receiver::new(window),
             patience: Patience::new(now),
+            limit: MessageLimit::new(LONGEST_MESSAGE),
+            cut: None,
             state: State::Open,
             is_up: true,
             is_over: false,
@@ -172,12 +179,17 @@ impl Session {
         self.first_frame_by = Some(now + FIRST_FRAME_TIMEOUT);
     }
 
+    /// Takes over the size in bytes of the longest message that the peer's NATS server takes.
+    pub(crate) fn limit_messages(&mut self, max_message: usize) {
+        self.limit.lower(max_message);
+    }
+
     /// Bytes that [`Self::write`] takes now, at most; messages may be of `max_message` bytes.
     pub(crate) fn room(&self, max_message: usize) -> usize {
         if !self.is_up || self.state != State::Open {
             return 0;
         }
-        let longest = self.codec.payload_within(LONGEST_MESSAGE.min(max_message));
+        let longest = self.codec.payload_within(self.limit.max_message().min(max_message));
         let room = self.sender.room().min(window::part(self.sender.window()).max(1));
         usize::try_from(room).unwrap_or(longest).min(longest)
     }
@@ -336,6 +348,7 @@ impl Session {
 
     fn fail(&mut self, now: Duration, failure: Failure) {
         self.sender.clear();
+        self.cut = None;
         self.leave(now, failure);
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_nats::Client;
+use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
 use bytes::{Buf, Bytes};
 use futures_util::Sink;
@@ -14,6 +15,7 @@ use proxy_relay::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::link::Link;
 use crate::session;
 use crate::shared::Shared;
 
@@ -28,6 +30,7 @@ use crate::shared::Shared;
 ///   end gave up; with the reason. What has arrived is read before the error.
 pub struct NatsStream {
     shared: Arc<Shared>,
+    link: Link,
     client: Client,
     /// A place in the client's queue was asked for and is not there yet.
     is_queueing: bool,
@@ -39,10 +42,11 @@ pub struct NatsStream {
 }
 
 impl NatsStream {
-    pub(crate) fn new(shared: Arc<Shared>, client: Client) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, link: Link) -> Self {
         Self {
             shared,
-            client,
+            client: link.client().clone(),
+            link,
             is_queueing: false,
             chunk: Bytes::new(),
             is_aborted: false,
@@ -151,7 +155,7 @@ impl AsyncWrite for NatsStream {
         if let Some(error) = inner.core.failure() {
             return Poll::Ready(Err(error));
         }
-        let room = inner.core.room(this.client.max_payload()).min(bytes.len());
+        let room = inner.core.room(this.link.max_message()).min(bytes.len());
         if room == 0 {
             this.leave_queue();
             inner.wait_to_write(cx);
@@ -169,8 +173,12 @@ impl AsyncWrite for NatsStream {
         let payload = inner.core.write(shared.clock.now(), &bytes[..room]);
         let message =
             OutboundMessage { subject: shared.subjects.others.clone(), reply: None, payload, headers: None };
-        // It was measured against what NATS takes: what fails here is a client that has ended.
-        Pin::new(&mut this.client).start_send(message).map_err(io::Error::other)?;
+        // A new connection has a smaller limit. The session keeps the message, and sends it again in shorter ones.
+        if let Err(error) = Pin::new(&mut this.client).start_send(message)
+            && error.kind() != PublishErrorKind::MaxPayloadExceeded
+        {
+            return Poll::Ready(Err(io::Error::other(error)));
+        }
         inner.wake_driver();
         Poll::Ready(Ok(room))
     }

@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::driver::Driver;
 use crate::id::{InstanceId, SessionId};
 use crate::link::Link;
-use crate::opening::{Encoding, Offer, Target};
+use crate::opening::{Encoding, EndInfo, Offer, Target};
 use crate::paths::Paths;
 use crate::plain::Plain;
 use crate::session::{Limits, Session, Window, WindowBudget};
@@ -119,7 +119,7 @@ impl Tunnels {
     /// reaches a target, or why this server does not.
     ///
     /// # Errors
-    /// When the NATS connection has ended.
+    /// The NATS connection has ended, or NATS refuses the shortest messages that sessions need.
     pub async fn listen(
         &self,
         services: &[ServiceName],
@@ -141,21 +141,20 @@ impl Tunnels {
         SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol, `peer` for one
-    /// that does not name its process.
+    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol.
     pub(crate) fn session(
         &self,
         id: &SessionId,
         encoding: Option<Encoding>,
         role: Role,
-        peer: Option<InstanceId>,
+        peer: EndInfo,
     ) -> Arc<Shared> {
         let Inner { config, budget, paths, clock, .. } = &*self.inner;
         let (clock, id) = (*clock, id.as_str());
         let now = clock.now();
-        let window = Window::new(paths.to(peer), Arc::clone(budget), now);
+        let window = Window::new(paths.to(peer.instance), Arc::clone(budget), now);
         let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
-        let core = match (encoding, role) {
+        let mut core = match (encoding, role) {
             (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout)),
             (Some(encoding), Role::Client { credit }) => {
                 Core::Reliable(Session::client(id, encoding, credit, limits, window, now))
@@ -164,6 +163,9 @@ impl Tunnels {
                 Core::Reliable(Session::server(id, encoding, limits, window, now))
             }
         };
+        if let (Core::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {
+            session.limit_messages(max_message);
+        }
         let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
         let (own, others) = match role {
             Role::Client { .. } => (to_client, to_server),
@@ -185,21 +187,14 @@ impl Tunnels {
         let is_plain = matches!(shared.lock().core, Core::Plain(_));
         let markers = if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
         let bad_messages = Arc::clone(bad_messages);
-        let driver = Driver::new(
-            Arc::clone(shared),
-            client,
-            messages,
-            markers,
-            link.status(),
-            bad_messages,
-            registration,
-        );
+        let driver =
+            Driver::new(Arc::clone(shared), link.clone(), messages, markers, bad_messages, registration);
         tasks.spawn(driver);
         Ok(())
     }
 
     pub(crate) fn stream(&self, shared: Arc<Shared>) -> NatsStream {
-        NatsStream::new(shared, self.inner.link.client().clone())
+        NatsStream::new(shared, self.inner.link.clone())
     }
 
     pub(crate) fn remembered(&self) -> MutexGuard<'_, Remembered> {
@@ -215,6 +210,12 @@ impl Tunnels {
     }
 
     pub(crate) fn offer(&self) -> Offer {
-        Offer { encodings: self.inner.config.encodings.clone(), instance: Some(self.inner.instance) }
+        Offer { encodings: self.inner.config.encodings.clone(), sender: self.end_info() }
+    }
+
+    /// Returns what peers receive about this end when a session opens.
+    pub(crate) fn end_info(&self) -> EndInfo {
+        let Inner { instance, link, .. } = &*self.inner;
+        EndInfo { instance: Some(*instance), max_message: Some(link.max_message()) }
     }
 }

@@ -34,8 +34,8 @@ impl Opening {
         shared.lock().core.expect_first_frame(shared.clock.now());
         tunnels.start(&shared).await?;
         let window = shared.lock().core.on_opening(shared.clock.now());
-        let instance = Some(tunnels.inner.instance);
-        let agreed = encoding.map(|encoding| Agreed { encoding, window, instance });
+        let sender = tunnels.end_info();
+        let agreed = encoding.map(|encoding| Agreed { encoding, window, sender });
         let bounce = agreed.map(|_| shared.subjects.own.clone());
         answer.send(opening::opened(&id, agreed), bounce).await?;
         Ok(())

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
-use async_nats::{Message, StatusCode, Subscriber};
+use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::select;
@@ -63,6 +63,10 @@ pub(super) async fn attempt(
         let wait = until.saturating_duration_since(Instant::now());
         let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by };
         let (headers, body) = opening::request(target, &terms);
+        let (length, longest) = (length_of(&headers, &body), tunnels.inner.link.max_message());
+        if length > longest {
+            return Err(format!("the request has {length} bytes, and NATS takes {longest}").into());
+        }
         client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await?;
         replies.sent += 1;
         let repeat_at = Instant::now() + REPEAT_INTERVAL;
@@ -93,6 +97,13 @@ pub(super) async fn attempt(
         holder =
             holder.filter(|(_, silent)| *silent < MAX_SILENT).map(|(server, silent)| (server, silent + 1));
     }
+}
+
+/// Returns the size of a message as NATS counts it, in bytes.
+fn length_of(headers: &HeaderMap, body: &Bytes) -> usize {
+    let values = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
+    let lines = values.map(|(name, value)| format!("{name}: {value}\r\n").len());
+    "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>() + body.len()
 }
 
 /// The replies of servers to one request.

@@ -1,6 +1,6 @@
 //! What can be wrong with options before anything connects.
 
-use super::{Credential, LinkError, NatsOptions, files, login};
+use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, files, login};
 
 impl NatsOptions {
     /// Looks for what can be wrong before anything connects; [`Link::connect`](super::Link::connect) does so too.
@@ -14,6 +14,9 @@ impl NatsOptions {
         }
         if !is_inbox_prefix(&self.inbox_prefix) {
             return Err(LinkError::InboxPrefix(self.inbox_prefix.clone()));
+        }
+        if self.max_message < MIN_MESSAGE {
+            return Err(LinkError::MaxMessage { given: self.max_message, needed: MIN_MESSAGE });
         }
         let in_clear = self.urls.iter().find(|url| url.server().scheme() == "ws");
         if let Some(url) = in_clear.filter(|_| self.is_tls_required()) {

@@ -56,6 +56,34 @@ pub enum LinkError {
         /// What rustls says.
         reason: String,
     },
+    /// The server does not take the shortest messages that sessions need.
+    #[error(
+        "NATS at {urls} takes messages of up to {max_payload} bytes, and {needed} are required: raise max_payload there"
+    )]
+    MaxPayload {
+        /// Where it was tried.
+        urls: String,
+        /// Size of the longest message that it takes, in bytes.
+        max_payload: usize,
+        /// Smallest size that sessions work with, in bytes.
+        needed: usize,
+    },
+    /// The server refuses the shortest messages that sessions need.
+    #[error(
+        "NATS refuses messages of {size} bytes, which are required: raise the payload limit of the account or user"
+    )]
+    MessagesRefused {
+        /// Size of the messages in bytes.
+        size: usize,
+    },
+    /// The given limit of messages is too small.
+    #[error("messages of at most {given} bytes are too short: set {needed} bytes or more")]
+    MaxMessage {
+        /// Given size in bytes.
+        given: usize,
+        /// Smallest size that sessions work with, in bytes.
+        needed: usize,
+    },
     /// Nothing answered in time.
     #[error(
         "no NATS at {urls} within {}s ({attempts} attempts): {reason}; {hint}", within.as_secs_f64()

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use super::Shared;
+use super::limit::{MIN_MESSAGE, PayloadLimit};
 use crate::rights::Rights;
 
 /// Whether there is a connection, and how often there was one.
@@ -24,9 +25,12 @@ pub struct Status {
 /// Warnings of one kind are at least this far apart: a slow consumer gives one with every message.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
+/// The end of a longer outage is logged even if its begin was held back.
+const MAX_SILENT_OUTAGE: Duration = Duration::from_secs(1);
+
 /// Turns events into the status and the log.
-#[derive(Default)]
 pub(super) struct Observer {
+    limit: PayloadLimit,
     status: watch::Sender<Status>,
     /// Empty while the first connection is made.
     link: OnceLock<Weak<Shared>>,
@@ -36,7 +40,15 @@ pub(super) struct Observer {
 
 #[derive(Default)]
 struct Log {
+    /// Connections so far, and the one on which NATS last refused a message that counted.
+    connects: u64,
+    refused_on: Option<u64>,
     lost_at: Option<Instant>,
+    lost_by_error: Limit,
+    refused_messages: Limit,
+    is_loss_logged: bool,
+    /// NATS has sent an error on this connection.
+    has_error: bool,
     slow: Limit,
     server: Limit,
     refused: Limit,
@@ -44,6 +56,20 @@ struct Log {
 }
 
 impl Observer {
+    pub(super) fn new(max_message: usize) -> Self {
+        Self {
+            limit: PayloadLimit::new(max_message),
+            status: watch::Sender::default(),
+            link: OnceLock::new(),
+            log: Mutex::default(),
+            rights: Arc::default(),
+        }
+    }
+
+    pub(super) fn limit(&self) -> &PayloadLimit {
+        &self.limit
+    }
+
     /// From now on the connection itself can be asked.
     pub(super) fn watch(&self, link: &Arc<Shared>) {
         let _ = self.link.set(Arc::downgrade(link));
@@ -95,15 +121,26 @@ impl Observer {
     fn tell(&self, event: &Event) {
         let now = Instant::now();
         let mut log = self.log();
+        log.has_error |= matches!(event, Event::ServerError(_));
         match event {
             Event::Connected => {
-                if let Some(lost_at) = log.lost_at.take() {
-                    info!(after = ?now - lost_at, "connected to NATS again");
+                log.connects += 1;
+                log.has_error = false;
+                let after = log.lost_at.take().map(|lost_at| now - lost_at);
+                if let Some(after) = after.filter(|after| log.is_loss_logged || *after > MAX_SILENT_OUTAGE) {
+                    info!(?after, "connected to NATS again");
                 }
             }
             Event::Disconnected => {
                 log.lost_at = Some(now);
-                warn!("the connection to NATS is lost, connecting again");
+                // A reason to end a connection may come back as soon as there is another one.
+                let more = if log.has_error { log.lost_by_error.pass(now) } else { Some(0) };
+                log.is_loss_logged = more.is_some();
+                match more {
+                    Some(0) => warn!("the connection to NATS is lost, connecting again"),
+                    Some(more) => warn!(more, "the connection to NATS is lost, connecting again"),
+                    None => {}
+                }
             }
             Event::LameDuckMode => info!("the NATS server is about to shut down"),
             Event::Draining | Event::Closed => debug!("the connection to NATS ends"),
@@ -112,6 +149,7 @@ impl Observer {
                     warn!(more, "messages of NATS were dropped: a session did not take them in time");
                 }
             }
+            Event::ServerError(error) if is_too_long(error) => self.on_refusal(&mut log),
             Event::ServerError(error) => {
                 if let Some(more) = log.server.pass(now) {
                     warn!(more, "NATS says: {error}");
@@ -137,6 +175,27 @@ impl Observer {
         }
     }
 
+    /// The server has refused a message and ends the connection. What was queued by then makes it refuse the next connection as well,
+    /// which is not a reason for shorter messages.
+    fn on_refusal(&self, log: &mut Log) {
+        if log.refused_on.is_some_and(|on| on == log.connects || on + 1 == log.connects) {
+            return;
+        }
+        log.refused_on = Some(log.connects);
+        self.limit.on_refusal();
+        match (self.limit.get(), log.refused_messages.pass(Instant::now())) {
+            (0, Some(more)) => warn!(
+                more,
+                needed = MIN_MESSAGE,
+                "NATS refuses the shortest messages that sessions need; raise the payload limit of the account or user"
+            ),
+            (max_message, Some(more)) => {
+                warn!(max_message, more, "NATS refused a message as too long, sending shorter ones");
+            }
+            (_, None) => {}
+        }
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,6 +204,10 @@ impl Observer {
 fn is_refused(error: &ClientError) -> bool {
     let kinds = [ConnectErrorKind::AuthorizationViolation, ConnectErrorKind::Authentication];
     matches!(error, ClientError::Other(text) if kinds.iter().any(|kind| kind.to_string() == *text))
+}
+
+fn is_too_long(error: &ServerError) -> bool {
+    matches!(error, ServerError::Other(text) if text.to_ascii_lowercase().contains("maximum payload"))
 }
 
 /// Lets a warning pass now and then.

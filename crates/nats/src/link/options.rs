@@ -27,6 +27,8 @@ pub struct NatsOptions {
     pub ignore_discovered_servers: bool,
     /// For how long the first connection is tried; zero tries once. A lost one is tried for ever.
     pub first_connect_within: Duration,
+    /// Size of the longest message to publish, in bytes, if the server takes it. Defaults to [`usize::MAX`].
+    pub max_message: usize,
 }
 
 impl NatsOptions {
@@ -41,6 +43,7 @@ impl NatsOptions {
             inbox_prefix: "_INBOX".to_owned(),
             ignore_discovered_servers: false,
             first_connect_within: Duration::from_secs(30),
+            max_message: usize::MAX,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! How async-nats is set up.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_nats::ConnectOptions;
 
@@ -27,13 +27,18 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
 /// are learnt, reconnecting never ends.
 pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
-    let (observer, failures) = (Arc::clone(observer), Arc::clone(observer));
+    let [observer, failures, logins] = [(); 3].map(|()| Arc::clone(observer));
     let name = options.name.clone();
     let chooser = Chooser { name: name.clone(), tls_first: options.tls.first };
+    let short = ShortConnections::default();
     let login = Arc::new(Login::new(options)?);
     let answer = move |nonce: Vec<u8>| {
-        let login = Arc::clone(&login);
-        async move { login.auth(&nonce) }
+        let (login, logins) = (Arc::clone(&login), Arc::clone(&logins));
+        async move {
+            let auth = login.auth(&nonce)?;
+            logins.limit().on_login(auth.jwt.as_deref());
+            Ok(auth)
+        }
     };
     let settings = ConnectOptions::with_auth_callback(answer)
         .name(&options.name)
@@ -41,7 +46,9 @@ pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Conn
         .ping_interval(PING_INTERVAL)
         .connection_timeout(CONNECT_TIMEOUT)
         .client_capacity(QUEUED_COMMANDS)
-        .reconnect_delay_callback(move |attempt| reconnect_delay(&name, attempt))
+        .reconnect_delay_callback(move |attempt| {
+            reconnect_delay(&name, attempt + short.before(attempt, Instant::now()))
+        })
         .reconnect_to_server_callback(move |pool, last| {
             failures.report_failures(&pool);
             chooser.clone().choose(pool, !last.server_id.is_empty())
@@ -75,6 +82,28 @@ fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
     settings
 }
 
+/// A connection that ends earlier after it was made may end for the same reason as the one before.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// Counts connections in a row that ended soon. An error that follows each reconnect must not keep the server and this
+/// program busy.
+#[derive(Default)]
+struct ShortConnections(Mutex<(Option<Instant>, usize)>);
+
+impl ShortConnections {
+    /// How many there were before this attempt to connect again, which is counted from 1 for each loss.
+    fn before(&self, attempt: usize, now: Instant) -> usize {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last, short) = &mut *counted;
+        if attempt <= 1 {
+            let is_short = last.is_some_and(|last| now.saturating_duration_since(last) < SHORT);
+            *short = if is_short { *short + 1 } else { 0 };
+        }
+        *last = Some(now);
+        *short
+    }
+}
+
 /// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
 /// connections that were lost together do not come back together.
 pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
@@ -90,6 +119,16 @@ pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_that_end_at_once_are_made_again_later_and_later() {
+        let (short, start) = (ShortConnections::default(), Instant::now());
+        for count in 0..5 {
+            assert_eq!(short.before(1, start + SHORT / 2 * count), count as usize);
+        }
+        assert_eq!(short.before(2, start + SHORT * 3), 4);
+        assert_eq!(short.before(1, start + SHORT * 4), 0);
+    }
 
     #[test]
     fn delays_grow_to_a_second_and_differ_between_names() {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::printable;
 use crate::id::InstanceId;
+use crate::link::MIN_MESSAGE;
 use crate::message::{self, Message};
 
 /// Reasons of servers that do not say yet that they are about the server.
@@ -35,7 +36,8 @@ pub(crate) enum Scope {
 }
 
 impl Refusal {
-    /// A reason without a space gets one, since some peers take a text without a space for an ID.
+    /// A reason without a space gets one, since some peers take a text without a space for an ID. It is cut so that every NATS server
+    /// takes the message.
     pub(crate) fn encode(&self, server: InstanceId) -> Bytes {
         let (reason, server) = (&self.reason, server.to_string());
         let sent = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
@@ -45,7 +47,8 @@ impl Refusal {
             Scope::Busy => &all[..3],
             Scope::ThisServer => &all,
         };
-        message::encode("", sent.as_bytes(), metadata)
+        let room = message::data_within("", MIN_MESSAGE - message::metadata_len(metadata));
+        message::encode("", &sent.as_bytes()[..sent.len().min(room)], metadata)
     }
 
     /// Reads a message whose metadata has `error`.

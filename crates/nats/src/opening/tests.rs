@@ -12,8 +12,8 @@ fn host(host: &str, port: u16) -> Target {
 }
 
 fn offer() -> Offer {
-    let instance = InstanceId::parse("0123456789abcdef");
-    Offer { encodings: vec![Encoding::Binary, Encoding::Json], instance }
+    let sender = EndInfo { instance: InstanceId::parse("0123456789abcdef"), max_message: Some(4096) };
+    Offer { encodings: vec![Encoding::Binary, Encoding::Json], sender }
 }
 
 fn request(target: &Target, refused_by: &[InstanceId]) -> (HeaderMap, Bytes) {
@@ -74,7 +74,7 @@ fn an_instance_that_is_no_number_counts_as_none() {
     let pairs =
         [("remote_host", "redis"), ("remote_port", "6379"), ("proxy-version", "1"), ("proxy-instance", "?")];
     let parsed = Request::parse(subject::REQUEST, Some(&headers(&pairs)), GO_REQUEST).unwrap();
-    assert_eq!(parsed.offer, Some(Offer { encodings: vec![], instance: None }));
+    assert_eq!(parsed.offer, Some(Offer { encodings: vec![], sender: EndInfo::default() }));
 }
 
 #[test]
@@ -121,7 +121,26 @@ fn the_host_of_a_request_is_a_name_or_an_address_perhaps_in_brackets() {
 fn the_first_encoding_that_both_have_is_chosen_and_else_json() {
     assert_eq!(offer().choose(&[Encoding::Binary, Encoding::Json]), Encoding::Binary);
     assert_eq!(offer().choose(&[Encoding::Json]), Encoding::Json);
-    assert_eq!(Offer { encodings: vec![], instance: None }.choose(&[Encoding::Binary]), Encoding::Json);
+    let no_encodings = Offer { encodings: vec![], sender: EndInfo::default() };
+    assert_eq!(no_encodings.choose(&[Encoding::Binary]), Encoding::Json);
+}
+
+/// The fields that version 0.2 of both programs writes.
+#[test]
+fn ends_that_say_nothing_of_themselves_are_understood() {
+    let headers = headers(&[
+        ("remote_host", "redis"),
+        ("remote_port", "6379"),
+        ("proxy-version", "1"),
+        ("proxy-encodings", "binary,json"),
+    ]);
+    let offer = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap().offer;
+    assert_eq!(offer, Some(Offer { sender: EndInfo::default(), ..self::offer() }));
+    let reply = br#"{"ID":"","Reply":"","Data":"OTNlNmNiMDI5OWE1ZThmNA==","Metadata":{"version":"1","encoding":"binary","window":"65536"}}"#;
+    let agreed = Agreed { encoding: Encoding::Binary, window: 65_536, sender: EndInfo::default() };
+    let id = SessionId::parse(ID).unwrap();
+    assert_eq!(opened(&id, Some(agreed)), &reply[..]);
+    assert_eq!(Reply::parse(reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
 }
 
 #[test]
@@ -133,10 +152,11 @@ fn a_legacy_reply_is_the_captured_one() {
 
 #[test]
 fn what_was_agreed_reads_back() {
-    for encoding in [Encoding::Binary, Encoding::Json] {
-        for instance in [None, InstanceId::parse("fedcba9876543210")] {
+    let instance = InstanceId::parse("fedcba9876543210");
+    for sender in [EndInfo::default(), EndInfo { instance, max_message: Some(4096) }] {
+        for encoding in [Encoding::Binary, Encoding::Json] {
             let id = SessionId::parse(ID).unwrap();
-            let agreed = Agreed { encoding, window: 65_536, instance };
+            let agreed = Agreed { encoding, window: 65_536, sender };
             let reply = opened(&id, Some(agreed));
             assert_eq!(Reply::parse(&reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
         }
@@ -211,5 +231,18 @@ proptest! {
         let metadata = message::encode("", &payload, &[("remote_host", &text), ("version", &text), ("window", &text)]);
         let _ = Reply::parse(&metadata);
         let _ = Request::parse(subject::REQUEST, None, &metadata);
+    }
+}
+
+#[test]
+fn a_long_reason_is_cut_so_that_every_server_takes_the_refusal() {
+    let reason = "a reason ".repeat(100);
+    for scope in [Scope::All, Scope::ThisServer, Scope::Busy] {
+        let refusal = Refusal { reason: reason.clone(), scope };
+        let message = refusal.encode(InstanceId::parse("0123456789abcdef").unwrap());
+        assert!((300..=384).contains(&message.len()), "{}", message.len());
+        let Reply::Refused { refusal, .. } = Reply::parse(&message).unwrap() else { panic!("{message:?}") };
+        assert_eq!(refusal.scope, scope);
+        assert!(reason.starts_with(&refusal.reason));
     }
 }

@@ -56,7 +56,7 @@ impl Session {
             Told::Nonsense => self.sender.clear(),
         }
         if header.flags.has(Flags::GAP) {
-            self.sender.go_back();
+            self.go_back_after_loss();
         }
         self.farewell_due |= header.flags.has(Flags::ASK);
     }
@@ -88,7 +88,8 @@ impl Session {
             return;
         }
         if header.flags.has(Flags::GAP) {
-            self.sender.go_back();
+            // With a question it comes from an end whose own connection was lost.
+            if header.flags.has(Flags::ASK) { self.sender.go_back() } else { self.go_back_after_loss() }
         }
         if told == Told::Progress {
             self.moved = now;
@@ -114,6 +115,14 @@ impl Session {
             self.farewell_due |= std::mem::take(&mut self.answer_due);
             self.is_over = self.other_is_done && !self.farewell_due;
             self.patience.wait(now);
+        }
+    }
+
+    /// A message was lost on the way, maybe because a server there takes shorter ones only.
+    fn go_back_after_loss(&mut self) {
+        self.sender.go_back();
+        if let Some((number, length)) = self.sender.lost() {
+            self.limit.on_loss(number, length);
         }
     }
 

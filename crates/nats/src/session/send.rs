@@ -153,14 +153,31 @@ impl Sender {
         self.again = Some(self.arrived).filter(|again| *again < self.next);
     }
 
-    /// The next frame to be sent again.
-    pub(super) fn next_again(&mut self) -> Option<Bytes> {
+    /// Returns the first number of the frame to be sent again next, how many numbers to skip, and the whole frame.
+    /// [`Self::sent_again`] must follow.
+    pub(super) fn next_again(&self) -> Option<(u64, usize, Bytes)> {
         let again = self.again?;
-        let index = self.kept.partition_point(|sent| sent.end <= again);
-        let sent = self.kept.get(index)?;
-        debug_assert!(sent.seq <= again, "what is not delivered is kept");
-        self.again = Some(sent.end).filter(|again| *again < self.next);
-        Some(sent.frame.clone())
+        let sent = self.kept_at(again)?;
+        Some((sent.seq, usize::try_from(again - sent.seq).ok()?, sent.frame.clone()))
+    }
+
+    /// The next frame was sent again: `numbers` of what was left of it, or all of that.
+    pub(super) fn sent_again(&mut self, numbers: Option<usize>) {
+        let Some(again) = self.again else { return };
+        let end = self.kept_at(again).map_or(self.next, |sent| sent.end);
+        let again = numbers.map_or(end, |numbers| end.min(again + numbers as u64));
+        self.again = Some(again).filter(|again| *again < self.next);
+    }
+
+    /// The first number that is not known to have arrived, and the length of the message that had it.
+    pub(super) fn lost(&self) -> Option<(u64, usize)> {
+        Some((self.arrived, self.kept_at(self.arrived)?.frame.len()))
+    }
+
+    fn kept_at(&self, number: u64) -> Option<&Sent> {
+        let sent = self.kept.get(self.kept.partition_point(|sent| sent.end <= number))?;
+        debug_assert!(sent.seq <= number, "what is not delivered is kept");
+        Some(sent)
     }
 
     /// Gives up what is kept.

@@ -95,7 +95,7 @@ fn a_session_whose_messages_do_not_pass_is_over_at_once_and_one_that_cannot_hear
     world.ends[0].session.give_up(MS, "may not publish");
     assert!(world.ends[0].session.is_over() && !world.ends[0].session.has_transmit());
     world.ends[1].session.abort(MS, "may not subscribe");
-    let told = world.ends[1].session.poll_transmit(MS).expect("a reset");
+    let told = world.ends[1].session.poll_transmit(MS, 1 << 20).expect("a reset");
     assert!(told.message.ends_with(b"may not subscribe") && !world.ends[1].session.is_over());
 }
 

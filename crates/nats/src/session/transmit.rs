@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::frame::{Flags, Header};
 use super::{Session, State, Transmit};
 
@@ -16,15 +18,16 @@ impl Session {
         self.is_up && !self.is_over && is_due
     }
 
-    /// The next message to be published, besides what [`Self::write`] returned. `None` while NATS is away.
-    pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
+    /// Returns the next message to be published, in addition to those of [`Self::write`]. It has at most `max_message` bytes.
+    /// `None` while NATS is away.
+    pub(crate) fn poll_transmit(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         if !self.is_up || self.is_over {
             return None;
         }
         match &self.state {
             State::Aborted(failure) => {
                 let reason = (!failure.is_the_others).then(|| failure.reason.clone());
-                self.poll_transmit_aborted(now, reason)
+                self.poll_transmit_aborted(now, max_message, reason)
             }
             State::Complete => {
                 if !std::mem::take(&mut self.farewell_due) {
@@ -36,13 +39,18 @@ impl Session {
                 self.is_over = self.other_is_done;
                 Some(self.message(&header, &[], !self.is_over))
             }
-            State::Open => self.poll_transmit_open(now),
+            State::Open => self.poll_transmit_open(now, max_message),
         }
     }
 
     /// `reason` is that of this end's abort.
-    fn poll_transmit_aborted(&mut self, now: Duration, reason: Option<String>) -> Option<Transmit> {
-        if let Some(message) = self.sender.next_again() {
+    fn poll_transmit_aborted(
+        &mut self,
+        now: Duration,
+        max_message: usize,
+        reason: Option<String>,
+    ) -> Option<Transmit> {
+        if let Some(message) = self.next_again(now, max_message) {
             self.patience.wait(now);
             return Some(Transmit { message, wants_reply: false });
         }
@@ -60,11 +68,12 @@ impl Session {
         };
         header.flags.set(Flags::RST, true);
         header.flags.set(Flags::FIN, self.sender.has_kept());
-        Some(self.message(&header, reason.as_bytes(), true))
+        let room = self.codec.payload_within(self.limit.max_message().min(max_message));
+        Some(self.message(&header, &reason.as_bytes()[..reason.len().min(room)], true))
     }
 
-    fn poll_transmit_open(&mut self, now: Duration) -> Option<Transmit> {
-        if let Some(message) = self.sender.next_again() {
+    fn poll_transmit_open(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
+        if let Some(message) = self.next_again(now, max_message) {
             self.patience.wait(now);
             return Some(Transmit { message, wants_reply: false });
         }
@@ -84,6 +93,28 @@ impl Session {
         header.flags.set(Flags::GAP, std::mem::take(&mut self.gap_due));
         header.flags.set(Flags::ASK, is_question);
         Some(self.message(&header, &[], is_question))
+    }
+
+    /// The next message to be sent again, cut if it is longer than messages may be by now.
+    fn next_again(&mut self, now: Duration, max_message: usize) -> Option<Bytes> {
+        let (seq, behind, frame) = self.sender.next_again()?;
+        let longest = self.limit.max_message().min(max_message);
+        if frame.len() <= longest {
+            self.sender.sent_again(None);
+            return Some(frame);
+        }
+        let payload = match self.cut.take() {
+            Some((cut, payload)) if cut == seq => payload,
+            _ => self.codec.decode(frame).expect("this end has encoded it").1,
+        };
+        let rest = payload.slice(behind..);
+        let piece = rest.slice(..rest.len().min(self.codec.payload_within(longest)));
+        let header = self.header(now);
+        self.sender.sent_again(Some(piece.len()));
+        if piece.len() < rest.len() {
+            self.cut = Some((seq, payload));
+        }
+        Some(self.codec.encode(&header, &piece))
     }
 
     /// What every frame says; the other end counts as told.

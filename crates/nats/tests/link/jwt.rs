@@ -14,9 +14,14 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new() -> Self {
+        Self::with_payload(-1)
+    }
+
+    /// With a limit of its messages in bytes; -1 for none.
+    pub(super) fn with_payload(payload: i64) -> Self {
         let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
         let limits = json!({
-            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
+            "subs": -1, "data": -1, "payload": payload, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
             "leaf": -1
         });
         Self {
@@ -38,9 +43,14 @@ impl Account {
 
     /// A creds file, and the user's seed in it.
     pub(super) fn creds(&self, expires: Option<u64>) -> (String, String) {
+        self.creds_with_payload(expires, -1)
+    }
+
+    /// With a limit of the user's messages in bytes; -1 for none.
+    pub(super) fn creds_with_payload(&self, expires: Option<u64>, payload: i64) -> (String, String) {
         let user = KeyPair::new_user();
         let claims = json!({
-            "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2
+            "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": payload, "type": "user", "version": 2
         });
         let jwt = jwt(&user, &self.account, &claims, expires);
         let seed = user.seed().expect("it has one");

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod jwt;
+mod limits;
 mod no_responders;
 mod outages;
 mod permissions;

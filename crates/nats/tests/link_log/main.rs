@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nkeys::KeyPair;
-use proxy_nats::{Credential, Link, NatsOptions};
+use proxy_nats::{Config, Credential, Link, NatsOptions, Tunnels};
 use testkit::NatsServer;
 use tokio::time::timeout;
 use tracing_subscriber::fmt::MakeWriter;
@@ -129,6 +129,25 @@ async fn a_loss_and_the_return_are_told_once() {
         (" INFO proxy_nats::link::events: connected to NATS again", 1),
     ] {
         assert_eq!(text.matches(line).count(), times, "{line} in\n{text}");
+    }
+}
+
+/// NATS ends the connection at each message that is longer than the account's limit.
+#[tokio::test]
+async fn refused_messages_and_losses_in_a_row_are_told_once() {
+    let account = Account::with_payload(300);
+    let server = NatsServer::with_config(&account.config());
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), account.creds(None).0).unwrap();
+    let (logged, _guard) = logged();
+    let link = Link::connect(&options(&server.url(), Credential::CredsFile(file.path().to_owned()))).await;
+    let tunnels = Tunnels::new(link.unwrap(), Config::default(), [7; 32]);
+    tunnels.listen(&[], |_| Err("not at all".to_owned())).await.unwrap_err();
+    for line in [
+        "WARN proxy_nats::link::events: the connection to NATS is lost",
+        "NATS refused a message as too long",
+    ] {
+        assert_eq!(logged.count(line), 1, "{line} in\n{}", logged.text());
     }
 }
 

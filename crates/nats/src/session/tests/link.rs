@@ -184,7 +184,7 @@ impl Link {
                 let message = tunnel.ends[end].write(now, &DATA[..room]);
                 self.publish(index, end, message);
             }
-            while let Some(transmit) = self.tunnels[index].ends[end].poll_transmit(now) {
+            while let Some(transmit) = self.tunnels[index].ends[end].poll_transmit(now, MAX_MESSAGE) {
                 self.publish(index, end, transmit.message);
             }
         }

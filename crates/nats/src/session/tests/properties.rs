@@ -9,6 +9,8 @@ pub(super) enum Act {
     Finish(usize),
     Abort(usize),
     Link(usize, bool),
+    Limit(usize, usize),
+    OnTheWay(usize),
     Trouble(Trouble),
     Pass(u64),
 }
@@ -21,6 +23,8 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
         8 => (end.clone(), prop_oneof![1..100_usize, 1..200_000_usize]).prop_map(|(e, n)| Act::Write(e, n)),
         8 => (end.clone(), prop_oneof![1..100_usize, 1..200_000_usize]).prop_map(|(e, n)| Act::Read(e, n)),
         1 => end.clone().prop_map(Act::Finish),
+        2 => (end.clone(), 3000..40_000_usize).prop_map(|(e, n)| Act::Limit(e, n)),
+        1 => (4032..40_000_usize).prop_map(Act::OnTheWay),
         3 => (end, any::<bool>()).prop_map(|(e, up)| Act::Link(e, up)),
         2 => trouble,
         8 => prop_oneof![0..3_u64, 0..500_u64, 0..20_000_u64].prop_map(Act::Pass),
@@ -42,6 +46,8 @@ pub(super) fn perform(world: &mut World, acts: &[Act]) {
             Act::Finish(end) => world.finish(*end),
             Act::Abort(end) => world.ends[*end].session.abort(world.now, "told to"),
             Act::Link(end, is_up) => world.link(*end, *is_up),
+            Act::Limit(end, max_message) => world.limit(*end, *max_message),
+            Act::OnTheWay(max_message) => world.max_on_the_way = *max_message,
             Act::Trouble(trouble) => world.trouble = *trouble,
             Act::Pass(ms) => world.pass(MS * u32::try_from(*ms).expect("small")),
         }

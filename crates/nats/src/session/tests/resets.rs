@@ -162,7 +162,7 @@ fn what_an_older_end_sent_is_read_before_its_reset() {
         assert_eq!(read.concat(), if frames.len() == 2 { &b"-ERR Protocol error\r\n"[..] } else { b"" });
         assert_eq!(reader.failure().expect("reset").reason, "the connection on the other side was reset");
         assert!(reader.is_readable() && !reader.awaits_bytes(), "it sends nothing again");
-        let answer = reader.poll_transmit(world.now).expect("an answer").message;
+        let answer = reader.poll_transmit(world.now, 1 << 20).expect("an answer").message;
         assert_eq!(answer[1], 16, "an older end waits for `done` alone");
         assert!(reader.is_over());
     }
@@ -175,7 +175,7 @@ fn an_older_end_ends_a_reset_that_has_bytes_to_deliver() {
     world.write(1, 1000);
     let server = &mut world.ends[1].session;
     server.reset(world.now, "gone");
-    let reset = server.poll_transmit(world.now).expect("a reset").message;
+    let reset = server.poll_transmit(world.now, 1 << 20).expect("a reset").message;
     assert_eq!((reset[0], reset[1] & 8), (0xb1, 8));
     let done = b"\xb1\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0";
     server.receive(world.now, Bytes::from_static(done)).expect("a frame");

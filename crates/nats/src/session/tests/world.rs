@@ -11,7 +11,6 @@ use crate::session::{Failure, Limits, PathState, Session, Transmit, Window, Wind
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const TRANSIT: Duration = Duration::from_micros(100);
-const MAX_MESSAGE: usize = 1 << 20;
 
 pub(super) const LIMITS: Limits =
     Limits { max_outage: Duration::from_secs(60), half_close_timeout: Duration::from_secs(3600) };
@@ -23,6 +22,8 @@ pub(super) struct End {
     pub(super) written: u64,
     pub(super) read: u64,
     pub(super) saw_end: bool,
+    /// The longest message that this end's NATS takes.
+    pub(super) max_message: usize,
     is_up: bool,
 }
 
@@ -45,6 +46,8 @@ pub(super) struct World {
     pub(super) now: Duration,
     pub(super) ends: [End; 2],
     pub(super) trouble: Trouble,
+    /// Longer messages are lost on the way.
+    pub(super) max_on_the_way: usize,
     wire: BTreeMap<(Duration, u64), (usize, Delivery)>,
     sent: u64,
     draws: u64,
@@ -67,11 +70,13 @@ impl World {
         let credit = FIRST_WINDOW as u64;
         let client = Session::client("0a", encoding, credit, limits.clone(), window(), now);
         let server = Session::server("0a", encoding, limits, window(), now);
-        let end = |session| End { session, written: 0, read: 0, saw_end: false, is_up: true };
+        let end =
+            |session| End { session, written: 0, read: 0, saw_end: false, max_message: 1 << 20, is_up: true };
         Self {
             now,
             ends: [end(client), end(server)],
             trouble: Trouble::default(),
+            max_on_the_way: 1 << 20,
             wire: BTreeMap::new(),
             sent: 0,
             draws: seed,
@@ -93,6 +98,8 @@ impl World {
 
     fn publish(&mut self, from: usize, transmit: Transmit) {
         let to = 1 - from;
+        let length = transmit.message.len();
+        assert!(length <= self.ends[from].max_message, "a message of {length} bytes: {:?}", self.ends[from]);
         let there = &self.ends[to];
         let arrives = self.now + TRANSIT;
         if there.session.is_over() || !there.is_up {
@@ -102,7 +109,7 @@ impl World {
             }
             return;
         }
-        if self.happens(self.trouble.lost) {
+        if length > self.max_on_the_way || self.happens(self.trouble.lost) {
             return;
         }
         let copies = if self.happens(self.trouble.twice) { 2 } else { 1 };
@@ -116,11 +123,16 @@ impl World {
 
     fn pump(&mut self) {
         for end in 0..2 {
-            while let Some(transmit) = self.ends[end].session.poll_transmit(self.now) {
+            while let Some(transmit) = self.poll_transmit(end) {
                 self.publish(end, transmit);
             }
             self.check_memory(end);
         }
+    }
+
+    fn poll_transmit(&mut self, end: usize) -> Option<Transmit> {
+        let end = &mut self.ends[end];
+        end.session.poll_transmit(self.now, end.max_message)
     }
 
     fn check_memory(&self, end: usize) {
@@ -173,7 +185,7 @@ impl World {
         let mut written = 0;
         while written < bytes {
             let writer = &mut self.ends[end];
-            let room = writer.session.room(MAX_MESSAGE).min(bytes - written);
+            let room = writer.session.room(writer.max_message).min(bytes - written);
             if room == 0 {
                 break;
             }
@@ -214,6 +226,14 @@ impl World {
     pub(super) fn link(&mut self, end: usize, is_up: bool) {
         self.ends[end].is_up = is_up;
         self.ends[end].session.link(self.now, is_up);
+    }
+
+    /// This end connects to NATS again, which takes messages of another length.
+    pub(super) fn limit(&mut self, end: usize, max_message: usize) {
+        let is_up = self.ends[end].is_up;
+        self.link(end, false);
+        self.ends[end].max_message = max_message;
+        self.link(end, is_up);
     }
 
     pub(super) fn failure(&self, end: usize) -> Option<&Failure> {

@@ -1,0 +1,82 @@
+//! How long the messages of a session may be on their way to the other end.
+
+use crate::link::MIN_MESSAGE;
+
+/// After a loss. Nearly every NATS server takes this much, and in binary it costs little throughput.
+const SAFE_MESSAGE: usize = 4032;
+/// The same frame lost so often makes messages shorter still.
+const MAX_LOSSES: u32 = 3;
+
+#[derive(Debug)]
+pub(super) struct MessageLimit {
+    max_message: usize,
+    /// The number that was lost last, and how often in a row.
+    lost: (u64, u32),
+}
+
+impl MessageLimit {
+    pub(super) fn new(max_message: usize) -> Self {
+        Self { max_message, lost: (0, 0) }
+    }
+
+    /// Returns the size of the longest message, in bytes.
+    pub(super) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    /// Lowers the limit to `max_message`, but not below [`MIN_MESSAGE`].
+    pub(super) fn lower(&mut self, max_message: usize) {
+        self.max_message = self.max_message.min(max_message.max(MIN_MESSAGE));
+    }
+
+    /// Records that a message of this length was lost, and not by this end's own connection. `number` is its first byte. A server on
+    /// the way that takes less than the servers of both ends drops the message with its link to the next server, and notifies neither
+    /// end.
+    pub(super) fn on_loss(&mut self, number: u64, length: usize) {
+        if length > SAFE_MESSAGE && self.max_message > SAFE_MESSAGE {
+            self.lower(SAFE_MESSAGE);
+            self.lost = (number, 0);
+            return;
+        }
+        let (last, losses) = self.lost;
+        self.lost = (number, if last == number { losses + 1 } else { 1 });
+        if self.lost.1 >= MAX_LOSSES {
+            self.lower(self.max_message / 2);
+            self.lost.1 = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_loss_of_a_long_message_is_enough() {
+        let mut limit = MessageLimit::new(32_000);
+        limit.on_loss(0, 20_000);
+        assert_eq!(limit.max_message(), SAFE_MESSAGE);
+    }
+
+    #[test]
+    fn short_messages_get_shorter_only_when_the_same_is_lost_again_and_again() {
+        let mut limit = MessageLimit::new(32_000);
+        for number in 0..100 {
+            limit.on_loss(number, 4000);
+        }
+        assert_eq!(limit.max_message(), 32_000);
+        for _ in 0..100 {
+            limit.on_loss(100, 4000);
+        }
+        assert_eq!(limit.max_message(), MIN_MESSAGE);
+    }
+
+    #[test]
+    fn a_peer_cannot_make_messages_too_short_for_a_payload() {
+        let mut limit = MessageLimit::new(32_000);
+        limit.lower(0);
+        assert_eq!(limit.max_message(), MIN_MESSAGE);
+        limit.lower(1000);
+        assert_eq!(limit.max_message(), MIN_MESSAGE);
+    }
+}

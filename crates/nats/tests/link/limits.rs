@@ -1,0 +1,356 @@
+//! Limits of messages that NATS announces late, that differ between the ends, or that change.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use proxy_nats::{Config, Credential, Encoding, Link, LinkError, NatsConnect, NatsOptions, Target, Tunnels};
+use proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
+use testkit::{FarEnd, NatsServer, nats_servers};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::jwt::Account;
+use crate::{LONG, connect, options};
+
+const LENGTH: usize = 2 << 20;
+
+/// Both ends of tunnels, each with its own NATS connection.
+struct Ends {
+    links: [Link; 2],
+    client: Tunnels,
+    shutdown: Shutdown,
+    relays: TaskTracker,
+}
+
+impl Ends {
+    async fn start(of_server: &NatsOptions, of_client: &NatsOptions, encoding: Encoding) -> Self {
+        let (server, server_link) = tunnels(of_server, encoding).await;
+        let (client, client_link) = tunnels(of_client, encoding).await;
+        let dial = |target: &Target| match target {
+            Target::Host { host, port } => {
+                Ok(Arc::new(TcpConnector::new(host.as_str(), *port)) as Arc<dyn Connector>)
+            }
+            Target::Service(name) => Err(format!("no service {name}")),
+        };
+        let requests = server.listen(&[], dial).await.expect("subscribed");
+        let (relays, shutdown) = (TaskTracker::new(), Shutdown::new());
+        let handle = shutdown.clone();
+        relays.spawn(async move {
+            Relay::new(Default::default()).run(requests, Route::as_asked(), &handle).await
+        });
+        Self { links: [server_link, client_link], client, shutdown, relays }
+    }
+
+    fn to(&self, target: SocketAddr) -> NatsConnect {
+        self.client.connector(Target::Host { host: target.ip().to_string(), port: target.port() })
+    }
+
+    /// Connections to NATS of both ends so far.
+    fn connects(&self) -> u64 {
+        self.links.iter().map(|link| link.status().borrow().connects).sum()
+    }
+
+    /// Returns how often the ends connected to NATS.
+    async fn end(self) -> u64 {
+        self.shutdown.abort();
+        self.relays.close();
+        timeout(LONG, self.relays.wait()).await.expect("in time");
+        let connects = self.connects();
+        for link in &self.links {
+            link.close().await;
+        }
+        connects
+    }
+}
+
+async fn tunnels(options: &NatsOptions, encoding: Encoding) -> (Tunnels, Link) {
+    let link = Link::connect(options).await.expect("nats-server runs");
+    let mut config = Config::default();
+    config.encodings = vec![encoding];
+    (Tunnels::new(link.clone(), config, [7; 32]), link)
+}
+
+/// Sends `length` bytes to a target that echoes, and takes them back.
+async fn echo(ends: &Ends, length: usize) {
+    let far_end = FarEnd::echo();
+    let connected = timeout(LONG, ends.to(far_end.addr()).open()).await.expect("in time").expect("it opens");
+    let (mut reader, mut writer) = tokio::io::split(connected.stream);
+    let sent: Vec<u8> = (0..length).map(|place| u8::try_from(place % 251).expect("a byte")).collect();
+    let mut echoed = vec![0; length];
+    let all = async {
+        tokio::join!(async { writer.write_all(&sent).await.expect("it is open") }, async {
+            reader.read_exact(&mut echoed).await.expect("it is open")
+        },)
+    };
+    timeout(LONG, all).await.expect("in time");
+    assert!(echoed == sent, "other bytes came back");
+}
+
+/// Returns the connections to NATS of both ends of a session that carries bytes in both directions.
+async fn connects(of_server: &NatsOptions, of_client: &NatsOptions, encoding: Encoding) -> u64 {
+    let ends = Ends::start(of_server, of_client, encoding).await;
+    echo(&ends, LENGTH).await;
+    ends.end().await
+}
+
+fn with_creds(server: &NatsServer, directory: &Path, account: &Account, payload: i64) -> NatsOptions {
+    let path = directory.join(format!("{payload}.creds"));
+    fs::write(&path, account.creds_with_payload(None, payload).0).expect("a writable directory");
+    options(&server.url(), Credential::CredsFile(path))
+}
+
+#[tokio::test]
+async fn a_limit_of_the_user_is_read_from_its_jwt() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for program in nats_servers() {
+        let account = Account::new();
+        let server = NatsServer::start_with(&program, &account.config());
+        let of = |payload| with_creds(&server, directory.path(), &account, payload);
+        for encoding in [Encoding::Binary, Encoding::Json] {
+            assert_eq!(connects(&of(8192), &of(8192), encoding).await, 2);
+        }
+        assert_eq!(connects(&of(1024), &of(-1), Encoding::Binary).await, 2);
+        assert_eq!(connects(&of(-1), &of(1024), Encoding::Binary).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_the_account_costs_the_server_a_connection_and_the_client_none() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for program in nats_servers() {
+        let account = Account::with_payload(4096);
+        let server = NatsServer::start_with(&program, &account.config());
+        let options = with_creds(&server, directory.path(), &account, -1);
+        for encoding in [Encoding::Binary, Encoding::Json] {
+            assert_eq!(connects(&options, &options, encoding).await, 3);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_account_with_too_small_a_limit_is_refused_with_the_reason() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let account = Account::with_payload(300);
+    let server = NatsServer::with_config(&account.config());
+    let (tunnels, _) = tunnels(&with_creds(&server, directory.path(), &account, -1), Encoding::Binary).await;
+    let error = tunnels.listen(&[], |_| Err("not at all".to_owned())).await.expect_err("too little");
+    assert!(error.to_string().contains("384"), "{error}");
+    let user = with_creds(&server, directory.path(), &account, 300);
+    let error = Link::connect(&user).await.expect_err("too little");
+    assert!(matches!(error, LinkError::MaxPayload { max_payload: 300, .. }), "{error}");
+}
+
+/// A peer that only speaks the plain protocol loses what NATS refuses, so the limit must be known before.
+#[tokio::test]
+async fn a_plain_session_is_as_its_account_allows() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let account = Account::with_payload(4096);
+    let server = NatsServer::with_config(&account.config());
+    let options = with_creds(&server, directory.path(), &account, -1);
+    let ends = Ends::start(&options, &options, Encoding::Binary).await;
+    let target = FarEnd::start(|mut stream| stream.write_all(&[7; 200_000]).expect("it is open"));
+    let Credential::CredsFile(creds) = &options.credential else { unreachable!("it has creds") };
+    let client = async_nats::ConnectOptions::with_credentials_file(creds).await.expect("a creds file");
+    let client = client.connect(server.url()).await.expect("nats-server runs");
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("remote_host", "127.0.0.1");
+    headers.insert("remote_port", target.addr().port().to_string());
+    let body = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
+    let reply = client.request_with_headers("proxy.request", headers, body.into()).await.expect("a reply");
+    let id = String::from_utf8(data_of(&reply.payload)).expect("an ID");
+    let mut messages = client.subscribe(format!("p.data.to_client.{id}")).await.expect("subscribed");
+    let mut bytes = 0;
+    while bytes < 200_000 {
+        let message = timeout(LONG, messages.next()).await.expect("in time").expect("subscribed");
+        bytes += data_of(&message.payload).len();
+    }
+    assert_eq!(ends.end().await, 3);
+}
+
+/// Returns the data of a message of the plain protocol.
+fn data_of(message: &[u8]) -> Vec<u8> {
+    let message: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+    base64_simd::STANDARD.decode_to_vec(message["Data"].as_str().unwrap_or_default()).expect("base64")
+}
+
+#[tokio::test]
+async fn a_request_that_nats_would_refuse_fails_with_the_reason() {
+    let server = NatsServer::start();
+    let mut options = options(&server.url(), Credential::None);
+    options.max_message = 384;
+    let (client, _) = tunnels(&options, Encoding::Binary).await;
+    let host = "a".repeat(250);
+    let error = client.connector(Target::Host { host, port: 1 }).open().await.expect_err("too long");
+    let source = std::error::Error::source(&error).expect("a reason").to_string();
+    assert!(source.contains("NATS takes 384"), "{source}");
+}
+
+#[tokio::test]
+async fn a_given_limit_needs_no_reconnect() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let account = Account::with_payload(1024);
+    let server = NatsServer::with_config(&account.config());
+    let mut options = with_creds(&server, directory.path(), &account, -1);
+    options.max_message = 1024;
+    assert_eq!(connects(&options, &options, Encoding::Binary).await, 2);
+}
+
+/// Servers with these limits in a row, each a leaf node of the one before.
+async fn row(program: &Path, limits: &[usize]) -> Vec<NatsServer> {
+    let mut servers: Vec<NatsServer> = Vec::new();
+    let mut hub = String::new();
+    for limit in limits {
+        let port = testkit::free_port();
+        let leaf_nodes = format!("leafnodes {{ host: 127.0.0.1, port: {port}, remotes: [ {hub} ] }}");
+        servers.push(NatsServer::start_with(program, &format!("max_payload: {limit}\n{leaf_nodes}")));
+        hub = format!("{{ url: \"nats://127.0.0.1:{port}\" }}");
+    }
+    let connected = async {
+        while servers[1..].iter().any(|leaf| links_of(leaf) == 0) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, connected).await.expect("the leaf nodes connect");
+    servers
+}
+
+/// How many links of leaf nodes a server has had.
+fn links_of(server: &NatsServer) -> usize {
+    server.output().matches("Leafnode connection created").count()
+}
+
+#[tokio::test]
+async fn the_smaller_limit_of_both_ends_counts() {
+    for program in nats_servers() {
+        for limits in [[1 << 20, 4096], [1024, 1 << 20]] {
+            let servers = row(&program, &limits).await;
+            let [hub, leaf] = [0, 1].map(|place| options(&servers[place].url(), Credential::None));
+            for (of_server, of_client) in [(&hub, &leaf), (&leaf, &hub)] {
+                assert_eq!(connects(of_server, of_client, Encoding::Binary).await, 2);
+            }
+            assert_eq!(links_of(&servers[1]), 1, "{}", servers[1].output());
+        }
+    }
+}
+
+/// NATS notifies neither end of the limit of a server between them, which ends its link at a longer message.
+#[tokio::test]
+async fn a_limit_between_both_ends_costs_each_link_one_loss_at_most() {
+    for program in nats_servers() {
+        let servers = row(&program, &[1 << 20, 4096, 1 << 20]).await;
+        let [hub, leaf] = [0, 2].map(|place| options(&servers[place].url(), Credential::None));
+        assert_eq!(connects(&hub, &leaf, Encoding::Binary).await, 2);
+        for server in [&servers[0], &servers[2]] {
+            assert!(links_of(server) <= 2, "{}", server.output());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_too_little_is_refused_with_the_reason() {
+    for max_payload in [200, 256, 320, 383] {
+        let server = NatsServer::with_config(&format!("max_payload: {max_payload}"));
+        let error = connect(&server, Credential::None).await.expect_err("too little");
+        assert!(matches!(error, LinkError::MaxPayload { .. }), "{error}");
+    }
+    let server = NatsServer::with_config("max_payload: 384");
+    let options = options(&server.url(), Credential::None);
+    for encoding in [Encoding::Binary, Encoding::Json] {
+        let ends = Ends::start(&options, &options, encoding).await;
+        echo(&ends, 64 << 10).await;
+        assert_eq!(ends.end().await, 2);
+    }
+}
+
+/// The limit of a session gets smaller twice, each time with bytes under way in both directions.
+async fn lowered(lower: impl Fn(&NatsServer, &str)) {
+    for program in nats_servers() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = directory.path().join("limit.conf");
+        let write =
+            |limit| fs::write(&config, format!("max_payload: {limit}\n")).expect("a writable directory");
+        write(1 << 20);
+        // nats-server takes the path as relative to its own configuration, which is in a neighboring directory.
+        let name = directory.path().file_name().expect("it has one").to_str().expect("it is text");
+        let lines = format!("include \"../{name}/limit.conf\"");
+        let server = NatsServer::start_with(&program, &lines);
+        let options = options(&server.url(), Credential::None);
+        for encoding in [Encoding::Binary, Encoding::Json] {
+            let ends = Ends::start(&options, &options, encoding).await;
+            echo_until(&ends, async |mut echoed| {
+                for limit in [4096, 1024] {
+                    let (before, connects) = (*echoed.borrow(), ends.connects());
+                    let _ = echoed.wait_for(|echoed| *echoed >= before + LENGTH).await;
+                    write(limit);
+                    lower(&server, &lines);
+                    let before = *echoed.borrow();
+                    let _ = echoed
+                        .wait_for(|echoed| ends.connects() > connects && *echoed >= before + LENGTH)
+                        .await;
+                }
+            })
+            .await;
+            let connects = ends.end().await;
+            // Each end may be refused twice for each of the limits.
+            assert!(connects <= 10, "{connects} connections");
+            write(1 << 20);
+            server.restart();
+        }
+    }
+}
+
+/// Sends bytes to a target that echoes and takes them back, until `steps` is over, which watches how many came back.
+async fn echo_until(ends: &Ends, steps: impl AsyncFnOnce(watch::Receiver<usize>)) {
+    let pattern: Vec<u8> = (0..251).cycle().take(251 * 256).collect();
+    let far_end = FarEnd::echo();
+    let connected = timeout(LONG, ends.to(far_end.addr()).open()).await.expect("in time").expect("it opens");
+    let (mut reader, mut writer) = tokio::io::split(connected.stream);
+    let (echoed, watched) = watch::channel(0);
+    let (is_over, mut over) = watch::channel(false);
+    let write = async {
+        let mut written = 0;
+        while !*over.borrow_and_update() {
+            writer.write_all(&pattern).await.expect("it is open");
+            written += pattern.len();
+        }
+        writer.shutdown().await.expect("it is open");
+        written
+    };
+    let read = async {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let place = *echoed.borrow();
+            let length = reader.read(&mut buffer).await.expect("it is open");
+            if length == 0 {
+                return place;
+            }
+            let expected = pattern[place % 251..].iter().chain(&pattern).take(length);
+            assert!(buffer[..length].iter().eq(expected), "other bytes came back after {place}");
+            echoed.send_replace(place + length);
+        }
+    };
+    let steps = async {
+        steps(watched).await;
+        is_over.send_replace(true);
+    };
+    let (written, read, ()) =
+        timeout(LONG, async { tokio::join!(write, read, steps) }).await.expect("in time");
+    assert_eq!(read, written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_a_reload_lowers_ends_no_session() {
+    lowered(NatsServer::reload).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_a_restart_lowers_ends_no_session() {
+    lowered(|server, _| server.restart()).await;
+}
