@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::{Error, Result, bail};
 use clap::Args;
+use proxy_fault::Bytes;
 use proxy_nats::{LinkError, NatsOptions, NatsUrl};
 use serde::Deserialize;
 
@@ -83,6 +84,10 @@ pub struct NatsArgs {
     #[arg(long, value_name = "SUBJECT", env = "NATS_INBOX_PREFIX", help_heading = NATS)]
     #[serde(rename = "inbox_prefix")]
     pub nats_inbox_prefix: Option<String>,
+    /// Maximum size of a NATS message, at least 384 bytes [default: the limit of the server and of the user].
+    #[arg(long, env = "NATS_MAX_MESSAGE_SIZE", value_name = "BYTES", help_heading = NATS)]
+    #[serde(rename = "max_message_size")]
+    pub max_message_size: Option<Bytes>,
 }
 
 impl NatsArgs {
@@ -102,6 +107,7 @@ impl NatsArgs {
         self.nats_tls_first = self.nats_tls_first.or(other.nats_tls_first);
         self.ignore_discovered_servers = self.ignore_discovered_servers.or(other.ignore_discovered_servers);
         self.nats_inbox_prefix = self.nats_inbox_prefix.or(other.nats_inbox_prefix);
+        self.max_message_size = self.max_message_size.or(other.max_message_size);
         self
     }
 
@@ -134,6 +140,9 @@ impl NatsArgs {
         if let Some(prefix) = self.nats_inbox_prefix {
             options.inbox_prefix = prefix;
         }
+        if let Some(size) = self.max_message_size {
+            options.max_message = usize::try_from(size.count()).unwrap_or(usize::MAX);
+        }
         options.check().map_err(|error| {
             let flag = flag_of(&error, &options);
             Error::new(error).context(flag)
@@ -147,6 +156,7 @@ fn flag_of(error: &LinkError, options: &NatsOptions) -> &'static str {
     let (cert, key) = options.tls.identity.as_ref().map(|(cert, key)| (cert, key)).unzip();
     match error {
         LinkError::InboxPrefix(_) => "--nats-inbox-prefix",
+        LinkError::MaxMessage { .. } => "--max-message-size",
         LinkError::File { path, .. } if options.tls.ca_file.as_ref() == Some(path) => "--nats-ca",
         LinkError::File { path, .. } if cert == Some(path) => "--nats-cert",
         LinkError::File { path, .. } if key == Some(path) => "--nats-key",

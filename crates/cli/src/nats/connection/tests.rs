@@ -143,6 +143,7 @@ fn what_cannot_be_used_is_found_at_once_and_named_with_its_flag() {
         (&["--nats-cert", "no.pem", "--nats-key", "other.pem"], "--nats-cert: ", "no.pem"),
         (&["--nats-creds", "no.creds"], "--nats-creds: ", "no.creds"),
         (&["--nats-inbox-prefix", "replies.*"], "--nats-inbox-prefix: ", "replies.*"),
+        (&["--max-message-size", "383"], "--max-message-size: ", "384"),
     ] {
         let refused = refused(args);
         assert!(refused.starts_with(flag) && refused.contains(value), "{refused}");
