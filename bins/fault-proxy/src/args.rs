@@ -25,10 +25,10 @@ const LOG: &str = "Log";
 const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
 const LISTENER_TLS: &str = "TLS from the client";
 
-/// A TCP proxy that makes the network bad on purpose.
+/// TCP proxy that injects network faults to test how services behave on a bad network.
 ///
-/// Point a client at the proxy instead of its database, cache or broker: every byte arrives as it was sent,
-/// unless a fault says otherwise.
+/// Connect a client to the proxy instead of its database, cache or broker. The proxy forwards all data unchanged until a fault
+/// delays, throttles, stalls or closes connections, or corrupts data.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 #[command(mut_subcommands(health_at("127.0.0.1:8474", Some("FAULT_CONTROL"))))]
@@ -42,18 +42,18 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   fault-proxy demo
-      see it work, nothing else needed
+      watch a latency fault come and go; requires nothing else
   fault-proxy run --proxy 35432=psql://my-db:5432
       then: psql -h 127.0.0.1 -p 35432
   fault-proxy run --proxy 9090=https://www.google.com
       then: curl -H 'Host: www.google.com' http://127.0.0.1:9090
   fault-proxy run --proxy 35432=psql://my-db:5432 --with-latency --latency-mean 300ms --latency-stddev 40ms
-      the database, 300 ms away
+      responses of the database arrive 300 ms later
   fault-proxy check --proxy 35432=psqls://my-db
-      parse, resolve, connect; run nothing
+      validate the settings and connect to the upstream, without running
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
-3 an --expect was not met.";
+3 an --expect condition was not met.";
 
 /// Flags that there are not.
 pub(crate) const HINTS: [Hint; 9] = [
@@ -61,36 +61,35 @@ pub(crate) const HINTS: [Hint; 9] = [
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
     ("--with-http-response", "there are no faults for HTTP: faults act on the bytes of any TCP connection"),
-    ("--disable-http-proxy", "there is no HTTP proxy to disable: leave it out"),
-    ("--grpc-plugin", "there are no plugins: leave it out"),
+    ("--disable-http-proxy", "there is no HTTP proxy to disable: remove the flag"),
+    ("--grpc-plugin", "there are no plugins: remove the flag"),
     ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
     ("--host", "--control HOST:PORT sets the address of the control API"),
     ("--port", "--control HOST:PORT sets the address of the control API"),
 ];
 
-const MORE_HELP: &str = "Every fault has parameters: --help lists them.";
+const MORE_HELP: &str = "Use --help for the parameters of each fault.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the proxy until Ctrl-C, SIGTERM or the end of --duration.
     ///
-    /// The first signal stops accepting and lets sessions finish for --drain-timeout; a second one ends now.
+    /// The first signal stops accepting clients and gives sessions --drain-timeout to finish. A second signal ends the run immediately.
     #[command(after_help = MORE_HELP, after_long_help = "")]
     Run(RunArgs),
-    /// Parse everything, resolve and connect to the upstreams, and print what would run.
+    /// Validate all settings, connect to the upstreams and print the resulting configuration.
     #[command(after_help = MORE_HELP, after_long_help = "")]
     Check(RunArgs),
-    /// Run again what a --journal recorded, with the same seed, and compare the decisions.
+    /// Repeat a run that --journal recorded, with the same seed, and compare the decisions.
     ///
-    /// Proxies, faults and schedules are those of the recorded run; each client that sends the same bytes meets the
-    /// same decisions.
+    /// The replay has the proxies, faults and schedules of the recorded run. It is exact only if the clients send the same bytes.
     Replay {
-        /// The journal.
+        /// Journal of the recorded run.
         file: PathBuf,
     },
-    /// Show round trips through a proxy to an upstream of its own, with latency for a while.
+    /// Show round trips through a proxy to a built-in upstream, with and without latency.
     Demo(DemoArgs),
-    /// Look at a run and change it, through its control API.
+    /// Inspect and change a running proxy through its control API.
     Ctl(CtlArgs),
     #[command(flatten)]
     Common(Common),
@@ -99,11 +98,11 @@ pub(crate) enum Command {
 #[derive(Debug, Default, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct LogArgs {
-    /// The least important level to log: off, error, warn, info, debug, trace [default: info].
+    /// Minimum level to log: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL", global = true, env = "FAULT_LOG_LEVEL", help_heading = LOG)]
     #[serde(serialize_with = "written::serialize")]
     pub(crate) log_level: Option<LevelFilter>,
-    /// How log lines look [default: human].
+    /// Format of the log lines [default: human].
     #[arg(long, value_name = "FORMAT", global = true, value_enum, help_heading = LOG)]
     pub(crate) log_format: Option<LogFormat>,
     /// Append the log to this file [default: log to stderr].
@@ -124,14 +123,14 @@ impl LogArgs {
 /// Of `run` and `check`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Where to listen and what to connect to; can be repeated.
+    /// Listen port and upstream; can be repeated.
     ///
-    /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH; ADDRESS:PORT on the left listens
-    /// there. The schemes http, psql and tcp connect in clear; https, tls and psqls over TLS. Several stand in one text
-    /// with `;` between them. Replaces the proxies of a configuration file.
+    /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH. Use ADDRESS:PORT on the left to set the
+    /// listen address. The schemes http, psql and tcp connect without TLS; https, tls and psqls connect with TLS. Separate several
+    /// mappings in one text with `;`. They replace the proxies of a configuration file.
     #[arg(long = "proxy", value_name = "MAPPING", env = "FAULT_PROXY", value_delimiter = ';')]
     pub(crate) mappings: Vec<Mapping>,
-    /// Read settings from this file: .toml, .yaml, .yml or .json. The environment and flags come before it.
+    /// Configuration file: .toml, .yaml, .yml or .json. Flags and environment variables take precedence over it.
     #[arg(long, value_name = "FILE", env = "FAULT_CONFIG")]
     pub(crate) config: Option<PathBuf>,
     /// Bearer token that clients of --control must send; required beyond loopback, unless --control-insecure is set
@@ -146,7 +145,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// End after this time: 10s, 1m; a bare number is seconds [default: at Ctrl-C].
+    /// End after this time, for example 10s or 1m; a bare number is in seconds [default: at Ctrl-C].
     #[arg(long, value_name = "TIME")]
     pub(crate) duration: Option<Time>,
 }

@@ -14,13 +14,13 @@ use crate::config::Forward;
 
 /// Carries TCP connections over NATS to a nats-proxy-server, which connects them to their targets.
 ///
-/// Point a program at --listen-addr instead of at its service. With --forward alone, there is nothing at --listen-addr.
+/// Connect a program to --listen-addr instead of to its service. With --forward only, the client does not listen on --listen-addr.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Read settings from this file: .yaml, .yml, .toml or .json [default: .nats-proxy-client.* in ./ or else $HOME].
+    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-client.* in ./ or else $HOME].
     ///
-    /// Flags come first, then the environment, then the file.
+    /// Flags take precedence over environment variables, which take precedence over the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -42,32 +42,32 @@ Examples:
   nats-proxy-client --forward 35432=db:5432 --forward 6380=nats-service:cache
       several, of which the server knows one by its name
 
-Faults are for flags and the environment only. Every fault has parameters: --help lists them.
+Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
 /// In a file, `client`. Nothing or `None` is what nobody gave.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClientArgs {
-    /// Where to listen: HOST:PORT, or :PORT for all interfaces [default: 0.0.0.0:8082, unless there is a --forward].
+    /// Listen address: HOST:PORT, or :PORT for all interfaces [default: 0.0.0.0:8082, unless there is a --forward].
     #[arg(long, value_name = "ADDRESS", env = "LISTEN_ADDR")]
     #[serde(deserialize_with = "written::deserialize")]
     pub(crate) listen_addr: Option<ListenAddr>,
-    /// What the server is to reach: HOST:PORT, or nats-service:NAME [default: redis:6379, unless there is a --forward].
+    /// Target that the server connects to: HOST:PORT, or nats-service:NAME [default: redis:6379, unless there is a --forward].
     #[arg(long, value_name = "TARGET", env = "REMOTE_ADDR")]
     #[serde(deserialize_with = "written::deserialize")]
     pub(crate) remote_addr: Option<Target>,
-    /// Reserved: it is accepted, and nothing is done with it [default: proxy-server:8081].
+    /// Accepted for compatibility, without effect [default: proxy-server:8081].
     #[arg(long, value_name = "ADDRESS", env = "PROXY_ADDR")]
     pub(crate) proxy_addr: Option<String>,
-    /// Listen here, for this target; can be repeated, or several with `,` between them.
+    /// Listen address and target, separated by commas; can be repeated.
     ///
-    /// The left side is PORT, on 127.0.0.1, or ADDRESS:PORT; the right one HOST:PORT, or nats-service:NAME. Beside
-    /// forwards, --listen-addr and --remote-addr count only if one of them is given.
+    /// The left side is PORT, on 127.0.0.1, or ADDRESS:PORT; the right one HOST:PORT, or nats-service:NAME. If
+    /// there are forwards, --listen-addr and --remote-addr apply only if one of them is set.
     #[arg(long = "forward", value_name = "LISTEN=TARGET", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) forwards: Vec<Forward>,
-    /// Where to tell over HTTP how the client is: HOST:PORT, :PORT for all interfaces, or off [default: off].
+    /// Address of the HTTP health endpoint: HOST:PORT, :PORT for all interfaces, or off [default: off].
     #[arg(long, value_name = "ADDRESS", env = "HEALTH_ADDR")]
     #[serde(deserialize_with = "written::deserialize")]
     pub(crate) health_addr: Option<Endpoint>,

@@ -14,13 +14,13 @@ use crate::config::Service;
 
 /// Connects to TCP services for nats-proxy-clients, which reach it over NATS.
 ///
-/// It dials what clients ask for, as far as --allow and --deny let it. Servers on one NATS share the work.
+/// The server dials the targets that clients ask for, within --allow and --deny. Several servers share the requests.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Read settings from this file: .yaml, .yml, .toml or .json [default: .nats-proxy-server.* in ./ or else $HOME].
+    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-server.* in ./ or else $HOME].
     ///
-    /// Flags come first, then the environment, then the file.
+    /// Flags take precedence over environment variables, which take precedence over the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
@@ -42,26 +42,26 @@ Examples:
   nats-proxy-server --allow 10.0.0.0/8:5432 --service cache=redis:6379
       PostgreSQL in one network, and nats-service:cache
 
-Faults are for flags and the environment only. Every fault has parameters: --help lists them.
+Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
 /// In a file, `server`. Nothing or `None` is what nobody gave.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerArgs {
-    /// Where the HTTP endpoint listens: HOST:PORT, :PORT for all interfaces, or off [default: :8080].
+    /// Address of the HTTP endpoint for health and metrics: HOST:PORT, :PORT for all interfaces, or off [default: :8080].
     #[arg(long, value_name = "ADDRESS")]
     #[serde(deserialize_with = "written::deserialize")]
     pub(crate) listen_addr: Option<Endpoint>,
-    /// Dial only what such a rule allows; can be repeated, or several with `,` between them [default: everything].
+    /// Targets that the server may dial, separated by commas; can be repeated [default: all].
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) allow: Vec<Rule>,
-    /// Never dial what such a rule denies, also if another allows it; can be repeated, or several with `,`.
+    /// Targets that the server must not dial, even if --allow has them, separated by commas; can be repeated.
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) deny: Vec<Rule>,
-    /// Dial HOST:PORT for clients that ask for nats-service:NAME; can be repeated, or several with `,`.
+    /// Target for clients that ask for nats-service:NAME; separated by commas; can be repeated.
     #[arg(long = "service", value_name = "NAME=HOST:PORT", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) services: Vec<Service>,

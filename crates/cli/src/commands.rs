@@ -16,20 +16,20 @@ use crate::terminal;
 /// Commands that every program has.
 #[derive(Debug, Subcommand)]
 pub enum Common {
-    /// Ask the program that runs whether it is ready, as container engines do; exit code 1 if it is not.
+    /// Check whether the running program is ready, for container health checks; exit code 1 if it is not.
     Health {
-        /// Its HTTP endpoint: HOST:PORT.
+        /// HTTP endpoint of the running program: HOST:PORT.
         #[arg(required = false)]
         addr: Endpoint,
     },
-    /// Print a shell's completion script.
+    /// Print a completion script for a shell.
     Completions {
-        /// The shell.
+        /// Shell that the script is for.
         shell: Shell,
     },
-    /// Print the manual page, or write those of all commands.
+    /// Print the manual page, or write the manual pages of all commands to files.
     Man {
-        /// Write them to this directory, one file a page.
+        /// Directory to write to, with one file per page.
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },

@@ -6,7 +6,7 @@ use proxy_cli::secret::Secret;
 
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
-    /// Where the control API is: HOST:PORT.
+    /// Address of the control API: HOST:PORT.
     #[arg(
         long,
         value_name = "ADDR",
@@ -15,10 +15,10 @@ pub(crate) struct CtlArgs {
         default_value = "127.0.0.1:8474"
     )]
     pub(crate) addr: String,
-    /// The bearer token it asks for.
+    /// Bearer token of the control API.
     #[arg(long, value_name = "TOKEN", global = true, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Secret>,
-    /// Print what the API answers, as JSON.
+    /// Print the response of the API as JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
@@ -31,31 +31,31 @@ pub(crate) enum CtlCommand {
     List,
     /// Show a proxy and its faults.
     Inspect {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
     },
-    /// Make a proxy.
+    /// Create a proxy.
     Create {
-        /// Its name.
+        /// Name of the proxy.
         proxy: String,
-        /// Where it listens: HOST:PORT; port 0 is any that is free.
+        /// Listen address: HOST:PORT; port 0 selects a free port.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
         listen: String,
-        /// What it connects to: HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH.
+        /// Upstream: HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH.
         #[arg(long, value_name = "UPSTREAM")]
         upstream: String,
-        /// Do not listen yet.
+        /// Create the proxy disabled: it does not listen.
         #[arg(long)]
         disabled: bool,
     },
-    /// End a proxy; the connections of its sessions are closed.
+    /// Delete a proxy and close its sessions.
     Delete {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
     },
-    /// Disable a proxy, which closes the connections of its sessions, or enable it again.
+    /// Disable a proxy and close its sessions, or enable it again.
     Toggle {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
     },
     /// Add, change and remove the faults of a proxy.
@@ -67,46 +67,46 @@ pub(crate) enum CtlCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum FaultCommand {
-    /// Add a fault, which open sessions feel at once.
+    /// Add a fault. It also acts on open sessions.
     #[command(after_help = "Example:\n  fault-proxy ctl fault add db latency mean=300ms stddev=40ms")]
     Add {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
-        /// What it does: latency, jitter, bandwidth, packet_loss, blackhole, reset, timeout, slow_close, slicer, limit_data,
-        /// refuse, slow_open, corrupt, or a toxic of the compatible API.
+        /// Type: latency, jitter, bandwidth, packet_loss, blackhole, reset, timeout, slow_close, slicer, limit_data,
+        /// refuse, slow_open, corrupt, or a toxic of Toxiproxy's API.
         #[arg(value_name = "TYPE")]
         kind: String,
-        /// Its parameters.
+        /// Parameters of the fault.
         #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
         attributes: Vec<(String, serde_json::Value)>,
-        /// Its name [default: its type and stream].
+        /// Name of the fault [default: its type and stream].
         #[arg(long)]
         name: Option<String>,
-        /// Direction that it acts on: upstream (requests) or downstream (responses) [default: that of its type].
+        /// Direction that the fault acts on: upstream (requests) or downstream (responses) [default: that of its type].
         #[arg(long, value_parser = stream)]
         stream: Option<String>,
-        /// The share of sessions that it acts on, 0 to 1 [default: 1].
+        /// Share of sessions that the fault acts on, 0 to 1 [default: 1].
         #[arg(long, value_name = "SHARE")]
         toxicity: Option<f64>,
     },
     /// Change a fault.
     Update {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
-        /// The fault's name.
+        /// Name of the fault.
         fault: String,
-        /// Parameters that are different from now on.
+        /// Parameters to change.
         #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
         attributes: Vec<(String, serde_json::Value)>,
-        /// The share of sessions that it acts on, 0 to 1.
+        /// Share of sessions that the fault acts on, 0 to 1.
         #[arg(long, value_name = "SHARE")]
         toxicity: Option<f64>,
     },
     /// Remove a fault.
     Remove {
-        /// The proxy's name.
+        /// Name of the proxy.
         proxy: String,
-        /// The fault's name.
+        /// Name of the fault.
         fault: String,
     },
 }

@@ -20,41 +20,41 @@ use crate::config::{FileProxy, Phase};
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
-    /// The address that mappings without one listen on [default: 127.0.0.1].
+    /// Listen address of mappings that do not set one [default: 127.0.0.1].
     #[arg(long, value_name = "ADDRESS", env = "FAULT_PROXY_BIND")]
     pub(crate) bind: Option<IpAddr>,
-    /// The time to resolve and connect to an upstream, and again for its TLS handshake [default: 10s].
+    /// Time limit to resolve and connect to an upstream, and separately for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]
     pub(crate) connect_timeout: Option<Time>,
     /// How to end the client connection if the upstream cannot be reached [default: close].
     #[arg(long, value_name = "ACTION", value_enum, env = "FAULT_ON_UPSTREAM_FAILURE")]
     pub(crate) on_upstream_failure: Option<OnUpstreamFailure>,
-    /// End the run after this time: 90s, 10m, 1h 30m; a bare number is seconds.
+    /// End the run after this time, for example 90s, 10m or 1h 30m; a bare number is in seconds [default: until a signal or the end of the last phase].
     #[arg(long, value_name = "TIME", env = "FAULT_PROXY_DURATION")]
     pub(crate) duration: Option<Time>,
-    /// How long sessions may go on when the run ends; what is left then is reset [default: 10s].
+    /// Time that open sessions have to finish when the run ends; the rest is reset [default: 10s].
     #[arg(long, value_name = "TIME")]
     pub(crate) drain_timeout: Option<Time>,
-    /// Sessions at once; further connections wait [default: what the limit of open files allows].
+    /// Maximum number of open sessions; further connections wait [default: what the limit of open files allows].
     #[arg(long, value_name = "N")]
     pub(crate) max_sessions: Option<NonZeroU32>,
-    /// How busy TCP sessions move bytes [default: copy].
+    /// How to move the data of busy TCP sessions [default: copy].
     #[arg(long, value_enum)]
     pub(crate) data_path: Option<DataPath>,
-    /// Bytes that faults may hold of one direction of a session [default: 64MiB].
+    /// Maximum amount of data that faults hold per direction of a session [default: 64MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_in_flight: Option<Bytes>,
-    /// Bytes that faults may hold of all sessions together [default: 1GiB].
+    /// Maximum amount of data that faults hold for all sessions [default: 1GiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_in_flight_total: Option<Bytes>,
 
-    /// Repeat the random draws of a run with this seed [default: a new one each run].
+    /// Seed of all random decisions; a run with the same seed repeats them [default: a new seed for each run].
     #[arg(long, value_name = "N", env = "FAULT_SEED")]
     pub(crate) seed: Option<u64>,
-    /// Read `start:30s;duration:3m` as two windows, and not as the one that was probably meant.
+    /// Read `start:30s;duration:3m` as two windows instead of one.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) strict_schedules: Option<bool>,
-    /// Write what faults did to this file.
+    /// Write every decision of the faults to this file, for `fault-proxy replay` [default: none].
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%'; can be repeated
@@ -65,16 +65,16 @@ pub(crate) struct Options {
     /// Trust the certificates in this PEM file, of authorities or of servers, in addition to the system's.
     #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_ca: Option<PathBuf>,
-    /// Show this client certificate (PEM).
+    /// Client certificate to show to upstreams (PEM); requires --upstream-key.
     #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_cert: Option<PathBuf>,
-    /// The key of --upstream-cert (PEM).
+    /// Private key of --upstream-cert (PEM).
     #[arg(long, value_name = "FILE", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_key: Option<PathBuf>,
-    /// Ask for this name (SNI) and verify it, instead of the mapping's host.
+    /// Server name (SNI) to request and to verify [default: the host of the mapping].
     #[arg(long, value_name = "NAME", help_heading = UPSTREAM_TLS)]
     pub(crate) upstream_sni: Option<String>,
-    /// Accept any certificate. Anyone on the way can then read and change the traffic.
+    /// Accept any certificate. Anyone between the proxy and the upstream can then read and change the traffic.
     #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) upstream_insecure: Option<bool>,
     /// Application protocols (ALPN) to offer to https and tls upstreams, separated by commas, for example h2,http/1.1.
@@ -83,17 +83,17 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = UPSTREAM_TLS)]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) upstream_alpn: Vec<Protocol>,
-    /// For psqls: open TLS at once with ALPN `postgresql` (PostgreSQL 17), instead of asking with SSLRequest.
+    /// For psqls upstreams, start TLS directly with ALPN `postgresql` (PostgreSQL 17 or later) instead of with SSLRequest.
     #[arg(long, help_heading = UPSTREAM_TLS, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) psqls_direct: Option<bool>,
 
-    /// Expect TLS from clients, and show them this certificate chain (PEM).
+    /// Expect TLS from clients and show them this certificate chain (PEM); requires --tls-key.
     #[arg(long, value_name = "FILE", help_heading = LISTENER_TLS)]
     pub(crate) tls_cert: Option<PathBuf>,
-    /// The key of --tls-cert (PEM).
+    /// Private key of --tls-cert (PEM).
     #[arg(long, value_name = "FILE", help_heading = LISTENER_TLS)]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Expect TLS from clients, and show them a certificate made for this run; FILE gets a copy to trust.
+    /// Expect TLS from clients and show them a certificate that is generated for this run; write it to FILE for clients to trust.
     #[arg(
         long,
         value_name = "FILE",
@@ -110,21 +110,21 @@ pub(crate) struct Options {
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) tls_alpn: Vec<Protocol>,
 
-    /// Serve the control API, metrics and the page here: HOST:PORT, or off [default: 127.0.0.1:8474].
+    /// Address of the control API, metrics and page: HOST:PORT, :PORT for all interfaces, or off [default: 127.0.0.1:8474].
     #[arg(long, value_name = "ADDR", env = "FAULT_CONTROL", help_heading = CONTROL)]
     #[serde(with = "written")]
     pub(crate) control: Option<Endpoint>,
-    /// Let whoever reaches --control use it, without a token, also from other machines.
+    /// Allow clients of other machines to use --control without a token.
     #[arg(long, help_heading = CONTROL, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) control_insecure: Option<bool>,
-    /// Make the proxies of this file of the compatible API too: a JSON array, as POST /populate takes it.
+    /// Also create the proxies of this file in Toxiproxy's format: a JSON array, as for POST /populate.
     #[arg(long, value_name = "FILE", help_heading = CONTROL)]
     pub(crate) toxiproxy_config: Option<PathBuf>,
 
-    /// Show no live view on a terminal.
+    /// Do not show the live view on a terminal.
     #[arg(long, env = "FAULT_PROXY_NO_UI", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) no_ui: Option<bool>,
-    /// Log when each fault is switched on and off, as sessions' ends are, also beside the progress bar.
+    /// Log at level info when each fault is switched on and off.
     #[arg(long, env = "FAULT_PROXY_TAILING", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) tail: Option<bool>,
 
@@ -150,10 +150,10 @@ pub(crate) struct Options {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum DataPath {
-    /// Through large buffers: most bytes a second.
+    /// Through large buffers: highest throughput.
     #[default]
     Copy,
-    /// By splice(2): least CPU a byte.
+    /// With splice(2): lowest CPU use per byte.
     Splice,
 }
 

@@ -33,10 +33,12 @@ pub(super) enum FlagValue {
 
 use FlagValue::{Switch, Text};
 
-const SIDE: &str = "Whose socket the direction is about: client, server [default: server]";
-const SIDES: &str = "Which connections are reset: client, server, both [default: both]";
-const INGRESS: &str = "Bytes read from it (ingress), written to it (egress), both [default: ingress]";
-const BOTH: &str = "Bytes read from it (ingress), written to it (egress), both [default: both]";
+const SIDE: &str = "Connection that the direction refers to: client or server [default: server]";
+const SIDES: &str = "Connections to reset: client, server or both [default: both]";
+const INGRESS: &str =
+    "Data to act on: read from that connection (ingress), written to it (egress) or both [default: ingress]";
+const BOTH: &str =
+    "Data to act on: read from that connection (ingress), written to it (egress) or both [default: both]";
 
 macro_rules! flag {
     ($fault:literal, $prefix:literal, $suffix:literal $env:literal $parameter:literal $value:expr, $help:expr) => {
@@ -69,97 +71,97 @@ macro_rules! fault {
             parameters: &[
                 $(flag!($fault, $prefix, $suffix $env $parameter $value, $parameter_help),)*
                 flag!($fault, $prefix, "probability" "PROBABILITY" "probability" Text("SHARE"),
-                    "The share of sessions: 0.1 or 10% [default: all]"),
+                    "Share of sessions that the fault acts on, for example 0.1 or 10% [default: all]"),
                 flag!($fault, $prefix, "sched" "SCHED" "schedule" Text("SCHEDULE"),
-                    "When it is on: start:30s,duration:10% [default: always]"),
+                    "Times at which the fault is on, for example start:30s,duration:10% [default: always]"),
             ],
         }
     };
 }
 
 pub(super) const FAULTS: &[FaultFlags] = &[
-    fault! { Latency "latency" "LATENCY", "Delay bytes; needs --latency-mean or another distribution's parameters",
+    fault! { Latency "latency" "LATENCY", "Delay data; requires --latency-mean or the parameters of another distribution",
         "distribution" "DISTRIBUTION" "distribution" Text("NAME"),
-            "normal, uniform, pareto, pareto-normal, constant, log-normal, table [default: normal]";
-        "mean" "MEAN" "mean" Text("TIME"), "300ms; a bare number is milliseconds";
-        "stddev" "STANDARD_DEVIATION" "stddev" Text("TIME"), "The standard deviation [default: 0]";
-        "shape" "SHAPE" "shape" Text("N"), "Of a pareto: the smaller, the heavier the tail";
-        "scale" "SCALE" "scale" Text("TIME"), "Of a pareto: the shortest delay";
-        "min" "MIN" "min" Text("TIME"), "Of a uniform: the shortest delay";
-        "max" "MAX" "max" Text("TIME"), "Of a uniform: the longest delay";
-        "table" "TABLE" "table" Text("FILE"), "Delays to draw from, in milliseconds";
-        "once" "ONCE" "once" Switch(true), "Delay the first bytes of each session only";
-        "per-read-write" "PER_READ_WRITE" "once" Switch(false), "Delay all bytes: the default";
+            "Distribution of the delays: normal, uniform, pareto, pareto-normal, constant, log-normal or table [default: normal]";
+        "mean" "MEAN" "mean" Text("TIME"), "Mean delay, for example 300ms; a bare number is in milliseconds";
+        "stddev" "STANDARD_DEVIATION" "stddev" Text("TIME"), "Standard deviation of the delay [default: 0]";
+        "shape" "SHAPE" "shape" Text("N"), "Shape of the Pareto distribution; smaller values give a heavier tail";
+        "scale" "SCALE" "scale" Text("TIME"), "Shortest delay of the Pareto distribution";
+        "min" "MIN" "min" Text("TIME"), "Shortest delay of the uniform distribution";
+        "max" "MAX" "max" Text("TIME"), "Longest delay of the uniform distribution";
+        "table" "TABLE" "table" Text("FILE"), "File of delays in milliseconds, for the distribution table";
+        "once" "ONCE" "once" Switch(true), "Delay only the first data of each session";
+        "per-read-write" "PER_READ_WRITE" "once" Switch(false), "Delay all data; this is the default";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
-    fault! { Jitter "jitter" "JITTER", "Delay bytes now and then",
-        "amplitude" "AMPLITUDE" "amplitude" Text("TIME"), "The longest delay [default: 20ms]";
-        "frequency" "FREQ" "frequency" Text("HERTZ"), "Delays a second, at most [default: 5]";
+    fault! { Jitter "jitter" "JITTER", "Delay data at random times",
+        "amplitude" "AMPLITUDE" "amplitude" Text("TIME"), "Longest delay [default: 20ms]";
+        "frequency" "FREQ" "frequency" Text("HERTZ"), "Maximum number of delays per second [default: 5]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
-    fault! { Bandwidth "bandwidth" "BANDWIDTH", "Let so many bytes a second pass",
-        "rate" "RATE" "rate" Text("RATE"), "500kbit/s, 1MBps; a bare number is in --bandwidth-unit [default: 1000]";
-        "unit" "UNIT" "unit" Text("UNIT"), "Bps, KBps, MBps, GBps, kbit/s, mbit/s, gbit/s [default: Bps]";
-        "burst" "BURST" "burst" Text("BYTES"), "What may pass at once after a pause [default: that of 1 ms]";
-        "scope" "SCOPE" "scope" Text("SCOPE"), "Who shares it: session, proxy, all [default: session]";
+    fault! { Bandwidth "bandwidth" "BANDWIDTH", "Limit throughput",
+        "rate" "RATE" "rate" Text("RATE"), "Limit, for example 500kbit/s or 1MBps; a bare number is in --bandwidth-unit [default: 1000]";
+        "unit" "UNIT" "unit" Text("UNIT"), "Unit of a bare number: Bps, KBps, MBps, GBps, kbit/s, mbit/s or gbit/s [default: Bps]";
+        "burst" "BURST" "burst" Text("BYTES"), "Amount of data that passes without delay after a pause [default: what the rate allows in 1 ms]";
+        "scope" "SCOPE" "scope" Text("SCOPE"), "Sessions that share the limit: session (each has its own), proxy or all [default: session]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
-    fault! { PacketLoss "packet-loss" "PACKET_LOSS", "Lose packets, which are sent again: bytes come late",
-        "rate" "RATE" "rate" Text("SHARE"), "The share of packets: 0.01 or 1%";
+    fault! { PacketLoss "packet-loss" "PACKET_LOSS", "Delay data as if packets were lost and sent again",
+        "rate" "RATE" "rate" Text("SHARE"), "Share of packets to lose, for example 0.01 or 1%";
         "model" "MODEL" "model" Text("NAME"),
-            "bernoulli, gilbert-elliott, markov [default: bernoulli with a rate, else markov]";
-        "correlation" "CORRELATION" "correlation" Text("SHARE"), "Of a packet's fate with the one before it [default: 0]";
-        "good-to-bad" "GOOD_TO_BAD" "good-to-bad" Text("SHARE"), "Of gilbert-elliott: the chance, a packet";
-        "bad-to-good" "BAD_TO_GOOD" "bad-to-good" Text("SHARE"), "Of gilbert-elliott: the chance, a packet";
-        "good-loss" "GOOD_LOSS" "good-loss" Text("SHARE"), "Of gilbert-elliott: loss in the good state [default: 0]";
-        "bad-loss" "BAD_LOSS" "bad-loss" Text("SHARE"), "Of gilbert-elliott: loss in the bad state [default: 1]";
-        "rtt" "RTT" "rtt" Text("TIME"), "The round-trip time of the path [default: as measured]";
-        "mss" "MSS" "mss" Text("BYTES"), "What a packet holds [default: 1460]";
+            "Loss model: bernoulli, gilbert-elliott or markov [default: bernoulli with a rate, otherwise markov]";
+        "correlation" "CORRELATION" "correlation" Text("SHARE"), "Correlation of loss between consecutive packets, 0 to 1 [default: 0]";
+        "good-to-bad" "GOOD_TO_BAD" "good-to-bad" Text("SHARE"), "Probability per packet of entering the bad state (gilbert-elliott)";
+        "bad-to-good" "BAD_TO_GOOD" "bad-to-good" Text("SHARE"), "Probability per packet of leaving the bad state (gilbert-elliott)";
+        "good-loss" "GOOD_LOSS" "good-loss" Text("SHARE"), "Share of packets to lose in the good state (gilbert-elliott) [default: 0]";
+        "bad-loss" "BAD_LOSS" "bad-loss" Text("SHARE"), "Share of packets to lose in the bad state (gilbert-elliott) [default: 1]";
+        "rtt" "RTT" "rtt" Text("TIME"), "Round-trip time of the path [default: as measured]";
+        "mss" "MSS" "mss" Text("BYTES"), "Payload size of a packet [default: 1460]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
-    fault! { Blackhole "blackhole" "BLACKHOLE", "Let nothing pass",
-        "mode" "MODE" "mode" Text("MODE"), "What becomes of the bytes: stall, discard [default: stall]";
+    fault! { Blackhole "blackhole" "BLACKHOLE", "Hold or drop all data",
+        "mode" "MODE" "mode" Text("MODE"), "Action for received data: stall (hold) or discard (drop) [default: stall]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
     fault! { Reset "reset" "RESET", "Reset connections",
-        "after" "AFTER" "after" Text("TIME"), "This long after a session opened [default: 0]";
-        "bytes" "BYTES" "bytes" Text("BYTES"), "Not before so many have passed";
+        "after" "AFTER" "after" Text("TIME"), "Time after the start of the session [default: 0]";
+        "bytes" "BYTES" "bytes" Text("BYTES"), "Minimum number of bytes to forward before the reset";
         "side" "SIDE" "side" Text("SIDE"), SIDES;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), BOTH;
     },
-    fault! { Timeout "timeout" "TIMEOUT", "Let nothing pass, then close",
-        "after" "AFTER" "after" Text("TIME"), "Close this long after a session opened [default: never]";
+    fault! { Timeout "timeout" "TIMEOUT", "Hold all data, then close the session",
+        "after" "AFTER" "after" Text("TIME"), "Time after the start of the session at which to close it [default: never]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), BOTH;
     },
     fault! { SlowClose "slow-close" "SLOW_CLOSE", "Delay the end of a session",
-        "delay" "DELAY" "delay" Text("TIME"), "How long: 2s";
+        "delay" "DELAY" "delay" Text("TIME"), "Delay, for example 2s";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), BOTH;
     },
-    fault! { Slicer "slicer" "SLICER", "Pass bytes in small pieces",
-        "size" "SIZE" "size" Text("BYTES"), "Of a piece, on average";
-        "variation" "VARIATION" "variation" Text("BYTES"), "How much smaller or larger a piece may be [default: 0]";
-        "delay" "DELAY" "delay" Text("TIME"), "Between pieces [default: 0]";
+    fault! { Slicer "slicer" "SLICER", "Forward data in small pieces",
+        "size" "SIZE" "size" Text("BYTES"), "Average size of a piece";
+        "variation" "VARIATION" "variation" Text("BYTES"), "Maximum difference of a piece from the average size [default: 0]";
+        "delay" "DELAY" "delay" Text("TIME"), "Delay between pieces [default: 0]";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },
-    fault! { LimitData "limit-data" "LIMIT_DATA", "Close connections after so many bytes",
-        "bytes" "BYTES" "bytes" Text("BYTES"), "How many: 64KiB";
+    fault! { LimitData "limit-data" "LIMIT_DATA", "Close sessions after an amount of data",
+        "bytes" "BYTES" "bytes" Text("BYTES"), "Amount of data, for example 64KiB";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), BOTH;
     },
     fault! { Refuse "refuse" "REFUSE", "Refuse new clients", },
     fault! { SlowOpen "slow-open" "SLOW_OPEN", "Delay the connection to the upstream",
-        "delay" "DELAY" "delay" Text("TIME"), "How long: 2s";
+        "delay" "DELAY" "delay" Text("TIME"), "Delay, for example 2s";
     },
-    fault! { Corrupt "corrupt" "CORRUPT", "Flip bits",
-        "rate" "RATE" "rate" Text("SHARE"), "The share of bytes: 0.001 or 0.1%";
+    fault! { Corrupt "corrupt" "CORRUPT", "Flip random bits",
+        "rate" "RATE" "rate" Text("SHARE"), "Share of bytes in which to flip a bit, for example 0.001 or 0.1%";
         "side" "SIDE" "side" Text("SIDE"), SIDE;
         "direction" "DIRECTION" "direction" Text("DIRECTION"), INGRESS;
     },

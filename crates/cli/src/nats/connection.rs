@@ -17,38 +17,38 @@ const DEFAULT_URL: &str = "nats://localhost:4222";
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsArgs {
-    /// The NATS servers; can be repeated, or several with `,` between them [default: nats://localhost:4222].
+    /// NATS servers, separated by commas; can be repeated [default: nats://localhost:4222].
     ///
     /// HOST:PORT, nats://HOST:PORT, tls://HOST:PORT for TLS, or ws://HOST:PORT and wss://HOST:PORT for WebSockets. USER:PASSWORD@ or TOKEN@ before the host logs in; other
     /// characters than letters and digits stand there as %XX.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, value_delimiter = ',', value_parser = NatsUrlParser, help_heading = NATS)]
     #[serde(rename = "url", deserialize_with = "list::deserialize")]
     pub nats_url: Vec<NatsUrl>,
-    /// Log in as this user.
+    /// User to log in as.
     #[arg(long, value_name = "NAME", env = "NATS_USER", help_heading = NATS)]
     #[serde(rename = "user")]
     pub nats_user: Option<String>,
-    /// The password of --nats-user; others on this machine can see it here.
+    /// Password of --nats-user; other users of this machine can see it in the list of processes.
     #[arg(long, value_name = "PASSWORD", env = "NATS_PASSWORD", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "password")]
     pub nats_password: Option<Secret>,
-    /// A file that holds the password of --nats-user. It is read again at each connect.
+    /// File with the password of --nats-user. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_PASSWORD_FILE", help_heading = NATS)]
     #[serde(rename = "password_file")]
     pub nats_password_file: Option<PathBuf>,
-    /// Log in with this token; others on this machine can see it here.
+    /// Token to log in with; other users of this machine can see it in the list of processes.
     #[arg(long, value_name = "TOKEN", env = "NATS_TOKEN", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "token")]
     pub nats_token: Option<Secret>,
-    /// Log in with the token that this file holds. It is read again at each connect.
+    /// File with the token to log in with. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_TOKEN_FILE", help_heading = NATS)]
     #[serde(rename = "token_file")]
     pub nats_token_file: Option<PathBuf>,
-    /// Log in with an NKey: its seed (SU…), or a file that holds it and is read again at each connect.
+    /// NKey to log in with: its seed (SU…), or a file with the seed, which is read again at each connect.
     #[arg(long, value_name = "FILE|SEED", env = "NATS_NKEY", hide_env_values = true, help_heading = NATS)]
     #[serde(rename = "nkey")]
     pub nats_nkey: Option<Secret>,
-    /// Log in with the JWT and NKey of this .creds file. It is read again at each connect.
+    /// A .creds file with the JWT and NKey to log in with. It is read again at each connect.
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
     #[serde(rename = "creds")]
     pub nats_creds: Option<PathBuf>,
@@ -62,15 +62,15 @@ pub struct NatsArgs {
     #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
     #[serde(rename = "ca")]
     pub nats_ca: Option<PathBuf>,
-    /// Show this client certificate (PEM).
+    /// Client certificate to show to NATS servers (PEM); requires --nats-key.
     #[arg(long, value_name = "FILE", env = "NATS_CERT", help_heading = NATS)]
     #[serde(rename = "cert")]
     pub nats_cert: Option<PathBuf>,
-    /// The key of --nats-cert (PEM).
+    /// Private key of --nats-cert (PEM).
     #[arg(long, value_name = "FILE", env = "NATS_KEY", help_heading = NATS)]
     #[serde(rename = "key")]
     pub nats_key: Option<PathBuf>,
-    /// Use no server without TLS.
+    /// Require TLS from every NATS server.
     #[arg(long, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls")]
     pub nats_tls: Option<bool>,
@@ -80,7 +80,7 @@ pub struct NatsArgs {
     #[arg(long, env = "NATS_TLS_FIRST", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls_first")]
     pub nats_tls_first: Option<bool>,
-    /// Ask for replies under this prefix, which permissions can keep for this user [default: _INBOX].
+    /// Subject prefix for replies, so that permissions can restrict it to this user [default: _INBOX].
     #[arg(long, value_name = "SUBJECT", env = "NATS_INBOX_PREFIX", help_heading = NATS)]
     #[serde(rename = "inbox_prefix")]
     pub nats_inbox_prefix: Option<String>,

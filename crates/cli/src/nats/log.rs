@@ -13,11 +13,11 @@ const LOG: &str = "Log";
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogArgs {
-    /// The least important level to log: off, error, warn, info, debug, trace [default: info].
+    /// Minimum level to log: off, error, warn, info, debug or trace [default: info].
     #[arg(long, value_name = "LEVEL", env = "LOG_LEVEL", help_heading = LOG)]
     #[serde(rename = "level", deserialize_with = "written::deserialize")]
     pub log_level: Option<LevelFilter>,
-    /// How log lines look [default: human].
+    /// Format of the log lines [default: human].
     #[arg(long, value_name = "FORMAT", env = "LOG_FORMAT", value_enum, help_heading = LOG)]
     #[serde(rename = "format")]
     pub log_format: Option<LogFormat>,

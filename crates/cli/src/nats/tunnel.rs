@@ -15,25 +15,25 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TunnelArgs {
-    /// How long a session outlives a loss of NATS or of the other program [default: 60s].
+    /// Time that a session survives without NATS or without the peer program [default: 60s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub max_outage: Option<Time>,
-    /// The time to reach a target: the server's to dial it, the client's to hear of it [default: 10s].
+    /// Time limit to reach a target: for the server to dial it, for the client to get the response [default: 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub connect_timeout: Option<Time>,
-    /// How long sessions may go on when the program ends; what is left then is reset [default: 10s].
+    /// Time that open sessions have to finish when the program ends; the rest is reset [default: 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub drain_timeout: Option<Time>,
-    /// Sessions at once; further ones wait [default: what the limit of open files allows].
+    /// Maximum number of open sessions; further ones wait [default: what the limit of open files allows].
     #[arg(long, value_name = "N", help_heading = TUNNELS)]
     pub max_sessions: Option<NonZeroU32>,
-    /// How bytes stand in NATS messages [default: auto].
+    /// Encoding of data in NATS messages [default: auto].
     #[arg(long, value_enum, help_heading = TUNNELS)]
     pub encoding: Option<Encoding>,
-    /// End a session in which nothing moves for so long, with a peer that cannot tell its end [default: 1h].
+    /// Idle time after which a session ends, for peers that do not report the end of a session [default: 1h].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub legacy_idle_timeout: Option<Time>,
-    /// End a session in which nothing moves for so long after one side's end [default: 1h].
+    /// Idle time after which a session ends once one side has half-closed [default: 1h].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub half_close_timeout: Option<Time>,
 }
@@ -42,10 +42,10 @@ pub struct TunnelArgs {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Encoding {
-    /// Binary where both ends agree, else as JSON.
+    /// Binary if both programs support it, otherwise JSON.
     #[default]
     Auto,
-    /// As JSON, which is readable on the way, and slower.
+    /// JSON, which is readable and slower.
     Json,
 }
 
