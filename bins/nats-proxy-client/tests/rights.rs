@@ -3,10 +3,12 @@
 mod support;
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use support::bytes::round_trip;
-use support::{Client, Server, eventually};
+use support::http::{get, metric};
+use support::{Client, Server, count, eventually, free_addr};
 use testkit::{FarEnd, NatsServer};
 
 /// A session without this handling is silent for `--max-outage`.
@@ -51,26 +53,85 @@ fn assert_reset(stream: &std::net::TcpStream) {
     assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
 }
 
+struct Health {
+    server: SocketAddr,
+    client: SocketAddr,
+}
+
+fn pair_with_health(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client, Health) {
+    let health = Health { server: free_addr(), client: free_addr() };
+    let (of_server, of_client) = (health.server.to_string(), health.client.to_string());
+    let server = Server::with(&url(nats, "server"), &["--listen-addr", &of_server]);
+    let client = Client::with(&url(nats, "client"), far_end.addr(), &["--health-addr", &of_client]);
+    (server, client, health)
+}
+
 #[test]
-fn a_session_whose_subjects_are_refused_is_reset_with_the_right_in_the_log() {
-    for (missing, right, is_told) in [
-        ("client subscribe p.data.to_client.*", "the client may not subscribe to p.data.to_client.*", true),
-        ("server subscribe p.data.to_server.*", "the server may not subscribe to p.data.to_server.*", true),
-        ("client publish p.data.to_server.*", "the client may not publish to p.data.to_server.*", false),
+fn a_program_without_a_right_is_not_ready_and_its_clients_are_reset_with_the_right_in_both_logs() {
+    for (missing, at_server, right, knows_other) in [
+        ("server subscribe proxy.>", true, "subscribe to proxy.request", false),
+        ("client publish proxy.>", false, "publish to proxy.request", false),
+        ("client subscribe _INBOX.>", false, "subscribe to _INBOX.>", true),
+        ("client subscribe p.data.to_client.*", false, "subscribe to p.data.to_client.*", true),
+        ("server subscribe p.data.to_server.*", true, "subscribe to p.data.to_server.*", true),
+        ("client publish p.data.to_server.*", false, "publish to p.data.to_server.*", true),
+        ("server publish p.data.to_client.*", true, "publish to p.data.to_client.*", true),
     ] {
         let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
-        let (server, client) = pair(&nats, &far_end);
+        let (server, client, health) = pair_with_health(&nats, &far_end);
+        let (lacking, whole) =
+            if at_server { (health.server, health.client) } else { (health.client, health.server) };
+        eventually("it is not ready", || get(lacking, "/readyz").0 == 503);
+        let body = get(lacking, "/readyz").1;
+        assert!(body.contains(&format!("may not {right}")) && body.contains(" check"), "{missing}: {body}");
+        assert_eq!(get(whole, "/readyz"), (200, "ok\n".to_owned()), "{missing}");
         assert_reset(&client.connect());
-        client.wait_for_line(right);
-        if is_told {
-            server.wait_for_line(right);
+        let (lacking, other) = if at_server { (&*server, &*client) } else { (&*client, &*server) };
+        lacking.wait_for_line(right);
+        if knows_other {
+            other.wait_for_line(&format!("may not {right}"));
         }
+        let refusals = count(lacking, "NATS refuses a right");
+        assert_eq!(refusals, 1, "{}", lacking.stderr());
     }
-    let missing = "server publish p.data.to_client.*";
-    let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::banner(b"hello"));
-    let (server, client) = pair(&nats, &far_end);
-    let _open = client.connect();
-    server.wait_for_line("the server may not publish to p.data.to_client.*");
+}
+
+#[test]
+fn rights_that_are_given_make_both_ready_and_work_without_a_restart() {
+    for missing in
+        ["server subscribe proxy.>", "server subscribe p.data.to_server.*", "client subscribe _INBOX.>"]
+    {
+        let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
+        let (_server, client, health) = pair_with_health(&nats, &far_end);
+        eventually("one is not ready", || {
+            get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
+        });
+        nats.reload(&users(""));
+        for endpoint in [health.server, health.client] {
+            eventually("it is ready again", || get(endpoint, "/readyz").0 == 200);
+        }
+        eventually("it works", || round_trip(&client.connect(), b"all rights").is_ok());
+        nats.reload(&users(missing));
+        eventually("one is not ready again", || {
+            let _ = round_trip(&client.connect(), b"x");
+            get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
+        });
+    }
+}
+
+#[test]
+fn many_errors_are_a_few_lines_and_a_count() {
+    let config = users("client publish p.data.to_server.*");
+    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
+    let (server, client, health) = pair_with_health(&nats, &far_end);
+    for _ in 0..200 {
+        assert_reset(&client.connect());
+    }
+    assert!(metric(health.client, "nats_proxy_client_nats_errors_total") >= 1.0);
+    for log in [&*server, &*client] {
+        let warnings = count(log, " WARN ");
+        assert!(warnings < 30, "{warnings}: {}", log.stderr());
+    }
 }
 
 #[test]

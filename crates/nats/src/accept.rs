@@ -22,7 +22,7 @@ use self::answer::{Answer, publish_later};
 use self::asked::{Asked, Opening};
 use self::remembered::Known;
 pub(crate) use self::remembered::Remembered;
-use self::requests::Requests;
+use self::requests::{Requests, Source};
 use crate::opening::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
@@ -64,10 +64,10 @@ impl NatsAccept {
         let mut requests = SelectAll::new();
         let of_services = services.iter().map(subject::service);
         for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
-            requests.push(client.queue_subscribe(subject, subject::QUEUE_GROUP.to_owned()).await?);
+            requests.push(Source::subscribe(client, subject).await?);
         }
         let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
-        requests.push(client.subscribe(direct.clone()).await?);
+        requests.push(Source::subscribe(client, direct.to_string()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
         let (to, back) = unused_subjects(&tunnels);
         tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBED_WITHIN).await?;
@@ -90,6 +90,21 @@ impl NatsAccept {
             return None;
         }
         let answer = |reply, id| Answer::new(self.tunnels.clone(), Some(reply), id);
+        if let Some(report) = opening::parse_check(headers.as_ref()) {
+            if !report.is_empty() {
+                self.tunnels
+                    .inner
+                    .refused
+                    .warn(|times| format!("{times} reported a client's problem: {report}"));
+            }
+            answer(reply, None).refuse("the request was a check".to_owned(), Scope::All);
+            return None;
+        }
+        if let Some(reason) = self.tunnels.inner.link.rights().obstacle("server", &subject) {
+            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
+            answer(reply, None).refuse(reason, Scope::ThisServer);
+            return None;
+        }
         let request = match Request::parse(&subject, headers.as_ref(), &payload) {
             Ok(request) => request,
             Err(error) => {
@@ -176,6 +191,11 @@ impl NatsAccept {
     }
 }
 
+/// Asks the client of a request to ask another server.
+pub(crate) fn leave_to_others(tunnels: &Tunnels, reply: Option<Subject>) {
+    drop(Answer::new(tunnels.clone(), reply, None));
+}
+
 /// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
 async fn settle(tunnels: &Tunnels) {
     let (to, back) = unused_subjects(tunnels);
@@ -207,15 +227,15 @@ impl Drop for NatsAccept {
         let mut requests = std::mem::take(&mut self.requests.get_mut().subscribers);
         let tunnels = self.tunnels.clone();
         self.tunnels.inner.tasks.spawn(async move {
-            for subscriber in &mut requests {
+            for source in &mut requests {
                 // Fails only with the connection, and then nothing more comes either.
-                let _ = subscriber.unsubscribe_after(IGNORED_COUNT).await;
+                let _ = source.subscriber.unsubscribe_after(IGNORED_COUNT).await;
             }
             settle(&tunnels).await;
-            for mut subscriber in requests {
-                let _ = subscriber.unsubscribe().await;
-                while let Some(Message { reply, .. }) = subscriber.next().await {
-                    drop(Answer::new(tunnels.clone(), reply, None));
+            for mut source in requests {
+                let _ = source.subscriber.unsubscribe().await;
+                while let Some(Message { reply, .. }) = source.next().await {
+                    leave_to_others(&tunnels, reply);
                 }
             }
         });

@@ -51,7 +51,13 @@ impl NatsConnect {
         let mut progress = "NATS is not reachable";
         let mut refusals = Refusals::default();
         let until = Instant::now() + open_timeout;
-        match timeout_at(until, self.ask(until, &mut progress, &mut refusals)).await {
+        let (rights, subject) = (self.tunnels.inner.link.rights(), subject::request(&self.target));
+        let opened = select! {
+            biased;
+            obstacle = rights.wait_obstacle("client", &subject) => return Err(ConnectError::Refused(obstacle)),
+            opened = timeout_at(until, self.ask(until, &mut progress, &mut refusals)) => opened,
+        };
+        match opened {
             Ok(opened) => opened,
             Err(_) => {
                 let missing = format!("{progress} within {open_timeout:?}");

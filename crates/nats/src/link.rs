@@ -47,7 +47,7 @@ pub use self::events::Status;
 pub(crate) use self::limit::MIN_MESSAGE;
 pub use self::options::{Credential, NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
-use crate::rights::Rights;
+use crate::rights::{Needs, Right, Rights};
 
 /// How long [`Link::close`] waits for the connection to end.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -63,6 +63,7 @@ pub struct Link {
 pub(crate) struct Shared {
     client: Client,
     observer: Arc<Observer>,
+    inbox_prefix: String,
 }
 
 impl Link {
@@ -91,7 +92,7 @@ impl Link {
             version = server.version,
             "connected to NATS"
         );
-        let shared = Arc::new(Shared { client, observer });
+        let shared = Arc::new(Shared { client, observer, inbox_prefix: options.inbox_prefix.clone() });
         shared.observer.watch(&shared);
         Ok(Self { shared })
     }
@@ -134,6 +135,22 @@ impl Link {
         if timeout(CLOSE_WITHIN, ended).await.is_err() {
             warn!("the NATS connection did not end in time");
         }
+    }
+
+    /// Sets what the program does on NATS. From now on, rights for it that NATS refuses are [missing](Self::missing_rights).
+    /// The first call counts.
+    pub fn require(&self, needs: &Needs) {
+        self.rights().require(needs, &self.shared.inbox_prefix);
+    }
+
+    /// Returns the [required](Self::require) rights that NATS has refused when they were used last.
+    pub fn missing_rights(&self) -> Vec<Right> {
+        self.rights().missing().borrow().iter().cloned().collect()
+    }
+
+    /// How many errors NATS has reported.
+    pub fn errors(&self) -> u64 {
+        self.shared.observer.errors()
     }
 
     /// What NATS has refused on this connection.

@@ -23,6 +23,7 @@ const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const OFFERED_INSTANCE: &str = "proxy-instance";
 const OFFERED_MAX_MESSAGE: &str = "proxy-max-message";
 const REFUSED_BY: &str = "proxy-refused-by";
+const CHECK: &str = "proxy-check";
 const REQUEST_ID: &str = "proxy-request";
 /// In milliseconds.
 const WAIT: &str = "proxy-wait";
@@ -157,6 +158,19 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
         headers.insert(REFUSED_BY, refused_by.join(","));
     }
     (headers, message::encode("", &[], &[]))
+}
+
+/// A request that no server dials for, by which a client learns if it may ask. `report` is for the log of the server, unless
+/// it is empty.
+pub(crate) fn check(report: &str) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert(CHECK, report);
+    (headers, message::encode("", &[], &[]))
+}
+
+/// Returns the report of a [`check`]; `None` for other requests.
+pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<String> {
+    headers?.get(CHECK).map(|report| printable(report.as_str().as_bytes()))
 }
 
 /// A client's request, as a server understands it.

@@ -1,13 +1,23 @@
 //! What NATS refuses: rights that are missing, and sessions whose subjects an error names.
+//!
+//! - `denial`: errors of NATS, and the rights that they name; `missing`: which rights a program needs, and which of them are
+//!   missing; `check`: using all of them.
 
+mod check;
 mod denial;
+mod missing;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::watch;
+use tracing::{info, warn};
 
-use self::denial::{Denial, Right};
+use self::denial::Denial;
+pub use self::denial::Right;
+pub(crate) use self::missing::Missing;
+pub use self::missing::Needs;
 use crate::shared::Shared;
 use crate::subject;
 
@@ -18,6 +28,11 @@ pub(crate) struct Rights {
     sessions: Mutex<Sessions>,
     /// How often NATS has refused a subscription because there are too many.
     limit_hits: watch::Sender<u64>,
+    /// What the program needs; nothing if it does not say so.
+    needed: OnceLock<Vec<Right>>,
+    missing: watch::Sender<Missing>,
+    /// What servers were told last.
+    reported: Mutex<Vec<Right>>,
 }
 
 /// Registration of a session. Dropping it unregisters the session.
@@ -33,35 +48,117 @@ impl Rights {
     /// Ends the session of `shared` when NATS refuses its subjects.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
         let subject: Box<str> = shared.subjects.own.as_str().into();
-        self.sessions().insert(subject.clone(), Arc::downgrade(shared));
+        lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
         Registration { rights: Arc::clone(self), subject }
     }
 
-    /// Takes an error of NATS. Returns false if it is about something else.
+    /// Sets the rights that count as missing when NATS refuses them. The first call counts.
+    pub(crate) fn require(&self, needs: &Needs, inbox_prefix: &str) {
+        let _ = self.needed.set(needs.rights(inbox_prefix));
+    }
+
+    pub(crate) fn needed(&self) -> &[Right] {
+        self.needed.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes an error of NATS. Returns whether it is one of a needed right, which is logged once.
     pub(crate) fn on_error(&self, text: &str) -> bool {
         match Denial::parse(text) {
-            None => return false,
-            Some(Denial::Subject(right)) => self.deny(&right),
+            None => false,
+            Some(Denial::Subject(right)) => {
+                self.end_session(&right);
+                self.deny(right.general())
+            }
             Some(Denial::SubscriptionLimit) => {
                 self.limit_hits.send_modify(|hits| *hits += 1);
                 let reason = format!("NATS refused a subscription: {text}");
                 for session in self.open_sessions() {
                     session.update(|core, now| core.doubt(now, &reason));
                 }
+                false
             }
         }
-        true
     }
 
     /// Ends the session that the right is about.
-    fn deny(&self, right: &Right) {
+    fn end_session(&self, right: &Right) {
         let own = subject::of_refused_session(right.subject(), right.is_publish());
-        let session = self.sessions().get(own.as_str()).and_then(Weak::upgrade);
+        let session = lock(&self.sessions).get(own.as_str()).and_then(Weak::upgrade);
         let Some(session) = session else { return };
-        let reason = format!("NATS permission missing: the {} may not {}", right.role(), right.general());
+        let reason = reason(right.role(), [&right.general()]);
         session.update(|core, now| {
             if right.is_publish() { core.give_up(now, &reason) } else { core.abort(now, &reason) }
         });
+    }
+
+    fn deny(&self, right: Right) -> bool {
+        let needed =
+            self.needed().iter().find(|needed| needed.covers(right.subject()) && needed.is_same_kind(&right));
+        let Some(needed) = needed else { return false };
+        self.missing.send_modify(|missing| {
+            if missing.deny(needed.clone()) {
+                warn!(missing = %needed, "NATS refuses a right that is needed; the command check prints all of them");
+            }
+        });
+        true
+    }
+
+    fn begin_round(&self) {
+        self.missing.send_modify(Missing::begin_round);
+    }
+
+    fn end_round(&self) {
+        self.missing.send_if_modified(|missing| {
+            let is_changed = missing.end_round();
+            if is_changed && missing.is_empty() {
+                info!("NATS permissions are complete again");
+            }
+            is_changed
+        });
+    }
+
+    fn is_denied_in_round(&self) -> bool {
+        self.missing.borrow().is_denied_in_round()
+    }
+
+    async fn wait_denied_in_round(&self) {
+        // Never ends with an error: the sender is here.
+        let _ = self.missing.subscribe().wait_for(Missing::is_denied_in_round).await;
+    }
+
+    /// The rights that are missing, and changes of them.
+    pub(crate) fn missing(&self) -> watch::Receiver<Missing> {
+        self.missing.subscribe()
+    }
+
+    /// Why nothing can be asked for on `subject`; `None` while all rights for it are there.
+    pub(crate) fn obstacle(&self, role: &str, subject: &str) -> Option<String> {
+        let missing = self.missing.borrow();
+        let is_in_the_way =
+            |right: &&Right| right.subject() == subject || !subject::is_of_requests(right.subject());
+        let mut in_the_way = missing.iter().filter(is_in_the_way).peekable();
+        in_the_way.peek().is_some().then(|| reason(role, in_the_way))
+    }
+
+    /// Waits until there is an [`Self::obstacle`].
+    pub(crate) async fn wait_obstacle(&self, role: &str, subject: &str) -> String {
+        let mut missing = self.missing.subscribe();
+        loop {
+            if let Some(obstacle) = self.obstacle(role, subject) {
+                return obstacle;
+            }
+            // Never an error: the sender is here.
+            let _ = missing.changed().await;
+        }
+    }
+
+    /// Returns what servers do not know yet of the missing rights of a client.
+    fn take_report(&self) -> Option<String> {
+        let missing: Vec<_> = self.missing.borrow().iter().cloned().collect();
+        let mut reported = lock(&self.reported);
+        let is_new = *reported != missing;
+        reported.clone_from(&missing);
+        (is_new && !missing.is_empty()).then(|| reason("client", &missing))
     }
 
     /// Counts the subscriptions that NATS has refused because there are too many.
@@ -70,16 +167,25 @@ impl Rights {
     }
 
     fn open_sessions(&self) -> Vec<Arc<Shared>> {
-        self.sessions().values().filter_map(Weak::upgrade).collect()
+        lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
     }
+}
 
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn reason<'a>(role: &str, missing: impl IntoIterator<Item = &'a Right>) -> String {
+    format!("NATS permission missing: the {role} may not {}", listed(missing))
+}
+
+/// Joins rights with commas.
+pub(crate) fn listed<T: Display>(rights: impl IntoIterator<Item = T>) -> String {
+    rights.into_iter().map(|right| right.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.rights.sessions().remove(&self.subject);
+        lock(&self.rights.sessions).remove(&self.subject);
     }
 }

@@ -7,6 +7,7 @@ use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
 use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
 use proxy_cli::target::Target;
+use proxy_nats::Needs;
 use serde::Deserialize;
 use tracing::debug;
 
@@ -67,6 +68,7 @@ impl Settings {
         if let Some(addr) = proxy_addr {
             debug!("--proxy-addr {addr} is reserved: nothing is done with it");
         }
+        let forwards = all(listen_addr, remote_addr, forwards)?;
         Ok(Self {
             program: Program {
                 name: env!("CARGO_PKG_NAME"),
@@ -75,9 +77,10 @@ impl Settings {
                 tunnel: config.tunnel.resolve(),
                 faults: config.faults.resolve()?,
                 health: health_addr.and_then(Endpoint::addr),
+                needs: Needs::Client(forwards.iter().map(|forward| forward.target.0.clone()).collect()),
                 is_health_default: false,
             },
-            forwards: all(listen_addr, remote_addr, forwards)?,
+            forwards,
         })
     }
 }

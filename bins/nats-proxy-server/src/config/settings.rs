@@ -6,7 +6,7 @@ use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
 use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
-use proxy_nats::Targets;
+use proxy_nats::{Needs, Targets};
 use serde::Deserialize;
 use tracing::debug;
 
@@ -78,6 +78,7 @@ impl Settings {
                 nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
                 tunnel: config.tunnel.resolve(),
                 faults: config.faults.resolve()?,
+                needs: Needs::Server(services.iter().map(|service| service.name.clone()).collect()),
                 is_health_default: listen_addr.is_none(),
                 health: match listen_addr {
                     Some(endpoint) => endpoint.addr(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_control::{Health, Metrics, Watch};
 use proxy_fault::{Engine, Faults, TimerDriver, Timers};
-use proxy_nats::{Config, Link, NatsOptions, Tunnels};
+use proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
 use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -48,6 +48,8 @@ pub struct Program {
     pub faults: FaultSettings,
     /// Where health and metrics are asked for.
     pub health: Option<ListenAddr>,
+    /// What it does on NATS.
+    pub needs: Needs,
     /// Nobody asked for it there: without that port it runs all the same.
     pub is_health_default: bool,
 }
@@ -111,13 +113,18 @@ impl Program {
         let mut seed = [0; 32];
         SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
         let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), seed);
+        link.require(&self.needs);
+        if let Needs::Client(_) = self.needs {
+            // A server finds out when it subscribes.
+            tunnels.try_rights().await;
+        }
         let mut limits = proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
         let watch = Watch::default();
         let relay = watch.on(&Relay::new(limits));
         let mut metrics = self.metrics(&watch, &link);
         metrics.session_limit(&relay);
-        let health_of_relay = health_of(&link).with_session_limit(&relay);
+        let health_of_relay = health_of(self.name, &link).with_session_limit(&relay);
         let shutdown = Shutdown::new();
         let mut sessions = Sessions {
             tunnels: tunnels.clone(),
@@ -142,6 +149,7 @@ impl Program {
         service::ready();
         select! {
             () = sessions.tasks.wait() => {}
+            never = tunnels.watch_rights() => match never {},
             () = signals::end(signals, None, &shutdown) => {
                 shutdown.abort();
                 sessions.tasks.wait().await;
@@ -174,6 +182,8 @@ impl Program {
         metrics.counter("nats_connects", "Connections to NATS that there were", move || {
             status.borrow().connects
         });
+        let link = link.clone();
+        metrics.counter("nats_errors", "Errors that NATS has reported", move || link.errors());
         metrics
     }
 
@@ -244,9 +254,18 @@ async fn run_timers(driver: TimerDriver) -> Result<()> {
     driver.run().await.map(|never| match never {}).context("the timers failed")
 }
 
-fn health_of(link: &Link) -> Health {
+fn health_of(name: &'static str, link: &Link) -> Health {
     let link = link.clone();
-    Health::new(move || if link.is_up() { Ok(()) } else { Err("there is no connection to NATS".to_owned()) })
+    Health::new(move || {
+        if !link.is_up() {
+            return Err("there is no connection to NATS".to_owned());
+        }
+        let missing: Vec<_> = link.missing_rights().iter().map(ToString::to_string).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(format!("NATS permissions missing: may not {}; see {name} check", missing.join(", ")))
+    })
 }
 
 fn config(settings: &TunnelSettings) -> Config {

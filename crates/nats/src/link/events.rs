@@ -1,5 +1,6 @@
 //! What async-nats tells about its connection: the status that sessions watch, and the log.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,7 @@ pub(super) struct Observer {
     link: OnceLock<Weak<Shared>>,
     log: Mutex<Log>,
     rights: Arc<Rights>,
+    errors: AtomicU64,
 }
 
 #[derive(Default)]
@@ -63,6 +65,7 @@ impl Observer {
             link: OnceLock::new(),
             log: Mutex::default(),
             rights: Arc::default(),
+            errors: AtomicU64::default(),
         }
     }
 
@@ -80,6 +83,10 @@ impl Observer {
         self.status.subscribe()
     }
 
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
     pub(super) fn rights(&self) -> &Arc<Rights> {
         &self.rights
     }
@@ -89,10 +96,15 @@ impl Observer {
     }
 
     pub(super) fn see(&self, event: &Event) {
-        if let Event::ServerError(ServerError::Other(text)) = event {
-            self.rights.on_error(text);
-        }
         self.update(Some(event));
+        if let Event::ServerError(error) = event {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+            if let ServerError::Other(text) = error
+                && self.rights.on_error(text)
+            {
+                return;
+            }
+        }
         self.tell(event);
     }
 

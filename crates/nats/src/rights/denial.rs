@@ -36,7 +36,7 @@ impl Denial {
 
 /// Something that the NATS user of a program has to be allowed to do. Displays as `publish to SUBJECT` or `subscribe to SUBJECT`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Right {
+pub struct Right {
     operation: Operation,
     subject: Box<str>,
 }
@@ -48,13 +48,31 @@ enum Operation {
 }
 
 impl Right {
+    pub(super) fn publish(subject: impl Into<Box<str>>) -> Self {
+        Self { operation: Operation::Publish, subject: subject.into() }
+    }
+
+    pub(super) fn subscribe(subject: impl Into<Box<str>>) -> Self {
+        Self { operation: Operation::Subscribe, subject: subject.into() }
+    }
+
+    pub(super) fn is_same_kind(&self, other: &Self) -> bool {
+        self.operation == other.operation
+    }
+
+    /// Whether this is about `subject`, or about the subjects of all sessions if that is one.
+    pub(super) fn covers(&self, subject: &str) -> bool {
+        let stem = self.subject.strip_suffix(['*', '>']);
+        stem.map_or_else(|| *self.subject == *subject, |stem| subject.starts_with(stem))
+    }
+
     /// The subject, perhaps with wildcards.
-    pub(crate) fn subject(&self) -> &str {
+    pub fn subject(&self) -> &str {
         &self.subject
     }
 
     /// Whether it is a right to publish; otherwise it is one to subscribe.
-    pub(crate) fn is_publish(&self) -> bool {
+    pub fn is_publish(&self) -> bool {
         self.operation == Operation::Publish
     }
 

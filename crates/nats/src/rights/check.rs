@@ -1,0 +1,145 @@
+//! Using all rights once, to find out which are missing.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use async_nats::{Message, Subject};
+use futures_util::StreamExt as _;
+use tokio::select;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::Right;
+use crate::accept::leave_to_others;
+use crate::opening;
+use crate::subject;
+use crate::tunnels::Tunnels;
+
+/// How often missing rights are tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How long NATS has to process what is tried.
+const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
+/// After the first refusal, for the others.
+const REFUSALS_TIMEOUT: Duration = Duration::from_millis(200);
+
+impl Tunnels {
+    /// Uses all rights that the link [requires](crate::Link::require) once. Returns whether NATS has processed all of it.
+    /// Clients publish a request that servers do not dial for. Requests that a server receives by this are left to others.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives the check up.
+    pub async fn try_rights(&self) -> bool {
+        self.try_some(|_| true).await
+    }
+
+    /// As [`Self::try_rights`], but about requests only with the rights that `is_tried` chooses.
+    async fn try_some(&self, is_tried: impl Fn(&Right) -> bool) -> bool {
+        let link = &self.inner.link;
+        let (rights, inbox) = (link.rights(), Subject::from(link.client().new_inbox()));
+        rights.begin_round();
+        let refused = async {
+            rights.wait_denied_in_round().await;
+            sleep(REFUSALS_TIMEOUT).await;
+        };
+        let tried = select! {
+            tried = timeout(ROUND_TIMEOUT, self.use_all(rights.needed(), &inbox, is_tried)) => tried.unwrap_or(false),
+            () = refused => true,
+        };
+        if tried || rights.is_denied_in_round() {
+            if !rights.missing().borrow().is_empty() {
+                // A refusal comes before the end of the round trip, but on another way through async-nats.
+                sleep(REFUSALS_TIMEOUT).await;
+            }
+            rights.end_round();
+        }
+        self.report(&inbox).await;
+        tried
+    }
+
+    /// Tries missing rights again and again, until they are there. A change to permissions takes effect without a restart.
+    ///
+    /// # Cancel safety
+    /// Can be called again.
+    pub async fn watch_rights(&self) -> Infallible {
+        let (mut missing, mut status) = (self.inner.link.rights().missing(), self.inner.link.status());
+        loop {
+            let is_missing = missing.wait_for(|missing| !missing.is_empty()).await.is_ok();
+            sleep(RETRY_INTERVAL).await;
+            if is_missing && status.wait_for(|status| status.is_up).await.is_ok() {
+                let known = missing.borrow().clone();
+                self.try_some(|right| known.iter().any(|missing| missing == right)).await;
+            }
+        }
+    }
+
+    async fn use_all(&self, needed: &[Right], inbox: &Subject, is_tried: impl Fn(&Right) -> bool) -> bool {
+        let client = self.inner.link.client();
+        let mut requests = Vec::new();
+        let mut replies = None;
+        let mut is_client = false;
+        for right in needed.iter().filter(|right| !right.is_publish()) {
+            let subscribed = if subject::is_of_requests(right.subject()) {
+                if !is_tried(right) {
+                    continue;
+                }
+                let subject = right.subject().to_owned();
+                client
+                    .queue_subscribe(subject, subject::QUEUE_GROUP.to_owned())
+                    .await
+                    .map(|new| requests.push(new))
+            } else if subject::is_of_session(right.subject()) {
+                Ok(())
+            } else {
+                client.subscribe(inbox.clone()).await.map(|new| replies = Some(new))
+            };
+            if subscribed.is_err() {
+                return false;
+            }
+        }
+        for right in needed.iter().filter(|right| right.is_publish()) {
+            is_client |= right.subject().starts_with(subject::TO_SERVER);
+            let is_request = subject::is_of_requests(right.subject()) && is_tried(right);
+            if is_request && !self.publish_check(right, inbox, "").await {
+                return false;
+            }
+        }
+        let unused = self.new_id();
+        let (to_server, to_client) =
+            (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
+        let (to, back) = if is_client { (to_server, to_client) } else { (to_client, to_server) };
+        let is_settled = self.inner.link.settle(to, back, ROUND_TIMEOUT).await;
+        // Dropped only now: NATS was to process the subscription, and the inbox stays until then.
+        drop(replies);
+        for mut requests in requests {
+            let _ = requests.unsubscribe().await;
+            while let Some(Message { reply, .. }) = requests.next().await {
+                leave_to_others(self, reply);
+            }
+        }
+        is_settled
+    }
+
+    async fn publish_check(&self, right: &Right, inbox: &Subject, report: &str) -> bool {
+        let (headers, body) = opening::check(report);
+        let to = right.subject().to_owned();
+        let client = self.inner.link.client();
+        client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.is_ok()
+    }
+
+    /// Lets a server log which rights this client lacks, since no session can tell it.
+    async fn report(&self, inbox: &Subject) {
+        let rights = self.inner.link.rights();
+        let Some(report) = rights.take_report() else { return };
+        let missing = rights.missing();
+        let is_there = |right: &&Right| {
+            right.is_publish()
+                && subject::is_of_requests(right.subject())
+                && missing.borrow().iter().all(|missing| missing != *right)
+        };
+        if let Some(right) = rights.needed().iter().find(is_there)
+            && !self.publish_check(right, inbox, &report).await
+        {
+            debug!("cannot report missing rights");
+        }
+    }
+}
