@@ -18,7 +18,7 @@ use crate::terminal;
 pub enum Common {
     /// Check whether the running program is ready, for container health checks; exit code 1 if it is not.
     Health {
-        /// HTTP endpoint of the running program: HOST:PORT.
+        /// HTTP endpoint of the program: HOST:PORT.
         #[arg(required = false)]
         addr: Endpoint,
     },
