@@ -105,6 +105,11 @@ impl NatsAccept {
             answer(reply, None).refuse(reason, Scope::ThisServer);
             return None;
         }
+        if self.tunnels.inner.budget.is_full() {
+            self.tunnels.inner.budget.report_shortage();
+            answer(reply, None).refuse("this server's memory limit is reached".to_owned(), Scope::Busy);
+            return None;
+        }
         let request = match Request::parse(&subject, headers.as_ref(), &payload) {
             Ok(request) => request,
             Err(error) => {

@@ -76,6 +76,10 @@ impl NatsConnect {
         progress: &mut &str,
         refusals: &mut Refusals,
     ) -> Result<Connected, ConnectError> {
+        if self.tunnels.inner.budget.is_full() {
+            self.tunnels.inner.budget.report_shortage();
+            return Err(ConnectError::Refused("the memory limit of this program is reached".to_owned()));
+        }
         let mut status = self.tunnels.inner.link.status();
         let mut nobody_since = None;
         let mut busy_delay = RETRY_DELAY;

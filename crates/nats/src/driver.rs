@@ -212,6 +212,7 @@ impl Future for Driver {
             inner.core.abort(shared.clock.now(), "this end's connection to NATS has ended");
         }
         inner.wake_stream();
+        shared.budget.report_shortage();
         let is_over = has_ended || !has_client || (inner.core.is_over() && this.unsent.is_none());
         if is_over { Poll::Ready(()) } else { Poll::Pending }
     }

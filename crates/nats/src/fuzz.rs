@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::budget::MemoryBudget;
 use crate::message;
 use crate::opening::{Encoding, Reply, Request};
 use crate::session::frame::{Codec, Flags, Header};
-use crate::session::{Limits, PathState, Session, Window, WindowBudget};
+use crate::session::{Limits, PathState, Session, Window};
 use crate::subject;
 
 const MAX_MESSAGE: usize = 1 << 20;
@@ -35,7 +36,7 @@ pub fn message(bytes: &[u8]) {
 pub fn session(bytes: &[u8]) {
     let limits =
         Limits { max_outage: Duration::from_secs(60), half_close_timeout: Duration::from_secs(3600) };
-    let budget = WindowBudget::new(WindowBudget::OF_A_CONNECTION);
+    let budget = MemoryBudget::new(256 << 20);
     let codec = Codec { encoding: Encoding::Binary, id: "f".into() };
     let mut now = Duration::ZERO;
     let window = || Window::new(PathState::new(Default::default()), budget.clone(), now);

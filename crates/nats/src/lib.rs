@@ -18,6 +18,7 @@
 //! | `throttle` | a log that strangers cannot flood |
 
 mod accept;
+mod budget;
 mod connect;
 mod core;
 mod driver;

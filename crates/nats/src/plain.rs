@@ -4,10 +4,12 @@
 //! Times are durations since any fixed moment.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
 use crate::core::{To, Transmit};
 use crate::message::{self, MessageError};
 
@@ -21,7 +23,6 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(10);
 const MARKER_EVERY: u64 = 256 << 10;
 /// Bytes that the NATS server is not known to have taken, at most.
 const MOST_UNDER_WAY: u64 = 1 << 20;
-const MOST_HELD: usize = 64 << 20;
 /// For what a peer may still send after this side's close: it never says that it has no more.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
@@ -62,6 +63,7 @@ pub(crate) struct Plain {
     marker_due: bool,
     queue: VecDeque<Bytes>,
     held: usize,
+    share: Share,
     has_ended: bool,
     end_was_taken: bool,
     close: Close,
@@ -77,7 +79,7 @@ enum Close {
 }
 
 impl Plain {
-    pub(crate) fn new(id: &str, now: Duration, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(id: &str, now: Duration, idle_timeout: Duration, budget: Arc<MemoryBudget>) -> Self {
         Self {
             id: id.into(),
             opened: now,
@@ -92,6 +94,7 @@ impl Plain {
             marker_due: false,
             queue: VecDeque::new(),
             held: 0,
+            share: Share::new(budget),
             has_ended: false,
             end_was_taken: false,
             close: Close::Open,
@@ -140,6 +143,8 @@ impl Plain {
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
         // Nothing is held any more if the session was closed in between.
         self.held = self.held.saturating_sub(bytes);
+        self.charge();
+        self.share.on_progress(now);
         self.moved = now;
     }
 
@@ -180,6 +185,11 @@ impl Plain {
 
     fn drop_received(&mut self) {
         (self.queue, self.held) = (VecDeque::new(), 0);
+        self.charge();
+    }
+
+    fn charge(&mut self) {
+        self.share.set(self.held + self.queue.len() * entry_size(0));
     }
 
     pub(crate) fn failure(&self) -> Option<&str> {
@@ -200,16 +210,20 @@ impl Plain {
         let is_close = message.is_close();
         let data = message.data;
         if !data.is_empty() && self.has_reader && !self.has_ended && self.failure.is_none() {
+            let is_fair = self.share.is_fair(self.share.held() + entry_size(data.len()));
+            if self.held == 0 {
+                self.share.on_progress(now);
+            }
             self.held += data.len();
             self.queue.push_back(data);
+            if !is_fair {
+                // The peer's protocol cannot slow it down.
+                self.abort(now, OUT_OF_MEMORY);
+                self.drop_received();
+            }
+            self.charge();
         }
         self.has_ended |= is_close;
-        if self.held > MOST_HELD {
-            let reason =
-                "the other end sends faster than this one delivers, and its protocol cannot be slowed down";
-            self.abort(now, reason);
-            self.drop_received();
-        }
         Ok(())
     }
 
@@ -302,7 +316,8 @@ impl Plain {
             Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_WITHIN),
         };
         let last_words = (self.close == Close::Sent && !self.has_ended).then(|| self.came + LAST_WORDS);
-        [of_peer, last_words, Some(self.moved.saturating_add(self.idle_timeout))].into_iter().flatten().min()
+        let idle = Some(self.moved.saturating_add(self.idle_timeout));
+        [of_peer, last_words, idle, self.share.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn on_deadline(&mut self, now: Duration) {
@@ -322,6 +337,10 @@ impl Plain {
         }
         if self.close == Close::Sent && now >= self.came + LAST_WORDS {
             self.has_ended = true;
+        }
+        if self.share.must_end(now) {
+            self.abort(now, OUT_OF_MEMORY);
+            self.drop_received();
         }
         if now >= self.moved.saturating_add(self.idle_timeout) {
             let seconds = self.idle_timeout.as_secs_f64();

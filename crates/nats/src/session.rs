@@ -22,6 +22,7 @@ mod time;
 mod transmit;
 mod window;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,11 +32,12 @@ use self::limit::MessageLimit;
 use self::patience::Patience;
 use self::receive::Receiver;
 use self::send::Sender;
+use crate::budget::{OUT_OF_MEMORY, Share};
 use crate::opening::Encoding;
 
 pub(crate) use self::frame::FrameError;
 pub(crate) use self::path::{PathState, Probe};
-pub(crate) use self::window::{Window, WindowBudget};
+pub(crate) use self::window::Window;
 
 /// Of a frame, as a message. Two of them fit into what async-nats reads at once (65,535 bytes): of longer ones every second is
 /// read in two parts, and copied.
@@ -151,7 +153,7 @@ impl Session {
         Self {
             limits,
             codec: Codec { encoding, id: id.into() },
-            sender: Sender::new(credit),
+            sender: Sender::new(credit, Share::new(Arc::clone(window.budget()))),
             receiver: Receiver::new(window),
             patience: Patience::new(now),
             limit: MessageLimit::new(LONGEST_MESSAGE),
@@ -199,7 +201,7 @@ impl Session {
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
-        self.sender.keep(bytes.len(), message.clone());
+        self.sender.keep(now, bytes.len(), message.clone());
         self.moved = now;
         self.patience.wait(now);
         message
@@ -350,6 +352,11 @@ impl Session {
         self.sender.clear();
         self.cut = None;
         self.leave(now, failure);
+    }
+
+    fn run_out_of_memory(&mut self, now: Duration) {
+        self.fail(now, Failure { reason: OUT_OF_MEMORY.to_owned(), is_the_others: false });
+        self.receiver.clear();
     }
 
     fn leave(&mut self, now: Duration, failure: Failure) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::Subject;
 use tokio::time::Instant;
 
+use crate::budget::MemoryBudget;
 use crate::core::Core;
 
 /// The times of all sessions of a NATS connection count from its beginning.
@@ -43,6 +44,7 @@ pub(crate) struct Subjects {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) subjects: Subjects,
+    pub(crate) budget: Arc<MemoryBudget>,
     inner: Mutex<Inner>,
 }
 
@@ -58,9 +60,9 @@ pub(crate) struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, clock: Clock, subjects: Subjects) -> Arc<Self> {
+    pub(crate) fn new(core: Core, clock: Clock, subjects: Subjects, budget: Arc<MemoryBudget>) -> Arc<Self> {
         let inner = Inner { core, timer: None, reader: None, writer: None, driver: None };
-        Arc::new(Self { clock, subjects, inner: Mutex::new(inner) })
+        Arc::new(Self { clock, subjects, budget, inner: Mutex::new(inner) })
     }
 
     /// Changes the session from outside, and wakes whoever has something to do for it now.

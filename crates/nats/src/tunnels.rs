@@ -12,6 +12,7 @@ use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::{NatsAccept, Remembered};
+use crate::budget::MemoryBudget;
 use crate::connect::NatsConnect;
 use crate::core::Core;
 use crate::driver::Driver;
@@ -20,7 +21,7 @@ use crate::link::Link;
 use crate::opening::{Encoding, EndInfo, Offer, Target};
 use crate::paths::Paths;
 use crate::plain::Plain;
-use crate::session::{Limits, Session, Window, WindowBudget};
+use crate::session::{Limits, Session, Window};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
 use crate::subject::{self, ServiceName};
@@ -40,6 +41,8 @@ pub struct Config {
     pub open_timeout: Duration,
     /// What to agree on with the other end, best first. Default: binary, then JSON.
     pub encodings: Vec<Encoding>,
+    /// Bytes that all sessions together may hold. Defaults to 256 MiB.
+    pub memory_limit: usize,
 }
 
 impl Default for Config {
@@ -50,6 +53,7 @@ impl Default for Config {
             legacy_idle_timeout: Duration::from_secs(3600),
             open_timeout: Duration::from_secs(15),
             encodings: vec![Encoding::Binary, Encoding::Json],
+            memory_limit: 256 << 20,
         }
     }
 }
@@ -75,7 +79,7 @@ pub(crate) struct Inner {
     remembered: Mutex<Remembered>,
     /// The last reply came from a server that does not know repeated requests.
     has_old_servers: AtomicBool,
-    budget: Arc<WindowBudget>,
+    pub(crate) budget: Arc<MemoryBudget>,
     ids: Mutex<StdRng>,
 }
 
@@ -99,12 +103,12 @@ impl Tunnels {
             has_old_servers: AtomicBool::new(false),
             clock: Clock::start(),
             paths: Paths::default(),
-            link,
-            config,
             tasks: TaskTracker::new(),
             bad_messages: Arc::default(),
             refused: MessageWarnings::default(),
-            budget: WindowBudget::new(WindowBudget::OF_A_CONNECTION),
+            budget: MemoryBudget::new(config.memory_limit),
+            link,
+            config,
             ids: Mutex::new(ids),
         };
         Self { inner: Arc::new(inner) }
@@ -155,7 +159,7 @@ impl Tunnels {
         let window = Window::new(paths.to(peer.instance), Arc::clone(budget), now);
         let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
         let mut core = match (encoding, role) {
-            (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout)),
+            (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout, Arc::clone(budget))),
             (Some(encoding), Role::Client { credit }) => {
                 Core::Reliable(Session::client(id, encoding, credit, limits, window, now))
             }
@@ -175,7 +179,8 @@ impl Tunnels {
         let nobodys = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
         let markers =
             Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
-        Shared::new(core, clock, Subjects { own: own.into(), others: others.into(), nobodys, markers })
+        let subjects = Subjects { own: own.into(), others: others.into(), nobodys, markers };
+        Shared::new(core, clock, subjects, Arc::clone(budget))
     }
 
     /// Listens to a session, and runs it from now on.

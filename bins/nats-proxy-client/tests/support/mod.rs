@@ -4,6 +4,7 @@
 pub(crate) mod bytes;
 pub(crate) mod flood;
 pub(crate) mod http;
+pub(crate) mod member;
 
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -120,6 +120,7 @@ impl Program {
         }
         let mut limits = proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
+        limits.buffer_budget = buffer_budget(&self.tunnel);
         let watch = Watch::default();
         let relay = watch.on(&Relay::new(limits));
         let mut metrics = self.metrics(&watch, &link);
@@ -268,6 +269,11 @@ fn health_of(name: &'static str, link: &Link) -> Health {
     })
 }
 
+/// Returns the part of the memory limit for the buffers of the relay.
+fn buffer_budget(settings: &TunnelSettings) -> usize {
+    (settings.memory_limit / 4).min(proxy_relay::Config::default().buffer_budget)
+}
+
 fn config(settings: &TunnelSettings) -> Config {
     let mut config = Config::default();
     config.max_outage = settings.max_outage;
@@ -276,5 +282,6 @@ fn config(settings: &TunnelSettings) -> Config {
     // The server's own time to dial, and that of the way there and back.
     config.open_timeout = settings.connect_timeout.saturating_add(Duration::from_secs(5));
     config.encodings = settings.encoding.offered();
+    config.memory_limit = settings.memory_limit - buffer_budget(settings);
     config
 }

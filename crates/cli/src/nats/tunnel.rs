@@ -4,6 +4,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::MemoryLimit;
 use crate::args::Time;
 
 const TUNNELS: &str = "Tunnels";
@@ -27,6 +28,9 @@ pub struct TunnelArgs {
     /// Maximum number of open sessions; further ones wait [default: what the limit of open files allows].
     #[arg(long, value_name = "N", help_heading = TUNNELS)]
     pub max_sessions: Option<NonZeroU32>,
+    /// Memory for data that all sessions hold together, at least 16MiB; the largest sessions wait or end [default: 256MiB].
+    #[arg(long, value_name = "BYTES", help_heading = TUNNELS)]
+    pub memory_limit: Option<MemoryLimit>,
     /// Encoding of data in NATS messages [default: auto].
     #[arg(long, value_enum, help_heading = TUNNELS)]
     pub encoding: Option<Encoding>,
@@ -70,6 +74,8 @@ pub struct TunnelSettings {
     pub drain_timeout: Duration,
     /// `None`: what the limit of open files allows.
     pub max_sessions: Option<u32>,
+    /// Bytes that all sessions together may hold.
+    pub memory_limit: usize,
     /// How bytes stand in messages.
     pub encoding: Encoding,
     /// How long nothing may move with a peer of the first version, which cannot tell its end.
@@ -87,6 +93,7 @@ impl TunnelArgs {
             connect_timeout: self.connect_timeout.or(other.connect_timeout),
             drain_timeout: self.drain_timeout.or(other.drain_timeout),
             max_sessions: self.max_sessions.or(other.max_sessions),
+            memory_limit: self.memory_limit.or(other.memory_limit),
             encoding: self.encoding.or(other.encoding),
             legacy_idle_timeout: self.legacy_idle_timeout.or(other.legacy_idle_timeout),
             half_close_timeout: self.half_close_timeout.or(other.half_close_timeout),
@@ -101,6 +108,7 @@ impl TunnelArgs {
             connect_timeout: time(self.connect_timeout, TEN_SECONDS),
             drain_timeout: time(self.drain_timeout, TEN_SECONDS),
             max_sessions: self.max_sessions.map(u32::from),
+            memory_limit: self.memory_limit.unwrap_or_default().0,
             encoding: self.encoding.unwrap_or_default(),
             legacy_idle_timeout: time(self.legacy_idle_timeout, HOUR),
             half_close_timeout: time(self.half_close_timeout, HOUR),

@@ -23,7 +23,7 @@ struct Nats {
 impl Nats {
     fn new(peer_listens: bool) -> Self {
         let now = Duration::from_secs(5);
-        let plain = Plain::new(ID, now, HOUR);
+        let plain = Plain::new(ID, now, HOUR, MemoryBudget::new(256 << 20));
         Self { plain, now, peer_listens, answers_markers: true, data: Vec::new(), closes: 0 }
     }
 
@@ -177,16 +177,21 @@ fn an_idle_session_ends_with_a_reason_and_a_close() {
 }
 
 #[test]
-fn more_than_can_be_held_ends_it() {
-    let mut nats = Nats::new(true);
-    nats.pass(MS);
-    let chunk = vec![1; 1 << 20];
-    for _ in 0..64 {
-        nats.hear(&chunk, &[]);
+fn more_than_a_part_of_the_memory_ends_it() {
+    let budget = MemoryBudget::new(30 << 20);
+    let new = || Plain::new(ID, MS, HOUR, Arc::clone(&budget));
+    let (mut large, mut small) = (new(), new());
+    let payload = message::encode(ID, &[7; LONGEST_DATA], &[]);
+    while large.failure().is_none() {
+        assert!(budget.held() <= 11 << 20);
+        large.receive(MS, &payload).expect("a message");
+        small.queue.is_empty().then(|| small.receive(MS, &payload).expect("a message"));
     }
-    assert_eq!(nats.plain.failure(), None);
-    nats.hear(&chunk, &[]);
-    assert!(nats.plain.failure().expect("ended").contains("cannot be slowed down"));
+    assert_eq!((large.failure(), small.failure()), (Some(OUT_OF_MEMORY), None));
+    assert_eq!(budget.held(), LONGEST_DATA + entry_size(0));
+    assert_eq!(small.next_chunk().expect("words").len(), LONGEST_DATA);
+    small.consumed(MS, LONGEST_DATA);
+    assert_eq!(budget.held(), 0);
 }
 
 #[test]
@@ -261,7 +266,7 @@ fn a_chunk_that_outlives_its_session_can_still_be_consumed() {
 
 #[test]
 fn a_timeout_without_end_is_none() {
-    let mut plain = Plain::new(ID, MS, Duration::MAX);
+    let mut plain = Plain::new(ID, MS, Duration::MAX, MemoryBudget::new(256 << 20));
     assert!(plain.deadline().is_some());
     plain.on_deadline(HOUR);
     assert!(plain.failure().is_none_or(|reason| !reason.contains("nothing moved")));

@@ -47,7 +47,7 @@ impl Session {
             self.is_over = true;
             return;
         }
-        match self.sender.hear(header) {
+        match self.sender.hear(now, header) {
             Told::Nothing => {}
             Told::Progress => {
                 self.moved = now;
@@ -73,18 +73,22 @@ impl Session {
                 Brought::Payload => self.moved = now,
                 Brought::Gap => self.gap_due = true,
                 Brought::Nothing => {}
-                Brought::Nonsense => self.receiver.clear(),
+                Brought::Nonsense | Brought::TooMuch => self.receiver.clear(),
             }
         }
         self.farewell_due |= is_reset || !self.receiver.is_missing();
     }
 
     fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
-        let told = self.sender.hear(header);
+        let told = self.sender.hear(now, header);
         let brought = self.receiver.hear(now, header, payload);
         if told == Told::Nonsense || brought == Brought::Nonsense {
             let reason = "the other end breaks the protocol";
             self.fail(now, Failure { reason: reason.to_owned(), is_the_others: false });
+            return;
+        }
+        if brought == Brought::TooMuch {
+            self.run_out_of_memory(now);
             return;
         }
         if header.flags.has(Flags::GAP) {
@@ -105,7 +109,7 @@ impl Session {
                 self.discard(now);
             }
             Brought::Gap => self.gap_due = true,
-            Brought::Nothing | Brought::Nonsense => {}
+            Brought::Nothing | Brought::Nonsense | Brought::TooMuch => {}
         }
         self.answer_due |= header.flags.has(Flags::ASK);
         self.other_is_done |= header.flags.has(Flags::DONE);

@@ -1,12 +1,14 @@
 //! The direction that this end reads: what arrived, and what the other end is told of it.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
 use super::frame::{Flags, Header};
 use super::window::Window;
+use crate::budget::{Share, payload_size, unpin};
 
 /// Chunks taken without telling the other end, at most: it keeps only so many frames.
 const CHUNKS_UNTOLD: u32 = 256;
@@ -14,6 +16,10 @@ const CHUNKS_UNTOLD: u32 = 256;
 #[derive(Debug)]
 pub(super) struct Receiver {
     queue: VecDeque<Bytes>,
+    /// Memory of the queue and of the chunk that was taken last.
+    queued: usize,
+    reading: usize,
+    share: Share,
     /// Everything below has arrived, the end included.
     got: u64,
     /// Everything below was taken, the end included.
@@ -40,6 +46,8 @@ pub(super) enum Brought {
     Gap,
     /// More than was granted, or another end than before.
     Nonsense,
+    /// More than this process has memory for.
+    TooMuch,
 }
 
 impl Receiver {
@@ -47,6 +55,9 @@ impl Receiver {
         let told = Header { limit: window.size() as u64, ..Header::default() };
         Self {
             queue: VecDeque::new(),
+            queued: 0,
+            reading: 0,
+            share: Share::new(Arc::clone(window.budget())),
             got: 0,
             taken: 0,
             end: None,
@@ -76,11 +87,17 @@ impl Receiver {
         }
         if end > self.got {
             payload.advance(usize::try_from(self.got - seq).unwrap_or(payload.len()));
+            let size = self.queued + payload_size(payload.len());
+            if size > self.share.held() && !self.share.fits(size) {
+                return Brought::TooMuch;
+            }
             let len = payload.len() as u64;
-            self.queue.push_back(payload);
+            self.queue.push_back(unpin(payload));
+            self.queued = size;
             self.got = end;
             self.gap_told = None;
             self.window.on_arrival(now, end, self.taken, len);
+            self.charge();
         }
         if is_end && self.end.is_none() {
             if end < self.got {
@@ -94,7 +111,16 @@ impl Receiver {
     }
 
     pub(super) fn next(&mut self) -> Option<Bytes> {
-        self.queue.pop_front()
+        let chunk = self.queue.pop_front();
+        let reading = chunk.as_ref().map_or(0, |chunk| payload_size(chunk.len()));
+        self.queued -= std::mem::replace(&mut self.reading, reading);
+        self.charge();
+        chunk
+    }
+
+    /// A window is set aside whether it is used or not. The first 64 KiB are not, since most sessions never use them.
+    fn charge(&mut self) {
+        self.share.set(self.queued.max(self.window.held()));
     }
 
     pub(super) fn has_next(&self) -> bool {
@@ -183,12 +209,22 @@ impl Receiver {
             self.end = None;
         }
         self.window.give_up();
+        self.queued = self.reading;
+        self.charge();
     }
 
     /// Nothing has come for a while.
     pub(super) fn shrink(&mut self, now: Duration) {
         self.queue.shrink_to_fit();
         self.window.shrink(now);
+        self.charge();
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_share(&self) {
+        let queued: usize = self.queue.iter().map(|chunk| payload_size(chunk.len())).sum();
+        assert_eq!(self.queued, queued + self.reading);
+        assert_eq!(self.share.held(), self.queued.max(self.window.held()));
     }
 
     #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The direction that this end writes: what was sent, and is kept until it is delivered.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::frame::Header;
+use crate::budget::{Share, entry_size};
 
 /// Frames kept at most: small writes beyond it wait, and leave together.
 const MAX_KEPT: usize = 1024;
@@ -36,6 +38,7 @@ pub(super) struct Sender {
     /// Everything from here on is to be sent again.
     again: Option<u64>,
     end: End,
+    share: Share,
 }
 
 /// What the other end's header told.
@@ -48,7 +51,7 @@ pub(super) enum Told {
 }
 
 impl Sender {
-    pub(super) fn new(credit: u64) -> Self {
+    pub(super) fn new(credit: u64, share: Share) -> Self {
         Self {
             kept: VecDeque::new(),
             next: 0,
@@ -57,6 +60,7 @@ impl Sender {
             limit: credit,
             again: None,
             end: End::Open,
+            share,
         }
     }
 
@@ -65,7 +69,7 @@ impl Sender {
         if self.end != End::Open || self.again.is_some() || self.kept.len() >= MAX_KEPT {
             return 0;
         }
-        self.limit.saturating_sub(self.next)
+        self.limit.saturating_sub(self.next).min(self.share.room() as u64)
     }
 
     /// Credit of the other end beyond the bytes that it has read.
@@ -79,8 +83,12 @@ impl Sender {
     }
 
     /// Keeps a frame that takes `numbers` from [`Self::seq`] on.
-    pub(super) fn keep(&mut self, numbers: usize, frame: Bytes) {
+    pub(super) fn keep(&mut self, now: Duration, numbers: usize, frame: Bytes) {
+        if self.kept.is_empty() {
+            self.share.on_progress(now);
+        }
         let (seq, end) = (self.next, self.next + numbers as u64);
+        self.share.add(entry_size(frame.len()));
         self.kept.push_back(Sent { seq, end, frame });
         self.next = end;
     }
@@ -133,7 +141,7 @@ impl Sender {
         self.arrived < self.next || (self.end == End::Open && self.limit <= self.next)
     }
 
-    pub(super) fn hear(&mut self, header: &Header) -> Told {
+    pub(super) fn hear(&mut self, now: Duration, header: &Header) -> Told {
         if header.got > self.next || header.ack > header.got {
             return Told::Nonsense;
         }
@@ -141,8 +149,16 @@ impl Sender {
         self.delivered = self.delivered.max(header.ack);
         self.arrived = self.arrived.max(header.got);
         self.limit = self.limit.max(header.limit);
-        while self.kept.front().is_some_and(|sent| sent.end <= self.delivered) {
+        let mut freed = 0;
+        while let Some(sent) = self.kept.front()
+            && sent.end <= self.delivered
+        {
+            freed += entry_size(sent.frame.len());
             self.kept.pop_front();
+        }
+        if freed > 0 {
+            self.share.remove(freed);
+            self.share.on_progress(now);
         }
         self.again = self.again.map(|again| again.max(self.arrived)).filter(|again| *again < self.next);
         if before == (self.delivered, self.arrived, self.limit) { Told::Nothing } else { Told::Progress }
@@ -183,11 +199,27 @@ impl Sender {
     /// Gives up what is kept.
     pub(super) fn clear(&mut self) {
         self.kept = VecDeque::new();
+        self.share.set(0);
         self.again = None;
     }
 
     pub(super) fn shrink(&mut self) {
         self.kept.shrink_to_fit();
+    }
+
+    pub(super) fn memory_deadline(&self) -> Option<Duration> {
+        self.share.deadline()
+    }
+
+    /// Returns whether it holds too much memory for too long.
+    pub(super) fn must_end(&mut self, now: Duration) -> bool {
+        self.share.must_end(now)
+    }
+
+    #[cfg(test)]
+    pub(super) fn check_share(&self) {
+        let kept: usize = self.kept.iter().map(|sent| entry_size(sent.frame.len())).sum();
+        assert_eq!(self.share.held(), kept);
     }
 
     #[cfg(test)]

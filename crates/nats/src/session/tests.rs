@@ -1,6 +1,7 @@
 //! Two sessions against each other.
 
 mod link;
+mod memory;
 mod properties;
 mod resets;
 mod world;

@@ -15,7 +15,16 @@ impl Session {
         let given_up = self.is_aborting().then(|| self.moved.saturating_add(self.limits.max_outage));
         let patience = self.patience.deadline(&self.limits, self.is_up);
         let doubt = self.doubt.as_ref().map(|doubt| doubt.0);
-        let times = [self.ack_by, self.first_frame_by, doubt, half_closed, left, given_up, Some(patience)];
+        let times = [
+            self.ack_by,
+            self.first_frame_by,
+            doubt,
+            half_closed,
+            left,
+            given_up,
+            self.sender.memory_deadline(),
+            Some(patience),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -56,6 +65,9 @@ impl Session {
             || (self.is_aborting() && now >= self.moved.saturating_add(self.limits.max_outage))
         {
             self.is_over = true;
+        }
+        if self.sender.must_end(now) {
+            self.run_out_of_memory(now);
         }
         if self.is_half_closed() && now >= self.moved.saturating_add(self.half_close_timeout()) {
             let seconds = self.half_close_timeout().as_secs_f64();

@@ -81,7 +81,7 @@ impl Session {
             let mut header = self.header(now);
             header.flags.set(Flags::FIN, true);
             let transmit = self.message(&header, &[], false);
-            self.sender.keep(1, transmit.message.clone());
+            self.sender.keep(now, 1, transmit.message.clone());
             self.patience.wait(now);
             return Some(transmit);
         }

@@ -5,11 +5,11 @@
 //! sessions on one path would keep the shares that they began with. `docs/nats-protocol.md` has the formula.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::path::{Estimate, MIN_RTT, PathState};
 use super::round::{Rates, Round, RoundTrip, bytes_in};
+use crate::budget::MemoryBudget;
 
 /// Window of a new session.
 pub(super) const FIRST_WINDOW: usize = 64 << 10;
@@ -26,32 +26,6 @@ const ALPHA_TIME: Duration = Duration::from_millis(10);
 /// Messages of smaller parts would be mostly headers.
 const MIN_PART: u64 = 4 << 10;
 const MIN_PROBE_WINDOW: usize = 1 << 10;
-
-/// What the windows of all sessions of a NATS connection may have beyond their first size, in bytes. NATS cuts off
-/// a connection with 64 MiB pending (`max_pending`).
-#[derive(Debug)]
-pub(crate) struct WindowBudget(AtomicUsize);
-
-impl WindowBudget {
-    pub(crate) const OF_A_CONNECTION: usize = 48 << 20;
-
-    pub(crate) fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self(AtomicUsize::new(bytes)))
-    }
-
-    /// Exchanges `held` bytes for up to `wanted`, and returns how many. A session gets at most two thirds of what the others leave. So
-    /// the budget is never used up, and all that want more get the same (dynamic thresholds, Choudhury and Hahne 1998).
-    fn exchange(&self, held: usize, wanted: usize) -> usize {
-        let mut granted = held;
-        // Never fails: the function always returns a value.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            let available = left + held;
-            granted = wanted.min(available / 3 * 2);
-            Some(available - granted)
-        });
-        granted
-    }
-}
 
 /// The part of a window that one message carries, or one grant adds. A window in a single message would leave the path empty while its
 /// acknowledgement comes back.
@@ -71,11 +45,11 @@ pub(crate) struct Window {
     rates: Rates,
     probe_size: usize,
     path: Arc<PathState>,
-    budget: Arc<WindowBudget>,
+    budget: Arc<MemoryBudget>,
 }
 
 impl Window {
-    pub(crate) fn new(path: Arc<PathState>, budget: Arc<WindowBudget>, now: Duration) -> Self {
+    pub(crate) fn new(path: Arc<PathState>, budget: Arc<MemoryBudget>, now: Duration) -> Self {
         Self {
             size: first_size(&path, now),
             held: 0,
@@ -92,13 +66,22 @@ impl Window {
         self.size
     }
 
+    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
+    /// Returns the part of the budget that is set aside for what may be under way.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Returns the number from which on nothing may be sent, if the peer was granted everything below `told` before.
     pub(super) fn limit(&self, now: Duration, told: u64, taken: u64) -> u64 {
         let size = match self.path.probe().is_on(now) {
             // Nothing until everything has arrived, and then a little.
             true if taken < told => return told,
             true => self.probe_size.min(self.size),
-            false => self.size,
+            false => self.size.min(self.budget.window_room(self.held)),
         };
         told.max(taken + size as u64)
     }
@@ -154,7 +137,7 @@ impl Window {
 
     fn resize(&mut self, size: usize) {
         let beyond = size.saturating_sub(FIRST_WINDOW);
-        self.held = self.budget.exchange(self.held, beyond);
+        self.held = self.budget.exchange_window(self.held, beyond);
         self.size = size.min(FIRST_WINDOW) + self.held;
     }
 
@@ -186,7 +169,7 @@ mod tests {
 
     #[test]
     fn windows_share_a_budget_and_give_it_back() {
-        let budget = WindowBudget::new(9 << 20);
+        let budget = MemoryBudget::new(36 << 20);
         let path = PathState::new(Arc::default());
         let mut windows =
             [(); 4].map(|()| Window::new(Arc::clone(&path), Arc::clone(&budget), Duration::ZERO));
@@ -199,6 +182,6 @@ mod tests {
         let [least, most] = [sizes.iter().min(), sizes.iter().max()].map(|size| *size.expect("four"));
         assert!(most - least < 1000 && least > FIRST_WINDOW + (1 << 20), "{sizes:?}");
         drop(windows);
-        assert_eq!(budget.exchange(0, 9 << 20), 6 << 20);
+        assert_eq!(budget.exchange_window(0, 9 << 20), 6 << 20);
     }
 }

@@ -33,6 +33,7 @@ server:
 tunnel:
   max_outage: 5m
   max_sessions: 7
+  memory_limit: 64MiB
   encoding: json
 ";
 
@@ -46,6 +47,7 @@ fn the_defaults_are_those_of_the_first_version() {
     assert_eq!(settings.program.health.unwrap().to_string(), ":8080");
     assert_eq!(settings.program.nats.urls, ["nats://localhost:4222".parse().unwrap()]);
     assert_eq!(settings.program.tunnel.max_outage, Duration::from_secs(60));
+    assert_eq!(settings.program.tunnel.memory_limit, 256 << 20);
     assert_eq!(settings.program.tunnel.half_close_timeout, Duration::from_secs(3600));
     assert!(
         settings.targets.is_unrestricted()
@@ -65,6 +67,7 @@ fn a_file_says_what_flags_do_not() {
     assert_eq!(settings.services, ["db=db:5432".parse().unwrap()]);
     let tunnel = settings.program.tunnel;
     assert_eq!((tunnel.max_outage, tunnel.max_sessions), (Duration::from_secs(300), Some(7)));
+    assert_eq!(tunnel.memory_limit, 64 << 20);
     assert_eq!((tunnel.encoding, tunnel.drain_timeout), (Encoding::Json, Duration::from_secs(10)));
     assert_eq!(load(&[], FILE).unwrap().1.level, LevelFilter::WARN);
 }

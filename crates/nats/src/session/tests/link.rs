@@ -8,8 +8,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::world::{LIMITS, MS};
+use crate::budget::MemoryBudget;
 use crate::opening::Encoding;
-use crate::session::{PathState, Probe, Session, Window, WindowBudget};
+use crate::session::{PathState, Probe, Session, Window};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX_MESSAGE: usize = 1 << 20;
@@ -77,7 +78,7 @@ struct Link {
     tunnels: Vec<Tunnel>,
     events: BTreeMap<(Duration, u64), Event>,
     number: u64,
-    budgets: [Arc<WindowBudget>; 2],
+    budgets: [Arc<MemoryBudget>; 2],
     /// What the tunnels of one process share, unless each is a process of its own.
     paths: [Arc<PathState>; 2],
     probes: [Arc<Probe>; 2],
@@ -94,7 +95,7 @@ impl Link {
             tunnels: Vec::new(),
             events: BTreeMap::new(),
             number: 0,
-            budgets: [(); 2].map(|()| WindowBudget::new(WindowBudget::OF_A_CONNECTION)),
+            budgets: [(); 2].map(|()| MemoryBudget::new(256 << 20)),
             paths: probes.each_ref().map(|probe| PathState::new(Arc::clone(probe))),
             probes,
         }

@@ -1,13 +1,15 @@
 //! Two ends and a NATS that can do everything wrong, in simulated time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::budget::MemoryBudget;
 use crate::opening::Encoding;
 use crate::session::window::FIRST_WINDOW;
-use crate::session::{Failure, Limits, PathState, Session, Transmit, Window, WindowBudget};
+use crate::session::{Failure, Limits, PathState, Session, Transmit, Window};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const TRANSIT: Duration = Duration::from_micros(100);
@@ -64,12 +66,23 @@ impl World {
     }
 
     pub(super) fn with(encoding: Encoding, seed: u64, limits: Limits) -> Self {
+        Self::with_memory(encoding, seed, limits, &[(); 2].map(|()| MemoryBudget::new(256 << 20)))
+    }
+
+    /// With the memory of either end's process.
+    pub(super) fn with_memory(
+        encoding: Encoding,
+        seed: u64,
+        limits: Limits,
+        budgets: &[Arc<MemoryBudget>; 2],
+    ) -> Self {
         let now = Duration::from_secs(1000);
-        let budget = || WindowBudget::new(WindowBudget::OF_A_CONNECTION);
-        let window = || Window::new(PathState::new(Default::default()), budget(), now);
+        let [client, server] = budgets
+            .each_ref()
+            .map(|budget| Window::new(PathState::new(Default::default()), Arc::clone(budget), now));
         let credit = FIRST_WINDOW as u64;
-        let client = Session::client("0a", encoding, credit, limits.clone(), window(), now);
-        let server = Session::server("0a", encoding, limits, window(), now);
+        let client = Session::client("0a", encoding, credit, limits.clone(), client, now);
+        let server = Session::server("0a", encoding, limits, server, now);
         let end =
             |session| End { session, written: 0, read: 0, saw_end: false, max_message: 1 << 20, is_up: true };
         Self {
@@ -137,9 +150,11 @@ impl World {
 
     fn check_memory(&self, end: usize) {
         let most = 33 << 20;
-        let session = &self.ends[end].session;
-        assert!(session.sender.kept_bytes() <= most, "{} bytes kept", session.sender.kept_bytes());
-        assert!(session.receiver.held_bytes() <= most, "{} bytes held", session.receiver.held_bytes());
+        let Session { sender, receiver, .. } = &self.ends[end].session;
+        assert!(sender.kept_bytes() <= most, "{} bytes kept", sender.kept_bytes());
+        assert!(receiver.held_bytes() <= most, "{} bytes held", receiver.held_bytes());
+        sender.check_share();
+        receiver.check_share();
     }
 
     /// Lets this time pass.

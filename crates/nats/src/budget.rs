@@ -1,0 +1,277 @@
+//! The memory that the sessions of a process hold: what has arrived and is not read, and what was sent and is not delivered.
+//!
+//! Peers decide how much that is: some send faster than this end delivers, or grant credit and never acknowledge. So each queue gets at
+//! most a part of what the others leave (dynamic thresholds, Choudhury and Hahne 1998). The queues that hold most meet that limit
+//! first, and those that hold little can go on. Queues that never move would fill the budget all the same: when it is full, those
+//! that hold most are ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proxy_relay::Throttle;
+use tokio::time::Instant;
+use tracing::warn;
+
+/// Each queue may hold this much. Without it, a full budget would stop all sessions for good.
+pub(crate) const MIN_SHARE: usize = 4 << 10;
+/// Memory of a queue's entry beyond its bytes.
+const ENTRY: usize = 128;
+/// Size of a read buffer of async-nats, which stays in memory as long as one payload of it does.
+const READ_BUFFER: usize = 64 << 10;
+/// Payloads of this size stay in their read buffer.
+const MIN_PINNING: usize = READ_BUFFER / 4;
+/// If the budget is full, a queue is ended that holds more than [`MAX_STALLED`] and has not moved for this time.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_STALLED: usize = 64 << 10;
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+/// Why a session is ended.
+pub(crate) const OUT_OF_MEMORY: &str =
+    "this end's memory limit is reached, and the session holds too much of it";
+/// A new session is refused unless it may hold this much.
+const MIN_FREE: usize = 1 << 20;
+
+/// Memory for the sessions of a process, in bytes.
+#[derive(Debug)]
+pub(crate) struct MemoryBudget {
+    limit: usize,
+    held: AtomicUsize,
+    /// Bytes left for the windows of all sessions beyond their first size.
+    windows: AtomicUsize,
+    is_short: AtomicBool,
+    warnings: Throttle,
+}
+
+impl MemoryBudget {
+    /// Windows of a NATS connection, at most: NATS cuts off a connection with 64 MiB pending (`max_pending`).
+    const MAX_WINDOWS: usize = 48 << 20;
+
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            held: AtomicUsize::new(0),
+            windows: AtomicUsize::new(Self::MAX_WINDOWS.min(limit / 4)),
+            is_short: AtomicBool::new(false),
+            warnings: Throttle::every(WARNING_INTERVAL),
+        })
+    }
+
+    /// Exchanges `held` bytes of windows for up to `wanted`, and returns how many. A session gets at most two thirds of what the others
+    /// leave. So windows are never used up, and all that want more get the same.
+    pub(crate) fn exchange_window(&self, held: usize, wanted: usize) -> usize {
+        let mut granted = held;
+        let wanted = wanted.min(held + self.room(held));
+        // Never fails: the function always returns a value.
+        let _ = self.windows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            let available = left + held;
+            granted = wanted.min(available / 3 * 2);
+            Some(available - granted)
+        });
+        granted
+    }
+
+    fn free(&self) -> usize {
+        self.limit.saturating_sub(self.held.load(Ordering::Relaxed))
+    }
+
+    /// Returns how much may be under way to a reader whose window holds `held`.
+    pub(crate) fn window_room(&self, held: usize) -> usize {
+        held + self.room(held).max(MIN_SHARE)
+    }
+
+    /// Returns how much more a queue may hold: a third of what the others leave. A quarter of the budget is kept for what peers
+    /// were already allowed to send.
+    fn room(&self, held: usize) -> usize {
+        let free = self.free().saturating_sub(self.limit / 4);
+        ((free + held) / 3).saturating_sub(held)
+    }
+
+    /// True if a new session would find too little.
+    pub(crate) fn is_full(&self) -> bool {
+        let is_full = self.room(0) < MIN_FREE.min(self.limit / 16);
+        if is_full {
+            self.set_short();
+        }
+        is_full
+    }
+
+    fn set_short(&self) {
+        self.is_short.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether a session was stopped, ended or refused since the last call.
+    fn take_shortage(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed) && self.is_short.swap(false, Ordering::Relaxed)
+    }
+
+    /// Warns if a session was stopped, ended or refused, at most every 10 s.
+    pub(crate) fn report_shortage(&self) {
+        if self.take_shortage() && self.warnings.pass(Instant::now(), "").is_some() {
+            let held = self.held.load(Ordering::Relaxed);
+            warn!(limit = self.limit, held, "memory limit reached, the sessions that hold most wait or end");
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+}
+
+/// The part of the budget that one queue holds. Dropping it gives that back.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<MemoryBudget>,
+    held: usize,
+    /// When the queue last moved.
+    moved: Duration,
+}
+
+impl Share {
+    pub(crate) fn new(budget: Arc<MemoryBudget>) -> Self {
+        Self { budget, held: 0, moved: Duration::ZERO }
+    }
+
+    pub(crate) fn held(&self) -> usize {
+        self.held
+    }
+
+    pub(crate) fn set(&mut self, held: usize) {
+        match held.checked_sub(self.held) {
+            Some(0) => return,
+            Some(more) => self.budget.held.fetch_add(more, Ordering::Relaxed),
+            None => self.budget.held.fetch_sub(self.held - held, Ordering::Relaxed),
+        };
+        self.held = held;
+    }
+
+    pub(crate) fn add(&mut self, bytes: usize) {
+        self.set(self.held + bytes);
+    }
+
+    pub(crate) fn remove(&mut self, bytes: usize) {
+        self.set(self.held.saturating_sub(bytes));
+    }
+
+    /// The queue has moved, or was empty.
+    pub(crate) fn on_progress(&mut self, now: Duration) {
+        self.moved = now;
+    }
+
+    /// Returns when [`must_end`](Self::must_end) is to be asked.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        (self.held > MAX_STALLED).then(|| self.moved + STALL_TIMEOUT)
+    }
+
+    /// Returns whether the queue has not moved for too long while the budget is full, and holds more than a part of what is left.
+    /// If not, that is to be asked again after the same time.
+    pub(crate) fn must_end(&mut self, now: Duration) -> bool {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return false;
+        }
+        self.moved = now;
+        self.budget.is_full() && self.budget.room(self.held) == 0
+    }
+
+    /// Returns how much may be added now. It is 0, or enough to be worth a message.
+    pub(crate) fn room(&self) -> usize {
+        let room = self.budget.room(self.held);
+        if room >= MIN_SHARE {
+            return room;
+        }
+        self.budget.set_short();
+        if self.held == 0 { MIN_SHARE } else { 0 }
+    }
+
+    /// Returns whether the queue may hold `held` without more than a third of what the others leave.
+    pub(crate) fn is_fair(&self, held: usize) -> bool {
+        self.allows(held, self.budget.room(self.held))
+    }
+
+    /// Returns whether the budget has enough left for the queue to hold `held`.
+    pub(crate) fn fits(&self, held: usize) -> bool {
+        self.allows(held, self.budget.free())
+    }
+
+    fn allows(&self, held: usize, more: usize) -> bool {
+        let is_allowed = held <= (self.held + more).max(MIN_SHARE);
+        if !is_allowed {
+            self.budget.set_short();
+        }
+        is_allowed
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// Returns what an entry of a queue takes.
+pub(crate) fn entry_size(bytes: usize) -> usize {
+    bytes + ENTRY
+}
+
+/// Copies a payload out of the buffer that NATS was read into, unless it fills a good part of that.
+pub(crate) fn unpin(payload: Bytes) -> Bytes {
+    if payload.len() < MIN_PINNING { Bytes::copy_from_slice(&payload) } else { payload }
+}
+
+/// Returns what an entry with an [unpinned](unpin) payload takes: at least half of a read buffer if it was not copied.
+pub(crate) fn payload_size(len: usize) -> usize {
+    entry_size(if len < MIN_PINNING { len } else { len.max(READ_BUFFER / 2) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_equal_and_never_use_the_budget_up() {
+        let budget = MemoryBudget::new(100 << 20);
+        let mut shares: Vec<_> = (0..20).map(|_| Share::new(Arc::clone(&budget))).collect();
+        let room = shares[0].room();
+        shares[0].set(room);
+        assert_eq!(shares[0].held, 25 << 20);
+        for _ in 0..100 {
+            for share in &mut shares {
+                let held = share.held.min(share.held / 2 + share.room());
+                share.set(held);
+                share.add(share.room());
+            }
+        }
+        let (least, most) =
+            (shares.iter().map(|share| share.held).min(), shares.iter().map(|share| share.held).max());
+        assert!(most <= least.map(|least| 2 * least), "{least:?} {most:?}");
+        assert!(budget.held() < 75 << 20 && !budget.is_full());
+        drop(shares);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn a_full_budget_leaves_each_queue_a_little() {
+        let budget = MemoryBudget::new(16 << 20);
+        let mut hog = Share::new(Arc::clone(&budget));
+        hog.set(16 << 20);
+        let mut small = Share::new(Arc::clone(&budget));
+        assert_eq!((hog.room(), small.room()), (0, MIN_SHARE));
+        assert!(small.fits(MIN_SHARE) && !small.fits(MIN_SHARE + 1) && !hog.is_fair((16 << 20) + 1));
+        small.set(1);
+        assert_eq!(small.room(), 0);
+        assert!(budget.is_full() && budget.take_shortage() && !budget.take_shortage());
+        drop(hog);
+        assert!(!budget.is_full() && small.room() > 1 << 20);
+    }
+
+    #[test]
+    fn small_payloads_leave_their_read_buffer() {
+        let buffer = Bytes::from(vec![7; READ_BUFFER]);
+        let small = unpin(buffer.slice(..10));
+        assert!(buffer.is_unique() && small == [7; 10][..]);
+        let large = unpin(buffer.slice(..20_000));
+        assert!(!buffer.is_unique() && large.len() == 20_000);
+        assert_eq!([10, 20_000, 40_000].map(payload_size), [10, READ_BUFFER / 2, 40_000].map(entry_size));
+    }
+}
