@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use support::bytes::round_trip;
-use support::member::Member;
+use support::member::{Member, REQUEST};
 use support::{Client, MIB, Server, patient};
 use testkit::{Daemon, FarEnd, NatsServer, resident_bytes};
 
@@ -143,6 +143,22 @@ fn a_server_that_sends_too_much_is_ended_by_the_client() {
     }
     client.wait_for_line(WARNING);
     client.wait_for_line("upstream=failed: this end's memory limit is reached");
+}
+
+#[test]
+fn large_requests_are_refused() {
+    let (nats, echo) = (NatsServer::start(), FarEnd::echo());
+    let server = Server::at(&nats.url());
+    let mut member = Member::at(nats.addr());
+    let data = base64_simd::STANDARD.encode_to_string(vec![7; 64 << 10]);
+    let large = format!(r#"{{"ID":"","Reply":"","Data":"{data}","Metadata":null}}"#);
+    let refusal = member.ask(echo.addr().port(), "", large.as_bytes());
+    assert!(refusal.contains(r#""error":"true""#), "{refusal}");
+    let headers = format!("padding: {}\r\n", "x".repeat(64 << 10));
+    let refusal = member.ask(echo.addr().port(), &headers, REQUEST);
+    assert!(refusal.contains(r#""error":"true""#), "{refusal}");
+    assert!(server.wait_for_line("dropped a message on proxy.request").contains("at most 65536"));
+    member.open(echo.addr().port(), "").expect("a session");
 }
 
 #[test]

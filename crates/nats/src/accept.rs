@@ -38,6 +38,9 @@ const IGNORED_COUNT: u64 = u64::MAX;
 /// How long clients wait if their request does not specify it.
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
+/// Longest request with its headers, in bytes.
+const MAX_REQUEST: usize = 64 << 10;
+
 /// What reaches a target, or why this server does not; the client is told.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
 
@@ -77,7 +80,7 @@ impl NatsAccept {
 
     /// The session that a request asks for; `None` if the request is answered already. It may have waited `unseen`.
     fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {
-        let Message { subject, reply, payload, headers, .. } = message;
+        let Message { subject, reply, payload, headers, length, .. } = message;
         let ignored = |why: &dyn fmt::Display| {
             self.tunnels.inner.bad_messages.warn(|times| format!("dropped {times} on {subject}: {why}"));
         };
@@ -90,6 +93,12 @@ impl NatsAccept {
             return None;
         }
         let answer = |reply, id| Answer::new(self.tunnels.clone(), Some(reply), id);
+        if length > MAX_REQUEST {
+            let reason = format!("the request has {length} bytes, and at most {MAX_REQUEST} are allowed");
+            ignored(&reason);
+            answer(reply, None).refuse(reason, Scope::All);
+            return None;
+        }
         if let Some(report) = opening::parse_check(headers.as_ref()) {
             if !report.is_empty() {
                 self.tunnels
