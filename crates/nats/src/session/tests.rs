@@ -100,6 +100,36 @@ fn a_session_whose_messages_do_not_pass_is_over_at_once_and_one_that_cannot_hear
     assert!(told.message.ends_with(b"may not subscribe") && !world.ends[1].session.is_over());
 }
 
+/// The limit gets smaller while two frames are under way, and the first of them arrives after all.
+#[test]
+fn a_kept_frame_is_cut_from_where_its_peer_has_it() {
+    for encoding in [Encoding::Binary, Encoding::Json] {
+        let mut world = World::new(encoding, 1);
+        let client = &mut world.ends[0].session;
+        let codec = Codec { encoding, id: "0a".into() };
+        let frames: Vec<Vec<u8>> = [7, 8].map(|byte| vec![byte; 10_000]).into();
+        frames.iter().for_each(|frame| drop(client.write(MS, frame)));
+        let piece = |session: &mut Session| {
+            let message = session.poll_transmit(MS, 4096).expect("a piece").message;
+            assert!(message.len() <= 4096);
+            codec.decode(message).expect("a frame")
+        };
+        client.link(MS, false);
+        client.link(MS, true);
+        let (first, bytes) = piece(client);
+        assert_eq!((first.seq, &bytes[..]), (0, &frames[0][..bytes.len()]));
+        let arrived = Header { got: 10_100, limit: 65_536, ..Header::default() };
+        client.receive(MS, codec.encode(&arrived, &[])).expect("a frame");
+        let mut sent = 10_100;
+        while sent < 20_000 {
+            let (next, bytes) = piece(client);
+            assert_eq!((next.seq, &bytes[..]), (sent, &frames[1][..bytes.len()]));
+            sent += bytes.len() as u64;
+        }
+        assert_eq!(sent, 20_000);
+    }
+}
+
 #[test]
 fn an_end_of_file_is_not_delivered_before_it_is_taken() {
     let mut world = world();
