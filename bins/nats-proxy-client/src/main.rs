@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Some("HEALTH_ADDR"),
         Config::load,
         Settings::resolve,
+        |settings| settings.program,
         wire::run,
     )
 }

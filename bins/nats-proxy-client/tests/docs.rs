@@ -39,7 +39,9 @@ fn it_tells_its_own_command_line() {
             && directory.path().join("nats-proxy-client-man.1").is_file()
     );
     assert!(tells(&["--help"]).starts_with("Carries TCP connections"));
-    assert!(tells(&["health", "--help"]).contains("[default: 127.0.0.1:8080]"));
+    let help = tells(&["health", "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("[default: 127.0.0.1:8080]"), "{help}");
+    assert!(tells(&["check", "--help"]).contains("--nats-inbox-prefix"));
 }
 
 #[test]

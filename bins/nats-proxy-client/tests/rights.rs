@@ -4,11 +4,12 @@ mod support;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use support::bytes::round_trip;
 use support::http::{get, metric};
-use support::{Client, Server, count, eventually, free_addr};
+use support::{Client, Server, client_binary, count, eventually, free_addr, server_binary};
 use testkit::{FarEnd, NatsServer};
 
 /// A session without this handling is silent for `--max-outage`.
@@ -117,6 +118,73 @@ fn rights_that_are_given_make_both_ready_and_work_without_a_restart() {
             get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
         });
     }
+}
+
+/// Exit code, stdout and stderr of the command `check` of the program that has this user.
+fn check(nats: &NatsServer, user: &str) -> (Option<i32>, String, String) {
+    let mut command = match user {
+        "server" => Command::new(server_binary()),
+        _ => Command::new(client_binary()),
+    };
+    let output = command.args(["check", "--nats-url", &url(nats, user)]).output().expect("it starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_command_check_names_the_missing_right_and_nothing_else() {
+    for (missing, user, right) in [
+        ("server subscribe proxy.>", "server", "subscribe to proxy.request"),
+        ("server subscribe p.data.to_server.*", "server", "subscribe to p.data.to_server.*"),
+        ("server publish p.data.to_client.*", "server", "publish to p.data.to_client.*"),
+        ("server publish _INBOX.>", "server", "publish to _INBOX.>"),
+        ("client publish proxy.>", "client", "publish to proxy.request"),
+        ("client subscribe _INBOX.>", "client", "subscribe to _INBOX.>"),
+        ("client subscribe p.data.to_client.*", "client", "subscribe to p.data.to_client.*"),
+        ("client publish p.data.to_server.*", "client", "publish to p.data.to_server.*"),
+    ] {
+        let nats = NatsServer::with_config(&users(missing));
+        let (code, report, complaint) = check(&nats, user);
+        let lines: Vec<_> = report.lines().filter(|line| line.starts_with("MISSING")).collect();
+        assert_eq!(lines, [format!("MISSING  {right}")], "{report}");
+        assert_eq!(code, Some(1), "{report}");
+        assert!(complaint.contains("NATS permissions are missing"), "{complaint}");
+        let other = if user == "server" { "client" } else { "server" };
+        assert_eq!(check(&nats, other).0, Some(0), "{missing}");
+    }
+}
+
+#[test]
+fn the_permissions_that_check_prints_are_enough() {
+    let open = NatsServer::with_config(&users(""));
+    let block = |user: &str| {
+        let (code, report, _) = check(&open, user);
+        assert_eq!(code, Some(0), "{report}");
+        assert!(report.contains("round trip") && report.contains("45056 bytes"), "{report}");
+        assert!(report.contains("32 or more"), "{report}");
+        let block = report.split_once("permissions: {").expect("a block").1.trim().to_owned();
+        format!("{{ user: {user}, password: {user}, permissions: {{ {block} }}")
+    };
+    let config = format!("authorization {{ users: [ {}, {} ] }}", block("server"), block("client"));
+    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
+    assert!(check(&nats, "client").1.contains("none listens"));
+    let (_server, client) = pair(&nats, &far_end);
+    round_trip(&client.connect(), b"permitted").unwrap();
+    assert!(check(&nats, "client").1.contains("answered after"));
+    for user in ["server", "client"] {
+        assert_eq!(check(&nats, user).0, Some(0));
+    }
+    nats.kill();
+    let (code, _, complaint) = check(&nats, "client");
+    assert!(code == Some(1) && complaint.contains("Connection refused"), "{complaint}");
+}
+
+#[test]
+fn check_tells_the_limits() {
+    let nats = NatsServer::with_config("max_subscriptions: 9\nmax_payload: 4096");
+    let report = check(&nats, "client").1;
+    assert!(report.contains("4096 bytes at most"), "{report}");
+    assert!(report.contains("9, limited by the subscriptions of this user"), "{report}");
 }
 
 #[test]

@@ -15,5 +15,12 @@ use crate::config::{Config, Settings};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    proxy_cli::nats::main(env!("CARGO_PKG_NAME"), None, Config::load, Settings::resolve, wire::run)
+    proxy_cli::nats::main(
+        env!("CARGO_PKG_NAME"),
+        None,
+        Config::load,
+        Settings::resolve,
+        |settings| settings.program,
+        wire::run,
+    )
 }

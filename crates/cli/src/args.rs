@@ -7,7 +7,7 @@ use std::process::exit;
 
 use clap::builder::{OsStr as ClapStr, Resettable};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
-use clap::{Arg, ArgMatches, Command, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{Common, health_at};
 use crate::config::{did_you_mean, nearest};
@@ -16,6 +16,9 @@ use crate::terminal;
 mod values;
 
 pub use values::{Time, list, switch, written};
+
+/// The command that checks the connection to NATS.
+const CHECK: &str = "check";
 
 /// A flag that there is not, although other programs have it or its name suggests it, and what to do instead.
 pub type Hint = (&'static str, &'static str);
@@ -27,8 +30,9 @@ pub fn parse<C: Parser>(hints: &[Hint]) -> C {
 }
 
 /// As [`parse`], of a program without commands, which gets those of [`Common`] and ends when it has carried one out. Its HTTP endpoint
-/// is at `usual` by default, or where the variable puts it.
-pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str>) -> C {
+/// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
+/// whether they are those of `check`.
+pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
     let of_program = C::command();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
@@ -36,8 +40,13 @@ pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str
         .disable_help_subcommand(true)
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true)
-        .mut_subcommands(health_at(usual, variable));
+        .mut_subcommands(health_at(usual, variable))
+        .subcommand(check_command::<C>());
     let (mut command, matches) = matches(command, &[]);
+    if let Some((CHECK, matches)) = matches.subcommand() {
+        let checked = C::from_arg_matches(matches).unwrap_or_else(|error| error.format(&mut command).exit());
+        return (checked, true);
+    }
     if matches.subcommand().is_some() {
         let asked =
             Common::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
@@ -48,7 +57,17 @@ pub fn parse_or_do<C: Parser>(usual: &'static str, variable: Option<&'static str
         }
         exit(i32::from(done.is_err()));
     }
-    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    (C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit()), false)
+}
+
+/// With the arguments of the program.
+fn check_command<C: Args>() -> Command {
+    let about = "Check the connection to NATS: permissions, round trip and limits; exit code 1 if permissions are missing";
+    let long_about = format!(
+        "{about}.\n\nTakes the arguments of the program. Connects once, uses every right that the program needs, and prints the \
+         permissions for the configuration of nats-server."
+    );
+    C::augment_args(Command::new(CHECK)).about(about).long_about(long_about).after_help("")
 }
 
 fn matches(command: Command, hints: &[Hint]) -> (Command, ArgMatches) {

@@ -1,5 +1,6 @@
 //! What the two NATS programs are told alike, and do alike. Each group of flags is also a section of their files.
 
+mod check;
 mod connection;
 mod credential;
 mod log;
@@ -9,6 +10,7 @@ mod program;
 mod tunnel;
 mod url;
 
+pub use check::Checked;
 pub use connection::NatsArgs;
 pub use log::LogArgs;
 pub use main::main;

@@ -45,7 +45,7 @@ pub use connect::NatsConnect;
 pub use id::{InvalidId, SessionId};
 pub use link::{Credential, InvalidUrl, Link, LinkError, NatsOptions, NatsUrl, Status, Tls};
 pub use opening::{Encoding, ReplyError, Target};
-pub use rights::{Needs, Right};
+pub use rights::{Needs, Right, ServerAnswer};
 pub use stream::NatsStream;
 pub use subject::{InvalidServiceName, ServiceName};
 pub use targets::{InvalidRule, Rule, Targets};

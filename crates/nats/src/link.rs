@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     client: Client,
     observer: Arc<Observer>,
     inbox_prefix: String,
+    /// Without credentials.
+    urls: String,
 }
 
 impl Link {
@@ -92,7 +94,12 @@ impl Link {
             version = server.version,
             "connected to NATS"
         );
-        let shared = Arc::new(Shared { client, observer, inbox_prefix: options.inbox_prefix.clone() });
+        let shared = Arc::new(Shared {
+            client,
+            observer,
+            inbox_prefix: options.inbox_prefix.clone(),
+            urls: options.shown_urls(),
+        });
         shared.observer.watch(&shared);
         Ok(Self { shared })
     }
@@ -140,7 +147,24 @@ impl Link {
     /// Sets what the program does on NATS. From now on, rights for it that NATS refuses are [missing](Self::missing_rights).
     /// The first call counts.
     pub fn require(&self, needs: &Needs) {
-        self.rights().require(needs, &self.shared.inbox_prefix);
+        self.rights().require(needs.rights(&self.shared.inbox_prefix));
+    }
+
+    /// As [`Self::require`]. A server also requires the right to publish to inboxes with the prefix of this link, which is right
+    /// only if its clients have the same prefix.
+    pub fn require_with_replies(&self, needs: &Needs) {
+        self.rights().require(needs.rights_with_replies(&self.shared.inbox_prefix));
+    }
+
+    /// Returns the [required](Self::require) rights.
+    pub fn needed_rights(&self) -> Vec<Right> {
+        self.rights().needed().to_vec()
+    }
+
+    /// Describes the server that the link is connected to, without credentials.
+    pub fn server(&self) -> String {
+        let server = self.client().server_info();
+        format!("{}, version {}, at {}", server.server_name, server.version, self.shared.urls)
     }
 
     /// Returns the [required](Self::require) rights that NATS has refused when they were used last.

@@ -1,10 +1,12 @@
 //! What NATS refuses: rights that are missing, and sessions whose subjects an error names.
 //!
 //! - `denial`: errors of NATS, and the rights that they name; `missing`: which rights a program needs, and which of them are
-//!   missing; `check`: using all of them.
+//!   missing; `check`: using all of them; `measure`: what
+//!   the connection can do.
 
 mod check;
 mod denial;
+mod measure;
 mod missing;
 
 use std::collections::HashMap;
@@ -16,6 +18,7 @@ use tracing::{info, warn};
 
 use self::denial::Denial;
 pub use self::denial::Right;
+pub use self::measure::ServerAnswer;
 pub(crate) use self::missing::Missing;
 pub use self::missing::Needs;
 use crate::shared::Shared;
@@ -53,8 +56,8 @@ impl Rights {
     }
 
     /// Sets the rights that count as missing when NATS refuses them. The first call counts.
-    pub(crate) fn require(&self, needs: &Needs, inbox_prefix: &str) {
-        let _ = self.needed.set(needs.rights(inbox_prefix));
+    pub(crate) fn require(&self, needed: Vec<Right>) {
+        let _ = self.needed.set(needed);
     }
 
     pub(crate) fn needed(&self) -> &[Right] {

@@ -1,8 +1,9 @@
 use std::process::ExitCode;
 
-use anyhow::{Error, Result};
-use clap::Parser;
+use anyhow::{Error, Result, anyhow};
+use clap::{Args, Parser};
 
+use super::{Checked, Program};
 use crate::args;
 use crate::log::{Log, LogSettings};
 use crate::terminal::{self, print};
@@ -15,12 +16,14 @@ const WRONG_USAGE: u8 = 2;
 const HEALTH_ADDR: &str = "127.0.0.1:8080";
 
 /// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
-/// before anything runs, and `run` ends with a table of what there was. A variable can say where its HTTP endpoint is.
-pub fn main<Cli: Parser, Config, Settings>(
+/// before anything runs, and `run` ends with a table of what there was. The command `check` tries the `program` instead. A variable can say
+/// where its HTTP endpoint is.
+pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
     health_variable: Option<&'static str>,
     load: impl FnOnce(Cli) -> Result<(Config, LogSettings)>,
     resolve: impl FnOnce(Config) -> Result<Settings>,
+    program: impl FnOnce(Settings) -> Program,
     run: impl FnOnce(Settings) -> Result<String>,
 ) -> ExitCode {
     let complain = |error: &Error, code| {
@@ -28,12 +31,22 @@ pub fn main<Cli: Parser, Config, Settings>(
         ExitCode::from(code)
     };
     let prepare = || {
-        let (config, log) = load(args::parse_or_do(HEALTH_ADDR, health_variable))?;
+        let (cli, is_check) = args::parse_or_do(HEALTH_ADDR, health_variable);
+        let (config, log) = load(cli)?;
         let log = Log::init(&log)?;
-        Ok((resolve(config)?, log))
+        Ok((resolve(config)?, is_check, log))
     };
     match prepare() {
-        Ok((settings, log)) => {
+        Ok((settings, true, log)) => {
+            let checked = program(settings).check();
+            drop(log);
+            match checked.and_then(|Checked { report, problem }| print(report).map(|_| problem)) {
+                Ok(None) => ExitCode::SUCCESS,
+                Ok(Some(problem)) => complain(&anyhow!(problem), FAILED),
+                Err(error) => complain(&error, FAILED),
+            }
+        }
+        Ok((settings, false, log)) => {
             let ran = run(settings);
             // What it has logged comes first.
             drop(log);

@@ -110,9 +110,7 @@ impl Program {
                 return Ok(String::new());
             }
         };
-        let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
-        let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), seed);
+        let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
         link.require(&self.needs);
         if let Needs::Client(_) = self.needs {
             // A server finds out when it subscribes.
@@ -274,7 +272,14 @@ fn buffer_budget(settings: &TunnelSettings) -> usize {
     (settings.memory_limit / 4).min(proxy_relay::Config::default().buffer_budget)
 }
 
-fn config(settings: &TunnelSettings) -> Config {
+/// For session IDs that nobody can guess.
+pub(super) fn random_seed() -> Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
+    Ok(seed)
+}
+
+pub(super) fn config(settings: &TunnelSettings) -> Config {
     let mut config = Config::default();
     config.max_outage = settings.max_outage;
     config.half_close_timeout = settings.half_close_timeout;

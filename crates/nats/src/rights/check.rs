@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::{Message, Subject};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::select;
 use tokio::time::{sleep, timeout};
@@ -76,7 +77,6 @@ impl Tunnels {
         let client = self.inner.link.client();
         let mut requests = Vec::new();
         let mut replies = None;
-        let mut is_client = false;
         for right in needed.iter().filter(|right| !right.is_publish()) {
             let subscribed = if subject::is_of_requests(right.subject()) {
                 if !is_tried(right) {
@@ -97,16 +97,17 @@ impl Tunnels {
             }
         }
         for right in needed.iter().filter(|right| right.is_publish()) {
-            is_client |= right.subject().starts_with(subject::TO_SERVER);
+            let is_reply =
+                !subject::is_of_session(right.subject()) && !subject::is_of_requests(right.subject());
+            if is_reply && client.publish(inbox.clone(), Bytes::new()).await.is_err() {
+                return false;
+            }
             let is_request = subject::is_of_requests(right.subject()) && is_tried(right);
             if is_request && !self.publish_check(right, inbox, "").await {
                 return false;
             }
         }
-        let unused = self.new_id();
-        let (to_server, to_client) =
-            (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
-        let (to, back) = if is_client { (to_server, to_client) } else { (to_client, to_server) };
+        let (to, back) = self.unused_subjects();
         let is_settled = self.inner.link.settle(to, back, ROUND_TIMEOUT).await;
         // Dropped only now: NATS was to process the subscription, and the inbox stays until then.
         drop(replies);
@@ -117,6 +118,17 @@ impl Tunnels {
             }
         }
         is_settled
+    }
+
+    /// Subjects without a session: one to publish to, one to subscribe to.
+    pub(super) fn unused_subjects(&self) -> (String, String) {
+        let unused = self.new_id();
+        let (to_server, to_client) =
+            (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
+        let is_of_client =
+            |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
+        let is_client = self.inner.link.rights().needed().iter().any(is_of_client);
+        if is_client { (to_server, to_client) } else { (to_client, to_server) }
     }
 
     async fn publish_check(&self, right: &Right, inbox: &Subject, report: &str) -> bool {

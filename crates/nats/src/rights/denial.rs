@@ -56,6 +56,19 @@ impl Right {
         Self { operation: Operation::Subscribe, subject: subject.into() }
     }
 
+    /// Whether it is a right to the subjects of sessions.
+    pub fn is_for_data(&self) -> bool {
+        subject::is_of_session(&self.subject)
+    }
+
+    /// Returns the subject as permissions of nats-server have it, with the queue group if there is one.
+    pub fn permission(&self) -> String {
+        if !self.is_publish() && subject::is_of_requests(&self.subject) {
+            return format!("{} {}", self.subject, subject::QUEUE_GROUP);
+        }
+        self.subject.to_string()
+    }
+
     pub(super) fn is_same_kind(&self, other: &Self) -> bool {
         self.operation == other.operation
     }

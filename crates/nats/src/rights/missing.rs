@@ -40,6 +40,17 @@ impl Needs {
     }
 }
 
+impl Needs {
+    /// As [`Self::rights`], and for a server those to answer clients with this inbox prefix.
+    pub(crate) fn rights_with_replies(&self, inbox_prefix: &str) -> Vec<Right> {
+        let mut rights = self.rights(inbox_prefix);
+        if let Self::Server(_) = self {
+            rights.push(Right::publish(format!("{inbox_prefix}.>")));
+        }
+        rights
+    }
+}
+
 /// The rights that NATS has refused, each with the round of checks in which it did so last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missing {

@@ -1,0 +1,139 @@
+//! The command `check`: whether NATS lets a program do its work.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use proxy_nats::{Link, Needs, Right, ServerAnswer, Target, Tunnels};
+use tokio::runtime;
+
+use super::program::{Program, config, random_seed};
+
+/// Sessions that NATS is tried for.
+const SESSIONS: usize = 32;
+
+/// What a check has found.
+#[derive(Debug)]
+pub struct Checked {
+    /// For people.
+    pub report: String,
+    /// What is wrong; `None` if nothing is.
+    pub problem: Option<&'static str>,
+}
+
+impl Program {
+    /// Connects to NATS once, and tries what the program needs there.
+    ///
+    /// # Errors
+    /// When NATS cannot be reached, or refuses the credentials.
+    pub fn check(mut self) -> Result<Checked> {
+        self.nats.first_connect_within = Duration::ZERO;
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+        let checked = runtime.block_on(async {
+            let link = Link::connect(&self.nats).await?;
+            link.require_with_replies(&self.needs);
+            let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
+            let is_answered = tunnels.try_rights().await;
+            let problem = match link.missing_rights().is_empty() {
+                false => Some("NATS permissions are missing"),
+                true if !is_answered => Some("NATS does not answer"),
+                true => None,
+            };
+            let report = self.report(&link, &tunnels).await;
+            link.close().await;
+            Ok(Checked { report, problem })
+        });
+        runtime.shutdown_background();
+        checked
+    }
+
+    async fn report(&self, link: &Link, tunnels: &Tunnels) -> String {
+        let mut report = String::new();
+        let mut fact = |name: &str, value: &str| {
+            let _ = writeln!(report, "{name:<15} {value}");
+        };
+        fact("NATS server", &link.server());
+        let missing = link.missing_rights();
+        let has_data = missing.iter().all(|right| !right.is_for_data());
+        if has_data {
+            match tunnels.round_trip().await {
+                Some(round_trip) => fact("round trip", &format!("{round_trip:.1?}")),
+                None => fact("round trip", "no answer"),
+            }
+            match tunnels.max_message().await {
+                Some(bytes) => fact("message size", &format!("{bytes} bytes at most")),
+                None => fact("message size", "too small for sessions; raise max_payload"),
+            }
+            let room = tunnels.subscription_room(SESSIONS).await;
+            let or_more =
+                if room == SESSIONS { " or more" } else { ", limited by the subscriptions of this user" };
+            fact("sessions", &format!("{room}{or_more}"));
+        }
+        if let Needs::Client(targets) = &self.needs
+            && missing.is_empty()
+        {
+            for target in first_of_each_subject(targets) {
+                let answer = match tunnels.ask_servers(target).await {
+                    ServerAnswer::Server(time) => format!("answered after {time:.1?}"),
+                    ServerAnswer::Nobody => "none listens".to_owned(),
+                    _ => "no answer".to_owned(),
+                };
+                let name = match target {
+                    Target::Service(name) => format!("server of {name}"),
+                    Target::Host { .. } => "proxy server".to_owned(),
+                };
+                fact(&name, &answer);
+            }
+        }
+        report.push('\n');
+        for right in link.needed_rights() {
+            let state = if missing.contains(&right) { "MISSING" } else { "ok" };
+            let _ = writeln!(report, "{state:<8} {right}");
+        }
+        let _ = write!(
+            report,
+            "\nPermissions for this user in the configuration of nats-server:\n\n{}",
+            block(&link.needed_rights())
+        );
+        report
+    }
+}
+
+/// Targets that are no services share a subject.
+fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
+    let mut first: Vec<&Target> = Vec::new();
+    for target in targets {
+        let is_same = |other: &&Target| match (target, other) {
+            (Target::Service(name), Target::Service(other)) => name == other,
+            (target, other) => matches!((target, other), (Target::Host { .. }, Target::Host { .. })),
+        };
+        if !first.iter().any(is_same) {
+            first.push(target);
+        }
+    }
+    first
+}
+
+/// The rights as nats-server's configuration gives them.
+fn block(rights: &[Right]) -> String {
+    let list = |is_publish: bool| {
+        let rights = rights.iter().filter(|right| right.is_publish() == is_publish);
+        rights.map(|right| format!("\"{}\"", right.permission())).collect::<Vec<_>>().join(", ")
+    };
+    format!("permissions: {{\n  publish: [{}]\n  subscribe: [{}]\n}}", list(true), list(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_subject_is_asked_once() {
+        let host = |host: &str| Target::Host { host: host.to_owned(), port: 1 };
+        let service = |name: &str| Target::Service(name.parse().unwrap());
+        let targets = [host("a"), service("x"), host("b"), service("y"), service("x")];
+        let first: Vec<_> = first_of_each_subject(&targets).into_iter().cloned().collect();
+        assert_eq!(first, [host("a"), service("x"), service("y")]);
+    }
+}

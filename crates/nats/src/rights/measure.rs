@@ -1,0 +1,91 @@
+//! What the connection to NATS, and the servers behind it, can do.
+
+use std::time::Duration;
+
+use async_nats::StatusCode;
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::opening::{self, Target};
+use crate::subject;
+use crate::tunnels::Tunnels;
+
+/// How long NATS, or a server, has to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Round trips to measure; the shortest counts.
+const ROUND_TRIPS: usize = 5;
+
+/// What answers a check request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerAnswer {
+    /// A server, after this time.
+    Server(Duration),
+    /// NATS, since no server listens.
+    Nobody,
+    /// Nothing within 2 s.
+    Nothing,
+}
+
+impl Tunnels {
+    /// Measures the shortest of five round trips to NATS. Returns `None` if there is no answer, as without the rights for the
+    /// subjects of sessions.
+    pub async fn round_trip(&self) -> Option<Duration> {
+        let mut shortest = None;
+        for _ in 0..ROUND_TRIPS {
+            let start = Instant::now();
+            let (to, back) = self.unused_subjects();
+            if !self.inner.link.settle(to, back, ANSWER_TIMEOUT).await {
+                break;
+            }
+            let elapsed = start.elapsed();
+            shortest = Some(shortest.map_or(elapsed, |shortest: Duration| shortest.min(elapsed)));
+        }
+        shortest
+    }
+
+    /// Finds out how many bytes a message may have, up to the 44 KiB that sessions use at most. Returns `None` if NATS refuses messages that
+    /// are long enough for a session.
+    pub async fn max_message(&self) -> Option<usize> {
+        let (to, back) = self.unused_subjects();
+        self.inner.link.settle_with_longest(to, back, ANSWER_TIMEOUT).await.ok()?;
+        Some(self.inner.link.max_message())
+    }
+
+    /// Subscribes up to `wanted` times. Returns how many of the subscriptions NATS accepts.
+    pub async fn subscription_room(&self, wanted: usize) -> usize {
+        let limit_hits = self.inner.link.rights().limit_hits();
+        let before = *limit_hits.borrow();
+        let mut subscriptions = Vec::with_capacity(wanted);
+        for _ in 0..wanted {
+            let (_, back) = self.unused_subjects();
+            subscriptions.extend(self.inner.link.client().subscribe(back).await.ok());
+        }
+        let (to, back) = self.unused_subjects();
+        // Without an answer, this subscription was one too many as well.
+        let is_settled = self.inner.link.settle(to, back, ANSWER_TIMEOUT).await;
+        sleep(Duration::from_millis(if is_settled { 0 } else { 50 })).await;
+        let hits = usize::try_from(*limit_hits.borrow() - before).unwrap_or(usize::MAX);
+        let of_settling = usize::from(!is_settled && hits > 0);
+        subscriptions.len().saturating_sub(hits - of_settling)
+    }
+
+    /// Asks the servers for `target` whether one is there. It does not dial.
+    pub async fn ask_servers(&self, target: &Target) -> ServerAnswer {
+        let client = self.inner.link.client();
+        let inbox = client.new_inbox();
+        let (headers, body) = opening::check("");
+        let start = Instant::now();
+        let answer = async {
+            let mut answers = client.subscribe(inbox.clone()).await.ok()?;
+            let to = subject::request(target);
+            client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.ok()?;
+            answers.next().await
+        };
+        match timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(Some(message)) if message.status == Some(StatusCode::NO_RESPONDERS) => ServerAnswer::Nobody,
+            Ok(Some(_)) => ServerAnswer::Server(start.elapsed()),
+            Ok(None) | Err(_) => ServerAnswer::Nothing,
+        }
+    }
+}
