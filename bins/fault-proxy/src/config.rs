@@ -3,21 +3,27 @@
 //! | module | what it is |
 //! |---|---|
 //! | `file` | reads a file, in one of three formats, and lays flags and variables over it |
+//! | `control` | settings of the control API |
 //! | `faults` | which faults each proxy has |
 //! | `hints` | hints for unknown keys and variables |
 //! | `phases` | phases as faults of their own, on in their time only |
+//! | `proxies` | proxies with their names and faults |
 //! | `settings` | everything resolved |
 //! | `unused` | refuses TLS settings without effect |
 
+mod control;
 mod faults;
 mod file;
 mod hints;
 mod phases;
+mod proxies;
 mod settings;
 mod unused;
 
+pub(crate) use control::Control;
 pub(crate) use faults::GivenFault;
 pub(crate) use file::{Config, FileProxy, Phase};
 pub(crate) use hints::variable_for;
-pub(crate) use settings::{Control, ListenerTls, ProxySettings, Settings};
+pub(crate) use proxies::ProxySettings;
+pub(crate) use settings::{ListenerTls, Settings};
 pub(crate) use unused::refuse_unused_tls;

@@ -1,31 +1,25 @@
 use std::fs;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use proxy_cli::addr::{Endpoint, ListenAddr};
 use proxy_cli::args::Time;
 use proxy_cli::config::{did_you_mean, nearest};
-use proxy_cli::faults::of_flags;
-use proxy_cli::secret::Secret;
 use proxy_control::proxies::Spec;
 use proxy_control::specs;
-use proxy_fault::{Bytes, Reading, Run};
-use proxy_mapping::Mapping;
+use proxy_fault::Bytes;
 use proxy_tls::ClientTls;
 
-use super::faults::{self, GivenFault, Placed};
-use super::file::{Config, FileProxy, Record};
+use super::control::{Control, control};
+use super::file::{Config, Record};
 use super::phases;
+use super::proxies::{ProxySettings, proxies};
 use crate::args::{DataPath, OnUpstreamFailure, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// That of the other servers that speak this API.
-pub(crate) const CONTROL_PORT: u16 = 8474;
 const MAX_IN_FLIGHT: u64 = 64 << 20;
 const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
 
@@ -67,63 +61,6 @@ pub(crate) struct Settings {
     /// Whether a live view may be shown.
     pub(crate) has_ui: bool,
     pub(crate) tail: bool,
-}
-
-/// A proxy and all its faults.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ProxySettings {
-    /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
-    pub(crate) name: String,
-    /// What people are shown: its name, or its mapping if it was given none.
-    pub(crate) label: String,
-    pub(crate) mapping: Mapping,
-    /// With names that are unique in this proxy.
-    pub(crate) faults: Vec<GivenFault>,
-}
-
-impl ProxySettings {
-    /// Whether it was given one.
-    pub(crate) fn has_name(&self) -> bool {
-        self.name == self.label
-    }
-}
-
-/// Of the control API, metrics and page.
-#[derive(Debug, Clone)]
-pub(crate) struct Control {
-    pub(crate) addr: ListenAddr,
-    /// Nobody asked for it there: without that port the run goes on all the same.
-    pub(crate) is_default: bool,
-    pub(crate) token: Option<Secret>,
-    /// Whether it may be reached from elsewhere without a token.
-    pub(crate) is_insecure: bool,
-}
-
-impl Control {
-    /// Guards all addresses that it has now. May block for some seconds.
-    fn guard_all(&self) -> Result<()> {
-        match self.addr.addresses() {
-            Ok(addresses) => addresses.into_iter().try_for_each(|addr| self.guard(addr)),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                bail!("--control {}: {error}; use an IP address, or off", self.addr)
-            }
-            // It fails when it is listened on.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// # Errors
-    /// When other machines could reach this address of it, and it lets in whoever does.
-    pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
-        if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
-            bail!(
-                "--control {}: other machines could reach it: give a --control-token (or FAULT_CONTROL_TOKEN, which \
-                 must not be empty), or --control-insecure to let them all in",
-                self.addr
-            );
-        }
-        Ok(())
-    }
 }
 
 /// What clients are shown.
@@ -228,114 +165,6 @@ fn some_bytes(flag: &str, given: Option<Bytes>, default: u64) -> Result<u64> {
     Ok(bytes)
 }
 
-fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
-    let Config { options, mappings, faults: flags, file, .. } = config;
-    let reading = if options.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
-    let run = Run { duration, reading };
-    let named = named(mappings, &options.proxies)?;
-    if named.is_empty() && !is_api_alone(options) {
-        match file.file() {
-            "" => bail!(
-                "no proxies configured: set --proxy <MAPPING>, FAULT_PROXY or [[proxies]] in a --config file, or --control ADDR to \
-                 create proxies through the API"
-            ),
-            file => bail!(
-                "no proxies configured: {file} has no [[proxies]]; add one with proxy = \"35432=psql://db:5432\", set \
-                 --proxy <MAPPING> or FAULT_PROXY, or --control ADDR to create proxies through the API"
-            ),
-        }
-    }
-    let labels: Vec<_> = named.iter().map(|proxy| proxy.label.as_str()).collect();
-
-    let of_flags = flags
-        .iter()
-        .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
-        .collect::<Result<Vec<_>>>()?;
-    let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
-    let of_phases = phases::faults(&options.phases, &labels, file, &run)?;
-
-    let mut proxies = Vec::new();
-    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
-        if let Some(host) = mapping.listen.host.as_ref().map(ToString::to_string)
-            && is_scheme(&host)
-        {
-            bail!(
-                "--proxy {mapping}: `{host}` is not a listen address: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
-                mapping.listen.port
-            );
-        }
-        let own = match of_file {
-            Some(proxy) => {
-                faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
-            }
-            None => Vec::new(),
-        };
-        let of_phases = of_phases
-            .iter()
-            .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == label))
-            .map(|fault| fault.placed.clone());
-        let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
-        let faults = faults::joined(label, of_file, &of_flags, file)?;
-        let (name, label, mapping) = (name.clone(), label.clone(), (*mapping).clone());
-        proxies.push(ProxySettings { name, label, mapping, faults });
-    }
-    Ok(proxies)
-}
-
-/// A proxy without its faults.
-struct Named<'a> {
-    name: String,
-    label: String,
-    mapping: &'a Mapping,
-    /// What the file says of it, if it is the file's.
-    of_file: Option<&'a FileProxy>,
-}
-
-impl<'a> Named<'a> {
-    fn new(index: usize, given: Option<&str>, mapping: &'a Mapping, of_file: Option<&'a FileProxy>) -> Self {
-        let name = given.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
-        let label = given.map_or_else(|| mapping.to_string(), str::to_owned);
-        Self { name, label, mapping, of_file }
-    }
-}
-
-fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Named<'a>>> {
-    let of_file = |(index, proxy): (_, &'a FileProxy)| {
-        Named::new(index, proxy.name.as_deref(), &proxy.proxy, Some(proxy))
-    };
-    let named: Vec<_> = if mappings.is_empty() {
-        in_file.iter().enumerate().map(of_file).collect()
-    } else {
-        mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
-    };
-    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
-        if let Some(other) = named[..index].iter().find(|other| other.mapping.listen == mapping.listen)
-            && of_file.is_none()
-        {
-            bail!(
-                "--proxy {} and --proxy {mapping} listen on one port: give one another port",
-                other.mapping
-            );
-        }
-        if named[..index].iter().any(|other| other.label == *label) {
-            bail!("two proxies are called `{label}`: give one another name");
-        }
-        if let Some(other) = named[..index].iter().find(|other| other.name == *name) {
-            bail!(
-                "two proxies are called `{name}`, {} and {mapping}, one of them after its place: \
-                 give one another name",
-                other.mapping
-            );
-        }
-    }
-    Ok(named)
-}
-
-/// Whether a mapping may have it before the `://` of its upstream.
-fn is_scheme(name: &str) -> bool {
-    format!("1={name}://host:1").parse::<Mapping>().is_ok()
-}
-
 fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
     specs(&fs::read(file)?, duration).map_err(Error::msg)
 }
@@ -347,26 +176,6 @@ fn refuse_same_names(populate: &[Spec], proxies: &[ProxySettings]) -> Result<()>
         }
     }
     Ok(())
-}
-
-/// Whether it makes sense to run without any proxy.
-fn is_api_alone(options: &Options) -> bool {
-    matches!(options.control, Some(Endpoint::At(_))) || options.toxiproxy_config.is_some()
-}
-
-fn control(config: &Config) -> Result<Option<Control>> {
-    let asked = config.options.control.clone();
-    let is_default = asked.is_none();
-    let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
-    let Some(addr) = asked.unwrap_or_else(usual).addr() else { return Ok(None) };
-    let is_insecure = config.options.control_insecure.unwrap_or_default();
-    let token = config.control_token.clone();
-    if token.as_ref().is_some_and(|token| token.expose().trim().is_empty()) {
-        bail!(
-            "--control-token is empty: the control API would reject every request; set a token, or remove the flag"
-        );
-    }
-    Ok(Some(Control { addr, is_default, token, is_insecure }))
 }
 
 fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {

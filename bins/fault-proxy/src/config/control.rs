@@ -1,0 +1,66 @@
+//! Settings of the control API.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Result, bail};
+use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::secret::Secret;
+
+use super::file::Config;
+
+/// That of the other servers that speak this API.
+pub(crate) const CONTROL_PORT: u16 = 8474;
+
+/// Of the control API, metrics and page.
+#[derive(Debug, Clone)]
+pub(crate) struct Control {
+    pub(crate) addr: ListenAddr,
+    /// Nobody asked for it there: without that port the run goes on all the same.
+    pub(crate) is_default: bool,
+    pub(crate) token: Option<Secret>,
+    /// Whether it may be reached from elsewhere without a token.
+    pub(crate) is_insecure: bool,
+}
+
+impl Control {
+    /// Guards all addresses that it has now. May block for some seconds.
+    pub(super) fn guard_all(&self) -> Result<()> {
+        match self.addr.addresses() {
+            Ok(addresses) => addresses.into_iter().try_for_each(|addr| self.guard(addr)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                bail!("--control {}: {error}; use an IP address, or off", self.addr)
+            }
+            // It fails when it is listened on.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// When other machines could reach this address of it, and it lets in whoever does.
+    pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
+        if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
+            bail!(
+                "--control {}: other machines could reach it: give a --control-token (or FAULT_CONTROL_TOKEN, which \
+                 must not be empty), or --control-insecure to let them all in",
+                self.addr
+            );
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn control(config: &Config) -> Result<Option<Control>> {
+    let asked = config.options.control.clone();
+    let is_default = asked.is_none();
+    let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
+    let Some(addr) = asked.unwrap_or_else(usual).addr() else { return Ok(None) };
+    let is_insecure = config.options.control_insecure.unwrap_or_default();
+    let token = config.control_token.clone();
+    if token.as_ref().is_some_and(|token| token.expose().trim().is_empty()) {
+        bail!(
+            "--control-token is empty: the control API would reject every request; set a token, or remove the flag"
+        );
+    }
+    Ok(Some(Control { addr, is_default, token, is_insecure }))
+}

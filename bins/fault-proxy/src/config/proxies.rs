@@ -1,0 +1,146 @@
+//! Proxies of flags, variables and the file, with their names and faults.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use proxy_cli::addr::Endpoint;
+use proxy_cli::faults::of_flags;
+use proxy_fault::{Reading, Run};
+use proxy_mapping::Mapping;
+
+use super::faults::{self, GivenFault, Placed};
+use super::file::{Config, FileProxy};
+use super::phases;
+use crate::args::Options;
+
+/// A proxy and all its faults.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ProxySettings {
+    /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
+    pub(crate) name: String,
+    /// What people are shown: its name, or its mapping if it was given none.
+    pub(crate) label: String,
+    pub(crate) mapping: Mapping,
+    /// With names that are unique in this proxy.
+    pub(crate) faults: Vec<GivenFault>,
+}
+
+impl ProxySettings {
+    /// Whether it was given one.
+    pub(crate) fn has_name(&self) -> bool {
+        self.name == self.label
+    }
+}
+
+pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
+    let Config { options, mappings, faults: flags, file, .. } = config;
+    let reading = if options.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
+    let run = Run { duration, reading };
+    let named = named(mappings, &options.proxies)?;
+    if named.is_empty() && !is_api_alone(options) {
+        match file.file() {
+            "" => bail!(
+                "no proxies configured: set --proxy <MAPPING>, FAULT_PROXY or [[proxies]] in a --config file, or --control ADDR to \
+                 create proxies through the API"
+            ),
+            file => bail!(
+                "no proxies configured: {file} has no [[proxies]]; add one with proxy = \"35432=psql://db:5432\", set \
+                 --proxy <MAPPING> or FAULT_PROXY, or --control ADDR to create proxies through the API"
+            ),
+        }
+    }
+    let labels: Vec<_> = named.iter().map(|proxy| proxy.label.as_str()).collect();
+
+    let of_flags = flags
+        .iter()
+        .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
+        .collect::<Result<Vec<_>>>()?;
+    let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
+    let of_phases = phases::faults(&options.phases, &labels, file, &run)?;
+
+    let mut proxies = Vec::new();
+    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        if let Some(host) = mapping.listen.host.as_ref().map(ToString::to_string)
+            && is_scheme(&host)
+        {
+            bail!(
+                "--proxy {mapping}: `{host}` is not a listen address: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
+                mapping.listen.port
+            );
+        }
+        let own = match of_file {
+            Some(proxy) => {
+                faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
+            }
+            None => Vec::new(),
+        };
+        let of_phases = of_phases
+            .iter()
+            .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == label))
+            .map(|fault| fault.placed.clone());
+        let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
+        let faults = faults::joined(label, of_file, &of_flags, file)?;
+        let (name, label, mapping) = (name.clone(), label.clone(), (*mapping).clone());
+        proxies.push(ProxySettings { name, label, mapping, faults });
+    }
+    Ok(proxies)
+}
+
+/// A proxy without its faults.
+struct Named<'a> {
+    name: String,
+    label: String,
+    mapping: &'a Mapping,
+    /// What the file says of it, if it is the file's.
+    of_file: Option<&'a FileProxy>,
+}
+
+impl<'a> Named<'a> {
+    fn new(index: usize, given: Option<&str>, mapping: &'a Mapping, of_file: Option<&'a FileProxy>) -> Self {
+        let name = given.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
+        let label = given.map_or_else(|| mapping.to_string(), str::to_owned);
+        Self { name, label, mapping, of_file }
+    }
+}
+
+fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Named<'a>>> {
+    let of_file = |(index, proxy): (_, &'a FileProxy)| {
+        Named::new(index, proxy.name.as_deref(), &proxy.proxy, Some(proxy))
+    };
+    let named: Vec<_> = if mappings.is_empty() {
+        in_file.iter().enumerate().map(of_file).collect()
+    } else {
+        mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
+    };
+    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        if let Some(other) = named[..index].iter().find(|other| other.mapping.listen == mapping.listen)
+            && of_file.is_none()
+        {
+            bail!(
+                "--proxy {} and --proxy {mapping} listen on one port: give one another port",
+                other.mapping
+            );
+        }
+        if named[..index].iter().any(|other| other.label == *label) {
+            bail!("two proxies are called `{label}`: give one another name");
+        }
+        if let Some(other) = named[..index].iter().find(|other| other.name == *name) {
+            bail!(
+                "two proxies are called `{name}`, {} and {mapping}, one of them after its place: \
+                 give one another name",
+                other.mapping
+            );
+        }
+    }
+    Ok(named)
+}
+
+/// Whether a mapping may have it before the `://` of its upstream.
+fn is_scheme(name: &str) -> bool {
+    format!("1={name}://host:1").parse::<Mapping>().is_ok()
+}
+
+/// Whether it makes sense to run without any proxy.
+fn is_api_alone(options: &Options) -> bool {
+    matches!(options.control, Some(Endpoint::At(_))) || options.toxiproxy_config.is_some()
+}
