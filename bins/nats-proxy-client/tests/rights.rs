@@ -205,12 +205,17 @@ fn many_errors_are_a_few_lines_and_a_count() {
 #[test]
 fn rights_that_are_taken_away_end_open_sessions() {
     let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
-    let (_server, client) = pair(&nats, &far_end);
+    let (server, client) = pair(&nats, &far_end);
     let open = client.connect();
     round_trip(&open, b"all rights").unwrap();
     nats.reload(&users("client publish p.data.to_server.*"));
     assert_reset(&open);
-    client.wait_for_line("the client may not publish to p.data.to_server.*");
+    let right = "the client may not publish to p.data.to_server.*";
+    client.wait_for_line(right);
+    // Its client cannot send a reset, but can still ask.
+    eventually("the server ends its session", || {
+        server.stderr().lines().any(|line| line.contains("session ended") && line.contains(right))
+    });
 }
 
 #[test]

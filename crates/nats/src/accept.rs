@@ -99,8 +99,11 @@ impl NatsAccept {
             answer(reply, None).refuse(reason, Scope::All);
             return None;
         }
-        if let Some(report) = opening::parse_check(headers.as_ref()) {
+        if let Some((report, unable)) = opening::parse_check(headers.as_ref()) {
             if !report.is_empty() {
+                if let Some(unable) = unable {
+                    self.tunnels.inner.link.rights().end_sessions_with(unable, &report);
+                }
                 self.tunnels
                     .inner
                     .refused

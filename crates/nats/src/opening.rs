@@ -161,16 +161,21 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
 }
 
 /// A request that no server dials for, by which a client learns if it may ask. `report` is for the log of the server, unless
-/// it is empty.
-pub(crate) fn check(report: &str) -> (HeaderMap, Bytes) {
+/// it is empty. The server ends its sessions with `unable`, the client's process, which can no longer tell it so.
+pub(crate) fn check(report: &str, unable: Option<InstanceId>) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(CHECK, report);
+    if let Some(unable) = unable {
+        headers.insert(OFFERED_INSTANCE, unable.to_string());
+    }
     (headers, message::encode("", &[], &[]))
 }
 
-/// Returns the report of a [`check`]; `None` for other requests.
-pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<String> {
-    headers?.get(CHECK).map(|report| printable(report.as_str().as_bytes()))
+/// Returns what a [`check`] says; `None` for other requests.
+pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<(String, Option<InstanceId>)> {
+    let headers = headers?;
+    let report = printable(headers.get(CHECK)?.as_str().as_bytes());
+    Some((report, headers.get(OFFERED_INSTANCE).and_then(|instance| InstanceId::parse(instance.as_str()))))
 }
 
 /// A client's request, as a server understands it.

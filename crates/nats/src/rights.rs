@@ -21,6 +21,7 @@ pub use self::denial::Right;
 pub use self::measure::ServerAnswer;
 pub(crate) use self::missing::Missing;
 pub use self::missing::Needs;
+use crate::id::InstanceId;
 use crate::shared::Shared;
 use crate::subject;
 
@@ -92,6 +93,15 @@ impl Rights {
         session.update(|core, now| {
             if right.is_publish() { core.give_up(now, &reason) } else { core.abort(now, &reason) }
         });
+    }
+
+    /// Ends the sessions with a peer that can use them no longer.
+    pub(crate) fn end_sessions_with(&self, peer: InstanceId, reason: &str) {
+        for session in self.open_sessions() {
+            if session.peer == Some(peer) {
+                session.update(|core, now| core.abort(now, reason));
+            }
+        }
     }
 
     fn deny(&self, right: Right) -> bool {

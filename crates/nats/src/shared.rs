@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::budget::MemoryBudget;
 use crate::core::Core;
+use crate::id::InstanceId;
 
 /// The times of all sessions of a NATS connection count from its beginning.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) subjects: Subjects,
     pub(crate) budget: Arc<MemoryBudget>,
+    /// The peer's process; `None` for older ones.
+    pub(crate) peer: Option<InstanceId>,
     inner: Mutex<Inner>,
 }
 
@@ -60,9 +63,15 @@ pub(crate) struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, clock: Clock, subjects: Subjects, budget: Arc<MemoryBudget>) -> Arc<Self> {
+    pub(crate) fn new(
+        core: Core,
+        clock: Clock,
+        subjects: Subjects,
+        budget: Arc<MemoryBudget>,
+        peer: Option<InstanceId>,
+    ) -> Arc<Self> {
         let inner = Inner { core, timer: None, reader: None, writer: None, driver: None };
-        Arc::new(Self { clock, subjects, budget, inner: Mutex::new(inner) })
+        Arc::new(Self { clock, subjects, budget, peer, inner: Mutex::new(inner) })
     }
 
     /// Changes the session from outside, and wakes whoever has something to do for it now.

@@ -180,7 +180,7 @@ impl Tunnels {
         let markers =
             Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
         let subjects = Subjects { own: own.into(), others: others.into(), nobodys, markers };
-        Shared::new(core, clock, subjects, Arc::clone(budget))
+        Shared::new(core, clock, subjects, Arc::clone(budget), peer.instance)
     }
 
     /// Listens to a session, and runs it from now on.

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use super::Right;
 use crate::accept::leave_to_others;
+use crate::id::InstanceId;
 use crate::opening;
 use crate::subject;
 use crate::tunnels::Tunnels;
@@ -103,7 +104,7 @@ impl Tunnels {
                 return false;
             }
             let is_request = subject::is_of_requests(right.subject()) && is_tried(right);
-            if is_request && !self.publish_check(right, inbox, "").await {
+            if is_request && !self.publish_check(right, inbox, "", None).await {
                 return false;
             }
         }
@@ -131,8 +132,14 @@ impl Tunnels {
         if is_client { (to_server, to_client) } else { (to_client, to_server) }
     }
 
-    async fn publish_check(&self, right: &Right, inbox: &Subject, report: &str) -> bool {
-        let (headers, body) = opening::check(report);
+    async fn publish_check(
+        &self,
+        right: &Right,
+        inbox: &Subject,
+        report: &str,
+        unable: Option<InstanceId>,
+    ) -> bool {
+        let (headers, body) = opening::check(report, unable);
         let to = right.subject().to_owned();
         let client = self.inner.link.client();
         client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.is_ok()
@@ -143,13 +150,15 @@ impl Tunnels {
         let rights = self.inner.link.rights();
         let Some(report) = rights.take_report() else { return };
         let missing = rights.missing();
+        let is_unable = missing.borrow().iter().any(Right::is_for_data);
+        let unable = is_unable.then_some(self.inner.instance);
         let is_there = |right: &&Right| {
             right.is_publish()
                 && subject::is_of_requests(right.subject())
                 && missing.borrow().iter().all(|missing| missing != *right)
         };
         if let Some(right) = rights.needed().iter().find(is_there)
-            && !self.publish_check(right, inbox, &report).await
+            && !self.publish_check(right, inbox, &report, unable).await
         {
             debug!("cannot report missing rights");
         }

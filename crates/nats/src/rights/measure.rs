@@ -74,7 +74,7 @@ impl Tunnels {
     pub async fn ask_servers(&self, target: &Target) -> ServerAnswer {
         let client = self.inner.link.client();
         let inbox = client.new_inbox();
-        let (headers, body) = opening::check("");
+        let (headers, body) = opening::check("", None);
         let start = Instant::now();
         let answer = async {
             let mut answers = client.subscribe(inbox.clone()).await.ok()?;
