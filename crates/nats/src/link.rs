@@ -212,8 +212,11 @@ impl Link {
                 }
             }
         };
+        let limit = self.shared.observer.limit();
+        limit.set_probed(true);
         let answered = timeout(within, settled).await;
-        if answered.is_err() && self.shared.observer.limit().get() == 0 {
+        limit.set_probed(false);
+        if answered.is_err() && limit.get() == 0 {
             return Err(LinkError::MessagesRefused { size: MIN_MESSAGE });
         }
         Ok(())

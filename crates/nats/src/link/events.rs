@@ -190,7 +190,8 @@ impl Observer {
     /// The server has refused a message and ends the connection. What was queued by then makes it refuse the next connection as well,
     /// which is not a reason for shorter messages.
     fn on_refusal(&self, log: &mut Log) {
-        if log.refused_on.is_some_and(|on| on == log.connects || on + 1 == log.connects) {
+        let is_left_over = log.refused_on.is_some_and(|on| on == log.connects || on + 1 == log.connects);
+        if is_left_over && !self.limit.is_probed() {
             return;
         }
         log.refused_on = Some(log.connects);

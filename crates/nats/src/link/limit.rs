@@ -1,6 +1,6 @@
 //! How long messages may be, as far as NATS does not announce it before the login.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -20,6 +20,8 @@ pub(super) struct PayloadLimit {
     learned: AtomicUsize,
     /// In the JWT that the user has logged in with.
     of_user: AtomicUsize,
+    /// One message at a time is sent to find the limit.
+    is_probed: AtomicBool,
 }
 
 impl PayloadLimit {
@@ -27,6 +29,7 @@ impl PayloadLimit {
         Self {
             learned: AtomicUsize::new(max_message.min(MAX_MESSAGE)),
             of_user: AtomicUsize::new(usize::MAX),
+            is_probed: AtomicBool::new(false),
         }
     }
 
@@ -38,6 +41,14 @@ impl PayloadLimit {
     pub(super) fn on_login(&self, jwt: Option<&str>) {
         let limit = jwt.and_then(payload_claim).unwrap_or(usize::MAX);
         self.of_user.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_probed(&self, is_probed: bool) {
+        self.is_probed.store(is_probed, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_probed(&self) -> bool {
+        self.is_probed.load(Ordering::Relaxed)
     }
 
     /// NATS has refused a message as too long.

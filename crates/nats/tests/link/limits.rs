@@ -123,14 +123,16 @@ async fn a_limit_of_the_user_is_read_from_its_jwt() {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_account_costs_the_server_a_connection_and_the_client_none() {
+async fn a_limit_of_the_account_costs_the_server_few_connections_and_the_client_none() {
     let directory = tempfile::tempdir().expect("a directory");
     for program in nats_servers() {
-        let account = Account::with_payload(4096);
-        let server = NatsServer::start_with(&program, &account.config());
-        let options = with_creds(&server, directory.path(), &account, -1);
-        for encoding in [Encoding::Binary, Encoding::Json] {
-            assert_eq!(connects(&options, &options, encoding).await, 3);
+        for (payload, refusals) in [(4096, 1), (1024, 2), (384, 3)] {
+            let account = Account::with_payload(payload);
+            let server = NatsServer::start_with(&program, &account.config());
+            let options = with_creds(&server, directory.path(), &account, -1);
+            for encoding in [Encoding::Binary, Encoding::Json] {
+                assert_eq!(connects(&options, &options, encoding).await, 2 + refusals);
+            }
         }
     }
 }
