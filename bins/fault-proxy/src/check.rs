@@ -93,7 +93,7 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 
 /// One row a proxy and fault.
 fn faults(settings: &Settings) -> Table {
-    let mut table = table(["proxy", "fault", "effect", "bytes", "sessions", "on"]);
+    let mut table = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
     for proxy in &settings.proxies {
         for given in &proxy.faults {
             let Fault { name, flows, probability, windows, effect } = &given.fault;
@@ -113,9 +113,9 @@ fn faults(settings: &Settings) -> Table {
 
 fn in_words(flows: Flows) -> &'static str {
     match (flows.to_upstream, flows.to_downstream) {
-        (true, true) => "both ways",
-        (true, false) => "to upstream",
-        (false, true) => "to client",
+        (true, true) => "both directions",
+        (true, false) => "requests",
+        (false, true) => "responses",
         (false, false) => "none",
     }
 }

@@ -97,7 +97,7 @@ fn side_direction_probability_and_schedule_apply() {
         &options[..],
         &["--latency-sched", "start:5s,duration:2s"],
     ];
-    assert_has(&resolved(&[], &options.concat()), &["to upstream", "25%", "5s to 7s"]);
+    assert_has(&resolved(&[], &options.concat()), &["requests", "25%", "5s to 7s"]);
 }
 
 #[test]
