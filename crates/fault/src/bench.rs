@@ -7,7 +7,7 @@ use crate::effect::{Direction, Fault};
 use crate::line::Arrival;
 use crate::line::Identity;
 use crate::line::plan;
-use crate::line::{Departure, Line};
+use crate::line::{Departure, Line, Segmenter};
 
 /// A line without a store.
 #[derive(Debug)]
@@ -25,7 +25,8 @@ impl Core {
             journal: None,
         };
         let plan = plan::next(&[], faults, Duration::ZERO, |_| Arc::default());
-        Self(Line::new(&plan, Arc::new(identity), Direction::ToUpstream, Duration::ZERO))
+        let segmenter = Segmenter::for_plan(&plan);
+        Self(Line::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO))
     }
 
     /// A chunk comes at `now`, and everything goes that may. Returns how many bytes did.

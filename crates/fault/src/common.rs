@@ -1,12 +1,19 @@
 //! What is common to both directions of a session.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::effect::{Direction, Sides};
+use crate::faults;
+use crate::line::Identity;
+use crate::timer::Timers;
 
-/// What the two flows of a session know of each other.
-#[derive(Debug, Default)]
+/// What the two flows of a session share, and what they know of each other.
+#[derive(Debug)]
 pub(crate) struct Common {
+    pub(crate) faults: Arc<faults::Shared>,
+    pub(crate) timers: Timers,
+    pub(crate) identity: Arc<Identity>,
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
     end: AtomicU8,
@@ -22,6 +29,19 @@ pub(crate) enum End {
 }
 
 impl Common {
+    pub(crate) fn new(faults: Arc<faults::Shared>, timers: Timers, identity: Identity) -> Self {
+        Self {
+            faults,
+            timers,
+            identity: Arc::new(identity),
+            to_upstream: AtomicU64::new(0),
+            to_downstream: AtomicU64::new(0),
+            end: AtomicU8::new(0),
+            upstream_is_gone: AtomicBool::new(false),
+            client_is_gone: AtomicBool::new(false),
+        }
+    }
+
     /// Counts bytes that came in `direction`; returns what came in the other.
     pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
         let (this, other) = match direction {

@@ -1,4 +1,8 @@
-//! One direction of a session with its bytes, its timer and its place among the watchers of the plan.
+//! One direction of a session, and its place among the watchers of the plan.
+
+mod faulted;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::pin::Pin;
@@ -9,15 +13,12 @@ use std::time::Duration;
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
+use self::faulted::Faulted;
 use crate::common::{Common, End};
 use crate::effect::Direction;
-use crate::faults::{self, Watcher};
-use crate::line::Identity;
+use crate::faults::Watcher;
 use crate::line::piece::Ending;
-use crate::line::{Arrival, Departure, Line};
-use crate::meter::Arrivals;
-use crate::store::Store;
-use crate::timer::{Timer, Timers};
+use crate::line::{Arrival, Departure, Segmenter};
 
 /// Reads in a row before what came is looked at.
 const READS: usize = 4;
@@ -25,67 +26,76 @@ const READS: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Half {
     pub(crate) common: Arc<Common>,
-    faults: Arc<faults::Shared>,
-    direction: Direction,
-    line: Line,
-    store: Store,
-    /// Memory that the engine has counted for the flow.
-    memory: usize,
-    arrivals: Arrivals,
-    timer: Timer,
+    state: State,
     watcher: Watcher,
     version: u64,
+    direction: Direction,
     source_ended: bool,
     /// Whether the source was found empty after the last read, and has been polled since then.
     source_was_empty: bool,
-    failure: Option<io::Error>,
     /// The receiver is gone: the line goes on, so that the faults decide as they would have, but its bytes are dropped.
     is_hollow: bool,
 }
 
+#[derive(Debug)]
+enum State {
+    /// No fault acts on the direction. Most sessions of a proxy that could have faults are idle in this state.
+    Clear(Segmenter),
+    /// A fault is switched on or may be by its schedule, or bytes are held.
+    Faulted(Box<Faulted>),
+}
+
 impl Half {
-    pub(crate) fn new(
-        faults: Arc<faults::Shared>,
-        identity: Arc<Identity>,
-        common: Arc<Common>,
-        direction: Direction,
-        timers: &Timers,
-    ) -> Self {
-        let version = faults.version();
-        let plan = faults.plan();
-        Self {
-            common,
-            line: Line::new(&plan, identity, direction, faults.engine.now()),
-            store: Store::new(),
-            memory: 0,
-            arrivals: Arrivals::default(),
-            timer: Timer::new(timers.clone()),
-            watcher: Watcher::new(Arc::clone(&faults)),
+    pub(crate) fn new(common: Arc<Common>, direction: Direction) -> Self {
+        let version = common.faults.version();
+        let plan = common.faults.plan();
+        let mut half = Self {
+            state: State::Clear(Segmenter::for_plan(&plan)),
+            watcher: Watcher::new(Arc::clone(&common.faults)),
             version,
+            direction,
             source_ended: false,
             source_was_empty: true,
-            failure: None,
             is_hollow: false,
-            direction,
-            faults,
+            common,
+        };
+        if plan.iter().any(|entry| entry.acts_on(direction)) {
+            half.faulted();
+        }
+        half
+    }
+
+    /// What acts on the direction, made if there is nothing yet.
+    fn faulted(&mut self) -> &mut Faulted {
+        if let State::Clear(segmenter) = &self.state {
+            let faulted = Faulted::new(&self.common, self.direction, segmenter.clone(), self.now());
+            self.state = State::Faulted(Box::new(faulted));
+        }
+        match &mut self.state {
+            State::Faulted(faulted) => faulted,
+            State::Clear(_) => unreachable!("replaced above"),
         }
     }
 
     /// Whether bytes pass as they are at this moment.
     pub(crate) fn is_passing(&self) -> bool {
-        self.line.is_idle()
-            && self.is_up_to_date()
-            && self.line.deadline().is_none_or(|deadline| self.now() < deadline)
-            && self.common.ended().is_none()
+        let is_clear = match &self.state {
+            State::Clear(_) => true,
+            State::Faulted(faulted) => {
+                let line = &faulted.line;
+                line.is_idle() && line.deadline().is_none_or(|deadline| self.now() < deadline)
+            }
+        };
+        is_clear && self.is_up_to_date() && self.common.ended().is_none()
     }
 
     /// Whether the plan is still the one that it has taken over.
     pub(crate) fn is_up_to_date(&self) -> bool {
-        self.version == self.faults.version()
+        self.version == self.common.faults.version()
     }
 
     fn now(&self) -> Duration {
-        self.faults.engine.now()
+        self.common.faults.engine.now()
     }
 
     /// Brings plan and line up to date, and has the task woken when they change again. Returns true while bytes pass
@@ -96,50 +106,61 @@ impl Half {
                 return false;
             }
             let now = self.update(cx);
-            if !self.line.is_idle() {
+            let State::Faulted(faulted) = &mut self.state else { return true };
+            if !faulted.line.is_idle() {
                 return false;
             }
-            if self.poll_deadline(cx, now).is_pending() {
+            if faulted.poll_deadline(&self.common, cx, now).is_pending() {
+                self.release_unused();
                 return true;
             }
+        }
+    }
+
+    /// Gives back what faults have needed, once there are none and nothing is held.
+    fn release_unused(&mut self) {
+        if let State::Faulted(faulted) = &self.state
+            && let Some(segmenter) = faulted.line.unused()
+        {
+            self.state = State::Clear(segmenter.clone());
         }
     }
 
     fn update(&mut self, cx: &Context<'_>) -> Duration {
         self.watcher.watch(cx);
         let now = self.follow();
-        self.line.advance(now);
+        if let State::Faulted(faulted) = &mut self.state {
+            faulted.line.advance(now);
+        }
         now
     }
 
     /// Takes over the plan if there is a new one: before anything that comes, since it may have been sent after the change.
     fn follow(&mut self) -> Duration {
         let now = self.now();
-        let version = self.faults.version();
+        let version = self.common.faults.version();
         if version != self.version {
             self.version = version;
-            let plan = self.faults.plan();
-            self.line.follow(&plan, now);
+            let plan = self.common.faults.plan();
+            match &mut self.state {
+                State::Faulted(faulted) => faulted.line.follow(&plan, now),
+                State::Clear(_) if plan.iter().any(|entry| entry.acts_on(self.direction)) => {
+                    self.faulted();
+                }
+                State::Clear(_) => {}
+            }
         }
         now
-    }
-
-    /// Ready if the line is to be advanced; else the task is woken when it is.
-    fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
-        match self.line.deadline() {
-            None => {
-                self.timer.clear();
-                Poll::Pending
-            }
-            Some(deadline) if deadline <= now => Poll::Ready(()),
-            Some(deadline) => self.timer.poll_until(cx, self.faults.engine.instant(deadline)),
-        }
     }
 
     /// Bytes passed as they are.
     pub(crate) fn passed(&mut self, len: usize) {
         let turn = self.common.count(self.direction, len);
-        self.line.pass(Arrival { at: self.now(), turn, was_empty: true }, len);
+        let arrival = Arrival { at: self.now(), turn, was_empty: true };
+        match &mut self.state {
+            State::Clear(segmenter) => segmenter.pass(arrival, len),
+            State::Faulted(faulted) => faulted.line.pass(arrival, len),
+        }
     }
 
     /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
@@ -153,11 +174,15 @@ impl Half {
                 self.keep_source_waiting();
                 return Poll::Pending;
             }
-            match poll_read_buf(Pin::new(&mut *source), cx, self.store.room(self.faults.engine.room())) {
+            let room = self.common.faults.engine.room();
+            match poll_read_buf(Pin::new(&mut *source), cx, self.faulted().store.room(room)) {
                 Poll::Ready(Ok(len)) if len > 0 => self.came(len),
                 nothing => {
-                    self.store.leave_room();
+                    self.faulted().store.leave_room();
                     self.source_was_empty = true;
+                    if nothing.is_pending() {
+                        self.release_unused();
+                    }
                     match std::task::ready!(nothing) {
                         Ok(_) => self.finish(Ending::Finish),
                         Err(error) => {
@@ -166,7 +191,7 @@ impl Half {
                                 // Both directions of a relayed session are polled by one task.
                                 cx.waker().wake_by_ref();
                             }
-                            self.failure = Some(error);
+                            self.faulted().failure = Some(error);
                             self.finish(Ending::Fail);
                         }
                     }
@@ -177,12 +202,16 @@ impl Half {
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.line.is_full() && self.faults.engine.has_room(self.line.held(), self.memory)
+        match &self.state {
+            State::Clear(_) => true,
+            State::Faulted(faulted) => faulted.has_room(&self.common),
+        }
     }
 
     /// Takes in a part of `bytes`; returns its length.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> usize {
-        let room = self.store.room(self.faults.engine.room());
+        let limit = self.common.faults.engine.room();
+        let room = self.faulted().store.room(limit);
         let len = bytes.len().min(room.capacity() - room.len());
         room.extend_from_slice(&bytes[..len]);
         self.came(len);
@@ -207,39 +236,31 @@ impl Half {
     fn came(&mut self, len: usize) {
         let now = self.follow();
         let turn = self.common.count(self.direction, len);
-        self.faults.engine.take(len);
-        self.faults.meter(self.direction).came(len);
-        self.arrivals.push(now, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
-        self.line.arrive(Arrival { at: now, turn, was_empty }, self.store.last(len));
+        let State::Faulted(faulted) = &mut self.state else { return };
+        faulted.came(&self.common, self.direction, Arrival { at: now, turn, was_empty }, len);
         if self.is_hollow {
-            self.drop_bytes(len);
+            faulted.drop_bytes(&self.common, self.direction, len);
         }
-        self.charge();
+        faulted.charge(&self.common);
     }
 
     /// Gives up the bytes if their receiver is gone.
     pub(crate) fn drop_undeliverable(&mut self) {
         if !self.is_hollow && self.common.has_no_receiver(self.direction) {
             self.is_hollow = true;
-            self.drop_bytes(self.line.held());
-            self.charge();
+            if let State::Faulted(faulted) = &mut self.state {
+                faulted.drop_bytes(&self.common, self.direction, faulted.line.held());
+                faulted.charge(&self.common);
+            }
         }
-    }
-
-    /// All that the store has.
-    fn drop_bytes(&mut self, len: usize) {
-        self.store.shrink();
-        self.arrivals.clear();
-        self.faults.engine.give(len);
-        self.faults.meter(self.direction).lost(len);
     }
 
     pub(crate) fn finish(&mut self, end: Ending) {
         if !self.source_ended {
             self.source_ended = true;
             let now = self.follow();
-            self.line.finish(now, end);
+            self.faulted().line.finish(now, end);
         }
     }
 
@@ -252,31 +273,32 @@ impl Half {
                 None => {}
             }
             let now = self.update(cx);
-            match self.line.departure() {
+            let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
+            match faulted.line.departure() {
                 Departure::Deliver(len) | Departure::Discard(len) if self.is_hollow => {
-                    self.line.depart(len);
-                    self.charge();
+                    faulted.line.depart(len);
+                    faulted.charge(&self.common);
                 }
                 Departure::Deliver(len) => {
                     // Should nobody take them, the rest still has its time.
-                    if self.poll_deadline(cx, now).is_pending() {
+                    if faulted.poll_deadline(&self.common, cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
                 }
                 Departure::Discard(len) => {
-                    self.faults.meter(self.direction).lost(len);
-                    self.arrivals.pop(now, len);
-                    self.take_off(len);
+                    self.common.faults.meter(self.direction).lost(len);
+                    faulted.take_off(&self.common, now, len);
                 }
                 Departure::End(Ending::Finish | Ending::No) => return Poll::Ready(Ok(0)),
                 Departure::End(Ending::Fail) => {
-                    return Poll::Ready(Err(self.failure.take().unwrap_or_else(reset)));
+                    return Poll::Ready(Err(faulted.failure.take().unwrap_or_else(reset)));
                 }
                 Departure::End(Ending::Close | Ending::CloseNow) => self.end_session(cx, End::Closed),
                 Departure::End(Ending::Reset | Ending::ResetNow) => {
-                    self.end_session(cx, End::Reset(self.line.reset_sides()));
+                    let sides = faulted.line.reset_sides();
+                    self.end_session(cx, End::Reset(sides));
                 }
-                Departure::Wait => std::task::ready!(self.poll_deadline(cx, now)),
+                Departure::Wait => std::task::ready!(faulted.poll_deadline(&self.common, cx, now)),
             }
         }
     }
@@ -287,9 +309,9 @@ impl Half {
         self.drop_undeliverable();
         let head = self.poll_head(cx);
         let ended = self.common.ended();
-        if let (None, Poll::Ready(Err(failure))) = (ended, head) {
+        if let (None, Poll::Ready(Err(failure)), State::Faulted(faulted)) = (ended, head, &mut self.state) {
             // who takes it, later, is told
-            self.failure = Some(failure);
+            faulted.failure = Some(failure);
         }
         ended
     }
@@ -301,50 +323,34 @@ impl Half {
     }
 
     pub(crate) fn head(&self, len: usize) -> &[u8] {
-        self.store.head(len)
+        match &self.state {
+            State::Clear(_) => &[],
+            State::Faulted(faulted) => faulted.store.head(len),
+        }
     }
 
     pub(crate) fn consume(&mut self, len: usize) {
-        let byte_micros = self.arrivals.pop(self.now(), len);
-        self.faults.meter(self.direction).delivered(len, byte_micros);
-        self.take_off(len);
-    }
-
-    fn take_off(&mut self, len: usize) {
-        self.store.consume(len);
-        self.line.depart(len);
-        self.faults.engine.give(len);
-        if self.line.is_idle() {
-            self.store.shrink();
-            self.arrivals.clear();
+        let now = self.now();
+        if let State::Faulted(faulted) = &mut self.state {
+            let byte_micros = faulted.take_off(&self.common, now, len);
+            self.common.faults.meter(self.direction).delivered(len, byte_micros);
         }
-        self.charge();
-    }
-
-    /// Counts the memory of the flow while it holds anything. Small pieces take more memory than they have bytes.
-    fn charge(&mut self) {
-        let memory = if self.line.held() == 0 {
-            0
-        } else {
-            self.store.capacity() + self.arrivals.memory() + self.line.memory()
-        };
-        self.faults.engine.charge(self.memory, memory);
-        self.memory = memory;
     }
 
     /// Whether everything that came is gone, and so is the end if there was one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.line.held() == 0
+        match &self.state {
+            State::Clear(_) => true,
+            State::Faulted(faulted) => faulted.line.held() == 0,
+        }
     }
 }
 
 impl Drop for Half {
     fn drop(&mut self) {
-        let held = if self.is_hollow { 0 } else { self.line.held() };
-        self.faults.engine.give(held);
-        self.faults.engine.charge(self.memory, 0);
-        if held > 0 {
-            self.faults.meter(self.direction).lost(held);
+        if let State::Faulted(faulted) = &self.state {
+            let held = if self.is_hollow { 0 } else { faulted.line.held() };
+            faulted.give_up(&self.common, self.direction, held);
         }
     }
 }

@@ -16,14 +16,11 @@ use std::time::Duration;
 pub(crate) use self::identity::Identity;
 use self::piece::{Ending, Piece};
 use self::plan::{Entry, Plan, order};
-pub(crate) use self::segment::Arrival;
-use self::segment::Segmenter;
+pub(crate) use self::segment::{Arrival, Segmenter};
 use self::unit::Unit;
 use crate::effect::{Direction, Effect, Sides};
 use crate::fifo::Fifo;
 
-/// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
-const SEGMENT_SIZE: usize = 1460;
 /// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
 /// the network's, but this is a receiver's buffer.
 const READY_LIMIT: usize = 256 << 10;
@@ -46,8 +43,6 @@ pub(crate) struct Line {
     direction: Direction,
     units: Vec<Unit>,
     segmenter: Segmenter,
-    /// Bytes that have come.
-    arrived: u64,
     /// Bytes that have come and not gone.
     held: usize,
     out: Fifo<Piece>,
@@ -60,16 +55,18 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(plan: &Plan, identity: Arc<Identity>, direction: Direction, now: Duration) -> Self {
-        let size = plan.iter().find_map(|entry| match entry.fault.effect {
-            Effect::PacketLoss { mss, .. } => usize::try_from(mss).ok(),
-            _ => None,
-        });
+    /// Goes on from where `segmenter` is in the flow.
+    pub(crate) fn new(
+        plan: &Plan,
+        identity: Arc<Identity>,
+        direction: Direction,
+        segmenter: Segmenter,
+        now: Duration,
+    ) -> Self {
         let mut line = Self {
             direction,
             units: Vec::new(),
-            segmenter: Segmenter::new(size.unwrap_or(SEGMENT_SIZE)),
-            arrived: 0,
+            segmenter,
             held: 0,
             out: Fifo::new(),
             ready: 0,
@@ -121,13 +118,14 @@ impl Line {
         let now = arrival.at;
         self.advance(now);
         for unit in &mut self.units {
-            unit.change(now, self.arrived, bytes);
+            unit.change(now, self.segmenter.position(), bytes);
         }
         let in_segments = self.identity.journal.is_some() || self.units.iter().any(Unit::needs_segments);
         self.segmenter.arrive(arrival);
         self.held += bytes.len();
         let mut left = bytes.len();
         while left > 0 {
+            let offset = self.segmenter.position();
             let (segment, len) = self.segmenter.take(left);
             let len = if in_segments {
                 len
@@ -135,9 +133,8 @@ impl Line {
                 self.segmenter.skip(left - len);
                 left
             };
-            let data = Piece { offset: self.arrived, len, segment, ..Piece::ending(now, Ending::No) };
+            let data = Piece { offset, len, segment, ..Piece::ending(now, Ending::No) };
             self.push(0, data);
-            self.arrived += len as u64;
             left -= len;
         }
         self.settle(now);
@@ -145,15 +142,13 @@ impl Line {
 
     /// Bytes came and went without stopping here, which is possible while it [is idle](Self::is_idle).
     pub(crate) fn pass(&mut self, arrival: Arrival, len: usize) {
-        self.segmenter.arrive(arrival);
-        self.segmenter.skip(len);
-        self.arrived += len as u64;
+        self.segmenter.pass(arrival, len);
     }
 
     /// The source has ended.
     pub(crate) fn finish(&mut self, now: Duration, end: Ending) {
         let segment = self.segmenter.alone();
-        self.push(0, Piece { offset: self.arrived, segment, ..Piece::ending(now, end) });
+        self.push(0, Piece { offset: self.segmenter.position(), segment, ..Piece::ending(now, end) });
         self.settle(now);
     }
 
@@ -260,6 +255,11 @@ impl Line {
                 _ => None,
             });
         resets.unwrap_or_default()
+    }
+
+    /// Where it is in the flow, once it has nothing to do any more: no fault acts on its direction, and it holds nothing.
+    pub(crate) fn unused(&self) -> Option<&Segmenter> {
+        (self.units.is_empty() && self.is_idle()).then_some(&self.segmenter)
     }
 
     /// Whether bytes would pass as they are, until the deadline.

@@ -136,12 +136,10 @@ impl Session {
         FaultStream::both_ways(stream, to_downstream, to_upstream)
     }
 
-    fn halves(self) -> (Half, Half) {
+    pub(crate) fn halves(self) -> (Half, Half) {
         let Self { faults, timers, identity } = self;
-        let (identity, common) = (Arc::new(identity), Arc::new(Common::default()));
-        let half = |direction| {
-            Half::new(Arc::clone(&faults), Arc::clone(&identity), Arc::clone(&common), direction, &timers)
-        };
+        let common = Arc::new(Common::new(faults, timers, identity));
+        let half = |direction| Half::new(Arc::clone(&common), direction);
         (half(Direction::ToUpstream), half(Direction::ToDownstream))
     }
 }

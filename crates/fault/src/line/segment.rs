@@ -10,10 +10,16 @@
 
 use std::time::Duration;
 
+use crate::effect::Effect;
+use crate::line::plan::Plan;
+
+/// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
+const SEGMENT_SIZE: usize = 1460;
+
 /// Bytes this far apart are in different segments, full or not.
 const PAUSE: Duration = Duration::from_millis(10);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Segmenter {
     size: u64,
     number: u64,
@@ -37,9 +43,29 @@ pub(crate) struct Arrival {
 }
 
 impl Segmenter {
-    pub(crate) fn new(size: usize) -> Self {
+    fn new(size: usize) -> Self {
         let size = size as u64;
         Self { size, number: 0, start: 0, position: 0, full_at: size, turn: 0, last_at: Duration::ZERO }
+    }
+
+    /// For a session that begins with `plan`.
+    pub(crate) fn for_plan(plan: &Plan) -> Self {
+        let size = plan.iter().find_map(|entry| match entry.fault.effect {
+            Effect::PacketLoss { mss, .. } => usize::try_from(mss).ok(),
+            _ => None,
+        });
+        Self::new(size.unwrap_or(SEGMENT_SIZE))
+    }
+
+    /// The number of bytes so far.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Counts bytes that no fault has acted on.
+    pub(crate) fn pass(&mut self, arrival: Arrival, len: usize) {
+        self.arrive(arrival);
+        self.skip(len);
     }
 
     /// Begins another segment if the next bytes are apart from those before them.

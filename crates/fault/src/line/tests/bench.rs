@@ -34,7 +34,8 @@ impl Bench {
             journal: Some(journal),
         };
         let plan = plan_of(faults, Duration::ZERO);
-        let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, Duration::ZERO);
+        let segmenter = Segmenter::for_plan(&plan);
+        let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
         Self { line, store: Store::new(), sent: 0, out: Vec::new(), end: None, decisions }
     }
 
