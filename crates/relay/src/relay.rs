@@ -1,34 +1,33 @@
-//! The accept loop and the life of a session around its relaying.
+//! The accept loop.
 
 mod chains;
 mod open;
+mod task;
 
 use std::fmt;
 use std::future::ready;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::select;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, field, info_span, warn};
 
-use self::chains::LoopMarks;
 pub use self::open::one_line;
+use self::task::{Run, SessionTask};
 use crate::config::Config;
 use crate::listen::{Accepted, Backoff, Listener};
-use crate::live::{Listed, Live};
+use crate::live::Live;
 use crate::loops::ProxyPort;
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
 use crate::report::Failures;
 use crate::route::Route;
-use crate::session::Session;
 use crate::shutdown::Shutdown;
-use crate::stream::{BoxStream, Peer};
-use crate::summary::{End, SessionSummary};
+use crate::summary::SessionSummary;
 
 /// Shorter than the timers of sessions: half a second against one second and more.
 const FIRST_TIMER: Duration = Duration::from_millis(500);
@@ -145,7 +144,8 @@ impl Relay {
         let share = self.share.clone().unwrap_or_else(|| self.shared.places.join());
         let shutdown = shutdown.child();
         let abort_on_drop = AbortOnDrop(shutdown.clone());
-        let mut draining = pin!(shutdown.draining());
+        let run = Arc::new(Run { relay: self.clone(), route, shutdown });
+        let mut draining = pin!(run.shutdown.draining());
         let mut backoff = Backoff::new();
         // It comes first, because tokio wakes its own driver for a timer that is due before all others, and short sessions would
         // pay that system call for theirs.
@@ -179,12 +179,6 @@ impl Relay {
                             continue;
                         }
                     };
-                    let (relay, shutdown) = (self.clone(), shutdown.clone());
-                    let route = Route {
-                        handshake: route.handshake.clone(),
-                        connector: connector.or_else(|| route.connector.clone()),
-                        on_upstream_failure: route.on_upstream_failure,
-                    };
                     let id = self.shared.last_id.fetch_add(1, Ordering::Relaxed) + 1;
                     let span = info_span!(
                         "session",
@@ -193,13 +187,8 @@ impl Relay {
                         client.addr = %peer,
                         upstream.addr = field::Empty,
                     );
-                    sessions.spawn(
-                        async move {
-                            relay.session(id, downstream, peer, route, shutdown).await;
-                            drop(place);
-                        }
-                        .instrument(span),
-                    );
+                    let task = SessionTask::new(self, id, peer, connector, place);
+                    sessions.spawn(task.run(Arc::clone(&run), downstream).instrument(span));
                 }
                 Err(error) => {
                     let is_fresh = backoff.is_fresh();
@@ -233,51 +222,6 @@ impl Relay {
         self.shared.places.tell_rest(now);
         if let Some(proxy) = &self.proxy {
             proxy.tell_rest(now);
-        }
-    }
-
-    async fn session(&self, id: u64, downstream: BoxStream, peer: Peer, route: Route, shutdown: Shutdown) {
-        let started = Instant::now();
-        let listed = self.live.as_ref().map(|live| live.begin(id, peer.clone()));
-        let mut summary = SessionSummary {
-            id,
-            downstream: peer,
-            upstream: None,
-            bytes_to_upstream: 0,
-            bytes_to_downstream: 0,
-            duration: started.elapsed(),
-            downstream_end: End::Cut,
-            upstream_end: End::Cut,
-            not_opened: None,
-        };
-        let mut marks = LoopMarks::default();
-        let opened = select! {
-            biased;
-            opened = self.open(downstream, &route, &mut marks, &mut summary) => opened,
-            () = shutdown.closed() => None,
-            () = shutdown.aborted() => None,
-        };
-        if let Some((downstream, upstream)) = opened {
-            let live = listed.as_ref().map(|Listed { session, .. }| Arc::clone(session));
-            if let (Some(live), Some(upstream)) = (&live, &summary.upstream) {
-                live.set_upstream(upstream.clone());
-            }
-            let mut session = Session::new(downstream, upstream, self.shared.config.data_path, live);
-            select! {
-                biased;
-                () = session.relay(&self.shared.pool) => {}
-                () = shutdown.closed() => session.close(),
-                () = shutdown.aborted() => {}
-            }
-            summary.bytes_to_upstream = session.bytes_to_upstream();
-            summary.bytes_to_downstream = session.bytes_to_downstream();
-            (summary.downstream_end, summary.upstream_end) = session.ends();
-        }
-        summary.duration = started.elapsed();
-        drop(listed);
-        self.failures.report(&summary);
-        if let Some(observer) = &self.observer {
-            observer(&summary);
         }
     }
 }

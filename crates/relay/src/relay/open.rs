@@ -6,46 +6,40 @@ use std::time::Instant;
 
 use tracing::{Span, field};
 
-use super::Relay;
-use super::chains::LoopMarks;
+use super::task::{Run, SessionTask};
 use crate::connect::{ConnectError, Connected};
 use crate::handshake::HandshakeProgress;
-use crate::route::{OnUpstreamFailure, Route};
+use crate::route::OnUpstreamFailure;
 use crate::session;
 use crate::stream::BoxStream;
 use crate::summary::{End, SessionSummary};
 
-impl Relay {
-    /// Hands shake with the downstream, then dials; `None` with the reason in `summary` if either fails.
+impl SessionTask {
+    /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
+    /// `downstream` then is to be aborted.
     pub(super) async fn open(
-        &self,
-        downstream: BoxStream,
-        route: &Route,
-        marks: &mut LoopMarks,
-        summary: &mut SessionSummary,
+        &mut self,
+        run: &Run,
+        downstream: &mut Unopened,
     ) -> Option<(BoxStream, BoxStream)> {
-        let mut downstream = Unopened(Some(downstream));
-        self.refuse_loop(marks, summary)?;
-        let downstream = downstream.take();
+        let Self { marks, summary, connector, .. } = self;
         let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
             summary.downstream_end = End::NotOpened(one_line(error));
             summary.not_opened = Some("client_handshake");
         };
-        let progress = match &route.handshake {
-            None => HandshakeProgress::Complete(downstream),
-            Some(handshake) => match handshake.accept(downstream).await {
-                Ok(progress) => progress,
+        run.relay.refuse_loop(marks, summary)?;
+        let mut offer = None;
+        if let Some(handshake) = &run.route.handshake {
+            match handshake.accept(downstream.take()).await {
+                Ok(HandshakeProgress::Complete(stream)) => downstream.0 = Some(stream),
+                Ok(HandshakeProgress::OffersProtocols(offered)) => offer = Some(offered),
                 Err(error) => {
                     handshake_failed(summary, &error);
                     return None;
                 }
-            },
-        };
-        let (mut downstream, offer) = match progress {
-            HandshakeProgress::Complete(stream) => (Unopened(Some(stream)), None),
-            HandshakeProgress::OffersProtocols(offer) => (Unopened(None), Some(offer)),
-        };
-        let Some(connector) = &route.connector else {
+            }
+        }
+        let Some(connector) = connector.as_ref().or(run.route.connector.as_ref()) else {
             summary.upstream_end =
                 End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
             summary.not_opened = Some("not_wanted");
@@ -57,7 +51,7 @@ impl Relay {
             Some(offer) => connector.connect_offering(&offer.protocols).await,
         };
         if let Ok(connected) = &connected {
-            if let Some(observer) = &self.connect_observer {
+            if let Some(observer) = &run.relay.connect_observer {
                 observer(dialled.elapsed());
             }
             Span::current().record("upstream.addr", field::display(&connected.peer));
@@ -66,7 +60,7 @@ impl Relay {
         if let Ok(connected) = &mut connected {
             marks.dialed = connected.dialed.take();
             // The proxy that has dialed the downstream, on another thread, may have remembered it only now.
-            if self.refuse_loop(marks, summary).is_none() {
+            if run.relay.refuse_loop(marks, summary).is_none() {
                 connected.stream.abort();
                 return None;
             }
@@ -74,7 +68,7 @@ impl Relay {
         if let Some(offer) = offer {
             let choice = connected.as_ref().map(|connected| connected.protocol.clone());
             match (offer.complete)(choice).await {
-                Ok(stream) => downstream = Unopened(Some(stream)),
+                Ok(stream) => downstream.0 = Some(stream),
                 Err(error) => {
                     // The upstream's error, if there is one, says more.
                     if let Ok(connected) = &mut connected {
@@ -100,7 +94,7 @@ impl Relay {
                 let is_refused = matches!(error, ConnectError::Refused(_));
                 let is_reset = error.is_reset();
                 // A downstream whose own handshake failed for this is gone.
-                if route.on_upstream_failure == OnUpstreamFailure::Close
+                if run.route.on_upstream_failure == OnUpstreamFailure::Close
                     && !is_refused
                     && !is_reset
                     && let Some(stream) = downstream.0.take()
@@ -116,7 +110,7 @@ impl Relay {
 }
 
 /// A downstream that is aborted if its session never opens, unless it is taken out to be closed.
-struct Unopened(Option<BoxStream>);
+pub(super) struct Unopened(pub(super) Option<BoxStream>);
 
 impl Unopened {
     fn take(&mut self) -> BoxStream {
