@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::far_end::ECHO;
 use super::load::prepare;
-use super::peers::{Peer, Who};
+use super::peers::{Peer, SETTLING, Who};
 use super::report::{Target, print_table};
 use super::rounds::measured;
 use super::scale::Scale;
@@ -22,7 +22,12 @@ pub(super) struct Rate {
     pub(super) per_second: f64,
     /// Connections that did not.
     pub(super) errors: f64,
+    /// Processor time of the proxy for each that succeeded, in microseconds; none without a proxy.
+    pub(super) cpu_micros: Option<f64>,
 }
+
+/// How much more processor time a connection may take through fault-proxy than through nginx.
+const CPU_GOAL: f64 = 1.1;
 
 /// The load's source ports: none that the system itself hands out (from 32768), so that the load and the proxy's
 /// connections to the far end do not take ports from each other.
@@ -32,14 +37,15 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let mut rows = Vec::new();
     let mut targets = Vec::new();
     for (case, workers) in [("1 worker", 1), ("16 workers", 16)] {
-        let labels = [format!("{case}, connections/s"), format!("{case}, errors")];
-        let [per_second, errors] =
+        let labels = ["connections/s", "CPU µs/connection", "errors"].map(|label| format!("{case}, {label}"));
+        let [per_second, cpu, errors] =
             measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
                 let rate = rate(peer, workers, scale.connecting);
-                Ok([Some(rate.per_second), Some(rate.errors)])
+                Ok([Some(rate.per_second), rate.cpu_micros, Some(rate.errors)])
             })?;
         targets.push(Target::at_least(&per_second, "nginx", per_second.value(Who::Nginx)));
-        rows.extend([per_second, errors.summed()]);
+        targets.push(Target::at_most(&cpu, "nginx plus 10 %", CPU_GOAL * cpu.value(Who::Nginx)));
+        rows.extend([per_second, cpu, errors.summed()]);
     }
     print_table("Short connections", &rows);
     Ok(targets)
@@ -47,7 +53,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 
 /// Connects for so long, each worker one connection after the other.
 pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
-    let begin = Instant::now();
+    let (begin, cpu_before) = (Instant::now(), peer.cpu_seconds());
     let counts: Vec<(u32, u32)> = thread::scope(|scope| {
         let workers: Vec<_> = (1..=workers)
             .map(|worker| scope.spawn(move || connect_until(peer, worker, begin + duration)))
@@ -57,7 +63,14 @@ pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
     let seconds = begin.elapsed().as_secs_f64();
     let (connections, errors) =
         counts.into_iter().fold((0, 0), |total, count| (total.0 + count.0, total.1 + count.1));
-    Rate { per_second: f64::from(connections) / seconds, errors: f64::from(errors) }
+    // The proxy closes the last sessions after their clients.
+    thread::sleep(SETTLING);
+    let cpu = peer.cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
+    Rate {
+        per_second: f64::from(connections) / seconds,
+        errors: f64::from(errors),
+        cpu_micros: cpu.map(|cpu| cpu / f64::from(connections) * 1e6),
+    }
 }
 
 /// Counts the connections that succeeded and those that did not.
