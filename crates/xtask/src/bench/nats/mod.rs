@@ -1,6 +1,6 @@
 //! `cargo xtask bench nats`: the TCP tunnel of `nats-proxy-client` and `nats-proxy-server` against plain NATS clients.
 //!
-//! A section a question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`]. Every measurement
+//! A section a question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`], [`links`]. Every measurement
 //! has a nats-server and processes of its own ([`tunnel`], [`neighbour`]); those to be compared take turns
 //! ([`turns`]). [`streams`] is the load.
 
@@ -8,6 +8,7 @@ mod bulk;
 mod churn;
 mod crowd;
 mod idle;
+mod links;
 pub(crate) mod neighbour;
 mod round_trip;
 mod scale;
@@ -40,9 +41,11 @@ pub(crate) enum Section {
     /// What sessions leave behind.
     Churn,
     SlowReader,
+    /// A slow link between the client and NATS, and a long one.
+    Links,
 }
 
-const PROGRAMS: [&str; 2] = ["nats-proxy-server", "nats-proxy-client"];
+const PROGRAMS: [&str; 3] = ["nats-proxy-server", "nats-proxy-client", "fault-proxy"];
 
 /// Builds both programs, measures them and prints the tables.
 ///
@@ -73,6 +76,7 @@ impl Section {
             Section::Idle => idle::run(scale),
             Section::Churn => churn::run(scale),
             Section::SlowReader => slow_reader::run(scale),
+            Section::Links => links::run(scale),
         }
     }
 }

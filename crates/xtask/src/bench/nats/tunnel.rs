@@ -9,7 +9,7 @@ use testkit::{Daemon, NatsServer};
 
 use super::super::far_end::ECHO;
 use super::super::load::{ping, prepare};
-use super::super::peers::{SETTLING, free_addr, start_far_end};
+use super::super::peers::{SETTLING, free_addr, start_far_end, start_ours};
 use super::super::release_directory;
 
 const START: Duration = Duration::from_secs(10);
@@ -24,25 +24,36 @@ pub(super) struct Tunnel {
     client: Daemon,
     server: Daemon,
     nats: NatsServer,
+    _link: Option<Daemon>,
     _far_end: Daemon,
 }
 
 impl Tunnel {
     /// Starts both programs with these flags more, and returns when a session has gone through them.
     pub(super) fn start(flags: &[&str]) -> Result<Self> {
+        Self::start_over(None, flags)
+    }
+
+    /// Like [`Self::start`], with a fault-proxy between the client and NATS. `link` has its flags, separated by spaces.
+    pub(super) fn start_over(link: Option<&str>, flags: &[&str]) -> Result<Self> {
         let (far_end, far_end_addr) = start_far_end(&["--one-thread"])?;
         let nats = NatsServer::start();
         let (nats_url, addr) = (nats.url(), free_addr());
-        let common = ["--log-level", "warn", "--nats-url", &nats_url];
+        let link_addr = free_addr();
+        let link_url = format!("nats://{link_addr}");
+        let link = link.map(|flags| start_ours(link_addr, nats.addr(), flags)).transpose()?;
+        let client_url = if link.is_some() { &link_url } else { &nats_url };
         let (listen, remote) = (addr.to_string(), far_end_addr.to_string());
-        let program = |name, args: &[&str]| -> Result<Daemon> {
+        let program = |name, url: &str, args: &[&str]| -> Result<Daemon> {
+            let common = ["--log-level", "warn", "--nats-url", url];
             Ok(Daemon::spawn(&release_directory()?.join(name), &[&common, flags, args].concat(), &[]))
         };
-        let server = program("nats-proxy-server", &["--listen-addr", "off"])?;
+        let server = program("nats-proxy-server", &nats_url, &["--listen-addr", "off"])?;
         wait_until(&server, || nats.subscriptions() > 0)?;
-        let client = program("nats-proxy-client", &["--listen-addr", &listen, "--remote-addr", &remote])?;
+        let addresses = ["--listen-addr", &listen, "--remote-addr", &remote];
+        let client = program("nats-proxy-client", client_url, &addresses)?;
         wait_until(&client, || TcpStream::connect(addr).is_ok())?;
-        let tunnel = Self { addr, client, server, nats, _far_end: far_end };
+        let tunnel = Self { addr, client, server, nats, _link: link, _far_end: far_end };
         ping(&mut [tunnel.open(ECHO)?], 1)?;
         thread::sleep(FORGOTTEN);
         Ok(tunnel)
