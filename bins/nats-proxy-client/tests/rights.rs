@@ -46,11 +46,16 @@ fn pair(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client) {
     (Server::at(&url(nats, "server")), Client::to(&url(nats, "client"), far_end.addr()))
 }
 
+/// Writing comes after the reset on a busy machine.
+fn is_reset(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
 /// The connection is reset long before `--max-outage`.
 fn assert_reset(stream: &std::net::TcpStream) {
     let start = Instant::now();
     let kind = round_trip(stream, b"x").expect_err("it is reset").kind();
-    assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{kind}");
+    assert!(is_reset(kind), "{kind}");
     assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
 }
 
@@ -232,7 +237,7 @@ fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
         }
     };
     assert!((1..6).contains(&open.len()), "{}", open.len());
-    assert_eq!(refused.kind(), ErrorKind::ConnectionReset);
+    assert!(is_reset(refused.kind()), "{refused}");
     assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
     let reason = "NATS refused a subscription: maximum subscriptions exceeded";
     server.wait_for_line(reason);

@@ -33,6 +33,9 @@ fn the_documented_permissions_are_enough_for_both() {
                 ["--listen-addr", "off", "--nats-url", &url, "--service", &service, "--log-level", "trace"];
             let of_server = variables("server");
             let server = Server::run(&args, &of_server.each_ref().map(|(name, value)| (*name, &**value)));
+            let check = [&["check"], &args[..], of_client].concat();
+            spawn(&server_binary(), &check, &of_server.each_ref().map(|(name, value)| (*name, &**value)))
+                .wait_for_line("ok       publish to _INBOX");
             let mut clients = Vec::new();
             for target in ["nats-service:echo".to_owned(), far_end.addr().to_string()] {
                 let (addr, variables) = (free_addr(), variables("client"));
@@ -54,7 +57,7 @@ fn the_documented_permissions_are_enough_for_both() {
             for log in clients.iter().map(|client| &**client).chain([&*server]) {
                 let text = log.stderr();
                 assert!(text.contains("TRACE") && !text.contains("change-me"), "{text}");
-                assert!(!text.contains("NATS says"), "{text}");
+                assert!(!text.contains("NATS says") && !text.contains("NATS refuses"), "{text}");
             }
         }
     }
