@@ -13,7 +13,7 @@ use testkit::{FarEnd, NatsServer};
 const REQUEST: &str = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
 const REPEATS: usize = 1000;
 
-/// Sends the same request again and again, to an inbox that nobody reads, and waits until NATS has taken all.
+/// Sends the same request again and again, to an inbox without a subscription, and waits until NATS has taken all.
 fn repeat(nats: &NatsServer, host: &str, port: u16, body: &str) {
     let mut stream = support::patient(TcpStream::connect(nats.addr()).expect("nats-server listens"));
     let headers = format!("NATS/1.0\r\nremote_host: {host}\r\nremote_port: {port}\r\n\r\n");

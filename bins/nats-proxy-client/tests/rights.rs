@@ -1,4 +1,4 @@
-//! What NATS refuses ends a session, with the reason in the log.
+//! Missing NATS rights: sessions end, readiness, and the command `check`.
 
 mod support;
 

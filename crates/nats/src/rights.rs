@@ -1,4 +1,4 @@
-//! What NATS refuses: rights that are missing, and sessions whose subjects an error names.
+//! Rights that NATS refuses: missing ones, and the sessions whose subjects an error names.
 //!
 //! - `denial`: errors of NATS, and the rights that they name; `missing`: which rights a program needs, and which of them are
 //!   missing; `check`: using all of them; `measure`: what
@@ -25,17 +25,17 @@ use crate::id::InstanceId;
 use crate::shared::Shared;
 use crate::subject;
 
-/// What the errors of a NATS connection have said.
+/// Refusals that NATS has reported on a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     /// The open sessions by the subjects that they subscribe to.
     sessions: Mutex<Sessions>,
     /// How often NATS has refused a subscription because there are too many.
     limit_hits: watch::Sender<u64>,
-    /// What the program needs; nothing if it does not say so.
+    /// Rights that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Right>>,
     missing: watch::Sender<Missing>,
-    /// What servers were told last.
+    /// Missing rights in the last report to a server.
     reported: Mutex<Vec<Right>>,
 }
 

@@ -12,12 +12,12 @@ use super::program::{Program, config, random_seed};
 /// Sessions that NATS is tried for.
 const SESSIONS: usize = 32;
 
-/// What a check has found.
+/// Result of a check.
 #[derive(Debug)]
 pub struct Checked {
     /// For people.
     pub report: String,
-    /// What is wrong; `None` if nothing is.
+    /// Reason why the check failed; `None` if it succeeded.
     pub problem: Option<&'static str>,
 }
 
@@ -100,7 +100,7 @@ impl Program {
     }
 }
 
-/// Targets that are no services share a subject.
+/// All targets other than services share a subject.
 fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
     let mut first: Vec<&Target> = Vec::new();
     for target in targets {

@@ -48,7 +48,7 @@ pub struct Program {
     pub faults: FaultSettings,
     /// Where health and metrics are asked for.
     pub health: Option<ListenAddr>,
-    /// What it does on NATS.
+    /// Its role on NATS.
     pub needs: Needs,
     /// Nobody asked for it there: without that port it runs all the same.
     pub is_health_default: bool,

@@ -1,4 +1,4 @@
-//! Errors of NATS that say what it refuses.
+//! Errors by which NATS refuses a right or a subscription.
 
 use std::fmt;
 

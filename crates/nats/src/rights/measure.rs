@@ -1,4 +1,4 @@
-//! What the connection to NATS, and the servers behind it, can do.
+//! Measurements of the connection to NATS, and of the servers behind it.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Round trips to measure; the shortest counts.
 const ROUND_TRIPS: usize = 5;
 
-/// What answers a check request.
+/// Answer to a check request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAnswer {

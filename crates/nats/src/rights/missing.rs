@@ -6,7 +6,7 @@ use super::Right;
 use crate::opening::Target;
 use crate::subject::{self, ServiceName};
 
-/// What a program does on NATS, which decides the rights that it needs.
+/// Role of a program on NATS, which decides the rights that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
     /// Asks servers for these targets.
