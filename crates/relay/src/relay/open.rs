@@ -1,9 +1,12 @@
 //! The opening of a session: the client's handshake, then the upstream's connection.
 
 use std::error::Error;
+use std::future::pending;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::select;
+use tokio::time::sleep;
 use tracing::{Span, field};
 
 use super::task::{Run, SessionTask};
@@ -13,6 +16,9 @@ use crate::route::OnUpstreamFailure;
 use crate::session;
 use crate::stream::BoxStream;
 use crate::summary::{End, SessionSummary};
+
+/// How often to look whether the downstream is still there while its upstream is dialed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl SessionTask {
     /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
@@ -46,9 +52,17 @@ impl SessionTask {
             return None;
         };
         let dialled = Instant::now();
-        let mut connected = match &offer {
-            None => connector.connect().await,
-            Some(offer) => connector.connect_offering(&offer.protocols).await,
+        let connecting = match &offer {
+            None => connector.connect(),
+            Some(offer) => connector.connect_offering(&offer.protocols),
+        };
+        let mut connected = select! {
+            biased;
+            connected = connecting => connected,
+            () = downstream.reset() => {
+                summary.downstream_end = End::Aborted;
+                return None;
+            }
         };
         if let Ok(connected) = &connected {
             if let Some(observer) = &run.relay.connect_observer {
@@ -113,6 +127,19 @@ impl SessionTask {
 pub(super) struct Unopened(pub(super) Option<BoxStream>);
 
 impl Unopened {
+    /// Waits until the downstream has reset its connection: there is no client left to connect for. Does not wait for an end of file,
+    /// which may be a half-close.
+    async fn reset(&mut self) {
+        let Some(stream) = &mut self.0 else { return pending().await };
+        loop {
+            // In a box, since it would make all sessions larger.
+            Box::pin(sleep(LOOK_INTERVAL)).await;
+            if stream.take_error().is_some() {
+                return;
+            }
+        }
+    }
+
     fn take(&mut self) -> BoxStream {
         self.0.take().expect("taken once")
     }

@@ -1,0 +1,60 @@
+//! Clients that are gone before their upstream is reached.
+
+mod support;
+
+use std::future::pending;
+
+use proxy_relay::{Config, Connecting, Connector, End, Route};
+use support::{Running, in_time};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// Dials an upstream that never answers, and counts the attempts.
+#[derive(Debug, Default)]
+struct Silent(watch::Sender<usize>);
+
+struct Attempt<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|attempts| *attempts -= 1);
+    }
+}
+
+impl Connector for Silent {
+    fn connect(&self) -> Connecting<'_> {
+        self.0.send_modify(|attempts| *attempts += 1);
+        let attempt = Attempt(&self.0);
+        Box::pin(async move {
+            let _attempt = attempt;
+            pending().await
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_is_not_dialed_any_longer_for_a_client_that_has_reset() {
+    let silent = Silent::default();
+    let mut attempts = silent.0.subscribe();
+    let config = {
+        let mut config = Config::default();
+        config.max_sessions = 1;
+        config
+    };
+    let mut running = Running::start(config, Route::to(silent)).await;
+    let gone = TcpStream::connect(running.addr).await.unwrap();
+    in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
+    gone.set_zero_linger().unwrap();
+    drop(gone);
+    in_time("the end of the attempt", attempts.wait_for(|attempts| *attempts == 0)).await.unwrap();
+    let summary = running.summary().await;
+    assert_eq!((&summary.downstream_end, &summary.upstream_end), (&End::Aborted, &End::Cut));
+    assert!(!summary.is_error(), "{summary:?}");
+
+    // The session's place is free for another client. An end of file may be a half-close.
+    let mut next = TcpStream::connect(running.addr).await.unwrap();
+    in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut next).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(*attempts.borrow(), 1);
+}
