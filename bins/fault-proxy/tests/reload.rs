@@ -213,12 +213,15 @@ fn the_log_follows_faults_that_change() {
 }
 
 #[test]
-fn a_file_with_a_loop_is_told_without_a_word_of_requests() {
+fn a_file_with_a_loop_ends_no_session_and_is_told_without_a_word_of_requests() {
     let (echo, port) = (FarEnd::echo(), free_port());
     let config = Config::new(&entry(port, echo.addr(), ""));
     let program = config.run();
+    let session = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    round_trip(&session, b"before").unwrap();
     config.write(&entry(port, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ""));
     let line = program.wait_for_line("connections would come back");
+    round_trip(&session, b"the session goes on").unwrap();
     assert!(line.contains(&format!("{}: --proxy {port}=", config.file.display())), "{line}");
     assert!(!line.contains("request"), "{line}");
     let at_start = run(&["check", "--config", utf8(&config.file)]);

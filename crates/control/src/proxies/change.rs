@@ -181,11 +181,8 @@ impl Proxies {
 
     /// Takes the place of one of its name once it has started.
     async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
-        self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
+        self.check_new(&spec).await?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
-        if enabled {
-            self.check_loop(&name, &spec.listen, &spec.upstream).await?;
-        }
         let faults = self.0.engine.proxy(&name, effective(&spec.faults));
         let mut entry = Entry::new(spec, faults);
         if enabled {
@@ -279,6 +276,14 @@ impl Proxies {
         Ok(())
     }
 
+    async fn check_new(&self, spec: &Spec) -> Result<(), ChangeError> {
+        self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
+        if spec.enabled {
+            self.check_loop(&spec.name, &spec.listen, &spec.upstream).await?;
+        }
+        Ok(())
+    }
+
     async fn check_loop(&self, name: &str, listen: &str, upstream: &str) -> Result<(), ChangeError> {
         self.0.host.check_loop(name, listen, upstream).await.map_err(ChangeError::Invalid)
     }
@@ -299,6 +304,8 @@ impl Proxies {
                 return Ok(proxy);
             }
             if self.is_same_port(&spec.listen, &proxy.listen).await {
+                // Before it stops: then nothing changes.
+                self.check_new(&spec).await?;
                 self.stop_now(&spec.name).await;
             }
             let (name, was_enabled) = (spec.name.clone(), proxy.enabled);
