@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::PATIENCE;
@@ -21,29 +22,31 @@ pub(crate) struct Message {
 /// A bare connection to NATS.
 #[derive(Debug)]
 pub(crate) struct Member {
-    stream: TcpStream,
+    stream: Arc<Mutex<TcpStream>>,
     /// Requests and replies. The reader drops messages of sessions.
     messages: Receiver<Message>,
     subscriptions: usize,
 }
 
+/// Writes a whole command. The thread that reads answers pings, and must not do so within one.
+fn send(stream: &Mutex<TcpStream>, command: &[u8]) {
+    stream.lock().expect("no writer panics").write_all(command).expect("nats-server lives");
+}
+
 impl Member {
     pub(crate) fn at(nats: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(nats).expect("nats-server listens");
-        stream
-            .write_all(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n")
-            .expect("open");
-        let (mut answers, mut reader) = (
-            stream.try_clone().expect("a descriptor"),
-            BufReader::new(stream.try_clone().expect("a descriptor")),
-        );
+        let stream = TcpStream::connect(nats).expect("nats-server listens");
+        let mut reader = BufReader::new(stream.try_clone().expect("a descriptor"));
+        let stream = Arc::new(Mutex::new(stream));
+        send(&stream, b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+        let answers = Arc::clone(&stream);
         let (sender, messages) = channel();
         thread::spawn(move || {
             let mut line = String::new();
             while reader.read_line(&mut line).is_ok_and(|length| length > 0) {
                 let words: Vec<_> = line.split_whitespace().collect();
                 match words[..] {
-                    ["PING"] => answers.write_all(b"PONG\r\n").expect("open"),
+                    ["PING"] => send(&answers, b"PONG\r\n"),
                     ["MSG", subject, _, .., length] | ["HMSG", subject, _, .., _, length] => {
                         let mut payload = vec![0; length.parse::<usize>().expect("a number") + 2];
                         reader.read_exact(&mut payload).expect("open");
@@ -66,12 +69,12 @@ impl Member {
     pub(crate) fn subscribe(&mut self, subject: &str) {
         self.subscriptions += 1;
         let line = format!("SUB {subject} {}\r\n", self.subscriptions);
-        self.stream.write_all(line.as_bytes()).expect("nats-server lives");
+        send(&self.stream, line.as_bytes());
     }
 
     pub(crate) fn publish(&mut self, subject: &str, payload: &[u8]) {
         let command = format!("PUB {subject} {}\r\n", payload.len());
-        self.stream.write_all(&[command.as_bytes(), payload, b"\r\n"].concat()).expect("nats-server lives");
+        send(&self.stream, &[command.as_bytes(), payload, b"\r\n"].concat());
     }
 
     /// Asks for a session, and returns the reply.
@@ -81,7 +84,7 @@ impl Member {
         let headers = format!("NATS/1.0\r\nremote_host: 127.0.0.1\r\nremote_port: {port}\r\n{headers}\r\n");
         let (head, all) = (headers.len(), headers.len() + body.len());
         let command = format!("HPUB proxy.request {inbox} {head} {all}\r\n{headers}");
-        self.stream.write_all(&[command.as_bytes(), body, b"\r\n"].concat()).expect("nats-server lives");
+        send(&self.stream, &[command.as_bytes(), body, b"\r\n"].concat());
         loop {
             let message = self.next();
             if message.subject == inbox {
