@@ -107,6 +107,8 @@ pub(crate) struct Session {
     /// Frames to be sent, besides payloads.
     answer_due: bool,
     gap_due: bool,
+    /// This end's own connection is back. A frame has to request everything that was in flight.
+    resume_due: bool,
     ask_due: bool,
     farewell_due: bool,
     ack_by: Option<Duration>,
@@ -165,6 +167,7 @@ impl Session {
             has_reader: true,
             answer_due: false,
             gap_due: false,
+            resume_due: false,
             ask_due: false,
             farewell_due: false,
             ack_by: None,
@@ -191,7 +194,8 @@ impl Session {
         if !self.is_up || self.state != State::Open {
             return 0;
         }
-        let longest = self.codec.payload_within(self.limit.max_message().min(max_message));
+        let longest = self.limit.max_new_message(self.sender.arrived()).min(max_message);
+        let longest = self.codec.payload_within(longest);
         let room = self.sender.room().min(window::part(self.sender.window()).max(1));
         usize::try_from(room).unwrap_or(longest).min(longest)
     }

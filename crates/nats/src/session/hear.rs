@@ -151,7 +151,7 @@ impl Session {
         if is_up {
             self.sender.go_back();
             self.patience.retry();
-            self.gap_due = true;
+            self.resume_due = true;
             self.ask(now);
         } else {
             self.patience.lost(now);

@@ -12,16 +12,30 @@ pub(super) struct MessageLimit {
     max_message: usize,
     /// The number that was lost last, and how often in a row.
     lost: (u64, u32),
+    /// Everything below had been sent when this end last asked its silent peer.
+    asked_after: u64,
 }
 
 impl MessageLimit {
     pub(super) fn new(max_message: usize) -> Self {
-        Self { max_message, lost: (0, 0) }
+        Self { max_message, lost: (0, 0), asked_after: 0 }
     }
 
     /// Returns the size of the longest message, in bytes.
     pub(super) fn max_message(&self) -> usize {
         self.max_message
+    }
+
+    /// Returns the size of the longest message that may be sent for the first time, in bytes. A peer that had to be asked may be silent
+    /// because a server on the way takes less. Until it has received everything that was sent before the question, messages are
+    /// short, so that none ends the link of that server again.
+    pub(super) fn max_new_message(&self, arrived: u64) -> usize {
+        if arrived < self.asked_after { self.max_message.min(SAFE_MESSAGE) } else { self.max_message }
+    }
+
+    /// Records that this end asks its peer, after everything below `next` was sent.
+    pub(super) fn on_question(&mut self, next: u64) {
+        self.asked_after = next;
     }
 
     /// Lowers the limit to `max_message`, but not below [`MIN_MESSAGE`].
@@ -56,6 +70,17 @@ mod tests {
         let mut limit = MessageLimit::new(32_000);
         limit.on_loss(0, 20_000);
         assert_eq!(limit.max_message(), SAFE_MESSAGE);
+    }
+
+    #[test]
+    fn messages_are_short_while_the_peer_may_miss_one() {
+        let mut limit = MessageLimit::new(32_000);
+        assert_eq!(limit.max_new_message(0), 32_000);
+        limit.on_question(50_000);
+        assert_eq!(limit.max_new_message(49_999), SAFE_MESSAGE);
+        assert_eq!(limit.max_new_message(50_000), 32_000);
+        limit.lower(1000);
+        assert_eq!(limit.max_new_message(0), 1000);
     }
 
     #[test]

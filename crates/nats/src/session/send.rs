@@ -77,6 +77,16 @@ impl Sender {
         self.limit.saturating_sub(self.delivered)
     }
 
+    /// Returns the number below which the peer has received everything.
+    pub(super) fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    /// Returns the number below which everything was sent, at least once.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// What a frame says that goes out now: the next number the other end is to see.
     pub(super) fn seq(&self) -> u64 {
         self.again.unwrap_or(self.next)

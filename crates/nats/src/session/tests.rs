@@ -9,7 +9,7 @@ mod world;
 use std::time::Duration;
 
 use self::world::{LIMITS, MS, Trouble, World};
-use super::frame::Header;
+use super::frame::{Flags, Header};
 use super::window::FIRST_WINDOW;
 use super::*;
 
@@ -98,6 +98,33 @@ fn a_session_whose_messages_do_not_pass_is_over_at_once_and_one_that_cannot_hear
     world.ends[1].session.abort(MS, "may not subscribe");
     let told = world.ends[1].session.poll_transmit(MS, 1 << 20).expect("a reset");
     assert!(told.message.ends_with(b"may not subscribe") && !world.ends[1].session.is_over());
+}
+
+/// An end that has asked for an answer when it learns of a gap must not look like one whose own connection was lost.
+#[test]
+fn a_gap_and_a_question_at_the_same_time_are_two_frames() {
+    for (is_resumed, expected) in [(false, vec![(true, false), (false, true)]), (true, vec![(true, true)])] {
+        let mut world = world();
+        world.pass(MS);
+        let codec = Codec { encoding: Encoding::Binary, id: "0a".into() };
+        let client = &mut world.ends[0].session;
+        drop(client.write(MS, b"lost"));
+        client.on_deadline(MS + SECOND);
+        let behind_a_gap = Header { seq: 100, limit: 65_536, ..Header::default() };
+        client.receive(MS + SECOND, codec.encode(&behind_a_gap, b"words")).expect("a frame");
+        if is_resumed {
+            client.link(MS + SECOND, false);
+            client.link(MS + SECOND, true);
+            let again = client.poll_transmit(MS + SECOND, 1 << 20).expect("a repeated frame");
+            assert!(again.message.ends_with(b"lost"));
+        }
+        let mut flags = Vec::new();
+        while let Some(transmit) = client.poll_transmit(MS + SECOND, 1 << 20) {
+            let (header, _) = codec.decode(transmit.message).expect("a frame");
+            flags.push((header.flags.has(Flags::GAP), header.flags.has(Flags::ASK)));
+        }
+        assert_eq!(flags, expected);
+    }
 }
 
 /// The limit gets smaller while two frames are under way, and the first of them arrives after all.

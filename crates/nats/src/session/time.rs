@@ -35,6 +35,7 @@ impl Session {
         }
         if self.is_up && self.patience.is_time_to_ask(now) {
             self.ask_due = true;
+            self.limit.on_question(self.sender.next());
             self.farewell_due |= self.state != State::Open;
             if now.saturating_sub(self.moved) >= patience::QUIET {
                 self.sender.shrink();

@@ -11,9 +11,17 @@ impl Session {
     /// Whether [`Self::poll_transmit`] has a message.
     pub(crate) fn has_transmit(&self) -> bool {
         let is_due = match self.state {
-            State::Open => self.sender.has_transmit() || self.answer_due || self.gap_due || self.ask_due,
+            State::Open => {
+                self.sender.has_transmit()
+                    || self.answer_due
+                    || self.gap_due
+                    || self.resume_due
+                    || self.ask_due
+            }
             State::Complete => self.farewell_due,
-            State::Aborted(_) => self.farewell_due || self.sender.has_again() || self.gap_due,
+            State::Aborted(_) => {
+                self.farewell_due || self.sender.has_again() || self.gap_due || self.resume_due
+            }
         };
         self.is_up && !self.is_over && is_due
     }
@@ -54,7 +62,8 @@ impl Session {
             self.patience.wait(now);
             return Some(Transmit { message, wants_reply: false });
         }
-        if !(std::mem::take(&mut self.farewell_due) | std::mem::take(&mut self.gap_due)) {
+        let is_gap = std::mem::take(&mut self.gap_due) | std::mem::take(&mut self.resume_due);
+        if !(std::mem::take(&mut self.farewell_due) | is_gap) {
             return None;
         }
         let mut header = Header { seq: self.sender.reset_seq(), ..self.receiver.tell(now) };
@@ -85,12 +94,16 @@ impl Session {
             self.patience.wait(now);
             return Some(transmit);
         }
-        if !(self.answer_due || self.gap_due || self.ask_due) {
+        if !(self.answer_due || self.gap_due || self.resume_due || self.ask_due) {
             return None;
         }
         let mut header = self.header(now);
-        let is_question = std::mem::take(&mut self.ask_due);
-        header.flags.set(Flags::GAP, std::mem::take(&mut self.gap_due));
+        // With both flags, the peer takes the loss for one of this end's connection, and keeps its messages as long as they are. So a
+        // gap that a message on the way has left is reported first, and the question follows.
+        let is_resumed = std::mem::take(&mut self.resume_due);
+        let is_gap = std::mem::take(&mut self.gap_due) || is_resumed;
+        let is_question = (is_resumed || !is_gap) && std::mem::take(&mut self.ask_due);
+        header.flags.set(Flags::GAP, is_gap);
         header.flags.set(Flags::ASK, is_question);
         Some(self.message(&header, &[], is_question))
     }
