@@ -35,12 +35,20 @@ impl From<Flaw> for Error {
 }
 
 /// Looks for what rustls means by an error that it has no words for.
-pub(crate) fn flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
+///
+/// `others` are the certificates that may have issued it.
+pub(crate) fn flaw<'a>(
+    certificate: &X509Certificate<'_>,
+    others: impl IntoIterator<Item = &'a CertificateDer<'a>>,
+    error: &Error,
+) -> Option<Flaw> {
     let is_unnamed = matches!(error, Error::InvalidCertificate(CertificateError::Other(_)));
+    let is_unknown = matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer));
     version_flaw(certificate)
         .or_else(|| key_flaw(certificate))
         .or_else(|| signature_flaw(certificate))
         .or_else(|| if is_unnamed { authority_flaw(certificate) } else { None })
+        .or_else(|| if is_unnamed || is_unknown { issuer_flaw(certificate, others) } else { None })
         .or_else(|| name_flaw(certificate, error))
 }
 
@@ -90,6 +98,23 @@ fn authority_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
     let text = "the certificate is that of an authority (CA:TRUE), which is trusted as a server's own only if the CA file \
                 contains this very certificate; add it there, or issue a server certificate with basicConstraints=CA:FALSE";
     certificate.is_ca().then(|| Flaw(text.to_owned()))
+}
+
+/// Explains a certificate whose issuer may not issue any.
+fn issuer_flaw<'a>(
+    certificate: &X509Certificate<'_>,
+    others: impl IntoIterator<Item = &'a CertificateDer<'a>>,
+) -> Option<Flaw> {
+    if certificate.issuer() == certificate.subject() {
+        return None;
+    }
+    let mut others = others.into_iter().filter_map(|other| X509Certificate::from_der(other).ok());
+    let (_, issuer) = others.find(|(_, other)| other.subject() == certificate.issuer() && !other.is_ca())?;
+    Some(Flaw(format!(
+        "its issuer `{}` is not an authority (no basicConstraints=CA:TRUE); have it issued by an authority, or add this very \
+         certificate to the CA file",
+        issuer.subject()
+    )))
 }
 
 /// Looks for a key that no handshake can be verified with.

@@ -56,7 +56,8 @@ impl ServerCertVerifier for Verifier {
             // A key that no handshake can be verified with would fail later, with less to say about it.
             Ok(verified) => refusal::key_flaw(&certificate).map_or(Ok(verified), |flaw| Err(flaw.into())),
             Err(error @ Error::InvalidCertificate(_)) => {
-                Err(refusal::flaw(&certificate, &error).map_or(error, Error::from))
+                let others = intermediates.iter().chain(&self.trusted);
+                Err(refusal::flaw(&certificate, others, &error).map_or(error, Error::from))
             }
             Err(error) => Err(error),
         }

@@ -195,3 +195,15 @@ async fn a_servers_own_certificate_vouches_for_no_other() {
         assert!(met(&minted, &own.file, None).await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_certificate_that_another_server_has_issued_is_explained() {
+    let directory = TempDir::new().expect("a directory");
+    let mut params = for_names(&["localhost"]);
+    params.distinguished_name.push(DnType::CommonName, "a server");
+    let server = made(&directory, "server.pem", params, None);
+    let issued = made(&directory, "issued.pem", for_names(&["localhost"]), Some(&server));
+    let refused = met(&issued, &server.file, None).await;
+    assert_says(refused, &["a server` is not an authority", "add this very certificate"]);
+    met(&issued, &issued.file, None).await.expect("trusted itself");
+}
