@@ -56,7 +56,7 @@ impl Session {
             Told::Nonsense => self.sender.clear(),
         }
         if header.flags.has(Flags::GAP) {
-            self.go_back_after_loss();
+            self.go_back_after_loss(now);
         }
         self.farewell_due |= header.flags.has(Flags::ASK);
     }
@@ -93,7 +93,7 @@ impl Session {
         }
         if header.flags.has(Flags::GAP) {
             // With a question it comes from an end whose own connection was lost.
-            if header.flags.has(Flags::ASK) { self.sender.go_back() } else { self.go_back_after_loss() }
+            if header.flags.has(Flags::ASK) { self.sender.go_back() } else { self.go_back_after_loss(now) }
         }
         if told == Told::Progress {
             self.moved = now;
@@ -123,10 +123,10 @@ impl Session {
     }
 
     /// A message was lost on the way, maybe because a server there takes shorter ones only.
-    fn go_back_after_loss(&mut self) {
+    fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
         if let Some((number, length)) = self.sender.lost() {
-            self.limit.on_loss(number, length);
+            self.limit.on_loss(now, number, length);
         }
     }
 

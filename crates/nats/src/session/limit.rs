@@ -1,5 +1,9 @@
 //! How long the messages of a session may be on their way to the other end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::path::PathState;
 use crate::link::MIN_MESSAGE;
 
 /// After a loss. Nearly every NATS server takes this much, and in binary it costs little throughput.
@@ -10,6 +14,7 @@ const MAX_LOSSES: u32 = 3;
 #[derive(Debug)]
 pub(super) struct MessageLimit {
     max_message: usize,
+    path: Arc<PathState>,
     /// The number that was lost last, and how often in a row.
     lost: (u64, u32),
     /// Everything below had been sent when this end last asked its silent peer.
@@ -17,20 +22,21 @@ pub(super) struct MessageLimit {
 }
 
 impl MessageLimit {
-    pub(super) fn new(max_message: usize) -> Self {
-        Self { max_message, lost: (0, 0), asked_after: 0 }
+    pub(super) fn new(max_message: usize, path: Arc<PathState>) -> Self {
+        Self { max_message, path, lost: (0, 0), asked_after: 0 }
     }
 
     /// Returns the size of the longest message, in bytes.
     pub(super) fn max_message(&self) -> usize {
-        self.max_message
+        self.max_message.min(self.path.max_message())
     }
 
     /// Returns the size of the longest message that may be sent for the first time, in bytes. A peer that had to be asked may be silent
     /// because a server on the way takes less. Until it has received everything that was sent before the question, messages are
     /// short, so that none ends the link of that server again.
     pub(super) fn max_new_message(&self, arrived: u64) -> usize {
-        if arrived < self.asked_after { self.max_message.min(SAFE_MESSAGE) } else { self.max_message }
+        let max_message = self.max_message();
+        if arrived < self.asked_after { max_message.min(SAFE_MESSAGE) } else { max_message }
     }
 
     /// Records that this end asks its peer, after everything below `next` was sent.
@@ -46,18 +52,23 @@ impl MessageLimit {
     /// Records that a message of this length was lost, and not by this end's own connection. `number` is its first byte. A server on
     /// the way that takes less than the servers of both ends drops the message with its link to the next server, and notifies neither
     /// end.
-    pub(super) fn on_loss(&mut self, number: u64, length: usize) {
-        if length > SAFE_MESSAGE && self.max_message > SAFE_MESSAGE {
-            self.lower(SAFE_MESSAGE);
+    pub(super) fn on_loss(&mut self, now: Duration, number: u64, length: usize) {
+        if length > SAFE_MESSAGE {
+            self.shorten(now, SAFE_MESSAGE);
             self.lost = (number, 0);
             return;
         }
         let (last, losses) = self.lost;
         self.lost = (number, if last == number { losses + 1 } else { 1 });
         if self.lost.1 >= MAX_LOSSES {
-            self.lower(self.max_message / 2);
+            self.shorten(now, self.max_message() / 2);
             self.lost.1 = 0;
         }
+    }
+
+    fn shorten(&mut self, now: Duration, max_message: usize) {
+        self.lower(max_message);
+        self.path.shorten(now, self.max_message);
     }
 }
 
@@ -65,16 +76,34 @@ impl MessageLimit {
 mod tests {
     use super::*;
 
+    const NOW: Duration = Duration::from_secs(10_000);
+
+    fn new() -> MessageLimit {
+        MessageLimit::new(32_000, PathState::new(Arc::default()))
+    }
+
     #[test]
     fn one_loss_of_a_long_message_is_enough() {
-        let mut limit = MessageLimit::new(32_000);
-        limit.on_loss(0, 20_000);
+        let mut limit = new();
+        limit.on_loss(NOW, 0, 20_000);
         assert_eq!(limit.max_message(), SAFE_MESSAGE);
     }
 
     #[test]
+    fn a_loss_shortens_the_messages_of_all_sessions_on_the_path_for_an_hour() {
+        let path = PathState::new(Arc::default());
+        let session = || MessageLimit::new(32_000, Arc::clone(&path));
+        let (mut one, other) = (session(), session());
+        one.on_loss(NOW, 0, 20_000);
+        path.on_session(NOW + Duration::from_secs(3600));
+        assert_eq!((other.max_message(), session().max_message()), (SAFE_MESSAGE, SAFE_MESSAGE));
+        path.on_session(NOW + Duration::from_secs(3601));
+        assert_eq!((one.max_message(), session().max_message()), (SAFE_MESSAGE, 32_000));
+    }
+
+    #[test]
     fn messages_are_short_while_the_peer_may_miss_one() {
-        let mut limit = MessageLimit::new(32_000);
+        let mut limit = new();
         assert_eq!(limit.max_new_message(0), 32_000);
         limit.on_question(50_000);
         assert_eq!(limit.max_new_message(49_999), SAFE_MESSAGE);
@@ -85,20 +114,20 @@ mod tests {
 
     #[test]
     fn short_messages_get_shorter_only_when_the_same_is_lost_again_and_again() {
-        let mut limit = MessageLimit::new(32_000);
+        let mut limit = new();
         for number in 0..100 {
-            limit.on_loss(number, 4000);
+            limit.on_loss(NOW, number, 4000);
         }
         assert_eq!(limit.max_message(), 32_000);
         for _ in 0..100 {
-            limit.on_loss(100, 4000);
+            limit.on_loss(NOW, 100, 4000);
         }
         assert_eq!(limit.max_message(), MIN_MESSAGE);
     }
 
     #[test]
     fn a_peer_cannot_make_messages_too_short_for_a_payload() {
-        let mut limit = MessageLimit::new(32_000);
+        let mut limit = new();
         limit.lower(0);
         assert_eq!(limit.max_message(), MIN_MESSAGE);
         limit.lower(1000);

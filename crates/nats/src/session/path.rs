@@ -4,7 +4,7 @@
 //! measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr, `ProbeRTT`): when no
 //! round trip was as short as the shortest for a while, all sessions of the connection let the queue drain and measure again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const RATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a path counts as congested after it was.
 const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
+/// How long sessions send short messages after one has lost a longer one.
+const LIMIT_MEMORY: Duration = Duration::from_secs(3600);
 
 /// The time in which all sessions of a NATS connection let the queue drain.
 #[derive(Debug, Default)]
@@ -51,10 +53,14 @@ impl Probe {
 pub(crate) struct PathState {
     inner: Mutex<Inner>,
     probe: Arc<Probe>,
+    /// Size of the longest message that has not been lost on the path, in bytes.
+    max_message: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
+    /// When a message was last lost that was too long.
+    shortened: Duration,
     min_rtt: Option<Duration>,
     /// When a round trip was last about as short as `min_rtt`.
     confirmed: Duration,
@@ -80,7 +86,25 @@ pub(super) struct Estimate {
 
 impl PathState {
     pub(crate) fn new(probe: Arc<Probe>) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), probe })
+        Arc::new(Self { inner: Mutex::default(), probe, max_message: AtomicUsize::new(usize::MAX) })
+    }
+
+    /// A session begins. Long messages are tried again some time after the last loss.
+    pub(super) fn on_session(&self, now: Duration) {
+        if now > self.lock().shortened + LIMIT_MEMORY {
+            self.max_message.store(usize::MAX, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the size of the longest message that the path lets pass, as far as that is known, in bytes.
+    pub(super) fn max_message(&self) -> usize {
+        self.max_message.load(Ordering::Relaxed)
+    }
+
+    /// Longer messages than this were lost. So one session learns a limit of the path for all.
+    pub(super) fn shorten(&self, now: Duration, max_message: usize) {
+        self.lock().shortened = now;
+        self.max_message.fetch_min(max_message, Ordering::Relaxed);
     }
 
     /// Whether data queued on the path lately.

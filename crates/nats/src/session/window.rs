@@ -50,6 +50,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(path: Arc<PathState>, budget: Arc<MemoryBudget>, now: Duration) -> Self {
+        path.on_session(now);
         Self {
             size: first_size(&path, now),
             held: 0,
@@ -64,6 +65,10 @@ impl Window {
 
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+
+    pub(super) fn path(&self) -> &Arc<PathState> {
+        &self.path
     }
 
     pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
