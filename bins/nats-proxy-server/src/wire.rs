@@ -11,6 +11,10 @@ use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
 
+/// Clients choose the names, and some may be of name servers that do not answer for 10 s. Fewer than that many in this time do not delay the
+/// names of other clients.
+const MAX_NEW_LOOKUPS: usize = 1024;
+
 /// Takes requests until a signal ends it. Returns a table of what there was.
 pub(crate) fn run(settings: Settings) -> Result<String> {
     let Settings { program, targets, services } = settings;
@@ -18,7 +22,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
     let dial = Dialler {
         targets: Arc::new(targets),
         services,
-        resolver: Resolver::new(),
+        resolver: Resolver::with_new_lookups(MAX_NEW_LOOKUPS),
         timeout: program.tunnel.connect_timeout,
     };
     program.run(async |sessions: &mut Sessions| {

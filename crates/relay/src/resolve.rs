@@ -32,7 +32,7 @@ type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 /// address.
 ///
 /// Each look-up occupies a thread until the system answers, even if all its callers have gone. A `Resolver` uses at most one
-/// thread for each name and 256 in total. Half of these are for names that have resolved before: many names whose name
+/// thread for each name and 256 in total by default. 128 of these are for names that have resolved before: many names whose name
 /// server is silent do not delay those that work.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
@@ -42,6 +42,21 @@ struct Inner {
     state: Mutex<State>,
     new: Arc<Semaphore>,
     known: Arc<Semaphore>,
+}
+
+impl Inner {
+    fn new(lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
+        Self {
+            lookup: Box::new(lookup),
+            state: Mutex::default(),
+            new: Arc::new(Semaphore::new(MAX_NEW_LOOKUPS)),
+            known: Arc::new(Semaphore::new(MAX_KNOWN_LOOKUPS)),
+        }
+    }
+}
+
+fn system_lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, 0).to_socket_addrs()?.collect())
 }
 
 #[derive(Default)]
@@ -60,17 +75,20 @@ struct Flight {
 impl Resolver {
     /// Uses the system's resolver (`getaddrinfo`).
     pub fn new() -> Self {
-        Self::with_lookup(|host| Ok((host, 0).to_socket_addrs()?.collect()))
+        Self::with_lookup(system_lookup)
+    }
+
+    /// Uses the system's resolver, and at most `max_new` threads for names that have not resolved before, instead of 128. The runtime must
+    /// allow that many blocking threads in addition to the others; tokio's default is 512.
+    pub fn with_new_lookups(max_new: usize) -> Self {
+        let mut inner = Inner::new(system_lookup);
+        inner.new = Arc::new(Semaphore::new(max_new));
+        Self(Arc::new(inner))
     }
 
     /// Uses `lookup`, which may block. It returns addresses with any port.
     pub fn with_lookup(lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner {
-            lookup: Box::new(lookup),
-            state: Mutex::default(),
-            new: Arc::new(Semaphore::new(MAX_NEW_LOOKUPS)),
-            known: Arc::new(Semaphore::new(MAX_KNOWN_LOOKUPS)),
-        }))
+        Self(Arc::new(Inner::new(lookup)))
     }
 
     /// Returns the addresses of `host`, a name or an IP address without brackets, with this port. There is at least one.

@@ -33,6 +33,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How long the end of a program may take once its sessions are to be reset.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
 
+/// Threads for name look-ups, of which nats-proxy-server has up to 1,152, and for files.
+const MAX_BLOCKING_THREADS: usize = 1280;
+
 /// Which program this is, and what it was told.
 #[derive(Debug)]
 pub struct Program {
@@ -81,8 +84,11 @@ impl Program {
             }
             taken => taken?,
         };
-        let runtime =
-            runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .build()
+            .context("cannot start a runtime")?;
         let ended = runtime.block_on(async {
             let (timers, driver) = Timers::precise().context("cannot make a timer")?;
             select! {
