@@ -12,7 +12,8 @@ use proxy_fault::{
     Windows,
 };
 use tokio::io::{
-    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex, split,
+    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf,
+    duplex, join, split,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -290,7 +291,7 @@ async fn what_comes_after_a_change_meets_the_new_faults() {
 }
 
 /// Gets another fault while it is read.
-struct Changing(DuplexStream, Faults);
+struct Changing(ReadHalf<DuplexStream>, Faults);
 
 impl AsyncRead for Changing {
     fn poll_read(
@@ -306,29 +307,13 @@ impl AsyncRead for Changing {
     }
 }
 
-impl AsyncWrite for Changing {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_is_read_while_faults_change_meets_the_new_ones() {
     let faults = faults(Vec::new());
     let (client, mut server) = duplex(1 << 16);
-    let mut client = faults.session(&Timers::coarse()).client(Changing(client, faults.clone()));
+    let (reader, writer) = split(client);
+    let changing = join(Changing(reader, faults.clone()), writer);
+    let mut client = faults.session(&Timers::coarse()).client(changing);
     let sent = vec![7; 20_000];
     server.write_all(&sent).await.unwrap();
     let started = Instant::now();
@@ -351,7 +336,7 @@ async fn faults_end_a_session_of_which_nothing_is_read() {
 }
 
 /// A pipe whose end is a reset.
-struct Resets(DuplexStream);
+struct Resets(ReadHalf<DuplexStream>);
 
 impl AsyncRead for Resets {
     fn poll_read(
@@ -366,25 +351,12 @@ impl AsyncRead for Resets {
     }
 }
 
-impl AsyncWrite for Resets {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
+fn resets(stream: DuplexStream) -> impl AsyncRead + AsyncWrite + Unpin {
+    let (reader, writer) = split(stream);
+    join(Resets(reader), writer)
 }
 
-/// What was read, and what ended it.
+/// Bytes that were read, and the error that ended them.
 #[derive(Default)]
 struct Got(Vec<u8>, Option<ErrorKind>);
 
@@ -412,7 +384,7 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
         let (client_side, server_side) = faults.session(&Timers::coarse()).split();
         let (mut down, mut up) =
-            (client_side.around(Resets(proxy_client)), server_side.around(Resets(proxy_server)));
+            (client_side.around(resets(proxy_client)), server_side.around(resets(proxy_server)));
         let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };
         let (mut requests, mut responses) = (Got::default(), Got::default());
         let mut relay = async |time: Duration| {
