@@ -156,7 +156,7 @@ impl Session {
             limits,
             codec: Codec { encoding, id: id.into() },
             sender: Sender::new(credit, Share::new(Arc::clone(window.budget()))),
-            limit: MessageLimit::new(LONGEST_MESSAGE, Arc::clone(window.path())),
+            limit: MessageLimit::new(LONGEST_MESSAGE, Arc::clone(window.path()), now),
             receiver: Receiver::new(window),
             patience: Patience::new(now),
             cut: None,

@@ -22,7 +22,8 @@ pub(super) struct MessageLimit {
 }
 
 impl MessageLimit {
-    pub(super) fn new(max_message: usize, path: Arc<PathState>) -> Self {
+    pub(super) fn new(max_message: usize, path: Arc<PathState>, now: Duration) -> Self {
+        path.on_session(now);
         Self { max_message, path, lost: (0, 0), asked_after: 0 }
     }
 
@@ -79,7 +80,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(10_000);
 
     fn new() -> MessageLimit {
-        MessageLimit::new(32_000, PathState::new(Arc::default()))
+        MessageLimit::new(32_000, PathState::new(Arc::default()), NOW)
     }
 
     #[test]
@@ -92,13 +93,12 @@ mod tests {
     #[test]
     fn a_loss_shortens_the_messages_of_all_sessions_on_the_path_for_an_hour() {
         let path = PathState::new(Arc::default());
-        let session = || MessageLimit::new(32_000, Arc::clone(&path));
-        let (mut one, other) = (session(), session());
+        let session = |now| MessageLimit::new(32_000, Arc::clone(&path), now);
+        let (mut one, other) = (session(NOW), session(NOW));
         one.on_loss(NOW, 0, 20_000);
-        path.on_session(NOW + Duration::from_secs(3600));
-        assert_eq!((other.max_message(), session().max_message()), (SAFE_MESSAGE, SAFE_MESSAGE));
-        path.on_session(NOW + Duration::from_secs(3601));
-        assert_eq!((one.max_message(), session().max_message()), (SAFE_MESSAGE, 32_000));
+        let after = |seconds| session(NOW + Duration::from_secs(seconds)).max_message();
+        assert_eq!((other.max_message(), after(3600)), (SAFE_MESSAGE, SAFE_MESSAGE));
+        assert_eq!((after(3601), one.max_message()), (32_000, SAFE_MESSAGE));
     }
 
     #[test]

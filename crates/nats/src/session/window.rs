@@ -50,7 +50,6 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(path: Arc<PathState>, budget: Arc<MemoryBudget>, now: Duration) -> Self {
-        path.on_session(now);
         Self {
             size: first_size(&path, now),
             held: 0,
