@@ -119,7 +119,7 @@ fn a_proxy_that_cannot_move_goes_on_with_its_sessions() {
         config.write(&proxy_of(name, new));
         let line = api.wait_for_line("cannot listen on");
         assert!(line.contains(&format!("{}: ", config.file.display())), "{line}");
-        assert!(line.ends_with(&format!("until then it goes on listening on 127.0.0.1:{old}")), "{line}");
+        assert!(line.ends_with(&format!("until then it listens on 127.0.0.1:{old}")), "{line}");
         round_trip(&session, b"after").unwrap();
         round_trip(&connect(old), b"new").unwrap();
         drop(taken);

@@ -44,7 +44,7 @@ fn a_server_that_was_stopped_dials_for_none_of_the_clients_that_gave_up() {
     assert_eq!(dials.load(Ordering::SeqCst), 1, "{}", pair.server.stderr());
 }
 
-/// Sends requests at once with a reply subject without subscribers, and reads nothing more when NATS has passed them on.
+/// Sends all requests together with a reply subject without subscribers, and reads nothing more when NATS has passed them on.
 fn flood(nats: &NatsServer, target: &FarEnd, requests: usize) -> TcpStream {
     let mut stream = TcpStream::connect(nats.addr()).expect("nats-server runs");
     let body = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;

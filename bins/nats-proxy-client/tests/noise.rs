@@ -53,7 +53,7 @@ fn requests_that_are_repeated_are_a_few_lines_with_a_count() {
     assert!(counts > 0, "{}", server.stderr());
 }
 
-/// More connections than the endpoint takes at once: silent ones, half a request, and requests whose answer is not read.
+/// More connections than the endpoint takes at the same time: silent ones, half a request, and requests whose answer is not read.
 fn occupy(endpoint: SocketAddr) -> Vec<TcpStream> {
     let requests = ["", "GET /li", "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"];
     let open = |request: &str| {

@@ -1,4 +1,4 @@
-//! What was sent before a reset arrives before it.
+//! Bytes sent before a reset arrive before it.
 
 mod support;
 
@@ -100,7 +100,7 @@ fn a_half_close_before_a_reset_arrives_with_everything_before_it() {
     assert_answered(&Pair::to(far_end.addr()), 100);
 }
 
-/// Less than a window of the session, so that all of it is sent at once.
+/// Less than a window of the session, so that all of it is sent without waiting.
 const HELD: usize = 60_000;
 
 #[test]

@@ -71,7 +71,7 @@ impl ListenAddr {
     /// All addresses of the name, with IPv4 first, as clients of a name try them. Blocks for 5 s at most.
     ///
     /// # Errors
-    /// What the system's resolver says; [`io::ErrorKind::TimedOut`] if no name server answers in that time.
+    /// The error of the system's resolver, or [`io::ErrorKind::TimedOut`] if no name server answers in that time.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
         let is_name = self.host.as_ref().is_some_and(|host| host.parse::<IpAddr>().is_err());
         let mut addresses: Vec<_> = if is_name { self.look_up()? } else { self.to_socket_addrs()?.collect() };

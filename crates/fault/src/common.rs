@@ -8,7 +8,7 @@ use crate::faults;
 use crate::line::Identity;
 use crate::timer::Timers;
 
-/// What the two flows of a session share, and what they know of each other.
+/// State that the two flows of a session share.
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) faults: Arc<faults::Shared>,

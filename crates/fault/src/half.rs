@@ -33,7 +33,7 @@ pub(crate) struct Half {
     source_ended: bool,
     /// Whether the source was found empty after the last read, and has been polled since then.
     source_was_empty: bool,
-    /// The receiver is gone: the line goes on, so that the faults decide as they would have, but its bytes are dropped.
+    /// The receiver has reset its connection. The line continues, so that faults decide as they would have, but its bytes are dropped.
     is_hollow: bool,
 }
 
@@ -65,7 +65,7 @@ impl Half {
         half
     }
 
-    /// What acts on the direction, made if there is nothing yet.
+    /// Returns the state that faults need, and creates it if the direction has none.
     fn faulted(&mut self) -> &mut Faulted {
         if let State::Clear(segmenter) = &self.state {
             let faulted = Faulted::new(&self.common, self.direction, segmenter.clone(), self.now());
@@ -117,7 +117,7 @@ impl Half {
         }
     }
 
-    /// Gives back what faults have needed, once there are none and nothing is held.
+    /// Drops the state that faults needed, once no fault acts and nothing is held.
     fn release_unused(&mut self) {
         if let State::Faulted(faulted) = &self.state
             && let Some(segmenter) = faulted.line.unused()
@@ -245,7 +245,7 @@ impl Half {
         faulted.charge(&self.common);
     }
 
-    /// Gives up the bytes if their receiver is gone.
+    /// Drops the bytes if their receiver has reset its connection.
     pub(crate) fn drop_undeliverable(&mut self) {
         if !self.is_hollow && self.common.has_no_receiver(self.direction) {
             self.is_hollow = true;
@@ -355,7 +355,7 @@ impl Drop for Half {
     }
 }
 
-/// Whether the connection is gone in both directions.
+/// True if the error ends the connection in both directions.
 fn is_reset(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | TimedOut)

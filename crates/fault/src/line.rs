@@ -257,7 +257,7 @@ impl Line {
         resets.unwrap_or_default()
     }
 
-    /// Where it is in the flow, once it has nothing to do any more: no fault acts on its direction, and it holds nothing.
+    /// Returns the position in the flow if no fault acts on the direction and nothing is held.
     pub(crate) fn unused(&self) -> Option<&Segmenter> {
         (self.units.is_empty() && self.is_idle()).then_some(&self.segmenter)
     }

@@ -16,7 +16,7 @@ use tracing::warn;
 
 /// Each queue may hold this much. Without it, a full budget would stop all sessions for good.
 pub(crate) const MIN_SHARE: usize = 4 << 10;
-/// Memory of a queue's entry beyond its bytes.
+/// Memory of a queue's entry in addition to its bytes.
 const ENTRY: usize = 128;
 /// Size of a read buffer of async-nats, which stays in memory as long as one payload of it does.
 const READ_BUFFER: usize = 64 << 10;

@@ -4,7 +4,7 @@
 
 use std::net::Ipv6Addr;
 
-/// Of RFC 1035 section 2.3.4, as text without the final dot.
+/// Longest name in RFC 1035 section 2.3.4, as text without the final dot.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 

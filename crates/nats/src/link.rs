@@ -177,7 +177,7 @@ impl Link {
         self.shared.observer.errors()
     }
 
-    /// What NATS has refused on this connection.
+    /// Rights and subscriptions that NATS has refused on this connection.
     pub(crate) fn rights(&self) -> &Arc<Rights> {
         self.shared.observer.rights()
     }

@@ -30,7 +30,7 @@ const WAIT: &str = "proxy-wait";
 const VERSION: &str = "1";
 const INSTANCE: &str = "instance";
 const MAX_MESSAGE: &str = "max-message";
-/// Of a wrong host in an error, in characters.
+/// Longest part of a wrong host in an error, in characters.
 const MAX_SHOWN_HOST: usize = 100;
 /// Of what a peer says, in characters.
 const LONGEST_REASON: usize = 500;
@@ -171,7 +171,7 @@ pub(crate) fn check(report: &str, unable: Option<InstanceId>) -> (HeaderMap, Byt
     (headers, message::encode("", &[], &[]))
 }
 
-/// Returns what a [`check`] says; `None` for other requests.
+/// Returns the report of a [`check`]; `None` for other requests.
 pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<(String, Option<InstanceId>)> {
     let headers = headers?;
     let report = printable(headers.get(CHECK)?.as_str().as_bytes());

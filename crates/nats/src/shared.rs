@@ -74,7 +74,7 @@ impl Shared {
         Arc::new(Self { clock, subjects, budget, peer, inner: Mutex::new(inner) })
     }
 
-    /// Changes the session from outside, and wakes whoever has something to do for it now.
+    /// Changes the session from outside, and wakes the tasks that have work because of it.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Core, Duration)) {
         let now = self.clock.now();
         let mut inner = self.lock();

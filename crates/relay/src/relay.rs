@@ -117,7 +117,7 @@ impl Relay {
         self
     }
 
-    /// Gives the log lines of sessions the field `proxy`. Without it, they have none.
+    /// Adds the field `proxy` to the log lines of sessions. Without a label, the lines do not have it.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());

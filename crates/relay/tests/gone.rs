@@ -1,4 +1,4 @@
-//! Clients that are gone before their upstream is reached.
+//! Clients that reset their connection before their upstream is reached.
 
 mod support;
 

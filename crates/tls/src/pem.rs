@@ -13,7 +13,7 @@ use crate::Error;
 /// Version of a PKCS#12 archive, which its outer sequence begins with (RFC 7292, section 4).
 const PKCS12_VERSION: [u8; 3] = [2, 1, 3];
 
-/// What a file is used for.
+/// Purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     Certificate,

@@ -111,7 +111,7 @@ fn issuer_flaw<'a>(
     let mut others = others.into_iter().filter_map(|other| X509Certificate::from_der(other).ok());
     let (_, issuer) = others.find(|(_, other)| other.subject() == certificate.issuer() && !other.is_ca())?;
     Some(Flaw(format!(
-        "its issuer `{}` is not an authority (no basicConstraints=CA:TRUE); have it issued by an authority, or add this very \
+        "its issuer `{}` is not an authority (it does not have basicConstraints=CA:TRUE); have it issued by an authority, or add this very \
          certificate to the CA file",
         issuer.subject()
     )))
@@ -183,7 +183,7 @@ pub(crate) fn not_tls_client(bytes: &[u8]) -> Option<io::Error> {
             "the client spoke HTTP, not TLS: use https:// in the client, or configure this listener without TLS"
         }
         Protocol::Postgres => {
-            "the client spoke PostgreSQL, which asks for TLS in a way of its own: use psql:// or psqls:// for the upstream"
+            "the client spoke PostgreSQL, which requests TLS with a message of PostgreSQL: use psql:// or psqls:// for the upstream"
         }
         Protocol::Other => {
             "the client did not speak TLS: enable TLS in the client, or configure this listener without TLS"

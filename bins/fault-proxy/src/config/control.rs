@@ -12,11 +12,11 @@ use super::file::Config;
 /// That of the other servers that speak this API.
 pub(crate) const CONTROL_PORT: u16 = 8474;
 
-/// Of the control API, metrics and page.
+/// Address of the control API, the metrics and the page.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     pub(crate) addr: ListenAddr,
-    /// Nobody asked for it there: without that port the run goes on all the same.
+    /// The user did not ask for it: if the port is taken, the run continues without it.
     pub(crate) is_default: bool,
     pub(crate) token: Option<Secret>,
     /// Whether it may be reached from elsewhere without a token.
@@ -37,7 +37,7 @@ impl Control {
     }
 
     /// # Errors
-    /// When other machines could reach this address of it, and it lets in whoever does.
+    /// When other machines can reach this address, and the API requires no token.
     pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
         if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
             bail!(

@@ -18,7 +18,7 @@ use crate::args::Options;
 pub(crate) struct ProxySettings {
     /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
     pub(crate) name: String,
-    /// What people are shown: its name, or its mapping if it was given none.
+    /// Text for people: its name, or its mapping if it has no name.
     pub(crate) label: String,
     pub(crate) mapping: Mapping,
     /// With names that are unique in this proxy.
@@ -91,7 +91,7 @@ struct Named<'a> {
     name: String,
     label: String,
     mapping: &'a Mapping,
-    /// What the file says of it, if it is the file's.
+    /// Its entry in the file, if it is from the file.
     of_file: Option<&'a FileProxy>,
 }
 

@@ -56,7 +56,7 @@ impl Known {
 }
 
 impl<'a> Followed<'a> {
-    /// Those of a run that has started with this file.
+    /// Follows the proxies of a run that has started with this file.
     pub(super) fn new(file: &Path, settings: &Settings, proxies: &'a Proxies) -> Self {
         let all = settings.proxies.iter().cloned().map(Known::made).collect();
         Self { proxies, file: file.display().to_string(), bind: settings.bind, all }
@@ -70,7 +70,7 @@ impl<'a> Followed<'a> {
     /// Makes them what the file says now. Those of which it says the same are left alone, whatever has become of them since; those
     /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again). Returns how many fail.
     pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
-        // Whoever reloads is told of all problems.
+        // A reload logs all problems again.
         self.all.iter_mut().for_each(|known| known.logged = None);
         self.change_to(wanted).await;
         self.all.iter().filter(|known| known.problem.is_some()).count()
@@ -108,7 +108,7 @@ impl<'a> Followed<'a> {
         self.log_problems().await;
     }
 
-    /// A proxy that is not as wanted, and that somebody has changed or deleted since, is theirs.
+    /// Stops following a proxy that is not as wanted if an API client has changed or deleted it since.
     fn leave_to_others(&mut self) {
         for known in &mut self.all {
             let Some(left) = known.left.take() else { continue };
@@ -120,7 +120,7 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// A proxy without a name is known by its mapping. One whose mapping is gone continues as the new one in its place.
+    /// A proxy without a name is identified by its mapping. If its mapping is no longer in the file, it continues as the new proxy in its place.
     fn find_replaced(&mut self, wanted: &[ProxySettings]) {
         for new in wanted.iter().filter(|new| !new.has_name()) {
             if self.all.iter().any(|known| known.wanted.label == new.label) {
@@ -171,7 +171,7 @@ impl<'a> Followed<'a> {
         wanted
     }
 
-    /// Ends a proxy that is to have another name: it is made anew.
+    /// Ends a proxy that is to have another name. A new one replaces it.
     async fn give_up_name(&mut self, new: &ProxySettings) {
         let is_same = |known: &&mut Known| known.made.is_some() && known.wanted.label == new.label;
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
@@ -248,9 +248,7 @@ impl<'a> Followed<'a> {
                 let file = &self.file;
                 match proxy.as_ref().filter(|proxy| proxy.enabled) {
                     Some(Proxy { listen, .. }) => {
-                        error!(
-                            "{file}: {problem}: trying again; until then it goes on listening on {listen}"
-                        );
+                        error!("{file}: {problem}: trying again; until then it listens on {listen}");
                     }
                     None => error!("{file}: {problem}: trying again"),
                 }

@@ -278,7 +278,7 @@ fn buffer_budget(settings: &TunnelSettings) -> usize {
     (settings.memory_limit / 4).min(proxy_relay::Config::default().buffer_budget)
 }
 
-/// For session IDs that nobody can guess.
+/// Returns a seed for session IDs that clients cannot guess.
 pub(super) fn random_seed() -> Result<[u8; 32]> {
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;

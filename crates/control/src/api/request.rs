@@ -22,7 +22,7 @@ const MAX_BODY_BYTES: usize = 2 << 20;
 /// A body up to this size needs no memory of the [`Budget`], so that large ones never keep ordinary requests out.
 const FREE_BODY_BYTES: usize = 64 << 10;
 
-/// Of all large bodies that are being read.
+/// Limit for all large bodies that are being read, in bytes.
 const MAX_TOTAL_BYTES: usize = 16 << 20;
 
 /// Memory for the large bodies of all requests. Clones share it.

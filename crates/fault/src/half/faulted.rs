@@ -1,4 +1,4 @@
-//! What a direction of a session needs while faults act on it.
+//! State of a direction while faults act on it.
 
 use std::io;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Faulted {
         }
     }
 
-    /// Ready if the line is to be advanced; else the task is woken when it is.
+    /// Ready if the line is to be advanced. Otherwise wakes the task when it is.
     pub(super) fn poll_deadline(&mut self, common: &Common, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         match self.line.deadline() {
             None => {
@@ -61,7 +61,7 @@ impl Faulted {
         self.line.arrive(arrival, self.store.last(len));
     }
 
-    /// The first `len` bytes go; returns their times since they came, in microseconds, summed over bytes.
+    /// Removes the first `len` bytes. Returns the sum over these bytes of the times since they arrived, in microseconds.
     pub(super) fn take_off(&mut self, common: &Common, now: Duration, len: usize) -> u64 {
         let byte_micros = self.arrivals.pop(now, len);
         self.store.consume(len);

@@ -15,7 +15,7 @@ use crate::timer::Timers;
 /// them. The allocator rounds 129 to 160 bytes up to 160, and the next bytes up to 192.
 const MAX_CLEAR_SIZE: usize = 160;
 
-/// What both connections share, with the two counters of an `Arc`: in the allocator's size classes.
+/// Size of the state that both connections share, with the two counters of an `Arc`, in the allocator's size classes.
 const MAX_COMMON_SIZE: usize = 64;
 const MAX_IDENTITY_SIZE: usize = 112;
 

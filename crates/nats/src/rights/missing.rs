@@ -69,7 +69,7 @@ impl Missing {
         self.round += 1;
     }
 
-    /// All rights have been used, so those that NATS has not refused meanwhile are there. Returns whether that changes anything.
+    /// All rights have been used, so those that NATS has not refused since then exist. Returns whether that changes anything.
     pub(super) fn end_round(&mut self) -> bool {
         let before = self.rights.len();
         self.rights.retain(|_, round| *round == self.round);

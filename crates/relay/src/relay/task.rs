@@ -17,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
 
-/// What the sessions of one [`Relay::run`] share.
+/// State that the sessions of one [`Relay::run`] share.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) relay: Relay,
@@ -25,15 +25,15 @@ pub(super) struct Run {
     pub(super) shutdown: Shutdown,
 }
 
-/// What is known of one of them.
+/// One session.
 pub(super) struct SessionTask {
-    /// The connector that came with its downstream; the route's if there is none.
+    /// The connector of its downstream; `None` if it uses that of the route.
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) marks: LoopMarks,
     pub(super) summary: SessionSummary,
     listed: Option<Listed>,
     started: Instant,
-    /// Last, so that the next session begins when this one is gone.
+    /// Last, so that the next session begins when this one has been dropped.
     _place: Place,
 }
 

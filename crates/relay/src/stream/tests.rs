@@ -1,4 +1,4 @@
-//! What a wrapper passes on to the stream that it wraps.
+//! Calls that a wrapper passes on to the stream that it wraps.
 
 use std::pin::Pin;
 use std::task::Waker;

@@ -1,4 +1,4 @@
-//! What each wrapper of this crate passes on to the socket below it.
+//! Calls that each wrapper of this crate passes on to the socket below it.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::task::Waker;

@@ -214,7 +214,7 @@ async fn the_protocol_that_a_client_speaks_instead_of_tls_is_named() {
             ),
             (
                 &[0, 0, 0, 8, 4, 210, 22, 47],
-                "the client spoke PostgreSQL, which asks for TLS in a way of its own",
+                "the client spoke PostgreSQL, which requests TLS with a message of PostgreSQL",
             ),
             (b"*1\r\n$4\r\nPING\r\n", "the client did not speak TLS: enable TLS in the client"),
         ] {
