@@ -1,0 +1,223 @@
+//! `fault-proxy ctl`, as people type it.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::api::Api;
+use crate::support::{BINARY, Ended, PATIENCE, run};
+use serde_json::{Value, json};
+use testkit::{Daemon, FarEnd, Signal, free_port};
+
+struct Ctl<'a>(&'a Api);
+
+impl Ctl<'_> {
+    fn run(&self, args: &[&str]) -> Ended {
+        run(&[&["ctl", "--addr", &self.0.addr], args].concat())
+    }
+
+    /// What a command that succeeds prints.
+    fn says(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{args:?}");
+        ended.stdout
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let said = self.says(&[args, &["--json"]].concat());
+        serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
+    }
+
+    /// What a command that fails says of it.
+    fn complains(&self, args: &[&str]) -> String {
+        let ended = self.run(args);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{args:?}");
+        ended.stderr
+    }
+}
+
+#[test]
+fn a_proxy_and_its_faults_are_managed() {
+    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let ctl = Ctl(&api);
+    assert_eq!(ctl.says(&["list"]), "there are no proxies\n");
+    let upstream = echo.addr().to_string();
+    let made = ctl.says(&["create", "my db", "--upstream", &upstream]);
+    assert!(
+        made.starts_with("my db listens on 127.0.0.1:") && made.trim_end().ends_with(&upstream),
+        "{made}"
+    );
+    let listed = ctl.says(&["list"]);
+    assert!(listed.contains("my db") && listed.contains("yes") && listed.contains("none"), "{listed}");
+
+    let added =
+        ctl.says(&["fault", "add", "my db", "latency", "mean=300ms", "stddev=40", "--toxicity", "0.5"]);
+    assert_eq!(added, "my db has latency_downstream: mean=300 stddev=40\n");
+    ctl.says(&[
+        "fault",
+        "add",
+        "my db",
+        "packet-loss",
+        "rate=0.01",
+        "--name",
+        "loss",
+        "--stream",
+        "upstream",
+    ]);
+    let expected = json!({
+        "type": "packet_loss", "name": "loss", "stream": "upstream", "toxicity": 1.0, "attributes": {"rate": 0.01}
+    });
+    assert_eq!(ctl.json(&["inspect", "my db"])["toxics"][0], expected);
+    ctl.says(&["fault", "update", "my db", "loss", "rate=0.02", "--toxicity", "0.25"]);
+    let shown = ctl.says(&["inspect", "my db"]);
+    assert!(shown.contains("rate=0.02") && shown.contains("0.25") && shown.contains("loss"), "{shown}");
+    assert!(ctl.says(&["list"]).contains("loss, latency_downstream"));
+    assert_eq!(ctl.says(&["fault", "remove", "my db", "loss"]), "loss of my db is removed\n");
+
+    let slow = ctl.says(&["fault", "add", "my db", "slow-open", "delay=1"]);
+    assert_eq!(slow, "my db has slow_open_downstream: delay=1\n");
+    let down = ctl.says(&["fault", "add", "my db", "refuse", "--toxicity", "0"]);
+    assert_eq!(down, "my db has refuse_downstream\n");
+
+    assert_eq!(ctl.says(&["toggle", "my db"]), "my db is disabled\n");
+    assert!(ctl.says(&["inspect", "my db"]).contains(", disabled"));
+    assert!(ctl.says(&["toggle", "my db"]).starts_with("my db is enabled: it listens on "));
+    ctl.says(&["toggle", "my db"]);
+    ctl.says(&["reset"]);
+    let proxy = &ctl.json(&["list"])["my db"];
+    assert_eq!((&proxy["enabled"], &proxy["toxics"]), (&json!(true), &json!([])));
+    assert_eq!(ctl.says(&["delete", "my db"]), "my db is deleted\n");
+    assert_eq!(ctl.json(&["list"]), json!({}));
+}
+
+#[test]
+fn what_goes_wrong_is_named_with_the_way_out() {
+    let api = Api::with(&["--control-token", "s3cr3t"]);
+    let ctl = Ctl(&api);
+    let refused = ctl.complains(&["list"]);
+    assert!(refused.contains("give --token"), "{refused}");
+    let with_token = |args: &[&str]| ctl.run(&[&["--token", "s3cr3t"], args].concat());
+    with_token(&["create", "database", "--upstream", "a:1"]);
+    for (args, expected) in [
+        (&["inspect", "databas"][..], "proxy not found: `databas`; did you mean `database`?"),
+        (&["fault", "remove", "database", "x"], "toxic not found: `x`"),
+        (&["create", "b", "--upstream", "ftp://a"], "write HOST:PORT"),
+        (&["fault", "add", "database", "refuse", "name=x"], "say name beside them (ctl: --name)"),
+        (
+            &["fault", "add", "database", "earthquake"],
+            "invalid toxic type: \"earthquake\" is not a type of fault: say latency",
+        ),
+    ] {
+        let ended = with_token(args);
+        assert_eq!(ended.code, Some(1), "{args:?}");
+        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+    }
+    let nobody = run(&["ctl", "--addr", "127.0.0.1:1", "list"]);
+    assert!(
+        nobody.stderr.contains("cannot connect to the control API at http://127.0.0.1:1: connection refused; start it with `fault-proxy run"),
+        "{}",
+        nobody.stderr
+    );
+    assert_eq!(run(&["ctl", "fault", "add", "database", "latency", "mean"]).code, Some(2));
+}
+
+/// Answers each request with this.
+fn answering(answer: String) -> FarEnd {
+    FarEnd::start(move |mut stream| {
+        let (mut request, mut byte) = (Vec::new(), [0]);
+        while !request.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+            request.extend(byte);
+        }
+        // It may have gone.
+        stream.write_all(answer.as_bytes()).ok();
+    })
+}
+
+#[test]
+fn what_is_no_control_api_is_not_taken_for_one() {
+    let api = Api::alone();
+    let elsewhere =
+        format!("302 Found\r\nlocation: http://{}/proxies\r\ncontent-length: 0\r\n\r\n", api.addr);
+    for (answer, status) in [
+        ("200 OK\r\ncontent-length: 5\r\n\r\nhello", "200 OK"),
+        ("200 OK\r\ncontent-length: 0\r\n\r\n", "200 OK"),
+        ("404 Not Found\r\ncontent-length: 5\r\n\r\nhello", "404 Not Found"),
+        (&elsewhere, "302 Found"),
+    ] {
+        let other = answering(format!("HTTP/1.1 {answer}"));
+        let addr = other.addr().to_string();
+        for command in [&["list"][..], &["list", "--json"], &["reset"]] {
+            let ended = run(&[&["ctl", "--addr", &addr], command].concat());
+            assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{answer}");
+            let expected = format!("http://{addr} is no control API: it answers {status}");
+            assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+        }
+        if status != "200 OK" {
+            assert_eq!(run(&["health", &addr]).code, Some(1), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn the_proxies_of_the_environment_are_passed_by() {
+    let api = Api::with(&["--control-token", "s3cr3t"]);
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let environment: Vec<_> =
+        names.map(|name| (name, nobody.as_str())).into_iter().chain([("NO_PROXY", "")]).collect();
+    for command in [&["ctl", "--addr", &api.addr, "--token", "s3cr3t", "list"][..], &["health", &api.addr]] {
+        let asked = Daemon::spawn(Path::new(BINARY), command, &environment);
+        assert!(asked.wait(PATIENCE).success(), "{}", asked.stderr());
+    }
+}
+
+#[test]
+fn names_cannot_control_the_terminal() {
+    const EVIL: &str = "evil\u{1b}]0;pwned\u{7}\u{9b}2J\ntwo";
+    let api = Api::alone();
+    let ctl = Ctl(&api);
+    let is_plain =
+        |said: &str| !said.contains(|c: char| c.is_control() && c != '\n') && !said.contains("\ntwo");
+    ctl.says(&["create", EVIL, "--upstream", "127.0.0.1:1"]);
+    let fault = json!({"name": EVIL, "type": "latency", "attributes": {"latency": 1}});
+    api.post("/proxies/evil%1B%5D0%3Bpwned%07%C2%9B2J%0Atwo/toxics", &fault);
+    for command in [
+        &["list"][..],
+        &["list", "--json"],
+        &["inspect", EVIL],
+        &["fault", "update", EVIL, EVIL, "latency=2"],
+        &["toggle", EVIL],
+        &["toggle", EVIL],
+    ] {
+        let said = ctl.says(command);
+        assert!(said.contains("evil") && is_plain(&said), "{said:?}");
+    }
+    assert_eq!(ctl.json(&["inspect", EVIL])["name"], EVIL);
+    let complaint = ctl.complains(&["inspect", &EVIL[..EVIL.len() - 1]]);
+    assert!(complaint.contains("did you mean `evil\\u{1b}]0;") && is_plain(&complaint), "{complaint:?}");
+    api.signal(Signal::USR1);
+    api.wait_for_line("achieved");
+    api.signal(Signal::INT);
+    assert!(api.wait(PATIENCE).success());
+    for said in [api.stdout(), api.stderr()] {
+        assert!(said.contains("evil") && is_plain(&said), "{said:?}");
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_is_no_panic() {
+    let api = Api::alone();
+    let list = |stdout: Stdio| -> Output {
+        let mut command = Command::new(BINARY);
+        command.args(["ctl", "--addr", &api.addr, "list"]).stdout(stdout).output().expect("it starts")
+    };
+    let (reader, closed) = io::pipe().expect("a pipe");
+    drop(reader);
+    let unread = list(closed.into());
+    assert_eq!((unread.status.code(), unread.stderr.len()), (Some(0), 0), "{unread:?}");
+    let full = list(File::create("/dev/full").expect("Linux has it").into());
+    let told = String::from_utf8_lossy(&full.stderr).into_owned();
+    assert_eq!(full.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("fault-proxy: cannot write to stdout: No space left"), "{told}");
+}

@@ -1,0 +1,99 @@
+//! The pages of the documentation, read by somebody who types what they show ([`Reader`] says how), and where they lead.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::api::Api;
+use crate::support::{BINARY, printed};
+use serde_json::json;
+use testkit::manual::{self, Reader};
+use testkit::{Certificates, Postgres, clients, free_port};
+
+/// A reader with the programs of this build.
+fn reader(page: &str) -> Reader {
+    Reader::of(page, Path::new(BINARY).parent().expect("it is in a directory"))
+}
+
+fn assert_more_than(least: usize, commands: usize) {
+    assert!(commands > least, "{commands} commands");
+}
+
+#[test]
+fn the_tutorial_goes_as_it_says() {
+    // It shows what lost packets cost, so that there have to be some.
+    assert_more_than(25, reader("tutorial.md").with_variable("FAULT_SEED", 7).follow());
+}
+
+#[test]
+fn a_test_suite_switches_faults() {
+    let python = clients::python_modules("toxiproxy");
+    let reader = reader("how-to/test-suite.md").with_variable("PYTHONPATH", python.display());
+    assert_more_than(5, reader.follow());
+}
+
+#[test]
+fn an_outage_is_rehearsed() {
+    assert_more_than(4, reader("how-to/rehearse-an-outage.md").follow());
+}
+
+#[test]
+fn a_fault_is_found_for_a_failure() {
+    assert_more_than(10, reader("how-to/which-fault.md").follow());
+}
+
+#[test]
+fn a_server_with_tls_is_put_behind_it() {
+    let certificates = Certificates::generate();
+    let server = Postgres::start_tls(&certificates);
+    let reader = reader("how-to/tls-upstream.md").with_server(5432, server.port());
+    assert_more_than(5, reader.with_file("ca.pem", certificates.ca_file()).follow());
+}
+
+/// `fault-proxy ctl` with these arguments.
+fn ctl(api: &Api, args: &[String]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.arg("ctl").args(args).env("FAULT_CONTROL_ADDR", &api.addr);
+    command.output().expect("it starts")
+}
+
+#[test]
+fn faults_for_failures_are_faults() {
+    let api = Api::alone();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/how-to/which-fault.md");
+    let page = fs::read_to_string(page).expect("it is there");
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1));
+    let faults: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(faults.len() > 12, "{faults:?}");
+    for (number, fault) in faults.into_iter().enumerate() {
+        let (name, upstream) = (format!("proxy-{number}"), json!("127.0.0.1:1"));
+        api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+        let args = format!("fault add {name} {fault}").split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let said = printed(&ctl(&api, &args));
+        assert!(said.starts_with(&format!("{name} has ")), "{said}");
+    }
+}
+
+#[test]
+fn the_reference_shows_calls_of_ctl_that_work() {
+    let api = Api::alone();
+    let shown = manual::commands("fault-proxy").into_iter();
+    let shown = shown.filter(|shown| shown.file.ends_with("control-api.md"));
+    let calls: Vec<_> = shown.filter(|shown| shown.args[0] == "ctl").collect();
+    assert!(calls.len() >= 9, "{calls:?}");
+    let listen = format!("127.0.0.1:{}", free_port());
+    for call in calls {
+        let here = call.args[1..].iter().map(|word| word.replace("127.0.0.1:26379", &listen));
+        printed(&ctl(&api, &here.collect::<Vec<_>>()));
+    }
+}
+
+#[test]
+fn the_contents_have_every_page() {
+    assert_eq!(manual::astray_in_contents(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn links_lead_somewhere() {
+    assert_eq!(manual::broken_links(), []);
+}

@@ -1,0 +1,62 @@
+//! Expectations and the table of requested and measured values.
+
+use crate::fault_support::script::{LATENCY, end, redis_script};
+use crate::support::{Proxy, eventually, run};
+use testkit::{Redis, Signal, free_port};
+
+/// A session with Redis through a latency that is expected to be something.
+fn expecting(expectations: &[&str]) -> Proxy {
+    let server = Redis::start();
+    let expected = expectations.iter().flat_map(|expectation| ["--expect", expectation]);
+    let options: Vec<_> = LATENCY.into_iter().chain(expected).collect();
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
+    redis_script(&proxy);
+    proxy
+}
+
+#[test]
+fn expectations_decide_the_exit_code() {
+    let met = expecting(&["latency.sessions>=3", "latency.p50>5ms", "latency.p50_error<10s"]);
+    assert_eq!(end(&met), Some(0), "{}", met.stderr());
+
+    let unmet = expecting(&["latency.sessions>=3", "latency.p50<1ms"]);
+    assert_eq!(end(&unmet), Some(3), "{}", unmet.stderr());
+    let complaints: Vec<_> =
+        unmet.lines().into_iter().filter(|line| line.contains("not as expected")).collect();
+    assert!(complaints.len() == 1 && complaints[0].contains("latency.p50<1ms: "), "{complaints:?}");
+}
+
+#[test]
+fn an_expectation_of_no_fault_of_the_run_is_refused() {
+    let mapping = format!("{}=localhost:1", free_port());
+    for (expectation, reason) in [
+        ("jitter.p50<1ms", "jitter"),
+        ("latencies.p50<1ms", "latency"),
+        ("latency.speed<1ms", "`speed`"),
+        ("latency.p50=1ms", "compares nothing"),
+    ] {
+        let ended = run(&[&["run", "--proxy", &mapping][..], &LATENCY, &["--expect", expectation]].concat());
+        assert_eq!(ended.code, Some(2), "{expectation}: {ended:?}");
+        assert!(ended.stderr.contains(reason), "{expectation}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_fidelity_table_comes_at_a_signal_and_at_the_end() {
+    let server = Redis::start();
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &LATENCY);
+    redis_script(&proxy);
+    eventually("their ends have passed too", || proxy.count("session ended") == 3);
+    assert_eq!(proxy.count("held p50 / p99"), 0);
+    proxy.signal(Signal::USR1);
+    let row = proxy.wait_for_line("held p50 / p99");
+    assert!(row.contains("latency") && row.contains("(36)"), "{row}");
+    assert_eq!(proxy.count("held p50 / p99"), 1, "on stderr: {}", proxy.stderr());
+    redis_script(&proxy);
+    eventually("it goes on", || proxy.count("session ended") == 6);
+    assert_eq!(end(&proxy), Some(0));
+    let stdout = proxy.stdout();
+    let row = stdout.lines().find(|line| line.contains("held p50 / p99")).expect("a row of the table");
+    assert!(row.contains("(72)"), "{row}");
+    assert!(stdout.contains("own overhead: "), "{stdout}");
+}

@@ -1,0 +1,177 @@
+//! The log: its formats and levels, and that nobody has to read it.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, patient, round_trip, utf8};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use testkit::{Certificates, Daemon, FarEnd, free_port};
+
+#[test]
+fn json_has_a_session_with_its_addresses_and_bytes() {
+    let far_end = FarEnd::echo();
+    let proxy = Proxy::with(far_end.addr(), &["--log-format", "json", "--log-level", "trace"]);
+    let client = proxy.connect();
+    round_trip(&client, b"counted").unwrap();
+    let client_addr = client.local_addr().unwrap().to_string();
+    drop(client);
+    proxy.wait_for_line("session ended");
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
+
+    let stderr = proxy.stderr();
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let lines: Vec<Value> = stderr.lines().map(parse).collect();
+    let ended = lines.iter().find(|line| line["message"] == "session ended").expect("logged");
+    let span = &ended["span"];
+    assert_eq!(span["session.id"], 1, "{ended}");
+    assert_eq!(span["proxy"], "proxy-1", "{ended}");
+    assert_eq!(span["client.addr"], client_addr, "{ended}");
+    assert_eq!(span["upstream.addr"], far_end.addr().to_string(), "{ended}");
+    assert_eq!(ended["bytes_to_upstream"], 7, "{ended}");
+    assert_eq!(ended["bytes_to_downstream"], 7, "{ended}");
+    assert_eq!(ended["level"], "INFO", "{ended}");
+}
+
+#[test]
+fn a_level_leaves_out_what_is_less_important() {
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
+    let addr = SocketAddr::from(([127, 0, 0, 1], mapping.split('=').next().unwrap().parse().unwrap()));
+    let daemon = Daemon::spawn(
+        Path::new(BINARY),
+        &["run", "--proxy", &mapping, "--log-level", "warn"],
+        &[ANY_CONTROL_PORT],
+    );
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+    daemon.wait_for_line("client closed, no upstream");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+    let stderr = daemon.stderr();
+    assert!(stderr.lines().all(|line| line.contains(" WARN ")), "{stderr}");
+}
+
+/// Returns how many clients the warnings that contain `end` are about, and how many warnings there are.
+fn told(stderr: &str, end: &str) -> (usize, usize) {
+    let warnings = stderr.lines().filter(|line| line.contains(end));
+    warnings.fold((0, 0), |(clients, lines), line| {
+        let count =
+            line.split_once(" clients ").map(|(before, _)| before.rsplit(' ').next().expect("a word"));
+        (clients + count.map_or(1, |count| count.parse::<usize>().expect(line)), lines + 1)
+    })
+}
+
+#[test]
+fn many_clients_that_fail_are_a_few_lines_that_count_them_all() {
+    const CLIENTS: usize = 300;
+    let dead = Proxy::with(SocketAddr::from(([127, 0, 0, 1], free_port())), &[]);
+    let far_end = FarEnd::echo();
+    let tls = Proxy::with(far_end.addr(), &["--tls-self-signed"]);
+    for (proxy, sent, end) in
+        [(&dead, &b""[..], "closed, no upstream"), (&tls, b"no TLS at all\n", "turned away")]
+    {
+        for _ in 0..CLIENTS {
+            let mut client = proxy.connect();
+            client.write_all(sent).ok();
+            client.read_to_end(&mut Vec::new()).ok();
+        }
+        eventually("every client is counted", || told(&proxy.stderr(), end).0 == CLIENTS);
+        let stderr = proxy.stderr();
+        let warnings = stderr.lines().filter(|line| line.contains(end));
+        let named = r#"proxy="proxy-1""#;
+        assert!(warnings.clone().all(|line| line.matches(named).count() == 1), "{stderr}");
+        let lines = told(&stderr, end).1;
+        assert!(lines < CLIENTS / 2, "{end}: {lines}");
+    }
+}
+
+#[test]
+fn what_was_not_told_yet_is_told_at_the_end() {
+    let proxy = Proxy::with(SocketAddr::from(([127, 0, 0, 1], free_port())), &[]);
+    for _ in 0..20 {
+        proxy.connect().read_to_end(&mut Vec::new()).ok();
+    }
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
+    assert_eq!(told(&proxy.stderr(), "closed, no upstream").0, 20, "{}", proxy.stderr());
+}
+
+#[test]
+fn names_make_no_lines_of_their_own_and_cannot_control_the_terminal() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let proxy = r#"[{"name": "two\nlines\r\u001b[2J", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}]"#;
+    fs::write(config.path(), proxy).unwrap();
+    let args = ["run", "--toxiproxy-config", utf8(config.path())];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[ANY_CONTROL_PORT]);
+    daemon.wait_for_line("control API on");
+    let stderr = daemon.stderr();
+    assert!(stderr.contains(" for two\n    lines\\r\\u{1b}[2J=127.0.0.1:1\n"), "{stderr:?}");
+}
+
+#[test]
+fn no_secret_is_in_the_log() {
+    const TOKEN: &str = "sesame-7f3a";
+    let certificates = Certificates::generate();
+    let key = fs::read_to_string(certificates.server_key()).unwrap();
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
+    for format in ["human", "json"] {
+        let tls =
+            ["--tls-cert", utf8(certificates.server_cert()), "--tls-key", utf8(certificates.server_key())];
+        let args = ["run", "--proxy", &mapping, "--log-level", "trace", "--log-format", format];
+        let variables = [("FAULT_CONTROL_TOKEN", TOKEN), ANY_CONTROL_PORT];
+        let daemon = Daemon::spawn(Path::new(BINARY), &[&args, &tls[..]].concat(), &variables);
+        let line = daemon.wait_for_line("control API on http://");
+        let addr = line.split_once("http://").unwrap().1.split('"').next().unwrap().trim();
+        for (token, is_let_in) in [(TOKEN, true), ("sesame-wrong", false)] {
+            let mut ctl = Command::new(BINARY);
+            let listed = ctl.args(["ctl", "--addr", addr, "list"]).env("FAULT_CONTROL_TOKEN", token).output();
+            assert_eq!(listed.unwrap().status.success(), is_let_in);
+        }
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+        let told = daemon.stderr() + &daemon.stdout();
+        assert!(told.contains("listening on"), "{told}");
+        assert!(!told.contains("sesame"), "{told}");
+        for line in key.lines().filter(|line| !line.starts_with("-----")) {
+            assert!(!told.contains(line), "{told}");
+        }
+    }
+}
+
+/// Killed when dropped.
+struct Unread(Child);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        // Either fails only if it has ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_stalls_neither_sessions_nor_the_end() {
+    // About 200 bytes of log each: many times what the pipe holds.
+    const SESSIONS: usize = 3_000;
+    let far_end = FarEnd::echo();
+    let port = free_port();
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    let mapping = format!("{port}={}", far_end.addr());
+    // The duration ends it should this test be killed.
+    let args = ["run", "--proxy", &mapping, "--log-level", "trace", "--duration", "10m"];
+    let spawned = Command::new(BINARY).args(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut proxy = Unread(spawned.unwrap());
+    eventually("it listens", || TcpStream::connect(addr).is_ok());
+    for session in 0..SESSIONS {
+        let client = patient(TcpStream::connect(addr).unwrap());
+        round_trip(&client, b"short").unwrap_or_else(|error| panic!("session {session}: {error}"));
+    }
+    kill_process(Pid::from_child(&proxy.0), Signal::TERM).unwrap();
+    eventually("it ends", || proxy.0.try_wait().unwrap().is_some());
+    assert_eq!(proxy.0.wait().unwrap().code(), Some(0));
+}

@@ -1,0 +1,60 @@
+//! What is shipped, and what is documented, starts the program that there is.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{BINARY, PATIENCE, utf8};
+use tempfile::TempDir;
+use testkit::manual::{self, Shown};
+use testkit::{Daemon, Signal, free_port, packaging};
+
+#[test]
+fn manifests_use_flags_that_there_are() {
+    for args in packaging::arguments("fault-proxy") {
+        let output = Command::new(BINARY).args(&args).arg("--help").output().expect("it starts");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_documentation_shows_commands_that_there_are() {
+    let shown = manual::commands("fault-proxy");
+    assert!(shown.len() > 20, "{shown:?}");
+    for Shown { file, args } in shown {
+        let output = Command::new(BINARY).args(&args).arg("--help").output().expect("it starts");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{}: {args:?}: {told}", file.display());
+    }
+}
+
+#[test]
+fn the_config_map_is_a_configuration() {
+    let manifest = fs::read_to_string(packaging::directory().join("kubernetes/fault-proxy.yaml")).unwrap();
+    let (_, config) = manifest.split_once("fault-proxy.toml: |\n").expect("a file in it");
+    let (config, _) = config.split_once("\n---").expect("an end");
+    let port = free_port();
+    let config = config.replace("5432=", &format!("{port}=")).replace("0.0.0.0", "127.0.0.1");
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("fault-proxy.toml");
+    fs::write(&file, config).unwrap();
+    let args = ["run", "--control", "off", "--config", utf8(&file)];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
+    daemon.wait_for_line(&format!("listening on 127.0.0.1:{port}"));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.wait(PATIENCE).success());
+}
+
+#[test]
+fn units_wait_until_the_program_is_ready_and_images_ask_for_its_health() {
+    for program in ["fault-proxy", "nats-proxy-server", "nats-proxy-client"] {
+        let unit = packaging::directory().join(format!("systemd/{program}.service"));
+        let unit = fs::read_to_string(unit).unwrap();
+        for line in ["Type=notify", "DynamicUser=yes", "NoNewPrivileges=yes"] {
+            assert!(unit.lines().any(|other| other == line), "{program}: {line}");
+        }
+        assert!(unit.contains(&format!("ExecStart=/usr/bin/{program} ")), "{unit}");
+        let dockerfile = fs::read_to_string(packaging::directory().join("Dockerfile")).unwrap();
+        assert!(dockerfile.contains(&format!("CMD [\"{program}\", \"health\"]")), "{dockerfile}");
+    }
+}

@@ -1,0 +1,186 @@
+//! What people try first, and what they are told.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::support::api::Api;
+use crate::support::{self, ANY_CONTROL_PORT, BINARY, PATIENCE, run, utf8};
+use serde_json::json;
+use tempfile::TempDir;
+use testkit::{Daemon, FarEnd, free_port};
+
+/// The complaint of a command that is refused as wrong usage.
+fn refusal(args: &[&str]) -> String {
+    let ended = run(args);
+    assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+    ended.stderr
+}
+
+#[test]
+fn flags_of_other_programs_have_a_hint() {
+    for (flag, hint) in [
+        ("--upstream=localhost:9090", "--proxy PORT=HOST:PORT sets"),
+        ("--with-dns", "no faults for DNS"),
+        ("--with-http-response", "no faults for HTTP"),
+        ("--disable-http-proxy", "no HTTP proxy"),
+        ("--grpc-plugin", "no plugins"),
+        ("-host=0.0.0.0", "--control HOST:PORT sets"),
+        ("-hello", "two dashes"),
+    ] {
+        let complaint = refusal(&["run", flag]);
+        let name = flag.split('=').next().unwrap();
+        assert!(complaint.contains(name) && complaint.contains(hint), "{complaint}");
+        for other in ["--upstream-ca", "--with-reset", "--with-refuse"] {
+            assert!(!complaint.contains(other), "{complaint}");
+        }
+    }
+    for flag in ["-h", "-V", "--help"] {
+        assert_eq!(run(&[flag]).code, Some(0), "{flag}");
+    }
+}
+
+#[test]
+fn a_scheme_before_the_port_is_said_to_belong_to_the_upstream() {
+    for listen in ["http:9090", "tcp://:9090"] {
+        let complaint = refusal(&["run", "--proxy", &format!("{listen}=localhost:80")]);
+        assert!(complaint.contains("a scheme belongs to the upstream"), "{complaint}");
+    }
+}
+
+#[test]
+fn tls_settings_without_effect_are_refused() {
+    let of = |upstream: &str| format!("{}={upstream}", free_port());
+    let (clear, psql) = (of("localhost:9"), of("psql://localhost:9"));
+    let (psqls, https) = (of("psqls://localhost:9"), of("https://localhost:9"));
+    for (mapping, options) in [
+        (&clear, &["--upstream-alpn", "h2"][..]),
+        (&psqls, &["--upstream-alpn", "h2"]),
+        (&clear, &["--upstream-insecure"]),
+        (&clear, &["--upstream-sni", "a"]),
+        (&clear, &["--upstream-ca", "missing.pem"]),
+        (&https, &["--tls-alpn", "h2", "--tls-self-signed"]),
+        (&psql, &["--tls-alpn", "h2", "--tls-self-signed"]),
+    ] {
+        let complaint = refusal(&[&["run", "--control", "off", "--proxy", mapping], options].concat());
+        let expected = format!("{} has no effect: it applies to upstreams with ", options[0]);
+        assert!(complaint.contains(&expected) && complaint.contains("remove "), "{options:?}: {complaint}");
+    }
+    let accepted = run(&["check", "--control", "127.0.0.1:0", "--upstream-insecure", "--proxy", &clear]);
+    assert_eq!(accepted.code, Some(1), "it only fails to connect: {accepted:?}");
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("run.toml");
+    fs::write(&file, format!("upstream-alpn = 'h2'\n[[proxies]]\nproxy = '{clear}'\n")).unwrap();
+    let complaint = refusal(&["run", "--config", utf8(&file)]);
+    assert!(complaint.contains("--upstream-alpn has no effect"), "{complaint}");
+}
+
+#[test]
+fn two_mappings_on_one_port_are_refused_for_their_port() {
+    let one = format!("{}=127.0.0.1:9", free_port());
+    let port = one.split('=').next().unwrap();
+    for other in [one.clone(), format!("{port}=127.0.0.1:10")] {
+        let complaint = refusal(&["run", "--proxy", &one, "--proxy", &other]);
+        assert!(complaint.contains("listen on one port"), "{complaint}");
+    }
+}
+
+#[test]
+fn variables_that_mean_nothing_are_warned_of() {
+    let set = [
+        ("FAULT_WITH_LATENCCY", "1"),
+        ("FAULT_LATENCY_MEEN", "1"),
+        ("FAULT_UPSTREAMS", "x"),
+        ("FAULT_PROXY_ADDRESS", "x"),
+        ("FAULT_DNS", "x"),
+        ("FAULT_PROXY_SERVICE_HOST", "x"),
+        ("FAULT_LATENCY_MEAN", "5ms"),
+        ANY_CONTROL_PORT,
+    ];
+    let mapping = format!("{}=127.0.0.1:9", free_port());
+    let args = ["run", "--proxy", &mapping, "--duration", "1s"];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &set);
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+    let stderr = daemon.stderr();
+    for warned in [
+        "FAULT_WITH_LATENCCY means nothing here; did you mean `FAULT_WITH_LATENCY`?",
+        "FAULT_LATENCY_MEEN means nothing here; did you mean `FAULT_LATENCY_MEAN`?",
+        "FAULT_UPSTREAMS means nothing here; did you mean `FAULT_PROXY`?",
+        "FAULT_PROXY_ADDRESS means nothing here; did you mean `FAULT_PROXY`?",
+        "FAULT_DNS means nothing here\n",
+    ] {
+        assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
+    }
+    assert_eq!(stderr.matches("means nothing here").count(), 5, "{stderr}");
+}
+
+#[test]
+fn a_file_of_the_compatible_api_is_told_of_as_a_file() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("toxiproxy.json");
+    let proxy = json!({"name": "off", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": false});
+    fs::write(&file, format!("[{proxy}] {{}}")).unwrap();
+    let complaint = refusal(&["run", "--toxiproxy-config", utf8(&file)]);
+    assert!(complaint.contains("toxiproxy.json: `{}` stands behind the array"), "{complaint}");
+    fs::write(&file, "[5]").unwrap();
+    let complaint = refusal(&["run", "--toxiproxy-config", utf8(&file)]);
+    assert!(complaint.contains("toxiproxy.json: an object is expected"), "{complaint}");
+
+    fs::write(&file, format!("[{proxy}]")).unwrap();
+    let args = ["run", "--toxiproxy-config", utf8(&file), "--duration", "1s"];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[ANY_CONTROL_PORT]);
+    daemon.wait_for_line("off is disabled: it will listen on 127.0.0.1:0");
+    assert!(!daemon.stderr().contains("listening on"), "{}", daemon.stderr());
+}
+
+#[test]
+fn an_upstream_without_a_host_is_this_machine() {
+    let (api, echo) = (Api::alone(), FarEnd::echo());
+    let upstream = format!(":{}", echo.addr().port());
+    let made = api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": upstream}));
+    assert_eq!(made["upstream"], upstream);
+    let addr: SocketAddr = made["listen"].as_str().unwrap().parse().unwrap();
+    let client = support::patient(std::net::TcpStream::connect(addr).unwrap());
+    support::round_trip(&client, b"hello").unwrap();
+}
+
+#[test]
+fn ctl_adds_no_fault_that_does_not_say_how_much() {
+    let api = Api::alone();
+    api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}));
+    let add = |fault: &[&str]| run(&[&["ctl", "--addr", &*api.addr, "fault", "add", "p"], fault].concat());
+    for (fault, words) in [
+        (&["packet-loss"][..], "as in rate=0.01"),
+        (&["latency"], "as in mean=300ms"),
+        (&["bandwidth"], "as in rate=1mbit/s"),
+        (&["limit_data"], "as in bytes=1KiB"),
+        (&["latency", "latency=500ms"], "`latency=500` is in ms, without a unit; or use mean=500ms"),
+        (&["timeout", "timeout=1s"], "`timeout=500` is in ms, without a unit"),
+        (&["latency", "meen=3"], "unknown attribute `meen` of latency; did you mean `mean`?"),
+        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit-data; did you mean `bytes`?"),
+        (&["reset-peer", "after=3"], "unknown attribute `after` of reset-peer"),
+    ] {
+        let ended = add(fault);
+        assert!(ended.code == Some(1) && ended.stderr.contains(words), "{ended:?}");
+    }
+    assert_eq!(api.get("/proxies/p")["toxics"], json!([]));
+    let nowhere = format!("127.0.0.1:{}/latency", free_port());
+    let unreached = run(&["ctl", "--addr", &nowhere, "fault", "add", "p", "latency", "latency=500ms"]).stderr;
+    assert!(unreached.contains(&nowhere) && !unreached.contains("unit"), "{unreached}");
+    for fault in [&["blackhole", "direction=both"][..], &["refuse"], &["latency", "latency=500"]] {
+        assert_eq!(add(fault).code, Some(0), "{fault:?}");
+    }
+    let twice = add(&["latency", "latency=500"]);
+    assert!(
+        twice.stderr.contains("p already has a fault of this name: set another with --name"),
+        "{twice:?}"
+    );
+    let update = run(&["ctl", "--addr", &api.addr, "fault", "update", "p", "latency_downstream", "jiter=3"]);
+    assert!(
+        update.stderr.contains("unknown attribute `jiter` of latency; did you mean `jitter`?"),
+        "{update:?}"
+    );
+    let shown = run(&["ctl", "--addr", &api.addr, "inspect", "p"]).stdout;
+    let row = shown.lines().find(|line| line.contains("blackhole_both")).expect("it is there");
+    assert_eq!(row.split_whitespace().nth(2), Some("both"), "{row}");
+}

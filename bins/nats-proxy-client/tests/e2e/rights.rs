@@ -1,0 +1,248 @@
+//! Missing NATS rights: sessions end, readiness, and the command `check`.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::bytes::round_trip;
+use crate::support::http::{get, metric};
+use crate::support::{Client, Server, client_binary, count, eventually, free_addr, server_binary};
+use testkit::{FarEnd, NatsServer};
+
+/// A session without this handling is silent for `--max-outage`.
+const MAX_OUTAGE: Duration = Duration::from_secs(60);
+const RIGHTS: [(&str, &[&str]); 4] = [
+    ("server publish", &["p.data.to_client.*", "_INBOX.>"]),
+    ("server subscribe", &["proxy.>", "p.data.to_server.*", "_INBOX.>"]),
+    ("client publish", &["proxy.>", "p.data.to_server.*", "_INBOX.>"]),
+    ("client subscribe", &["p.data.to_client.*", "_INBOX.>"]),
+];
+
+/// Users `server` and `client` with all rights but `missing`, written like `client publish proxy.>`.
+fn users(missing: &str) -> String {
+    let list = |rights: &str| {
+        let (_, subjects) = RIGHTS.iter().find(|(name, _)| *name == rights).expect("it is one of them");
+        let left = subjects.iter().filter(|subject| format!("{rights} {subject}") != missing);
+        left.map(|subject| format!("\"{subject}\"")).collect::<Vec<_>>().join(", ")
+    };
+    let user = |name: &str| {
+        let (publish, subscribe) = (list(&format!("{name} publish")), list(&format!("{name} subscribe")));
+        format!(
+            "{{ user: {name}, password: {name}, \
+             permissions: {{ publish: [{publish}], subscribe: [{subscribe}] }} }}"
+        )
+    };
+    format!("authorization {{ users: [ {}, {} ] }}", user("server"), user("client"))
+}
+
+fn url(nats: &NatsServer, user: &str) -> String {
+    nats.url().replace("nats://", &format!("nats://{user}:{user}@"))
+}
+
+fn pair(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client) {
+    (Server::at(&url(nats, "server")), Client::to(&url(nats, "client"), far_end.addr()))
+}
+
+/// Writing comes after the reset on a busy machine.
+fn is_reset(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+/// The connection is reset long before `--max-outage`.
+fn assert_reset(stream: &std::net::TcpStream) {
+    let start = Instant::now();
+    let kind = round_trip(stream, b"x").expect_err("it is reset").kind();
+    assert!(is_reset(kind), "{kind}");
+    assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
+}
+
+struct Health {
+    server: SocketAddr,
+    client: SocketAddr,
+}
+
+fn pair_with_health(nats: &NatsServer, far_end: &FarEnd) -> (Server, Client, Health) {
+    let health = Health { server: free_addr(), client: free_addr() };
+    let (of_server, of_client) = (health.server.to_string(), health.client.to_string());
+    let server = Server::with(&url(nats, "server"), &["--listen-addr", &of_server]);
+    let client = Client::with(&url(nats, "client"), far_end.addr(), &["--health-addr", &of_client]);
+    (server, client, health)
+}
+
+#[test]
+fn a_program_without_a_right_is_not_ready_and_its_clients_are_reset_with_the_right_in_both_logs() {
+    for (missing, at_server, right, knows_other) in [
+        ("server subscribe proxy.>", true, "subscribe to proxy.request", false),
+        ("client publish proxy.>", false, "publish to proxy.request", false),
+        ("client subscribe _INBOX.>", false, "subscribe to _INBOX.>", true),
+        ("client subscribe p.data.to_client.*", false, "subscribe to p.data.to_client.*", true),
+        ("server subscribe p.data.to_server.*", true, "subscribe to p.data.to_server.*", true),
+        ("client publish p.data.to_server.*", false, "publish to p.data.to_server.*", true),
+        ("server publish p.data.to_client.*", true, "publish to p.data.to_client.*", true),
+    ] {
+        let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
+        let (server, client, health) = pair_with_health(&nats, &far_end);
+        let (lacking, whole) =
+            if at_server { (health.server, health.client) } else { (health.client, health.server) };
+        eventually("it is not ready", || get(lacking, "/readyz").0 == 503);
+        let body = get(lacking, "/readyz").1;
+        assert!(body.contains(&format!("may not {right}")) && body.contains(" check"), "{missing}: {body}");
+        assert_eq!(get(whole, "/readyz"), (200, "ok\n".to_owned()), "{missing}");
+        assert_reset(&client.connect());
+        let (lacking, other) = if at_server { (&*server, &*client) } else { (&*client, &*server) };
+        lacking.wait_for_line(right);
+        if knows_other {
+            other.wait_for_line(&format!("may not {right}"));
+        }
+        let refusals = count(lacking, "NATS refuses a right");
+        assert_eq!(refusals, 1, "{}", lacking.stderr());
+    }
+}
+
+#[test]
+fn rights_that_are_given_make_both_ready_and_work_without_a_restart() {
+    for missing in
+        ["server subscribe proxy.>", "server subscribe p.data.to_server.*", "client subscribe _INBOX.>"]
+    {
+        let (nats, far_end) = (NatsServer::with_config(&users(missing)), FarEnd::echo());
+        let (_server, client, health) = pair_with_health(&nats, &far_end);
+        eventually("one is not ready", || {
+            get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
+        });
+        nats.reload(&users(""));
+        for endpoint in [health.server, health.client] {
+            eventually("it is ready again", || get(endpoint, "/readyz").0 == 200);
+        }
+        eventually("it works", || round_trip(&client.connect(), b"all rights").is_ok());
+        nats.reload(&users(missing));
+        eventually("one is not ready again", || {
+            let _ = round_trip(&client.connect(), b"x");
+            get(health.server, "/readyz").0 == 503 || get(health.client, "/readyz").0 == 503
+        });
+    }
+}
+
+/// Exit code, stdout and stderr of the command `check` of the program that has this user.
+fn check(nats: &NatsServer, user: &str) -> (Option<i32>, String, String) {
+    let mut command = match user {
+        "server" => Command::new(server_binary()),
+        _ => Command::new(client_binary()),
+    };
+    let output = command.args(["check", "--nats-url", &url(nats, user)]).output().expect("it starts");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_command_check_names_the_missing_right_and_nothing_else() {
+    for (missing, user, right) in [
+        ("server subscribe proxy.>", "server", "subscribe to proxy.request"),
+        ("server subscribe p.data.to_server.*", "server", "subscribe to p.data.to_server.*"),
+        ("server publish p.data.to_client.*", "server", "publish to p.data.to_client.*"),
+        ("server publish _INBOX.>", "server", "publish to _INBOX.>"),
+        ("client publish proxy.>", "client", "publish to proxy.request"),
+        ("client subscribe _INBOX.>", "client", "subscribe to _INBOX.>"),
+        ("client subscribe p.data.to_client.*", "client", "subscribe to p.data.to_client.*"),
+        ("client publish p.data.to_server.*", "client", "publish to p.data.to_server.*"),
+    ] {
+        let nats = NatsServer::with_config(&users(missing));
+        let (code, report, complaint) = check(&nats, user);
+        let lines: Vec<_> = report.lines().filter(|line| line.starts_with("MISSING")).collect();
+        assert_eq!(lines, [format!("MISSING  {right}")], "{report}");
+        assert_eq!(code, Some(1), "{report}");
+        assert!(complaint.contains("NATS permissions are missing"), "{complaint}");
+        let other = if user == "server" { "client" } else { "server" };
+        assert_eq!(check(&nats, other).0, Some(0), "{missing}");
+    }
+}
+
+#[test]
+fn the_permissions_that_check_prints_are_enough() {
+    let open = NatsServer::with_config(&users(""));
+    let block = |user: &str| {
+        let (code, report, _) = check(&open, user);
+        assert_eq!(code, Some(0), "{report}");
+        assert!(report.contains("round trip") && report.contains("45056 bytes"), "{report}");
+        assert!(report.contains("32 or more"), "{report}");
+        let block = report.split_once("permissions: {").expect("a block").1.trim().to_owned();
+        format!("{{ user: {user}, password: {user}, permissions: {{ {block} }}")
+    };
+    let config = format!("authorization {{ users: [ {}, {} ] }}", block("server"), block("client"));
+    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
+    assert!(check(&nats, "client").1.contains("none listens"));
+    let (_server, client) = pair(&nats, &far_end);
+    round_trip(&client.connect(), b"permitted").unwrap();
+    assert!(check(&nats, "client").1.contains("answered after"));
+    for user in ["server", "client"] {
+        assert_eq!(check(&nats, user).0, Some(0));
+    }
+    nats.kill();
+    let (code, _, complaint) = check(&nats, "client");
+    assert!(code == Some(1) && complaint.contains("Connection refused"), "{complaint}");
+}
+
+#[test]
+fn check_tells_the_limits() {
+    let nats = NatsServer::with_config("max_subscriptions: 9\nmax_payload: 4096");
+    let report = check(&nats, "client").1;
+    assert!(report.contains("4096 bytes at most"), "{report}");
+    assert!(report.contains("9, limited by the subscriptions of this user"), "{report}");
+}
+
+#[test]
+fn many_errors_are_a_few_lines_and_a_count() {
+    let config = users("client publish p.data.to_server.*");
+    let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
+    let (server, client, health) = pair_with_health(&nats, &far_end);
+    for _ in 0..200 {
+        assert_reset(&client.connect());
+    }
+    assert!(metric(health.client, "nats_proxy_client_nats_errors_total") >= 1.0);
+    for log in [&*server, &*client] {
+        let warnings = count(log, " WARN ");
+        assert!(warnings < 30, "{warnings}: {}", log.stderr());
+    }
+}
+
+#[test]
+fn rights_that_are_taken_away_end_open_sessions() {
+    let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
+    let (server, client) = pair(&nats, &far_end);
+    let open = client.connect();
+    round_trip(&open, b"all rights").unwrap();
+    nats.reload(&users("client publish p.data.to_server.*"));
+    assert_reset(&open);
+    let right = "the client may not publish to p.data.to_server.*";
+    client.wait_for_line(right);
+    // Its client cannot send a reset, but can still ask.
+    eventually("the server ends its session", || {
+        server.stderr().lines().any(|line| line.contains("session ended") && line.contains(right))
+    });
+}
+
+#[test]
+fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
+    let (nats, far_end) = (NatsServer::with_config("max_subscriptions: 6"), FarEnd::echo());
+    let (server, client) = (Server::at(&nats.url()), Client::to(&nats.url(), far_end.addr()));
+    let mut open = Vec::new();
+    let start = Instant::now();
+    let refused = loop {
+        let stream = client.connect();
+        match round_trip(&stream, b"room") {
+            Ok(()) => open.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert!((1..6).contains(&open.len()), "{}", open.len());
+    assert!(is_reset(refused.kind()), "{refused}");
+    assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
+    let reason = "NATS refused a subscription: maximum subscriptions exceeded";
+    server.wait_for_line(reason);
+    client.wait_for_line(reason);
+    for stream in &open {
+        round_trip(stream, b"still open").unwrap();
+    }
+    open.pop();
+    eventually("the next one works", || round_trip(&client.connect(), b"next").is_ok());
+}
