@@ -110,10 +110,10 @@ fn variables_say_what_flags_say_and_flags_come_first() {
         ("FAULT_PROXY_DURATION", "10m"),
         ("FAULT_SEED", "77"),
     ];
-    assert_has(&resolved(&variables, &[]), &["111", "22", "33", "0s to 44s", "10m", "77"]);
+    assert_has(&resolved(&variables, &[]), &["111 ms", "22 ms", "33 times", "0s to 44s", "10m", "77"]);
     let stdout = resolved(&variables, &["--latency-mean", "555", "--duration", "11m"]);
-    assert_has(&stdout, &["555", "22", "11m"]);
-    assert!(!stdout.contains("111"), "{stdout}");
+    assert_has(&stdout, &["555 ms", "22 ms", "11m"]);
+    assert!(!stdout.contains("111 ms"), "{stdout}");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn variables_of_a_fault_that_is_off_are_ignored_and_empty_ones_too() {
             ("FAULT_CONFIG", ""),
         ];
         let stdout = resolved(&variables, &[]);
-        assert!(!stdout.contains("111"), "{off}: {stdout}");
+        assert!(!stdout.contains("latency"), "{off}: {stdout}");
     }
     assert_has(&refusal(&[("FAULT_WITH_LATENCY", "maybe")], &[]), &["--with-latency", "true, 1 or yes"]);
 }
