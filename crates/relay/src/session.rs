@@ -80,7 +80,14 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
         _ = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
+        let answered = to_downstream.moved;
         _ = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
+        let is_uploading = to_upstream.is_busy() || to_upstream.awaits_destination();
+        if is_uploading && to_downstream.moved > answered {
+            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that the rest of
+            // the answer may wait for.
+            upstream.acknowledge();
+        }
         if let Some(live) = &self.live {
             live.set_moved(Moved { to_upstream: to_upstream.moved, to_downstream: to_downstream.moved });
         }

@@ -39,6 +39,12 @@ pub(crate) fn keep_alive(socket: &impl AsFd) -> io::Result<()> {
     SockRef::from(socket).set_tcp_keepalive(&keepalive)
 }
 
+/// Sends the acknowledgment that the system delays by up to 40 ms, so that data can carry it.
+pub(crate) fn acknowledge(socket: &TcpStream) {
+    // Fails only on a socket that is already gone, which its next read reports.
+    let _ = SockRef::from(socket).set_tcp_quickack(true);
+}
+
 /// Has tokio look at the socket again. A read stops before a TCP urgent byte, and tokio takes a read that does not fill
 /// its buffer for the last: if the byte arrived together with those before it, nothing reports it.
 pub(crate) fn report_again(socket: &TcpStream) {

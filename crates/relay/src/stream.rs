@@ -61,6 +61,14 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         }
     }
 
+    /// Acknowledges now what was read, instead of with the next bytes that are written (TCP: quick ACK). Until then a peer
+    /// may hold back its next small write.
+    fn acknowledge(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.acknowledge();
+        }
+    }
+
     /// Called once, when the session is a few seconds old: what only long sessions need, such as keep-alive.
     fn settle(&mut self) {
         if let Some(inner) = self.inner() {
@@ -117,6 +125,10 @@ impl Stream for TcpStream {
     fn set_nodelay(&mut self) {
         // Fails only on a socket that is already gone, which the write reports.
         let _ = TcpStream::set_nodelay(self, true);
+    }
+
+    fn acknowledge(&mut self) {
+        socket::acknowledge(self);
     }
 
     fn settle(&mut self) {

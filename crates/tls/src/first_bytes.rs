@@ -18,6 +18,7 @@ pub(crate) struct FirstBytes {
     stream: BoxStream,
     bytes: [u8; MAX_LENGTH],
     length: usize,
+    has_received: bool,
 }
 
 /// Protocol that a peer speaks instead of TLS.
@@ -30,11 +31,16 @@ pub(crate) enum Protocol {
 
 impl FirstBytes {
     pub(crate) fn new(stream: BoxStream) -> Self {
-        Self { stream, bytes: [0; MAX_LENGTH], length: 0 }
+        Self { stream, bytes: [0; MAX_LENGTH], length: 0, has_received: false }
     }
 
     pub(crate) fn stream(&mut self) -> &mut BoxStream {
         &mut self.stream
+    }
+
+    /// Returns true if bytes or their end arrived since the last call.
+    pub(crate) fn take_has_received(&mut self) -> bool {
+        std::mem::take(&mut self.has_received)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -75,6 +81,7 @@ impl AsyncRead for FirstBytes {
     ) -> Poll<io::Result<()>> {
         let start = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.has_received = true;
         if self.length < MAX_LENGTH {
             let read = &buf.filled()[start..];
             let (begin, end) = (self.length, MAX_LENGTH.min(self.length + read.len()));

@@ -13,26 +13,38 @@ use tracing::debug;
 use crate::first_bytes::FirstBytes;
 
 /// Either leg's connection after its handshake.
-pub(crate) struct Encrypted(TlsStream<FirstBytes>);
+pub(crate) struct Encrypted {
+    stream: TlsStream<FirstBytes>,
+    /// The upstream may send tickets now, and has not sent data yet.
+    awaits_tickets: bool,
+}
 
 impl Encrypted {
     pub(crate) fn new(stream: impl Into<TlsStream<FirstBytes>>) -> Self {
-        Self(stream.into())
+        let stream = stream.into();
+        let mut encrypted = Self { awaits_tickets: matches!(stream, TlsStream::Client(_)), stream };
+        // The handshake has answered everything that it read.
+        encrypted.transport().take_has_received();
+        encrypted
     }
 
     /// The application protocol (ALPN) that the server chose.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
-        match &self.0 {
+        match &self.stream {
             TlsStream::Client(stream) => stream.get_ref().1.alpn_protocol(),
             TlsStream::Server(stream) => stream.get_ref().1.alpn_protocol(),
         }
     }
 
-    fn socket(&mut self) -> &mut BoxStream {
-        match &mut self.0 {
-            TlsStream::Client(stream) => stream.get_mut().0.stream(),
-            TlsStream::Server(stream) => stream.get_mut().0.stream(),
+    fn transport(&mut self) -> &mut FirstBytes {
+        match &mut self.stream {
+            TlsStream::Client(stream) => stream.get_mut().0,
+            TlsStream::Server(stream) => stream.get_mut().0,
         }
+    }
+
+    fn socket(&mut self) -> &mut BoxStream {
+        self.transport().stream()
     }
 }
 
@@ -60,7 +72,14 @@ impl AsyncRead for Encrypted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.0).poll_read(cx, buf)) {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.awaits_tickets &= read.is_pending();
+        if self.awaits_tickets && self.transport().take_has_received() {
+            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that its next
+            // ticket and its answer may wait for.
+            self.socket().acknowledge();
+        }
+        match ready!(read) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 debug!("the peer closed without close_notify");
                 Poll::Ready(Ok(()))
@@ -72,15 +91,15 @@ impl AsyncRead for Encrypted {
 
 impl AsyncWrite for Encrypted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

@@ -40,6 +40,7 @@ struct Seen {
     bytes: Vec<u8>,
     is_aborted: bool,
     is_half_closed: bool,
+    acknowledgments: usize,
 }
 
 /// A peer in memory.
@@ -148,6 +149,10 @@ impl Stream for Scripted {
         None
     }
 
+    fn acknowledge(&mut self) {
+        self.seen.lock().expect("not poisoned").acknowledgments += 1;
+    }
+
     /// As TCP: a reset that arrived is known before the bytes in front of it were read.
     fn take_error(&mut self) -> Option<io::Error> {
         if self.sends.contains(&Sends::Reset) && self.reading.is_none() {
@@ -202,6 +207,21 @@ fn a_late_answer_of_an_upstream_that_takes_no_more_is_delivered_before_the_abort
         assert!(client.lock().expect("not poisoned").is_aborted, "{end:?}");
         assert_eq!(server.lock().expect("not poisoned").bytes.len(), 5_000);
         assert!(took >= Duration::from_secs(60), "{took:?}");
+    }
+}
+
+/// An upload does not carry the acknowledgment while the upstream stalls. A server that delays small writes (Nagle) sends
+/// the rest of its answer only when it has the acknowledgment.
+#[test]
+fn an_answer_during_an_upload_is_acknowledged_at_once() {
+    let answer = [Sends::Pause(100), Sends::Bytes(16), Sends::Pause(100), Sends::Bytes(16), Sends::HalfClose];
+    let slow = Takes { at_most: 100_000, pause: 10, fails_after: None };
+    let upload = [Sends::Bytes(10_000_000), Sends::HalfClose];
+    for (request, takes, expected) in [(&upload[..], slow, 2), (&[Sends::Bytes(9)], TAKES_ALL, 0)] {
+        let (client, server, _) = run((request, TAKES_ALL), (&answer, takes));
+        assert_eq!(client.lock().expect("not poisoned").bytes, counting(32));
+        assert_eq!(server.lock().expect("not poisoned").acknowledgments, expected, "{request:?}");
+        assert_eq!(client.lock().expect("not poisoned").acknowledgments, 0, "{request:?}");
     }
 }
 

@@ -42,6 +42,10 @@ impl Stream for Recorder {
         self.0.push("set_nodelay");
     }
 
+    fn acknowledge(&mut self) {
+        self.0.push("acknowledge");
+    }
+
     fn settle(&mut self) {
         self.0.push("settle");
     }
@@ -114,11 +118,14 @@ fn a_wrapper_passes_on_what_it_does_not_implement() {
     assert!(wrapper.poll_cut(&mut cx).is_ready());
     assert!(wrapper.poll_sent(&mut cx).is_pending());
     wrapper.set_nodelay();
+    wrapper.acknowledge();
     wrapper.settle();
     wrapper.report_again();
     assert!(wrapper.take_error().is_some());
     let Wrapper(Recorder(calls)) = wrapper;
-    assert_eq!(calls, ["poll_cut", "poll_sent", "set_nodelay", "settle", "report_again", "take_error"]);
+    let expected =
+        ["poll_cut", "poll_sent", "set_nodelay", "acknowledge", "settle", "report_again", "take_error"];
+    assert_eq!(calls, expected);
 }
 
 #[tokio::test]
@@ -128,6 +135,7 @@ async fn a_stream_that_wraps_none_has_nothing_to_wait_for() {
     assert!(stream.poll_cut(&mut cx).is_pending());
     assert!(stream.poll_sent(&mut cx).is_ready());
     stream.set_nodelay();
+    stream.acknowledge();
     stream.settle();
     stream.report_again();
     assert!(stream.take_error().is_none());
