@@ -23,8 +23,8 @@ pub trait Handshake: fmt::Debug + Send + Sync + 'static {
 pub enum HandshakeProgress {
     /// The handshake is complete: this stream is relayed.
     Complete(BoxStream),
-    /// The handshake waits for the upstream's choice.
-    OffersProtocols(ProtocolOffer),
+    /// The handshake of this stream waits for the upstream's choice.
+    OffersProtocols(BoxStream, ProtocolOffer),
 }
 
 /// A downstream that offers application protocols (ALPN, RFC 7301), of which the upstream chooses.
@@ -35,9 +35,10 @@ pub struct ProtocolOffer {
     pub complete: CompleteHandshake,
 }
 
-/// Completes a handshake with what the upstream chose ([`Connected::protocol`](crate::Connected::protocol)), or with the
+/// Completes the handshake of a stream with what the upstream chose ([`Connected::protocol`](crate::Connected::protocol)), or with the
 /// error that reaching it ended in. Must bound its own time.
-pub type CompleteHandshake = Box<dyn FnOnce(Result<Option<Vec<u8>>, &ConnectError>) -> Completing + Send>;
+pub type CompleteHandshake =
+    Box<dyn FnOnce(BoxStream, Result<Option<Vec<u8>>, &ConnectError>) -> Completing + Send>;
 
 /// What [`CompleteHandshake`] returns: the stream that is relayed.
 pub type Completing = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send>>;

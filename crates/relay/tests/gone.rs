@@ -3,8 +3,12 @@
 mod support;
 
 use std::future::pending;
+use std::sync::Arc;
 
-use proxy_relay::{Config, Connecting, Connector, End, Route};
+use proxy_relay::{
+    Accepting, BoxStream, Config, Connecting, Connector, End, Handshake, HandshakeProgress, ProtocolOffer,
+    Route,
+};
 use support::{Running, in_time};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -32,29 +36,47 @@ impl Connector for Silent {
     }
 }
 
+/// Waits for the upstream's choice of a protocol.
+#[derive(Debug)]
+struct Waiting;
+
+impl Handshake for Waiting {
+    fn accept(&self, stream: BoxStream) -> Accepting<'_> {
+        let complete = Box::new(|stream, _: Result<_, &_>| -> proxy_relay::Completing {
+            Box::pin(async { Ok(stream) })
+        });
+        let offer = ProtocolOffer { protocols: vec![b"h2".to_vec()], complete };
+        Box::pin(async { Ok(HandshakeProgress::OffersProtocols(stream, offer)) })
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_is_not_dialed_any_longer_for_a_client_that_has_reset() {
-    let silent = Silent::default();
-    let mut attempts = silent.0.subscribe();
-    let config = {
-        let mut config = Config::default();
-        config.max_sessions = 1;
-        config
-    };
-    let mut running = Running::start(config, Route::to(silent)).await;
-    let gone = TcpStream::connect(running.addr).await.unwrap();
-    in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
-    gone.set_zero_linger().unwrap();
-    drop(gone);
-    in_time("the end of the attempt", attempts.wait_for(|attempts| *attempts == 0)).await.unwrap();
-    let summary = running.summary().await;
-    assert_eq!((&summary.downstream_end, &summary.upstream_end), (&End::Aborted, &End::Cut));
-    assert!(!summary.is_error(), "{summary:?}");
+    let handshakes: [Option<Arc<dyn Handshake>>; 2] = [None, Some(Arc::new(Waiting))];
+    for handshake in handshakes {
+        let silent = Silent::default();
+        let mut attempts = silent.0.subscribe();
+        let route = Route { handshake, ..Route::to(silent) };
+        let config = {
+            let mut config = Config::default();
+            config.max_sessions = 1;
+            config
+        };
+        let mut running = Running::start(config, route).await;
+        let gone = TcpStream::connect(running.addr).await.unwrap();
+        in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
+        gone.set_zero_linger().unwrap();
+        drop(gone);
+        in_time("the end of the attempt", attempts.wait_for(|attempts| *attempts == 0)).await.unwrap();
+        let summary = running.summary().await;
+        assert_eq!((&summary.downstream_end, &summary.upstream_end), (&End::Aborted, &End::Cut));
+        assert!(!summary.is_error(), "{summary:?}");
 
-    // The session's place is free for another client. An end of file may be a half-close.
-    let mut next = TcpStream::connect(running.addr).await.unwrap();
-    in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
-    tokio::io::AsyncWriteExt::shutdown(&mut next).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
-    assert_eq!(*attempts.borrow(), 1);
+        // The session's place is free for another client. An end of file may be a half-close.
+        let mut next = TcpStream::connect(running.addr).await.unwrap();
+        in_time("an attempt", attempts.wait_for(|attempts| *attempts == 1)).await.unwrap();
+        tokio::io::AsyncWriteExt::shutdown(&mut next).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_eq!(*attempts.borrow(), 1);
+    }
 }

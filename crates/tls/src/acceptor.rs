@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proxy_relay::{Accepting, BoxStream, CompleteHandshake, Handshake, HandshakeProgress, ProtocolOffer};
 use rustls::ServerConfig;
-use rustls::server::Acceptor;
+use rustls::server::{Accepted, Acceptor};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::server::StartHandshake;
@@ -90,8 +90,9 @@ impl TlsHandshake {
             let protocols = start.client_hello().alpn().into_iter().flatten();
             let protocols: Vec<_> = protocols.map(<[u8]>::to_vec).collect();
             if !protocols.is_empty() {
-                let complete = self.complete(start, begun);
-                return Ok(HandshakeProgress::OffersProtocols(ProtocolOffer { protocols, complete }));
+                let StartHandshake { accepted, io, .. } = start;
+                let offer = ProtocolOffer { protocols, complete: self.complete(accepted, begun) };
+                return Ok(HandshakeProgress::OffersProtocols(io.into_stream(), offer));
             }
             start.into_stream(Arc::clone(&self.config)).await?
         } else {
@@ -103,16 +104,17 @@ impl TlsHandshake {
     }
 
     /// Completes a handshake with the upstream's choice. What the client has used of its time, since `begun`, is used.
-    fn complete(&self, start: StartHandshake<FirstBytes>, begun: Instant) -> CompleteHandshake {
+    fn complete(&self, accepted: Accepted, begun: Instant) -> CompleteHandshake {
         let config = Arc::clone(&self.config);
         let left = TIMEOUT.saturating_sub(begun.elapsed());
-        Box::new(move |choice| {
+        Box::new(move |stream, choice| {
             let config = match choice {
                 Ok(Some(protocol)) => offering(&config, vec![protocol]),
                 // No client offers a protocol without a name, so this sends the same alert that the upstream sent.
                 Err(error) if refuses_protocols(error) => offering(&config, vec![Vec::new()]),
                 Ok(None) | Err(_) => config,
             };
+            let start = StartHandshake::from_parts(accepted, FirstBytes::new(stream));
             Box::pin(async move {
                 let encrypted = timeout(left, start.into_stream(config)).await;
                 let encrypted = encrypted.unwrap_or_else(|_| Err(too_late("TLS handshake")))?;

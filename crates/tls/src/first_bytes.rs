@@ -34,6 +34,10 @@ impl FirstBytes {
         Self { stream, bytes: [0; MAX_LENGTH], length: 0, has_received: false }
     }
 
+    pub(crate) fn into_stream(self) -> BoxStream {
+        self.stream
+    }
+
     pub(crate) fn stream(&mut self) -> &mut BoxStream {
         &mut self.stream
     }

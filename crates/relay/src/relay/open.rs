@@ -38,7 +38,10 @@ impl SessionTask {
         if let Some(handshake) = &run.route.handshake {
             match handshake.accept(downstream.take()).await {
                 Ok(HandshakeProgress::Complete(stream)) => downstream.0 = Some(stream),
-                Ok(HandshakeProgress::OffersProtocols(offered)) => offer = Some(offered),
+                Ok(HandshakeProgress::OffersProtocols(stream, offered)) => {
+                    downstream.0 = Some(stream);
+                    offer = Some(offered);
+                }
                 Err(error) => {
                     handshake_failed(summary, &error);
                     return None;
@@ -81,7 +84,7 @@ impl SessionTask {
         }
         if let Some(offer) = offer {
             let choice = connected.as_ref().map(|connected| connected.protocol.clone());
-            match (offer.complete)(choice).await {
+            match (offer.complete)(downstream.take(), choice).await {
                 Ok(stream) => downstream.0 = Some(stream),
                 Err(error) => {
                     // The upstream's error, if there is one, says more.

@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::{
-    VERSIONS, accepted, ask, certificates_in, client_config, handshake, open_tls, provider, read_all,
+    VERSIONS, accepted, ask, broken, certificates_in, client_config, handshake, open_tls, provider, read_all,
     tcp_pair,
 };
 
@@ -175,30 +175,53 @@ async fn a_client_that_trickles_gets_no_more_time() {
     }
 }
 
-/// What its upstream takes is not the client's time; what it took for its hello is.
-#[tokio::test(start_paused = true)]
-async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() {
-    let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
-    let mut config = client_config(&certificates, VERSIONS[1]);
+/// A client's first message, which offers HTTP/2.
+fn hello_with_protocol(certificates: &Certificates) -> Vec<u8> {
+    let mut config = client_config(certificates, VERSIONS[1]);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let name = ServerName::try_from("localhost").expect("a name");
     let mut client = ClientConnection::new(config.into(), name).expect("a complete configuration");
     let mut hello = Vec::new();
     client.write_tls(&mut hello).expect("a vector takes all");
+    hello
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_its_protocol_can_be_seen_to_reset() {
+    let certificates = Certificates::generate();
+    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+    let (ours, mut theirs) = tcp_pair().await;
+    theirs.write_all(&hello_with_protocol(&certificates)).await.expect("room");
+    let HandshakeProgress::OffersProtocols(mut stream, _) =
+        leg.accept(Box::new(ours)).await.expect("a hello")
+    else {
+        panic!("it offers h2")
+    };
+    assert!(stream.take_error().is_none());
+    theirs.set_zero_linger().expect("a socket");
+    drop(theirs);
+    assert_eq!(broken(&mut stream).await.kind(), ErrorKind::ConnectionReset);
+}
+
+/// What its upstream takes is not the client's time; what it took for its hello is.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() {
+    let certificates = Certificates::generate();
+    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+    let hello = hello_with_protocol(&certificates);
     let (ours, mut theirs) = duplex(4096);
     let speak = async {
         sleep(Duration::from_secs(4)).await;
         theirs.write_all(&hello).await.expect("room");
     };
     let (progress, ()) = tokio::join!(leg.accept(Box::new(ours)), speak);
-    let HandshakeProgress::OffersProtocols(offer) = progress.expect("a hello") else {
+    let HandshakeProgress::OffersProtocols(stream, offer) = progress.expect("a hello") else {
         panic!("it offers h2")
     };
     assert_eq!(offer.protocols, [b"h2"]);
     sleep(Duration::from_secs(100)).await;
     let begun = Instant::now();
-    let error = (offer.complete)(Ok(Some(b"h2".to_vec()))).await.expect_err("silence");
+    let error = (offer.complete)(stream, Ok(Some(b"h2".to_vec()))).await.expect_err("silence");
     assert_eq!((error.kind(), begun.elapsed().as_secs()), (ErrorKind::TimedOut, 6));
 }
 

@@ -161,7 +161,7 @@ where
 pub(crate) async fn accepted(leg: &impl Handshake, stream: BoxStream) -> io::Result<BoxStream> {
     match in_time("the downstream's handshake", leg.accept(stream)).await? {
         HandshakeProgress::Complete(stream) => Ok(stream),
-        HandshakeProgress::OffersProtocols(offer) => panic!("it waits for the upstream: {offer:?}"),
+        HandshakeProgress::OffersProtocols(_, offer) => panic!("it waits for the upstream: {offer:?}"),
     }
 }
 
