@@ -23,11 +23,12 @@ pub use self::proxies::specs;
 use self::request::Budget;
 use crate::proxies::Proxies;
 
-/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/events` and `/openapi.json`.
+/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/events` and `/openapi.json`, and the fallback for paths that the
+/// server does not have.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
     let toxic = get(toxics::get).post(toxics::update).patch(toxics::update).delete(toxics::delete);
-    Router::new()
+    let router = Router::new()
         .route("/proxies", get(proxies::all).post(proxies::create))
         .route("/proxies/{proxy}", one)
         .route("/proxies/{proxy}/toxics", get(toxics::all).post(toxics::add))
@@ -40,7 +41,9 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route_layer(Extension(Budget::default()))
         .route_layer(from_fn(guard::guard))
         .method_not_allowed_fallback(no_method)
-        .with_state(proxies)
+        .fallback(no_path)
+        .with_state(proxies);
+    Router::new().fallback_service(router).layer(from_fn(guard::without_head))
 }
 
 async fn no_method() -> Refused {
@@ -48,7 +51,7 @@ async fn no_method() -> Refused {
 }
 
 /// Of paths that are none.
-pub(crate) async fn no_path() -> Refused {
+async fn no_path() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "no such path; /openapi.json lists those of the API")
 }
 

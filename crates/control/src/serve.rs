@@ -69,7 +69,6 @@ pub async fn serve_control(
     let router = routes(health, metrics, shutdown.clone())
         .merge(api::routes(proxies))
         .merge(page::routes())
-        .fallback(api::no_path)
         .layer(from_fn_with_state(access, access::check));
     accept(listener, router, shutdown).await;
 }

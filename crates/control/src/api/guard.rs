@@ -22,9 +22,6 @@ const REQUEST_ID: &str = "x-toxiproxy-request-id";
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = if is_foreign_browser(request.headers()) {
         Refused::new(StatusCode::FORBIDDEN, "User agent not allowed").into_response()
-    } else if request.method() == Method::HEAD {
-        // axum has it wherever there is GET; the API's first server does not.
-        ([(header::ALLOW, "GET")], Refused::method()).into_response()
     } else {
         match timeout(LIMIT, next.run(request)).await {
             Ok(response) => response,
@@ -33,6 +30,24 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
         }
     };
     response.headers_mut().insert(REQUEST_ID, request_id());
+    response
+}
+
+/// Refuses `HEAD`, as Toxiproxy does: axum accepts it for every path with `GET`. Goes around the router, which adds `Allow` to
+/// its responses.
+pub(super) async fn without_head(mut request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        // No path has this method either, so the response lists the methods of the path.
+        *request.method_mut() = Method::TRACE;
+    }
+    let mut response = next.run(request).await;
+    let allowed = response.headers().get(header::ALLOW).and_then(|allowed| allowed.to_str().ok());
+    if let Some(allowed) = allowed {
+        let allowed: Vec<_> = allowed.split(',').filter(|method| *method != "HEAD").collect();
+        if let Ok(allowed) = HeaderValue::try_from(allowed.join(",")) {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+    }
     response
 }
 
