@@ -2,16 +2,18 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{ClientError, ConnectErrorKind, Event, Server, ServerError};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Shared;
 use super::limit::{MIN_MESSAGE, PayloadLimit};
 use crate::rights::Rights;
+use crate::throttle::RareWarning;
 
 /// Whether there is a connection, and how often there was one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,9 +24,6 @@ pub struct Status {
     /// Connections so far, the first one included. If it has grown, messages may be lost.
     pub connects: u64,
 }
-
-/// Warnings of one kind are at least this far apart: a slow consumer gives one with every message.
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(10);
 
 /// The end of a longer outage is logged even if its begin was held back.
 const MAX_SILENT_OUTAGE: Duration = Duration::from_secs(1);
@@ -46,15 +45,15 @@ struct Log {
     connects: u64,
     refused_on: Option<u64>,
     lost_at: Option<Instant>,
-    lost_by_error: Limit,
-    refused_messages: Limit,
+    lost_by_error: RareWarning,
+    refused_messages: RareWarning,
     is_loss_logged: bool,
     /// NATS has sent an error on this connection.
     has_error: bool,
-    slow: Limit,
-    server: Limit,
-    refused: Limit,
-    failed: Limit,
+    slow: RareWarning,
+    server: RareWarning,
+    refused: RareWarning,
+    failed: RareWarning,
 }
 
 impl Observer {
@@ -146,7 +145,7 @@ impl Observer {
             Event::Disconnected => {
                 log.lost_at = Some(now);
                 // A reason to end a connection may come back as soon as there is another one.
-                let more = if log.has_error { log.lost_by_error.pass(now) } else { Some(0) };
+                let more = if log.has_error { log.lost_by_error.pass() } else { Some(0) };
                 log.is_loss_logged = more.is_some();
                 match more {
                     Some(0) => warn!("the connection to NATS is lost, connecting again"),
@@ -157,18 +156,18 @@ impl Observer {
             Event::LameDuckMode => info!("the NATS server is about to shut down"),
             Event::Draining | Event::Closed => debug!("the connection to NATS ends"),
             Event::SlowConsumer(_) => {
-                if let Some(more) = log.slow.pass(now) {
+                if let Some(more) = log.slow.pass() {
                     warn!(more, "messages of NATS were dropped: a session did not take them in time");
                 }
             }
             Event::ServerError(error) if is_too_long(error) => self.on_refusal(&mut log),
             Event::ServerError(error) => {
-                if let Some(more) = log.server.pass(now) {
+                if let Some(more) = log.server.pass() {
                     warn!(more, "NATS says: {error}");
                 }
             }
             Event::ClientError(error) if is_refused(error) => {
-                if let Some(more) = log.refused.pass(now) {
+                if let Some(more) = log.refused.pass() {
                     warn!(more, "NATS no longer accepts our credentials; trying on");
                 }
             }
@@ -180,7 +179,7 @@ impl Observer {
     pub(super) fn report_failures(&self, pool: &[Server]) {
         for server in pool {
             if let Some(error) = server.last_error.as_ref().filter(|_| server.failed_attempts > 0)
-                && let Some(more) = self.log().failed.pass(Instant::now())
+                && let Some(more) = self.log().failed.pass()
             {
                 warn!(%server, error, more, "NATS connection failed, trying again");
             }
@@ -196,7 +195,7 @@ impl Observer {
         }
         log.refused_on = Some(log.connects);
         self.limit.on_refusal();
-        match (self.limit.get(), log.refused_messages.pass(Instant::now())) {
+        match (self.limit.get(), log.refused_messages.pass()) {
             (0, Some(more)) => warn!(
                 more,
                 needed = MIN_MESSAGE,
@@ -223,39 +222,9 @@ fn is_too_long(error: &ServerError) -> bool {
     matches!(error, ServerError::Other(text) if text.to_ascii_lowercase().contains("maximum payload"))
 }
 
-/// Lets a warning pass now and then.
-#[derive(Default)]
-pub(super) struct Limit {
-    passed: Option<Instant>,
-    held: u64,
-}
-
-impl Limit {
-    /// How many were held back since the last that passed, if this one passes.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<u64> {
-        if self.passed.is_some_and(|passed| now.saturating_duration_since(passed) < BETWEEN_WARNINGS) {
-            self.held += 1;
-            return None;
-        }
-        self.passed = Some(now);
-        Some(std::mem::take(&mut self.held))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn warnings_are_counted_while_they_are_held_back() {
-        let start = Instant::now();
-        let mut limit = Limit::default();
-        assert_eq!(limit.pass(start), Some(0));
-        assert_eq!(limit.pass(start), None);
-        assert_eq!(limit.pass(start + BETWEEN_WARNINGS / 2), None);
-        assert_eq!(limit.pass(start + BETWEEN_WARNINGS), Some(2));
-        assert_eq!(limit.pass(start + BETWEEN_WARNINGS * 2), Some(0));
-    }
 
     #[test]
     fn refused_credentials_are_told_from_other_failures() {

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use async_nats::{Auth, AuthError};
 use nkeys::KeyPair;
 use tracing::{info, warn};
 
-use super::events::Limit;
 use super::{Credential, LinkError, NatsOptions};
+use crate::throttle::RareWarning;
 
 /// The credential and the file it comes from.
 pub(super) struct Login {
@@ -22,7 +21,7 @@ pub(super) struct Login {
 struct State {
     /// As last read from a file that was whole.
     secret: Secret,
-    unusable: Limit,
+    unusable: RareWarning,
 }
 
 /// A credential with everything that files hold.
@@ -47,7 +46,7 @@ impl Login {
             }
         };
         let file = file.filter(|path| fs::metadata(path).is_ok_and(|file| file.is_file())).cloned();
-        Ok(Self { file, state: Mutex::new(State { secret, unusable: Limit::default() }) })
+        Ok(Self { file, state: Mutex::new(State { secret, unusable: RareWarning::default() }) })
     }
 
     /// Answers a server that sent this nonce. A file that is missing or half-written changes nothing: the next
@@ -66,7 +65,7 @@ impl Login {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    if let Some(more) = state.unusable.pass(Instant::now()) {
+                    if let Some(more) = state.unusable.pass() {
                         warn!(%error, more, "NATS credentials not renewed, using those that were read last");
                     }
                 }
