@@ -117,6 +117,12 @@ impl NatsAccept {
             answer(reply, None).refuse(reason, Scope::ThisServer);
             return None;
         }
+        if let Some(problem) = self.tunnels.inner.link.message_limit_problem() {
+            let reason = format!("the server's {problem}");
+            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
+            answer(reply, None).refuse(reason, Scope::ThisServer);
+            return None;
+        }
         if self.tunnels.inner.budget.is_full() {
             self.tunnels.inner.budget.report_shortage();
             answer(reply, None).refuse("this server's memory limit is reached".to_owned(), Scope::Busy);

@@ -88,6 +88,9 @@ impl NatsConnect {
                 Ok(status) => status.connects,
                 Err(_) => return Err(self.failed("the NATS connection has ended")),
             };
+            if let Some(problem) = self.tunnels.inner.link.message_limit_problem() {
+                return Err(ConnectError::Refused(problem));
+            }
             *progress = "no server answered";
             let reply = select! {
                 reply = attempt(&self.tunnels, &self.target, refusals.servers(), until) => reply,

@@ -103,6 +103,14 @@ impl Core {
         either!(self, session => session.give_up(now, reason));
     }
 
+    /// Aborts because NATS refuses messages that are long enough for a payload.
+    pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
+        match self {
+            Self::Reliable(session) => session.abort_undelivered(now, reason),
+            Self::Plain(session) => session.abort(now, reason),
+        }
+    }
+
     /// NATS has refused a subscription, perhaps this session's.
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         either!(self, session => session.doubt(now, reason));

@@ -15,7 +15,7 @@ use tokio_util::sync::ReusableBoxFuture;
 use tracing::debug;
 
 use crate::core::{To, Transmit};
-use crate::link::{Link, Status};
+use crate::link::{Link, MIN_MESSAGE, Status};
 use crate::rights::Registration;
 use crate::shared::Shared;
 use crate::throttle::MessageWarnings;
@@ -151,9 +151,16 @@ impl Driver {
     /// Publishes what is due; `false` if the client has ended.
     fn poll_transmit(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
+            let now = self.shared.clock.now();
             if self.unsent.is_none() {
-                let now = self.shared.clock.now();
-                self.unsent = self.shared.lock().core.poll_transmit(now, self.link.max_message());
+                let core = &mut self.shared.lock().core;
+                let max_message = self.link.max_message();
+                if max_message < MIN_MESSAGE
+                    && let Some(reason) = self.link.message_limit_problem()
+                {
+                    core.abort_undelivered(now, &reason);
+                }
+                self.unsent = core.poll_transmit(now, max_message);
             }
             if self.unsent.is_none() {
                 return true;
@@ -163,15 +170,18 @@ impl Driver {
                 Poll::Ready(Err(_)) => return false,
                 Poll::Pending => return true,
             }
-            if let Some(transmit) = self.unsent.take()
-                && let Err(error) = self.publish(transmit)
-                // A new connection has a smaller limit. The session sends everything again, in shorter messages.
-                && error.kind() != PublishErrorKind::MaxPayloadExceeded
-            {
+            let Some(Err(error)) = self.unsent.take().map(|transmit| self.publish(transmit)) else {
+                continue;
+            };
+            if error.kind() != PublishErrorKind::MaxPayloadExceeded {
                 debug!(%error, "cannot publish");
-                let now = self.shared.clock.now();
                 self.shared.lock().core.abort(now, &format!("cannot publish: {error}"));
                 return false;
+            }
+            // A new connection has a smaller limit. The session sends everything again, in shorter messages. Below the shortest
+            // ones, it ends.
+            if let Some(reason) = self.link.message_limit_problem() {
+                self.shared.lock().core.give_up(now, &reason);
             }
         }
     }

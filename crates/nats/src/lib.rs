@@ -13,6 +13,7 @@
 //! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
 //! | `connect`, `accept`, `tunnels` | how sessions come about |
 //! | `link` | the connection to NATS |
+//! | `relearn` | a limit of it that may have grown |
 //! | `targets` | what a server's clients may reach |
 //! | `host` | which texts are hosts |
 //! | `throttle` | a log that strangers cannot flood |
@@ -31,6 +32,7 @@ mod message;
 mod opening;
 mod paths;
 mod plain;
+mod relearn;
 mod rights;
 mod session;
 mod shared;

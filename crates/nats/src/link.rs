@@ -9,6 +9,7 @@
 //! | [`files`] | certificates and keys, checked before use |
 //! | [`first`] | the first connection, and why it failed |
 //! | [`limit`] | how long messages may be |
+//! | [`probe`] | finding out how long they may be |
 //! | [`login`] | what is shown to the server, read again at each connect |
 //! | [`settings`] | how async-nats is set up, and why so |
 //! | [`events`] | what async-nats tells: the status, the log |
@@ -22,6 +23,7 @@ mod first;
 mod limit;
 mod login;
 mod options;
+mod probe;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -36,7 +38,6 @@ use async_nats::Client;
 use async_nats::connection::State;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use tokio::select;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -92,6 +93,7 @@ impl Link {
             url = %options.shown_urls(),
             server = server.server_name,
             version = server.version,
+            max_message = max_payload,
             "connected to NATS"
         );
         let shared = Arc::new(Shared {
@@ -182,44 +184,19 @@ impl Link {
         self.shared.observer.rights()
     }
 
-    /// Returns the size of the longest message that may be published now, in bytes.
-    pub(crate) fn max_message(&self) -> usize {
-        self.shared.observer.limit().get().min(self.client().max_payload()).max(MIN_MESSAGE)
+    /// Returns the size of the longest message that may be published now, in bytes. It may be
+    /// [too small for sessions](Self::message_limit_problem).
+    pub fn max_message(&self) -> usize {
+        self.shared.max_message()
     }
 
-    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
-    /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
-    ///
-    /// # Errors
-    ///
-    /// NATS refuses messages of [`MIN_MESSAGE`] bytes.
-    pub(crate) async fn settle_with_longest(
-        &self,
-        to: String,
-        back: String,
-        within: Duration,
-    ) -> Result<(), LinkError> {
-        let mut status = self.status();
-        let settled = async {
-            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
-            loop {
-                let connects = status.wait_for(|status| status.is_up).await.ok()?.connects;
-                let longest = Bytes::from(vec![0; self.max_message()]);
-                self.client().publish_with_reply(to.clone(), back.clone(), longest).await.ok()?;
-                select! {
-                    answer = answers.next() => return answer,
-                    _ = status.wait_for(|status| status.connects != connects) => {}
-                }
-            }
-        };
-        let limit = self.shared.observer.limit();
-        limit.set_probed(true);
-        let answered = timeout(within, settled).await;
-        limit.set_probed(false);
-        if answered.is_err() && limit.get() == 0 {
-            return Err(LinkError::MessagesRefused { size: MIN_MESSAGE });
-        }
-        Ok(())
+    /// Returns why no session is possible, if NATS takes only messages that are too short for one.
+    pub fn message_limit_problem(&self) -> Option<String> {
+        let max_message = self.max_message();
+        (max_message < MIN_MESSAGE).then(|| match max_message {
+            0 => format!("NATS refuses messages of {MIN_MESSAGE} bytes"),
+            _ => format!("NATS takes messages of up to {max_message} bytes, and {MIN_MESSAGE} are required"),
+        })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -228,6 +205,10 @@ impl Link {
 }
 
 impl Shared {
+    fn max_message(&self) -> usize {
+        self.observer.limit().get().min(self.client.max_payload())
+    }
+
     /// Since the start, the first one included.
     fn connects(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Relaxed)

@@ -179,7 +179,7 @@ impl Rights {
         self.limit_hits.subscribe()
     }
 
-    fn open_sessions(&self) -> Vec<Arc<Shared>> {
+    pub(crate) fn open_sessions(&self) -> Vec<Arc<Shared>> {
         lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
     }
 }

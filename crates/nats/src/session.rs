@@ -292,6 +292,16 @@ impl Session {
         self.is_over = true;
     }
 
+    /// Aborts because NATS refuses messages that are long enough for a payload, and gives up what an earlier reset still has to deliver.
+    pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
+        self.abort(now, reason);
+        if self.failure().is_some() && self.sender.has_kept() {
+            self.sender.clear();
+            self.cut = None;
+            self.farewell_due = true;
+        }
+    }
+
     /// NATS has refused a subscription. If it is that of this session, nothing will be heard.
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         if !self.is_subscribed && self.doubt.is_none() {

@@ -9,6 +9,7 @@ mod health;
 mod how_to;
 mod leaks;
 mod memory;
+mod message_limits;
 mod noise;
 mod outages;
 mod packaging;

@@ -155,6 +155,7 @@ impl Program {
         select! {
             () = sessions.tasks.wait() => {}
             never = tunnels.watch_rights() => match never {},
+            never = tunnels.watch_message_limit() => match never {},
             () = signals::end(signals, None, &shutdown) => {
                 shutdown.abort();
                 sessions.tasks.wait().await;
@@ -264,6 +265,9 @@ fn health_of(name: &'static str, link: &Link) -> Health {
     Health::new(move || {
         if !link.is_up() {
             return Err("there is no connection to NATS".to_owned());
+        }
+        if let Some(problem) = link.message_limit_problem() {
+            return Err(format!("{problem}; raise max_payload or the payload limit of the account or user"));
         }
         let missing: Vec<_> = link.missing_rights().iter().map(ToString::to_string).collect();
         if missing.is_empty() {

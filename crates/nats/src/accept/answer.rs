@@ -56,7 +56,7 @@ impl Answer {
 
     fn send_later(&mut self, refusal: &Refusal) {
         let Some(reply) = self.reply.take() else { return };
-        let payload = refusal.encode(self.tunnels.inner.instance);
+        let payload = refusal.encode(self.tunnels.inner.instance, self.tunnels.inner.link.max_message());
         if let Some(id) = &self.request {
             let mut remembered = self.tunnels.remembered();
             if refusal.scope == Scope::Busy {

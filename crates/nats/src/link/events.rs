@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{ClientError, ConnectErrorKind, Event, Server, ServerError};
+use proxy_relay::Throttle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -48,6 +49,11 @@ struct Log {
     lost_by_error: RareWarning,
     refused_messages: RareWarning,
     is_loss_logged: bool,
+    /// This program causes the end of the connection.
+    is_expected: bool,
+    /// How long messages could be when that was last logged.
+    max_message: Option<usize>,
+    limits: Throttle,
     /// NATS has sent an error on this connection.
     has_error: bool,
     slow: RareWarning,
@@ -76,6 +82,7 @@ impl Observer {
     pub(super) fn watch(&self, link: &Arc<Shared>) {
         let _ = self.link.set(Arc::downgrade(link));
         self.update(None);
+        self.report_limit();
     }
 
     pub(super) fn status(&self) -> watch::Receiver<Status> {
@@ -95,7 +102,13 @@ impl Observer {
     }
 
     pub(super) fn see(&self, event: &Event) {
+        // Before the status changes: those who watch it want to know why a connection has ended.
+        self.record(event);
         self.update(Some(event));
+        self.report_limit();
+    }
+
+    fn record(&self, event: &Event) {
         if let Event::ServerError(error) = event {
             self.errors.fetch_add(1, Ordering::Relaxed);
             if let ServerError::Other(text) = error
@@ -105,6 +118,35 @@ impl Observer {
             }
         }
         self.tell(event);
+    }
+
+    /// The program itself is about to end the connection, for a new one.
+    pub(super) fn expect_reconnect(&self) {
+        self.log().is_expected = true;
+    }
+
+    /// Logs how long messages may be, if that has changed. A change that follows another one too soon is logged by a later call, unless
+    /// it decides whether sessions are possible.
+    pub(super) fn report_limit(&self) {
+        let Some(link) = self.link.get().and_then(Weak::upgrade) else { return };
+        let max_message = link.max_message();
+        let mut log = self.log();
+        let before = *log.max_message.get_or_insert(max_message);
+        let is_decisive = (max_message < MIN_MESSAGE) != (before < MIN_MESSAGE);
+        if max_message == before || (log.limits.pass(Instant::now(), "").is_none() && !is_decisive) {
+            return;
+        }
+        log.max_message = Some(max_message);
+        if max_message < MIN_MESSAGE {
+            warn!(
+                max_message,
+                before,
+                needed = MIN_MESSAGE,
+                "NATS message limit is too small for sessions; raise max_payload or the payload limit of the account or user"
+            );
+        } else {
+            info!(max_message, before, "NATS message limit changed");
+        }
     }
 
     /// Events are lost when 128 of them wait, so each of them, whatever it says, is an occasion to look at the
@@ -144,6 +186,10 @@ impl Observer {
             }
             Event::Disconnected => {
                 log.lost_at = Some(now);
+                if std::mem::take(&mut log.is_expected) {
+                    log.is_loss_logged = false;
+                    return;
+                }
                 // A reason to end a connection may come back as soon as there is another one.
                 let more = if log.has_error { log.lost_by_error.pass() } else { Some(0) };
                 log.is_loss_logged = more.is_some();
@@ -189,22 +235,20 @@ impl Observer {
     /// The server has refused a message and ends the connection. What was queued by then makes it refuse the next connection as well,
     /// which is not a reason for shorter messages.
     fn on_refusal(&self, log: &mut Log) {
-        let is_left_over = log.refused_on.is_some_and(|on| on == log.connects || on + 1 == log.connects);
-        if is_left_over && !self.limit.is_probed() {
-            return;
-        }
-        log.refused_on = Some(log.connects);
-        self.limit.on_refusal();
-        match (self.limit.get(), log.refused_messages.pass()) {
-            (0, Some(more)) => warn!(
-                more,
-                needed = MIN_MESSAGE,
-                "NATS refuses the shortest messages that sessions need; raise the payload limit of the account or user"
-            ),
-            (max_message, Some(more)) => {
-                warn!(max_message, more, "NATS refused a message as too long, sending shorter ones");
+        self.limit.count_refusal();
+        let (before, is_probed) = (self.limit.get(), self.limit.is_probed());
+        if !is_probed {
+            if log.refused_on.is_some_and(|on| on == log.connects || on + 1 == log.connects) {
+                return;
             }
-            (_, None) => {}
+            log.refused_on = Some(log.connects);
+        }
+        self.limit.on_refusal();
+        if is_probed && self.limit.get() == before {
+            // A longer message was tried in vain, which changes nothing.
+            log.is_expected = true;
+        } else if let Some(more) = log.refused_messages.pass() {
+            warn!(more, "NATS refused a message as too long, sending shorter ones");
         }
     }
 

@@ -1,6 +1,6 @@
 //! How long messages may be, as far as NATS does not announce it before the login.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -16,25 +16,44 @@ const STEPS: [usize; 3] = [4 << 10, 512, MIN_MESSAGE];
 /// or user.
 #[derive(Debug)]
 pub(super) struct PayloadLimit {
-    /// As configured at first. 0 if NATS refuses messages of [`MIN_MESSAGE`] bytes.
+    /// As configured.
+    max: usize,
+    /// Size that NATS has not refused, as far as known. 0 if it refuses messages of [`MIN_MESSAGE`] bytes.
     learned: AtomicUsize,
     /// In the JWT that the user has logged in with.
     of_user: AtomicUsize,
-    /// One message at a time is sent to find the limit.
-    is_probed: AtomicBool,
+    /// Size of the one message that is sent to find the limit. 0 while nothing is tried.
+    probed: AtomicUsize,
+    /// Messages that NATS has refused.
+    refusals: AtomicU64,
 }
 
 impl PayloadLimit {
     pub(super) fn new(max_message: usize) -> Self {
+        let max = max_message.min(MAX_MESSAGE);
         Self {
-            learned: AtomicUsize::new(max_message.min(MAX_MESSAGE)),
+            max,
+            learned: AtomicUsize::new(max),
             of_user: AtomicUsize::new(usize::MAX),
-            is_probed: AtomicBool::new(false),
+            probed: AtomicUsize::new(0),
+            refusals: AtomicU64::new(0),
         }
     }
 
     pub(super) fn get(&self) -> usize {
         self.learned.load(Ordering::Relaxed).min(self.of_user.load(Ordering::Relaxed))
+    }
+
+    /// Returns the limit as it is known without a refusal, if the server takes messages of `max_payload` bytes.
+    pub(super) fn announced(&self, max_payload: usize) -> usize {
+        self.max.min(self.of_user.load(Ordering::Relaxed)).min(max_payload)
+    }
+
+    /// Returns the next size to try if refusals have led to a smaller limit than `announced`.
+    pub(super) fn next_longer(&self, announced: usize) -> Option<usize> {
+        let learned = self.learned.load(Ordering::Relaxed);
+        let longer = STEPS.into_iter().rev().find(|step| *step > learned).unwrap_or(announced);
+        Some(longer.min(announced)).filter(|longer| *longer > learned)
     }
 
     /// The user logs in with this JWT, if with any.
@@ -43,17 +62,35 @@ impl PayloadLimit {
         self.of_user.store(limit, Ordering::Relaxed);
     }
 
-    pub(super) fn set_probed(&self, is_probed: bool) {
-        self.is_probed.store(is_probed, Ordering::Relaxed);
+    /// One message of this size is sent to find the limit; 0 ends that.
+    pub(super) fn set_probed(&self, size: usize) {
+        self.probed.store(size, Ordering::Relaxed);
     }
 
     pub(super) fn is_probed(&self) -> bool {
-        self.is_probed.load(Ordering::Relaxed)
+        self.probed.load(Ordering::Relaxed) > 0
     }
 
-    /// NATS has refused a message as too long.
+    /// NATS has taken the message that was sent to find the limit.
+    pub(super) fn on_taken(&self, size: usize) {
+        self.learned.store(size, Ordering::Relaxed);
+    }
+
+    /// Counts a message that NATS has refused as too long.
+    pub(super) fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Relaxed)
+    }
+
+    /// Learns from a refusal. Sessions send their longest messages; a probe has its size.
     pub(super) fn on_refusal(&self) {
-        let refused = self.get();
+        let refused = match self.probed.load(Ordering::Relaxed) {
+            0 => self.get(),
+            probed => probed,
+        };
         let learned = STEPS.into_iter().find(|step| *step < refused).unwrap_or(0);
         self.learned.store(learned, Ordering::Relaxed);
     }
@@ -91,6 +128,29 @@ mod tests {
             limit.on_refusal();
         }
         assert_eq!(sizes, [MAX_MESSAGE, 4096, 512, MIN_MESSAGE]);
+    }
+
+    #[test]
+    fn longer_messages_are_tried_step_by_step_and_one_that_is_refused_changes_nothing() {
+        for (limit, sizes) in
+            [(0, &[][..]), (400, &[384]), (600, &[384, 512]), (9000, &[384, 512, 4096, 9000])]
+        {
+            let learned = PayloadLimit::new(usize::MAX);
+            while learned.get() > 0 {
+                learned.on_refusal();
+            }
+            let mut taken = Vec::new();
+            while let Some(size) = learned.next_longer(learned.announced(9000)) {
+                learned.set_probed(size);
+                if size > limit {
+                    learned.on_refusal();
+                    break;
+                }
+                learned.on_taken(size);
+                taken.push(size);
+            }
+            assert_eq!((&*taken, learned.get()), (sizes, sizes.last().copied().unwrap_or(0)), "{limit}");
+        }
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub(crate) enum Scope {
 }
 
 impl Refusal {
-    /// A reason without a space gets one, since some peers take a text without a space for an ID. It is cut so that every NATS server
-    /// takes the message.
-    pub(crate) fn encode(&self, server: InstanceId) -> Bytes {
+    /// A reason without a space gets one, since some peers take a text without a space for an ID. It is cut so that NATS takes the message,
+    /// which is of `max_message` bytes at most, and never longer than every NATS server takes.
+    pub(crate) fn encode(&self, server: InstanceId, max_message: usize) -> Bytes {
         let (reason, server) = (&self.reason, server.to_string());
         let sent = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
         let all = [("error", "true"), ("instance", &*server), ("retry", "true"), ("permanent", "true")];
@@ -47,7 +47,8 @@ impl Refusal {
             Scope::Busy => &all[..3],
             Scope::ThisServer => &all,
         };
-        let room = message::data_within("", MIN_MESSAGE - message::metadata_len(metadata));
+        let room = MIN_MESSAGE.min(max_message).saturating_sub(message::metadata_len(metadata));
+        let room = message::data_within("", room);
         message::encode("", &sent.as_bytes()[..sent.len().min(room)], metadata)
     }
 

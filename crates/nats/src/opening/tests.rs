@@ -193,13 +193,13 @@ fn a_refusal_reads_back_and_holds_nothing_that_a_log_cannot_take() {
     let server = InstanceId::parse("0123456789abcdef").unwrap();
     for scope in [Scope::All, Scope::Busy, Scope::ThisServer] {
         let sent = refusal("not today", scope);
-        assert_eq!(read(&sent.encode(server)), (sent, Some(server)));
+        assert_eq!(read(&sent.encode(server, 384)), (sent, Some(server)));
     }
     // On the wire it has a space.
-    let short = refusal("no", Scope::All).encode(server);
+    let short = refusal("no", Scope::All).encode(server, 384);
     assert_eq!(message::decode(&short).unwrap().data, "refused: no");
     assert_eq!(read(&short).0, refusal("no", Scope::All));
-    let (told, _) = read(&refusal(&"line\n".repeat(1000), Scope::All).encode(server));
+    let (told, _) = read(&refusal(&"line\n".repeat(1000), Scope::All).encode(server, 384));
     assert!(told.reason.len() <= LONGEST_REASON && !told.reason.contains('\n'));
 }
 
@@ -239,7 +239,7 @@ fn a_long_reason_is_cut_so_that_every_server_takes_the_refusal() {
     let reason = "a reason ".repeat(100);
     for scope in [Scope::All, Scope::ThisServer, Scope::Busy] {
         let refusal = Refusal { reason: reason.clone(), scope };
-        let message = refusal.encode(InstanceId::parse("0123456789abcdef").unwrap());
+        let message = refusal.encode(InstanceId::parse("0123456789abcdef").unwrap(), usize::MAX);
         assert!((300..=384).contains(&message.len()), "{}", message.len());
         let Reply::Refused { refusal, .. } = Reply::parse(&message).unwrap() else { panic!("{message:?}") };
         assert_eq!(refusal.scope, scope);

@@ -122,7 +122,7 @@ impl Tunnels {
     }
 
     /// Subjects without a session: one to publish to, one to subscribe to.
-    pub(super) fn unused_subjects(&self) -> (String, String) {
+    pub(crate) fn unused_subjects(&self) -> (String, String) {
         let unused = self.new_id();
         let (to_server, to_client) =
             (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));

@@ -113,6 +113,17 @@ impl Codec {
         }
     }
 
+    /// Encodes a frame of at most `max` bytes with as much of `payload` as fits, in any case the header.
+    pub(crate) fn encode_within(&self, header: &Header, payload: &[u8], max: usize) -> Bytes {
+        let room = max.saturating_sub(self.encode(header, &[]).len());
+        let room = match self.encoding {
+            Encoding::Binary => room,
+            // Without a payload, there is `null`.
+            Encoding::Json => (room + 2) / 4 * 3,
+        };
+        self.encode(header, &payload[..payload.len().min(room)])
+    }
+
     pub(crate) fn encode(&self, header: &Header, payload: &[u8]) -> Bytes {
         match self.encoding {
             Encoding::Binary => binary(header, payload),

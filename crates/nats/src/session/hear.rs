@@ -68,6 +68,10 @@ impl Session {
             return;
         }
         let is_reset = header.flags.has(Flags::RST);
+        if is_reset && !header.flags.has(Flags::FIN) {
+            // The peer has given up what it was still to deliver.
+            self.receiver.on_reset(header.seq, false);
+        }
         if self.receiver.is_missing() && !is_reset {
             match self.receiver.hear(now, header, payload) {
                 Brought::Payload => self.moved = now,

@@ -189,9 +189,8 @@ impl Receiver {
 
     /// The peer has reset the session: it delivers everything below `seq`, or has given up everything from there on.
     pub(super) fn on_reset(&mut self, seq: u64, is_delivered: bool) {
-        if is_delivered {
-            self.reset = Some(seq);
-        } else if seq < self.got {
+        self.reset = is_delivered.then_some(seq);
+        if !is_delivered && seq < self.got {
             self.clear();
         }
     }

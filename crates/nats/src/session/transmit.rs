@@ -77,8 +77,11 @@ impl Session {
         };
         header.flags.set(Flags::RST, true);
         header.flags.set(Flags::FIN, self.sender.has_kept());
-        let room = self.codec.payload_within(self.limit.max_message().min(max_message));
-        Some(self.message(&header, &reason.as_bytes()[..reason.len().min(room)], true))
+        let longest = self.limit.max_message().min(max_message);
+        Some(Transmit {
+            message: self.codec.encode_within(&header, reason.as_bytes(), longest),
+            wants_reply: true,
+        })
     }
 
     fn poll_transmit_open(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 /// Who can let users in.
 pub(super) struct Account {
+    operator_key: KeyPair,
     operator: String,
     account: KeyPair,
     jwt: String,
@@ -19,16 +20,22 @@ impl Account {
 
     /// With a limit of its messages in bytes; -1 for none.
     pub(super) fn with_payload(payload: i64) -> Self {
-        let (operator, account) = (KeyPair::new_operator(), KeyPair::new_account());
+        let (operator_key, account) = (KeyPair::new_operator(), KeyPair::new_account());
+        let claims = json!({"type": "operator", "version": 2});
+        let operator = jwt(&operator_key, &operator_key, &claims, None);
+        let mut account = Self { operator_key, operator, jwt: String::new(), account };
+        account.set_payload(payload);
+        account
+    }
+
+    /// Changes the limit of its messages.
+    pub(super) fn set_payload(&mut self, payload: i64) {
         let limits = json!({
             "subs": -1, "data": -1, "payload": payload, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
             "leaf": -1
         });
-        Self {
-            operator: jwt(&operator, &operator, &json!({"type": "operator", "version": 2}), None),
-            jwt: jwt(&account, &operator, &json!({"limits": limits, "type": "account", "version": 2}), None),
-            account,
-        }
+        let claims = json!({"limits": limits, "type": "account", "version": 2});
+        self.jwt = jwt(&self.account, &self.operator_key, &claims, None);
     }
 
     /// For a server that knows this account alone.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use proxy_nats::{Config, Credential, Encoding, Link, LinkError, NatsConnect, NatsOptions, Target, Tunnels};
-use proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
+use proxy_relay::{Connector, Relay, Route, Shutdown, Stream, TcpConnector};
 use testkit::{FarEnd, NatsServer, nats_servers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -26,6 +27,7 @@ const LENGTH: usize = 2 << 20;
 struct Ends {
     links: [Link; 2],
     client: Tunnels,
+    server: Tunnels,
     shutdown: Shutdown,
     relays: TaskTracker,
 }
@@ -46,7 +48,16 @@ impl Ends {
         relays.spawn(async move {
             Relay::new(Default::default()).run(requests, Route::as_asked(), &handle).await
         });
-        Self { links: [server_link, client_link], client, shutdown, relays }
+        Self { links: [server_link, client_link], client, server, shutdown, relays }
+    }
+
+    /// Lets both ends learn their limits again while `steps` run.
+    async fn watched<T>(&self, steps: impl Future<Output = T>) -> T {
+        select! {
+            done = steps => done,
+            never = self.client.watch_message_limit() => match never {},
+            never = self.server.watch_message_limit() => match never {},
+        }
     }
 
     fn to(&self, target: SocketAddr) -> NatsConnect {
@@ -277,27 +288,54 @@ async fn a_server_that_takes_too_little_is_refused_with_the_reason() {
     }
 }
 
-/// The limit of a session gets smaller twice, each time with bytes under way in both directions.
-async fn lowered(lower: impl Fn(&NatsServer, &str)) {
-    for program in nats_servers() {
+/// A server with most of its configuration in a separate file, so that a reload and a restart can both change it.
+struct Changing {
+    server: NatsServer,
+    lines: String,
+    directory: tempfile::TempDir,
+}
+
+impl Changing {
+    fn start(program: &Path, config: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let config = directory.path().join("limit.conf");
-        let write =
-            |limit| fs::write(&config, format!("max_payload: {limit}\n")).expect("a writable directory");
-        write(1 << 20);
         // nats-server takes the path as relative to its own configuration, which is in a neighboring directory.
         let name = directory.path().file_name().expect("it has one").to_str().expect("it is text");
-        let lines = format!("include \"../{name}/limit.conf\"");
-        let server = NatsServer::start_with(&program, &lines);
-        let options = options(&server.url(), Credential::None);
+        let lines = format!("include \"../{name}/changing.conf\"");
+        write_config(&directory, config);
+        Self { server: NatsServer::start_with(program, &lines), lines, directory }
+    }
+
+    fn reload(&self, config: &str) {
+        write_config(&self.directory, config);
+        self.server.reload(&self.lines);
+    }
+
+    fn restart(&self, config: &str) {
+        write_config(&self.directory, config);
+        self.server.restart();
+    }
+}
+
+fn write_config(directory: &tempfile::TempDir, config: &str) {
+    fs::write(directory.path().join("changing.conf"), config).expect("a writable directory");
+}
+
+fn max_payload(limit: usize) -> String {
+    format!("max_payload: {limit}\n")
+}
+
+/// The limit of a session gets smaller twice, each time with bytes under way in both directions.
+async fn lowered(lower: impl Fn(&Changing, &str)) {
+    for program in nats_servers() {
+        let nats = Changing::start(&program, &max_payload(1 << 20));
+        let options = options(&nats.server.url(), Credential::None);
         for encoding in [Encoding::Binary, Encoding::Json] {
             let ends = Ends::start(&options, &options, encoding).await;
             echo_until(&ends, async |mut echoed| {
                 for limit in [4096, 1024] {
                     let (before, connects) = (*echoed.borrow(), ends.connects());
                     let _ = echoed.wait_for(|echoed| *echoed >= before + LENGTH).await;
-                    write(limit);
-                    lower(&server, &lines);
+                    lower(&nats, &max_payload(limit));
                     let before = *echoed.borrow();
                     let _ = echoed
                         .wait_for(|echoed| ends.connects() > connects && *echoed >= before + LENGTH)
@@ -308,8 +346,7 @@ async fn lowered(lower: impl Fn(&NatsServer, &str)) {
             let connects = ends.end().await;
             // Each end may be refused twice for each of the limits.
             assert!(connects <= 10, "{connects} connections");
-            write(1 << 20);
-            server.restart();
+            nats.restart(&max_payload(1 << 20));
         }
     }
 }
@@ -355,16 +392,149 @@ async fn echo_until(ends: &Ends, steps: impl AsyncFnOnce(watch::Receiver<usize>)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_a_reload_lowers_ends_no_session() {
-    lowered(NatsServer::reload).await;
+    lowered(Changing::reload).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_a_restart_lowers_ends_no_session() {
     // What is sent to a paused server is lost when it is killed.
-    lowered(|server, _| {
-        server.pause();
+    lowered(|nats, config| {
+        nats.server.pause();
         thread::sleep(Duration::from_millis(100));
-        server.restart();
+        nats.restart(config);
     })
     .await;
+}
+
+/// Writes through a session that was open before, until it fails. Returns the reason.
+async fn failure(stream: Box<dyn Stream>) -> String {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut buffer = vec![0; 64 << 10];
+    let error = timeout(LONG, async {
+        loop {
+            select! {
+                written = writer.write_all(&[7; 2000]) => if let Err(error) = written { break error },
+                read = reader.read(&mut buffer) => if let Err(error) = read { break error },
+            }
+        }
+    });
+    error.await.expect("it does not hang").to_string()
+}
+
+/// Returns why no session opens.
+async fn refusal(ends: &Ends, target: SocketAddr) -> String {
+    // A session may open if the limit has not been noticed yet.
+    let refused = async {
+        loop {
+            match ends.to(target).open().await {
+                Ok(connected) => drop(failure(connected.stream).await),
+                Err(error) => break error.to_string(),
+            }
+        }
+    };
+    timeout(LONG, refused).await.expect("it is refused")
+}
+
+#[tokio::test]
+async fn a_limit_that_becomes_too_small_ends_sessions_with_the_reason_until_it_is_larger_again() {
+    let changes: [fn(&Changing, &str); 2] = [Changing::reload, Changing::restart];
+    for (limit, change, encoding) in [
+        (200, changes[0], Encoding::Json),
+        (300, changes[0], Encoding::Binary),
+        (383, changes[1], Encoding::Binary),
+    ] {
+        for program in nats_servers() {
+            let nats = Changing::start(&program, &max_payload(1 << 20));
+            let options = options(&nats.server.url(), Credential::None);
+            let ends = Ends::start(&options, &options, encoding).await;
+            let far_end = FarEnd::echo();
+            ends.watched(async {
+                let open = ends.to(far_end.addr()).open().await.expect("it opens");
+                change(&nats, &max_payload(limit));
+                let reason = format!("NATS takes messages of up to {limit} bytes, and 384 are required");
+                let failed = failure(open.stream).await;
+                assert!(failed.contains(&reason), "{failed}");
+                let refused = refusal(&ends, far_end.addr()).await;
+                assert!(refused.contains(&reason), "{refused}");
+                assert!(ends.links.iter().any(|link| link.message_limit_problem().is_some()));
+                change(&nats, &max_payload(1 << 20));
+                learned(&ends, 45_056).await;
+                echo(&ends, LENGTH).await;
+            })
+            .await;
+            ends.end().await;
+        }
+    }
+}
+
+/// Waits until both ends may publish messages of this length.
+async fn learned(ends: &Ends, max_message: usize) {
+    let learned = async {
+        while ends.links.iter().any(|link| link.max_message() != max_message) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, learned).await.unwrap_or_else(|_| panic!("not {max_message}: {:?}", ends.links));
+}
+
+/// NATS announces neither the limit of an account nor a change of it.
+#[tokio::test]
+async fn the_limit_of_an_account_is_learned_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for program in nats_servers() {
+        let mut account = Account::with_payload(-1);
+        let server = NatsServer::start_with(&program, &account.config());
+        let options = with_creds(&server, directory.path(), &account, -1);
+        let ends = Ends::start(&options, &options, Encoding::Binary).await;
+        let far_end = FarEnd::echo();
+        let change = |account: &mut Account, payload| {
+            account.set_payload(payload);
+            server.reload(&account.config());
+        };
+        ends.watched(async {
+            change(&mut account, 4096);
+            echo(&ends, LENGTH).await;
+            learned(&ends, 4096).await;
+            change(&mut account, -1);
+            learned(&ends, 45_056).await;
+            change(&mut account, 200);
+            let refused = refusal(&ends, far_end.addr()).await;
+            assert!(refused.contains("NATS refuses messages of 384 bytes"), "{refused}");
+            change(&mut account, -1);
+            learned(&ends, 45_056).await;
+            echo(&ends, LENGTH).await;
+        })
+        .await;
+        ends.end().await;
+    }
+}
+
+/// A learned limit does not hold for the next connection if the last one ended for another reason.
+#[tokio::test]
+async fn a_limit_is_learned_again_after_a_loss() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut account = Account::with_payload(4096);
+    let nats = Changing::start(&testkit::nats_server(), &account.config());
+    let options = with_creds(&nats.server, directory.path(), &account, -1);
+    let ends = Ends::start(&options, &options, Encoding::Binary).await;
+    ends.watched(async {
+        assert_eq!(ends.links[0].max_message(), 4096);
+        account.set_payload(-1);
+        nats.restart(&account.config());
+        learned(&ends, 45_056).await;
+        echo(&ends, LENGTH).await;
+        account.set_payload(4096);
+        nats.restart(&account.config());
+        echo(&ends, LENGTH).await;
+        let before = ends.connects();
+        nats.server.restart();
+        let connected = async {
+            while ends.connects() < before + 3 {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LONG, connected).await.expect("one longer message is tried");
+    })
+    .await;
+    ends.end().await;
 }

@@ -1,0 +1,100 @@
+//! Finding out how long messages may be, as far as NATS does not announce it: by publishing some.
+
+use std::time::Duration;
+
+use async_nats::Subscriber;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::select;
+use tokio::time::timeout;
+
+use super::{Link, LinkError, MIN_MESSAGE};
+
+impl Link {
+    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
+    /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
+    ///
+    /// # Errors
+    ///
+    /// NATS refuses messages of [`MIN_MESSAGE`] bytes.
+    pub(crate) async fn settle_with_longest(
+        &self,
+        to: String,
+        back: String,
+        within: Duration,
+    ) -> Result<(), LinkError> {
+        let settled = async {
+            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
+            while self.max_message() >= MIN_MESSAGE
+                && !self.is_taken(self.max_message(), &mut answers, &to, &back).await?
+            {}
+            Some(())
+        };
+        let _ = timeout(within, settled).await;
+        self.shared.observer.limit().set_probed(0);
+        if self.max_message() < MIN_MESSAGE {
+            return Err(LinkError::MessagesRefused { size: MIN_MESSAGE });
+        }
+        Ok(())
+    }
+
+    /// Tries longer messages than those that were not refused before, up to what NATS announces. A refusal ends the connection.
+    pub(crate) async fn settle_with_longer(&self, to: String, back: String, within: Duration) {
+        let limit = self.shared.observer.limit();
+        let tried = async {
+            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
+            while let Some(size) = limit.next_longer(limit.announced(self.client().max_payload()))
+                && self.is_taken(size, &mut answers, &to, &back).await?
+            {
+                limit.on_taken(size);
+            }
+            Some(())
+        };
+        // Without an answer, the limit stays as it is.
+        let _ = timeout(within, tried).await;
+        limit.set_probed(0);
+    }
+
+    /// Publishes a message of this size. Returns whether NATS takes it, or `None` if the client has ended.
+    async fn is_taken(&self, size: usize, answers: &mut Subscriber, to: &str, back: &str) -> Option<bool> {
+        let mut status = self.status();
+        let connects = status.wait_for(|status| status.is_up).await.ok()?.connects;
+        self.shared.observer.limit().set_probed(size);
+        let message = Bytes::from(vec![0; size]);
+        self.client().publish_with_reply(to.to_owned(), back.to_owned(), message).await.ok()?;
+        select! {
+            answer = answers.next() => answer.map(|_| true),
+            _ = status.wait_for(|status| status.connects != connects) => Some(false),
+        }
+    }
+
+    /// Ends the connection for a new one, since NATS announces limits when a connection begins. Waits until that is there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the connection as it was.
+    pub(crate) async fn reconnect(&self) {
+        let mut status = self.status();
+        let connects = status.borrow().connects;
+        self.shared.observer.expect_reconnect();
+        if self.client().force_reconnect().await.is_ok() {
+            let _ = status.wait_for(|status| status.is_up && status.connects != connects).await;
+        }
+    }
+
+    /// True if refusals have led to a smaller limit than NATS announces.
+    pub(crate) fn is_limit_learned(&self) -> bool {
+        let limit = self.shared.observer.limit();
+        limit.next_longer(limit.announced(self.client().max_payload())).is_some()
+    }
+
+    /// Connections so far, without those that followed a refusal of a message.
+    pub(crate) fn other_connects(&self) -> u64 {
+        self.shared.connects().saturating_sub(self.shared.observer.limit().refusals())
+    }
+
+    /// Logs a change of the limit that has not been logged yet.
+    pub(crate) fn report_limit(&self) {
+        self.shared.observer.report_limit();
+    }
+}

@@ -1,0 +1,140 @@
+//! A limit of NATS for the length of messages that may have grown.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::{sleep, timeout};
+
+use crate::core::Core;
+use crate::link::{Link, MIN_MESSAGE};
+use crate::tunnels::Tunnels;
+
+/// How often a limit that is too small for sessions is looked at again, and the first pause for any other.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+/// How often a limit that has become smaller is looked at again, in the long run. Each time costs a connection to NATS.
+const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(3600);
+/// How long NATS has to connect, and to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Tunnels {
+    /// Looks again and again for a larger limit while NATS takes shorter messages than it did before, so that a change of its
+    /// configuration takes effect without a restart. NATS does not announce such a change.
+    ///
+    /// # Cancel safety
+    /// Can be called again.
+    pub async fn watch_message_limit(&self) -> Infallible {
+        let link = &self.inner.link;
+        let mut status = link.status();
+        let mut retry = Retry::new(link.max_message());
+        let mut known = Connects::of(link);
+        loop {
+            // Connections in a row that end soon are over by then, and what is learned from them is logged once.
+            sleep(RETRY_INTERVAL).await;
+            link.report_limit();
+            let is_new = known.is_outdated(link);
+            known = Connects::of(link);
+            let pause = retry.pause(link.max_message());
+            if is_new && link.is_limit_learned() {
+                self.try_longer().await;
+            } else {
+                select! {
+                    // Never an error: the link has the sender.
+                    _ = status.wait_for(|status| status.connects != known.all) => continue,
+                    () = sleep(pause.map_or(Duration::MAX, |pause| pause - RETRY_INTERVAL)) => {}
+                }
+                self.look_for_larger_limit().await;
+            }
+            known = Connects::of(link);
+            link.report_limit();
+        }
+    }
+
+    async fn look_for_larger_limit(&self) {
+        let link = &self.inner.link;
+        if !link.is_limit_learned() {
+            // A session of the plain protocol would end with the connection.
+            if link.max_message() >= MIN_MESSAGE && self.has_plain_sessions() {
+                return;
+            }
+            let _ = timeout(ANSWER_TIMEOUT, link.reconnect()).await;
+        }
+        self.try_longer().await;
+    }
+
+    async fn try_longer(&self) {
+        let (to, back) = self.unused_subjects();
+        self.inner.link.settle_with_longer(to, back, ANSWER_TIMEOUT).await;
+    }
+
+    fn has_plain_sessions(&self) -> bool {
+        let sessions = self.inner.link.rights().open_sessions();
+        sessions.iter().any(|session| matches!(session.lock().core, Core::Plain(_)))
+    }
+}
+
+/// Connections to NATS so far.
+struct Connects {
+    /// Number of all of them.
+    all: u64,
+    /// Number of those that did not follow a refused message.
+    other: u64,
+}
+
+impl Connects {
+    fn of(link: &Link) -> Self {
+        Self { all: link.status().borrow().connects, other: link.other_connects() }
+    }
+
+    /// True if there has been a connection since then that may have another limit than the one before.
+    fn is_outdated(&self, link: &Link) -> bool {
+        link.other_connects() > self.other
+    }
+}
+
+/// When to look for a larger limit.
+struct Retry {
+    /// The largest limit so far.
+    largest: usize,
+    pause: Duration,
+}
+
+impl Retry {
+    fn new(limit: usize) -> Self {
+        Self { largest: limit, pause: RETRY_INTERVAL }
+    }
+
+    /// Returns how long to wait until the next look if `limit` is in force. `None` if there has never been a larger one.
+    fn pause(&mut self, limit: usize) -> Option<Duration> {
+        let is_small = limit < self.largest && limit >= MIN_MESSAGE;
+        self.largest = self.largest.max(limit);
+        let next = if is_small { (self.pause * 2).min(MAX_RETRY_INTERVAL) } else { RETRY_INTERVAL };
+        let pause = std::mem::replace(&mut self.pause, next);
+        (limit < self.largest || limit < MIN_MESSAGE).then_some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_has_become_smaller_is_looked_at_less_and_less_often() {
+        let mut retry = Retry::new(4096);
+        assert_eq!([4096, 4096, 8192].map(|limit| retry.pause(limit)), [None; 3]);
+        let seconds = |retry: &mut Retry| retry.pause(4096).map(|pause| pause.as_secs());
+        for expected in [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600] {
+            assert_eq!(seconds(&mut retry), Some(expected));
+        }
+        assert_eq!(retry.pause(8192), None);
+        assert_eq!((seconds(&mut retry), seconds(&mut retry)), (Some(2), Some(4)));
+    }
+
+    #[test]
+    fn a_limit_that_is_too_small_is_looked_at_every_two_seconds() {
+        let mut retry = Retry::new(300);
+        for limit in [0, 383, 300, 0] {
+            assert_eq!(retry.pause(limit), Some(RETRY_INTERVAL));
+        }
+    }
+}
