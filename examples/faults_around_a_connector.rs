@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use proxy_fault::faults::Latency;
 use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, Faults, Settings, Timers};
 use proxy_relay::{
     BoxStream, Config, Connecting, Connector, Relay, Route, Shutdown, Stream, TcpAcceptor, TcpConnector,
@@ -107,7 +108,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = async {
         let mut stream = TcpStream::connect(addr).await?;
         println!("as it is:         {:?}", round_trip(&mut stream).await?);
-        let effect = Effect::Latency { delay: Delay::Constant(Duration::from_millis(50)), once: false };
+        let effect = Effect::from(Latency { delay: Delay::Constant(Duration::from_millis(50)), once: false });
         faults.replace(vec![Fault::new("latency", effect)]);
         let late = round_trip(&mut stream).await?;
         println!("50 ms each way:   {late:?}");

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use proxy_cli::args::Time;
 use proxy_cli::tally::{self, Tally};
 use proxy_cli::terminal::print;
+use proxy_fault::faults::Latency;
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
 use proxy_relay::{Config, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -74,7 +75,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
 
 fn latency() -> Result<Fault> {
     let windows = Schedule::parse(SCHEDULE, Reading::Usual)?.resolve(None)?;
-    let effect = Effect::Latency { delay: Delay::Constant(DELAY), once: false };
+    let effect = Effect::from(Latency { delay: Delay::Constant(DELAY), once: false });
     Ok(Fault { windows, ..Fault::new("latency", effect) })
 }
 

@@ -172,6 +172,7 @@ mod tests {
     use proxy_fault::{Effect, Engine, Fault, Settings};
 
     use super::*;
+    use proxy_fault::faults::Refuse;
 
     fn holds(text: &str, value: f64) -> bool {
         text.parse::<Expectation>().unwrap().holds(value)
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn a_fault_that_was_removed_is_not_as_expected() {
         let faults =
-            Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", Effect::Refuse)]);
+            Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", Effect::from(Refuse))]);
         let expectation: Expectation = "latency.actions<=5".parse().unwrap();
         assert!(expectation.unmet([("db", &faults)]).is_empty());
         faults.replace(Vec::new());
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn a_rate_that_was_not_measured_is_below_any_limit_if_bytes_passed() {
         let faults =
-            Engine::new(Settings::default()).proxy("db", vec![Fault::new("bandwidth", Effect::Refuse)]);
+            Engine::new(Settings::default()).proxy("db", vec![Fault::new("bandwidth", Effect::from(Refuse))]);
         let mut figures = faults.figures().remove(0).1;
         let unmet = |text: &str, figures: &Figures| {
             let expectation: Expectation = text.parse().unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use proxy_cli::terminal::plain;
-use proxy_fault::{BitRate, Effect, Fault, Faults, Figures, Quantiles};
+use proxy_fault::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
 use rustix::time::{ClockId, clock_gettime};
 
 /// One row a fault.
@@ -30,22 +30,19 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
 
 fn achieved(fault: &Fault, figures: &Figures) -> String {
     let nothing = || "nothing".to_owned();
-    match fault.effect {
-        Effect::Latency { .. }
-        | Effect::Jitter { .. }
-        | Effect::SlowOpen { .. }
-        | Effect::SlowClose { .. } => match (&figures.asked_delay, &figures.delay) {
+    match fault.effect.measured() {
+        Measured::Delays => match (&figures.asked_delay, &figures.delay) {
             (Some(drawn), Some(held)) => {
                 format!("held p50 / p99 {} of {} drawn ({})", both(held), both(drawn), drawn.count)
             }
             _ => nothing(),
         },
-        Effect::Bandwidth { .. } => match figures.rate {
+        Measured::Rate(_) => match figures.rate {
             Some(rate) => format!("{rate:.0} B/s ({}) while bytes waited", BitRate(rate)),
             None if figures.bytes == 0 => nothing(),
             None => "not the limit for 100 ms".to_owned(),
         },
-        Effect::PacketLoss { .. } => figures.loss_share.map_or_else(nothing, |share| {
+        Measured::Loss => figures.loss_share.map_or_else(nothing, |share| {
             format!("{:.3} % of {} segments lost", share * 100.0, figures.segments)
         }),
         _ if figures.actions == 0 => nothing(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use proxy_fault::bench::Core;
+use proxy_fault::faults::{Bandwidth, Jitter, Latency, PacketLoss};
 use proxy_fault::{Delay, Effect, Fault, LossModel, Scope};
 
 const MS: Duration = Duration::from_millis(1);
@@ -16,15 +17,16 @@ const CHUNK: usize = 1024;
 const PACE: Duration = Duration::from_nanos(1024);
 
 fn faults() -> [(&'static str, Vec<Effect>); 5] {
-    let constant = Effect::Latency { delay: Delay::Constant(10 * MS), once: false };
-    let normal = Effect::Latency { delay: Delay::Normal { mean: 10 * MS, stddev: 2 * MS }, once: false };
-    let bandwidth = Effect::Bandwidth { rate: 2e9, burst: 1 << 20, scope: Scope::Session };
-    let jitter = Effect::Jitter { amplitude: 20 * MS, frequency: 5.0 };
-    let loss = Effect::PacketLoss {
+    let constant = Effect::from(Latency { delay: Delay::Constant(10 * MS), once: false });
+    let normal =
+        Effect::from(Latency { delay: Delay::Normal { mean: 10 * MS, stddev: 2 * MS }, once: false });
+    let bandwidth = Effect::from(Bandwidth { rate: 2e9, burst: 1 << 20, scope: Scope::Session });
+    let jitter = Effect::from(Jitter { amplitude: 20 * MS, frequency: 5.0 });
+    let loss = Effect::from(PacketLoss {
         model: LossModel::Bernoulli { rate: 0.0001, correlation: 0.0 },
         rtt: Some(MS),
         mss: 1460,
-    };
+    });
     [
         ("latency", vec![constant.clone()]),
         ("latency drawn", vec![normal.clone()]),

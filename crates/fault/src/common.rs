@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::effect::{Direction, Sides};
-use crate::faults;
 use crate::line::Identity;
+use crate::proxy;
 use crate::timer::Timers;
 
 /// State that the two flows of a session share.
 #[derive(Debug)]
 pub(crate) struct Common {
-    pub(crate) faults: Arc<faults::Shared>,
+    pub(crate) faults: Arc<proxy::Shared>,
     pub(crate) timers: Timers,
     pub(crate) identity: Arc<Identity>,
     to_upstream: AtomicU64,
@@ -29,7 +29,7 @@ pub(crate) enum End {
 }
 
 impl Common {
-    pub(crate) fn new(faults: Arc<faults::Shared>, timers: Timers, identity: Identity) -> Self {
+    pub(crate) fn new(faults: Arc<proxy::Shared>, timers: Timers, identity: Identity) -> Self {
         Self {
             faults,
             timers,

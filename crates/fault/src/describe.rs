@@ -1,10 +1,8 @@
-//! Faults in words, for people.
+//! Quantities in words, for people.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use crate::effect::{Effect, Scope, Sides};
-use crate::loss::LossModel;
 use crate::units::in_largest_unit;
 
 /// A time: `300 ms`, `1.5 s`, `500 µs`.
@@ -22,7 +20,7 @@ impl Display for Time {
     }
 }
 
-struct Size(u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl Display for Size {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -32,7 +30,7 @@ impl Display for Size {
 }
 
 /// A number with a decimal prefix, for units that have one.
-struct Scaled(f64, [&'static str; 4]);
+pub(crate) struct Scaled(pub(crate) f64, pub(crate) [&'static str; 4]);
 
 impl Display for Scaled {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -56,7 +54,7 @@ impl Display for BitRate {
     }
 }
 
-struct Percent(f64);
+pub(crate) struct Percent(pub(crate) f64);
 
 impl Display for Percent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -66,88 +64,8 @@ impl Display for Percent {
     }
 }
 
-fn rounded(number: f64) -> f64 {
+pub(crate) fn rounded(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
-}
-
-struct Loss<'a>(&'a LossModel);
-
-impl Display for Loss<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            LossModel::Bernoulli { rate, correlation: 0.0 } => write!(f, "{}", Percent(*rate)),
-            LossModel::Bernoulli { rate, correlation } => {
-                write!(f, "{}, correlation {}", Percent(*rate), Percent(*correlation))
-            }
-            LossModel::GilbertElliott { good_to_bad, bad_to_good, good_loss, bad_loss } => {
-                write!(f, "{} in a good state, {} in a bad one", Percent(*good_loss), Percent(*bad_loss))?;
-                write!(f, " (good to bad {}, bad to good {})", Percent(*good_to_bad), Percent(*bad_to_good))
-            }
-            LossModel::FiveState => f.write_str("in five states"),
-        }
-    }
-}
-
-impl Display for Effect {
-    /// For people, in a line: `latency normal 300 ms ± 40 ms`.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Latency { delay, once: false } => write!(f, "latency {delay}"),
-            Self::Latency { delay, once: true } => write!(f, "latency {delay}, once a flow"),
-            Self::Jitter { amplitude, frequency } => {
-                write!(f, "jitter up to {}, {} times a second at most", Time(*amplitude), rounded(*frequency))
-            }
-            Self::Bandwidth { rate: 0.0, .. } => f.write_str("bandwidth 0, bytes wait"),
-            Self::Bandwidth { rate, burst, scope } => {
-                let bits = BitRate(*rate);
-                let bytes = Scaled(*rate, ["B/s", "KB/s", "MB/s", "GB/s"]);
-                let scope = match scope {
-                    Scope::Session => "a session",
-                    Scope::Proxy => "a proxy",
-                    Scope::All => "for all proxies",
-                };
-                write!(f, "bandwidth {bits} ({bytes}) burst {} {scope}", Size(*burst))
-            }
-            Self::PacketLoss { model, rtt, mss } => {
-                write!(f, "packet loss {}, ", Loss(model))?;
-                match rtt {
-                    Some(rtt) => write!(f, "round trip {}, ", Time(*rtt))?,
-                    None => f.write_str("round trip as measured, ")?,
-                }
-                write!(f, "segments of {}", Size(u64::from(*mss)))
-            }
-            Self::Blackhole { discard: false } => f.write_str("blackhole, bytes wait"),
-            Self::Blackhole { discard: true } => f.write_str("blackhole, bytes are gone"),
-            Self::Reset { after, bytes, sides } => {
-                f.write_str(match sides {
-                    Sides::Client => "reset of the client's connection",
-                    Sides::Server => "reset of the server's connection",
-                    Sides::Both => "reset of both connections",
-                })?;
-                write!(f, " after {}", Time(*after))?;
-                bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
-            }
-            Self::Timeout { after, discard } => {
-                match after {
-                    Some(after) => write!(f, "timeout, closed after {}", Time(*after))?,
-                    None => f.write_str("timeout, never closed")?,
-                }
-                f.write_str(if *discard { ", bytes are gone" } else { "" })
-            }
-            Self::ResetOnData { after } => {
-                write!(f, "reset of both connections {} after the first bytes", Time(*after))
-            }
-            Self::SlowClose { delay } => write!(f, "slow close, {} later", Time(*delay)),
-            Self::Slicer { size, variation, delay } => {
-                write!(f, "slicer, pieces of {} ± {}", Size(u64::from(*size)), Size(u64::from(*variation)))?;
-                write!(f, " every {}", Time(*delay))
-            }
-            Self::LimitData { bytes } => write!(f, "data limit {}", Size(*bytes)),
-            Self::Refuse => f.write_str("refuse"),
-            Self::SlowOpen { delay } => write!(f, "slow open, {} later", Time(*delay)),
-            Self::Corrupt { rate } => write!(f, "corrupt {} of bytes", Percent(*rate)),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! What a fault does, with every parameter resolved and known to make sense.
 
+use std::any::Any;
+use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delay::Delay;
-use crate::loss::LossModel;
+use crate::faults::Bucket;
+use crate::line::draws::DrawKey;
+use crate::line::stage::Stage;
 use crate::schedule::Windows;
+use crate::stats::Figures;
 
 /// A fault of a proxy, ready to be applied to its sessions.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +29,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that is always on, in both directions of every session.
-    pub fn new(name: impl Into<String>, effect: Effect) -> Self {
-        Self { name: name.into(), flows: Flows::BOTH, probability: 1.0, windows: Windows::always(), effect }
+    /// A fault that is always on, in both directions of every session. `effect` is one of [`faults`](crate::faults).
+    pub fn new(name: impl Into<String>, effect: impl Into<Effect>) -> Self {
+        Self {
+            name: name.into(),
+            flows: Flows::BOTH,
+            probability: 1.0,
+            windows: Windows::always(),
+            effect: effect.into(),
+        }
     }
 }
 
@@ -62,101 +73,6 @@ impl Flows {
     }
 }
 
-/// What a fault does to a session, or to one direction of it.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Effect {
-    /// Each segment is held for a time drawn anew.
-    Latency {
-        /// How long.
-        delay: Delay,
-        /// Only the first segment of a flow is held.
-        once: bool,
-    },
-    /// Now and then a segment is held for a time drawn uniformly from 0 to `amplitude`.
-    Jitter {
-        /// The longest hold.
-        amplitude: Duration,
-        /// Held segments a second, at most.
-        frequency: f64,
-    },
-    /// A token bucket.
-    Bandwidth {
-        /// Bytes a second. With 0 no byte passes until it changes or goes.
-        rate: f64,
-        /// Bytes that may pass at once after a pause.
-        burst: u64,
-        /// Who shares the bucket.
-        scope: Scope,
-    },
-    /// Segments are lost and sent again by a simulated TCP sender: bytes are late, never gone.
-    PacketLoss {
-        /// Which segments are lost.
-        model: LossModel,
-        /// The round-trip time of the simulated path; `None`: the connection time measured.
-        rtt: Option<Duration>,
-        /// Bytes a segment holds at most.
-        mss: u32,
-    },
-    /// Nothing passes.
-    Blackhole {
-        /// Bytes that come meanwhile are gone, instead of passing when it ends.
-        discard: bool,
-    },
-    /// The session's connections are reset (TCP: RST).
-    Reset {
-        /// This long after the session opened or the fault was switched on, whichever is later.
-        after: Duration,
-        /// Not before this many bytes have passed in its direction since then, if given.
-        bytes: Option<u64>,
-        /// Which connections are reset; the other one is closed.
-        sides: Sides,
-    },
-    /// Nothing passes, and both connections are closed.
-    Timeout {
-        /// This long after the session opened or the fault was switched on; `None`: they are not closed.
-        after: Option<Duration>,
-        /// Bytes that come meanwhile are gone, and when the fault goes the connections are closed: instead of both passing on then.
-        discard: bool,
-    },
-    /// The session's connections are reset (TCP: RST) after something has come, which is gone.
-    ResetOnData {
-        /// This long after the first bytes, or the half-close, came in its direction.
-        after: Duration,
-    },
-    /// The end of a flow (half-close) is held.
-    SlowClose {
-        /// How long.
-        delay: Duration,
-    },
-    /// Bytes pass in small pieces.
-    Slicer {
-        /// Bytes a piece on average, at least 1.
-        size: u32,
-        /// Bytes that a piece may have more or less than that; less than `size`.
-        variation: u32,
-        /// Between a piece and the next.
-        delay: Duration,
-    },
-    /// Both connections are closed after this many bytes in its direction; after 0, when the first would pass.
-    LimitData {
-        /// Counted from the session's opening, or from when the fault was switched on; not anew when its limit changes.
-        bytes: u64,
-    },
-    /// New clients are refused.
-    Refuse,
-    /// The upstream is dialled later.
-    SlowOpen {
-        /// How much.
-        delay: Duration,
-    },
-    /// Bits are flipped.
-    Corrupt {
-        /// The share of bytes in which one bit is flipped, 0 to 1.
-        rate: f64,
-    },
-}
-
 /// Who shares a bandwidth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
@@ -179,4 +95,166 @@ pub enum Sides {
     /// Both.
     #[default]
     Both,
+}
+
+/// What a fault does to a session, or to one direction of it: one of [`faults`](crate::faults). Its display is for people, in a
+/// line: `latency normal 300 ms ± 40 ms`.
+#[derive(Clone)]
+pub struct Effect(Arc<dyn Behavior>);
+
+impl Effect {
+    /// Returns the fault of type `T` that this is.
+    pub fn downcast_ref<T: Any>(&self) -> Option<&T> {
+        (self.behavior() as &dyn Any).downcast_ref()
+    }
+
+    /// Returns which of a fault's [`Figures`] tell whether it did what was asked for.
+    pub fn measured(&self) -> Measured {
+        self.behavior().measured()
+    }
+
+    pub(crate) fn behavior(&self) -> &dyn Behavior {
+        &*self.0
+    }
+}
+
+impl<T: Behavior> From<T> for Effect {
+    fn from(behavior: T) -> Self {
+        Self(Arc::new(behavior))
+    }
+}
+
+impl PartialEq for Effect {
+    fn eq(&self, other: &Self) -> bool {
+        self.behavior().is_same(other.behavior())
+    }
+}
+
+impl Debug for Effect {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&self.0, f)
+    }
+}
+
+impl Display for Effect {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, f)
+    }
+}
+
+/// What a type of fault implements.
+pub(crate) trait Behavior: Same + Debug + Display + Send + Sync {
+    /// Where it acts.
+    fn place(&self) -> Place;
+
+    /// What it does to a flow while it is on. `None`: nothing.
+    fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
+        None
+    }
+
+    /// What it does to a session before there is a flow.
+    fn opening(&self) -> Option<Opening> {
+        None
+    }
+
+    /// The sessions that have a [`Start::bucket`] together.
+    fn scope(&self) -> Scope {
+        Scope::Session
+    }
+
+    /// Bytes that a segment has at most, if the fault decides that.
+    fn segment_size(&self) -> Option<u32> {
+        None
+    }
+
+    /// See [`Effect::measured`].
+    fn measured(&self) -> Measured {
+        Measured::Actions
+    }
+}
+
+/// Where a fault acts: before there is a flow, or at a place in a flow, from its source on.
+///
+/// Content comes first, then the sender, the bottleneck and the way, then what the receiver sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Opening,
+    Content,
+    Sender,
+    Bottleneck,
+    Way,
+    Variation,
+    End,
+    Pieces,
+    Blackhole,
+    Timeout,
+    Amount,
+    Reset,
+}
+
+/// What a fault does to a session before there is a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// The client is refused.
+    Refuse,
+    /// The upstream is dialed that much later.
+    Delay(Duration),
+}
+
+/// Which of a fault's [`Figures`] tell whether it did what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Measured {
+    /// Delays: those drawn, and those that were.
+    Delays,
+    /// The rate, in bytes a second, of which this one was asked for.
+    Rate(f64),
+    /// The share of segments that were lost.
+    Loss,
+    /// It acts all the time: on how many sessions.
+    Sessions,
+    /// How often it acted.
+    Actions,
+}
+
+impl Figures {
+    /// How often a fault with this effect did what it does; never less than before.
+    ///
+    /// | measured | counted |
+    /// |---|---|
+    /// | delays | delays drawn |
+    /// | rate, sessions | sessions: it acts all the time |
+    /// | loss | segments lost |
+    /// | actions | [`actions`](Self::actions) |
+    pub fn applied(&self, effect: &Effect) -> u64 {
+        match effect.measured() {
+            Measured::Delays => self.asked_delay.map_or(0, |drawn| drawn.count),
+            Measured::Rate(_) | Measured::Sessions => self.sessions,
+            Measured::Loss => self.lost,
+            Measured::Actions => self.actions,
+        }
+    }
+}
+
+/// What a stage starts with.
+pub(crate) struct Start {
+    /// When the fault is switched on.
+    pub(crate) since: Duration,
+    /// The measured round-trip time of the session.
+    pub(crate) rtt: Duration,
+    /// Shared by the sessions of the fault's [`scope`](Behavior::scope).
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) key: DrawKey,
+}
+
+/// Comparison of faults whose type is not known.
+pub(crate) trait Same: Any {
+    /// Whether `other` is of this type and equal.
+    fn is_same(&self, other: &dyn Behavior) -> bool;
+}
+
+impl<T: Any + PartialEq> Same for T {
+    fn is_same(&self, other: &dyn Behavior) -> bool {
+        (other as &dyn Any).downcast_ref::<T>() == Some(self)
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 pub(crate) use self::shared::Shared;
 use crate::effect::Fault;
-use crate::faults::Faults;
 use crate::journal::Journal;
+use crate::proxy::Faults;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]

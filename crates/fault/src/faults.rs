@@ -1,82 +1,30 @@
-//! The faults of one proxy: what its sessions ask, and who is told when they change.
+//! The faults: one file each, with its parameters, its place in a flow, its stage, and how it is printed.
 
-mod listening;
-mod shared;
+mod bandwidth;
+mod blackhole;
+mod corrupt;
+mod jitter;
+mod latency;
+mod limit_data;
+mod packet_loss;
+mod refuse;
+mod reset;
+mod slicer;
+mod slow_close;
+mod slow_open;
+mod timeout;
 
-use std::sync::Arc;
-use std::task::Poll;
-
-pub use self::listening::Listening;
-pub(crate) use self::shared::{Shared, Watcher};
-use crate::effect::{Direction, Effect, Fault};
-use crate::engine;
-use crate::meter::Passage;
-use crate::session::Session;
-use crate::stats::Figures;
-use crate::timer::{Timer, Timers};
-
-/// A handle on the faults of a proxy; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Faults(Arc<Shared>);
-
-impl Faults {
-    pub(crate) fn new(engine: Arc<engine::Shared>, proxy: &str, faults: Vec<Fault>) -> Self {
-        Self(Arc::new(Shared::new(engine, proxy, faults)))
-    }
-
-    /// Replaces all faults; open sessions follow at once. What is the same in both stays undisturbed.
-    pub fn replace(&self, faults: Vec<Fault>) {
-        self.0.replace(faults);
-    }
-
-    /// The faults as they are, in the order in which they act.
-    pub fn current(&self) -> Vec<Fault> {
-        self.0.plan().iter().map(|entry| entry.fault.clone()).collect()
-    }
-
-    /// Each fault with what it has done so far.
-    pub fn figures(&self) -> Vec<(Fault, Figures)> {
-        self.0.plan().iter().map(|entry| (entry.fault.clone(), entry.stats.figures())).collect()
-    }
-
-    /// How much its faults have held up in `direction`.
-    pub fn passage(&self, direction: Direction) -> Passage {
-        self.0.meter(direction).read()
-    }
-
-    /// Begins a session: it gets the next number.
-    pub fn session(&self, timers: &Timers) -> Session {
-        Session::new(Arc::clone(&self.0), self.0.next_session(), timers.clone())
-    }
-
-    /// Whether every client is to be refused at this moment, as if nobody listened.
-    pub fn is_down(&self) -> bool {
-        let now = self.0.engine.now();
-        self.0.plan().iter().map(|entry| &entry.fault).any(|fault| {
-            fault.effect == Effect::Refuse && fault.probability >= 1.0 && fault.windows.is_on(now)
-        })
-    }
-
-    /// Waits until [`is_down`](Self::is_down) answers `down`.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost when it is dropped.
-    pub async fn until_down_is(&self, down: bool, timers: &Timers) {
-        let mut watcher = Watcher::new(Arc::clone(&self.0));
-        let mut timer = Timer::new(timers.clone());
-        std::future::poll_fn(|cx| {
-            loop {
-                watcher.watch(cx);
-                if self.is_down() == down {
-                    return Poll::Ready(());
-                }
-                let now = self.0.engine.now();
-                let changes =
-                    self.0.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
-                let Some(change) = changes else { return Poll::Pending };
-                std::task::ready!(timer.poll_until(cx, self.0.engine.instant(change)));
-            }
-        })
-        .await;
-    }
-}
+pub use self::bandwidth::Bandwidth;
+pub(crate) use self::bandwidth::Bucket;
+pub use self::blackhole::Blackhole;
+pub use self::corrupt::Corrupt;
+pub use self::jitter::Jitter;
+pub use self::latency::Latency;
+pub use self::limit_data::LimitData;
+pub use self::packet_loss::PacketLoss;
+pub use self::refuse::Refuse;
+pub use self::reset::{Reset, ResetOnData};
+pub use self::slicer::Slicer;
+pub use self::slow_close::SlowClose;
+pub use self::slow_open::SlowOpen;
+pub use self::timeout::Timeout;

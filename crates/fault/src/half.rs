@@ -16,9 +16,9 @@ use tokio_util::io::poll_read_buf;
 use self::faulted::Faulted;
 use crate::common::{Common, End};
 use crate::effect::Direction;
-use crate::faults::Watcher;
 use crate::line::piece::Ending;
 use crate::line::{Arrival, Departure, Segmenter};
+use crate::proxy::Watcher;
 
 /// Reads in a row before what came is looked at.
 const READS: usize = 4;
@@ -294,8 +294,7 @@ impl Half {
                     return Poll::Ready(Err(faulted.failure.take().unwrap_or_else(reset)));
                 }
                 Departure::End(Ending::Close | Ending::CloseNow) => self.end_session(cx, End::Closed),
-                Departure::End(Ending::Reset | Ending::ResetNow) => {
-                    let sides = faulted.line.reset_sides();
+                Departure::End(Ending::Reset(sides) | Ending::ResetNow(sides)) => {
                     self.end_session(cx, End::Reset(sides));
                 }
                 Departure::Wait => std::task::ready!(faulted.poll_deadline(&self.common, cx, now)),

@@ -4,7 +4,7 @@
 //!   [`Faults::replace`] changes them while sessions are open.
 //! - [`Faults::session`] begins a [`Session`], which puts a [`FaultStream`] around a client's connection
 //!   ([`Session::client`]) or around both of a proxy's ([`Session::split`]).
-//! - [`Fault`] and [`Effect`] say what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
+//! - [`Fault`] and [`faults`] say what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
 //!   name the parameter.
 //! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on a timerfd.
@@ -14,11 +14,12 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
 //! use std::time::Duration;
-//! use proxy_fault::{Delay, Effect, Engine, Fault, Settings, Timers};
+//! use proxy_fault::faults::Latency;
+//! use proxy_fault::{Delay, Engine, Fault, Settings, Timers};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
-//! let effect = Effect::Latency { delay: Delay::Constant(Duration::from_millis(300)), once: false };
-//! let faults = Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", effect)]);
+//! let latency = Latency::new(Delay::Constant(Duration::from_millis(300)));
+//! let faults = Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", latency)]);
 //! let (client, mut server) = tokio::io::duplex(64);
 //! let mut client = faults.session(&Timers::coarse()).client(client);
 //!
@@ -43,7 +44,7 @@ mod delay;
 mod describe;
 mod effect;
 mod engine;
-mod faults;
+pub mod faults;
 mod fifo;
 mod half;
 mod journal;
@@ -51,6 +52,7 @@ mod line;
 mod loss;
 mod meter;
 mod params;
+mod proxy;
 mod schedule;
 mod session;
 mod stats;
@@ -61,9 +63,8 @@ mod units;
 
 pub use delay::Delay;
 pub use describe::BitRate;
-pub use effect::{Direction, Effect, Fault, Flows, Scope, Sides};
+pub use effect::{Direction, Effect, Fault, Flows, Measured, Scope, Sides};
 pub use engine::{Engine, Settings};
-pub use faults::{Faults, Listening};
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
 pub use meter::Passage;
@@ -71,6 +72,7 @@ pub use params::{
     COMMON_PARAMETERS, Distribution, FaultParams, FlowDirection, Kind, Mode, Model, ParamError, Run,
     parameters,
 };
+pub use proxy::{Faults, Listening};
 pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
 pub use session::{OneSide, Session};
 pub use stats::{Delays, Figures, Quantiles};

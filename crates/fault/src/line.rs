@@ -3,11 +3,14 @@
 //! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `Store` beside it, in the same order.
 
 pub(crate) mod draws;
+pub(crate) mod gate;
+pub(crate) mod hold;
 mod identity;
+pub(crate) mod limit;
 pub(crate) mod piece;
 pub(crate) mod plan;
 mod segment;
-mod stage;
+pub(crate) mod stage;
 mod unit;
 
 use std::sync::Arc;
@@ -15,10 +18,10 @@ use std::time::Duration;
 
 pub(crate) use self::identity::Identity;
 use self::piece::{Ending, Piece};
-use self::plan::{Entry, Plan, order};
+use self::plan::Plan;
 pub(crate) use self::segment::{Arrival, Segmenter};
 use self::unit::Unit;
-use crate::effect::{Direction, Effect, Sides};
+use crate::effect::Direction;
 use crate::fifo::Fifo;
 
 /// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
@@ -84,7 +87,7 @@ impl Line {
         for index in (0..self.units.len()).rev() {
             let unit = &self.units[index];
             let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
-            match entry.filter(|entry| entry.acts_on(self.direction) && same_place(entry, &unit.entry)) {
+            match entry.filter(|entry| entry.acts_on(self.direction) && entry.place() == unit.entry.place()) {
                 Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
                 Some(entry) => {
                     let (changed, held) = self.units.remove(index).changed(Arc::clone(entry), now);
@@ -102,8 +105,8 @@ impl Line {
         }
         for entry in plan.iter().filter(|entry| entry.acts_on(self.direction)) {
             if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
-                let place = order(&entry.fault.effect);
-                let index = self.units.partition_point(|unit| order(&unit.entry.fault.effect) <= place);
+                let place = entry.place();
+                let index = self.units.partition_point(|unit| unit.entry.place() <= place);
                 let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
                 unit.tell_applies(now);
                 self.units.insert(index, unit);
@@ -161,7 +164,7 @@ impl Line {
                 None => return,
             }
         }
-        if matches!(passing.end, Ending::CloseNow | Ending::ResetNow) {
+        if matches!(passing.end, Ending::CloseNow | Ending::ResetNow(_)) {
             self.ended_now.get_or_insert(passing.end);
             return;
         }
@@ -247,16 +250,6 @@ impl Line {
         self.ready >= READY_LIMIT || self.units.iter().any(Unit::is_full)
     }
 
-    /// Whose connections a reset resets.
-    pub(crate) fn reset_sides(&self) -> Sides {
-        let resets =
-            self.units.iter().filter(|unit| unit.is_on()).find_map(|unit| match unit.entry.fault.effect {
-                Effect::Reset { sides, .. } => Some(sides),
-                _ => None,
-            });
-        resets.unwrap_or_default()
-    }
-
     /// Returns the position in the flow if no fault acts on the direction and nothing is held.
     pub(crate) fn unused(&self) -> Option<&Segmenter> {
         (self.units.is_empty() && self.is_idle()).then_some(&self.segmenter)
@@ -269,10 +262,6 @@ impl Line {
             && self.ended_now.is_none()
             && !self.units.iter().any(Unit::is_on)
     }
-}
-
-fn same_place(one: &Entry, other: &Entry) -> bool {
-    order(&one.fault.effect) == order(&other.fault.effect)
 }
 
 #[cfg(test)]

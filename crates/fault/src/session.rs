@@ -6,11 +6,12 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use crate::common::Common;
-use crate::effect::{Direction, Effect, Sides};
-use crate::faults::{self, Watcher};
+use crate::effect::{Direction, Opening, Sides};
 use crate::half::Half;
 use crate::journal::{Verdict, nanos};
 use crate::line::Identity;
+use crate::line::plan::Entry;
+use crate::proxy::{self, Watcher};
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
@@ -20,13 +21,13 @@ const LEAST_RTT: Duration = Duration::from_millis(1);
 /// A session that has begun: faults on its opening first, then streams with faults around its two ends.
 #[derive(Debug)]
 pub struct Session {
-    faults: Arc<faults::Shared>,
+    faults: Arc<proxy::Shared>,
     timers: Timers,
     identity: Identity,
 }
 
 impl Session {
-    pub(crate) fn new(faults: Arc<faults::Shared>, number: u64, timers: Timers) -> Self {
+    pub(crate) fn new(faults: Arc<proxy::Shared>, number: u64, timers: Timers) -> Self {
         let settings = &faults.engine.settings;
         let identity = Identity {
             seed: settings.seed,
@@ -51,7 +52,9 @@ impl Session {
         let plan = self.faults.plan();
         let entry = plan.iter().find(|entry| {
             let fault = &entry.fault;
-            fault.effect == Effect::Refuse && fault.windows.is_on(now) && self.identity.applies(entry)
+            fault.effect.behavior().opening() == Some(Opening::Refuse)
+                && fault.windows.is_on(now)
+                && self.identity.applies(entry)
         })?;
         entry.stats.session();
         entry.stats.acted();
@@ -67,7 +70,7 @@ impl Session {
     pub async fn until_open(&self) {
         let shared = &self.faults;
         // Most sessions have no such fault, and need neither a timer nor to watch for changes.
-        if !shared.plan().iter().any(|entry| matches!(entry.fault.effect, Effect::SlowOpen { .. })) {
+        if !shared.plan().iter().any(|entry| open_delay(entry).is_some()) {
             return;
         }
         let mut watcher = Watcher::new(Arc::clone(shared));
@@ -76,16 +79,12 @@ impl Session {
             loop {
                 watcher.watch(cx);
                 let (plan, now) = (shared.plan(), shared.engine.now());
-                let slow = plan.iter().filter_map(|entry| match entry.fault.effect {
-                    Effect::SlowOpen { delay }
-                        if entry.fault.windows.is_on(now) && self.identity.applies(entry) =>
-                    {
-                        Some((entry, delay))
-                    }
-                    _ => None,
-                });
                 let (mut delay, mut until) = (Duration::ZERO, Duration::MAX);
-                for (entry, of_this) in slow {
+                for entry in plan.iter() {
+                    let Some(of_this) = open_delay(entry) else { continue };
+                    if !entry.fault.windows.is_on(now) || !self.identity.applies(entry) {
+                        continue;
+                    }
                     delay += of_this;
                     until = until.min(entry.fault.windows.next_change(now).unwrap_or(Duration::MAX));
                 }
@@ -103,7 +102,7 @@ impl Session {
     fn count_slow_opens(&self) {
         let now = self.faults.engine.now();
         for entry in self.faults.plan().iter() {
-            if let Effect::SlowOpen { delay } = entry.fault.effect
+            if let Some(delay) = open_delay(entry)
                 && self.identity.applies(entry)
                 && entry.fault.windows.is_on(self.identity.opened)
             {
@@ -145,6 +144,14 @@ impl Session {
         let common = Arc::new(Common::new(faults, timers, identity));
         let half = |direction| Half::new(Arc::clone(&common), direction);
         (half(Direction::ToUpstream), half(Direction::ToDownstream))
+    }
+}
+
+/// How much later the fault wants the upstream to be dialed, if it does.
+fn open_delay(entry: &Entry) -> Option<Duration> {
+    match entry.fault.effect.behavior().opening() {
+        Some(Opening::Delay(delay)) => Some(delay),
+        _ => None,
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
 
-use crate::effect::Effect;
 use crate::journal::nanos;
 
 /// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
@@ -155,25 +154,6 @@ pub struct Figures {
     pub loss_share: Option<f64>,
 }
 
-impl Figures {
-    /// How often a fault with this effect did what it does; never less than before.
-    ///
-    /// | effect | counted |
-    /// |---|---|
-    /// | latency | delays drawn |
-    /// | packet loss | segments lost |
-    /// | bandwidth, blackhole | sessions: they act all the time |
-    /// | others | [`actions`](Self::actions) |
-    pub fn applied(&self, effect: &Effect) -> u64 {
-        match effect {
-            Effect::Latency { .. } => self.asked_delay.map_or(0, |drawn| drawn.count),
-            Effect::PacketLoss { .. } => self.lost,
-            Effect::Bandwidth { .. } | Effect::Blackhole { .. } => self.sessions,
-            _ => self.actions,
-        }
-    }
-}
-
 /// A number of durations, to within 1.6 %; longer ones than 73 minutes count as that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delays {
@@ -230,6 +210,8 @@ impl Quantiles {
 mod tests {
     use super::*;
     use crate::delay::Delay;
+    use crate::effect::Effect;
+    use crate::faults::{Blackhole, Latency, LimitData};
 
     #[test]
     fn a_rate_is_that_of_the_limited_time_and_needs_enough_of_it() {
@@ -246,8 +228,9 @@ mod tests {
 
     #[test]
     fn what_a_fault_has_applied_never_shrinks() {
-        let latency = Effect::Latency { delay: Delay::Constant(Duration::ZERO), once: false };
-        let effects = [latency, Effect::LimitData { bytes: 1 }, Effect::Blackhole { discard: false }];
+        let latency = Effect::from(Latency { delay: Delay::Constant(Duration::ZERO), once: false });
+        let effects =
+            [latency, Effect::from(LimitData { bytes: 1 }), Effect::from(Blackhole { discard: false })];
         let stats = Stats::new();
         let applied = || effects.each_ref().map(|effect| stats.figures().applied(effect));
         stats.session();

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use proxy_fault::bench::Core;
+use proxy_fault::faults::{Bandwidth, Jitter, Latency, PacketLoss, Slicer};
 use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings, Timers};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Builder;
@@ -19,10 +20,10 @@ fn chunks_allocate_nothing_once_the_queues_have_grown() {
     let mut core = Core::new(vec![
         Fault::new(
             "latency",
-            Effect::Latency { delay: Delay::Uniform { min: ms, max: 5 * ms }, once: false },
+            Effect::from(Latency { delay: Delay::Uniform { min: ms, max: 5 * ms }, once: false }),
         ),
-        Fault::new("bandwidth", Effect::Bandwidth { rate: 1e9, burst: 1000, scope: Scope::Session }),
-        Fault::new("jitter", Effect::Jitter { amplitude: 3 * ms, frequency: 50.0 }),
+        Fault::new("bandwidth", Effect::from(Bandwidth { rate: 1e9, burst: 1000, scope: Scope::Session })),
+        Fault::new("jitter", Effect::from(Jitter { amplitude: 3 * ms, frequency: 50.0 })),
     ]);
     let (mut now, mut gone, mut bytes) = (Duration::ZERO, 0, [0; 4096]);
     let mut chunks = |count: usize| {
@@ -101,20 +102,22 @@ async fn fill(streams: &mut [FaultStream<Pieces>], pause: Duration) -> Vec<usize
 /// Faults that hold all data until the test ends.
 fn holding() -> [(&'static str, Vec<Effect>); 7] {
     let day = Duration::from_secs(86_400);
-    let latency = Effect::Latency { delay: Delay::Constant(day), once: false };
-    let short = Effect::Latency { delay: Delay::Constant(Duration::from_secs(1)), once: false };
-    let drawn = Effect::Latency { delay: Delay::Uniform { min: day, max: day * 2 }, once: false };
-    let loss = |rate| Effect::PacketLoss {
-        model: LossModel::Bernoulli { rate, correlation: 0.0 },
-        rtt: Some(day),
-        mss: 1460,
+    let latency = Effect::from(Latency { delay: Delay::Constant(day), once: false });
+    let short = Effect::from(Latency { delay: Delay::Constant(Duration::from_secs(1)), once: false });
+    let drawn = Effect::from(Latency { delay: Delay::Uniform { min: day, max: day * 2 }, once: false });
+    let loss = |rate| {
+        Effect::from(PacketLoss {
+            model: LossModel::Bernoulli { rate, correlation: 0.0 },
+            rtt: Some(day),
+            mss: 1460,
+        })
     };
     [
         ("latency", vec![latency.clone()]),
         ("latency drawn", vec![drawn]),
-        ("jitter", vec![Effect::Jitter { amplitude: day, frequency: 1e6 }]),
-        ("slicer behind latency", vec![short, Effect::Slicer { size: 1, variation: 0, delay: day }]),
-        ("bandwidth", vec![Effect::Bandwidth { rate: 1e-3, burst: 1, scope: Scope::Session }]),
+        ("jitter", vec![Effect::from(Jitter { amplitude: day, frequency: 1e6 })]),
+        ("slicer behind latency", vec![short, Effect::from(Slicer { size: 1, variation: 0, delay: day })]),
+        ("bandwidth", vec![Effect::from(Bandwidth { rate: 1e-3, burst: 1, scope: Scope::Session })]),
         ("packet loss", vec![loss(1.0)]),
         ("packet loss and latency", vec![loss(0.0), latency]),
     ]

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use proxy_fault::faults::Refuse;
 use proxy_fault::{Effect, Engine, Fault, Settings};
 use proxy_relay::{Connected, Connecting, Peer};
 use tokio::io::duplex;
@@ -43,7 +44,8 @@ fn around(inner: Asking, faults: Vec<Fault>) -> FaultAsked<Asking> {
 #[tokio::test]
 async fn a_refused_downstream_reaches_nothing() {
     let upstream = Arc::new(Upstream::default());
-    let listener = around(Asking(Some(Arc::clone(&upstream))), vec![Fault::new("refuse", Effect::Refuse)]);
+    let listener =
+        around(Asking(Some(Arc::clone(&upstream))), vec![Fault::new("refuse", Effect::from(Refuse))]);
     let connector = listener.accept().await.unwrap().connector.expect("the downstream asks");
     let refused = connector.connect().await.unwrap_err();
     assert!(refused.to_string().contains("by the fault `refuse`"), "{refused}");
@@ -61,7 +63,7 @@ async fn without_a_fault_each_reaches_what_it_asked_for() {
 
 #[tokio::test]
 async fn what_asks_for_nothing_is_left_alone() {
-    let listener = around(Asking(None), vec![Fault::new("refuse", Effect::Refuse)]);
+    let listener = around(Asking(None), vec![Fault::new("refuse", Effect::from(Refuse))]);
     assert!(listener.accept().await.unwrap().connector.is_none());
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proxy_fault::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, SlowClose, Timeout};
 use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run, Scope};
 use serde_json::{Map, Value};
 
@@ -70,22 +71,22 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
     Some(match kind {
         "latency" => {
             let spread = Duration::from_millis(field("jitter").unsigned_abs());
-            Effect::Latency { delay: Delay::Around { center: millis("latency"), spread }, once: false }
+            Effect::from(Latency { delay: Delay::Around { center: millis("latency"), spread }, once: false })
         }
         "bandwidth" => bandwidth(count("rate"))?,
-        "slow_close" => Effect::SlowClose { delay: millis("delay") },
+        "slow_close" => Effect::from(SlowClose { delay: millis("delay") }),
         "timeout" => {
             let after = Some(millis("timeout")).filter(|after| !after.is_zero());
-            Effect::Timeout { after, discard: true }
+            Effect::from(Timeout { after, discard: true })
         }
-        "reset_peer" => Effect::ResetOnData { after: millis("timeout") },
+        "reset_peer" => Effect::from(ResetOnData { after: millis("timeout") }),
         "slicer" => {
             let bytes = |name: &str| u32::try_from(count(name)).unwrap_or(u32::MAX);
             let size = Some(bytes("average_size")).filter(|size| *size > 0)?;
             let variation = bytes("size_variation").min(size - 1);
-            Effect::Slicer { size, variation, delay: Duration::from_micros(count("delay")) }
+            Effect::from(Slicer { size, variation, delay: Duration::from_micros(count("delay")) })
         }
-        "limit_data" => Effect::LimitData { bytes: count("bytes") },
+        "limit_data" => Effect::from(LimitData { bytes: count("bytes") }),
         _ => return None,
     })
 }
@@ -93,7 +94,7 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
 /// KB are 1,000 bytes. A rate of 0 lets nothing pass; one higher than can be had is no limit.
 fn bandwidth(rate: u64) -> Option<Effect> {
     if rate == 0 {
-        return Some(Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session });
+        return Some(Effect::from(Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }));
     }
     let rate = format!("{rate}KBps").parse().ok()?;
     let params = FaultParams { kind: Some(Kind::Bandwidth), rate: Some(rate), ..FaultParams::default() };

@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use proxy_fault::faults::{
+    Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
+};
 use proxy_fault::{Delay, Effect, LossModel, Reading, Scope};
 
 use super::*;
@@ -21,11 +24,12 @@ fn refused(body: Value) -> String {
 const MS: Duration = Duration::from_millis(1);
 
 /// A bandwidth that lets nothing pass.
-const SHUT: Effect = Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session };
+const SHUT: Bandwidth = Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session };
 
 #[test]
 fn toxics_do_what_they_do_elsewhere() {
-    let around = |center, spread| Effect::Latency { delay: Delay::Around { center, spread }, once: false };
+    let around =
+        |center, spread| Effect::from(Latency { delay: Delay::Around { center, spread }, once: false });
     for (body, expected) in [
         (
             json!({"type": "latency", "attributes": {"latency": 100, "jitter": -20}}),
@@ -35,32 +39,35 @@ fn toxics_do_what_they_do_elsewhere() {
             json!({"type": "latency", "attributes": {"latency": -5}}),
             Some(around(Duration::ZERO, Duration::ZERO)),
         ),
-        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), Some(SHUT)),
-        (json!({"type": "bandwidth", "attributes": {"rate": -1}}), Some(SHUT)),
-        (json!({"type": "bandwidth"}), Some(SHUT)),
+        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), Some(Effect::from(SHUT))),
+        (json!({"type": "bandwidth", "attributes": {"rate": -1}}), Some(Effect::from(SHUT))),
+        (json!({"type": "bandwidth"}), Some(Effect::from(SHUT))),
         (
             json!({"type": "bandwidth", "attributes": {"rate": 100}}),
-            Some(Effect::Bandwidth { rate: 100_000.0, burst: 1500, scope: Scope::Session }),
+            Some(Effect::from(Bandwidth { rate: 100_000.0, burst: 1500, scope: Scope::Session })),
         ),
         (
             json!({"type": "slow_close", "attributes": {"delay": 3}}),
-            Some(Effect::SlowClose { delay: 3 * MS }),
+            Some(Effect::from(SlowClose { delay: 3 * MS })),
         ),
-        (json!({"type": "timeout"}), Some(Effect::Timeout { after: None, discard: true })),
+        (json!({"type": "timeout"}), Some(Effect::from(Timeout { after: None, discard: true }))),
         (
             json!({"type": "timeout", "attributes": {"timeout": 9}}),
-            Some(Effect::Timeout { after: Some(9 * MS), discard: true }),
+            Some(Effect::from(Timeout { after: Some(9 * MS), discard: true })),
         ),
         (
             json!({"type": "reset_peer", "attributes": {"timeout": 9}}),
-            Some(Effect::ResetOnData { after: 9 * MS }),
+            Some(Effect::from(ResetOnData { after: 9 * MS })),
         ),
         (
             json!({"type": "slicer", "attributes": {"average_size": 8, "size_variation": 9, "delay": 2000}}),
-            Some(Effect::Slicer { size: 8, variation: 7, delay: 2 * MS }),
+            Some(Effect::from(Slicer { size: 8, variation: 7, delay: 2 * MS })),
         ),
         (json!({"type": "slicer", "attributes": {"delay": 2000}}), None),
-        (json!({"type": "limit_data", "attributes": {"bytes": 5}}), Some(Effect::LimitData { bytes: 5 })),
+        (
+            json!({"type": "limit_data", "attributes": {"bytes": 5}}),
+            Some(Effect::from(LimitData { bytes: 5 })),
+        ),
         (json!({"type": "noop"}), None),
     ] {
         assert_eq!(effect(body.clone()), expected, "{body}");
@@ -131,22 +138,23 @@ fn what_is_no_toxic_is_refused_in_the_words_that_clients_know() {
 #[test]
 fn our_faults_have_their_own_parameters() {
     let record = parsed(json!({"type": "packet_loss", "attributes": {"rate": 0.01}})).unwrap();
-    let Some(Effect::PacketLoss { model, .. }) = record.fault.as_ref().map(|fault| &fault.effect) else {
-        panic!("{record:?}")
-    };
-    assert_eq!(*model, LossModel::Bernoulli { rate: 0.01, correlation: 0.0 });
+    let loss = record.fault.as_ref().and_then(|fault| fault.effect.downcast_ref::<PacketLoss>());
+    assert_eq!(loss.unwrap().model, LossModel::Bernoulli { rate: 0.01, correlation: 0.0 });
     assert_eq!((record.name.as_str(), record.stream.as_str()), ("packet_loss_downstream", "downstream"));
 
     let normal =
         json!({"type": "latency", "stream": "upstream", "attributes": {"mean": "300ms", "stddev": 40}});
     let fault = parsed(normal).unwrap().fault.unwrap();
     let delay = Delay::Normal { mean: 300 * MS, stddev: 40 * MS };
-    assert_eq!(fault.effect, Effect::Latency { delay, once: false });
+    assert_eq!(fault.effect, Effect::from(Latency { delay, once: false }));
     assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
 
     for ours in [json!({"rate": "1mbit/s"}), json!({"rate": 125_000, "unit": "Bps"})] {
         let effect = effect(json!({"type": "bandwidth", "attributes": ours})).unwrap();
-        assert!(matches!(effect, Effect::Bandwidth { rate: 125_000.0, .. }), "{effect:?}");
+        assert!(
+            effect.downcast_ref::<Bandwidth>().is_some_and(|bandwidth| bandwidth.rate == 125_000.0),
+            "{effect:?}"
+        );
     }
     let both = parsed(json!({"type": "blackhole", "attributes": {"direction": "both"}})).unwrap();
     assert_eq!((both.name.as_str(), both.stream.as_str()), ("blackhole_both", "downstream"));
@@ -216,7 +224,10 @@ fn updates_change_what_they_name() {
     assert_eq!((after.windows, after.flows, after.probability), (before.windows, before.flows, 0.25));
     assert_eq!(
         after.effect,
-        Effect::Latency { delay: Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO }, once: false }
+        Effect::from(Latency {
+            delay: Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO },
+            once: false
+        })
     );
     assert!(merged(&toxic, json!({"attributes": {"latency": "x"}})).is_err());
 }

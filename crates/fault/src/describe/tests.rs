@@ -1,3 +1,9 @@
+use crate::effect::{Effect, Scope, Sides};
+use crate::faults::{
+    Bandwidth, Blackhole, Corrupt, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset, ResetOnData,
+    Slicer, SlowClose, SlowOpen, Timeout,
+};
+use crate::loss::LossModel;
 use std::time::Duration;
 
 use super::*;
@@ -28,76 +34,76 @@ fn every_effect_in_a_line() {
     let gilbert_elliott =
         LossModel::GilbertElliott { good_to_bad: 0.01, bad_to_good: 0.25, good_loss: 0.0, bad_loss: 1.0 };
     for (effect, text) in [
-        (Effect::Latency { delay: normal.clone(), once: false }, "latency normal 300 ms ± 40 ms"),
-        (Effect::Latency { delay: normal, once: true }, "latency normal 300 ms ± 40 ms, once a flow"),
+        (Effect::from(Latency { delay: normal.clone(), once: false }), "latency normal 300 ms ± 40 ms"),
+        (Effect::from(Latency { delay: normal, once: true }), "latency normal 300 ms ± 40 ms, once a flow"),
         (
-            Effect::Jitter { amplitude: ms(20), frequency: 5.0 },
+            Effect::from(Jitter { amplitude: ms(20), frequency: 5.0 }),
             "jitter up to 20 ms, 5 times a second at most",
         ),
         (
-            Effect::Bandwidth { rate: 62_500.0, burst: 1500, scope: Scope::Session },
+            Effect::from(Bandwidth { rate: 62_500.0, burst: 1500, scope: Scope::Session }),
             "bandwidth 500 kbit/s (62.5 KB/s) burst 1500 B a session",
         ),
-        (Effect::Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }, "bandwidth 0, bytes wait"),
+        (Effect::from(Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }), "bandwidth 0, bytes wait"),
         (
-            Effect::Bandwidth { rate: 1.0, burst: 65_536, scope: Scope::Proxy },
+            Effect::from(Bandwidth { rate: 1.0, burst: 65_536, scope: Scope::Proxy }),
             "bandwidth 8 bit/s (1 B/s) burst 64 KiB a proxy",
         ),
         (
-            Effect::Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::All },
+            Effect::from(Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::All }),
             "bandwidth 1 gbit/s (125 MB/s) burst 125 KB for all proxies",
         ),
         (
-            Effect::PacketLoss {
+            Effect::from(PacketLoss {
                 model: LossModel::Bernoulli { rate: 0.07, correlation: 0.0 },
                 rtt: None,
                 mss: 1460,
-            },
+            }),
             "packet loss 7%, round trip as measured, segments of 1460 B",
         ),
         (
-            Effect::PacketLoss {
+            Effect::from(PacketLoss {
                 model: LossModel::Bernoulli { rate: 0.07, correlation: 0.25 },
                 rtt: Some(ms(50)),
                 mss: 536,
-            },
+            }),
             "packet loss 7%, correlation 25%, round trip 50 ms, segments of 536 B",
         ),
         (
-            Effect::PacketLoss { model: gilbert_elliott, rtt: None, mss: 1460 },
+            Effect::from(PacketLoss { model: gilbert_elliott, rtt: None, mss: 1460 }),
             "packet loss 0% in a good state, 100% in a bad one (good to bad 1%, bad to good 25%), \
              round trip as measured, segments of 1460 B",
         ),
         (
-            Effect::PacketLoss { model: LossModel::FiveState, rtt: None, mss: 1460 },
+            Effect::from(PacketLoss { model: LossModel::FiveState, rtt: None, mss: 1460 }),
             "packet loss in five states, round trip as measured, segments of 1460 B",
         ),
-        (Effect::Blackhole { discard: false }, "blackhole, bytes wait"),
-        (Effect::Blackhole { discard: true }, "blackhole, bytes are gone"),
+        (Effect::from(Blackhole { discard: false }), "blackhole, bytes wait"),
+        (Effect::from(Blackhole { discard: true }), "blackhole, bytes are gone"),
         (
-            Effect::Reset { after: ms(0), bytes: None, sides: Sides::Both },
+            Effect::from(Reset { after: ms(0), bytes: None, sides: Sides::Both }),
             "reset of both connections after 0 ms",
         ),
         (
-            Effect::Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client },
+            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client }),
             "reset of the client's connection after 5 s and 10 KB",
         ),
         (
-            Effect::Reset { after: ms(5), bytes: None, sides: Sides::Server },
+            Effect::from(Reset { after: ms(5), bytes: None, sides: Sides::Server }),
             "reset of the server's connection after 5 ms",
         ),
-        (Effect::Timeout { after: Some(ms(500)), discard: false }, "timeout, closed after 500 ms"),
-        (Effect::Timeout { after: None, discard: true }, "timeout, never closed, bytes are gone"),
-        (Effect::ResetOnData { after: ms(5) }, "reset of both connections 5 ms after the first bytes"),
-        (Effect::SlowClose { delay: ms(2000) }, "slow close, 2 s later"),
+        (Effect::from(Timeout { after: Some(ms(500)), discard: false }), "timeout, closed after 500 ms"),
+        (Effect::from(Timeout { after: None, discard: true }), "timeout, never closed, bytes are gone"),
+        (Effect::from(ResetOnData { after: ms(5) }), "reset of both connections 5 ms after the first bytes"),
+        (Effect::from(SlowClose { delay: ms(2000) }), "slow close, 2 s later"),
         (
-            Effect::Slicer { size: 64, variation: 32, delay: ms(10) },
+            Effect::from(Slicer { size: 64, variation: 32, delay: ms(10) }),
             "slicer, pieces of 64 B ± 32 B every 10 ms",
         ),
-        (Effect::LimitData { bytes: 1 << 20 }, "data limit 1 MiB"),
-        (Effect::Refuse, "refuse"),
-        (Effect::SlowOpen { delay: ms(2000) }, "slow open, 2 s later"),
-        (Effect::Corrupt { rate: 1e-6 }, "corrupt 0.0001% of bytes"),
+        (Effect::from(LimitData { bytes: 1 << 20 }), "data limit 1 MiB"),
+        (Effect::from(Refuse), "refuse"),
+        (Effect::from(SlowOpen { delay: ms(2000) }), "slow open, 2 s later"),
+        (Effect::from(Corrupt { rate: 1e-6 }), "corrupt 0.0001% of bytes"),
     ] {
         assert_eq!(effect.to_string(), text);
     }

@@ -5,9 +5,10 @@ use super::*;
 use crate::delay::Delay;
 use crate::effect::{Effect, Fault, Flows};
 use crate::engine::{Engine, Settings};
-use crate::faults::Faults;
+use crate::faults::Latency;
 use crate::journal::Journal;
 use crate::line::Identity;
+use crate::proxy::Faults;
 use crate::stream::FaultStream;
 use crate::timer::Timers;
 
@@ -31,7 +32,7 @@ const TO_UPSTREAM: Flows = Flows { to_upstream: true, to_downstream: false };
 const TO_DOWNSTREAM: Flows = Flows { to_upstream: false, to_downstream: true };
 
 fn latency(flows: Flows) -> Vec<Fault> {
-    let effect = Effect::Latency { delay: Delay::Constant(Duration::from_millis(100)), once: false };
+    let effect = Effect::from(Latency { delay: Delay::Constant(Duration::from_millis(100)), once: false });
     vec![Fault { flows, ..Fault::new("latency", effect) }]
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::effect::Sides;
+
 /// Consecutive bytes that travel together, or the ending behind the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -55,7 +57,7 @@ pub(crate) enum Ending {
     /// A fault closes the session now, whatever is still on its way.
     CloseNow,
     /// A fault resets the session here.
-    Reset,
+    Reset(Sides),
     /// A fault resets the session now, whatever is still on its way.
-    ResetNow,
+    ResetNow(Sides),
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effect::{Direction, Effect, Fault, Scope};
-use crate::line::stage::Bucket;
+use crate::effect::{Direction, Fault, Measured, Place, Scope};
+use crate::faults::Bucket;
 use crate::stats::Stats;
 
 /// In the order in which they act on a flow.
@@ -37,9 +37,14 @@ impl Entry {
         }
     }
 
+    /// Where it acts.
+    pub(crate) fn place(&self) -> Place {
+        self.fault.effect.behavior().place()
+    }
+
     /// Whether it acts on the flow in `direction` at all.
     pub(crate) fn acts_on(&self, direction: Direction) -> bool {
-        order(&self.fault.effect).is_some() && self.fault.flows.contains(direction)
+        self.place() != Place::Opening && self.fault.flows.contains(direction)
     }
 }
 
@@ -59,46 +64,26 @@ pub(crate) fn next(
             if let Some(entry) = before.filter(|entry| entry.fault == fault) {
                 return Arc::clone(entry);
             }
-            let buckets = match fault.effect {
-                Effect::Bandwidth { scope: Scope::Proxy, .. } => Some(Arc::default()),
-                Effect::Bandwidth { scope: Scope::All, .. } => Some(common(&fault.name)),
-                _ => None,
+            let buckets = match fault.effect.behavior().scope() {
+                Scope::Session => None,
+                Scope::Proxy => Some(Arc::default()),
+                Scope::All => Some(common(&fault.name)),
             };
             let stats = before.map_or_else(|| Arc::new(Stats::new()), |entry| Arc::clone(&entry.stats));
-            if before.is_some_and(|entry| rate(&entry.fault.effect) != rate(&fault.effect)) {
+            if before.is_some_and(|entry| rate(&entry.fault) != rate(&fault)) {
                 stats.restart_rate();
             }
             Arc::new(Entry { fault, stats, added: now, buckets })
         })
         .collect();
-    entries.sort_by_key(|entry| order(&entry.fault.effect));
+    entries.sort_by_key(|entry| entry.place());
     entries.into()
 }
 
-/// The rate of a bandwidth.
-fn rate(effect: &Effect) -> Option<f64> {
-    match effect {
-        Effect::Bandwidth { rate, .. } => Some(*rate),
+/// The rate that was asked for.
+fn rate(fault: &Fault) -> Option<f64> {
+    match fault.effect.measured() {
+        Measured::Rate(rate) => Some(rate),
         _ => None,
     }
-}
-
-/// The place of an effect in a flow, from its source on; `None`: it acts before there is a flow.
-///
-/// Content first, then the sender, the bottleneck and the way, then what the receiver sees.
-pub(crate) fn order(effect: &Effect) -> Option<u8> {
-    Some(match effect {
-        Effect::Refuse | Effect::SlowOpen { .. } => return None,
-        Effect::Corrupt { .. } => 0,
-        Effect::PacketLoss { .. } => 1,
-        Effect::Bandwidth { .. } => 2,
-        Effect::Latency { .. } => 3,
-        Effect::Jitter { .. } => 4,
-        Effect::SlowClose { .. } => 5,
-        Effect::Slicer { .. } => 6,
-        Effect::Blackhole { .. } => 7,
-        Effect::Timeout { .. } => 8,
-        Effect::LimitData { .. } => 9,
-        Effect::Reset { .. } | Effect::ResetOnData { .. } => 10,
-    })
 }

@@ -10,7 +10,6 @@
 
 use std::time::Duration;
 
-use crate::effect::Effect;
 use crate::line::plan::Plan;
 
 /// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
@@ -50,11 +49,8 @@ impl Segmenter {
 
     /// For a session that begins with `plan`.
     pub(crate) fn for_plan(plan: &Plan) -> Self {
-        let size = plan.iter().find_map(|entry| match entry.fault.effect {
-            Effect::PacketLoss { mss, .. } => usize::try_from(mss).ok(),
-            _ => None,
-        });
-        Self::new(size.unwrap_or(SEGMENT_SIZE))
+        let size = plan.iter().find_map(|entry| entry.fault.effect.behavior().segment_size());
+        Self::new(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(SEGMENT_SIZE))
     }
 
     /// The number of bytes so far.

@@ -11,7 +11,8 @@ use std::time::Duration;
 use self::bench::Bench;
 use super::*;
 use crate::delay::Delay;
-use crate::effect::{Fault, Flows, Scope, Sides};
+use crate::effect::{Effect, Fault, Flows, Scope, Sides};
+use crate::faults::{Bandwidth, Blackhole, Latency, PacketLoss, Slicer, SlowClose};
 use crate::journal::{Decision, Journal, Verdict};
 use crate::line::plan;
 use crate::loss::LossModel;
@@ -43,7 +44,7 @@ fn expected(len: u64) -> Vec<u8> {
 }
 
 fn constant(millis: u64) -> Effect {
-    Effect::Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false }
+    Effect::from(Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false })
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn latency_is_a_pipeline() {
 
 #[test]
 fn latency_once_holds_the_first_segment_only() {
-    let once = Effect::Latency { delay: Delay::Constant(50 * MS), once: true };
+    let once = Effect::from(Latency { delay: Delay::Constant(50 * MS), once: true });
     let mut bench = Bench::new(vec![always(once)]);
     for at in [0, 30, 60, 90] {
         bench.send(at * MS, 10);
@@ -80,7 +81,7 @@ fn latency_once_holds_the_first_segment_only() {
 
 #[test]
 fn the_end_comes_behind_the_bytes_and_as_late() {
-    let slow_close = Effect::SlowClose { delay: 200 * MS };
+    let slow_close = Effect::from(SlowClose { delay: 200 * MS });
     let mut bench = Bench::new(vec![always(constant(50)), always(slow_close)]);
     bench.send(Duration::ZERO, 100);
     bench.line.finish(10 * MS, Ending::Finish);
@@ -90,7 +91,7 @@ fn the_end_comes_behind_the_bytes_and_as_late() {
 
 #[test]
 fn bandwidth_keeps_the_rate_in_every_window() {
-    let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
+    let rate = Effect::from(Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session });
     let mut bench = Bench::new(vec![always(rate)]);
     bench.send(Duration::ZERO, 20_000);
     bench.run_to(1000 * MS);
@@ -104,7 +105,7 @@ fn bandwidth_keeps_the_rate_in_every_window() {
 
 #[test]
 fn a_late_look_does_not_slow_bandwidth_down() {
-    let rate = Effect::Bandwidth { rate: 1_000_000.0, burst: 1, scope: Scope::Session };
+    let rate = Effect::from(Bandwidth { rate: 1_000_000.0, burst: 1, scope: Scope::Session });
     let mut bench = Bench::new(vec![always(rate)]);
     bench.send(Duration::ZERO, 1_000_000);
     for at in 1..=10 {
@@ -118,7 +119,7 @@ fn a_late_look_does_not_slow_bandwidth_down() {
 fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
     let named = |rate| Fault {
         name: "x".into(),
-        ..always(Effect::Bandwidth { rate, burst: 100, scope: Scope::Session })
+        ..always(Effect::from(Bandwidth { rate, burst: 100, scope: Scope::Session }))
     };
     let follow = |bench: &mut Bench, faults, at| bench.line.follow(&plan_of(faults, at), at);
     let mut bench = Bench::new(vec![named(0.0)]);
@@ -151,7 +152,7 @@ fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
 
 #[test]
 fn bandwidth_makes_its_source_wait() {
-    let rate = Effect::Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session };
+    let rate = Effect::from(Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session });
     let mut bench = Bench::new(vec![always(rate)]);
     while !bench.line.is_full() {
         bench.send(Duration::ZERO, 1000);
@@ -162,7 +163,7 @@ fn bandwidth_makes_its_source_wait() {
 #[test]
 fn a_stall_passes_what_it_held_when_it_ends() {
     let windows = Windows::always().within(10 * MS, Some(300 * MS));
-    let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: false }, windows)]);
+    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole { discard: false }), windows)]);
     for at in [0, 20, 40] {
         bench.send(at * MS, 10);
         bench.take(at * MS);
@@ -177,7 +178,7 @@ fn a_stall_passes_what_it_held_when_it_ends() {
 #[test]
 fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
     let windows = Windows::always().within(10 * MS, Some(300 * MS));
-    let mut bench = Bench::new(vec![fault(Effect::Blackhole { discard: true }, windows)]);
+    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole { discard: true }), windows)]);
     for at in [0, 20, 40, 400] {
         bench.send(at * MS, 10);
         bench.run_to(at * MS);
@@ -191,11 +192,11 @@ fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
 fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
     const SEGMENTS: usize = 200;
     let windows = Schedule::parse("duration:1s;start:2s,duration:1s", Reading::Usual).unwrap();
-    let loss = Effect::PacketLoss {
+    let loss = Effect::from(PacketLoss {
         model: LossModel::Bernoulli { rate: 0.5, correlation: 0.0 },
         rtt: None,
         mss: 1460,
-    };
+    });
     let mut bench = Bench::new(vec![fault(loss, windows.resolve(None).unwrap())]);
     bench.send(Duration::ZERO, SEGMENTS * 1460);
     bench.send(2000 * MS, SEGMENTS * 1460);
@@ -217,7 +218,7 @@ fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
 
 #[test]
 fn slices_come_one_by_one() {
-    let slicer = Effect::Slicer { size: 4, variation: 0, delay: 10 * MS };
+    let slicer = Effect::from(Slicer { size: 4, variation: 0, delay: 10 * MS });
     let mut bench = Bench::new(vec![always(slicer)]);
     bench.send(Duration::ZERO, 10);
     bench.run_to(100 * MS);

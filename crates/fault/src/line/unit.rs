@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effect::Direction;
+use crate::effect::{Direction, Start};
 use crate::journal::Verdict;
 use crate::line::Identity;
 use crate::line::draws::DrawKey;
@@ -19,7 +19,7 @@ pub(crate) struct Unit {
     /// Whether the session is yet to be counted, by the unit of one of its flows.
     is_to_count: bool,
     changes_at: Option<Duration>,
-    stage: Option<Stage>,
+    stage: Option<Box<dyn Stage>>,
     key: DrawKey,
     direction: Direction,
     identity: Arc<Identity>,
@@ -54,7 +54,7 @@ impl Unit {
             (_, None) => Vec::new(),
             (None, Some(before)) => emptied(before, now),
             (Some(stage), Some(mut before)) => {
-                stage.continue_from(&before);
+                stage.continue_from(&*before);
                 before.drain()
             }
         };
@@ -81,9 +81,12 @@ impl Unit {
         match self.stage.take() {
             Some(stage) => emptied(stage, now),
             None => {
-                let since = due.max(self.identity.opened).max(self.entry.added);
-                let bucket = self.entry.bucket(self.direction);
-                self.stage = Stage::new(&self.entry.fault.effect, since, self.identity.rtt, bucket, self.key);
+                self.stage = self.entry.fault.effect.behavior().stage(Start {
+                    since: due.max(self.identity.opened).max(self.entry.added),
+                    rtt: self.identity.rtt,
+                    bucket: self.entry.bucket(self.direction),
+                    key: self.key,
+                });
                 if std::mem::take(&mut self.is_to_count) {
                     self.entry.stats.session();
                 }
@@ -105,13 +108,13 @@ impl Unit {
         }
     }
 
-    fn with_stage<T>(&mut self, act: impl FnOnce(&mut Stage, &mut Tools<'_>) -> Option<T>) -> Option<T> {
-        let Self { entry, stage, key, direction, identity, .. } = self;
+    fn with_stage<T>(&mut self, act: impl FnOnce(&mut dyn Stage, &Tools<'_>) -> Option<T>) -> Option<T> {
+        let Self { entry, stage, direction, identity, .. } = self;
         let tell = |at, offset, verdict: Verdict| {
             identity.tell(at, Some(*direction), &entry.fault.name, offset, verdict);
         };
-        let mut tools = Tools { key: *key, stats: &entry.stats, tell: &tell };
-        act(stage.as_mut()?, &mut tools)
+        let tools = Tools { stats: &entry.stats, tell: &tell };
+        act(&mut **stage.as_mut()?, &tools)
     }
 
     /// Gives the piece back if it passes at once.
@@ -126,36 +129,31 @@ impl Unit {
     /// Changes bytes that come at `offset`, if that is what it does.
     pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8]) {
         self.with_stage(|stage, tools| {
-            let corrupt = stage.corrupt()?;
-            let Tools { key, stats, tell } = tools;
-            corrupt.apply(offset, bytes, *key, |place, mask| {
-                stats.acted();
-                tell(now, place, Verdict::Flip { mask });
-            });
+            stage.change(now, offset, bytes, tools);
             Some(())
         });
     }
 
     pub(crate) fn due(&self) -> Option<Duration> {
-        self.stage.as_ref().and_then(Stage::due)
+        self.stage.as_ref().and_then(|stage| stage.due())
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.stage.as_ref().map_or(0, Stage::memory)
+        self.stage.as_ref().map_or(0, |stage| stage.memory())
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.stage.as_ref().is_some_and(Stage::is_full)
+        self.stage.as_ref().is_some_and(|stage| stage.is_full())
     }
 
     pub(crate) fn needs_segments(&self) -> bool {
-        self.stage.as_ref().is_some_and(Stage::needs_segments)
+        self.stage.as_ref().is_some_and(|stage| stage.needs_segments())
     }
 }
 
 /// What a stage that goes held, and how the session ends with it, if it does.
-fn emptied(mut stage: Stage, now: Duration) -> Vec<Piece> {
+fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Piece> {
     let mut held = stage.drain();
-    held.extend(stage.last_word().map(|ending| Piece::ending(now, ending)));
+    held.extend(stage.ending().map(|ending| Piece::ending(now, ending)));
     held
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{FaultParams, Kind, Mode, ParamError, needed};
 use crate::effect::{Effect, Sides};
+use crate::faults::{
+    Bandwidth, Blackhole, Corrupt, Jitter, LimitData, Refuse, Reset, Slicer, SlowClose, SlowOpen, Timeout,
+};
 use crate::units::{Bytes, Millis, Number, Rate};
 
 const USUAL_AMPLITUDE: Duration = Duration::from_millis(20);
@@ -22,21 +25,23 @@ impl FaultParams {
             Kind::Jitter => self.jitter()?,
             Kind::Bandwidth => self.bandwidth()?,
             Kind::PacketLoss => self.packet_loss()?,
-            Kind::Blackhole => Effect::Blackhole { discard: self.mode == Some(Mode::Discard) },
-            Kind::Reset => Effect::Reset {
+            Kind::Blackhole => Effect::from(Blackhole { discard: self.mode == Some(Mode::Discard) }),
+            Kind::Reset => Effect::from(Reset {
                 after: after.unwrap_or_default(),
                 bytes,
                 sides: self.side.unwrap_or(Sides::Both),
-            },
-            Kind::Timeout => Effect::Timeout { after, discard: false },
+            }),
+            Kind::Timeout => Effect::from(Timeout { after, discard: false }),
             Kind::SlowClose => {
-                Effect::SlowClose { delay: needed(kind, "delay", self.delay, "2s")?.duration() }
+                Effect::from(SlowClose { delay: needed(kind, "delay", self.delay, "2s")?.duration() })
             }
             Kind::Slicer => self.slicer()?,
-            Kind::LimitData => Effect::LimitData { bytes: needed(kind, "bytes", bytes, "64KiB")? },
-            Kind::Refuse => Effect::Refuse,
-            Kind::SlowOpen => Effect::SlowOpen { delay: needed(kind, "delay", self.delay, "2s")?.duration() },
-            Kind::Corrupt => Effect::Corrupt { rate: self.share_rate(kind)? },
+            Kind::LimitData => Effect::from(LimitData { bytes: needed(kind, "bytes", bytes, "64KiB")? }),
+            Kind::Refuse => Effect::from(Refuse),
+            Kind::SlowOpen => {
+                Effect::from(SlowOpen { delay: needed(kind, "delay", self.delay, "2s")?.duration() })
+            }
+            Kind::Corrupt => Effect::from(Corrupt { rate: self.share_rate(kind)? }),
         })
     }
 
@@ -45,7 +50,10 @@ impl FaultParams {
         if frequency == 0.0 {
             return Err(ParamError::new(Kind::Jitter, "frequency", "is 0, which is never: say more, like 5"));
         }
-        Ok(Effect::Jitter { amplitude: self.amplitude.map_or(USUAL_AMPLITUDE, Millis::duration), frequency })
+        Ok(Effect::from(Jitter {
+            amplitude: self.amplitude.map_or(USUAL_AMPLITUDE, Millis::duration),
+            frequency,
+        }))
     }
 
     fn bandwidth(&self) -> Result<Effect, ParamError> {
@@ -68,7 +76,7 @@ impl FaultParams {
         if burst == 0 {
             return refused("burst", "is 0, so that nothing would pass: say at least 1B".to_owned());
         }
-        Ok(Effect::Bandwidth { rate, burst, scope: self.scope.unwrap_or_default() })
+        Ok(Effect::from(Bandwidth { rate, burst, scope: self.scope.unwrap_or_default() }))
     }
 
     fn slicer(&self) -> Result<Effect, ParamError> {
@@ -84,7 +92,11 @@ impl FaultParams {
                 format!("is not less than `size`, so that a piece could be empty: say {}B at most", size - 1),
             ));
         }
-        Ok(Effect::Slicer { size, variation, delay: self.delay.map_or(Duration::ZERO, Millis::duration) })
+        Ok(Effect::from(Slicer {
+            size,
+            variation,
+            delay: self.delay.map_or(Duration::ZERO, Millis::duration),
+        }))
     }
 }
 

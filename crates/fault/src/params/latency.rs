@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Distribution, FaultParams, Kind, ParamError, needed, table};
 use crate::delay::Delay;
 use crate::effect::Effect;
+use crate::faults::Latency;
 use crate::units::Millis;
 
 const TAKES: [(Distribution, &[&str]); 7] = [
@@ -39,7 +40,7 @@ impl FaultParams {
                 Delay::Table(table::read(&needed(Kind::Latency, "table", self.table.clone(), "delays.csv")?)?)
             }
         };
-        Ok(Effect::Latency { delay, once: self.once.unwrap_or(false) })
+        Ok(Effect::from(Latency { delay, once: self.once.unwrap_or(false) }))
     }
 
     fn mean(&self) -> Result<Duration, ParamError> {

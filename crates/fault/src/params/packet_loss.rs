@@ -2,6 +2,7 @@
 
 use super::{FaultParams, Kind, Model, ParamError, needed};
 use crate::effect::Effect;
+use crate::faults::PacketLoss;
 use crate::loss::LossModel;
 use crate::units::{Millis, Share};
 
@@ -32,7 +33,7 @@ impl FaultParams {
             },
             Model::Markov => LossModel::FiveState,
         };
-        Ok(Effect::PacketLoss { model, rtt: self.rtt.map(Millis::duration), mss: self.mss()? })
+        Ok(Effect::from(PacketLoss { model, rtt: self.rtt.map(Millis::duration), mss: self.mss()? }))
     }
 
     pub(super) fn share_rate(&self, kind: Kind) -> Result<f64, ParamError> {

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::delay::Delay;
 use crate::effect::{Effect, Flows};
+use crate::faults::{
+    Bandwidth, Blackhole, Corrupt, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset, Slicer, SlowClose,
+    SlowOpen, Timeout,
+};
 use crate::loss::LossModel;
 
 mod forms;
@@ -30,8 +34,8 @@ fn resolved(value: Value) -> Fault {
 
 #[test]
 fn known_examples() {
-    let latency = |delay| Effect::Latency { delay, once: false };
-    let bandwidth = |rate| Effect::Bandwidth { rate, burst: 1500, scope: Scope::Session };
+    let latency = |delay| Effect::from(Latency { delay, once: false });
+    let bandwidth = |rate| Effect::from(Bandwidth { rate, burst: 1500, scope: Scope::Session });
     let both = |value: Value| resolved(value).effect;
     for value in [
         json!({"type": "latency", "mean": 300, "stddev": 40}),
@@ -73,23 +77,23 @@ fn known_examples() {
     );
     let jitter = resolved(json!({"type": "jitter", "amplitude": 30, "frequency": 5, "direction": "ingress"}));
     assert_eq!(jitter.flows, REPLIES);
-    assert_eq!(jitter.effect, Effect::Jitter { amplitude: ms(30), frequency: 5.0 });
+    assert_eq!(jitter.effect, Effect::from(Jitter { amplitude: ms(30), frequency: 5.0 }));
 }
 
 #[test]
 fn defaults() {
-    let loss = |model| Effect::PacketLoss { model, rtt: None, mss: 1460 };
+    let loss = |model| Effect::from(PacketLoss { model, rtt: None, mss: 1460 });
     for (value, flows, effect) in [
-        (json!({"type": "jitter"}), REPLIES, Effect::Jitter { amplitude: ms(20), frequency: 5.0 }),
+        (json!({"type": "jitter"}), REPLIES, Effect::from(Jitter { amplitude: ms(20), frequency: 5.0 })),
         (
             json!({"type": "bandwidth"}),
             REPLIES,
-            Effect::Bandwidth { rate: 1000.0, burst: 1500, scope: Scope::Session },
+            Effect::from(Bandwidth { rate: 1000.0, burst: 1500, scope: Scope::Session }),
         ),
         (
             json!({"type": "bandwidth", "rate": "1gbit/s"}),
             REPLIES,
-            Effect::Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::Session },
+            Effect::from(Bandwidth { rate: 1.25e8, burst: 125_000, scope: Scope::Session }),
         ),
         (json!({"type": "packet-loss"}), REPLIES, loss(LossModel::FiveState)),
         (json!({"type": "packet_loss", "model": "markov"}), REPLIES, loss(LossModel::FiveState)),
@@ -108,23 +112,27 @@ fn defaults() {
                 bad_loss: 1.0,
             }),
         ),
-        (json!({"type": "blackhole"}), REPLIES, Effect::Blackhole { discard: false }),
+        (json!({"type": "blackhole"}), REPLIES, Effect::from(Blackhole { discard: false })),
         (
             json!({"type": "reset"}),
             Flows::BOTH,
-            Effect::Reset { after: ms(0), bytes: None, sides: Sides::Both },
+            Effect::from(Reset { after: ms(0), bytes: None, sides: Sides::Both }),
         ),
-        (json!({"type": "timeout"}), Flows::BOTH, Effect::Timeout { after: None, discard: false }),
-        (json!({"type": "slow-close", "delay": 5}), Flows::BOTH, Effect::SlowClose { delay: ms(5) }),
+        (json!({"type": "timeout"}), Flows::BOTH, Effect::from(Timeout { after: None, discard: false })),
+        (json!({"type": "slow-close", "delay": 5}), Flows::BOTH, Effect::from(SlowClose { delay: ms(5) })),
         (
             json!({"type": "slicer", "size": 64}),
             REPLIES,
-            Effect::Slicer { size: 64, variation: 0, delay: ms(0) },
+            Effect::from(Slicer { size: 64, variation: 0, delay: ms(0) }),
         ),
-        (json!({"type": "limit-data", "bytes": 0}), Flows::BOTH, Effect::LimitData { bytes: 0 }),
-        (json!({"type": "refuse"}), Flows::BOTH, Effect::Refuse),
-        (json!({"type": "slow_open", "delay": "2s"}), Flows::BOTH, Effect::SlowOpen { delay: ms(2000) }),
-        (json!({"type": "corrupt", "rate": 0.001}), REPLIES, Effect::Corrupt { rate: 0.001 }),
+        (json!({"type": "limit-data", "bytes": 0}), Flows::BOTH, Effect::from(LimitData { bytes: 0 })),
+        (json!({"type": "refuse"}), Flows::BOTH, Effect::from(Refuse)),
+        (
+            json!({"type": "slow_open", "delay": "2s"}),
+            Flows::BOTH,
+            Effect::from(SlowOpen { delay: ms(2000) }),
+        ),
+        (json!({"type": "corrupt", "rate": 0.001}), REPLIES, Effect::from(Corrupt { rate: 0.001 })),
     ] {
         let fault = resolved(value.clone());
         assert_eq!((fault.flows, fault.effect), (flows, effect), "{value}");
@@ -143,26 +151,26 @@ fn everything_given() {
     let fault = resolved(loss);
     assert_eq!((fault.name.as_str(), fault.probability), ("bad Wi-Fi", 0.25));
     let model = LossModel::Bernoulli { rate: 0.02, correlation: 0.25 };
-    assert_eq!(fault.effect, Effect::PacketLoss { model, rtt: Some(ms(80)), mss: 536 });
+    assert_eq!(fault.effect, Effect::from(PacketLoss { model, rtt: Some(ms(80)), mss: 536 }));
     for (value, effect) in [
         (
             json!({"type": "latency", "distribution": "constant", "mean": "1.5s", "once": true}),
-            Effect::Latency { delay: Delay::Constant(ms(1500)), once: true },
+            Effect::from(Latency { delay: Delay::Constant(ms(1500)), once: true }),
         ),
         (
             json!({"type": "latency", "distribution": "log_normal", "mean": 10}),
-            Effect::Latency { delay: Delay::LogNormal { mean: ms(10), stddev: ms(0) }, once: false },
+            Effect::from(Latency { delay: Delay::LogNormal { mean: ms(10), stddev: ms(0) }, once: false }),
         ),
         (
             json!({"type": "bandwidth", "rate": 2, "unit": "MBps", "burst": "64KiB", "scope": "all"}),
-            Effect::Bandwidth { rate: 2e6, burst: 65_536, scope: Scope::All },
+            Effect::from(Bandwidth { rate: 2e6, burst: 65_536, scope: Scope::All }),
         ),
         (
             json!({
                 "type": "packet-loss", "model": "gilbert-elliott", "good_to_bad": "1%", "bad_to_good": 0.2,
                 "good_loss": 0.001, "bad_loss": "50%"
             }),
-            Effect::PacketLoss {
+            Effect::from(PacketLoss {
                 model: LossModel::GilbertElliott {
                     good_to_bad: 0.01,
                     bad_to_good: 0.2,
@@ -171,17 +179,20 @@ fn everything_given() {
                 },
                 rtt: None,
                 mss: 1460,
-            },
+            }),
         ),
-        (json!({"type": "blackhole", "mode": "discard"}), Effect::Blackhole { discard: true }),
+        (json!({"type": "blackhole", "mode": "discard"}), Effect::from(Blackhole { discard: true })),
         (
             json!({"type": "reset", "after": "5s", "bytes": "10KB", "side": "client"}),
-            Effect::Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client },
+            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client }),
         ),
-        (json!({"type": "timeout", "after": 500}), Effect::Timeout { after: Some(ms(500)), discard: false }),
+        (
+            json!({"type": "timeout", "after": 500}),
+            Effect::from(Timeout { after: Some(ms(500)), discard: false }),
+        ),
         (
             json!({"type": "slicer", "size": 64, "variation": 63, "delay": 10}),
-            Effect::Slicer { size: 64, variation: 63, delay: ms(10) },
+            Effect::from(Slicer { size: 64, variation: 63, delay: ms(10) }),
         ),
     ] {
         assert_eq!(resolved(value).effect, effect);
@@ -214,7 +225,7 @@ fn a_table_is_read() {
     std::fs::write(file.path(), "ms\n10, 20\n30\n").expect("written");
     let fault = resolved(json!({"type": "latency", "distribution": "table", "table": file.path()}));
     let table: Arc<[Duration]> = [10, 20, 30].map(ms).into();
-    assert_eq!(fault.effect, Effect::Latency { delay: Delay::Table(table), once: false });
+    assert_eq!(fault.effect, Effect::from(Latency { delay: Delay::Table(table), once: false }));
 }
 
 #[test]
@@ -249,22 +260,32 @@ proptest! {
         // what the type does not take is left out, lest nothing would resolve
         let object = value.as_object_mut().expect("an object");
         object.retain(|name, _| name == "type" || parameters(kind).contains(&name.as_str()));
-        match params(value).resolve(&RUN).map(|fault| fault.effect) {
-            Ok(Effect::Latency { delay, .. }) => match delay {
-                Delay::Uniform { min, max } => prop_assert!(min <= max && max <= Delay::LONGEST),
-                Delay::LogNormal { mean, .. } => prop_assert!(mean > Duration::ZERO),
+        let effect = match params(value).resolve(&RUN) {
+            Ok(fault) => fault.effect,
+            Err(error) => {
+                prop_assert!(parameters(kind).contains(&error.param()));
+                return Ok(());
+            }
+        };
+        if let Some(Latency { delay, .. }) = effect.downcast_ref() {
+            match delay {
+                Delay::Uniform { min, max } => prop_assert!(min <= max && *max <= Delay::LONGEST),
+                Delay::LogNormal { mean, .. } => prop_assert!(*mean > Duration::ZERO),
                 Delay::Pareto { scale, shape } | Delay::ParetoNormal { scale, shape, .. } => {
-                    prop_assert!(scale > Duration::ZERO && shape > 0.0);
+                    prop_assert!(*scale > Duration::ZERO && *shape > 0.0);
                 }
                 delay => prop_assert!(delay.mean() <= Delay::LONGEST),
-            },
-            Ok(Effect::Jitter { frequency, .. }) => prop_assert!(frequency > 0.0),
-            Ok(Effect::Bandwidth { rate, burst, .. }) => prop_assert!(rate >= 1.0 && burst > 0),
-            Ok(Effect::PacketLoss { mss, .. }) => prop_assert!((1..=65_535).contains(&mss)),
-            Ok(Effect::Slicer { size, variation, .. }) => prop_assert!(variation < size),
-            Ok(Effect::Corrupt { rate }) => prop_assert!((0.0..=1.0).contains(&rate)),
-            Ok(_) => {}
-            Err(error) => prop_assert!(parameters(kind).contains(&error.param())),
+            }
+        } else if let Some(Jitter { frequency, .. }) = effect.downcast_ref() {
+            prop_assert!(*frequency > 0.0);
+        } else if let Some(Bandwidth { rate, burst, .. }) = effect.downcast_ref() {
+            prop_assert!(*rate >= 1.0 && *burst > 0);
+        } else if let Some(PacketLoss { mss, .. }) = effect.downcast_ref() {
+            prop_assert!((1..=65_535).contains(mss));
+        } else if let Some(Slicer { size, variation, .. }) = effect.downcast_ref() {
+            prop_assert!(variation < size);
+        } else if let Some(Corrupt { rate }) = effect.downcast_ref() {
+            prop_assert!((0.0..=1.0).contains(rate));
         }
     }
 }

@@ -1,40 +1,41 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::faults::{Bandwidth, Blackhole, Corrupt, Jitter, Latency, PacketLoss, Slicer, SlowClose, Timeout};
 
 fn effect() -> impl Strategy<Value = Effect> {
     let millis = |range: std::ops::Range<u64>| range.prop_map(Duration::from_millis);
     prop_oneof![
         (millis(0..30), any::<bool>())
-            .prop_map(|(delay, once)| Effect::Latency { delay: Delay::Constant(delay), once }),
-        (millis(0..30), millis(0..30)).prop_map(|(min, more)| Effect::Latency {
+            .prop_map(|(delay, once)| Effect::from(Latency { delay: Delay::Constant(delay), once })),
+        (millis(0..30), millis(0..30)).prop_map(|(min, more)| Effect::from(Latency {
             delay: Delay::Uniform { min, max: min + more },
             once: false
-        }),
+        })),
         (millis(0..30), 1.0..100.0)
-            .prop_map(|(amplitude, frequency)| Effect::Jitter { amplitude, frequency }),
-        (1e4..1e8, 1..10_000_u64).prop_map(|(rate, burst)| Effect::Bandwidth {
+            .prop_map(|(amplitude, frequency)| Effect::from(Jitter { amplitude, frequency })),
+        (1e4..1e8, 1..10_000_u64).prop_map(|(rate, burst)| Effect::from(Bandwidth {
             rate,
             burst,
             scope: Scope::Session
-        }),
-        (1..5000_u32, millis(0..3)).prop_map(|(size, delay)| Effect::Slicer {
+        })),
+        (1..5000_u32, millis(0..3)).prop_map(|(size, delay)| Effect::from(Slicer {
             size,
             variation: size / 2,
             delay
-        }),
-        millis(0..30).prop_map(|delay| Effect::SlowClose { delay }),
-        (0.0..0.2).prop_map(|rate| Effect::PacketLoss {
+        })),
+        millis(0..30).prop_map(|delay| Effect::from(SlowClose { delay })),
+        (0.0..0.2).prop_map(|rate| Effect::from(PacketLoss {
             model: LossModel::Bernoulli { rate, correlation: 0.0 },
             rtt: None,
             mss: 1460
-        }),
-        Just(Effect::Blackhole { discard: false }),
-        Just(Effect::Timeout { after: None, discard: false }),
-        (millis(0..30), millis(0..30)).prop_map(|(center, spread)| Effect::Latency {
+        })),
+        Just(Effect::from(Blackhole { discard: false })),
+        Just(Effect::from(Timeout { after: None, discard: false })),
+        (millis(0..30), millis(0..30)).prop_map(|(center, spread)| Effect::from(Latency {
             delay: Delay::Around { center, spread },
             once: false
-        }),
+        })),
     ]
 }
 
@@ -102,9 +103,9 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let effects = [
-            Effect::Latency { delay: Delay::Normal { mean: 5 * MS, stddev: 2 * MS }, once: false },
-            Effect::Jitter { amplitude: 20 * MS, frequency: 50.0 },
-            Effect::Slicer { size: 400, variation: 300, delay: Duration::ZERO },
+            Effect::from(Latency { delay: Delay::Normal { mean: 5 * MS, stddev: 2 * MS }, once: false }),
+            Effect::from(Jitter { amplitude: 20 * MS, frequency: 50.0 }),
+            Effect::from(Slicer { size: 400, variation: 300, delay: Duration::ZERO }),
         ];
         let decided = |pauses: Vec<u64>| {
             let mut bench = Bench::with_seed(unnamed(&effects), seed);
@@ -148,7 +149,7 @@ fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize],
 fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal() {
     let left = |reads: &[usize]| {
         let mut bench =
-            Bench::new(unnamed(&[Effect::Jitter { amplitude: 20 * MS, frequency: f64::INFINITY }]));
+            Bench::new(unnamed(&[Effect::from(Jitter { amplitude: 20 * MS, frequency: f64::INFINITY })]));
         bench.line.identity = Arc::new(Identity { journal: None, ..Identity::clone(&bench.line.identity) });
         reads.iter().for_each(|read| bench.arrive(MS, *read));
         bench.run_to(Duration::from_secs(3600));
@@ -160,17 +161,18 @@ fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal(
 #[test]
 fn a_byte_of_a_segment_that_was_read_alone_does_not_leave_bandwidth_before_the_others() {
     // The segment at 17,520 came in two reads, of which the first was one byte: jitter behind it decided at another time.
-    let rate = Effect::Bandwidth { rate: 1_399_441.898_169_872_1, burst: 1, scope: Scope::Session };
-    let jitter = Effect::Jitter { amplitude: Duration::ZERO, frequency: 80.574 };
+    let rate = Effect::from(Bandwidth { rate: 1_399_441.898_169_872_1, burst: 1, scope: Scope::Session });
+    let jitter = Effect::from(Jitter { amplitude: Duration::ZERO, frequency: 80.574 });
     let reads = [2824, 608, 1164, 1206, 3553, 3442, 4724, 1308];
     assert_same_decisions_whatever_the_reads(&[rate, jitter], &reads, 0);
 }
 
 #[test]
 fn a_fault_in_front_changes_no_draw_of_those_behind_it() {
-    let latency = Effect::Latency { delay: Delay::Normal { mean: 5 * MS, stddev: 2 * MS }, once: false };
-    let slicer = Effect::Slicer { size: 400, variation: 300, delay: Duration::ZERO };
-    let corrupt = Fault { name: "corrupt".into(), ..always(Effect::Corrupt { rate: 0.01 }) };
+    let latency =
+        Effect::from(Latency { delay: Delay::Normal { mean: 5 * MS, stddev: 2 * MS }, once: false });
+    let slicer = Effect::from(Slicer { size: 400, variation: 300, delay: Duration::ZERO });
+    let corrupt = Fault { name: "corrupt".into(), ..always(Effect::from(Corrupt { rate: 0.01 })) };
     let behind = unnamed(&[latency, slicer]);
     let decided = |faults: Vec<Fault>| {
         let mut bench = Bench::new(faults);

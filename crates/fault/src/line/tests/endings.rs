@@ -1,9 +1,10 @@
 use super::*;
+use crate::faults::{Reset, ResetOnData, Timeout};
 
 #[test]
 fn a_timeout_closes_after_its_time() {
     let windows = Windows::always().within(100 * MS, Some(10_000 * MS));
-    let timeout = Effect::Timeout { after: Some(500 * MS), discard: false };
+    let timeout = Effect::from(Timeout { after: Some(500 * MS), discard: false });
     let mut bench = Bench::new(vec![fault(timeout, windows)]);
     bench.send(200 * MS, 10);
     bench.run_to(2000 * MS);
@@ -12,24 +13,23 @@ fn a_timeout_closes_after_its_time() {
 
 #[test]
 fn a_reset_overtakes_what_is_held() {
-    let reset = Effect::Reset { after: 20 * MS, bytes: None, sides: Sides::Client };
+    let reset = Effect::from(Reset { after: 20 * MS, bytes: None, sides: Sides::Client });
     let mut bench = Bench::new(vec![always(constant(50)), always(reset)]);
     bench.send(Duration::ZERO, 10);
     bench.run_to(100 * MS);
-    assert_eq!((bench.arrivals(), bench.end), (vec![], Some((20 * MS, Ending::ResetNow))));
-    assert_eq!(bench.line.reset_sides(), Sides::Client);
+    assert_eq!((bench.arrivals(), bench.end), (vec![], Some((20 * MS, Ending::ResetNow(Sides::Client)))));
 }
 
 #[test]
 fn a_timeout_that_discards_closes_when_it_goes() {
-    let timeout = Effect::Timeout { after: None, discard: true };
+    let timeout = Effect::from(Timeout { after: None, discard: true });
     let named = |effect| Fault { name: "timeout".to_owned(), ..always(effect) };
     let mut bench = Bench::new(vec![named(timeout)]);
     bench.send(10 * MS, 100);
     bench.run_to(20 * MS);
     assert_eq!(bench.received().len(), 0);
     // Another of its kind takes its place: nothing is closed.
-    let longer = Effect::Timeout { after: Some(3_600_000 * MS), discard: true };
+    let longer = Effect::from(Timeout { after: Some(3_600_000 * MS), discard: true });
     bench.line.follow(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
     bench.run_to(40 * MS);
     assert_eq!(bench.line.departure(), Departure::Wait);
@@ -41,8 +41,8 @@ fn a_timeout_that_discards_closes_when_it_goes() {
 fn what_was_discarded_is_never_followed_by_other_bytes() {
     let rare = |fault: &Fault| Fault { probability: 0.0, ..fault.clone() };
     for (effect, ending) in [
-        (Effect::Timeout { after: None, discard: true }, Ending::CloseNow),
-        (Effect::ResetOnData { after: 3_600_000 * MS }, Ending::ResetNow),
+        (Effect::from(Timeout { after: None, discard: true }), Ending::CloseNow),
+        (Effect::from(ResetOnData { after: 3_600_000 * MS }), Ending::ResetNow(Sides::Both)),
     ] {
         let fault = always(effect);
         for then in [Vec::new(), vec![rare(&fault)]] {
@@ -60,24 +60,24 @@ fn what_was_discarded_is_never_followed_by_other_bytes() {
 #[test]
 fn a_changed_reset_on_data_still_counts_from_the_first_bytes() {
     let reset =
-        |ms: u32| Fault { name: "reset".to_owned(), ..always(Effect::ResetOnData { after: ms * MS }) };
+        |ms: u32| Fault { name: "reset".to_owned(), ..always(Effect::from(ResetOnData { after: ms * MS })) };
     let mut bench = Bench::new(vec![reset(3_600_000)]);
     bench.send(500 * MS, 10);
     bench.line.follow(&plan_of(vec![reset(50)], 510 * MS), 510 * MS);
     bench.run_to(549 * MS);
     assert_eq!(bench.line.departure(), Departure::Wait);
     bench.run_to(550 * MS);
-    assert_eq!(bench.line.departure(), Departure::End(Ending::ResetNow));
+    assert_eq!(bench.line.departure(), Departure::End(Ending::ResetNow(Sides::Both)));
 }
 
 #[test]
 fn a_reset_on_data_counts_from_the_first_bytes_and_takes_them() {
-    let mut bench = Bench::new(vec![always(Effect::ResetOnData { after: 50 * MS })]);
+    let mut bench = Bench::new(vec![always(Effect::from(ResetOnData { after: 50 * MS }))]);
     bench.run_to(500 * MS);
     assert_eq!(bench.line.departure(), Departure::Wait);
     bench.send(500 * MS, 10);
     bench.run_to(549 * MS);
     assert_eq!((bench.received().len(), bench.line.departure()), (0, Departure::Wait));
     bench.run_to(550 * MS);
-    assert_eq!(bench.line.departure(), Departure::End(Ending::ResetNow));
+    assert_eq!(bench.line.departure(), Departure::End(Ending::ResetNow(Sides::Both)));
 }

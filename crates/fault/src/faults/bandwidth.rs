@@ -4,19 +4,67 @@
 //! first byte; those for the others are owed. That time follows from the bytes before it. A late call does not slow the
 //! flow down, and the stages behind see the same times however reads cut the flow.
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::describe::{BitRate, Scaled, Size};
+use crate::effect::{Behavior, Measured, Place, Scope, Start};
 use crate::fifo::Fifo;
 use crate::journal::nanos;
 use crate::line::piece::Piece;
+use crate::line::stage::{Stage, Tools};
 
 /// The time that a unit may take at most.
 const GRAIN: Duration = Duration::from_millis(2);
 /// What may wait, as time at the rate and as bytes: the larger.
 const WAITING_TIME: Duration = Duration::from_millis(10);
 const WAITING_BYTES: usize = 64 << 10;
+
+/// A token bucket.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bandwidth {
+    /// Bytes a second. With 0 no byte passes until it changes or goes.
+    pub rate: f64,
+    /// Bytes that may pass at once after a pause.
+    pub burst: u64,
+    /// Who shares the bucket.
+    pub scope: Scope,
+}
+
+impl Display for Bandwidth {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.rate == 0.0 {
+            return f.write_str("bandwidth 0, bytes wait");
+        }
+        let (bits, bytes) = (BitRate(self.rate), Scaled(self.rate, ["B/s", "KB/s", "MB/s", "GB/s"]));
+        let scope = match self.scope {
+            Scope::Session => "a session",
+            Scope::Proxy => "a proxy",
+            Scope::All => "for all proxies",
+        };
+        write!(f, "bandwidth {bits} ({bytes}) burst {} {scope}", Size(self.burst))
+    }
+}
+
+impl Behavior for Bandwidth {
+    fn place(&self) -> Place {
+        Place::Bottleneck
+    }
+
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(BandwidthStage::new(self.rate, self.burst, start.bucket)))
+    }
+
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    fn measured(&self) -> Measured {
+        Measured::Rate(self.rate)
+    }
+}
 
 /// The tokens that are shared by all who share the bandwidth. Times are in nanoseconds.
 #[derive(Debug, Default)]
@@ -81,7 +129,7 @@ impl Bucket {
 }
 
 #[derive(Debug)]
-pub(crate) struct Bandwidth {
+struct BandwidthStage {
     nanos_per_byte: f64,
     /// Bytes that tokens were taken for.
     paid: u64,
@@ -98,9 +146,9 @@ pub(crate) struct Bandwidth {
     last_left: Duration,
 }
 
-impl Bandwidth {
+impl BandwidthStage {
     /// A `rate` of 0 lets no byte pass.
-    pub(crate) fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
+    fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
         Self {
@@ -118,7 +166,7 @@ impl Bandwidth {
         }
     }
 
-    pub(crate) fn push(&mut self, piece: Piece) {
+    fn add(&mut self, piece: Piece) {
         self.waiting += piece.len;
         self.queue.push_back(piece);
         self.schedule();
@@ -162,7 +210,7 @@ impl Bandwidth {
     }
 
     /// The next piece that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<(Piece, Option<(u64, Duration)>)> {
+    fn leave(&mut self, now: Duration) -> Option<(Piece, Option<(u64, Duration)>)> {
         let (len, taken) = self.next.take_if(|(_, taken)| taken.due <= nanos(now))?;
         let due = Duration::from_nanos(taken.due);
         let first = self.queue.front_mut()?;
@@ -179,25 +227,41 @@ impl Bandwidth {
         self.schedule();
         Some((Piece { at: due, ..piece }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
     }
+}
 
-    pub(crate) fn due(&self) -> Option<Duration> {
+impl Stage for BandwidthStage {
+    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+        self.add(piece);
+        None
+    }
+
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+        let (piece, limited) = self.leave(now)?;
+        tools.stats.passed(piece.len);
+        if let Some((bytes, time)) = limited {
+            tools.stats.limited(bytes, time);
+        }
+        Some(piece)
+    }
+
+    fn due(&self) -> Option<Duration> {
         self.next.map(|(_, taken)| Duration::from_nanos(taken.due))
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting >= self.waiting_limit
-    }
-
-    pub(crate) fn memory(&self) -> usize {
-        self.queue.memory()
-    }
-
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
+    fn drain(&mut self) -> Vec<Piece> {
         self.waiting = 0;
         if let Some((_, taken)) = self.next.take() {
             self.bucket.give_back(taken);
         }
-        self.queue.drain(..)
+        self.queue.drain(..).collect()
+    }
+
+    fn memory(&self) -> usize {
+        self.queue.memory()
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting >= self.waiting_limit
     }
 }
 
@@ -214,27 +278,27 @@ mod tests {
     const RATE: f64 = 125_000.0;
     const MS: Duration = Duration::from_millis(1);
 
-    fn sharing(sessions: usize, burst: u64) -> Vec<Bandwidth> {
+    fn sharing(sessions: usize, burst: u64) -> Vec<BandwidthStage> {
         let bucket = Arc::default();
-        (0..sessions).map(|_| Bandwidth::new(RATE, burst, Arc::clone(&bucket))).collect()
+        (0..sessions).map(|_| BandwidthStage::new(RATE, burst, Arc::clone(&bucket))).collect()
     }
 
     /// Lengths that arrive in a session, each at its time; all leave `late` after they are due. Returns the bytes that left in a
     /// time in which the bandwidth was the limit, and that time.
     fn limited(
-        sessions: &mut [Bandwidth],
+        sessions: &mut [BandwidthStage],
         arrivals: impl IntoIterator<Item = (Duration, usize, usize)>,
         late: Duration,
     ) -> (u64, Duration) {
         let (mut bytes, mut time) = (0, Duration::ZERO);
-        let mut run_to = |sessions: &mut [Bandwidth], end: Duration| {
+        let mut run_to = |sessions: &mut [BandwidthStage], end: Duration| {
             while let Some((due, session)) = sessions
                 .iter_mut()
                 .filter_map(|session| Some((session.due()?, session)))
                 .min_by_key(|(due, _)| *due)
                 && due + late <= end
             {
-                let (_, limited) = session.pop(due + late).expect("it is due");
+                let (_, limited) = session.leave(due + late).expect("it is due");
                 let (more_bytes, more_time) = limited.unwrap_or_default();
                 bytes += more_bytes;
                 time += more_time;
@@ -242,7 +306,7 @@ mod tests {
         };
         for ((at, session, len), segment) in arrivals.into_iter().zip(0..) {
             run_to(sessions, at);
-            sessions[session].push(Piece { len, segment, ..Piece::ending(at, Ending::No) });
+            sessions[session].add(Piece { len, segment, ..Piece::ending(at, Ending::No) });
         }
         run_to(sessions, Duration::from_secs(3600));
         (bytes, time)
@@ -292,14 +356,14 @@ mod tests {
     fn what_is_drained_and_pushed_again_is_paid_for_once() {
         let mut sessions = sharing(100, 1);
         for session in &mut sessions {
-            session.push(Piece { len: 1000, ..Piece::ending(Duration::ZERO, Ending::No) });
+            session.add(Piece { len: 1000, ..Piece::ending(Duration::ZERO, Ending::No) });
         }
         let bucket = Arc::clone(&sessions[0].bucket);
         let free = bucket.free.load(Ordering::Relaxed);
         for session in &mut sessions {
-            let held: Vec<_> = session.drain().collect();
-            let mut changed = Bandwidth::new(RATE, 1, Arc::clone(&bucket));
-            held.into_iter().for_each(|piece| changed.push(piece));
+            let held = session.drain();
+            let mut changed = BandwidthStage::new(RATE, 1, Arc::clone(&bucket));
+            held.into_iter().for_each(|piece| changed.add(piece));
             *session = changed;
         }
         assert_eq!(bucket.free.load(Ordering::Relaxed), free);

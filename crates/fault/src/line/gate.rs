@@ -1,9 +1,13 @@
 //! Lets nothing pass, and at a deadline ends the session.
 
+use std::any::Any;
 use std::time::Duration;
 
+use crate::effect::Sides;
 use crate::fifo::Fifo;
+use crate::journal::Verdict;
 use crate::line::piece::{Ending, Piece};
+use crate::line::stage::{Stage, Tools};
 
 /// What may wait before the source is not read any more.
 const WAITING_LIMIT: usize = 256 << 10;
@@ -20,7 +24,7 @@ pub(crate) struct Gate {
     /// This long after the first piece it is to end.
     ends_after: Option<(Duration, Ending)>,
     first_came: Option<Duration>,
-    last_word: Option<Ending>,
+    ending_on_leaving: Option<Ending>,
 }
 
 impl Gate {
@@ -33,7 +37,7 @@ impl Gate {
             ends_at: None,
             ends_after: None,
             first_came: None,
-            last_word: None,
+            ending_on_leaving: None,
         }
     }
 
@@ -41,70 +45,75 @@ impl Gate {
     pub(crate) fn timeout(discard: bool, close_at: Option<Duration>) -> Self {
         Self {
             ends_at: close_at.map(|at| (at, Ending::CloseNow)),
-            last_word: discard.then_some(Ending::CloseNow),
+            ending_on_leaving: discard.then_some(Ending::CloseNow),
             ..Self::new(discard)
         }
     }
 
     /// Resets the session a time after the first piece, or when it goes after that: what it has taken is missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
-        Self { ends_after: Some((after, Ending::ResetNow)), ..Self::new(true) }
-    }
-
-    pub(crate) fn last_word(&self) -> Option<Ending> {
-        self.last_word
-    }
-
-    /// Takes the place of `before`, whose session is to end as it would have with this one.
-    pub(crate) fn continue_from(&mut self, before: &Self) {
-        if let Some(first) = before.first_came {
-            self.came(first);
-        }
+        Self { ends_after: Some((after, Ending::ResetNow(Sides::Both))), ..Self::new(true) }
     }
 
     fn came(&mut self, at: Duration) {
         self.first_came.get_or_insert(at);
         if let Some((after, ending)) = self.ends_after.take() {
             self.ends_at = Some((at.saturating_add(after), ending));
-            self.last_word = Some(ending);
+            self.ending_on_leaving = Some(ending);
         }
     }
+}
 
-    /// Returns true if the piece is discarded.
-    pub(crate) fn push(&mut self, piece: Piece) -> bool {
+impl Stage for Gate {
+    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
         self.came(piece.at);
-        let is_discarded = self.discard && piece.end == Ending::No;
-        if is_discarded {
+        if self.discard && piece.end == Ending::No {
+            tools.stats.acted();
+            tools.tell(&piece, Verdict::Discard { bytes: piece.len as u64 });
             self.discarded.push_back(Piece { discarded: true, ..piece });
         } else {
             self.waiting += piece.len;
             self.held.push_back(piece);
         }
-        is_discarded
+        None
     }
 
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
         if let Some(piece) = self.discarded.pop_front() {
             return Some(piece);
         }
         let (at, ending) = self.ends_at.take_if(|(at, _)| *at <= now)?;
-        Some(Piece::ending(at, ending))
+        let ending = Piece::ending(at, ending);
+        tools.ends(&ending);
+        Some(ending)
     }
 
-    pub(crate) fn due(&self) -> Option<Duration> {
+    fn due(&self) -> Option<Duration> {
         self.discarded.front().map(|piece| piece.at).or(self.ends_at.map(|(at, _)| at))
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.waiting >= WAITING_LIMIT
+    fn drain(&mut self) -> Vec<Piece> {
+        self.waiting = 0;
+        self.discarded.drain(..).chain(self.held.drain(..)).collect()
     }
 
-    pub(crate) fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         self.held.memory() + self.discarded.memory()
     }
 
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
-        self.waiting = 0;
-        self.discarded.drain(..).chain(self.held.drain(..))
+    fn is_full(&self) -> bool {
+        self.waiting >= WAITING_LIMIT
+    }
+
+    fn ending(&self) -> Option<Ending> {
+        self.ending_on_leaving
+    }
+
+    /// Its session is to end as it would have with this one from the first piece on.
+    fn continue_from(&mut self, before: &dyn Stage) {
+        if let Some(first) = (before as &dyn Any).downcast_ref::<Self>().and_then(|before| before.first_came)
+        {
+            self.came(first);
+        }
     }
 }

@@ -1,17 +1,61 @@
-//! Flips bits.
+//! Bits are flipped.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 use rand::RngExt;
-use rand_distr::Distribution;
-use rand_distr::Geometric;
+use rand_distr::{Distribution, Geometric};
 
+use crate::describe::Percent;
+use crate::effect::{Behavior, Place, Start};
+use crate::journal::Verdict;
 use crate::line::draws::{DrawKey, Draws};
+use crate::line::stage::{Stage, Tools};
 
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
 const BLOCK: u64 = 4096;
 
+/// Bits are flipped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Corrupt {
+    /// The share of bytes in which one bit is flipped, 0 to 1.
+    pub rate: f64,
+}
+
+impl Display for Corrupt {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "corrupt {} of bytes", Percent(self.rate))
+    }
+}
+
+impl Behavior for Corrupt {
+    fn place(&self) -> Place {
+        Place::Content
+    }
+
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(CorruptStage { flips: Flips::new(self.rate)?, key: start.key }))
+    }
+}
+
+#[derive(Debug)]
+struct CorruptStage {
+    flips: Flips,
+    key: DrawKey,
+}
+
+impl Stage for CorruptStage {
+    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &Tools<'_>) {
+        self.flips.apply(offset, bytes, self.key, |place, mask| {
+            tools.stats.acted();
+            (tools.tell)(now, place, Verdict::Flip { mask });
+        });
+    }
+}
+
 /// Flips one bit in a share of the bytes; which ones follows from the draws alone.
 #[derive(Debug)]
-pub(crate) struct Corrupt {
+struct Flips {
     gaps: Geometric,
     block: Option<Block>,
 }
@@ -45,22 +89,16 @@ impl Block {
     }
 }
 
-impl Corrupt {
+impl Flips {
     /// `rate`: 0 to 1, as resolved.
-    pub(crate) fn new(rate: f64) -> Option<Self> {
+    fn new(rate: f64) -> Option<Self> {
         let gaps = Geometric::new(rate).ok().filter(|_| rate > 0.0)?;
         Some(Self { gaps, block: None })
     }
 
     /// Changes `bytes`, the first of which is at `offset`, in place; `tell` gets the offset of each changed byte and the
     /// mask of its bit.
-    pub(crate) fn apply(
-        &mut self,
-        offset: u64,
-        bytes: &mut [u8],
-        key: DrawKey,
-        mut tell: impl FnMut(u64, u8),
-    ) {
+    fn apply(&mut self, offset: u64, bytes: &mut [u8], key: DrawKey, mut tell: impl FnMut(u64, u8)) {
         let (gaps, end) = (self.gaps, offset + bytes.len() as u64);
         let mut start = offset - offset % BLOCK;
         while start < end {
@@ -90,7 +128,7 @@ mod tests {
 
     /// Zeros from `offset` on, corrupted in chunks.
     fn corrupted(mut offset: u64, chunks: &[usize], rate: f64) -> Vec<u8> {
-        let mut corrupt = Corrupt::new(rate).expect("a rate");
+        let mut corrupt = Flips::new(rate).expect("a rate");
         let key = DrawKey::new(3, "db", 1, None, "corrupt");
         let mut bytes = Vec::new();
         for &len in chunks {
@@ -132,7 +170,7 @@ mod tests {
 
     #[test]
     fn rates_at_the_ends() {
-        assert!(Corrupt::new(0.0).is_none());
+        assert!(Flips::new(0.0).is_none());
         assert!(corrupted(0, &[100, 100], 1.0).iter().all(|byte| byte.count_ones() == 1));
     }
 }

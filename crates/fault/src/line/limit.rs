@@ -1,9 +1,12 @@
 //! Ends the session after a number of bytes, a time, or both.
 
+use std::any::Any;
 use std::time::Duration;
 
+use crate::effect::Sides;
 use crate::fifo::Fifo;
 use crate::line::piece::{Ending, Piece};
+use crate::line::stage::{Stage, Tools};
 
 #[derive(Debug)]
 pub(crate) struct Limit {
@@ -27,8 +30,8 @@ impl Limit {
     }
 
     /// Resets the session at `not_before`, and not before `bytes` have passed.
-    pub(crate) fn reset(not_before: Duration, bytes: Option<u64>) -> Self {
-        let ending = if bytes.is_some() { Ending::Reset } else { Ending::ResetNow };
+    pub(crate) fn reset(sides: Sides, not_before: Duration, bytes: Option<u64>) -> Self {
+        let ending = if bytes.is_some() { Ending::Reset(sides) } else { Ending::ResetNow(sides) };
         Self::new(ending, not_before, bytes.unwrap_or(0), false)
     }
 
@@ -38,15 +41,7 @@ impl Limit {
         Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: Fifo::new() }
     }
 
-    /// Counts what has passed before it changed.
-    pub(crate) fn continue_from(&mut self, before: &Self) {
-        if self.is_strict && before.is_strict {
-            self.passed = before.passed;
-            self.left = self.left.map(|left| left.saturating_sub(before.passed));
-        }
-    }
-
-    pub(crate) fn push(&mut self, mut piece: Piece) {
+    fn add(&mut self, mut piece: Piece) {
         if let Some(left) = self.left {
             let counted = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len);
             if counted == piece.len || !self.is_strict {
@@ -72,24 +67,46 @@ impl Limit {
         self.passing.push_back(Piece { discarded: self.is_strict, ..piece });
     }
 
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
+    fn leave(&mut self, now: Duration) -> Option<Piece> {
         if let Some(piece) = self.passing.pop_front() {
             return Some(piece);
         }
         let at = self.ends_at.take_if(|at| *at <= now)?;
         Some(Piece::ending(at, self.ending))
     }
+}
 
-    pub(crate) fn due(&self) -> Option<Duration> {
+impl Stage for Limit {
+    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+        self.add(piece);
+        None
+    }
+
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+        self.leave(now).inspect(|piece| tools.ends(piece))
+    }
+
+    fn due(&self) -> Option<Duration> {
         self.passing.front().map(|piece| piece.at).or(self.ends_at)
     }
 
-    pub(crate) fn memory(&self) -> usize {
+    fn drain(&mut self) -> Vec<Piece> {
+        self.passing.drain(..).collect()
+    }
+
+    fn memory(&self) -> usize {
         self.passing.memory()
     }
 
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> + '_ {
-        self.passing.drain(..)
+    /// A limit of data counts what has passed before it changed.
+    fn continue_from(&mut self, before: &dyn Stage) {
+        if let Some(before) = (before as &dyn Any).downcast_ref::<Self>()
+            && self.is_strict
+            && before.is_strict
+        {
+            self.passed = before.passed;
+            self.left = self.left.map(|left| left.saturating_sub(before.passed));
+        }
     }
 }
 
@@ -103,7 +120,7 @@ mod tests {
 
     /// What comes out: delivered bytes, discarded bytes, endings.
     fn out(limit: &mut Limit, now: u64) -> Vec<(usize, bool, Ending)> {
-        std::iter::from_fn(|| limit.pop(Duration::from_secs(now)))
+        std::iter::from_fn(|| limit.leave(Duration::from_secs(now)))
             .map(|piece| (piece.len, piece.discarded, piece.end))
             .collect()
     }
@@ -111,9 +128,9 @@ mod tests {
     #[test]
     fn data_ends_exactly_behind_the_last_byte() {
         let mut limit = Limit::data(Duration::ZERO, 15);
-        limit.push(data(0, 10));
-        limit.push(data(10, 10));
-        limit.push(data(20, 10));
+        limit.add(data(0, 10));
+        limit.add(data(10, 10));
+        limit.add(data(20, 10));
         let expected = [
             (10, false, Ending::No),
             (5, false, Ending::No),
@@ -123,20 +140,20 @@ mod tests {
         ];
         assert_eq!(out(&mut limit, 1), expected);
         let mut limit = Limit::data(Duration::ZERO, 10);
-        limit.push(data(0, 10));
+        limit.add(data(0, 10));
         assert_eq!(out(&mut limit, 1), [(10, false, Ending::No), (0, false, Ending::Close)]);
     }
 
     #[test]
     fn an_ending_waits_for_its_time_and_its_bytes() {
-        let mut limit = Limit::reset(Duration::from_secs(5), Some(10));
-        limit.push(data(0, 20));
+        let mut limit = Limit::reset(Sides::Both, Duration::from_secs(5), Some(10));
+        limit.add(data(0, 20));
         assert_eq!(out(&mut limit, 4), [(20, false, Ending::No)]);
         assert_eq!(limit.due(), Some(Duration::from_secs(5)));
-        assert_eq!(out(&mut limit, 5), [(0, false, Ending::Reset)]);
-        let mut limit = Limit::reset(Duration::from_secs(5), None);
+        assert_eq!(out(&mut limit, 5), [(0, false, Ending::Reset(Sides::Both))]);
+        let mut limit = Limit::reset(Sides::Both, Duration::from_secs(5), None);
         assert_eq!(out(&mut limit, 4), []);
-        assert_eq!(out(&mut limit, 9), [(0, false, Ending::ResetNow)]);
+        assert_eq!(out(&mut limit, 9), [(0, false, Ending::ResetNow(Sides::Both))]);
         assert_eq!(limit.due(), None);
     }
 
@@ -144,21 +161,21 @@ mod tests {
     fn no_bytes_at_all_end_before_the_first() {
         let mut limit = Limit::data(Duration::ZERO, 0);
         assert_eq!(out(&mut limit, 3), []);
-        limit.push(data(0, 10));
+        limit.add(data(0, 10));
         assert_eq!(out(&mut limit, 3), [(0, false, Ending::Close), (10, true, Ending::No)]);
     }
 
     #[test]
     fn a_changed_limit_counts_on() {
         let mut before = Limit::data(Duration::ZERO, 100);
-        before.push(data(0, 30));
+        before.add(data(0, 30));
         for (bytes, expected) in [
             (40, vec![(10, false, Ending::No), (0, false, Ending::Close)]),
             (5, vec![(0, false, Ending::Close)]),
         ] {
             let mut limit = Limit::data(Duration::from_secs(1), bytes);
             limit.continue_from(&before);
-            limit.push(data(30, 10));
+            limit.add(data(30, 10));
             assert_eq!(out(&mut limit, 2)[..expected.len()], expected);
         }
     }

@@ -85,6 +85,7 @@ impl Faults {
 mod tests {
     use tokio::task::yield_now;
 
+    use crate::faults::Refuse;
     use crate::{Effect, Engine, Fault, Settings};
 
     #[tokio::test]
@@ -93,7 +94,7 @@ mod tests {
         faults.until_listeners_follow().await;
         let (one, other) = (faults.listening(), faults.listening());
         faults.until_listeners_follow().await;
-        faults.replace(vec![Fault::new("refuse", Effect::Refuse)]);
+        faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]);
         let waiting = faults.until_listeners_follow();
         let following = async {
             yield_now().await;
@@ -112,7 +113,7 @@ mod tests {
         assert!(!early, "one is still closed");
         // nobody has to open again what is to be closed again
         let waiting = faults.until_listeners_follow();
-        let changing = async { faults.replace(vec![Fault::new("refuse", Effect::Refuse)]) };
+        let changing = async { faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]) };
         tokio::join!(biased; waiting, changing);
     }
 }

@@ -1,0 +1,105 @@
+//! Now and then a segment is held.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::describe::{Time, rounded};
+use crate::effect::{Behavior, Measured, Place, Start};
+use crate::line::draws::DrawKey;
+use crate::line::hold::Hold;
+use crate::line::piece::Piece;
+use crate::line::stage::{Stage, Tools};
+
+/// Now and then a segment is held for a time drawn uniformly from 0 to `amplitude`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Jitter {
+    /// The longest hold.
+    pub amplitude: Duration,
+    /// Held segments a second, at most.
+    pub frequency: f64,
+}
+
+impl Display for Jitter {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (longest, frequency) = (Time(self.amplitude), rounded(self.frequency));
+        write!(f, "jitter up to {longest}, {frequency} times a second at most")
+    }
+}
+
+impl Behavior for Jitter {
+    fn place(&self) -> Place {
+        Place::Variation
+    }
+
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(JitterStage {
+            hold: Hold::default(),
+            amplitude: self.amplitude,
+            interval: Duration::try_from_secs_f64(self.frequency.recip()).unwrap_or(Duration::MAX),
+            not_before: Duration::ZERO,
+            drawn: None,
+            key: start.key,
+        }))
+    }
+
+    fn measured(&self) -> Measured {
+        Measured::Delays
+    }
+}
+
+#[derive(Debug)]
+struct JitterStage {
+    hold: Hold,
+    amplitude: Duration,
+    interval: Duration,
+    /// When the next segment may be held.
+    not_before: Duration,
+    /// For a segment.
+    drawn: Option<(u64, Duration)>,
+    key: DrawKey,
+}
+
+impl Stage for JitterStage {
+    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+        let delay = match self.drawn {
+            Some((segment, delay)) if segment == piece.segment => delay,
+            _ if piece.at < self.not_before => Duration::ZERO,
+            _ => {
+                let delay = self.amplitude.mul_f64(self.key.at(piece.offset).random());
+                self.not_before = piece.at.saturating_add(self.interval);
+                tools.stats.acted();
+                tools.hold(&piece, delay);
+                delay
+            }
+        };
+        self.drawn = Some((piece.segment, delay));
+        self.hold.push(piece, delay);
+        None
+    }
+
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+        let (piece, came) = self.hold.pop(now)?;
+        if piece.at > came {
+            tools.held(&piece, came, now);
+        }
+        Some(piece)
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.hold.due()
+    }
+
+    fn drain(&mut self) -> Vec<Piece> {
+        self.hold.drain()
+    }
+
+    fn memory(&self) -> usize {
+        self.hold.memory()
+    }
+
+    fn needs_segments(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,67 @@
+//! Connections are reset.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use crate::describe::{Size, Time};
+use crate::effect::{Behavior, Place, Sides, Start};
+use crate::line::gate::Gate;
+use crate::line::limit::Limit;
+use crate::line::stage::Stage;
+
+/// The session's connections are reset (TCP: RST).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reset {
+    /// This long after the session opened or the fault was switched on, whichever is later.
+    pub after: Duration,
+    /// Not before this many bytes have passed in its direction since then, if given.
+    pub bytes: Option<u64>,
+    /// Which connections are reset; the other one is closed.
+    pub sides: Sides,
+}
+
+/// The session's connections are reset (TCP: RST) after something has come, which is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResetOnData {
+    /// This long after the first bytes, or the half-close, came in its direction.
+    pub after: Duration,
+}
+
+impl Display for Reset {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.sides {
+            Sides::Client => "reset of the client's connection",
+            Sides::Server => "reset of the server's connection",
+            Sides::Both => "reset of both connections",
+        })?;
+        write!(f, " after {}", Time(self.after))?;
+        self.bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
+    }
+}
+
+impl Behavior for Reset {
+    fn place(&self) -> Place {
+        Place::Reset
+    }
+
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        let not_before = start.since.saturating_add(self.after);
+        Some(Box::new(Limit::reset(self.sides, not_before, self.bytes)))
+    }
+}
+
+impl Display for ResetOnData {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "reset of both connections {} after the first bytes", Time(self.after))
+    }
+}
+
+impl Behavior for ResetOnData {
+    fn place(&self) -> Place {
+        Place::Reset
+    }
+
+    fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(Gate::reset_on_data(self.after)))
+    }
+}

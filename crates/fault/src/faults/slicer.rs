@@ -1,0 +1,153 @@
+//! Cuts a flow into small pieces that are delivered one by one.
+
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::describe::{Size, Time};
+use crate::effect::{Behavior, Place, Start};
+use crate::fifo::Fifo;
+use crate::journal::Verdict;
+use crate::line::draws::DrawKey;
+use crate::line::piece::Piece;
+use crate::line::stage::{Stage, Tools};
+
+/// What may wait.
+const WAITING_LIMIT: usize = 64 << 10;
+
+/// Bytes pass in small pieces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slicer {
+    /// Bytes a piece on average, at least 1.
+    pub size: u32,
+    /// Bytes that a piece may have more or less than that; less than `size`.
+    pub variation: u32,
+    /// Between a piece and the next.
+    pub delay: Duration,
+}
+
+impl Display for Slicer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (size, variation) = (Size(self.size.into()), Size(self.variation.into()));
+        write!(f, "slicer, pieces of {size} ± {variation} every {}", Time(self.delay))
+    }
+}
+
+impl Behavior for Slicer {
+    fn place(&self) -> Place {
+        Place::Pieces
+    }
+
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(SlicerStage::new(self.clone(), start.key)))
+    }
+}
+
+#[derive(Debug)]
+struct SlicerStage {
+    slicer: Slicer,
+    key: DrawKey,
+    queue: Fifo<Piece>,
+    waiting: usize,
+    /// Bytes that the slice now passing still takes; 0: none is.
+    left: usize,
+    not_before: Duration,
+}
+
+impl SlicerStage {
+    fn new(slicer: Slicer, key: DrawKey) -> Self {
+        Self { slicer, key, queue: Fifo::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
+    }
+
+    fn add(&mut self, piece: Piece) {
+        self.waiting += piece.len;
+        self.queue.push_back(piece);
+    }
+
+    /// The piece, and the size of its slice if that was drawn for it.
+    fn leave(&mut self, now: Duration) -> Option<(Piece, Option<usize>)> {
+        if self.due()? > now {
+            return None;
+        }
+        let begins = self.left == 0;
+        let first = self.queue.front_mut()?;
+        // What continues a slice does not leave before what began it, whenever it came.
+        let at = first.at.max(self.not_before);
+        if first.len == 0 {
+            return self.queue.pop_front().map(|end| (Piece { at, ..end }, None));
+        }
+        let mut drawn = None;
+        if begins {
+            let Slicer { size, variation, .. } = self.slicer;
+            let sizes = size - variation..=size.saturating_add(variation);
+            self.left = self.key.at(first.offset).random_range(sizes) as usize;
+            self.not_before = at;
+            drawn = Some(self.left);
+        }
+        let mut piece =
+            if self.left < first.len { first.split(self.left) } else { self.queue.pop_front()? };
+        self.waiting -= piece.len;
+        self.left -= piece.len;
+        piece.at = at;
+        if self.left == 0 {
+            piece.cut = true;
+            self.not_before = at.saturating_add(self.slicer.delay);
+        }
+        Some((piece, drawn))
+    }
+}
+
+impl Stage for SlicerStage {
+    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+        self.add(piece);
+        None
+    }
+
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+        let (piece, drawn) = self.leave(now)?;
+        if let Some(size) = drawn {
+            tools.stats.acted();
+            tools.tell(&piece, Verdict::Slice { size: size as u64 });
+        }
+        Some(piece)
+    }
+
+    fn due(&self) -> Option<Duration> {
+        Some(self.queue.front()?.at.max(self.not_before))
+    }
+
+    fn drain(&mut self) -> Vec<Piece> {
+        self.waiting = 0;
+        self.queue.drain(..).collect()
+    }
+
+    fn memory(&self) -> usize {
+        self.queue.memory()
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting >= WAITING_LIMIT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::piece::Ending;
+
+    #[test]
+    fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {
+        let slicer = Slicer { size: 10, variation: 0, delay: Duration::from_secs(1) };
+        let mut slicer = SlicerStage::new(slicer, DrawKey::new(1, "db", 1, None, "slicer"));
+        for _ in 0..2 {
+            slicer.add(Piece { len: 15, ..Piece::ending(Duration::ZERO, Ending::No) });
+        }
+        let mut left = Vec::new();
+        while let Some(due) = slicer.due() {
+            let (piece, _) = slicer.leave(due).expect("it is due");
+            left.push((piece.len, piece.at.as_secs(), piece.cut));
+        }
+        assert_eq!(left, [(10, 0, true), (5, 1, false), (5, 1, true), (10, 2, true)]);
+    }
+}
