@@ -102,7 +102,7 @@ impl NatsAccept {
         if let Some((report, unable)) = opening::parse_check(headers.as_ref()) {
             if !report.is_empty() {
                 if let Some(unable) = unable {
-                    self.tunnels.inner.link.rights().end_sessions_with(unable, &report);
+                    self.tunnels.inner.link.rights().suspect(unable, &report);
                 }
                 self.tunnels
                     .inner
@@ -200,7 +200,7 @@ impl NatsAccept {
         let encoding = request.offer.as_ref().map(|offer| offer.choose(&self.tunnels.inner.config.encodings));
         let peer = request.offer.map(|offer| offer.sender).unwrap_or_default();
         let id = self.tunnels.new_id();
-        let shared = self.tunnels.session(&id, encoding, Role::Server, peer);
+        let shared = self.tunnels.session(&id, encoding, Role::Server, peer, request.notices);
         let peer = Peer::Name(format!("nats:{id}").into());
         let mut accepted = Accepted::new(Box::new(self.tunnels.stream(Arc::clone(&shared))), peer);
         let opening = Opening { answer, id, encoding, shared };

@@ -1,7 +1,7 @@
 //! The client's end: a connector.
 
 mod attempt;
-mod refusals;
+pub(crate) mod refusals;
 
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ impl NatsConnect {
             Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.sender),
             None => (None, 0, EndInfo::default()),
         };
-        let shared = self.tunnels.session(&id, encoding, Role::Client { credit }, peer);
+        let shared = self.tunnels.session(&id, encoding, Role::Client { credit }, peer, None);
         self.tunnels.start(&shared).await.map_err(|error| self.failed(error))?;
         let stream = self.tunnels.stream(shared);
         Ok(Connected::new(Box::new(stream), Peer::Name(format!("nats:{id}").into())))

@@ -98,6 +98,21 @@ impl Core {
         }
     }
 
+    /// Aborts: NATS lets no message of this end pass but notices.
+    pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
+        match self {
+            Self::Reliable(session) => session.cut_off(now, reason),
+            Self::Plain(session) => session.give_up(now, reason),
+        }
+    }
+
+    /// The peer is said to be unable to publish. Aborts unless it answers.
+    pub(crate) fn suspect(&mut self, now: Duration, reason: &str) {
+        if let Self::Reliable(session) = self {
+            session.suspect(now, reason);
+        }
+    }
+
     /// Aborts without a word to the other end: NATS lets no message of this end pass.
     pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
         either!(self, session => session.give_up(now, reason));

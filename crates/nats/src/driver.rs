@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::core::{To, Transmit};
 use crate::link::{Link, MIN_MESSAGE, Status};
-use crate::rights::Registration;
+use crate::rights::{Registration, notices};
 use crate::shared::Shared;
 use crate::throttle::MessageWarnings;
 
@@ -189,15 +189,22 @@ impl Driver {
     fn publish(&mut self, transmit: Transmit) -> Result<(), async_nats::PublishError> {
         let Transmit { message, to, wants_reply } = transmit;
         let subjects = &self.shared.subjects;
+        let mut headers = None;
         let (subject, reply) = match to {
-            To::TheOther => (&subjects.others, &subjects.own),
+            To::TheOther => match self.shared.diverted() {
+                Some(notices) => {
+                    headers = Some(notices::headers(&subjects.own));
+                    (notices, &subjects.own)
+                }
+                None => (&subjects.others, &subjects.own),
+            },
             To::Nobody => (&subjects.nobodys, &subjects.markers),
         };
         let message = OutboundMessage {
             subject: subject.clone(),
             reply: wants_reply.then(|| reply.clone()),
             payload: message,
-            headers: None,
+            headers,
         };
         Pin::new(&mut self.client).start_send(message)
     }

@@ -48,7 +48,7 @@ impl fmt::Display for SessionId {
 }
 
 /// A process that tunnels connections, so that its peers know which sessions share a network path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InstanceId(u64);
 
 impl InstanceId {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, Subject};
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -22,6 +22,7 @@ const OFFERED_VERSION: &str = "proxy-version";
 const OFFERED_ENCODINGS: &str = "proxy-encodings";
 const OFFERED_INSTANCE: &str = "proxy-instance";
 const OFFERED_MAX_MESSAGE: &str = "proxy-max-message";
+const NOTICES: &str = "proxy-notices";
 const REFUSED_BY: &str = "proxy-refused-by";
 const CHECK: &str = "proxy-check";
 const REQUEST_ID: &str = "proxy-request";
@@ -32,6 +33,8 @@ const INSTANCE: &str = "instance";
 const MAX_MESSAGE: &str = "max-message";
 /// Longest part of a wrong host in an error, in characters.
 const MAX_SHOWN_HOST: usize = 100;
+/// Longest inbox for notices that a server remembers, in bytes.
+const MAX_NOTICES: usize = 256;
 /// Of what a peer says, in characters.
 const LONGEST_REASON: usize = 500;
 
@@ -132,11 +135,13 @@ pub(crate) struct Terms<'a> {
     pub(crate) wait: Duration,
     /// Servers that are not to be asked again.
     pub(crate) refused_by: &'a [InstanceId],
+    /// Where the client listens for notices.
+    pub(crate) notices: Option<&'a str>,
 }
 
 /// A client's request, as it is published.
 pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) {
-    let Terms { offer, id, wait, refused_by } = *terms;
+    let Terms { offer, id, wait, refused_by, notices } = *terms;
     let mut headers = HeaderMap::new();
     if let Target::Host { host, port } = target {
         headers.insert(HOST, host.as_str());
@@ -157,11 +162,14 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
         let refused_by: Vec<_> = refused_by.iter().map(ToString::to_string).collect();
         headers.insert(REFUSED_BY, refused_by.join(","));
     }
+    if let Some(notices) = notices {
+        headers.insert(NOTICES, notices);
+    }
     (headers, message::encode("", &[], &[]))
 }
 
 /// A request that no server dials for, by which a client learns if it may ask. `report` is for the log of the server, unless
-/// it is empty. The server ends its sessions with `unable`, the client's process, which can no longer tell it so.
+/// it is empty. The server ends its sessions with `unable`, the client's process, unless that answers.
 pub(crate) fn check(report: &str, unable: Option<InstanceId>) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(CHECK, report);
@@ -190,6 +198,8 @@ pub(crate) struct Request {
     pub(crate) id: Option<RequestId>,
     /// How long its client waits, from when it was sent; `None` if the request does not specify it.
     pub(crate) wait: Option<Duration>,
+    /// Where its client listens for notices, if anywhere.
+    pub(crate) notices: Option<Subject>,
 }
 
 /// Why a request is none. What is not about its form is told to the client: a text with spaces, since some take a
@@ -248,7 +258,9 @@ impl Request {
         let refused_by = refused_by.split(',').filter_map(InstanceId::parse).collect();
         let id = field(REQUEST_ID).and_then(|id| RequestId::parse(id).ok());
         let wait = field(WAIT).and_then(|wait| wait.parse().ok()).map(Duration::from_millis);
-        Ok(Self { target, offer, refused_by, id, wait })
+        let is_inbox = |inbox: &&str| inbox.len() <= MAX_NOTICES && subject::is_literal(inbox);
+        let notices = field(NOTICES).filter(is_inbox).map(Subject::from);
+        Ok(Self { target, offer, refused_by, id, wait, notices })
     }
 
     /// Returns the ID of a request that was sent to a server which has it already.

@@ -2,12 +2,15 @@
 //!
 //! - `denial`: errors of NATS, and the rights that they name; `missing`: which rights a program needs, and which of them are
 //!   missing; `check`: using all of them; `measure`: what
-//!   the connection can do.
+//!   the connection can do; `notices`: how a server ends the sessions whose subjects it may not publish to; `report`: how a client lets
+//!   servers know what it may not do.
 
 mod check;
 mod denial;
 mod measure;
 mod missing;
+pub(crate) mod notices;
+mod report;
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -37,6 +40,8 @@ pub(crate) struct Rights {
     missing: watch::Sender<Missing>,
     /// Missing rights in the last report to a server.
     reported: Mutex<Vec<Right>>,
+    /// Peers that were left without a word since then.
+    left: Mutex<Vec<InstanceId>>,
 }
 
 /// Registration of a session. Dropping it unregisters the session.
@@ -86,22 +91,50 @@ impl Rights {
 
     /// Ends the session that the right is about.
     fn end_session(&self, right: &Right) {
-        let own = subject::of_refused_session(right.subject(), right.is_publish());
-        let session = lock(&self.sessions).get(own.as_str()).and_then(Weak::upgrade);
-        let Some(session) = session else { return };
-        let reason = reason(right.role(), [&right.general()]);
-        session.update(|core, now| {
-            if right.is_publish() { core.give_up(now, &reason) } else { core.abort(now, &reason) }
-        });
-    }
-
-    /// Ends the sessions with a peer that can use them no longer.
-    pub(crate) fn end_sessions_with(&self, peer: InstanceId, reason: &str) {
-        for session in self.open_sessions() {
-            if session.peer == Some(peer) {
-                session.update(|core, now| core.abort(now, reason));
+        let (subject, reason) = (right.subject(), reason(right.role(), [&right.general()]));
+        if !subject::is_of_session(subject) {
+            let is_of =
+                |session: &&Arc<Shared>| session.diverted().is_some_and(|notices| **notices == *subject);
+            for session in self.open_sessions().iter().filter(is_of) {
+                session.on_publish_refused(subject, &reason);
+            }
+            return;
+        }
+        let Some(session) = self.session(&subject::of_refused_session(subject, right.is_publish())) else {
+            return;
+        };
+        if !right.is_publish() {
+            session.update(|core, now| core.abort(now, &reason));
+            return;
+        }
+        if let Some(peer) = session.peer.filter(|_| self.is_of_client()) {
+            let mut left = lock(&self.left);
+            if !left.contains(&peer) {
+                left.push(peer);
             }
         }
+        session.on_publish_refused(subject, &reason);
+    }
+
+    /// Returns the open session of this end that subscribes to `own`.
+    fn session(&self, own: &str) -> Option<Arc<Shared>> {
+        lock(&self.sessions).get(own).and_then(Weak::upgrade)
+    }
+
+    /// Ends the sessions with a peer that no longer answers. The reason is from a message, whose sender may be any member of the account.
+    pub(crate) fn suspect(&self, peer: InstanceId, reason: &str) {
+        for session in self.open_sessions() {
+            if session.peer == Some(peer) {
+                session.update(|core, now| core.suspect(now, reason));
+            }
+        }
+    }
+
+    /// Whether the program is a client, as far as it has [specified](Self::require) what it needs.
+    fn is_of_client(&self) -> bool {
+        let is_of_client =
+            |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
+        self.needed().iter().any(is_of_client)
     }
 
     fn deny(&self, right: Right) -> bool {
@@ -163,15 +196,6 @@ impl Rights {
             // Never an error: the sender is here.
             let _ = missing.changed().await;
         }
-    }
-
-    /// Returns what servers do not know yet of the missing rights of a client.
-    fn take_report(&self) -> Option<String> {
-        let missing: Vec<_> = self.missing.borrow().iter().cloned().collect();
-        let mut reported = lock(&self.reported);
-        let is_new = *reported != missing;
-        reported.clone_from(&missing);
-        (is_new && !missing.is_empty()).then(|| reason("client", &missing))
     }
 
     /// Counts the subscriptions that NATS has refused because there are too many.

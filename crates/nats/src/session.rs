@@ -88,6 +88,16 @@ enum State {
     Aborted(Failure),
 }
 
+/// A reason to abort that is not certain yet.
+#[derive(Debug)]
+struct Doubt {
+    /// When to abort.
+    at: Duration,
+    reason: String,
+    /// It is about the peer. A report of no responders confirms it.
+    is_of_peer: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     limits: Limits,
@@ -116,8 +126,8 @@ pub(crate) struct Session {
     first_frame_by: Option<Duration>,
     /// The peer, or NATS, was heard since this end's connection was made: the subscription is in place.
     is_subscribed: bool,
-    /// When to abort, and why, if the subscription turns out not to be in place.
-    doubt: Option<Box<(Duration, String)>>,
+    /// When to abort, and why, unless the peer is heard.
+    doubt: Option<Box<Doubt>>,
     /// When a byte last moved.
     moved: Duration,
     /// When what makes the peer answer for the first time was sent, until it answers.
@@ -286,12 +296,6 @@ impl Session {
         }
     }
 
-    /// Aborts without a word to the other end: NATS lets no message of this end pass.
-    pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
-        self.abort(now, reason);
-        self.is_over = true;
-    }
-
     /// Aborts because NATS refuses messages that are long enough for a payload, and gives up what an earlier reset still has to deliver.
     pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
@@ -299,13 +303,6 @@ impl Session {
             self.sender.clear();
             self.cut = None;
             self.farewell_due = true;
-        }
-    }
-
-    /// NATS has refused a subscription. If it is that of this session, nothing will be heard.
-    pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
-        if !self.is_subscribed && self.doubt.is_none() {
-            self.doubt = Some(Box::new((now + DOUBT_TIMEOUT, reason.to_owned())));
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a tunnel's stream and its driver share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(crate) struct Subjects {
     /// Where nobody does, and where NATS is to say so.
     pub(crate) nobodys: Subject,
     pub(crate) markers: Subject,
+    /// Where the client listens for notices, if this is the server's end.
+    pub(crate) notices: Option<Subject>,
 }
 
 #[derive(Debug)]
@@ -48,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<MemoryBudget>,
     /// The peer's process; `None` for older ones.
     pub(crate) peer: Option<InstanceId>,
+    /// NATS refuses messages to the peer's own subject: they are notices from now on.
+    is_diverted: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -71,7 +76,8 @@ impl Shared {
         peer: Option<InstanceId>,
     ) -> Arc<Self> {
         let inner = Inner { core, timer: None, reader: None, writer: None, driver: None };
-        Arc::new(Self { clock, subjects, budget, peer, inner: Mutex::new(inner) })
+        let is_diverted = AtomicBool::new(false);
+        Arc::new(Self { clock, subjects, budget, peer, is_diverted, inner: Mutex::new(inner) })
     }
 
     /// Changes the session from outside, and wakes the tasks that have work because of it.
@@ -81,6 +87,23 @@ impl Shared {
         change(&mut inner.core, now);
         inner.wake_driver();
         inner.wake_stream();
+    }
+
+    /// NATS refuses what this end publishes to `subject`. The peer gets the reason as a notice, if NATS allows that.
+    pub(crate) fn on_publish_refused(&self, subject: &str, reason: &str) {
+        match &self.subjects.notices {
+            Some(notices) if **notices != *subject => {
+                if !self.is_diverted.swap(true, Ordering::Relaxed) {
+                    self.update(|core, now| core.cut_off(now, reason));
+                }
+            }
+            _ => self.update(|core, now| core.give_up(now, reason)),
+        }
+    }
+
+    /// Returns where to publish notices if NATS refuses messages to the peer's own subject.
+    pub(crate) fn diverted(&self) -> Option<&Subject> {
+        self.subjects.notices.as_ref().filter(|_| self.is_diverted.load(Ordering::Relaxed))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -35,9 +35,21 @@ pub(crate) fn is_of_requests(subject: &str) -> bool {
     subject == REQUEST || subject.starts_with(SERVICE)
 }
 
+/// Returns what follows the last dot.
+pub(crate) fn last_token(subject: &str) -> &str {
+    subject.rsplit('.').next().unwrap_or(subject)
+}
+
+/// Whether a message can be published to this subject: words and dots, without wildcards.
+pub(crate) fn is_literal(subject: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && !word.contains(|c: char| "*>".contains(c) || c.is_whitespace());
+    subject.split('.').all(is_word)
+}
+
 /// The subject that an end of a session subscribes to, if it may not publish to `subject` or, otherwise, subscribe to it.
 pub(crate) fn of_refused_session(subject: &str, is_publish: bool) -> String {
-    let last = subject.rsplit('.').next().unwrap_or(subject);
+    let last = last_token(subject);
     let id = last.strip_prefix(PACING).unwrap_or(last);
     if subject.starts_with(TO_SERVER) == is_publish { to_client(id) } else { to_server(id) }
 }
@@ -119,6 +131,12 @@ mod tests {
         ] {
             assert_eq!(of_refused_session(subject, is_publish), own, "{subject} {is_publish}");
         }
+    }
+
+    #[test]
+    fn a_subject_to_publish_to_is_words_and_dots() {
+        assert!(["_INBOX", "_INBOX_a.b"].into_iter().all(is_literal));
+        assert!(!["", "a.", ".a", "a..b", "a b", "a.*", ">", "a\r\n"].into_iter().any(is_literal));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::Subject;
@@ -80,6 +80,8 @@ pub(crate) struct Inner {
     /// The last reply came from a server that does not know repeated requests.
     has_old_servers: AtomicBool,
     pub(crate) budget: Arc<MemoryBudget>,
+    /// Where this process listens for notices, if it is a client. Empty until it does.
+    pub(crate) notices: OnceLock<String>,
     ids: Mutex<StdRng>,
 }
 
@@ -107,6 +109,7 @@ impl Tunnels {
             bad_messages: Arc::default(),
             refused: MessageWarnings::default(),
             budget: MemoryBudget::new(config.memory_limit),
+            notices: OnceLock::new(),
             link,
             config,
             ids: Mutex::new(ids),
@@ -145,13 +148,15 @@ impl Tunnels {
         SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol.
+    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol. `notices` is where
+    /// the client of a server's session listens for notices.
     pub(crate) fn session(
         &self,
         id: &SessionId,
         encoding: Option<Encoding>,
         role: Role,
         peer: EndInfo,
+        notices: Option<Subject>,
     ) -> Arc<Shared> {
         let Inner { config, budget, paths, clock, .. } = &*self.inner;
         let (clock, id) = (*clock, id.as_str());
@@ -179,7 +184,7 @@ impl Tunnels {
         let nobodys = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
         let markers =
             Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
-        let subjects = Subjects { own: own.into(), others: others.into(), nobodys, markers };
+        let subjects = Subjects { own: own.into(), others: others.into(), nobodys, markers, notices };
         Shared::new(core, clock, subjects, Arc::clone(budget), peer.instance)
     }
 

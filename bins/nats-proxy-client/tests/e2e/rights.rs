@@ -3,15 +3,19 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::bytes::round_trip;
 use crate::support::http::{get, metric};
+use crate::support::member::{Member, REQUEST};
 use crate::support::{Client, Server, client_binary, count, eventually, free_addr, server_binary};
-use testkit::{FarEnd, NatsServer};
+use testkit::{Daemon, FarEnd, NatsServer};
 
 /// A session without this handling is silent for `--max-outage`.
 const MAX_OUTAGE: Duration = Duration::from_secs(60);
+/// A client waits for the decision of a server until then.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 const RIGHTS: [(&str, &[&str]); 4] = [
     ("server publish", &["p.data.to_client.*", "_INBOX.>"]),
     ("server subscribe", &["proxy.>", "p.data.to_server.*", "_INBOX.>"]),
@@ -205,20 +209,109 @@ fn many_errors_are_a_few_lines_and_a_count() {
     }
 }
 
+/// A right to the subjects of sessions, which program lacks it, and how logs name it.
+const DATA_RIGHTS: [(&str, bool, &str); 4] = [
+    ("client publish p.data.to_server.*", false, "the client may not publish to p.data.to_server.*"),
+    ("client subscribe p.data.to_client.*", false, "the client may not subscribe to p.data.to_client.*"),
+    ("server publish p.data.to_client.*", true, "the server may not publish to p.data.to_client.*"),
+    ("server subscribe p.data.to_server.*", true, "the server may not subscribe to p.data.to_server.*"),
+];
+
+fn has_ended(log: &Daemon, right: &str) -> bool {
+    log.stderr().lines().any(|line| line.contains("session ended") && line.contains(right))
+}
+
 #[test]
-fn rights_that_are_taken_away_end_open_sessions() {
+fn rights_that_are_taken_away_end_open_sessions_at_both_ends_until_they_are_back() {
+    for (missing, at_server, right) in DATA_RIGHTS {
+        let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
+        let (server, client, health) = pair_with_health(&nats, &far_end);
+        let open = client.connect();
+        round_trip(&open, b"all rights").unwrap();
+        nats.reload(&users(missing));
+        assert_reset(&open);
+        for log in [&*server, &*client] {
+            eventually("it ends the session", || has_ended(log, right));
+        }
+        let lacking = if at_server { health.server } else { health.client };
+        eventually("it is not ready", || {
+            let (code, body) = get(lacking, "/readyz");
+            code == 503 && body.contains(right.split_once(' ').unwrap().1.split_once(' ').unwrap().1)
+        });
+        let start = Instant::now();
+        assert_reset(&client.connect());
+        assert!(start.elapsed() < OPEN_TIMEOUT / 2, "{missing}: {:?}", start.elapsed());
+        nats.reload(&users(""));
+        for endpoint in [health.server, health.client] {
+            eventually("it is ready again", || get(endpoint, "/readyz").0 == 200);
+        }
+        eventually("it works", || round_trip(&client.connect(), b"all rights").is_ok());
+    }
+}
+
+#[test]
+fn the_first_connection_after_a_right_was_taken_away_is_reset_as_well() {
+    for (missing, _, right) in DATA_RIGHTS {
+        let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
+        let (server, client) = pair(&nats, &far_end);
+        round_trip(&client.connect(), b"all rights").unwrap();
+        eventually("no session is left", || count(&server, "session ended") == 1);
+        nats.reload(&users(missing));
+        let start = Instant::now();
+        assert_reset(&client.connect());
+        assert!(start.elapsed() < MAX_OUTAGE / 4, "{missing}: {:?}", start.elapsed());
+        client.wait_for_line(right);
+        server.wait_for_line(right);
+    }
+}
+
+#[test]
+fn all_servers_with_sessions_hear_of_a_client_that_may_not_publish() {
     let (nats, far_end) = (NatsServer::with_config(&users("")), FarEnd::echo());
-    let (server, client) = pair(&nats, &far_end);
-    let open = client.connect();
-    round_trip(&open, b"all rights").unwrap();
-    nats.reload(&users("client publish p.data.to_server.*"));
-    assert_reset(&open);
-    let right = "the client may not publish to p.data.to_server.*";
-    client.wait_for_line(right);
-    // Its client cannot send a reset, but can still ask.
-    eventually("the server ends its session", || {
-        server.stderr().lines().any(|line| line.contains("session ended") && line.contains(right))
+    let endpoints: Vec<_> = (0..4).map(|_| free_addr()).collect();
+    let server = |endpoint: &SocketAddr| {
+        Server::with(&url(&nats, "server"), &["--listen-addr", &endpoint.to_string()])
+    };
+    let servers: Vec<_> = endpoints.iter().map(server).collect();
+    let client = Client::to(&url(&nats, "client"), far_end.addr());
+    let mut open = Vec::new();
+    eventually("each server has a session", || {
+        let stream = client.connect();
+        round_trip(&stream, b"all rights").unwrap();
+        open.push(stream);
+        endpoints.iter().all(|endpoint| metric(*endpoint, "nats_proxy_server_sessions_active") > 0.0)
     });
+    let start = Instant::now();
+    nats.reload(&users("client publish p.data.to_server.*"));
+    // One session meets the refusal; the others are idle.
+    assert_reset(&open[0]);
+    for server in &servers {
+        eventually("its sessions end", || has_ended(server, DATA_RIGHTS[0].2));
+    }
+    assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_report_by_a_stranger_ends_no_session() {
+    let (nats, far_end) = (NatsServer::start(), FarEnd::echo());
+    let (server, client) = (Server::at(&nats.url()), Client::to(&nats.url(), far_end.addr()));
+    let mut stranger = Member::at(nats.addr());
+    stranger.subscribe("proxy.request");
+    // Answered, so NATS has the subscription.
+    stranger.ask(1, "proxy-check:\r\n", REQUEST);
+    let open = client.connect();
+    round_trip(&open, b"before").unwrap();
+    let request = stranger.next().payload;
+    let instance = request.lines().find_map(|line| line.strip_prefix("proxy-instance: ")).unwrap();
+    let headers = format!("proxy-check: the client may not publish\r\nproxy-instance: {instance}\r\n");
+    for _ in 0..3 {
+        stranger.ask(1, &headers, REQUEST);
+        // Longer than the client has to answer.
+        thread::sleep(Duration::from_secs(4));
+        round_trip(&open, b"after").unwrap();
+    }
+    server.wait_for_line("reported a client's problem: the client may not publish");
+    assert!(!has_ended(&server, ""), "{}", server.stderr());
 }
 
 #[test]

@@ -61,9 +61,14 @@ pub(super) async fn attempt(
             None => subject::request(target),
         };
         let wait = until.saturating_duration_since(Instant::now());
-        let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by };
-        let (headers, body) = opening::request(target, &terms);
-        let (length, longest) = (length_of(&headers, &body), tunnels.inner.link.max_message());
+        let notices = tunnels.inner.notices.get().map(String::as_str);
+        let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by, notices };
+        let longest = tunnels.inner.link.max_message();
+        let (mut headers, mut body) = opening::request(target, &terms);
+        if length_of(&headers, &body) > longest {
+            (headers, body) = opening::request(target, &Terms { notices: None, ..terms });
+        }
+        let length = length_of(&headers, &body);
         if length > longest {
             return Err(format!("the request has {length} bytes, and NATS takes {longest}").into());
         }

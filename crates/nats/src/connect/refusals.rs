@@ -11,7 +11,7 @@ const MAX_SERVERS: usize = 64;
 /// there are. It stops when another server, if there were one, would have been missed with a probability below
 /// 10⁻⁶: (k / (k + 1))ⁿ for k servers and n requests in a row that brought nothing new.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(crate) struct Refusals {
     servers: Vec<InstanceId>,
     reasons: Vec<String>,
     /// Refusals in a row by servers that had refused before.
@@ -21,7 +21,7 @@ pub(super) struct Refusals {
 impl Refusals {
     /// Records a refusal. `server` is `None` if it came from a server that does not send its ID; such servers are
     /// distinguished by their reasons. Returns whether another server is to be asked.
-    pub(super) fn add(&mut self, server: Option<InstanceId>, reason: String) -> bool {
+    pub(crate) fn add(&mut self, server: Option<InstanceId>, reason: String) -> bool {
         let is_known = match &server {
             Some(server) => self.servers.contains(server),
             None => self.reasons.contains(&reason),

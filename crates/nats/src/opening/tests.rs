@@ -5,6 +5,7 @@ use super::*;
 /// As captured.
 const GO_REQUEST: &[u8] = br#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
 const GO_REPLY: &[u8] = br#"{"ID":"","Reply":"","Data":"OTNlNmNiMDI5OWE1ZThmNA==","Metadata":{}}"#;
+const INBOX: &str = "_INBOX.own";
 const ID: &str = "93e6cb0299a5e8f4";
 
 fn host(host: &str, port: u16) -> Target {
@@ -18,14 +19,17 @@ fn offer() -> Offer {
 
 fn request(target: &Target, refused_by: &[InstanceId]) -> (HeaderMap, Bytes) {
     let (offer, id) = (offer(), RequestId::parse("request-1").unwrap());
-    super::request(target, &Terms { offer: &offer, id: &id, wait: Duration::from_secs(15), refused_by })
+    super::request(
+        target,
+        &Terms { offer: &offer, id: &id, wait: Duration::from_secs(15), refused_by, notices: Some(INBOX) },
+    )
 }
 
 /// What is read of a request with an offer that no server has refused.
 fn asked(target: Target) -> Request {
     let id = RequestId::parse("request-1").ok();
     let wait = Some(Duration::from_secs(15));
-    Request { target, offer: Some(offer()), refused_by: vec![], id, wait }
+    Request { target, offer: Some(offer()), refused_by: vec![], id, wait, notices: Some(INBOX.into()) }
 }
 
 fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -56,7 +60,10 @@ fn a_request_is_the_captured_one_and_an_offer() {
 fn a_legacy_request_offers_nothing() {
     let headers = headers(&[("remote_host", "redis"), ("remote_port", "6379")]);
     let parsed = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap();
-    assert_eq!(parsed, Request { offer: None, id: None, wait: None, ..asked(host("redis", 6379)) });
+    assert_eq!(
+        parsed,
+        Request { offer: None, id: None, wait: None, notices: None, ..asked(host("redis", 6379)) }
+    );
 }
 
 #[test]
@@ -75,6 +82,15 @@ fn an_instance_that_is_no_number_counts_as_none() {
         [("remote_host", "redis"), ("remote_port", "6379"), ("proxy-version", "1"), ("proxy-instance", "?")];
     let parsed = Request::parse(subject::REQUEST, Some(&headers(&pairs)), GO_REQUEST).unwrap();
     assert_eq!(parsed.offer, Some(Offer { encodings: vec![], sender: EndInfo::default() }));
+}
+
+#[test]
+fn notices_go_to_one_subject_of_moderate_length() {
+    for (inbox, is_taken) in [(INBOX, true), ("_INBOX.*", false), ("a b", false), (&"a".repeat(257), false)] {
+        let pairs = [("remote_host", "redis"), ("remote_port", "6379"), ("proxy-notices", inbox)];
+        let parsed = Request::parse(subject::REQUEST, Some(&headers(&pairs)), GO_REQUEST).unwrap();
+        assert_eq!(parsed.notices.is_some(), is_taken, "{inbox}");
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::select;
 use tokio::time::{sleep, timeout};
-use tracing::debug;
 
 use super::Right;
 use crate::accept::leave_to_others;
@@ -54,18 +53,27 @@ impl Tunnels {
             }
             rights.end_round();
         }
-        self.report(&inbox).await;
+        self.report().await;
         tried
     }
 
-    /// Tries missing rights again and again, until they are there. A change to permissions takes effect without a restart.
+    /// Tries missing rights again and again, until they are there. A change to permissions takes effect without a restart. A client
+    /// also receives notices, by which a server ends a session that it may not publish to.
     ///
     /// # Cancel safety
     /// Can be called again.
     pub async fn watch_rights(&self) -> Infallible {
+        select! {
+            never = self.retry_rights() => never,
+            never = self.take_notices() => never,
+        }
+    }
+
+    async fn retry_rights(&self) -> Infallible {
         let (mut missing, mut status) = (self.inner.link.rights().missing(), self.inner.link.status());
         loop {
             let is_missing = missing.wait_for(|missing| !missing.is_empty()).await.is_ok();
+            self.report().await;
             sleep(RETRY_INTERVAL).await;
             if is_missing && status.wait_for(|status| status.is_up).await.is_ok() {
                 let known = missing.borrow().clone();
@@ -126,13 +134,10 @@ impl Tunnels {
         let unused = self.new_id();
         let (to_server, to_client) =
             (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
-        let is_of_client =
-            |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
-        let is_client = self.inner.link.rights().needed().iter().any(is_of_client);
-        if is_client { (to_server, to_client) } else { (to_client, to_server) }
+        if self.inner.link.rights().is_of_client() { (to_server, to_client) } else { (to_client, to_server) }
     }
 
-    async fn publish_check(
+    pub(super) async fn publish_check(
         &self,
         right: &Right,
         inbox: &Subject,
@@ -143,24 +148,5 @@ impl Tunnels {
         let to = right.subject().to_owned();
         let client = self.inner.link.client();
         client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.is_ok()
-    }
-
-    /// Lets a server log which rights this client lacks, since no session can tell it.
-    async fn report(&self, inbox: &Subject) {
-        let rights = self.inner.link.rights();
-        let Some(report) = rights.take_report() else { return };
-        let missing = rights.missing();
-        let is_unable = missing.borrow().iter().any(Right::is_for_data);
-        let unable = is_unable.then_some(self.inner.instance);
-        let is_there = |right: &&Right| {
-            right.is_publish()
-                && subject::is_of_requests(right.subject())
-                && missing.borrow().iter().all(|missing| missing != *right)
-        };
-        if let Some(right) = rights.needed().iter().find(is_there)
-            && !self.publish_check(right, inbox, &report, unable).await
-        {
-            debug!("cannot report missing rights");
-        }
     }
 }

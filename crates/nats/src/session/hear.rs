@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::frame::{Flags, FrameError, Header};
 use super::receive::Brought;
 use super::send::Told;
-use super::{Failure, Session, State};
+use super::{DOUBT_TIMEOUT, Doubt, Failure, Session, State};
 use crate::opening::printable;
 
 impl Session {
@@ -136,11 +136,43 @@ impl Session {
 
     /// NATS says that nobody listens to what was published with a reply subject.
     pub(crate) fn no_responders(&mut self, now: Duration) {
+        if let Some(doubt) = self.doubt.take_if(|doubt| doubt.is_of_peer) {
+            self.abort(now, doubt.reason);
+        }
         self.on_subscribed();
         if self.first_frame_by.take().is_some() {
             self.abort(now, "the client closed its connection before it received the reply");
         }
         self.patience.nobody(now);
+    }
+
+    /// Aborts without a word to the other end: NATS lets no message of this end pass.
+    pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
+        self.abort(now, reason);
+        self.is_over = true;
+    }
+
+    /// NATS has refused a subscription. If it is that of this session, nothing will be heard.
+    pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
+        if !self.is_subscribed && self.doubt.is_none() {
+            let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
+            self.doubt = Some(Box::new(Doubt { at, reason, is_of_peer: false }));
+        }
+    }
+
+    /// The peer is said to be unable to publish. Asks it, and aborts unless it answers.
+    pub(crate) fn suspect(&mut self, now: Duration, reason: &str) {
+        if self.state == State::Open && self.doubt.is_none() {
+            let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
+            self.doubt = Some(Box::new(Doubt { at, reason, is_of_peer: true }));
+            self.ask(now);
+        }
+    }
+
+    /// NATS lets no message pass but those that end the session. What was not acknowledged is given up.
+    pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
+        self.abort_undelivered(now, reason);
+        self.farewell_due = true;
     }
 
     /// This end's own connection to NATS is lost, or back.
@@ -161,6 +193,8 @@ impl Session {
             self.patience.lost(now);
             self.first_frame_by = None;
             self.is_subscribed = false;
+            // A peer that was asked on the lost connection may have answered.
+            self.doubt = None;
         }
     }
 

@@ -14,7 +14,7 @@ impl Session {
         let left = self.nobody_since().map(|since| since + NOBODY_LEFT);
         let given_up = self.is_aborting().then(|| self.moved.saturating_add(self.limits.max_outage));
         let patience = self.patience.deadline(&self.limits, self.is_up);
-        let doubt = self.doubt.as_ref().map(|doubt| doubt.0);
+        let doubt = self.doubt.as_ref().map(|doubt| doubt.at);
         let times = [
             self.ack_by,
             self.first_frame_by,
@@ -47,8 +47,8 @@ impl Session {
             let seconds = FIRST_FRAME_TIMEOUT.as_secs_f64();
             self.abort(now, format!("the client sent nothing for {seconds} s"));
         }
-        if let Some(doubt) = self.doubt.take_if(|doubt| doubt.0 <= now) {
-            self.abort(now, doubt.1);
+        if let Some(doubt) = self.doubt.take_if(|doubt| doubt.at <= now) {
+            self.abort(now, doubt.reason);
         }
         let nobody_since = self.nobody_since();
         if self.patience.is_out(now, &self.limits) {

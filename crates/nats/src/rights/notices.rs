@@ -1,0 +1,69 @@
+//! Notices: how a server ends a session if NATS does not let it publish to the subject of the client. See
+//! `docs/nats-protocol.md`.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::pin::pin;
+
+use async_nats::{HeaderMap, Message};
+use futures_util::StreamExt as _;
+use tokio::select;
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::Missing;
+use crate::subject;
+use crate::tunnels::Tunnels;
+
+const SESSION: &str = "proxy-session";
+
+/// Headers of a notice for the session with `own`, the server's subject.
+pub(crate) fn headers(own: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(SESSION, subject::last_token(own));
+    headers
+}
+
+impl Tunnels {
+    /// Subscribes to notices, and hands them to their sessions. Only a client receives any.
+    pub(super) async fn take_notices(&self) -> Infallible {
+        let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
+        if !rights.is_of_client() {
+            return pending().await;
+        }
+        let inbox = self.inner.notices.get().cloned().unwrap_or_else(|| client.new_inbox());
+        while let Ok(mut notices) = client.subscribe(inbox.clone()).await {
+            let _ = self.inner.notices.set(inbox.clone());
+            let mut is_back = pin!(wait_allowed_again(rights.missing(), &inbox));
+            loop {
+                select! {
+                    Some(notice) = notices.next() => self.on_notice(notice),
+                    () = &mut is_back => break,
+                }
+            }
+        }
+        // The NATS connection has ended.
+        pending().await
+    }
+
+    fn on_notice(&self, notice: Message) {
+        let id = notice.headers.as_ref().and_then(|headers| headers.get(SESSION));
+        let session = id.and_then(|id| self.inner.link.rights().session(&subject::to_client(id.as_str())));
+        let Some(session) = session else {
+            debug!("a notice is about no session of this program");
+            return;
+        };
+        session.update(|core, now| {
+            if let Err(error) = core.receive(now, notice.payload) {
+                self.inner.bad_messages.warn(|times| format!("dropped {times} of notices: {error}"));
+            }
+        });
+    }
+}
+
+/// Waits until NATS, having refused to subscribe to `inbox`, allows it: the subscription has to be made again.
+async fn wait_allowed_again(mut missing: watch::Receiver<Missing>, inbox: &str) {
+    // Never an error: the sender is in the link.
+    let _ = missing.wait_for(|missing| missing.refuses_subscription(inbox)).await;
+    let _ = missing.wait_for(|missing| !missing.refuses_subscription(inbox)).await;
+}

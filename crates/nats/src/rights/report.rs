@@ -1,0 +1,81 @@
+//! How servers learn which rights a client lacks, since no session can tell them.
+
+use std::time::Duration;
+
+use async_nats::Subject;
+use futures_util::StreamExt as _;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{Right, Rights, lock, reason};
+use crate::connect::refusals::Refusals;
+use crate::id::InstanceId;
+use crate::opening::Reply;
+use crate::subject;
+use crate::tunnels::Tunnels;
+
+/// How long a server has to confirm a report.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Tunnels {
+    /// Reports missing rights to a server, for its log. If they are for the subjects of sessions, reports them to all servers that this client has
+    /// sessions with, as far as NATS passes the report on to them.
+    pub(super) async fn report(&self) {
+        let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
+        let Some(report) = rights.take_report() else { return };
+        let missing: Vec<_> = rights.missing().borrow().iter().cloned().collect();
+        let is_unable = missing.iter().any(Right::is_for_data);
+        let unable = is_unable.then_some(self.inner.instance);
+        let mut servers = if is_unable { rights.take_peers() } else { Vec::new() };
+        let inbox = Subject::from(client.new_inbox());
+        let Ok(mut answers) = client.subscribe(inbox.clone()).await else { return };
+        let is_usable = |right: &&Right| {
+            right.is_publish() && subject::is_of_requests(right.subject()) && !missing.contains(right)
+        };
+        for right in rights.needed().iter().filter(is_usable) {
+            let mut confirmed = Refusals::default();
+            loop {
+                if !self.publish_check(right, &inbox, &report, unable).await {
+                    return debug!("cannot report missing rights");
+                }
+                if servers.is_empty() {
+                    return;
+                }
+                let Ok(Some(answer)) = timeout(CONFIRM_TIMEOUT, answers.next()).await else { break };
+                let Ok(Some(server)) = Reply::parse(&answer.payload).map(|reply| reply.server()) else {
+                    break;
+                };
+                servers.retain(|other| *other != server);
+                if servers.is_empty() {
+                    return;
+                }
+                if !confirmed.add(Some(server), String::new()) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+impl Rights {
+    /// Returns what servers do not know yet of the missing rights of a client.
+    fn take_report(&self) -> Option<String> {
+        if !self.is_of_client() {
+            return None;
+        }
+        let missing: Vec<_> = self.missing.borrow().iter().cloned().collect();
+        let mut reported = lock(&self.reported);
+        let is_new = *reported != missing;
+        reported.clone_from(&missing);
+        (is_new && !missing.is_empty()).then(|| reason("client", &missing))
+    }
+
+    /// Returns the peers of sessions that are open, or that were left without a word.
+    fn take_peers(&self) -> Vec<InstanceId> {
+        let mut peers = std::mem::take(&mut *lock(&self.left));
+        peers.extend(self.open_sessions().iter().filter_map(|session| session.peer));
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
+}
