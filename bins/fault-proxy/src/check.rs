@@ -10,7 +10,7 @@ use clap::builder::PossibleValue;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
 use proxy_cli::bind::listed;
-use proxy_cli::terminal::{plain, print};
+use proxy_cli::terminal::{counted, plain, print};
 use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
 use proxy_mapping::Upstream;
@@ -53,7 +53,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     }
     print(format_args!("\n{}", settings_table(settings, journal)))?;
     if failed > 0 {
-        bail!("{failed} of {} mappings would not work", all.len());
+        bail!("{failed} of {} would not work", counted(all.len() as u64, "mapping"));
     }
     if is_control_missing {
         bail!("the control API would not work");

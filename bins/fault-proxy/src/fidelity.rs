@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use proxy_cli::terminal::plain;
+use proxy_cli::terminal::{counted, plain};
 use proxy_fault::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -43,10 +43,10 @@ fn achieved(fault: &Fault, figures: &Figures) -> String {
             None => "not the limit for 100 ms".to_owned(),
         },
         Measured::Loss => figures.loss_share.map_or_else(nothing, |share| {
-            format!("{:.3} % of {} segments lost", share * 100.0, figures.segments)
+            format!("{:.3} % of {} lost", share * 100.0, counted(figures.segments, "segment"))
         }),
         _ if figures.actions == 0 => nothing(),
-        _ => format!("{} times", figures.actions),
+        _ => counted(figures.actions, "time"),
     }
 }
 

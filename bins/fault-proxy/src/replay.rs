@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use proxy_cli::terminal::counted;
 use proxy_fault::{Decision, Direction, Verdict};
 use serde::Deserialize;
 
@@ -138,8 +139,8 @@ impl Counts {
         let (same, different, elsewhere) = (self.same, self.different, self.elsewhere);
         let left = left_here + left_elsewhere + left_sessions;
         let mut report = format!(
-            "replayed {same} of {} decisions; {left} were not made again, {} were not in the journal",
-            same + left,
+            "replayed {same} of {}; {left} were not made again, {} were not in the journal",
+            counted(same + left, "decision"),
             different + elsewhere
         );
         if left + different + elsewhere > 0 {
@@ -224,7 +225,7 @@ mod tests {
         assert!(
             counts
                 .report()
-                .starts_with("replayed 1 of 1 decisions; 0 were not made again, 1 were not in the journal")
+                .starts_with("replayed 1 of 1 decision; 0 were not made again, 1 were not in the journal")
         );
     }
 }

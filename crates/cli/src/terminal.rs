@@ -23,6 +23,11 @@ pub fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns a number with its noun, which gets an `s` unless the number is 1: `1 session`, `2 sessions`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Tells on stderr what is wrong with what a program was asked for, with its causes if it is an error. Nobody may be there to read it.
 pub fn complain(program: &str, problem: impl Display) {
     writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
@@ -56,6 +61,7 @@ mod tests {
         for name in ["", "1=psql://db:5432", r"'\n' is no newline", "fäult-🐢"] {
             assert_eq!(plain(name), name);
         }
+        assert_eq!([0, 1, 2].map(|count| counted(count, "time")), ["0 times", "1 time", "2 times"]);
         assert_eq!(plain_lines("a\u{1b}[2J\r\n  b\t\n\nc\n"), "a\\u{1b}[2J\n  b\\t\n\nc");
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use proxy_cli::signals::Last;
+use proxy_cli::terminal::counted;
 use serde::Serialize;
 use tracing::error;
 
@@ -109,7 +110,7 @@ impl Queue {
             return Err(error.into());
         }
         if lost > 0 {
-            bail!("the file did not take {lost} decisions");
+            bail!("the file did not take {}", counted(lost as u64, "decision"));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use humantime::format_duration;
-use proxy_cli::terminal::plain;
+use proxy_cli::terminal::{counted, plain};
 use proxy_control::proxies::{FaultState, ProxyState, State};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -38,8 +38,9 @@ fn more(lines: &mut Vec<String>, indent: &str, there: usize, shown: usize, what:
 
 fn heading(now: &State) -> String {
     let open: usize = now.proxies.iter().map(|proxy| proxy.sessions_active).sum();
+    let open = counted(open as u64, "session");
     let all: u64 = now.proxies.iter().map(|proxy| proxy.sessions_total).sum();
-    let sessions = format!("{open} sessions open, {all} so far");
+    let sessions = format!("{open} open, {all} so far");
     match now.duration_ms {
         None => format!("{} · {sessions}", seconds(now.uptime_ms)),
         Some(duration) => {

@@ -76,7 +76,7 @@ fn a_terminal_shows_sessions_rates_and_faults_until_the_end() {
     terminal.until("listening on");
     let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
     round_trip(&client, b"hello").unwrap();
-    terminal.until("1 sessions open, 1 so far");
+    terminal.until("1 session open, 1 so far");
     terminal.until(&format!("{mapping}  1 open  up "));
     terminal.until("off latency: latency normal 1 ms");
     terminal.until(" on in 59m ");

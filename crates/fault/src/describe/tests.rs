@@ -41,6 +41,10 @@ fn every_effect_in_a_line() {
             "jitter up to 20 ms, 5 times a second at most",
         ),
         (
+            Effect::from(Jitter { amplitude: ms(20), frequency: 1.0 }),
+            "jitter up to 20 ms, 1 time a second at most",
+        ),
+        (
             Effect::from(Bandwidth { rate: 62_500.0, burst: 1500, scope: Scope::Session }),
             "bandwidth 500 kbit/s (62.5 KB/s) burst 1500 B a session",
         ),

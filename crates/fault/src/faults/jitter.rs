@@ -24,7 +24,8 @@ pub struct Jitter {
 impl Display for Jitter {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (longest, frequency) = (Time(self.amplitude), rounded(self.frequency));
-        write!(f, "jitter up to {longest}, {frequency} times a second at most")
+        let times = if frequency == 1.0 { "time" } else { "times" };
+        write!(f, "jitter up to {longest}, {frequency} {times} a second at most")
     }
 }
 

@@ -85,9 +85,7 @@ pub enum LinkError {
         needed: usize,
     },
     /// Nothing answered in time.
-    #[error(
-        "no NATS at {urls} within {}s ({attempts} attempts): {reason}; {hint}", within.as_secs_f64()
-    )]
+    #[error("cannot connect to NATS at {urls}{}: {reason}; {hint}", effort(*attempts, *within))]
     Unreachable {
         /// Where it was tried.
         urls: String,
@@ -100,4 +98,32 @@ pub enum LinkError {
         /// What to do about it.
         hint: &'static str,
     },
+}
+
+fn effort(attempts: u32, within: Duration) -> String {
+    match attempts {
+        0..=1 => String::new(),
+        attempts => format!(" after {attempts} attempts in {within:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_named_if_there_was_more_than_one() {
+        for (attempts, within, expected) in [
+            (1, Duration::ZERO, "cannot connect to NATS at a:4222: no answer; look at it"),
+            (
+                20,
+                Duration::from_secs(10),
+                "cannot connect to NATS at a:4222 after 20 attempts in 10s: no answer; look at it",
+            ),
+        ] {
+            let (urls, reason) = ("a:4222".to_owned(), "no answer".to_owned());
+            let error = LinkError::Unreachable { urls, within, attempts, reason, hint: "look at it" };
+            assert_eq!(error.to_string(), expected);
+        }
+    }
 }
