@@ -178,10 +178,13 @@ impl Driver {
                 self.shared.lock().core.abort(now, &format!("cannot publish: {error}"));
                 return false;
             }
-            // A new connection has a smaller limit. The session sends everything again, in shorter messages. Below the shortest
-            // ones, it ends.
-            if let Some(reason) = self.link.message_limit_problem() {
-                self.shared.lock().core.give_up(now, &reason);
+            // A new connection has a smaller limit. The session sends everything again, in shorter messages. If NATS does not take
+            // those of an abort either, the peer cannot be told.
+            let core = &mut self.shared.lock().core;
+            if core.failure().is_some()
+                && let Some(reason) = self.link.message_limit_problem()
+            {
+                core.give_up(now, &reason);
             }
         }
     }
