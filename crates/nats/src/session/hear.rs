@@ -129,8 +129,13 @@ impl Session {
     /// A message was lost on the way, maybe because a server there takes shorter ones only.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
-        if let Some((number, length)) = self.sender.lost() {
-            self.limit.on_loss(now, number, length);
+        if let Some((number, length)) = self.sender.lost()
+            && self.limit.on_loss(now, number, length)
+        {
+            self.abort_undelivered(
+                now,
+                "the shortest messages are lost on the way to the other end, again and again",
+            );
         }
     }
 

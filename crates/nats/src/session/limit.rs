@@ -10,21 +10,32 @@ use crate::link::MIN_MESSAGE;
 const SAFE_MESSAGE: usize = 4032;
 /// The same frame lost so often makes messages shorter still.
 const MAX_LOSSES: u32 = 3;
+/// The same frame lost for so long although messages cannot be shorter ends the session. Reordered messages look like losses for a moment.
+const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct MessageLimit {
     max_message: usize,
     path: Arc<PathState>,
-    /// The number that was lost last, and how often in a row.
-    lost: (u64, u32),
+    lost: Lost,
     /// Everything below had been sent when this end last asked its silent peer.
     asked_after: u64,
+}
+
+/// Losses in a row of the same number.
+#[derive(Debug, Default)]
+struct Lost {
+    number: u64,
+    /// Since messages became shorter.
+    times: u32,
+    /// When the first of them was noticed with messages as short as they can be.
+    since: Option<Duration>,
 }
 
 impl MessageLimit {
     pub(super) fn new(max_message: usize, path: Arc<PathState>, now: Duration) -> Self {
         path.on_session(now);
-        Self { max_message, path, lost: (0, 0), asked_after: 0 }
+        Self { max_message, path, lost: Lost::default(), asked_after: 0 }
     }
 
     /// Returns the size of the longest message, in bytes.
@@ -53,18 +64,28 @@ impl MessageLimit {
     /// Records that a message of this length was lost, and not by this end's own connection. `number` is its first byte. A server on
     /// the way that takes less than the servers of both ends drops the message with its link to the next server, and notifies neither
     /// end.
-    pub(super) fn on_loss(&mut self, now: Duration, number: u64, length: usize) {
-        if length > SAFE_MESSAGE {
+    ///
+    /// Returns true if even the shortest messages are lost.
+    pub(super) fn on_loss(&mut self, now: Duration, number: u64, length: usize) -> bool {
+        // A longer one was sent in pieces.
+        if length.min(self.max_message()) > SAFE_MESSAGE {
             self.shorten(now, SAFE_MESSAGE);
-            self.lost = (number, 0);
-            return;
+            self.lost = Lost { number, ..Lost::default() };
+            return false;
         }
-        let (last, losses) = self.lost;
-        self.lost = (number, if last == number { losses + 1 } else { 1 });
-        if self.lost.1 >= MAX_LOSSES {
+        if self.lost.number != number {
+            self.lost = Lost { number, ..Lost::default() };
+        }
+        self.lost.times += 1;
+        if self.max_message() <= MIN_MESSAGE {
+            let since = *self.lost.since.get_or_insert(now);
+            return self.lost.times > MAX_LOSSES && now >= since + LOSS_TIMEOUT;
+        }
+        if self.lost.times >= MAX_LOSSES {
             self.shorten(now, self.max_message() / 2);
-            self.lost.1 = 0;
+            self.lost.times = 0;
         }
+        false
     }
 
     fn shorten(&mut self, now: Duration, max_message: usize) {
@@ -116,13 +137,24 @@ mod tests {
     fn short_messages_get_shorter_only_when_the_same_is_lost_again_and_again() {
         let mut limit = new();
         for number in 0..100 {
-            limit.on_loss(NOW, number, 4000);
+            assert!(!limit.on_loss(NOW, number, 4000));
         }
         assert_eq!(limit.max_message(), 32_000);
-        for _ in 0..100 {
-            limit.on_loss(NOW, 100, 4000);
+        while limit.max_message() > MIN_MESSAGE {
+            assert!(!limit.on_loss(NOW, 100, 4000));
         }
-        assert_eq!(limit.max_message(), MIN_MESSAGE);
+        assert!((0..100).all(|_| !limit.on_loss(NOW, 100, 384)), "only after some time");
+        assert!(limit.on_loss(NOW + LOSS_TIMEOUT, 100, 384));
+        assert!(!limit.on_loss(NOW + 2 * LOSS_TIMEOUT, 101, 384), "another frame");
+    }
+
+    #[test]
+    fn a_long_message_that_is_lost_again_in_pieces_makes_them_shorter() {
+        let mut limit = new();
+        for _ in 0..4 {
+            limit.on_loss(NOW, 0, 20_000);
+        }
+        assert_eq!(limit.max_message(), SAFE_MESSAGE / 2);
     }
 
     #[test]

@@ -482,3 +482,18 @@ fn times_without_end_are_none() {
     world.pass(100 * SECOND);
     assert!(world.failure(0).is_none() && world.failure(1).is_none());
 }
+
+#[test]
+fn a_way_that_takes_no_payload_ends_the_session_at_both_ends() {
+    let mut world = world();
+    // The header of a frame still passes, and the reason for the end does not.
+    world.max_on_the_way = 26;
+    world.write(0, 100_000);
+    world.pass(LIMITS.max_outage * 2);
+    let reason = &world.failure(0).expect("it ends").reason;
+    assert!(reason.starts_with("the shortest messages are lost"), "{reason}");
+    world.max_on_the_way = 200;
+    world.pass(LIMITS.max_outage);
+    assert_eq!(world.failure(1).map(|failure| failure.is_the_others), Some(true));
+    assert!(world.is_over());
+}
