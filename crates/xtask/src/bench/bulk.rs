@@ -13,7 +13,7 @@ use super::far_end::{SINK, SOURCE, send};
 use super::load::{CHUNK, PATIENCE, discard_to_end, open_all, runtime};
 use super::peers::{Peer, Who};
 use super::report::{Row, Target, print_table};
-use super::rounds::measured;
+use super::rounds::Comparison;
 use super::scale::Scale;
 
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +40,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         ("8 streams to the far end", 8, Flow::ToFarEnd),
         ("1 stream from the far end", 1, Flow::FromFarEnd),
     ] {
-        let labels = [format!("{case}, GB/s"), format!("{case}, CPU s/GB")];
-        let [throughput, cost] =
-            measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
-                let transfer = transfer(peer, streams, flow, scale.bulk_bytes)?;
-                Ok([Some(transfer.throughput), transfer.cpu_seconds])
-            })?;
+        let [throughput, cost] = measured(&Comparison::RELAY, scale, case, streams, flow)?;
         if matches!(flow, Flow::ToFarEnd) {
             targets.push(Target::at_least(
                 &throughput,
@@ -60,6 +55,21 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let rows: Vec<Row> = throughputs.into_iter().chain(costs).collect();
     print_table("Bulk", &rows);
     Ok(targets)
+}
+
+/// Throughput and cost of `streams` streams.
+pub(super) fn measured(
+    comparison: &Comparison<'_>,
+    scale: &Scale,
+    case: &str,
+    streams: usize,
+    flow: Flow,
+) -> Result<[Row; 2]> {
+    let labels = [format!("{case}, GB/s"), format!("{case}, CPU s/GB")];
+    comparison.measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
+        let transfer = transfer(peer, streams, flow, scale.bulk_bytes)?;
+        Ok([Some(transfer.throughput), transfer.cpu_seconds])
+    })
 }
 
 /// Moves `bytes` in all, the same amount on each of the `streams`, and checks that all of them arrive.

@@ -11,8 +11,8 @@ use socket2::{Domain, Socket, Type};
 use super::far_end::ECHO;
 use super::load::prepare;
 use super::peers::{Peer, SETTLING, Who};
-use super::report::{Target, print_table};
-use super::rounds::measured;
+use super::report::Target;
+use super::rounds::Comparison;
 use super::scale::Scale;
 
 /// What one measurement of short connections found.
@@ -26,28 +26,28 @@ pub(super) struct Rate {
     pub(super) cpu_micros: Option<f64>,
 }
 
-/// How much more processor time a connection may take through fault-proxy than through nginx.
-const CPU_GOAL: f64 = 1.1;
-
 /// The load's source ports: none that the system itself hands out (from 32768), so that the load and the proxy's
 /// connections to the far end do not take ports from each other.
 const SOURCE_PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
+/// `cpu_goal`: processor time that a connection may take through fault-proxy, as a multiple of nginx's.
+pub(super) fn run(comparison: &Comparison<'_>, scale: &Scale, cpu_goal: Option<f64>) -> Result<Vec<Target>> {
     let mut rows = Vec::new();
     let mut targets = Vec::new();
     for (case, workers) in [("1 worker", 1), ("16 workers", 16)] {
         let labels = ["connections/s", "CPU µs/connection", "errors"].map(|label| format!("{case}, {label}"));
         let [per_second, cpu, errors] =
-            measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
+            comparison.measured(case, scale.rounds, labels.each_ref().map(String::as_str), |peer| {
                 let rate = rate(peer, workers, scale.connecting);
                 Ok([Some(rate.per_second), rate.cpu_micros, Some(rate.errors)])
             })?;
         targets.push(Target::at_least(&per_second, "nginx", per_second.value(Who::Nginx)));
-        targets.push(Target::at_most(&cpu, "nginx plus 10 %", CPU_GOAL * cpu.value(Who::Nginx)));
+        if let Some(goal) = cpu_goal {
+            targets.push(Target::at_most(&cpu, &format!("{goal} × nginx"), goal * cpu.value(Who::Nginx)));
+        }
         rows.extend([per_second, cpu, errors.summed()]);
     }
-    print_table("Short connections", &rows);
+    comparison.print("Short connections", &rows);
     Ok(targets)
 }
 

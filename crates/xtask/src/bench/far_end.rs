@@ -29,6 +29,10 @@ pub(super) const SOURCE: u8 = b'g';
 /// kernel lets all of TCP have.
 pub(super) const LEAN_SOURCE: u8 = b'l';
 
+/// Answers two numbers, eight bytes big-endian each: the handshakes that the far end has completed, and those of them
+/// that resumed a session. The handshakes of sessions that ask are not counted.
+pub(super) const HANDSHAKES: u8 = b'h';
+
 /// In bytes; the kernel doubles it.
 const LEAN_BUFFER: usize = 128 << 10;
 
@@ -53,7 +57,7 @@ pub(crate) struct FarEndArgs {
 pub(crate) fn run(args: FarEndArgs) -> Result<()> {
     let runtime = if args.one_thread { single_thread()? } else { runtime()? };
     let tls = match (args.tls, args.cert, args.key) {
-        (Some(version), Some(cert), Some(key)) => Some(tls::acceptor(version, &cert, &key)?),
+        (Some(version), Some(cert), Some(key)) => Some(Arc::new(tls::Server::new(version, &cert, &key)?)),
         _ => None,
     };
     runtime.block_on(async {
@@ -71,7 +75,7 @@ pub(crate) fn run(args: FarEndArgs) -> Result<()> {
             // how a session fails is the load's to see
             sessions.spawn(async move {
                 match tls {
-                    Some(tls) => tls::serve(&tls, stream, &data).await.ok(),
+                    Some(tls) => tls.serve(stream, &data).await.ok(),
                     None => serve(stream, &data).await.ok(),
                 }
             });

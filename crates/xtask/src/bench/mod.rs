@@ -36,6 +36,7 @@ use clap::{Subcommand, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::args::BenchArgs;
+use self::rounds::Comparison;
 use self::scale::Scale;
 use crate::{cargo, packages};
 
@@ -72,12 +73,8 @@ const DESCRIPTORS: u64 = 20_000;
 /// # Errors
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
 pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
-    packages::install_missing(packages::TESTS)?;
     packages::install_missing(packages::COUNTING)?;
-    become_ready(&["fault-proxy"])?;
-    let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
-    print_heading()?;
-    println!("The figures are medians of the rounds; errors are their sums.");
+    let scale = prepare_comparison(args.quick)?;
     let mut targets = Vec::new();
     for section in args.sections() {
         targets.extend(section.run(scale)?);
@@ -86,15 +83,19 @@ pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
     Ok(())
 }
 
-/// What is measured, beside which proxies.
-fn print_heading() -> Result<()> {
+/// Builds fault-proxy, installs the proxies that it is compared with, and prints the versions of all.
+fn prepare_comparison(is_quick: bool) -> Result<&'static Scale> {
+    packages::install_missing(packages::TESTS)?;
+    become_ready(&["fault-proxy"])?;
     report::print_heading(
         "fault-proxy",
         &[
             report::first_line(Command::new(testkit::require("haproxy", "haproxy")).arg("-v"))?,
             report::first_line(Command::new(testkit::require("nginx", "nginx")).arg("-v"))?,
         ],
-    )
+    )?;
+    println!("The figures are medians of the rounds; errors are their sums.");
+    Ok(if is_quick { &scale::QUICK } else { &scale::FULL })
 }
 
 impl Section {
@@ -102,7 +103,7 @@ impl Section {
         match self {
             Section::Bulk => bulk::run(scale),
             Section::RoundTrip => round_trip::run(scale),
-            Section::Connections => connections::run(scale),
+            Section::Connections => connections::run(&Comparison::RELAY, scale, Some(1.1)),
             Section::SystemCalls => system_calls::run(scale),
             Section::Idle => idle::run(scale),
             Section::Growth => growth::run(scale).map(|()| Vec::new()),

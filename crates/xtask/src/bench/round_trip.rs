@@ -5,24 +5,37 @@ use anyhow::Result;
 use super::far_end::ECHO;
 use super::load::{PING_BYTES, open_all, ping};
 use super::peers::{Peer, Who};
-use super::report::{Target, percentile, print_table};
-use super::rounds::measured;
+use super::report::{Row, Target, percentile};
+use super::rounds::Comparison;
 use super::scale::Scale;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
-    let [p50, p99] = measured("round trip", scale.short_rounds, ["p50, µs", "p99, µs"], |peer| {
-        Ok(quantiles(peer, scale)?.map(Some))
-    })?;
+    let [p50, p99] = measured(&Comparison::RELAY, scale)?;
     let added_p50 = p50.over(Who::Direct, "added to the round trip, p50, µs");
     let added_p99 = p99.over(Who::Direct, "added to the round trip, p99, µs");
     let targets =
         [&added_p50, &added_p99].map(|row| Target::at_most(row, "HAProxy", row.value(Who::Haproxy))).into();
-    print_table(&format!("Round trip of {PING_BYTES} bytes"), &[p50, p99, added_p50, added_p99]);
+    print(&Comparison::RELAY, &[p50, p99, added_p50, added_p99]);
     Ok(targets)
 }
 
+/// Median and 99th percentile of a round trip.
+pub(super) fn measured(comparison: &Comparison<'_>, scale: &Scale) -> Result<[Row; 2]> {
+    let labels = ["round trip, p50, µs", "round trip, p99, µs"];
+    comparison.measured(
+        "round trip",
+        scale.short_rounds,
+        labels,
+        |peer| Ok(quantiles(peer, scale)?.map(Some)),
+    )
+}
+
+pub(super) fn print(comparison: &Comparison<'_>, rows: &[Row]) {
+    comparison.print(&format!("Round trip of {PING_BYTES} bytes"), rows);
+}
+
 /// Median and 99th percentile, in microseconds.
-pub(super) fn quantiles(peer: &Peer, scale: &Scale) -> Result<[f64; 2]> {
+fn quantiles(peer: &Peer, scale: &Scale) -> Result<[f64; 2]> {
     let mut session = open_all(peer, ECHO, 1)?;
     ping(&mut session, scale.warm_up_pings)?;
     let times = ping(&mut session, scale.pings)?;

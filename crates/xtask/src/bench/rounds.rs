@@ -3,7 +3,40 @@
 use anyhow::{Context, Result};
 
 use super::peers::{Peer, Who};
-use super::report::{Row, figure};
+use super::report::{Row, figure, print_table};
+
+/// Peers that are compared in the same way.
+pub(super) struct Comparison<'a> {
+    pub(super) peers: &'a [Who],
+    pub(super) start: &'a dyn Fn(Who) -> Result<Peer>,
+    /// Property that all their paths share, for labels and titles; may be empty.
+    pub(super) setting: &'a str,
+}
+
+impl Comparison<'_> {
+    /// All peers, in clear.
+    pub(super) const RELAY: Self = Self { peers: &Who::ALL, start: &Peer::start, setting: "" };
+
+    pub(super) fn measured<const N: usize>(
+        &self,
+        what: &str,
+        rounds: usize,
+        labels: [&str; N],
+        measure: impl Fn(&Peer) -> Result<[Option<f64>; N]>,
+    ) -> Result<[Row; N]> {
+        let labels = labels.map(|label| join(self.setting, label));
+        let labels = labels.each_ref().map(String::as_str);
+        measured_through(self.peers, self.start, what, rounds, labels, measure)
+    }
+
+    pub(super) fn print(&self, title: &str, rows: &[Row]) {
+        print_table(&join(title, self.setting), rows);
+    }
+}
+
+fn join(first: &str, second: &str) -> String {
+    [first, second].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
 
 /// Starts and measures every peer in turn, `rounds` times over; `measure` returns one figure for each label.
 pub(super) fn measured<const N: usize>(

@@ -4,19 +4,21 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{HandshakeKind, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::super::load::CHUNK;
-use super::{ECHO, SINK, SOURCE, echo, send};
+use super::{ECHO, HANDSHAKES, SINK, SOURCE, echo, send};
 
 /// The version of TLS that all of a measurement speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,7 +38,44 @@ impl fmt::Display for Version {
     }
 }
 
-pub(super) fn acceptor(version: Version, cert: &Path, key: &Path) -> Result<TlsAcceptor> {
+/// The far end with TLS, and the handshakes that it has completed.
+pub(super) struct Server {
+    acceptor: TlsAcceptor,
+    full: AtomicU64,
+    resumed: AtomicU64,
+}
+
+impl Server {
+    pub(super) fn new(version: Version, cert: &Path, key: &Path) -> Result<Self> {
+        let acceptor = acceptor(version, cert, key)?;
+        Ok(Self { acceptor, full: AtomicU64::new(0), resumed: AtomicU64::new(0) })
+    }
+
+    /// Serves as without TLS, after the handshake.
+    pub(super) async fn serve(&self, stream: TcpStream, data: &[u8]) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut stream = self.acceptor.accept(stream).await?;
+        let handshakes = match stream.get_ref().1.handshake_kind() {
+            Some(HandshakeKind::Resumed) => &self.resumed,
+            _ => &self.full,
+        };
+        handshakes.fetch_add(1, Ordering::Relaxed);
+        let mode = stream.read_u8().await?;
+        stream.write_u8(mode).await?;
+        stream.flush().await?;
+        if mode == HANDSHAKES {
+            handshakes.fetch_sub(1, Ordering::Relaxed);
+            let [full, resumed] = [&self.full, &self.resumed].map(|count| count.load(Ordering::Relaxed));
+            stream.write_u64(full + resumed).await?;
+            stream.write_u64(resumed).await?;
+            stream.shutdown().await
+        } else {
+            serve(stream, mode, data).await
+        }
+    }
+}
+
+fn acceptor(version: Version, cert: &Path, key: &Path) -> Result<TlsAcceptor> {
     let version: &SupportedProtocolVersion = match version {
         Version::Tls12 => &TLS12,
         Version::Tls13 => &TLS13,
@@ -52,13 +91,7 @@ pub(super) fn acceptor(version: Version, cert: &Path, key: &Path) -> Result<TlsA
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// What the far end does without TLS, behind a handshake.
-pub(super) async fn serve(tls: &TlsAcceptor, stream: TcpStream, data: &[u8]) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut stream = tls.accept(stream).await?;
-    let mode = stream.read_u8().await?;
-    stream.write_u8(mode).await?;
-    stream.flush().await?;
+async fn serve(mut stream: TlsStream<TcpStream>, mode: u8, data: &[u8]) -> io::Result<()> {
     match mode {
         ECHO => echo(&mut stream).await,
         SINK => {
