@@ -8,8 +8,8 @@ use crate::support::bytes::{ending, round_trip};
 use crate::support::{MIB, Pair, eventually};
 use testkit::{FarEnd, abort, open_descriptors, resident_bytes};
 
-/// The server's, for requests, and the client's, for all replies.
-const IDLE: u64 = 2;
+/// The server's, for requests and for repeated ones, and the client's, for notices.
+const IDLE: u64 = 3;
 /// Sessions at once.
 const ABREAST: usize = 16;
 
