@@ -6,7 +6,6 @@
 //! | [`url`] | URLs, and the credentials in them |
 //! | [`check`] | what can be wrong with them |
 //! | [`choose`] | which server to connect to |
-//! | [`files`] | certificates and keys, checked before use |
 //! | [`first`] | the first connection, and why it failed |
 //! | [`limit`] | how long messages may be |
 //! | [`probe`] | finding out how long they may be |
@@ -18,7 +17,6 @@ mod check;
 mod choose;
 mod error;
 mod events;
-mod files;
 mod first;
 mod limit;
 mod login;

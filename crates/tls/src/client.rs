@@ -1,6 +1,6 @@
 //! Whom the upstream leg trusts, and as whom it comes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -39,7 +39,7 @@ impl ClientTls {
             );
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny))
         } else {
-            let verifier = Arc::new(self.verifier()?);
+            let verifier = Arc::new(verifier(system_roots(), self.ca_file.as_deref())?);
             builder.dangerous().with_custom_certificate_verifier(verifier)
         };
         let mut config = match &self.identity {
@@ -56,25 +56,30 @@ impl ClientTls {
         config.resumption = Resumption::store(Arc::new(Sessions::default()));
         Ok(Arc::new(config))
     }
+}
 
-    fn verifier(&self) -> Result<Verifier, Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let trusted = self.ca_file.as_deref().map(pem::certificates).transpose()?.unwrap_or_default();
-        // webpki does not check that a trust anchor may sign certificates: a server's own certificate would vouch for any name.
-        for certificate in trusted.iter().filter(|certificate| may_sign(certificate)) {
-            roots.add(certificate.clone())?;
-        }
-        if roots.is_empty() && !trusted.is_empty() {
-            // rustls wants an anchor. Without a key it verifies no certificate.
-            roots.roots.push(TrustAnchor {
-                subject: Der::from_slice(&[]),
-                subject_public_key_info: Der::from_slice(&[]),
-                name_constraints: None,
-            });
-        }
-        if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
+pub(crate) fn system_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    roots
+}
+
+/// Trusts these roots and the certificates in the file.
+pub(crate) fn verifier(mut roots: RootCertStore, ca_file: Option<&Path>) -> Result<Verifier, Error> {
+    let trusted = ca_file.map(pem::certificates).transpose()?.unwrap_or_default();
+    // webpki does not check that a trust anchor may sign certificates: a server's own certificate would vouch for any name.
+    for certificate in trusted.iter().filter(|certificate| may_sign(certificate)) {
+        roots.add(certificate.clone())?;
     }
+    if roots.is_empty() && !trusted.is_empty() {
+        // rustls wants an anchor. Without a key it verifies no certificate.
+        roots.roots.push(TrustAnchor {
+            subject: Der::from_slice(&[]),
+            subject_public_key_info: Der::from_slice(&[]),
+            name_constraints: None,
+        });
+    }
+    if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
 }
 
 /// Returns true for certificates of authorities, including those of X.509 version 1, which cannot say what they are. Returns

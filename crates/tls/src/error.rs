@@ -1,6 +1,6 @@
 //! What can be wrong before the first connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proxy_relay::ConnectError;
 use rustls::AlertDescription;
@@ -72,6 +72,16 @@ pub enum Error {
     /// The handshake took too long.
     #[error("no TLS within {}s", .0.as_secs_f64())]
     TimedOut(std::time::Duration),
+}
+
+impl Error {
+    /// Returns the file that cannot be read or used, if it is because of one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Pem { path, .. } | Self::Unusable { path, .. } | Self::EncryptedKey(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 fn without_tls(answer: u8) -> String {

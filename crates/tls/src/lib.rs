@@ -1,6 +1,7 @@
 //! TLS for the two legs of a session, and the way PostgreSQL opens it.
 //!
 //! - [`TlsConnector`] reaches an upstream over TLS; [`ClientTls`] says whom it trusts and as whom it comes.
+//! - [`ReloadingTls`] is the same for a library that makes its own connections.
 //! - [`TlsHandshake`] expects TLS from the downstream; [`ServerTls`] is the certificate it shows.
 //! - [`PostgresClear`] is the downstream of a `psqls` mapping: it answers a client's wish for encryption with `N`.
 //! - `channel_binding` keeps a PostgreSQL server from offering clients in clear what they refuse there.
@@ -23,6 +24,7 @@ mod pem;
 mod postgres;
 mod preamble;
 mod refusal;
+mod reloading;
 mod rewind;
 mod server;
 mod sessions;
@@ -34,6 +36,7 @@ pub use clear::PostgresClear;
 pub use client::ClientTls;
 pub use connector::TlsConnector;
 pub use error::Error;
+pub use reloading::ReloadingTls;
 pub use server::ServerTls;
 
 /// How TLS begins on a connection.

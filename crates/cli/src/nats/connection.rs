@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use proxy_fault::Bytes;
 use proxy_nats::{LinkError, NatsOptions, NatsUrl};
+use proxy_tls::ReloadingTls;
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;
@@ -126,9 +127,8 @@ impl NatsArgs {
         options.credential_file = credential_file;
         options.tls.required = self.nats_tls.unwrap_or_default();
         options.tls.first = self.nats_tls_first.unwrap_or_default();
-        options.tls.ca_file = self.nats_ca;
         options.ignore_discovered_servers = self.ignore_discovered_servers.unwrap_or_default();
-        options.tls.identity = match (self.nats_cert, self.nats_key) {
+        let identity = match (self.nats_cert, self.nats_key) {
             (Some(cert), Some(key)) => {
                 warn_if_shared(&key);
                 Some((cert, key))
@@ -137,6 +137,7 @@ impl NatsArgs {
             (Some(_), None) => bail!("--nats-cert needs --nats-key too"),
             (None, Some(_)) => bail!("--nats-key needs --nats-cert too"),
         };
+        set_tls(&mut options, self.nats_ca, identity)?;
         if let Some(prefix) = self.nats_inbox_prefix {
             options.inbox_prefix = prefix;
         }
@@ -144,22 +145,41 @@ impl NatsArgs {
             options.max_message = usize::try_from(size.count()).unwrap_or(usize::MAX);
         }
         options.check().map_err(|error| {
-            let flag = flag_of(&error, &options);
+            let flag = flag_of(&error);
             Error::new(error).context(flag)
         })?;
         Ok(options)
     }
 }
 
+/// Checks the files of TLS, which are read again at each connect.
+fn set_tls(
+    options: &mut NatsOptions,
+    ca_file: Option<PathBuf>,
+    identity: Option<(PathBuf, PathBuf)>,
+) -> Result<()> {
+    if ca_file.is_none() && identity.is_none() {
+        return Ok(());
+    }
+    if ca_file.is_some() {
+        ReloadingTls { ca_file: ca_file.clone(), identity: None }.config().context("--nats-ca")?;
+    }
+    let tls = ReloadingTls { ca_file, identity };
+    let config = tls.config().map_err(|error| {
+        let key = tls.identity.as_ref().map(|(_, key)| &**key);
+        let flag =
+            if error.path().is_some_and(|path| Some(path) == key) { "--nats-key" } else { "--nats-cert" };
+        Error::new(error).context(flag)
+    })?;
+    options.tls.config = Some(config);
+    Ok(())
+}
+
 /// Which flag brought what is wrong.
-fn flag_of(error: &LinkError, options: &NatsOptions) -> &'static str {
-    let (cert, key) = options.tls.identity.as_ref().map(|(cert, key)| (cert, key)).unzip();
+fn flag_of(error: &LinkError) -> &'static str {
     match error {
         LinkError::InboxPrefix(_) => "--nats-inbox-prefix",
         LinkError::MaxMessage { .. } => "--max-message-size",
-        LinkError::File { path, .. } if options.tls.ca_file.as_ref() == Some(path) => "--nats-ca",
-        LinkError::File { path, .. } if cert == Some(path) => "--nats-cert",
-        LinkError::File { path, .. } if key == Some(path) => "--nats-key",
         LinkError::File { .. } => "--nats-creds",
         _ => "--nats-url",
     }

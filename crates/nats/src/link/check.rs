@@ -1,6 +1,6 @@
 //! What can be wrong with options before anything connects.
 
-use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, files, login};
+use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, login};
 use crate::subject;
 
 impl NatsOptions {
@@ -23,7 +23,6 @@ impl NatsOptions {
         if let Some(url) = in_clear.filter(|_| self.is_tls_required()) {
             return Err(LinkError::InClear { url: url.to_string() });
         }
-        files::check(&self.tls)?;
         match self.the_credential()? {
             Credential::CredsFile(path) => login::check_creds(path),
             _ => Ok(()),
@@ -35,7 +34,7 @@ impl NatsOptions {
     pub(super) fn is_tls_required(&self) -> bool {
         let tls = &self.tls;
         let by_scheme = self.urls.iter().any(|url| matches!(url.server().scheme(), "tls" | "wss"));
-        tls.required || tls.first || by_scheme || tls.ca_file.is_some() || tls.identity.is_some()
+        tls.required || tls.first || by_scheme || tls.config.is_some()
     }
 
     /// The one credential, given or in a URL.

@@ -29,7 +29,7 @@ pub enum LinkError {
     /// Replies cannot be asked for under this prefix.
     #[error("`{0}` is no inbox prefix: it takes words joined by dots, without spaces, `*` and `>`")]
     InboxPrefix(String),
-    /// A file of credentials, certificates or a key cannot be used.
+    /// A file of credentials cannot be used.
     #[error("cannot use {}: {reason}", path.display())]
     File {
         /// The file.

@@ -66,6 +66,11 @@ pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> 
 
 /// The kind says little when there is a cause.
 fn reason(error: &ConnectError) -> String {
+    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(reason))) = tls_error(error)
+    {
+        // rustls shows it as code.
+        return format!("invalid peer certificate: {reason}");
+    }
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

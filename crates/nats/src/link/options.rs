@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use async_nats::rustls::ClientConfig;
+
 use super::NatsUrl;
 
 /// How to reach NATS and who we are there. `Debug` shows no secret.
@@ -129,12 +131,10 @@ impl fmt::Debug for Credential {
 /// the client out of it.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
-    /// Never connect without TLS. Any `tls://` URL, CA file or client certificate implies it.
+    /// Never connect without TLS. Any `tls://` URL and `config` imply it.
     pub required: bool,
     /// TLS before the server's first word, for servers with `handshake_first`. Implies `required`.
     pub first: bool,
-    /// The CA certificates (PEM) to trust instead of the system's. Read again at every connect.
-    pub ca_file: Option<PathBuf>,
-    /// The client certificate's chain and its key (PEM). Read again at every connect.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// Whom to trust and which certificate to show, used at every connect. Defaults to the system's roots and no certificate.
+    pub config: Option<ClientConfig>,
 }

@@ -73,11 +73,8 @@ fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
     if tls.first {
         settings = settings.tls_first();
     }
-    if let Some(path) = &tls.ca_file {
-        settings = settings.add_root_certificates(path.clone());
-    }
-    if let Some((chain, key)) = &tls.identity {
-        settings = settings.add_client_certificate(chain.clone(), key.clone());
+    if let Some(config) = &tls.config {
+        settings = settings.tls_client_config(config.clone());
     }
     settings
 }

@@ -1,11 +1,15 @@
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use async_nats::rustls::ClientConfig;
 use proxy_nats::{Credential, Link, LinkError, NatsOptions};
-use testkit::{Certificates, NatsServer, nats_servers};
+use proxy_tls::ReloadingTls;
+use testkit::{Certificates, NatsServer, nats_servers, require};
+use tokio::time::{sleep, timeout};
 
-use crate::{options, refused};
+use crate::{LONG, options, refused};
 
 fn config(certificates: &Certificates, more: &str) -> String {
     format!(
@@ -16,14 +20,21 @@ fn config(certificates: &Certificates, more: &str) -> String {
     )
 }
 
+/// Trusts this file, whose contents may change, and shows this identity.
+pub(super) fn tls_config(ca_file: &Path, identity: Option<(&Path, &Path)>) -> ClientConfig {
+    let identity = identity.map(|(chain, key)| (chain.to_owned(), key.to_owned()));
+    let tls = ReloadingTls { ca_file: Some(ca_file.to_owned()), identity };
+    tls.config().expect("the files can be used")
+}
+
 fn trusting(url: &str, ca_file: &Path) -> NatsOptions {
     let mut options = options(url, Credential::None);
-    options.tls.ca_file = Some(ca_file.to_owned());
+    options.tls.config = Some(tls_config(ca_file, None));
     options
 }
 
-fn identity(certificates: &Certificates) -> Option<(PathBuf, PathBuf)> {
-    Some((certificates.client_cert().to_owned(), certificates.client_key().to_owned()))
+fn identity(certificates: &Certificates) -> Option<(&Path, &Path)> {
+    Some((certificates.client_cert(), certificates.client_key()))
 }
 
 #[tokio::test]
@@ -32,16 +43,16 @@ async fn both_sides_show_certificates() {
         let certificates = Certificates::generate();
         let server = NatsServer::start_with(&program, &config(&certificates, "verify: true"));
         let mut right = trusting(&server.url(), certificates.ca_file());
-        right.tls.identity = identity(&certificates);
+        right.tls.config = Some(tls_config(certificates.ca_file(), identity(&certificates)));
         assert!(Link::connect(&right).await.unwrap().is_up());
         let mut by_scheme = right.clone();
         by_scheme.urls = vec![server.url().replace("nats://", "tls://").parse().unwrap()];
         assert!(Link::connect(&by_scheme).await.unwrap().is_up());
 
         let mut foreign = right.clone();
-        foreign.tls.ca_file = Some(certificates.other_ca_file().to_owned());
+        foreign.tls.config = Some(tls_config(certificates.other_ca_file(), identity(&certificates)));
         let mut system = right.clone();
-        system.tls.ca_file = None;
+        (system.tls.config, system.tls.required) = (None, true);
         for mistrusting in [foreign, system] {
             let error = refused(&mistrusting, &[]).await;
             assert!(
@@ -81,7 +92,7 @@ async fn a_server_without_tls_hears_no_password() {
     required.tls.required = true;
     let mut identified = required.clone();
     identified.tls.required = false;
-    identified.tls.identity = identity(&certificates);
+    identified.tls.config = Some(tls_config(certificates.ca_file(), identity(&certificates)));
     let mut trusting = trusting(&server.url(), certificates.ca_file());
     trusting.credential = required.credential.clone();
     for mut options in [required, identified, trusting] {
@@ -91,39 +102,80 @@ async fn a_server_without_tls_hears_no_password() {
     }
 }
 
+/// A certificate that signs itself, as `openssl req -x509` makes it, in these files.
+fn certificate_of_itself(cert: &Path, key: &Path) {
+    let output = Command::new(require("openssl", "openssl"))
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-out".as_ref(), cert.as_os_str(), "-keyout".as_ref(), key.as_os_str()])
+        .output()
+        .expect("openssl starts");
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[tokio::test]
-async fn files_that_cannot_be_used_are_named() {
-    let certificates = Certificates::generate();
+async fn a_server_may_show_the_very_certificate_that_is_trusted() {
     let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = directory.path().join(name);
-        fs::write(&path, text).unwrap();
-        path
-    };
-    let missing = directory.path().join("missing.pem");
-    let empty = file("empty.pem", "no PEM in here\n");
-    let garbage = file("garbage.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-    let cut = file("cut.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n");
-    let with_ca = |path: &PathBuf| trusting("nats://127.0.0.1:1", path);
-    let with_identity = |chain: &Path, key: &Path| {
-        let mut options = options("nats://127.0.0.1:1", Credential::None);
-        options.tls.identity = Some((chain.to_owned(), key.to_owned()));
-        options
-    };
-    let (chain, key) = (certificates.client_cert(), certificates.client_key());
-    for (options, named) in [
-        (with_ca(&missing), &*missing),
-        (with_ca(&empty), &empty),
-        (with_ca(&garbage), &garbage),
-        (with_ca(&cut), &cut),
-        (with_identity(&missing, key), &missing),
-        (with_identity(&empty, key), &empty),
-        (with_identity(chain, &missing), &missing),
-        (with_identity(chain, &empty), &empty),
-        (with_identity(chain, certificates.server_key()), certificates.server_key()),
-    ] {
-        let error = refused(&options, &[]).await;
-        assert!(matches!(&error, LinkError::File { path, .. } if path == named), "{error}");
-        assert!(error.to_string().contains(named.to_str().unwrap()), "{error}");
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| directory.path().join(name));
+    certificate_of_itself(&cert, &key);
+    for more in ["", ", handshake_first: true"] {
+        let program = nats_servers().pop().expect("there is one");
+        let config = format!("tls {{ cert_file: {cert:?}, key_file: {key:?} {more} }}");
+        let server = NatsServer::start_with(&program, &config);
+        assert!(Link::connect(&trusting(&server.url(), &cert)).await.unwrap().is_up());
     }
+    let config = format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}");
+    let server = NatsServer::with_config(&config);
+    let by_other_name = server.url().replace("127.0.0.1", "localhost");
+    let error = refused(&trusting(&by_other_name, &cert), &[]).await;
+    assert!(matches!(&error, LinkError::Tls { reason, .. } if reason.contains("localhost")), "{error}");
+}
+
+#[tokio::test]
+async fn renewed_certificates_are_read_at_the_next_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, server_cert, server_key, cert, key] =
+        ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"]
+            .map(|name| directory.path().join(name));
+    let copy = |certificates: &Certificates| {
+        for (from, to) in [
+            (certificates.ca_file(), &ca),
+            (certificates.server_cert(), &server_cert),
+            (certificates.server_key(), &server_key),
+            (certificates.client_cert(), &cert),
+            (certificates.client_key(), &key),
+        ] {
+            fs::copy(from, to).expect("the directory is ours");
+        }
+    };
+    copy(&Certificates::generate());
+    let config = format!(
+        "tls {{ cert_file: {server_cert:?}, key_file: {server_key:?}, ca_file: {ca:?}, verify: true }}"
+    );
+    let server = NatsServer::with_config(&config);
+    let mut options = options(&server.url(), Credential::None);
+    options.tls.config = Some(tls_config(&ca, Some((&cert, &key))));
+    let link = Link::connect(&options).await.unwrap();
+    let mut status = link.status();
+
+    server.kill();
+    timeout(LONG, status.wait_for(|status| !status.is_up)).await.unwrap().unwrap();
+    copy(&Certificates::generate());
+    // Without a key, the certificate that was read last is shown. Its issuer is not the authority any more.
+    fs::remove_file(&key).unwrap();
+    let server = restarted(server).await;
+    sleep(Duration::from_millis(300)).await;
+    assert!(!link.is_up());
+
+    copy(&Certificates::generate());
+    let _server = restarted(server).await;
+    timeout(LONG, status.wait_for(|status| status.is_up)).await.unwrap().unwrap();
+}
+
+async fn restarted(server: NatsServer) -> NatsServer {
+    let restarting = tokio::task::spawn_blocking(move || {
+        server.restart();
+        server
+    });
+    restarting.await.expect("it does not panic")
 }

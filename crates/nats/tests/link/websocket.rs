@@ -2,6 +2,7 @@ use proxy_nats::{Credential, Link};
 use testkit::{Certificates, NatsServer, free_port, nats_servers};
 use tokio::time::timeout;
 
+use crate::tls::tls_config;
 use crate::{LONG, options};
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn web_sockets_with_and_without_tls_come_back_after_a_restart() {
             let config = format!("websocket {{ listen: \"127.0.0.1:{port}\", {tls} }}");
             let server = NatsServer::start_with(&program, &config);
             let mut options = options(&format!("{scheme}://127.0.0.1:{port}"), Credential::None);
-            options.tls.ca_file = (scheme == "wss").then(|| certificates.ca_file().to_owned());
+            options.tls.config = (scheme == "wss").then(|| tls_config(certificates.ca_file(), None));
             let link = Link::connect(&options).await.unwrap();
             assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
             let mut status = link.status();

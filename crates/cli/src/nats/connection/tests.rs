@@ -4,6 +4,7 @@ use std::path::Path;
 use clap::Parser;
 use proxy_nats::Credential;
 use tempfile::TempDir;
+use testkit::Certificates;
 
 use super::*;
 
@@ -58,7 +59,7 @@ fn written(directory: &Path, name: &str, text: &str) -> String {
 fn the_default_is_a_server_on_this_machine() {
     assert_eq!(urls(NatsArgs::default()), ["nats://localhost:4222"]);
     let options = resolved(NatsArgs::default());
-    assert_eq!((options.credential, options.tls.identity), (Credential::None, None));
+    assert!(options.credential == Credential::None && options.tls.config.is_none());
     assert_eq!((options.tls.required, &*options.name, &*options.inbox_prefix), (false, "test", "_INBOX"));
 }
 
@@ -147,6 +148,42 @@ fn what_cannot_be_used_is_found_at_once_and_named_with_its_flag() {
     ] {
         let refused = refused(args);
         assert!(refused.starts_with(flag) && refused.contains(value), "{refused}");
+    }
+}
+
+#[test]
+fn files_of_tls_with_something_else_are_explained() {
+    let (directory, certificates) = (TempDir::new().unwrap(), Certificates::generate());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let file = |label: &str| {
+        let pem = format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+        written(directory.path(), &format!("{label}.pem"), &pem)
+    };
+    let [ca, cert, key] =
+        [certificates.ca_file(), certificates.client_cert(), certificates.client_key()].map(text);
+    let other_key = text(certificates.server_key());
+    let binary = directory.path().join("file.der");
+    fs::write(&binary, [0x30, 0x82, 0x01, 0x00]).unwrap();
+    let binary = text(&binary);
+    assert!(
+        resolved(flags(&["--nats-ca", &ca, "--nats-cert", &cert, "--nats-key", &key])).tls.config.is_some()
+    );
+    for (args, flag, explanation) in [
+        (vec!["--nats-ca", &*key], "--nats-ca: ", "it contains a private key"),
+        (vec!["--nats-ca", &*file("CERTIFICATE REQUEST")], "--nats-ca: ", "certificate signing request"),
+        (vec!["--nats-ca", &*file("CERTIFICATE")], "--nats-ca: ", "certificate"),
+        (vec!["--nats-ca", &*binary], "--nats-ca: ", "file.der does not contain a certificate"),
+        (vec!["--nats-cert", &*key, "--nats-key", &*cert], "--nats-cert: ", "swapped"),
+        (vec!["--nats-cert", &*cert, "--nats-key", &*cert], "--nats-key: ", "it contains a certificate"),
+        (vec!["--nats-cert", &*cert, "--nats-key", &*other_key], "--nats-cert: ", "does not belong"),
+        (
+            vec!["--nats-ca", &*ca, "--nats-cert", &*cert, "--nats-key", &*file("ENCRYPTED PRIVATE KEY")],
+            "--nats-key: ",
+            "openssl pkey",
+        ),
+    ] {
+        let refused = refused(&args);
+        assert!(refused.starts_with(flag) && refused.contains(explanation), "{args:?}: {refused}");
     }
 }
 

@@ -1,0 +1,141 @@
+//! A client's TLS configuration whose files are read again at each handshake.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tracing::warn;
+
+use crate::verifier::Verifier;
+use crate::{Error, client, pem, provider, refusal};
+
+/// Files of TLS for a library that takes rustls' configuration once, and connects again and again with it. The default trusts the system's
+/// roots and shows no client certificate.
+#[derive(Debug, Clone, Default)]
+pub struct ReloadingTls {
+    /// A PEM file of certificates to trust instead of the system's roots. A server that shows one of them as its own is trusted too,
+    /// if it is valid now and for the name.
+    pub ca_file: Option<PathBuf>,
+    /// The client certificate to show: PEM files of the chain and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl ReloadingTls {
+    /// Returns a configuration that reads the files again at each handshake. While they cannot be used, it logs that and uses what it
+    /// has read last.
+    ///
+    /// # Errors
+    /// When a file cannot be used now, or the system has no trusted roots and there is no CA file.
+    pub fn config(&self) -> Result<ClientConfig, Error> {
+        let Self { ca_file, identity } = self.clone();
+        let verifier = Latest::new(move || verifier(ca_file.as_deref()))?;
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match identity {
+            Some((chain, key)) => {
+                builder.with_client_cert_resolver(Arc::new(Latest::new(move || certified(&chain, &key))?))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        // A resumed session would be one with the files as they were.
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+}
+
+fn verifier(ca_file: Option<&Path>) -> Result<Verifier, Error> {
+    let roots = if ca_file.is_some() { RootCertStore::empty() } else { client::system_roots() };
+    client::verifier(roots, ca_file)
+}
+
+fn certified(chain: &Path, key: &Path) -> Result<CertifiedKey, Error> {
+    let (certificates, key) = (pem::certificates(chain)?, pem::key(key)?);
+    CertifiedKey::from_der(certificates.clone(), key, &provider())
+        .map_err(|error| refusal::of_own(&certificates, error))
+}
+
+/// What files contain, as it could be read last.
+struct Latest<T> {
+    read: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
+    last: Mutex<Arc<T>>,
+}
+
+impl<T> Latest<T> {
+    fn new(read: impl Fn() -> Result<T, Error> + Send + Sync + 'static) -> Result<Self, Error> {
+        let last = Mutex::new(Arc::new(read()?));
+        Ok(Self { read: Box::new(read), last })
+    }
+
+    fn get(&self) -> Arc<T> {
+        let read = (self.read)();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match read {
+            Ok(read) => *last = Arc::new(read),
+            Err(error) => {
+                let error = proxy_relay::one_line(&error);
+                warn!(error, "TLS files not read again, using what was read last");
+            }
+        }
+        Arc::clone(&last)
+    }
+}
+
+impl<T> fmt::Debug for Latest<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latest").finish_non_exhaustive()
+    }
+}
+
+impl ResolvesClientCert for Latest<CertifiedKey> {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.get())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+impl ServerCertVerifier for Latest<Verifier> {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.get().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
