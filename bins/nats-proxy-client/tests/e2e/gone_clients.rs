@@ -42,17 +42,16 @@ fn a_server_that_was_stopped_dials_for_none_of_the_clients_that_gave_up() {
     assert_eq!(dials.load(Ordering::SeqCst), 1, "{}", pair.server.stderr());
 }
 
-/// Sends all requests together with a reply subject without subscribers, and reads nothing more when NATS has passed them on.
-fn flood(nats: &NatsServer, target: &FarEnd, requests: usize) -> TcpStream {
+/// Sends requests for all targets together with a reply subject without subscribers, and reads nothing more when NATS has passed them on.
+pub(crate) fn flood(nats: &NatsServer, targets: impl IntoIterator<Item = (String, u16)>) -> TcpStream {
     let mut stream = TcpStream::connect(nats.addr()).expect("nats-server runs");
     let body = r#"{"ID":"","Reply":"","Data":null,"Metadata":null}"#;
-    let headers = format!(
-        "NATS/1.0\r\nremote_host: 127.0.0.1\r\nremote_port: {}\r\nproxy-version: 1\r\nproxy-encodings: binary\r\n\r\n",
-        target.addr().port()
-    );
     let mut commands = "CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n".to_owned();
-    let (head, all) = (headers.len(), headers.len() + body.len());
-    for _ in 0..requests {
+    for (host, port) in targets {
+        let headers = format!(
+            "NATS/1.0\r\nremote_host: {host}\r\nremote_port: {port}\r\nproxy-version: 1\r\nproxy-encodings: binary\r\n\r\n"
+        );
+        let (head, all) = (headers.len(), headers.len() + body.len());
         let command = write!(commands, "HPUB proxy.request _INBOX.gone {head} {all}\r\n{headers}{body}\r\n");
         command.expect("a string takes everything");
     }
@@ -68,7 +67,8 @@ fn two_thousand_requests_of_a_client_that_never_reads_hold_up_no_others() {
     let (far_end, _) = counting_echo();
     let pair = Pair::with(far_end.addr(), &["--max-sessions", "100"], &[]);
     let start = Instant::now();
-    let _flooder = flood(&pair.nats, &far_end, 2000);
+    let target = ("127.0.0.1".to_owned(), far_end.addr().port());
+    let _flooder = flood(&pair.nats, std::iter::repeat_n(target, 2000));
     for _ in 0..3 {
         round_trip(&pair.connect(), b"a client that waits").expect("served");
     }

@@ -21,6 +21,7 @@ mod rights;
 mod scale_out;
 mod security;
 mod services;
+mod silent_names;
 mod slow_link;
 mod slow_reader;
 mod support;
