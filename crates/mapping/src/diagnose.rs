@@ -1,4 +1,4 @@
-//! What is wrong with a text that the grammar refused.
+//! What is wrong with one side of a mapping that the grammar refused.
 //!
 //! From left to right, so that putting one thing right brings the next to light.
 
@@ -11,44 +11,43 @@ use crate::port;
 use crate::scheme::Scheme;
 use crate::unix;
 
-pub(crate) fn diagnose(text: &str) -> Refusal {
-    let Some((left, right)) = text.split_once('=') else {
-        return Refusal::new(ErrorKind::MissingEquals, 0..text.len());
-    };
-    let start = left.len() + 1;
-    if left.trim().is_empty() {
-        return Refusal::new(ErrorKind::EmptyListen, 0..left.len());
-    }
-    if right.trim().is_empty() {
-        return Refusal::new(ErrorKind::EmptyUpstream, start..text.len());
-    }
-    let sides = listen(left).and_then(|()| upstream(right).map_err(|refusal| refusal.at(start)));
-    // With nothing else to say against either side, the upstream is a lone host.
-    sides.err().unwrap_or_else(|| Refusal::new(ErrorKind::MissingPort, start..text.len()))
+pub(crate) fn listen(side: &str) -> Refusal {
+    missing_port_unless(check_listen(side), side)
 }
 
-fn listen(side: &str) -> Result<(), Refusal> {
+pub(crate) fn upstream(side: &str) -> Refusal {
+    missing_port_unless(check_upstream(side), side)
+}
+
+/// A side that nothing else is wrong with is a lone host.
+fn missing_port_unless(checked: Result<(), Refusal>, side: &str) -> Refusal {
+    checked.err().unwrap_or_else(|| Refusal::new(ErrorKind::MissingPort, 0..side.len()))
+}
+
+fn check_listen(side: &str) -> Result<(), Refusal> {
+    if side.trim().is_empty() {
+        return Err(Refusal::new(ErrorKind::EmptyListen, 0..side.len()));
+    }
     host::check_whitespace(side)?;
     if let Some(scheme) = side.find("://") {
         return Err(Refusal::new(ErrorKind::ListenScheme, 0..scheme + "://".len()));
     }
     if !side.contains(':') {
         return match host::parse(side) {
-            Ok(Host::V4(_)) => Err(Refusal::new(ErrorKind::MissingPort, 0..side.len())),
+            Ok(Host::V4(_)) => Ok(()),
             _ => port::parse(side).map(drop),
         };
     }
     host_port(side).map_err(|refusal| match refusal.kind {
         ErrorKind::EmptyHost => Refusal::new(ErrorKind::EmptyListenHost, 0..1),
         _ => refusal,
-    })?;
-    if side.ends_with(']') {
-        return Err(Refusal::new(ErrorKind::MissingPort, 0..side.len()));
-    }
-    Ok(())
+    })
 }
 
-fn upstream(side: &str) -> Result<(), Refusal> {
+fn check_upstream(side: &str) -> Result<(), Refusal> {
+    if side.trim().is_empty() {
+        return Err(Refusal::new(ErrorKind::EmptyUpstream, 0..side.len()));
+    }
     if let Some(path) = side.strip_prefix("unix:") {
         return unix::parse(path).map(drop).map_err(|refusal| refusal.at("unix:".len()));
     }
@@ -71,22 +70,27 @@ fn scheme(side: &str) -> Result<usize, Refusal> {
     if name.contains(['/', '?', '#', '@', '=']) {
         return Ok(0);
     }
-    let lower_case = name.to_ascii_lowercase();
-    let known = Scheme::from_name(&lower_case).is_some();
-    let kind = if !rest.starts_with("//") {
-        if !known || rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) {
-            return Ok(0);
-        }
-        let slashes = rest.len() - rest.trim_start_matches('/').len();
-        return Err(Refusal::new(ErrorKind::MissingSlashes, name.len()..name.len() + 1 + slashes));
-    } else if known && name == lower_case {
+    if rest.starts_with("//") {
+        known_scheme(name)?;
         return Ok(name.len() + "://".len());
-    } else if known {
-        ErrorKind::SchemeCase
-    } else if lower_case == "postgres" || lower_case == "postgresql" {
-        ErrorKind::PostgresScheme
-    } else {
-        ErrorKind::UnknownScheme
+    }
+    let is_known = Scheme::from_name(&name.to_ascii_lowercase()).is_some();
+    if !is_known || rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(0);
+    }
+    let slashes = rest.len() - rest.trim_start_matches('/').len();
+    Err(Refusal::new(ErrorKind::MissingSlashes, name.len()..name.len() + 1 + slashes))
+}
+
+/// The scheme that stands before a `://`.
+pub(crate) fn known_scheme(name: &str) -> Result<Scheme, Refusal> {
+    let kind = match (Scheme::from_name(name), &*name.to_ascii_lowercase()) {
+        (Some(scheme), _) => return Ok(scheme),
+        (None, lower_case) if lower_case == "unix" || Scheme::from_name(lower_case).is_some() => {
+            ErrorKind::SchemeCase
+        }
+        (None, "postgres" | "postgresql") => ErrorKind::PostgresScheme,
+        _ => ErrorKind::UnknownScheme,
     };
     Err(Refusal::new(kind, 0..name.len()))
 }

@@ -85,6 +85,11 @@ pub(crate) fn parse(text: &str) -> Result<Host, Refusal> {
     Ok(Host::Name(HostName(text.to_owned())))
 }
 
+/// An IPv6 address in brackets.
+pub(crate) fn parse_bracketed(text: &str) -> Result<Host, Refusal> {
+    parse_ipv6(&text[1..text.len() - 1]).map_err(|refusal| refusal.at(1))
+}
+
 /// What stands between brackets.
 pub(crate) fn parse_ipv6(text: &str) -> Result<Host, Refusal> {
     let address = text.parse().map_err(|_| Refusal::new(ErrorKind::InvalidIpv6, 0..text.len()))?;

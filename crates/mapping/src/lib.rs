@@ -32,8 +32,21 @@
 #![doc = include_str!("mapping.pest")]
 //! ```
 //!
-//! A `name` may hold nearly anything here; a second step takes only host names (RFC 1123, and underscores) and IPv4
-//! addresses, and ports from 1 to 65535.
+//! A `scheme` and a `name` may be nearly anything here; a second step takes only the [schemes](Scheme) that there are, host names
+//! (RFC 1123, and underscores) and IPv4 addresses, and ports from 1 to 65535.
+//!
+//! Each side is a type of its own, which parses and is written as the side is; a [`ListenAddr`] is what a listen side comes to
+//! when it is bound:
+//!
+//! ```
+//! # use std::net::Ipv4Addr;
+//! # use proxy_mapping::{Listen, ListenAddr, Upstream};
+//! let upstream: Upstream = "psqls://db".parse()?;
+//! assert_eq!(upstream.to_string(), "psqls://db:5432");
+//! let listen: Listen = "9090".parse()?;
+//! assert_eq!(listen.addr(Ipv4Addr::LOCALHOST.into()), "127.0.0.1:9090".parse::<ListenAddr>()?);
+//! # Ok::<(), proxy_mapping::ParseError>(())
+//! ```
 //!
 //! # Beyond the base grammar
 //!
@@ -96,13 +109,15 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `mapping` | the types, how they are written and serialized |
+//! | `mapping` | a mapping and its two sides: how they are written and serialized |
+//! | `addr` | an address to bind |
 //! | `scheme`, `host`, `port`, `unix` | the pieces of a mapping, each checked on its own |
 //! | `parse` | the pest grammar, and from its pairs to the types |
 //! | `diagnose` | what is wrong with a text that the grammar refused |
 //! | `suggest` | the mapping that was probably meant |
 //! | `kind`, `error`, `snippet` | the error value, and how it is shown |
 
+mod addr;
 mod diagnose;
 mod error;
 mod host;
@@ -115,6 +130,7 @@ mod snippet;
 mod suggest;
 mod unix;
 
+pub use addr::ListenAddr;
 pub use error::ParseError;
 pub use host::{Host, HostName};
 pub use kind::ErrorKind;

@@ -1,14 +1,13 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU16;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::addr::{ListenAddr, write_host_port};
 use crate::error::ParseError;
 use crate::host::Host;
-use crate::parse;
 use crate::scheme::Scheme;
-use crate::suggest::suggest;
 use crate::unix::SocketPath;
 
 /// One `--proxy` mapping: connections to `listen` go to `upstream`.
@@ -23,7 +22,7 @@ pub struct Mapping {
     pub upstream: Upstream,
 }
 
-/// Where to listen.
+/// Where a mapping listens: its left side, `PORT` or `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listen {
     /// The address to bind; the program's own default when there is none.
@@ -32,7 +31,15 @@ pub struct Listen {
     pub port: NonZeroU16,
 }
 
-/// What to connect to.
+impl Listen {
+    /// Returns the address to bind. `default` is that of mappings without one.
+    pub fn addr(&self, default: IpAddr) -> ListenAddr {
+        let host = self.host.clone().unwrap_or_else(|| default.into());
+        ListenAddr { host: Some(host), port: self.port.get() }
+    }
+}
+
+/// What to connect to: the right side of a mapping.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Upstream {
     /// A TCP service.
@@ -60,7 +67,7 @@ impl fmt::Display for Mapping {
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Some(host) => write_host_port(f, host, self.port),
+            Some(host) => write_host_port(f, host, self.port.get()),
             None => self.port.fmt(f),
         }
     }
@@ -74,28 +81,10 @@ impl fmt::Display for Upstream {
                 if let Some(scheme) = scheme {
                     write!(f, "{scheme}://")?;
                 }
-                write_host_port(f, host, *port)
+                write_host_port(f, host, port.get())
             }
             Self::Unix { path } => write!(f, "unix:{path}"),
         }
-    }
-}
-
-fn write_host_port(f: &mut fmt::Formatter<'_>, host: &Host, port: NonZeroU16) -> fmt::Result {
-    match host {
-        Host::V6(address) => write!(f, "[{address}]:{port}"),
-        Host::Name(_) | Host::V4(_) => write!(f, "{host}:{port}"),
-    }
-}
-
-impl FromStr for Mapping {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        parse::parse(text).map_err(|refusal| {
-            let suggestion = suggest(text, &refusal);
-            ParseError::new(text, refusal, suggestion)
-        })
     }
 }
 

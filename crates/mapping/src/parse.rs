@@ -1,48 +1,77 @@
 use std::num::NonZeroU16;
+use std::str::FromStr;
 
 use pest::Parser as _;
 use pest::iterators::Pair;
 
-use crate::diagnose::diagnose;
-use crate::error::Refusal;
+use crate::diagnose;
+use crate::error::{ParseError, Refusal};
 use crate::host::{self, Host};
 use crate::kind::ErrorKind;
 use crate::mapping::{Listen, Mapping, Upstream};
 use crate::scheme::Scheme;
+use crate::suggest::suggest;
 use crate::{port, unix};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "mapping.pest"]
 struct Grammar;
 
-pub(crate) fn parse(text: &str) -> Result<Mapping, Refusal> {
-    let Ok(mut pairs) = Grammar::parse(Rule::mapping, text) else { return Err(diagnose(text)) };
-    let mut sides = pairs.next().expect("a match has one mapping").into_inner();
-    let mut side = || sides.next().expect("a mapping has two sides");
-    Ok(Mapping { listen: listen(side())?, upstream: upstream(side())? })
+impl FromStr for Mapping {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        mapping(text).map_err(|refusal| {
+            let suggestion = suggest(text, &refusal, |text| mapping(text).err());
+            ParseError::new(text, refusal, suggestion)
+        })
+    }
 }
 
-fn listen(side: Pair<'_, Rule>) -> Result<Listen, Refusal> {
-    let mut found = Parts::default();
-    found.read(side)?;
-    Ok(Listen { host: found.host, port: found.port.expect("a listen side has a port") })
+impl FromStr for Listen {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        listen(text).map_err(|refusal| ParseError::new(text, refusal, None))
+    }
 }
 
-fn upstream(side: Pair<'_, Rule>) -> Result<Upstream, Refusal> {
-    if side.as_rule() == Rule::unix {
-        let path = side.into_inner().next().expect("a unix side has a path");
+impl FromStr for Upstream {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        upstream(text).map_err(|refusal| ParseError::new(text, refusal, None))
+    }
+}
+
+fn mapping(text: &str) -> Result<Mapping, Refusal> {
+    let sides = text.split_once('=').ok_or_else(|| Refusal::new(ErrorKind::MissingEquals, 0..text.len()));
+    let (left, right) = sides?;
+    let listen = listen(left)?;
+    let upstream = upstream(right).map_err(|refusal| refusal.at(left.len() + 1))?;
+    Ok(Mapping { listen, upstream })
+}
+
+fn listen(side: &str) -> Result<Listen, Refusal> {
+    let Ok(mut matched) = Grammar::parse(Rule::listen, side) else { return Err(diagnose::listen(side)) };
+    let Parts { host, port, .. } = Parts::read(matched.next().expect("a match has one side"))?;
+    Ok(Listen { host, port: port.expect("a listen side has a port") })
+}
+
+fn upstream(side: &str) -> Result<Upstream, Refusal> {
+    let Ok(mut matched) = Grammar::parse(Rule::upstream, side) else { return Err(diagnose::upstream(side)) };
+    let form = matched.next().and_then(|side| side.into_inner().next()).expect("an upstream has a form");
+    if form.as_rule() == Rule::unix {
+        let path = form.into_inner().next().expect("a unix side has a path");
         let path = unix::parse(path.as_str()).map_err(|refusal| refusal.at(path.as_span().start()))?;
         return Ok(Upstream::Unix { path });
     }
-    let span = side.as_span();
-    let mut found = Parts::default();
-    found.read(side)?;
-    let default = || found.scheme.and_then(Scheme::default_port).and_then(NonZeroU16::new);
-    let Some(port) = found.port.or_else(default) else {
-        return Err(Refusal::new(ErrorKind::TcpWithoutPort, span.start()..span.end()));
+    let Parts { scheme, host, port } = Parts::read(form)?;
+    let default = || scheme.and_then(Scheme::default_port).and_then(NonZeroU16::new);
+    let Some(port) = port.or_else(default) else {
+        return Err(Refusal::new(ErrorKind::TcpWithoutPort, 0..side.len()));
     };
-    let host = found.host.expect("a TCP side has a host");
-    Ok(Upstream::Tcp { scheme: found.scheme, host, port })
+    Ok(Upstream::Tcp { scheme, host: host.expect("a TCP side has a host"), port })
 }
 
 /// What the pairs of one side spell, each checked.
@@ -54,28 +83,40 @@ struct Parts {
 }
 
 impl Parts {
-    fn read(&mut self, side: Pair<'_, Rule>) -> Result<(), Refusal> {
+    fn read(side: Pair<'_, Rule>) -> Result<Self, Refusal> {
+        let mut found = Self::default();
         for part in side.into_inner() {
             let (text, start) = (part.as_str(), part.as_span().start());
+            let at = |refusal: Refusal| refusal.at(start);
             match part.as_rule() {
-                Rule::scheme => self.scheme = Scheme::from_name(text),
-                Rule::name => self.host = Some(host::parse(text).map_err(|refusal| refusal.at(start))?),
-                Rule::ipv6 => {
-                    let address = &text[1..text.len() - 1];
-                    self.host = Some(host::parse_ipv6(address).map_err(|refusal| refusal.at(start + 1))?);
-                }
-                Rule::port => self.port = Some(port::parse(text).map_err(|refusal| refusal.at(start))?),
+                Rule::scheme => found.scheme = Some(diagnose::known_scheme(text).map_err(at)?),
+                Rule::name => found.host = Some(host::parse(text).map_err(at)?),
+                Rule::ipv6 => found.host = Some(host::parse_bracketed(text).map_err(at)?),
+                Rule::port => found.port = Some(port::parse(text).map_err(at)?),
+                Rule::EOI => {}
                 rule => unreachable!("{rule:?} is no part of a side"),
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::scheme::Scheme;
+
+    /// Whether the grammar takes both sides. It takes any word for a scheme.
+    fn is_accepted(text: &str) -> bool {
+        let is_known =
+            |url: &str| url.split_once("://").is_none_or(|(name, _)| Scheme::from_name(name).is_some());
+        text.split_once('=').is_some_and(|(left, right)| {
+            let sides = Grammar::parse(Rule::listen, left).and(Grammar::parse(Rule::upstream, right));
+            sides.is_ok() && (right.starts_with("unix:/") || is_known(right))
+        })
+    }
 
     /// The base grammar, written again without pest.
     fn is_base(text: &str) -> bool {
@@ -118,7 +159,7 @@ mod tests {
 
         #[test]
         fn the_grammar_is_the_base_grammar_and_the_extensions(text in texts()) {
-            let accepted = Grammar::parse(Rule::mapping, &text).is_ok();
+            let accepted = is_accepted(&text);
             if is_base(&text) {
                 prop_assert!(accepted);
             } else if accepted {

@@ -17,39 +17,53 @@ pub enum Scheme {
     Tls,
 }
 
-impl Scheme {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Http, Self::Https, Self::Psql, Self::Psqls, Self::Tcp, Self::Tls];
+/// What there is to know of a scheme.
+struct Definition {
+    name: &'static str,
+    default_port: Option<u16>,
+    is_encrypted: bool,
+    is_postgres: bool,
+}
 
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
+impl Scheme {
+    /// All schemes, in the order in which people are shown them.
+    pub const ALL: [Self; 6] = [Self::Http, Self::Https, Self::Psql, Self::Psqls, Self::Tcp, Self::Tls];
+
+    const fn definition(self) -> Definition {
+        let (name, default_port, is_encrypted, is_postgres) = match self {
+            Self::Http => ("http", Some(80), false, false),
+            Self::Https => ("https", Some(443), true, false),
+            Self::Psql => ("psql", Some(5432), false, true),
+            Self::Psqls => ("psqls", Some(5432), true, true),
+            Self::Tcp => ("tcp", None, false, false),
+            Self::Tls => ("tls", Some(443), true, false),
+        };
+        Definition { name, default_port, is_encrypted, is_postgres }
+    }
+
+    /// Returns the scheme of this name, which is in lower case and without `://`.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
     }
 
     /// The scheme as written in a mapping, without `://`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Psql => "psql",
-            Self::Psqls => "psqls",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-        }
+        self.definition().name
     }
 
     /// The port meant when the mapping has none; `tcp` must have one.
     pub fn default_port(self) -> Option<u16> {
-        match self {
-            Self::Http => Some(80),
-            Self::Https | Self::Tls => Some(443),
-            Self::Psql | Self::Psqls => Some(5432),
-            Self::Tcp => None,
-        }
+        self.definition().default_port
     }
 
     /// Whether the upstream is reached over TLS.
     pub fn is_encrypted(self) -> bool {
-        matches!(self, Self::Https | Self::Psqls | Self::Tls)
+        self.definition().is_encrypted
+    }
+
+    /// Whether clients and the upstream start TLS as PostgreSQL does, with its `SSLRequest`.
+    pub fn is_postgres(self) -> bool {
+        self.definition().is_postgres
     }
 }
 

@@ -2,18 +2,22 @@
 
 use crate::error::Refusal;
 use crate::kind::ErrorKind;
-use crate::parse::parse;
 
 /// More edits than this make another mapping of it, not the one that was meant.
 const MAX_EDITS: usize = 8;
 
-pub(crate) fn suggest(input: &str, refusal: &Refusal) -> Option<String> {
+/// `refuse` is the parser's word on a text; `None`: it is a mapping.
+pub(crate) fn suggest(
+    input: &str,
+    refusal: &Refusal,
+    refuse: impl Fn(&str) -> Option<Refusal>,
+) -> Option<String> {
     let mut text = edit(input, refusal)?;
     for _ in 1..MAX_EDITS {
         // As long as what it stands for, so that spans keep.
-        match parse(&text.replace(":PORT", ":9999").replace("PORT=", "9999=")) {
-            Ok(_) => return Some(text),
-            Err(refusal) => text = edit(&text, &refusal)?,
+        match refuse(&text.replace(":PORT", ":9999").replace("PORT=", "9999=")) {
+            None => return Some(text),
+            Some(refusal) => text = edit(&text, &refusal)?,
         }
     }
     None

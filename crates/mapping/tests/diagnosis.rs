@@ -1,6 +1,6 @@
 //! Each way to get a mapping wrong: what is said, where it points, and what is suggested.
 
-use proxy_mapping::{ErrorKind, Mapping, ParseError};
+use proxy_mapping::{ErrorKind, Listen, Mapping, ParseError, Upstream};
 
 fn refused(text: &str) -> ParseError {
     text.parse::<Mapping>().expect_err(text)
@@ -180,4 +180,29 @@ fn a_suggestion_is_shown_without_what_a_terminal_would_obey() {
     let error = refused(" 9090=unix:/a\u{202e}b");
     assert_eq!(error.suggestion(), Some("9090=unix:/a\u{202e}b"));
     assert_eq!(error.hint(), "a mapping has no whitespace: 9090=unix:/a\\u{202e}b");
+}
+
+#[test]
+fn a_side_alone_is_refused_as_in_a_mapping() {
+    for (text, kind, span) in [
+        ("h", ErrorKind::MissingPort, 0..1),
+        ("", ErrorKind::EmptyUpstream, 0..0),
+        ("redis://h:1", ErrorKind::UnknownScheme, 0..5),
+        ("tcp://h", ErrorKind::TcpWithoutPort, 0..7),
+        ("psql://h:99999", ErrorKind::PortOutOfRange, 9..14),
+        ("unix:/a\n", ErrorKind::ControlCharacter, 7..8),
+    ] {
+        let error = text.parse::<Upstream>().unwrap_err();
+        assert_eq!((error.kind(), error.span(), error.input()), (kind, span, text));
+    }
+    for (text, kind, span) in [
+        ("", ErrorKind::EmptyListen, 0..0),
+        (":80", ErrorKind::EmptyListenHost, 0..1),
+        ("[::1]", ErrorKind::MissingPort, 0..5),
+        ("h:0", ErrorKind::PortOutOfRange, 2..3),
+        ("80=", ErrorKind::PortNotANumber, 0..3),
+    ] {
+        let error = text.parse::<Listen>().unwrap_err();
+        assert_eq!((error.kind(), error.span(), error.input()), (kind, span, text));
+    }
 }

@@ -1,6 +1,6 @@
 //! The examples of docs/mapping.md are what the parser does.
 
-use proxy_mapping::Mapping;
+use proxy_mapping::{Mapping, Scheme};
 
 const DOCS: &str = include_str!("../../../docs/mapping.md");
 
@@ -11,6 +11,14 @@ fn blocks(info: &str) -> Vec<&'static str> {
         DOCS.split(&opening).skip(1).filter_map(|rest| rest.split("\n```\n").next()).collect();
     assert!(!blocks.is_empty(), "the page has no block of {info}");
     blocks
+}
+
+#[test]
+fn the_page_has_every_scheme() {
+    for scheme in Scheme::ALL {
+        assert!(DOCS.contains(&format!("| `{scheme}://` |")), "no row of {scheme}");
+        assert!(DOCS.contains(&format!("\"{scheme}\"")), "the grammar lacks {scheme}");
+    }
 }
 
 #[test]

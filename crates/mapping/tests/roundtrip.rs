@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
 use proptest::prelude::*;
-use proxy_mapping::{Host, Listen, Mapping, Scheme, Upstream};
+use proxy_mapping::{Host, Listen, ListenAddr, Mapping, Scheme, Upstream};
 
 mod check;
 
@@ -27,8 +27,7 @@ fn hosts() -> impl Strategy<Value = Host> {
 }
 
 fn schemes() -> impl Strategy<Value = Scheme> {
-    use Scheme::{Http, Https, Psql, Psqls, Tcp, Tls};
-    prop::sample::select(vec![Http, Https, Psql, Psqls, Tcp, Tls])
+    prop::sample::select(Scheme::ALL.to_vec())
 }
 
 fn upstreams() -> impl Strategy<Value = Upstream> {
@@ -39,10 +38,12 @@ fn upstreams() -> impl Strategy<Value = Upstream> {
     ]
 }
 
+fn listens() -> impl Strategy<Value = Listen> {
+    (prop::option::of(hosts()), any::<NonZeroU16>()).prop_map(|(host, port)| Listen { host, port })
+}
+
 fn mappings() -> impl Strategy<Value = Mapping> {
-    let listens = (prop::option::of(hosts()), any::<NonZeroU16>());
-    (listens, upstreams())
-        .prop_map(|((host, port), upstream)| Mapping { listen: Listen { host, port }, upstream })
+    (listens(), upstreams()).prop_map(|(listen, upstream)| Mapping { listen, upstream })
 }
 
 /// The base grammar, rule by rule, with hosts and ports that exist.
@@ -101,6 +102,14 @@ proptest! {
     #[test]
     fn every_mapping_parses_back(mapping in mappings()) {
         prop_assert_eq!(mapping.to_string().parse::<Mapping>(), Ok(mapping));
+    }
+
+    #[test]
+    fn every_side_parses_back(listen in listens(), upstream in upstreams(), port in any::<u16>()) {
+        prop_assert_eq!(listen.to_string().parse::<Listen>(), Ok(listen.clone()));
+        prop_assert_eq!(upstream.to_string().parse::<Upstream>(), Ok(upstream));
+        let addr = ListenAddr { host: listen.host, port };
+        prop_assert_eq!(addr.to_string().parse::<ListenAddr>(), Ok(addr));
     }
 
     #[test]
