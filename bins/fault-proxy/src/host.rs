@@ -5,10 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Result, anyhow};
-use proxy_cli::addr::ListenAddr;
+use proxy_cli::addr;
 use proxy_cli::bind::{BindError, listed, listen_at};
 use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
-use proxy_mapping::{ErrorKind, Mapping, Upstream};
+use proxy_mapping::{ErrorKind, ListenAddr, ParseError, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
@@ -174,9 +174,10 @@ fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
 
 /// An upstream as a mapping has it on its right side, or as clients of the compatible API write it.
 pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
-    match format!("1={}", spelled_out(text)).parse::<Mapping>() {
-        Ok(mapping) => Ok(mapping.upstream),
+    match spelled_out(text).parse() {
+        Ok(upstream) => Ok(upstream),
         Err(error) => {
+            let error: ParseError = error;
             let way_out = match error.kind() {
                 kind @ ErrorKind::InvalidIpv6 => kind.hint(),
                 _ => "write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",
@@ -187,7 +188,7 @@ pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
 }
 
 fn address(listen: &str) -> Result<ListenAddr, String> {
-    listen.parse().map_err(|problem| format!("listen `{listen}`: {problem}"))
+    listen.parse().map_err(|error: ParseError| format!("listen `{listen}`: {}", error.in_one_line()))
 }
 
 /// Binds `sockets` sockets to the port of each address, as [`listen`](proxy_cli::bind::listen) does.
@@ -203,5 +204,5 @@ pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpL
 /// Where `listen` listens.
 pub(crate) async fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {
     let addr = address(listen).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
-    spawn_blocking(move || addr.addresses()).await.map_err(io::Error::other)?
+    spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?
 }

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser};
-use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{list, written};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
 use proxy_cli::target::Target;
+use proxy_mapping::ListenAddr;
 use serde::Deserialize;
 
 use crate::config::Forward;

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use proxy_mapping::ListenAddr;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 use tracing::info;
 
-use crate::addr::ListenAddr;
+use crate::addr::addresses;
 
 /// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
 const LISTEN_QUEUE: i32 = 4096;
@@ -35,7 +36,7 @@ pub struct BindError {
 /// # Errors
 /// If the name does not resolve, or one of its addresses is taken.
 pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
-    let addresses = addr.addresses().map_err(|source| BindError { listen: addr.to_string(), source })?;
+    let addresses = addresses(addr).map_err(|source| BindError { listen: addr.to_string(), source })?;
     listen_at(addr, &addresses, sockets)
 }
 
@@ -168,7 +169,7 @@ mod tests {
         let groups = listen(&"127.0.0.1:0".parse().unwrap(), 3).unwrap();
         let ports: Vec<_> = addresses(&groups).iter().flatten().map(SocketAddr::port).collect();
         assert!(ports[0] != 0 && ports == [ports[0]; 3], "{ports:?}");
-        let taken = listen(&ListenAddr::new("127.0.0.1", ports[0]), 1).unwrap_err();
+        let taken = listen(&SocketAddr::from(([127, 0, 0, 1], ports[0])).into(), 1).unwrap_err();
         assert_eq!(taken.source.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(taken.to_string(), format!("cannot listen on 127.0.0.1:{}", ports[0]));
     }

@@ -1,12 +1,13 @@
 //! Asking a program that runs how it is, as container engines do.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use proxy_mapping::{Host, ListenAddr};
 use ureq::Agent;
 
-use crate::addr::{Endpoint, ListenAddr};
+use crate::addr::Endpoint;
 use crate::terminal::plain;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -34,12 +35,12 @@ pub fn ask(endpoint: &Endpoint) -> Result<()> {
 
 /// What listens on all interfaces is on loopback.
 fn from_here(addr: &ListenAddr) -> ListenAddr {
-    let host = match addr.host.as_deref().map(str::parse) {
-        None | Some(Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) => Ipv4Addr::LOCALHOST.to_string(),
-        Some(Ok(IpAddr::V6(Ipv6Addr::UNSPECIFIED))) => Ipv6Addr::LOCALHOST.to_string(),
-        Some(_) => return addr.clone(),
+    let host = match &addr.host {
+        None | Some(Host::V4(Ipv4Addr::UNSPECIFIED)) => Host::V4(Ipv4Addr::LOCALHOST),
+        Some(Host::V6(Ipv6Addr::UNSPECIFIED)) => Host::V6(Ipv6Addr::LOCALHOST),
+        Some(host) => host.clone(),
     };
-    ListenAddr::new(host, addr.port)
+    ListenAddr { host: Some(host), port: addr.port }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use proxy_mapping::{Mapping, Upstream};
+use proxy_mapping::{ParseError, Upstream};
 use proxy_nats::InvalidServiceName;
 
 const SERVICE: &str = "nats-service:";
@@ -48,11 +48,8 @@ impl FromStr for Target {
                 Err(error) => Err(InvalidServiceName::to_string(&error)),
             };
         }
-        // The right side of a mapping.
-        match format!("1={text}").parse::<Mapping>() {
-            Ok(mapping) => Self::try_from(&mapping.upstream),
-            Err(error) => Err(format!("{}: {}", error.kind(), error.kind().hint())),
-        }
+        let upstream = text.parse::<Upstream>().map_err(|error: ParseError| error.in_one_line())?;
+        Self::try_from(&upstream)
     }
 }
 

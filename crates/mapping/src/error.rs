@@ -42,6 +42,11 @@ impl ParseError {
         self.suggestion.as_deref()
     }
 
+    /// Returns what is wrong and how to put it right in one line, for messages that show the input themselves.
+    pub fn in_one_line(&self) -> String {
+        format!("{}; {}", self.kind, self.hint())
+    }
+
     /// How to put it right: one line, with the suggestion if there is one.
     pub fn hint(&self) -> String {
         let hint = self.kind.hint();

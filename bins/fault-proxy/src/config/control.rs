@@ -4,8 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, bail};
-use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::addr::{Endpoint, addresses};
 use proxy_cli::secret::Secret;
+use proxy_mapping::ListenAddr;
 
 use super::file::Config;
 
@@ -26,7 +27,7 @@ pub(crate) struct Control {
 impl Control {
     /// Guards all addresses that it has now. May block for some seconds.
     pub(super) fn guard_all(&self) -> Result<()> {
-        match self.addr.addresses() {
+        match addresses(&self.addr) {
             Ok(addresses) => addresses.into_iter().try_for_each(|addr| self.guard(addr)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 bail!("--control {}: {error}; use an IP address, or off", self.addr)
@@ -53,7 +54,7 @@ impl Control {
 pub(super) fn control(config: &Config) -> Result<Option<Control>> {
     let asked = config.options.control.clone();
     let is_default = asked.is_none();
-    let usual = || Endpoint::At(ListenAddr::new(Ipv4Addr::LOCALHOST.to_string(), CONTROL_PORT));
+    let usual = || Endpoint::At(SocketAddr::from((Ipv4Addr::LOCALHOST, CONTROL_PORT)).into());
     let Some(addr) = asked.unwrap_or_else(usual).addr() else { return Ok(None) };
     let is_insecure = config.options.control_insecure.unwrap_or_default();
     let token = config.control_token.clone();

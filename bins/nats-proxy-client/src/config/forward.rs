@@ -1,9 +1,9 @@
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use proxy_cli::addr::ListenAddr;
 use proxy_cli::target::Target;
-use proxy_mapping::{Host, Listen, Mapping};
+use proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
 
 /// Connections to `listen` go to `target`.
 ///
@@ -19,22 +19,18 @@ impl FromStr for Forward {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if let Some((left, right)) =
-            text.split_once('=').filter(|(_, right)| right.starts_with("nats-service:"))
-        {
-            // The left side of a mapping.
-            let mapping = format!("{left}=host:1").parse::<Mapping>();
-            let mapping =
-                mapping.map_err(|error| format!("`{left}`: {}: {}", error.kind(), error.kind().hint()))?;
-            return Ok(Self { listen: listen(&mapping.listen), target: right.parse()? });
-        }
-        let mapping: Mapping = text.parse().map_err(|error: proxy_mapping::ParseError| error.to_string())?;
-        Ok(Self { listen: listen(&mapping.listen), target: Target::try_from(&mapping.upstream)? })
+        let (listen, target) = match text.split_once('=') {
+            Some((left, right)) if right.starts_with("nats-service:") => {
+                let listen = left.parse::<Listen>();
+                (listen.map_err(|error| format!("`{left}`: {}", error.in_one_line()))?, right.parse()?)
+            }
+            _ => {
+                let mapping: Mapping = text.parse().map_err(|error: ParseError| error.to_string())?;
+                (mapping.listen, Target::try_from(&mapping.upstream)?)
+            }
+        };
+        Ok(Self { listen: listen.addr(Ipv4Addr::LOCALHOST.into()), target })
     }
-}
-
-fn listen(Listen { host, port }: &Listen) -> ListenAddr {
-    ListenAddr::new(host.as_ref().map_or_else(|| "127.0.0.1".to_owned(), Host::to_string), port.get())
 }
 
 impl fmt::Display for Forward {

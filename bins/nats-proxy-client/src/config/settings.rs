@@ -1,12 +1,14 @@
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use proxy_cli::addr::{Endpoint, ListenAddr};
+use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
 use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
 use proxy_cli::target::Target;
+use proxy_mapping::ListenAddr;
 use proxy_nats::Needs;
 use serde::Deserialize;
 use tracing::debug;
@@ -90,7 +92,7 @@ fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward
     let mut all = Vec::new();
     if forwards.is_empty() || listen.is_some() || target.is_some() {
         all.push(Forward {
-            listen: listen.unwrap_or_else(|| ListenAddr::new("0.0.0.0", 8082)),
+            listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8082)).into()),
             target: target
                 .unwrap_or_else(|| Target(proxy_nats::Target::Host { host: "redis".to_owned(), port: 6379 })),
         });

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use proxy_cli::addr::ListenAddr;
 use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
 use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
+use proxy_mapping::ListenAddr;
 use proxy_nats::{Needs, Targets};
 use serde::Deserialize;
 use tracing::debug;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use proxy_control::{Health, Metrics, Watch};
 use proxy_fault::{Engine, Faults, TimerDriver, Timers};
+use proxy_mapping::ListenAddr;
 use proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
 use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown, TcpAcceptor};
 use rand::TryRng;
@@ -18,7 +19,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::TunnelSettings;
-use crate::addr::ListenAddr;
 use crate::bind;
 use crate::faults::{FaultSettings, any_seed};
 use crate::faulty::{FaultAsked, FaultConnector, FaultListener};
