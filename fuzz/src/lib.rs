@@ -70,7 +70,9 @@ pub fn fault(bytes: &[u8]) {
 /// A body makes proxies with faults, or an error that is no more than a line.
 pub fn control(bytes: &[u8]) {
     match proxy_control::specs(bytes, None) {
-        Ok(specs) => assert!(specs.iter().all(|spec| !spec.name.is_empty() && !spec.upstream.is_empty())),
+        Ok(specs) => {
+            assert!(specs.iter().all(|spec| !spec.name.is_empty() && !spec.upstream.text.is_empty()))
+        }
         Err(error) => assert!(!error.is_empty()),
     }
 }

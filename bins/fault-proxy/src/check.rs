@@ -4,16 +4,15 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use comfy_table::{Table, presets};
 use humantime::format_duration;
 use proxy_cli::bind::listed;
 use proxy_cli::terminal::{counted, plain, print};
-use proxy_control::proxies::Spec;
 use proxy_fault::{Fault, Flows, Windows};
-use proxy_mapping::Upstream;
+use proxy_mapping::{ListenAddr, Upstream};
 use proxy_relay::Connected;
 
 use crate::config::{ProxySettings, Settings};
@@ -21,10 +20,10 @@ use crate::host;
 use crate::journal;
 use crate::run::listen_for;
 use crate::serve;
-use crate::wire::{Wire, listen_of};
+use crate::wire::Wire;
 
 pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
-    let all = all(settings)?;
+    let all = all(settings);
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
     // Kept until all are there: no port is for two of them.
@@ -67,22 +66,23 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
 /// A proxy to be tried.
 struct Tried {
     shown: String,
-    listen: String,
+    listen: ListenAddr,
     upstream: Upstream,
 }
 
 /// All that a run would start.
-fn all(settings: &Settings) -> Result<Vec<Tried>> {
-    let mut all = Vec::new();
-    for ProxySettings { mapping, .. } in &settings.proxies {
-        let listen = listen_of(mapping, settings.bind);
-        all.push(Tried { shown: mapping.to_string(), listen, upstream: mapping.upstream.clone() });
-    }
-    for Spec { name, listen, upstream, .. } in settings.populate.iter().filter(|spec| spec.enabled) {
-        let upstream = host::upstream(upstream).map_err(Error::msg)?;
-        all.push(Tried { shown: name.clone(), listen: listen.clone(), upstream });
-    }
-    Ok(all)
+fn all(settings: &Settings) -> Vec<Tried> {
+    let mappings = settings.proxies.iter().map(|ProxySettings { mapping, .. }| Tried {
+        shown: mapping.to_string(),
+        listen: mapping.listen.addr(settings.bind),
+        upstream: mapping.upstream.clone(),
+    });
+    let specs = settings.populate.iter().filter(|spec| spec.enabled).map(|spec| Tried {
+        shown: spec.name.clone(),
+        listen: spec.listen.clone(),
+        upstream: spec.upstream.addr.clone(),
+    });
+    mappings.chain(specs).collect()
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -170,7 +170,7 @@ fn told(result: Result<String>) -> String {
     result.unwrap_or_else(|error| plain(&format!("FAILED: {error:#}")))
 }
 
-async fn listen_on(listen: &str, ports: &mut Vec<TcpListener>) -> Result<String> {
+async fn listen_on(listen: &ListenAddr, ports: &mut Vec<TcpListener>) -> Result<String> {
     let listeners: Vec<_> = host::bind(listen, 1).await?.into_iter().flatten().collect();
     let addresses = listed(&listeners)?;
     ports.extend(listeners);

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use proxy_cli::addr;
 use proxy_cli::bind::{BindError, listed, listen_at};
 use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
-use proxy_mapping::{ErrorKind, ListenAddr, ParseError, Upstream};
+use proxy_mapping::{ListenAddr, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
@@ -17,7 +17,6 @@ use tracing::info;
 
 use crate::loops::{self, Hop};
 use crate::serve::{Hands, Work};
-use crate::services::spelled_out;
 use crate::wire::Wire;
 
 /// What proxies are started with.
@@ -84,7 +83,7 @@ impl ProxyHost {
 
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
         let other = |error: anyhow::Error| StartError::Other(format!("{error:#}"));
-        let upstream = upstream(&start.upstream).map_err(StartError::Other)?;
+        let upstream = start.upstream;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
         let listeners = bind(&start.listen, self.hands.count())
             .await
@@ -123,18 +122,21 @@ impl ProxyHost {
 }
 
 impl Host for ProxyHost {
-    fn check(&self, listen: &str, upstream: &str) -> Result<(), String> {
-        check(&self.wire, listen, upstream)
+    fn check(&self, upstream: &Upstream) -> Result<(), String> {
+        check(&self.wire, upstream)
     }
 
-    fn check_loop<'a>(&'a self, name: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a> {
+    fn check_loop<'a>(
+        &'a self,
+        name: &'a str,
+        listen: &'a ListenAddr,
+        upstream: &'a Upstream,
+    ) -> CheckingLoop<'a> {
         Box::pin(async move {
             let mut hops = self.other_hops(name);
             let new = hops.len();
-            hops.push(Hop {
-                listen: addresses(listen).await.unwrap_or_default(),
-                upstream: self::upstream(upstream)?,
-            });
+            let listen = addresses(listen).await.unwrap_or_default();
+            hops.push(Hop { listen, upstream: upstream.clone() });
             loops::find(&hops, new, self.wire.resolver()).await.map_or(Ok(()), Err)
         })
     }
@@ -143,12 +145,12 @@ impl Host for ProxyHost {
         Box::pin(self.start_unless_ending(start))
     }
 
-    fn address(&self, listen: &str) -> Resolving<'_> {
-        let listen = listen.to_owned();
+    fn address(&self, listen: &ListenAddr) -> Resolving<'_> {
+        let listen = listen.clone();
         Box::pin(async move {
             let no_address = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             let first = addresses(&listen).await.and_then(|all| all.first().copied().ok_or_else(no_address));
-            first.map_err(|source| StartError::Bind { listen, source })
+            first.map_err(|source| StartError::Bind { listen: listen.to_string(), source })
         })
     }
 }
@@ -159,50 +161,29 @@ impl Host for ProxyHost {
 /// What is wrong, and with which of them.
 pub(crate) fn check_all(wire: &Wire, specs: &[Spec]) -> Result<()> {
     for (index, spec) in specs.iter().enumerate() {
-        check(wire, &spec.listen, &spec.upstream)
-            .map_err(|problem| anyhow!("{problem} at proxy {}", index + 1))?;
+        check(wire, &spec.upstream.addr).map_err(|problem| anyhow!("{problem} at proxy {}", index + 1))?;
     }
     Ok(())
 }
 
-fn check(wire: &Wire, listen: &str, upstream: &str) -> Result<(), String> {
-    address(listen)?;
-    let upstream = self::upstream(upstream)?;
-    wire.connector(&upstream, None).map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
-    Ok(())
-}
-
-/// An upstream as a mapping has it on its right side, or as clients of the compatible API write it.
-pub(crate) fn upstream(text: &str) -> Result<Upstream, String> {
-    match spelled_out(text).parse() {
-        Ok(upstream) => Ok(upstream),
-        Err(error) => {
-            let error: ParseError = error;
-            let way_out = match error.kind() {
-                kind @ ErrorKind::InvalidIpv6 => kind.hint(),
-                _ => "write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or unix:/PATH",
-            };
-            Err(format!("upstream `{text}`: {}; {way_out}", error.kind()))
-        }
-    }
-}
-
-fn address(listen: &str) -> Result<ListenAddr, String> {
-    listen.parse().map_err(|error: ParseError| format!("listen `{listen}`: {}", error.in_one_line()))
+fn check(wire: &Wire, upstream: &Upstream) -> Result<(), String> {
+    let connector = wire.connector(upstream, None);
+    connector.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
 /// Binds `sockets` sockets to the port of each address, as [`listen`](proxy_cli::bind::listen) does.
-pub(crate) async fn bind(listen_on: &str, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
-    let failed = |source| BindError { listen: listen_on.to_owned(), source };
-    let addr =
-        address(listen_on).map_err(|problem| failed(io::Error::new(io::ErrorKind::InvalidInput, problem)))?;
-    let addresses = addresses(listen_on).await.map_err(failed)?;
-    let bound = spawn_blocking(move || listen_at(&addr, &addresses, sockets)).await;
-    bound.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
+pub(crate) async fn bind(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
+    let failed = |source| BindError { listen: addr.to_string(), source };
+    let addresses = addresses(addr).await.map_err(failed)?;
+    let bound = spawn_blocking({
+        let addr = addr.clone();
+        move || listen_at(&addr, &addresses, sockets)
+    });
+    bound.await.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 
 /// Where `listen` listens.
-pub(crate) async fn addresses(listen: &str) -> io::Result<Vec<SocketAddr>> {
-    let addr = address(listen).map_err(|problem| io::Error::new(io::ErrorKind::InvalidInput, problem))?;
+pub(crate) async fn addresses(listen: &ListenAddr) -> io::Result<Vec<SocketAddr>> {
+    let addr = listen.clone();
     spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?
 }

@@ -11,10 +11,10 @@ use futures_util::future::join_all;
 use proxy_mapping::Upstream;
 use proxy_relay::Resolver;
 
-use crate::config::Settings;
+use crate::config::{ProxySettings, Settings};
 use crate::host;
 use crate::serve::runtime;
-use crate::wire::{Wire, listen_of};
+use crate::wire::Wire;
 
 /// A name that takes longer is left to the run: connections that come back are closed there.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -43,12 +43,11 @@ impl Hop {
 /// The loop, and the way out.
 pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     let mut hops = Vec::new();
-    for proxy in &settings.proxies {
-        let listen = listen_of(&proxy.mapping, settings.bind);
-        hops.push((listen, proxy.mapping.upstream.clone()));
+    for ProxySettings { mapping, .. } in &settings.proxies {
+        hops.push((mapping.listen.addr(settings.bind), mapping.upstream.clone()));
     }
     for spec in settings.populate.iter().filter(|spec| spec.enabled) {
-        hops.extend(host::upstream(&spec.upstream).ok().map(|upstream| (spec.listen.clone(), upstream)));
+        hops.push((spec.listen.clone(), spec.upstream.addr.clone()));
     }
     if hops.is_empty() {
         return Ok(());
@@ -167,10 +166,9 @@ mod tests {
 
     /// Of mappings whose upstreams are addresses; `10.0.0.1` is this host's.
     fn looped(mappings: &[(&str, &str)]) -> Option<Vec<usize>> {
-        let upstream = |text: &str| host::upstream(text).unwrap();
         let hop = |(listen, to): &(&str, &str)| Hop {
             listen: vec![listen.parse().unwrap()],
-            upstream: upstream(to),
+            upstream: to.parse().unwrap(),
         };
         let hops: Vec<_> = mappings.iter().map(hop).collect();
         let targets: Vec<_> = mappings.iter().map(|(_, to)| vec![to.parse().unwrap()]).collect();
@@ -233,7 +231,7 @@ mod tests {
         });
         let hop = |port: u16, to: &str| Hop {
             listen: vec![([127, 0, 0, 1], port).into()],
-            upstream: host::upstream(to).unwrap(),
+            upstream: to.parse().unwrap(),
         };
         assert_eq!(find(&[hop(1, "elsewhere:3"), hop(2, "unix:/run/app.sock")], 0, &resolver).await, None);
         let hops = [hop(1, "here:2"), hop(2, "tls://here:1"), hop(3, "127.0.0.1:1")];
@@ -252,7 +250,7 @@ mod tests {
             let addr = |port: u16| SocketAddr::from(([127, 0, 0, 1], port + 1));
             let hop = |(port, to): (u16, &u16)| Hop {
                 listen: vec![addr(port)],
-                upstream: host::upstream(&addr(*to).to_string()).unwrap(),
+                upstream: addr(*to).to_string().parse().unwrap(),
             };
             let hops: Vec<_> = (0..count).zip(&upstreams).map(hop).collect();
             let targets: Vec<_> = upstreams.iter().map(|to| [addr(*to)]).collect();

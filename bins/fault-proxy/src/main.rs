@@ -22,7 +22,6 @@ mod replay;
 mod report;
 mod run;
 mod serve;
-mod services;
 mod start;
 mod timeline;
 mod view;

@@ -168,9 +168,10 @@ impl Running<'_> {
 
     /// Makes the proxies of --toxiproxy-config.
     async fn populate(&self) -> Result<()> {
-        let (made, error) = self.proxies.populate(self.settings.populate.clone()).await;
+        let (made, error) =
+            self.proxies.populate(self.settings.populate.iter().cloned().map(Ok).collect()).await;
         for proxy in made {
-            let (name, listen, upstream) = (proxy.name, proxy.listen, proxy.upstream);
+            let (name, listen, upstream) = (proxy.name, proxy.listen, proxy.upstream.text);
             if proxy.enabled {
                 info!("listening on {listen} for {name}={upstream}");
             } else {

@@ -6,15 +6,14 @@ use anyhow::{Error, anyhow};
 use proxy_control::proxies::{ChangeError, Spec, StartError};
 
 use crate::config::{GivenFault, ProxySettings};
-use crate::wire::listen_of;
 
 /// What the proxy is to be; `bind` is where mappings without an address listen.
 pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
     Spec {
         name: proxy.name.clone(),
         label: Some(proxy.label.clone()),
-        listen: listen_of(&proxy.mapping, bind),
-        upstream: proxy.mapping.upstream.to_string(),
+        listen: proxy.mapping.listen.addr(bind),
+        upstream: proxy.mapping.upstream.clone().into(),
         enabled: true,
         faults: proxy.faults.iter().map(GivenFault::record).collect(),
     }

@@ -97,6 +97,7 @@ mod tests {
     use proxy_control::proxies::Moment;
     use proxy_control::{Watch, record};
     use proxy_fault::{Engine, FaultParams, Kind, Reading, Run, Settings};
+    use proxy_mapping::Upstream;
 
     use super::*;
 
@@ -110,8 +111,8 @@ mod tests {
         Proxy {
             name: name.to_owned(),
             label: name.to_owned(),
-            listen: "127.0.0.1:1".to_owned(),
-            upstream: "a:1".to_owned(),
+            listen: "127.0.0.1:1".parse().unwrap(),
+            upstream: "a:1".parse::<Upstream>().unwrap().into(),
             enabled: true,
             faults: faults.iter().map(fault).collect(),
             engine: Engine::new(Settings::default()).proxy(name, Vec::new()),

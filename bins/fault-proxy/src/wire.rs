@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use proxy_cli::secret::warn_if_shared;
-use proxy_mapping::{Host, Mapping, Scheme, Upstream};
+use proxy_mapping::{Scheme, Upstream};
 use proxy_relay::{
     Connector, Handshake, OnUpstreamFailure, ProxyPort, Resolver, TcpConnector, UnixConnector,
 };
@@ -123,15 +123,6 @@ impl Wire {
             None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
             None => None,
         })
-    }
-}
-
-/// Where a mapping listens, as one text; `bind` is where mappings without an address listen.
-pub(crate) fn listen_of(mapping: &Mapping, bind: IpAddr) -> String {
-    let port = mapping.listen.port;
-    match mapping.listen.host.clone().unwrap_or_else(|| bind.into()) {
-        Host::V6(ip) => format!("[{ip}]:{port}"),
-        host => format!("{host}:{port}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The HTTP API: proxies and their faults.
 
+mod address;
 mod answer;
 mod events;
 mod guard;

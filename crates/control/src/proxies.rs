@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use proxy_fault::{Engine, Faults, Reading, Run};
+use proxy_mapping::{ListenAddr, Upstream};
 use tokio_util::task::TaskTracker;
 
 use crate::watch::Watch;
@@ -26,6 +27,21 @@ pub use self::record::FaultRecord;
 pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
+/// What a proxy connects to, and the text that users wrote and are shown for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyUpstream {
+    /// The upstream.
+    pub addr: Upstream,
+    /// Its text, such as `:6379` for `localhost:6379`.
+    pub text: String,
+}
+
+impl From<Upstream> for ProxyUpstream {
+    fn from(addr: Upstream) -> Self {
+        Self { text: addr.to_string(), addr }
+    }
+}
+
 /// What a proxy is to be.
 #[derive(Debug, Clone)]
 pub struct Spec {
@@ -33,10 +49,10 @@ pub struct Spec {
     pub name: String,
     /// What people are shown instead of the name, if anything.
     pub label: Option<String>,
-    /// Where to listen, as the [`Host`] reads it.
-    pub listen: String,
-    /// What to connect to, as the [`Host`] reads it.
-    pub upstream: String,
+    /// Where to listen.
+    pub listen: ListenAddr,
+    /// What to connect to.
+    pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,
     /// In force before the first session.
@@ -47,9 +63,9 @@ pub struct Spec {
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// Where to listen.
-    pub listen: Option<String>,
+    pub listen: Option<ListenAddr>,
     /// What to connect to.
-    pub upstream: Option<String>,
+    pub upstream: Option<ProxyUpstream>,
     /// Whether it listens.
     pub enabled: Option<bool>,
 }
@@ -62,9 +78,9 @@ pub struct Proxy {
     /// What people are shown: its label, or else its name.
     pub label: String,
     /// The address it listens on, or if it does not, what was asked for.
-    pub listen: String,
-    /// What it connects to, as given.
-    pub upstream: String,
+    pub listen: ListenAddr,
+    /// What it connects to.
+    pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,
     /// As given, in the order of their adding.

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::faults::of_flags;
 use proxy_fault::{Reading, Run};
-use proxy_mapping::Mapping;
+use proxy_mapping::{Host, Mapping, Scheme};
 
 use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy};
@@ -60,8 +60,8 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
 
     let mut proxies = Vec::new();
     for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
-        if let Some(host) = mapping.listen.host.as_ref().map(ToString::to_string)
-            && is_scheme(&host)
+        if let Some(Host::Name(host)) = &mapping.listen.host
+            && Scheme::from_name(host.as_str()).is_some()
         {
             bail!(
                 "--proxy {mapping}: `{host}` is not a listen address: a scheme belongs to the upstream, as in {}={host}://HOST:PORT",
@@ -133,11 +133,6 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
         }
     }
     Ok(named)
-}
-
-/// Whether a mapping may have it before the `://` of its upstream.
-fn is_scheme(name: &str) -> bool {
-    format!("1={name}://host:1").parse::<Mapping>().is_ok()
 }
 
 /// Whether it makes sense to run without any proxy.

@@ -9,7 +9,6 @@ use tracing::{error, info};
 
 use crate::config::{GivenFault, ProxySettings, Settings};
 use crate::start::{spec, told};
-use crate::wire::listen_of;
 
 /// The proxies of the file, and what has become of them.
 #[derive(Debug)]
@@ -210,8 +209,7 @@ impl<'a> Followed<'a> {
             .filter(|(_, known)| known.problem.is_some() && known.made.is_some())
             .filter_map(|(index, known)| {
                 let proxy = self.proxies.get(&known.wanted.name).ok().filter(|proxy| proxy.enabled)?;
-                let port = proxy.listen.rsplit_once(':')?.1.parse::<u16>().ok()?;
-                Some((index, port, u16::from(known.wanted.mapping.listen.port)))
+                Some((index, proxy.listen.port, u16::from(known.wanted.mapping.listen.port)))
             })
             .collect();
         loop {
@@ -269,7 +267,7 @@ async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<()
         return Ok(());
     };
     let replaced = if known.is_replaced {
-        let (mut replaced, error) = proxies.populate(vec![spec(new, bind)]).await;
+        let (mut replaced, error) = proxies.populate(vec![Ok(spec(new, bind))]).await;
         error.map_or(Ok(()), Err)?;
         replaced.pop()
     } else {
@@ -291,8 +289,8 @@ async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<()
         None if made.mapping == new.mapping && !is_ours => return Ok(()),
         None => {
             let addresses = Update {
-                listen: Some(listen_of(&new.mapping, bind)),
-                upstream: Some(new.mapping.upstream.to_string()),
+                listen: Some(new.mapping.listen.addr(bind)),
+                upstream: Some(new.mapping.upstream.clone().into()),
                 enabled: is_ours.then_some(true),
             };
             proxies.update(&new.name, addresses).await?

@@ -68,8 +68,8 @@ impl From<ToxicError> for Refused {
 pub(super) fn shown(proxy: &Proxy) -> Value {
     json!({
         "name": proxy.name,
-        "listen": proxy.listen,
-        "upstream": proxy.upstream,
+        "listen": proxy.listen.to_string(),
+        "upstream": proxy.upstream.text,
         "enabled": proxy.enabled,
         "toxics": all_shown(&proxy.faults),
     })

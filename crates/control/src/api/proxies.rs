@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use proxy_fault::{Reading, Run};
+use proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
+use super::address;
 use super::answer::{Refused, answer, shown};
 use super::request::{Body, Names};
-use crate::proxies::{Proxies, Proxy, Spec, Update};
+use crate::proxies::{Proxies, Proxy, Spec, StartError, Update};
 use crate::toxic::{self, json as body};
 
 pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
@@ -21,7 +23,7 @@ pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
 
 pub(super) async fn create(State(proxies): State<Proxies>, Body(request): Body) -> Result<Response, Refused> {
     let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
-    let spec = spec_of(&request, "", &proxies.schedules())?;
+    let spec = spec_of(&request, "", &proxies.schedules())?.map_err(|problem| Refused::body(&problem))?;
     let proxy = proxies.create(spec).await?;
     Ok(answer(StatusCode::CREATED, &shown(&proxy)))
 }
@@ -44,8 +46,8 @@ pub(super) async fn update(
         // A name does not rename the proxy, but one of another type is a mistake of the client.
         body::text(&request, "name")?;
         Ok(Update {
-            listen: body::text(&request, "listen")?.filter(|listen| !listen.is_empty()),
-            upstream: body::text(&request, "upstream")?.filter(|upstream| !upstream.is_empty()),
+            listen: some_text(&request, "listen")?.map(|text| address::listen(&text)).transpose()?,
+            upstream: some_text(&request, "upstream")?.map(|text| address::upstream(&text)).transpose()?,
             enabled: body::switch(&request, "enabled")?,
         })
     };
@@ -71,7 +73,9 @@ pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body
         Ok(specs) => specs,
         Err(refused) => return populated(&[], Some(refused)),
     };
-    let (done, error) = proxies.populate(specs).await;
+    // A listen address that makes no sense ends it at its turn.
+    let specs = specs.into_iter().map(|spec| spec.map_err(|problem| StartError::Address(problem).into()));
+    let (done, error) = proxies.populate(specs.collect()).await;
     populated(&done, error.map(Refused::from))
 }
 
@@ -101,6 +105,10 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
     let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(problem)?;
+    let at_proxy = |(index, spec): (usize, Result<_, _>)| {
+        spec.map_err(|problem: String| format!("{problem} at proxy {}", index + 1))
+    };
+    let specs = specs.into_iter().enumerate().map(at_proxy).collect::<Result<Vec<Spec>, _>>()?;
     let mut names = BTreeSet::new();
     match specs.iter().find(|spec| !names.insert(&spec.name)) {
         Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),
@@ -108,25 +116,21 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     }
 }
 
-fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Spec>, Refused> {
+fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Result<Spec, String>>, Refused> {
     let entries = body::objects_of(request).map_err(|problem| Refused::body(&problem))?;
     let spec = |(index, entry)| spec_of(entry, &format!(" at proxy {}", index + 1), run);
     entries.iter().enumerate().map(spec).collect()
 }
 
-/// `place` is what errors say of where it stands.
-fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Spec, Refused> {
-    let text =
-        |field| body::text(entry, field).map_err(|problem| Refused::body(&format!("{problem}{place}")));
-    let needed = |field| match text(field)? {
-        Some(text) if !text.is_empty() => Ok(text),
-        _ => {
-            let missing = format!("missing required field: {field}{place}");
-            Err(Refused::new(StatusCode::BAD_REQUEST, missing))
-        }
+/// `place` is what errors say of where it stands. The inner error is that of the listen address.
+fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Result<Spec, String>, Refused> {
+    let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
+    let text = |field| some_text(entry, field).map_err(problem);
+    let needed = |field| {
+        let missing = || format!("missing required field: {field}{place}");
+        text(field)?.ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, missing()))
     };
     let (name, upstream) = (needed("name")?, needed("upstream")?);
-    let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
     let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
     let mut faults = Vec::new();
     for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
@@ -136,6 +140,13 @@ fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Spec, R
         added.map_err(|refused| Refused::new(refused.status, format!("{}{place}", refused.text)))?;
     }
     // any address, and a port that is free
-    let listen = text("listen")?.filter(|listen| !listen.is_empty()).unwrap_or_else(|| ":0".to_owned());
-    Ok(Spec { name, label: None, listen, upstream, enabled, faults })
+    let any = || Ok(ListenAddr { host: None, port: 0 });
+    let listen = text("listen")?.map_or_else(any, |text| address::listen(&text));
+    let upstream = address::upstream(&upstream).map_err(problem)?;
+    Ok(listen.map(|listen| Spec { name, label: None, listen, upstream, enabled, faults }))
+}
+
+/// An empty text is none.
+fn some_text(entry: &Map<String, Value>, field: &str) -> Result<Option<String>, String> {
+    Ok(body::text(entry, field)?.filter(|text| !text.is_empty()))
 }

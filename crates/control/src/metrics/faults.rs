@@ -107,9 +107,9 @@ pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncode
         let labels = |direction: &str| {
             vec![
                 ("direction", direction.to_owned()),
-                ("listener", proxy.listen.clone()),
+                ("listener", proxy.listen.to_string()),
                 ("proxy", proxy.name.clone()),
-                ("upstream", proxy.upstream.clone()),
+                ("upstream", proxy.upstream.text.clone()),
             ]
         };
         received.extend([(labels("upstream"), came[0]), (labels("downstream"), came[1])]);

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use proxy_mapping::{ListenAddr, Upstream};
 use tokio::time::timeout;
 
 use super::entry::Entry;
 use super::record::effective;
-use super::{ChangeError, FaultRecord, Proxies, Proxy, Spec, StartError, Update};
-
-/// Addresses that make sense.
-const ANY_PORT: &str = ":0";
-const ANY_UPSTREAM: &str = "localhost:1";
+use super::{ChangeError, FaultRecord, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
 /// How long listeners are waited for.
 const FOLLOWING: Duration = Duration::from_secs(2);
@@ -61,26 +58,29 @@ impl Proxies {
 
     /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
     /// others is replaced, or stays as it was if its successor cannot start. Returns those that are there at the end, and the error
-    /// that ended it, if one did. Nothing is made if the upstream of any makes no sense; a listen address that makes none ends it at its turn.
-    pub async fn populate(&self, specs: Vec<Spec>) -> (Vec<Proxy>, Option<ChangeError>) {
-        let resolved = join_all(specs.iter().map(|spec| self.check_listen(&spec.listen))).await;
+    /// that ended it, if one did. Nothing is made if the upstream of any makes no sense; an error in place of a proxy ends it at its turn.
+    pub async fn populate(&self, specs: Vec<Result<Spec, ChangeError>>) -> (Vec<Proxy>, Option<ChangeError>) {
+        for (index, spec) in specs.iter().enumerate() {
+            if let Ok(Err(problem)) = spec.as_ref().map(|spec| self.0.host.check(&spec.upstream.addr)) {
+                let problem = format!("{problem} at proxy {}", index + 1);
+                return (Vec::new(), Some(ChangeError::Invalid(problem)));
+            }
+        }
+        let resolved = specs.into_iter().map(async |spec| {
+            let spec = spec?;
+            self.check_listen(&spec.listen).await?;
+            Ok(spec)
+        });
+        let resolved: Vec<Result<Spec, ChangeError>> = join_all(resolved).await;
         let (done, error) = self
             .in_turn(async move |proxies: Proxies| {
-                for (index, spec) in specs.iter().enumerate() {
-                    if let Err(problem) = proxies.0.host.check(ANY_PORT, &spec.upstream) {
-                        let problem = format!("{problem} at proxy {}", index + 1);
-                        return (Vec::new(), Some(ChangeError::Invalid(problem)));
-                    }
-                }
                 let mut done: Vec<Proxy> = Vec::new();
-                for (spec, resolved) in specs.into_iter().zip(resolved) {
+                for spec in resolved {
+                    let spec = match spec {
+                        Ok(spec) => spec,
+                        Err(error) => return (done, Some(error)),
+                    };
                     let name = spec.name.clone();
-                    if let Err(error) = resolved {
-                        return (done, Some(error));
-                    }
-                    if let Err(problem) = proxies.0.host.check(&spec.listen, &spec.upstream) {
-                        return (done, Some(StartError::Address(problem).into()));
-                    }
                     match proxies.populate_now(spec).await {
                         Ok(proxy) => {
                             // An earlier entry with this name has been replaced.
@@ -150,12 +150,9 @@ impl Proxies {
     }
 
     /// Looks a listen address up before a change has its turn, so that a name server that does not answer keeps no other
-    /// change waiting. What makes no sense is refused in its turn.
-    async fn check_listen(&self, listen: &str) -> Result<(), ChangeError> {
-        match self.0.host.check(listen, ANY_UPSTREAM) {
-            Ok(()) => Ok(self.0.host.address(listen).await.map(drop)?),
-            Err(_) => Ok(()),
-        }
+    /// change waiting.
+    async fn check_listen(&self, listen: &ListenAddr) -> Result<(), ChangeError> {
+        Ok(self.0.host.address(listen).await.map(drop)?)
     }
 
     /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
@@ -205,18 +202,17 @@ impl Proxies {
         let upstream = update.upstream.unwrap_or_else(|| now.upstream.clone());
         let listen = match update.listen {
             // Port 0 asks for a new one, also where the proxy was made with it.
-            Some(listen) if self.is_any_port(&listen).await => Some(listen),
+            Some(listen) if listen.port == 0 => Some(listen),
             Some(listen) if listen == was_given || self.is_same_address(&listen, &now.listen).await => None,
             listen => listen,
         };
         let is_elsewhere = listen.is_some() || upstream != now.upstream;
         let is_to_listen = update.enabled.unwrap_or(now.enabled);
-        let listens_on = listen.as_deref().unwrap_or(&now.listen);
         if is_elsewhere {
-            self.0.host.check(listens_on, &upstream).map_err(ChangeError::Invalid)?;
+            self.0.host.check(&upstream.addr).map_err(ChangeError::Invalid)?;
             if is_to_listen {
                 // Before it stops: then nothing changes.
-                self.check_loop(name, listens_on, &upstream).await?;
+                self.check_loop(name, listen.as_ref().unwrap_or(&now.listen), &upstream.addr).await?;
             }
         }
         if is_elsewhere && is_to_listen {
@@ -240,22 +236,19 @@ impl Proxies {
     async fn restart_now(
         &self,
         name: &str,
-        listen: Option<String>,
-        upstream: String,
+        listen: Option<ListenAddr>,
+        upstream: ProxyUpstream,
     ) -> Result<(), ChangeError> {
         let (mut start, is_running) = {
             let entries = self.entries();
             let entry = entries.get(name).ok_or(ChangeError::NoSuchProxy)?;
             (entry.start(name), entry.started.is_some())
         };
-        let keeps_port = match &listen {
-            None => true,
-            Some(listen) => self.is_same_port(listen, &start.listen).await,
-        };
+        let keeps_port = listen.as_ref().is_none_or(|listen| listen.port == start.listen.port);
         if is_running && keeps_port {
             self.stop_now(name).await;
         }
-        start.upstream.clone_from(&upstream);
+        start.upstream.clone_from(&upstream.addr);
         // Stopping has fixed a port that was left to chance.
         let stopped = self.entries().get(name).map(|entry| entry.listen.clone());
         start.listen = listen.clone().or(stopped).unwrap_or(start.listen);
@@ -277,14 +270,19 @@ impl Proxies {
     }
 
     async fn check_new(&self, spec: &Spec) -> Result<(), ChangeError> {
-        self.0.host.check(&spec.listen, &spec.upstream).map_err(ChangeError::Invalid)?;
+        self.0.host.check(&spec.upstream.addr).map_err(ChangeError::Invalid)?;
         if spec.enabled {
-            self.check_loop(&spec.name, &spec.listen, &spec.upstream).await?;
+            self.check_loop(&spec.name, &spec.listen, &spec.upstream.addr).await?;
         }
         Ok(())
     }
 
-    async fn check_loop(&self, name: &str, listen: &str, upstream: &str) -> Result<(), ChangeError> {
+    async fn check_loop(
+        &self,
+        name: &str,
+        listen: &ListenAddr,
+        upstream: &Upstream,
+    ) -> Result<(), ChangeError> {
         self.0.host.check_loop(name, listen, upstream).await.map_err(ChangeError::Invalid)
     }
 
@@ -303,7 +301,7 @@ impl Proxies {
             if is_same {
                 return Ok(proxy);
             }
-            if self.is_same_port(&spec.listen, &proxy.listen).await {
+            if spec.listen.port == proxy.listen.port {
                 // Before it stops: then nothing changes.
                 self.check_new(&spec).await?;
                 self.stop_now(&spec.name).await;
@@ -318,23 +316,12 @@ impl Proxies {
         self.put_now(spec).await
     }
 
-    async fn is_same_port(&self, one: &str, other: &str) -> bool {
-        match (self.0.host.address(one).await, self.0.host.address(other).await) {
-            (Ok(one), Ok(other)) => one.port() == other.port(),
-            _ => false,
-        }
-    }
-
-    async fn is_same_address(&self, one: &str, other: &str) -> bool {
+    async fn is_same_address(&self, one: &ListenAddr, other: &ListenAddr) -> bool {
         one == other
             || match (self.0.host.address(one).await, self.0.host.address(other).await) {
                 (Ok(one), Ok(other)) => one == other,
                 _ => false,
             }
-    }
-
-    async fn is_any_port(&self, listen: &str) -> bool {
-        self.0.host.address(listen).await.is_ok_and(|addr| addr.port() == 0)
     }
 
     /// Does nothing if it listens.

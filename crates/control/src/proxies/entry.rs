@@ -2,10 +2,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use proxy_fault::Faults;
+use proxy_mapping::ListenAddr;
 
 use super::host::Start;
 use super::record::effective;
-use super::{FaultRecord, Proxy, Spec, Started};
+use super::{FaultRecord, Proxy, ProxyUpstream, Spec, Started};
 use crate::watch::Watch;
 
 /// A moment in the life of a proxy. It equals its clones, and no other moment of any proxy.
@@ -25,8 +26,8 @@ impl Eq for Moment {}
 pub(super) struct Entry {
     pub(super) label: Option<String>,
     /// As given; what it listens on is known when it has started.
-    pub(super) listen: String,
-    pub(super) upstream: String,
+    pub(super) listen: ListenAddr,
+    pub(super) upstream: ProxyUpstream,
     pub(super) faults: Faults,
     pub(super) records: Vec<FaultRecord>,
     pub(super) watch: Watch,
@@ -59,13 +60,13 @@ impl Entry {
         }
     }
 
-    pub(super) fn listen(&self) -> String {
+    pub(super) fn listen(&self) -> ListenAddr {
         let started = self.started.as_ref().map(|started| started.listen);
-        started.or(self.last_address).map_or_else(|| self.listen.clone(), |addr| addr.to_string())
+        started.or(self.last_address).map_or_else(|| self.listen.clone(), ListenAddr::from)
     }
 
     /// Where it is to listen, if that changes, and connect when it starts again.
-    pub(super) fn move_to(&mut self, listen: Option<String>, upstream: String) {
+    pub(super) fn move_to(&mut self, listen: Option<ListenAddr>, upstream: ProxyUpstream) {
         if let Some(listen) = listen {
             (self.listen, self.last_address) = (listen, None);
         }
@@ -76,7 +77,7 @@ impl Entry {
         Start {
             name: name.to_owned(),
             listen: self.listen.clone(),
-            upstream: self.upstream.clone(),
+            upstream: self.upstream.addr.clone(),
             faults: self.faults.clone(),
             watch: self.watch.clone(),
         }
@@ -87,9 +88,7 @@ impl Entry {
         self.stopped = Moment::default();
         let started = self.started.take()?;
         // A name stays a name, which may have several addresses; only a port that was left to chance is fixed.
-        if let Some((host, _)) = self.listen.rsplit_once(':') {
-            self.listen = format!("{host}:{}", started.listen.port());
-        }
+        self.listen.port = started.listen.port();
         self.last_address = Some(started.listen);
         Some(started)
     }
@@ -103,10 +102,15 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use proxy_fault::{Engine, Settings};
+    use proxy_mapping::Upstream;
     use proxy_relay::Shutdown;
     use tokio_util::task::TaskTracker;
 
     use super::*;
+
+    fn upstream(port: u16) -> ProxyUpstream {
+        format!("up:{port}").parse::<Upstream>().unwrap().into()
+    }
 
     #[test]
     fn a_name_is_still_a_name_after_a_stop() {
@@ -117,8 +121,8 @@ mod tests {
             let spec = Spec {
                 name: "p".to_owned(),
                 label: None,
-                listen: given.to_owned(),
-                upstream: "up:1".to_owned(),
+                listen: given.parse().unwrap(),
+                upstream: upstream(1),
                 enabled: true,
                 faults: Vec::new(),
             };
@@ -126,10 +130,10 @@ mod tests {
             let listen = ([127, 0, 0, 1], 4000).into();
             entry.started = Some(Started { listen, shutdown: Shutdown::new(), ended: TaskTracker::new() });
             assert!(entry.stop().is_some());
-            assert_eq!(entry.start("p").listen, again);
-            assert_eq!(entry.proxy("p").listen, "127.0.0.1:4000", "it is shown as before");
-            entry.move_to(Some("other:1".to_owned()), "up:2".to_owned());
-            assert_eq!(entry.proxy("p").listen, "other:1");
+            assert_eq!(entry.start("p").listen.to_string(), again);
+            assert_eq!(entry.proxy("p").listen.to_string(), "127.0.0.1:4000", "it is shown as before");
+            entry.move_to(Some("other:1".parse().unwrap()), upstream(2));
+            assert_eq!(entry.proxy("p").listen.to_string(), "other:1");
         }
     }
 }

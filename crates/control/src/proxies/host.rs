@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use proxy_fault::Faults;
+use proxy_mapping::{ListenAddr, Upstream};
 use proxy_relay::Shutdown;
 use tokio_util::task::TaskTracker;
 
@@ -21,18 +22,23 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartErr
 
 /// Starts proxies.
 pub trait Host: Send + Sync + 'static {
-    /// Whether `listen` and `upstream` make sense; says what is wrong, for people, if not. Must not block.
+    /// Checks that `upstream` can be connected to, as far as that can be told without the network. Must not block.
     ///
     /// # Errors
     /// What is wrong, and the way out.
-    fn check(&self, listen: &str, upstream: &str) -> Result<(), String>;
+    fn check(&self, upstream: &Upstream) -> Result<(), String>;
 
     /// Whether connections of a proxy `name`, with these addresses, would come back to it; says so, for people, if they would. It
     /// is asked before the proxy starts, and about a proxy that still runs with its addresses of now.
     ///
     /// # Errors
     /// Which way they would take, and the way out.
-    fn check_loop<'a>(&'a self, name: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a>;
+    fn check_loop<'a>(
+        &'a self,
+        name: &'a str,
+        listen: &'a ListenAddr,
+        upstream: &'a Upstream,
+    ) -> CheckingLoop<'a>;
 
     /// Takes the port and accepts sessions from then on.
     fn start(&self, proxy: Start) -> Starting<'_>;
@@ -41,7 +47,7 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// It is a name that does not resolve.
-    fn address(&self, listen: &str) -> Resolving<'_>;
+    fn address(&self, listen: &ListenAddr) -> Resolving<'_>;
 }
 
 /// A proxy that is to be started.
@@ -49,10 +55,10 @@ pub trait Host: Send + Sync + 'static {
 pub struct Start {
     /// Of the proxy.
     pub name: String,
+    /// Where to listen.
+    pub listen: ListenAddr,
     /// As [checked](Host::check).
-    pub listen: String,
-    /// As [checked](Host::check).
-    pub upstream: String,
+    pub upstream: Upstream,
     /// What happens to its sessions.
     pub faults: Faults,
     /// To be told of its sessions.

@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
+use proxy_mapping::{ListenAddr, Scheme, Upstream};
 use proxy_relay::Shutdown;
 use tokio::net::TcpListener;
 use tokio::select;
@@ -39,13 +40,10 @@ impl FakeHost {
 
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
         self.open.subscribe().wait_for(|open| *open).await.expect("the sender is ours");
-        let listen = match start.listen.strip_prefix(':') {
-            Some(port) => format!("127.0.0.1:{port}"),
-            None => start.listen.clone(),
-        };
-        let listener = TcpListener::bind(listen)
+        let listen = here(&start.listen);
+        let listener = TcpListener::bind(&listen)
             .await
-            .map_err(|source| StartError::Bind { listen: start.listen.clone(), source })?;
+            .map_err(|source| StartError::Bind { listen: start.listen.to_string(), source })?;
         let listen = listener.local_addr().expect("it is bound");
         let faults = start.faults.current().len();
         self.starts.lock().expect("nobody panicked").push((start.name, faults));
@@ -68,15 +66,20 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn check(&self, listen: &str, upstream: &str) -> Result<(), String> {
-        match [("listen", listen), ("upstream", upstream)].into_iter().find(|(_, text)| !text.contains(':')) {
-            Some((what, text)) => Err(format!("{what} `{text}`: no port")),
-            None => Ok(()),
+    fn check(&self, upstream: &Upstream) -> Result<(), String> {
+        match upstream {
+            Upstream::Tcp { scheme: Some(Scheme::Tls), .. } => Err(format!("{upstream}: no certificates")),
+            _ => Ok(()),
         }
     }
 
-    fn check_loop<'a>(&'a self, _: &'a str, listen: &'a str, upstream: &'a str) -> CheckingLoop<'a> {
-        let is_loop = listen == upstream;
+    fn check_loop<'a>(
+        &'a self,
+        _: &'a str,
+        listen: &'a ListenAddr,
+        upstream: &'a Upstream,
+    ) -> CheckingLoop<'a> {
+        let is_loop = listen.to_string() == upstream.to_string();
         Box::pin(
             async move { if is_loop { Err(format!("{listen} connects to {upstream}")) } else { Ok(()) } },
         )
@@ -86,14 +89,22 @@ impl Host for FakeHost {
         Box::pin(self.start_now(proxy))
     }
 
-    fn address(&self, listen: &str) -> Resolving<'_> {
-        if listen.starts_with("silent") {
+    fn address(&self, listen: &ListenAddr) -> Resolving<'_> {
+        let addr = here(listen);
+        if addr.starts_with("silent") {
             return Box::pin(pending());
         }
-        let addr = listen.strip_prefix(':').map_or(listen.to_owned(), |port| format!("127.0.0.1:{port}"));
         let addr = addr.replace("localhost", "127.0.0.1").parse();
         let failed = |_| StartError::Address(format!("lookup {listen}: no such host"));
         let addr = addr.map_err(failed);
         Box::pin(async move { addr })
+    }
+}
+
+/// All interfaces are loopback.
+fn here(listen: &ListenAddr) -> String {
+    match listen.host {
+        Some(_) => listen.to_string(),
+        None => format!("127.0.0.1{listen}"),
     }
 }

@@ -89,7 +89,15 @@ async fn all_entries_make_sense_or_nothing_is_made() {
         ("{}", "missing required field: name at proxy 2"),
         (r#"{"name":"b"}"#, "missing required field: upstream at proxy 2"),
         (r#"{"name":"b","upstream":5}"#, "bad request body: upstream is 5: a text is expected at proxy 2"),
-        (r#"{"name":"b","upstream":"up"}"#, "bad request body: upstream `up`: no port at proxy 2"),
+        (
+            r#"{"name":"b","upstream":"up"}"#,
+            "bad request body: upstream `up`: missing port; write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or \
+             unix:/PATH at proxy 2",
+        ),
+        (
+            r#"{"name":"b","upstream":"tls://up"}"#,
+            "bad request body: tls://up:443: no certificates at proxy 2",
+        ),
         ("5", "bad request body: an object is expected in the array, not a number"),
         (r#"{"name":"b","upstream":"up:1","toxics":[{"type":"warp"}]}"#, "invalid toxic type at proxy 2"),
     ] {
@@ -113,7 +121,10 @@ async fn a_listen_address_that_makes_no_sense_ends_it_at_its_turn() {
         {"name":"three","listen":"127.0.0.1:0","upstream":"up:1"}
     ]"#;
     let answer = api.post("/populate", body).await;
-    answer.assert_refused(500, "listen tcp: listen `local373`: no port");
+    answer.assert_refused(
+        500,
+        "listen tcp: listen `local373`: no port; write HOST:PORT, or :PORT for all interfaces",
+    );
     assert_eq!(names(&answer.json()), ["one"]);
     assert_eq!(api.get("/proxies").await.json().as_object().unwrap().len(), 1);
 }

@@ -12,6 +12,11 @@ use super::Api;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+const NO_UPSTREAM: &str = "bad request body: upstream `up`: missing port; write HOST:PORT, SCHEME://HOST, SCHEME://HOST:PORT or \
+                           unix:/PATH";
+const NO_LISTEN: &str =
+    "bad request body: listen `up`: no port; write HOST:PORT, or :PORT for all interfaces";
+
 fn listen(proxy: &Value) -> SocketAddr {
     proxy["listen"].as_str().and_then(|listen| listen.parse().ok()).expect("an address")
 }
@@ -80,7 +85,9 @@ async fn a_proxy_that_cannot_be_made_is_refused() {
             "bad request body: enabled is \"yes\": true or false is expected",
         ),
         ("[]", 400, "bad request body: an object is expected, not an array"),
-        (r#"{"name":"q","upstream":"up"}"#, 400, "bad request body: upstream `up`: no port"),
+        (r#"{"name":"q","upstream":"up"}"#, 400, NO_UPSTREAM),
+        (r#"{"name":"q","upstream":"tls://up"}"#, 400, "bad request body: tls://up:443: no certificates"),
+        (r#"{"name":"q","upstream":"up:1","listen":"up"}"#, 400, NO_LISTEN),
         (r#"{"name":"p","upstream":"up:1"}"#, 409, "proxy already exists"),
     ] {
         api.post("/proxies", body).await.assert_refused(status, text);
@@ -161,8 +168,8 @@ async fn a_change_that_makes_no_sense_changes_nothing() {
     let before = api.get("/proxies/p").await.json();
     for (body, text) in [
         ("", "bad request body: EOF"),
-        (r#"{"upstream":"up"}"#, "bad request body: upstream `up`: no port"),
-        (r#"{"listen":"up"}"#, "bad request body: listen `up`: no port"),
+        (r#"{"upstream":"up"}"#, NO_UPSTREAM),
+        (r#"{"listen":"up"}"#, NO_LISTEN),
         (r#"{"listen":5}"#, "bad request body: listen is 5: a text is expected"),
         (r#"{"name":5,"enabled":false}"#, "bad request body: name is 5: a text is expected"),
         (r#"{"upstream":["up:1"]}"#, "bad request body: upstream is [\"up:1\"]: a text is expected"),
@@ -264,4 +271,30 @@ async fn a_reset_enables_all_proxies_and_removes_all_faults() {
 async fn the_version_is_the_programs() {
     let answer = Api::new().await.get("/version").await;
     assert_eq!((answer.status, answer.json()), (200, json!({ "version": "1.2.3" })));
+}
+
+#[tokio::test]
+async fn an_upstream_is_shown_as_it_was_written() {
+    let api = Api::with_proxy().await;
+    for text in [":6379", "psqls://db", "tcp://[0:0::1]:080", "up:1"] {
+        let changed = api.post("/proxies/p", &json!({ "upstream": text }).to_string()).await.json();
+        assert_eq!(changed["upstream"], text);
+        assert_eq!(api.get("/proxies/p").await.json(), changed);
+    }
+}
+
+/// The original takes them too.
+#[tokio::test]
+async fn names_of_services_are_ports_of_both_addresses() {
+    let api = Api::new().await;
+    let body = r#"{"name":"p","listen":"localhost:https","upstream":"up:https","enabled":false}"#;
+    let made = api.post("/proxies", body).await;
+    if !std::fs::exists("/etc/services").unwrap() {
+        made.assert_refused_with(400, &["upstream `up:https`: the port is not a number"]);
+        return;
+    }
+    let proxy = made.json();
+    assert_eq!((&proxy["listen"], &proxy["upstream"]), (&json!("localhost:443"), &json!("up:https")));
+    let unknown = api.post("/proxies/p", r#"{"listen":"localhost:nonsense"}"#).await;
+    unknown.assert_refused_with(400, &["listen `localhost:nonsense`: the port is not a number"]);
 }
