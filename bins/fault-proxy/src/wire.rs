@@ -79,11 +79,11 @@ impl Wire {
         if let Some(proxy) = proxy {
             tcp = tcp.for_proxy(proxy);
         }
-        let opening = match scheme {
-            None | Some(Scheme::Http | Scheme::Psql | Scheme::Tcp) => return Ok(Arc::new(tcp)),
-            Some(Scheme::Https | Scheme::Tls) => Opening::Direct,
-            Some(Scheme::Psqls) if self.psqls_direct => Opening::PostgresDirect,
-            Some(Scheme::Psqls) => Opening::Postgres,
+        let opening = match scheme.filter(|scheme| scheme.is_encrypted()) {
+            None => return Ok(Arc::new(tcp)),
+            Some(scheme) if !scheme.is_postgres() => Opening::Direct,
+            Some(_) if self.psqls_direct => Opening::PostgresDirect,
+            Some(_) => Opening::Postgres,
         };
         let connector = TlsConnector::new(tcp, &self.upstream_tls, opening)?;
         Ok(Arc::new(match self.server_tls {
@@ -102,25 +102,21 @@ impl Wire {
 
     /// What clients of an upstream go through first.
     pub(crate) fn handshake(&self, upstream: &Upstream) -> Result<Option<Arc<dyn Handshake>>> {
-        let scheme = match upstream {
-            Upstream::Tcp { scheme, .. } => *scheme,
-            Upstream::Unix { .. } => None,
-        };
-        let is_postgres = matches!(scheme, Some(Scheme::Psql | Scheme::Psqls));
-        let has_tls = matches!(scheme, Some(Scheme::Https | Scheme::Tls));
+        let is_postgres = upstream.scheme().is_some_and(Scheme::is_postgres);
+        let is_encrypted = upstream.scheme().is_some_and(Scheme::is_encrypted);
         Ok(match &self.server_tls {
             Some(tls) => {
                 let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
                 let handshake = TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?;
                 Some(Arc::new(if is_postgres {
                     handshake
-                } else if has_tls {
+                } else if is_encrypted {
                     handshake.with_protocols_of_upstream()
                 } else {
                     handshake.with_protocols(self.server_alpn.clone())
                 }))
             }
-            None if scheme == Some(Scheme::Psqls) => Some(Arc::new(PostgresClear)),
+            None if is_postgres && is_encrypted => Some(Arc::new(PostgresClear)),
             None => None,
         })
     }

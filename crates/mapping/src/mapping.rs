@@ -58,6 +58,16 @@ pub enum Upstream {
     },
 }
 
+impl Upstream {
+    /// Returns the scheme, if there is one.
+    pub fn scheme(&self) -> Option<Scheme> {
+        match self {
+            Self::Tcp { scheme, .. } => *scheme,
+            Self::Unix { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.listen, self.upstream)

@@ -1,7 +1,7 @@
 //! TLS settings that would have no effect.
 
 use anyhow::{Result, bail};
-use proxy_mapping::{Scheme, Upstream};
+use proxy_mapping::Scheme;
 
 use super::Settings;
 
@@ -17,19 +17,20 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
     if settings.proxies.is_empty() || has_api || !settings.populate.is_empty() {
         return Ok(());
     }
-    let schemes = settings.proxies.iter().map(|proxy| scheme(&proxy.mapping.upstream));
-    let has = |wanted: &[Scheme]| schemes.clone().flatten().any(|scheme| wanted.contains(&scheme));
-    let any_tls = &[Scheme::Https, Scheme::Tls, Scheme::Psqls][..];
+    let schemes = settings.proxies.iter().map(|proxy| proxy.mapping.upstream.scheme());
+    let any_tls: fn(&Scheme) -> bool = |scheme| scheme.is_encrypted();
+    let direct_tls: fn(&Scheme) -> bool = |scheme| scheme.is_encrypted() && !scheme.is_postgres();
     let tls = &settings.upstream_tls;
-    for (flag, is_given, users) in [
+    for (flag, is_given, applies) in [
         ("--upstream-ca", tls.ca_file.is_some(), any_tls),
         ("--upstream-cert", tls.identity.is_some(), any_tls),
         ("--upstream-sni", tls.server_name.is_some(), any_tls),
         ("--upstream-insecure", tls.insecure, any_tls),
-        ("--upstream-alpn", !settings.upstream_alpn.is_empty(), &[Scheme::Https, Scheme::Tls]),
+        ("--upstream-alpn", !settings.upstream_alpn.is_empty(), direct_tls),
     ] {
-        if is_given && !has(users) {
-            let upstreams: Vec<_> = users.iter().map(|scheme| format!("{scheme}://")).collect();
+        if is_given && !schemes.clone().flatten().any(|scheme| applies(&scheme)) {
+            let users = Scheme::ALL.into_iter().filter(applies);
+            let upstreams: Vec<_> = users.map(|scheme| format!("{scheme}://")).collect();
             bail!(
                 "{flag} has no effect: it applies to upstreams with {}, and no proxy has one; use {}HOST:PORT as the \
                  upstream, or remove {flag}",
@@ -38,7 +39,8 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
             );
         }
     }
-    let may_choose = |scheme: Option<Scheme>| matches!(scheme, None | Some(Scheme::Http | Scheme::Tcp));
+    let may_choose =
+        |scheme: Option<Scheme>| scheme.is_none_or(|scheme| !scheme.is_encrypted() && !scheme.is_postgres());
     if !settings.listener_alpn.is_empty() && !schemes.clone().any(may_choose) {
         bail!(
             "--tls-alpn has no effect: it applies to upstreams with http://, tcp://, unix: or no scheme, and no proxy has one; \
@@ -47,11 +49,4 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
         );
     }
     Ok(())
-}
-
-fn scheme(upstream: &Upstream) -> Option<Scheme> {
-    match upstream {
-        Upstream::Tcp { scheme, .. } => *scheme,
-        Upstream::Unix { .. } => None,
-    }
 }
