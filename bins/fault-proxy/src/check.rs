@@ -15,7 +15,7 @@ use proxy_fault::{Fault, Flows, Windows};
 use proxy_mapping::{ListenAddr, Upstream};
 use proxy_relay::Connected;
 
-use crate::config::{ProxySettings, Settings};
+use crate::config::Settings;
 use crate::host;
 use crate::journal;
 use crate::run::listen_for;
@@ -23,13 +23,13 @@ use crate::serve;
 use crate::wire::Wire;
 
 pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
-    let all = all(settings);
+    let all: Vec<_> = settings.enabled().collect();
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
     // Kept until all are there: no port is for two of them.
     let mut ports = Vec::new();
     let mut failed = 0;
-    for Tried { shown, listen, upstream } in &all {
+    for (shown, listen, upstream) in &all {
         let listen = runtime.block_on(listen_on(listen, &mut ports));
         let upstream = runtime.block_on(connect(upstream, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
@@ -61,28 +61,6 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         bail!("the journal would not work");
     }
     Ok(())
-}
-
-/// A proxy to be tried.
-struct Tried {
-    shown: String,
-    listen: ListenAddr,
-    upstream: Upstream,
-}
-
-/// All that a run would start.
-fn all(settings: &Settings) -> Vec<Tried> {
-    let mappings = settings.proxies.iter().map(|ProxySettings { mapping, .. }| Tried {
-        shown: mapping.to_string(),
-        listen: mapping.listen.addr(settings.bind),
-        upstream: mapping.upstream.clone(),
-    });
-    let specs = settings.populate.iter().filter(|spec| spec.enabled).map(|spec| Tried {
-        shown: spec.name.clone(),
-        listen: spec.listen.clone(),
-        upstream: spec.upstream.addr.clone(),
-    });
-    mappings.chain(specs).collect()
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {

@@ -148,9 +148,8 @@ impl Host for ProxyHost {
     fn address(&self, listen: &ListenAddr) -> Resolving<'_> {
         let listen = listen.clone();
         Box::pin(async move {
-            let no_address = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            let first = addresses(&listen).await.and_then(|all| all.first().copied().ok_or_else(no_address));
-            first.map_err(|source| StartError::Bind { listen: listen.to_string(), source })
+            let all = addresses(&listen).await;
+            all.map(|all| all[0]).map_err(|source| StartError::Bind { listen: listen.to_string(), source })
         })
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use proxy_mapping::Upstream;
 use proxy_relay::Resolver;
 
-use crate::config::{ProxySettings, Settings};
+use crate::config::Settings;
 use crate::host;
 use crate::serve::runtime;
 use crate::wire::Wire;
@@ -42,21 +42,14 @@ impl Hop {
 /// # Errors
 /// The loop, and the way out.
 pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
-    let mut hops = Vec::new();
-    for ProxySettings { mapping, .. } in &settings.proxies {
-        hops.push((mapping.listen.addr(settings.bind), mapping.upstream.clone()));
-    }
-    for spec in settings.populate.iter().filter(|spec| spec.enabled) {
-        hops.push((spec.listen.clone(), spec.upstream.addr.clone()));
-    }
-    if hops.is_empty() {
+    if settings.enabled().next().is_none() {
         return Ok(());
     }
     let runtime = runtime()?;
     let found = runtime.block_on(async {
-        let hops = hops.into_iter().map(async |(listen, upstream)| Hop {
+        let hops = settings.enabled().map(async |(_, listen, upstream)| Hop {
             listen: host::addresses(&listen).await.unwrap_or_default(),
-            upstream,
+            upstream: upstream.clone(),
         });
         find(&join_all(hops).await, 0, wire.resolver()).await
     });

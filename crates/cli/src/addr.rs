@@ -14,7 +14,7 @@ use proxy_mapping::{Host, HostName, ListenAddr, ParseError};
 /// Time limit for a look-up of a listen name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All addresses of the name, with IPv4 first, as clients of a name try them. Blocks for 5 s at most.
+/// All addresses of the name, one at least, with IPv4 first, as clients of a name try them. Blocks for 5 s at most.
 ///
 /// All interfaces are that of IPv6, which accepts IPv4 too, and then, for a system without IPv6, that of IPv4.
 ///
@@ -42,36 +42,25 @@ fn look_up(name: &HostName, port: u16) -> io::Result<Vec<SocketAddr>> {
     // The system's resolver cannot be interrupted, so a thread waits for it. It ends with the look-up.
     thread::Builder::new()
         .spawn(move || sender.send((&*name, port).to_socket_addrs().map(Iterator::collect)).ok())?;
-    found.recv_timeout(RESOLVE_TIMEOUT).unwrap_or_else(|_| {
+    let found: Vec<_> = found.recv_timeout(RESOLVE_TIMEOUT).unwrap_or_else(|_| {
         let problem = format!("the name did not resolve within {RESOLVE_TIMEOUT:?}");
         Err(io::Error::new(io::ErrorKind::TimedOut, problem))
-    })
-}
-
-/// Where to listen, or `off` for nowhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Not at all.
-    Off,
-    /// There.
-    At(ListenAddr),
-}
-
-impl Endpoint {
-    /// `None` is off.
-    pub fn addr(self) -> Option<ListenAddr> {
-        match self {
-            Self::Off => None,
-            Self::At(addr) => Some(addr),
-        }
+    })?;
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
+    Ok(found)
 }
+
+/// Where to listen; `None`, written `off`, is nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint(pub Option<ListenAddr>);
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("off"),
-            Self::At(addr) => addr.fmt(f),
+        match &self.0 {
+            Some(addr) => addr.fmt(f),
+            None => f.write_str("off"),
         }
     }
 }
@@ -81,9 +70,9 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.trim() == "off" {
-            return Ok(Self::Off);
+            return Ok(Self(None));
         }
-        text.parse().map(Self::At).map_err(|error: ParseError| format!("{error}, or off"))
+        text.parse().map(|addr| Self(Some(addr))).map_err(|error: ParseError| format!("{error}, or off"))
     }
 }
 
@@ -108,8 +97,8 @@ mod tests {
 
     #[test]
     fn an_endpoint_can_be_off() {
-        assert_eq!("off".parse::<Endpoint>().unwrap().addr(), None);
-        assert_eq!(":1".parse::<Endpoint>().unwrap().addr(), Some(":1".parse().unwrap()));
+        assert_eq!("off".parse::<Endpoint>().unwrap().0, None);
+        assert_eq!(":1".parse::<Endpoint>().unwrap().0, Some(":1".parse().unwrap()));
         let refused = "of".parse::<Endpoint>().unwrap_err();
         assert!(refused.ends_with("hint: write HOST:PORT, or :PORT for all interfaces, or off"), "{refused}");
     }

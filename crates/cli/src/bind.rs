@@ -40,19 +40,16 @@ pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>
     listen_at(addr, &addresses, sockets)
 }
 
-/// As [`listen`], with the addresses that the name has.
+/// As [`listen`], with the [addresses] of the name.
 ///
 /// # Errors
-/// If there is no address, or one of them is taken.
+/// If one of them is taken.
 pub fn listen_at(
     addr: &ListenAddr,
     addresses: &[SocketAddr],
     sockets: usize,
 ) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let failed = |source| BindError { listen: addr.to_string(), source };
-    if addresses.is_empty() {
-        return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
-    }
     let is_one_enough = addr.host.is_none();
     let mut tries = 1..=MAX_PORTS;
     loop {

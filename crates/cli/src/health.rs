@@ -16,8 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// What it says, or why it says nothing.
-pub fn ask(endpoint: &Endpoint) -> Result<()> {
-    let Endpoint::At(addr) = endpoint else { bail!("nobody to ask: its HTTP endpoint is off") };
+pub fn ask(Endpoint(addr): &Endpoint) -> Result<()> {
+    let Some(addr) = addr else { bail!("nobody to ask: its HTTP endpoint is off") };
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

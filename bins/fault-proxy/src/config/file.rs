@@ -113,7 +113,7 @@ impl Config {
         options.seed = Some(seed);
         options.journal = None;
         // what others would change was not recorded
-        options.control = Some(Endpoint::Off);
+        options.control = Some(Endpoint(None));
         let Record { proxies: mappings, faults, .. } = record.clone();
         Ok(Self { options, mappings, faults, file, control_token: None, record })
     }

@@ -137,5 +137,5 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
 
 /// Whether it makes sense to run without any proxy.
 fn is_api_alone(options: &Options) -> bool {
-    matches!(options.control, Some(Endpoint::At(_))) || options.toxiproxy_config.is_some()
+    matches!(options.control, Some(Endpoint(Some(_)))) || options.toxiproxy_config.is_some()
 }

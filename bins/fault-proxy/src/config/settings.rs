@@ -9,6 +9,7 @@ use proxy_cli::config::{did_you_mean, nearest};
 use proxy_control::proxies::Spec;
 use proxy_control::specs;
 use proxy_fault::Bytes;
+use proxy_mapping::{ListenAddr, Upstream};
 use proxy_tls::ClientTls;
 
 use super::control::{Control, control};
@@ -71,6 +72,15 @@ pub(crate) enum ListenerTls {
 }
 
 impl Settings {
+    /// All proxies that a run starts: the name or mapping that people are shown, the address to bind, and the upstream.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = (String, ListenAddr, &Upstream)> {
+        let mappings = self.proxies.iter().map(|proxy| &proxy.mapping);
+        let mappings =
+            mappings.map(|mapping| (mapping.to_string(), mapping.listen.addr(self.bind), &mapping.upstream));
+        let specs = self.populate.iter().filter(|spec| spec.enabled);
+        mappings.chain(specs.map(|spec| (spec.name.clone(), spec.listen.clone(), &spec.upstream.addr)))
+    }
+
     /// Fails on the first thing that makes no sense, and names it as it was written.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         let populate = match &config.options.toxiproxy_config {

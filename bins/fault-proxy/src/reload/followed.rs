@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Update};
+use proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Spec, Update};
 use tracing::{error, info};
 
 use crate::config::{GivenFault, ProxySettings, Settings};
@@ -288,11 +288,9 @@ async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<()
         Some(proxy) => proxy,
         None if made.mapping == new.mapping && !is_ours => return Ok(()),
         None => {
-            let addresses = Update {
-                listen: Some(new.mapping.listen.addr(bind)),
-                upstream: Some(new.mapping.upstream.clone().into()),
-                enabled: is_ours.then_some(true),
-            };
+            let Spec { listen, upstream, .. } = spec(new, bind);
+            let enabled = is_ours.then_some(true);
+            let addresses = Update { listen: Some(listen), upstream: Some(upstream), enabled };
             proxies.update(&new.name, addresses).await?
         }
     };

@@ -78,7 +78,7 @@ impl Settings {
                 nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
                 tunnel: config.tunnel.resolve(),
                 faults: config.faults.resolve()?,
-                health: health_addr.and_then(Endpoint::addr),
+                health: health_addr.and_then(|Endpoint(addr)| addr),
                 needs: Needs::Client(forwards.iter().map(|forward| forward.target.0.clone()).collect()),
                 is_health_default: false,
             },

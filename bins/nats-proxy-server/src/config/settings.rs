@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogSettings;
@@ -81,7 +82,7 @@ impl Settings {
                 needs: Needs::Server(services.iter().map(|service| service.name.clone()).collect()),
                 is_health_default: listen_addr.is_none(),
                 health: match listen_addr {
-                    Some(endpoint) => endpoint.addr(),
+                    Some(Endpoint(addr)) => addr,
                     None => Some(ListenAddr { host: None, port: 8080 }),
                 },
             },
