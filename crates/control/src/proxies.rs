@@ -27,7 +27,7 @@ pub use self::record::FaultRecord;
 pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
-/// What a proxy connects to, and the text that users wrote and are shown for it.
+/// Upstream of a proxy, with the text that users wrote and are shown for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyUpstream {
     /// The upstream.
@@ -51,7 +51,7 @@ pub struct Spec {
     pub label: Option<String>,
     /// Where to listen.
     pub listen: ListenAddr,
-    /// What to connect to.
+    /// Upstream of its sessions.
     pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,
@@ -79,7 +79,7 @@ pub struct Proxy {
     pub label: String,
     /// The address it listens on, or if it does not, what was asked for.
     pub listen: ListenAddr,
-    /// What it connects to.
+    /// Upstream of its sessions.
     pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,

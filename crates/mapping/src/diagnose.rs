@@ -1,4 +1,4 @@
-//! What is wrong with one side of a mapping that the grammar refused.
+//! Finds the first mistake in one side of a mapping that the grammar refused.
 //!
 //! From left to right, so that putting one thing right brings the next to light.
 
@@ -82,7 +82,7 @@ fn scheme(side: &str) -> Result<usize, Refusal> {
     Err(Refusal::new(ErrorKind::MissingSlashes, name.len()..name.len() + 1 + slashes))
 }
 
-/// The scheme that stands before a `://`.
+/// Returns the scheme that a text before `://` names.
 pub(crate) fn known_scheme(name: &str) -> Result<Scheme, Refusal> {
     let kind = match (Scheme::from_name(name), &*name.to_ascii_lowercase()) {
         (Some(scheme), _) => return Ok(scheme),

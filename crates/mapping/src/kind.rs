@@ -57,7 +57,7 @@ pub enum ErrorKind {
     /// An address to bind has no port.
     #[error("no port")]
     ListenAddrWithoutPort,
-    /// The host of an address to bind is no host at all.
+    /// The host of an address to bind has whitespace, or parts of a URL.
     #[error("not a host")]
     ListenAddrHost,
     /// A colon is not followed by a port.

@@ -39,7 +39,7 @@ impl Listen {
     }
 }
 
-/// What to connect to: the right side of a mapping.
+/// Upstream of a mapping: its right side.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Upstream {
     /// A TCP service.

@@ -17,7 +17,7 @@ pub enum Scheme {
     Tls,
 }
 
-/// What there is to know of a scheme.
+/// Properties of a scheme.
 struct Definition {
     name: &'static str,
     default_port: Option<u16>,

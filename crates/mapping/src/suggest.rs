@@ -6,7 +6,7 @@ use crate::kind::ErrorKind;
 /// More edits than this make another mapping of it, not the one that was meant.
 const MAX_EDITS: usize = 8;
 
-/// `refuse` is the parser's word on a text; `None`: it is a mapping.
+/// `refuse` returns the refusal of the parser, or `None` for a mapping.
 pub(crate) fn suggest(
     input: &str,
     refusal: &Refusal,

@@ -12,7 +12,7 @@ const SERVICES: &str = "/etc/services";
 /// Reads where a proxy is to listen.
 ///
 /// # Errors
-/// What is wrong, and the way out.
+/// Describes the problem and what to write instead.
 pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
     let addr = ListenAddr::with_services(text, system_port);
     addr.map_err(|error: ParseError| format!("listen `{text}`: {}", error.in_one_line()))
@@ -21,7 +21,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
 /// Reads what a proxy is to connect to: the right side of a mapping, `:6379` for this machine, or `db:redis`.
 ///
 /// # Errors
-/// What is wrong, and the way out.
+/// Describes the problem and what to write instead.
 pub(super) fn upstream(text: &str) -> Result<ProxyUpstream, String> {
     let addr = read_upstream(text, system_port).map_err(|kind| {
         let way_out = match kind {

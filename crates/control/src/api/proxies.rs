@@ -122,7 +122,7 @@ fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Result<Spec, String>>, Refu
     entries.iter().enumerate().map(spec).collect()
 }
 
-/// `place` is what errors say of where it stands. The inner error is that of the listen address.
+/// Reads a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
 fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Result<Spec, String>, Refused> {
     let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
     let text = |field| some_text(entry, field).map_err(problem);
@@ -146,7 +146,7 @@ fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Result<
     Ok(listen.map(|listen| Spec { name, label: None, listen, upstream, enabled, faults }))
 }
 
-/// An empty text is none.
+/// Returns the text of a field. An empty text counts as absent.
 fn some_text(entry: &Map<String, Value>, field: &str) -> Result<Option<String>, String> {
     Ok(body::text(entry, field)?.filter(|text| !text.is_empty()))
 }

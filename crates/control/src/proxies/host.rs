@@ -22,10 +22,10 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartErr
 
 /// Starts proxies.
 pub trait Host: Send + Sync + 'static {
-    /// Checks that `upstream` can be connected to, as far as that can be told without the network. Must not block.
+    /// Checks everything about `upstream` that does not need the network. Must not block.
     ///
     /// # Errors
-    /// What is wrong, and the way out.
+    /// Describes the problem and what to write instead.
     fn check(&self, upstream: &Upstream) -> Result<(), String>;
 
     /// Whether connections of a proxy `name`, with these addresses, would come back to it; says so, for people, if they would. It
