@@ -38,9 +38,7 @@ impl Needs {
             }
         }
     }
-}
 
-impl Needs {
     /// As [`Self::rights`], and for a server those to answer clients with this inbox prefix.
     pub(crate) fn rights_with_replies(&self, inbox_prefix: &str) -> Vec<Right> {
         let mut rights = self.rights(inbox_prefix);
