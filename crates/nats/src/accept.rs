@@ -123,6 +123,12 @@ impl NatsAccept {
             answer(reply, None).refuse(reason, Scope::ThisServer);
             return None;
         }
+        if self.tunnels.inner.link.rights().is_full() {
+            let reason = "NATS refuses more subscriptions of this server";
+            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
+            answer(reply, None).refuse(reason.to_owned(), Scope::Busy);
+            return None;
+        }
         if self.tunnels.inner.budget.is_full() {
             self.tunnels.inner.budget.report_shortage();
             answer(reply, None).refuse("this server's memory limit is reached".to_owned(), Scope::Busy);

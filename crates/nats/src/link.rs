@@ -172,6 +172,11 @@ impl Link {
         self.rights().missing().borrow().iter().cloned().collect()
     }
 
+    /// Whether NATS refuses more subscriptions because there are too many, so that new sessions fail.
+    pub fn is_out_of_subscriptions(&self) -> bool {
+        self.rights().is_full()
+    }
+
     /// How many errors NATS has reported.
     pub fn errors(&self) -> u64 {
         self.shared.observer.errors()

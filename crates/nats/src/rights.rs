@@ -35,6 +35,8 @@ pub(crate) struct Rights {
     sessions: Mutex<Sessions>,
     /// How often NATS has refused a subscription because there are too many.
     limit_hits: watch::Sender<u64>,
+    /// No subscription has succeeded for certain since then.
+    is_full: watch::Sender<bool>,
     /// Rights that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Right>>,
     missing: watch::Sender<Missing>,
@@ -80,6 +82,7 @@ impl Rights {
             }
             Some(Denial::SubscriptionLimit) => {
                 self.limit_hits.send_modify(|hits| *hits += 1);
+                self.is_full.send_replace(true);
                 let reason = format!("NATS refused a subscription: {text}");
                 for session in self.open_sessions() {
                     session.update(|core, now| core.doubt(now, &reason));
@@ -201,6 +204,11 @@ impl Rights {
     /// Counts the subscriptions that NATS has refused because there are too many.
     pub(crate) fn limit_hits(&self) -> watch::Receiver<u64> {
         self.limit_hits.subscribe()
+    }
+
+    /// Whether NATS takes no more subscriptions, and so no more sessions.
+    pub(crate) fn is_full(&self) -> bool {
+        *self.is_full.borrow()
     }
 
     pub(crate) fn open_sessions(&self) -> Vec<Arc<Shared>> {

@@ -191,7 +191,9 @@ fn check_tells_the_limits() {
     let nats = NatsServer::with_config("max_subscriptions: 9\nmax_payload: 4096");
     let report = check(&nats, "client").1;
     assert!(report.contains("4096 bytes at most"), "{report}");
-    assert!(report.contains("9, limited by the subscriptions of this user"), "{report}");
+    assert!(report.contains("8, limited by the subscriptions of this user"), "{report}");
+    let report = check(&nats, "server").1;
+    assert!(report.contains("7, limited by the subscriptions of this user"), "{report}");
 }
 
 #[test]
@@ -317,7 +319,8 @@ fn a_report_by_a_stranger_ends_no_session() {
 #[test]
 fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
     let (nats, far_end) = (NatsServer::with_config("max_subscriptions: 6"), FarEnd::echo());
-    let (server, client) = (Server::at(&nats.url()), Client::to(&nats.url(), far_end.addr()));
+    let report = check(&nats, "server").1;
+    let (server, client, health) = pair_with_health(&nats, &far_end);
     let mut open = Vec::new();
     let start = Instant::now();
     let refused = loop {
@@ -327,7 +330,8 @@ fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
             Err(error) => break error,
         }
     };
-    assert!((1..6).contains(&open.len()), "{}", open.len());
+    let sessions = format!("sessions        {}, limited", open.len());
+    assert!(report.contains(&sessions), "{sessions}: {report}");
     assert!(is_reset(refused.kind()), "{refused}");
     assert!(start.elapsed() < MAX_OUTAGE / 2, "{:?}", start.elapsed());
     let reason = "NATS refused a subscription: maximum subscriptions exceeded";
@@ -336,6 +340,9 @@ fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
     for stream in &open {
         round_trip(stream, b"still open").unwrap();
     }
+    let (code, body) = get(health.server, "/readyz");
+    assert!(code == 503 && body.contains("refuses more subscriptions"), "{code}: {body}");
     open.pop();
-    eventually("the next one works", || round_trip(&client.connect(), b"next").is_ok());
+    eventually("it is ready again", || get(health.server, "/readyz").0 == 200);
+    round_trip(&client.connect(), b"next").unwrap();
 }

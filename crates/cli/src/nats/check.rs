@@ -65,7 +65,7 @@ impl Program {
                 Some(bytes) => fact("message size", &format!("{bytes} bytes at most")),
                 None => fact("message size", "too small for sessions; raise max_payload"),
             }
-            let room = tunnels.subscription_room(SESSIONS).await;
+            let room = tunnels.session_room(SESSIONS).await;
             let or_more =
                 if room == SESSIONS { " or more" } else { ", limited by the subscriptions of this user" };
             fact("sessions", &format!("{room}{or_more}"));

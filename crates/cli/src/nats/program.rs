@@ -270,6 +270,13 @@ fn health_of(name: &'static str, link: &Link) -> Health {
             return Err(format!("{problem}; raise max_payload or the payload limit of the account or user"));
         }
         let missing: Vec<_> = link.missing_rights().iter().map(ToString::to_string).collect();
+        if missing.is_empty() && link.is_out_of_subscriptions() {
+            return Err(
+                "NATS refuses more subscriptions, which new sessions need; raise the limit of this user, or \
+                        max_subscriptions in the configuration of nats-server"
+                    .to_owned(),
+            );
+        }
         if missing.is_empty() {
             return Ok(());
         }

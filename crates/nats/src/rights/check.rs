@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::select;
 use tokio::time::{sleep, timeout};
+use tracing::info;
 
 use super::Right;
 use crate::accept::leave_to_others;
@@ -70,15 +71,35 @@ impl Tunnels {
     }
 
     async fn retry_rights(&self) -> Infallible {
-        let (mut missing, mut status) = (self.inner.link.rights().missing(), self.inner.link.status());
+        let (rights, mut status) = (self.inner.link.rights(), self.inner.link.status());
+        let (mut missing, mut is_full) = (rights.missing(), rights.is_full.subscribe());
         loop {
-            let is_missing = missing.wait_for(|missing| !missing.is_empty()).await.is_ok();
+            // Never an error: the senders are in the link.
+            select! {
+                _ = missing.wait_for(|missing| !missing.is_empty()) => {}
+                _ = is_full.wait_for(|is_full| *is_full) => {}
+            }
             self.report().await;
             sleep(RETRY_INTERVAL).await;
-            if is_missing && status.wait_for(|status| status.is_up).await.is_ok() {
-                let known = missing.borrow().clone();
+            let _ = status.wait_for(|status| status.is_up).await;
+            let known = missing.borrow().clone();
+            if !known.is_empty() {
                 self.try_some(|right| known.iter().any(|missing| missing == right)).await;
             }
+            if rights.is_full() {
+                self.try_subscription().await;
+            }
+        }
+    }
+
+    /// Finds out whether NATS takes a subscription again.
+    async fn try_subscription(&self) {
+        let rights = self.inner.link.rights();
+        let hits = *rights.limit_hits.borrow();
+        let (to, back) = self.unused_subjects();
+        if self.inner.link.settle(to, back, ROUND_TIMEOUT).await && *rights.limit_hits.borrow() == hits {
+            rights.is_full.send_replace(false);
+            info!("NATS takes subscriptions again");
         }
     }
 

@@ -6,6 +6,7 @@ use async_nats::StatusCode;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::Right;
 use crate::opening::{self, Target};
 use crate::subject;
 use crate::tunnels::Tunnels;
@@ -52,8 +53,19 @@ impl Tunnels {
         Some(self.inner.link.max_message())
     }
 
+    /// Returns how many sessions the limit of subscriptions leaves room for at the same time, up to `wanted`, if this connection has only those
+    /// that it needs to open sessions.
+    pub async fn session_room(&self, wanted: usize) -> usize {
+        let rights = self.inner.link.rights();
+        let is_of_requests = |right: &&Right| !right.is_publish() && subject::is_of_requests(right.subject());
+        // Notices; or requests, and those that are sent to this server alone.
+        let others =
+            if rights.is_of_client() { 1 } else { rights.needed().iter().filter(is_of_requests).count() + 1 };
+        self.subscription_room(wanted + others).await.saturating_sub(others)
+    }
+
     /// Subscribes up to `wanted` times. Returns how many of the subscriptions NATS accepts.
-    pub async fn subscription_room(&self, wanted: usize) -> usize {
+    async fn subscription_room(&self, wanted: usize) -> usize {
         let limit_hits = self.inner.link.rights().limit_hits();
         let before = *limit_hits.borrow();
         let mut subscriptions = Vec::with_capacity(wanted);
