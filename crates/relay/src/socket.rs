@@ -53,6 +53,12 @@ pub(crate) fn report_again(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_notsent_lowat(0);
 }
 
+/// Returns true if the peer has closed or half-closed its connection, which may be before its last bytes are read.
+pub(crate) fn is_closed_by_peer(socket: &TcpStream) -> bool {
+    let mut asked = [PollFd::new(socket, PollFlags::RDHUP)];
+    poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// Ready once the system has sent everything that was written to `socket`, or the connection has failed.
 pub(crate) fn poll_sent(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
     // The socket is writable from now on only if all its bytes are sent (tcp(7), TCP_NOTSENT_LOWAT).

@@ -14,6 +14,7 @@ use crate::connect::{ConnectError, Connected};
 use crate::handshake::HandshakeProgress;
 use crate::route::OnUpstreamFailure;
 use crate::session;
+use crate::socket;
 use crate::stream::BoxStream;
 use crate::summary::{End, SessionSummary};
 
@@ -62,7 +63,7 @@ impl SessionTask {
         let mut connected = select! {
             biased;
             connected = connecting => connected,
-            () = downstream.reset() => {
+            () = downstream.gone(offer.is_some()) => {
                 summary.downstream_end = End::Aborted;
                 return None;
             }
@@ -130,14 +131,15 @@ impl SessionTask {
 pub(super) struct Unopened(pub(super) Option<BoxStream>);
 
 impl Unopened {
-    /// Waits until the downstream has reset its connection: there is no client left to connect for. Does not wait for an end of file,
-    /// which may be a half-close.
-    async fn reset(&mut self) {
+    /// Waits until there is no client left to connect for: the downstream has reset its connection, or has closed it during its
+    /// handshake. After that, an end of file may be a half-close.
+    async fn gone(&mut self, is_in_handshake: bool) {
         let Some(stream) = &mut self.0 else { return pending().await };
         loop {
             // In a box, since it would make all sessions larger.
             Box::pin(sleep(LOOK_INTERVAL)).await;
-            if stream.take_error().is_some() {
+            let is_closed = || stream.as_tcp().is_some_and(socket::is_closed_by_peer);
+            if (is_in_handshake && is_closed()) || stream.take_error().is_some() {
                 return;
             }
         }
