@@ -12,11 +12,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
 use crate::DataPath;
-use crate::pool::{Lease, PipeLease, Pool, Size};
+use crate::pool::{Lease, PipeLease, Pool, SMALL_READ, Size};
 use crate::splice;
 use crate::stream::Stream;
 
-const SMALL_READ: usize = 16 << 10;
 /// Bytes one poll may move before the other sessions of the thread get their turn.
 const QUANTUM: usize = 4 << 20;
 

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-/// The sizes a flow's buffer grows through. The largest is also a pipe's capacity.
-const SIZES: [usize; 3] = [64 << 10, 256 << 10, 1 << 20];
+/// Size of a read without a buffer from the pool, in bytes.
+pub(crate) const SMALL_READ: usize = 16 << 10;
+/// The sizes of buffers. One of the first holds what is left of a small read. A flow's reads grow through the others; the largest is also a
+/// pipe's capacity.
+const SIZES: [usize; 4] = [SMALL_READ, 64 << 10, 256 << 10, 1 << 20];
 /// Free bytes of each size kept for the next busy flow; what is beyond goes back to the allocator.
 const KEPT_FREE: usize = 4 << 20;
 const KEPT_PIPES: usize = 8;
@@ -20,11 +23,7 @@ pub(crate) struct Size(usize);
 
 impl Size {
     pub(crate) const SMALL: Self = Self(0);
-    pub(crate) const LARGEST: Self = Self(SIZES.len());
-
-    fn bytes(self) -> Option<usize> {
-        SIZES.get(self.0.checked_sub(1)?).copied()
-    }
+    pub(crate) const LARGEST: Self = Self(SIZES.len() - 1);
 
     /// The size to read with after a read of `got` into `room` bytes.
     pub(crate) fn after_read(self, got: usize, room: usize) -> Self {
@@ -63,25 +62,17 @@ impl Pool {
     /// A buffer of `size`, or the largest smaller one that the budget allows.
     pub(crate) fn lease(self: &Arc<Self>, size: Size) -> Option<Lease> {
         let room = self.budget.saturating_sub(self.lent_bytes.load(Ordering::Relaxed));
-        (1..=size.0)
-            .rev()
-            .map(Size)
-            .find(|size| size.bytes().is_some_and(|bytes| bytes <= room))
-            .map(|size| self.lend(size))
+        (1..=size.0).rev().find(|index| SIZES[*index] <= room).map(|index| self.lend(index))
     }
 
-    /// Holds bytes that were read and could not be passed on, whatever the budget says: they must not be lost.
+    /// Holds bytes that were read and could not be passed on, whatever the budget says: they must not be lost. Beyond the budget, that is at
+    /// most [`SMALL_READ`] bytes for each flow, and what was in its pipe.
     pub(crate) fn lease_for(self: &Arc<Self>, length: usize) -> Lease {
-        debug_assert!(length <= SIZES[SIZES.len() - 1], "flows read no more than the largest buffer");
-        let size = (1..=Size::LARGEST.0)
-            .map(Size)
-            .find(|size| size.bytes() >= Some(length))
-            .unwrap_or(Size::LARGEST);
-        self.lend(size)
+        debug_assert!(length <= SIZES[Size::LARGEST.0], "flows read no more than the largest buffer");
+        self.lend(SIZES.iter().position(|size| *size >= length).unwrap_or(Size::LARGEST.0))
     }
 
-    fn lend(self: &Arc<Self>, size: Size) -> Lease {
-        let index = size.0 - 1;
+    fn lend(self: &Arc<Self>, index: usize) -> Lease {
         let reused = lock(&self.free[index]).pop();
         let bytes = reused.unwrap_or_else(|| vec![0; SIZES[index]].into_boxed_slice());
         self.lent_bytes.fetch_add(bytes.len(), Ordering::Relaxed);
@@ -134,7 +125,7 @@ impl Pipe {
     fn open() -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
         // Refused beyond pipe-user-pages-soft: a small pipe costs more calls than a buffer, so go without.
-        let capacity = fcntl_setpipe_size(&write, SIZES[SIZES.len() - 1]).ok()?;
+        let capacity = fcntl_setpipe_size(&write, SIZES[Size::LARGEST.0]).ok()?;
         Some(Self { read, write, capacity })
     }
 }
@@ -185,13 +176,17 @@ mod tests {
 
     #[test]
     fn the_budget_makes_buffers_smaller_and_then_none() {
-        let pool = Pool::new(SIZES[2] + SIZES[0]);
+        let pool = Pool::new(SIZES[3] + SIZES[1]);
         let largest = pool.lease(Size::LARGEST).expect("room for it");
-        assert_eq!(largest.bytes.len(), SIZES[2]);
+        assert_eq!(largest.bytes.len(), SIZES[3]);
         let smaller = pool.lease(Size::LARGEST).expect("room for a small one");
-        assert_eq!(smaller.bytes.len(), SIZES[0]);
+        assert_eq!(smaller.bytes.len(), SIZES[1]);
         assert!(pool.lease(Size::LARGEST).is_none());
-        assert_eq!(pool.lease_for(100).bytes.len(), SIZES[0], "bytes already read have a place in any case");
+        assert_eq!(
+            pool.lease_for(SMALL_READ).bytes.len(),
+            SMALL_READ,
+            "bytes already read have a place in any case"
+        );
         drop(largest);
         assert!(pool.lease(Size::LARGEST).is_some());
     }
@@ -201,7 +196,7 @@ mod tests {
         let pool = Pool::new(usize::MAX);
         let leases: Vec<_> = (0..100).map(|_| pool.lease(Size::LARGEST).expect("no limit")).collect();
         drop(leases);
-        assert_eq!(lock(&pool.free[2]).len(), KEPT_FREE / SIZES[2]);
+        assert_eq!(lock(&pool.free[3]).len(), KEPT_FREE / SIZES[3]);
         assert_eq!(pool.lent_bytes.load(Ordering::Relaxed), 0);
     }
 
