@@ -206,7 +206,7 @@ impl Rights {
         self.limit_hits.subscribe()
     }
 
-    /// Whether NATS takes no more subscriptions, and so no more sessions.
+    /// Whether NATS refuses more subscriptions, so that new sessions fail.
     pub(crate) fn is_full(&self) -> bool {
         *self.is_full.borrow()
     }

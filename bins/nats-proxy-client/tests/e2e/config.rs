@@ -90,9 +90,9 @@ fn a_variable_counts_as_its_flag_and_an_empty_one_as_none() {
 #[test]
 fn a_file_of_credentials_or_certificates_that_cannot_be_used_is_wrong_usage() {
     for program in BOTH {
-        for flag in ["--nats-ca", "--nats-creds"] {
+        for (flag, problem) in [("--nats-ca", "cannot read"), ("--nats-creds", "cannot use")] {
             let complaint = refusal(run(program, &[flag, "missing.pem"], &[]));
-            assert!(complaint.contains(&format!("{flag}: cannot use missing.pem: ")), "{complaint}");
+            assert!(complaint.contains(&format!("{flag}: {problem} missing.pem: ")), "{complaint}");
         }
     }
 }
