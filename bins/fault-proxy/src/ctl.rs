@@ -7,7 +7,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
 use proxy_control::attribute_names;
-use proxy_fault::Kind;
+use proxy_fault::faults;
 use serde_json::{Map, Value, json};
 
 use self::api::{Api, Refused};
@@ -71,7 +71,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                     body[field] = value;
                 }
             }
-            api.post(&["proxies", proxy, "toxics"], &body).map_err(|error| match kind.parse::<Kind>() {
+            api.post(&["proxies", proxy, "toxics"], &body).map_err(|error| match faults::find(kind) {
                 Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
                 _ if error.to_string() == "toxic already exists" => anyhow!(
                     "{proxy} already has a fault of this name: set another with --name, or update or remove the existing fault"

@@ -96,16 +96,16 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 mod tests {
     use proxy_control::proxies::Moment;
     use proxy_control::{Watch, record};
-    use proxy_fault::{Engine, FaultParams, Kind, Reading, Run, Settings};
+    use proxy_fault::{Engine, FaultParams, Reading, Run, Settings};
     use proxy_mapping::Upstream;
 
     use super::*;
 
-    fn proxy(name: &str, faults: &[(Kind, &str)]) -> Proxy {
+    fn proxy(name: &str, faults: &[(&str, &str)]) -> Proxy {
         let run = Run { duration: None, reading: Reading::Usual };
-        let fault = |(kind, schedule): &(Kind, &str)| {
-            let schedule = Some((*schedule).to_owned());
-            let params = FaultParams { kind: Some(*kind), schedule, ..FaultParams::default() };
+        let fault = |(kind, schedule): &(&str, &str)| {
+            let params = serde_json::json!({"type": kind, "schedule": schedule});
+            let params: FaultParams = serde_json::from_value(params).unwrap();
             record(&params, params.resolve(&run).unwrap())
         };
         Proxy {
@@ -123,9 +123,8 @@ mod tests {
 
     #[test]
     fn a_fault_that_all_proxies_have_is_one_row() {
-        let both = (Kind::Jitter, "duration:2s");
-        let timeline =
-            Timeline::of(&[proxy("db", &[both, (Kind::Refuse, "start:1s")]), proxy("web", &[both])]);
+        let both = ("jitter", "duration:2s");
+        let timeline = Timeline::of(&[proxy("db", &[both, ("refuse", "start:1s")]), proxy("web", &[both])]);
         let chart = timeline.chart(None).unwrap();
         for row in ["jitter ", "refuse on db "] {
             assert_eq!(chart.lines().filter(|line| line.starts_with(row)).count(), 1, "{chart}");
@@ -137,8 +136,8 @@ mod tests {
     fn changes_come_in_order_and_once() {
         const SECOND: Duration = Duration::from_secs(1);
         let timeline = Timeline::of(&[
-            proxy("db", &[(Kind::Jitter, "start:1s,duration:2s"), (Kind::Refuse, "start:2s")]),
-            proxy("web", &[(Kind::Refuse, "duration:2s")]),
+            proxy("db", &[("jitter", "start:1s,duration:2s"), ("refuse", "start:2s")]),
+            proxy("web", &[("refuse", "duration:2s")]),
         ]);
         assert_eq!(
             timeline.changes(Duration::ZERO, 2 * SECOND),

@@ -10,9 +10,8 @@ mod compatible;
 pub(crate) mod json;
 mod ours;
 
-use std::str::FromStr;
-
-use proxy_fault::{Fault, Flows, Kind, Run, parameters};
+use proxy_fault::faults::{self, FAULT_TYPES};
+use proxy_fault::{Fault, FaultType, Flows, Run};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -60,9 +59,9 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord,
         toxicity: json::number(body, "toxicity")?.unwrap_or(1.0),
         attributes: json::object(body, "attributes")?.unwrap_or(&none),
     };
-    match (compatible::fields(&kind), Kind::from_str(&kind)) {
+    match (compatible::fields(&kind), faults::find(&kind)) {
         (Some(fields), kind_of_ours) => {
-            match kind_of_ours.ok().filter(|ours| is_ours(*ours, fields, common.attributes)) {
+            match kind_of_ours.ok().filter(|ours| is_ours(ours, fields, common.attributes)) {
                 Some(ours) => ours::parse(&kind, ours, common, run),
                 None => compatible::parse(&kind, fields, common),
             }
@@ -74,11 +73,11 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord,
 
 /// Whether attributes are those of our fault and not of the toxic with the same name: one of them is none of its fields, but one
 /// of ours, or any text; or is one of both, and written with a unit.
-fn is_ours(kind: Kind, fields: &[&str], attributes: &Map<String, Value>) -> bool {
+fn is_ours(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
         Value::String(text) if fields.contains(&name.as_str()) => {
-            parameters(kind).contains(&name.as_str()) && has_unit(text)
+            kind.parameter(name).is_some() && has_unit(text)
         }
         Value::String(_) => true,
         _ => !fields.contains(&name.as_str()) && ours::is_parameter(name),
@@ -133,7 +132,7 @@ pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
 /// such type. The API ignores other attributes, as the original does.
 pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
     let toxic = compatible::fields(&kind.replace('-', "_"));
-    let native = Kind::from_str(kind).ok().map(ours::attribute_names);
+    let native = faults::find(kind).ok().map(ours::attribute_names);
     if toxic.is_none() && native.is_none() {
         return None;
     }
@@ -152,9 +151,8 @@ pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
         ((*kind).to_owned(), schema(&fields, &json!({"type": "integer"})))
     });
     let written = json!({"type": ["number", "string", "boolean"]});
-    let ours = Kind::ALL
-        .into_iter()
-        .map(|kind| (ours::name_of(kind), schema(&ours::attribute_names(kind), &written)));
+    let ours =
+        FAULT_TYPES.iter().map(|kind| (ours::name_of(kind), schema(&ours::attribute_names(kind), &written)));
     toxics.chain(ours).collect()
 }
 

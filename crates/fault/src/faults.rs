@@ -1,4 +1,9 @@
 //! The faults: one file each, with its parameters, its place in a flow, its stage, and how it is printed.
+//!
+//! What flags, files, the API and pages have is made of [`FAULT_TYPES`]. So a new fault is a file like these and a line there.
+
+use crate::params::{FaultType, not_one_of, same_word};
+use crate::units::ValueError;
 
 mod bandwidth;
 mod blackhole;
@@ -28,3 +33,33 @@ pub use self::slicer::Slicer;
 pub use self::slow_close::SlowClose;
 pub use self::slow_open::SlowOpen;
 pub use self::timeout::Timeout;
+
+/// Every type of fault, in the order in which help names them.
+pub static FAULT_TYPES: &[&FaultType] = &[
+    &latency::TYPE,
+    &jitter::TYPE,
+    &bandwidth::TYPE,
+    &packet_loss::TYPE,
+    &blackhole::TYPE,
+    &reset::TYPE,
+    &timeout::TYPE,
+    &slow_close::TYPE,
+    &slicer::TYPE,
+    &limit_data::TYPE,
+    &refuse::TYPE,
+    &slow_open::TYPE,
+    &corrupt::TYPE,
+];
+
+/// Finds a type of fault by its name, in which `-`, `_` and nothing are the same.
+///
+/// # Errors
+///
+/// There is none of this name.
+pub fn find(name: &str) -> Result<&'static FaultType, ValueError> {
+    let found = FAULT_TYPES.iter().find(|fault_type| same_word(name, fault_type.name));
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = FAULT_TYPES.iter().map(|fault_type| fault_type.name).collect();
+        not_one_of(name, "a type of fault", &names)
+    })
+}

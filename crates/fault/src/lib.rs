@@ -69,8 +69,8 @@ pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
 pub use meter::Passage;
 pub use params::{
-    COMMON_PARAMETERS, Distribution, FaultParams, FlowDirection, Kind, Mode, Model, ParamError, Run,
-    parameters,
+    COMMON_PARAMETERS, CommonParams, FaultParams, FaultType, FlowDirection, ParamError, Parameter, ReadError,
+    Run, Target, ValueType,
 };
 pub use proxy::{Faults, Listening};
 pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};

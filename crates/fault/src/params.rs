@@ -1,47 +1,56 @@
 //! The parameters of a fault as people give them, and what they resolve to.
 //!
 //! [`FaultParams`] is what the command line, the environment, the configuration file and the HTTP API have in common;
-//! [`FaultParams::resolve`] makes a [`Fault`] of it. [`parameters`] tells which parameters a [`Kind`] of fault takes.
+//! [`FaultParams::resolve`] makes a [`Fault`] of it. A [`FaultType`] tells which parameters its faults take.
 
-use std::path::PathBuf;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::effect::{Fault, Scope, Sides};
+use crate::effect::{Effect, Fault, Flows, Sides};
+use crate::faults;
 use crate::schedule::{Reading, Schedule, Windows};
-use crate::units::{Bytes, Millis, Number, Rate, Share, Unit};
+use crate::units::{Rate, Share};
 
-mod effects;
 mod error;
-mod flows;
-mod kinds;
-mod latency;
-mod packet_loss;
-mod table;
+mod fault_type;
 mod words;
 
-pub use error::ParamError;
-pub use kinds::{COMMON_PARAMETERS, parameters};
-pub use words::{Distribution, FlowDirection, Kind, Mode, Model};
+pub use self::error::{ParamError, ReadError};
+pub use self::fault_type::{COMMON_PARAMETERS, FaultType, Parameter, Target, ValueType};
+pub use self::words::FlowDirection;
+pub(crate) use self::words::{not_one_of, same_word, words};
 
-/// The parameters of a fault, as given: none is known to make sense.
+/// The parameters of a fault, as given: each has a value of its type, and belongs to the type of the fault. They need not make
+/// sense together.
 ///
 /// Names of parameters and words among values may be written with `_` for `-`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[derive(Debug, Clone)]
 pub struct FaultParams {
-    /// What the fault does; needed.
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<Kind>,
+    fault_type: &'static FaultType,
+    /// Those that faults of all types take.
+    pub common: CommonParams,
+    /// Those of its type, in kebab-case.
+    own: Map<String, Value>,
+    read: Arc<dyn Parameters>,
+}
+
+/// The parameters that faults of all types take. `side` and `direction` belong to those that act on a flow.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CommonParams {
     /// Unique within the proxy; else the type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whose socket [`direction`](Self::direction) is about; else the server's. Of [`Kind::Reset`]: which connections
-    /// are reset, else both.
+    /// Whose socket [`direction`](Self::direction) is about; else the server's. Of a reset: which connections are reset, else
+    /// both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<Sides>,
-    /// Of the side's socket; else ingress, or both for faults that end or hold a session as a whole.
+    /// Of the side's socket; else what the [`FaultType`] says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<FlowDirection>,
     /// Of sessions; else all.
@@ -50,101 +59,21 @@ pub struct FaultParams {
     /// When it is on, like `start:30s,duration:10%`; else always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-
-    /// Of a latency; else normal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distribution: Option<Distribution>,
-    /// Of a constant, normal, log-normal or pareto-normal latency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mean: Option<Millis>,
-    /// Of a normal, log-normal or pareto-normal latency; else 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stddev: Option<Millis>,
-    /// Of a pareto or pareto-normal latency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub shape: Option<Number>,
-    /// Of a pareto or pareto-normal latency: the minimum.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scale: Option<Millis>,
-    /// Of a uniform latency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<Millis>,
-    /// Of a uniform latency.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<Millis>,
-    /// Of a table latency: a CSV file of values in milliseconds.
-    ///
-    /// One or more a line, `#` starts a comment, the first line may be a header.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<PathBuf>,
-    /// Of a latency: only the first segment of a flow is held; else each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub once: Option<bool>,
-
-    /// Of a jitter: the longest hold; else 20 ms.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub amplitude: Option<Millis>,
-    /// Of a jitter: holds a second, at most; else 5.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub frequency: Option<Number>,
-
-    /// Of a bandwidth (else 1000 bytes a second), a packet loss (share of segments) or a corruption (share of bytes).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Rate>,
-    /// Of a bandwidth's rate that has none of its own; else bytes a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<Unit>,
-    /// Of a bandwidth; else what passes in 1 ms, and at least 1500.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst: Option<Bytes>,
-    /// Of a bandwidth; else the session.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
-
-    /// Of a packet loss; else bernoulli if there is a rate, markov if not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<Model>,
-    /// Of a bernoulli loss, less than 1; else 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation: Option<Share>,
-    /// Of a gilbert-elliott loss: probability a segment.
-    #[serde(alias = "good_to_bad", skip_serializing_if = "Option::is_none")]
-    pub good_to_bad: Option<Share>,
-    /// Of a gilbert-elliott loss: probability a segment.
-    #[serde(alias = "bad_to_good", skip_serializing_if = "Option::is_none")]
-    pub bad_to_good: Option<Share>,
-    /// Of a gilbert-elliott loss: loss in the good state; else 0.
-    #[serde(alias = "good_loss", skip_serializing_if = "Option::is_none")]
-    pub good_loss: Option<Share>,
-    /// Of a gilbert-elliott loss: loss in the bad state; else 1.
-    #[serde(alias = "bad_loss", skip_serializing_if = "Option::is_none")]
-    pub bad_loss: Option<Share>,
-    /// Of a packet loss: the round-trip time of the simulated path; else as measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rtt: Option<Millis>,
-    /// Of a packet loss: 1 to 65535; else 1460.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mss: Option<Bytes>,
-
-    /// Of a blackhole; else stall.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
-    /// Of a slow close or a slow open; of a slicer between pieces, else 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay: Option<Millis>,
-    /// Of a data limit; of a reset, not before so many.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<Bytes>,
-    /// Of a reset, else 0; of a timeout, else never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Millis>,
-    /// Of a slicer's pieces, on average.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<Bytes>,
-    /// Of the size of a slicer's pieces, less than that; else 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub variation: Option<Bytes>,
 }
+
+/// The parameters of one type of fault, read.
+pub(crate) trait Parameters: Debug + Send + Sync {
+    /// What they stand for, with a default for what is not given.
+    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError>;
+
+    /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
+    fn choice(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+}
+
+/// Parameters that were read, and as JSON.
+pub(crate) type Own = (Map<String, Value>, Arc<dyn Parameters>);
 
 /// The run that schedules are resolved against.
 #[derive(Debug, Clone, Copy)]
@@ -156,80 +85,195 @@ pub struct Run {
 }
 
 impl FaultParams {
+    /// Reads the parameters of a fault; `type` is one of them.
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that is unknown, has a value of another type or does not belong to the type of the fault.
+    pub fn read(given: Map<String, Value>) -> Result<Self, ReadError> {
+        let (mut common, mut own) = (Map::new(), Map::new());
+        let fault_type = match given.get("type") {
+            None | Some(Value::Null) => {
+                return Err(ParamError::new("type", "is needed, for example latency").into());
+            }
+            Some(Value::String(name)) => {
+                faults::find(name).map_err(|error| ParamError::quoting("type", error))?
+            }
+            Some(other) => {
+                return Err(ParamError::quoting("type", format!("{other} is not a type of fault")).into());
+            }
+        };
+        for (written, value) in given.into_iter().filter(|(name, value)| name != "type" && !value.is_null()) {
+            let name = written.replace('_', "-");
+            let is_common = COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name);
+            if !is_common && fault_type.parameter(&name).is_none() {
+                return Err(fault_type.refuses(&name, written));
+            }
+            let params = if is_common { &mut common } else { &mut own };
+            if params.insert(name.clone(), value).is_some() {
+                return Err(ParamError::new(name, "is given twice: leave one out").of(fault_type).into());
+            }
+        }
+        let of_type = |error: ParamError| error.of(fault_type);
+        let (_, common) = read::<CommonParams>(common).map_err(of_type)?;
+        let (own, read) = (fault_type.read)(own).map_err(of_type)?;
+        Ok(Self { fault_type, common, own, read })
+    }
+
+    /// The type of the fault.
+    pub fn fault_type(&self) -> &'static FaultType {
+        self.fault_type
+    }
+
     /// The fault they stand for, with a default for what is not given. Reads the file of a table of delays.
     ///
     /// # Errors
     ///
-    /// The first parameter that is missing, makes no sense or does not belong to the type.
+    /// The first parameter that is missing or makes no sense.
     pub fn resolve(&self, run: &Run) -> Result<Fault, ParamError> {
-        let kind = self.kind()?;
-        self.check_belong(kind)?;
-        Ok(Fault {
-            name: self.name(kind)?,
-            flows: self.flows(kind)?,
-            probability: self.probability.map_or(1.0, Share::fraction),
-            windows: self.windows(kind, run)?,
-            effect: self.effect(kind)?,
-        })
+        let fault = || {
+            self.check_choice()?;
+            Ok(Fault {
+                name: self.name()?,
+                flows: self.flows()?,
+                probability: self.common.probability.map_or(1.0, Share::fraction),
+                windows: self.windows(run)?,
+                effect: self.read.resolve(self.common.side)?,
+            })
+        };
+        fault().map_err(|error: ParamError| error.of(self.fault_type))
     }
 
-    /// The type.
-    ///
-    /// # Errors
-    ///
-    /// It is not given.
-    pub fn kind(&self) -> Result<Kind, ParamError> {
-        self.kind.ok_or_else(|| ParamError::new(None, "type", "is needed, for example latency"))
-    }
-
-    fn name(&self, kind: Kind) -> Result<String, ParamError> {
-        match &self.name {
-            None => Ok(kind.to_string()),
-            Some(name) if name.trim().is_empty() || name.contains(char::is_control) => {
-                Err(ParamError::quoting(
-                    kind,
-                    "name",
-                    format!("{name:?} is no name: say a word or two on one line"),
-                ))
-            }
+    fn name(&self) -> Result<String, ParamError> {
+        match &self.common.name {
+            None => Ok(self.fault_type.name.to_owned()),
+            Some(name) if name.trim().is_empty() || name.contains(char::is_control) => Err(
+                ParamError::quoting("name", format!("{name:?} is no name: say a word or two on one line")),
+            ),
             Some(name) => Ok(name.clone()),
         }
     }
 
-    fn windows(&self, kind: Kind, run: &Run) -> Result<Windows, ParamError> {
-        let Some(schedule) = &self.schedule else { return Ok(Windows::always()) };
+    fn windows(&self, run: &Run) -> Result<Windows, ParamError> {
+        let Some(schedule) = &self.common.schedule else { return Ok(Windows::always()) };
         Schedule::parse(schedule, run.reading)
             .and_then(|schedule| schedule.resolve(run.duration))
-            .map_err(|error| ParamError::quoting(kind, "schedule", error))
+            .map_err(|error| ParamError::quoting("schedule", error))
+    }
+
+    /// From the users' words, side and direction, to flows.
+    fn flows(&self) -> Result<Flows, ParamError> {
+        let CommonParams { side, direction, .. } = self.common;
+        let usual = match self.fault_type.target {
+            Target::Opening => {
+                let given = [("side", side.is_some()), ("direction", direction.is_some())];
+                return match given.into_iter().find(|(_, given)| *given) {
+                    Some((param, _)) => Err(ParamError::new(
+                        param,
+                        format!("means nothing to {}, which has no direction", self.fault_type.name),
+                    )),
+                    None => Ok(Flows::BOTH),
+                };
+            }
+            Target::Flow(_) if side == Some(Sides::Both) => {
+                return Err(ParamError::new("side", "is client or server; for both say `direction` both"));
+            }
+            Target::Flow(usual) => usual,
+            Target::Connections => FlowDirection::Both,
+        };
+        // Both connections may be reset: then the direction is that of the server's.
+        let client = side == Some(Sides::Client);
+        Ok(match (client, direction.unwrap_or(usual)) {
+            (_, FlowDirection::Both) => Flows::BOTH,
+            (true, FlowDirection::Ingress) | (false, FlowDirection::Egress) => {
+                Flows { to_upstream: true, to_downstream: false }
+            }
+            (true, FlowDirection::Egress) | (false, FlowDirection::Ingress) => {
+                Flows { to_upstream: false, to_downstream: true }
+            }
+        })
     }
 
     /// Refuses the parameters that belong to a choice other than the one made.
-    ///
-    /// `choices` are the values of the parameter `by`, and what each takes.
-    fn check_choice<T: Copy + PartialEq + std::fmt::Display>(
-        &self,
-        kind: Kind,
-        by: &str,
-        chosen: T,
-        choices: &[(T, &[&str])],
-    ) -> Result<(), ParamError> {
-        let takes = choices.iter().find(|(choice, _)| *choice == chosen).map_or(&[][..], |(_, takes)| takes);
-        for param in self.given().filter(|param| !takes.contains(param)) {
-            let Some((other, _)) = choices.iter().find(|(_, takes)| takes.contains(&param)) else { continue };
-            let takes = if takes.is_empty() { "none".to_owned() } else { kinds::quoted(takes) };
-            return Err(ParamError::new(
-                kind,
-                param,
-                format!("means nothing to `{by}` {chosen}, which takes {takes}; say `{by}` {other}"),
-            ));
-        }
-        Ok(())
+    fn check_choice(&self) -> Result<(), ParamError> {
+        let Some((by, chosen)) = self.read.choice() else { return Ok(()) };
+        let parameters = self.fault_type.parameters;
+        let given = |parameter: &&Parameter| self.own.contains_key(parameter.name);
+        let Some(refused) = parameters.iter().filter(given).find(|parameter| !parameter.goes_with(chosen))
+        else {
+            return Ok(());
+        };
+        let takes = parameters.iter().filter(|parameter| parameter.with.contains(&chosen));
+        let takes: Vec<_> = takes.map(|parameter| parameter.name).collect();
+        let takes = if takes.is_empty() { "none".to_owned() } else { error::quoted(takes) };
+        let other = refused.with[0];
+        Err(ParamError::new(
+            refused.name,
+            format!("means nothing to `{by}` {chosen}, which takes {takes}; say `{by}` {other}"),
+        ))
     }
 }
 
+impl PartialEq for FaultParams {
+    fn eq(&self, other: &Self) -> bool {
+        (self.fault_type.name, &self.common, &self.own) == (other.fault_type.name, &other.common, &other.own)
+    }
+}
+
+impl Serialize for FaultParams {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written<'a> {
+            r#type: &'a str,
+            #[serde(flatten)]
+            common: &'a CommonParams,
+            #[serde(flatten)]
+            own: &'a Map<String, Value>,
+        }
+        Written { r#type: self.fault_type.name, common: &self.common, own: &self.own }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FaultParams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(Map::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Reads the parameters of a type of fault.
+pub(crate) fn read_own<P: Parameters + Serialize + DeserializeOwned + 'static>(
+    given: Map<String, Value>,
+) -> Result<Own, ParamError> {
+    let (own, params) = read::<P>(given)?;
+    Ok((own, Arc::new(params)))
+}
+
+/// Reads a struct whose fields are all optional. Returns it as JSON too.
+fn read<P: Serialize + DeserializeOwned>(
+    given: Map<String, Value>,
+) -> Result<(Map<String, Value>, P), ParamError> {
+    // One by one: an error is about the first that is wrong.
+    for (name, value) in &given {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        P::deserialize(Value::Object(alone)).map_err(|error| ParamError::quoting(name.clone(), error))?;
+    }
+    let params = P::deserialize(Value::Object(given)).map_err(|error| ParamError::quoting("type", error))?;
+    let Ok(Value::Object(mut own)) = serde_json::to_value(&params) else {
+        unreachable!("a struct is an object")
+    };
+    own.retain(|_, value| !value.is_null());
+    Ok((own, params))
+}
+
 /// The value, if it is given.
-fn needed<T>(kind: Kind, param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
-    value.ok_or_else(|| ParamError::new(kind, param, format!("is needed, for example {example}")))
+pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
+    value.ok_or_else(|| ParamError::new(param, format!("is needed, for example {example}")))
+}
+
+/// A rate that is a share.
+pub(crate) fn share_of(rate: Option<Rate>) -> Result<f64, ParamError> {
+    let rate = needed("rate", rate, "0.01 or 1%")?;
+    rate.share().map(Share::fraction).map_err(|error| ParamError::new("rate", error))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use figment::value::Dict;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Time, list, switch, written};
 use proxy_cli::log::LogFormat;
-use proxy_fault::{Bytes, FaultParams};
+use proxy_fault::Bytes;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
@@ -138,7 +139,7 @@ pub(crate) struct Options {
 
     #[arg(skip)]
     #[serde(skip_serializing)]
-    pub(crate) faults: Vec<FaultParams>,
+    pub(crate) faults: Vec<Dict>,
     #[arg(skip)]
     #[serde(skip_serializing)]
     pub(crate) proxies: Vec<FileProxy>,

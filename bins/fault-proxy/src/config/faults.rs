@@ -1,8 +1,9 @@
 use anyhow::{Result, bail};
+use figment::value::Dict;
 use proxy_cli::config::FileErrors;
 use proxy_cli::faults::warn_of_joined_periods;
 use proxy_control::proxies::FaultRecord;
-use proxy_fault::{Fault, FaultParams, Run};
+use proxy_fault::{Fault, FaultParams, ReadError, Run};
 
 /// A fault as it was given, and as it is applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +20,26 @@ impl GivenFault {
 }
 
 /// Resolves a fault of the file, which stands at `place`.
-pub(super) fn of_file(params: &FaultParams, place: &str, file: &FileErrors, run: &Run) -> Result<GivenFault> {
+///
+/// `keys`: what may stand there besides parameters.
+pub(super) fn of_file(
+    given: &Dict,
+    place: &str,
+    keys: &[&str],
+    file: &FileErrors,
+    run: &Run,
+) -> Result<GivenFault> {
+    let given = given.iter().map(|(name, value)| Ok((name.clone(), serde_json::to_value(value)?)));
+    let params = FaultParams::read(given.collect::<Result<_>>()?).map_err(|error| match error {
+        ReadError::Refused(error) => file.param(place, &error),
+        ReadError::Unknown { name, known } => {
+            file.unknown_key(&format!("{place}.{name}"), &name, known.iter().chain(keys).copied())
+        }
+        other => file.at(place, other),
+    })?;
     let fault = params.resolve(run).map_err(|error| file.param(place, &error))?;
-    warn_of_joined_periods(params, place, run);
-    Ok(GivenFault { params: params.clone(), fault })
+    warn_of_joined_periods(&params, place, run);
+    Ok(GivenFault { params, fault })
 }
 
 /// A fault of the file and where it stands.
@@ -33,15 +50,10 @@ pub(super) struct Placed {
 }
 
 /// Those of `list`, which stands at `place`.
-pub(super) fn all_of_file(
-    list: &[FaultParams],
-    place: &str,
-    file: &FileErrors,
-    run: &Run,
-) -> Result<Vec<Placed>> {
-    let placed = list.iter().enumerate().map(|(index, params)| {
+pub(super) fn all_of_file(list: &[Dict], place: &str, file: &FileErrors, run: &Run) -> Result<Vec<Placed>> {
+    let placed = list.iter().enumerate().map(|(index, given)| {
         let place = format!("{place}[{index}]");
-        Ok(Placed { given: of_file(params, &place, file, run)?, place })
+        Ok(Placed { given: of_file(given, &place, &[], file, run)?, place })
     });
     placed.collect()
 }

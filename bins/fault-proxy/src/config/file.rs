@@ -63,7 +63,7 @@ pub(crate) struct FileProxy {
     pub(crate) proxy: Mapping,
     pub(crate) name: Option<String>,
     #[serde(default)]
-    pub(crate) faults: Vec<FaultParams>,
+    pub(crate) faults: Vec<Dict>,
 }
 
 /// A phase in the file.

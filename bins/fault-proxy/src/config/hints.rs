@@ -1,7 +1,7 @@
 //! Hints for keys and variables that fault-proxy does not have.
 
 use clap::{Args, Command};
-use proxy_fault::Kind;
+use proxy_fault::faults::FAULT_TYPES;
 
 use crate::args::Options;
 
@@ -74,11 +74,12 @@ fn is_part_of_mapping(name: &str) -> bool {
 }
 
 /// The type and parameter of a fault's flag: `latency-mean`, `with-latency` or `latency`.
-fn fault_flag(key: &str) -> Option<(Kind, Option<&str>)> {
+fn fault_flag(key: &str) -> Option<(&'static str, Option<&str>)> {
     let key = key.strip_prefix("with-").unwrap_or(key);
-    Kind::ALL.into_iter().find_map(|kind| {
-        let rest = key.strip_prefix(&kind.to_string())?;
-        if rest.is_empty() { Some((kind, None)) } else { Some((kind, Some(rest.strip_prefix('-')?))) }
+    FAULT_TYPES.iter().find_map(|fault_type| {
+        let name = fault_type.name;
+        let rest = key.strip_prefix(name)?;
+        if rest.is_empty() { Some((name, None)) } else { Some((name, Some(rest.strip_prefix('-')?))) }
     })
 }
 

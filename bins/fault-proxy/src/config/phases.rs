@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use figment::value::{Dict, Value};
+use figment::value::Dict;
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, did_you_mean, nearest};
-use proxy_fault::{FaultParams, Run};
+use proxy_fault::Run;
 
 use super::faults::{self, Placed};
 use super::file::Phase;
@@ -76,12 +76,9 @@ impl PhaseRun {
         proxies: &[&str],
         file: &FileErrors,
     ) -> Result<PhaseFault> {
-        let proxy = params.remove("proxy");
-        let told = |error: &figment::Error, place: &str| file.told(error, place, &["proxy"]);
-        let params: FaultParams = Value::from(params).deserialize().map_err(|error| told(&error, &place))?;
         let proxy_place = format!("{place}.proxy");
-        let proxy: Option<String> = match proxy {
-            Some(name) => Some(name.deserialize().map_err(|error| told(&error, &proxy_place))?),
+        let proxy: Option<String> = match params.remove("proxy") {
+            Some(name) => Some(name.deserialize().map_err(|error| file.told(&error, &proxy_place, &[]))?),
             None => None,
         };
         if let Some(name) = &proxy
@@ -90,7 +87,7 @@ impl PhaseRun {
             let meant = did_you_mean(nearest(name, proxies.iter().copied()));
             bail!(file.at(&proxy_place, format!("no proxy is called `{name}`{meant}")));
         }
-        let mut given = faults::of_file(&params, &place, file, &self.run)?;
+        let mut given = faults::of_file(&params, &place, &["proxy"], file, &self.run)?;
         given.fault.windows = given.fault.windows.within(self.start, self.end);
         Ok(PhaseFault { proxy, placed: Placed { given, place } })
     }

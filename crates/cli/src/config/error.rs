@@ -47,6 +47,13 @@ impl FileErrors {
         self.at(&format!("{place}.{}", error.param()), error.problem())
     }
 
+    /// A key that is none of the `known` ones, at a place such as `proxies[0].nmae`.
+    pub fn unknown_key<'a>(&self, place: &str, key: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+        let meant = || did_you_mean(nearest(key, known));
+        let hint = (self.hint)(place).map_or_else(meant, |hint| format!("; {hint}"));
+        self.at(place, format!("unknown key{hint}"))
+    }
+
     /// A problem that reading found.
     ///
     /// `place`: what the error's path is below of; `keys`: what may stand there besides what the error knows.
@@ -61,11 +68,7 @@ impl FileErrors {
             }
         }
         match &error.kind {
-            Kind::UnknownField(key, known) => {
-                let meant = || did_you_mean(nearest(key, known.iter().chain(keys).copied()));
-                let hint = (self.hint)(&path).map_or_else(meant, |hint| format!("; {hint}"));
-                self.at(&path, format!("unknown key{hint}"))
-            }
+            Kind::UnknownField(key, known) => self.unknown_key(&path, key, known.iter().chain(keys).copied()),
             Kind::UnknownVariant(value, known) => {
                 let meant = did_you_mean(nearest(value, known.iter().copied()));
                 self.at(&path, format!("unknown value `{value}`: expected {}{meant}", known.join(", ")))

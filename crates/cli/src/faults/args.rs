@@ -1,13 +1,15 @@
 //! The flags of faults, and what they say.
 
+use std::collections::HashMap;
+
 use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use proxy_fault::{FaultParams, Kind, ParamError};
+use proxy_fault::{FaultParams, FaultType, ParamError, ReadError};
 use serde_json::{Map, Value};
 
-use super::table::{FAULTS, FaultFlags, Flag, FlagValue};
+use super::table::{FaultFlags, Flag, FlagValue, faults};
 use crate::args::switch;
 
 const WITH_HEADING: &str = "Faults, on every proxy";
@@ -18,14 +20,15 @@ pub struct FaultArgs(pub Vec<FaultParams>);
 
 impl Args for FaultArgs {
     fn augment_args(command: Command) -> Command {
-        let switches = FAULTS.iter().map(|fault| fault.with.arg().help_heading(WITH_HEADING));
-        let parameters = FAULTS.iter().flat_map(|fault| {
+        let faults = faults();
+        let switches = faults.iter().map(|fault| fault.with.arg().help_heading(WITH_HEADING));
+        let parameters = faults.iter().flat_map(|fault| {
             fault.parameters.iter().map(|flag| {
                 let others = fault.parameters.iter().filter(|other| other.parameter == flag.parameter);
                 flag.arg()
-                    .help_heading(fault.heading)
+                    .help_heading(format!("Fault: {}", fault.fault_type.name))
                     .hide_short_help(true)
-                    .overrides_with_all(others.map(|other| other.flag))
+                    .overrides_with_all(others.map(|other| other.flag.clone()))
             })
         });
         command.args(switches).args(parameters)
@@ -38,7 +41,8 @@ impl Args for FaultArgs {
 
 impl Flag {
     fn arg(&self) -> Arg {
-        let arg = Arg::new(self.flag).long(self.flag).env(self.env).help(self.help);
+        let arg =
+            Arg::new(self.flag.clone()).long(self.flag.clone()).env(self.env.clone()).help(self.help.clone());
         match self.value {
             FlagValue::Text(name) => arg.value_name(name).value_parser(NonEmptyStringValueParser::new()),
             FlagValue::Switch(_) => arg.action(ArgAction::SetTrue).value_parser(switch),
@@ -48,20 +52,20 @@ impl Flag {
     /// What it says, if it was given.
     fn given(&self, matches: &ArgMatches) -> Option<Value> {
         match self.value {
-            FlagValue::Text(_) => matches.get_one::<String>(self.flag).cloned().map(Value::String),
-            FlagValue::Switch(says) => matches.get_flag(self.flag).then_some(Value::Bool(says)),
+            FlagValue::Text(_) => matches.get_one::<String>(&self.flag).cloned().map(Value::String),
+            FlagValue::Switch(says) => matches.get_flag(&self.flag).then_some(Value::Bool(says)),
         }
     }
 
     fn is_on_command_line(&self, matches: &ArgMatches) -> bool {
-        matches.value_source(self.flag) == Some(ValueSource::CommandLine)
+        matches.value_source(&self.flag) == Some(ValueSource::CommandLine)
     }
 }
 
 impl FromArgMatches for FaultArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let faults = FAULTS.iter().filter_map(|fault| fault.params(matches).transpose());
-        faults.collect::<Result<_, _>>().map(Self)
+        let params = faults().into_iter().filter_map(|fault| fault.params(matches).transpose());
+        params.collect::<Result<_, _>>().map(Self)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -72,7 +76,7 @@ impl FromArgMatches for FaultArgs {
 
 impl FaultFlags {
     fn params(&self, matches: &ArgMatches) -> Result<Option<FaultParams>, Error> {
-        if !matches.get_flag(self.with.flag) {
+        if !matches.get_flag(&self.with.flag) {
             // Variables may stay set while their fault is off.
             return match self.parameters.iter().find(|flag| flag.is_on_command_line(matches)) {
                 None => Ok(None),
@@ -82,63 +86,49 @@ impl FaultFlags {
                 )),
             };
         }
-        let mut params = Map::from_iter([("type".to_owned(), Value::String(self.kind.to_string()))]);
+        let mut params =
+            Map::from_iter([("type".to_owned(), Value::String(self.fault_type.name.to_owned()))]);
+        let mut said_by = HashMap::new();
         // What is on the command line comes last: it replaces what a variable says of the same parameter.
         let (flags, variables): (Vec<_>, Vec<_>) =
             self.parameters.iter().partition(|flag| flag.is_on_command_line(matches));
         for flag in variables.into_iter().chain(flags) {
             let Some(value) = flag.given(matches) else { continue };
-            let alone = Map::from_iter([(flag.parameter.to_owned(), value.clone())]);
-            read(alone).map_err(|error| {
-                let variable = match flag.is_on_command_line(matches) {
-                    true => String::new(),
-                    false => format!(" (from {})", flag.env),
-                };
-                let message = format!("--{}{variable}: {error}\n", flag.flag);
-                Error::raw(ErrorKind::ValueValidation, message)
-            })?;
             params.insert(flag.parameter.to_owned(), value);
+            said_by.insert(flag.parameter, flag);
         }
-        read(params).map(Some).map_err(|error| Error::raw(ErrorKind::ValueValidation, error))
+        FaultParams::read(params).map(Some).map_err(|error| {
+            let ReadError::Refused(error) = error else {
+                return Error::raw(ErrorKind::UnknownArgument, format!("{error}\n"));
+            };
+            let message = error.spelled(|parameter| {
+                let Some(flag) = said_by.get(parameter) else { return flag_of(self.fault_type, parameter) };
+                match flag.is_on_command_line(matches) {
+                    true => format!("--{}", flag.flag),
+                    false => format!("--{} (from {})", flag.flag, flag.env),
+                }
+            });
+            Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
+        })
     }
-}
-
-fn read(params: Map<String, Value>) -> Result<FaultParams, serde_json::Error> {
-    serde_json::from_value(Value::Object(params))
 }
 
 /// The error of a fault of this type, in terms of flags.
-pub fn in_flags(error: &ParamError, kind: Kind) -> String {
-    error.spelled(|parameter| format!("--{}", flag_of(kind, parameter)))
+pub fn in_flags(error: &ParamError, fault_type: &FaultType) -> String {
+    error.spelled(|parameter| flag_of(fault_type, parameter))
 }
 
-fn flag_of(kind: Kind, parameter: &str) -> String {
-    let flags = FAULTS.iter().find(|fault| fault.kind == kind).map_or(&[][..], |fault| fault.parameters);
-    match flags.iter().find(|flag| flag.parameter == parameter) {
-        Some(flag) => flag.flag.to_owned(),
-        None => format!("{kind}-{parameter}"),
-    }
+fn flag_of(fault_type: &FaultType, parameter: &str) -> String {
+    let fault = faults().into_iter().find(|fault| fault.fault_type.name == fault_type.name);
+    let flag = fault.and_then(|fault| {
+        fault.parameters.into_iter().find(|flag| flag.parameter == parameter).map(|flag| flag.flag)
+    });
+    format!("--{}", flag.unwrap_or_else(|| format!("{}-{parameter}", fault_type.name)))
 }
 
 #[cfg(test)]
 mod tests {
-    use proxy_fault::{COMMON_PARAMETERS, parameters};
-
     use super::*;
-
-    #[test]
-    fn every_parameter_has_a_flag_and_every_flag_a_parameter() {
-        for fault in FAULTS {
-            let own = parameters(fault.kind);
-            let flags: Vec<_> = fault.parameters.iter().map(|flag| flag.parameter).collect();
-            for parameter in own.iter().chain(&["probability", "schedule"]) {
-                assert!(flags.contains(parameter), "{} {parameter}", fault.kind);
-            }
-            for flag in &flags {
-                assert!(own.contains(flag) || COMMON_PARAMETERS.contains(flag), "{} {flag}", fault.kind);
-            }
-        }
-    }
 
     fn parse(args: &[&str]) -> Result<Vec<FaultParams>, Error> {
         let command = FaultArgs::augment_args(Command::new("test"));
@@ -160,7 +150,10 @@ mod tests {
 
     #[test]
     fn the_last_of_once_and_per_read_write_counts() {
-        let once = |args: &[&str]| parse(&[&["--with-latency"], args].concat()).unwrap()[0].once;
+        let once = |args: &[&str]| {
+            let faults = parse(&[&["--with-latency"], args].concat()).unwrap();
+            serde_json::to_value(&faults[0]).unwrap().get("once").and_then(Value::as_bool)
+        };
         assert_eq!(once(&[]), None);
         assert_eq!(once(&["--latency-once"]), Some(true));
         assert_eq!(once(&["--latency-once", "--latency-per-read-write"]), Some(false));

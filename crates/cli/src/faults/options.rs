@@ -38,11 +38,11 @@ impl FaultOptions {
             if self.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
         let run = Run { duration: None, reading };
         for params in &self.faults.0 {
-            if params.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
+            if params.common.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
                 bail!(
                     "--{}-sched: a percentage is of the run's duration, and this program runs until it is stopped: \
                      write a time such as 30s",
-                    params.kind()?
+                    params.fault_type().name
                 );
             }
         }

@@ -12,15 +12,15 @@ use super::args::in_flags;
 /// # Errors
 /// When a parameter makes no sense or is missing; it is named as a flag.
 pub fn of_flags(params: &FaultParams, run: &Run) -> Result<Fault> {
-    let kind = params.kind()?;
-    let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, kind)))?;
-    warn_of_joined_periods(params, &format!("--{kind}-sched"), run);
+    let fault_type = params.fault_type();
+    let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, fault_type)))?;
+    warn_of_joined_periods(params, &format!("--{}-sched", fault_type.name), run);
     Ok(fault)
 }
 
 /// Warns if the fault's schedule, which stands at `place`, is read as what was probably meant.
 pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &Run) {
-    let Some(text) = &params.schedule else { return };
+    let Some(text) = &params.common.schedule else { return };
     let is_joined = Schedule::parse(text, run.reading).is_ok_and(|schedule| schedule.joined_periods());
     if is_joined && run.reading == Reading::Usual {
         warn!(

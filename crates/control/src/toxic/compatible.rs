@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proxy_fault::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, SlowClose, Timeout};
-use proxy_fault::{Delay, Effect, Fault, FaultParams, Kind, Reading, Run, Scope};
+use proxy_fault::{Delay, Effect, Fault, Scope};
 use serde_json::{Map, Value};
 
 use super::{Common, ToxicError, default_name, flows, json, renamed};
@@ -96,7 +96,6 @@ fn bandwidth(rate: u64) -> Option<Effect> {
     if rate == 0 {
         return Some(Effect::from(Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }));
     }
-    let rate = format!("{rate}KBps").parse().ok()?;
-    let params = FaultParams { kind: Some(Kind::Bandwidth), rate: Some(rate), ..FaultParams::default() };
-    params.resolve(&Run { duration: None, reading: Reading::Usual }).ok().map(|fault| fault.effect)
+    let rate = rate as f64 * 1e3;
+    (rate <= Bandwidth::HIGHEST_RATE).then(|| Bandwidth::new(rate).into())
 }

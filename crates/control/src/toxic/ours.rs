@@ -1,6 +1,7 @@
 //! Faults by the parameters that flags and configuration files have too.
 
-use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, Flows, Kind, Run, parameters};
+use proxy_fault::faults::{self, FAULT_TYPES};
+use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Run};
 use serde_json::{Map, Value};
 
 use super::{Common, ToxicError, default_name, flows, renamed};
@@ -15,27 +16,34 @@ const TABLE: &str = "table";
 /// Whether any fault has a parameter of this name.
 pub(super) fn is_parameter(name: &str) -> bool {
     let name = as_parameter(name);
-    COMMON_PARAMETERS.contains(&name.as_str())
-        || Kind::ALL.iter().any(|kind| parameters(*kind).contains(&name.as_str()))
+    is_common(&name) || FAULT_TYPES.iter().any(|kind| kind.parameter(&name).is_some())
 }
 
 /// What the API calls a type.
-pub(super) fn name_of(kind: Kind) -> String {
-    as_attribute(&kind.to_string())
+pub(super) fn name_of(kind: &FaultType) -> String {
+    as_attribute(kind.name)
 }
 
 /// The attributes that a fault of a type takes.
-pub(super) fn attribute_names(kind: Kind) -> Vec<String> {
-    let common = COMMON_PARAMETERS.iter().filter(|name| !ELSEWHERE.iter().any(|(other, _)| other == *name));
-    let own = parameters(kind).iter().filter(|name| **name != TABLE);
-    own.chain(common).map(|name| as_attribute(name)).collect()
+pub(super) fn attribute_names(kind: &FaultType) -> Vec<String> {
+    let common = COMMON_PARAMETERS.iter().map(|parameter| parameter.name).filter(|name| !is_elsewhere(name));
+    let own = kind.parameters.iter().map(|parameter| parameter.name).filter(|name| *name != TABLE);
+    own.chain(common).map(as_attribute).collect()
+}
+
+fn is_elsewhere(name: &str) -> bool {
+    ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name)
+}
+
+fn is_common(name: &str) -> bool {
+    COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name)
 }
 
 /// A fault of flags or a file, as the API shows it.
 pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
     FaultRecord {
         name: fault.name.clone(),
-        kind: params.kind.map_or_else(String::new, name_of),
+        kind: name_of(params.fault_type()),
         stream: stream_of(fault.flows).to_owned(),
         toxicity: fault.probability,
         attributes: attributes_of(params, fault.flows),
@@ -46,20 +54,20 @@ pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
 
 pub(super) fn parse(
     written: &str,
-    kind: Kind,
+    kind: &FaultType,
     common: Common<'_>,
     run: &Run,
 ) -> Result<FaultRecord, ToxicError> {
     let given = checked(kind, common.attributes)?;
     let (params, mut fault) = resolve(kind, given, run)?;
-    let has_direction = params.side.is_some() || params.direction.is_some();
+    let has_direction = params.common.side.is_some() || params.common.direction.is_some();
     if let Some(flows) = common.stream.as_deref().and_then(flows)
-        && is_directed(kind)
+        && kind.has_direction()
         && !has_direction
     {
         fault.flows = flows;
     }
-    if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && is_directed(kind))
+    if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && kind.has_direction())
         && !is_of(fault.flows, stream)
     {
         let problem =
@@ -67,7 +75,7 @@ pub(super) fn parse(
         return Err(problem.into());
     }
     // The API's stream is one of the two: the name says both.
-    let is_both = common.stream.is_none() && fault.flows == Flows::BOTH && is_directed(kind);
+    let is_both = common.stream.is_none() && fault.flows == Flows::BOTH && kind.has_direction();
     let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
     let fault = renamed(fault, &name, common.toxicity);
@@ -88,7 +96,7 @@ pub(super) fn merge(
     given: &Map<String, Value>,
     run: &Run,
 ) -> Result<(), ToxicError> {
-    let kind = record.kind.parse::<Kind>().map_err(|_| ToxicError::Type)?;
+    let kind = faults::find(&record.kind).map_err(|_| ToxicError::Type)?;
     let given = checked(kind, given)?;
     let has_schedule = given.contains_key("schedule");
     let has_direction = given.contains_key("side") || given.contains_key("direction");
@@ -113,7 +121,7 @@ pub(super) fn merge(
 }
 
 /// The attributes of a request, named as parameters.
-fn checked(kind: Kind, attributes: &Map<String, Value>) -> Result<Map<String, Value>, ToxicError> {
+fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<String, Value>, ToxicError> {
     let mut checked = Map::new();
     for (name, value) in attributes.iter().filter(|(_, value)| !value.is_null()) {
         let parameter = as_parameter(name);
@@ -128,20 +136,25 @@ fn checked(kind: Kind, attributes: &Map<String, Value>) -> Result<Map<String, Va
                 .to_owned()
                 .into());
         }
-        let is_common = COMMON_PARAMETERS.contains(&parameter.as_str());
-        if !is_common && !parameters(kind).contains(&parameter.as_str()) {
-            let taken: Vec<_> = parameters(kind).iter().map(|name| as_attribute(name)).collect();
-            return Err(format!("{name} means nothing to {kind}; it takes {}", taken.join(", ")).into());
+        if !is_common(&parameter) && kind.parameter(&parameter).is_none() {
+            let taken: Vec<_> =
+                kind.parameters.iter().map(|parameter| as_attribute(parameter.name)).collect();
+            return Err(
+                format!("{name} means nothing to {}; it takes {}", kind.name, taken.join(", ")).into()
+            );
         }
         checked.insert(parameter, value.clone());
     }
     Ok(checked)
 }
 
-fn resolve(kind: Kind, mut given: Map<String, Value>, run: &Run) -> Result<(FaultParams, Fault), ToxicError> {
-    given.insert("type".to_owned(), kind.to_string().into());
-    let params: FaultParams =
-        serde_json::from_value(Value::Object(given)).map_err(|error| format!("{kind}: {error}"))?;
+fn resolve(
+    kind: &FaultType,
+    mut given: Map<String, Value>,
+    run: &Run,
+) -> Result<(FaultParams, Fault), ToxicError> {
+    given.insert("type".to_owned(), kind.name.into());
+    let params = FaultParams::read(given).map_err(|error| error.to_string())?;
     let fault = params.resolve(run).map_err(|error| error.to_string())?;
     Ok((params, fault))
 }
@@ -149,21 +162,16 @@ fn resolve(kind: Kind, mut given: Map<String, Value>, run: &Run) -> Result<(Faul
 /// What was given, besides what stands elsewhere.
 fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
-    let is_elsewhere = |name: &str| ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name);
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
     // The API's stream is one of the two, and its rates are of other units: what differs from them is said.
-    if flows == Flows::BOTH && params.kind.is_some_and(is_directed) {
+    if flows == Flows::BOTH && params.fault_type().has_direction() {
         attributes.insert("direction".to_owned(), "both".into());
     }
-    if params.kind == Some(Kind::Bandwidth) && attributes.get("rate").is_some_and(Value::is_number) {
+    if params.fault_type().name == "bandwidth" && attributes.get("rate").is_some_and(Value::is_number) {
         attributes.entry("unit").or_insert_with(|| "Bps".into());
     }
     attributes
-}
-
-fn is_directed(kind: Kind) -> bool {
-    !matches!(kind, Kind::Refuse | Kind::SlowOpen)
 }
 
 /// Whether some of what it acts on flows there.

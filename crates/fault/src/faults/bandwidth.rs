@@ -9,12 +9,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::{BitRate, Scaled, Size};
-use crate::effect::{Behavior, Measured, Place, Scope, Start};
+use crate::effect::{Behavior, Effect, Measured, Place, Scope, Sides, Start};
 use crate::fifo::Fifo;
 use crate::journal::nanos;
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
+};
+use crate::units::{Bytes, Rate, Unit};
 
 /// The time that a unit may take at most.
 const GRAIN: Duration = Duration::from_millis(2);
@@ -31,6 +37,16 @@ pub struct Bandwidth {
     pub burst: u64,
     /// Who shares the bucket.
     pub scope: Scope,
+}
+
+impl Bandwidth {
+    /// Bytes a second; 1000 GB.
+    pub const HIGHEST_RATE: f64 = 1e12;
+
+    /// Each session has this rate, with the burst that is usual for it.
+    pub fn new(rate: f64) -> Self {
+        Self { rate, burst: usual_burst(rate), scope: Scope::Session }
+    }
 }
 
 impl Display for Bandwidth {
@@ -268,6 +284,74 @@ impl Stage for BandwidthStage {
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 fn nanos_for(bytes: f64, nanos_per_byte: f64) -> u64 {
     (bytes * nanos_per_byte) as u64
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "bandwidth",
+    help: "Limit throughput",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[
+        Parameter::new(
+            "rate",
+            ValueType::Rate,
+            "Limit, for example 500kbit/s or 1MBps; a bare number is in --bandwidth-unit",
+        )
+        .or("1000"),
+        Parameter::new(
+            "unit",
+            ValueType::Words("UNIT", &["Bps", "KBps", "MBps", "GBps", "kbit/s", "mbit/s", "gbit/s"]),
+            "Unit of a bare number: Bps, KBps, MBps, GBps, kbit/s, mbit/s or gbit/s",
+        )
+        .or("Bps"),
+        Parameter::new("burst", ValueType::Bytes, "Amount of data that passes without delay after a pause")
+            .or("what the rate allows in 1 ms"),
+        Parameter::new(
+            "scope",
+            ValueType::Words("SCOPE", Scope::WORDS),
+            "Sessions that share the limit: session (each has its own), proxy or all",
+        )
+        .or("session"),
+    ],
+    read: read_own::<Params>,
+};
+
+/// An Ethernet frame's payload.
+const LOWEST_USUAL_BURST: u64 = 1500;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    rate: Option<Rate>,
+    /// Of a rate that has none of its own.
+    unit: Option<Unit>,
+    burst: Option<Bytes>,
+    scope: Option<Scope>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        let given = self.rate.unwrap_or(Rate::USUAL_BANDWIDTH);
+        let rate = given.bytes_per_second(self.unit).map_err(|error| ParamError::new("rate", error))?;
+        let problem = if rate == 0.0 {
+            "is 0: for nothing say a blackhole, else at least 1Bps".to_owned()
+        } else if rate < 1.0 {
+            format!("{given} is too low: say at least 1Bps")
+        } else if rate > Bandwidth::HIGHEST_RATE {
+            format!("{given} is too high: say 1000GBps at most")
+        } else {
+            let burst = self.burst.map_or_else(|| usual_burst(rate), Bytes::count);
+            if burst == 0 {
+                return Err(ParamError::new("burst", "is 0, so that nothing would pass: say at least 1B"));
+            }
+            return Ok(Bandwidth { rate, burst, scope: self.scope.unwrap_or_default() }.into());
+        };
+        Err(ParamError::new("rate", problem))
+    }
+}
+
+/// What passes in 1 ms, so that waits are not shorter than timers are exact.
+#[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
+fn usual_burst(rate: f64) -> u64 {
+    ((rate / 1000.0) as u64).max(LOWEST_USUAL_BURST)
 }
 
 #[cfg(test)]

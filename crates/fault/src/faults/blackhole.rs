@@ -2,9 +2,14 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::effect::{Behavior, Measured, Place, Start};
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::gate::Gate;
 use crate::line::stage::Stage;
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, words,
+};
 
 /// Nothing passes.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,5 +35,38 @@ impl Behavior for Blackhole {
 
     fn measured(&self) -> Measured {
         Measured::Sessions
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "blackhole",
+    help: "Hold or drop all data",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[Parameter::new(
+        "mode",
+        ValueType::Words("MODE", Mode::WORDS),
+        "Action for received data: stall (hold) or discard (drop)",
+    )
+    .or("stall")],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    mode: Option<Mode>,
+}
+
+/// What becomes of the bytes that come: they wait until it ends, or are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Stall,
+    Discard,
+}
+
+words! { Mode, "a mode", Stall = "stall", Discard = "discard" }
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(Blackhole { discard: self.mode == Some(Mode::Discard) }.into())
     }
 }

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric};
+use serde::{Deserialize, Serialize};
 
 use crate::describe::Percent;
-use crate::effect::{Behavior, Place, Start};
+use crate::effect::{Behavior, Effect, Place, Sides, Start};
 use crate::journal::Verdict;
 use crate::line::draws::{DrawKey, Draws};
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, share_of,
+};
+use crate::units::Rate;
 
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
 const BLOCK: u64 = 4096;
@@ -119,6 +124,29 @@ impl Flips {
             }
             start += BLOCK;
         }
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "corrupt",
+    help: "Flip random bits",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[Parameter::new(
+        "rate",
+        ValueType::Share,
+        "Share of bytes in which to flip a bit, for example 0.001 or 0.1%",
+    )],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    rate: Option<Rate>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(Corrupt { rate: share_of(self.rate)? }.into())
     }
 }
 

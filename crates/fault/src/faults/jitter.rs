@@ -4,13 +4,18 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use crate::describe::{Time, rounded};
-use crate::effect::{Behavior, Measured, Place, Start};
+use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::draws::DrawKey;
 use crate::line::hold::Hold;
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
+};
+use crate::units::{Millis, Number};
 
 /// Now and then a segment is held for a time drawn uniformly from 0 to `amplitude`.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,5 +107,38 @@ impl Stage for JitterStage {
 
     fn needs_segments(&self) -> bool {
         true
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "jitter",
+    help: "Delay data at random times",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[
+        Parameter::new("amplitude", ValueType::Time, "Longest delay").or("20ms"),
+        Parameter::new("frequency", ValueType::Number("HERTZ"), "Maximum number of delays per second")
+            .or("5")
+            .in_variable("FREQ"),
+    ],
+    read: read_own::<Params>,
+};
+
+const USUAL_AMPLITUDE: Duration = Duration::from_millis(20);
+const USUAL_FREQUENCY: f64 = 5.0;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    amplitude: Option<Millis>,
+    frequency: Option<Number>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        let frequency = self.frequency.map_or(USUAL_FREQUENCY, Number::value);
+        if frequency == 0.0 {
+            return Err(ParamError::new("frequency", "is 0, which is never: say more, like 5"));
+        }
+        let amplitude = self.amplitude.map_or(USUAL_AMPLITUDE, Millis::duration);
+        Ok(Jitter { amplitude, frequency }.into())
     }
 }

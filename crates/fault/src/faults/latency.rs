@@ -1,14 +1,23 @@
 //! Each segment is held for a time drawn for it.
 
+mod table;
+
 use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delay::Delay;
-use crate::effect::{Behavior, Measured, Place, Start};
+use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::draws::DrawKey;
 use crate::line::hold::Hold;
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own, words,
+};
+use crate::units::{Millis, Number};
 
 /// Each segment is held for a time drawn anew.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,4 +111,146 @@ impl Stage for LatencyStage {
     fn needs_segments(&self) -> bool {
         self.latency.once || !self.latency.delay.is_constant()
     }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "latency",
+    help: "Delay data; requires --latency-mean or the parameters of another distribution",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[
+        Parameter::new(
+            "distribution",
+            ValueType::Words("NAME", Distribution::WORDS),
+            "Distribution of the delays: normal, uniform, pareto, pareto-normal, constant, log-normal or table",
+        )
+        .or("normal"),
+        Parameter::new("mean", ValueType::Time, "Mean delay, for example 300ms; a bare number is in milliseconds")
+            .with(&["normal", "constant", "log-normal", "pareto-normal"]),
+        Parameter::new("stddev", ValueType::Time, "Standard deviation of the delay")
+            .or("0")
+            .in_variable("STANDARD_DEVIATION")
+            .with(&["normal", "log-normal", "pareto-normal"]),
+        Parameter::new(
+            "shape",
+            ValueType::Number("N"),
+            "Shape of the Pareto distribution; smaller values give a heavier tail",
+        )
+        .with(PARETO),
+        Parameter::new("scale", ValueType::Time, "Shortest delay of the Pareto distribution").with(PARETO),
+        Parameter::new("min", ValueType::Time, "Shortest delay of the uniform distribution").with(&["uniform"]),
+        Parameter::new("max", ValueType::Time, "Longest delay of the uniform distribution").with(&["uniform"]),
+        Parameter::new("table", ValueType::File, "File of delays in milliseconds, for the distribution table")
+            .with(&["table"]),
+        Parameter::new("once", ValueType::Switch(Some(("per-read-write", "Delay all data; this is the default"))), "Delay only the first data of each session"),
+    ],
+    read: read_own::<Params>,
+};
+
+const PARETO: &[&str] = &["pareto", "pareto-normal"];
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    distribution: Option<Distribution>,
+    mean: Option<Millis>,
+    stddev: Option<Millis>,
+    shape: Option<Number>,
+    scale: Option<Millis>,
+    min: Option<Millis>,
+    max: Option<Millis>,
+    /// A CSV file of values in milliseconds: one or more a line, `#` starts a comment, the first line may be a header.
+    table: Option<PathBuf>,
+    once: Option<bool>,
+}
+
+/// The distribution of a latency; see [`Delay`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Distribution {
+    Normal,
+    Constant,
+    Uniform,
+    LogNormal,
+    Pareto,
+    ParetoNormal,
+    Table,
+}
+
+words! { Distribution, "a distribution",
+    Normal = "normal", Constant = "constant", Uniform = "uniform", LogNormal = "log-normal", Pareto = "pareto",
+    ParetoNormal = "pareto-normal", Table = "table"
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        let delay = match self.distribution() {
+            Distribution::Normal => Delay::Normal { mean: self.mean()?, stddev: self.stddev()? },
+            Distribution::Constant => Delay::Constant(self.mean()?),
+            Distribution::Uniform => self.uniform()?,
+            Distribution::LogNormal => {
+                Delay::LogNormal { mean: positive("mean", self.mean()?)?, stddev: self.stddev()? }
+            }
+            Distribution::Pareto => Delay::Pareto { scale: self.scale()?, shape: self.shape()? },
+            Distribution::ParetoNormal => Delay::ParetoNormal {
+                scale: self.scale()?,
+                shape: self.shape()?,
+                mean: self.mean()?,
+                stddev: self.stddev()?,
+            },
+            Distribution::Table => {
+                Delay::Table(table::read(needed("table", self.table.as_ref(), "delays.csv")?)?)
+            }
+        };
+        Ok(Latency { delay, once: self.once.unwrap_or(false) }.into())
+    }
+
+    fn choice(&self) -> Option<(&'static str, &'static str)> {
+        Some(("distribution", self.distribution().word()))
+    }
+}
+
+impl Params {
+    fn distribution(&self) -> Distribution {
+        self.distribution.unwrap_or(Distribution::Normal)
+    }
+
+    fn mean(&self) -> Result<Duration, ParamError> {
+        time("mean", self.mean, "300ms")
+    }
+
+    fn stddev(&self) -> Result<Duration, ParamError> {
+        self.stddev.map_or(Ok(Duration::ZERO), |stddev| time("stddev", Some(stddev), "40ms"))
+    }
+
+    fn uniform(&self) -> Result<Delay, ParamError> {
+        let min = time("min", self.min, "300ms")?;
+        let max = time("max", self.max, "500ms")?;
+        if min > max {
+            return Err(ParamError::new("min", "is more than `max`: exchange them"));
+        }
+        Ok(Delay::Uniform { min, max })
+    }
+
+    fn scale(&self) -> Result<Duration, ParamError> {
+        positive("scale", time("scale", self.scale, "20ms, the shortest delay")?)
+    }
+
+    fn shape(&self) -> Result<f64, ParamError> {
+        let shape = needed("shape", self.shape, "1.5; the smaller, the heavier the tail")?.value();
+        if shape > 0.0 { Ok(shape) } else { Err(zero("shape")) }
+    }
+}
+
+fn time(param: &'static str, value: Option<Millis>, example: &str) -> Result<Duration, ParamError> {
+    let value = needed(param, value, example)?;
+    if value.duration() > Delay::LONGEST {
+        return Err(ParamError::new(param, format!("{value} is too long: say 1h at most")));
+    }
+    Ok(value.duration())
+}
+
+fn positive(param: &'static str, time: Duration) -> Result<Duration, ParamError> {
+    if time.is_zero() { Err(zero(param)) } else { Ok(time) }
+}
+
+fn zero(param: &'static str) -> ParamError {
+    ParamError::new(param, "is 0: say more than 0")
 }

@@ -2,10 +2,16 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::Size;
-use crate::effect::{Behavior, Place, Start};
+use crate::effect::{Behavior, Effect, Place, Sides, Start};
 use crate::line::limit::Limit;
 use crate::line::stage::Stage;
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+};
+use crate::units::Bytes;
 
 /// Both connections are closed after this many bytes in its direction; after 0, when the first would pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,5 +33,24 @@ impl Behavior for LimitData {
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
         Some(Box::new(Limit::data(start.since, self.bytes)))
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "limit-data",
+    help: "Close sessions after an amount of data",
+    target: Target::Flow(FlowDirection::Both),
+    parameters: &[Parameter::new("bytes", ValueType::Bytes, "Amount of data, for example 64KiB")],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    bytes: Option<Bytes>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(LimitData { bytes: needed("bytes", self.bytes, "64KiB")?.count() }.into())
     }
 }

@@ -3,12 +3,19 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::{Percent, Size, Time};
-use crate::effect::{Behavior, Measured, Place, Start};
+use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::journal::Verdict;
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
 use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+    share_of, words,
+};
+use crate::units::{Bytes, Millis, Rate, Share};
 
 /// Bytes that may wait for the congestion window.
 const WAITING_LIMIT: usize = 256 << 10;
@@ -26,7 +33,7 @@ pub struct PacketLoss {
 
 impl Display for PacketLoss {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "packet loss {}, ", Model(&self.model))?;
+        write!(f, "packet loss {}, ", InWords(&self.model))?;
         match self.rtt {
             Some(rtt) => write!(f, "round trip {}, ", Time(rtt))?,
             None => f.write_str("round trip as measured, ")?,
@@ -35,9 +42,9 @@ impl Display for PacketLoss {
     }
 }
 
-struct Model<'a>(&'a LossModel);
+struct InWords<'a>(&'a LossModel);
 
-impl Display for Model<'_> {
+impl Display for InWords<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             LossModel::Bernoulli { rate, correlation: 0.0 } => write!(f, "{}", Percent(*rate)),
@@ -129,4 +136,135 @@ fn tell(event: LossEvent, tools: &Tools<'_>) {
         LossKind::TimedOut { n, lost } => Verdict::RetransmitTimeout { n, lost },
     };
     (tools.tell)(event.at, event.offset, verdict);
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "packet-loss",
+    help: "Delay data as if packets were lost and sent again",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[
+        Parameter::new("rate", ValueType::Share, "Share of packets to lose, for example 0.01 or 1%")
+            .with(&["bernoulli"]),
+        Parameter::new(
+            "model",
+            ValueType::Words("NAME", Model::WORDS),
+            "Loss model: bernoulli, gilbert-elliott or markov",
+        )
+        .or("bernoulli with a rate, otherwise markov"),
+        Parameter::new(
+            "correlation",
+            ValueType::Share,
+            "Correlation of loss between consecutive packets, 0 to 1",
+        )
+        .or("0")
+        .with(&["bernoulli"]),
+        Parameter::new(
+            "good-to-bad",
+            ValueType::Share,
+            "Probability per packet of entering the bad state (gilbert-elliott)",
+        )
+        .with(STATES),
+        Parameter::new(
+            "bad-to-good",
+            ValueType::Share,
+            "Probability per packet of leaving the bad state (gilbert-elliott)",
+        )
+        .with(STATES),
+        Parameter::new(
+            "good-loss",
+            ValueType::Share,
+            "Share of packets to lose in the good state (gilbert-elliott)",
+        )
+        .or("0")
+        .with(STATES),
+        Parameter::new(
+            "bad-loss",
+            ValueType::Share,
+            "Share of packets to lose in the bad state (gilbert-elliott)",
+        )
+        .or("1")
+        .with(STATES),
+        Parameter::new("rtt", ValueType::Time, "Round-trip time of the path").or("as measured"),
+        Parameter::new("mss", ValueType::Bytes, "Payload size of a packet").or("1460"),
+    ],
+    read: read_own::<Params>,
+};
+
+const STATES: &[&str] = &["gilbert-elliott"];
+
+/// An Ethernet frame's payload without the headers of IPv4 and TCP.
+const USUAL_MSS: u32 = 1460;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Params {
+    rate: Option<Rate>,
+    model: Option<Model>,
+    correlation: Option<Share>,
+    good_to_bad: Option<Share>,
+    bad_to_good: Option<Share>,
+    good_loss: Option<Share>,
+    bad_loss: Option<Share>,
+    rtt: Option<Millis>,
+    /// 1 to 65535.
+    mss: Option<Bytes>,
+}
+
+/// Which segments are lost; see [`LossModel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Model {
+    Bernoulli,
+    GilbertElliott,
+    Markov,
+}
+
+words! { Model, "a model of loss",
+    Bernoulli = "bernoulli", GilbertElliott = "gilbert-elliott", Markov = "markov"
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        let model = match self.model() {
+            Model::Bernoulli => {
+                LossModel::Bernoulli { rate: share_of(self.rate)?, correlation: self.correlation()? }
+            }
+            Model::GilbertElliott => LossModel::GilbertElliott {
+                good_to_bad: needed("good-to-bad", self.good_to_bad, "1%")?.fraction(),
+                bad_to_good: needed("bad-to-good", self.bad_to_good, "25%")?.fraction(),
+                good_loss: self.good_loss.map_or(0.0, Share::fraction),
+                bad_loss: self.bad_loss.map_or(1.0, Share::fraction),
+            },
+            Model::Markov => LossModel::FiveState,
+        };
+        Ok(PacketLoss { model, rtt: self.rtt.map(Millis::duration), mss: self.mss()? }.into())
+    }
+
+    fn choice(&self) -> Option<(&'static str, &'static str)> {
+        Some(("model", self.model().word()))
+    }
+}
+
+impl Params {
+    fn model(&self) -> Model {
+        let usual = if self.rate.is_some() { Model::Bernoulli } else { Model::Markov };
+        self.model.unwrap_or(usual)
+    }
+
+    fn correlation(&self) -> Result<f64, ParamError> {
+        match self.correlation.map_or(0.0, Share::fraction) {
+            correlation if correlation < 1.0 => Ok(correlation),
+            _ => Err(ParamError::new(
+                "correlation",
+                "is 1, so that the first segment would decide for all: say less, like 25%",
+            )),
+        }
+    }
+
+    fn mss(&self) -> Result<u32, ParamError> {
+        let Some(mss) = self.mss else { return Ok(USUAL_MSS) };
+        match u16::try_from(mss.count()) {
+            Ok(mss) if mss > 0 => Ok(u32::from(mss)),
+            _ => Err(ParamError::new("mss", format!("{mss} is not 1 to 65535 bytes"))),
+        }
+    }
 }

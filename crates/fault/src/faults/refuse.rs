@@ -2,7 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::effect::{Behavior, Opening, Place};
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Behavior, Effect, Opening, Place, Sides};
+use crate::params::{FaultType, ParamError, Parameters, Target, read_own};
 
 /// New clients are refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,5 +24,22 @@ impl Behavior for Refuse {
 
     fn opening(&self) -> Option<Opening> {
         Some(Opening::Refuse)
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "refuse",
+    help: "Refuse new clients",
+    target: Target::Opening,
+    parameters: &[],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(Refuse.into())
     }
 }

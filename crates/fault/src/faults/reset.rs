@@ -3,11 +3,15 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::{Size, Time};
-use crate::effect::{Behavior, Place, Sides, Start};
+use crate::effect::{Behavior, Effect, Place, Sides, Start};
 use crate::line::gate::Gate;
 use crate::line::limit::Limit;
 use crate::line::stage::Stage;
+use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, read_own};
+use crate::units::{Bytes, Millis};
 
 /// The session's connections are reset (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
@@ -63,5 +67,30 @@ impl Behavior for ResetOnData {
 
     fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
         Some(Box::new(Gate::reset_on_data(self.after)))
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "reset",
+    help: "Reset connections",
+    target: Target::Connections,
+    parameters: &[
+        Parameter::new("after", ValueType::Time, "Time after the start of the session").or("0"),
+        Parameter::new("bytes", ValueType::Bytes, "Minimum number of bytes to forward before the reset"),
+    ],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    after: Option<Millis>,
+    bytes: Option<Bytes>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError> {
+        let after = self.after.map(Millis::duration).unwrap_or_default();
+        let bytes = self.bytes.map(Bytes::count);
+        Ok(Reset { after, bytes, sides: side.unwrap_or_default() }.into())
     }
 }

@@ -4,14 +4,19 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use crate::describe::{Size, Time};
-use crate::effect::{Behavior, Place, Start};
+use crate::effect::{Behavior, Effect, Place, Sides, Start};
 use crate::fifo::Fifo;
 use crate::journal::Verdict;
 use crate::line::draws::DrawKey;
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+};
+use crate::units::{Bytes, Millis};
 
 /// What may wait.
 const WAITING_LIMIT: usize = 64 << 10;
@@ -129,6 +134,48 @@ impl Stage for SlicerStage {
     fn is_full(&self) -> bool {
         self.waiting >= WAITING_LIMIT
     }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "slicer",
+    help: "Forward data in small pieces",
+    target: Target::Flow(FlowDirection::Ingress),
+    parameters: &[
+        Parameter::new("size", ValueType::Bytes, "Average size of a piece"),
+        Parameter::new("variation", ValueType::Bytes, "Maximum difference of a piece from the average size")
+            .or("0"),
+        Parameter::new("delay", ValueType::Time, "Delay between pieces").or("0"),
+    ],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    size: Option<Bytes>,
+    variation: Option<Bytes>,
+    delay: Option<Millis>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        let size = pieces("size", needed("size", self.size, "64B")?)?;
+        let variation = self.variation.map_or(Ok(0), |variation| pieces("variation", variation))?;
+        if size == 0 {
+            return Err(ParamError::new("size", "is 0: say at least 1B"));
+        }
+        if variation >= size {
+            return Err(ParamError::new(
+                "variation",
+                format!("is not less than `size`, so that a piece could be empty: say {}B at most", size - 1),
+            ));
+        }
+        Ok(Slicer { size, variation, delay: self.delay.map_or(Duration::ZERO, Millis::duration) }.into())
+    }
+}
+
+fn pieces(param: &'static str, bytes: Bytes) -> Result<u32, ParamError> {
+    u32::try_from(bytes.count())
+        .map_err(|_| ParamError::new(param, format!("{bytes} is too many: say less than 4GiB")))
 }
 
 #[cfg(test)]

@@ -3,11 +3,17 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::Time;
-use crate::effect::{Behavior, Measured, Place, Start};
+use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::hold::Hold;
 use crate::line::piece::{Ending, Piece};
 use crate::line::stage::{Stage, Tools};
+use crate::params::{
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+};
+use crate::units::Millis;
 
 /// The end of a flow (half-close) is held.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,5 +79,24 @@ impl Stage for SlowCloseStage {
 
     fn memory(&self) -> usize {
         self.hold.memory()
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "slow-close",
+    help: "Delay the end of a session",
+    target: Target::Flow(FlowDirection::Both),
+    parameters: &[Parameter::new("delay", ValueType::Time, "Delay, for example 2s")],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    delay: Option<Millis>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(SlowClose { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

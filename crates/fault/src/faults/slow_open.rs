@@ -3,8 +3,12 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::describe::Time;
-use crate::effect::{Behavior, Measured, Opening, Place};
+use crate::effect::{Behavior, Effect, Measured, Opening, Place, Sides};
+use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own};
+use crate::units::Millis;
 
 /// The upstream is dialed later.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,5 +34,24 @@ impl Behavior for SlowOpen {
 
     fn measured(&self) -> Measured {
         Measured::Delays
+    }
+}
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "slow-open",
+    help: "Delay the connection to the upstream",
+    target: Target::Opening,
+    parameters: &[Parameter::new("delay", ValueType::Time, "Delay, for example 2s")],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    delay: Option<Millis>,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+        Ok(SlowOpen { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

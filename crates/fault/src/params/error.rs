@@ -1,6 +1,26 @@
+use std::borrow::Cow;
 use std::fmt;
 
-use super::Kind;
+use thiserror::Error;
+
+use super::FaultType;
+
+/// Why parameters were not read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// No fault has a parameter of this name.
+    #[error("unknown parameter `{name}`")]
+    Unknown {
+        /// As it was given.
+        name: String,
+        /// The parameters that there are.
+        known: Vec<&'static str>,
+    },
+    /// A parameter was refused.
+    #[error(transparent)]
+    Refused(#[from] ParamError),
+}
 
 /// A parameter that was refused.
 ///
@@ -8,34 +28,34 @@ use super::Kind;
 /// `proxies[0].faults[1].shape`, says it with [`spelled`](Self::spelled).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamError {
-    kind: Option<Kind>,
-    param: &'static str,
+    fault_type: Option<&'static str>,
+    param: Cow<'static, str>,
     /// Names of parameters in it stand between backticks; nothing else does.
     problem: String,
 }
 
 impl ParamError {
-    pub(super) fn new(
-        kind: impl Into<Option<Kind>>,
-        param: &'static str,
-        problem: impl fmt::Display,
-    ) -> Self {
-        Self { kind: kind.into(), param, problem: problem.to_string() }
+    pub(crate) fn new(param: impl Into<Cow<'static, str>>, problem: impl fmt::Display) -> Self {
+        Self { fault_type: None, param: param.into(), problem: problem.to_string() }
     }
 
     /// With a problem in words that are not ours, whose backticks are not around parameters.
-    pub(super) fn quoting(kind: Kind, param: &'static str, problem: impl fmt::Display) -> Self {
-        Self::new(kind, param, problem.to_string().replace('`', "'"))
+    pub(crate) fn quoting(param: impl Into<Cow<'static, str>>, problem: impl fmt::Display) -> Self {
+        Self::new(param, problem.to_string().replace('`', "'"))
     }
 
-    /// The type of the fault, where it is known.
-    pub fn kind(&self) -> Option<Kind> {
-        self.kind
+    pub(super) fn of(self, fault_type: &FaultType) -> Self {
+        Self { fault_type: Some(fault_type.name), ..self }
+    }
+
+    /// The name of the fault's type, where it is known.
+    pub fn fault_type(&self) -> Option<&'static str> {
+        self.fault_type
     }
 
     /// The parameter, in kebab-case: `good-to-bad`.
-    pub fn param(&self) -> &'static str {
-        self.param
+    pub fn param(&self) -> &str {
+        &self.param
     }
 
     /// What is wrong and the way out. Other parameters that it names stand between backticks.
@@ -45,7 +65,7 @@ impl ParamError {
 
     /// The message, with each parameter as `spell` writes it, given its name in kebab-case.
     pub fn spelled(&self, spell: impl Fn(&str) -> String) -> String {
-        let mut message = format!("{}: ", spell(self.param));
+        let mut message = format!("{}: ", spell(&self.param));
         for (index, part) in self.problem.split('`').enumerate() {
             // between the first and the second backtick, the third and the fourth
             if index % 2 == 1 { message.push_str(&spell(part)) } else { message.push_str(part) }
@@ -56,11 +76,16 @@ impl ParamError {
 
 impl fmt::Display for ParamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(kind) = self.kind {
-            write!(f, "{kind}: ")?;
+        if let Some(fault_type) = self.fault_type {
+            write!(f, "{fault_type}: ")?;
         }
         write!(f, "{}: {}", self.param, self.problem)
     }
 }
 
 impl std::error::Error for ParamError {}
+
+/// Names of parameters as [`ParamError`] wants them in its problem.
+pub(super) fn quoted(params: Vec<&str>) -> String {
+    params.into_iter().map(|param| format!("`{param}`")).collect::<Vec<_>>().join(", ")
+}

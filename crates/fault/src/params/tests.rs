@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::delay::Delay;
-use crate::effect::{Effect, Flows};
+use crate::effect::{Effect, Flows, Scope};
 use crate::faults::{
-    Bandwidth, Blackhole, Corrupt, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset, Slicer, SlowClose,
-    SlowOpen, Timeout,
+    Bandwidth, Blackhole, Corrupt, FAULT_TYPES, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset,
+    Slicer, SlowClose, SlowOpen, Timeout,
 };
 use crate::loss::LossModel;
 
@@ -25,6 +25,16 @@ fn ms(ms: u64) -> Duration {
 
 fn params(value: Value) -> FaultParams {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+/// Reads and resolves.
+fn resolve(value: Value) -> Result<Fault, ParamError> {
+    let Value::Object(given) = value else { panic!("no object: {value}") };
+    match FaultParams::read(given) {
+        Ok(params) => params.resolve(&RUN),
+        Err(ReadError::Refused(error)) => Err(error),
+        Err(ReadError::Unknown { name, .. }) => panic!("{name} is unknown"),
+    }
 }
 
 #[track_caller]
@@ -136,7 +146,7 @@ fn defaults() {
     ] {
         let fault = resolved(value.clone());
         assert_eq!((fault.flows, fault.effect), (flows, effect), "{value}");
-        assert_eq!(fault.name, params(value).kind().expect("given").to_string());
+        assert_eq!(fault.name, params(value).fault_type().name);
         assert_eq!(fault.probability, 1.0);
         assert_eq!(fault.windows, Windows::always());
     }
@@ -242,14 +252,14 @@ proptest! {
     /// Whatever is given resolves to an effect whose numbers make sense, or is refused by the name of a parameter.
     #[test]
     fn what_resolves_makes_sense(
-        kind in proptest::sample::select(&Kind::ALL[..]),
+        fault_type in proptest::sample::select(FAULT_TYPES),
         numbers in proptest::collection::vec(proptest::option::of(prop_oneof![Just(0.0), 0.0..2.0, 0.0..1e7]), 9),
         whole in proptest::collection::vec(proptest::option::of(0..70_000_u32), 4),
         distribution in proptest::option::of(proptest::sample::select(
             &["normal", "constant", "uniform", "log-normal", "pareto", "pareto-normal"][..],
         )),
     ) {
-        let mut value = json!({"type": kind, "distribution": distribution});
+        let mut value = json!({"type": fault_type.name, "distribution": distribution});
         let names = ["mean", "stddev", "shape", "scale", "min", "max", "frequency", "rate", "delay"];
         for (name, number) in names.into_iter().zip(&numbers) {
             value[name] = json!(number);
@@ -259,11 +269,11 @@ proptest! {
         }
         // what the type does not take is left out, lest nothing would resolve
         let object = value.as_object_mut().expect("an object");
-        object.retain(|name, _| name == "type" || parameters(kind).contains(&name.as_str()));
-        let effect = match params(value).resolve(&RUN) {
+        object.retain(|name, _| name == "type" || fault_type.parameter(name).is_some());
+        let effect = match resolve(value) {
             Ok(fault) => fault.effect,
             Err(error) => {
-                prop_assert!(parameters(kind).contains(&error.param()));
+                prop_assert!(fault_type.parameter(error.param()).is_some());
                 return Ok(());
             }
         };

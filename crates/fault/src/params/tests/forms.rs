@@ -9,64 +9,102 @@ fn what_does_not_deserialize() {
     for (value, message) in [
         (
             json!({"type": "lag"}),
-            "\"lag\" is not a type of fault: say latency, jitter, bandwidth, packet-loss, blackhole, reset, timeout, \
-             slow-close, slicer, limit-data, refuse, slow-open or corrupt",
+            "type: \"lag\" is not a type of fault: say latency, jitter, bandwidth, packet-loss, blackhole, reset, \
+             timeout, slow-close, slicer, limit-data, refuse, slow-open or corrupt",
         ),
-        (json!({"direction": "up"}), "\"up\" is not a direction: say ingress, egress or both"),
-        (json!({"side": "Client"}), "\"Client\" is not a side: say client, server or both"),
-        (json!({"probability": 1.5}), "1.5 is more than 1: a share is 0 to 1, or say 1.5%"),
-        (json!({"stddev": -1}), "-1 is negative, not a time: say 300 or 300ms, 500us, 2s, 1m or 1h"),
-        (json!({"unit": "kbps"}), "\"kbps\" is no unit of bandwidth: say KBps (bytes) or kbit/s (bits)"),
+        (json!({"type": 7}), "type: 7 is not a type of fault"),
+        (
+            json!({"type": "reset", "direction": "up"}),
+            "reset: direction: \"up\" is not a direction: say ingress, egress or both",
+        ),
+        (
+            json!({"type": "reset", "side": "Client"}),
+            "reset: side: \"Client\" is not a side: say client, server or both",
+        ),
+        (
+            json!({"type": "reset", "probability": 1.5}),
+            "reset: probability: 1.5 is more than 1: a share is 0 to 1, or say 1.5%",
+        ),
+        (
+            json!({"type": "latency", "stddev": -1}),
+            "latency: stddev: -1 is negative, not a time: say 300 or 300ms, 500us, 2s, 1m or 1h",
+        ),
+        (
+            json!({"type": "bandwidth", "unit": "kbps"}),
+            "bandwidth: unit: \"kbps\" is no unit of bandwidth: say KBps (bytes) or kbit/s (bits)",
+        ),
+        (json!({"type": "reset", "latency": 1}), "unknown parameter `latency`"),
+        (
+            json!({"type": "packet-loss", "good-loss": 0, "good_loss": 0}),
+            "packet-loss: good-loss: is given twice: leave one out",
+        ),
     ] {
         let error = serde_json::from_value::<FaultParams>(value).expect_err(message);
         assert_eq!(error.to_string(), message);
     }
-    let unknown = serde_json::from_value::<FaultParams>(json!({"latency": 1})).expect_err("unknown");
-    assert!(unknown.to_string().starts_with("unknown field `latency`, expected one of"), "{unknown}");
-    let twice =
-        serde_json::from_str::<FaultParams>(r#"{"good-loss": 0, "good_loss": 0}"#).expect_err("twice");
-    assert!(twice.to_string().starts_with("duplicate field"), "{twice}");
 }
 
-/// Every parameter there is, which no fault takes together.
-fn full() -> FaultParams {
-    params(json!({
-        "type": "latency", "name": "x", "side": "client", "direction": "egress", "probability": 0.5,
-        "schedule": "start:1s", "distribution": "normal", "mean": 300, "stddev": 0.5, "shape": 1.5, "scale": 20,
-        "min": 1, "max": 2, "table": "delays.csv", "once": true, "amplitude": 30, "frequency": 5,
-        "rate": "500kbit/s", "unit": "kbit/s", "burst": 1500, "scope": "proxy", "model": "gilbert-elliott",
-        "correlation": 0.25, "good-to-bad": 0.1, "bad-to-good": 0.2, "good-loss": 0.3, "bad-loss": 0.4, "rtt": 80,
-        "mss": 1460, "mode": "stall", "delay": 10, "bytes": 65536, "after": 5, "size": 64, "variation": 32
-    }))
+/// A value for each parameter of any fault.
+fn values() -> Map<String, Value> {
+    let Value::Object(values) = json!({
+        "distribution": "normal", "mean": 300, "stddev": 0.5, "shape": 1.5, "scale": 20, "min": 1, "max": 2,
+        "table": "delays.csv", "once": true, "amplitude": 30, "frequency": 5, "rate": 1, "unit": "kbit/s",
+        "burst": 1500, "scope": "proxy", "model": "gilbert-elliott", "correlation": 0.25, "good-to-bad": 0.1,
+        "bad-to-good": 0.2, "good-loss": 0.3, "bad-loss": 0.4, "rtt": 80, "mss": 1460, "mode": "stall",
+        "delay": 10, "bytes": 65536, "after": 5, "size": 64, "variation": 32
+    }) else {
+        panic!("an object")
+    };
+    values
+}
+
+/// All that a type takes, but for values that make sense together.
+fn full(fault_type: &FaultType) -> Map<String, Value> {
+    let Value::Object(mut full) =
+        json!({"type": fault_type.name, "name": "x", "probability": 0.5, "schedule": "start:1s"})
+    else {
+        panic!("an object")
+    };
+    let values = values();
+    full.extend(fault_type.parameters.iter().map(|parameter| {
+        let name = parameter.name;
+        (name.to_owned(), values.get(name).unwrap_or_else(|| panic!("no value for {name}")).clone())
+    }));
+    full
 }
 
 #[test]
-fn every_parameter_belongs_to_a_type_and_is_noticed() {
-    let Value::Object(full) = serde_json::to_value(full()).expect("JSON") else { panic!("no object") };
-    let all: BTreeSet<&str> = full.keys().map(String::as_str).collect();
-    let of_types: BTreeSet<&str> = Kind::ALL.into_iter().flat_map(|kind| parameters(kind)).copied().collect();
-    let mut known: BTreeSet<&str> = COMMON_PARAMETERS.into_iter().chain(["type"]).collect();
-    known.extend(&of_types);
-    assert_eq!(all, known);
-    for name in of_types {
-        let one = params(json!({ name: full[name] }));
-        assert_eq!(one.given().collect::<Vec<_>>(), [name]);
-        for kind in Kind::ALL {
-            let belongs = FaultParams { kind: Some(kind), ..one.clone() }.check_belong(kind).is_ok();
-            assert_eq!(belongs, parameters(kind).contains(&name), "{kind} {name}");
+fn a_type_takes_the_parameters_that_it_names_and_no_other() {
+    for fault_type in FAULT_TYPES {
+        for (name, value) in values() {
+            let one = Map::from_iter([("type".to_owned(), fault_type.name.into()), (name.clone(), value)]);
+            let is_read = FaultParams::read(one);
+            assert_eq!(is_read.is_ok(), fault_type.parameter(&name).is_some(), "{} {name}", fault_type.name);
+        }
+    }
+}
+
+#[test]
+fn choices_are_values_of_a_parameter() {
+    for fault_type in FAULT_TYPES {
+        for parameter in fault_type.parameters {
+            for choice in parameter.with {
+                let is_value = |other: &Parameter| matches!(other.value, ValueType::Words(_, words) if words.contains(choice));
+                assert!(fault_type.parameters.iter().any(is_value), "{} {}", parameter.name, choice);
+            }
         }
     }
 }
 
 #[test]
 fn serialized_and_read_again_it_is_the_same() {
-    let json = serde_json::to_string(&full()).expect("JSON");
-    assert_eq!(serde_json::from_str::<FaultParams>(&json).expect("params"), full());
-    assert_eq!(serde_json::to_string(&FaultParams::default()).expect("JSON"), "{}");
-    let snake_case: serde_json::Map<String, Value> = serde_json::from_str::<serde_json::Map<_, _>>(&json)
-        .expect("an object")
-        .into_iter()
-        .map(|(name, value)| (name.replace('-', "_"), value))
-        .collect();
-    assert_eq!(params(snake_case.into()), full());
+    for fault_type in FAULT_TYPES {
+        let given = full(fault_type);
+        let read = FaultParams::read(given.clone()).expect("params");
+        let Value::Object(written) = serde_json::to_value(&read).expect("JSON") else { panic!("no object") };
+        assert_eq!(written.keys().collect::<BTreeSet<_>>(), given.keys().collect::<BTreeSet<_>>());
+        assert_eq!(FaultParams::read(written.clone()).expect("params"), read);
+        let snake_case = written.into_iter().map(|(name, value)| (name.replace('-', "_"), value)).collect();
+        assert_eq!(FaultParams::read(snake_case).expect("params"), read);
+    }
 }

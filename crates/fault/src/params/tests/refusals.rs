@@ -2,7 +2,7 @@ use super::*;
 
 #[track_caller]
 fn refused(value: Value, message: &str) {
-    let error = params(value.clone()).resolve(&RUN).expect_err(message);
+    let error = resolve(value.clone()).expect_err(message);
     assert_eq!(error.to_string(), message, "{value}");
 }
 
@@ -163,14 +163,14 @@ fn refused_losses() {
 
 #[test]
 fn problems_are_said_in_the_callers_spelling() {
-    let error = params(json!({"type": "latency", "min": 1})).resolve(&RUN).expect_err("normal");
-    assert_eq!((error.kind(), error.param()), (Some(Kind::Latency), "min"));
+    let error = resolve(json!({"type": "latency", "min": 1})).expect_err("normal");
+    assert_eq!((error.fault_type(), error.param()), (Some("latency"), "min"));
     assert_eq!(
         error.spelled(|param| format!("--latency-{param}")),
         "--latency-min: means nothing to --latency-distribution normal, which takes --latency-mean, \
          --latency-stddev; say --latency-distribution uniform"
     );
-    let error = params(json!({"type": "jitter", "name": "a`mean`\n"})).resolve(&RUN).expect_err("a name");
+    let error = resolve(json!({"type": "jitter", "name": "a`mean`\n"})).expect_err("a name");
     assert_eq!(
         error.spelled(|param| format!("faults[1].{param}")),
         "faults[1].name: \"a'mean'\\n\" is no name: say a word or two on one line"

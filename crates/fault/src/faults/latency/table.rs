@@ -6,17 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Kind, ParamError};
 use crate::delay::Delay;
+use crate::params::ParamError;
 use crate::units::Millis;
 
 /// Over a million values.
 const LARGEST: u64 = 16 << 20;
 
 pub(super) fn read(path: &Path) -> Result<Arc<[Duration]>, ParamError> {
-    let refused = |problem: String| {
-        ParamError::quoting(Kind::Latency, "table", format!("{}: {problem}", path.display()))
-    };
+    let refused = |problem: String| ParamError::quoting("table", format!("{}: {problem}", path.display()));
     let text = text(path).map_err(|error| refused(error.to_string()))?;
     parse(&text).map_err(refused)
 }

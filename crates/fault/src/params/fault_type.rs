@@ -1,0 +1,190 @@
+//! What there is to know about a type of fault: what flags, files, the API and pages are made of.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::error::{self, ParamError, ReadError};
+use super::{FlowDirection, Own};
+use crate::faults::FAULT_TYPES;
+
+/// A type of fault.
+#[derive(Debug)]
+pub struct FaultType {
+    /// In kebab-case: `packet-loss`.
+    pub name: &'static str,
+    /// What it does, in an imperative clause: `Delay data`.
+    pub help: &'static str,
+    /// What it acts on.
+    pub target: Target,
+    /// Those of its own, the most important first; see [`COMMON_PARAMETERS`].
+    pub parameters: &'static [Parameter],
+    pub(crate) read: fn(Map<String, Value>) -> Result<Own, ParamError>,
+}
+
+/// What faults of a type act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// Sessions before they have flows: side and direction mean nothing.
+    Opening,
+    /// One flow or both, by default this direction of the server's socket.
+    Flow(FlowDirection),
+    /// Connections, which side chooses; by default both, in both directions.
+    Connections,
+}
+
+/// A parameter of a fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// In kebab-case: `good-to-bad`.
+    pub name: &'static str,
+    /// What its values are.
+    pub value: ValueType,
+    /// What it is, in a phrase: `Mean delay, for example 300ms`.
+    pub help: &'static str,
+    /// What holds if it is not given, in words for users. `None`: it is needed, or nothing holds.
+    pub default: Option<&'static str>,
+    /// The end of the name of its environment variable, where that is not its own name.
+    pub variable: Option<&'static str>,
+    /// The values of the fault's choice, such as its distribution, with which it means something. Empty: with all.
+    pub with: &'static [&'static str],
+}
+
+/// What the values of a parameter are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ValueType {
+    /// A time: `300ms`; a bare number is in milliseconds.
+    Time,
+    /// A number; the text names it in help.
+    Number(&'static str),
+    /// A number of bytes: `64KiB`.
+    Bytes,
+    /// A number of bytes or bits per second: `500kbit/s`.
+    Rate,
+    /// 0 to 1, or a percentage.
+    Share,
+    /// A file of this machine.
+    File,
+    /// True or false. As flags: one that says true, and if there is an opposite, its name and its help, one that says false.
+    Switch(Option<(&'static str, &'static str)>),
+    /// A text; the text names it in help.
+    Text(&'static str),
+    /// One of some words; the text names them in help.
+    Words(&'static str, &'static [&'static str]),
+}
+
+impl ValueType {
+    /// What stands for a value in help: `TIME`. Empty for a switch.
+    pub fn placeholder(&self) -> &'static str {
+        match self {
+            Self::Time => "TIME",
+            Self::Bytes => "BYTES",
+            Self::Rate => "RATE",
+            Self::Share => "SHARE",
+            Self::File => "FILE",
+            Self::Switch(_) => "",
+            Self::Number(name) | Self::Text(name) | Self::Words(name, _) => name,
+        }
+    }
+}
+
+impl Parameter {
+    pub(crate) const fn new(name: &'static str, value: ValueType, help: &'static str) -> Self {
+        Self { name, value, help, default: None, variable: None, with: &[] }
+    }
+
+    pub(crate) const fn or(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    pub(crate) const fn in_variable(self, name: &'static str) -> Self {
+        Self { variable: Some(name), ..self }
+    }
+
+    pub(crate) const fn with(self, choices: &'static [&'static str]) -> Self {
+        Self { with: choices, ..self }
+    }
+
+    pub(super) fn goes_with(&self, chosen: &str) -> bool {
+        self.with.is_empty() || self.with.contains(&chosen)
+    }
+}
+
+/// The parameters that faults of all types take, beside those of their type. `side` and `direction` mean nothing to those that
+/// act on the opening of sessions.
+pub const COMMON_PARAMETERS: [Parameter; 5] = [
+    Parameter::new("name", ValueType::Text("NAME"), "Name of the fault, unique within its proxy")
+        .or("its type"),
+    Parameter::new(
+        "side",
+        ValueType::Words("SIDE", &["client", "server"]),
+        "Connection that the direction refers to: client or server",
+    )
+    .or("server"),
+    Parameter::new(
+        "direction",
+        ValueType::Words("DIRECTION", FlowDirection::WORDS),
+        "Data to act on: read from that connection (ingress), written to it (egress) or both",
+    ),
+    Parameter::new(
+        "probability",
+        ValueType::Share,
+        "Share of sessions that the fault acts on, for example 0.1 or 10%",
+    )
+    .or("all"),
+    Parameter::new(
+        "schedule",
+        ValueType::Text("SCHEDULE"),
+        "Times at which the fault is on, for example start:30s,duration:10%",
+    )
+    .or("always"),
+];
+
+impl FaultType {
+    /// Its own parameter of this name, in kebab-case.
+    pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// Whether side and direction mean something to it.
+    pub fn has_direction(&self) -> bool {
+        self.target != Target::Opening
+    }
+
+    /// The common parameters that mean something to it, with its defaults.
+    pub fn common_parameters(&self) -> impl Iterator<Item = Parameter> + use<> {
+        let (target, has_direction) = (self.target, self.has_direction());
+        COMMON_PARAMETERS
+            .into_iter()
+            .filter(move |parameter| has_direction || !["side", "direction"].contains(&parameter.name))
+            .map(move |parameter| match (parameter.name, target) {
+                ("side", Target::Connections) => Parameter {
+                    value: ValueType::Words("SIDE", crate::effect::Sides::WORDS),
+                    help: "Connections to reset: client, server or both",
+                    ..parameter
+                }
+                .or("both"),
+                ("direction", Target::Flow(FlowDirection::Ingress)) => parameter.or("ingress"),
+                ("direction", Target::Flow(FlowDirection::Egress)) => parameter.or("egress"),
+                ("direction", _) => parameter.or("both"),
+                _ => parameter,
+            })
+    }
+
+    /// Why it does not take a parameter of its own of this name, which was written like that.
+    pub(super) fn refuses(&'static self, name: &str, written: String) -> ReadError {
+        let takes: Vec<_> = self.parameters.iter().map(|parameter| parameter.name).collect();
+        if !FAULT_TYPES.iter().any(|other| other.parameter(name).is_some()) {
+            let common = COMMON_PARAMETERS.iter().map(|parameter| parameter.name);
+            let known = ["type"].into_iter().chain(common).chain(takes).collect();
+            return ReadError::Unknown { name: written, known };
+        }
+        let problem = if takes.is_empty() {
+            format!("means nothing to {}, which takes no parameters of its own", self.name)
+        } else {
+            format!("means nothing to {}; it takes {}", self.name, error::quoted(takes))
+        };
+        ParamError::new(name.to_owned(), problem).of(self).into()
+    }
+}
