@@ -3,6 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::share::SHARE;
 use super::{Share, ValueError, number_or_text, sensible, split};
 
 const RATE: &str = "a rate: say 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
@@ -157,7 +158,8 @@ impl Rate {
     pub fn share(self) -> Result<Share, ValueError> {
         match self.suffix {
             Suffix::None => self.number.try_into(),
-            _ => self.to_string().parse(),
+            Suffix::Percent if self.number <= 100.0 => (self.number / 100.0).try_into(),
+            _ => Err(ValueError::new(format!("\"{self}\" is not {SHARE}"))),
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ValueError, number_or_text, sensible, split};
 
-const SHARE: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
+pub(super) const SHARE: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
 const NUMBER: &str = "a number: say 0 or more, like 1.5";
 
 /// A share or a probability: 0 to 1, or a text like `1%`.
