@@ -4,10 +4,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use proxy_cli::addr;
 use proxy_cli::bind::{BindError, listed, listen_at};
-use proxy_control::proxies::{CheckingLoop, Host, Resolving, Spec, Start, StartError, Started, Starting};
+use proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
 use proxy_mapping::{ListenAddr, Upstream};
 use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
@@ -82,21 +82,19 @@ impl ProxyHost {
     }
 
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
-        let other = |error: anyhow::Error| StartError::Other(format!("{error:#}"));
         let upstream = start.upstream;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
         let listeners = bind(&start.listen, self.hands.count())
             .await
             .map_err(|BindError { listen, source }| StartError::Bind { listen, source })?;
-        let addr = listeners[0][0].local_addr().map_err(|error| other(error.into()))?;
-        if let [_, more @ ..] = &listeners[0][..]
-            && !more.is_empty()
-        {
-            info!("{addr} listens on {} too", listed(more).map_err(|error| other(error.into()))?);
+        let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();
+        let listen = listen.map_err(other)?;
+        let addr = listen[0];
+        if listen.len() > 1 {
+            info!("{addr} listens on {} too", listed(&listeners[0][1..]).map_err(other)?);
         }
         let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
-        let connector = self.wire.connector(&upstream, Some(proxy.clone()));
-        let connector = connector.map_err(|error| other(error.into()))?;
+        let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
         let work = Work {
@@ -112,8 +110,6 @@ impl ProxyHost {
             on_upstream_failure: self.wire.on_upstream_failure(),
             shutdown: shutdown.clone(),
         };
-        let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<_>>();
-        let listen = listen.map_err(|error| other(error.into()))?;
         let ended = self.hands.relay(listeners, work).await.map_err(other)?;
         let running = Running { name: start.name, hop: Hop { listen, upstream }, ended: ended.clone() };
         self.running().push(running);
@@ -121,22 +117,21 @@ impl ProxyHost {
     }
 }
 
+fn other(error: impl Into<anyhow::Error>) -> StartError {
+    StartError::Other(format!("{:#}", error.into()))
+}
+
 impl Host for ProxyHost {
     fn check(&self, upstream: &Upstream) -> Result<(), String> {
-        check(&self.wire, upstream)
+        let connector = self.wire.connector(upstream, None);
+        connector.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
-    fn check_loop<'a>(
-        &'a self,
-        name: &'a str,
-        listen: &'a ListenAddr,
-        upstream: &'a Upstream,
-    ) -> CheckingLoop<'a> {
+    fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a> {
         Box::pin(async move {
             let mut hops = self.other_hops(name);
             let new = hops.len();
-            let listen = addresses(listen).await.unwrap_or_default();
-            hops.push(Hop { listen, upstream: upstream.clone() });
+            hops.push(Hop { listen: addresses(at).await.unwrap_or_default(), upstream: to.clone() });
             loops::find(&hops, new, self.wire.resolver()).await.map_or(Ok(()), Err)
         })
     }
@@ -152,22 +147,6 @@ impl Host for ProxyHost {
             all.map(|all| all[0]).map_err(|source| StartError::Bind { listen: listen.to_string(), source })
         })
     }
-}
-
-/// Whether proxies could be made of these, as far as that can be told without the network.
-///
-/// # Errors
-/// What is wrong, and with which of them.
-pub(crate) fn check_all(wire: &Wire, specs: &[Spec]) -> Result<()> {
-    for (index, spec) in specs.iter().enumerate() {
-        check(wire, &spec.upstream.addr).map_err(|problem| anyhow!("{problem} at proxy {}", index + 1))?;
-    }
-    Ok(())
-}
-
-fn check(wire: &Wire, upstream: &Upstream) -> Result<(), String> {
-    let connector = wire.connector(upstream, None);
-    connector.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
 /// Binds `sockets` sockets to the port of each address, as [`listen`](proxy_cli::bind::listen) does.

@@ -55,10 +55,7 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     });
     // A look-up that nobody awaits any more must not delay the start.
     runtime.shutdown_background();
-    match found {
-        Some(problem) => bail!(problem),
-        None => Ok(()),
-    }
+    found.map_or(Ok(()), |problem| bail!(problem))
 }
 
 /// Returns what is wrong, if a proxy from `new` on is part of a loop.

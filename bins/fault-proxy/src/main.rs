@@ -105,7 +105,6 @@ fn resolve(config: Config) -> Result<Prepared> {
     let file = config.file_of_proxies();
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
-    host::check_all(&wire, &settings.populate).context("--toxiproxy-config")?;
     let loops = loops::refuse(&settings, &wire);
     match file {
         Some(file) => loops.context(file)?,

@@ -49,10 +49,13 @@ impl Wire {
         };
         let own = settings.upstream_tls.identity.as_ref().map(|(_, key)| key);
         listeners.into_iter().chain(own).for_each(|key| warn_if_shared(key));
-        for proxy in &settings.proxies {
-            let mapping = &proxy.mapping;
-            wire.connector(&mapping.upstream, None).with_context(|| format!("--proxy {mapping}"))?;
-            wire.handshake(&mapping.upstream)?;
+        let mappings = settings.proxies.iter().map(|proxy| &proxy.mapping);
+        let mappings = mappings.map(|mapping| (format!("--proxy {mapping}"), &mapping.upstream));
+        let specs = settings.populate.iter();
+        let specs = specs.map(|spec| (format!("--toxiproxy-config: {}", spec.name), &spec.upstream.addr));
+        for (place, upstream) in mappings.chain(specs) {
+            wire.connector(upstream, None).context(place)?;
+            wire.handshake(upstream)?;
         }
         Ok(wire)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use proxy_mapping::{ParseError, Upstream};
+use proxy_mapping::{ParseError, Scheme, Upstream};
 use proxy_nats::InvalidServiceName;
 
 const SERVICE: &str = "nats-service:";
@@ -17,23 +17,16 @@ impl TryFrom<&Upstream> for Target {
 
     /// Refuses a scheme besides `tcp`, and a Unix socket.
     fn try_from(upstream: &Upstream) -> Result<Self, String> {
-        match upstream {
-            Upstream::Tcp { scheme, host, port } => {
-                if let Some(scheme) = scheme.filter(|scheme| scheme.as_str() != "tcp") {
-                    let tls = if scheme.is_encrypted() {
-                        "; a client that speaks TLS itself still does"
-                    } else {
-                        ""
-                    };
-                    return Err(format!(
-                        "`{scheme}://`: the server dials in clear and passes bytes on as they are: \
-                         write HOST:PORT alone{tls}"
-                    ));
-                }
-                Ok(Self(proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
-            }
-            Upstream::Unix { .. } => Err("the server reaches no Unix socket: write HOST:PORT".to_owned()),
+        let Upstream::Tcp { scheme, host, port } = upstream else {
+            return Err("the server reaches no Unix socket: write HOST:PORT".to_owned());
+        };
+        if let Some(scheme) = scheme.filter(|scheme| *scheme != Scheme::Tcp) {
+            let tls = if scheme.is_encrypted() { "; a client that speaks TLS itself still does" } else { "" };
+            return Err(format!(
+                "`{scheme}://`: the server dials in clear and passes bytes on as they are: write HOST:PORT alone{tls}"
+            ));
         }
+        Ok(Self(proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
     }
 }
 
@@ -43,10 +36,8 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(name) = text.strip_prefix(SERVICE) {
-            return match name.parse() {
-                Ok(name) => Ok(Self(proxy_nats::Target::Service(name))),
-                Err(error) => Err(InvalidServiceName::to_string(&error)),
-            };
+            let name = name.parse().map_err(|error: InvalidServiceName| error.to_string())?;
+            return Ok(Self(proxy_nats::Target::Service(name)));
         }
         let upstream = text.parse::<Upstream>().map_err(|error: ParseError| error.in_one_line())?;
         Self::try_from(&upstream)

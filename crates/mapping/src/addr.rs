@@ -26,7 +26,9 @@ impl ListenAddr {
     pub fn with_services(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Result<Self, ParseError> {
         let text = text.trim();
         parse(text, port_for).map_err(|refusal| {
-            let suggestion = bracketed(text, &refusal);
+            let is_bare = refusal.kind == ErrorKind::Ipv6WithoutBrackets;
+            let (host, port) = text.split_at(refusal.span.end);
+            let suggestion = is_bare.then(|| format!("[{}]{port}", without_zone(host)));
             ParseError::new(text, refusal, suggestion)
         })
     }
@@ -80,12 +82,6 @@ fn parse(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Result<Liste
         Some(host::parse(host)?)
     };
     Ok(ListenAddr { host, port })
-}
-
-/// The address that was probably meant by an IPv6 address without brackets.
-fn bracketed(text: &str, refusal: &Refusal) -> Option<String> {
-    let (host, port) = text.split_at(refusal.span.end);
-    (refusal.kind == ErrorKind::Ipv6WithoutBrackets).then(|| format!("[{}]{port}", without_zone(host)))
 }
 
 fn without_zone(host: &str) -> &str {

@@ -19,17 +19,16 @@ impl FromStr for Forward {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let (listen, target) = match text.split_once('=') {
-            Some((left, right)) if right.starts_with("nats-service:") => {
-                let listen = left.parse::<Listen>();
-                (listen.map_err(|error| format!("`{left}`: {}", error.in_one_line()))?, right.parse()?)
-            }
-            _ => {
-                let mapping: Mapping = text.parse().map_err(|error: ParseError| error.to_string())?;
-                (mapping.listen, Target::try_from(&mapping.upstream)?)
-            }
-        };
-        Ok(Self { listen: listen.addr(Ipv4Addr::LOCALHOST.into()), target })
+        let local = Ipv4Addr::LOCALHOST.into();
+        if let Some((left, right)) = text.split_once('=')
+            && right.starts_with("nats-service:")
+        {
+            let listen =
+                left.parse::<Listen>().map_err(|error| format!("`{left}`: {}", error.in_one_line()))?;
+            return Ok(Self { listen: listen.addr(local), target: right.parse()? });
+        }
+        let mapping: Mapping = text.parse().map_err(|error: ParseError| error.to_string())?;
+        Ok(Self { listen: mapping.listen.addr(local), target: Target::try_from(&mapping.upstream)? })
     }
 }
 

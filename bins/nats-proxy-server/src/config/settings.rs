@@ -81,10 +81,8 @@ impl Settings {
                 faults: config.faults.resolve()?,
                 needs: Needs::Server(services.iter().map(|service| service.name.clone()).collect()),
                 is_health_default: listen_addr.is_none(),
-                health: match listen_addr {
-                    Some(Endpoint(addr)) => addr,
-                    None => Some(ListenAddr { host: None, port: 8080 }),
-                },
+                health: listen_addr
+                    .map_or(Some(ListenAddr { host: None, port: 8080 }), |Endpoint(addr)| addr),
             },
             targets: Targets { allow, deny },
             services,

@@ -105,10 +105,9 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
     let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(problem)?;
-    let at_proxy = |(index, spec): (usize, Result<_, _>)| {
-        spec.map_err(|problem: String| format!("{problem} at proxy {}", index + 1))
-    };
-    let specs = specs.into_iter().enumerate().map(at_proxy).collect::<Result<Vec<Spec>, _>>()?;
+    let numbered = specs.into_iter().zip(1..);
+    let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
+    let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
     let mut names = BTreeSet::new();
     match specs.iter().find(|spec| !names.insert(&spec.name)) {
         Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),

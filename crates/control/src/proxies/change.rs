@@ -277,13 +277,8 @@ impl Proxies {
         Ok(())
     }
 
-    async fn check_loop(
-        &self,
-        name: &str,
-        listen: &ListenAddr,
-        upstream: &Upstream,
-    ) -> Result<(), ChangeError> {
-        self.0.host.check_loop(name, listen, upstream).await.map_err(ChangeError::Invalid)
+    async fn check_loop(&self, name: &str, at: &ListenAddr, to: &Upstream) -> Result<(), ChangeError> {
+        self.0.host.check_loop(name, at, to).await.map_err(ChangeError::Invalid)
     }
 
     async fn delete_now(&self, name: &str) -> Result<(), ChangeError> {
@@ -295,33 +290,27 @@ impl Proxies {
     }
 
     async fn populate_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
-        if let Ok(proxy) = self.get(&spec.name) {
-            let is_same =
-                proxy.upstream == spec.upstream && self.is_same_address(&spec.listen, &proxy.listen).await;
-            if is_same {
-                return Ok(proxy);
-            }
-            if spec.listen.port == proxy.listen.port {
-                // Before it stops: then nothing changes.
-                self.check_new(&spec).await?;
-                self.stop_now(&spec.name).await;
-            }
-            let (name, was_enabled) = (spec.name.clone(), proxy.enabled);
-            let replaced = self.put_now(spec).await;
-            if replaced.is_err() && was_enabled {
-                self.start_now(&name).await?;
-            }
-            return replaced;
+        let Ok(proxy) = self.get(&spec.name) else { return self.put_now(spec).await };
+        if proxy.upstream == spec.upstream && self.is_same_address(&spec.listen, &proxy.listen).await {
+            return Ok(proxy);
         }
-        self.put_now(spec).await
+        if spec.listen.port == proxy.listen.port {
+            // Before it stops: then nothing changes.
+            self.check_new(&spec).await?;
+            self.stop_now(&spec.name).await;
+        }
+        let name = spec.name.clone();
+        let replaced = self.put_now(spec).await;
+        if replaced.is_err() && proxy.enabled {
+            self.start_now(&name).await?;
+        }
+        replaced
     }
 
     async fn is_same_address(&self, one: &ListenAddr, other: &ListenAddr) -> bool {
+        let address = |of| self.0.host.address(of);
         one == other
-            || match (self.0.host.address(one).await, self.0.host.address(other).await) {
-                (Ok(one), Ok(other)) => one == other,
-                _ => false,
-            }
+            || matches!((address(one).await, address(other).await), (Ok(one), Ok(other)) if one == other)
     }
 
     /// Does nothing if it listens.

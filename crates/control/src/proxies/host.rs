@@ -28,17 +28,12 @@ pub trait Host: Send + Sync + 'static {
     /// Describes the problem and what to write instead.
     fn check(&self, upstream: &Upstream) -> Result<(), String>;
 
-    /// Whether connections of a proxy `name`, with these addresses, would come back to it; says so, for people, if they would. It
+    /// Whether connections of a proxy `name`, which listens `at` and connects `to`, would come back to it; says so, for people, if they would. It
     /// is asked before the proxy starts, and about a proxy that still runs with its addresses of now.
     ///
     /// # Errors
     /// Which way they would take, and the way out.
-    fn check_loop<'a>(
-        &'a self,
-        name: &'a str,
-        listen: &'a ListenAddr,
-        upstream: &'a Upstream,
-    ) -> CheckingLoop<'a>;
+    fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a>;
 
     /// Takes the port and accepts sessions from then on.
     fn start(&self, proxy: Start) -> Starting<'_>;
