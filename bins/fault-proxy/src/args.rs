@@ -89,6 +89,11 @@ pub(crate) enum Command {
     },
     /// Show round trips through a proxy to a built-in upstream, with and without latency.
     Demo(DemoArgs),
+    /// List the types of faults, or describe one with its parameters.
+    Faults {
+        /// Type of fault, for example latency.
+        name: Option<String>,
+    },
     /// Inspect and change a running proxy through its control API.
     Ctl(CtlArgs),
     #[command(flatten)]

@@ -13,6 +13,7 @@ mod config;
 mod ctl;
 mod demo;
 mod expect;
+mod faults;
 mod fidelity;
 mod host;
 mod journal;
@@ -76,6 +77,10 @@ fn main() -> ExitCode {
         },
         Command::Demo(args) => match Log::init(&cli.log.settings()) {
             Ok(_log) => ended(demo::demo(&args)),
+            Err(error) => complain(&error, WRONG_USAGE),
+        },
+        Command::Faults { name } => match faults::described(name.as_deref()) {
+            Ok(text) => ended(terminal::print(text).map(drop)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),

@@ -1,7 +1,7 @@
 // One proxy on the page.
 
 import { Chart, age, bytes, millis } from "./charts.js";
-import { FAULTS, fieldsOf, valueOf } from "./faults.js";
+import { FAULTS, fieldsOf, labelOf, valueOf } from "./faults.js";
 
 const ACTS_ON = { upstream: "requests", downstream: "replies" };
 const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
@@ -22,7 +22,7 @@ export class Proxy {
     this.throughput = new Chart(one(".throughput"), "Throughput", rate);
     this.latency = new Chart(one(".latency"), "Added latency", millis);
     this.form = one("form.fault");
-    this.form.elements.type.replaceChildren(...Object.entries(FAULTS).map(([type, { label }]) => new Option(label, type)));
+    this.form.elements.type.replaceChildren(...Object.keys(FAULTS).map((type) => new Option(labelOf(type), type)));
     this.fields({}, FAULTS.latency.fields);
     this.form.elements.type.addEventListener("change", () => this.fields({}, FAULTS[this.form.elements.type.value].fields));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
@@ -121,13 +121,14 @@ export class Proxy {
   }
 
   fields(values, fields) {
-    this.one(".attributes").replaceChildren(...Object.entries(fields).map(([name, [label, example, choices]]) => {
+    this.one(".attributes").replaceChildren(...Object.entries(fields).map(([name, { help, choices, default: usual }]) => {
       const line = document.createElement("p");
-      const named = Object.assign(document.createElement("label"), { textContent: label });
-      const input = document.createElement(choices ? "select" : "input");
-      if (choices) input.replaceChildren(...choices.map((choice) => new Option(choice || "default", choice)));
-      else Object.assign(input, { placeholder: example, autocomplete: "off" });
-      input.name = `attribute-${name}`;
+      const named = Object.assign(document.createElement("label"), { textContent: labelOf(name) });
+      const isChoice = choices.length > 0;
+      const input = document.createElement(isChoice ? "select" : "input");
+      if (isChoice) input.replaceChildren(new Option("default", ""), ...choices.map((choice) => new Option(choice, choice)));
+      else Object.assign(input, { placeholder: usual ?? "", autocomplete: "off" });
+      Object.assign(input, { name: `attribute-${name}`, title: help });
       if (values[name] !== undefined) input.value = String(values[name]);
       named.append(input);
       line.append(named);
@@ -172,7 +173,7 @@ export class Proxy {
     const stream = form.elements.stream.value;
     if (!this.editing) {
       if (stream !== "both") body.stream = stream;
-      else if (type !== "refuse" && type !== "slow_open") attributes.direction = "both";
+      else if (FAULTS[type].hasDirection) attributes.direction = "both";
       body.type = type;
       if (type === "latency" && !("distribution" in attributes) && !("min" in attributes)) attributes.distribution = "normal";
       if (type === "timeout" && !("after" in attributes)) attributes.direction ??= stream === "upstream" ? "egress" : "ingress";

@@ -23,8 +23,9 @@ use self::events::Events;
 pub use self::proxies::specs;
 use self::request::Budget;
 use crate::proxies::Proxies;
+use crate::toxic;
 
-/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/events` and `/openapi.json`, and the fallback for paths that the
+/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/events` and `/openapi.json`, and the fallback for paths that the
 /// server does not have.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
@@ -37,6 +38,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/reset", post(proxies::reset))
         .route("/populate", post(proxies::populate))
         .route("/version", get(version))
+        .route("/fault-types", get(fault_types))
         .route("/events", get(events::events).with_state(Events::of(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(Extension(Budget::default()))
@@ -58,4 +60,8 @@ async fn no_path() -> Refused {
 
 async fn version(State(proxies): State<Proxies>) -> Response {
     answer(StatusCode::OK, &json!({"version": proxies.version()}))
+}
+
+async fn fault_types() -> Response {
+    answer(StatusCode::OK, &toxic::types())
 }

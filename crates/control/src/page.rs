@@ -39,30 +39,3 @@ fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
     ];
     (headers, text)
 }
-
-#[cfg(test)]
-mod tests {
-    use proxy_fault::faults::FAULT_TYPES;
-
-    use super::*;
-
-    #[test]
-    fn the_form_has_every_parameter_of_every_fault() {
-        let (.., script) = FILES.iter().find(|(path, ..)| *path == "/faults.js").unwrap();
-        for kind in FAULT_TYPES {
-            let name = kind.name.replace('-', "_");
-            let entry =
-                script.split(&format!("\n  {name}: {{")).nth(1).unwrap_or_else(|| panic!("no {}", kind.name));
-            // up to that of the next one, whose name stands at the same depth
-            let end =
-                entry.find("\n  },").unwrap_or(entry.len()).min(entry.find(" } },").unwrap_or(entry.len()));
-            let entry = &entry[..end.max(entry.find('\n').unwrap_or(0))];
-            for parameter in
-                kind.parameters.iter().map(|parameter| parameter.name).filter(|name| *name != "table")
-            {
-                let field = format!("{}: [", parameter.replace('-', "_"));
-                assert!(entry.contains(&field), "{} has no {parameter}", kind.name);
-            }
-        }
-    }
-}

@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::proxies::{FaultRecord, Vocabulary};
 
 pub use self::ours::record;
+pub(crate) use self::ours::types;
 
 /// Why the body of a request makes no fault.
 #[derive(Debug, PartialEq, Eq, Error)]

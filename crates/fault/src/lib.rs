@@ -70,7 +70,7 @@ pub use loss::LossModel;
 pub use meter::Passage;
 pub use params::{
     COMMON_PARAMETERS, CommonParams, FaultParams, FaultType, FlowDirection, ParamError, Parameter, ReadError,
-    Run, Target, ValueType,
+    Run, Target, ValueType, spelled,
 };
 pub use proxy::{Faults, Listening};
 pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};

@@ -20,7 +20,7 @@ mod error;
 mod fault_type;
 mod words;
 
-pub use self::error::{ParamError, ReadError};
+pub use self::error::{ParamError, ReadError, spelled};
 pub use self::fault_type::{COMMON_PARAMETERS, FaultType, Parameter, Target, ValueType};
 pub use self::words::FlowDirection;
 pub(crate) use self::words::{not_one_of, same_word, words};

@@ -1,7 +1,7 @@
 //! The flags of every fault, as its type asks for them.
 
 use proxy_fault::faults::FAULT_TYPES;
-use proxy_fault::{FaultType, Parameter, ValueType};
+use proxy_fault::{FaultType, Parameter, ValueType, spelled};
 
 /// A type of fault and its flags.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl FaultFlags {
             flag: format!("with-{name}"),
             env: format!("FAULT_WITH_{}", in_variable(name)),
             value: FlagValue::Switch(true),
-            help: fault_type.help.to_owned(),
+            help: in_flags(name, fault_type.help),
         };
         let common = fault_type.common_parameters().filter(|parameter| parameter.name != "name");
         let parameters = fault_type.parameters.iter().copied().chain(common);
@@ -64,7 +64,7 @@ fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
         value,
         help,
     };
-    let help = format!("{}{default}", parameter.help);
+    let help = format!("{}{default}", in_flags(fault, parameter.help));
     match parameter.value {
         ValueType::Switch(opposite) => {
             [flag(name, variable, FlagValue::Switch(true), help)]
@@ -76,6 +76,11 @@ fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
         }
         value => vec![flag(name, variable, FlagValue::Text(value.placeholder()), help)],
     }
+}
+
+/// A text about parameters of a fault, in terms of flags.
+fn in_flags(fault: &str, text: &str) -> String {
+    spelled(text, |parameter| format!("--{fault}-{parameter}"))
 }
 
 fn in_variable(name: &str) -> String {

@@ -90,6 +90,8 @@ fn paths() -> Value {
                 .takes("NewProxies").gives(201, "Populated").or(&[400, 409, 500]),
         },
         "/reset": {"post": Operation::new("reset", "Removes all faults and enables all proxies").or(&[500])},
+        "/fault-types": {"get": Operation::new("fault_types", "The types of faults and their attributes, without those of toxics")
+            .gives(200, "FaultTypes")},
         "/version": {"get": Operation::new("version", "The program's version").gives(200, "Version")},
     })
 }
@@ -192,6 +194,7 @@ fn schemas() -> Value {
         change
     };
     let any = json!({"type": "object"});
+    let words = json!({"type": "array", "items": text});
     let new_toxics: Vec<_> = attributes_by_type()
         .iter()
         .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
@@ -210,6 +213,18 @@ fn schemas() -> Value {
         "Error": object(&["error", "status"], &json!({
             "error": text, "status": {"type": "integer"},
             "proxies": {"type": "array", "items": named("Proxy"), "description": "Those that /populate made before"},
+        })),
+        "FaultTypes": array_of("FaultType"),
+        "FaultType": object(&["type", "help", "attributes"], &json!({
+            "type": text, "help": text, "attributes": array_of("FaultAttribute"),
+        })),
+        "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with"], &json!({
+            "name": text, "help": text, "default": {"type": ["string", "null"]}, "choices": words,
+            "type": {"enum": ["time", "number", "bytes", "rate", "share", "switch", "text", "words"]},
+            "with": {
+                "type": "array", "items": text,
+                "description": "The values of another attribute with which it means something; empty: with all",
+            },
         })),
         "Version": object(&["version"], &json!({"version": text})),
     })

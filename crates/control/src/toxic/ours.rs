@@ -1,8 +1,9 @@
 //! Faults by the parameters that flags and configuration files have too.
 
 use proxy_fault::faults::{self, FAULT_TYPES};
-use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Run};
-use serde_json::{Map, Value};
+use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Parameter, Run, spelled};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{Common, ToxicError, default_name, flows, renamed};
 use crate::proxies::{FaultRecord, Vocabulary};
@@ -26,9 +27,12 @@ pub(super) fn name_of(kind: &FaultType) -> String {
 
 /// The attributes that a fault of a type takes.
 pub(super) fn attribute_names(kind: &FaultType) -> Vec<String> {
-    let common = COMMON_PARAMETERS.iter().map(|parameter| parameter.name).filter(|name| !is_elsewhere(name));
-    let own = kind.parameters.iter().map(|parameter| parameter.name).filter(|name| *name != TABLE);
-    own.chain(common).map(as_attribute).collect()
+    attributes(kind).map(|parameter| as_attribute(parameter.name)).collect()
+}
+
+fn attributes(kind: &FaultType) -> impl Iterator<Item = Parameter> {
+    let common = kind.common_parameters().filter(|parameter| !is_elsewhere(parameter.name));
+    kind.parameters.iter().copied().filter(|parameter| parameter.name != TABLE).chain(common)
 }
 
 fn is_elsewhere(name: &str) -> bool {
@@ -37,6 +41,48 @@ fn is_elsewhere(name: &str) -> bool {
 
 fn is_common(name: &str) -> bool {
     COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name)
+}
+
+/// A type of fault, with its parameters as attributes.
+#[derive(Debug, Serialize)]
+struct ShownType {
+    r#type: String,
+    help: String,
+    attributes: Vec<ShownAttribute>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownAttribute {
+    name: String,
+    r#type: &'static str,
+    help: String,
+    default: Option<&'static str>,
+    /// The values that there are, if they are few.
+    choices: &'static [&'static str],
+    /// The values of another attribute, such as `distribution`, with which it means something. Empty: with all.
+    with: &'static [&'static str],
+}
+
+/// The types of faults, as the API shows them.
+pub(crate) fn types() -> Value {
+    let attribute = |parameter: Parameter| ShownAttribute {
+        name: as_attribute(parameter.name),
+        r#type: parameter.value.name(),
+        help: in_attributes(parameter.help),
+        default: parameter.default,
+        choices: parameter.value.choices(),
+        with: parameter.with,
+    };
+    let types = FAULT_TYPES.iter().map(|kind| ShownType {
+        r#type: name_of(kind),
+        help: in_attributes(kind.help),
+        attributes: attributes(kind).map(attribute).collect(),
+    });
+    json!(types.collect::<Vec<_>>())
+}
+
+fn in_attributes(text: &str) -> String {
+    spelled(text, as_attribute)
 }
 
 /// A fault of flags or a file, as the API shows it.

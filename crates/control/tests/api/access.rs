@@ -52,6 +52,7 @@ async fn a_token_is_asked_for() {
         "/proxies/p/toxics",
         "/proxies/p/toxics/x",
         "/version",
+        "/fault-types",
         "/metrics",
         "/events",
     ];

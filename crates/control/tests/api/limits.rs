@@ -21,6 +21,7 @@ async fn paths_and_methods_that_there_are_not() {
         ("GET", "/populate", "post"),
         ("GET", "/reset", "post"),
         ("POST", "/version", "get"),
+        ("POST", "/fault-types", "get"),
         ("POST", "/events", "get"),
         ("POST", "/metrics", "get,head"),
         ("POST", "/livez", "get,head"),
@@ -41,6 +42,7 @@ async fn there_is_no_head_but_for_health_metrics_and_the_page() {
         ("/proxies/p/toxics", "get,post"),
         ("/reset", "post"),
         ("/version", "get"),
+        ("/fault-types", "get"),
         ("/events", "get"),
         ("/openapi.json", "get"),
     ] {

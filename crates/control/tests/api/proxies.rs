@@ -274,6 +274,28 @@ async fn the_version_is_the_programs() {
 }
 
 #[tokio::test]
+async fn every_type_of_fault_is_told_with_its_attributes() {
+    let types = Api::new().await.get("/fault-types").await.json();
+    let found = |name: &str| types.as_array().unwrap().iter().find(|kind| kind["type"] == name);
+    for name in proxy_fault::faults::FAULT_TYPES.iter().map(|kind| kind.name.replace('-', "_")) {
+        let kind = found(&name).unwrap_or_else(|| panic!("no {name} in {types}"));
+        let taken = proxy_control::attribute_names(&name).unwrap();
+        for attribute in kind["attributes"].as_array().unwrap() {
+            let name = attribute["name"].as_str().unwrap();
+            assert!(taken.iter().any(|taken| taken == name), "{kind}: {name}");
+            assert_ne!(name, "table", "a file, which the API cannot name");
+        }
+    }
+    let bandwidth = found("bandwidth").unwrap();
+    let unit = &bandwidth["attributes"][1];
+    assert_eq!(unit["default"], "Bps");
+    assert_eq!(unit["choices"][4], "kbit/s");
+    assert!(bandwidth["attributes"][0]["help"].as_str().unwrap().ends_with("a bare number is in unit"));
+    let shape = found("latency").unwrap()["attributes"][3].clone();
+    assert_eq!((&shape["name"], &shape["with"]), (&json!("shape"), &json!(["pareto", "pareto-normal"])));
+}
+
+#[tokio::test]
 async fn an_upstream_is_shown_as_it_was_written() {
     let api = Api::with_proxy().await;
     for text in [":6379", "psqls://db", "tcp://[0:0::1]:080", "up:1"] {

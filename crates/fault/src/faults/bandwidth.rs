@@ -294,7 +294,7 @@ pub(super) static TYPE: FaultType = FaultType {
         Parameter::new(
             "rate",
             ValueType::Rate,
-            "Limit, for example 500kbit/s or 1MBps; a bare number is in --bandwidth-unit",
+            "Limit, for example 500kbit/s or 1MBps; a bare number is in `unit`",
         )
         .or("1000"),
         Parameter::new(

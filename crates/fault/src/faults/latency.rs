@@ -115,7 +115,7 @@ impl Stage for LatencyStage {
 
 pub(super) static TYPE: FaultType = FaultType {
     name: "latency",
-    help: "Delay data; requires --latency-mean or the parameters of another distribution",
+    help: "Delay data; requires `mean` or the parameters of another distribution",
     target: Target::Flow(FlowDirection::Ingress),
     parameters: &[
         Parameter::new(

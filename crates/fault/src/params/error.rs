@@ -65,13 +65,18 @@ impl ParamError {
 
     /// The message, with each parameter as `spell` writes it, given its name in kebab-case.
     pub fn spelled(&self, spell: impl Fn(&str) -> String) -> String {
-        let mut message = format!("{}: ", spell(&self.param));
-        for (index, part) in self.problem.split('`').enumerate() {
-            // between the first and the second backtick, the third and the fourth
-            if index % 2 == 1 { message.push_str(&spell(part)) } else { message.push_str(part) }
-        }
-        message
+        format!("{}: {}", spell(&self.param), spelled(&self.problem, spell))
     }
+}
+
+/// A text with each parameter, which it has between backticks, as `spell` writes it.
+pub fn spelled(text: &str, spell: impl Fn(&str) -> String) -> String {
+    let mut spelled = String::new();
+    for (index, part) in text.split('`').enumerate() {
+        // between the first and the second backtick, the third and the fourth
+        if index % 2 == 1 { spelled.push_str(&spell(part)) } else { spelled.push_str(part) }
+    }
+    spelled
 }
 
 impl fmt::Display for ParamError {

@@ -1,6 +1,5 @@
 //! What there is to know about a type of fault: what flags, files, the API and pages are made of.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::{self, ParamError, ReadError};
@@ -12,7 +11,7 @@ use crate::faults::FAULT_TYPES;
 pub struct FaultType {
     /// In kebab-case: `packet-loss`.
     pub name: &'static str,
-    /// What it does, in an imperative clause: `Delay data`.
+    /// What it does, in an imperative clause: `Delay data`. Names of parameters stand between backticks; see [`spelled`](crate::spelled).
     pub help: &'static str,
     /// What it acts on.
     pub target: Target,
@@ -39,7 +38,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// What its values are.
     pub value: ValueType,
-    /// What it is, in a phrase: `Mean delay, for example 300ms`.
+    /// What it is, in a phrase: `Mean delay, for example 300ms`. Names of parameters stand between backticks.
     pub help: &'static str,
     /// What holds if it is not given, in words for users. `None`: it is needed, or nothing holds.
     pub default: Option<&'static str>,
@@ -50,8 +49,7 @@ pub struct Parameter {
 }
 
 /// What the values of a parameter are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueType {
     /// A time: `300ms`; a bare number is in milliseconds.
@@ -75,6 +73,30 @@ pub enum ValueType {
 }
 
 impl ValueType {
+    /// Its name, for programs: `time`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Time => "time",
+            Self::Number(_) => "number",
+            Self::Bytes => "bytes",
+            Self::Rate => "rate",
+            Self::Share => "share",
+            Self::File => "file",
+            Self::Switch(_) => "switch",
+            Self::Text(_) => "text",
+            Self::Words(..) => "words",
+        }
+    }
+
+    /// The values that there are, if they are few.
+    pub fn choices(&self) -> &'static [&'static str] {
+        match self {
+            Self::Switch(_) => &["true", "false"],
+            Self::Words(_, words) => words,
+            _ => &[],
+        }
+    }
+
     /// What stands for a value in help: `TIME`. Empty for a switch.
     pub fn placeholder(&self) -> &'static str {
         match self {

@@ -108,3 +108,21 @@ fn serialized_and_read_again_it_is_the_same() {
         assert_eq!(FaultParams::read(snake_case).expect("params"), read);
     }
 }
+
+#[test]
+fn the_table_of_the_documentation_has_every_type_with_its_parameters() {
+    let page = include_str!("../../../../../docs/faults.md");
+    for fault_type in FAULT_TYPES {
+        let parameters = fault_type.parameters.iter().map(|parameter| match parameter.default {
+            Some(default) => format!("{} ({default})", parameter.name),
+            None => parameter.name.to_owned(),
+        });
+        let parameters = parameters.collect::<Vec<_>>().join(", ");
+        let row = format!(
+            "\n| {} |{} |",
+            fault_type.name,
+            if parameters.is_empty() { "".to_owned() } else { format!(" {parameters}") }
+        );
+        assert!(page.contains(&row), "{row}");
+    }
+}

@@ -1,0 +1,53 @@
+//! The types of faults, for people.
+
+use anyhow::Result;
+use comfy_table::{Table, presets};
+use proxy_fault::faults::{self, FAULT_TYPES};
+use proxy_fault::{FaultType, ValueType, spelled};
+
+/// All types, or the one with this name.
+pub(crate) fn described(name: Option<&str>) -> Result<String> {
+    Ok(match name {
+        None => list(),
+        Some(name) => describe(faults::find(name)?),
+    })
+}
+
+fn list() -> String {
+    let mut table = table(["fault", "effect"]);
+    for fault_type in FAULT_TYPES {
+        table.add_row([fault_type.name.to_owned(), as_written(fault_type.help)]);
+    }
+    format!(
+        "{table}\n\nfault-proxy faults NAME lists the parameters of a fault. --with-NAME of run and check adds it to every proxy."
+    )
+}
+
+fn describe(fault_type: &FaultType) -> String {
+    let mut table = table(["parameter", "value", "default", "meaning"]);
+    for parameter in fault_type.parameters.iter().copied().chain(fault_type.common_parameters()) {
+        let value = match parameter.value {
+            ValueType::Switch(_) => "true or false",
+            value => value.placeholder(),
+        };
+        let default = parameter.default.unwrap_or_default().to_owned();
+        table.add_row([parameter.name.to_owned(), value.to_owned(), default, as_written(parameter.help)]);
+    }
+    let name = fault_type.name;
+    format!(
+        "{name}: {}\n\n{table}\n\nA file and the control API have the parameters by these names. Flags are --with-{name} and --{name}-PARAMETER, \
+         but --{name}-sched for the schedule.",
+        as_written(fault_type.help)
+    )
+}
+
+/// With the names of parameters as files have them.
+fn as_written(text: &str) -> String {
+    spelled(text, str::to_owned)
+}
+
+fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table
+}
