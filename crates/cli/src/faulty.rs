@@ -14,7 +14,6 @@ use proxy_relay::{
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::select;
-use tokio::sync::Mutex;
 
 use crate::bind::listen_again;
 
@@ -22,7 +21,8 @@ use crate::bind::listen_again;
 #[derive(Debug)]
 pub struct FaultListener {
     addresses: Vec<SocketAddr>,
-    acceptor: Mutex<Option<TcpAcceptor>>,
+    /// `None` while it is closed.
+    acceptor: Option<TcpAcceptor>,
     listening: Listening,
     timers: Timers,
 }
@@ -34,26 +34,25 @@ impl FaultListener {
     /// When the system does not know the sockets' own addresses.
     pub fn new(acceptor: TcpAcceptor, listening: Listening, timers: Timers) -> io::Result<Self> {
         let addresses = acceptor.local_addrs()?;
-        Ok(Self { addresses, acceptor: Mutex::new(Some(acceptor)), listening, timers })
+        Ok(Self { addresses, acceptor: Some(acceptor), listening, timers })
     }
 }
 
 impl Listener for FaultListener {
-    async fn accept(&self) -> io::Result<Accepted> {
-        let mut acceptor = self.acceptor.lock().await;
+    async fn accept(&mut self) -> io::Result<Accepted> {
         let faults = self.listening.faults();
         loop {
             if faults.is_down() {
-                *acceptor = None;
+                self.acceptor = None;
                 self.listening.set_open(false);
                 faults.until_down_is(false, &self.timers).await;
             }
-            let open = match &*acceptor {
+            let open = match &mut self.acceptor {
                 Some(open) => open,
                 None => {
                     let again = self.addresses.iter().map(|addr| listen_again(*addr));
                     let sockets = again.collect::<io::Result<Vec<_>>>()?;
-                    let open = acceptor.insert(TcpAcceptor::from_std(sockets)?);
+                    let open = self.acceptor.insert(TcpAcceptor::from_std(sockets)?);
                     self.listening.set_open(true);
                     open
                 }
@@ -123,7 +122,7 @@ pub struct FaultAsked<L> {
 }
 
 impl<L: Listener> Listener for FaultAsked<L> {
-    async fn accept(&self) -> io::Result<Accepted> {
+    async fn accept(&mut self) -> io::Result<Accepted> {
         let mut accepted = self.inner.accept().await?;
         accepted.connector = accepted.connector.map(|inner| {
             let (faults, timers) = (self.faults.clone(), self.timers.clone());

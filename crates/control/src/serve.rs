@@ -81,7 +81,7 @@ async fn accept(listener: TcpAcceptor, router: Router, shutdown: Shutdown) {
 }
 
 /// Never ends.
-async fn accept_all(listener: TcpAcceptor, router: Router) {
+async fn accept_all(mut listener: TcpAcceptor, router: Router) {
     let mut connections = Connections::default();
     loop {
         match listener.accept_tcp().await {

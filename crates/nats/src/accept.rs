@@ -15,7 +15,6 @@ use async_nats::{HeaderMap, Message, Subject};
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use proxy_relay::{Accepted, Connector, Listener, Peer};
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use self::answer::{Answer, publish_later};
@@ -52,7 +51,7 @@ pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + S
 pub struct NatsAccept {
     tunnels: Tunnels,
     dial: Arc<Dial>,
-    requests: Mutex<Requests>,
+    requests: Requests,
     /// Where clients send a request again that this server has.
     direct: Subject,
 }
@@ -74,7 +73,7 @@ impl NatsAccept {
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
         let (to, back) = unused_subjects(&tunnels);
         tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBED_WITHIN).await?;
-        let requests = Mutex::new(Requests::new(tunnels.clone(), requests));
+        let requests = Requests::new(tunnels.clone(), requests);
         Ok(Self { tunnels, dial, requests, direct })
     }
 
@@ -238,10 +237,9 @@ fn unused_subjects(tunnels: &Tunnels) -> (String, String) {
 }
 
 impl Listener for NatsAccept {
-    async fn accept(&self) -> io::Result<Accepted> {
-        let mut requests = self.requests.lock().await;
+    async fn accept(&mut self) -> io::Result<Accepted> {
         loop {
-            let request = requests.next().await;
+            let request = self.requests.next().await;
             let (request, unseen) =
                 request.ok_or_else(|| io::Error::other("the NATS connection has ended"))?;
             if let Some(accepted) = self.take(request, unseen) {
@@ -253,7 +251,7 @@ impl Listener for NatsAccept {
 
 impl Drop for NatsAccept {
     fn drop(&mut self) {
-        let mut requests = std::mem::take(&mut self.requests.get_mut().subscribers);
+        let mut requests = std::mem::take(&mut self.requests.subscribers);
         let tunnels = self.tunnels.clone();
         self.tunnels.inner.tasks.spawn(async move {
             for source in &mut requests {

@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,9 +14,9 @@ use crate::socket;
 use crate::stream::{BoxStream, Peer};
 
 /// Accepts the downstreams of sessions.
-pub trait Listener: Send + Sync + 'static {
+pub trait Listener: Send + 'static {
     /// Waits for the next downstream. Must be cancel safe.
-    fn accept(&self) -> impl Future<Output = io::Result<Accepted>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<Accepted>> + Send;
 }
 
 /// A downstream that came in.
@@ -40,12 +39,12 @@ impl Accepted {
     }
 }
 
-/// Bound TCP sockets whose accepted sockets have Nagle's algorithm off and keep-alive on. One task may accept at a time.
+/// Bound TCP sockets whose accepted sockets have Nagle's algorithm off and keep-alive on.
 #[derive(Debug)]
 pub struct TcpAcceptor {
     sockets: Vec<TcpListener>,
     /// The socket that is asked first: the one after that of the last connection, so that each gets its turn.
-    next: AtomicUsize,
+    next: usize,
 }
 
 impl TcpAcceptor {
@@ -70,7 +69,7 @@ impl TcpAcceptor {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket to accept from"));
         }
         sockets.iter().try_for_each(socket::tune_listener)?;
-        Ok(Self { sockets, next: AtomicUsize::new(0) })
+        Ok(Self { sockets, next: 0 })
     }
 
     /// Where the sockets listen.
@@ -88,12 +87,12 @@ impl TcpAcceptor {
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
-    pub async fn accept_tcp(&self) -> io::Result<(TcpStream, SocketAddr)> {
+    pub async fn accept_tcp(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         poll_fn(|cx| {
-            let (count, first) = (self.sockets.len(), self.next.load(Ordering::Relaxed));
+            let (count, first) = (self.sockets.len(), self.next);
             for at in (first..first + count).map(|at| at % count) {
                 if let Poll::Ready(accepted) = self.sockets[at].poll_accept(cx) {
-                    self.next.store((at + 1) % count, Ordering::Relaxed);
+                    self.next = (at + 1) % count;
                     return Poll::Ready(accepted);
                 }
             }
@@ -104,7 +103,7 @@ impl TcpAcceptor {
 }
 
 impl Listener for TcpAcceptor {
-    async fn accept(&self) -> io::Result<Accepted> {
+    async fn accept(&mut self) -> io::Result<Accepted> {
         let (stream, addr) = self.accept_tcp().await?;
         Ok(Accepted::new(Box::new(stream), addr.into()))
     }
@@ -152,7 +151,7 @@ mod tests {
             socket.set_nonblocking(true).unwrap();
             socket
         };
-        let acceptor = TcpAcceptor::from_std(vec![sockets(), sockets(), sockets()]).unwrap();
+        let mut acceptor = TcpAcceptor::from_std(vec![sockets(), sockets(), sockets()]).unwrap();
         let addresses = acceptor.local_addrs().unwrap();
         let clients: Vec<_> = [0, 0, 0, 2].map(|at| StdStream::connect(addresses[at]).unwrap()).into();
         let mut accepted = Vec::new();

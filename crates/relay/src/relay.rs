@@ -139,7 +139,7 @@ impl Relay {
     ///
     /// # Cancel safety
     /// Dropping the future aborts its sessions.
-    pub async fn run(&self, listener: impl Listener, route: Route, shutdown: &Shutdown) {
+    pub async fn run(&self, mut listener: impl Listener, route: Route, shutdown: &Shutdown) {
         let sessions = TaskTracker::new();
         let share = self.share.clone().unwrap_or_else(|| self.shared.places.join());
         let shutdown = shutdown.child();

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use proxy_relay::{Accepted, Config, Connector, End, Listener, Peer, Route, TcpConnector};
 use support::{Running, in_time};
@@ -11,21 +11,20 @@ use testkit::FarEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 /// Hands out one downstream.
-struct Asking(Mutex<Option<Accepted>>);
+struct Asking(Option<Accepted>);
 
 impl Asking {
     fn to(connector: Option<Arc<dyn Connector>>) -> (Self, DuplexStream) {
         let (client, downstream) = duplex(64);
         let mut accepted = Accepted::new(Box::new(downstream), Peer::Name("test".into()));
         accepted.connector = connector;
-        (Self(Mutex::new(Some(accepted))), client)
+        (Self(Some(accepted)), client)
     }
 }
 
 impl Listener for Asking {
-    async fn accept(&self) -> io::Result<Accepted> {
-        let accepted = self.0.lock().expect("not poisoned").take();
-        match accepted {
+    async fn accept(&mut self) -> io::Result<Accepted> {
+        match self.0.take() {
             Some(accepted) => Ok(accepted),
             None => std::future::pending().await,
         }

@@ -342,8 +342,9 @@ async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
     let far_end = FarEnd::echo();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("bound");
-    let acceptor = TcpAcceptor::new(listener).expect("a socket");
-    let (client, accepted) = tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&acceptor));
+    let mut acceptor = TcpAcceptor::new(listener).expect("a socket");
+    let (client, accepted) =
+        tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&mut acceptor));
     let accepted = accepted.expect("a client").stream;
     let (connected, _) =
         TcpConnector::new("127.0.0.1", far_end.addr().port()).connect_tcp().await.expect("listening");

@@ -24,7 +24,7 @@ impl Connector for Upstream {
 struct Asking(Option<Arc<Upstream>>);
 
 impl Listener for Asking {
-    async fn accept(&self) -> io::Result<Accepted> {
+    async fn accept(&mut self) -> io::Result<Accepted> {
         let (stream, _) = duplex(8);
         let mut accepted = Accepted::new(Box::new(stream), peer());
         accepted.connector = self.0.clone().map(|upstream| upstream as Arc<dyn Connector>);
@@ -44,7 +44,7 @@ fn around(inner: Asking, faults: Vec<Fault>) -> FaultAsked<Asking> {
 #[tokio::test]
 async fn a_refused_downstream_reaches_nothing() {
     let upstream = Arc::new(Upstream::default());
-    let listener =
+    let mut listener =
         around(Asking(Some(Arc::clone(&upstream))), vec![Fault::new("refuse", Effect::from(Refuse))]);
     let connector = listener.accept().await.unwrap().connector.expect("the downstream asks");
     let refused = connector.connect().await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_refused_downstream_reaches_nothing() {
 #[tokio::test]
 async fn without_a_fault_each_reaches_what_it_asked_for() {
     let upstream = Arc::new(Upstream::default());
-    let listener = around(Asking(Some(Arc::clone(&upstream))), Vec::new());
+    let mut listener = around(Asking(Some(Arc::clone(&upstream))), Vec::new());
     let connector = listener.accept().await.unwrap().connector.expect("the downstream asks");
     connector.connect().await.unwrap();
     assert_eq!(upstream.0.load(Ordering::Relaxed), 1);
@@ -63,7 +63,7 @@ async fn without_a_fault_each_reaches_what_it_asked_for() {
 
 #[tokio::test]
 async fn what_asks_for_nothing_is_left_alone() {
-    let listener = around(Asking(None), vec![Fault::new("refuse", Effect::from(Refuse))]);
+    let mut listener = around(Asking(None), vec![Fault::new("refuse", Effect::from(Refuse))]);
     assert!(listener.accept().await.unwrap().connector.is_none());
 }
 

@@ -58,20 +58,19 @@ impl Running {
 }
 
 /// Hands out prepared downstreams and errors, then waits for ever.
-pub struct Prepared(Mutex<Vec<io::Result<BoxStream>>>);
+pub struct Prepared(Vec<io::Result<BoxStream>>);
 
 impl Prepared {
     /// In the order of `accepts`.
     pub fn new(mut accepts: Vec<io::Result<BoxStream>>) -> Self {
         accepts.reverse();
-        Self(Mutex::new(accepts))
+        Self(accepts)
     }
 }
 
 impl Listener for Prepared {
-    async fn accept(&self) -> io::Result<Accepted> {
-        let next = self.0.lock().expect("not poisoned").pop();
-        match next {
+    async fn accept(&mut self) -> io::Result<Accepted> {
+        match self.0.pop() {
             Some(accepted) => accepted.map(|stream| Accepted::new(stream, Peer::Name("test".into()))),
             None => std::future::pending().await,
         }
