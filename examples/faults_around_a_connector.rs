@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use proxy_fault::faults::Latency;
-use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, Faults, Settings, Timers};
+use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, Faults, Settings};
 use proxy_relay::{
     BoxStream, Config, Connecting, Connector, Relay, Route, Shutdown, Stream, TcpAcceptor, TcpConnector,
 };
@@ -25,7 +25,7 @@ struct BadNetwork {
 impl Connector for BadNetwork {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let session = self.faults.session(&Timers::coarse());
+            let session = self.faults.session();
             session.until_open().await;
             let mut connected = self.tcp.connect().await?;
             let (client, server) = session.split();

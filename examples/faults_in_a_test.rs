@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use proxy_fault::faults::Latency;
-use proxy_fault::{Delay, Effect, Engine, Fault, Settings, Timers};
+use proxy_fault::{Delay, Effect, Engine, Fault, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
 
@@ -25,7 +25,7 @@ async fn asked_with(latency: Duration) -> (io::Result<String>, Duration) {
     let effect = Effect::from(Latency { delay: Delay::Constant(latency), once: false });
     let faults = Engine::new(Settings::default()).proxy("cache", vec![Fault::new("latency", effect)]);
     let (client, mut server) = duplex(64);
-    let mut client = faults.session(&Timers::coarse()).client(client);
+    let mut client = faults.session().client(client);
     let answer = async {
         let mut request = [0; 11];
         server.read_exact(&mut request).await?;

@@ -183,9 +183,10 @@ async fn relay(share: Share, timers: Timers) -> Result<()> {
             relay.run(acceptor, route, &shutdown).await;
         }
         Some(listening) => {
+            let listening = listening.with_timers(timers);
             let faults = listening.faults().clone();
-            let listener = FaultListener::new(acceptor, listening, timers.clone())?;
-            let connector = FaultConnector { inner: connector, faults, timers };
+            let listener = FaultListener::new(acceptor, listening)?;
+            let connector = FaultConnector { inner: connector, faults };
             let route = Route { handshake, connector: Some(Arc::new(connector)), on_upstream_failure };
             relay.run(listener, route, &shutdown).await;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use proxy_fault::{FaultStream, Faults, Listening, Timers};
+use proxy_fault::{FaultStream, Faults, Listening};
 use proxy_relay::{
     Accepted, BoxStream, ConnectError, Connected, Connecting, Connector, Listener, Stream, TcpAcceptor,
 };
@@ -24,7 +24,6 @@ pub struct FaultListener {
     /// `None` while it is closed.
     acceptor: Option<TcpAcceptor>,
     listening: Listening,
-    timers: Timers,
 }
 
 impl FaultListener {
@@ -32,9 +31,9 @@ impl FaultListener {
     ///
     /// # Errors
     /// When the system does not know the sockets' own addresses.
-    pub fn new(acceptor: TcpAcceptor, listening: Listening, timers: Timers) -> io::Result<Self> {
+    pub fn new(acceptor: TcpAcceptor, listening: Listening) -> io::Result<Self> {
         let addresses = acceptor.local_addrs()?;
-        Ok(Self { addresses, acceptor: Some(acceptor), listening, timers })
+        Ok(Self { addresses, acceptor: Some(acceptor), listening })
     }
 }
 
@@ -45,7 +44,7 @@ impl Listener for FaultListener {
             if faults.is_down() {
                 self.acceptor = None;
                 self.listening.set_open(false);
-                faults.until_down_is(false, &self.timers).await;
+                faults.until_down_is(false).await;
             }
             let open = match &mut self.acceptor {
                 Some(open) => open,
@@ -60,7 +59,7 @@ impl Listener for FaultListener {
             select! {
                 biased;
                 accepted = open.accept() => return accepted,
-                () = faults.until_down_is(true, &self.timers) => {}
+                () = faults.until_down_is(true) => {}
             }
         }
     }
@@ -73,8 +72,6 @@ pub struct FaultConnector {
     pub inner: Arc<dyn Connector>,
     /// What happens on the way.
     pub faults: Faults,
-    /// Those of the thread that relays.
-    pub timers: Timers,
 }
 
 impl FaultConnector {
@@ -83,7 +80,7 @@ impl FaultConnector {
         &'a self,
         connect: impl FnOnce() -> Connecting<'a> + Send,
     ) -> Result<Connected, ConnectError> {
-        let mut session = self.faults.session(&self.timers);
+        let mut session = self.faults.session();
         if let Some(fault) = session.refused() {
             return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
         }
@@ -117,16 +114,14 @@ pub struct FaultAsked<L> {
     pub inner: L,
     /// What happens on the way.
     pub faults: Faults,
-    /// Those of the thread that relays.
-    pub timers: Timers,
 }
 
 impl<L: Listener> Listener for FaultAsked<L> {
     async fn accept(&mut self) -> io::Result<Accepted> {
         let mut accepted = self.inner.accept().await?;
         accepted.connector = accepted.connector.map(|inner| {
-            let (faults, timers) = (self.faults.clone(), self.timers.clone());
-            Arc::new(FaultConnector { inner, faults, timers }) as Arc<dyn Connector>
+            let faults = self.faults.clone();
+            Arc::new(FaultConnector { inner, faults }) as Arc<dyn Connector>
         });
         Ok(accepted)
     }

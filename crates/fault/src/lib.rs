@@ -15,13 +15,13 @@
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
 //! use std::time::Duration;
 //! use proxy_fault::faults::Latency;
-//! use proxy_fault::{Delay, Engine, Fault, Settings, Timers};
+//! use proxy_fault::{Delay, Engine, Fault, Settings};
 //! use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //!
 //! let latency = Latency::new(Delay::Constant(Duration::from_millis(300)));
 //! let faults = Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", latency)]);
 //! let (client, mut server) = tokio::io::duplex(64);
-//! let mut client = faults.session(&Timers::coarse()).client(client);
+//! let mut client = faults.session().client(client);
 //!
 //! let started = tokio::time::Instant::now();
 //! client.write_all(b"ping").await?;

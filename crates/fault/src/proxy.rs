@@ -17,42 +17,52 @@ use crate::timer::{Timer, Timers};
 
 /// A handle on the faults of a proxy; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Faults(Arc<Shared>);
+pub struct Faults {
+    shared: Arc<Shared>,
+    timers: Timers,
+}
 
 impl Faults {
     pub(crate) fn new(engine: Arc<engine::Shared>, proxy: &str, faults: Vec<Fault>) -> Self {
-        Self(Arc::new(Shared::new(engine, proxy, faults)))
+        Self { shared: Arc::new(Shared::new(engine, proxy, faults)), timers: Timers::coarse() }
+    }
+
+    /// Lets what begins through this handle, sessions and waits, use `timers`. The default is [`Timers::coarse`].
+    #[must_use]
+    pub fn with_timers(mut self, timers: Timers) -> Self {
+        self.timers = timers;
+        self
     }
 
     /// Replaces all faults; open sessions follow at once. What is the same in both stays undisturbed.
     pub fn replace(&self, faults: Vec<Fault>) {
-        self.0.replace(faults);
+        self.shared.replace(faults);
     }
 
     /// The faults as they are, in the order in which they act.
     pub fn current(&self) -> Vec<Fault> {
-        self.0.plan().iter().map(|entry| entry.fault.clone()).collect()
+        self.shared.plan().iter().map(|entry| entry.fault.clone()).collect()
     }
 
     /// Each fault with what it has done so far.
     pub fn figures(&self) -> Vec<(Fault, Figures)> {
-        self.0.plan().iter().map(|entry| (entry.fault.clone(), entry.stats.figures())).collect()
+        self.shared.plan().iter().map(|entry| (entry.fault.clone(), entry.stats.figures())).collect()
     }
 
     /// How much its faults have held up in `direction`.
     pub fn passage(&self, direction: Direction) -> Passage {
-        self.0.meter(direction).read()
+        self.shared.meter(direction).read()
     }
 
     /// Begins a session: it gets the next number.
-    pub fn session(&self, timers: &Timers) -> Session {
-        Session::new(Arc::clone(&self.0), self.0.next_session(), timers.clone())
+    pub fn session(&self) -> Session {
+        Session::new(Arc::clone(&self.shared), self.shared.next_session(), self.timers.clone())
     }
 
     /// Whether every client is to be refused at this moment, as if nobody listened.
     pub fn is_down(&self) -> bool {
-        let now = self.0.engine.now();
-        self.0.plan().iter().map(|entry| &entry.fault).any(|fault| {
+        let now = self.shared.engine.now();
+        self.shared.plan().iter().map(|entry| &entry.fault).any(|fault| {
             fault.effect.behavior().opening() == Some(Opening::Refuse)
                 && fault.probability >= 1.0
                 && fault.windows.is_on(now)
@@ -63,20 +73,20 @@ impl Faults {
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
-    pub async fn until_down_is(&self, down: bool, timers: &Timers) {
-        let mut watcher = Watcher::new(Arc::clone(&self.0));
-        let mut timer = Timer::new(timers.clone());
+    pub async fn until_down_is(&self, down: bool) {
+        let mut watcher = Watcher::new(Arc::clone(&self.shared));
+        let mut timer = Timer::new(self.timers.clone());
         std::future::poll_fn(|cx| {
             loop {
                 watcher.watch(cx);
                 if self.is_down() == down {
                     return Poll::Ready(());
                 }
-                let now = self.0.engine.now();
+                let now = self.shared.engine.now();
                 let changes =
-                    self.0.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
+                    self.shared.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
                 let Some(change) = changes else { return Poll::Pending };
-                std::task::ready!(timer.poll_until(cx, self.0.engine.instant(change)));
+                std::task::ready!(timer.poll_until(cx, self.shared.engine.instant(change)));
             }
         })
         .await;

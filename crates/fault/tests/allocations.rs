@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proxy_fault::bench::Core;
 use proxy_fault::faults::{Bandwidth, Jitter, Latency, PacketLoss, Slicer};
-use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings, Timers};
+use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Builder;
 use tokio::time::advance;
@@ -136,7 +136,7 @@ fn filled(engine: &Engine, effects: &[Effect], sessions: usize, size: usize) -> 
     let faults = engine.proxy("db", effects.iter().enumerate().map(named).collect());
     let session = |_| {
         let pieces = Pieces { size, has_one: false, read: 0 };
-        faults.session(&Timers::coarse()).client(pieces)
+        faults.session().client(pieces)
     };
     let mut streams: Vec<_> = (0..sessions).map(session).collect();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use proxy_fault::faults::{Bandwidth, Blackhole, Latency, LimitData, Reset, SlowClose, Timeout};
 use proxy_fault::{
-    Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Sides, Timers, Verdict,
-    Windows,
+    Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Sides, Verdict, Windows,
 };
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf,
@@ -34,13 +33,13 @@ fn faults(faults: Vec<Fault>) -> Faults {
 /// A client's stream with faults, and the server's end of it.
 fn client(faults: &Faults, pipe: usize) -> (FaultStream<DuplexStream>, DuplexStream) {
     let (client, server) = duplex(pipe);
-    (faults.session(&Timers::coarse()).client(client), server)
+    (faults.session().client(client), server)
 }
 
 /// As in a proxy: the client's end and the server's end, with a relay between them.
 async fn relayed(faults: &Faults) -> (DuplexStream, DuplexStream, tokio::task::JoinSet<()>) {
     let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
-    let (client_side, server_side) = faults.session(&Timers::coarse()).split();
+    let (client_side, server_side) = faults.session().split();
     let (mut down, mut up) = (client_side.around(proxy_client), server_side.around(proxy_server));
     let mut relay = tokio::task::JoinSet::new();
     relay.spawn(async move {
@@ -314,7 +313,7 @@ async fn what_is_read_while_faults_change_meets_the_new_ones() {
     let (client, mut server) = duplex(1 << 16);
     let (reader, writer) = split(client);
     let changing = join(Changing(reader, faults.clone()), writer);
-    let mut client = faults.session(&Timers::coarse()).client(changing);
+    let mut client = faults.session().client(changing);
     let sent = vec![7; 20_000];
     server.write_all(&sent).await.unwrap();
     let started = Instant::now();
@@ -386,7 +385,7 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         let engine = Engine::new(Settings::default());
         let faults = engine.proxy("test", vec![latency(60_000)]);
         let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
-        let (client_side, server_side) = faults.session(&Timers::coarse()).split();
+        let (client_side, server_side) = faults.session().split();
         let (mut down, mut up) =
             (client_side.around(resets(proxy_client)), server_side.around(resets(proxy_server)));
         let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };

@@ -38,7 +38,7 @@ fn peer() -> Peer {
 
 fn around(inner: Asking, faults: Vec<Fault>) -> FaultAsked<Asking> {
     let faults = Engine::new(Settings::default()).proxy("test", faults);
-    FaultAsked { inner, faults, timers: Timers::coarse() }
+    FaultAsked { inner, faults }
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn connections_with_faults_set_the_options_of_their_sockets() {
     let ((upstream, upstream_socket), (downstream, downstream_socket)) = (stream(), stream());
     let faults = Engine::new(Settings::default()).proxy("test", Vec::new());
     let inner = Arc::new(Once(std::sync::Mutex::new(Some(upstream))));
-    let connector = FaultConnector { inner, faults, timers: Timers::coarse() };
+    let connector = FaultConnector { inner, faults };
     let Connected { stream: upstream, around_downstream, .. } = connector.connect().await.unwrap();
     let wrap = around_downstream.expect("faults act on both connections");
     for (mut stream, socket) in [(upstream, upstream_socket), (wrap(Box::new(downstream)), downstream_socket)]

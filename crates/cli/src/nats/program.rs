@@ -65,7 +65,6 @@ pub struct Sessions {
     relay: Relay,
     watch: Watch,
     faults: Option<Faults>,
-    timers: Timers,
     shutdown: Shutdown,
     tasks: TaskTracker,
     rows: Vec<(String, Arc<Tally>)>,
@@ -135,8 +134,7 @@ impl Program {
             tunnels: tunnels.clone(),
             relay,
             watch,
-            faults: self.faults(),
-            timers,
+            faults: self.faults().map(|faults| faults.with_timers(timers)),
             shutdown: shutdown.clone(),
             tasks: TaskTracker::new(),
             rows: Vec::new(),
@@ -216,9 +214,8 @@ impl Sessions {
             self.relay(name, acceptor, route);
             return Ok(());
         };
-        let timers = self.timers.clone();
-        let listener = FaultListener::new(acceptor, faults.listening(), timers.clone())?;
-        let connector = FaultConnector { inner, faults, timers };
+        let listener = FaultListener::new(acceptor, faults.listening())?;
+        let connector = FaultConnector { inner, faults };
         self.relay(name, listener, Route { connector: Some(Arc::new(connector)), ..route });
         Ok(())
     }
@@ -228,8 +225,7 @@ impl Sessions {
         match self.faults.clone() {
             None => self.relay(name, listener, Route::as_asked()),
             Some(faults) => {
-                let timers = self.timers.clone();
-                self.relay(name, FaultAsked { inner: listener, faults, timers }, Route::as_asked());
+                self.relay(name, FaultAsked { inner: listener, faults }, Route::as_asked());
             }
         }
     }

@@ -10,7 +10,6 @@ use crate::journal::Journal;
 use crate::line::Identity;
 use crate::proxy::Faults;
 use crate::stream::FaultStream;
-use crate::timer::Timers;
 
 /// Memory of a connection of a session while no fault acts, in bytes. An idle session with the control API on has two of
 /// them. The allocator rounds 129 to 160 bytes up to 160, and the next bytes up to 192.
@@ -49,7 +48,7 @@ impl Requests {
         let journal = Journal::new(move |decision| _ = decided.send(decision.offset));
         let settings = Settings { journal: Some(journal), ..Settings::default() };
         let faults = Engine::new(settings).proxy("test", plan);
-        let half = faults.session(&Timers::coarse()).halves().0;
+        let half = faults.session().halves().0;
         Self { faults, half, decisions }
     }
 

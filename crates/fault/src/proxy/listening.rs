@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::shared::lock;
 use super::{Faults, Shared};
+use crate::timer::Timers;
 
 /// Which listeners there are, and which of them are open.
 #[derive(Debug, Default)]
@@ -36,6 +37,13 @@ impl Listening {
         &self.faults
     }
 
+    /// Lets waits for its faults use `timers`; see [`Faults::with_timers`].
+    #[must_use]
+    pub fn with_timers(mut self, timers: Timers) -> Self {
+        self.faults.timers = timers;
+        self
+    }
+
     /// Says that the listener is open now, or that it is closed.
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
@@ -44,7 +52,7 @@ impl Listening {
     }
 
     fn listeners(&self) -> &Listeners {
-        &self.faults.0.listeners
+        &self.faults.shared.listeners
     }
 }
 
@@ -59,7 +67,7 @@ impl Drop for Listening {
 impl Faults {
     /// For a listener that is open, and follows [`is_down`](Self::is_down).
     pub fn listening(&self) -> Listening {
-        let key = lock(&self.0.listeners.are_open).insert(true);
+        let key = lock(&self.shared.listeners.are_open).insert(true);
         Listening { faults: self.clone(), key }
     }
 
@@ -68,7 +76,7 @@ impl Faults {
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
     pub async fn until_listeners_follow(&self) {
-        let Shared { listeners, .. } = &*self.0;
+        let Shared { listeners, .. } = &*self.shared;
         loop {
             let mut changed = std::pin::pin!(listeners.changed.notified());
             changed.as_mut().enable();
