@@ -29,7 +29,9 @@ fn embed_relay_says_what_it_relayed() {
 
 #[test]
 fn faults_around_a_connector_come_and_go() {
-    assert_eq!(run("faults_around_a_connector").lines().count(), 3);
+    let printed = run("faults_around_a_connector");
+    assert_eq!(printed.lines().count(), 4, "{printed}");
+    assert!(printed.contains("another client:   Connection reset"), "{printed}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
-use proxy_cli::faulty::{FaultConnector, FaultListener};
+use proxy_cli::listener::FaultListener;
 use proxy_fault::{Faults, Listening, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
@@ -176,21 +176,13 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
 async fn relay(share: Share, timers: Timers) -> Result<()> {
     let Share { work, listeners, listening, token } = share;
     let Work { relay, handshake, connector, on_upstream_failure, shutdown, .. } = work;
-    let acceptor = TcpAcceptor::from_std(listeners)?;
-    match listening {
-        None => {
-            let route = Route { handshake, connector: Some(connector), on_upstream_failure };
-            relay.run(acceptor, route, &shutdown).await;
-        }
-        Some(listening) => {
-            let listening = listening.with_timers(timers);
-            let faults = listening.faults().clone();
-            let listener = FaultListener::new(acceptor, listening)?;
-            let connector = FaultConnector { inner: connector, faults };
-            let route = Route { handshake, connector: Some(Arc::new(connector)), on_upstream_failure };
-            relay.run(listener, route, &shutdown).await;
-        }
+    let listening = listening.map(|listening| listening.with_timers(timers));
+    let mut route = Route { handshake, connector: Some(connector), layer: None, on_upstream_failure };
+    if let Some(listening) = &listening {
+        route = route.through(listening.faults().clone());
     }
+    let listener = FaultListener::new(TcpAcceptor::from_std(listeners)?, listening)?;
+    relay.run(listener, route, &shutdown).await;
     drop(token);
     Ok(())
 }

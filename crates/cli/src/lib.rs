@@ -6,7 +6,7 @@
 //! | [`config`] | reading a file, and what is said of one that is wrong |
 //! | [`commands`] | commands that every program has: health, completion scripts, manual pages |
 //! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
-//! | [`faulty`] | faults around listeners and connectors |
+//! | [`listener`] | the TCP listener of a proxy that may have faults |
 //! | [`addr`], [`bind`] | where to listen, and taking a port |
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
@@ -29,9 +29,9 @@ pub mod bind;
 pub mod commands;
 pub mod config;
 pub mod faults;
-pub mod faulty;
 pub mod health;
 pub mod limits;
+pub mod listener;
 pub mod log;
 #[cfg(feature = "nats")]
 pub mod nats;

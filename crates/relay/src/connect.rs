@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ConnectError;
 use self::race::race;
+use crate::layer::Wrap;
 use crate::loops::{Dialed, ProxyPort};
 use crate::resolve::Resolver;
 use crate::socket;
@@ -51,18 +52,18 @@ pub struct Connected {
     pub stream: BoxStream,
     /// The address that answered.
     pub peer: Peer,
-    /// What a connector that acts on both directions puts around the session's other stream.
-    pub around_downstream: Option<Box<dyn FnOnce(BoxStream) -> BoxStream + Send>>,
     /// The application protocol (ALPN) that the upstream chose, if it chose one.
     pub protocol: Option<Vec<u8>>,
     /// What [`TcpConnector::dialed`] returned for the connection.
     pub dialed: Option<Box<Dialed>>,
+    /// Set by the layer of the route.
+    pub(crate) wrap: Option<Wrap>,
 }
 
 impl Connected {
-    /// With nothing around the downstream, and no application protocol.
+    /// Without an application protocol.
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
-        Self { stream, peer, around_downstream: None, protocol: None, dialed: None }
+        Self { stream, peer, protocol: None, dialed: None, wrap: None }
     }
 }
 

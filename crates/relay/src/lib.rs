@@ -5,6 +5,7 @@
 //! - [`Shutdown`] ends it: drain first, abort at the deadline; or close at once.
 //! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
 //!   [`Handshake`] is where TLS or a protocol's opening comes in.
+//! - [`Layer`] takes part in each session of a route: it can refuse it, delay its dial and wrap its streams.
 //! - [`Live`] shows sessions while they last; [`SessionSummary`] is what is left of one: bytes each way and how each side
 //!   ended.
 //!
@@ -22,6 +23,7 @@ mod config;
 mod connect;
 mod flow;
 mod handshake;
+mod layer;
 mod listen;
 mod live;
 mod loops;
@@ -44,6 +46,7 @@ pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
 pub use handshake::{Accepting, CompleteHandshake, Completing, Handshake, HandshakeProgress, ProtocolOffer};
+pub use layer::{DynLayer, Layer, Legs};
 pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use live::{Live, LiveSession, Moved, Totals};
 pub use loops::{Dialed, LoopDetector, ProxyPort};

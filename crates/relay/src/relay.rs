@@ -86,7 +86,8 @@ impl Relay {
         self
     }
 
-    /// Calls `observer` with the time that each upstream took to be reached, on the session's task: it must not block.
+    /// Calls `observer` with the time that each upstream took to be reached, with any delay by a
+    /// [`Layer`](crate::Layer), on the session's task: it must not block.
     #[must_use]
     pub fn on_connect(mut self, observer: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         self.connect_observer = Some(Arc::new(observer));

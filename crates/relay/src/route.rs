@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::connect::Connector;
 use crate::handshake::Handshake;
+use crate::layer::{DynLayer, Layer};
 
 /// Where the sessions of a listener go.
 #[derive(Debug, Clone)]
@@ -13,7 +14,9 @@ pub struct Route {
     /// What reaches the upstream; `None`: what the listener brings with each downstream. A downstream that brings its
     /// connector does not wait at [`Config::max_sessions`](crate::Config::max_sessions): both are dropped at once.
     pub connector: Option<Arc<dyn Connector>>,
-    /// How a downstream ends whose upstream cannot be reached. A downstream that the connector refuses
+    /// The [`Layer`] that takes part in each session, if there is one.
+    pub layer: Option<Arc<dyn DynLayer>>,
+    /// How a downstream ends whose upstream cannot be reached. A downstream that the connector or the layer refuses
     /// ([`ConnectError::Refused`](crate::ConnectError::Refused)), or whose upstream accepts and resets the connection, is
     /// always aborted.
     pub on_upstream_failure: OnUpstreamFailure,
@@ -33,15 +36,23 @@ pub enum OnUpstreamFailure {
 impl Route {
     /// To what `connector` reaches, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
-        Self {
-            handshake: None,
-            connector: Some(Arc::new(connector)),
-            on_upstream_failure: OnUpstreamFailure::default(),
-        }
+        Self { connector: Some(Arc::new(connector)), ..Self::as_asked() }
     }
 
     /// To where each downstream asks to go ([`Accepted::connector`](crate::Accepted::connector)), without a handshake.
     pub fn as_asked() -> Self {
-        Self { handshake: None, connector: None, on_upstream_failure: OnUpstreamFailure::default() }
+        Self {
+            handshake: None,
+            connector: None,
+            layer: None,
+            on_upstream_failure: OnUpstreamFailure::default(),
+        }
+    }
+
+    /// Lets `layer` take part in each session. It replaces a layer set before.
+    #[must_use]
+    pub fn through(mut self, layer: impl Layer) -> Self {
+        self.layer = Some(Arc::new(layer));
+        self
     }
 }

@@ -2,34 +2,12 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
 
-use proxy_relay::{Accepted, Config, Connector, End, Listener, Peer, Route, TcpConnector};
-use support::{Running, in_time};
+use proxy_relay::{Config, End, Route, TcpConnector};
+use support::{Asking, Running, in_time};
 use testkit::FarEnd;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-
-/// Hands out one downstream.
-struct Asking(Option<Accepted>);
-
-impl Asking {
-    fn to(connector: Option<Arc<dyn Connector>>) -> (Self, DuplexStream) {
-        let (client, downstream) = duplex(64);
-        let mut accepted = Accepted::new(Box::new(downstream), Peer::Name("test".into()));
-        accepted.connector = connector;
-        (Self(Some(accepted)), client)
-    }
-}
-
-impl Listener for Asking {
-    async fn accept(&mut self) -> io::Result<Accepted> {
-        match self.0.take() {
-            Some(accepted) => Ok(accepted),
-            None => std::future::pending().await,
-        }
-    }
-}
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test]
 async fn a_session_goes_where_its_downstream_asks() {

@@ -21,8 +21,8 @@ use tracing::{info, warn};
 use super::TunnelSettings;
 use crate::bind;
 use crate::faults::{FaultSettings, any_seed};
-use crate::faulty::{FaultAsked, FaultConnector, FaultListener};
 use crate::limits;
+use crate::listener::FaultListener;
 use crate::service;
 use crate::signals::{self, Signals};
 use crate::tally::{self, Tally};
@@ -210,27 +210,20 @@ impl Sessions {
     /// When the system refuses the socket's options.
     pub fn relay_tcp(&mut self, name: String, listeners: Vec<TcpListener>, route: Route) -> Result<()> {
         let acceptor = TcpAcceptor::from_std(listeners)?;
-        let (Some(faults), Some(inner)) = (self.faults.clone(), route.connector.clone()) else {
-            self.relay(name, acceptor, route);
-            return Ok(());
-        };
-        let listener = FaultListener::new(acceptor, faults.listening())?;
-        let connector = FaultConnector { inner, faults };
-        self.relay(name, listener, Route { connector: Some(Arc::new(connector)), ..route });
+        let listener = FaultListener::new(acceptor, self.faults.as_ref().map(Faults::listening))?;
+        self.relay(name, listener, route);
         Ok(())
     }
 
     /// Relays what says itself where it wants to go.
     pub fn relay_asked(&mut self, name: String, listener: impl Listener) {
-        match self.faults.clone() {
-            None => self.relay(name, listener, Route::as_asked()),
-            Some(faults) => {
-                self.relay(name, FaultAsked { inner: listener, faults }, Route::as_asked());
-            }
-        }
+        self.relay(name, listener, Route::as_asked());
     }
 
-    fn relay(&mut self, name: String, listener: impl Listener, route: Route) {
+    fn relay(&mut self, name: String, listener: impl Listener, mut route: Route) {
+        if let Some(faults) = self.faults.clone() {
+            route = route.through(faults);
+        }
         let tally = Arc::new(Tally::default());
         let relay = self.relay.clone().with_label(name.as_str());
         self.rows.push((name, Arc::clone(&tally)));

@@ -45,7 +45,7 @@ pub enum ConnectError {
         /// What the system says.
         source: io::Error,
     },
-    /// The connector does not want this session.
+    /// The connector or the layer does not want this session.
     #[error("refused: {0}")]
     Refused(String),
     /// Connected, but the protocol on top did not come about.

@@ -12,6 +12,7 @@ use tracing::{Span, field};
 use super::task::{Run, SessionTask};
 use crate::connect::{ConnectError, Connected};
 use crate::handshake::HandshakeProgress;
+use crate::layer::{self, Legs};
 use crate::route::OnUpstreamFailure;
 use crate::session;
 use crate::socket;
@@ -24,11 +25,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 impl SessionTask {
     /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
     /// `downstream` then is to be aborted.
-    pub(super) async fn open(
-        &mut self,
-        run: &Run,
-        downstream: &mut Unopened,
-    ) -> Option<(BoxStream, BoxStream)> {
+    pub(super) async fn open(&mut self, run: &Run, downstream: &mut Unopened) -> Option<Legs> {
         let Self { marks, summary, connector, .. } = self;
         let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
             summary.downstream_end = End::NotOpened(one_line(error));
@@ -55,10 +52,11 @@ impl SessionTask {
             summary.not_opened = Some("not_wanted");
             return None;
         };
-        let dialled = Instant::now();
-        let connecting = match &offer {
-            None => connector.connect(),
-            Some(offer) => connector.connect_offering(&offer.protocols),
+        let dialed = Instant::now();
+        let protocols = offer.as_ref().map(|offer| &*offer.protocols);
+        let connecting = match &run.route.layer {
+            None => layer::connect(&**connector, protocols),
+            Some(layer) => layer.connect(&**connector, protocols),
         };
         let mut connected = select! {
             biased;
@@ -68,14 +66,12 @@ impl SessionTask {
                 return None;
             }
         };
-        if let Ok(connected) = &connected {
+        if let Ok(connected) = &mut connected {
             if let Some(observer) = &run.relay.connect_observer {
-                observer(dialled.elapsed());
+                observer(dialed.elapsed());
             }
             Span::current().record("upstream.addr", field::display(&connected.peer));
             summary.upstream = Some(connected.peer.clone());
-        }
-        if let Ok(connected) = &mut connected {
             marks.dialed = connected.dialed.take();
             // The proxy that has dialed the downstream, on another thread, may have remembered it only now.
             if run.relay.refuse_loop(marks, summary).is_none() {
@@ -98,13 +94,12 @@ impl SessionTask {
             }
         }
         match connected {
-            Ok(Connected { stream, around_downstream, .. }) => {
-                let downstream = downstream.take();
-                let downstream = match around_downstream {
-                    Some(wrap) => wrap(downstream),
-                    None => downstream,
-                };
-                Some((downstream, stream))
+            Ok(Connected { stream, wrap, .. }) => {
+                let legs = Legs { downstream: downstream.take(), upstream: stream };
+                Some(match wrap {
+                    Some(wrap) => wrap(legs),
+                    None => legs,
+                })
             }
             Err(error) => {
                 summary.upstream_end = End::NotOpened(one_line(&error));

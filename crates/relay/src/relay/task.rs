@@ -9,6 +9,7 @@ use super::Relay;
 use super::chains::LoopMarks;
 use super::open::Unopened;
 use crate::connect::Connector;
+use crate::layer::Legs;
 use crate::live::Listed;
 use crate::places::Place;
 use crate::route::Route;
@@ -78,7 +79,7 @@ impl SessionTask {
                 () = run.shutdown.aborted() => None,
             };
             drop(downstream);
-            if let Some((downstream, upstream)) = opened {
+            if let Some(Legs { downstream, upstream }) = opened {
                 let live = self.listed.as_ref().map(|Listed { session, .. }| Arc::clone(session));
                 if let (Some(live), Some(upstream)) = (&live, &self.summary.upstream) {
                     live.set_upstream(upstream.clone());

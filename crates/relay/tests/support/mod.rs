@@ -10,6 +10,7 @@ use proxy_relay::{
     Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Live, Peer, Relay,
     Route, SessionSummary, Shutdown, TcpAcceptor,
 };
+use tokio::io::{DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -72,6 +73,27 @@ impl Listener for Prepared {
     async fn accept(&mut self) -> io::Result<Accepted> {
         match self.0.pop() {
             Some(accepted) => accepted.map(|stream| Accepted::new(stream, Peer::Name("test".into()))),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Hands out one downstream, which may ask for an upstream, then waits for ever.
+pub struct Asking(Option<Accepted>);
+
+impl Asking {
+    pub fn to(connector: Option<Arc<dyn Connector>>) -> (Self, DuplexStream) {
+        let (client, downstream) = duplex(64);
+        let mut accepted = Accepted::new(Box::new(downstream), Peer::Name("test".into()));
+        accepted.connector = connector;
+        (Self(Some(accepted)), client)
+    }
+}
+
+impl Listener for Asking {
+    async fn accept(&mut self) -> io::Result<Accepted> {
+        match self.0.take() {
+            Some(accepted) => Ok(accepted),
             None => std::future::pending().await,
         }
     }

@@ -1,0 +1,62 @@
+//! The TCP listener of a proxy that may have faults.
+
+use std::io;
+use std::net::SocketAddr;
+
+use proxy_fault::Listening;
+use proxy_relay::{Accepted, Listener, TcpAcceptor};
+use tokio::select;
+
+use crate::bind::listen_again;
+
+/// A TCP listener that is closed while a fault refuses every client.
+#[derive(Debug)]
+pub struct FaultListener {
+    addresses: Vec<SocketAddr>,
+    /// `None` while it is closed.
+    acceptor: Option<TcpAcceptor>,
+    listening: Option<Listening>,
+}
+
+impl FaultListener {
+    /// Takes the place of `acceptor`, and tells those who wait for it whether it is open. Stays open if there is no `listening`.
+    ///
+    /// # Errors
+    /// When the system does not know the sockets' own addresses.
+    pub fn new(acceptor: TcpAcceptor, listening: Option<Listening>) -> io::Result<Self> {
+        let addresses = acceptor.local_addrs()?;
+        Ok(Self { addresses, acceptor: Some(acceptor), listening })
+    }
+}
+
+impl Listener for FaultListener {
+    async fn accept(&mut self) -> io::Result<Accepted> {
+        loop {
+            if let Some(listening) = &self.listening
+                && listening.faults().is_down()
+            {
+                self.acceptor = None;
+                listening.set_open(false);
+                listening.faults().until_down_is(false).await;
+            }
+            let open = match &mut self.acceptor {
+                Some(open) => open,
+                None => {
+                    let again = self.addresses.iter().map(|addr| listen_again(*addr));
+                    let sockets = again.collect::<io::Result<Vec<_>>>()?;
+                    let open = self.acceptor.insert(TcpAcceptor::from_std(sockets)?);
+                    if let Some(listening) = &self.listening {
+                        listening.set_open(true);
+                    }
+                    open
+                }
+            };
+            let Some(listening) = &self.listening else { return open.accept().await };
+            select! {
+                biased;
+                accepted = open.accept() => return accepted,
+                () = listening.faults().until_down_is(true) => {}
+            }
+        }
+    }
+}

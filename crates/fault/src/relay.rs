@@ -1,0 +1,63 @@
+//! The faults of a proxy as a layer of a relay.
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use proxy_relay::{BoxStream, ConnectError, Layer, Legs, Stream};
+use tokio::io::AsyncBufRead;
+use tokio::net::TcpStream;
+
+use crate::proxy::Faults;
+use crate::session::Session;
+use crate::stream::FaultStream;
+
+/// Refuses clients, delays dials and puts the faults around both connections of each session.
+impl Layer for Faults {
+    type Session = Session;
+
+    async fn before_dial(&self) -> Result<Session, ConnectError> {
+        let session = self.session();
+        if let Some(fault) = session.refused() {
+            return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
+        }
+        session.until_open().await;
+        Ok(session)
+    }
+
+    fn wrap(mut session: Session, connect_time: Duration, legs: Legs) -> Legs {
+        session.set_rtt(connect_time);
+        let (client, server) = session.split();
+        Legs {
+            downstream: Box::new(client.around(legs.downstream)),
+            upstream: Box::new(server.around(legs.upstream)),
+        }
+    }
+}
+
+impl Stream for FaultStream<BoxStream> {
+    fn abort(&mut self) {
+        if !self.is_spared() {
+            self.get_mut().abort();
+        }
+    }
+
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut **self.get_mut())
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        if self.is_passing() { self.get_ref().as_tcp() } else { None }
+    }
+
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        if self.is_passing() { None } else { Some(self) }
+    }
+
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_ended(cx)
+    }
+}
