@@ -275,6 +275,8 @@ impl Half {
             let now = self.update(cx);
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
             match faulted.line.departure() {
+                Departure::Insert if self.is_hollow => drop(faulted.line.take_inserted()),
+                Departure::Insert => faulted.put_inserted(&self.common, self.direction, now),
                 Departure::Deliver(len) | Departure::Discard(len) if self.is_hollow => {
                     faulted.line.depart(len);
                     faulted.charge(&self.common);

@@ -100,6 +100,11 @@ pub enum Verdict {
         /// How many.
         bytes: u64,
     },
+    /// Bytes that the source did not send are inserted.
+    Insert {
+        /// How many.
+        bytes: u64,
+    },
     /// A byte is changed.
     Flip {
         /// Bits that are inverted.

@@ -6,6 +6,7 @@ pub(crate) mod draws;
 pub(crate) mod gate;
 pub(crate) mod hold;
 mod identity;
+mod inserted;
 pub(crate) mod limit;
 pub(crate) mod piece;
 pub(crate) mod plan;
@@ -16,7 +17,10 @@ mod unit;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub(crate) use self::identity::Identity;
+use self::inserted::Inserted;
 use self::piece::{Ending, Piece};
 use self::plan::Plan;
 pub(crate) use self::segment::{Arrival, Segmenter};
@@ -35,6 +39,8 @@ pub(crate) enum Departure {
     Deliver(usize),
     /// So many are thrown away.
     Discard(usize),
+    /// Before them go bytes that are not in the store; see [`Line::take_inserted`].
+    Insert,
     /// Everything before it is gone: the flow, or the session, ends.
     End(Ending),
     /// Nothing before the deadline, or more bytes.
@@ -51,6 +57,7 @@ pub(crate) struct Line {
     out: Fifo<Piece>,
     /// Bytes that may go.
     ready: usize,
+    inserted: Inserted,
     ended_now: Option<Ending>,
     /// When a unit is to be switched, or lets something out.
     deadline: Option<Duration>,
@@ -73,6 +80,7 @@ impl Line {
             held: 0,
             out: Fifo::new(),
             ready: 0,
+            inserted: Inserted::default(),
             ended_now: None,
             deadline: None,
             identity,
@@ -158,10 +166,14 @@ impl Line {
     /// To the first unit from `index` on that is on, or out.
     fn push(&mut self, index: usize, piece: Piece) {
         let mut passing = piece;
-        for unit in self.units.iter_mut().skip(index) {
-            match unit.push(passing) {
+        for index in index..self.units.len() {
+            match self.units[index].push(passing) {
                 Some(piece) => passing = piece,
                 None => return,
+            }
+            if let Some(bytes) = self.units[index].insert() {
+                self.push(index + 1, passing);
+                return self.insert(index + 1, passing, bytes);
             }
         }
         if matches!(passing.end, Ending::CloseNow | Ending::ResetNow(_)) {
@@ -172,7 +184,7 @@ impl Line {
         match self.out.back_mut() {
             Some(last)
                 if !last.cut
-                    && last.discarded == passing.discarded
+                    && (last.discarded, last.inserted) == (passing.discarded, passing.inserted)
                     && (last.end, passing.end) == (Ending::No, Ending::No) =>
             {
                 last.len += passing.len;
@@ -180,6 +192,13 @@ impl Line {
             }
             _ => self.out.push_back(passing),
         }
+    }
+
+    /// Bytes that the fault before the unit `index` inserts behind `piece`.
+    fn insert(&mut self, index: usize, piece: Piece, bytes: Bytes) {
+        let len = bytes.len();
+        let number = self.inserted.add(bytes);
+        self.push(index, piece.followed_by_inserted(len, number));
     }
 
     /// Lets everything happen that has its time by `now`.
@@ -198,6 +217,9 @@ impl Line {
         for index in 0..self.units.len() {
             while let Some(piece) = self.units[index].pop(now) {
                 self.push(index + 1, piece);
+                if let Some(bytes) = self.units[index].insert() {
+                    self.insert(index + 1, piece, bytes);
+                }
             }
         }
         let deadlines = self.units.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
@@ -211,10 +233,19 @@ impl Line {
         }
         match self.out.front() {
             None => Departure::Wait,
+            Some(Piece { inserted: Some(_), .. }) => Departure::Insert,
             Some(Piece { end: Ending::No, len, discarded: false, .. }) => Departure::Deliver(*len),
             Some(Piece { end: Ending::No, len, .. }) => Departure::Discard(*len),
             Some(Piece { end, .. }) => Departure::End(*end),
         }
+    }
+
+    /// The inserted bytes that depart next. They count as bytes at the head of the store from now on.
+    pub(crate) fn take_inserted(&mut self) -> Bytes {
+        let Some(first) = self.out.front_mut() else { return Bytes::new() };
+        let Some(number) = first.inserted.take() else { return Bytes::new() };
+        self.held += first.len;
+        self.inserted.take(number, first.len)
     }
 
     /// So many bytes of the departure are gone.
@@ -242,7 +273,7 @@ impl Line {
 
     /// Memory of the pieces, in bytes, without the data.
     pub(crate) fn memory(&self) -> usize {
-        self.out.memory() + self.units.iter().map(Unit::memory).sum::<usize>()
+        self.out.memory() + self.inserted.memory() + self.units.iter().map(Unit::memory).sum::<usize>()
     }
 
     /// Whether more bytes had better stay where they are.

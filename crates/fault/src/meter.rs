@@ -69,6 +69,11 @@ impl Arrivals {
         }
     }
 
+    /// Bytes came at `now` and go before all others.
+    pub(crate) fn push_front(&mut self, now: Duration, bytes: usize) {
+        self.0.push_front((now, bytes));
+    }
+
     /// The first so many bytes go; returns their times since they came, in microseconds, summed over bytes.
     pub(crate) fn pop(&mut self, now: Duration, mut bytes: usize) -> u64 {
         let mut byte_micros = 0_u64;
@@ -109,6 +114,8 @@ mod tests {
         arrivals.push(ms(100), 4);
         arrivals.push(ms(100) + GRAIN / 2, 1);
         assert_eq!(arrivals.pop(ms(200), 6), 6 * 200_000);
+        arrivals.push_front(ms(250), 3);
+        assert_eq!(arrivals.pop(ms(300), 3), 3 * 50_000);
         assert_eq!(arrivals.pop(ms(300), 9), 4 * 300_000 + 5 * 200_000);
         assert_eq!(arrivals.pop(ms(300), 9), 0);
     }

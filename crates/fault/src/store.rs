@@ -61,6 +61,19 @@ impl Store {
         &block[..len.min(block.len())]
     }
 
+    /// Puts bytes before the head.
+    pub(crate) fn prepend(&mut self, bytes: &[u8]) {
+        if let Some(first) = self.blocks.front_mut() {
+            let block = BytesMut::from(&first[self.gone..]);
+            self.capacity = self.capacity - first.capacity() + block.capacity();
+            *first = block;
+            self.gone = 0;
+        }
+        let block = BytesMut::from(bytes);
+        self.capacity += block.capacity();
+        self.blocks.push_front(block);
+    }
+
     /// Drops `len` bytes from the head on. An empty store holds no block: idle sessions are many.
     pub(crate) fn consume(&mut self, mut len: usize) {
         while let Some(first) = self.blocks.front() {
@@ -121,6 +134,22 @@ mod tests {
                 prop_assert_eq!(store.capacity(), blocks);
             }
         }
+    }
+
+    #[test]
+    fn prepended_bytes_come_before_what_is_left_of_a_block() {
+        let mut store = Store::new();
+        store.room(100).extend_from_slice(b"abcdef");
+        store.consume(2);
+        store.prepend(b"12");
+        assert_eq!(store.head(10), b"12");
+        store.consume(1);
+        store.prepend(b"3");
+        for (head, len) in [(&b"3"[..], 1), (b"2", 1), (b"cdef", 4)] {
+            assert_eq!(store.head(10), head);
+            store.consume(len);
+        }
+        assert_eq!((store.head(10), store.capacity()), (&b""[..], 0));
     }
 
     #[test]

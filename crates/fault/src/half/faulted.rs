@@ -61,6 +61,16 @@ impl Faulted {
         self.line.arrive(arrival, self.store.last(len));
     }
 
+    /// The inserted bytes that depart next are put before all others.
+    pub(super) fn put_inserted(&mut self, common: &Common, direction: Direction, now: Duration) {
+        let bytes = self.line.take_inserted();
+        common.faults.engine.take(bytes.len());
+        common.faults.meter(direction).came(bytes.len());
+        self.arrivals.push_front(now, bytes.len());
+        self.store.prepend(&bytes);
+        self.charge(common);
+    }
+
     /// Removes the first `len` bytes. Returns the sum over these bytes of the times since they arrived, in microseconds.
     pub(super) fn take_off(&mut self, common: &Common, now: Duration, len: usize) -> u64 {
         let byte_micros = self.arrivals.pop(now, len);

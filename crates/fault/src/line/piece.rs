@@ -1,8 +1,12 @@
 //! What moves through a line: lengths, times and endings; the bytes themselves stay where they are.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::effect::Sides;
+
+/// Marks the segments of inserted bytes.
+const INSERTED: u64 = 1 << 63;
 
 /// Consecutive bytes that travel together, or the ending behind the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,8 @@ pub(crate) struct Piece {
     pub(crate) end: Ending,
     /// Its bytes are not delivered.
     pub(crate) discarded: bool,
+    /// Its bytes did not come from the source: a fault inserted them, under this number.
+    pub(crate) inserted: Option<NonZeroU32>,
     /// What follows is delivered by a write of its own.
     pub(crate) cut: bool,
 }
@@ -26,12 +32,27 @@ pub(crate) struct Piece {
 impl Piece {
     /// An ending, or an empty piece, of no particular place.
     pub(crate) fn ending(at: Duration, end: Ending) -> Self {
-        Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, cut: false }
+        Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, inserted: None, cut: false }
+    }
+
+    /// Bytes that a fault inserts behind `self`, as a segment and a write of their own.
+    pub(crate) fn followed_by_inserted(self, len: usize, number: NonZeroU32) -> Self {
+        let segment = INSERTED | u64::from(number.get());
+        Self { len, segment, inserted: Some(number), cut: true, ..self.followed_by(self.at, Ending::No) }
     }
 
     /// An ending that a stage adds behind `self`.
     pub(crate) fn followed_by(self, at: Duration, end: Ending) -> Self {
-        Self { at, offset: self.offset + self.len as u64, len: 0, end, discarded: false, cut: false, ..self }
+        Self {
+            at,
+            offset: self.offset + self.len as u64,
+            len: 0,
+            end,
+            discarded: false,
+            inserted: None,
+            cut: false,
+            ..self
+        }
     }
 
     /// Takes the first `len` bytes off.

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::journal::{Verdict, nanos};
 use crate::line::piece::{Ending, Piece};
 use crate::stats::Stats;
@@ -22,6 +24,11 @@ pub(crate) trait Stage: Any + Debug + Send {
 
     /// The next piece that has left by `now`.
     fn pop(&mut self, _now: Duration, _tools: &Tools<'_>) -> Option<Piece> {
+        None
+    }
+
+    /// Bytes that follow the piece that has just left, as a write of their own.
+    fn insert(&mut self, _tools: &Tools<'_>) -> Option<Bytes> {
         None
     }
 

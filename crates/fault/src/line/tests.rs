@@ -3,6 +3,7 @@
 mod bench;
 mod decisions;
 mod endings;
+mod insert;
 
 use std::collections::HashMap;
 use std::sync::Mutex;

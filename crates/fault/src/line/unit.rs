@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::effect::{Direction, Start};
 use crate::journal::Verdict;
 use crate::line::Identity;
@@ -124,6 +126,11 @@ impl Unit {
 
     pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
         self.with_stage(|stage, tools| stage.pop(now, tools))
+    }
+
+    /// Bytes that follow the piece that has just left.
+    pub(crate) fn insert(&mut self) -> Option<Bytes> {
+        self.with_stage(|stage, tools| stage.insert(tools))
     }
 
     /// Changes bytes that come at `offset`, if that is what it does.

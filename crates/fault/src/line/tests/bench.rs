@@ -8,6 +8,8 @@ pub(super) struct Bench {
     pub(super) line: Line,
     pub(super) store: Store,
     pub(super) sent: u64,
+    /// The lengths that came at once.
+    pub(super) reads: Vec<usize>,
     pub(super) out: Vec<(Duration, Vec<u8>)>,
     pub(super) end: Option<(Duration, Ending)>,
     pub(super) decisions: Arc<Mutex<Vec<Decided>>>,
@@ -36,7 +38,7 @@ impl Bench {
         let plan = plan_of(faults, Duration::ZERO);
         let segmenter = Segmenter::for_plan(&plan);
         let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
-        Self { line, store: Store::new(), sent: 0, out: Vec::new(), end: None, decisions }
+        Self { line, store: Store::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None, decisions }
     }
 
     /// Bytes come, after everything that has its time before them.
@@ -56,6 +58,7 @@ impl Bench {
             let arrival = Arrival { at: now, turn: 0, was_empty: true };
             self.line.arrive(arrival, self.store.last(part));
             self.sent += part as u64;
+            self.reads.push(part);
             left -= part;
         }
     }
@@ -71,6 +74,7 @@ impl Bench {
                     self.out.push((now, bytes));
                 }
                 Departure::Discard(len) => self.drop_head(len),
+                Departure::Insert => self.store.prepend(&self.line.take_inserted()),
                 Departure::End(end) => {
                     self.end.get_or_insert((now, end));
                     return;
