@@ -8,7 +8,6 @@ use crate::units::ValueError;
 mod bandwidth;
 mod blackhole;
 mod corrupt;
-mod duplicate_writes;
 mod jitter;
 mod latency;
 mod limit_data;
@@ -50,7 +49,6 @@ pub static FAULT_TYPES: &[&FaultType] = &[
     &refuse::TYPE,
     &slow_open::TYPE,
     &corrupt::TYPE,
-    &duplicate_writes::TYPE,
 ];
 
 /// Finds a type of fault by its name, in which `-`, `_` and nothing are the same.
