@@ -12,7 +12,7 @@ mod proxies;
 mod toxics;
 mod turns;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
@@ -20,7 +20,7 @@ use proxy_fault::{Engine, Settings};
 use proxy_relay::{Shutdown, TcpAcceptor};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use self::host::FakeHost;
@@ -43,6 +43,14 @@ struct Answer {
     body: String,
 }
 
+/// With a queue as long as the program's. Once a queue is full, the system drops attempts to connect, and a client tries again
+/// after 1, 3, 7 and 15 s.
+fn listener() -> TcpListener {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port is free");
+    socket.listen(4096).expect("it listens")
+}
+
 impl Api {
     async fn new() -> Self {
         Self::with_token(None).await
@@ -51,7 +59,7 @@ impl Api {
     async fn with_token(token: Option<&str>) -> Self {
         let host = FakeHost::default();
         let proxies = Proxies::new(host.clone(), Engine::new(Settings::default()), "1.2.3", None);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = listener();
         let addr = listener.local_addr().expect("it is bound");
         let listener = TcpAcceptor::new(listener).expect("a TCP listener");
         let access = Access::new(addr, token);
