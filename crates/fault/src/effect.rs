@@ -1,4 +1,4 @@
-//! What a fault does, with every parameter resolved and known to make sense.
+//! The resolved effect of a fault.
 
 use std::any::Any;
 use std::fmt::{self, Debug, Display, Formatter};
@@ -24,7 +24,7 @@ pub struct Fault {
     pub probability: f64,
     /// When it is on, counted from the start of the run.
     pub windows: Windows,
-    /// What it does there and then.
+    /// Its effect.
     pub effect: Effect,
 }
 
@@ -97,8 +97,8 @@ pub enum Sides {
     Both,
 }
 
-/// What a fault does to a session, or to one direction of it: one of [`faults`](crate::faults). Its display is for people, in a
-/// line: `latency normal 300 ms ± 40 ms`.
+/// The effect of a fault: one of [`faults`](crate::faults). It is displayed as one line for people, such as
+/// `latency normal 300 ms ± 40 ms`.
 #[derive(Clone)]
 pub struct Effect(Arc<dyn Behavior>);
 
@@ -142,27 +142,27 @@ impl Display for Effect {
     }
 }
 
-/// What a type of fault implements.
+/// Behavior of a type of fault.
 pub(crate) trait Behavior: Same + Debug + Display + Send + Sync {
-    /// Where it acts.
+    /// Returns where it acts.
     fn place(&self) -> Place;
 
-    /// What it does to a flow while it is on. `None`: nothing.
+    /// Returns the stage that acts on a flow while the fault is on, or `None` if the fault has no effect on a flow.
     fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
         None
     }
 
-    /// What it does to a session before there is a flow.
+    /// Returns the effect on a session that has no flows yet.
     fn opening(&self) -> Option<Opening> {
         None
     }
 
-    /// The sessions that have a [`Start::bucket`] together.
+    /// Returns the sessions that share a [`Start::bucket`].
     fn scope(&self) -> Scope {
         Scope::Session
     }
 
-    /// Bytes that a segment has at most, if the fault decides that.
+    /// Returns the maximum size of a segment in bytes, if the fault sets it.
     fn segment_size(&self) -> Option<u32> {
         None
     }
@@ -192,7 +192,7 @@ pub(crate) enum Place {
     Reset,
 }
 
-/// What a fault does to a session before there is a flow.
+/// Effect of a fault on a session that has no flows yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opening {
     /// The client is refused.
@@ -205,15 +205,15 @@ pub(crate) enum Opening {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Measured {
-    /// Delays: those drawn, and those that were.
+    /// Drawn delays and measured hold times.
     Delays,
-    /// The rate, in bytes a second, of which this one was asked for.
+    /// The rate. The value is the requested rate in bytes per second.
     Rate(f64),
     /// The share of segments that were lost.
     Loss,
-    /// It acts all the time: on how many sessions.
+    /// The number of sessions, because the fault acts on all of their data.
     Sessions,
-    /// How often it acted.
+    /// The number of actions.
     Actions,
 }
 
@@ -236,7 +236,7 @@ impl Figures {
     }
 }
 
-/// What a stage starts with.
+/// Arguments of a stage.
 pub(crate) struct Start {
     /// When the fault is switched on.
     pub(crate) since: Duration,
@@ -247,9 +247,9 @@ pub(crate) struct Start {
     pub(crate) key: DrawKey,
 }
 
-/// Comparison of faults whose type is not known.
+/// Comparison of effects whose type is unknown.
 pub(crate) trait Same: Any {
-    /// Whether `other` is of this type and equal.
+    /// Returns whether `other` has the same type and is equal.
     fn is_same(&self, other: &dyn Behavior) -> bool;
 }
 

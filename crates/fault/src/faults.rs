@@ -1,6 +1,6 @@
-//! The faults: one file each, with its parameters, its place in a flow, its stage, and how it is printed.
+//! The faults, one file per type: parameters, position in a flow, stage and description.
 //!
-//! What flags, files, the API and pages have is made of [`FAULT_TYPES`]. So a new fault is a file like these and a line there.
+//! Flags, files, the API and the page are built from [`FAULT_TYPES`]. A new fault is therefore one file and its lines in this one.
 
 use crate::params::{FaultType, not_one_of, same_word};
 use crate::units::ValueError;
@@ -55,7 +55,7 @@ pub static FAULT_TYPES: &[&FaultType] = &[
 ///
 /// # Errors
 ///
-/// There is none of this name.
+/// No type has this name.
 pub fn find(name: &str) -> Result<&'static FaultType, ValueError> {
     let found = FAULT_TYPES.iter().find(|fault_type| same_word(name, fault_type.name));
     found.copied().ok_or_else(|| {

@@ -31,19 +31,19 @@ const WAITING_BYTES: usize = 64 << 10;
 /// A token bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bandwidth {
-    /// Bytes a second. With 0 no byte passes until it changes or goes.
+    /// Bytes per second. With 0, no byte passes until the fault changes or is removed.
     pub rate: f64,
-    /// Bytes that may pass at once after a pause.
+    /// Bytes that pass without delay after a pause.
     pub burst: u64,
-    /// Who shares the bucket.
+    /// Sessions that share the bucket.
     pub scope: Scope,
 }
 
 impl Bandwidth {
-    /// Bytes a second; 1000 GB.
+    /// Bytes per second; 1000 GB.
     pub const HIGHEST_RATE: f64 = 1e12;
 
-    /// Each session has this rate, with the burst that is usual for it.
+    /// Limits each session to this rate, with the default burst.
     pub fn new(rate: f64) -> Self {
         Self { rate, burst: usual_burst(rate), scope: Scope::Session }
     }
@@ -321,7 +321,7 @@ const LOWEST_USUAL_BURST: u64 = 1500;
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     rate: Option<Rate>,
-    /// Of a rate that has none of its own.
+    /// Unit of a rate without a unit.
     unit: Option<Unit>,
     burst: Option<Bytes>,
     scope: Option<Scope>,
@@ -348,7 +348,7 @@ impl Parameters for Params {
     }
 }
 
-/// What passes in 1 ms, so that waits are not shorter than timers are exact.
+/// The bytes of 1 ms, so that waits are not shorter than the precision of timers.
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 fn usual_burst(rate: f64) -> u64 {
     ((rate / 1000.0) as u64).max(LOWEST_USUAL_BURST)

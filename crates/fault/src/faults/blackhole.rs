@@ -1,4 +1,4 @@
-//! Nothing passes.
+//! Holds or drops all data.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -11,10 +11,10 @@ use crate::params::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, words,
 };
 
-/// Nothing passes.
+/// Holds or drops all data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blackhole {
-    /// Bytes that come meanwhile are gone, instead of passing when it ends.
+    /// Drops received bytes. Otherwise they are forwarded when the fault ends.
     pub discard: bool,
 }
 
@@ -56,7 +56,7 @@ struct Params {
     mode: Option<Mode>,
 }
 
-/// What becomes of the bytes that come: they wait until it ends, or are gone.
+/// Action for received bytes: hold them until the fault ends, or drop them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Stall,

@@ -1,4 +1,4 @@
-//! Bits are flipped.
+//! Flips bits.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::units::Rate;
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
 const BLOCK: u64 = 4096;
 
-/// Bits are flipped.
+/// Flips random bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Corrupt {
-    /// The share of bytes in which one bit is flipped, 0 to 1.
+    /// Share of bytes in which one bit is flipped, 0 to 1.
     pub rate: f64,
 }
 

@@ -1,4 +1,4 @@
-//! Now and then a segment is held.
+//! Delays some segments.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::params::{
 };
 use crate::units::{Millis, Number};
 
-/// Now and then a segment is held for a time drawn uniformly from 0 to `amplitude`.
+/// Holds some segments for a time drawn uniformly from 0 to `amplitude`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Jitter {
-    /// The longest hold.
+    /// Longest hold time.
     pub amplitude: Duration,
-    /// Held segments a second, at most.
+    /// Maximum number of held segments per second.
     pub frequency: f64,
 }
 
@@ -60,9 +60,9 @@ struct JitterStage {
     hold: Hold,
     amplitude: Duration,
     interval: Duration,
-    /// When the next segment may be held.
+    /// Earliest time at which another segment is held.
     not_before: Duration,
-    /// For a segment.
+    /// Number and hold time of the last segment.
     drawn: Option<(u64, Duration)>,
     key: DrawKey,
 }

@@ -1,4 +1,4 @@
-//! Each segment is held for a time drawn for it.
+//! Delays each segment.
 
 mod table;
 
@@ -19,17 +19,17 @@ use crate::params::{
 };
 use crate::units::{Millis, Number};
 
-/// Each segment is held for a time drawn anew.
+/// Holds each segment for a random time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Latency {
-    /// How long.
+    /// Distribution of the hold times.
     pub delay: Delay,
-    /// Only the first segment of a flow is held.
+    /// Holds only the first segment of a flow.
     pub once: bool,
 }
 
 impl Latency {
-    /// Each segment is held for a time drawn from `delay`.
+    /// Holds each segment for a time drawn from `delay`.
     pub fn new(delay: Delay) -> Self {
         Self { delay, once: false }
     }
@@ -65,7 +65,7 @@ impl Behavior for Latency {
 struct LatencyStage {
     latency: Latency,
     hold: Hold,
-    /// For a segment.
+    /// Number and hold time of the last segment.
     drawn: Option<(u64, Duration)>,
     key: DrawKey,
 }

@@ -1,4 +1,4 @@
-//! Both connections are closed after a number of bytes.
+//! Closes both connections after a number of bytes.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -13,10 +13,10 @@ use crate::params::{
 };
 use crate::units::Bytes;
 
-/// Both connections are closed after this many bytes in its direction; after 0, when the first would pass.
+/// Closes both connections after this many bytes in one direction. With 0, before the first byte.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitData {
-    /// Counted from the session's opening, or from when the fault was switched on; not anew when its limit changes.
+    /// Bytes since the session opened or the fault was switched on. Counting continues when the limit changes.
     pub bytes: u64,
 }
 

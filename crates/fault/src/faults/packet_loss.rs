@@ -1,4 +1,4 @@
-//! Segments are lost, and sent again.
+//! Delays segments as if they were lost and sent again.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::units::{Bytes, Millis, Rate, Share};
 /// Bytes that may wait for the congestion window.
 const WAITING_LIMIT: usize = 256 << 10;
 
-/// Segments are lost and sent again by a simulated TCP sender: bytes are late, never gone.
+/// Simulates a TCP sender whose segments are lost and sent again. Bytes are delayed, never dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PacketLoss {
-    /// Which segments are lost.
+    /// Loss model.
     pub model: LossModel,
-    /// The round-trip time of the simulated path; `None`: the connection time measured.
+    /// Round-trip time of the simulated path. Defaults to the measured connect time.
     pub rtt: Option<Duration>,
-    /// Bytes a segment holds at most.
+    /// Maximum size of a segment in bytes.
     pub mss: u32,
 }
 
@@ -210,7 +210,7 @@ struct Params {
     mss: Option<Bytes>,
 }
 
-/// Which segments are lost; see [`LossModel`].
+/// Loss model; see [`LossModel`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Model {
     Bernoulli,

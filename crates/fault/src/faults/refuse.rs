@@ -1,4 +1,4 @@
-//! New clients are refused.
+//! Refuses new clients.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::{Behavior, Effect, Opening, Place, Sides};
 use crate::params::{FaultType, ParamError, Parameters, Target, read_own};
 
-/// New clients are refused.
+/// Refuses new clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refuse;
 

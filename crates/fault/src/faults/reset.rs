@@ -1,4 +1,4 @@
-//! Connections are reset.
+//! Resets connections.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::line::stage::Stage;
 use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, read_own};
 use crate::units::{Bytes, Millis};
 
-/// The session's connections are reset (TCP: RST).
+/// Resets the connections of a session (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reset {
-    /// This long after the session opened or the fault was switched on, whichever is later.
+    /// Time since the session opened or the fault was switched on, whichever is later.
     pub after: Duration,
-    /// Not before this many bytes have passed in its direction since then, if given.
+    /// Minimum number of bytes forwarded in its direction since then.
     pub bytes: Option<u64>,
-    /// Which connections are reset; the other one is closed.
+    /// Connections to reset. The other one is closed.
     pub sides: Sides,
 }
 
-/// The session's connections are reset (TCP: RST) after something has come, which is gone.
+/// Resets both connections of a session (TCP: RST) some time after data has arrived. The data is dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResetOnData {
-    /// This long after the first bytes, or the half-close, came in its direction.
+    /// Time since the first bytes, or the half-close, arrived in its direction.
     pub after: Duration,
 }
 

@@ -18,17 +18,17 @@ use crate::params::{
 };
 use crate::units::{Bytes, Millis};
 
-/// What may wait.
+/// Maximum number of waiting bytes.
 const WAITING_LIMIT: usize = 64 << 10;
 
-/// Bytes pass in small pieces.
+/// Forwards data in small pieces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slicer {
-    /// Bytes a piece on average, at least 1.
+    /// Average size of a piece in bytes, at least 1.
     pub size: u32,
-    /// Bytes that a piece may have more or less than that; less than `size`.
+    /// Maximum difference from the average size in bytes; less than `size`.
     pub variation: u32,
-    /// Between a piece and the next.
+    /// Delay between pieces.
     pub delay: Duration,
 }
 
@@ -55,7 +55,7 @@ struct SlicerStage {
     key: DrawKey,
     queue: Fifo<Piece>,
     waiting: usize,
-    /// Bytes that the slice now passing still takes; 0: none is.
+    /// Bytes left of the current slice, or 0 between slices.
     left: usize,
     not_before: Duration,
 }
@@ -77,7 +77,7 @@ impl SlicerStage {
         }
         let begins = self.left == 0;
         let first = self.queue.front_mut()?;
-        // What continues a slice does not leave before what began it, whenever it came.
+        // The rest of a slice does not leave before its start, whenever it arrived.
         let at = first.at.max(self.not_before);
         if first.len == 0 {
             return self.queue.pop_front().map(|end| (Piece { at, ..end }, None));

@@ -1,4 +1,4 @@
-//! The half-close is held.
+//! Delays the half-close.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::params::{
 };
 use crate::units::Millis;
 
-/// The end of a flow (half-close) is held.
+/// Delays the end of a flow (half-close).
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlowClose {
-    /// How long.
+    /// Delay.
     pub delay: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The upstream is dialed later.
+//! Delays the connection to the upstream.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::effect::{Behavior, Effect, Measured, Opening, Place, Sides};
 use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own};
 use crate::units::Millis;
 
-/// The upstream is dialed later.
+/// Delays the connection to the upstream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SlowOpen {
-    /// How much.
+    /// Delay.
     pub delay: Duration,
 }
 

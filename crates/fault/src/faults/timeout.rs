@@ -1,4 +1,4 @@
-//! Nothing passes, then both connections are closed.
+//! Holds all data, then closes both connections.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::params::{
 };
 use crate::units::Millis;
 
-/// Nothing passes, and both connections are closed.
+/// Holds all data, then closes both connections.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeout {
-    /// This long after the session opened or the fault was switched on; `None`: they are not closed.
+    /// Time since the session opened or the fault was switched on. Without it, the connections stay open.
     pub after: Option<Duration>,
-    /// Bytes that come meanwhile are gone, and when the fault goes the connections are closed: instead of both passing on then.
+    /// Drops received bytes, and closes the connections when the fault is removed. Otherwise the bytes are forwarded then.
     pub discard: bool,
 }
 

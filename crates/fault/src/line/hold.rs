@@ -1,4 +1,4 @@
-//! Holds each piece until a time that is known when it comes.
+//! Holds each piece until a time that is known when the piece arrives.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl Hold {
         self.queue.push_back((piece, self.last_due));
     }
 
-    /// The first piece if it may leave, and when it came.
+    /// Returns the first piece if it may leave, and its arrival time.
     pub(crate) fn pop(&mut self, now: Duration) -> Option<(Piece, Duration)> {
         let (piece, due) = *self.queue.front()?;
         if due > now {

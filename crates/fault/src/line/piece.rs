@@ -35,7 +35,7 @@ impl Piece {
         Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, inserted: None, cut: false }
     }
 
-    /// Bytes that a fault inserts behind `self`, as a segment and a write of their own.
+    /// Bytes that a fault inserts after `self`, as a separate segment and write.
     pub(crate) fn followed_by_inserted(self, len: usize, number: NonZeroU32) -> Self {
         let segment = INSERTED | u64::from(number.get());
         Self { len, segment, inserted: Some(number), cut: true, ..self.followed_by(self.at, Ending::No) }

@@ -1,4 +1,4 @@
-//! What a fault does to one flow while it is on.
+//! Stages: the effect of a fault on one flow while the fault is on.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -10,39 +10,39 @@ use crate::journal::{Verdict, nanos};
 use crate::line::piece::{Ending, Piece};
 use crate::stats::Stats;
 
-/// A stage of a line. It takes pieces, and lets them out in order at times that follow from their arrival.
+/// A stage of a line. It takes pieces, and releases them in order at times that depend only on their arrival.
 ///
-/// What a stage does not say is said for it: pieces pass at once, and nothing is held.
+/// By default, pieces pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
     /// Changes bytes that come at `offset` of the flow, before they become pieces.
     fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &Tools<'_>) {}
 
-    /// Takes a piece in; gives it back if it passes at once.
+    /// Takes a piece, and returns it if it passes immediately.
     fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
         Some(piece)
     }
 
-    /// The next piece that has left by `now`.
+    /// Returns the next piece that leaves by `now`.
     fn pop(&mut self, _now: Duration, _tools: &Tools<'_>) -> Option<Piece> {
         None
     }
 
-    /// Bytes that follow the piece that has just left, as a write of their own.
+    /// Returns bytes to insert after the piece that has just left, as a separate write.
     fn insert(&mut self, _tools: &Tools<'_>) -> Option<Bytes> {
         None
     }
 
-    /// When `pop` is to be called next; `None`: not before another `push`.
+    /// Returns when `pop` must be called next, or `None` if that depends on another `push`.
     fn due(&self) -> Option<Duration> {
         None
     }
 
-    /// Everything that it holds, in order.
+    /// Removes and returns all held pieces, in order.
     fn drain(&mut self) -> Vec<Piece> {
         Vec::new()
     }
 
-    /// The bytes that its pieces are allocated in.
+    /// Memory of its pieces in bytes.
     fn memory(&self) -> usize {
         0
     }
@@ -58,7 +58,7 @@ pub(crate) trait Stage: Any + Debug + Send {
         false
     }
 
-    /// How the session ends when the stage goes, if it does.
+    /// Returns how the session ends when the stage is removed, if it does.
     fn ending(&self) -> Option<Ending> {
         None
     }
@@ -67,7 +67,7 @@ pub(crate) trait Stage: Any + Debug + Send {
     fn continue_from(&mut self, _before: &dyn Stage) {}
 }
 
-/// What a stage works with besides its own state.
+/// Statistics and journal of a stage.
 pub(crate) struct Tools<'a> {
     pub(crate) stats: &'a Stats,
     /// Tells the journal of a decision about a place in the flow.
