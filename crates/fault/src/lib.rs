@@ -6,7 +6,7 @@
 //!   ([`Session::client`]) or around both of a proxy's ([`Session::split`]).
 //! - With the feature `relay`, [`Faults`] is a layer of `proxy-relay`: `Route::to(connector).through(faults)` puts the faults on
 //!   each session of a relay.
-//! - [`Fault`] and [`faults`] say what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
+//! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
 //!   name the parameter.
 //! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on a timerfd.

@@ -1,4 +1,4 @@
-//! The parameters of a fault as people give them, and what they resolve to.
+//! The parameters of a fault as users write them.
 //!
 //! [`FaultParams`] is what the command line, the environment, the configuration file and the HTTP API have in common;
 //! [`FaultParams::resolve`] makes a [`Fault`] of it. A [`FaultType`] tells which parameters its faults take.
@@ -32,9 +32,9 @@ pub(crate) use self::words::{not_one_of, same_word, words};
 #[derive(Debug, Clone)]
 pub struct FaultParams {
     fault_type: &'static FaultType,
-    /// Those that faults of all types take.
+    /// Parameters that all types of faults have.
     pub common: CommonParams,
-    /// Those of its type, in kebab-case.
+    /// Parameters of its type, with names in kebab-case.
     own: Map<String, Value>,
     read: Arc<dyn Parameters>,
 }
@@ -43,27 +43,27 @@ pub struct FaultParams {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CommonParams {
-    /// Unique within the proxy; else the type.
+    /// Name, unique within the proxy. Defaults to the type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Whose socket [`direction`](Self::direction) is about; else the server's. Of a reset: which connections are reset, else
-    /// both.
+    /// Connection that [`direction`](Self::direction) refers to. Defaults to the server's. For a reset, the connections to reset,
+    /// by default both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<Sides>,
-    /// Of the side's socket; else what the [`FaultType`] says.
+    /// Direction relative to the socket of the side. Defaults to that of the [`FaultType`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<FlowDirection>,
-    /// Of sessions; else all.
+    /// Share of sessions. Defaults to all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<Share>,
-    /// When it is on, like `start:30s,duration:10%`; else always.
+    /// Times at which the fault is on, such as `start:30s,duration:10%`. Defaults to always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
 }
 
 /// The parameters of one type of fault, read.
 pub(crate) trait Parameters: Debug + Send + Sync {
-    /// What they stand for, with a default for what is not given.
+    /// Returns the effect, with defaults for missing parameters.
     fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError>;
 
     /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::{cargo, packages};
 
-/// The variable that tells Rust's test programs how many tests to run at once.
+/// Environment variable with the number of tests that a test program runs in parallel.
 const THREADS: &str = "RUST_TEST_THREADS";
 /// Most tests wait for servers and clocks: with one test for each core the cores are idle nine tenths of the time.
 const TESTS_PER_CORE: usize = 3;

@@ -21,7 +21,7 @@ impl GivenFault {
 
 /// Resolves a fault of the file, which stands at `place`.
 ///
-/// `keys`: what may stand there besides parameters.
+/// `keys` are allowed there in addition to parameters.
 pub(super) fn of_file(
     given: &Dict,
     place: &str,

@@ -47,7 +47,7 @@ impl FileErrors {
         self.at(&format!("{place}.{}", error.param()), error.problem())
     }
 
-    /// A key that is none of the `known` ones, at a place such as `proxies[0].nmae`.
+    /// An unknown key at a place such as `proxies[0].nmae`. The `known` keys are candidates for the suggestion.
     pub fn unknown_key<'a>(&self, place: &str, key: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
         let meant = || did_you_mean(nearest(key, known));
         let hint = (self.hint)(place).map_or_else(meant, |hint| format!("; {hint}"));

@@ -14,7 +14,7 @@ use crate::stats::Stats;
 ///
 /// By default, pieces pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
-    /// Changes bytes that come at `offset` of the flow, before they become pieces.
+    /// Changes received bytes, which start at `offset` of the flow, before they become pieces.
     fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &Tools<'_>) {}
 
     /// Takes a piece, and returns it if it passes immediately.
@@ -80,13 +80,13 @@ impl Tools<'_> {
         (self.tell)(piece.at, piece.offset, verdict);
     }
 
-    /// `piece` is to be held for `delay`.
+    /// Records that `piece` is held for `delay`.
     pub(crate) fn hold(&self, piece: &Piece, delay: Duration) {
         self.stats.asked(delay);
         self.tell(piece, Verdict::Hold { delay_ns: nanos(delay) });
     }
 
-    /// A piece that came at `came` leaves.
+    /// Records that a piece that arrived at `came` leaves.
     pub(crate) fn held(&self, piece: &Piece, came: Duration, now: Duration) {
         self.stats.held(now.saturating_sub(came), now.saturating_sub(piece.at));
     }

@@ -1,4 +1,4 @@
-//! What there is to know about a type of fault: what flags, files, the API and pages are made of.
+//! Description of a type of fault, from which flags, files, the API and the page are built.
 
 use serde_json::{Map, Value};
 
@@ -11,19 +11,19 @@ use crate::faults::FAULT_TYPES;
 pub struct FaultType {
     /// In kebab-case: `packet-loss`.
     pub name: &'static str,
-    /// What it does, in an imperative clause: `Delay data`. Names of parameters stand between backticks; see [`spelled`](crate::spelled).
+    /// Effect, as an imperative clause such as `Delay data`. Names of parameters are between backticks; see [`spelled`](crate::spelled).
     pub help: &'static str,
-    /// What it acts on.
+    /// Target of its faults.
     pub target: Target,
-    /// Those of its own, the most important first; see [`COMMON_PARAMETERS`].
+    /// Parameters of this type, the most important first. The [`COMMON_PARAMETERS`] are not included.
     pub parameters: &'static [Parameter],
     pub(crate) read: fn(Map<String, Value>) -> Result<Own, ParamError>,
 }
 
-/// What faults of a type act on.
+/// Target of the faults of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
-    /// Sessions before they have flows: side and direction mean nothing.
+    /// Sessions that have no flows yet. Side and direction are not allowed.
     Opening,
     /// One flow or both, by default this direction of the server's socket.
     Flow(FlowDirection),
@@ -36,11 +36,11 @@ pub enum Target {
 pub struct Parameter {
     /// In kebab-case: `good-to-bad`.
     pub name: &'static str,
-    /// What its values are.
+    /// Type of its values.
     pub value: ValueType,
-    /// What it is, in a phrase: `Mean delay, for example 300ms`. Names of parameters stand between backticks.
+    /// Meaning, as a phrase such as `Mean delay, for example 300ms`. Names of parameters are between backticks.
     pub help: &'static str,
-    /// What holds if it is not given, in words for users. `None`: it is needed, or nothing holds.
+    /// Default, in words for users. `None` if the parameter is required, or if its absence has no effect.
     pub default: Option<&'static str>,
     /// The end of the name of its environment variable, where that is not its own name.
     pub variable: Option<&'static str>,
@@ -48,7 +48,7 @@ pub struct Parameter {
     pub with: &'static [&'static str],
 }
 
-/// What the values of a parameter are.
+/// Type of the values of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueType {
@@ -64,7 +64,7 @@ pub enum ValueType {
     Share,
     /// A file of this machine.
     File,
-    /// True or false. As flags: one that says true, and if there is an opposite, its name and its help, one that says false.
+    /// True or false. On the command line, the flag means true. An opposite, with its name and its help, is a flag that means false.
     Switch(Option<(&'static str, &'static str)>),
     /// A text; the text names it in help.
     Text(&'static str),
@@ -97,7 +97,7 @@ impl ValueType {
         }
     }
 
-    /// What stands for a value in help: `TIME`. Empty for a switch.
+    /// Returns the placeholder of a value in help, such as `TIME`, or an empty text for a switch.
     pub fn placeholder(&self) -> &'static str {
         match self {
             Self::Time => "TIME",
@@ -133,8 +133,8 @@ impl Parameter {
     }
 }
 
-/// The parameters that faults of all types take, beside those of their type. `side` and `direction` mean nothing to those that
-/// act on the opening of sessions.
+/// Parameters that all types of faults have, in addition to those of their type. Types with [`Target::Opening`] have neither
+/// `side` nor `direction`.
 pub const COMMON_PARAMETERS: [Parameter; 5] = [
     Parameter::new("name", ValueType::Text("NAME"), "Name of the fault, unique within its proxy")
         .or("its type"),
@@ -194,7 +194,7 @@ impl FaultType {
             })
     }
 
-    /// Why it does not take a parameter of its own of this name, which was written like that.
+    /// Returns the error about a parameter `name`, written as `written`, that this type does not have.
     pub(super) fn refuses(&'static self, name: &str, written: String) -> ReadError {
         let takes: Vec<_> = self.parameters.iter().map(|parameter| parameter.name).collect();
         if !FAULT_TYPES.iter().any(|other| other.parameter(name).is_some()) {

@@ -8,7 +8,7 @@ pub(super) struct Bench {
     pub(super) line: Line,
     pub(super) store: Store,
     pub(super) sent: u64,
-    /// The lengths that came at once.
+    /// Lengths of the arrivals.
     pub(super) reads: Vec<usize>,
     pub(super) out: Vec<(Duration, Vec<u8>)>,
     pub(super) end: Option<(Duration, Ending)>,
