@@ -58,7 +58,7 @@ struct ShownAttribute {
     help: String,
     default: Option<&'static str>,
     /// The values that there are, if they are few.
-    choices: &'static [&'static str],
+    choices: Vec<&'static str>,
     /// The values of another attribute, such as `distribution`, with which it means something. Empty: with all.
     with: &'static [&'static str],
 }
@@ -70,7 +70,8 @@ pub(crate) fn types() -> Value {
         r#type: parameter.value.name(),
         help: in_attributes(parameter.help),
         default: parameter.default,
-        choices: parameter.value.choices(),
+        // a table of delays is a file
+        choices: parameter.value.choices().iter().copied().filter(|choice| *choice != TABLE).collect(),
         with: parameter.with,
     };
     let types = FAULT_TYPES.iter().map(|kind| ShownType {

@@ -291,6 +291,8 @@ async fn every_type_of_fault_is_told_with_its_attributes() {
     assert_eq!(unit["default"], "Bps");
     assert_eq!(unit["choices"][4], "kbit/s");
     assert!(bandwidth["attributes"][0]["help"].as_str().unwrap().ends_with("a bare number is in unit"));
+    let distributions = &found("latency").unwrap()["attributes"][0]["choices"];
+    assert!(!distributions.to_string().contains("table"), "{distributions}");
     let shape = found("latency").unwrap()["attributes"][3].clone();
     assert_eq!((&shape["name"], &shape["with"]), (&json!("shape"), &json!(["pareto", "pareto-normal"])));
 }
