@@ -255,7 +255,8 @@ fn read<P: Serialize + DeserializeOwned>(
     // One by one: an error is about the first that is wrong.
     for (name, value) in &given {
         let alone = Map::from_iter([(name.clone(), value.clone())]);
-        P::deserialize(Value::Object(alone)).map_err(|error| ParamError::quoting(name.clone(), error))?;
+        P::deserialize(Value::Object(alone))
+            .map_err(|error| ParamError::quoting(name.clone(), in_words(&error)))?;
     }
     let params = P::deserialize(Value::Object(given)).map_err(|error| ParamError::quoting("type", error))?;
     let Ok(Value::Object(mut own)) = serde_json::to_value(&params) else {
@@ -263,6 +264,16 @@ fn read<P: Serialize + DeserializeOwned>(
     };
     own.retain(|_, value| !value.is_null());
     Ok((own, params))
+}
+
+/// An error about a value of another type, in words for users.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("invalid type: ").and_then(|text| text.split_once(", expected ")) {
+        Some((found, "a boolean")) => format!("{found} is not true or false"),
+        Some((found, expected)) => format!("{found} is not {expected}"),
+        None => text,
+    }
 }
 
 /// The value, if it is given.

@@ -28,6 +28,8 @@ fn what_does_not_deserialize() {
             json!({"type": "bandwidth", "unit": "kbps"}),
             "bandwidth: unit: \"kbps\" is no unit of bandwidth: say KBps (bytes) or kbit/s (bits)",
         ),
+        (json!({"type": "latency", "once": "yes"}), "latency: once: string \"yes\" is not true or false"),
+        (json!({"type": "reset", "name": 5}), "reset: name: integer '5' is not a string"),
         (json!({"type": "reset", "latency": 1}), "unknown parameter `latency`"),
         (
             json!({"type": "packet-loss", "good-loss": 0, "good_loss": 0}),
