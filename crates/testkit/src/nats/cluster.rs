@@ -29,12 +29,16 @@ impl NatsCluster {
     /// Starts `count` times this nats-server and waits until each reaches each.
     pub fn start_with(program: &Path, count: usize) -> Self {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
-        let routes: Vec<String> = ports.iter().map(|&port| format!("\"nats://{}\"", local(port))).collect();
-        let routes = routes.join(", ");
+        // A node connects to those before it only. If two connect to each other at the same time, each may close the route that the
+        // other keeps, as a duplicate, and never connect again.
         let nodes: Vec<NatsServer> = ports
             .iter()
-            .map(|&port| {
+            .enumerate()
+            .map(|(place, &port)| {
                 let listen = local(port);
+                let before = ports[..place].iter();
+                let routes: Vec<_> = before.map(|&port| format!("\"nats://{}\"", local(port))).collect();
+                let routes = routes.join(", ");
                 let cluster =
                     format!("cluster {{ name: testkit, listen: \"{listen}\", routes: [{routes}] }}");
                 NatsServer::spawn(program, &cluster)
