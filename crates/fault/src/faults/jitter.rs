@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::describe::{Time, rounded};
 use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::draws::DrawKey;
-use crate::line::hold::Hold;
+use crate::line::hold::{HoldStage, HoldTimes};
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
 use crate::params::{
@@ -40,14 +40,13 @@ impl Behavior for Jitter {
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
-        Some(Box::new(JitterStage {
-            hold: Hold::default(),
+        Some(Box::new(HoldStage::new(JitterTimes {
             amplitude: self.amplitude,
             interval: Duration::try_from_secs_f64(self.frequency.recip()).unwrap_or(Duration::MAX),
             not_before: Duration::ZERO,
             drawn: None,
             key: start.key,
-        }))
+        })))
     }
 
     fn measured(&self) -> Measured {
@@ -56,8 +55,7 @@ impl Behavior for Jitter {
 }
 
 #[derive(Debug)]
-struct JitterStage {
-    hold: Hold,
+struct JitterTimes {
     amplitude: Duration,
     interval: Duration,
     /// Earliest time at which another segment is held.
@@ -67,42 +65,21 @@ struct JitterStage {
     key: DrawKey,
 }
 
-impl Stage for JitterStage {
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+impl HoldTimes for JitterTimes {
+    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
         let delay = match self.drawn {
-            Some((segment, delay)) if segment == piece.segment => delay,
+            Some((segment, delay)) if segment == piece.segment => return delay,
             _ if piece.at < self.not_before => Duration::ZERO,
             _ => {
                 let delay = self.amplitude.mul_f64(self.key.at(piece.offset).random());
                 self.not_before = piece.at.saturating_add(self.interval);
                 tools.stats.acted();
-                tools.hold(&piece, delay);
+                tools.hold(piece, delay);
                 delay
             }
         };
         self.drawn = Some((piece.segment, delay));
-        self.hold.push(piece, delay);
-        None
-    }
-
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
-        let (piece, came) = self.hold.pop(now)?;
-        if piece.at > came {
-            tools.held(&piece, came, now);
-        }
-        Some(piece)
-    }
-
-    fn due(&self) -> Option<Duration> {
-        self.hold.due()
-    }
-
-    fn drain(&mut self) -> Vec<Piece> {
-        self.hold.drain()
-    }
-
-    fn memory(&self) -> usize {
-        self.hold.memory()
+        delay
     }
 
     fn needs_segments(&self) -> bool {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::delay::Delay;
 use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
 use crate::line::draws::DrawKey;
-use crate::line::hold::Hold;
+use crate::line::hold::{HoldStage, HoldTimes};
 use crate::line::piece::Piece;
 use crate::line::stage::{Stage, Tools};
 use crate::params::{
@@ -48,12 +48,8 @@ impl Behavior for Latency {
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
-        Some(Box::new(LatencyStage {
-            latency: self.clone(),
-            hold: Hold::default(),
-            drawn: None,
-            key: start.key,
-        }))
+        let times = LatencyTimes { latency: self.clone(), drawn: None, key: start.key };
+        Some(Box::new(HoldStage::new(times)))
     }
 
     fn measured(&self) -> Measured {
@@ -62,50 +58,25 @@ impl Behavior for Latency {
 }
 
 #[derive(Debug)]
-struct LatencyStage {
+struct LatencyTimes {
     latency: Latency,
-    hold: Hold,
     /// Number and hold time of the last segment.
     drawn: Option<(u64, Duration)>,
     key: DrawKey,
 }
 
-impl Stage for LatencyStage {
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+impl HoldTimes for LatencyTimes {
+    const COUNTS_ALL: bool = true;
+
+    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
         let delay = match self.drawn {
-            Some((segment, delay)) if segment == piece.segment => delay,
-            drawn => {
-                let is_spared = self.latency.once && drawn.is_some();
-                let delay = if is_spared {
-                    Duration::ZERO
-                } else {
-                    self.latency.delay.sample(&mut self.key.at(piece.offset))
-                };
-                self.drawn = Some((piece.segment, delay));
-                tools.hold(&piece, delay);
-                delay
-            }
+            Some((segment, delay)) if segment == piece.segment => return delay,
+            Some(_) if self.latency.once => Duration::ZERO,
+            _ => self.latency.delay.sample(&mut self.key.at(piece.offset)),
         };
-        self.hold.push(piece, delay);
-        None
-    }
-
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
-        let (piece, came) = self.hold.pop(now)?;
-        tools.held(&piece, came, now);
-        Some(piece)
-    }
-
-    fn due(&self) -> Option<Duration> {
-        self.hold.due()
-    }
-
-    fn drain(&mut self) -> Vec<Piece> {
-        self.hold.drain()
-    }
-
-    fn memory(&self) -> usize {
-        self.hold.memory()
+        self.drawn = Some((piece.segment, delay));
+        tools.hold(piece, delay);
+        delay
     }
 
     fn needs_segments(&self) -> bool {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
 use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::line::hold::Hold;
+use crate::line::hold::{HoldStage, HoldTimes};
 use crate::line::piece::{Ending, Piece};
 use crate::line::stage::{Stage, Tools};
 use crate::params::{
@@ -34,7 +34,7 @@ impl Behavior for SlowClose {
     }
 
     fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
-        Some(Box::new(SlowCloseStage { hold: Hold::default(), delay: self.delay }))
+        Some(Box::new(HoldStage::new(self.clone())))
     }
 
     fn measured(&self) -> Measured {
@@ -42,43 +42,14 @@ impl Behavior for SlowClose {
     }
 }
 
-#[derive(Debug)]
-struct SlowCloseStage {
-    hold: Hold,
-    delay: Duration,
-}
-
-impl Stage for SlowCloseStage {
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
-        let delay = if piece.end == Ending::Finish {
-            tools.stats.acted();
-            tools.hold(&piece, self.delay);
-            self.delay
-        } else {
-            Duration::ZERO
-        };
-        self.hold.push(piece, delay);
-        None
-    }
-
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
-        let (piece, came) = self.hold.pop(now)?;
-        if piece.at > came {
-            tools.held(&piece, came, now);
+impl HoldTimes for SlowClose {
+    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
+        if piece.end != Ending::Finish {
+            return Duration::ZERO;
         }
-        Some(piece)
-    }
-
-    fn due(&self) -> Option<Duration> {
-        self.hold.due()
-    }
-
-    fn drain(&mut self) -> Vec<Piece> {
-        self.hold.drain()
-    }
-
-    fn memory(&self) -> usize {
-        self.hold.memory()
+        tools.stats.acted();
+        tools.hold(piece, self.delay);
+        self.delay
     }
 }
 

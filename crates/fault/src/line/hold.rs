@@ -1,44 +1,76 @@
 //! Holds each piece until a time that is known when the piece arrives.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::fifo::Fifo;
 use crate::line::piece::Piece;
+use crate::line::stage::{Stage, Tools};
 
-/// Pieces in order, each with the time when it may leave.
-#[derive(Debug, Default)]
-pub(crate) struct Hold {
+/// Hold times of the pieces of a [`HoldStage`].
+pub(crate) trait HoldTimes: Debug + Send + 'static {
+    /// True if the statistics include pieces that were not held.
+    const COUNTS_ALL: bool = false;
+
+    /// Returns how long to hold `piece`.
+    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration;
+
+    /// See [`Stage::needs_segments`].
+    fn needs_segments(&self) -> bool {
+        false
+    }
+}
+
+/// Pieces in order, each with its release time.
+#[derive(Debug)]
+pub(crate) struct HoldStage<T> {
+    times: T,
     queue: Fifo<(Piece, Duration)>,
     last_due: Duration,
 }
 
-impl Hold {
-    /// Holds `piece` for `delay`, and behind all before it.
-    pub(crate) fn push(&mut self, piece: Piece, delay: Duration) {
-        self.last_due = self.last_due.max(piece.at.saturating_add(delay));
+impl<T> HoldStage<T> {
+    pub(crate) fn new(times: T) -> Self {
+        Self { times, queue: Fifo::new(), last_due: Duration::ZERO }
+    }
+}
+
+impl<T: HoldTimes> Stage for HoldStage<T> {
+    /// No piece leaves before those that arrived before it.
+    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+        let time = self.times.hold_time(&piece, tools);
+        self.last_due = self.last_due.max(piece.at.saturating_add(time));
         self.queue.push_back((piece, self.last_due));
+        None
     }
 
-    /// Returns the first piece if it may leave, and its arrival time.
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<(Piece, Duration)> {
+    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
         let (piece, due) = *self.queue.front()?;
         if due > now {
             return None;
         }
         self.queue.pop_front();
-        Some((Piece { at: due, ..piece }, piece.at))
+        let leaving = Piece { at: due, ..piece };
+        if T::COUNTS_ALL || due > piece.at {
+            tools.held(&leaving, piece.at, now);
+        }
+        Some(leaving)
     }
 
-    pub(crate) fn due(&self) -> Option<Duration> {
+    fn due(&self) -> Option<Duration> {
         self.queue.front().map(|(_, due)| *due)
     }
 
-    pub(crate) fn memory(&self) -> usize {
+    fn drain(&mut self) -> Vec<Piece> {
+        self.last_due = Duration::ZERO;
+        self.queue.drain(..).map(|(piece, _)| piece).collect()
+    }
+
+    fn memory(&self) -> usize {
         self.queue.memory()
     }
 
-    pub(crate) fn drain(&mut self) -> Vec<Piece> {
-        self.last_due = Duration::ZERO;
-        self.queue.drain(..).map(|(piece, _)| piece).collect()
+    fn needs_segments(&self) -> bool {
+        self.times.needs_segments()
     }
 }
