@@ -252,13 +252,16 @@ pub(crate) fn read_own<P: Parameters + Serialize + DeserializeOwned + 'static>(
 fn read<P: Serialize + DeserializeOwned>(
     given: Map<String, Value>,
 ) -> Result<(Map<String, Value>, P), ParamError> {
-    // One by one: an error is about the first that is wrong.
-    for (name, value) in &given {
-        let alone = Map::from_iter([(name.clone(), value.clone())]);
-        P::deserialize(Value::Object(alone))
-            .map_err(|error| ParamError::quoting(name.clone(), in_words(&error)))?;
-    }
-    let params = P::deserialize(Value::Object(given)).map_err(|error| ParamError::quoting("type", error))?;
+    let given = Value::Object(given);
+    let params = P::deserialize(&given).map_err(|error| {
+        // The error does not name the parameter: it is the first that is refused alone.
+        let refused = given.as_object().into_iter().flatten().find_map(|(name, value)| {
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            Some((name.clone(), P::deserialize(Value::Object(alone)).err()?))
+        });
+        let (name, error) = refused.unwrap_or_else(|| ("type".to_owned(), error));
+        ParamError::quoting(name, in_words(&error))
+    })?;
     let Ok(Value::Object(mut own)) = serde_json::to_value(&params) else {
         unreachable!("a struct is an object")
     };
