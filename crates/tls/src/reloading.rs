@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
@@ -15,13 +15,13 @@ use crate::verifier::Verifier;
 use crate::{Error, client, pem, provider, refusal};
 
 /// Files of TLS for a library that takes rustls' configuration once, and connects again and again with it. The default trusts the system's
-/// roots and shows no client certificate.
+/// roots and does not send a client certificate.
 #[derive(Debug, Clone, Default)]
 pub struct ReloadingTls {
     /// A PEM file of certificates to trust instead of the system's roots. A server that shows one of them as its own is trusted too,
     /// if it is valid now and for the name.
     pub ca_file: Option<PathBuf>,
-    /// The client certificate to show: PEM files of the chain and of its key.
+    /// Client certificate: PEM files of the chain and of its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
@@ -61,7 +61,7 @@ fn certified(chain: &Path, key: &Path) -> Result<CertifiedKey, Error> {
         .map_err(|error| refusal::of_own(&certificates, error))
 }
 
-/// What files contain, as it could be read last.
+/// Last usable contents of files that are read again at each use.
 struct Latest<T> {
     read: Box<dyn Fn() -> Result<T, Error> + Send + Sync>,
     last: Mutex<Arc<T>>,
@@ -73,17 +73,24 @@ impl<T> Latest<T> {
         Ok(Self { read: Box::new(read), last })
     }
 
+    /// Reads the files, or returns their last usable contents.
     fn get(&self) -> Arc<T> {
-        let read = (self.read)();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match read {
-            Ok(read) => *last = Arc::new(read),
+        match (self.read)() {
+            Ok(read) => *self.lock() = Arc::new(read),
             Err(error) => {
                 let error = proxy_relay::one_line(&error);
                 warn!(error, "TLS files not read again, using what was read last");
             }
         }
-        Arc::clone(&last)
+        self.last()
+    }
+
+    fn last(&self) -> Arc<T> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<T>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,8 +128,7 @@ impl ServerCertVerifier for Latest<Verifier> {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &algorithms)
+        self.last().verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -131,11 +137,10 @@ impl ServerCertVerifier for Latest<Verifier> {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
+        self.last().verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        self.last().supported_verify_schemes()
     }
 }
