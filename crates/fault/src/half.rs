@@ -65,7 +65,7 @@ impl Half {
         half
     }
 
-    /// Returns the state that faults need, and creates it if the direction has none.
+    /// Returns the state that faults need, and creates it if it is missing.
     fn faulted(&mut self) -> &mut Faulted {
         if let State::Clear(segmenter) = &self.state {
             let faulted = Faulted::new(&self.common, self.direction, segmenter.clone(), self.now());

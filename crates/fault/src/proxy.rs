@@ -1,4 +1,4 @@
-//! The faults of one proxy: what its sessions ask, and who is told when they change.
+//! The faults of one proxy, and the sessions that follow their changes.
 
 mod listening;
 mod shared;
@@ -34,7 +34,7 @@ impl Faults {
         self
     }
 
-    /// Replaces all faults; open sessions follow at once. What is the same in both stays undisturbed.
+    /// Replaces all faults. Open sessions follow immediately. Faults that stay the same are not interrupted.
     pub fn replace(&self, faults: Vec<Fault>) {
         self.shared.replace(faults);
     }
@@ -59,7 +59,7 @@ impl Faults {
         Session::new(Arc::clone(&self.shared), self.shared.next_session(), self.timers.clone())
     }
 
-    /// Whether every client is to be refused at this moment, as if nobody listened.
+    /// Returns whether every client must be refused now, as by a closed port.
     pub fn is_down(&self) -> bool {
         let now = self.shared.engine.now();
         self.shared.plan().iter().map(|entry| &entry.fault).any(|fault| {

@@ -179,7 +179,7 @@ impl Driver {
                 return false;
             }
             // A new connection has a smaller limit. The session sends everything again, in shorter messages. If NATS does not take
-            // those of an abort either, the peer cannot be told.
+            // those of an abort either, the peer cannot be notified.
             let core = &mut self.shared.lock().core;
             if core.failure().is_some()
                 && let Some(reason) = self.link.message_limit_problem()

@@ -65,8 +65,8 @@ impl Pool {
         (1..=size.0).rev().find(|index| SIZES[*index] <= room).map(|index| self.lend(index))
     }
 
-    /// Holds bytes that were read and could not be passed on, whatever the budget says: they must not be lost. Beyond the budget, that is at
-    /// most [`SMALL_READ`] bytes for each flow, and what was in its pipe.
+    /// Returns a buffer for bytes that were read and cannot be forwarded yet, even beyond the budget, because they must not be lost. Beyond the
+    /// budget, these are at most [`SMALL_READ`] bytes for each flow, and what was in its pipe.
     pub(crate) fn lease_for(self: &Arc<Self>, length: usize) -> Lease {
         debug_assert!(length <= SIZES[Size::LARGEST.0], "flows read no more than the largest buffer");
         self.lend(SIZES.iter().position(|size| *size >= length).unwrap_or(Size::LARGEST.0))

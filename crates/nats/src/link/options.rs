@@ -135,6 +135,6 @@ pub struct Tls {
     pub required: bool,
     /// TLS before the server's first word, for servers with `handshake_first`. Implies `required`.
     pub first: bool,
-    /// Whom to trust and which certificate to show, used at every connect. Defaults to the system's roots and no certificate.
+    /// Configuration for every connection. Defaults to the system's roots without a client certificate.
     pub config: Option<ClientConfig>,
 }

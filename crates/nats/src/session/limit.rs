@@ -10,7 +10,7 @@ use crate::link::MIN_MESSAGE;
 const SAFE_MESSAGE: usize = 4032;
 /// The same frame lost so often makes messages shorter still.
 const MAX_LOSSES: u32 = 3;
-/// The same frame lost for so long although messages cannot be shorter ends the session. Reordered messages look like losses for a moment.
+/// The session ends if the same frame is lost for this time although messages cannot be shorter. Reordered messages look like losses for a moment.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]

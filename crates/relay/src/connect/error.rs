@@ -11,12 +11,12 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The name has no address, or nobody could be asked.
+    /// The name has no address, or no name server answered.
     #[error("cannot resolve `{host}`")]
     Resolve {
         /// The name as configured.
         host: String,
-        /// What the system's resolver says.
+        /// Error of the system's resolver.
         source: io::Error,
     },
     /// Every address was tried, and each failed.
@@ -42,18 +42,18 @@ pub enum ConnectError {
     Unix {
         /// The socket's path.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// The connector or the layer does not want this session.
     #[error("refused: {0}")]
     Refused(String),
-    /// Connected, but the protocol on top did not come about.
+    /// The connection succeeded, but the handshake of the protocol failed.
     #[error("handshake with {target} failed")]
     Handshake {
         /// The target as configured.
         target: String,
-        /// What went wrong.
+        /// Cause of the failure.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
@@ -62,8 +62,8 @@ impl ConnectError {
     /// The [reason](Self::reason) of a connector that does not want a session.
     pub(crate) const REFUSED: &str = "not_wanted";
 
-    /// True if the upstream accepted the connection and reset it at once: what the client gets then does not depend on whether
-    /// the reset arrived before the session began.
+    /// Returns true if the upstream accepted the connection and reset it immediately. The client gets the same in this case
+    /// whether or not the reset arrived before the session began.
     pub(crate) fn is_reset(&self) -> bool {
         let last = match self {
             Self::Unreachable { attempts, .. } => attempts.last(),
