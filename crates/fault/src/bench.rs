@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effect::{Direction, Fault};
+use crate::direction::Direction;
+use crate::effect::Fault;
 use crate::line::Arrival;
 use crate::line::Identity;
 use crate::line::plan;

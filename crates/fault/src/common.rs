@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use crate::effect::{Direction, Sides};
+use crate::direction::{Direction, Sides};
 use crate::line::Identity;
 use crate::proxy;
 use crate::timer::Timers;

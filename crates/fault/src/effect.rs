@@ -5,12 +5,11 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::faults::Bucket;
-use crate::line::draws::DrawKey;
-use crate::line::stage::Stage;
+use crate::bucket::Bucket;
+use crate::direction::{Flows, Scope};
 use crate::schedule::Windows;
+use crate::stage::Stage;
+use crate::stage::draws::DrawKey;
 use crate::stats::Figures;
 
 /// A fault of a proxy, ready to be applied to its sessions.
@@ -39,62 +38,6 @@ impl Fault {
             effect: effect.into(),
         }
     }
-}
-
-/// One direction of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// From the client to the upstream: requests.
-    ToUpstream,
-    /// From the upstream to the client: replies.
-    ToDownstream,
-}
-
-/// A set of directions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flows {
-    /// Requests.
-    pub to_upstream: bool,
-    /// Replies.
-    pub to_downstream: bool,
-}
-
-impl Flows {
-    /// Both directions.
-    pub const BOTH: Self = Self { to_upstream: true, to_downstream: true };
-
-    /// Whether `direction` is one of them.
-    pub fn contains(self, direction: Direction) -> bool {
-        match direction {
-            Direction::ToUpstream => self.to_upstream,
-            Direction::ToDownstream => self.to_downstream,
-        }
-    }
-}
-
-/// Who shares a bandwidth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scope {
-    /// Each session has its own.
-    #[default]
-    Session,
-    /// The sessions of a proxy share one.
-    Proxy,
-    /// The sessions of all proxies that have a fault of this name share one.
-    All,
-}
-
-/// Which of a session's two connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sides {
-    /// The one to the client.
-    Client,
-    /// The one to the upstream.
-    Server,
-    /// Both.
-    #[default]
-    Both,
 }
 
 /// The effect of a fault: one of [`faults`](crate::faults). It is displayed as one line for people, such as

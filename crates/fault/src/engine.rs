@@ -1,14 +1,14 @@
 //! What all proxies of a process share: the seed, the clock's zero, the memory, the journal.
 
-mod shared;
-
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-pub(crate) use self::shared::Shared;
-use crate::effect::Fault;
+use tokio::time::Instant;
+
 use crate::journal::Journal;
-use crate::proxy::Faults;
+use crate::line::plan::Buckets;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -34,17 +34,12 @@ impl Default for Settings {
 
 /// The faults of any number of proxies.
 #[derive(Debug, Clone)]
-pub struct Engine(Arc<Shared>);
+pub struct Engine(pub(crate) Arc<Shared>);
 
 impl Engine {
     /// Starts the run: schedules count from now on.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Shared::new(settings)))
-    }
-
-    /// The faults of a proxy. Its name and the seed decide the draws of its sessions.
-    pub fn proxy(&self, name: &str, faults: Vec<Fault>) -> Faults {
-        Faults::new(Arc::clone(&self.0), name, faults)
     }
 
     /// Its seed.
@@ -60,5 +55,93 @@ impl Engine {
     /// Bytes that all flows hold at this moment.
     pub fn held(&self) -> usize {
         self.0.held()
+    }
+}
+
+/// Memory that a flow may take even if its limit is lower: its first block and a few pieces.
+const MIN_MEMORY: usize = 16 << 10;
+
+/// State that all proxies share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    origin: Instant,
+    held: AtomicUsize,
+    /// Memory that flows have allocated for the bytes that they hold and for their pieces.
+    memory: AtomicUsize,
+    /// By the name of the fault, as long as one has it.
+    buckets: Mutex<HashMap<String, Weak<Buckets>>>,
+}
+
+impl Shared {
+    fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            origin: Instant::now(),
+            held: AtomicUsize::new(0),
+            memory: AtomicUsize::new(0),
+            buckets: Mutex::default(),
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    pub(crate) fn instant(&self, at: Duration) -> Instant {
+        // Far in the future, but not so far that arithmetic with it overflows.
+        const NEVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+        self.origin + at.min(NEVER)
+    }
+
+    /// Returns whether a flow that already holds `own` bytes in `memory` may read more. A flow that does not hold any bytes
+    /// always may. The memory may exceed each limit by half, since blocks are not always full.
+    pub(crate) fn has_room(&self, own: usize, memory: usize) -> bool {
+        let Settings { flow_limit, total_limit, .. } = self.settings;
+        let for_memory = |limit: usize| limit.saturating_add(limit / 2);
+        own == 0
+            || own < flow_limit
+                && memory < for_memory(flow_limit).max(MIN_MEMORY)
+                && self.held() < total_limit
+                && self.memory.load(Ordering::Relaxed) < for_memory(total_limit)
+    }
+
+    /// The most bytes that a flow should make room for in one step.
+    pub(crate) fn room(&self) -> usize {
+        let rest = self.settings.total_limit.saturating_sub(self.held());
+        (self.settings.flow_limit / 4).min(rest)
+    }
+
+    pub(crate) fn take(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts the memory of a flow, which was `before`.
+    pub(crate) fn charge(&self, before: usize, after: usize) {
+        if after > before {
+            self.memory.fetch_add(after - before, Ordering::Relaxed);
+        } else if after < before {
+            self.memory.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn give(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// The buckets of all faults of this name.
+    pub(crate) fn buckets(&self, fault: &str) -> Arc<Buckets> {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.retain(|_, shared| shared.strong_count() > 0);
+        let existing = buckets.get(fault).and_then(Weak::upgrade);
+        existing.unwrap_or_else(|| {
+            let shared = Arc::default();
+            buckets.insert(fault.to_owned(), Arc::downgrade(&shared));
+            shared
+        })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Flags, files, the API and the page are built from [`FAULT_TYPES`]. A new fault is therefore one file and its lines in this one.
 
-use crate::params::{FaultType, not_one_of, same_word};
+use crate::fault_type::{FaultType, not_one_of, same_word};
 use crate::units::ValueError;
 
 mod bandwidth;
@@ -20,7 +20,6 @@ mod slow_open;
 mod timeout;
 
 pub use self::bandwidth::Bandwidth;
-pub(crate) use self::bandwidth::Bucket;
 pub use self::blackhole::Blackhole;
 pub use self::corrupt::Corrupt;
 pub use self::jitter::Jitter;

@@ -15,10 +15,10 @@ use tokio_util::io::poll_read_buf;
 
 use self::faulted::Faulted;
 use crate::common::{Common, End};
-use crate::effect::Direction;
-use crate::line::piece::Ending;
+use crate::direction::Direction;
 use crate::line::{Arrival, Departure, Segmenter};
 use crate::proxy::Watcher;
+use crate::stage::piece::Ending;
 
 /// Reads in a row before what came is looked at.
 const READS: usize = 4;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::Direction;
+use crate::direction::Direction;
 
 /// Gets every decision, on the session's task and in the order of its flow.
 ///

@@ -41,11 +41,14 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod bucket;
 mod common;
 mod delay;
 mod describe;
+mod direction;
 mod effect;
 mod engine;
+mod fault_type;
 pub mod faults;
 mod fifo;
 mod half;
@@ -59,6 +62,7 @@ mod proxy;
 mod relay;
 mod schedule;
 mod session;
+mod stage;
 mod stats;
 mod store;
 mod stream;
@@ -67,15 +71,16 @@ mod units;
 
 pub use delay::Delay;
 pub use describe::BitRate;
-pub use effect::{Direction, Effect, Fault, Flows, Measured, Scope, Sides};
+pub use direction::{Direction, Flows, Scope, Sides};
+pub use effect::{Effect, Fault, Measured};
 pub use engine::{Engine, Settings};
+pub use fault_type::{
+    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, ReadError, Target, ValueType, spelled,
+};
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
 pub use meter::Passage;
-pub use params::{
-    COMMON_PARAMETERS, CommonParams, FaultParams, FaultType, FlowDirection, ParamError, Parameter, ReadError,
-    Run, Target, ValueType, spelled,
-};
+pub use params::{CommonParams, FaultParams, Run};
 pub use proxy::{Faults, Listening};
 pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
 pub use session::{OneSide, Session};

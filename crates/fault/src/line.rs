@@ -2,16 +2,10 @@
 //!
 //! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `Store` beside it, in the same order.
 
-pub(crate) mod draws;
-pub(crate) mod gate;
-pub(crate) mod hold;
 mod identity;
 mod inserted;
-pub(crate) mod limit;
-pub(crate) mod piece;
 pub(crate) mod plan;
 mod segment;
-pub(crate) mod stage;
 mod unit;
 
 use std::sync::Arc;
@@ -21,12 +15,12 @@ use bytes::Bytes;
 
 pub(crate) use self::identity::Identity;
 use self::inserted::Inserted;
-use self::piece::{Ending, Piece};
 use self::plan::Plan;
 pub(crate) use self::segment::{Arrival, Segmenter};
 use self::unit::Unit;
-use crate::effect::Direction;
+use crate::direction::Direction;
 use crate::fifo::Fifo;
+use crate::stage::piece::{Ending, Piece};
 
 /// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
 /// the network's, but this is a receiver's buffer.

@@ -7,23 +7,19 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::effect::{Effect, Fault, Flows, Sides};
-use crate::faults;
+use crate::direction::{Flows, Sides};
+use crate::effect::Fault;
+use crate::fault_type::{
+    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadError, Target,
+    quoted, read,
+};
+use crate::faults::{self, FAULT_TYPES};
 use crate::schedule::{Reading, Schedule, Windows};
-use crate::units::{Rate, Share};
-
-mod error;
-mod fault_type;
-mod words;
-
-pub use self::error::{ParamError, ReadError, spelled};
-pub use self::fault_type::{COMMON_PARAMETERS, FaultType, Parameter, Target, ValueType};
-pub use self::words::FlowDirection;
-pub(crate) use self::words::{not_one_of, same_word, words};
+use crate::units::Share;
 
 /// The parameters of a fault, as given: each has a value of its type, and belongs to the type of the fault. They need not make
 /// sense together.
@@ -61,20 +57,6 @@ pub struct CommonParams {
     pub schedule: Option<String>,
 }
 
-/// The parameters of one type of fault, read.
-pub(crate) trait Parameters: Debug + Send + Sync {
-    /// Returns the effect, with defaults for missing parameters.
-    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError>;
-
-    /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
-    fn choice(&self) -> Option<(&'static str, &'static str)> {
-        None
-    }
-}
-
-/// Parameters that were read, and as JSON.
-pub(crate) type Own = (Map<String, Value>, Arc<dyn Parameters>);
-
 /// The run that schedules are resolved against.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
@@ -107,14 +89,16 @@ impl FaultParams {
             let name = written.replace('_', "-");
             let is_common = COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name);
             if !is_common && fault_type.parameter(&name).is_none() {
-                return Err(fault_type.refuses(&name, written));
+                return Err(not_a_parameter(fault_type, &name, written));
             }
             let params = if is_common { &mut common } else { &mut own };
             if params.insert(name.clone(), value).is_some() {
-                return Err(ParamError::new(name, "is given twice: leave one out").of(fault_type).into());
+                return Err(ParamError::new(name, "is given twice: leave one out")
+                    .of(fault_type.name)
+                    .into());
             }
         }
-        let of_type = |error: ParamError| error.of(fault_type);
+        let of_type = |error: ParamError| error.of(fault_type.name);
         let (_, common) = read::<CommonParams>(common).map_err(of_type)?;
         let (own, read) = (fault_type.read)(own).map_err(of_type)?;
         Ok(Self { fault_type, common, own, read })
@@ -141,7 +125,7 @@ impl FaultParams {
                 effect: self.read.resolve(self.common.side)?,
             })
         };
-        fault().map_err(|error: ParamError| error.of(self.fault_type))
+        fault().map_err(|error: ParamError| error.of(self.fault_type.name))
     }
 
     fn name(&self) -> Result<String, ParamError> {
@@ -205,7 +189,7 @@ impl FaultParams {
         };
         let takes = parameters.iter().filter(|parameter| parameter.with.contains(&chosen));
         let takes: Vec<_> = takes.map(|parameter| parameter.name).collect();
-        let takes = if takes.is_empty() { "none".to_owned() } else { error::quoted(takes) };
+        let takes = if takes.is_empty() { "none".to_owned() } else { quoted(takes) };
         let other = refused.with[0];
         Err(ParamError::new(
             refused.name,
@@ -240,54 +224,20 @@ impl<'de> Deserialize<'de> for FaultParams {
     }
 }
 
-/// Reads the parameters of a type of fault.
-pub(crate) fn read_own<P: Parameters + Serialize + DeserializeOwned + 'static>(
-    given: Map<String, Value>,
-) -> Result<Own, ParamError> {
-    let (own, params) = read::<P>(given)?;
-    Ok((own, Arc::new(params)))
-}
-
-/// Reads a struct whose fields are all optional. Returns it as JSON too.
-fn read<P: Serialize + DeserializeOwned>(
-    given: Map<String, Value>,
-) -> Result<(Map<String, Value>, P), ParamError> {
-    let given = Value::Object(given);
-    let params = P::deserialize(&given).map_err(|error| {
-        // The error does not name the parameter: it is the first that is refused alone.
-        let refused = given.as_object().into_iter().flatten().find_map(|(name, value)| {
-            let alone = Map::from_iter([(name.clone(), value.clone())]);
-            Some((name.clone(), P::deserialize(Value::Object(alone)).err()?))
-        });
-        let (name, error) = refused.unwrap_or_else(|| ("type".to_owned(), error));
-        ParamError::quoting(name, in_words(&error))
-    })?;
-    let Ok(Value::Object(mut own)) = serde_json::to_value(&params) else {
-        unreachable!("a struct is an object")
-    };
-    own.retain(|_, value| !value.is_null());
-    Ok((own, params))
-}
-
-/// An error about a value of another type, in words for users.
-fn in_words(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.strip_prefix("invalid type: ").and_then(|text| text.split_once(", expected ")) {
-        Some((found, "a boolean")) => format!("{found} is not true or false"),
-        Some((found, expected)) => format!("{found} is not {expected}"),
-        None => text,
+/// Returns the error about a parameter `name`, written as `written`, that `fault_type` does not have.
+fn not_a_parameter(fault_type: &'static FaultType, name: &str, written: String) -> ReadError {
+    let takes: Vec<_> = fault_type.parameters.iter().map(|parameter| parameter.name).collect();
+    if !FAULT_TYPES.iter().any(|other| other.parameter(name).is_some()) {
+        let common = COMMON_PARAMETERS.iter().map(|parameter| parameter.name);
+        let known = ["type"].into_iter().chain(common).chain(takes).collect();
+        return ReadError::Unknown { name: written, known };
     }
-}
-
-/// The value, if it is given.
-pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
-    value.ok_or_else(|| ParamError::new(param, format!("is needed, for example {example}")))
-}
-
-/// A rate that is a share.
-pub(crate) fn share_of(rate: Option<Rate>) -> Result<f64, ParamError> {
-    let rate = needed("rate", rate, "0.01 or 1%")?;
-    rate.share().map(Share::fraction).map_err(|error| ParamError::new("rate", error))
+    let problem = if takes.is_empty() {
+        format!("means nothing to {}, which takes no parameters of its own", fault_type.name)
+    } else {
+        format!("means nothing to {}; it takes {}", fault_type.name, quoted(takes))
+    };
+    ParamError::new(name.to_owned(), problem).of(fault_type.name).into()
 }
 
 #[cfg(test)]

@@ -8,25 +8,29 @@ use std::task::Poll;
 
 pub use self::listening::Listening;
 pub(crate) use self::shared::{Shared, Watcher};
-use crate::effect::{Direction, Fault, Opening};
-use crate::engine;
+use crate::direction::Direction;
+use crate::effect::{Fault, Opening};
+use crate::engine::Engine;
 use crate::meter::Passage;
-use crate::session::Session;
 use crate::stats::Figures;
 use crate::timer::{Timer, Timers};
 
 /// A handle on the faults of a proxy; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Faults {
-    shared: Arc<Shared>,
-    timers: Timers,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) timers: Timers,
+}
+
+impl Engine {
+    /// The faults of a proxy. Its name and the seed decide the draws of its sessions.
+    pub fn proxy(&self, name: &str, faults: Vec<Fault>) -> Faults {
+        let shared = Shared::new(Arc::clone(&self.0), name, faults);
+        Faults { shared: Arc::new(shared), timers: Timers::coarse() }
+    }
 }
 
 impl Faults {
-    pub(crate) fn new(engine: Arc<engine::Shared>, proxy: &str, faults: Vec<Fault>) -> Self {
-        Self { shared: Arc::new(Shared::new(engine, proxy, faults)), timers: Timers::coarse() }
-    }
-
     /// Lets what begins through this handle, sessions and waits, use `timers`. The default is [`Timers::coarse`].
     #[must_use]
     pub fn with_timers(mut self, timers: Timers) -> Self {
@@ -52,11 +56,6 @@ impl Faults {
     /// How much its faults have held up in `direction`.
     pub fn passage(&self, direction: Direction) -> Passage {
         self.shared.meter(direction).read()
-    }
-
-    /// Begins a session: it gets the next number.
-    pub fn session(&self) -> Session {
-        Session::new(Arc::clone(&self.shared), self.shared.next_session(), self.timers.clone())
     }
 
     /// Returns whether every client must be refused now, as by a closed port.

@@ -25,20 +25,12 @@ use std::time::Duration;
 
 pub use chart::chart;
 pub use error::ScheduleError;
+pub use parse::Reading;
 pub use windows::Windows;
 
 use error::Problem;
+use parse::Period;
 use time::Time;
-
-/// What a start on its own and, right after it, a duration on its own mean, as in `start:30s;duration:3m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reading {
-    /// One window, from the start and of the duration: what nearly all who write this mean.
-    #[default]
-    Usual,
-    /// Two windows, as the grammar has it: from the start to the end of the run, and from 0 of the duration.
-    Strict,
-}
 
 /// The periods in which a fault is on, as they were written: some may be percentages of the run.
 ///
@@ -49,13 +41,6 @@ pub struct Schedule {
     text: String,
     periods: Vec<Period>,
     joined: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Period {
-    start: Time,
-    /// `None`: to the end of the run.
-    duration: Option<Time>,
 }
 
 impl Schedule {

@@ -6,12 +6,13 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use crate::common::Common;
-use crate::effect::{Direction, Opening, Sides};
+use crate::direction::{Direction, Sides};
+use crate::effect::Opening;
 use crate::half::Half;
 use crate::journal::{Verdict, nanos};
 use crate::line::Identity;
 use crate::line::plan::Entry;
-use crate::proxy::{self, Watcher};
+use crate::proxy::{self, Faults, Watcher};
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
@@ -26,8 +27,15 @@ pub struct Session {
     identity: Identity,
 }
 
+impl Faults {
+    /// Begins a session: it gets the next number.
+    pub fn session(&self) -> Session {
+        Session::new(Arc::clone(&self.shared), self.shared.next_session(), self.timers.clone())
+    }
+}
+
 impl Session {
-    pub(crate) fn new(faults: Arc<proxy::Shared>, number: u64, timers: Timers) -> Self {
+    fn new(faults: Arc<proxy::Shared>, number: u64, timers: Timers) -> Self {
         let settings = &faults.engine.settings;
         let identity = Identity {
             seed: settings.seed,

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::common::End;
-use crate::effect::Sides;
+use crate::direction::Sides;
 use crate::half::{Half, reset};
-use crate::line::piece::Ending;
+use crate::stage::piece::Ending;
 
 /// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
 ///

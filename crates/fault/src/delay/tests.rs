@@ -1,7 +1,7 @@
 use rand::SeedableRng;
 
 use super::*;
-use crate::line::draws::Draws;
+use crate::stage::draws::Draws;
 
 const DRAWS: usize = 10_000;
 

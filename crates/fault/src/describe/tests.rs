@@ -1,4 +1,5 @@
-use crate::effect::{Effect, Scope, Sides};
+use crate::direction::{Scope, Sides};
+use crate::effect::Effect;
 use crate::faults::{
     Bandwidth, Blackhole, Corrupt, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset, ResetOnData,
     Slicer, SlowClose, SlowOpen, Timeout,

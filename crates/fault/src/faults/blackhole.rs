@@ -4,12 +4,13 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::line::gate::Gate;
-use crate::line::stage::Stage;
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, words,
 };
+use crate::stage::Stage;
+use crate::stage::gate::Gate;
 
 /// Holds or drops all data.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,13 +8,14 @@ use rand_distr::{Distribution, Geometric};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Percent;
-use crate::effect::{Behavior, Effect, Place, Sides, Start};
-use crate::journal::Verdict;
-use crate::line::draws::{DrawKey, Draws};
-use crate::line::stage::{Stage, Tools};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, share_of,
 };
+use crate::journal::Verdict;
+use crate::stage::draws::{DrawKey, Draws};
+use crate::stage::{Stage, Tools};
 use crate::units::Rate;
 
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.

@@ -7,14 +7,15 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Time, rounded};
-use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::line::draws::DrawKey;
-use crate::line::hold::{HoldStage, HoldTimes};
-use crate::line::piece::Piece;
-use crate::line::stage::{Stage, Tools};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
 };
+use crate::stage::draws::DrawKey;
+use crate::stage::hold::{HoldStage, HoldTimes};
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 use crate::units::{Millis, Number};
 
 /// Holds some segments for a time drawn uniformly from 0 to `amplitude`.

@@ -9,14 +9,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::delay::Delay;
-use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::line::draws::DrawKey;
-use crate::line::hold::{HoldStage, HoldTimes};
-use crate::line::piece::Piece;
-use crate::line::stage::{Stage, Tools};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own, words,
 };
+use crate::stage::draws::DrawKey;
+use crate::stage::hold::{HoldStage, HoldTimes};
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 use crate::units::{Millis, Number};
 
 /// Holds each segment for a random time.

@@ -5,12 +5,13 @@ use std::fmt::{self, Display, Formatter};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Size;
-use crate::effect::{Behavior, Effect, Place, Sides, Start};
-use crate::line::limit::Limit;
-use crate::line::stage::Stage;
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
 };
+use crate::stage::Stage;
+use crate::stage::limit::Limit;
 use crate::units::Bytes;
 
 /// Closes both connections after this many bytes in one direction. With 0, before the first byte.

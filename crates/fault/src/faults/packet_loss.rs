@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Percent, Size, Time};
-use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::journal::Verdict;
-use crate::line::piece::Piece;
-use crate::line::stage::{Stage, Tools};
-use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
     share_of, words,
 };
+use crate::journal::Verdict;
+use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 use crate::units::{Bytes, Millis, Rate, Share};
 
 /// Bytes that may wait for the congestion window.

@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::{Behavior, Effect, Opening, Place, Sides};
-use crate::params::{FaultType, ParamError, Parameters, Target, read_own};
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Opening, Place};
+use crate::fault_type::{FaultType, ParamError, Parameters, Target, read_own};
 
 /// Refuses new clients.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Size, Time};
-use crate::effect::{Behavior, Effect, Place, Sides, Start};
-use crate::line::gate::Gate;
-use crate::line::limit::Limit;
-use crate::line::stage::Stage;
-use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, read_own};
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Place, Start};
+use crate::fault_type::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, read_own};
+use crate::stage::Stage;
+use crate::stage::gate::Gate;
+use crate::stage::limit::Limit;
 use crate::units::{Bytes, Millis};
 
 /// Resets the connections of a session (TCP: RST).

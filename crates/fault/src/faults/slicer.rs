@@ -7,15 +7,16 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Size, Time};
-use crate::effect::{Behavior, Effect, Place, Sides, Start};
-use crate::fifo::Fifo;
-use crate::journal::Verdict;
-use crate::line::draws::DrawKey;
-use crate::line::piece::Piece;
-use crate::line::stage::{Stage, Tools};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
 };
+use crate::fifo::Fifo;
+use crate::journal::Verdict;
+use crate::stage::draws::DrawKey;
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 use crate::units::{Bytes, Millis};
 
 /// Maximum number of waiting bytes.
@@ -181,7 +182,7 @@ fn pieces(param: &'static str, bytes: Bytes) -> Result<u32, ParamError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::piece::Ending;
+    use crate::stage::piece::Ending;
 
     #[test]
     fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::effect::{Behavior, Effect, Measured, Place, Sides, Start};
-use crate::line::hold::{HoldStage, HoldTimes};
-use crate::line::piece::{Ending, Piece};
-use crate::line::stage::{Stage, Tools};
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
 };
+use crate::stage::hold::{HoldStage, HoldTimes};
+use crate::stage::piece::{Ending, Piece};
+use crate::stage::{Stage, Tools};
 use crate::units::Millis;
 
 /// Delays the end of a flow (half-close).

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::effect::{Behavior, Effect, Measured, Opening, Place, Sides};
-use crate::params::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own};
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Measured, Opening, Place};
+use crate::fault_type::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own};
 use crate::units::Millis;
 
 /// Delays the connection to the upstream.

@@ -6,12 +6,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::effect::{Behavior, Effect, Place, Sides, Start};
-use crate::line::gate::Gate;
-use crate::line::stage::Stage;
-use crate::params::{
+use crate::direction::Sides;
+use crate::effect::{Behavior, Effect, Place, Start};
+use crate::fault_type::{
     FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
 };
+use crate::stage::Stage;
+use crate::stage::gate::Gate;
 use crate::units::Millis;
 
 /// Holds all data, then closes both connections.

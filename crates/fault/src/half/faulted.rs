@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::common::Common;
-use crate::effect::Direction;
+use crate::direction::Direction;
 use crate::line::{Arrival, Line, Segmenter};
 use crate::meter::Arrivals;
 use crate::store::Store;

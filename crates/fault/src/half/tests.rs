@@ -3,7 +3,8 @@ use std::task::Waker;
 
 use super::*;
 use crate::delay::Delay;
-use crate::effect::{Effect, Fault, Flows};
+use crate::direction::Flows;
+use crate::effect::{Effect, Fault};
 use crate::engine::{Engine, Settings};
 use crate::faults::Latency;
 use crate::journal::Journal;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::effect::Direction;
+use crate::direction::Direction;
 use crate::journal::{Decision, Journal, Verdict};
-use crate::line::draws::DrawKey;
 use crate::line::plan::Entry;
+use crate::stage::draws::DrawKey;
 
 /// What the draws and the journal of a session depend on.
 #[derive(Debug)]

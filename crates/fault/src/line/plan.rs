@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effect::{Direction, Fault, Measured, Place, Scope};
-use crate::faults::Bucket;
+use crate::bucket::Bucket;
+use crate::direction::{Direction, Scope};
+use crate::effect::{Fault, Measured, Place};
 use crate::stats::Stats;
 
 /// In the order in which they act on a flow.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::effect::{Direction, Start};
+use crate::direction::Direction;
+use crate::effect::Start;
 use crate::journal::Verdict;
 use crate::line::Identity;
-use crate::line::draws::DrawKey;
-use crate::line::piece::Piece;
 use crate::line::plan::Entry;
-use crate::line::stage::{Stage, Tools};
+use crate::stage::draws::DrawKey;
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 
 #[derive(Debug)]
 pub(crate) struct Unit {

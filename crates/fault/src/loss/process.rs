@@ -90,7 +90,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::line::draws::{DrawKey, Draws};
+    use crate::stage::draws::{DrawKey, Draws};
 
     fn outcomes(model: &LossModel, seed: u64, count: usize) -> Vec<bool> {
         let mut draws = Draws::seed_from_u64(seed);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::fifo::Fifo;
-use crate::line::draws::Draws;
-use crate::line::piece::Piece;
+use crate::stage::draws::Draws;
+use crate::stage::piece::Piece;
 
 /// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
 const OUT_OF_ORDER_LIMIT: usize = 6 << 20;

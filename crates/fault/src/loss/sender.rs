@@ -10,8 +10,8 @@ use super::process::LossProcess;
 use super::queue::Queue;
 use super::timeout::{Alarm, Timer};
 use super::window::Window;
-use crate::line::draws::DrawKey;
-use crate::line::piece::Piece;
+use crate::stage::draws::DrawKey;
+use crate::stage::piece::Piece;
 
 /// A TCP sender, the path and the receiver behind it, which delivers in order.
 ///

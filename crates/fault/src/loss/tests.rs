@@ -5,8 +5,8 @@ mod throughput;
 use std::time::Duration;
 
 use super::{LossEvent, LossKind, LossModel, LossySender};
-use crate::line::draws::DrawKey;
-use crate::line::piece::{Ending, Piece};
+use crate::stage::draws::DrawKey;
+use crate::stage::piece::{Ending, Piece};
 
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(20);

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::delay::Delay;
-use crate::effect::{Effect, Flows, Scope};
+use crate::direction::{Flows, Scope};
+use crate::effect::Effect;
 use crate::faults::{
     Bandwidth, Blackhole, Corrupt, FAULT_TYPES, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset,
     Slicer, SlowClose, SlowOpen, Timeout,

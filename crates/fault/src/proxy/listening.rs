@@ -1,27 +1,8 @@
 //! The listeners of a proxy, which a fault may want closed.
 
-use std::sync::Mutex;
-
-use slab::Slab;
-use tokio::sync::Notify;
-
-use super::shared::lock;
+use super::shared::{Listeners, lock};
 use super::{Faults, Shared};
 use crate::timer::Timers;
-
-/// Which listeners there are, and which of them are open.
-#[derive(Debug, Default)]
-pub(super) struct Listeners {
-    are_open: Mutex<Slab<bool>>,
-    changed: Notify,
-}
-
-impl Listeners {
-    /// Those who wait for them look again.
-    pub(super) fn tell(&self) {
-        self.changed.notify_waiters();
-    }
-}
 
 /// A listener's word on whether it is open: given by [`Faults::listening`], true until it says otherwise, and taken back when it
 /// is dropped.

@@ -6,9 +6,10 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use slab::Slab;
+use tokio::sync::Notify;
 
-use super::listening::Listeners;
-use crate::effect::{Direction, Fault};
+use crate::direction::Direction;
+use crate::effect::Fault;
 use crate::engine;
 use crate::line::plan::{self, Plan};
 use crate::meter::Meter;
@@ -58,7 +59,7 @@ impl Shared {
     }
 
     /// The number of a session that begins.
-    pub(super) fn next_session(&self) -> u64 {
+    pub(crate) fn next_session(&self) -> u64 {
         self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -76,6 +77,20 @@ impl Shared {
     /// Changes with every new plan.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+}
+
+/// Which listeners there are, and which of them are open.
+#[derive(Debug, Default)]
+pub(super) struct Listeners {
+    pub(super) are_open: Mutex<Slab<bool>>,
+    pub(super) changed: Notify,
+}
+
+impl Listeners {
+    /// Those who wait for them look again.
+    pub(super) fn tell(&self) {
+        self.changed.notify_waiters();
     }
 }
 

@@ -2,7 +2,8 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::time::MOST_WEEKS;
+/// The longest time in weeks: 2^64 ms.
+const MOST_WEEKS: u64 = u64::MAX / 604_800_000;
 
 /// Why a text is not a schedule, or one that cannot be resolved.
 ///

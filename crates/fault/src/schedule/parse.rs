@@ -6,11 +6,28 @@ use pest::iterators::Pair;
 
 use super::error::{Problem, ScheduleError};
 use super::time::Time;
-use super::{Period, Reading};
 
 #[derive(pest_derive::Parser)]
 #[grammar = "schedule/grammar.pest"]
 struct Grammar;
+
+/// What a start on its own and, right after it, a duration on its own mean, as in `start:30s;duration:3m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// One window, from the start and of the duration: what nearly all who write this mean.
+    #[default]
+    Usual,
+    /// Two windows, as the grammar has it: from the start to the end of the run, and from 0 of the duration.
+    Strict,
+}
+
+/// From a start to the end of a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) start: Time,
+    /// `None`: to the end of the run.
+    pub(super) duration: Option<Time>,
+}
 
 /// The periods, and whether two were joined.
 pub(super) fn periods(text: &str, reading: Reading) -> Result<(Vec<Period>, bool), ScheduleError> {

@@ -7,9 +7,6 @@ use super::error::Problem;
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// The longest time in weeks, for the hint.
-pub(super) const MOST_WEEKS: u64 = u64::MAX / UNITS[0].1;
-
 /// A time as it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {

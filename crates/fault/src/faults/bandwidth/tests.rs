@@ -1,5 +1,5 @@
 use super::*;
-use crate::line::piece::Ending;
+use crate::stage::piece::Ending;
 
 const RATE: f64 = 125_000.0;
 const MS: Duration = Duration::from_millis(1);
@@ -85,14 +85,14 @@ fn what_is_drained_and_pushed_again_is_paid_for_once() {
         session.add(Piece { len: 1000, ..Piece::ending(Duration::ZERO, Ending::No) });
     }
     let bucket = Arc::clone(&sessions[0].bucket);
-    let free = bucket.free.load(Ordering::Relaxed);
+    let free = bucket.take(0, 0, 0).due;
     for session in &mut sessions {
         let held = session.drain();
         let mut changed = BandwidthStage::new(RATE, 1, Arc::clone(&bucket));
         held.into_iter().for_each(|piece| changed.add(piece));
         *session = changed;
     }
-    assert_eq!(bucket.free.load(Ordering::Relaxed), free);
+    assert_eq!(bucket.take(0, 0, 0).due, free);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delay::Delay;
-use crate::params::ParamError;
+use crate::fault_type::ParamError;
 use crate::units::Millis;
 
 /// Over a million values.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::effect::{Behavior, Place, Start};
 use crate::faults::{LimitData, Timeout};
-use crate::line::stage::{Stage, Tools};
+use crate::stage::{Stage, Tools};
 
 /// Each read is followed by the same bytes, in small letters.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::ValueType;
 
 #[test]
 fn what_does_not_deserialize() {

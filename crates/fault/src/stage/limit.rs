@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::time::Duration;
 
-use crate::effect::Sides;
+use crate::direction::Sides;
 use crate::fifo::Fifo;
-use crate::line::piece::{Ending, Piece};
-use crate::line::stage::{Stage, Tools};
+use crate::stage::piece::{Ending, Piece};
+use crate::stage::{Stage, Tools};
 
 #[derive(Debug)]
 pub(crate) struct Limit {

@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
-use crate::effect::Direction;
+use crate::direction::Direction;
 
 /// The draws of one decision. Their values are the same on every machine and in every run.
 pub(crate) type Draws = SplitMix64;

@@ -1,5 +1,11 @@
 //! Stages: the effect of a fault on one flow while the fault is on.
 
+pub(crate) mod draws;
+pub(crate) mod gate;
+pub(crate) mod hold;
+pub(crate) mod limit;
+pub(crate) mod piece;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -7,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::journal::{Verdict, nanos};
-use crate::line::piece::{Ending, Piece};
+use crate::stage::piece::{Ending, Piece};
 use crate::stats::Stats;
 
 /// A stage of a line. It takes pieces, and releases them in order at times that depend only on their arrival.

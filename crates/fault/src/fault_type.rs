@@ -2,9 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::error::{self, ParamError, ReadError};
-use super::{FlowDirection, Own};
-use crate::faults::FAULT_TYPES;
+mod error;
+mod read;
+mod words;
+
+pub(crate) use self::error::quoted;
+pub use self::error::{ParamError, ReadError, spelled};
+pub(crate) use self::read::{Own, Parameters, needed, read, read_own, share_of};
+pub use self::words::FlowDirection;
+pub(crate) use self::words::{not_one_of, same_word, words};
 
 /// A type of fault.
 #[derive(Debug)]
@@ -128,7 +134,7 @@ impl Parameter {
         Self { with: choices, ..self }
     }
 
-    pub(super) fn goes_with(&self, chosen: &str) -> bool {
+    pub(crate) fn goes_with(&self, chosen: &str) -> bool {
         self.with.is_empty() || self.with.contains(&chosen)
     }
 }
@@ -182,7 +188,7 @@ impl FaultType {
             .filter(move |parameter| has_direction || !["side", "direction"].contains(&parameter.name))
             .map(move |parameter| match (parameter.name, target) {
                 ("side", Target::Connections) => Parameter {
-                    value: ValueType::Words("SIDE", crate::effect::Sides::WORDS),
+                    value: ValueType::Words("SIDE", crate::direction::Sides::WORDS),
                     help: "Connections to reset: client, server or both",
                     ..parameter
                 }
@@ -192,21 +198,5 @@ impl FaultType {
                 ("direction", _) => parameter.or("both"),
                 _ => parameter,
             })
-    }
-
-    /// Returns the error about a parameter `name`, written as `written`, that this type does not have.
-    pub(super) fn refuses(&'static self, name: &str, written: String) -> ReadError {
-        let takes: Vec<_> = self.parameters.iter().map(|parameter| parameter.name).collect();
-        if !FAULT_TYPES.iter().any(|other| other.parameter(name).is_some()) {
-            let common = COMMON_PARAMETERS.iter().map(|parameter| parameter.name);
-            let known = ["type"].into_iter().chain(common).chain(takes).collect();
-            return ReadError::Unknown { name: written, known };
-        }
-        let problem = if takes.is_empty() {
-            format!("means nothing to {}, which takes no parameters of its own", self.name)
-        } else {
-            format!("means nothing to {}; it takes {}", self.name, error::quoted(takes))
-        };
-        ParamError::new(name.to_owned(), problem).of(self).into()
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::effect::Sides;
+use crate::direction::Sides;
 
 /// Marks the segments of inserted bytes.
 const INSERTED: u64 = 1 << 63;

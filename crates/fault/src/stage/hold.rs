@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::fifo::Fifo;
-use crate::line::piece::Piece;
-use crate::line::stage::{Stage, Tools};
+use crate::stage::piece::Piece;
+use crate::stage::{Stage, Tools};
 
 /// Hold times of the pieces of a [`HoldStage`].
 pub(crate) trait HoldTimes: Debug + Send + 'static {

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::time::Duration;
 
-use crate::effect::Sides;
+use crate::direction::Sides;
 use crate::fifo::Fifo;
 use crate::journal::Verdict;
-use crate::line::piece::{Ending, Piece};
-use crate::line::stage::{Stage, Tools};
+use crate::stage::piece::{Ending, Piece};
+use crate::stage::{Stage, Tools};
 
 /// What may wait before the source is not read any more.
 const WAITING_LIMIT: usize = 256 << 10;

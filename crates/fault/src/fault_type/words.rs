@@ -1,6 +1,6 @@
 //! Parameters whose value is one of a few words. Between the parts of a word `-`, `_` and nothing are the same.
 
-use crate::effect::{Scope, Sides};
+use crate::direction::{Scope, Sides};
 use crate::units::ValueError;
 
 macro_rules! words {
@@ -20,8 +20,8 @@ macro_rules! words {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
-                    $(_ if $crate::params::same_word(text, $word) => Ok(Self::$variant),)+
-                    _ => Err($crate::params::not_one_of(text, $what, Self::WORDS)),
+                    $(_ if $crate::fault_type::same_word(text, $word) => Ok(Self::$variant),)+
+                    _ => Err($crate::fault_type::not_one_of(text, $what, Self::WORDS)),
                 }
             }
         }

@@ -3,8 +3,6 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::FaultType;
-
 /// Why parameters were not read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -44,8 +42,8 @@ impl ParamError {
         Self::new(param, problem.to_string().replace('`', "'"))
     }
 
-    pub(super) fn of(self, fault_type: &FaultType) -> Self {
-        Self { fault_type: Some(fault_type.name), ..self }
+    pub(crate) fn of(self, fault_type: &'static str) -> Self {
+        Self { fault_type: Some(fault_type), ..self }
     }
 
     /// The name of the fault's type, where it is known.
@@ -91,6 +89,6 @@ impl fmt::Display for ParamError {
 impl std::error::Error for ParamError {}
 
 /// Names of parameters as [`ParamError`] wants them in its problem.
-pub(super) fn quoted(params: Vec<&str>) -> String {
+pub(crate) fn quoted(params: Vec<&str>) -> String {
     params.into_iter().map(|param| format!("`{param}`")).collect::<Vec<_>>().join(", ")
 }

@@ -1,0 +1,77 @@
+//! Reading the parameters of one type of fault.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::error::ParamError;
+use crate::direction::Sides;
+use crate::effect::Effect;
+use crate::units::{Rate, Share};
+
+/// The parameters of one type of fault, read.
+pub(crate) trait Parameters: Debug + Send + Sync {
+    /// Returns the effect, with defaults for missing parameters.
+    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError>;
+
+    /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
+    fn choice(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+}
+
+/// Parameters that were read, and as JSON.
+pub(crate) type Own = (Map<String, Value>, Arc<dyn Parameters>);
+
+/// Reads the parameters of a type of fault.
+pub(crate) fn read_own<P: Parameters + Serialize + DeserializeOwned + 'static>(
+    given: Map<String, Value>,
+) -> Result<Own, ParamError> {
+    let (own, params) = read::<P>(given)?;
+    Ok((own, Arc::new(params)))
+}
+
+/// Reads a struct whose fields are all optional. Returns it as JSON too.
+pub(crate) fn read<P: Serialize + DeserializeOwned>(
+    given: Map<String, Value>,
+) -> Result<(Map<String, Value>, P), ParamError> {
+    let given = Value::Object(given);
+    let params = P::deserialize(&given).map_err(|error| {
+        // The error does not name the parameter: it is the first that is refused alone.
+        let refused = given.as_object().into_iter().flatten().find_map(|(name, value)| {
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            Some((name.clone(), P::deserialize(Value::Object(alone)).err()?))
+        });
+        let (name, error) = refused.unwrap_or_else(|| ("type".to_owned(), error));
+        ParamError::quoting(name, in_words(&error))
+    })?;
+    let Ok(Value::Object(mut own)) = serde_json::to_value(&params) else {
+        unreachable!("a struct is an object")
+    };
+    own.retain(|_, value| !value.is_null());
+    Ok((own, params))
+}
+
+/// An error about a value of another type, in words for users.
+fn in_words(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.strip_prefix("invalid type: ").and_then(|text| text.split_once(", expected ")) {
+        Some((found, "a boolean")) => format!("{found} is not true or false"),
+        Some((found, expected)) => format!("{found} is not {expected}"),
+        None => text,
+    }
+}
+
+/// The value, if it is given.
+pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
+    value.ok_or_else(|| ParamError::new(param, format!("is needed, for example {example}")))
+}
+
+/// A rate that is a share.
+pub(crate) fn share_of(rate: Option<Rate>) -> Result<f64, ParamError> {
+    let rate = needed("rate", rate, "0.01 or 1%")?;
+    rate.share().map(Share::fraction).map_err(|error| ParamError::new("rate", error))
+}
