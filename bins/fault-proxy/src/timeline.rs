@@ -1,5 +1,7 @@
 //! When faults are on: as a chart, and in the log.
 
+mod chart;
+
 use std::time::Duration;
 
 use proxy_cli::terminal::plain;
@@ -48,7 +50,7 @@ impl Timeline {
         let names: Vec<_> = self.0.iter().map(|row| plain(&row.fault)).collect();
         let rows: Vec<_> =
             names.iter().map(String::as_str).zip(self.0.iter().map(|row| &row.windows)).collect();
-        (!rows.is_empty()).then(|| proxy_fault::chart(&rows, duration, BAR_WIDTH))
+        (!rows.is_empty()).then(|| chart::chart(&rows, duration, BAR_WIDTH))
     }
 
     /// The first instant later than `after` at which a fault is switched, and what is switched then.

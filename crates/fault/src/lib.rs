@@ -82,7 +82,7 @@ pub use loss::LossModel;
 pub use meter::Passage;
 pub use params::{CommonParams, FaultParams, Run};
 pub use proxy::{Faults, Listening};
-pub use schedule::{Reading, Schedule, ScheduleError, Windows, chart};
+pub use schedule::{Reading, Schedule, ScheduleError, Windows};
 pub use session::{OneSide, Session};
 pub use stats::{Delays, Figures, Quantiles};
 pub use stream::FaultStream;

@@ -6,7 +6,6 @@
 //! | `parse` | the pest grammar, and from its pairs to periods |
 //! | `error` | what is wrong with a schedule, where, and the way out |
 //! | `windows` | a schedule resolved: the instants at which the fault changes |
-//! | `chart` | resolved schedules drawn as text |
 //!
 //! The grammar, in pest's notation:
 //!
@@ -14,7 +13,6 @@
 #![doc = include_str!("schedule/grammar.pest")]
 //! ```
 
-mod chart;
 mod error;
 mod parse;
 mod time;
@@ -23,7 +21,6 @@ mod windows;
 use std::fmt;
 use std::time::Duration;
 
-pub use chart::chart;
 pub use error::ScheduleError;
 pub use parse::Reading;
 pub use windows::Windows;

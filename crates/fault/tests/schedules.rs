@@ -1,8 +1,8 @@
-//! The examples of docs/schedules.md are what the parser and the chart do.
+//! The examples of docs/schedules.md are what the parser does.
 
 use std::time::Duration;
 
-use proxy_fault::{Reading, Schedule, Windows, chart};
+use proxy_fault::{Reading, Schedule};
 
 const DOCS: &str = include_str!("../../../docs/schedules.md");
 
@@ -33,23 +33,5 @@ fn each_error_is_what_the_parser_prints() {
             .and_then(|schedule| schedule.resolve(None))
             .expect_err(input);
         assert_eq!(error.to_string(), block);
-    }
-}
-
-#[test]
-fn the_chart_is_what_is_drawn() {
-    for block in blocks("text chart") {
-        let (schedules, drawn) = block.split_once("\n\n").expect(block);
-        let duration = Some(Duration::from_secs(600));
-        let rows: Vec<(&str, Windows)> = schedules
-            .lines()
-            .map(|line| {
-                let (name, text) = line.split_once(' ').expect(line);
-                let schedule = Schedule::parse(text, Reading::Usual).expect(text);
-                (name, schedule.resolve(duration).expect(text))
-            })
-            .collect();
-        let rows: Vec<_> = rows.iter().map(|(name, windows)| (*name, windows)).collect();
-        assert_eq!(chart(&rows, duration, 40), drawn);
     }
 }

@@ -1,8 +1,9 @@
+//! Schedules drawn as bars of text.
+
 use std::time::Duration;
 
+use proxy_fault::Windows;
 use unicode_width::UnicodeWidthStr;
-
-use super::windows::Windows;
 
 const ON: &str = "█";
 const OFF: &str = "·";
@@ -11,20 +12,7 @@ const OFF: &str = "·";
 ///
 /// The bars run from 0 to `duration`; without one, to 1.25 times the last change, so that what comes after it
 /// can be seen. A window shows at least one cell. No line end closes the last line.
-///
-/// ```
-/// use std::time::Duration;
-/// use proxy_fault::{Reading, Schedule, Windows, chart};
-///
-/// let duration = Some(Duration::from_secs(20));
-/// let loss = Schedule::parse("start:5s,duration:2s;start:75%", Reading::Usual)?.resolve(duration)?;
-/// assert_eq!(chart(&[("latency", &Windows::always()), ("loss", &loss)], duration, 20), "\
-/// latency  ████████████████████  always
-/// loss     ·····██········█████  5s–7s, 15s–
-///          0                20s");
-/// # Ok::<(), proxy_fault::ScheduleError>(())
-/// ```
-pub fn chart(rows: &[(&str, &Windows)], duration: Option<Duration>, width: usize) -> String {
+pub(super) fn chart(rows: &[(&str, &Windows)], duration: Option<Duration>, width: usize) -> String {
     let scale = duration.or_else(|| beyond_last_change(rows)).filter(|scale| !scale.is_zero());
     let name_width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
     let line = |(name, windows): &(&str, &Windows)| {

@@ -1,5 +1,6 @@
+use proxy_fault::{Reading, Schedule};
+
 use super::*;
-use crate::schedule::{Reading, Schedule};
 
 fn windows(text: &str) -> Windows {
     Schedule::parse(text, Reading::Usual).unwrap().resolve(None).unwrap()
@@ -68,5 +69,29 @@ fn times_are_in_units_that_people_count_in() {
         (2_682_061_000, "4w3d1h1m1s"),
     ] {
         assert_eq!(time_in_words(Duration::from_millis(millis)), words);
+    }
+}
+
+#[test]
+fn the_charts_of_the_documentation_are_what_is_drawn() {
+    let blocks: Vec<_> = include_str!("../../../../../docs/schedules.md")
+        .split("\n```text chart\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("\n```\n").next())
+        .collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let (schedules, drawn) = block.split_once("\n\n").expect(block);
+        let duration = Some(Duration::from_secs(600));
+        let rows: Vec<(&str, Windows)> = schedules
+            .lines()
+            .map(|line| {
+                let (name, text) = line.split_once(' ').expect(line);
+                let schedule = Schedule::parse(text, Reading::Usual).expect(text);
+                (name, schedule.resolve(duration).expect(text))
+            })
+            .collect();
+        let rows: Vec<_> = rows.iter().map(|(name, windows)| (*name, windows)).collect();
+        assert_eq!(chart(&rows, duration, 40), drawn);
     }
 }
