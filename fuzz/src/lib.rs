@@ -59,7 +59,7 @@ pub fn schedule(bytes: &[u8]) {
 pub fn fault(bytes: &[u8]) {
     let Ok(params) = serde_json::from_slice::<FaultParams>(bytes) else { return };
     for reading in [Reading::Usual, Reading::Strict] {
-        let run = Run { duration: Some(Duration::from_secs(600)), reading };
+        let run = Run { duration: Some(Duration::from_secs(600)), reading, ..Run::default() };
         let Ok(fault) = params.resolve(&run) else { continue };
         let written = serde_json::to_value(&params).expect("parameters are JSON");
         let again: FaultParams = serde_json::from_value(written.clone()).expect("what is written is read");

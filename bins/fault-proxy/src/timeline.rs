@@ -98,17 +98,16 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 mod tests {
     use proxy_control::proxies::Moment;
     use proxy_control::{Watch, record};
-    use proxy_fault::{Engine, FaultParams, Reading, Run, Settings};
+    use proxy_fault::{Engine, FaultParams, Run, Settings};
     use proxy_mapping::Upstream;
 
     use super::*;
 
     fn proxy(name: &str, faults: &[(&str, &str)]) -> Proxy {
-        let run = Run { duration: None, reading: Reading::Usual };
         let fault = |(kind, schedule): &(&str, &str)| {
             let params = serde_json::json!({"type": kind, "schedule": schedule});
             let params: FaultParams = serde_json::from_value(params).unwrap();
-            record(&params, params.resolve(&run).unwrap())
+            record(&params, params.resolve(&Run::default()).unwrap())
         };
         Proxy {
             name: name.to_owned(),

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_fault::{Engine, Faults, Reading, Run};
+use proxy_fault::{Engine, Faults, Run};
 use proxy_mapping::{ListenAddr, Upstream};
 use tokio_util::task::TaskTracker;
 
@@ -133,7 +133,7 @@ impl Proxies {
 
     /// What schedules of faults are resolved against.
     pub(crate) fn schedules(&self) -> Run {
-        Run { duration: self.0.duration, reading: Reading::Usual }
+        Run { duration: self.0.duration, ..Run::default() }
     }
 
     pub(crate) fn version(&self) -> &str {

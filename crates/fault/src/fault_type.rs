@@ -8,6 +8,7 @@ mod words;
 
 pub(crate) use self::error::quoted;
 pub use self::error::{ParamError, ReadError, spelled};
+pub use self::read::ReadFile;
 pub(crate) use self::read::{Own, Parameters, needed, read, read_own, share_of};
 pub use self::words::FlowDirection;
 pub(crate) use self::words::{not_one_of, same_word, words};

@@ -75,7 +75,8 @@ pub use direction::{Direction, Flows, Scope, Sides};
 pub use effect::{Effect, Fault, Measured};
 pub use engine::{Engine, Settings};
 pub use fault_type::{
-    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, ReadError, Target, ValueType, spelled,
+    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, ReadError, ReadFile, Target,
+    ValueType, spelled,
 };
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;

@@ -4,6 +4,8 @@
 //! [`FaultParams::resolve`] makes a [`Fault`] of it. A [`FaultType`] tells which parameters its faults take.
 
 use std::fmt::Debug;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +16,8 @@ use serde_json::{Map, Value};
 use crate::direction::{Flows, Sides};
 use crate::effect::Fault;
 use crate::fault_type::{
-    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadError, Target,
-    quoted, read,
+    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadError, ReadFile,
+    Target, quoted, read,
 };
 use crate::faults::{self, FAULT_TYPES};
 use crate::schedule::{Reading, Schedule, Windows};
@@ -57,13 +59,22 @@ pub struct CommonParams {
     pub schedule: Option<String>,
 }
 
-/// The run that schedules are resolved against.
+/// The run that parameters are resolved against. Defaults to one without end that reads no files.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
     /// Its length, which percentages are of; `None`: no end.
     pub duration: Option<Duration>,
     /// How schedules are read.
     pub reading: Reading,
+    /// How files that parameters name are read, such as a table of delays.
+    pub read_file: ReadFile,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let read_file = |_: &Path| Err(io::Error::other("files are not read here"));
+        Self { duration: None, reading: Reading::default(), read_file }
+    }
 }
 
 impl FaultParams {
@@ -109,7 +120,7 @@ impl FaultParams {
         self.fault_type
     }
 
-    /// The fault they stand for, with a default for what is not given. Reads the file of a table of delays.
+    /// The fault they stand for, with a default for what is not given.
     ///
     /// # Errors
     ///
@@ -122,7 +133,7 @@ impl FaultParams {
                 flows: self.flows()?,
                 probability: self.common.probability.map_or(1.0, Share::fraction),
                 windows: self.windows(run)?,
-                effect: self.read.resolve(self.common.side)?,
+                effect: self.read.resolve(self.common.side, run.read_file)?,
             })
         };
         fault().map_err(|error: ParamError| error.of(self.fault_type.name))

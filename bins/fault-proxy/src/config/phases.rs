@@ -47,7 +47,7 @@ pub(super) fn faults(
             bail!(file.at(&place, "`duration` is missing: only the last phase may be without"));
         }
         let duration = end.or(run.duration).map(|end| end.saturating_sub(start));
-        let phase_run = PhaseRun { start, end, run: Run { duration, reading: run.reading } };
+        let phase_run = PhaseRun { start, end, run: Run { duration, ..*run } };
         for (index, params) in phase.faults.iter().enumerate() {
             let place = format!("{place}.faults[{index}]");
             let mut fault = phase_run.fault(params.clone(), place, proxies, file)?;
@@ -95,8 +95,6 @@ impl PhaseRun {
 
 #[cfg(test)]
 mod tests {
-    use proxy_fault::Reading;
-
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -110,7 +108,7 @@ mod tests {
 
     fn windows(toml: &str, duration: Option<Duration>) -> Vec<Named> {
         let phases = phases(toml);
-        let run = Run { duration: duration.or(total(&phases)), reading: Reading::Usual };
+        let run = Run { duration: duration.or(total(&phases)), ..Run::default() };
         let faults = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap();
         let faults = faults.into_iter().map(|fault| fault.placed.given.fault);
         faults.map(|fault| (fault.name, fault.windows.iter().collect())).collect()

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::faults::of_flags;
-use proxy_fault::{Reading, Run};
+use proxy_cli::faults::{of_flags, run};
 use proxy_mapping::{Host, Mapping, Scheme};
 
 use super::faults::{self, GivenFault, Placed};
@@ -34,8 +33,7 @@ impl ProxySettings {
 
 pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
     let Config { options, mappings, faults: flags, file, .. } = config;
-    let reading = if options.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
-    let run = Run { duration, reading };
+    let run = run(duration, options.strict_schedules);
     let named = named(mappings, &options.proxies)?;
     if named.is_empty() && !is_api_alone(options) {
         match file.file() {

@@ -1,8 +1,8 @@
 use anyhow::{Result, bail};
 use clap::Args;
-use proxy_fault::{Fault, Reading, Run};
+use proxy_fault::Fault;
 
-use super::{FaultArgs, of_flags};
+use super::{FaultArgs, of_flags, run};
 use crate::args::switch;
 
 /// The flags of faults, and how they are drawn and read, for a program that runs until it is stopped.
@@ -34,9 +34,7 @@ impl FaultOptions {
     /// # Errors
     /// When a fault's parameter makes no sense or is missing; it is named as a flag.
     pub fn resolve(&self) -> Result<FaultSettings> {
-        let reading =
-            if self.strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
-        let run = Run { duration: None, reading };
+        let run = run(None, self.strict_schedules);
         for params in &self.faults.0 {
             if params.common.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
                 bail!(

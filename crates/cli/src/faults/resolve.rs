@@ -1,11 +1,36 @@
 use std::collections::hash_map::RandomState;
+use std::fs::File;
 use std::hash::BuildHasher;
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use proxy_fault::{Fault, FaultParams, Reading, Run, Schedule};
 use tracing::warn;
 
 use super::args::in_flags;
+
+/// Size of a file of more than a million delays.
+const MAX_FILE_SIZE: u64 = 16 << 20;
+
+/// The run of a program of `duration`, which reads the files that parameters name.
+pub fn run(duration: Option<Duration>, strict_schedules: Option<bool>) -> Run {
+    let reading = if strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
+    Run { duration, reading, read_file }
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    // A pipe or a device might never end, and opening a pipe might never return.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    if File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)? as u64 > MAX_FILE_SIZE {
+        return Err(io::Error::other("larger than 16MiB"));
+    }
+    Ok(text)
+}
 
 /// Resolves a fault of flags and variables.
 ///
@@ -34,4 +59,37 @@ pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &Run) {
 pub fn any_seed() -> u64 {
     // Short enough to be typed.
     RandomState::new().hash_one(()) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_table_of_delays_is_read_from_a_regular_file_of_limited_size() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("delays.csv"), "rtt\n10\n20\n").expect("the directory is writable");
+        File::create(path("large.csv"))
+            .and_then(|file| file.set_len(MAX_FILE_SIZE + 1))
+            .expect("a large file");
+        let resolved = |name: &str| {
+            let params = json!({"type": "latency", "distribution": "table", "table": path(name)});
+            let params: FaultParams = serde_json::from_value(params).expect("parameters");
+            params.resolve(&run(None, None)).map(|fault| fault.effect.to_string())
+        };
+        assert!(
+            resolved("delays.csv").is_ok_and(|effect| effect.contains("table")),
+            "{:?}",
+            resolved("delays.csv")
+        );
+        for (name, problem) in
+            [("", "not a regular file"), ("absent.csv", "No such file"), ("large.csv", "larger than 16MiB")]
+        {
+            let error = resolved(name).expect_err(name);
+            assert!(error.problem().contains(problem), "{error}");
+        }
+    }
 }

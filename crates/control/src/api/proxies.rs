@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use proxy_fault::{Reading, Run};
+use proxy_fault::Run;
 use proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
@@ -104,7 +104,7 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     let problem = |refused: Refused| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
-    let specs = specs_of(json, &Run { duration, reading: Reading::Usual }).map_err(problem)?;
+    let specs = specs_of(json, &Run { duration, ..Run::default() }).map_err(problem)?;
     let numbered = specs.into_iter().zip(1..);
     let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
     let specs = specs.collect::<Result<Vec<Spec>, _>>()?;

@@ -3,14 +3,12 @@ use std::time::Duration;
 use proxy_fault::faults::{
     Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
 };
-use proxy_fault::{Delay, Effect, LossModel, Reading, Scope};
+use proxy_fault::{Delay, Effect, LossModel, Scope};
 
 use super::*;
 
-const RUN: Run = Run { duration: None, reading: Reading::Usual };
-
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
-    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &RUN)
+    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &Run::default())
 }
 
 fn effect(body: Value) -> Option<Effect> {
@@ -91,7 +89,8 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
     assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
     for attribute in ["1.5", "1e3", "[]", "true"] {
         let body = format!(r#"{{"type": "latency", "attributes": {{"latency": {attribute}}}}}"#);
-        let refused = parse(&json::object_of(body.as_bytes()).unwrap(), &RUN).unwrap_err().to_string();
+        let refused =
+            parse(&json::object_of(body.as_bytes()).unwrap(), &Run::default()).unwrap_err().to_string();
         assert!(refused.starts_with("bad request body: latency is "), "{refused}");
     }
 }
@@ -198,7 +197,7 @@ fn a_stream_is_where_the_fault_acts() {
 }
 
 fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
-    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &RUN)
+    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &Run::default())
 }
 
 #[test]
@@ -251,7 +250,7 @@ fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
         (json!({"type": "limit-data", "bytes": 5}), "limit_data"),
     ] {
         let params: proxy_fault::FaultParams = serde_json::from_value(params).unwrap();
-        let record = record(&params, params.resolve(&RUN).unwrap());
+        let record = record(&params, params.resolve(&Run::default()).unwrap());
         let again = parsed(shown(&record)).unwrap();
         assert_eq!(again.fault, record.fault, "{}", shown(&record));
         assert_eq!((again.kind.as_str(), again.stream), (kind, record.stream));

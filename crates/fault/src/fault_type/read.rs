@@ -1,6 +1,8 @@
 //! Reading the parameters of one type of fault.
 
 use std::fmt::Debug;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -12,10 +14,13 @@ use crate::direction::Sides;
 use crate::effect::Effect;
 use crate::units::{Rate, Share};
 
+/// Returns the text of a file that a parameter names.
+pub type ReadFile = fn(&Path) -> io::Result<String>;
+
 /// The parameters of one type of fault, read.
 pub(crate) trait Parameters: Debug + Send + Sync {
     /// Returns the effect, with defaults for missing parameters.
-    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError>;
+    fn resolve(&self, side: Option<Sides>, read_file: ReadFile) -> Result<Effect, ParamError>;
 
     /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
     fn choice(&self) -> Option<(&'static str, &'static str)> {

@@ -15,7 +15,7 @@ use crate::describe::{BitRate, Scaled, Size};
 use crate::direction::{Scope, Sides};
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
 };
 use crate::fifo::Fifo;
 use crate::journal::nanos;
@@ -267,7 +267,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let given = self.rate.unwrap_or(Rate::USUAL_BANDWIDTH);
         let rate = given.bytes_per_second(self.unit).map_err(|error| ParamError::new("rate", error))?;
         let problem = if rate == 0.0 {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, words,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own, words,
 };
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
@@ -67,7 +67,7 @@ enum Mode {
 words! { Mode, "a mode", Stall = "stall", Discard = "discard" }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Blackhole { discard: self.mode == Some(Mode::Discard) }.into())
     }
 }

@@ -11,7 +11,8 @@ use crate::describe::Percent;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own, share_of,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
+    share_of,
 };
 use crate::journal::Verdict;
 use crate::stage::draws::{DrawKey, Draws};
@@ -146,7 +147,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Corrupt { rate: share_of(self.rate)? }.into())
     }
 }

@@ -10,7 +10,7 @@ use crate::describe::{Time, rounded};
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
 };
 use crate::stage::draws::DrawKey;
 use crate::stage::hold::{HoldStage, HoldTimes};
@@ -111,7 +111,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let frequency = self.frequency.map_or(USUAL_FREQUENCY, Number::value);
         if frequency == 0.0 {
             return Err(ParamError::new("frequency", "is 0, which is never: say more, like 5"));

@@ -4,6 +4,7 @@ mod table;
 
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use crate::delay::Delay;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own, words,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    read_own, words,
 };
 use crate::stage::draws::DrawKey;
 use crate::stage::hold::{HoldStage, HoldTimes};
@@ -152,7 +154,7 @@ words! { Distribution, "a distribution",
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, read_file: ReadFile) -> Result<Effect, ParamError> {
         let delay = match self.distribution() {
             Distribution::Normal => Delay::Normal { mean: self.mean()?, stddev: self.stddev()? },
             Distribution::Constant => Delay::Constant(self.mean()?),
@@ -167,9 +169,7 @@ impl Parameters for Params {
                 mean: self.mean()?,
                 stddev: self.stddev()?,
             },
-            Distribution::Table => {
-                Delay::Table(table::read(needed("table", self.table.as_ref(), "delays.csv")?)?)
-            }
+            Distribution::Table => Delay::Table(self.table(read_file)?),
         };
         Ok(Latency { delay, once: self.once.unwrap_or(false) }.into())
     }
@@ -199,6 +199,13 @@ impl Params {
             return Err(ParamError::new("min", "is more than `max`: exchange them"));
         }
         Ok(Delay::Uniform { min, max })
+    }
+
+    fn table(&self, read_file: ReadFile) -> Result<Arc<[Duration]>, ParamError> {
+        let path = needed("table", self.table.as_ref(), "delays.csv")?;
+        let text = read_file(path).map_err(|error| error.to_string());
+        text.and_then(|text| table::parse(&text))
+            .map_err(|problem| ParamError::quoting("table", format!("{}: {problem}", path.display())))
     }
 
     fn scale(&self) -> Result<Duration, ParamError> {

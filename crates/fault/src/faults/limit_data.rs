@@ -8,7 +8,8 @@ use crate::describe::Size;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    read_own,
 };
 use crate::stage::Stage;
 use crate::stage::limit::Limit;
@@ -51,7 +52,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(LimitData { bytes: needed("bytes", self.bytes, "64KiB")?.count() }.into())
     }
 }

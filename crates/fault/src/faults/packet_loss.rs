@@ -9,8 +9,8 @@ use crate::describe::{Percent, Size, Time};
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
-    share_of, words,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    read_own, share_of, words,
 };
 use crate::journal::Verdict;
 use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
@@ -224,7 +224,7 @@ words! { Model, "a model of loss",
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let model = match self.model() {
             Model::Bernoulli => {
                 LossModel::Bernoulli { rate: share_of(self.rate)?, correlation: self.correlation()? }

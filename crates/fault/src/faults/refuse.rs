@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Opening, Place};
-use crate::fault_type::{FaultType, ParamError, Parameters, Target, read_own};
+use crate::fault_type::{FaultType, ParamError, Parameters, ReadFile, Target, read_own};
 
 /// Refuses new clients.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,7 @@ pub(super) static TYPE: FaultType = FaultType {
 struct Params {}
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Refuse.into())
     }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::describe::{Size, Time};
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, read_own};
+use crate::fault_type::{
+    FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
+};
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
 use crate::stage::limit::Limit;
@@ -89,7 +91,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let after = self.after.map(Millis::duration).unwrap_or_default();
         let bytes = self.bytes.map(Bytes::count);
         Ok(Reset { after, bytes, sides: side.unwrap_or_default() }.into())

@@ -10,7 +10,8 @@ use crate::describe::{Size, Time};
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    read_own,
 };
 use crate::fifo::Fifo;
 use crate::journal::Verdict;
@@ -158,7 +159,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let size = pieces("size", needed("size", self.size, "64B")?)?;
         let variation = self.variation.map_or(Ok(0), |variation| pieces("variation", variation))?;
         if size == 0 {

@@ -9,7 +9,8 @@ use crate::describe::Time;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    read_own,
 };
 use crate::stage::hold::{HoldStage, HoldTimes};
 use crate::stage::piece::{Ending, Piece};
@@ -68,7 +69,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(SlowClose { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::describe::Time;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Measured, Opening, Place};
-use crate::fault_type::{FaultType, ParamError, Parameter, Parameters, Target, ValueType, needed, read_own};
+use crate::fault_type::{
+    FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed, read_own,
+};
 use crate::units::Millis;
 
 /// Delays the connection to the upstream.
@@ -52,7 +54,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(SlowOpen { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

@@ -9,7 +9,7 @@ use crate::describe::Time;
 use crate::direction::Sides;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, Target, ValueType, read_own,
+    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
 };
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
@@ -64,7 +64,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Timeout { after: self.after.map(Millis::duration), discard: false }.into())
     }
 }

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -16,7 +17,6 @@ use crate::loss::LossModel;
 mod forms;
 mod refusals;
 
-const RUN: Run = Run { duration: None, reading: Reading::Usual };
 const REQUESTS: Flows = Flows { to_upstream: true, to_downstream: false };
 const REPLIES: Flows = Flows { to_upstream: false, to_downstream: true };
 
@@ -32,7 +32,7 @@ fn params(value: Value) -> FaultParams {
 fn resolve(value: Value) -> Result<Fault, ParamError> {
     let Value::Object(given) = value else { panic!("no object: {value}") };
     match FaultParams::read(given) {
-        Ok(params) => params.resolve(&RUN),
+        Ok(params) => params.resolve(&Run::default()),
         Err(ReadError::Refused(error)) => Err(error),
         Err(ReadError::Unknown { name, .. }) => panic!("{name} is unknown"),
     }
@@ -40,7 +40,7 @@ fn resolve(value: Value) -> Result<Fault, ParamError> {
 
 #[track_caller]
 fn resolved(value: Value) -> Fault {
-    params(value.clone()).resolve(&RUN).unwrap_or_else(|error| panic!("{value}: {error}"))
+    params(value.clone()).resolve(&Run::default()).unwrap_or_else(|error| panic!("{value}: {error}"))
 }
 
 #[test]
@@ -231,19 +231,32 @@ fn sides_and_directions_are_flows() {
 }
 
 #[test]
-fn a_table_is_read() {
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), "ms\n10, 20\n30\n").expect("written");
-    let fault = resolved(json!({"type": "latency", "distribution": "table", "table": file.path()}));
+fn a_table_is_what_the_caller_reads() {
+    let latency = json!({"type": "latency", "distribution": "table", "table": "delays.csv"});
+    let resolve = |read_file: ReadFile| params(latency.clone()).resolve(&Run { read_file, ..Run::default() });
     let table: Arc<[Duration]> = [10, 20, 30].map(ms).into();
+    let fault = resolve(|_| Ok("ms\n10, 20\n30\n".to_owned())).expect("a table");
     assert_eq!(fault.effect, Effect::from(Latency { delay: Delay::Table(table), once: false }));
+    for (read_file, problem) in
+        [(|_: &_| Err(io::Error::other("not a regular file"))) as ReadFile, |_| Ok("10\nsoon\n".to_owned())]
+            .into_iter()
+            .zip([
+                "not a regular file",
+                "line 2, value 1 is no delay: say milliseconds, 0 to 3600000, like 12.5",
+            ])
+    {
+        let error = resolve(read_file).expect_err(problem);
+        assert_eq!(error.to_string(), format!("latency: table: delays.csv: {problem}"));
+    }
+    let error = params(latency.clone()).resolve(&Run::default()).expect_err("the default reads no files");
+    assert_eq!(error.param(), "table");
 }
 
 #[test]
 fn schedules_are_resolved_against_the_run() {
     let fault = params(json!({"type": "refuse", "schedule": "start:10%"}));
-    assert_eq!(fault.resolve(&RUN).expect_err("no duration").param(), "schedule");
-    let minute = Run { duration: Some(Duration::from_secs(60)), reading: Reading::Strict };
+    assert_eq!(fault.resolve(&Run::default()).expect_err("no duration").param(), "schedule");
+    let minute = Run { duration: Some(Duration::from_secs(60)), ..Run::default() };
     assert_ne!(fault.resolve(&minute).expect("a schedule").windows, Windows::always());
     let nonsense = params(json!({"type": "refuse", "schedule": "now and then"}));
     assert_eq!(nonsense.resolve(&minute).expect_err("nonsense").param(), "schedule");

@@ -1,38 +1,13 @@
-//! A CSV file of delays.
+//! Delays as the text of a CSV file.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::delay::Delay;
-use crate::fault_type::ParamError;
 use crate::units::Millis;
 
-/// Over a million values.
-const LARGEST: u64 = 16 << 20;
-
-pub(super) fn read(path: &Path) -> Result<Arc<[Duration]>, ParamError> {
-    let refused = |problem: String| ParamError::quoting("table", format!("{}: {problem}", path.display()));
-    let text = text(path).map_err(|error| refused(error.to_string()))?;
-    parse(&text).map_err(refused)
-}
-
-fn text(path: &Path) -> std::io::Result<String> {
-    // A pipe or a device might never end, and opening a pipe might never return.
-    if !path.metadata()?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    if File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)? as u64 > LARGEST {
-        return Err(std::io::Error::other("larger than 16MiB"));
-    }
-    Ok(text)
-}
-
 /// Problems tell where, and not what is there: the file may be one that the caller may not read.
-fn parse(text: &str) -> Result<Arc<[Duration]>, String> {
+pub(super) fn parse(text: &str) -> Result<Arc<[Duration]>, String> {
     let mut delays = Vec::new();
     let mut header_may_come = true;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -101,18 +76,5 @@ mod tests {
             assert!(problem.starts_with(place), "{problem}");
             assert!(!problem.contains("secret"), "{problem}");
         }
-    }
-
-    #[test]
-    fn refuses_what_is_no_file() {
-        let directory = tempfile::tempdir().expect("a directory");
-        for (path, problem) in [("", "not a regular file"), ("absent.csv", "No such file")] {
-            let error = read(&directory.path().join(path)).expect_err(path);
-            assert!(error.problem().contains(problem), "{error}");
-        }
-        let large = directory.path().join("large.csv");
-        File::create(&large).and_then(|file| file.set_len(LARGEST + 1)).expect("a large file");
-        let error = read(&large).expect_err("too large");
-        assert!(error.problem().ends_with("larger than 16MiB"), "{error}");
     }
 }
