@@ -7,7 +7,6 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use proxy_fault::{Decision, Journal};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::writer::Writer;
@@ -24,9 +23,6 @@ pub(crate) struct Header<S> {
 
 pub(crate) const FORMAT: u32 = 1;
 
-/// Told of every decision.
-pub(crate) type Teller = Box<dyn Fn(&Decision<'_>) + Send + Sync>;
-
 /// Whether [`Writer::create`] would succeed. Everything stays as it is.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let checked = match fs::metadata(path) {
@@ -42,10 +38,4 @@ pub(crate) fn check(path: &Path) -> Result<()> {
         Err(error) => Err(error),
     };
     checked.with_context(|| format!("--journal {}", path.display()))
-}
-
-/// Tells all of them.
-pub(crate) fn telling(tellers: Vec<Teller>) -> Option<Journal> {
-    (!tellers.is_empty())
-        .then(|| Journal::new(move |decision| tellers.iter().for_each(|tell| tell(decision))))
 }

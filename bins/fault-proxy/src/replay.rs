@@ -12,7 +12,7 @@ use proxy_cli::terminal::counted;
 use proxy_fault::{Decision, Direction, Verdict};
 use serde::Deserialize;
 
-use crate::journal::{FORMAT, Header, Teller};
+use crate::journal::{FORMAT, Header};
 
 /// A line of a journal, without its time, which no two runs share.
 #[derive(Debug, Deserialize)]
@@ -86,15 +86,10 @@ struct AtPlace {
 }
 
 impl Comparison {
-    /// Returns a sink that compares each decision.
-    pub(crate) fn teller(&self) -> Teller {
-        let comparison = self.clone();
-        Box::new(move |decision| comparison.tell(decision))
-    }
-
-    fn tell(&self, decision: &Decision<'_>) {
-        let session = SessionId { proxy: decision.proxy.to_owned(), session: decision.session };
-        let (direction, fault) = (decision.direction, decision.fault.to_owned());
+    /// Compares a decision of the run.
+    pub(crate) fn record(&self, decision: &Decision) {
+        let session = SessionId { proxy: decision.proxy.to_string(), session: decision.session };
+        let (direction, fault) = (decision.direction, decision.fault.to_string());
         let place = Place { session, direction, fault, offset: decision.offset };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).count(place, decision.verdict);
     }

@@ -17,7 +17,7 @@ use proxy_cli::signals::{Last, Signals, end};
 use proxy_cli::terminal::print;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
-use proxy_fault::Engine;
+use proxy_fault::{Engine, Journal};
 use proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -275,13 +275,17 @@ fn engine(
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, last.clone())?),
         None => None,
     };
-    let mut tellers = Vec::new();
-    tellers.extend(journal.as_ref().map(journal::Writer::teller));
-    tellers.extend(replayed.map(replay::Comparison::teller));
     let mut of_engine = proxy_fault::Settings::default();
     of_engine.seed = seed;
     of_engine.flow_limit = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
     of_engine.total_limit = usize::try_from(settings.max_in_flight_total).unwrap_or(usize::MAX);
-    of_engine.journal = journal::telling(tellers);
+    of_engine.journal = match (&journal, replayed.cloned()) {
+        (_, Some(comparison)) => Some(Journal::new(move |decision| comparison.record(&decision))),
+        (Some(journal), None) => {
+            let queue = journal.queue().clone();
+            Some(Journal::new(move |decision| queue.record(decision)))
+        }
+        (None, None) => None,
+    };
     Ok((Engine::new(of_engine), journal))
 }

@@ -23,7 +23,7 @@ impl Core {
             session: 1,
             opened: Duration::ZERO,
             rtt: Duration::from_millis(1),
-            journal: None,
+            has_journal: false,
         };
         let plan = plan::next(&[], faults, Duration::ZERO, |_| Arc::default());
         let segmenter = Segmenter::for_plan(&plan);

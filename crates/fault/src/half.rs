@@ -131,6 +131,7 @@ impl Half {
         let now = self.follow();
         if let State::Faulted(faulted) = &mut self.state {
             faulted.line.advance(now);
+            faulted.record(&self.common);
         }
         now
     }
@@ -143,7 +144,10 @@ impl Half {
             self.version = version;
             let plan = self.common.faults.plan();
             match &mut self.state {
-                State::Faulted(faulted) => faulted.line.follow(&plan, now),
+                State::Faulted(faulted) => {
+                    faulted.line.follow(&plan, now);
+                    faulted.record(&self.common);
+                }
                 State::Clear(_) if plan.iter().any(|entry| entry.acts_on(self.direction)) => {
                     self.faulted();
                 }
@@ -260,7 +264,10 @@ impl Half {
         if !self.source_ended {
             self.source_ended = true;
             let now = self.follow();
-            self.faulted().line.finish(now, end);
+            let common = Arc::clone(&self.common);
+            let faulted = self.faulted();
+            faulted.line.finish(now, end);
+            faulted.record(&common);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the engine decided, told one decision at a time.
+//! Decisions of the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::direction::Direction;
 ///
 /// A call that blocks holds the session up, and with it all others of its thread.
 #[derive(Clone)]
-pub struct Journal(Arc<dyn Fn(&Decision<'_>) + Send + Sync>);
+pub struct Journal(Arc<dyn Fn(Decision) + Send + Sync>);
 
 impl Journal {
-    /// Calls `tell` for every decision.
-    pub fn new(tell: impl Fn(&Decision<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    /// Calls `record` for every decision.
+    pub fn new(record: impl Fn(Decision) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(record))
     }
 
-    pub(crate) fn tell(&self, decision: &Decision<'_>) {
+    pub(crate) fn record(&self, decision: Decision) {
         (self.0)(decision);
     }
 }
@@ -37,18 +37,20 @@ impl fmt::Debug for Journal {
 /// Some decisions depend on the clock as well: at which offsets segments begin, which of them jitter holds, when packet loss sends a
 /// segment again, and what a schedule or a time limit finds on its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision<'a> {
+pub struct Decision {
     /// Since the start of the run.
     #[serde(rename = "at_ns", serialize_with = "nanoseconds")]
     pub at: Duration,
     /// The proxy's name.
-    pub proxy: &'a str,
+    #[serde(serialize_with = "text")]
+    pub proxy: Arc<str>,
     /// The number of the session within its proxy, from 1.
     pub session: u64,
     /// The flow; `None`: the session as a whole.
     pub direction: Option<Direction>,
     /// The fault's name.
-    pub fault: &'a str,
+    #[serde(serialize_with = "text")]
+    pub fault: Arc<str>,
     /// The place in the flow of the first byte concerned.
     pub offset: u64,
     /// What was decided.
@@ -120,6 +122,10 @@ pub enum Verdict {
 
 fn nanoseconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(nanos(*time))
+}
+
+fn text<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 /// Up to 584 years.

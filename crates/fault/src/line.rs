@@ -17,9 +17,10 @@ pub(crate) use self::identity::Identity;
 use self::inserted::Inserted;
 use self::plan::Plan;
 pub(crate) use self::segment::{Arrival, Segmenter};
-use self::unit::Unit;
+use self::unit::{Decisions, Unit};
 use crate::direction::Direction;
 use crate::fifo::Fifo;
+use crate::journal::Decision;
 use crate::stage::piece::{Ending, Piece};
 
 /// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
@@ -55,6 +56,7 @@ pub(crate) struct Line {
     ended_now: Option<Ending>,
     /// When a unit is to be switched, or lets something out.
     deadline: Option<Duration>,
+    decisions: Decisions,
     identity: Arc<Identity>,
 }
 
@@ -77,6 +79,7 @@ impl Line {
             inserted: Inserted::default(),
             ended_now: None,
             deadline: None,
+            decisions: identity.has_journal.then(Vec::new),
             identity,
         };
         line.follow(plan, now);
@@ -110,7 +113,9 @@ impl Line {
                 let place = entry.place();
                 let index = self.units.partition_point(|unit| unit.entry.place() <= place);
                 let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
-                unit.tell_applies(now);
+                if let Some(decisions) = &mut self.decisions {
+                    decisions.extend(unit.late_draw(now));
+                }
                 self.units.insert(index, unit);
             }
         }
@@ -123,9 +128,9 @@ impl Line {
         let now = arrival.at;
         self.advance(now);
         for unit in &mut self.units {
-            unit.change(now, self.segmenter.position(), bytes);
+            unit.change(now, self.segmenter.position(), bytes, &mut self.decisions);
         }
-        let in_segments = self.identity.journal.is_some() || self.units.iter().any(Unit::needs_segments);
+        let in_segments = self.decisions.is_some() || self.units.iter().any(Unit::needs_segments);
         self.segmenter.arrive(arrival);
         self.held += bytes.len();
         let mut left = bytes.len();
@@ -161,11 +166,11 @@ impl Line {
     fn push(&mut self, index: usize, piece: Piece) {
         let mut passing = piece;
         for index in index..self.units.len() {
-            match self.units[index].push(passing) {
+            match self.units[index].push(passing, &mut self.decisions) {
                 Some(piece) => passing = piece,
                 None => return,
             }
-            if let Some(bytes) = self.units[index].insert() {
+            if let Some(bytes) = self.units[index].insert(&mut self.decisions) {
                 self.push(index + 1, passing);
                 return self.insert(index + 1, passing, bytes);
             }
@@ -209,9 +214,9 @@ impl Line {
 
     fn settle(&mut self, now: Duration) {
         for index in 0..self.units.len() {
-            while let Some(piece) = self.units[index].pop(now) {
+            while let Some(piece) = self.units[index].pop(now, &mut self.decisions) {
                 self.push(index + 1, piece);
-                if let Some(bytes) = self.units[index].insert() {
+                if let Some(bytes) = self.units[index].insert(&mut self.decisions) {
                     self.insert(index + 1, piece, bytes);
                 }
             }
@@ -253,6 +258,11 @@ impl Line {
                 self.out.pop_front();
             }
         }
+    }
+
+    /// Removes and returns what was decided, in order.
+    pub(crate) fn take_decisions(&mut self) -> Vec<Decision> {
+        self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// When to [`advance`](Self::advance) next.

@@ -43,12 +43,13 @@ impl Session {
             session: number,
             opened: faults.engine.now(),
             rtt: LEAST_RTT,
-            journal: settings.journal.clone(),
+            has_journal: settings.journal.is_some(),
         };
-        if identity.journal.is_some() {
+        if identity.has_journal {
             for entry in faults.plan().iter().filter(|entry| entry.fault.probability < 1.0) {
                 let applies = identity.applies(entry);
-                identity.tell(identity.opened, None, &entry.fault.name, 0, Verdict::Applies { applies });
+                let verdict = Verdict::Applies { applies };
+                faults.record(identity.decision(identity.opened, None, entry, 0, verdict));
             }
         }
         Self { faults, timers, identity }
@@ -66,7 +67,7 @@ impl Session {
         })?;
         entry.stats.session();
         entry.stats.acted();
-        self.identity.tell(now, None, &entry.fault.name, 0, Verdict::Refuse);
+        self.faults.record(self.identity.decision(now, None, entry, 0, Verdict::Refuse));
         Some(entry.fault.name.clone())
     }
 
@@ -120,7 +121,8 @@ impl Session {
                 entry.stats.asked(delay);
                 entry.stats.held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
                 let delay_ns = nanos(delay);
-                self.identity.tell(now, None, &entry.fault.name, 0, Verdict::Hold { delay_ns });
+                let verdict = Verdict::Hold { delay_ns };
+                self.faults.record(self.identity.decision(now, None, entry, 0, verdict));
             }
         }
     }

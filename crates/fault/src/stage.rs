@@ -21,20 +21,20 @@ use crate::stats::Stats;
 /// By default, pieces pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
     /// Changes received bytes, which start at `offset` of the flow, before they become pieces.
-    fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &Tools<'_>) {}
+    fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &mut Tools<'_>) {}
 
     /// Takes a piece, and returns it if it passes immediately.
-    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
         Some(piece)
     }
 
     /// Returns the next piece that leaves by `now`.
-    fn pop(&mut self, _now: Duration, _tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, _now: Duration, _tools: &mut Tools<'_>) -> Option<Piece> {
         None
     }
 
     /// Returns bytes to insert after the piece that has just left, as a separate write.
-    fn insert(&mut self, _tools: &Tools<'_>) -> Option<Bytes> {
+    fn insert(&mut self, _tools: &mut Tools<'_>) -> Option<Bytes> {
         None
     }
 
@@ -73,21 +73,21 @@ pub(crate) trait Stage: Any + Debug + Send {
     fn continue_from(&mut self, _before: &dyn Stage) {}
 }
 
-/// Statistics and journal of a stage.
+/// Statistics and decisions of a stage.
 pub(crate) struct Tools<'a> {
     pub(crate) stats: &'a Stats,
-    /// Tells the journal of a decision about a place in the flow.
-    pub(crate) tell: &'a dyn Fn(Duration, u64, Verdict),
+    /// Records a decision about a place in the flow.
+    pub(crate) tell: &'a mut dyn FnMut(Duration, u64, Verdict),
 }
 
 impl Tools<'_> {
-    /// Tells the journal what was decided about `piece`.
-    pub(crate) fn tell(&self, piece: &Piece, verdict: Verdict) {
+    /// Records what was decided about `piece`.
+    pub(crate) fn tell(&mut self, piece: &Piece, verdict: Verdict) {
         (self.tell)(piece.at, piece.offset, verdict);
     }
 
     /// Records that `piece` is held for `delay`.
-    pub(crate) fn hold(&self, piece: &Piece, delay: Duration) {
+    pub(crate) fn hold(&mut self, piece: &Piece, delay: Duration) {
         self.stats.asked(delay);
         self.tell(piece, Verdict::Hold { delay_ns: nanos(delay) });
     }
@@ -98,7 +98,7 @@ impl Tools<'_> {
     }
 
     /// Counts the ending of the session, if `piece` is one.
-    pub(crate) fn ends(&self, piece: &Piece) {
+    pub(crate) fn ends(&mut self, piece: &Piece) {
         let verdict = match piece.end {
             Ending::Close | Ending::CloseNow => Verdict::Close,
             Ending::Reset(_) | Ending::ResetNow(_) => Verdict::Reset,

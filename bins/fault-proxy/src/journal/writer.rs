@@ -2,53 +2,46 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::iter;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use proxy_cli::signals::Last;
 use proxy_cli::terminal::counted;
+use proxy_fault::Decision;
 use serde::Serialize;
 use tracing::error;
 
-use super::{FORMAT, Header, Teller};
+use super::{FORMAT, Header};
 
-/// Lines that may wait for the disk; sessions that decide more than it takes wait with them, so that none is lost.
+/// Decisions that may wait for the disk. Sessions that decide more than it takes wait with them, so that none is lost.
 const QUEUE: usize = 4096;
-/// The file is at most this old.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
-/// How often a thread that waits for the disk looks whether it still may.
-const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the thread lets decisions gather, so that it is not woken for each of them.
+const BATCH_INTERVAL: Duration = Duration::from_millis(5);
+/// How often a thread that waits for the disk looks whether there is room, and whether it may still wait.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Writes the file.
 #[derive(Debug)]
-pub(crate) struct Writer(Arc<Queue>);
-
-/// What is between the sessions and the thread that writes.
-#[derive(Debug)]
-struct Queue {
-    state: Mutex<State>,
-    /// Notified when the state changes.
-    changed: Condvar,
-    /// When it hurries, nobody waits for the disk.
-    end: Last,
+pub(crate) struct Writer {
+    queue: Queue,
+    thread: JoinHandle<io::Result<()>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// Whole lines.
-    text: Vec<u8>,
-    /// In the text.
-    lines: usize,
-    /// On their way to the disk.
-    leaving: usize,
-    /// Not written, and never to be.
-    lost: usize,
-    /// No line comes any more.
-    is_closed: bool,
-    failed: Option<io::Error>,
+/// Takes decisions from sessions.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    /// `None` comes after the last decision.
+    sender: SyncSender<Option<Decision>>,
+    recorded: Arc<AtomicU64>,
+    written: Arc<AtomicU64>,
+    /// When it hurries, nobody waits for the disk.
+    end: Last,
 }
 
 impl Writer {
@@ -61,102 +54,88 @@ impl Writer {
             Ok(file)
         };
         let file = open().with_context(|| format!("--journal {}", path.display()))?;
-        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), end });
-        let name = path.display().to_string();
-        let of_thread = Arc::clone(&queue);
-        // Not joined: a file that takes nothing must not hold up the end of the run.
-        thread::Builder::new().name("journal".into()).spawn(move || of_thread.write(file, &name))?;
-        Ok(Self(queue))
+        let (sender, decisions) = sync_channel(QUEUE);
+        let written = Arc::new(AtomicU64::new(0));
+        let (name, count) = (path.display().to_string(), Arc::clone(&written));
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
+            write(&decisions, file, &count).inspect_err(|error| {
+                error!("--journal {name}: {error}: the decisions from now on are not in it");
+            })
+        })?;
+        let recorded = Arc::new(AtomicU64::new(0));
+        Ok(Self { queue: Queue { sender, recorded, written, end }, thread })
     }
 
-    /// What writes to it.
-    pub(crate) fn teller(&self) -> Teller {
-        let queue = Arc::clone(&self.0);
-        Box::new(move |decision| {
-            if let Ok(line) = serde_json::to_string(decision) {
-                queue.push(&line);
-            }
-        })
+    /// Where sessions put their decisions.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     /// Waits until everything is written, or nobody may wait for it any more.
     pub(crate) fn finish(self) -> Result<()> {
-        self.0.finish().context("the journal is incomplete")
+        let Self { queue, thread } = self;
+        queue.send(None);
+        // Joined only when it has ended: a file that takes nothing must not hold up the end of the run.
+        while !thread.is_finished() && !queue.end.hurries() {
+            sleep(POLL_INTERVAL);
+        }
+        if thread.is_finished()
+            && let Ok(written) = thread.join()
+        {
+            written.context("the journal is incomplete")?;
+        }
+        let written = queue.written.load(Ordering::Relaxed);
+        match queue.recorded.load(Ordering::Relaxed).saturating_sub(written) {
+            0 => Ok(()),
+            lost => bail!("the journal is incomplete: the file did not take {}", counted(lost, "decision")),
+        }
     }
 }
 
 impl Queue {
-    /// A file that has failed, or that nobody may wait for, takes no line: that is reported at the end.
-    fn push(&self, line: &str) {
-        let mut state = self.wait_while(|state| state.lines >= QUEUE && state.failed.is_none());
-        if state.lines >= QUEUE || state.failed.is_some() {
-            state.lost += 1;
-            return;
-        }
-        state.text.extend_from_slice(line.as_bytes());
-        state.text.push(b'\n');
-        state.lines += 1;
-        if state.lines == 1 || state.lines == QUEUE / 2 {
-            self.changed.notify_all();
-        }
+    /// Waits for room. A file that has failed, or that nobody may wait for, takes no decision: that is reported at the end.
+    pub(crate) fn record(&self, decision: Decision) {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+        self.send(Some(decision));
     }
 
-    fn finish(&self) -> Result<()> {
-        self.lock().is_closed = true;
-        self.changed.notify_all();
-        let mut state = self.wait_while(|state| state.lines + state.leaving > 0 && state.failed.is_none());
-        let lost = state.lost + state.lines + state.leaving;
-        if let Some(error) = state.failed.take() {
-            return Err(error.into());
-        }
-        if lost > 0 {
-            bail!("the file did not take {}", counted(lost as u64, "decision"));
-        }
-        Ok(())
-    }
-
-    /// Waits for as long as it may.
-    fn wait_while(&self, waits: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
-        while waits(&state) && !self.end.hurries() {
-            let waited = self.changed.wait_timeout(state, LOOK_INTERVAL);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state
-    }
-
-    /// Writes what there is at each interval, and more often if there is much of it.
-    fn write(&self, mut file: impl Write, name: &str) {
-        let mut text = Vec::new();
-        loop {
-            let mut state = self.lock();
-            state.leaving = 0;
-            self.changed.notify_all();
-            while state.lines == 0 && !state.is_closed {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            }
-            if state.lines == 0 {
+    fn send(&self, mut message: Option<Decision>) {
+        while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {
+            if self.end.hurries() {
                 return;
             }
-            let is_small = |state: &mut State| state.lines < QUEUE / 2 && !state.is_closed;
-            let waited = self.changed.wait_timeout_while(state, FLUSH_INTERVAL, is_small);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            text.clear();
-            std::mem::swap(&mut text, &mut state.text);
-            state.leaving = std::mem::take(&mut state.lines);
-            drop(state);
-            // sessions may fill what has become free
-            self.changed.notify_all();
-            if let Err(error) = file.write_all(&text) {
-                error!("--journal {name}: {error}: the decisions from now on are not in it");
-                self.lock().failed = Some(error);
-                self.changed.notify_all();
-                return;
-            }
+            sleep(POLL_INTERVAL);
+            message = refused;
         }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// Writes what comes, and counts it once it is written.
+fn write(
+    decisions: &Receiver<Option<Decision>>,
+    mut file: impl Write,
+    written: &AtomicU64,
+) -> io::Result<()> {
+    let mut text = Vec::new();
+    while let Ok(Some(first)) = decisions.recv() {
+        sleep(BATCH_INTERVAL);
+        let mut is_last = false;
+        let batch = decisions.try_iter().take(QUEUE).map_while(|decision| {
+            is_last = decision.is_none();
+            decision
+        });
+        let mut count = 0;
+        for decision in iter::once(first).chain(batch) {
+            serde_json::to_writer(&mut text, &decision)?;
+            text.push(b'\n');
+            count += 1;
+        }
+        file.write_all(&text)?;
+        text.clear();
+        written.fetch_add(count, Ordering::Relaxed);
+        if is_last {
+            break;
+        }
     }
+    Ok(())
 }

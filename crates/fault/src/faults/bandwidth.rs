@@ -185,12 +185,12 @@ impl BandwidthStage {
 }
 
 impl Stage for BandwidthStage {
-    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         let (piece, limited) = self.leave(now)?;
         tools.stats.passed(piece.len);
         if let Some((bytes, time)) = limited {

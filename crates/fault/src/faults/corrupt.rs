@@ -52,7 +52,7 @@ struct CorruptStage {
 }
 
 impl Stage for CorruptStage {
-    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &Tools<'_>) {
+    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &mut Tools<'_>) {
         self.flips.apply(offset, bytes, self.key, |place, mask| {
             tools.stats.acted();
             (tools.tell)(now, place, Verdict::Flip { mask });

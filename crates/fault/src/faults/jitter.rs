@@ -67,7 +67,7 @@ struct JitterTimes {
 }
 
 impl HoldTimes for JitterTimes {
-    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
+    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
         let delay = match self.drawn {
             Some((segment, delay)) if segment == piece.segment => return delay,
             _ if piece.at < self.not_before => Duration::ZERO,

@@ -71,7 +71,7 @@ struct LatencyTimes {
 impl HoldTimes for LatencyTimes {
     const COUNTS_ALL: bool = true;
 
-    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
+    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
         let delay = match self.drawn {
             Some((segment, delay)) if segment == piece.segment => return delay,
             Some(_) if self.latency.once => Duration::ZERO,

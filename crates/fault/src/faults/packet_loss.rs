@@ -88,7 +88,7 @@ struct LossStage {
 
 impl LossStage {
     /// Counts what the sender has sent since the last time.
-    fn count(&mut self, tools: &Tools<'_>) {
+    fn count(&mut self, tools: &mut Tools<'_>) {
         let counts = self.sender.counts();
         tools.stats.sent(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
         self.counted = counts;
@@ -96,13 +96,13 @@ impl LossStage {
 }
 
 impl Stage for LossStage {
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
         self.sender.push(piece, &mut |event| tell(event, tools));
         self.count(tools);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         let piece = self.sender.pop(now, &mut |event| tell(event, tools));
         self.count(tools);
         piece
@@ -129,7 +129,7 @@ impl Stage for LossStage {
     }
 }
 
-fn tell(event: LossEvent, tools: &Tools<'_>) {
+fn tell(event: LossEvent, tools: &mut Tools<'_>) {
     let verdict = match event.kind {
         LossKind::Lost => Verdict::Lost,
         LossKind::Retransmitted { lost } => Verdict::Retransmit { lost },

@@ -106,12 +106,12 @@ impl SlicerStage {
 }
 
 impl Stage for SlicerStage {
-    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         let (piece, drawn) = self.leave(now)?;
         if let Some(size) = drawn {
             tools.stats.acted();

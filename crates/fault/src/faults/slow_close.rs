@@ -45,7 +45,7 @@ impl Behavior for SlowClose {
 }
 
 impl HoldTimes for SlowClose {
-    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration {
+    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
         if piece.end != Ending::Finish {
             return Duration::ZERO;
         }

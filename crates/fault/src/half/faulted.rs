@@ -27,14 +27,16 @@ impl Faulted {
     /// With the plan of this moment.
     pub(super) fn new(common: &Common, direction: Direction, segmenter: Segmenter, now: Duration) -> Self {
         let (plan, identity) = (common.faults.plan(), Arc::clone(&common.identity));
-        Self {
+        let mut faulted = Self {
             line: Line::new(&plan, identity, direction, segmenter, now),
             store: Store::new(),
             failure: None,
             arrivals: Arrivals::default(),
             memory: 0,
             timer: Timer::new(common.timers.clone()),
-        }
+        };
+        faulted.record(common);
+        faulted
     }
 
     /// Ready if the line is to be advanced. Otherwise wakes the task when it is.
@@ -59,6 +61,12 @@ impl Faulted {
         common.faults.meter(direction).came(len);
         self.arrivals.push(arrival.at, len);
         self.line.arrive(arrival, self.store.last(len));
+        self.record(common);
+    }
+
+    /// Passes what the line has decided to the journal.
+    pub(super) fn record(&mut self, common: &Common) {
+        self.line.take_decisions().into_iter().for_each(|decision| common.faults.record(decision));
     }
 
     /// The inserted bytes that depart next are put before all others.

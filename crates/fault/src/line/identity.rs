@@ -6,13 +6,12 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::direction::Direction;
-use crate::journal::{Decision, Journal, Verdict};
+use crate::journal::{Decision, Verdict};
 use crate::line::plan::Entry;
 use crate::stage::draws::DrawKey;
 
-/// What the draws and the journal of a session depend on.
+/// What the draws and the decisions of a session depend on.
 #[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Identity {
     pub(crate) seed: u64,
     pub(crate) proxy: Arc<str>,
@@ -20,7 +19,7 @@ pub(crate) struct Identity {
     pub(crate) session: u64,
     pub(crate) opened: Duration,
     pub(crate) rtt: Duration,
-    pub(crate) journal: Option<Journal>,
+    pub(crate) has_journal: bool,
 }
 
 impl Identity {
@@ -35,17 +34,16 @@ impl Identity {
         DrawKey::new(self.seed, &self.proxy, self.session, direction, fault)
     }
 
-    pub(crate) fn tell(
+    /// Returns a decision of this session.
+    pub(crate) fn decision(
         &self,
         at: Duration,
         direction: Option<Direction>,
-        fault: &str,
+        entry: &Entry,
         offset: u64,
         verdict: Verdict,
-    ) {
-        if let Some(journal) = &self.journal {
-            let (proxy, session) = (&*self.proxy, self.session);
-            journal.tell(&Decision { at, proxy, session, direction, fault, offset, verdict });
-        }
+    ) -> Decision {
+        let (proxy, fault) = (Arc::clone(&self.proxy), Arc::clone(&entry.name));
+        Decision { at, proxy, session: self.session, direction, fault, offset, verdict }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) type Plan = Arc<[Arc<Entry>]>;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) fault: Fault,
+    /// The name of the fault, as its decisions share it.
+    pub(crate) name: Arc<str>,
     pub(crate) stats: Arc<Stats>,
     /// When it became part of the plan.
     pub(crate) added: Duration,
@@ -74,7 +76,8 @@ pub(crate) fn next(
             if before.is_some_and(|entry| rate(&entry.fault) != rate(&fault)) {
                 stats.restart_rate();
             }
-            Arc::new(Entry { fault, stats, added: now, buckets })
+            let name = fault.name.as_str().into();
+            Arc::new(Entry { fault, name, stats, added: now, buckets })
         })
         .collect();
     entries.sort_by_key(|entry| entry.place());

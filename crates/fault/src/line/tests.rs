@@ -6,7 +6,6 @@ mod endings;
 mod insert;
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use self::bench::Bench;
@@ -15,7 +14,7 @@ use crate::delay::Delay;
 use crate::direction::{Flows, Scope, Sides};
 use crate::effect::{Effect, Fault};
 use crate::faults::{Bandwidth, Blackhole, Latency, PacketLoss, Slicer, SlowClose};
-use crate::journal::{Decision, Journal, Verdict};
+use crate::journal::Verdict;
 use crate::line::plan;
 use crate::loss::LossModel;
 use crate::schedule::{Reading, Schedule, Windows};

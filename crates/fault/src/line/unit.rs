@@ -7,12 +7,15 @@ use bytes::Bytes;
 
 use crate::direction::Direction;
 use crate::effect::Start;
-use crate::journal::Verdict;
+use crate::journal::{Decision, Verdict};
 use crate::line::Identity;
 use crate::line::plan::Entry;
 use crate::stage::draws::DrawKey;
 use crate::stage::piece::Piece;
 use crate::stage::{Stage, Tools};
+
+/// What was decided since it was taken out; `None` if nobody keeps a journal.
+pub(crate) type Decisions = Option<Vec<Decision>>;
 
 #[derive(Debug)]
 pub(crate) struct Unit {
@@ -103,40 +106,49 @@ impl Unit {
         self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
     }
 
-    /// Tells the journal whether it applies to the session, of a fault that came while that was open.
-    pub(crate) fn tell_applies(&self, now: Duration) {
+    /// Returns the decision whether it applies to the session, of a fault that came while that was open.
+    pub(crate) fn late_draw(&self, now: Duration) -> Option<Decision> {
         let fault = &self.entry.fault;
-        if self.is_to_count && fault.probability < 1.0 && self.entry.added > self.identity.opened {
-            self.identity.tell(now, None, &fault.name, 0, Verdict::Applies { applies: self.applies });
-        }
+        let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.identity.opened;
+        let verdict = Verdict::Applies { applies: self.applies };
+        is_late.then(|| self.identity.decision(now, None, &self.entry, 0, verdict))
     }
 
-    fn with_stage<T>(&mut self, act: impl FnOnce(&mut dyn Stage, &Tools<'_>) -> Option<T>) -> Option<T> {
+    fn with_stage<T>(
+        &mut self,
+        decisions: &mut Decisions,
+        act: impl FnOnce(&mut dyn Stage, &mut Tools<'_>) -> Option<T>,
+    ) -> Option<T> {
         let Self { entry, stage, direction, identity, .. } = self;
-        let tell = |at, offset, verdict: Verdict| {
-            identity.tell(at, Some(*direction), &entry.fault.name, offset, verdict);
+        let mut tell = |at, offset, verdict| {
+            if let Some(decisions) = decisions {
+                decisions.push(identity.decision(at, Some(*direction), entry, offset, verdict));
+            }
         };
-        let tools = Tools { stats: &entry.stats, tell: &tell };
-        act(&mut **stage.as_mut()?, &tools)
+        let mut tools = Tools { stats: &entry.stats, tell: &mut tell };
+        act(&mut **stage.as_mut()?, &mut tools)
     }
 
     /// Gives the piece back if it passes at once.
-    pub(crate) fn push(&mut self, piece: Piece) -> Option<Piece> {
-        if self.is_on() { self.with_stage(|stage, tools| stage.push(piece, tools)) } else { Some(piece) }
+    pub(crate) fn push(&mut self, piece: Piece, decisions: &mut Decisions) -> Option<Piece> {
+        if !self.is_on() {
+            return Some(piece);
+        }
+        self.with_stage(decisions, |stage, tools| stage.push(piece, tools))
     }
 
-    pub(crate) fn pop(&mut self, now: Duration) -> Option<Piece> {
-        self.with_stage(|stage, tools| stage.pop(now, tools))
+    pub(crate) fn pop(&mut self, now: Duration, decisions: &mut Decisions) -> Option<Piece> {
+        self.with_stage(decisions, |stage, tools| stage.pop(now, tools))
     }
 
     /// Bytes that follow the piece that has just left.
-    pub(crate) fn insert(&mut self) -> Option<Bytes> {
-        self.with_stage(|stage, tools| stage.insert(tools))
+    pub(crate) fn insert(&mut self, decisions: &mut Decisions) -> Option<Bytes> {
+        self.with_stage(decisions, |stage, tools| stage.insert(tools))
     }
 
     /// Changes bytes that come at `offset`, if that is what it does.
-    pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8]) {
-        self.with_stage(|stage, tools| {
+    pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], decisions: &mut Decisions) {
+        self.with_stage(decisions, |stage, tools| {
             stage.change(now, offset, bytes, tools);
             Some(())
         });

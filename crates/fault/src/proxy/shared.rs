@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine;
+use crate::journal::Decision;
 use crate::line::plan::{self, Plan};
 use crate::meter::Meter;
 
@@ -71,6 +72,13 @@ impl Shared {
         match direction {
             Direction::ToUpstream => &self.meters[0],
             Direction::ToDownstream => &self.meters[1],
+        }
+    }
+
+    /// Passes a decision of one of its sessions to the journal, if there is one.
+    pub(crate) fn record(&self, decision: Decision) {
+        if let Some(journal) = &self.engine.settings.journal {
+            journal.record(decision);
         }
     }
 

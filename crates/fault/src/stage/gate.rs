@@ -65,7 +65,7 @@ impl Gate {
 }
 
 impl Stage for Gate {
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
         self.came(piece.at);
         if self.discard && piece.end == Ending::No {
             tools.stats.acted();
@@ -78,7 +78,7 @@ impl Stage for Gate {
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         if let Some(piece) = self.discarded.pop_front() {
             return Some(piece);
         }

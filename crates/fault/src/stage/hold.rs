@@ -13,7 +13,7 @@ pub(crate) trait HoldTimes: Debug + Send + 'static {
     const COUNTS_ALL: bool = false;
 
     /// Returns how long to hold `piece`.
-    fn hold_time(&mut self, piece: &Piece, tools: &Tools<'_>) -> Duration;
+    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration;
 
     /// See [`Stage::needs_segments`].
     fn needs_segments(&self) -> bool {
@@ -37,14 +37,14 @@ impl<T> HoldStage<T> {
 
 impl<T: HoldTimes> Stage for HoldStage<T> {
     /// No piece leaves before those that arrived before it.
-    fn push(&mut self, piece: Piece, tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
         let time = self.times.hold_time(&piece, tools);
         self.last_due = self.last_due.max(piece.at.saturating_add(time));
         self.queue.push_back((piece, self.last_due));
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         let (piece, due) = *self.queue.front()?;
         if due > now {
             return None;

@@ -77,12 +77,12 @@ impl Limit {
 }
 
 impl Stage for Limit {
-    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
         self.leave(now).inspect(|piece| tools.ends(piece))
     }
 

@@ -12,7 +12,6 @@ pub(super) struct Bench {
     pub(super) reads: Vec<usize>,
     pub(super) out: Vec<(Duration, Vec<u8>)>,
     pub(super) end: Option<(Duration, Ending)>,
-    pub(super) decisions: Arc<Mutex<Vec<Decided>>>,
 }
 
 impl Bench {
@@ -21,24 +20,18 @@ impl Bench {
     }
 
     pub(super) fn with_seed(faults: Vec<Fault>, seed: u64) -> Self {
-        let decisions = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&decisions);
-        let journal = Journal::new(move |decision| {
-            let Decision { at, fault, offset, verdict, .. } = *decision;
-            told.lock().unwrap().push((at, fault.to_owned(), offset, verdict));
-        });
         let identity = Identity {
             seed,
             proxy: "db".into(),
             session: 1,
             opened: Duration::ZERO,
             rtt: 20 * MS,
-            journal: Some(journal),
+            has_journal: true,
         };
         let plan = plan_of(faults, Duration::ZERO);
         let segmenter = Segmenter::for_plan(&plan);
         let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
-        Self { line, store: Store::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None, decisions }
+        Self { line, store: Store::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
     }
 
     /// Bytes come, after everything that has its time before them.
@@ -105,13 +98,16 @@ impl Bench {
         self.take(end);
     }
 
-    pub(super) fn decisions_by_fault(&self) -> Vec<(String, u64, Verdict)> {
+    pub(super) fn decisions_by_fault(&mut self) -> Vec<(String, u64, Verdict)> {
         let decisions = self.timed_decisions_by_fault().into_iter();
         decisions.map(|(_, fault, offset, verdict)| (fault, offset, verdict)).collect()
     }
 
-    pub(super) fn timed_decisions_by_fault(&self) -> Vec<Decided> {
-        let mut decisions = self.decisions.lock().unwrap().clone();
+    pub(super) fn timed_decisions_by_fault(&mut self) -> Vec<Decided> {
+        let decisions = self.line.take_decisions().into_iter();
+        let mut decisions: Vec<_> = decisions
+            .map(|decision| (decision.at, decision.fault.to_string(), decision.offset, decision.verdict))
+            .collect();
         decisions.sort_by(|one, other| one.1.cmp(&other.1));
         decisions
     }

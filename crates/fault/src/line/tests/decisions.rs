@@ -150,7 +150,7 @@ fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal(
     let left = |reads: &[usize]| {
         let mut bench =
             Bench::new(unnamed(&[Effect::from(Jitter { amplitude: 20 * MS, frequency: f64::INFINITY })]));
-        bench.line.identity = Arc::new(Identity { journal: None, ..Identity::clone(&bench.line.identity) });
+        bench.line.decisions = None;
         reads.iter().for_each(|read| bench.arrive(MS, *read));
         bench.run_to(Duration::from_secs(3600));
         bench.out.iter().flat_map(|(at, bytes)| bytes.iter().map(|_| *at)).collect::<Vec<_>>()

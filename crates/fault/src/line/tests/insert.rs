@@ -38,16 +38,16 @@ struct EchoStage {
 }
 
 impl Stage for EchoStage {
-    fn change(&mut self, _now: Duration, offset: u64, bytes: &mut [u8], _tools: &Tools<'_>) {
+    fn change(&mut self, _now: Duration, offset: u64, bytes: &mut [u8], _tools: &mut Tools<'_>) {
         self.copies.push_back((offset + bytes.len() as u64, bytes.to_ascii_lowercase().into()));
     }
 
-    fn push(&mut self, piece: Piece, _tools: &Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
         self.passed = piece.offset + piece.len as u64;
         Some(piece)
     }
 
-    fn insert(&mut self, _tools: &Tools<'_>) -> Option<Bytes> {
+    fn insert(&mut self, _tools: &mut Tools<'_>) -> Option<Bytes> {
         let (end, _) = self.copies.front()?;
         if *end > self.passed {
             return None;
