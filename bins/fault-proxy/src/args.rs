@@ -2,28 +2,27 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use proxy_cli::args::{Hint, Time, written};
+use clap::{Arg, Args, Parser, Subcommand};
+use proxy_cli::args::{Given, Hint, Time, flags_of, with_variable, with_variables};
 use proxy_cli::commands::{Common, health_at};
-use proxy_cli::faults::FaultArgs;
-use proxy_cli::log::{LogFormat, LogSettings};
+use proxy_cli::faults::{FaultArgs, FaultOptions};
+use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
 use proxy_mapping::Mapping;
-use serde::Serialize;
-use tracing::level_filters::LevelFilter;
 
+mod control;
 mod ctl;
 mod options;
+mod tls;
 mod values;
 
+pub(crate) use control::ControlArgs;
 pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand};
 pub(crate) use options::{DataPath, OnUpstreamFailure, Options};
+pub(crate) use tls::{ListenerTlsArgs, UpstreamTlsArgs};
 pub(crate) use values::{Protocol, SelfSigned};
 
 const CONTROL: &str = "Control while it runs";
-const LOG: &str = "Log";
-const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
-const LISTENER_TLS: &str = "TLS from the client";
 
 /// TCP proxy that injects network faults to test how services behave on a bad network.
 ///
@@ -32,11 +31,12 @@ const LISTENER_TLS: &str = "TLS from the client";
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 #[command(mut_subcommands(health_at("127.0.0.1:8474", Some("FAULT_CONTROL"))))]
+#[command(mut_subcommands(with_variables_of_run), mut_args(of_all_commands))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) log: Given<LogArgs>,
 }
 
 const EXAMPLES: &str = "\
@@ -55,7 +55,7 @@ Examples:
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 3 an --expect condition was not met.";
 
-/// Flags that there are not.
+/// Hints for flags that do not exist.
 pub(crate) const HINTS: [Hint; 9] = [
     ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
@@ -67,6 +67,9 @@ pub(crate) const HINTS: [Hint; 9] = [
     ("--host", "--control HOST:PORT sets the address of the control API"),
     ("--port", "--control HOST:PORT sets the address of the control API"),
 ];
+
+/// Begins the variables of the program.
+pub(crate) const VARIABLES: &str = "FAULT_";
 
 const MORE_HELP: &str = "Use --help for the parameters of each fault.";
 
@@ -100,32 +103,7 @@ pub(crate) enum Command {
     Common(Common),
 }
 
-#[derive(Debug, Default, Args, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) struct LogArgs {
-    /// Minimum level to log: off, error, warn, info, debug or trace [default: info].
-    #[arg(long, value_name = "LEVEL", global = true, env = "FAULT_LOG_LEVEL", help_heading = LOG)]
-    #[serde(serialize_with = "written::serialize")]
-    pub(crate) log_level: Option<LevelFilter>,
-    /// Format of the log lines [default: human].
-    #[arg(long, value_name = "FORMAT", global = true, value_enum, help_heading = LOG)]
-    pub(crate) log_format: Option<LogFormat>,
-    /// Append the log to this file [default: log to stderr].
-    #[arg(long, value_name = "FILE", global = true, env = "FAULT_LOG_FILE", help_heading = LOG)]
-    pub(crate) log_file: Option<PathBuf>,
-}
-
-impl LogArgs {
-    pub(crate) fn settings(&self) -> LogSettings {
-        LogSettings {
-            level: self.log_level.unwrap_or(LevelFilter::INFO),
-            format: self.log_format.unwrap_or_default(),
-            file: self.log_file.clone(),
-        }
-    }
-}
-
-/// Of `run` and `check`.
+/// Arguments of `run` and `check`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Listen port and upstream; can be repeated.
@@ -133,19 +111,53 @@ pub(crate) struct RunArgs {
     /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH. Use ADDRESS:PORT on the left to set the
     /// listen address. The schemes http, psql and tcp connect without TLS; https, tls and psqls connect with TLS. Separate several
     /// mappings in one text with `;`. They replace the proxies of a configuration file.
-    #[arg(long = "proxy", value_name = "MAPPING", env = "FAULT_PROXY", value_delimiter = ';')]
+    #[arg(long = "proxy", value_name = "MAPPING", value_delimiter = ';')]
     pub(crate) mappings: Vec<Mapping>,
     /// Configuration file: .toml, .yaml, .yml or .json. Flags and environment variables take precedence over it.
-    #[arg(long, value_name = "FILE", env = "FAULT_CONFIG")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Bearer token that clients of --control must send; required beyond loopback, unless --control-insecure is set
     /// [default: none].
-    #[arg(long, value_name = "TOKEN", env = "FAULT_CONTROL_TOKEN", hide_env_values = true, help_heading = CONTROL)]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true, help_heading = CONTROL)]
     pub(crate) control_token: Option<Secret>,
     #[command(flatten)]
-    pub(crate) options: Options,
+    pub(crate) run: Given<Options>,
+    #[command(flatten)]
+    pub(crate) fault_options: Given<FaultOptions>,
+    #[command(flatten)]
+    pub(crate) upstream_tls: Given<UpstreamTlsArgs>,
+    #[command(flatten)]
+    pub(crate) listener_tls: Given<ListenerTlsArgs>,
+    #[command(flatten)]
+    pub(crate) control: Given<ControlArgs>,
     #[command(flatten)]
     pub(crate) faults: FaultArgs,
+}
+
+/// The flags that are also keys of the top level of the file.
+pub(crate) fn keys_of_file() -> Vec<String> {
+    let flags = [
+        flags_of::<Options>(),
+        flags_of::<FaultOptions>(),
+        flags_of::<UpstreamTlsArgs>(),
+        flags_of::<ListenerTlsArgs>(),
+        flags_of::<ControlArgs>(),
+        flags_of::<LogArgs>(),
+    ];
+    flags.concat()
+}
+
+/// The flags of the log.
+fn of_all_commands(arg: Arg) -> Arg {
+    with_variable(arg.global(true), VARIABLES)
+}
+
+/// The variables of `run` and `check`.
+fn with_variables_of_run(command: clap::Command) -> clap::Command {
+    match command.get_name() {
+        "run" | "check" => with_variables(command, VARIABLES),
+        _ => command,
+    }
 }
 
 #[derive(Debug, Args)]

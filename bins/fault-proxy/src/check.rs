@@ -37,14 +37,14 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     }
     // A look-up whose result is not used must not delay the end.
     runtime.shutdown_background();
-    // Without the usual port, which nobody asked for, a run goes on.
+    // A run continues without the default port.
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
     let is_control_missing = matches!(control, Some(Err(_)));
     if let Some(control) = control {
         let addr = control.and_then(|listeners| Ok(listed(&listeners)?));
         table.add_row(["control API".to_owned(), told(addr), String::new()]);
     }
-    let journal = settings.journal.as_deref().map(journal);
+    let journal = settings.run.journal.as_deref().map(journal);
     let is_journal_missing = matches!(journal, Some(Err(_)));
     print(table)?;
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
@@ -69,7 +69,7 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// One row a proxy and fault.
+/// Returns a table with one row for each fault of each proxy.
 fn faults(settings: &Settings) -> Table {
     let mut table = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
     for proxy in &settings.proxies {
@@ -108,7 +108,7 @@ fn when(windows: &Windows) -> String {
     if all.is_empty() { "never".to_owned() } else { all.join(", ") }
 }
 
-/// One row a setting that is no proxy's, fault's or certificate's.
+/// Returns a table of the settings that do not belong to a proxy, a fault or TLS.
 fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table {
     let optional = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
     let time = |time| format_duration(time).to_string();
@@ -118,17 +118,17 @@ fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table
     table.load_style(presets::NOTHING);
     table.add_rows([
         ["duration".to_owned(), optional(settings.duration.map(time), "until a signal")],
-        ["drain-timeout".to_owned(), time(settings.drain_timeout)],
-        ["connect-timeout".to_owned(), time(settings.connect_timeout)],
+        ["drain-timeout".to_owned(), time(settings.run.drain_timeout.0)],
+        ["connect-timeout".to_owned(), time(settings.run.connect_timeout.0)],
         [
             "max-sessions".to_owned(),
-            optional(settings.max_sessions.map(|max| max.to_string()), "what open files allow"),
+            optional(settings.run.max_sessions.map(|max| max.to_string()), "what open files allow"),
         ],
-        ["on-upstream-failure".to_owned(), name(settings.on_upstream_failure.to_possible_value())],
-        ["data-path".to_owned(), name(settings.data_path.to_possible_value())],
+        ["on-upstream-failure".to_owned(), name(settings.run.on_upstream_failure.to_possible_value())],
+        ["data-path".to_owned(), name(settings.run.data_path.to_possible_value())],
         ["seed".to_owned(), optional(settings.seed.map(|seed| seed.to_string()), "a new one")],
-        ["max-in-flight".to_owned(), format!("{} bytes", settings.max_in_flight)],
-        ["max-in-flight-total".to_owned(), format!("{} bytes", settings.max_in_flight_total)],
+        ["max-in-flight".to_owned(), format!("{} bytes", settings.run.max_in_flight.count())],
+        ["max-in-flight-total".to_owned(), format!("{} bytes", settings.run.max_in_flight_total.count())],
     ]);
     if let Some(journal) = journal {
         table.add_row(["journal", &told(journal)]);

@@ -6,7 +6,7 @@
 //! | `control` | settings of the control API |
 //! | `faults` | which faults each proxy has |
 //! | `hints` | hints for unknown keys and variables |
-//! | `phases` | phases as faults of their own, on in their time only |
+//! | `phases` | phases as faults that are on during their phase |
 //! | `proxies` | proxies with their names and faults |
 //! | `settings` | everything resolved |
 //! | `unused` | refuses TLS settings without effect |
@@ -22,7 +22,7 @@ mod unused;
 
 pub(crate) use control::Control;
 pub(crate) use faults::GivenFault;
-pub(crate) use file::{Config, FileProxy, Phase};
+pub(crate) use file::Config;
 pub(crate) use hints::variable_for;
 pub(crate) use proxies::ProxySettings;
 pub(crate) use settings::{ListenerTls, Settings};

@@ -33,12 +33,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::args::unknown_variables;
-use proxy_cli::log::Log;
+use proxy_cli::args::{Given, unknown_variables};
+use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
 use tracing::warn;
 
-use crate::args::{Cli, Command, LogArgs, RunArgs};
+use crate::args::{Cli, Command, RunArgs, VARIABLES};
 use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
 use crate::reload::Source;
@@ -50,7 +50,7 @@ use crate::wire::Wire;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Exit codes besides 0.
+/// Exit codes of failures.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 const NOT_AS_EXPECTED: u8 = 3;
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
             }
             Err(error) => complain(&error, WRONG_USAGE),
         },
-        Command::Demo(args) => match Log::init(&cli.log.settings()) {
+        Command::Demo(args) => match log_of(&cli.log) {
             Ok(_log) => ended(demo::demo(&args)),
             Err(error) => complain(&error, WRONG_USAGE),
         },
@@ -89,22 +89,27 @@ fn main() -> ExitCode {
 }
 
 /// Everything that can be wrong before anything runs.
-fn prepare(args: &RunArgs, log: &LogArgs) -> Result<Prepared> {
+fn prepare(args: &RunArgs, log: &Given<LogArgs>) -> Result<Prepared> {
     let prepared = resolve(Config::load(args, log)?)?;
     refuse_unused_tls(&prepared.0)?;
     Ok(prepared)
 }
 
+/// The log of a command without a file.
+fn log_of(given: &Given<LogArgs>) -> Result<Log> {
+    Log::init(&given.over(LogArgs::default())?)
+}
+
 type Prepared = (Settings, Wire, Log);
 
-fn prepare_again(journal: &Path, log: &LogArgs) -> Result<(Prepared, Comparison)> {
+fn prepare_again(journal: &Path, log: &Given<LogArgs>) -> Result<(Prepared, Comparison)> {
     let (Header { seed, settings, .. }, comparison) = replay::read(journal)?;
     Ok((resolve(Config::again(settings, seed, journal, log)?)?, comparison))
 }
 
 fn resolve(config: Config) -> Result<Prepared> {
-    let log = Log::init(&config.log())?;
-    for unknown in unknown_variables(&Cli::command(), "FAULT_", variable_for) {
+    let log = Log::init(&config.log)?;
+    for unknown in unknown_variables(&Cli::command(), VARIABLES, variable_for) {
         warn!("{unknown}");
     }
     let file = config.file_of_proxies();

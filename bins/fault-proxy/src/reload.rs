@@ -8,6 +8,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use proxy_cli::args::Given;
+use proxy_cli::log::LogArgs;
 use proxy_control::proxies::Proxies;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,23 +17,23 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use self::followed::Followed;
-use crate::args::{LogArgs, RunArgs};
+use crate::args::RunArgs;
 use crate::config::{Config, Settings};
 
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What settings are resolved from, each time anew.
+/// Sources of the settings, which are read again at each reload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     args: &'a RunArgs,
-    log: &'a LogArgs,
+    log: &'a Given<LogArgs>,
     /// The file's, before it was read.
     read: Option<Stamp>,
 }
 
 impl<'a> Source<'a> {
-    /// Of settings that are to be resolved from now on: changes of the file after this are followed.
-    pub(crate) fn new(args: &'a RunArgs, log: &'a LogArgs) -> Self {
+    /// Call this before the settings are resolved: a reload follows changes of the file from then on.
+    pub(crate) fn new(args: &'a RunArgs, log: &'a Given<LogArgs>) -> Self {
         Self { args, log, read: args.config.as_deref().and_then(Stamp::of) }
     }
 }
@@ -45,7 +47,7 @@ pub(crate) struct Reload<'a> {
 }
 
 impl<'a> Reload<'a> {
-    /// Needs the runtime's context. `None`: there is no file, and the hang-up signal ends the program, as it does by default.
+    /// Must be called in the context of the runtime. Returns `None` without a file; SIGHUP then ends the program, as it does by default.
     ///
     /// # Errors
     /// When the system refuses a handler.
@@ -101,7 +103,7 @@ impl<'a> Reload<'a> {
                     match followed.follow(new.proxies).await {
                         0 => info!("{file} is reloaded"),
                         failed => {
-                            warn!("{file} is reloaded in part: proxies that are not as it says: {failed}")
+                            warn!("{file} is reloaded in part; proxies that could not be changed: {failed}")
                         }
                     }
                 }
@@ -113,7 +115,7 @@ impl<'a> Reload<'a> {
     fn read_again(&self, settings: &Settings) -> Result<Settings> {
         if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
             // reading it might never end
-            bail!("{} is no regular file: it is read at the start only", self.path.display());
+            bail!("{} is not a regular file: it is read at the start only", self.path.display());
         }
         if fs::read_to_string(self.path).is_ok_and(|text| text.trim().is_empty()) {
             bail!("{} is empty", self.path.display());
@@ -132,7 +134,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    /// `None`: it is not there, or no regular file.
+    /// Returns `None` if the path is not a regular file.
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), inode: metadata.ino() })

@@ -40,7 +40,7 @@ use crate::wire::Wire;
 /// How long the end of a run may take once its sessions are to be reset and nothing waits for the journal any more.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is there besides the settings.
+/// Whether the run follows the file or repeats a journal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Again<'a> {
     /// Where they came from, to be read again.
@@ -73,11 +73,11 @@ pub(crate) struct Ended {
     pub(crate) written: Result<()>,
 }
 
-/// Runs, and tells what came of it.
+/// Runs the proxies until something ends the run, and prints the report.
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<Ended> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let signals = Signals::new("fault-proxy", settings.drain_timeout, END_TIMEOUT)?;
+    let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
     let last = signals.last().clone();
     let control = control_listeners(settings)?;
     let runtime = runtime()?;
@@ -99,7 +99,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     runtime.shutdown_background();
     shutdown.abort();
     let joined = workers.join();
-    // Whatever ended the run: every decision is to be in the file.
+    // The journal must be complete, however the run ended.
     let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
     let report = running.report();
@@ -144,7 +144,7 @@ impl Running<'_> {
         if let Some(chart) = Timeline::of(&proxies.all()).chart(settings.duration) {
             log.print(&chart);
         }
-        let has_view = settings.has_ui && log.leaves_room_for_a_bar();
+        let has_view = !settings.run.no_ui && log.leaves_room_for_a_bar();
         let _shown = has_view.then(|| View::start(log, proxies.clone()));
         let report = self.report();
         service::ready();
@@ -152,7 +152,7 @@ impl Running<'_> {
             () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}
             () = control => {}
-            () = log_changes(proxies, settings.tail) => {}
+            () = log_changes(proxies, settings.run.tail) => {}
             () = report.on_demand(on_demand, log) => {}
             () = follow(reload, settings, proxies, shutdown) => {}
         }
@@ -160,7 +160,7 @@ impl Running<'_> {
     }
 
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
-        let spec = spec(proxy, self.settings.bind);
+        let spec = spec(proxy, self.settings.run.bind);
         let started = self.proxies.create(spec).await.map_err(|error| told(error, proxy))?;
         info!("listening on {} for {}", started.listen, proxy.mapping);
         Ok(())
@@ -253,8 +253,8 @@ pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
 
 fn config(settings: &Settings) -> Config {
     let mut config = Config::default();
-    config.max_sessions = max_sessions(settings.max_sessions);
-    config.data_path = match settings.data_path {
+    config.max_sessions = max_sessions(settings.run.max_sessions.map(u32::from));
+    config.data_path = match settings.run.data_path {
         args::DataPath::Copy => DataPath::Copy,
         args::DataPath::Splice => DataPath::Splice,
     };
@@ -271,14 +271,14 @@ fn engine(
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
         info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
     }
-    let journal = match &settings.journal {
+    let journal = match &settings.run.journal {
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, last.clone())?),
         None => None,
     };
     let mut of_engine = proxy_fault::Settings::default();
     of_engine.seed = seed;
-    of_engine.flow_limit = usize::try_from(settings.max_in_flight).unwrap_or(usize::MAX);
-    of_engine.total_limit = usize::try_from(settings.max_in_flight_total).unwrap_or(usize::MAX);
+    of_engine.flow_limit = usize::try_from(settings.run.max_in_flight.count()).unwrap_or(usize::MAX);
+    of_engine.total_limit = usize::try_from(settings.run.max_in_flight_total.count()).unwrap_or(usize::MAX);
     of_engine.journal = match (&journal, replayed.cloned()) {
         (_, Some(comparison)) => Some(Journal::new(move |decision| comparison.record(&decision))),
         (Some(journal), None) => {

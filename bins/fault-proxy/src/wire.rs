@@ -34,14 +34,14 @@ impl Wire {
     /// Reads certificates and tries everything that does not need the network.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let wire = Self {
-            server_tls: server_tls(settings.listener_tls.as_ref(), settings.bind)?,
+            server_tls: server_tls(settings.listener_tls.as_ref(), settings.run.bind)?,
             server_alpn: settings.listener_alpn.clone(),
             upstream_tls: settings.upstream_tls.clone(),
             upstream_alpn: settings.upstream_alpn.clone(),
             psqls_direct: settings.psqls_direct,
-            connect_timeout: settings.connect_timeout,
+            connect_timeout: settings.run.connect_timeout.0,
             resolver: Resolver::new(),
-            on_upstream_failure: settings.on_upstream_failure,
+            on_upstream_failure: settings.run.on_upstream_failure,
         };
         let listeners = match &settings.listener_tls {
             Some(ListenerTls::Files { key, .. }) => Some(key),

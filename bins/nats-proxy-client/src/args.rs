@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::args::{list, written};
-use proxy_cli::faults::FaultOptions;
-use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
+use proxy_cli::args::{Given, list};
+use proxy_cli::faults::{FaultArgs, FaultOptions};
+use proxy_cli::log::LogArgs;
+use proxy_cli::nats::{NatsArgs, TunnelArgs};
 use proxy_cli::target::Target;
 use proxy_mapping::ListenAddr;
 use serde::Deserialize;
+use serde_with::{As, DisplayFromStr};
 
 use crate::config::Forward;
 
@@ -19,21 +21,23 @@ use crate::config::Forward;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-client.* in ./ or else $HOME].
+    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-client.* in ./ or $HOME].
     ///
     /// Flags take precedence over environment variables, which take precedence over the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) client: ClientArgs,
+    pub(crate) client: Given<ClientArgs>,
     #[command(flatten)]
-    pub(crate) nats: NatsArgs,
+    pub(crate) nats: Given<NatsArgs>,
     #[command(flatten)]
-    pub(crate) tunnel: TunnelArgs,
+    pub(crate) tunnel: Given<TunnelArgs>,
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) log: Given<LogArgs>,
     #[command(flatten)]
-    pub(crate) faults: FaultOptions,
+    pub(crate) fault_options: Given<FaultOptions>,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -46,17 +50,17 @@ Examples:
 Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
-/// In a file, `client`. Nothing or `None` is what nobody gave.
+/// In a file, `client`.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ClientArgs {
     /// Listen address: HOST:PORT, or :PORT for all interfaces [default: 0.0.0.0:8082, unless there is a --forward].
     #[arg(long, value_name = "ADDRESS", env = "LISTEN_ADDR")]
-    #[serde(deserialize_with = "written::deserialize")]
+    #[serde(deserialize_with = "As::<Option<DisplayFromStr>>::deserialize")]
     pub(crate) listen_addr: Option<ListenAddr>,
     /// Target that the server connects to: HOST:PORT, or nats-service:NAME [default: redis:6379, unless there is a --forward].
     #[arg(long, value_name = "TARGET", env = "REMOTE_ADDR")]
-    #[serde(deserialize_with = "written::deserialize")]
+    #[serde(deserialize_with = "As::<Option<DisplayFromStr>>::deserialize")]
     pub(crate) remote_addr: Option<Target>,
     /// Accepted for compatibility, without effect [default: proxy-server:8081].
     #[arg(long, value_name = "ADDRESS", env = "PROXY_ADDR")]
@@ -70,21 +74,8 @@ pub(crate) struct ClientArgs {
     pub(crate) forwards: Vec<Forward>,
     /// Address of the HTTP health endpoint: HOST:PORT, :PORT for all interfaces, or off [default: off].
     #[arg(long, value_name = "ADDRESS", env = "HEALTH_ADDR")]
-    #[serde(deserialize_with = "written::deserialize")]
+    #[serde(deserialize_with = "As::<Option<DisplayFromStr>>::deserialize")]
     pub(crate) health_addr: Option<Endpoint>,
-}
-
-impl ClientArgs {
-    /// Each of these before that of `other`; a list as a whole.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            listen_addr: self.listen_addr.or(other.listen_addr),
-            remote_addr: self.remote_addr.or(other.remote_addr),
-            proxy_addr: self.proxy_addr.or(other.proxy_addr),
-            forwards: if self.forwards.is_empty() { other.forwards } else { self.forwards },
-            health_addr: self.health_addr.or(other.health_addr),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::args::{list, written};
-use proxy_cli::faults::FaultOptions;
-use proxy_cli::nats::{LogArgs, NatsArgs, TunnelArgs};
+use proxy_cli::args::{Given, list};
+use proxy_cli::faults::{FaultArgs, FaultOptions};
+use proxy_cli::log::LogArgs;
+use proxy_cli::nats::{NatsArgs, TunnelArgs};
 use proxy_nats::Rule;
 use serde::Deserialize;
+use serde_with::{As, DisplayFromStr};
 
 use crate::config::Service;
 
@@ -18,21 +20,23 @@ use crate::config::Service;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-server.* in ./ or else $HOME].
+    /// Configuration file: .yaml, .yml, .toml or .json [default: .nats-proxy-server.* in ./ or $HOME].
     ///
     /// Flags take precedence over environment variables, which take precedence over the file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) server: ServerArgs,
+    pub(crate) server: Given<ServerArgs>,
     #[command(flatten)]
-    pub(crate) nats: NatsArgs,
+    pub(crate) nats: Given<NatsArgs>,
     #[command(flatten)]
-    pub(crate) tunnel: TunnelArgs,
+    pub(crate) tunnel: Given<TunnelArgs>,
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) log: Given<LogArgs>,
     #[command(flatten)]
-    pub(crate) faults: FaultOptions,
+    pub(crate) fault_options: Given<FaultOptions>,
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -45,13 +49,13 @@ Examples:
 Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
-/// In a file, `server`. Nothing or `None` is what nobody gave.
+/// In a file, `server`.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerArgs {
     /// Address of the HTTP endpoint for health and metrics: HOST:PORT, :PORT for all interfaces, or off [default: :8080].
     #[arg(long, value_name = "ADDRESS")]
-    #[serde(deserialize_with = "written::deserialize")]
+    #[serde(deserialize_with = "As::<Option<DisplayFromStr>>::deserialize")]
     pub(crate) listen_addr: Option<Endpoint>,
     /// Targets that the server may dial, separated by commas; can be repeated [default: all].
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
@@ -65,18 +69,6 @@ pub(crate) struct ServerArgs {
     #[arg(long = "service", value_name = "NAME=HOST:PORT", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) services: Vec<Service>,
-}
-
-impl ServerArgs {
-    /// Each of these before that of `other`; a list as a whole.
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self {
-            listen_addr: self.listen_addr.or(other.listen_addr),
-            allow: if self.allow.is_empty() { other.allow } else { self.allow },
-            deny: if self.deny.is_empty() { other.deny } else { self.deny },
-            services: if self.services.is_empty() { other.services } else { self.services },
-        }
-    }
 }
 
 #[cfg(test)]

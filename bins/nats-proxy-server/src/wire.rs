@@ -23,11 +23,11 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
         targets: Arc::new(targets),
         services,
         resolver: Resolver::with_new_lookups(MAX_NEW_LOOKUPS),
-        timeout: program.tunnel.connect_timeout,
+        timeout: program.tunnel.connect_timeout.0,
     };
     program.run(async |sessions: &mut Sessions| {
         if dial.targets.is_unrestricted() {
-            warn!("clients can reach whatever this server can: --allow and --deny say what they may");
+            warn!("clients can reach every target that this server can reach; restrict them with --allow and --deny");
         }
         let requests = sessions.tunnels.listen(&names, move |target| dial.connector(target)).await;
         sessions.relay_asked("requests".to_owned(), requests.context("cannot listen on NATS")?);

@@ -1,4 +1,4 @@
-//! The command line: parsing it, and values as they are written.
+//! Parsing of the command line and of its values.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,9 +13,11 @@ use crate::commands::{Common, health_at};
 use crate::config::{did_you_mean, nearest};
 use crate::terminal;
 
+mod given;
 mod values;
 
-pub use values::{Time, list, switch, written};
+pub use given::{Given, flags_of, with_variable, with_variables};
+pub use values::{Time, list, switch};
 
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
@@ -33,7 +35,7 @@ pub fn parse<C: Parser>(hints: &[Hint]) -> C {
 /// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
 /// whether they are those of `check`.
 pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
-    let of_program = C::command();
+    let of_program = command_of_nats_program::<C>();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
         .long_about(of_program.get_long_about().cloned().unwrap_or_default())
@@ -41,7 +43,7 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true)
         .mut_subcommands(health_at(usual, variable))
-        .subcommand(check_command::<C>());
+        .subcommand(check_command(&of_program));
     let (mut command, matches) = matches(command, &[]);
     if let Some((CHECK, matches)) = matches.subcommand() {
         let checked = C::from_arg_matches(matches).unwrap_or_else(|error| error.format(&mut command).exit());
@@ -60,14 +62,26 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
     (C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit()), false)
 }
 
+/// Prefix of the variables of both NATS programs, except those of tcp-sproxy and of the connection to NATS.
+pub(crate) const NATS_PROXY: &str = "NATS_PROXY_";
+
+/// The flags of a NATS program, each with its variable.
+pub(crate) fn command_of_nats_program<C: Parser>() -> Command {
+    let of_tcp_sproxy = [("log_level", "LOG_LEVEL"), ("log_format", "LOG_FORMAT"), ("log_file", "LOG_FILE")];
+    let command = of_tcp_sproxy
+        .into_iter()
+        .fold(C::command(), |command, (arg, variable)| command.mut_arg(arg, |arg| arg.env(variable)));
+    with_variables(command, NATS_PROXY)
+}
+
 /// With the arguments of the program.
-fn check_command<C: Args>() -> Command {
+fn check_command(program: &Command) -> Command {
     let about = "Check the connection to NATS: permissions, round trip and limits; exit code 1 if permissions are missing";
     let long_about = format!(
         "{about}.\n\nTakes the arguments of the program. Connects once, uses every right that the program needs, and prints the \
          permissions for the configuration of nats-server."
     );
-    C::augment_args(Command::new(CHECK)).about(about).long_about(long_about).after_help("")
+    Command::new(CHECK).args(program.get_arguments()).about(about).long_about(long_about).after_help("")
 }
 
 fn matches(command: Command, hints: &[Hint]) -> (Command, ArgMatches) {
@@ -80,12 +94,12 @@ fn matches(command: Command, hints: &[Hint]) -> (Command, ArgMatches) {
     }
     let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
         let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));
-        with_hint(with_variable(error, &command, is_written), hints).exit()
+        with_hint(naming_variable(error, &command, is_written), hints).exit()
     });
     (command, matches)
 }
 
-/// A variable that is set to nothing says nothing.
+/// Ignores a variable that is set but empty.
 fn unless_empty(arg: Arg) -> Arg {
     let is_empty = arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
     if is_empty { arg.env(Resettable::<ClapStr>::Reset) } else { arg }
@@ -142,7 +156,7 @@ pub fn unknown_variables(
         let meant = alias(rest)
             .map(str::to_owned)
             .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));
-        format!("the variable {name} means nothing here{}", did_you_mean(meant.as_deref()))
+        format!("the variable {name} is unknown{}", did_you_mean(meant.as_deref()))
     };
     unknown.into_iter().map(warning).collect()
 }
@@ -157,7 +171,7 @@ fn is_of_orchestrator(name: &str, prefix: &str) -> bool {
 }
 
 /// Names the variable that a wrong value comes from, if it does: the error itself names its flag only.
-fn with_variable(mut error: Error, command: &Command, is_written: impl Fn(&str) -> bool) -> Error {
+fn naming_variable(mut error: Error, command: &Command, is_written: impl Fn(&str) -> bool) -> Error {
     let flag = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue)) {
         (Some(ContextValue::String(arg)), Some(_)) => {
             arg.strip_prefix("--").and_then(|arg| arg.split([' ', '=', '[']).next())
@@ -195,9 +209,9 @@ mod tests {
     #[test]
     fn a_wrong_value_names_its_variable() {
         let error = || Cli::try_parse_from(["test", "--count", "many"]).unwrap_err();
-        let named = with_variable(error(), &Cli::command(), |_| false).to_string();
+        let named = naming_variable(error(), &Cli::command(), |_| false).to_string();
         assert!(named.contains("--count") && named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
-        let written = with_variable(error(), &Cli::command(), |_| true).to_string();
+        let written = naming_variable(error(), &Cli::command(), |_| true).to_string();
         assert!(!written.contains("PROXY_CLI_TEST_COUNT"), "{written}");
     }
 
@@ -205,7 +219,7 @@ mod tests {
     fn a_wrong_value_of_a_subcommand_names_its_variable() {
         let command = Command::new("test").subcommand(Cli::command().name("run"));
         let error = command.clone().try_get_matches_from(["test", "run", "--count=many"]).unwrap_err();
-        let named = with_variable(error, &command, |_| false).to_string();
+        let named = naming_variable(error, &command, |_| false).to_string();
         assert!(named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
     }
 

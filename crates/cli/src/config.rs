@@ -6,6 +6,6 @@ mod find;
 mod nearest;
 
 pub use error::{FileErrors, KeyHint};
-pub use file::{given, read, settings_of};
+pub use file::{as_file, read, settings_of};
 pub use find::find;
 pub use nearest::{did_you_mean, nearest};

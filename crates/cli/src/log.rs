@@ -1,4 +1,4 @@
-//! The log: to stderr or a file, from a thread of its own, so that a reader of stderr that stalls never stalls a session.
+//! The log, written to stderr or a file by a separate thread: a blocked stderr does not block sessions.
 
 use std::fmt::{self, Debug};
 use std::fs::File;
@@ -21,19 +21,12 @@ use tracing_subscriber::prelude::*;
 
 use crate::terminal::plain_lines;
 
+mod args;
+
+pub use args::LogArgs;
+
 /// How long the thread of a log that has written all may take to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// What is logged, how and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least important level.
-    pub level: LevelFilter,
-    /// How lines look.
-    pub format: LogFormat,
-    /// Appended to; `None` is stderr.
-    pub file: Option<PathBuf>,
-}
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -46,14 +39,14 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is pending is written when it drops, which waits about 1 s for a file that takes nothing.
+/// The log of the process. Dropping it writes the pending lines, and waits up to 1 s for a blocked file.
 #[derive(Debug)]
 pub struct Log {
     bar: SharedBar,
     is_json_on_stderr: bool,
-    /// Of a log on stderr: texts for people take their turn among its lines.
+    /// Writer of a log on stderr, which keeps texts for people in order with the log lines.
     lines: Option<NonBlocking>,
-    /// Of the thread that writes.
+    /// Guard of the writing thread.
     guard: Option<WorkerGuard>,
     /// Disconnected when that thread has written all.
     written: Receiver<()>,
@@ -71,11 +64,11 @@ impl Log {
     ///
     /// # Panics
     /// When the process logs already.
-    pub fn init(settings: &LogSettings) -> Result<Self> {
+    pub fn init(settings: &LogArgs) -> Result<Self> {
         let bar = SharedBar::default();
         let builder = NonBlockingBuilder::default().thread_name("log");
         let (writes, written) = sync_channel(0);
-        let (writer, guard) = match &settings.file {
+        let (writer, guard) = match &settings.log_file {
             Some(path) => {
                 let file = File::options().append(true).create(true).open(path);
                 let file = file.with_context(|| format!("cannot write --log-file {}", path.display()))?;
@@ -83,29 +76,36 @@ impl Log {
             }
             None => builder.finish(BesideBar(Arc::clone(&bar))),
         };
-        let lines = settings.file.is_none().then(|| writer.clone());
+        let lines = settings.log_file.is_none().then(|| writer.clone());
         let log = tracing_subscriber::fmt()
-            .with_max_level(settings.level)
+            .with_max_level(settings.log_level)
             .with_target(false)
             .fmt_fields(debug_fn(for_people).delimited(" "))
-            .with_ansi(settings.file.is_none() && io::stderr().is_terminal())
+            .with_ansi(settings.log_file.is_none() && io::stderr().is_terminal())
             .with_writer(writer);
-        let targets = targets(settings.level);
-        match settings.format {
+        let targets = targets(settings.log_level);
+        match settings.log_format {
             LogFormat::Human => log.finish().with(targets).init(),
             LogFormat::Json => {
                 let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
                 log.finish().with(targets).init();
             }
         }
-        let is_json_on_stderr = settings.format == LogFormat::Json && settings.file.is_none();
-        Ok(Self { bar, is_json_on_stderr, lines, guard: Some(guard), written, file: settings.file.clone() })
+        let is_json_on_stderr = settings.log_format == LogFormat::Json && settings.log_file.is_none();
+        Ok(Self {
+            bar,
+            is_json_on_stderr,
+            lines,
+            guard: Some(guard),
+            written,
+            file: settings.log_file.clone(),
+        })
     }
 
     /// Prints a text for people on stderr, unless what is there is for programs.
     pub fn print(&self, text: &str) {
         if !self.is_json_on_stderr {
-            // Nobody may be there to read it.
+            // stderr may be closed.
             match &self.lines {
                 Some(lines) => writeln!(lines.clone(), "{text}").ok(),
                 None => writeln!(io::stderr(), "{text}").ok(),
@@ -113,7 +113,7 @@ impl Log {
         }
     }
 
-    /// Whether a progress bar can be on stderr: somebody sees it, and no program reads what it would be among.
+    /// Returns whether stderr can show a progress bar: it is a terminal, and the log lines there are not JSON.
     pub fn leaves_room_for_a_bar(&self) -> bool {
         io::stderr().is_terminal() && !self.is_json_on_stderr
     }
@@ -130,11 +130,8 @@ impl Drop for Log {
         let Some(file) = &self.file else { return };
         if self.written.recv_timeout(CLOSE_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
             let file = file.display();
-            writeln!(
-                io::stderr(),
-                "--log-file {file}: the last lines are not written: the file takes nothing"
-            )
-            .ok();
+            writeln!(io::stderr(), "--log-file {file}: the last lines are not written: the file is blocked")
+                .ok();
         }
     }
 }

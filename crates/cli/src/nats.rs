@@ -1,9 +1,8 @@
-//! What the two NATS programs are told alike, and do alike. Each group of flags is also a section of their files.
+//! What the two NATS programs have in common. Each group of flags is also a section of their files.
 
 mod check;
 mod connection;
 mod credential;
-mod log;
 mod main;
 mod memory;
 mod program;
@@ -12,8 +11,7 @@ mod url;
 
 pub use check::Checked;
 pub use connection::NatsArgs;
-pub use log::LogArgs;
 pub use main::main;
 pub use memory::MemoryLimit;
 pub use program::{Program, Sessions, take_port};
-pub use tunnel::{Encoding, TunnelArgs, TunnelSettings};
+pub use tunnel::{Encoding, TunnelArgs};

@@ -20,6 +20,9 @@ use tracing::{info, warn};
 
 use crate::service;
 
+/// The default of the time that open sessions have to finish when a program ends.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long sessions and the end of a run may wait for a file or a pipe, once sessions are to be reset.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -63,7 +66,7 @@ pub struct Signals {
     last: Last,
 }
 
-/// The signals that have come.
+/// Signals that the program has received.
 #[derive(Debug, Clone, Copy, Default)]
 struct Received {
     count: u32,
@@ -137,7 +140,7 @@ impl Signals {
             end_timeout,
             last: last.clone(),
         };
-        // It ends with the process: what makes sure of its end can wait for nobody.
+        // Not joined: the thread that enforces the end of the process must not wait for anything.
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watcher.run()))
@@ -217,7 +220,7 @@ impl Watcher {
         let Stage { name, status } = *self.last.lock();
         let line = format!("{}: ended while {name}: what was left to write is lost\n", self.program);
         let (written, waits) = mpsc::channel();
-        // Another thread may hold stderr, which may take nothing.
+        // Another thread may hold the lock of a blocked stderr.
         let writes = thread::Builder::new().spawn(move || {
             io::stderr().write_all(line.as_bytes()).ok();
             written.send(()).ok();

@@ -36,6 +36,7 @@
 pub mod certs;
 pub mod clients;
 pub mod daemon;
+pub mod defaults;
 pub mod far_end;
 pub mod haproxy;
 pub mod manual;

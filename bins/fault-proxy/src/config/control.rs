@@ -52,11 +52,11 @@ impl Control {
 }
 
 pub(super) fn control(config: &Config) -> Result<Option<Control>> {
-    let asked = config.options.control.clone();
+    let asked = config.control.control.clone();
     let is_default = asked.is_none();
     let default = || Endpoint(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, CONTROL_PORT)).into()));
     let Endpoint(Some(addr)) = asked.unwrap_or_else(default) else { return Ok(None) };
-    let is_insecure = config.options.control_insecure.unwrap_or_default();
+    let is_insecure = config.control.control_insecure;
     let token = config.control_token.clone();
     if token.as_ref().is_some_and(|token| token.expose().trim().is_empty()) {
         bail!(

@@ -1,50 +1,58 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
-use figment::Figment;
-use figment::providers::Serialized;
+use clap::Args;
 use figment::value::Dict;
 use proxy_cli::addr::Endpoint;
-use proxy_cli::args::Time;
-use proxy_cli::config::{FileErrors, given, read};
-use proxy_cli::log::LogSettings;
+use proxy_cli::args::{Given, Time};
+use proxy_cli::config::{FileErrors, as_file, read};
+use proxy_cli::faults::FaultOptions;
+use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
 use proxy_fault::FaultParams;
 use proxy_mapping::Mapping;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::hints::hint;
-use crate::args::{LogArgs, Options, RunArgs};
+use crate::args::{ControlArgs, ListenerTlsArgs, Options, RunArgs, UpstreamTlsArgs, keys_of_file};
 
-/// What was given, each setting by the first of: a flag, a variable, the file.
+/// The settings of a run, each from the first of: a flag, a variable, the file, the default.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(super) options: Options,
-    /// Of flags or the variable: they replace the proxies of the file.
+    pub(crate) log: LogArgs,
+    pub(super) run: Options,
+    pub(super) fault_options: FaultOptions,
+    pub(super) upstream_tls: UpstreamTlsArgs,
+    pub(super) listener_tls: ListenerTlsArgs,
+    pub(super) control: ControlArgs,
+    /// Proxies, faults and phases of the file.
+    pub(super) tables: Tables,
+    /// Mappings of flags or the variable. They replace the proxies of the file.
     pub(super) mappings: Vec<Mapping>,
-    /// Of flags and variables.
+    /// Faults of flags and variables.
     pub(super) faults: Vec<FaultParams>,
     pub(super) file: FileErrors,
-    /// Of a flag or the variable: it is not written down.
+    /// Token of the flag or the variable. The record does not contain it.
     pub(super) control_token: Option<Secret>,
-    /// All of it, to be written down.
+    /// All settings, for the journal.
     pub(super) record: Record,
 }
 
-/// What was given, as it can be written down and given again.
+/// The settings of a run as the journal stores them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// As in a file, flags and variables included.
+    /// Top level of a file, including what flags and variables set.
     settings: Dict,
-    /// Of flags or the variable.
+    /// Mappings of flags or the variable.
     proxies: Vec<Mapping>,
-    /// Of flags and variables.
+    /// Faults of flags and variables.
     faults: Vec<FaultParams>,
 }
 
 impl Record {
-    /// The settings, besides proxies and their faults, in which they differ.
+    /// Returns the names of the settings that differ, other than proxies and faults.
     pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let names = self.settings.keys().chain(other.settings.keys()).map(String::as_str);
         let is_other = |name: &&str| {
@@ -77,55 +85,81 @@ pub(crate) struct Phase {
     pub(crate) faults: Vec<Dict>,
 }
 
+/// What only a file has.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Tables {
+    pub(super) faults: Vec<Dict>,
+    pub(super) proxies: Vec<FileProxy>,
+    pub(super) phases: Vec<Phase>,
+}
+
 impl Config {
     /// Reads the file, if there is one.
-    pub(crate) fn load(args: &RunArgs, log: &LogArgs) -> Result<Self> {
-        let path = args.config.clone().unwrap_or_default();
-        let file = FileErrors::new(&path).with_hints(hint);
-        let settings = if path == PathBuf::new() { Figment::new() } else { read(&path)? };
-        let settings = settings
-            .merge(Serialized::defaults(given(&args.options)?))
-            .merge(Serialized::defaults(given(log)?));
-        let told = |error| file.told(&error, "", &[]);
-        let record = Record {
-            settings: settings.extract().map_err(told)?,
-            proxies: args.mappings.clone(),
-            faults: args.faults.0.clone(),
+    pub(crate) fn load(args: &RunArgs, log: &Given<LogArgs>) -> Result<Self> {
+        let file = FileErrors::new(args.config.as_deref().unwrap_or(Path::new(""))).with_hints(hint);
+        let settings = match &args.config {
+            Some(path) => read(path)?.extract().map_err(|error| file.told(&error, "", &[]))?,
+            None => Dict::new(),
         };
-        let options = settings.extract().map_err(told)?;
+        let record = Record { settings, proxies: args.mappings.clone(), faults: args.faults.0.clone() };
+        let mut config = Self::new(record, Some(args), log, file)?;
+        config.control_token.clone_from(&args.control_token);
+        Ok(config)
+    }
+
+    /// Returns the settings of a recorded run, with its seed.
+    pub(crate) fn again(record: Record, seed: u64, path: &Path, log: &Given<LogArgs>) -> Result<Self> {
+        let file = FileErrors::new(path).with_hints(hint);
+        let mut config = Self::new(record, None, log, file)?;
+        config.fault_options.seed = Some(seed);
+        config.run.journal = None;
+        // Changes through the API are not recorded, so a replay must not allow them.
+        config.control.control = Some(Endpoint(None));
+        Ok(config)
+    }
+
+    /// `args` is `None` if the record already contains them.
+    fn new(
+        mut record: Record,
+        args: Option<&RunArgs>,
+        log: &Given<LogArgs>,
+        file: FileErrors,
+    ) -> Result<Self> {
+        let all = &mut record.settings;
         Ok(Self {
-            options,
-            mappings: args.mappings.clone(),
-            faults: args.faults.0.clone(),
+            log: over(Some(log), all, &file)?,
+            run: over(args.map(|args| &args.run), all, &file)?,
+            fault_options: over(args.map(|args| &args.fault_options), all, &file)?,
+            upstream_tls: over(args.map(|args| &args.upstream_tls), all, &file)?,
+            listener_tls: over(args.map(|args| &args.listener_tls), all, &file)?,
+            control: over(args.map(|args| &args.control), all, &file)?,
+            tables: file.rest(all, &keys_of_file())?,
+            mappings: record.proxies.clone(),
+            faults: record.faults.clone(),
             file,
-            control_token: args.control_token.clone(),
+            control_token: None,
             record,
         })
     }
 
-    /// What was written down of an earlier run, with its seed.
-    pub(crate) fn again(record: Record, seed: u64, path: &Path, log: &LogArgs) -> Result<Self> {
-        let file = FileErrors::new(path).with_hints(hint);
-        let mut options: Options = Figment::from(Serialized::defaults(record.settings.clone()))
-            .merge(Serialized::defaults(given(log)?))
-            .extract()
-            .map_err(|error| file.told(&error, "", &[]))?;
-        options.seed = Some(seed);
-        options.journal = None;
-        // what others would change was not recorded
-        options.control = Some(Endpoint(None));
-        let Record { proxies: mappings, faults, .. } = record.clone();
-        Ok(Self { options, mappings, faults, file, control_token: None, record })
-    }
-
-    /// The file whose proxies run, if they are those of a file.
+    /// Returns the path of the file, if its proxies run.
     pub(crate) fn file_of_proxies(&self) -> Option<String> {
         let file = self.file.file();
         (self.mappings.is_empty() && !file.is_empty()).then(|| file.to_owned())
     }
+}
 
-    pub(crate) fn log(&self) -> LogSettings {
-        let Options { log_level, log_format, ref log_file, .. } = self.options;
-        LogArgs { log_level, log_format, log_file: log_file.clone() }.settings()
+/// A group of settings: those of a file, over which it sets what was given, also in `all` settings.
+fn over<G: Args + Serialize + DeserializeOwned>(
+    given: Option<&Given<G>>,
+    all: &mut Dict,
+    file: &FileErrors,
+) -> Result<G> {
+    let mut group = file.group(all)?;
+    if let Some(given) = given {
+        group = given.over(group)?;
     }
+    all.extend(as_file(&group)?);
+    Ok(group)
 }

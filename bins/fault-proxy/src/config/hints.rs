@@ -1,9 +1,8 @@
 //! Hints for keys and variables that fault-proxy does not have.
 
-use clap::{Args, Command};
 use proxy_fault::faults::FAULT_TYPES;
 
-use crate::args::Options;
+use crate::args::keys_of_file;
 
 /// Names of parts of a mapping, as other programs call them.
 const PARTS_OF_MAPPING: [&str; 15] = [
@@ -59,7 +58,7 @@ pub(super) fn hint(place: &str) -> Option<String> {
             _ => format!("use [[faults]] or [[proxies.faults]] with type = \"{kind}\""),
         });
     }
-    (!table.is_empty() && is_setting(key))
+    (!table.is_empty() && keys_of_file().iter().any(|flag| flag == key))
         .then(|| format!("it applies to the whole run: move it to the top of the file, as `{key}`"))
 }
 
@@ -81,11 +80,6 @@ fn fault_flag(key: &str) -> Option<(&'static str, Option<&str>)> {
         let rest = key.strip_prefix(name)?;
         if rest.is_empty() { Some((name, None)) } else { Some((name, Some(rest.strip_prefix('-')?))) }
     })
-}
-
-/// Whether it is a key of the top level that has a flag of the same name.
-fn is_setting(key: &str) -> bool {
-    Options::augment_args(Command::new("")).get_arguments().any(|arg| arg.get_long() == Some(key))
 }
 
 #[cfg(test)]

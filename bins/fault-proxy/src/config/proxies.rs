@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::faults::{of_flags, run};
+use proxy_cli::faults::of_flags;
 use proxy_mapping::{Host, Mapping, Scheme};
 
 use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy};
 use super::phases;
-use crate::args::Options;
+use crate::args::ControlArgs;
 
 /// A proxy and all its faults.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +32,10 @@ impl ProxySettings {
 }
 
 pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec<ProxySettings>> {
-    let Config { options, mappings, faults: flags, file, .. } = config;
-    let run = run(duration, options.strict_schedules);
-    let named = named(mappings, &options.proxies)?;
-    if named.is_empty() && !is_api_alone(options) {
+    let Config { tables, mappings, faults: flags, file, .. } = config;
+    let run = config.fault_options.run(duration);
+    let named = named(mappings, &tables.proxies)?;
+    if named.is_empty() && !is_api_alone(&config.control) {
         match file.file() {
             "" => bail!(
                 "no proxies configured: set --proxy <MAPPING>, FAULT_PROXY or [[proxies]] in a --config file, or --control ADDR to \
@@ -53,8 +53,8 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
         .iter()
         .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
         .collect::<Result<Vec<_>>>()?;
-    let of_all = faults::all_of_file(&options.faults, "faults", file, &run)?;
-    let of_phases = phases::faults(&options.phases, &labels, file, &run)?;
+    let of_all = faults::all_of_file(&tables.faults, "faults", file, &run)?;
+    let of_phases = phases::faults(&tables.phases, &labels, file, &run)?;
 
     let mut proxies = Vec::new();
     for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
@@ -134,6 +134,6 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
 }
 
 /// Whether it makes sense to run without any proxy.
-fn is_api_alone(options: &Options) -> bool {
-    matches!(options.control, Some(Endpoint(Some(_)))) || options.toxiproxy_config.is_some()
+fn is_api_alone(control: &ControlArgs) -> bool {
+    matches!(control.control, Some(Endpoint(Some(_)))) || control.toxiproxy_config.is_some()
 }

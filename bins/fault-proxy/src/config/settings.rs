@@ -1,5 +1,4 @@
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,39 +15,23 @@ use super::control::{Control, control};
 use super::file::{Config, Record};
 use super::phases;
 use super::proxies::{ProxySettings, proxies};
-use crate::args::{DataPath, OnUpstreamFailure, Options, Protocol, SelfSigned};
+use crate::args::{ListenerTlsArgs, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_IN_FLIGHT: u64 = 64 << 20;
-const MAX_IN_FLIGHT_TOTAL: u64 = 1 << 30;
 
 /// Everything that a run needs to know, resolved.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) run: Options,
     pub(crate) proxies: Vec<ProxySettings>,
-    /// Of --toxiproxy-config.
+    /// Proxies of --toxiproxy-config.
     pub(crate) populate: Vec<Spec>,
-    pub(crate) bind: IpAddr,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) on_upstream_failure: OnUpstreamFailure,
-    /// `None`: until something else ends the run.
+    /// `None` if only a signal ends the run.
     pub(crate) duration: Option<Duration>,
-    pub(crate) drain_timeout: Duration,
-    /// `None`: what the limit of open files allows.
-    pub(crate) max_sessions: Option<u32>,
-    pub(crate) data_path: DataPath,
-    /// Bytes that faults may hold of one flow.
-    pub(crate) max_in_flight: u64,
-    /// Bytes that faults may hold of all flows.
-    pub(crate) max_in_flight_total: u64,
-    /// `None`: a new one.
+    /// `None` for a new seed.
     pub(crate) seed: Option<u64>,
-    pub(crate) journal: Option<PathBuf>,
-    /// Of faults that there are.
+    /// Conditions of --expect; their faults exist.
     pub(crate) expect: Vec<Expectation>,
-    /// What all this was resolved from.
+    /// The settings before they were resolved.
     pub(crate) record: Record,
     pub(crate) upstream_tls: ClientTls,
     /// Offered to upstreams for clients in clear.
@@ -57,14 +40,11 @@ pub(crate) struct Settings {
     pub(crate) listener_tls: Option<ListenerTls>,
     /// For clients of upstreams in clear.
     pub(crate) listener_alpn: Vec<Vec<u8>>,
-    /// `None`: there is none.
+    /// `None` without a control API.
     pub(crate) control: Option<Control>,
-    /// Whether a live view may be shown.
-    pub(crate) has_ui: bool,
-    pub(crate) tail: bool,
 }
 
-/// What clients are shown.
+/// Certificate for clients.
 #[derive(Debug)]
 pub(crate) enum ListenerTls {
     Files { cert: PathBuf, key: PathBuf },
@@ -75,15 +55,16 @@ impl Settings {
     /// All proxies that a run starts: the name or mapping that people are shown, the address to bind, and the upstream.
     pub(crate) fn enabled(&self) -> impl Iterator<Item = (String, ListenAddr, &Upstream)> {
         let mappings = self.proxies.iter().map(|proxy| &proxy.mapping);
-        let mappings =
-            mappings.map(|mapping| (mapping.to_string(), mapping.listen.addr(self.bind), &mapping.upstream));
+        let mappings = mappings
+            .map(|mapping| (mapping.to_string(), mapping.listen.addr(self.run.bind), &mapping.upstream));
         let specs = self.populate.iter().filter(|spec| spec.enabled);
         mappings.chain(specs.map(|spec| (spec.name.clone(), spec.listen.clone(), &spec.upstream.addr)))
     }
 
-    /// Fails on the first thing that makes no sense, and names it as it was written.
+    /// # Errors
+    /// The first setting that is invalid, as the user wrote it.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
-        let populate = match &config.options.toxiproxy_config {
+        let populate = match &config.control.toxiproxy_config {
             Some(file) => populate(file, duration(&config))
                 .with_context(|| format!("--toxiproxy-config {}", file.display()))?,
             None => Vec::new(),
@@ -95,54 +76,42 @@ impl Settings {
         Ok(settings)
     }
 
-    /// With these proxies of --toxiproxy-config, which is not read.
+    /// Resolves with these proxies of --toxiproxy-config instead of reading it.
     pub(crate) fn resolve_with(config: Config, populate: Vec<Spec>) -> Result<Self> {
         let duration = duration(&config);
         let proxies = proxies(&config, duration)?;
         refuse_same_names(&populate, &proxies).context("--toxiproxy-config")?;
-        let listener_tls = listener_tls(&config.options)?;
+        let upstream_alpn: Vec<_> = config.upstream_tls.upstream_alpn.iter().map(Protocol::bytes).collect();
+        let listener_alpn: Vec<_> = config.listener_tls.tls_alpn.iter().map(Protocol::bytes).collect();
+        let control = control(&config)?;
+        let listener_tls = listener_tls(config.listener_tls)?;
+        refuse_useless_alpn(listener_tls.is_some(), &upstream_alpn, &listener_alpn)?;
         let faults = proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
         let toxics = populate.iter().flat_map(|spec| &spec.faults).map(|toxic| toxic.name.as_str());
-        let expect = expectations(&config.options.expect, &faults.chain(toxics).collect::<Vec<_>>())?;
-        let control = control(&config)?;
-        let options = config.options;
+        let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>())?;
+        require_some("--max-in-flight", config.run.max_in_flight)?;
+        require_some("--max-in-flight-total", config.run.max_in_flight_total)?;
+        let tls = config.upstream_tls;
         let upstream_tls = ClientTls {
-            ca_file: options.upstream_ca,
-            identity: pair(
-                ("--upstream-cert", options.upstream_cert),
-                ("--upstream-key", options.upstream_key),
-            )?,
-            server_name: options.upstream_sni,
-            insecure: options.upstream_insecure.unwrap_or_default(),
+            ca_file: tls.upstream_ca,
+            identity: pair(("--upstream-cert", tls.upstream_cert), ("--upstream-key", tls.upstream_key))?,
+            server_name: tls.upstream_sni,
+            insecure: tls.upstream_insecure,
         };
         Ok(Self {
+            run: config.run,
             proxies,
             populate,
-            bind: options.bind.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            connect_timeout: options.connect_timeout.map_or(CONNECT_TIMEOUT, |Time(time)| time),
-            on_upstream_failure: options.on_upstream_failure.unwrap_or_default(),
             duration,
-            drain_timeout: options.drain_timeout.map_or(DRAIN_TIMEOUT, |Time(time)| time),
-            max_sessions: options.max_sessions.map(u32::from),
-            data_path: options.data_path.unwrap_or_default(),
-            max_in_flight: some_bytes("--max-in-flight", options.max_in_flight, MAX_IN_FLIGHT)?,
-            max_in_flight_total: some_bytes(
-                "--max-in-flight-total",
-                options.max_in_flight_total,
-                MAX_IN_FLIGHT_TOTAL,
-            )?,
-            seed: options.seed,
-            journal: options.journal,
+            seed: config.fault_options.seed,
             expect,
             record: config.record,
             upstream_tls,
-            upstream_alpn: options.upstream_alpn.iter().map(Protocol::bytes).collect(),
-            psqls_direct: options.psqls_direct.unwrap_or_default(),
+            upstream_alpn,
+            psqls_direct: tls.psqls_direct,
             listener_tls,
-            listener_alpn: options.tls_alpn.iter().map(Protocol::bytes).collect(),
+            listener_alpn,
             control,
-            has_ui: !options.no_ui.unwrap_or_default(),
-            tail: options.tail.unwrap_or_default(),
         })
     }
 }
@@ -160,19 +129,17 @@ fn expectations(texts: &[String], faults: &[&str]) -> Result<Vec<Expectation>> {
 }
 
 fn duration(config: &Config) -> Option<Duration> {
-    match config.options.duration {
+    match config.run.duration {
         Some(Time(duration)) => Some(duration),
-        None => phases::total(&config.options.phases),
+        None => phases::total(&config.tables.phases),
     }
 }
 
-/// The value of a flag that must not be 0.
-fn some_bytes(flag: &str, given: Option<Bytes>, default: u64) -> Result<u64> {
-    let bytes = given.map_or(default, Bytes::count);
-    if bytes == 0 {
+fn require_some(flag: &str, bytes: Bytes) -> Result<()> {
+    if bytes.count() == 0 {
         bail!("{flag} must be greater than 0, for example 64MiB: with 0 faults could not hold anything");
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
@@ -188,22 +155,13 @@ fn refuse_same_names(populate: &[Spec], proxies: &[ProxySettings]) -> Result<()>
     Ok(())
 }
 
-fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
-    let files = pair(("--tls-cert", options.tls_cert.clone()), ("--tls-key", options.tls_key.clone()))?;
-    let self_signed = match options.tls_self_signed.clone() {
+fn listener_tls(args: ListenerTlsArgs) -> Result<Option<ListenerTls>> {
+    let files = pair(("--tls-cert", args.tls_cert), ("--tls-key", args.tls_key))?;
+    let self_signed = match args.tls_self_signed {
         None | Some(SelfSigned::Made(false)) => None,
         Some(SelfSigned::Made(true)) => Some(ListenerTls::SelfSigned { copy: None }),
         Some(SelfSigned::CopiedTo(path)) => Some(ListenerTls::SelfSigned { copy: Some(path) }),
     };
-    let has_tls = files.is_some() || self_signed.is_some();
-    if has_tls && !options.upstream_alpn.is_empty() {
-        bail!(
-            "--upstream-alpn is for clients in clear: with --tls-cert or --tls-self-signed, the proxy offers what each client offers"
-        );
-    }
-    if !has_tls && !options.tls_alpn.is_empty() {
-        bail!("--tls-alpn needs --tls-cert or --tls-self-signed: clients in clear offer no protocols");
-    }
     match (files, self_signed) {
         (Some(_), Some(_)) => bail!("--tls-cert and --tls-self-signed: clients can be shown one certificate"),
         (Some((cert, key)), None) => Ok(Some(ListenerTls::Files { cert, key })),
@@ -211,7 +169,19 @@ fn listener_tls(options: &Options) -> Result<Option<ListenerTls>> {
     }
 }
 
-/// Both or neither.
+fn refuse_useless_alpn(has_tls: bool, upstream_alpn: &[Vec<u8>], listener_alpn: &[Vec<u8>]) -> Result<()> {
+    if has_tls && !upstream_alpn.is_empty() {
+        bail!(
+            "--upstream-alpn is for clients in clear: with --tls-cert or --tls-self-signed, the proxy offers what each client offers"
+        );
+    }
+    if !has_tls && !listener_alpn.is_empty() {
+        bail!("--tls-alpn needs --tls-cert or --tls-self-signed: clients in clear offer no protocols");
+    }
+    Ok(())
+}
+
+/// Returns both values, or `None` if neither is set.
 fn pair<T>(one: (&str, Option<T>), other: (&str, Option<T>)) -> Result<Option<(T, T)>> {
     match (one, other) {
         ((_, Some(one)), (_, Some(other))) => Ok(Some((one, other))),

@@ -1,4 +1,4 @@
-//! The proxies of the file: made, changed and ended as it says, and left to whoever else has changed them.
+//! Creates, changes and ends the proxies of the file, unless an API client has changed them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -58,16 +58,17 @@ impl<'a> Followed<'a> {
     /// Follows the proxies of a run that has started with this file.
     pub(super) fn new(file: &Path, settings: &Settings, proxies: &'a Proxies) -> Self {
         let all = settings.proxies.iter().cloned().map(Known::made).collect();
-        Self { proxies, file: file.display().to_string(), bind: settings.bind, all }
+        Self { proxies, file: file.display().to_string(), bind: settings.run.bind, all }
     }
 
-    /// Whether the file has none.
+    /// Returns whether the file has no proxies.
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Makes them what the file says now. Those of which it says the same are left alone, whatever has become of them since; those
-    /// that come from elsewhere too. What fails is told, and can be [tried again](Self::try_again). Returns how many fail.
+    /// Changes the proxies to those of the changed file. Proxies whose entry is unchanged stay as they are, also if an API
+    /// client has changed them; so do proxies that the API created. Failures are logged, and [`Self::try_again`] repeats them.
+    /// Returns the number of failures.
     pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
         // A reload logs all problems again.
         self.all.iter_mut().for_each(|known| known.logged = None);
@@ -75,7 +76,7 @@ impl<'a> Followed<'a> {
         self.all.iter().filter(|known| known.problem.is_some()).count()
     }
 
-    /// Tries again what has failed, and says so only if it fails otherwise.
+    /// Repeats the changes that failed. Logs only an error that differs from the last one.
     pub(super) async fn try_again(&mut self) {
         if self.all.iter().any(|known| known.problem.is_some()) {
             let wanted = self.all.iter().map(|known| known.wanted.clone()).collect();
@@ -113,7 +114,7 @@ impl<'a> Followed<'a> {
             let Some(left) = known.left.take() else { continue };
             let as_left = |proxy: Proxy| (proxy.enabled, proxy.stopped) == left;
             if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
-                info!("{}: not tried again, since somebody else has changed it", known.wanted.label);
+                info!("{}: not tried again, because an API client has changed it", known.wanted.label);
                 *known = Known::made(known.wanted.clone());
             }
         }
@@ -148,8 +149,8 @@ impl<'a> Followed<'a> {
         }
     }
 
-    /// With the names they have here. Those that the file gives none keep theirs if they are made and it gives that to no other;
-    /// else they get one that is free.
+    /// Sets the names of proxies that have none in the file. A running proxy keeps its name unless the file gives that name to
+    /// another one. The others get a free name.
     fn named(&self, mut wanted: Vec<ProxySettings>) -> Vec<ProxySettings> {
         let made = || self.all.iter().filter(|known| known.made.is_some()).map(|known| &known.wanted);
         let given: BTreeSet<_> =
@@ -176,7 +177,10 @@ impl<'a> Followed<'a> {
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
         if known.wanted.name != new.name {
             if self.proxies.delete(&known.wanted.name).await.is_ok() {
-                info!("{} is made anew as {}: the file gives its name to another", new.label, new.name);
+                info!(
+                    "{} is created again as {}: the file gives its name to another proxy",
+                    new.label, new.name
+                );
             }
             *known = Known::new(new.clone());
         }

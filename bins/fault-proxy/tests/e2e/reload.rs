@@ -147,7 +147,7 @@ fn a_pipe_is_read_once_and_holds_nothing_up() {
     let api = Api::with(&["--config", utf8(&pipe)]);
     thread::sleep(SOME_LOOKS);
     api.signal(Signal::HUP);
-    api.wait_for_line("no regular file");
+    api.wait_for_line("not a regular file");
     round_trip(&connect(port), b"hello").unwrap();
     api.signal(Signal::INT);
     assert!(api.wait(PATIENCE).success(), "{}", api.stderr());

@@ -21,7 +21,7 @@ fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
     let line = api.wait_for_line("cannot listen on");
     assert!(line.contains(&format!("127.0.0.1:{second}")), "{line}");
     let line = api.wait_for_line("is reloaded");
-    assert!(line.ends_with("is reloaded in part: proxies that are not as it says: 1"), "{line}");
+    assert!(line.ends_with("is reloaded in part; proxies that could not be changed: 1"), "{line}");
     drop(taken);
     eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, second)).is_ok());
     round_trip(&connect(second), b"hello").unwrap();

@@ -103,15 +103,15 @@ fn variables_that_mean_nothing_are_warned_of() {
     assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
     let stderr = daemon.stderr();
     for warned in [
-        "FAULT_WITH_LATENCCY means nothing here; did you mean `FAULT_WITH_LATENCY`?",
-        "FAULT_LATENCY_MEEN means nothing here; did you mean `FAULT_LATENCY_MEAN`?",
-        "FAULT_UPSTREAMS means nothing here; did you mean `FAULT_PROXY`?",
-        "FAULT_PROXY_ADDRESS means nothing here; did you mean `FAULT_PROXY`?",
-        "FAULT_DNS means nothing here\n",
+        "FAULT_WITH_LATENCCY is unknown; did you mean `FAULT_WITH_LATENCY`?",
+        "FAULT_LATENCY_MEEN is unknown; did you mean `FAULT_LATENCY_MEAN`?",
+        "FAULT_UPSTREAMS is unknown; did you mean `FAULT_PROXY`?",
+        "FAULT_PROXY_ADDRESS is unknown; did you mean `FAULT_PROXY`?",
+        "FAULT_DNS is unknown\n",
     ] {
         assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
     }
-    assert_eq!(stderr.matches("means nothing here").count(), 5, "{stderr}");
+    assert_eq!(stderr.matches("is unknown").count(), 5, "{stderr}");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_file_of_the_compatible_api_is_told_of_as_a_file() {
     let proxy = json!({"name": "off", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9", "enabled": false});
     fs::write(&file, format!("[{proxy}] {{}}")).unwrap();
     let complaint = refusal(&["run", "--toxiproxy-config", utf8(&file)]);
-    assert!(complaint.contains("toxiproxy.json: `{}` stands behind the array"), "{complaint}");
+    assert!(complaint.contains("toxiproxy.json: unexpected `{}` after the array"), "{complaint}");
     fs::write(&file, "[5]").unwrap();
     let complaint = refusal(&["run", "--toxiproxy-config", utf8(&file)]);
     assert!(complaint.contains("toxiproxy.json: an object is expected"), "{complaint}");

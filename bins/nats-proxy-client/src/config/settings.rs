@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
-use proxy_cli::faults::FaultOptions;
-use proxy_cli::log::LogSettings;
-use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
+use proxy_cli::faults::{FaultArgs, FaultOptions};
+use proxy_cli::log::LogArgs;
+use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
 use proxy_cli::target::Target;
 use proxy_mapping::ListenAddr;
 use proxy_nats::Needs;
@@ -24,7 +24,8 @@ pub(crate) struct Config {
     client: ClientArgs,
     nats: NatsArgs,
     tunnel: TunnelArgs,
-    faults: FaultOptions,
+    fault_options: FaultOptions,
+    faults: FaultArgs,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,17 +39,18 @@ struct File {
 
 impl Config {
     /// Reads the file, if there is one.
-    pub(crate) fn load(cli: Cli) -> Result<(Self, LogSettings)> {
+    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
         let path = cli.config.or_else(|| find(".nats-proxy-client"));
         let file: File = settings_of(path.as_deref())?;
         let config = Self {
             file: path,
-            client: cli.client.or(file.client),
-            nats: cli.nats.or(file.nats),
-            tunnel: cli.tunnel.or(file.tunnel),
+            client: cli.client.over(file.client)?,
+            nats: NatsArgs::over(&cli.nats, file.nats)?,
+            tunnel: cli.tunnel.over(file.tunnel)?,
+            fault_options: cli.fault_options.over(FaultOptions::default())?,
             faults: cli.faults,
         };
-        Ok((config, cli.log.or(file.log).resolve()))
+        Ok((config, cli.log.over(file.log)?))
     }
 }
 
@@ -76,8 +78,8 @@ impl Settings {
                 name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
                 nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
-                tunnel: config.tunnel.resolve(),
-                faults: config.faults.resolve()?,
+                tunnel: config.tunnel,
+                faults: config.fault_options.resolve(&config.faults)?,
                 health: health_addr.and_then(|Endpoint(addr)| addr),
                 needs: Needs::Client(forwards.iter().map(|forward| forward.target.0.clone()).collect()),
                 is_health_default: false,
@@ -87,7 +89,7 @@ impl Settings {
     }
 }
 
-/// Beside forwards, there is that of --listen-addr and --remote-addr only if one of them is given.
+/// Returns all forwards. That of --listen-addr and --remote-addr is one of them if either is set, or if there are no others.
 fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward>) -> Result<Vec<Forward>> {
     let mut all = Vec::new();
     if forwards.is_empty() || listen.is_some() || target.is_some() {

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
-use proxy_cli::faults::FaultOptions;
-use proxy_cli::log::LogSettings;
-use proxy_cli::nats::{LogArgs, NatsArgs, Program, TunnelArgs};
+use proxy_cli::faults::{FaultArgs, FaultOptions};
+use proxy_cli::log::LogArgs;
+use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
 use proxy_mapping::ListenAddr;
 use proxy_nats::{Needs, Targets};
 use serde::Deserialize;
@@ -22,7 +22,8 @@ pub(crate) struct Config {
     server: ServerArgs,
     nats: NatsArgs,
     tunnel: TunnelArgs,
-    faults: FaultOptions,
+    fault_options: FaultOptions,
+    faults: FaultArgs,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -36,17 +37,18 @@ struct File {
 
 impl Config {
     /// Reads the file, if there is one.
-    pub(crate) fn load(cli: Cli) -> Result<(Self, LogSettings)> {
+    pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
         let path = cli.config.or_else(|| find(".nats-proxy-server"));
         let file: File = settings_of(path.as_deref())?;
         let config = Self {
             file: path,
-            server: cli.server.or(file.server),
-            nats: cli.nats.or(file.nats),
-            tunnel: cli.tunnel.or(file.tunnel),
+            server: cli.server.over(file.server)?,
+            nats: NatsArgs::over(&cli.nats, file.nats)?,
+            tunnel: cli.tunnel.over(file.tunnel)?,
+            fault_options: cli.fault_options.over(FaultOptions::default())?,
             faults: cli.faults,
         };
-        Ok((config, cli.log.or(file.log).resolve()))
+        Ok((config, cli.log.over(file.log)?))
     }
 }
 
@@ -77,8 +79,8 @@ impl Settings {
                 name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
                 nats: config.nats.resolve(env!("CARGO_PKG_NAME"))?,
-                tunnel: config.tunnel.resolve(),
-                faults: config.faults.resolve()?,
+                tunnel: config.tunnel,
+                faults: config.fault_options.resolve(&config.faults)?,
                 needs: Needs::Server(services.iter().map(|service| service.name.clone()).collect()),
                 is_health_default: listen_addr.is_none(),
                 health: listen_addr

@@ -38,7 +38,7 @@ fn it_waits_for_nats_and_a_signal_ends_that_too() {
 #[test]
 fn it_warns_that_everything_may_be_reached_unless_there_is_a_rule() {
     let nats = NatsServer::start();
-    server(&nats.url()).wait_for_line("clients can reach whatever this server can");
+    server(&nats.url()).wait_for_line("clients can reach every target that this server can reach");
     let binary = Path::new(env!("CARGO_BIN_EXE_nats-proxy-server"));
     let args = ["--nats-url", &nats.url(), "--listen-addr", "off", "--allow", "127.0.0.1"];
     let ruled = Daemon::spawn(binary, &args, &[]);

@@ -1,4 +1,4 @@
-//! Values that are written as text, on the command line and in a file.
+//! Values that are written as text on the command line and in a file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -69,41 +69,12 @@ impl<'de> Deserialize<'de> for Time {
 /// Parses a switch: true, 1, yes, or false, 0, no and nothing.
 ///
 /// # Errors
-/// On any other word; says which ones there are.
+/// Any other word. The error lists the accepted ones.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" | "" => Ok(false),
-        _ => Err("write true, 1 or yes, or else false, 0, no or nothing".to_owned()),
-    }
-}
-
-/// For serde: an optional value as it is written.
-pub mod written {
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    /// By its `Display`.
-    ///
-    /// # Errors
-    /// Those of the serializer.
-    pub fn serialize<T: Display, S: Serializer>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => serializer.collect_str(value),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    /// By its `FromStr`.
-    ///
-    /// # Errors
-    /// What is no text, or what `FromStr` refuses.
-    pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<T>, D::Error> {
-        String::deserialize(deserializer)?.parse().map(Some).map_err(de::Error::custom)
+        _ => Err("expected true, 1 or yes, or false, 0, no or an empty value".to_owned()),
     }
 }
 

@@ -2,11 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Error, anyhow};
+use anyhow::{Error, Result, anyhow};
+use clap::Args;
+use figment::Figment;
 use figment::error::Kind;
+use figment::providers::Serialized;
+use figment::value::Dict;
 use proxy_fault::ParamError;
+use serde::de::DeserializeOwned;
 
 use super::{did_you_mean, nearest};
+use crate::args::flags_of;
 
 /// Explains what to write in place of an unknown key, given its place (`proxies[0].listen`). Returns `None` for keys without
 /// an explanation.
@@ -20,7 +26,7 @@ pub struct FileErrors {
 }
 
 impl FileErrors {
-    /// Of this file.
+    /// Creates the errors for this file.
     pub fn new(path: &Path) -> Self {
         Self { file: path.display().to_string(), hint: |_| None }
     }
@@ -54,9 +60,31 @@ impl FileErrors {
         self.at(place, format!("unknown key{hint}"))
     }
 
+    /// Returns the settings of one group, which have the names of its flags at the top level of the file.
+    ///
+    /// # Errors
+    /// When a value makes no sense; names it.
+    pub fn group<G: Args + DeserializeOwned>(&self, settings: &Dict) -> Result<G> {
+        let flags = flags_of::<G>();
+        self.extract(settings.clone().into_iter().filter(|(key, _)| flags.contains(key)).collect(), &[])
+    }
+
+    /// Returns the settings that belong to no group. `keys` are the names of the settings of groups.
+    ///
+    /// # Errors
+    /// When a value makes no sense or a key is unknown; names it.
+    pub fn rest<T: DeserializeOwned>(&self, settings: &Dict, keys: &[String]) -> Result<T> {
+        let known: Vec<_> = keys.iter().map(String::as_str).collect();
+        self.extract(settings.clone().into_iter().filter(|(key, _)| !keys.contains(key)).collect(), &known)
+    }
+
+    fn extract<T: DeserializeOwned>(&self, settings: Dict, known: &[&str]) -> Result<T> {
+        Figment::from(Serialized::defaults(settings)).extract().map_err(|error| self.told(&error, "", known))
+    }
+
     /// A problem that reading found.
     ///
-    /// `place`: what the error's path is below of; `keys`: what may stand there besides what the error knows.
+    /// The path of the error is relative to `place`. `keys` are further keys that are allowed there.
     pub fn told(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
         let mut path = place.to_owned();
         for part in &error.path {

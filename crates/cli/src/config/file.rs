@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 
 use super::FileErrors;
 
-/// Reads the file of `--config`, in the format that its name says.
+/// Reads the file of `--config`, in the format of its extension.
 ///
 /// # Errors
-/// When it cannot be read or its name says no format; what it holds is looked at later.
+/// If the file cannot be read or its extension is unknown. The content is checked later.
 pub fn read(path: &Path) -> Result<Figment> {
     let text =
         || fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()));
@@ -26,7 +26,7 @@ pub fn read(path: &Path) -> Result<Figment> {
     })
 }
 
-/// What the file says, or the default if there is none.
+/// Returns the settings of the file, or the default without a file.
 ///
 /// # Errors
 /// When the file cannot be read or has a key or a value that makes no sense; names both. Shows no line of the file, which
@@ -49,12 +49,12 @@ fn without_snippet(problem: &str) -> String {
     problem.lines().filter(|line| !is_snippet(line)).collect::<Vec<_>>().join(": ")
 }
 
-/// What the arguments say, without what was not given.
+/// The settings as a file has them, without those that are not set.
 ///
 /// # Errors
 /// When they cannot be serialized.
-pub fn given(args: &impl Serialize) -> Result<Dict> {
-    let Value::Dict(_, mut settings) = Value::serialize(args)? else { return Ok(Dict::new()) };
+pub fn as_file(settings: &impl Serialize) -> Result<Dict> {
+    let Value::Dict(_, mut settings) = Value::serialize(settings)? else { return Ok(Dict::new()) };
     settings.retain(|_, value| match value {
         Value::Empty(..) => false,
         Value::Array(_, values) => !values.is_empty(),

@@ -1,22 +1,25 @@
-use anyhow::{Result, bail};
-use clap::Args;
-use proxy_fault::Fault;
+use std::time::Duration;
 
-use super::{FaultArgs, of_flags, run};
+use anyhow::{Result, bail};
+use clap::ArgAction::Set;
+use clap::Args;
+use proxy_fault::{Fault, Reading, Run};
+use serde::{Deserialize, Serialize};
+
+use super::resolve::read_file;
+use super::{FaultArgs, of_flags};
 use crate::args::switch;
 
-/// The flags of faults, and how they are drawn and read, for a program that runs until it is stopped.
-#[derive(Debug, Default, Args)]
+/// The flags of what concerns all faults; also keys of the top level of fault-proxy's file.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FaultOptions {
-    /// Repeat the random draws of a run with this seed [default: a new one each run].
+    /// Seed of all random decisions; a run with the same seed repeats them [default: a new seed for each run].
     #[arg(long, value_name = "N", env = "FAULT_SEED")]
     pub seed: Option<u64>,
-    /// Read `start:30s;duration:3m` as two windows, and not as the one that was probably meant.
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
-    pub strict_schedules: Option<bool>,
-    /// The faults.
-    #[command(flatten)]
-    pub faults: FaultArgs,
+    /// Read `start:30s;duration:3m` as two windows instead of one.
+    #[arg(long, action = Set, env = "FAULT_STRICT_SCHEDULES", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub strict_schedules: bool,
 }
 
 /// The faults of all sessions, resolved.
@@ -24,18 +27,18 @@ pub struct FaultOptions {
 pub struct FaultSettings {
     /// At most one of a type.
     pub faults: Vec<Fault>,
-    /// `None`: a new one.
+    /// `None`: a new seed.
     pub seed: Option<u64>,
 }
 
 impl FaultOptions {
-    /// Warns of schedules that are read as what was probably meant.
+    /// Resolves the faults of flags, for a program that runs until it is stopped. Warns of schedules that are read as what
+    /// was probably meant.
     ///
     /// # Errors
     /// When a fault's parameter makes no sense or is missing; it is named as a flag.
-    pub fn resolve(&self) -> Result<FaultSettings> {
-        let run = run(None, self.strict_schedules);
-        for params in &self.faults.0 {
+    pub fn resolve(&self, faults: &FaultArgs) -> Result<FaultSettings> {
+        for params in &faults.0 {
             if params.common.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
                 bail!(
                     "--{}-sched: a percentage is of the run's duration, and this program runs until it is stopped: \
@@ -44,8 +47,15 @@ impl FaultOptions {
                 );
             }
         }
-        let faults = self.faults.0.iter().map(|params| of_flags(params, &run)).collect::<Result<_>>()?;
+        let run = self.run(None);
+        let faults = faults.0.iter().map(|params| of_flags(params, &run)).collect::<Result<_>>()?;
         Ok(FaultSettings { faults, seed: self.seed })
+    }
+
+    /// What the schedules of a run of this duration are resolved with.
+    pub fn run(&self, duration: Option<Duration>) -> Run {
+        let reading = if self.strict_schedules { Reading::Strict } else { Reading::Usual };
+        Run { duration, reading, read_file }
     }
 }
 
@@ -54,15 +64,19 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::args::Given;
 
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        faults: FaultOptions,
+        options: Given<FaultOptions>,
+        #[command(flatten)]
+        faults: FaultArgs,
     }
 
     fn resolve(args: &[&str]) -> Result<FaultSettings> {
-        Cli::try_parse_from([&["test"], args].concat()).unwrap().faults.resolve()
+        let Cli { options, faults } = Cli::try_parse_from([&["test"], args].concat()).unwrap();
+        options.over(FaultOptions::default()).unwrap().resolve(&faults)
     }
 
     #[test]

@@ -3,7 +3,6 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use proxy_fault::{Fault, FaultParams, Reading, Run, Schedule};
@@ -14,13 +13,8 @@ use super::args::in_flags;
 /// Size of a file of more than a million delays.
 const MAX_FILE_SIZE: u64 = 16 << 20;
 
-/// The run of a program of `duration`, which reads the files that parameters name.
-pub fn run(duration: Option<Duration>, strict_schedules: Option<bool>) -> Run {
-    let reading = if strict_schedules.unwrap_or_default() { Reading::Strict } else { Reading::Usual };
-    Run { duration, reading, read_file }
-}
-
-fn read_file(path: &Path) -> io::Result<String> {
+/// Reads a file that a parameter names.
+pub(super) fn read_file(path: &Path) -> io::Result<String> {
     // A pipe or a device might never end, and opening a pipe might never return.
     if !path.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -66,6 +60,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::faults::FaultOptions;
 
     #[test]
     fn a_table_of_delays_is_read_from_a_regular_file_of_limited_size() {
@@ -78,7 +73,7 @@ mod tests {
         let resolved = |name: &str| {
             let params = json!({"type": "latency", "distribution": "table", "table": path(name)});
             let params: FaultParams = serde_json::from_value(params).expect("parameters");
-            params.resolve(&run(None, None)).map(|fault| fault.effect.to_string())
+            params.resolve(&FaultOptions::default().run(None)).map(|fault| fault.effect.to_string())
         };
         assert!(
             resolved("delays.csv").is_ok_and(|effect| effect.contains("table")),

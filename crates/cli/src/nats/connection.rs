@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Error, Result, bail};
+use clap::ArgAction::Set;
 use clap::Args;
 use proxy_fault::Bytes;
 use proxy_nats::{LinkError, NatsOptions, NatsUrl};
@@ -8,20 +9,20 @@ use proxy_tls::ReloadingTls;
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;
-use crate::args::{list, switch};
+use crate::args::{Given, list, switch};
 use crate::secret::{Secret, warn_if_shared};
 
 const NATS: &str = "NATS";
 const DEFAULT_URL: &str = "nats://localhost:4222";
 
-/// The flags of the connection to NATS; in a file, `nats`. Nothing or `None` is what nobody gave.
+/// The flags of the connection to NATS; in a file, `nats`.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsArgs {
     /// NATS servers, separated by commas; can be repeated [default: nats://localhost:4222].
     ///
     /// HOST:PORT, nats://HOST:PORT, tls://HOST:PORT for TLS, or ws://HOST:PORT and wss://HOST:PORT for WebSockets. USER:PASSWORD@ or TOKEN@ before the host logs in; other
-    /// characters than letters and digits stand there as %XX.
+    /// characters than letters and digits are written as %XX.
     #[arg(long, value_name = "URL", env = "NATS_URL", hide_env_values = true, value_delimiter = ',', value_parser = NatsUrlParser, help_heading = NATS)]
     #[serde(rename = "url", deserialize_with = "list::deserialize")]
     pub nats_url: Vec<NatsUrl>,
@@ -56,9 +57,9 @@ pub struct NatsArgs {
     /// Connect to the servers of --nats-url only, not to those that the cluster announces.
     ///
     /// For clusters whose announced addresses cannot be reached from here, such as behind NAT.
-    #[arg(long, env = "NATS_IGNORE_DISCOVERED_SERVERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[arg(long, action = Set, env = "NATS_IGNORE_DISCOVERED_SERVERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "ignore_discovered_servers")]
-    pub ignore_discovered_servers: Option<bool>,
+    pub ignore_discovered_servers: bool,
     /// Trust the CA certificates in this PEM file instead of the system's.
     #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
     #[serde(rename = "ca")]
@@ -72,15 +73,15 @@ pub struct NatsArgs {
     #[serde(rename = "key")]
     pub nats_key: Option<PathBuf>,
     /// Require TLS from every NATS server.
-    #[arg(long, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[arg(long, action = Set, env = "NATS_TLS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls")]
-    pub nats_tls: Option<bool>,
+    pub nats_tls: bool,
     /// Start TLS before the server's first message, for servers with `handshake_first`; implies --nats-tls.
     ///
     /// Without it, the program tries this when a server sends nothing.
-    #[arg(long, env = "NATS_TLS_FIRST", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
+    #[arg(long, action = Set, env = "NATS_TLS_FIRST", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "tls_first")]
-    pub nats_tls_first: Option<bool>,
+    pub nats_tls_first: bool,
     /// Subject prefix for replies, so that permissions can restrict it to this user [default: _INBOX].
     #[arg(long, value_name = "SUBJECT", env = "NATS_INBOX_PREFIX", help_heading = NATS)]
     #[serde(rename = "inbox_prefix")]
@@ -92,31 +93,25 @@ pub struct NatsArgs {
 }
 
 impl NatsArgs {
-    /// Each of these before that of `other`; a credential of another kind than these is left behind.
-    #[must_use]
-    pub fn or(mut self, mut other: Self) -> Self {
-        self.credentials_or(&mut other);
-        if self.nats_url.is_empty() {
-            self.nats_url = other.nats_url;
+    /// Sets what was given in the settings of a file. A credential that was given replaces one of another kind, and a
+    /// certificate or a key replaces both.
+    ///
+    /// # Errors
+    /// None that parsing has not found.
+    pub fn over(given: &Given<Self>, mut file: Self) -> Result<Self> {
+        let flags = given.over(Self::default())?;
+        flags.clear_replaced_credentials(&mut file);
+        if flags.nats_cert.is_some() || flags.nats_key.is_some() {
+            (file.nats_cert, file.nats_key) = (None, None);
         }
-        // A certificate and its key are of one origin.
-        if self.nats_cert.is_none() && self.nats_key.is_none() {
-            (self.nats_cert, self.nats_key) = (other.nats_cert, other.nats_key);
-        }
-        self.nats_ca = self.nats_ca.or(other.nats_ca);
-        self.nats_tls = self.nats_tls.or(other.nats_tls);
-        self.nats_tls_first = self.nats_tls_first.or(other.nats_tls_first);
-        self.ignore_discovered_servers = self.ignore_discovered_servers.or(other.ignore_discovered_servers);
-        self.nats_inbox_prefix = self.nats_inbox_prefix.or(other.nats_inbox_prefix);
-        self.max_message_size = self.max_message_size.or(other.max_message_size);
-        self
+        Ok(given.over(file)?)
     }
 
     /// With the defaults, and with what files of secrets hold, for a program of this name.
     ///
     /// # Errors
     /// When two kinds of credential are given or half of a pair is, and when a file cannot be used. Names the flags,
-    /// and shows no secret.
+    /// and does not show secrets.
     pub fn resolve(mut self, name: &str) -> Result<NatsOptions> {
         let (credential, credential_file) = self.credential()?;
         if self.nats_url.is_empty() {
@@ -125,9 +120,9 @@ impl NatsArgs {
         let mut options = NatsOptions::new(self.nats_url, name);
         options.credential = credential;
         options.credential_file = credential_file;
-        options.tls.required = self.nats_tls.unwrap_or_default();
-        options.tls.first = self.nats_tls_first.unwrap_or_default();
-        options.ignore_discovered_servers = self.ignore_discovered_servers.unwrap_or_default();
+        options.tls.required = self.nats_tls;
+        options.tls.first = self.nats_tls_first;
+        options.ignore_discovered_servers = self.ignore_discovered_servers;
         let identity = match (self.nats_cert, self.nats_key) {
             (Some(cert), Some(key)) => {
                 warn_if_shared(&key);

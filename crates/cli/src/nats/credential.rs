@@ -30,23 +30,18 @@ impl NatsArgs {
         flags.into_iter().filter(|(.., is_given)| *is_given).map(|(kind, flag, _)| (kind, flag)).collect()
     }
 
-    /// Takes what `other` says of credentials, as far as this says nothing, and nothing of another kind.
-    pub(super) fn credentials_or(&mut self, other: &mut Self) {
+    /// Clears the credentials of a file that these flags replace.
+    pub(super) fn clear_replaced_credentials(&self, file: &mut Self) {
         let kinds = self.kinds();
-        let may_take = |wanted| kinds.iter().all(|(kind, _)| *kind == wanted);
-        let take = |own: &mut Option<_>, other: &mut Option<_>| *own = own.take().or_else(|| other.take());
-        if may_take(Kind::User) {
-            self.nats_user = self.nats_user.take().or_else(|| other.nats_user.take());
-            if self.nats_password.is_none() && self.nats_password_file.is_none() {
-                take(&mut self.nats_password, &mut other.nats_password);
-                self.nats_password_file = other.nats_password_file.take();
-            }
+        if kinds.iter().any(|(kind, _)| *kind != Kind::User) {
+            file.nats_user = None;
         }
-        if kinds.is_empty() {
-            take(&mut self.nats_token, &mut other.nats_token);
-            take(&mut self.nats_nkey, &mut other.nats_nkey);
-            self.nats_token_file = other.nats_token_file.take();
-            self.nats_creds = other.nats_creds.take();
+        if kinds.iter().any(|(kind, flag)| *kind != Kind::User || *flag != "--nats-user") {
+            (file.nats_password, file.nats_password_file) = (None, None);
+        }
+        if !kinds.is_empty() {
+            (file.nats_token, file.nats_token_file) = (None, None);
+            (file.nats_nkey, file.nats_creds) = (None, None);
         }
     }
 

@@ -2,13 +2,14 @@ use std::process::ExitCode;
 
 use anyhow::{Error, Result, anyhow};
 use clap::{Args, Parser};
+use tracing::warn;
 
 use super::{Checked, Program};
-use crate::args;
-use crate::log::{Log, LogSettings};
+use crate::args::{self, NATS_PROXY};
+use crate::log::{Log, LogArgs};
 use crate::terminal::{self, print};
 
-/// Exit codes besides 0.
+/// Exit codes of failures.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
@@ -21,7 +22,7 @@ const HEALTH_ADDR: &str = "127.0.0.1:8080";
 pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
     health_variable: Option<&'static str>,
-    load: impl FnOnce(Cli) -> Result<(Config, LogSettings)>,
+    load: impl FnOnce(Cli) -> Result<(Config, LogArgs)>,
     resolve: impl FnOnce(Config) -> Result<Settings>,
     program: impl FnOnce(Settings) -> Program,
     run: impl FnOnce(Settings) -> Result<String>,
@@ -34,6 +35,12 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
         let (cli, is_check) = args::parse_or_do(HEALTH_ADDR, health_variable);
         let (config, log) = load(cli)?;
         let log = Log::init(&log)?;
+        for prefix in [NATS_PROXY, "FAULT_"] {
+            for unknown in args::unknown_variables(&args::command_of_nats_program::<Cli>(), prefix, |_| None)
+            {
+                warn!("{unknown}");
+            }
+        }
         Ok((resolve(config)?, is_check, log))
     };
     match prepare() {

@@ -13,12 +13,6 @@ impl MemoryLimit {
     const MIN: u64 = 16 << 20;
 }
 
-impl Default for MemoryLimit {
-    fn default() -> Self {
-        Self(256 << 20)
-    }
-}
-
 impl TryFrom<Bytes> for MemoryLimit {
     type Error = String;
 

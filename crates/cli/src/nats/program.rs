@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::TunnelSettings;
+use super::TunnelArgs;
 use crate::bind;
 use crate::faults::{FaultSettings, any_seed};
 use crate::limits;
@@ -27,7 +27,7 @@ use crate::service;
 use crate::signals::{self, Signals};
 use crate::tally::{self, Tally};
 
-/// For the other ends to hear of the last sessions, when the program ends.
+/// Time limit to report the end of the last sessions to the peers when the program ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long the end of a program may take once its sessions are to be reset.
@@ -36,7 +36,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(6);
 /// Threads for name look-ups, of which nats-proxy-server has up to 1,152, and for files.
 const MAX_BLOCKING_THREADS: usize = 1280;
 
-/// Which program this is, and what it was told.
+/// A NATS program and its settings.
 #[derive(Debug)]
 pub struct Program {
     /// As it is installed.
@@ -46,14 +46,14 @@ pub struct Program {
     /// How to reach NATS.
     pub nats: NatsOptions,
     /// What sessions may take.
-    pub tunnel: TunnelSettings,
+    pub tunnel: TunnelArgs,
     /// What happens to them.
     pub faults: FaultSettings,
     /// Where health and metrics are asked for.
     pub health: Option<ListenAddr>,
     /// Its role on NATS.
     pub needs: Needs,
-    /// Nobody asked for it there: without that port it runs all the same.
+    /// The user did not set the address of `health`: if the port is taken, the program runs without it.
     pub is_health_default: bool,
 }
 
@@ -95,7 +95,7 @@ impl Program {
                 failed = run_timers(driver) => failed.map(|()| String::new()),
             }
         });
-        // A look-up that nobody awaits any more must not delay the end.
+        // A look-up whose result is not used must not delay the end.
         runtime.shutdown_background();
         ended
     }
@@ -106,7 +106,7 @@ impl Program {
         timers: Timers,
         start: impl AsyncFnOnce(&mut Sessions) -> Result<()>,
     ) -> Result<String> {
-        let mut signals = Signals::new(self.name, self.tunnel.drain_timeout, END_TIMEOUT)?;
+        let mut signals = Signals::new(self.name, self.tunnel.drain_timeout.0, END_TIMEOUT)?;
         let last = signals.last().clone();
         let link = select! {
             link = Link::connect(&self.nats) => link?,
@@ -122,7 +122,7 @@ impl Program {
             tunnels.try_rights().await;
         }
         let mut limits = proxy_relay::Config::default();
-        limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions);
+        limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions.map(u32::from));
         limits.buffer_budget = buffer_budget(&self.tunnel);
         let watch = Watch::default();
         let relay = watch.on(&Relay::new(limits));
@@ -160,7 +160,7 @@ impl Program {
             }
         }
         if timeout(FAREWELL, tunnels.closed()).await.is_err() {
-            warn!("not every other end has heard of its session's end");
+            warn!("timed out waiting for peers to acknowledge the end of sessions");
         }
         link.close().await;
         shutdown.abort();
@@ -215,7 +215,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Relays what says itself where it wants to go.
+    /// Relays connections that specify their target themselves.
     pub fn relay_asked(&mut self, name: String, listener: impl Listener) {
         self.relay(name, listener, Route::as_asked());
     }
@@ -274,8 +274,8 @@ fn health_of(name: &'static str, link: &Link) -> Health {
 }
 
 /// Returns the part of the memory limit for the buffers of the relay.
-fn buffer_budget(settings: &TunnelSettings) -> usize {
-    (settings.memory_limit / 4).min(proxy_relay::Config::default().buffer_budget)
+fn buffer_budget(settings: &TunnelArgs) -> usize {
+    (settings.memory_limit.0 / 4).min(proxy_relay::Config::default().buffer_budget)
 }
 
 /// Returns a seed for session IDs that clients cannot guess.
@@ -285,14 +285,14 @@ pub(super) fn random_seed() -> Result<[u8; 32]> {
     Ok(seed)
 }
 
-pub(super) fn config(settings: &TunnelSettings) -> Config {
+pub(super) fn config(settings: &TunnelArgs) -> Config {
     let mut config = Config::default();
-    config.max_outage = settings.max_outage;
-    config.half_close_timeout = settings.half_close_timeout;
-    config.legacy_idle_timeout = settings.legacy_idle_timeout;
+    config.max_outage = settings.max_outage.0;
+    config.half_close_timeout = settings.half_close_timeout.0;
+    config.legacy_idle_timeout = settings.legacy_idle_timeout.0;
     // The server's own time to dial, and that of the way there and back.
-    config.open_timeout = settings.connect_timeout.saturating_add(Duration::from_secs(5));
+    config.open_timeout = settings.connect_timeout.0.saturating_add(Duration::from_secs(5));
     config.encodings = settings.encoding.offered();
-    config.memory_limit = settings.memory_limit - buffer_budget(settings);
+    config.memory_limit = settings.memory_limit.0 - buffer_budget(settings);
     config
 }

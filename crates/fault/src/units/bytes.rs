@@ -39,6 +39,12 @@ pub(crate) fn in_largest_unit(count: u64) -> (u64, &'static str) {
         .map_or((count, "B"), |(unit, size)| (count / size, unit))
 }
 
+impl From<usize> for Bytes {
+    fn from(count: usize) -> Self {
+        Self(count as u64)
+    }
+}
+
 impl TryFrom<f64> for Bytes {
     type Error = ValueError;
 

@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::*;
 
-fn load(args: &[&str], yaml: &str) -> Result<(Config, LogSettings)> {
+fn load(args: &[&str], yaml: &str) -> Result<(Config, LogArgs)> {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("client.yaml");
     fs::write(&path, yaml).unwrap();
@@ -48,8 +48,8 @@ fn a_file_says_what_flags_do_not() {
     assert_eq!(forwards(&["--listen-addr", ":1"], FILE), [":1=db:5432"]);
     assert_eq!(forwards(&["--remote-addr", "nats-service:a"], FILE), ["127.0.0.1:9000=nats-service:a"]);
     assert_eq!(settings(&[], FILE).unwrap().program.nats.urls, ["nats://file:4222".parse().unwrap()]);
-    assert_eq!(load(&[], FILE).unwrap().1.level, LevelFilter::WARN);
-    assert_eq!(load(&["--log-level", "error"], FILE).unwrap().1.level, LevelFilter::ERROR);
+    assert_eq!(load(&[], FILE).unwrap().1.log_level, LevelFilter::WARN);
+    assert_eq!(load(&["--log-level", "error"], FILE).unwrap().1.log_level, LevelFilter::ERROR);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::fs;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Parser;
@@ -8,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::*;
 
-fn load(args: &[&str], yaml: &str) -> Result<(Config, LogSettings)> {
+fn load(args: &[&str], yaml: &str) -> Result<(Config, LogArgs)> {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("server.yaml");
     fs::write(&path, yaml).unwrap();
@@ -46,15 +47,15 @@ fn the_defaults_are_those_of_the_first_version() {
     let settings = settings(&[], "{}").unwrap();
     assert_eq!(settings.program.health.unwrap().to_string(), ":8080");
     assert_eq!(settings.program.nats.urls, ["nats://localhost:4222".parse().unwrap()]);
-    assert_eq!(settings.program.tunnel.max_outage, Duration::from_secs(60));
-    assert_eq!(settings.program.tunnel.memory_limit, 256 << 20);
-    assert_eq!(settings.program.tunnel.half_close_timeout, Duration::from_secs(3600));
+    assert_eq!(settings.program.tunnel.max_outage.0, Duration::from_secs(60));
+    assert_eq!(settings.program.tunnel.memory_limit.0, 256 << 20);
+    assert_eq!(settings.program.tunnel.half_close_timeout.0, Duration::from_secs(3600));
     assert!(
         settings.targets.is_unrestricted()
             && settings.services.is_empty()
             && settings.program.faults.faults.is_empty()
     );
-    assert_eq!(load(&[], "{}").unwrap().1.level, LevelFilter::INFO);
+    assert_eq!(load(&[], "{}").unwrap().1.log_level, LevelFilter::INFO);
 }
 
 #[test]
@@ -66,10 +67,10 @@ fn a_file_says_what_flags_do_not() {
     assert_eq!(shown(&settings.targets.deny), ["10.1.0.0/16", "10.2.0.0/16"]);
     assert_eq!(settings.services, ["db=db:5432".parse().unwrap()]);
     let tunnel = settings.program.tunnel;
-    assert_eq!((tunnel.max_outage, tunnel.max_sessions), (Duration::from_secs(300), Some(7)));
-    assert_eq!(tunnel.memory_limit, 64 << 20);
-    assert_eq!((tunnel.encoding, tunnel.drain_timeout), (Encoding::Json, Duration::from_secs(10)));
-    assert_eq!(load(&[], FILE).unwrap().1.level, LevelFilter::WARN);
+    assert_eq!((tunnel.max_outage.0, tunnel.max_sessions), (Duration::from_secs(300), NonZeroU32::new(7)));
+    assert_eq!(tunnel.memory_limit.0, 64 << 20);
+    assert_eq!((tunnel.encoding, tunnel.drain_timeout.0), (Encoding::Json, Duration::from_secs(10)));
+    assert_eq!(load(&[], FILE).unwrap().1.log_level, LevelFilter::WARN);
 }
 
 #[test]
@@ -85,12 +86,12 @@ fn flags_come_before_a_file() {
     assert_eq!(shown(&settings.targets.allow), ["a:1", "b:2", "c:3"]);
     assert_eq!(settings.targets.deny.len(), 2);
     assert_eq!(settings.services, ["x=y:1".parse().unwrap()]);
-    assert_eq!(settings.program.tunnel.max_outage, Duration::from_secs(1));
+    assert_eq!(settings.program.tunnel.max_outage.0, Duration::from_secs(1));
     assert_eq!(
         (settings.program.tunnel.encoding, settings.program.tunnel.max_sessions),
-        (Encoding::Auto, Some(7))
+        (Encoding::Auto, NonZeroU32::new(7))
     );
-    assert_eq!(load(&flags, FILE).unwrap().1.level, LevelFilter::DEBUG);
+    assert_eq!(load(&flags, FILE).unwrap().1.log_level, LevelFilter::DEBUG);
 }
 
 #[test]

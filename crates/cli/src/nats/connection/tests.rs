@@ -13,11 +13,16 @@ const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(flatten)]
-    nats: NatsArgs,
+    nats: Given<NatsArgs>,
+}
+
+fn flags_over(args: &[&str], file: NatsArgs) -> NatsArgs {
+    let cli = Cli::try_parse_from([&["test"], args].concat()).unwrap();
+    NatsArgs::over(&cli.nats, file).unwrap()
 }
 
 fn flags(args: &[&str]) -> NatsArgs {
-    Cli::try_parse_from([&["test"], args].concat()).unwrap().nats
+    flags_over(args, NatsArgs::default())
 }
 
 fn file(json: serde_json::Value) -> NatsArgs {
@@ -82,18 +87,26 @@ fn a_wrong_url_is_named_by_its_flag_and_not_shown() {
 
 #[test]
 fn flags_come_before_a_file() {
-    let args = flags(&["--nats-url", "a", "--nats-ca", "flag.pem"]);
-    let args = args.or(file(serde_json::json!({ "url": "b", "ca": "file.pem", "tls": true })));
-    assert_eq!((args.nats_ca, args.nats_tls), (Some("flag.pem".into()), Some(true)));
+    let file = file(serde_json::json!({ "url": "b", "ca": "file.pem", "tls": true }));
+    let args = flags_over(&["--nats-url", "a", "--nats-ca", "flag.pem"], file);
+    assert_eq!((args.nats_ca, args.nats_tls), (Some("flag.pem".into()), true));
     assert_eq!(args.nats_url, ["a".parse().unwrap()]);
 }
 
 #[test]
 fn a_password_joins_a_files_user_and_a_token_replaces_it() {
     let in_file = || file(serde_json::json!({ "user": "me", "password": "old" }));
-    assert_eq!(credential(NatsArgs::default().or(in_file())), user("old"));
-    assert_eq!(credential(flags(&["--nats-password", "new"]).or(in_file())), user("new"));
-    assert_eq!(credential(flags(&["--nats-token", "t"]).or(in_file())), token());
+    assert_eq!(credential(in_file()), user("old"));
+    assert_eq!(credential(flags_over(&["--nats-password", "new"], in_file())), user("new"));
+    assert_eq!(credential(flags_over(&["--nats-token", "t"], in_file())), token());
+}
+
+#[test]
+fn a_certificate_replaces_the_pair_of_a_file() {
+    let in_file = || file(serde_json::json!({ "cert": "old.pem", "key": "old.key" }));
+    assert_eq!(flags_over(&[], in_file()).nats_key, Some("old.key".into()));
+    let args = flags_over(&["--nats-cert", "new.pem"], in_file());
+    assert_eq!((args.nats_cert, args.nats_key), (Some("new.pem".into()), None));
 }
 
 #[test]
