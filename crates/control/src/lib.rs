@@ -1,34 +1,20 @@
-//! The control plane of a running proxy over HTTP: the API that changes proxies and their faults, metrics, health, a page.
+#![doc = include_str!("../README.md")]
 //!
 //! - [`serve_control`] answers on a listener with all of it, to whom [`Access`] lets in; [`serve()`] with health and metrics only.
 //! - [`proxies::Proxies`] is the registry of proxies: created, changed and deleted by the API and by the program, which starts and
 //!   stops them as their [`Host`](proxies::Host).
 //! - [`record`] makes a fault of flags and files one that the API shows and changes; [`specs`] reads a file of the API's bodies.
-//! - [`Health`] says whether the proxy can take clients; [`Metrics`] is what a scrape shows; [`Watch`] sees what sessions do.
+//! - [`Health`] is the readiness of the proxy, [`Metrics`] are its metrics, and [`Watch`] observes its sessions.
 //!
 //! The API is that of `docs/control-api.md`, which its `GET /openapi.json` describes. Both servers answer these:
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /livez`, `GET /health` | 200 `ok`, as long as the process runs |
-//! | `GET /readyz` | 200 `ok`, or 503 with the reason: what [`Health`] says, or `draining` |
+//! | `GET /readyz` | 200 `ok`, or 503 with the reason: that of [`Health`], or `draining` |
 //! | `GET /metrics` | 200, the metrics in the OpenMetrics text format |
 //! | another method | 405 |
 //! | another path | 404 |
-//!
-//! ```
-//! use proxy_control::{Health, Metrics, Watch};
-//! use proxy_relay::{Config, Relay, Shutdown, TcpAcceptor};
-//!
-//! async fn with_metrics(listener: TcpAcceptor, shutdown: Shutdown) {
-//!     let watch = Watch::default();
-//!     let relay = watch.on(&Relay::new(Config::default()));
-//!     let mut metrics = Metrics::new("my-proxy", env!("CARGO_PKG_VERSION"));
-//!     metrics.watch(&watch);
-//!     // ... and run `relay` beside this:
-//!     proxy_control::serve(listener, Health::new(|| Ok(())), metrics, shutdown).await;
-//! }
-//! ```
 
 mod access;
 mod api;

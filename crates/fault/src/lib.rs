@@ -1,4 +1,4 @@
-//! Network faults on any byte stream: what is injected is what was asked for, and the same seed injects it again.
+#![doc = include_str!("../README.md")]
 //!
 //! - [`Engine`] is made once a process: seed, limits, zero of the clock. [`Engine::proxy`] gives the [`Faults`] of a proxy;
 //!   [`Faults::replace`] changes them while sessions are open.
@@ -13,32 +13,13 @@
 //! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved, [`Faults::passage`] what they
 //!   have held up together.
 //!
-//! ```
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> std::io::Result<()> {
-//! use std::time::Duration;
-//! use proxy_fault::faults::Latency;
-//! use proxy_fault::{Delay, Engine, Fault, Settings};
-//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
-//!
-//! let latency = Latency::new(Delay::Constant(Duration::from_millis(300)));
-//! let faults = Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", latency)]);
-//! let (client, mut server) = tokio::io::duplex(64);
-//! let mut client = faults.session().client(client);
-//!
-//! let started = tokio::time::Instant::now();
-//! client.write_all(b"ping").await?;
-//! client.flush().await?;
-//! server.read_exact(&mut [0; 4]).await?;
-//! assert!(started.elapsed() >= Duration::from_millis(300));
-//! # Ok(()) }
-//! ```
-//!
 //! # Inside
 //!
 //! The core knows no socket and no clock: a `Line` is one direction of a session, from lengths and times that come
 //! to lengths and times that go; its `Unit`s are the faults, each a `Stage` while it is on. A `Half` is a line with its
 //! bytes and its timer, and a [`FaultStream`] has one or two of them.
 
+#[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
 mod bucket;

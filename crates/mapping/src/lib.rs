@@ -1,16 +1,4 @@
-//! The `--proxy` mapping DSL: where to listen, and what to connect to.
-//!
-//! ```
-//! use proxy_mapping::{Mapping, Scheme, Upstream};
-//!
-//! let mapping: Mapping = "35432=psql://my-db.default.svc:5432".parse()?;
-//! assert_eq!(mapping.listen.port.get(), 35432);
-//! let Upstream::Tcp { scheme, host, port } = &mapping.upstream else { panic!("not TCP") };
-//! assert_eq!(*scheme, Some(Scheme::Psql));
-//! assert_eq!(host.to_string(), "my-db.default.svc");
-//! assert_eq!(port.get(), 5432);
-//! # Ok::<(), proxy_mapping::ParseError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 //!
 //! The crate is pure: it resolves no name and opens no socket. A [`Mapping`] that exists is valid,
 //! and its [`Display`](std::fmt::Display) form parses back to the same value.

@@ -1,4 +1,6 @@
-//! TCP connections over NATS that lose no byte when NATS blinks. `docs/nats-protocol.md` is the protocol.
+#![doc = include_str!("../README.md")]
+//!
+//! `docs/nats-protocol.md` describes the protocol.
 //!
 //! - [`Link`] is the connection to NATS, [`Tunnels`] what its tunnels share.
 //! - [`Tunnels::connector`] is a [`Connector`](proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
@@ -23,6 +25,7 @@ mod budget;
 mod connect;
 mod core;
 mod driver;
+#[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
 mod host;

@@ -1,4 +1,4 @@
-//! Accept a stream, connect a stream, relay the bytes.
+#![doc = include_str!("../README.md")]
 //!
 //! - [`Relay`] accepts from a [`Listener`], connects through a [`Connector`] and relays each session in one task;
 //!   [`Config`] holds its limits, [`Route`] says where a listener's sessions go.

@@ -1,16 +1,16 @@
-//! TLS for the two legs of a session, and the way PostgreSQL opens it.
+#![doc = include_str!("../README.md")]
 //!
-//! - [`TlsConnector`] reaches an upstream over TLS; [`ClientTls`] says whom it trusts and as whom it comes.
+//! - [`TlsConnector`] connects to an upstream with TLS; [`ClientTls`] has its trusted certificates and its client certificate.
 //! - [`ReloadingTls`] is the same for a library that makes its own connections.
 //! - [`TlsHandshake`] expects TLS from the downstream; [`ServerTls`] is the certificate it shows.
 //! - [`PostgresClear`] is the downstream of a `psqls` mapping: it answers a client's wish for encryption with `N`.
 //! - `channel_binding` keeps a PostgreSQL server from offering clients in clear what they refuse there.
 //! - `postgres` and `preamble` are what both legs know of that protocol's opening.
 //!
-//! A peer that closes without TLS's close_notify counts as one that half-closed: that is what its TCP says, and
-//! many servers close like this. It is logged at debug level.
+//! A peer that closes without TLS's close_notify has half-closed: its TCP connection ended with a FIN, and many servers close
+//! like this. It is logged at debug level.
 //!
-//! The crypto provider is ring: it needs no more than a C compiler on every platform, and is what async-nats brings.
+//! The crypto provider is ring: it only requires a C compiler on every platform, and async-nats uses it.
 
 mod acceptor;
 mod channel_binding;
