@@ -46,7 +46,8 @@ fn json(answer: &Value) -> String {
 
 fn toggle(api: &Api, proxy: &str) -> Result<Value> {
     let now = api.get(&["proxies", proxy])?;
-    let enabled = now["enabled"].as_bool().context("the answer does not say whether the proxy is enabled")?;
+    let enabled =
+        now["enabled"].as_bool().context("the response does not contain whether the proxy is enabled")?;
     api.post(&["proxies", proxy], &json!({"enabled": !enabled}))
 }
 
@@ -92,7 +93,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
 /// Refuses attributes that the API would ignore.
 fn check_names(kind: &str, attributes: &[(String, Value)]) -> Result<()> {
     let Some(known) = attribute_names(kind) else { return Ok(()) };
-    // The API takes hyphens too, and says where the last three belong.
+    // The API also accepts hyphens, and its error says where the last three belong.
     let is_known = |name: &String| {
         known.contains(&name.replace('-', "_")) || ["name", "probability", "type"].contains(&name.as_str())
     };

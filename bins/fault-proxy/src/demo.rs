@@ -40,7 +40,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         ""
     ))?;
     print(format_args!(
-        "client    sends {} bytes a second and waits for them; Ctrl-C ends\n",
+        "client    sends {} bytes per second and waits for the response; press Ctrl-C to end\n",
         MESSAGE.len()
     ))?;
 
@@ -62,7 +62,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             failed = echo(upstream) => failed.context("the demo's upstream failed"),
             () = over(args.duration.map(|Time(time)| time)) => Ok(()),
         };
-        // The client is gone; its session ends with it, and everything with the session.
+        // The client has ended, which ends its session and the demo.
         shutdown.drain();
         let _ = timeout(DRAIN_TIMEOUT, workers.ended()).await;
         outcome
@@ -105,7 +105,7 @@ async fn echo(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Compares a round trip through the proxy with one past it, every second, as long as somebody reads it.
+/// Compares a round trip through the proxy with a direct one, every second, until stdout is closed.
 async fn client(proxy: SocketAddr, upstream: SocketAddr) -> Result<()> {
     let (mut proxied, mut direct) = (TcpStream::connect(proxy).await?, TcpStream::connect(upstream).await?);
     for stream in [&proxied, &direct] {

@@ -70,14 +70,14 @@ impl FromStr for Expectation {
         let (_, metric) = METRICS
             .into_iter()
             .find(|(name, _)| *name == metric)
-            .ok_or_else(|| usage(&format!("`{metric}` is no metric")))?;
+            .ok_or_else(|| usage(&format!("`{metric}` is not a metric")))?;
         let value = metric.parse(value.trim()).map_err(|problem| format!("`{}`: {problem}", value.trim()))?;
         Ok(Self { text: text.to_owned(), fault: fault.to_owned(), metric, is_less, or_equal, value })
     }
 }
 
 impl Metric {
-    /// Times in seconds, rates in bytes a second, shares and counts as they are.
+    /// Times are in seconds and rates in bytes per second. Shares and counts have no unit.
     fn parse(self, text: &str) -> Result<f64, String> {
         match self {
             Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => text
@@ -192,7 +192,7 @@ mod tests {
         for (text, problem) in [
             ("latency.p99", "it compares nothing; write FAULT.METRIC<VALUE"),
             ("latency<1ms", "`latency` has no metric; write"),
-            ("latency.p95<1ms", "`p95` is no metric; write"),
+            ("latency.p95<1ms", "`p95` is not a metric; write"),
             ("latency.p99<soon", "`soon`: "),
             ("bandwidth.rate>1kbps", "say KBps (bytes) or kbit/s (bits)"),
         ] {

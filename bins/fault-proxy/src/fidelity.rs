@@ -1,4 +1,4 @@
-//! What was asked of each fault, and what came of it.
+//! Requested and measured values of each fault.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use proxy_cli::terminal::{counted, plain};
 use proxy_fault::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
 use rustix::time::{ClockId, clock_gettime};
 
-/// One row a fault.
+/// Returns a table with one row for each fault.
 pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);

@@ -65,7 +65,7 @@ impl ProxyHost {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those of all proxies that run, except this one.
+    /// Returns the hops of all other running proxies.
     fn other_hops(&self, name: &str) -> Vec<Hop> {
         let mut running = self.running();
         running.retain(|proxy| !proxy.ended.is_empty());

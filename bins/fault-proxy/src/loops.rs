@@ -37,7 +37,7 @@ impl Hop {
     }
 }
 
-/// Refuses settings whose proxies form a loop. A chain of proxies is none.
+/// Refuses settings whose proxies form a loop. A chain of proxies is accepted.
 ///
 /// # Errors
 /// The loop, and the way out.
@@ -53,7 +53,7 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
         });
         find(&join_all(hops).await, 0, wire.resolver()).await
     });
-    // A look-up that nobody awaits any more must not delay the start.
+    // A look-up whose result is not used must not delay the start.
     runtime.shutdown_background();
     found.map_or(Ok(()), |problem| bail!(problem))
 }

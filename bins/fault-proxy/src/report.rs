@@ -19,7 +19,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Those that have faults.
+    /// Returns the proxies that have faults.
     fn faulty(&self) -> Vec<Proxy> {
         let has_faults = |proxy: &Proxy| !proxy.engine.current().is_empty();
         self.proxies.all().into_iter().filter(has_faults).collect()

@@ -24,7 +24,7 @@ pub(crate) struct Work {
     pub(crate) relay: Relay,
     pub(crate) handshake: Option<Arc<dyn Handshake>>,
     pub(crate) connector: Arc<dyn Connector>,
-    /// `None`: it never has any.
+    /// `None` if the proxy can never have faults.
     pub(crate) faults: Option<Faults>,
     pub(crate) on_upstream_failure: OnUpstreamFailure,
     pub(crate) shutdown: Shutdown,
@@ -73,7 +73,7 @@ impl Hands {
     }
 }
 
-/// The threads, each with a runtime of its own.
+/// The threads, each with its own runtime.
 #[derive(Debug)]
 pub(crate) struct Workers {
     hands: Hands,
@@ -82,7 +82,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// So many, until `shutdown` drains and their sessions have ended.
+    /// Starts `count` threads, which end when `shutdown` drains and their sessions have ended.
     pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
         let (is_working, working) = mpsc::channel(1);
         let (mut hands, mut threads) = (Vec::new(), Vec::new());
@@ -144,7 +144,7 @@ impl Worker {
                 failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
             }
         });
-        // A look-up that nobody awaits any more must not delay the end.
+        // A look-up whose result is not used must not delay the end.
         runtime.shutdown_background();
         relayed
     }

@@ -45,7 +45,7 @@ impl Timeline {
         Self(rows.into_iter().map(row).collect())
     }
 
-    /// One line a fault and a scale; `None` if there are no faults.
+    /// Returns one line for each fault and a scale, or `None` without faults.
     pub(crate) fn chart(&self, duration: Option<Duration>) -> Option<String> {
         let names: Vec<_> = self.0.iter().map(|row| plain(&row.fault)).collect();
         let rows: Vec<_> =

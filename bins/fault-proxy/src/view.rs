@@ -19,7 +19,7 @@ const REFRESH: Duration = Duration::from_millis(500);
 /// Where the terminal does not say.
 const USUAL_WIDTH: usize = 80;
 
-/// On stderr, below the log, drawn by a thread of its own; gone when it drops.
+/// The live view on stderr, below the log. A separate thread draws it until it drops.
 pub(crate) struct View<'a> {
     log: &'a Log,
     bar: ProgressBar,
@@ -27,7 +27,7 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Of a run that has started.
+    /// Starts the view of a run.
     pub(crate) fn start(log: &'a Log, proxies: Proxies) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));

@@ -23,11 +23,11 @@ const MAX_PORTS: u32 = 32;
 pub struct BindError {
     /// The address, or the text as given if it does not resolve.
     pub listen: String,
-    /// What the system says.
+    /// Error of the system.
     pub source: io::Error,
 }
 
-/// Listens on every address of a name, each with so many sockets: the system spreads new connections over them.
+/// Listens on every address of a name, with several sockets for each: the system distributes new connections among them.
 ///
 /// Returns the sockets in groups, with one socket for each address in every group. IPv4 comes first. If the port is 0, all addresses get
 /// the same free port. An address that this host does not have, for example because it has no IPv6, is left out if there is another.
@@ -121,7 +121,7 @@ fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
 /// One more socket on an address that is ours.
 ///
 /// # Errors
-/// When somebody else has taken the address.
+/// If the address is in use.
 pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(addr, true)?;
     // Before it listens: a client that connects before the options are set would never have them.

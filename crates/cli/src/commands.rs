@@ -35,7 +35,7 @@ pub enum Common {
     },
 }
 
-/// Of each command of a program: tells `health` where the HTTP endpoint is by default, and the variable that puts it elsewhere.
+/// Sets the default address of the command `health`, and the variable that overrides it. Leaves other commands unchanged.
 pub fn health_at(usual: &'static str, variable: Option<&'static str>) -> impl Fn(Command) -> Command {
     move |command| match command.get_name() {
         "health" => command.mut_arg("addr", |addr| addr.default_value(usual).env(variable)),
@@ -47,7 +47,7 @@ impl Common {
     /// Does what is asked for the program that `command` describes.
     ///
     /// # Errors
-    /// Those of writing; a program that is not ready.
+    /// If the output cannot be written, or `health` finds that the program is not ready.
     pub fn run(&self, mut command: Command, out: &mut impl Write) -> Result<()> {
         match self {
             Self::Health { addr } => health::ask(addr),

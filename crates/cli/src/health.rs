@@ -15,9 +15,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Succeeds if the program whose HTTP endpoint this is is ready.
 ///
 /// # Errors
-/// What it says, or why it says nothing.
+/// Requests the state of the program and prints the response.
 pub fn ask(Endpoint(addr): &Endpoint) -> Result<()> {
-    let Some(addr) = addr else { bail!("nobody to ask: its HTTP endpoint is off") };
+    let Some(addr) = addr else { bail!("the HTTP endpoint of the program is off") };
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

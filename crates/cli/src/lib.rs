@@ -11,7 +11,7 @@
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
 //! | [`health`] | asking a program how it is |
-//! | [`signals`], [`service`] | what ends a run; what the service manager is told |
+//! | [`signals`], [`service`] | the end of a run; messages to the service manager |
 //! | [`secret`] | what must not be shown |
 //! | [`tally`] | what a run did, as a table |
 //! | [`terminal`] | names and texts for people |
@@ -20,7 +20,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `nats` | what the two NATS programs are told alike, and do alike |
+//! | `nats` | what the two NATS programs have in common |
 //! | `target` | what a nats-proxy-server is to reach |
 
 pub mod addr;

@@ -3,12 +3,12 @@
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::warn;
 
-/// Descriptors kept for everything that is no session: listeners, standard streams, the runtime's, pipes.
+/// Descriptors reserved for listeners, standard streams, the runtime and pipes.
 const OTHER_DESCRIPTORS: u64 = 128;
 
 /// Raises the soft limit of open files to the hard one, and makes sure that sessions, with two descriptors each, fit.
 ///
-/// Returns how many there may be: what was `asked` for, or else what fits.
+/// Returns the maximum number of sessions: `asked`, or as many as fit.
 pub fn max_sessions(asked: Option<u32>) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

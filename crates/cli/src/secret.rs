@@ -1,4 +1,4 @@
-//! What must not be shown.
+//! Passwords, tokens and keys, which must not be shown.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -50,7 +50,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// From a text. Whatever else stands there is refused without being shown.
+/// Accepts a text. The error for any other value does not show the value.
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;

@@ -1,4 +1,4 @@
-//! What a service manager is told, as sd_notify(3) has it; where there is none, nothing happens.
+//! Messages to the service manager (sd_notify(3)). They have no effect without one.
 
 use sd_notify::NotifyState;
 use tracing::warn;
@@ -15,6 +15,6 @@ pub fn stopping() {
 
 fn tell(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        warn!("the service manager cannot be told: {error}");
+        warn!("cannot notify the service manager: {error}");
     }
 }

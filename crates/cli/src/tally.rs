@@ -7,7 +7,7 @@ use proxy_relay::SessionSummary;
 
 use crate::terminal::plain;
 
-/// Of the sessions of one mapping.
+/// Sessions and bytes of one mapping.
 #[derive(Debug, Default)]
 pub struct Tally {
     sessions: AtomicU64,
@@ -58,7 +58,7 @@ pub struct Row {
     pub errors: u64,
 }
 
-/// One row a mapping.
+/// Returns a table with one row for each mapping.
 pub fn table(rows: impl IntoIterator<Item = (String, Row)>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);

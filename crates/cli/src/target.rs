@@ -15,7 +15,7 @@ pub struct Target(pub proxy_nats::Target);
 impl TryFrom<&Upstream> for Target {
     type Error = String;
 
-    /// Refuses a scheme besides `tcp`, and a Unix socket.
+    /// Refuses Unix sockets, and schemes other than `tcp`.
     fn try_from(upstream: &Upstream) -> Result<Self, String> {
         let Upstream::Tcp { scheme, host, port } = upstream else {
             return Err("the server reaches no Unix socket: write HOST:PORT".to_owned());

@@ -28,12 +28,12 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Tells on stderr what is wrong with what a program was asked for, with its causes if it is an error. Nobody may be there to read it.
+/// Prints an error and its causes on stderr. Ignores a closed stderr.
 pub fn complain(program: &str, problem: impl Display) {
     writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
 }
 
-/// Prints a text and a newline on stdout. Returns whether anybody is there to read it: it is no error if not.
+/// Prints a text and a newline on stdout. Returns false if stdout is closed, which is not an error.
 ///
 /// # Errors
 /// When it cannot be written, as on a disk that is full.

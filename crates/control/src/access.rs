@@ -1,4 +1,4 @@
-//! Who may use the control API.
+//! Access control of the control API.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -13,32 +13,32 @@ use subtle::ConstantTimeEq;
 use crate::api::Refused;
 use crate::page;
 
-/// Open without a token, besides the page, which asks for it itself.
+/// Paths that do not require a token. Neither does the page, which asks the user for the token.
 const HEALTH: [&str; 3] = ["/livez", "/readyz", "/health"];
 
-/// Who may use the control API on an address.
+/// Access control of the control API on one address.
 ///
-/// A web page that somebody visits may send requests to loopback addresses, and has a say in which name they go to. So requests that
-/// change something must come from a page of this very server, if they come from a page at all; and without a token, on loopback,
-/// they must name this machine.
+/// A web page can send requests to loopback addresses, and its author controls the host name in them (DNS rebinding). So a request
+/// from a browser that changes something must come from a page of this server. On loopback without a token, a request must
+/// name this machine.
 #[derive(Clone)]
 pub struct Access {
     token: Option<Arc<str>>,
-    names_only_us: bool,
+    requires_local_name: bool,
 }
 
 impl Access {
     /// For a server on `addr`, which asks for the token if there is one.
     pub fn new(addr: SocketAddr, token: Option<&str>) -> Self {
-        let names_only_us = token.is_none() && addr.ip().is_loopback();
-        Self { token: token.map(Arc::from), names_only_us }
+        let requires_local_name = token.is_none() && addr.ip().is_loopback();
+        Self { token: token.map(Arc::from), requires_local_name }
     }
 
     /// What the request is refused with, if it is.
     fn refusal(&self, request: &Request) -> Option<Response> {
         let (headers, path) = (request.headers(), request.uri().path());
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        if self.names_only_us && !is_this_machine(host) {
+        if self.requires_local_name && !is_this_machine(host) {
             let way_out = "use its address, or --control-token";
             return Some(forbidden(&format!("the host `{host}` is not this machine: {way_out}")));
         }
@@ -67,7 +67,7 @@ impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access")
             .field("has_token", &self.token.is_some())
-            .field("names_only_us", &self.names_only_us)
+            .field("requires_local_name", &self.requires_local_name)
             .finish()
     }
 }
@@ -90,7 +90,7 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     })
 }
 
-/// Whether the host of a request is an address or a name of this machine, and so none that somebody else's name server answers for.
+/// Returns whether the host of a request is an address, or a name of this machine that no other name server can resolve.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) && !name.ends_with(':') => name,

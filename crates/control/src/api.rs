@@ -53,7 +53,7 @@ async fn no_method() -> Refused {
     Refused::method()
 }
 
-/// Of paths that are none.
+/// Response to unknown paths.
 async fn no_path() -> Refused {
     Refused::new(StatusCode::NOT_FOUND, "no such path; /openapi.json lists those of the API")
 }

@@ -13,8 +13,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// `readiness` answers `Ok` when clients can be served, else the reason why not, for people to read. It is called
-    /// on the runtime: it must not block.
+    /// `readiness` returns `Ok` if clients can be served, or the reason why not. It is called on the runtime, so it must not
+    /// block.
     pub fn new(readiness: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { readiness: Arc::new(readiness), notice: Arc::new(|| None) }
     }

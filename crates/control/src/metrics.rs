@@ -31,12 +31,12 @@ mod write;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Of names without the prefix.
+    /// Metrics whose names do not have the prefix.
     foreign: Registry,
 }
 
 impl Metrics {
-    /// Of `program`, whose name becomes the prefix with `_` for each `-`, in this version.
+    /// Creates the metrics of `program`. Its name with `_` for `-` is the prefix of the names.
     pub fn new(program: &str, version: &str) -> Self {
         let mut registry = Registry::with_prefix(program.replace('-', "_"));
         registry.register("build", "The running program", Info::new([("version", version.to_owned())]));
@@ -102,12 +102,12 @@ impl Metrics {
     /// | `session_limit_waits_total` | connections that had to wait |
     pub fn session_limit(&mut self, relay: &Relay) {
         let (limit, waiting, waits) = (relay.clone(), relay.clone(), relay.clone());
-        #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
-        self.gauge("sessions_limit", "Most sessions at once", move || {
+        #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
+        self.gauge("sessions_limit", "Maximum number of open sessions", move || {
             limit.limit_stats().max_sessions as f64
         });
         let help = "Accepted connections that wait for a session to end";
-        #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+        #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
         self.gauge("connections_waiting", help, move || waiting.limit_stats().waiting as f64);
         let help = "Connections that had to wait because the session limit was reached";
         self.counter("session_limit_waits", help, move || waits.limit_stats().waits);

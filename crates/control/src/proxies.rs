@@ -59,7 +59,7 @@ pub struct Spec {
     pub faults: Vec<FaultRecord>,
 }
 
-/// What of a proxy is to be different; `None`: nothing.
+/// A change of a proxy. `None` leaves a value as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
     /// Where to listen.
@@ -73,30 +73,30 @@ pub struct Update {
 /// A proxy as it is.
 #[derive(Debug, Clone)]
 pub struct Proxy {
-    /// How it is addressed.
+    /// Name in the API.
     pub name: String,
-    /// What people are shown: its label, or else its name.
+    /// Text for people: the label, or the name without one.
     pub label: String,
-    /// The address it listens on, or if it does not, what was asked for.
+    /// The address it listens on, or the requested one while it does not listen.
     pub listen: ListenAddr,
     /// Upstream of its sessions.
     pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,
-    /// As given, in the order of their adding.
+    /// Faults as given, in the order in which they were added.
     pub faults: Vec<FaultRecord>,
-    /// As applied.
+    /// Faults as applied.
     pub engine: Faults,
-    /// What its sessions do.
+    /// Observer of its sessions.
     pub watch: Watch,
-    /// When it was made, or else told last not to listen, or to listen or connect elsewhere; also if it did not listen.
+    /// Changes when the proxy is created, disabled, or gets another address or upstream.
     pub stopped: Moment,
 }
 
 /// The proxies of a program. Clones are handles to the same.
 ///
-/// Faults are changed at once, whatever else goes on. Starting and stopping take turns, and go on to their end when the caller
-/// goes away.
+/// A change of faults takes effect immediately, also while a proxy starts or stops. Proxies start and stop one after another, and
+/// these changes continue if the caller drops its future.
 #[derive(Clone)]
 pub struct Proxies(Arc<Inner>);
 

@@ -44,11 +44,11 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// When no connection can be accepted, which is mostly because descriptors have run out.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Answers requests until `shutdown` aborts. While it drains, `/readyz` says so and all the rest is answered as ever:
-/// a caller whose sessions have ended before that drops the future.
+/// Responds to requests until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller whose sessions end
+/// before the abort drops the future.
 ///
 /// # Cancel safety
-/// Dropping the future closes its connections. Nothing of it is left.
+/// Dropping the future closes its connections.
 pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shutdown: Shutdown) {
     let router = routes(health, metrics, shutdown.clone());
     accept(listener, router, shutdown).await;

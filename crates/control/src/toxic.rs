@@ -37,7 +37,7 @@ impl From<String> for ToxicError {
     }
 }
 
-/// What a new fault is given besides what depends on its type.
+/// Properties of a new fault that do not depend on its type.
 struct Common<'a> {
     name: Option<String>,
     stream: Option<String>,
@@ -72,8 +72,8 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord,
     }
 }
 
-/// Whether attributes are those of our fault and not of the toxic with the same name: one of them is none of its fields, but one
-/// of ours, or any text; or is one of both, and written with a unit.
+/// Returns whether attributes are those of our fault and not of the toxic with the same name. They are if one of them is an
+/// attribute of ours only, or any text, or an attribute of both with a unit.
 fn is_ours(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
@@ -122,7 +122,7 @@ pub(crate) fn shown(record: &FaultRecord) -> Value {
     })
 }
 
-/// Those of a proxy, in the order in which the API shows them: upstream ones first.
+/// Returns the faults of a proxy in the order of the API, which shows those of the upstream stream first.
 pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
     let is_upstream = |record: &&FaultRecord| record.stream.eq_ignore_ascii_case("upstream");
     let (upstream, downstream): (Vec<_>, Vec<_>) = records.iter().partition(is_upstream);
@@ -157,7 +157,7 @@ pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
     toxics.chain(ours).collect()
 }
 
-/// `None`: the stream is none.
+/// Returns `None` for an unknown stream.
 fn flows(stream: &str) -> Option<Flows> {
     match stream.to_ascii_lowercase().as_str() {
         "upstream" => Some(Flows { to_upstream: true, to_downstream: false }),

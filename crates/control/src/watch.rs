@@ -83,14 +83,14 @@ impl Watch {
         &self.0.live
     }
 
-    /// Of those that have ended.
+    /// Returns counts of the sessions that have ended.
     pub fn counts(&self) -> Counts {
         let of =
             |names: &[&str]| self.ends().filter(|(end, _)| names.contains(end)).map(|(_, count)| count).sum();
         Counts { aborted: of(&["aborted", "cut", "closed"]), errors: of(&["failed", "not_opened"]) }
     }
 
-    /// Counts one that has ended, for who has an observer of its own.
+    /// Counts a session that has ended, for a relay with its own observer.
     pub fn ended(&self, summary: &SessionSummary) {
         let end = end_of(&summary.downstream_end, &summary.upstream_end);
         count(&ENDS, &self.0.ends, end);

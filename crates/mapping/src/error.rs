@@ -57,7 +57,7 @@ impl ParseError {
     }
 }
 
-/// An error without its input: what each piece of the parser says of the text it was given.
+/// An error without its input, as the parts of the parser return it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) kind: ErrorKind,

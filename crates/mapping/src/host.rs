@@ -90,7 +90,7 @@ pub(crate) fn parse_bracketed(text: &str) -> Result<Host, Refusal> {
     parse_ipv6(&text[1..text.len() - 1]).map_err(|refusal| refusal.at(1))
 }
 
-/// What stands between brackets.
+/// The text between brackets.
 pub(crate) fn parse_ipv6(text: &str) -> Result<Host, Refusal> {
     let address = text.parse().map_err(|_| Refusal::new(ErrorKind::InvalidIpv6, 0..text.len()))?;
     Ok(Host::V6(address))

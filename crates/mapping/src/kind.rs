@@ -12,7 +12,7 @@ pub enum ErrorKind {
     /// There is a second `=`.
     #[error("more than one `=`")]
     MoreThanOneEquals,
-    /// Nothing stands before the `=`.
+    /// The text before the `=` is empty.
     #[error("nothing to listen on before the `=`")]
     EmptyListen,
     /// Nothing stands after the `=`.
@@ -24,7 +24,7 @@ pub enum ErrorKind {
     /// The listen side has a scheme.
     #[error("a scheme before the `=`")]
     ListenScheme,
-    /// The scheme is none of those known.
+    /// The scheme is unknown.
     #[error("unknown scheme")]
     UnknownScheme,
     /// The scheme is one that PostgreSQL's own URLs have.
@@ -84,7 +84,7 @@ pub enum ErrorKind {
     /// A host name has a character outside ASCII.
     #[error("a non-ASCII character in a host name")]
     NonAscii,
-    /// A host name has another character that none has.
+    /// A host name contains another invalid character.
     #[error("a character that no host name has")]
     HostCharacter,
     /// Two dots follow each other in a host name, or it starts with one.
@@ -135,11 +135,11 @@ impl ErrorKind {
             Self::ListenAddrWithoutPort | Self::ListenAddrHost => {
                 "write HOST:PORT, or :PORT for all interfaces"
             }
-            Self::MissingColon => "a colon stands before the port",
+            Self::MissingColon => "separate the port with a colon",
             Self::EmptyPort | Self::PortNotANumber | Self::PortOutOfRange => {
                 "a port is a number from 1 to 65535"
             }
-            Self::Ipv6WithoutBrackets => "an IPv6 address stands in brackets",
+            Self::Ipv6WithoutBrackets => "write an IPv6 address in brackets",
             Self::InvalidIpv6 => "brackets hold an IPv6 address without a zone, as in [::1]",
             Self::InvalidIpv4 => "a host that ends in a number is an IPv4 address, as in 127.0.0.1",
             Self::NonAscii => "write the name in punycode, as in xn--mnchen-3ya.de",
@@ -150,7 +150,7 @@ impl ErrorKind {
             Self::NameTooLong => "a host name has at most 253 characters",
             Self::RelativeUnixPath => "the path of a Unix socket starts with /",
             Self::UnixPathTooLong => "the system takes at most 107 bytes",
-            Self::ControlCharacter => "any other character may stand in the path",
+            Self::ControlCharacter => "the path may contain any other character",
         }
     }
 }

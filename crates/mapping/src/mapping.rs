@@ -25,7 +25,7 @@ pub struct Mapping {
 /// Where a mapping listens: its left side, `PORT` or `HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Listen {
-    /// The address to bind; the program's own default when there is none.
+    /// The address to bind; `None` for the default of the program.
     pub host: Option<Host>,
     /// The TCP port to bind.
     pub port: NonZeroU16,
@@ -48,7 +48,7 @@ pub enum Upstream {
         scheme: Option<Scheme>,
         /// The host to resolve and connect to.
         host: Host,
-        /// The port as written, or else the scheme's default.
+        /// The port as written, or the default port of the scheme.
         port: NonZeroU16,
     },
     /// A Unix stream socket.

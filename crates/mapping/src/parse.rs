@@ -94,7 +94,7 @@ impl Parts {
                 Rule::ipv6 => found.host = Some(host::parse_bracketed(text).map_err(at)?),
                 Rule::port => found.port = Some(port::parse(text).map_err(at)?),
                 Rule::EOI => {}
-                rule => unreachable!("{rule:?} is no part of a side"),
+                rule => unreachable!("{rule:?} is not a part of a side"),
             }
         }
         Ok(found)

@@ -51,7 +51,7 @@ impl Scheme {
         self.definition().name
     }
 
-    /// The port meant when the mapping has none; `tcp` must have one.
+    /// The default port; `None` for `tcp`, whose mappings must have a port.
     pub fn default_port(self) -> Option<u16> {
         self.definition().default_port
     }

@@ -9,8 +9,8 @@ pub(crate) fn snippet(input: &str, span: &Range<usize>) -> String {
     format!("  {}\n  {before}{carets}", printable(input))
 }
 
-/// The text with what a terminal would not show as a character of its own (tabs, line ends, escape
-/// sequences, combining and invisible characters) written as an escape.
+/// Returns the text with tabs, line ends, control sequences, and combining and invisible characters written as escapes, so
+/// that a terminal shows each as a visible character.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

@@ -23,7 +23,7 @@ pub(crate) fn suggest(
     None
 }
 
-/// The text with the refused span put right, where that takes no guess.
+/// Returns the text with the invalid span corrected, if there is exactly one correction.
 fn edit(text: &str, refusal: &Refusal) -> Option<String> {
     let (before, span, after) =
         (&text[..refusal.span.start], &text[refusal.span.clone()], &text[refusal.span.end..]);

@@ -148,7 +148,7 @@ fn split(rule: &str) -> Result<(&str, Option<&str>), &'static str> {
     match rule[after_brackets..].matches(':').count() {
         0 => Ok((rule, None)),
         1 => Ok(rule.rsplit_once(':').map_or((rule, None), |(hosts, ports)| (hosts, Some(ports)))),
-        _ => Err("an IPv6 address stands in brackets"),
+        _ => Err("write an IPv6 address in brackets"),
     }
 }
 

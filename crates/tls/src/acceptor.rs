@@ -21,8 +21,8 @@ use crate::rewind::Rewind;
 use crate::stream::Encrypted;
 use crate::{Error, Opening, ServerTls};
 
-/// The time that a client has for its whole handshake. It holds a session meanwhile, so a minute would let a few silent clients keep
-/// all others out.
+/// Time limit for the handshake of a client. The handshake occupies a session, so with a longer limit a few silent clients
+/// could keep all others out.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first byte of every TLS connection: the content type of a handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;

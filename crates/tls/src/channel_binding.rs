@@ -14,12 +14,12 @@ use crate::postgres::sasl::{
     INITIAL_RESPONSE, Mechanisms, Next, chooses_plus, is_wrong_password, mechanisms, next,
 };
 
-/// Bytes that are read at once while the server is watched: more than any of its messages takes in practice.
+/// Bytes per read during authentication. Its messages are shorter in practice.
 const STEP: usize = 256;
 
-/// Takes `SCRAM-SHA-256-PLUS` out of what the server offers to clients in clear, which refuse it there, and says in the log
-/// why channel binding fails for those with TLS. It changes nothing else. Once authentication has taken its course, it passes
-/// everything on, and costs a comparison for each call.
+/// Removes `SCRAM-SHA-256-PLUS` from the mechanisms that the server offers to clients without TLS, which refuse it. Logs why
+/// channel binding fails for clients with TLS. Changes nothing else. After authentication it forwards all bytes, at the cost of
+/// one comparison per call.
 #[derive(Debug)]
 pub(crate) struct ChannelBinding<S> {
     stream: S,
@@ -170,7 +170,7 @@ impl<S: Stream> AsyncRead for ChannelBinding<S> {
                 let mut part = ReadBuf::uninit(&mut room[..missing.min(STEP)]);
                 let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut part));
                 watch.ahead.extend_from_slice(part.filled());
-                // What came of a message goes on before the end of the connection.
+                // Forward a part of a message before the end of the connection.
                 if read.is_err() || part.filled().is_empty() {
                     (watch.failed, watch.is_told, watch.is_last) = (read.err(), true, true);
                 }

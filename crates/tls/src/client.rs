@@ -1,4 +1,4 @@
-//! Whom the upstream leg trusts, and as whom it comes.
+//! Settings of TLS to the upstream: trusted certificates and the client certificate.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::sessions::Sessions;
 use crate::verifier::Verifier;
 use crate::{Error, Opening, pem, provider, refusal};
 
-/// How upstreams are verified. The default trusts the system's roots and shows no client certificate.
+/// Settings of TLS to the upstream. The default trusts the roots of the system and does not send a client certificate.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
-    /// Trusted besides the system's roots: a PEM file of CA certificates. A server that shows one of them as its own is
-    /// trusted too, if it is valid now and for the name.
+    /// PEM file of certificates to trust in addition to the roots of the system: of authorities, or of servers. A server
+    /// certificate must also be valid now and for the name.
     pub ca_file: Option<PathBuf>,
     /// The client certificate to show: PEM files of the chain and of its key.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -52,7 +52,7 @@ impl ClientTls {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = opening.alpn();
-        // Of this configuration alone: what other settings trust is not resumed.
+        // Not shared with other settings, which may trust other certificates.
         config.resumption = Resumption::store(Arc::new(Sessions::default()));
         Ok(Arc::new(config))
     }
@@ -83,7 +83,7 @@ pub(crate) fn verifier(mut roots: RootCertStore, ca_file: Option<&Path>) -> Resu
 }
 
 /// Returns true for certificates of authorities, including those of X.509 version 1, which cannot say what they are. Returns
-/// true for what is no certificate, so that adding it fails.
+/// true for data that is not a certificate, so that adding it fails.
 fn may_sign(certificate: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return true };
     match certificate.basic_constraints() {

@@ -28,10 +28,10 @@ pub struct TlsConnector {
 }
 
 impl TlsConnector {
-    /// To the `host` that `tcp` connects to, whose name the certificate must have, unless `tls` names another.
+    /// Connects to the host of `tcp`. Its certificate must be valid for that name, or for [`ClientTls::server_name`].
     ///
     /// # Errors
-    /// When files cannot be read, the system trusts nobody, or the name is none.
+    /// If a file cannot be read, the system has no root certificates, or the server name is invalid.
     pub fn new(tcp: TcpConnector, tls: &ClientTls, opening: Opening) -> Result<Self, Error> {
         let name = tls.server_name.as_deref().unwrap_or(tcp.host());
         // A trailing dot is the resolver's notation; certificates do not have it (RFC 6066, section 3).
@@ -50,7 +50,7 @@ impl TlsConnector {
     }
 
     /// Offers these application protocols (ALPN), the preferred one first, for downstreams that offer none themselves
-    /// because they speak in clear. With [`Opening::Direct`] only: the others have a protocol of their own.
+    /// because they do not use TLS. Only applies to [`Opening::Direct`]: PostgreSQL has its own protocol name.
     #[must_use]
     pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
         if self.opening == Opening::Direct {
@@ -102,7 +102,7 @@ impl TlsConnector {
     }
 }
 
-/// Asks for TLS. Exactly one byte is read: whatever came behind it in clear fails the handshake.
+/// Requests TLS. Reads exactly one byte, so that data behind it that is not encrypted fails the handshake.
 async fn ssl_request(stream: &mut BoxStream) -> io::Result<u8> {
     stream.write_all(&postgres::SSL_REQUEST).await?;
     stream.flush().await?;

@@ -52,10 +52,10 @@ pub enum Error {
     /// A certificate could not be made.
     #[error("cannot generate a certificate")]
     Generate(#[from] rcgen::Error),
-    /// What the certificate should be checked against is no name.
+    /// The name to verify the certificate for is not a valid name.
     #[error("`{0}` is neither a DNS name nor an IP address")]
     ServerName(String),
-    /// The handshake with the upstream failed; the source says why.
+    /// The handshake with the upstream failed. The source is the reason.
     #[error("TLS as `{name}`")]
     Handshake {
         /// The name the upstream's certificate is checked against.
@@ -93,7 +93,7 @@ fn without_tls(answer: u8) -> String {
     format!("{problem} (it answered `{}` to SSLRequest)", answer.escape_ascii())
 }
 
-/// Whether an upstream knows none of the application protocols (ALPN) that it was offered.
+/// Returns whether the upstream supports none of the offered application protocols (ALPN).
 pub(crate) fn refuses_protocols(error: &ConnectError) -> bool {
     let ConnectError::Handshake { source, .. } = error else { return false };
     let Some(Error::Handshake { source, .. }) = source.downcast_ref() else { return false };

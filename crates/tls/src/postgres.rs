@@ -9,7 +9,7 @@ pub(crate) mod sasl;
 pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 
-/// How a CancelRequest begins. libpq sends it in clear on a connection of its own, and servers with TLS take it.
+/// First bytes of a CancelRequest. libpq sends it without TLS on a separate connection, and servers with TLS accept it.
 pub(crate) const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
 
 /// The server's answers.

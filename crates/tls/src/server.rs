@@ -21,7 +21,7 @@ impl ServerTls {
     /// Reads both from PEM files.
     ///
     /// # Errors
-    /// When a file cannot be read or holds no certificate or key.
+    /// If a file cannot be read or does not contain a certificate or key.
     pub fn from_files(chain: &Path, key: &Path) -> Result<Self, Error> {
         Ok(Self { chain: pem::certificates(chain)?, key: pem::key(key)? })
     }

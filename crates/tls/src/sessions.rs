@@ -7,8 +7,8 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// A TLS 1.3 ticket is used once, so this many clients that come at once can all resume. A ticket takes about as much memory as the
-/// server's certificates.
+/// Maximum number of stored tickets. A TLS 1.3 ticket is used once, so this many simultaneous clients can resume. A ticket
+/// takes about as much memory as the certificates of the server.
 const MAX_TICKETS: usize = 128;
 
 /// What one connector knows of its upstream. rustls' own store keeps 8 tickets, and discards most of those that a burst of short sessions

@@ -1,4 +1,4 @@
-//! Of `ctl`.
+//! Arguments of `ctl`.
 
 use clap::{Args, Subcommand};
 use proxy_cli::config::{did_you_mean, nearest};

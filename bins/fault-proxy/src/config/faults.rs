@@ -19,7 +19,7 @@ impl GivenFault {
     }
 }
 
-/// Resolves a fault of the file, which stands at `place`.
+/// Resolves the fault at `place` in the file.
 ///
 /// `keys` are allowed there in addition to parameters.
 pub(super) fn of_file(
@@ -49,7 +49,7 @@ pub(super) struct Placed {
     pub(super) place: String,
 }
 
-/// Those of `list`, which stands at `place`.
+/// Resolves the faults of the list at `place`.
 pub(super) fn all_of_file(list: &[Dict], place: &str, file: &FileErrors, run: &Run) -> Result<Vec<Placed>> {
     let placed = list.iter().enumerate().map(|(index, given)| {
         let place = format!("{place}[{index}]");

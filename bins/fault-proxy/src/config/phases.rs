@@ -12,12 +12,12 @@ use super::file::Phase;
 /// A phase's fault, named after both.
 #[derive(Debug)]
 pub(super) struct PhaseFault {
-    /// `None`: all of them.
+    /// Name of the proxy; `None` for all proxies.
     pub(super) proxy: Option<String>,
     pub(super) placed: Placed,
 }
 
-/// How long all phases take; `None` if there are none or one has no end.
+/// Returns the total duration of the phases, or `None` if there are no phases or one has no end.
 pub(super) fn total(phases: &[Phase]) -> Option<Duration> {
     let durations = phases.iter().map(|phase| phase.duration.map(|Time(duration)| duration));
     let total = durations.collect::<Option<Vec<_>>>()?;

@@ -86,7 +86,7 @@ impl Api {
             return Ok(Value::Null);
         }
         let text = answer.body_mut().read_to_string().context("the answer breaks off")?;
-        let no_api = || anyhow!("{} is no control API: it answers {status}", self.base);
+        let no_api = || anyhow!("{} is not a control API: it responds with {status}", self.base);
         let body: Value = serde_json::from_str(&text).map_err(|_| no_api())?;
         if status.is_success() {
             return Ok(body);

@@ -99,7 +99,7 @@ fn whole(now: &State) -> u64 {
     now.duration_ms.unwrap_or(last.max(now.uptime_ms) * 11 / 10).max(1)
 }
 
-/// Of a bar over `whole`.
+/// Returns a bar that is full at `whole`.
 fn cells(part: u64, whole: u64) -> usize {
     let cells = (part.saturating_mul(BAR_WIDTH as u64) / whole.max(1)).min(BAR_WIDTH as u64);
     usize::try_from(cells).unwrap_or(BAR_WIDTH)

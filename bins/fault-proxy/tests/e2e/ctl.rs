@@ -103,7 +103,10 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         (&["inspect", "databas"][..], "proxy not found: `databas`; did you mean `database`?"),
         (&["fault", "remove", "database", "x"], "toxic not found: `x`"),
         (&["create", "b", "--upstream", "ftp://a"], "write HOST:PORT"),
-        (&["fault", "add", "database", "refuse", "name=x"], "say name beside them (ctl: --name)"),
+        (
+            &["fault", "add", "database", "refuse", "name=x"],
+            "set name at the top level of the request (ctl: --name)",
+        ),
         (
             &["fault", "add", "database", "earthquake"],
             "invalid toxic type: \"earthquake\" is not a type of fault: say latency",
@@ -150,7 +153,7 @@ fn what_is_no_control_api_is_not_taken_for_one() {
         for command in [&["list"][..], &["list", "--json"], &["reset"]] {
             let ended = run(&[&["ctl", "--addr", &addr], command].concat());
             assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{answer}");
-            let expected = format!("http://{addr} is no control API: it answers {status}");
+            let expected = format!("http://{addr} is not a control API: it responds with {status}");
             assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
         }
         if status != "200 OK" {

@@ -65,7 +65,7 @@ fn health_is_asked_where_the_variable_puts_the_control_api() {
     let off = health_by_variable("off");
     assert_eq!(off.status.code(), Some(1));
     let told = String::from_utf8_lossy(&off.stderr).into_owned();
-    assert!(told.contains("its HTTP endpoint is off"), "{told}");
+    assert!(told.contains("the HTTP endpoint of the program is off"), "{told}");
     let mut given = Command::new(BINARY);
     let given = given.args(["health", &api.addr]).env("FAULT_CONTROL", "off").output().expect("it starts");
     assert!(given.status.success(), "{given:?}");

@@ -24,7 +24,7 @@ fn health_is_asked_where_the_variable_puts_it() {
     let told = unhealthy(":1");
     assert!(told.starts_with("nats-proxy-client: no answer from http://127.0.0.1:1/readyz"), "{told}");
     let told = unhealthy("off");
-    assert!(told.contains("its HTTP endpoint is off"), "{told}");
+    assert!(told.contains("the HTTP endpoint of the program is off"), "{told}");
 }
 
 #[test]

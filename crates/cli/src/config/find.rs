@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
 /// The file of settings that a program finds by itself: `NAME.yaml`, `.yml`, `.toml` or `.json` in the working directory,
-/// or else in that of the variable `HOME`.
+/// and then in the directory of the variable `HOME`.
 pub fn find(name: &str) -> Option<PathBuf> {
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     find_in([PathBuf::from(".")].into_iter().chain(home), name)

@@ -1,4 +1,4 @@
-//! The flags of faults, and what they say.
+//! The flags of faults.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ impl Flag {
         }
     }
 
-    /// What it says, if it was given.
+    /// Returns the value of the flag, if it was given.
     fn given(&self, matches: &ArgMatches) -> Option<Value> {
         match self.value {
             FlagValue::Text(_) => matches.get_one::<String>(&self.flag).cloned().map(Value::String),
@@ -89,7 +89,7 @@ impl FaultFlags {
         let mut params =
             Map::from_iter([("type".to_owned(), Value::String(self.fault_type.name.to_owned()))]);
         let mut said_by = HashMap::new();
-        // What is on the command line comes last: it replaces what a variable says of the same parameter.
+        // The command line takes precedence over variables: its values are inserted last.
         let (flags, variables): (Vec<_>, Vec<_>) =
             self.parameters.iter().partition(|flag| flag.is_on_command_line(matches));
         for flag in variables.into_iter().chain(flags) {

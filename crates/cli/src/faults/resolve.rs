@@ -37,13 +37,13 @@ pub fn of_flags(params: &FaultParams, run: &Run) -> Result<Fault> {
     Ok(fault)
 }
 
-/// Warns if the fault's schedule, which stands at `place`, is read as what was probably meant.
+/// Warns if two periods of the schedule at `place` were merged into one window.
 pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &Run) {
     let Some(text) = &params.common.schedule else { return };
     let is_joined = Schedule::parse(text, run.reading).is_ok_and(|schedule| schedule.joined_periods());
     if is_joined && run.reading == Reading::Usual {
         warn!(
-            "{place}: `{text}` is read as one window; write `,` for `;` to say so, \
+            "{place}: `{text}` is read as one window; use `,` instead of `;` for one window, \
              or --strict-schedules if two are meant"
         );
     }

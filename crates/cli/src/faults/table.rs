@@ -26,7 +26,7 @@ pub(super) struct Flag {
 pub(super) enum FlagValue {
     /// A text, which help calls this.
     Text(&'static str),
-    /// None: the flag itself says this.
+    /// The flag takes no value and sets the parameter to this.
     Switch(bool),
 }
 

@@ -26,12 +26,12 @@ impl Refused {
         Self { status, text: text.into() }
     }
 
-    /// Of a method that the path does not have.
+    /// A method that the path does not support.
     pub(super) fn method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists what is")
     }
 
-    /// Of a body that makes no sense.
+    /// An invalid body.
     pub(super) fn body(problem: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("bad request body: {problem}"))
     }

@@ -1,4 +1,4 @@
-//! `/events`: what goes on, as it goes on.
+//! `/events`: the state of the proxies as a stream.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::proxies::Proxies;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who may look at once: fewer than there may be connections, so that others still get theirs.
+/// Maximum number of clients of `/events`. It is lower than the number of connections, so that other requests still get one.
 const CLIENTS: usize = 64;
 
 /// The proxies, and room for those who look at them.
@@ -30,7 +30,7 @@ impl Events {
     }
 }
 
-/// The state of all proxies every second, the first at once.
+/// Streams the state of all proxies: immediately, and then every second.
 pub(super) async fn events(
     State(Events(proxies, room)): State<Events>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::Refused;
 
-/// How long a change may take before its client hears that it does; it goes on.
+/// Time limit of a response. A change that takes longer continues.
 const LIMIT: Duration = Duration::from_secs(25);
 
 /// The page's own requests carry it. Other pages cannot send it: a browser asks first, and gets no consent.
@@ -25,8 +25,11 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     } else {
         match timeout(LIMIT, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the change takes long; it goes on")
-                .into_response(),
+            Err(_) => Refused::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the change takes longer than 25 s; it continues",
+            )
+            .into_response(),
         }
     };
     response.headers_mut().insert(REQUEST_ID, request_id());

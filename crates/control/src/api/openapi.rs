@@ -16,10 +16,10 @@ const STREAM_TEXT: &str =
     "upstream or downstream, in any case. The attribute direction is \"both\" if a fault acts on both.";
 const STREAM: &str = "^([uU][pP]|[dD][oO][wW][nN])[sS][tT][rR][eE][aA][mM]$";
 
-/// Of any request to the API.
+/// Error statuses of every request.
 const REFUSALS: [u16; 3] = [401, 403, 503];
 
-/// Of those with a body.
+/// Error statuses of requests with a body.
 const REFUSALS_OF_BODIES: [u16; 2] = [408, 413];
 
 pub(super) async fn get(State(proxies): State<Proxies>) -> Response {
@@ -180,7 +180,7 @@ fn schemas() -> Value {
     });
     let addresses = json!({"listen": listen, "upstream": upstream, "enabled": switch});
     let stream = json!({"description": STREAM_TEXT, "type": "string", "pattern": STREAM});
-    let toxicity = json!({"type": "number", "description": "The share of sessions, drawn once a session"});
+    let toxicity = json!({"type": "number", "description": "Fraction of sessions that the fault applies to, drawn once per session"});
     let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes});
     let proxy = |toxics: Value| {
         let mut proxy = addresses.clone();
@@ -212,7 +212,7 @@ fn schemas() -> Value {
         "ToxicChange": object(&[], &json!({"toxicity": toxicity, "attributes": any})),
         "Error": object(&["error", "status"], &json!({
             "error": text, "status": {"type": "integer"},
-            "proxies": {"type": "array", "items": named("Proxy"), "description": "Those that /populate made before"},
+            "proxies": {"type": "array", "items": named("Proxy"), "description": "Proxies that /populate created before the error"},
         })),
         "FaultTypes": array_of("FaultType"),
         "FaultType": object(&["type", "help", "attributes"], &json!({

@@ -79,7 +79,7 @@ pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body
     populated(&done, error.map(Refused::from))
 }
 
-/// Also where it failed, what was done until then is told.
+/// The response lists the proxies that were created, also after an error.
 fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
     let done: Vec<_> = done.iter().map(shown).collect();
     match refused {
@@ -98,7 +98,7 @@ fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
 /// What is wrong, and at which proxy; or that two have one name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
     if let Some(rest) = body::rest_after(json) {
-        return Err(format!("`{rest}` stands behind the array of proxies"));
+        return Err(format!("unexpected `{rest}` after the array of proxies"));
     }
     // There is no request.
     let problem = |refused: Refused| {

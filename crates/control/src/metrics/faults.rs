@@ -27,7 +27,7 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
     let of_proxy = |proxy: &Proxy| vec![("proxy", proxy.name.clone())];
     let enabled = all.iter().map(|proxy| (of_proxy(proxy), f64::from(u8::from(proxy.enabled))));
     gauges(&mut encoder, "proxy_enabled", "Whether the proxy listens", enabled)?;
-    #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+    #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
     let held = all.iter().map(|proxy| {
         let of = |direction| proxy.engine.passage(direction).held;
         (of_proxy(proxy), (of(Direction::ToUpstream) + of(Direction::ToDownstream)) as f64)
@@ -115,6 +115,6 @@ pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncode
         received.extend([(labels("upstream"), came[0]), (labels("downstream"), came[1])]);
         sent.extend([(labels("upstream"), moved.to_upstream), (labels("downstream"), moved.to_downstream)]);
     }
-    counters(&mut encoder, "toxiproxy_proxy_received_bytes", "Bytes that came, by direction", received)?;
+    counters(&mut encoder, "toxiproxy_proxy_received_bytes", "Bytes received, by direction", received)?;
     counters(&mut encoder, "toxiproxy_proxy_sent_bytes", "Bytes delivered, by direction", sent)
 }

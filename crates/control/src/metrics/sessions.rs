@@ -16,7 +16,7 @@ pub(super) fn encode(rows: &[Watched], mut encoder: DescriptorEncoder<'_>) -> fm
     let totals: Vec<_> = rows.iter().map(|(labels, watch)| (labels, watch.live().totals())).collect();
     let opened = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.sessions));
     counters(&mut encoder, "sessions_opened", "Sessions that have begun", opened)?;
-    #[allow(clippy::cast_precision_loss, reason = "so many fit in no memory")]
+    #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
     let active = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.active as f64));
     gauges(&mut encoder, "sessions_active", "Sessions there are now", active)?;
     let ended = rows

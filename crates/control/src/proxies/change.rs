@@ -10,11 +10,11 @@ use super::entry::Entry;
 use super::record::effective;
 use super::{ChangeError, FaultRecord, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
-/// How long listeners are waited for.
+/// Maximum time to wait for listeners.
 const FOLLOWING: Duration = Duration::from_secs(2);
 
-/// Waits until the listeners of these proxies are open or closed as their faults want them. They follow at once; those that cannot,
-/// since their port is somebody else's by now or they have as many sessions as they may, are not waited for any longer.
+/// Waits until the listeners of these proxies are open or closed as their faults require. Does not wait longer for a listener that
+/// cannot follow, because its port is in use or the session limit is reached.
 pub(crate) async fn until_followed(proxies: impl IntoIterator<Item = &Proxy>) {
     let all = proxies.into_iter().map(|proxy| proxy.engine.until_listeners_follow());
     timeout(FOLLOWING, join_all(all)).await.ok();
@@ -131,11 +131,11 @@ impl Proxies {
         self.entries().values_mut().for_each(|entry| entry.set_records(Vec::new()));
     }
 
-    /// Changes the faults of a proxy, which its open sessions follow at once: `change` gets those there are and leaves those that
-    /// there are to be. If it fails, nothing changes. It must not block.
+    /// Changes the faults of a proxy and of its open sessions. `change` edits the list of faults. If it fails, nothing changes. It
+    /// must not block.
     ///
     /// # Errors
-    /// That of `change`, or that there is no such proxy.
+    /// The error of `change`, or [`ChangeError::NoSuchProxy`].
     pub fn change_faults<T, E: From<ChangeError>>(
         &self,
         name: &str,
@@ -149,13 +149,13 @@ impl Proxies {
         Ok(changed)
     }
 
-    /// Looks a listen address up before a change has its turn, so that a name server that does not answer keeps no other
-    /// change waiting.
+    /// Resolves a listen address before the change has its turn, so that a name server that does not respond does not delay
+    /// other changes.
     async fn check_listen(&self, listen: &ListenAddr) -> Result<(), ChangeError> {
         Ok(self.0.host.address(listen).await.map(drop)?)
     }
 
-    /// Runs a change when those before it are done, and to its end whatever becomes of the caller.
+    /// Runs a change after the earlier ones. The change completes even if the caller drops its future.
     async fn in_turn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         change: impl FnOnce(Proxies) -> F,

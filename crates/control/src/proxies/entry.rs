@@ -33,7 +33,7 @@ pub(super) struct Entry {
     pub(super) watch: Watch,
     /// The address that it listened on before it stopped, if `listen` still stands for it.
     last_address: Option<SocketAddr>,
-    /// `None`: disabled.
+    /// `None` while the proxy is disabled.
     pub(super) started: Option<Started>,
     stopped: Moment,
 }

@@ -11,7 +11,7 @@ pub enum StartError {
     Bind {
         /// The address, or the text as given if it does not resolve.
         listen: String,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// The listen address makes no sense.

@@ -28,11 +28,11 @@ pub trait Host: Send + Sync + 'static {
     /// Describes the problem and what to write instead.
     fn check(&self, upstream: &Upstream) -> Result<(), String>;
 
-    /// Whether connections of a proxy `name`, which listens `at` and connects `to`, would come back to it; says so, for people, if they would. It
-    /// is asked before the proxy starts, and about a proxy that still runs with its addresses of now.
+    /// Checks that connections of a proxy `name`, which listens `at` and connects `to`, do not come back to it. It is called
+    /// before the proxy starts, also while a proxy of that name still runs with other addresses.
     ///
     /// # Errors
-    /// Which way they would take, and the way out.
+    /// The loop, and how to avoid it.
     fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a>;
 
     /// Takes the port and accepts sessions from then on.
@@ -48,7 +48,7 @@ pub trait Host: Send + Sync + 'static {
 /// A proxy that is to be started.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Of the proxy.
+    /// Name of the proxy.
     pub name: String,
     /// Where to listen.
     pub listen: ListenAddr,
@@ -56,16 +56,16 @@ pub struct Start {
     pub upstream: Upstream,
     /// What happens to its sessions.
     pub faults: Faults,
-    /// To be told of its sessions.
+    /// Observer of its sessions.
     pub watch: Watch,
 }
 
 /// A proxy that listens.
 #[derive(Debug)]
 pub struct Started {
-    /// With the port that was chosen, if any could be.
+    /// The address, with the port that the system chose for port 0.
     pub listen: SocketAddr,
-    /// Of this proxy alone.
+    /// Ends this proxy only.
     pub shutdown: Shutdown,
     /// Is empty when all its sessions have ended and its sockets are closed. It is closed by now.
     pub ended: TaskTracker,

@@ -1,12 +1,12 @@
 use proxy_fault::Fault;
 use serde_json::{Map, Value};
 
-/// Whose words a fault was given in.
+/// Names of types and parameters that a fault was given with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vocabulary {
-    /// The API's.
+    /// Those of the Toxiproxy API.
     Compatible,
-    /// That of flags and configuration files.
+    /// Those of flags and configuration files.
     Ours,
 }
 
@@ -23,12 +23,12 @@ pub struct FaultRecord {
     pub toxicity: f64,
     /// The parameters of its kind.
     pub attributes: Map<String, Value>,
-    /// What it does, under its [`name`](Self::name); `None`: nothing.
+    /// The fault as applied, with this [`name`](Self::name). `None` if it has no effect.
     pub fault: Option<Fault>,
     pub(crate) vocabulary: Vocabulary,
 }
 
-/// Those that do something.
+/// Returns the faults that have an effect.
 pub(super) fn effective(records: &[FaultRecord]) -> Vec<Fault> {
     records.iter().filter_map(|record| record.fault.clone()).collect()
 }

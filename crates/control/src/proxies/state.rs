@@ -41,24 +41,24 @@ pub struct ProxyState {
     pub sessions_active: usize,
     /// Delivered.
     pub bytes_to_upstream: u64,
-    /// Delivered.
+    /// Bytes delivered to clients.
     pub bytes_to_client: u64,
-    /// By faults, in both directions.
+    /// Bytes that faults hold in both directions.
     pub held_bytes: u64,
-    /// How long bytes were held by faults, summed over bytes: what it grows by, divided by the bytes delivered meanwhile, is the
-    /// mean added latency (Little's law).
+    /// Time that faults held bytes, summed over all bytes, in milliseconds. Its increase divided by the number of bytes
+    /// delivered in the same time is the mean added latency (Little's law).
     pub byte_ms_to_upstream: f64,
     /// As [`byte_ms_to_upstream`](Self::byte_ms_to_upstream).
     pub byte_ms_to_client: f64,
     pub faults: Vec<FaultState>,
-    /// Some of those that are open.
+    /// Some of the open sessions.
     pub sessions: Vec<SessionState>,
 }
 
 /// A fault at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultState {
-    /// Of the fault.
+    /// Name of the fault.
     pub name: String,
     /// As it was given.
     #[serde(rename = "type")]
@@ -73,23 +73,23 @@ pub struct FaultState {
     pub description: String,
     /// Now.
     pub on: bool,
-    /// From and to, in milliseconds since the start of the run; `None`: without end.
+    /// Start and end, in milliseconds since the start of the run; an end of `None` is the end of the run.
     pub windows: Vec<(u64, Option<u64>)>,
-    /// That it was drawn for.
+    /// Sessions that the fault was drawn for.
     pub sessions: u64,
-    /// Times that it did what it does.
+    /// Number of times that the fault acted.
     pub applied: u64,
-    /// Delays drawn.
+    /// Requested delays, as drawn.
     pub asked_ms: Option<TimesState>,
-    /// Delays that came of them.
+    /// Measured delays.
     pub held_ms: Option<TimesState>,
-    /// How much later than due bytes were let go.
+    /// Time between the due time of bytes and their release.
     pub late_ms: Option<TimesState>,
-    /// While bytes waited for it.
+    /// Throughput while the fault limited it.
     pub bytes_per_second: Option<f64>,
-    /// That were sent.
+    /// Segments sent.
     pub segments: u64,
-    /// Of those, 0 to 1.
+    /// Ratio of lost segments, from 0 to 1.
     pub loss_share: Option<f64>,
 }
 

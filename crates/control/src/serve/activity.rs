@@ -29,7 +29,7 @@ struct State {
 }
 
 impl Activity {
-    /// Of a connection that was accepted now.
+    /// Creates the state of a connection that has just been accepted.
     pub(super) fn new(is_full: Arc<AtomicBool>) -> Self {
         let state = State { is_working: false, has_asked: false, since: Instant::now() };
         Self { state: Arc::new(Mutex::new(state)), is_full }

@@ -15,8 +15,8 @@ use super::activity::Activity;
 /// At once.
 const MAX: usize = 256;
 
-/// A connection that waits for its client is not closed for another one before this. It leaves the client time for its
-/// request, and bounds the work that clients can cause that come again at once.
+/// Minimum age of a waiting connection before it is closed for a new one. It gives the client time for its request, and limits
+/// the work that clients cause by connecting again immediately.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// A request in progress is not closed for another connection before nothing has moved for this long.

@@ -21,7 +21,7 @@ pub(super) const TOXICS: [(&str, &[&str]); 8] = [
     ("noop", &[]),
 ];
 
-/// Of a toxic; `None`: it is none.
+/// Returns the fields of a toxic, or `None` for an unknown one.
 pub(super) fn fields(kind: &str) -> Option<&'static [&'static str]> {
     TOXICS.iter().find(|(name, _)| *name == kind).map(|(_, fields)| *fields)
 }
@@ -64,7 +64,7 @@ fn fault(record: &FaultRecord) -> Result<Option<Fault>, ToxicError> {
         .map(|effect| Fault { flows, ..renamed(Fault::new("", effect), &record.name, record.toxicity) }))
 }
 
-/// What a toxic does; `None`: nothing. Numbers below 0 are 0.
+/// Returns the effect of a toxic, or `None` if it has no effect. Negative numbers count as 0.
 fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
     let count = |name: &str| u64::try_from(field(name)).unwrap_or(0);
     let millis = |name: &str| Duration::from_millis(count(name));
@@ -91,7 +91,7 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
     })
 }
 
-/// KB are 1,000 bytes. A rate of 0 lets nothing pass; one higher than can be had is no limit.
+/// A KB is 1,000 bytes. A rate of 0 stops all data. A rate above the maximum of the fault is not a limit.
 fn bandwidth(rate: u64) -> Option<Effect> {
     if rate == 0 {
         return Some(Effect::from(Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }));

@@ -1,4 +1,4 @@
-//! The bodies of requests: names of fields in any case, fields that mean nothing passed over, `null` as if it were not there.
+//! Bodies of requests. Names of fields are case-insensitive; unknown fields and `null` are ignored.
 
 use serde_json::{Map, Value};
 
@@ -36,7 +36,7 @@ fn value_of(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map(in_lower_case).map_err(|error| error.to_string())
 }
 
-/// The beginning of what stands behind a whole value, if anything does.
+/// Returns the beginning of the text after the first value, if there is any.
 pub(crate) fn rest_after(body: &[u8]) -> Option<String> {
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
     values.next()?.ok()?;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Common, ToxicError, default_name, flows, renamed};
 use crate::proxies::{FaultRecord, Vocabulary};
 
-/// Common parameters that stand elsewhere in a request.
+/// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
 
 /// Names a file, which the API cannot.
@@ -121,7 +121,7 @@ pub(super) fn parse(
             format!("side and direction are not those of the stream {stream}: leave one of both out");
         return Err(problem.into());
     }
-    // The API's stream is one of the two: the name says both.
+    // The API knows a single stream, so the name shows that the fault acts in both directions.
     let is_both = common.stream.is_none() && fault.flows == Flows::BOTH && kind.has_direction();
     let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
@@ -174,7 +174,7 @@ fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<Stri
         let parameter = as_parameter(name);
         if let Some((_, elsewhere)) = ELSEWHERE.iter().find(|(name, _)| *name == parameter) {
             return Err(format!(
-                "{name} is none of the attributes: say {elsewhere} beside them (ctl: --{elsewhere})"
+                "{name} is not an attribute: set {elsewhere} at the top level of the request (ctl: --{elsewhere})"
             )
             .into());
         }
@@ -186,9 +186,12 @@ fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<Stri
         if !is_common(&parameter) && kind.parameter(&parameter).is_none() {
             let taken: Vec<_> =
                 kind.parameters.iter().map(|parameter| as_attribute(parameter.name)).collect();
-            return Err(
-                format!("{name} means nothing to {}; it takes {}", kind.name, taken.join(", ")).into()
-            );
+            return Err(format!(
+                "{name} is not an attribute of {}; its attributes are {}",
+                kind.name,
+                taken.join(", ")
+            )
+            .into());
         }
         checked.insert(parameter, value.clone());
     }
@@ -206,7 +209,7 @@ fn resolve(
     Ok((params, fault))
 }
 
-/// What was given, besides what stands elsewhere.
+/// Returns the attributes: the parameters that are not at the top level of a request.
 fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));

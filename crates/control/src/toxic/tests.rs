@@ -169,8 +169,8 @@ fn our_faults_have_their_own_parameters() {
 #[test]
 fn parameters_that_are_wrong_are_named() {
     for (attributes, expected) in [
-        (json!({"rat": 0.1}), "rat means nothing to packet-loss; it takes rate, model"),
-        (json!({"probability": 0.1}), "say toxicity beside"),
+        (json!({"rat": 0.1}), "rat is not an attribute of packet-loss; its attributes are rate, model"),
+        (json!({"probability": 0.1}), "set toxicity at the top level"),
         (json!({"rate": 7}), "rate"),
         (json!({"good_to_bad": 0.1}), "good-to-bad"),
     ] {

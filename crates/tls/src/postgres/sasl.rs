@@ -17,7 +17,7 @@ pub(crate) const INITIAL_RESPONSE: usize = HEADER + PLUS.len();
 /// What the next bytes of the server are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// A message that can be told once so many bytes of it are there.
+    /// The message is incomplete: it can be classified when this many bytes of it have arrived.
     Incomplete(usize),
     /// A message without meaning for channel binding, and how many bytes of it are still to come.
     Other(usize),
@@ -25,7 +25,7 @@ pub(crate) enum Next {
     Mechanisms,
     /// `ErrorResponse`, whole.
     Error,
-    /// Authentication takes another course, has ended, or this is no PostgreSQL.
+    /// Authentication uses another method, has ended, or the server is not PostgreSQL.
     Over,
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Mechanisms {
     Unbound,
     /// Nothing but `SCRAM-SHA-256-PLUS`.
     OnlyPlus,
-    /// `SCRAM-SHA-256-PLUS` beside others: the message without it.
+    /// `SCRAM-SHA-256-PLUS` and other mechanisms: the message without it.
     PlusAnd(Vec<u8>),
 }
 
