@@ -14,6 +14,12 @@ use super::Api;
 /// Connections at once.
 const MAX: usize = 256;
 
+/// Clients that send all the time: more than fit, but few enough for a busy machine to serve them.
+const BUSY_CLIENTS: usize = MAX + 32;
+
+/// Shorter than the 100 ms after which a connection that waits for its client can be closed.
+const BUSY_INTERVAL: Duration = Duration::from_millis(60);
+
 const NO_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
 
 const LONG_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{";
@@ -84,7 +90,7 @@ async fn clients_that_ask_all_the_time_keep_nobody_out() {
     let api = Api::new().await;
     let mut crowd = JoinSet::new();
     let (arrived, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    for _ in 0..2 * MAX {
+    for _ in 0..BUSY_CLIENTS {
         let (addr, arrived, answered) = (api.addr, Arc::clone(&arrived), Arc::clone(&answered));
         crowd.spawn(async move {
             loop {
@@ -94,12 +100,12 @@ async fn clients_that_ask_all_the_time_keep_nobody_out() {
                     && client.read(&mut [0; 512]).await.is_ok_and(|count| count > 0)
                 {
                     answered.fetch_add(1, Ordering::Relaxed);
-                    sleep(Duration::from_millis(40)).await;
+                    sleep(BUSY_INTERVAL).await;
                 }
             }
         });
     }
-    while arrived.load(Ordering::Relaxed) < 2 * MAX || answered.load(Ordering::Relaxed) < 8 * MAX {
+    while arrived.load(Ordering::Relaxed) < BUSY_CLIENTS || answered.load(Ordering::Relaxed) < 8 * MAX {
         sleep(Duration::from_millis(1)).await;
     }
     for _ in 0..3 {
@@ -113,7 +119,7 @@ async fn clients_whose_bodies_trickle_keep_nobody_out() {
     let api = Api::new().await;
     let mut crowd = JoinSet::new();
     let arrived = Arc::new(AtomicUsize::new(0));
-    for _ in 0..2 * MAX {
+    for _ in 0..BUSY_CLIENTS {
         let (addr, arrived) = (api.addr, Arc::clone(&arrived));
         crowd.spawn(async move {
             loop {
@@ -122,12 +128,12 @@ async fn clients_whose_bodies_trickle_keep_nobody_out() {
                 let mut bytes = LONG_BODY.as_bytes();
                 while client.write_all(bytes).await.is_ok() {
                     bytes = b" ";
-                    sleep(Duration::from_millis(40)).await;
+                    sleep(BUSY_INTERVAL).await;
                 }
             }
         });
     }
-    while arrived.load(Ordering::Relaxed) < 2 * MAX {
+    while arrived.load(Ordering::Relaxed) < BUSY_CLIENTS {
         yield_now().await;
     }
     // Earlier than the bodies are given up.
