@@ -13,4 +13,4 @@ for program in fault-proxy nats-proxy-server nats-proxy-client; do
     mv "bins/$program/$program.cdx.json" "$output/$program-$version-$target.cdx.json"
 done
 # it writes one for each member
-rm -f -- crates/*/*.cdx.json bins/*/*.cdx.json examples/*.cdx.json fuzz/*.cdx.json
+rm -f -- crates/*/*.cdx.json bins/*/*.cdx.json bench/*.cdx.json examples/*.cdx.json fuzz/*.cdx.json

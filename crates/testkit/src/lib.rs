@@ -6,6 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`packages`] | the Debian packages that tests and benchmarks need |
 //! | [`ports`] | a free TCP port |
 //! | [`process`] | finding a program, and the guard that owns a running server |
 //! | [`postgres`], [`redis`], [`nginx`], [`haproxy`] | those servers, on free ports |
@@ -13,6 +14,7 @@
 //! | [`certs`] | a certificate authority and what it signed, as PEM files |
 //! | [`pattern`] | bytes that tell where in a stream they belong |
 //! | [`far_end`] | small TCP servers on threads |
+//! | [`api`] | calls to a control API |
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
 //! | [`service_manager`] | what systemd would hear |
@@ -33,6 +35,7 @@
 //! assert_eq!(reply, "there and back");
 //! ```
 
+pub mod api;
 pub mod certs;
 pub mod clients;
 pub mod daemon;
@@ -42,6 +45,7 @@ pub mod haproxy;
 pub mod manual;
 pub mod nats;
 pub mod nginx;
+pub mod packages;
 pub mod packaging;
 pub mod pattern;
 pub mod pipes;
@@ -52,6 +56,7 @@ pub mod redis;
 pub mod service_manager;
 pub mod usage;
 
+pub use api::Api;
 pub use certs::Certificates;
 pub use daemon::Daemon;
 pub use far_end::{FarEnd, abort};

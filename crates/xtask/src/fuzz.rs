@@ -9,8 +9,9 @@ use std::time::SystemTime;
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use testkit::clients::target_directory;
+use testkit::packages;
 
-use crate::{cargo, packages};
+use crate::cargo;
 
 /// What `cargo fuzz --sanitizer none` builds with: libFuzzer is told which branches are taken, and what is compared.
 const FLAGS: [&str; 7] = [

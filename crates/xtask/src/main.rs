@@ -1,24 +1,21 @@
 //! The project's own commands, run as `cargo xtask <command>`.
 //!
-//! - [`mod@test`]: installs what the tests need ([`packages`]) and runs them.
-//! - [`mod@bench`]: measures the relay of `fault-proxy` against HAProxy and nginx, and its faults against what was
-//!   asked for, and the tunnel of the NATS programs against plain NATS clients.
+//! - [`mod@test`]: installs what the tests need and runs them.
+//! - `bench`: starts the package `proxy-bench`, which is not a part of this program, so that tests do not wait for its build.
 //! - [`mod@soak`]: runs all of it while everything around it fails.
 //! - [`mod@fuzz`]: runs the fuzz targets.
 //! - [`demo`]: shows the NATS programs at work.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
-mod api;
-mod bench;
 mod demo;
 mod fuzz;
-mod packages;
 mod soak;
 mod test;
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
 
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -37,8 +34,12 @@ enum Task {
         args: Vec<OsString>,
     },
     /// Measures, prints Markdown tables.
-    #[command(subcommand)]
-    Bench(bench::Subject),
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to measure; `--help` lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
     /// Runs both halves with real clients, while faults, outages and shortages come and go, and checks every byte.
     Soak(soak::SoakArgs),
     /// Runs the fuzz targets, one after another, and keeps what they find below target/fuzz.
@@ -46,17 +47,6 @@ enum Task {
     /// Shows programs at work, with real servers.
     #[command(subcommand)]
     Demo(Demo),
-    /// The service the benchmarks' connections end at; prints the address it listens on.
-    #[command(hide = true)]
-    BenchFarEnd(bench::far_end::FarEndArgs),
-    /// A plain NATS client, which the benchmarks compare with.
-    #[command(hide = true)]
-    NatsNeighbour {
-        /// Of the server.
-        url: String,
-        #[command(subcommand)]
-        role: bench::nats::neighbour::Role,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,25 +55,27 @@ enum Demo {
     Nats,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> Result<ExitCode> {
     match Args::parse().command {
         Task::Test { args } => test::run(&args),
-        Task::Bench(bench::Subject::Relay(args)) => bench::relay(&args).map(|()| ExitCode::SUCCESS),
-        Task::Bench(bench::Subject::Tls(args)) => bench::tls::run(&args).map(|()| ExitCode::SUCCESS),
-        Task::Bench(bench::Subject::Faults(args)) => bench::faults::run(&args).map(|()| ExitCode::SUCCESS),
-        Task::Bench(bench::Subject::Control(args)) => bench::control::run(&args).map(|()| ExitCode::SUCCESS),
-        Task::Bench(bench::Subject::Nats(args)) => bench::nats::run(&args).map(|()| ExitCode::SUCCESS),
+        Task::Bench { args } => {
+            run_to_end(cargo().args(["run", "--release", "--package", "proxy-bench", "--"]).args(args))
+        }
         Task::Soak(args) => soak::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Fuzz(args) => fuzz::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),
-        Task::NatsNeighbour { url, role } => {
-            bench::nats::neighbour::play(&url, &role).map(|()| ExitCode::SUCCESS)
-        }
-        Task::BenchFarEnd(args) => bench::far_end::run(args).map(|()| ExitCode::SUCCESS),
     }
 }
 
 /// The cargo that runs this program.
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Ends as `command` ended.
+fn run_to_end(command: &mut Command) -> Result<ExitCode> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    // no code means a signal ended it
+    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
 }

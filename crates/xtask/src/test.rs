@@ -6,9 +6,10 @@ use std::num::NonZero;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use testkit::packages;
 
-use crate::{cargo, packages};
+use crate::{cargo, run_to_end};
 
 /// Environment variable with the number of tests that a test program runs in parallel.
 const THREADS: &str = "RUST_TEST_THREADS";
@@ -27,10 +28,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
         let cores = available_parallelism().map_or(1, NonZero::get);
         test.env(THREADS, (cores * TESTS_PER_CORE).to_string());
     }
-    let status = test.status().context("cannot run cargo test")?;
-    // no code means a signal ended it
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Ok(ExitCode::from(code))
+    run_to_end(&mut test)
 }
 
 /// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. Cargo would test the whole workspace all the same if

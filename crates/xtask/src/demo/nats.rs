@@ -9,9 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use testkit::{Daemon, Signal, free_port, nats_server, require};
+use testkit::{Daemon, Signal, free_port, nats_server, packages, require};
 
-use crate::{cargo, packages};
+use crate::cargo;
 
 /// What is pushed while the NATS server dies: 1, 2, … up to this.
 const NUMBERS: u32 = 500_000;

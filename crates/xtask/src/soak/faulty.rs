@@ -9,13 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
-use testkit::{Daemon, FarEnd, Postgres, Redis, free_port};
+use testkit::{Api, Daemon, FarEnd, Postgres, Redis, free_port};
 use ureq::http::Method;
 
 use super::clients::{self, Count, Ended};
 use super::process::Process;
 use super::{Soak, program};
-use crate::api::Api;
 
 const ECHO_CLIENTS: u64 = 6;
 const REDIS_CLIENTS: u64 = 2;

@@ -27,8 +27,9 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
+use testkit::packages;
 
-use crate::{cargo, packages};
+use crate::cargo;
 
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use testkit::Api;
 use ureq::http::Method;
 
 use super::Scale;
 use super::controlled::Controlled;
-use crate::api::Api;
-use crate::bench::far_end::ECHO;
-use crate::bench::load::{ping, prepare};
-use crate::bench::report::{Target, figure, markdown, percentile};
-use crate::bench::verdict::at_least;
+use crate::far_end::ECHO;
+use crate::load::{ping, prepare};
+use crate::report::{Target, figure, markdown, percentile};
+use crate::verdict::at_least;
 
 /// Each with faults of its own.
 const CALLERS: u64 = 4;

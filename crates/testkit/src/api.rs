@@ -1,4 +1,4 @@
-//! Calls to the control API of a run.
+//! Calls to the control API of a running fault-proxy.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,28 +13,39 @@ const STUCK: Duration = Duration::from_secs(20);
 
 /// A connection to the API, kept between calls.
 #[derive(Debug, Clone)]
-pub(crate) struct Api {
+pub struct Api {
     addr: SocketAddr,
     agent: Agent,
 }
 
 impl Api {
-    pub(crate) fn new(addr: SocketAddr) -> Self {
+    /// Connects with the first call.
+    pub fn new(addr: SocketAddr) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(STUCK)).build();
         Self { addr, agent: config.new_agent() }
     }
 
-    /// With a connection of its own.
-    pub(crate) fn another(&self) -> Self {
+    /// Returns a client of the same API with a connection of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
         Self::new(self.addr)
     }
 
-    /// Succeeds, or says how the call failed.
-    pub(crate) fn call(&self, method: &Method, path: &str, body: &Value) -> Result<()> {
+    /// Calls without looking at what a success brings. Sends no body if `body` is null.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the API cannot be reached within 20 seconds or refuses the call.
+    pub fn call(&self, method: &Method, path: &str, body: &Value) -> Result<()> {
         self.text(method, path, body).map(drop)
     }
 
-    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+    /// Returns the JSON of a `GET`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Api::call`], and if the answer is not JSON.
+    pub fn get(&self, path: &str) -> Result<Value> {
         Ok(serde_json::from_str(&self.text(&Method::GET, path, &Value::Null)?)?)
     }
 

@@ -153,7 +153,7 @@ impl Peer {
 
 pub(super) fn start_far_end(flags: &[&str]) -> Result<(Daemon, SocketAddr)> {
     let this = env::current_exe().context("cannot find this program")?;
-    let far_end = Daemon::spawn(&this, &[&["bench-far-end"], flags].concat(), &[]);
+    let far_end = Daemon::spawn(&this, &[&["far-end"], flags].concat(), &[]);
     let line = far_end.wait_for_line("listening on ");
     let addr = line.rsplit(' ').next().and_then(|addr| addr.trim().parse().ok());
     Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))
