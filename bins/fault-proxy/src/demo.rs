@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use proxy_cli::args::Time;
-use proxy_cli::tally::{self, Tally};
+use proxy_cli::tally;
 use proxy_cli::terminal::print;
 use proxy_fault::faults::Latency;
 use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
-use proxy_relay::{Config, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
+use proxy_relay::{Config, Live, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -44,10 +44,9 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         MESSAGE.len()
     ))?;
 
-    let (shutdown, tally) = (Shutdown::new(), Arc::new(Tally::default()));
-    let counting = Arc::clone(&tally);
+    let (shutdown, live) = (Shutdown::new(), Live::new());
     let work = Work {
-        relay: Relay::new(Config::default()).on_session_end(move |summary| counting.add(summary)),
+        relay: Relay::new(Config::default()).showing(live.clone()),
         handshake: None,
         connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
         faults: Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?])),
@@ -69,7 +68,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     });
     shutdown.abort();
     workers.join()?;
-    let told = print(format_args!("\n{}", tally::table([(mapping, tally.row())])));
+    let told = print(format_args!("\n{}", tally::table([(mapping, live.totals())])));
     outcome.and(told.map(drop))
 }
 

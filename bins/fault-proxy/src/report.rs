@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use proxy_cli::log::Log;
-use proxy_cli::tally::{self, Row};
+use proxy_cli::tally;
 use proxy_cli::terminal::{complain, plain, print};
 use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Faults;
@@ -49,13 +49,15 @@ impl Report<'_> {
 
     /// Prints what was achieved.
     pub(crate) fn print(&self) -> Result<()> {
-        let rows: Vec<_> = self.proxies.all().iter().map(|proxy| (proxy.label.clone(), row(proxy))).collect();
+        let row = |proxy: Proxy| (proxy.label, proxy.watch.live().totals());
+        let rows: Vec<_> = self.proxies.all().into_iter().map(row).collect();
         print(tally::table(rows.iter().cloned()))?;
         let faulty = self.faulty();
         if faulty.is_empty() && self.expected.is_empty() {
             return Ok(());
         }
-        let bytes = rows.iter().map(|(_, row)| row.to_upstream + row.to_downstream).sum();
+        let bytes =
+            rows.iter().map(|(_, totals)| totals.moved.to_upstream + totals.moved.to_downstream).sum();
         print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
         Ok(())
     }
@@ -63,15 +65,4 @@ impl Report<'_> {
 
 fn named(proxies: &[Proxy]) -> impl Iterator<Item = (&str, &Faults)> + Clone {
     proxies.iter().map(|proxy| (proxy.label.as_str(), &proxy.engine))
-}
-
-fn row(proxy: &Proxy) -> Row {
-    let (totals, counts) = (proxy.watch.live().totals(), proxy.watch.counts());
-    Row {
-        sessions: totals.sessions,
-        to_upstream: totals.moved.to_upstream,
-        to_downstream: totals.moved.to_downstream,
-        aborted: counts.aborted,
-        errors: counts.errors,
-    }
 }

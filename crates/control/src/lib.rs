@@ -33,4 +33,4 @@ pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control};
 pub use toxic::{attribute_names, record};
-pub use watch::{Counts, Watch};
+pub use watch::Watch;

@@ -20,13 +20,13 @@ pub use self::open::one_line;
 use self::task::{Run, SessionTask};
 use crate::config::Config;
 use crate::listen::{Accepted, Backoff, Listener};
-use crate::live::Live;
 use crate::loops::ProxyPort;
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
 use crate::report::Failures;
 use crate::route::Route;
 use crate::shutdown::Shutdown;
+use crate::stats::Live;
 use crate::summary::SessionSummary;
 
 /// Shorter than the timers of sessions: half a second against one second and more.

@@ -11,8 +11,8 @@ use tokio::time::{Sleep, sleep};
 
 use crate::DataPath;
 use crate::flow::{Flow, State};
-use crate::live::{LiveSession, Moved};
 use crate::pool::Pool;
+use crate::stats::{LiveSession, Moved};
 use crate::stream::BoxStream;
 use crate::summary::End;
 

@@ -1,7 +1,6 @@
 //! What either NATS program does around its sessions: NATS, faults, health, signals, the end.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -9,7 +8,7 @@ use proxy_control::{Health, Metrics, Watch};
 use proxy_fault::{Engine, Faults, TimerDriver, Timers};
 use proxy_mapping::ListenAddr;
 use proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
-use proxy_relay::{Listener, Relay, Route, SessionSummary, Shutdown, TcpAcceptor};
+use proxy_relay::{Listener, Live, Relay, Route, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::runtime;
@@ -25,7 +24,7 @@ use crate::limits;
 use crate::listener::FaultListener;
 use crate::service;
 use crate::signals::{self, Signals};
-use crate::tally::{self, Tally};
+use crate::tally;
 
 /// Time limit to report the end of the last sessions to the peers when the program ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -67,7 +66,7 @@ pub struct Sessions {
     faults: Option<Faults>,
     shutdown: Shutdown,
     tasks: TaskTracker,
-    rows: Vec<(String, Arc<Tally>)>,
+    rows: Vec<(String, Live)>,
 }
 
 impl Program {
@@ -167,7 +166,7 @@ impl Program {
         watched.close();
         watched.wait().await;
         last.does("its report was being written");
-        let rows = sessions.rows.iter().map(|(name, tally)| (name.clone(), tally.row()));
+        let rows = sessions.rows.iter().map(|(name, live)| (name.clone(), live.totals()));
         Ok(tally::table(rows).to_string())
     }
 
@@ -224,14 +223,9 @@ impl Sessions {
         if let Some(faults) = self.faults.clone() {
             route = route.through(faults);
         }
-        let tally = Arc::new(Tally::default());
-        let relay = self.relay.clone().with_label(name.as_str());
-        self.rows.push((name, Arc::clone(&tally)));
-        let watch = self.watch.clone();
-        let relay = relay.on_session_end(move |summary: &SessionSummary| {
-            tally.add(summary);
-            watch.ended(summary);
-        });
+        let live = self.watch.live().part();
+        let relay = self.relay.clone().with_label(name.as_str()).showing(live.clone());
+        self.rows.push((name, live));
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { relay.run(listener, route, &shutdown).await });
     }

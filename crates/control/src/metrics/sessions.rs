@@ -19,12 +19,12 @@ pub(super) fn encode(rows: &[Watched], mut encoder: DescriptorEncoder<'_>) -> fm
     #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
     let active = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.active as f64));
     gauges(&mut encoder, "sessions_active", "Sessions there are now", active)?;
-    let ended = rows
-        .iter()
-        .flat_map(|(labels, watch)| watch.ends().map(|(end, count)| (with(labels, "end", end), count)));
+    let ended = totals.iter().flat_map(|(labels, totals)| {
+        totals.ends.by_end().map(|(end, count)| (with(labels, "end", end), count))
+    });
     counters(&mut encoder, "sessions", "Sessions that have ended", ended)?;
-    let errors = rows.iter().flat_map(|(labels, watch)| {
-        watch.reasons().map(|(reason, count)| (with(labels, "reason", reason), count))
+    let errors = totals.iter().flat_map(|(labels, totals)| {
+        totals.ends.by_reason().map(|(reason, count)| (with(labels, "reason", reason), count))
     });
     counters(&mut encoder, "errors", "Sessions that failed", errors)?;
     let bytes = totals.iter().flat_map(|(labels, totals)| {

@@ -10,11 +10,11 @@ use super::chains::LoopMarks;
 use super::open::Unopened;
 use crate::connect::Connector;
 use crate::layer::Legs;
-use crate::live::Listed;
 use crate::places::Place;
 use crate::route::Route;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
+use crate::stats::Listed;
 use crate::stream::{BoxStream, Peer};
 use crate::summary::{End, SessionSummary};
 
@@ -102,7 +102,9 @@ impl SessionTask {
 
     fn ended(&mut self, relay: &Relay) {
         self.summary.duration = self.started.elapsed();
-        self.listed = None;
+        if let Some(listed) = self.listed.take() {
+            listed.ended(&self.summary);
+        }
         relay.failures.report(&self.summary);
         if let Some(observer) = &relay.observer {
             observer(&self.summary);

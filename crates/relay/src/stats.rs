@@ -1,13 +1,18 @@
-//! Sessions while they last.
+//! What is counted of sessions: while they last, and of those that have ended.
+
+mod ends;
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
+pub use self::ends::Ends;
 use crate::stream::Peer;
+use crate::summary::SessionSummary;
 
 /// The sessions of a relay that are open, and what those that have ended moved. Clones are handles to the same.
 ///
@@ -18,8 +23,9 @@ pub struct Live(Arc<Mutex<Sessions>>);
 #[derive(Debug, Default)]
 struct Sessions {
     open: Slab<Arc<LiveSession>>,
-    total: u64,
-    ended: Moved,
+    /// Of all but the open ones and those of the parts.
+    ended: Totals,
+    parts: Vec<Live>,
 }
 
 /// Bytes delivered.
@@ -40,6 +46,8 @@ pub struct Totals {
     pub active: usize,
     /// What they have moved; never less than before.
     pub moved: Moved,
+    /// How those that have ended did so.
+    pub ends: Ends,
 }
 
 /// A session that is open.
@@ -61,11 +69,22 @@ impl Live {
         Self::default()
     }
 
+    /// A handle for some of the sessions. [`totals`](Self::totals) of `self` include them.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        let part = Self::new();
+        self.sessions().parts.push(part.clone());
+        part
+    }
+
     /// Of all sessions until now.
     pub fn totals(&self) -> Totals {
         let sessions = self.sessions();
-        let moved = sessions.open.iter().fold(sessions.ended, |sum, (_, session)| sum + session.moved());
-        Totals { sessions: sessions.total, active: sessions.open.len(), moved }
+        let mut totals = sessions.ended;
+        totals.active += sessions.open.len();
+        sessions.open.iter().for_each(|(_, session)| totals.moved += session.moved());
+        sessions.parts.iter().for_each(|part| totals += part.totals());
+        totals
     }
 
     /// Those that are open, at most `limit` of them.
@@ -83,10 +102,10 @@ impl Live {
             to_downstream: AtomicU64::new(0),
         });
         let mut sessions = self.sessions();
-        sessions.total += 1;
+        sessions.ended.sessions += 1;
         let key = sessions.open.insert(Arc::clone(&session));
         drop(sessions);
-        Listed { live: self.clone(), key, session }
+        Listed { live: Some(self.clone()), key, session }
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -133,48 +152,51 @@ impl fmt::Debug for LiveSession {
     }
 }
 
-impl std::ops::Add for Moved {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            to_upstream: self.to_upstream + other.to_upstream,
-            to_downstream: self.to_downstream + other.to_downstream,
-        }
+impl AddAssign for Moved {
+    fn add_assign(&mut self, other: Self) {
+        self.to_upstream += other.to_upstream;
+        self.to_downstream += other.to_downstream;
     }
 }
 
-impl std::ops::Add for Totals {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            sessions: self.sessions + other.sessions,
-            active: self.active + other.active,
-            moved: self.moved + other.moved,
-        }
-    }
-}
-
-impl std::iter::Sum for Totals {
-    fn sum<I: Iterator<Item = Self>>(totals: I) -> Self {
-        totals.fold(Self::default(), |sum, each| sum + each)
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions += other.sessions;
+        self.active += other.active;
+        self.moved += other.moved;
+        self.ends += other.ends;
     }
 }
 
 /// A place among those that are open; left when it drops.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    live: Live,
+    /// `None` once it has been left.
+    live: Option<Live>,
     key: usize,
     pub(crate) session: Arc<LiveSession>,
 }
 
+impl Listed {
+    /// The session has come to its end.
+    pub(crate) fn ended(mut self, summary: &SessionSummary) {
+        self.leave(Some(summary));
+    }
+
+    fn leave(&mut self, summary: Option<&SessionSummary>) {
+        let Some(live) = self.live.take() else { return };
+        let mut sessions = live.sessions();
+        let session = sessions.open.remove(self.key);
+        sessions.ended.moved += session.moved();
+        if let Some(summary) = summary {
+            sessions.ended.ends.add(summary);
+        }
+    }
+}
+
 impl Drop for Listed {
     fn drop(&mut self) {
-        let mut sessions = self.live.sessions();
-        let session = sessions.open.remove(self.key);
-        sessions.ended = sessions.ended + session.moved();
+        self.leave(None);
     }
 }
 
@@ -184,16 +206,23 @@ mod tests {
 
     #[test]
     fn what_ended_sessions_moved_still_counts() {
-        let live = Live::new();
+        let all = Live::new();
+        let live = all.part();
         let peer = || Peer::Name("a".into());
         let (one, other) = (live.begin(1, peer()), live.begin(2, peer()));
         one.session.set_moved(Moved { to_upstream: 1, to_downstream: 10 });
         other.session.set_moved(Moved { to_upstream: 2, to_downstream: 20 });
         let moved = Moved { to_upstream: 3, to_downstream: 30 };
-        assert_eq!(live.totals(), Totals { sessions: 2, active: 2, moved });
+        assert_eq!(live.totals(), Totals { sessions: 2, active: 2, moved, ..Totals::default() });
         drop(one);
-        assert_eq!(live.totals(), Totals { sessions: 2, active: 1, moved });
+        assert_eq!(live.totals(), Totals { sessions: 2, active: 1, moved, ..Totals::default() });
         assert_eq!(live.open(9).iter().map(|session| session.id).collect::<Vec<_>>(), [2]);
         assert!(live.open(0).is_empty());
+        all.begin(3, peer());
+        assert_eq!(
+            all.totals(),
+            Totals { sessions: 3, ..live.totals() },
+            "those of the part count in the whole"
+        );
     }
 }

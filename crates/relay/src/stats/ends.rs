@@ -1,0 +1,121 @@
+//! Sessions that have ended, counted by how and why.
+
+use std::array;
+use std::ops::AddAssign;
+
+use crate::report::LOOP;
+use crate::summary::{End, SessionSummary};
+
+/// How sessions end. Of several ends that one has, `not_opened` comes first, then `failed`, then `aborted`.
+const ENDS: [&str; 6] = ["clean", "aborted", "failed", "not_opened", "cut", "closed"];
+
+/// Why sessions fail: [`SessionSummary::not_opened`], or a side that failed later.
+const REASONS: [&str; 9] = [
+    "resolve",
+    "refused",
+    "unreachable",
+    "timed_out",
+    "handshake",
+    "client_handshake",
+    "not_wanted",
+    LOOP,
+    "failed",
+];
+
+/// Sessions that have ended, by how and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
+    ends: [u64; ENDS.len()],
+    reasons: [u64; REASONS.len()],
+}
+
+impl Ends {
+    /// How many ended `clean`, `aborted` by a peer, `failed`, `not_opened`, `cut` or `closed` by the relay alone.
+    pub fn by_end(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ENDS.into_iter().zip(self.ends)
+    }
+
+    /// How many failed or were not opened, by reason: [`SessionSummary::not_opened`], or `failed`.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        REASONS.into_iter().zip(self.reasons)
+    }
+
+    /// Sessions that ended without an error, but not with a half-close from both sides.
+    pub fn aborted(&self) -> u64 {
+        self.sum(&["aborted", "cut", "closed"])
+    }
+
+    /// Sessions that ended with an error.
+    pub fn errors(&self) -> u64 {
+        self.sum(&["failed", "not_opened"])
+    }
+
+    fn sum(&self, ends: &[&str]) -> u64 {
+        self.by_end().filter(|(end, _)| ends.contains(end)).map(|(_, count)| count).sum()
+    }
+
+    pub(super) fn add(&mut self, summary: &SessionSummary) {
+        let end = end_of(&summary.downstream_end, &summary.upstream_end);
+        self.ends[place(&ENDS, end)] += 1;
+        if let Some(reason) = summary.not_opened.or((end == "failed").then_some("failed")) {
+            self.reasons[place(&REASONS, reason)] += 1;
+        }
+    }
+}
+
+impl AddAssign for Ends {
+    fn add_assign(&mut self, other: Self) {
+        self.ends = array::from_fn(|place| self.ends[place] + other.ends[place]);
+        self.reasons = array::from_fn(|place| self.reasons[place] + other.reasons[place]);
+    }
+}
+
+/// What has no name counts as the last one.
+fn place(names: &[&str], name: &str) -> usize {
+    names.iter().position(|other| *other == name).unwrap_or(names.len() - 1)
+}
+
+fn end_of(downstream: &End, upstream: &End) -> &'static str {
+    let ends = [downstream, upstream];
+    let any = |is: fn(&End) -> bool| ends.into_iter().any(is);
+    if any(|end| matches!(end, End::NotOpened(_))) {
+        "not_opened"
+    } else if any(|end| matches!(end, End::Failed(_))) {
+        "failed"
+    } else if any(|end| matches!(end, End::Aborted)) {
+        "aborted"
+    } else if ends == [&End::Finished, &End::Finished] {
+        "clean"
+    } else if any(|end| matches!(end, End::Closed)) {
+        "closed"
+    } else {
+        "cut"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_that_explains_the_other_is_counted() {
+        let not_opened = || End::NotOpened("refused".to_owned());
+        let failed = || End::Failed("no answer".to_owned());
+        for (one, other, expected) in [
+            (End::Finished, End::Finished, "clean"),
+            (End::Cut, End::Cut, "cut"),
+            (End::Closed, End::Closed, "closed"),
+            (End::Finished, End::Cut, "cut"),
+            (End::Cut, End::Aborted, "aborted"),
+            (End::Finished, End::Aborted, "aborted"),
+            (failed(), End::Aborted, "failed"),
+            (failed(), End::Cut, "failed"),
+            (not_opened(), End::Cut, "not_opened"),
+            (not_opened(), failed(), "not_opened"),
+        ] {
+            assert_eq!(end_of(&one, &other), expected, "{one}, {other}");
+            assert_eq!(end_of(&other, &one), expected, "{other}, {one}");
+            assert!(ENDS.contains(&expected));
+        }
+    }
+}
