@@ -1,5 +1,6 @@
 //! One direction of a session, and its place among the watchers of the plan.
 
+mod arrivals;
 mod faulted;
 #[cfg(test)]
 mod tests;
@@ -295,7 +296,7 @@ impl Half {
                     }
                 }
                 Departure::Discard(len) => {
-                    self.common.faults.meter(self.direction).lost(len);
+                    self.common.faults.lost(self.direction, len);
                     faulted.take_off(&self.common, now, len);
                 }
                 Departure::End(Ending::Finish | Ending::No) => return Poll::Ready(Ok(0)),
@@ -341,7 +342,7 @@ impl Half {
         let now = self.now();
         if let State::Faulted(faulted) = &mut self.state {
             let byte_micros = faulted.take_off(&self.common, now, len);
-            self.common.faults.meter(self.direction).delivered(len, byte_micros);
+            self.common.faults.delivered(self.direction, len, byte_micros);
         }
     }
 

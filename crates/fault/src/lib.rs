@@ -36,7 +36,6 @@ mod half;
 mod journal;
 mod line;
 mod loss;
-mod meter;
 mod params;
 mod proxy;
 #[cfg(feature = "relay")]
@@ -61,12 +60,11 @@ pub use fault_type::{
 };
 pub use journal::{Decision, Journal, Verdict};
 pub use loss::LossModel;
-pub use meter::Passage;
 pub use params::{CommonParams, FaultParams, Run};
 pub use proxy::{Faults, Listening};
 pub use schedule::{Reading, Schedule, ScheduleError, Windows};
 pub use session::{OneSide, Session};
-pub use stats::{Delays, Figures, Quantiles};
+pub use stats::{Delays, Figures, Passage, Quantiles};
 pub use stream::FaultStream;
 #[cfg(target_os = "linux")]
 pub use timer::TimerDriver;

@@ -11,8 +11,7 @@ pub(crate) use self::shared::{Shared, Watcher};
 use crate::direction::Direction;
 use crate::effect::{Fault, Opening};
 use crate::engine::Engine;
-use crate::meter::Passage;
-use crate::stats::Figures;
+use crate::stats::{Figures, Passage};
 use crate::timer::{Timer, Timers};
 
 /// A handle on the faults of a proxy; cheap to clone.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::arrivals::Arrivals;
 use crate::common::Common;
 use crate::direction::Direction;
 use crate::line::{Arrival, Line, Segmenter};
-use crate::meter::Arrivals;
 use crate::store::Store;
 use crate::timer::Timer;
 
@@ -57,8 +57,7 @@ impl Faulted {
 
     /// The last `len` bytes in the store have just come.
     pub(super) fn came(&mut self, common: &Common, direction: Direction, arrival: Arrival, len: usize) {
-        common.faults.engine.take(len);
-        common.faults.meter(direction).came(len);
+        common.faults.came(direction, len);
         self.arrivals.push(arrival.at, len);
         self.line.arrive(arrival, self.store.last(len));
         self.record(common);
@@ -72,8 +71,7 @@ impl Faulted {
     /// The inserted bytes that depart next are put before all others.
     pub(super) fn put_inserted(&mut self, common: &Common, direction: Direction, now: Duration) {
         let bytes = self.line.take_inserted();
-        common.faults.engine.take(bytes.len());
-        common.faults.meter(direction).came(bytes.len());
+        common.faults.came(direction, bytes.len());
         self.arrivals.push_front(now, bytes.len());
         self.store.prepend(&bytes);
         self.charge(common);
@@ -84,7 +82,6 @@ impl Faulted {
         let byte_micros = self.arrivals.pop(now, len);
         self.store.consume(len);
         self.line.depart(len);
-        common.faults.engine.give(len);
         if self.line.is_idle() {
             self.store.shrink();
             self.arrivals.clear();
@@ -97,8 +94,7 @@ impl Faulted {
     pub(super) fn drop_bytes(&mut self, common: &Common, direction: Direction, len: usize) {
         self.store.shrink();
         self.arrivals.clear();
-        common.faults.engine.give(len);
-        common.faults.meter(direction).lost(len);
+        common.faults.lost(direction, len);
     }
 
     /// Counts the memory of the flow while it holds anything. Small pieces take more memory than they have bytes.
@@ -114,10 +110,7 @@ impl Faulted {
 
     /// The flow ends. `held` bytes are in the store.
     pub(super) fn give_up(&self, common: &Common, direction: Direction, held: usize) {
-        common.faults.engine.give(held);
+        common.faults.lost(direction, held);
         common.faults.engine.charge(self.memory, 0);
-        if held > 0 {
-            common.faults.meter(direction).lost(held);
-        }
     }
 }

@@ -13,7 +13,7 @@ use crate::effect::Fault;
 use crate::engine;
 use crate::journal::Decision;
 use crate::line::plan::{self, Plan};
-use crate::meter::Meter;
+use crate::stats::Meter;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -68,7 +68,25 @@ impl Shared {
         Arc::clone(&lock(&self.plan))
     }
 
-    pub(crate) fn meter(&self, direction: Direction) -> &Meter {
+    /// Counts bytes that a flow holds from now on.
+    pub(crate) fn came(&self, direction: Direction, bytes: usize) {
+        self.engine.take(bytes);
+        self.meter(direction).came(bytes);
+    }
+
+    /// Counts bytes that were passed on, after `byte_micros` of holding all together.
+    pub(crate) fn delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
+        self.engine.give(bytes);
+        self.meter(direction).delivered(bytes, byte_micros);
+    }
+
+    /// Counts bytes that are gone, but were not passed on.
+    pub(crate) fn lost(&self, direction: Direction, bytes: usize) {
+        self.engine.give(bytes);
+        self.meter(direction).lost(bytes);
+    }
+
+    pub(super) fn meter(&self, direction: Direction) -> &Meter {
         match direction {
             Direction::ToUpstream => &self.meters[0],
             Direction::ToDownstream => &self.meters[1],

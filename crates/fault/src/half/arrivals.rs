@@ -1,0 +1,72 @@
+//! When the bytes came that a flow holds.
+
+use std::time::Duration;
+
+use crate::fifo::Fifo;
+
+/// Reads that come within this time count as one.
+const GRAIN: Duration = Duration::from_micros(100);
+
+/// When the bytes came that a flow holds, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(Fifo<(Duration, usize)>);
+
+impl Arrivals {
+    pub(crate) fn push(&mut self, now: Duration, bytes: usize) {
+        match self.0.back_mut() {
+            Some((at, len)) if now.saturating_sub(*at) < GRAIN => *len += bytes,
+            _ => self.0.push_back((now, bytes)),
+        }
+    }
+
+    /// Bytes came at `now` and go before all others.
+    pub(crate) fn push_front(&mut self, now: Duration, bytes: usize) {
+        self.0.push_front((now, bytes));
+    }
+
+    /// The first so many bytes go; returns their times since they came, in microseconds, summed over bytes.
+    pub(crate) fn pop(&mut self, now: Duration, mut bytes: usize) -> u64 {
+        let mut byte_micros = 0_u64;
+        while bytes > 0
+            && let Some((at, len)) = self.0.front_mut()
+        {
+            let these = bytes.min(*len);
+            let micros = u64::try_from(now.saturating_sub(*at).as_micros()).unwrap_or(u64::MAX);
+            byte_micros = byte_micros.saturating_add(micros.saturating_mul(these as u64));
+            bytes -= these;
+            *len -= these;
+            if *len == 0 {
+                self.0.pop_front();
+            }
+        }
+        byte_micros
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.0.memory()
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn clear(&mut self) {
+        self.0 = Fifo::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_go_in_the_order_in_which_they_came() {
+        let ms = Duration::from_millis;
+        let mut arrivals = Arrivals::default();
+        arrivals.push(ms(0), 10);
+        arrivals.push(ms(100), 4);
+        arrivals.push(ms(100) + GRAIN / 2, 1);
+        assert_eq!(arrivals.pop(ms(200), 6), 6 * 200_000);
+        arrivals.push_front(ms(250), 3);
+        assert_eq!(arrivals.pop(ms(300), 3), 3 * 50_000);
+        assert_eq!(arrivals.pop(ms(300), 9), 4 * 300_000 + 5 * 200_000);
+        assert_eq!(arrivals.pop(ms(300), 9), 0);
+    }
+}
