@@ -138,14 +138,16 @@ pub fn unknown_variables(
     alias: impl Fn(&str) -> Option<&'static str>,
 ) -> Vec<String> {
     let mut commands = vec![command];
-    let mut known = Vec::new();
+    let mut args = Vec::new();
     while let Some(command) = commands.pop() {
         commands.extend(command.get_subcommands());
-        known.extend(command.get_arguments().filter_map(Arg::get_env).filter_map(OsStr::to_str));
+        args.extend(command.get_arguments());
     }
+    let variable = |arg: &&Arg| arg.get_env().and_then(OsStr::to_str).map(str::to_owned);
+    let known: Vec<_> = args.iter().filter_map(variable).collect();
     let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let unknown = |name: &String| {
-        name.starts_with(prefix) && !known.contains(&&**name) && !is_of_orchestrator(name, prefix)
+        name.starts_with(prefix) && !known.contains(name) && !is_of_orchestrator(name, prefix)
     };
     let mut unknown: Vec<_> = set.filter(unknown).collect();
     unknown.sort();
@@ -153,8 +155,10 @@ pub fn unknown_variables(
     let names = || known.iter().filter_map(|name| name.strip_prefix(prefix));
     let warning = |name: String| {
         let rest = name.strip_prefix(prefix).unwrap_or_default();
-        let meant = alias(rest)
-            .map(str::to_owned)
+        let flag = rest.to_lowercase().replace('_', "-");
+        let of_flag = args.iter().find(|arg| arg.get_long() == Some(&flag)).and_then(variable);
+        let meant = of_flag
+            .or_else(|| alias(rest).map(str::to_owned))
             .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));
         format!("the variable {name} is unknown{}", did_you_mean(meant.as_deref()))
     };

@@ -93,6 +93,7 @@ fn variables_that_mean_nothing_are_warned_of() {
         ("FAULT_UPSTREAMS", "x"),
         ("FAULT_PROXY_ADDRESS", "x"),
         ("FAULT_DNS", "x"),
+        ("FAULT_TAIL", "1"),
         ("FAULT_PROXY_SERVICE_HOST", "x"),
         ("FAULT_LATENCY_MEAN", "5ms"),
         ANY_CONTROL_PORT,
@@ -108,10 +109,11 @@ fn variables_that_mean_nothing_are_warned_of() {
         "FAULT_UPSTREAMS is unknown; did you mean `FAULT_PROXY`?",
         "FAULT_PROXY_ADDRESS is unknown; did you mean `FAULT_PROXY`?",
         "FAULT_DNS is unknown\n",
+        "FAULT_TAIL is unknown; did you mean `FAULT_PROXY_TAILING`?",
     ] {
         assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
     }
-    assert_eq!(stderr.matches("is unknown").count(), 5, "{stderr}");
+    assert_eq!(stderr.matches("is unknown").count(), 6, "{stderr}");
 }
 
 #[test]

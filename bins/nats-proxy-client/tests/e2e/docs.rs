@@ -55,3 +55,26 @@ fn a_stderr_that_takes_nothing_is_no_panic() {
         }
     }
 }
+
+#[test]
+fn a_variable_has_the_name_of_its_flag_and_an_unknown_one_is_warned_of() {
+    let failed = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(BINARY);
+        let output = command.args(["--nats-ca", "no.pem"]).envs(variables.iter().copied()).output();
+        let output = output.expect("it starts");
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let wrong = failed(&[("NATS_PROXY_MAX_OUTAGE", "soon")]);
+    assert!(wrong.contains("variable NATS_PROXY_MAX_OUTAGE"), "{wrong}");
+    let unknown =
+        failed(&[("NATS_PROXY_MAX_OUTAG", "3s"), ("NATS_PROXY_NATS_URL", "a"), ("FAULT_SEAD", "1")]);
+    for warning in [
+        "NATS_PROXY_MAX_OUTAG is unknown; did you mean `NATS_PROXY_MAX_OUTAGE`?",
+        "NATS_PROXY_NATS_URL is unknown; did you mean `NATS_URL`?",
+        "FAULT_SEAD is unknown; did you mean `FAULT_SEED`?",
+        "--nats-ca",
+    ] {
+        assert!(unknown.contains(warning), "no {warning:?} in {unknown}");
+    }
+}
