@@ -7,8 +7,16 @@ pub enum DataPath {
     /// Through buffers of up to 1 MiB: the most bytes a second.
     #[default]
     Copy,
-    /// Through a pipe by splice(2): the fewest CPU seconds a byte. Falls back to buffers where pipes run out.
+    /// Through a pipe by splice(2): the fewest CPU seconds a byte. Falls back to buffers where pipes run out, and on
+    /// systems other than Linux.
     Splice,
+}
+
+impl DataPath {
+    /// Returns true if this system has the data path.
+    pub fn is_available(self) -> bool {
+        self == Self::Copy || cfg!(all(target_os = "linux", not(portable)))
+    }
 }
 
 /// The limits a relay holds itself to.

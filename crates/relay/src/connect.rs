@@ -12,10 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ConnectError;
@@ -23,8 +20,8 @@ use self::race::race;
 use crate::layer::Wrap;
 use crate::loops::{Dialed, ProxyPort};
 use crate::resolve::Resolver;
-use crate::socket;
 use crate::stream::{BoxStream, Peer};
+use crate::sys;
 
 /// The default bound on resolving and connecting together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -171,7 +168,7 @@ impl TcpConnector {
             Some(permit) => permit(addresses).map_err(ConnectError::Refused)?,
             None => addresses,
         };
-        match timeout_at(deadline, race(addresses, &mut attempts, connect_one)).await {
+        match timeout_at(deadline, race(addresses, &mut attempts, sys::connect)).await {
             Ok(Some(connected)) => Ok(connected),
             Ok(None) => Err(ConnectError::Unreachable { target: self.to_string(), attempts }),
             Err(_) => Err(self.timed_out(attempts)),
@@ -186,23 +183,6 @@ impl TcpConnector {
     fn timed_out(&self, attempts: Vec<(SocketAddr, io::Error)>) -> ConnectError {
         ConnectError::TimedOut { target: self.to_string(), after: self.timeout, attempts }
     }
-}
-
-async fn connect_one(addr: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    socket::keep_urgent_in_line(&socket)?;
-    match socket.connect(&addr.into()) {
-        Err(error) if error.raw_os_error() != Some(Errno::INPROGRESS.raw_os_error()) => return Err(error),
-        _ => {}
-    }
-    let stream = TcpStream::from_std(socket.into())?;
-    // TcpSocket::connect asks for the error of each socket. Only one that is closed has any.
-    if stream.ready(Interest::WRITABLE).await?.is_write_closed()
-        && let Some(error) = stream.take_error()?
-    {
-        return Err(error);
-    }
-    Ok(stream)
 }
 
 impl fmt::Debug for TcpConnector {
@@ -234,7 +214,7 @@ impl Connector for TcpConnector {
     }
 }
 
-/// Connects to a Unix socket.
+/// Connects to a Unix socket. On a system without them, every attempt fails.
 #[derive(Debug, Clone)]
 pub struct UnixConnector {
     path: PathBuf,
@@ -250,11 +230,11 @@ impl UnixConnector {
 impl Connector for UnixConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let stream = UnixStream::connect(&self.path)
+            let stream = sys::connect_unix(&self.path)
                 .await
                 .map_err(|source| ConnectError::Unix { path: self.path.clone(), source })?;
             let peer = Peer::Name(format!("unix:{}", self.path.display()).into());
-            Ok(Connected::new(Box::new(stream), peer))
+            Ok(Connected::new(stream, peer))
         })
     }
 }

@@ -39,6 +39,7 @@ mod splice;
 mod stats;
 mod stream;
 mod summary;
+mod sys;
 mod throttle;
 
 pub use config::{Config, DataPath};

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::connect::Connector;
 use crate::socket;
 use crate::stream::{BoxStream, Peer};
+use crate::sys;
 
 /// Accepts the downstreams of sessions.
 pub trait Listener: Send + 'static {
@@ -105,6 +106,7 @@ impl TcpAcceptor {
 impl Listener for TcpAcceptor {
     async fn accept(&mut self) -> io::Result<Accepted> {
         let (stream, addr) = self.accept_tcp().await?;
+        sys::tune_accepted(&stream);
         Ok(Accepted::new(Box::new(stream), addr.into()))
     }
 }

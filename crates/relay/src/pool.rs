@@ -1,10 +1,9 @@
 //! Buffers and pipes for the flows that are busy; a quiet flow holds none.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use crate::sys::Pipe;
 
 /// Size of a read without a buffer from the pool, in bytes.
 pub(crate) const SMALL_READ: usize = 16 << 10;
@@ -82,7 +81,7 @@ impl Pool {
     /// An empty pipe, or `None` where the system or the limit has no more.
     pub(crate) fn pipe(self: &Arc<Self>) -> Option<PipeLease> {
         if self.lent_pipes.fetch_add(1, Ordering::Relaxed) < MAX_PIPES
-            && let Some(pipe) = lock(&self.pipes).pop().or_else(Pipe::open)
+            && let Some(pipe) = lock(&self.pipes).pop().or_else(|| Pipe::open(SIZES[Size::LARGEST.0]))
         {
             return Some(PipeLease { pipe: Some(pipe), filled: 0, pool: Arc::clone(self) });
         }
@@ -111,22 +110,6 @@ impl Drop for Lease {
         if free.len() * bytes.len() < KEPT_FREE {
             free.push(bytes);
         }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Pipe {
-    pub(crate) read: OwnedFd,
-    pub(crate) write: OwnedFd,
-    pub(crate) capacity: usize,
-}
-
-impl Pipe {
-    fn open() -> Option<Self> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Refused beyond pipe-user-pages-soft: a small pipe costs more calls than a buffer, so go without.
-        let capacity = fcntl_setpipe_size(&write, SIZES[Size::LARGEST.0]).ok()?;
-        Some(Self { read, write, capacity })
     }
 }
 
@@ -200,6 +183,7 @@ mod tests {
         assert_eq!(pool.lent_bytes.load(Ordering::Relaxed), 0);
     }
 
+    #[cfg(all(target_os = "linux", not(portable)))]
     #[test]
     fn pipes_are_limited_and_one_with_bytes_left_is_not_used_again() {
         let pool = Pool::new(0);

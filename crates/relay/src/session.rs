@@ -149,6 +149,7 @@ impl Session {
             if flow.awaits_source() {
                 if has_moved {
                     source.report_again();
+                    cx.waker().wake_by_ref();
                 }
             } else if let Some(error) = source.take_error() {
                 flow.fail_source(error);

@@ -1,11 +1,9 @@
-//! The zero-copy path: socket to pipe to socket by splice(2), which moves pages and copies nothing.
+//! The zero-copy path: socket to pipe to socket.
 
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -19,13 +17,10 @@ pub(crate) fn poll_in(
 ) -> Poll<io::Result<usize>> {
     debug_assert_eq!(pipe.filled, 0, "in a pipe with bytes, «would block» could mean a full pipe");
     ready!(socket.poll_read_ready(cx))?;
-    let ends = pipe.pipe();
-    let spliced =
-        splice(socket, None, &ends.write, None, ends.capacity, SpliceFlags::NONBLOCK | SpliceFlags::MOVE);
     // Not through try_io, which would forget that the socket is readable: splice cannot pass a TCP urgent byte, and
     // reports that it would block, or the end of file, although a read gets the byte.
-    match spliced {
-        Err(Errno::AGAIN) => Poll::Ready(Ok(0)),
+    match pipe.pipe().fill_from(socket) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(0)),
         other => {
             pipe.filled = other?;
             Poll::Ready(Ok(pipe.filled))
@@ -41,10 +36,7 @@ pub(crate) fn poll_out(
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(socket.poll_write_ready(cx))?;
-        let (ends, filled) = (pipe.pipe(), pipe.filled);
-        match socket.try_io(Interest::WRITABLE, || {
-            Ok(splice(&ends.read, None, socket, None, filled, SpliceFlags::NONBLOCK | SpliceFlags::MOVE)?)
-        }) {
+        match socket.try_io(Interest::WRITABLE, || pipe.pipe().drain_into(socket, pipe.filled)) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             other => {
@@ -61,7 +53,7 @@ pub(crate) fn into_buffer(pipe: &mut PipeLease, pool: &Arc<Pool>) -> io::Result<
     let mut lease = pool.lease_for(pipe.filled);
     let mut end = 0;
     while pipe.filled > 0 {
-        let got = rustix::io::read(&pipe.pipe().read, &mut lease.bytes[end..])?;
+        let got = pipe.pipe().read(&mut lease.bytes[end..])?;
         end += got;
         pipe.filled -= got;
     }

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, DuplexStream};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
-use crate::socket;
+use crate::{socket, sys};
 
 /// One end of a session.
 ///
@@ -76,8 +78,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         }
     }
 
-    /// Called within a second or two after bytes were read: reports bytes that the transport holds back, to whoever
-    /// waits in `poll_read`.
+    /// Called within a second or two after bytes were read: has the transport report bytes that it holds back. `poll_read` is called
+    /// afterwards.
     fn report_again(&mut self) {
         if let Some(inner) = self.inner() {
             inner.report_again();
@@ -128,16 +130,16 @@ impl Stream for TcpStream {
     }
 
     fn acknowledge(&mut self) {
-        socket::acknowledge(self);
+        sys::acknowledge(self);
     }
 
     fn settle(&mut self) {
         // Fails only on a socket that is already gone, which its next read reports.
-        let _ = socket::keep_alive(self);
+        let _ = socket::keep_alive(&*self);
     }
 
     fn report_again(&mut self) {
-        socket::report_again(self);
+        sys::report_again(self);
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
@@ -146,6 +148,7 @@ impl Stream for TcpStream {
 }
 
 /// Unix sockets have no RST: an abort is a close.
+#[cfg(unix)]
 impl Stream for UnixStream {
     fn abort(&mut self) {}
 

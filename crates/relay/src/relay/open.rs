@@ -15,9 +15,9 @@ use crate::handshake::HandshakeProgress;
 use crate::layer::{self, Legs};
 use crate::route::OnUpstreamFailure;
 use crate::session;
-use crate::socket;
 use crate::stream::BoxStream;
 use crate::summary::{End, SessionSummary};
+use crate::sys;
 
 /// How often to look whether the downstream is still there while its upstream is dialed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -133,7 +133,7 @@ impl Unopened {
         loop {
             // In a box, since it would make all sessions larger.
             Box::pin(sleep(LOOK_INTERVAL)).await;
-            let is_closed = || stream.as_tcp().is_some_and(socket::is_closed_by_peer);
+            let is_closed = || stream.as_tcp().is_some_and(sys::is_closed_by_peer);
             if (is_in_handshake && is_closed()) || stream.take_error().is_some() {
                 return;
             }

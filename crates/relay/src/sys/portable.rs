@@ -1,0 +1,77 @@
+//! What every system has: no zero-copy path, and fewer facts about a connection.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::socket;
+
+/// Connects with urgent bytes in line.
+pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket::keep_urgent_in_line(&socket)?;
+    socket.connect(addr).await
+}
+
+/// Sets the options of the listener, which Windows does not copy.
+pub(crate) fn tune_accepted(socket: &TcpStream) {
+    // Fails only on a socket that is already gone, which its next read reports.
+    let _ = socket::tune_listener(socket);
+}
+
+/// Does nothing: the system decides when it acknowledges.
+pub(crate) fn acknowledge(_socket: &TcpStream) {}
+
+/// Has tokio look at the socket again. A read stops before a TCP urgent byte, and tokio takes a read that does not fill
+/// its buffer for the last: if the byte arrived together with those before it, nothing reports it.
+pub(crate) fn report_again(socket: &mut TcpStream) {
+    let same = SockRef::from(&*socket);
+    if same.peek(&mut [MaybeUninit::uninit()]).is_err() {
+        return;
+    }
+    // The system reports what a socket holds when it is registered, and a second handle can be.
+    let registered = same.try_clone().and_then(|second| {
+        second.set_nonblocking(true)?;
+        TcpStream::from_std(second.into())
+    });
+    if let Ok(registered) = registered {
+        *socket = registered;
+    }
+}
+
+/// Returns true if the peer has closed or half-closed its connection, once its last bytes are read.
+pub(crate) fn is_closed_by_peer(socket: &TcpStream) -> bool {
+    matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(0))
+}
+
+/// From now on the socket is writable only if its peer has acknowledged all bytes, or all but a few kilobytes on systems that do
+/// not make the send buffer this small.
+pub(crate) fn writable_once_sent(socket: &TcpStream) -> io::Result<()> {
+    SockRef::from(socket).set_send_buffer_size(1)
+}
+
+/// There are no pipes, so no flow has one.
+#[derive(Debug)]
+pub(crate) enum Pipe {}
+
+impl Pipe {
+    /// Returns `None`.
+    pub(crate) fn open(_capacity: usize) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn fill_from(&self, _socket: &TcpStream) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn drain_into(&self, _socket: &TcpStream, _length: usize) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn read(&self, _bytes: &mut [u8]) -> io::Result<usize> {
+        match *self {}
+    }
+}
