@@ -9,7 +9,7 @@
 //! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
 //!   name the parameter.
-//! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on a timerfd.
+//! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on Linux.
 //! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved, [`Faults::passage`] what they
 //!   have held up together.
 //!
@@ -66,7 +66,5 @@ pub use schedule::{Reading, Schedule, ScheduleError, Windows};
 pub use session::{OneSide, Session};
 pub use stats::{Delays, Figures, Passage, Quantiles};
 pub use stream::FaultStream;
-#[cfg(target_os = "linux")]
-pub use timer::TimerDriver;
-pub use timer::Timers;
+pub use timer::{TimerDriver, Timers};
 pub use units::{Bytes, Millis, Number, Rate, Share, Unit, ValueError};

@@ -1,6 +1,7 @@
 //! Waiting for an instant: with the runtime's own timers (1 ms), or with finer ones on Linux.
 
-#[cfg(target_os = "linux")]
+// `--cfg portable` selects the other systems' file on Linux too, for tests.
+#[cfg_attr(not(all(target_os = "linux", not(portable))), path = "timer/portable.rs")]
 mod precise;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,6 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-#[cfg(target_os = "linux")]
 pub use precise::TimerDriver;
 
 /// The timers that held bytes wait for. A clone is cheap and stands for the same timers.
@@ -18,7 +18,6 @@ pub use precise::TimerDriver;
 /// The default is [coarse](Self::coarse).
 #[derive(Debug, Clone, Default)]
 pub struct Timers {
-    #[cfg(target_os = "linux")]
     queue: Option<precise::Queue>,
 }
 
@@ -30,9 +29,10 @@ impl Timers {
         Self::default()
     }
 
-    /// Timers on one `timerfd`, tens of microseconds late, and the future that makes them fire.
+    /// Timers on one `timerfd`, tens of microseconds late, and the future that makes them fire. On systems other than Linux they are
+    /// [coarse](Self::coarse).
     ///
-    /// They follow the system's monotonic clock: do not pause tokio's clock with them. They can be used from
+    /// On Linux they follow the system's monotonic clock: do not pause tokio's clock with them. They can be used from
     /// any thread, and cost least on the one that polls the driver.
     ///
     /// # Errors
@@ -42,7 +42,6 @@ impl Timers {
     /// # Panics
     ///
     /// Outside a tokio runtime whose I/O driver is enabled.
-    #[cfg(target_os = "linux")]
     pub fn precise() -> std::io::Result<(Self, TimerDriver)> {
         let (queue, driver) = precise::open()?;
         Ok((Self { queue: Some(queue) }, driver))
@@ -53,20 +52,13 @@ impl Timers {
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// `None`: the timers are coarse, or their driver is gone.
-    #[cfg(target_os = "linux")]
     precise: Option<precise::Entry>,
     coarse: Option<Pin<Box<Sleep>>>,
 }
 
 impl Timer {
     pub(crate) fn new(timers: Timers) -> Self {
-        #[cfg(not(target_os = "linux"))]
-        let Timers {} = timers;
-        Self {
-            #[cfg(target_os = "linux")]
-            precise: timers.queue.and_then(precise::Entry::new),
-            coarse: None,
-        }
+        Self { precise: timers.queue.and_then(precise::Entry::new), coarse: None }
     }
 
     /// Ready once `deadline` has passed.
@@ -77,7 +69,6 @@ impl Timer {
         if deadline <= Instant::now() {
             return Poll::Ready(());
         }
-        #[cfg(target_os = "linux")]
         if let Some(entry) = &mut self.precise {
             if entry.register(deadline.into_std(), cx.waker()) {
                 return Poll::Pending;
@@ -93,7 +84,6 @@ impl Timer {
 
     /// Wakes no task any more, until the next call of [`poll_until`](Self::poll_until).
     pub(crate) fn clear(&mut self) {
-        #[cfg(target_os = "linux")]
         if let Some(entry) = &mut self.precise {
             entry.clear();
         }

@@ -6,11 +6,22 @@ use proptest::prelude::*;
 use tokio::task::JoinSet;
 use tokio::time::Instant as TokioInstant;
 
-use super::super::tests::{fires, soon};
+use super::super::tests::until;
 use super::super::{Timer, Timers};
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
+
+/// Waits on a fresh timer.
+async fn fires(timers: Timers, deadline: TokioInstant) {
+    until(&mut Timer::new(timers), deadline).await;
+    assert!(TokioInstant::now() >= deadline, "early");
+}
+
+/// A test that hangs fails.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("a timer never fired")
+}
 
 /// `future`'s output, with the driver polled beside it.
 async fn driven<T>(driver: TimerDriver, future: impl Future<Output = T>) -> T {
