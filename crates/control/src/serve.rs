@@ -16,7 +16,6 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use proxy_relay::{Shutdown, TcpAcceptor};
-use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::time::sleep;
@@ -39,6 +38,7 @@ const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may leave what it was sent unread.
+#[cfg(all(target_os = "linux", not(portable)))]
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// When no connection can be accepted, which is mostly because descriptors have run out.
@@ -97,7 +97,9 @@ async fn accept_all(mut listener: TcpAcceptor, router: Router) {
 }
 
 async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: Activity) {
-    if let Err(error) = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
+    // Other systems have no such limit: there the client keeps its connection until the server needs its place.
+    #[cfg(all(target_os = "linux", not(portable)))]
+    if let Err(error) = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
         debug!(client = %peer, %error, "no limit for a control client that does not read");
     }
     let router = TowerToHyperService::new(router);
