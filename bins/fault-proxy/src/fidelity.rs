@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, plain};
 use proxy_fault::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Returns a table with one row for each fault.
 pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
@@ -60,8 +60,8 @@ fn ms(time: Duration) -> f64 {
 
 /// What the proxy itself cost.
 pub(crate) fn overhead(bytes: u64) -> String {
-    let cpu = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
+    let Some(cpu) = cpu_time() else { return "own overhead: not measured on this system".to_owned() };
+    let seconds = cpu.as_secs_f64();
     let gigabytes = bytes as f64 / 1e9;
     if gigabytes < 0.001 {
         return format!("own overhead: {seconds:.3} CPU s");

@@ -84,7 +84,7 @@ impl ProxyHost {
     async fn start_now(&self, start: Start) -> Result<Started, StartError> {
         let upstream = start.upstream;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
-        let listeners = bind(&start.listen, self.hands.count())
+        let listeners = bind(&start.listen, self.hands.groups())
             .await
             .map_err(|BindError { listen, source }| StartError::Bind { listen, source })?;
         let listen = listeners[0].iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>();

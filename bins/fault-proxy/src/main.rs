@@ -46,7 +46,7 @@ use crate::replay::Comparison;
 use crate::run::{Again, Ended};
 use crate::wire::Wire;
 
-#[cfg(feature = "jemalloc")]
+#[cfg(all(feature = "jemalloc", target_os = "linux"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -3,16 +3,15 @@
 mod followed;
 
 use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use proxy_cli::args::Given;
 use proxy_cli::log::LogArgs;
+use proxy_cli::sys::{RequestSignal, file_id};
 use proxy_control::proxies::Proxies;
 use tokio::select;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
@@ -43,7 +42,7 @@ impl<'a> Source<'a> {
 pub(crate) struct Reload<'a> {
     source: Source<'a>,
     path: &'a Path,
-    asked: Signal,
+    asked: RequestSignal,
 }
 
 impl<'a> Reload<'a> {
@@ -53,7 +52,7 @@ impl<'a> Reload<'a> {
     /// When the system refuses a handler.
     pub(crate) fn new(source: Source<'a>) -> Result<Option<Self>> {
         let Some(path) = &source.args.config else { return Ok(None) };
-        let asked = signal(SignalKind::hangup()).context("cannot handle signals")?;
+        let asked = RequestSignal::reload().context("cannot handle signals")?;
         Ok(Some(Self { source, path, asked }))
     }
 
@@ -66,7 +65,7 @@ impl<'a> Reload<'a> {
         let (mut read, mut seen) = (self.source.read, self.source.read);
         loop {
             select! {
-                _ = self.asked.recv() => {}
+                () = self.asked.recv() => {}
                 _ = looks.tick() => {
                     let before = std::mem::replace(&mut seen, Stamp::of(self.path));
                     // A file that is still being written is left for the next look.
@@ -130,13 +129,13 @@ impl<'a> Reload<'a> {
 struct Stamp {
     modified: SystemTime,
     len: u64,
-    inode: u64,
+    id: u64,
 }
 
 impl Stamp {
     /// Returns `None` if the path is not a regular file.
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
-        Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), inode: metadata.ino() })
+        Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), id: file_id(&metadata) })
     }
 }

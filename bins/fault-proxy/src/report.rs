@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use proxy_cli::log::Log;
+use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
 use proxy_cli::terminal::{complain, plain, print};
 use proxy_control::proxies::{Proxies, Proxy};
 use proxy_fault::Faults;
-use tokio::signal::unix::Signal;
 
 use crate::expect::Expectation;
 use crate::fidelity;
@@ -26,11 +26,11 @@ impl Report<'_> {
     }
 
     /// Prints the table at each signal. Never ends.
-    pub(crate) async fn on_demand(&self, mut signal: Signal, log: &Log) {
-        while signal.recv().await.is_some() {
+    pub(crate) async fn on_demand(&self, mut signal: RequestSignal, log: &Log) {
+        loop {
+            signal.recv().await;
             log.print(&fidelity::table(named(&self.faulty())).to_string());
         }
-        std::future::pending().await
     }
 
     /// What is not as expected.

@@ -14,13 +14,13 @@ use proxy_cli::log::Log;
 use proxy_cli::secret::Secret;
 use proxy_cli::service;
 use proxy_cli::signals::{Last, Signals, end};
+use proxy_cli::sys::RequestSignal;
 use proxy_cli::terminal::print;
 use proxy_control::proxies::Proxies;
 use proxy_control::{Access, Health, Metrics, serve_control};
 use proxy_fault::{Engine, Journal};
 use proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use tokio::select;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::NOT_AS_EXPECTED;
@@ -83,7 +83,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
     let runtime = runtime()?;
     let (on_demand, reload) = {
         let _context = runtime.enter();
-        (signal(SignalKind::user_defined1()).context("cannot handle signals")?, again.reload()?)
+        (RequestSignal::report().context("cannot handle signals")?, again.reload()?)
     };
     let (engine, journal) = engine(settings, replayed, &last)?;
     let shutdown = Shutdown::new();
@@ -132,7 +132,7 @@ impl Running<'_> {
         workers: &mut Workers,
         control: Option<Vec<TcpListener>>,
         signals: Signals,
-        on_demand: Signal,
+        on_demand: RequestSignal,
         reload: Option<Reload<'_>>,
     ) -> Result<()> {
         let Self { settings, log, proxies, shutdown, .. } = self;
@@ -258,6 +258,9 @@ fn config(settings: &Settings) -> Config {
         args::DataPath::Copy => DataPath::Copy,
         args::DataPath::Splice => DataPath::Splice,
     };
+    if !config.data_path.is_available() {
+        warn!("--data-path splice needs Linux: this run copies");
+    }
     config
 }
 

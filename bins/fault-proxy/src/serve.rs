@@ -2,9 +2,11 @@
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
+use proxy_cli::bind::SPREADS_CONNECTIONS;
 use proxy_cli::listener::FaultListener;
 use proxy_fault::{Faults, Listening, TimerDriver, Timers};
 use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
@@ -44,22 +46,28 @@ struct Share {
 
 /// Gives work to the threads.
 #[derive(Debug, Clone)]
-pub(crate) struct Hands(Vec<mpsc::Sender<Share>>);
+pub(crate) struct Hands {
+    threads: Vec<mpsc::Sender<Share>>,
+    /// The thread that gets the next group of listeners.
+    next: Arc<AtomicUsize>,
+}
 
 impl Hands {
-    /// How many threads there are, and listeners a proxy needs.
-    pub(crate) fn count(&self) -> usize {
-        self.0.len()
+    /// How many groups of listeners a proxy needs: one for each thread where the system spreads connections over them. Elsewhere a
+    /// proxy runs on one thread.
+    pub(crate) fn groups(&self) -> usize {
+        if SPREADS_CONNECTIONS { self.threads.len() } else { 1 }
     }
 
-    /// Each thread relays what comes to one group of listeners, until the work's shutdown has ended every session. What is returned
-    /// is empty then.
+    /// For each group of listeners, a thread relays what comes to it, until the work's shutdown has ended every session. What is
+    /// returned is empty then.
     ///
     /// A session stays on the thread that accepted it: no wake-up crosses threads, which short sessions and round
     /// trips would feel.
     pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: Work) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
-        for (thread, listeners) in self.0.iter().zip(groups) {
+        let first = self.next.fetch_add(groups.len(), Ordering::Relaxed) % self.threads.len();
+        for (thread, listeners) in self.threads.iter().cycle().skip(first).zip(groups) {
             let listening = work.faults.as_ref().map(Faults::listening);
             let share = Share { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
@@ -85,12 +93,12 @@ impl Workers {
     /// Starts `count` threads, which end when `shutdown` drains and their sessions have ended.
     pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
         let (is_working, working) = mpsc::channel(1);
-        let (mut hands, mut threads) = (Vec::new(), Vec::new());
+        let (mut senders, mut threads) = (Vec::new(), Vec::new());
         // All of them first: descriptors that cannot be had are an error before anything runs.
         let workers = (0..count).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
         for worker in workers {
             let (thread, shares) = mpsc::channel(QUEUE);
-            hands.push(thread);
+            senders.push(thread);
             let (shutdown, is_working) = (shutdown.clone(), is_working.clone());
             threads.push(thread::spawn(move || {
                 let relayed = worker.run(shares, &shutdown);
@@ -98,7 +106,7 @@ impl Workers {
                 relayed
             }));
         }
-        Ok(Self { hands: Hands(hands), threads, working })
+        Ok(Self { hands: Hands { threads: senders, next: Arc::default() }, threads, working })
     }
 
     pub(crate) fn hands(&self) -> &Hands {

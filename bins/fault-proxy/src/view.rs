@@ -10,7 +10,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proxy_cli::log::Log;
 use proxy_control::proxies::Proxies;
-use rustix::termios::tcgetwinsize;
+use terminal_size::{Width, terminal_size_of};
 
 use self::lines::lines;
 
@@ -59,8 +59,5 @@ impl Drop for View<'_> {
 }
 
 fn width() -> usize {
-    match tcgetwinsize(stderr()) {
-        Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
-        _ => USUAL_WIDTH,
-    }
+    terminal_size_of(stderr()).map_or(USUAL_WIDTH, |(Width(width), _)| width.into())
 }

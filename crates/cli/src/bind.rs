@@ -17,6 +17,9 @@ const LISTEN_QUEUE: i32 = 4096;
 /// How often another port is chosen when the one that is free for one address is taken for another.
 const MAX_PORTS: u32 = 32;
 
+/// Whether several sockets of one port get a part of its connections each. Only Linux spreads them.
+pub const SPREADS_CONNECTIONS: bool = cfg!(all(target_os = "linux", not(portable)));
+
 /// An address that could not be listened on.
 #[derive(Debug, Error)]
 #[error("cannot listen on {listen}")]
@@ -27,7 +30,8 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// Listens on every address of a name, with several sockets for each: the system distributes new connections among them.
+/// Listens on every address of a name, with several sockets for each: the system distributes new connections among them. More than one socket
+/// needs [`SPREADS_CONNECTIONS`].
 ///
 /// Returns the sockets in groups, with one socket for each address in every group. IPv4 comes first. If the port is 0, all addresses get
 /// the same free port. An address that this host does not have, for example because it has no IPv6, is left out if there is another.
@@ -133,8 +137,12 @@ pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
 
 fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(is_shared)?;
+    // On Windows the option would let another program take the port.
+    socket.set_reuse_address(cfg!(unix))?;
+    if is_shared && SPREADS_CONNECTIONS {
+        #[cfg(unix)]
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&addr.into())?;
     Ok(socket)
 }
@@ -152,6 +160,9 @@ pub fn listed(listeners: &[TcpListener]) -> io::Result<String> {
 mod tests {
     use super::*;
 
+    /// As many as can share a port.
+    const SOCKETS: usize = if SPREADS_CONNECTIONS { 3 } else { 1 };
+
     fn addresses(groups: &[Vec<TcpListener>]) -> Vec<Vec<SocketAddr>> {
         let of = |group: &Vec<TcpListener>| group.iter().map(|each| each.local_addr().unwrap()).collect();
         groups.iter().map(of).collect()
@@ -163,9 +174,9 @@ mod tests {
 
     #[test]
     fn sockets_share_the_port_that_the_system_chose() {
-        let groups = listen(&"127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        let groups = listen(&"127.0.0.1:0".parse().unwrap(), SOCKETS).unwrap();
         let ports: Vec<_> = addresses(&groups).iter().flatten().map(SocketAddr::port).collect();
-        assert!(ports[0] != 0 && ports == [ports[0]; 3], "{ports:?}");
+        assert!(ports[0] != 0 && ports == [ports[0]; SOCKETS], "{ports:?}");
         let taken = listen(&SocketAddr::from(([127, 0, 0, 1], ports[0])).into(), 1).unwrap_err();
         assert_eq!(taken.source.kind(), io::ErrorKind::AddrInUse);
         assert_eq!(taken.to_string(), format!("cannot listen on 127.0.0.1:{}", ports[0]));
@@ -173,11 +184,12 @@ mod tests {
 
     #[test]
     fn every_address_is_listened_on_with_one_port() {
-        let groups = listen_on_all(&all(&["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]), 2, false).unwrap();
+        let groups =
+            listen_on_all(&all(&["127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0"]), SOCKETS, false).unwrap();
         let addresses = addresses(&groups);
         let port = addresses[0][0].port();
         let expected = [1, 2, 3].map(|last| SocketAddr::from(([127, 0, 0, last], port)));
-        assert_eq!(addresses, [expected, expected]);
+        assert_eq!(addresses, [expected; SOCKETS]);
     }
 
     #[test]
@@ -195,7 +207,7 @@ mod tests {
 
     #[test]
     fn all_interfaces_are_one_address() {
-        let groups = listen(&":0".parse().unwrap(), 2).unwrap();
+        let groups = listen(&":0".parse().unwrap(), SOCKETS).unwrap();
         let addresses = addresses(&groups);
         assert!(addresses.iter().all(|group| matches!(group[..], [addr] if addr.ip().is_unspecified())));
         let taken = ListenAddr { host: None, port: addresses[0][0].port() };

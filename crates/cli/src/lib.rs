@@ -38,6 +38,7 @@ pub mod nats;
 pub mod secret;
 pub mod service;
 pub mod signals;
+pub mod sys;
 pub mod tally;
 #[cfg(feature = "nats")]
 pub mod target;

@@ -1,7 +1,8 @@
 //! How many sessions the system allows.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use tracing::warn;
+
+use crate::sys::raise_open_files;
 
 /// Descriptors reserved for listeners, standard streams, the runtime and pipes.
 const OTHER_DESCRIPTORS: u64 = 128;
@@ -10,13 +11,7 @@ const OTHER_DESCRIPTORS: u64 = 128;
 ///
 /// Returns the maximum number of sessions: `asked`, or as many as fit.
 pub fn max_sessions(asked: Option<u32>) -> usize {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum {
-        limit.current = limit.maximum;
-        // Where that is refused, the limit read back below is the one that holds.
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
+    let descriptors = raise_open_files().unwrap_or(1 << 20);
     let possible = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);
     let sessions = asked.map_or(possible, u64::from);
     if sessions > possible {

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use tracing::warn;
+
+use crate::sys::is_readable_by_all;
 
 /// A password, token or key: in no log, no error and no `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl From<String> for Secret {
 
 /// Warns of a file with a secret in it that every user of this machine may read.
 pub fn warn_if_shared(path: &Path) {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o004 != 0) {
+    if fs::metadata(path).is_ok_and(|metadata| is_readable_by_all(&metadata)) {
         warn!("{0}: every user of this machine may read this secret: chmod o= {0}", path.display());
     }
 }

@@ -1,20 +1,21 @@
 //! Messages to the service manager (sd_notify(3)). They have no effect without one.
 
-use sd_notify::NotifyState;
-use tracing::warn;
-
 /// Everything listens.
 pub fn ready() {
-    tell(NotifyState::Ready);
+    tell("READY=1");
 }
 
 /// Nothing new is accepted any more.
 pub fn stopping() {
-    tell(NotifyState::Stopping);
+    tell("STOPPING=1");
 }
 
-fn tell(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        warn!("cannot notify the service manager: {error}");
+#[cfg(all(target_os = "linux", not(portable)))]
+fn tell(state: &str) {
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
+        tracing::warn!("cannot notify the service manager: {error}");
     }
 }
+
+#[cfg(not(all(target_os = "linux", not(portable))))]
+fn tell(_state: &str) {}

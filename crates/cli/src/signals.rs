@@ -12,13 +12,13 @@ use anyhow::{Context, Result};
 use proxy_relay::Shutdown;
 use tokio::runtime;
 use tokio::select;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::service;
+use crate::sys::EndSignals;
 
 /// The default of the time that open sessions have to finish when a program ends.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Sh
     }
 }
 
-/// SIGINT and SIGTERM. A thread receives them that waits for nothing else, and ends the process if its end stalls.
+/// SIGINT and SIGTERM, or Ctrl-C and Ctrl-Break on Windows. A thread receives them that waits for nothing else, and ends the process if its end stalls.
 #[derive(Debug)]
 pub struct Signals {
     received: watch::Receiver<Received>,
@@ -122,18 +122,16 @@ impl Signals {
     pub fn new(program: &'static str, drain_timeout: Duration, end_timeout: Duration) -> Result<Self> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot handle signals")?;
-        let (interrupt, terminate) = {
+        let signals = {
             let _context = runtime.enter();
-            let handler = |kind| signal(kind).context("cannot handle signals");
-            (handler(SignalKind::interrupt())?, handler(SignalKind::terminate())?)
+            EndSignals::new().context("cannot handle signals")?
         };
         let (sender, received) = watch::channel(Received::default());
         let (duration_end, end_of_duration) = watch::channel(None);
         let last = Last::new();
         let watcher = Watcher {
             program,
-            interrupt,
-            terminate,
+            signals,
             sender,
             end_of_duration,
             drain_timeout,
@@ -177,8 +175,7 @@ impl Signals {
 /// What runs in the thread.
 struct Watcher {
     program: &'static str,
-    interrupt: Signal,
-    terminate: Signal,
+    signals: EndSignals,
     sender: watch::Sender<Received>,
     end_of_duration: watch::Receiver<Option<Instant>>,
     drain_timeout: Duration,
@@ -209,10 +206,7 @@ impl Watcher {
 
     /// Passes the next signal on.
     async fn signal(&mut self) {
-        let name = select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        };
+        let name = self.signals.recv().await;
         self.sender.send_modify(|received| *received = Received { count: received.count + 1, name });
     }
 

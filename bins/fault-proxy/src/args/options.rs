@@ -86,7 +86,7 @@ pub(crate) enum DataPath {
     /// Through large buffers: highest throughput.
     #[default]
     Copy,
-    /// With splice(2): lowest CPU use per byte.
+    /// With splice(2): lowest CPU use per byte. Other systems than Linux copy.
     Splice,
 }
 

@@ -1,0 +1,93 @@
+//! Signals, limits and file attributes of Unix.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use tokio::select;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The largest limit of open files that macOS accepts where its hard limit is infinite (OPEN_MAX).
+const MACOS_OPEN_FILES: u64 = 10_240;
+
+/// SIGINT and SIGTERM.
+#[derive(Debug)]
+pub(crate) struct EndSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl EndSignals {
+    /// Needs the runtime's context.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Waits for the next signal and returns its name.
+    pub(crate) async fn recv(&mut self) -> &'static str {
+        select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// A signal that asks the program for something while it runs.
+#[derive(Debug)]
+pub struct RequestSignal(Signal);
+
+impl RequestSignal {
+    /// SIGUSR1, which asks for a report. Needs the runtime's context.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn report() -> io::Result<Self> {
+        signal(SignalKind::user_defined1()).map(Self)
+    }
+
+    /// SIGHUP, which asks to reload the configuration. Needs the runtime's context.
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn reload() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next signal.
+    ///
+    /// # Cancel safety
+    /// No signal is lost.
+    pub async fn recv(&mut self) {
+        self.0.recv().await;
+    }
+}
+
+/// Raises the soft limit of open files to the hard one. Returns the limit that holds then; `None` is infinite.
+pub(crate) fn raise_open_files() -> Option<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        let current = maximum.map_or(MACOS_OPEN_FILES, |maximum| maximum.min(MACOS_OPEN_FILES));
+        // Where that is refused too, the limit read back below is the one that holds.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum });
+    }
+    getrlimit(Resource::Nofile).current
+}
+
+/// Returns true if every user of this machine may read the file.
+pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
+    file.mode() & 0o004 != 0
+}
+
+/// Returns a number that differs between two files of one name: the inode.
+pub fn file_id(file: &Metadata) -> u64 {
+    file.ino()
+}
+
+/// Returns the processor time that this process has used, or `None` where the system does not tell.
+pub fn cpu_time() -> Option<Duration> {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
+}

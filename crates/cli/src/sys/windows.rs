@@ -1,0 +1,79 @@
+//! What Windows has in place of the signals, limits and file attributes of Unix.
+
+use std::fs::Metadata;
+use std::future::pending;
+use std::io;
+use std::os::windows::fs::MetadataExt;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
+
+/// Ctrl-C and Ctrl-Break.
+#[derive(Debug)]
+pub(crate) struct EndSignals {
+    interrupt: CtrlC,
+    terminate: CtrlBreak,
+}
+
+impl EndSignals {
+    /// Needs the runtime's context.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()? })
+    }
+
+    /// Waits for the next signal and returns its name.
+    pub(crate) async fn recv(&mut self) -> &'static str {
+        select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "Ctrl-Break",
+        }
+    }
+}
+
+/// A signal that asks the program for something while it runs. Windows has none, so it never comes.
+#[derive(Debug)]
+pub struct RequestSignal(());
+
+impl RequestSignal {
+    /// Would ask for a report.
+    ///
+    /// # Errors
+    /// None on this system.
+    pub fn report() -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// Would ask to reload the configuration.
+    ///
+    /// # Errors
+    /// None on this system.
+    pub fn reload() -> io::Result<Self> {
+        Ok(Self(()))
+    }
+
+    /// Never ends.
+    pub async fn recv(&mut self) {
+        pending().await
+    }
+}
+
+/// Returns `None`: sockets have no limit.
+pub(crate) fn raise_open_files() -> Option<u64> {
+    None
+}
+
+/// Returns false: who may read a file is not in its attributes.
+pub(crate) fn is_readable_by_all(_file: &Metadata) -> bool {
+    false
+}
+
+/// Returns a number that differs between two files of one name: the time of creation.
+pub fn file_id(file: &Metadata) -> u64 {
+    file.creation_time()
+}
+
+/// Returns `None`.
+pub fn cpu_time() -> Option<Duration> {
+    None
+}
