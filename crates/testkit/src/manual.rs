@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use parts::{Part, parts};
 
-pub use links::{astray_in_contents, broken_links};
+pub use links::{check_links, left_out_of_contents};
 pub use reader::Reader;
 
 /// A command, and the file that shows it.

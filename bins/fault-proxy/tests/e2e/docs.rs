@@ -90,10 +90,10 @@ fn the_reference_shows_calls_of_ctl_that_work() {
 
 #[test]
 fn the_contents_have_every_page() {
-    assert_eq!(manual::astray_in_contents(), Vec::<PathBuf>::new());
+    assert_eq!(manual::left_out_of_contents(), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn links_lead_somewhere() {
-    assert_eq!(manual::broken_links(), []);
+    manual::check_links();
 }
