@@ -1,4 +1,4 @@
-//! What Windows has in place of the signals, limits and file attributes of Unix.
+//! Console events, limits and file attributes of Windows.
 
 use std::fs::Metadata;
 use std::future::pending;
@@ -31,7 +31,7 @@ impl EndSignals {
     }
 }
 
-/// A signal that asks the program for something while it runs. Windows has none, so it never comes.
+/// A signal that asks the program for something while it runs. Windows does not have such signals, so it never arrives.
 #[derive(Debug)]
 pub struct RequestSignal(());
 
