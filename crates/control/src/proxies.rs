@@ -4,6 +4,7 @@ mod change;
 mod entry;
 mod error;
 mod host;
+mod proxy;
 mod record;
 mod state;
 
@@ -12,86 +13,17 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_fault::{Engine, Faults, Run};
-use proxy_mapping::{ListenAddr, Upstream};
+use proxy_fault::{Engine, Run};
 use tokio_util::task::TaskTracker;
-
-use crate::watch::Watch;
 
 pub(crate) use self::change::until_followed;
 use self::entry::Entry;
-pub use self::entry::Moment;
 pub use self::error::{ChangeError, StartError};
 pub use self::host::{CheckingLoop, Host, Resolving, Start, Started, Starting};
+pub use self::proxy::{Moment, Proxy, ProxyUpstream, Spec, Update};
 pub use self::record::FaultRecord;
 pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
-
-/// Upstream of a proxy, with the text that users wrote and are shown for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyUpstream {
-    /// The upstream.
-    pub addr: Upstream,
-    /// Its text, such as `:6379` for `localhost:6379`.
-    pub text: String,
-}
-
-impl From<Upstream> for ProxyUpstream {
-    fn from(addr: Upstream) -> Self {
-        Self { text: addr.to_string(), addr }
-    }
-}
-
-/// What a proxy is to be.
-#[derive(Debug, Clone)]
-pub struct Spec {
-    /// Unique, and how it is addressed. It also names the draws of its faults.
-    pub name: String,
-    /// What people are shown instead of the name, if anything.
-    pub label: Option<String>,
-    /// Where to listen.
-    pub listen: ListenAddr,
-    /// Upstream of its sessions.
-    pub upstream: ProxyUpstream,
-    /// Whether it listens.
-    pub enabled: bool,
-    /// In force before the first session.
-    pub faults: Vec<FaultRecord>,
-}
-
-/// A change of a proxy. `None` leaves a value as it is.
-#[derive(Debug, Clone, Default)]
-pub struct Update {
-    /// Where to listen.
-    pub listen: Option<ListenAddr>,
-    /// What to connect to.
-    pub upstream: Option<ProxyUpstream>,
-    /// Whether it listens.
-    pub enabled: Option<bool>,
-}
-
-/// A proxy as it is.
-#[derive(Debug, Clone)]
-pub struct Proxy {
-    /// Name in the API.
-    pub name: String,
-    /// Text for people: the label, or the name without one.
-    pub label: String,
-    /// The address it listens on, or the requested one while it does not listen.
-    pub listen: ListenAddr,
-    /// Upstream of its sessions.
-    pub upstream: ProxyUpstream,
-    /// Whether it listens.
-    pub enabled: bool,
-    /// Faults as given, in the order in which they were added.
-    pub faults: Vec<FaultRecord>,
-    /// Faults as applied.
-    pub engine: Faults,
-    /// Observer of its sessions.
-    pub watch: Watch,
-    /// Changes when the proxy is created, disabled, or gets another address or upstream.
-    pub stopped: Moment,
-}
 
 /// The proxies of a program. Clones are handles to the same.
 ///

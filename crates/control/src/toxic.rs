@@ -6,44 +6,21 @@
 //! | `compatible` | the API's toxics and what they do |
 //! | `ours` | faults by their own parameters |
 
+mod common;
 mod compatible;
 pub(crate) mod json;
 mod ours;
 
 use proxy_fault::faults::{self, FAULT_TYPES};
-use proxy_fault::{Fault, FaultType, Flows, Run};
+use proxy_fault::{FaultType, Run};
 use serde_json::{Map, Value, json};
-use thiserror::Error;
 
 use crate::proxies::{FaultRecord, Vocabulary};
 
+pub(crate) use self::common::ToxicError;
+use self::common::{Common, flows, share};
 pub use self::ours::record;
 pub(crate) use self::ours::types;
-
-/// Why the body of a request makes no fault.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub(crate) enum ToxicError {
-    #[error("bad request body: {0}")]
-    Body(String),
-    #[error("invalid toxic type")]
-    Type,
-    #[error("stream was invalid, can be either upstream or downstream")]
-    Stream,
-}
-
-impl From<String> for ToxicError {
-    fn from(problem: String) -> Self {
-        Self::Body(problem)
-    }
-}
-
-/// Properties of a new fault that do not depend on its type.
-struct Common<'a> {
-    name: Option<String>,
-    stream: Option<String>,
-    toxicity: f64,
-    attributes: &'a Map<String, Value>,
-}
 
 /// A new fault.
 pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord, ToxicError> {
@@ -155,28 +132,6 @@ pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
     let ours =
         FAULT_TYPES.iter().map(|kind| (ours::name_of(kind), schema(&ours::attribute_names(kind), &written)));
     toxics.chain(ours).collect()
-}
-
-/// Returns `None` for an unknown stream.
-fn flows(stream: &str) -> Option<Flows> {
-    match stream.to_ascii_lowercase().as_str() {
-        "upstream" => Some(Flows { to_upstream: true, to_downstream: false }),
-        "downstream" => Some(Flows { to_upstream: false, to_downstream: true }),
-        _ => None,
-    }
-}
-
-/// A toxicity is not checked; a share of sessions is at least none and at most all.
-fn share(toxicity: f64) -> f64 {
-    toxicity.clamp(0.0, 1.0)
-}
-
-fn default_name(kind: &str, stream: &str) -> String {
-    format!("{kind}_{stream}")
-}
-
-fn renamed(fault: Fault, name: &str, toxicity: f64) -> Fault {
-    Fault { name: name.to_owned(), probability: share(toxicity), ..fault }
 }
 
 #[cfg(test)]

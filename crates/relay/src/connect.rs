@@ -17,10 +17,9 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::error::ConnectError;
 use self::race::race;
-use crate::layer::Wrap;
 use crate::loops::{Dialed, ProxyPort};
 use crate::resolve::Resolver;
-use crate::stream::{BoxStream, Peer};
+use crate::stream::{BoxStream, Legs, Peer};
 use crate::sys;
 
 /// The default bound on resolving and connecting together.
@@ -41,6 +40,9 @@ pub trait Connector: fmt::Debug + Send + Sync + 'static {
         self.connect()
     }
 }
+
+/// Wraps the connections of one session.
+pub(crate) type Wrap = Box<dyn FnOnce(Legs) -> Legs + Send>;
 
 /// An upstream that was reached.
 #[non_exhaustive]

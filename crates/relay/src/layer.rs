@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use crate::connect::{ConnectError, Connecting, Connector};
-use crate::stream::BoxStream;
+use crate::stream::Legs;
 
 /// Takes part in each session of a [`Route`](crate::Route): can refuse it, delay its dial and wrap its streams.
 ///
@@ -52,15 +52,6 @@ pub trait Layer: fmt::Debug + Send + Sync + 'static {
     fn wrap(session: Self::Session, connect_time: Duration, legs: Legs) -> Legs;
 }
 
-/// The two connections of a session.
-#[derive(Debug)]
-pub struct Legs {
-    /// The connection to the client, after its handshake.
-    pub downstream: BoxStream,
-    /// The connection to the upstream.
-    pub upstream: BoxStream,
-}
-
 /// The object-safe form of [`Layer`]. Every layer implements it.
 pub trait DynLayer: fmt::Debug + Send + Sync {
     /// Begins a session and connects through `connector`, which offers `protocols` if there are any. The result carries
@@ -88,9 +79,6 @@ impl<L: Layer> DynLayer for L {
         })
     }
 }
-
-/// Wraps the connections of one session.
-pub(crate) type Wrap = Box<dyn FnOnce(Legs) -> Legs + Send>;
 
 pub(crate) fn connect<'a>(connector: &'a dyn Connector, protocols: Option<&'a [Vec<u8>]>) -> Connecting<'a> {
     match protocols {

@@ -47,7 +47,7 @@ pub use connect::{
     CONNECT_TIMEOUT, ConnectError, Connected, Connecting, Connector, TcpConnector, UnixConnector,
 };
 pub use handshake::{Accepting, CompleteHandshake, Completing, Handshake, HandshakeProgress, ProtocolOffer};
-pub use layer::{DynLayer, Layer, Legs};
+pub use layer::{DynLayer, Layer};
 pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use loops::{Dialed, LoopDetector, ProxyPort};
 pub use places::LimitStats;
@@ -57,6 +57,6 @@ pub use route::{OnUpstreamFailure, Route};
 pub use shutdown::Shutdown;
 pub use socket::tune_listener;
 pub use stats::{Ends, Live, LiveSession, Moved, Totals};
-pub use stream::{BoxStream, Peer, Stream};
+pub use stream::{BoxStream, Legs, Peer, Stream};
 pub use summary::{End, SessionSummary};
 pub use throttle::Throttle;

@@ -96,6 +96,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 /// A stream of any kind.
 pub type BoxStream = Box<dyn Stream>;
 
+/// The two connections of a session.
+#[derive(Debug)]
+pub struct Legs {
+    /// The connection to the client, after its handshake.
+    pub downstream: BoxStream,
+    /// The connection to the upstream.
+    pub upstream: BoxStream,
+}
+
 impl fmt::Debug for dyn Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("tcp", &self.as_tcp()).finish_non_exhaustive()

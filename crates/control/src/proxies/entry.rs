@@ -1,25 +1,13 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use proxy_fault::Faults;
 use proxy_mapping::ListenAddr;
 
 use super::host::Start;
-use super::record::effective;
-use super::{FaultRecord, Proxy, ProxyUpstream, Spec, Started};
+use super::host::Started;
+use super::proxy::{Moment, Proxy, ProxyUpstream, Spec};
+use super::record::{FaultRecord, effective};
 use crate::watch::Watch;
-
-/// A moment in the life of a proxy. It equals its clones, and no other moment of any proxy.
-#[derive(Debug, Clone, Default)]
-pub struct Moment(Arc<()>);
-
-impl PartialEq for Moment {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Moment {}
 
 /// A proxy in the registry.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use proxy_fault::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, Sl
 use proxy_fault::{Delay, Effect, Fault, Scope};
 use serde_json::{Map, Value};
 
-use super::{Common, ToxicError, default_name, flows, json, renamed};
+use super::common::{Common, ToxicError, default_name, flows, renamed};
+use super::json;
 use crate::proxies::{FaultRecord, Vocabulary};
 
 /// Each with its fields.

@@ -5,7 +5,7 @@ use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Param
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{Common, ToxicError, default_name, flows, renamed};
+use super::common::{Common, ToxicError, default_name, flows, renamed};
 use crate::proxies::{FaultRecord, Vocabulary};
 
 /// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proxy_fault::faults::{
     Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
 };
-use proxy_fault::{Delay, Effect, LossModel, Scope};
+use proxy_fault::{Delay, Effect, Flows, LossModel, Scope};
 
 use super::*;
 

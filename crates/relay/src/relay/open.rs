@@ -1,26 +1,21 @@
 //! The opening of a session: the client's handshake, then the upstream's connection.
 
 use std::error::Error;
-use std::future::pending;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::select;
-use tokio::time::sleep;
 use tracing::{Span, field};
 
 use super::task::{Run, SessionTask};
+use super::unopened::Unopened;
 use crate::connect::{ConnectError, Connected};
 use crate::handshake::HandshakeProgress;
-use crate::layer::{self, Legs};
+use crate::layer;
 use crate::route::OnUpstreamFailure;
 use crate::session;
-use crate::stream::BoxStream;
+use crate::stream::Legs;
 use crate::summary::{End, SessionSummary};
-use crate::sys;
-
-/// How often to look whether the downstream is still there while its upstream is dialed.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl SessionTask {
     /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
@@ -118,37 +113,6 @@ impl SessionTask {
                 }
                 None
             }
-        }
-    }
-}
-
-/// A downstream that is aborted if its session never opens, unless it is taken out to be closed.
-pub(super) struct Unopened(pub(super) Option<BoxStream>);
-
-impl Unopened {
-    /// Waits until there is no client left to connect for: the downstream has reset its connection, or has closed it during its
-    /// handshake. After that, an end of file may be a half-close.
-    async fn gone(&mut self, is_in_handshake: bool) {
-        let Some(stream) = &mut self.0 else { return pending().await };
-        loop {
-            // In a box, since it would make all sessions larger.
-            Box::pin(sleep(LOOK_INTERVAL)).await;
-            let is_closed = || stream.as_tcp().is_some_and(sys::is_closed_by_peer);
-            if (is_in_handshake && is_closed()) || stream.take_error().is_some() {
-                return;
-            }
-        }
-    }
-
-    fn take(&mut self) -> BoxStream {
-        self.0.take().expect("taken once")
-    }
-}
-
-impl Drop for Unopened {
-    fn drop(&mut self) {
-        if let Some(stream) = &mut self.0 {
-            stream.abort();
         }
     }
 }

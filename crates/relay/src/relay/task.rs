@@ -7,15 +7,14 @@ use tokio::select;
 
 use super::Relay;
 use super::chains::LoopMarks;
-use super::open::Unopened;
+use super::unopened::Unopened;
 use crate::connect::Connector;
-use crate::layer::Legs;
 use crate::places::Place;
 use crate::route::Route;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
 use crate::stats::Listed;
-use crate::stream::{BoxStream, Peer};
+use crate::stream::{BoxStream, Legs, Peer};
 use crate::summary::{End, SessionSummary};
 
 /// State that the sessions of one [`Relay::run`] share.

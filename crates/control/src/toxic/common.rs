@@ -1,0 +1,52 @@
+//! What both kinds of faults are made of.
+
+use proxy_fault::{Fault, Flows};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Why the body of a request makes no fault.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(crate) enum ToxicError {
+    #[error("bad request body: {0}")]
+    Body(String),
+    #[error("invalid toxic type")]
+    Type,
+    #[error("stream was invalid, can be either upstream or downstream")]
+    Stream,
+}
+
+impl From<String> for ToxicError {
+    fn from(problem: String) -> Self {
+        Self::Body(problem)
+    }
+}
+
+/// Properties of a new fault that do not depend on its type.
+pub(super) struct Common<'a> {
+    pub(super) name: Option<String>,
+    pub(super) stream: Option<String>,
+    pub(super) toxicity: f64,
+    pub(super) attributes: &'a Map<String, Value>,
+}
+
+/// Returns `None` for an unknown stream.
+pub(super) fn flows(stream: &str) -> Option<Flows> {
+    match stream.to_ascii_lowercase().as_str() {
+        "upstream" => Some(Flows { to_upstream: true, to_downstream: false }),
+        "downstream" => Some(Flows { to_upstream: false, to_downstream: true }),
+        _ => None,
+    }
+}
+
+/// A toxicity is not checked; a share of sessions is at least none and at most all.
+pub(super) fn share(toxicity: f64) -> f64 {
+    toxicity.clamp(0.0, 1.0)
+}
+
+pub(super) fn default_name(kind: &str, stream: &str) -> String {
+    format!("{kind}_{stream}")
+}
+
+pub(super) fn renamed(fault: Fault, name: &str, toxicity: f64) -> Fault {
+    Fault { name: name.to_owned(), probability: share(toxicity), ..fault }
+}
