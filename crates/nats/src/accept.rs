@@ -21,13 +21,10 @@ use self::answer::{Answer, publish_later};
 use self::asked::{Asked, Opening};
 use self::remembered::Known;
 pub(crate) use self::remembered::Remembered;
-use self::requests::{Requests, Source};
+use self::requests::{Requests, SUBSCRIBED_WITHIN, Source, settle};
 use crate::opening::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
-
-/// NATS may be away; then it has the subscriptions when it is back.
-const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Message count of an unsubscription that nats-server carries out at once, because it reads no count of more than nine
 /// digits. async-nats keeps the subscription until that many messages have come, so it still delivers those that were
@@ -56,6 +53,21 @@ pub struct NatsAccept {
     direct: Subject,
 }
 
+impl Tunnels {
+    /// Takes the requests of clients, as one of any number of servers, and offers these services beside. `dial` says what
+    /// reaches a target, or why this server does not.
+    ///
+    /// # Errors
+    /// The NATS connection has ended, or NATS refuses the shortest messages that sessions need.
+    pub async fn listen(
+        &self,
+        services: &[ServiceName],
+        dial: impl Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync + 'static,
+    ) -> io::Result<NatsAccept> {
+        NatsAccept::new(self.clone(), services, Arc::new(dial)).await.map_err(io::Error::other)
+    }
+}
+
 impl NatsAccept {
     pub(crate) async fn new(
         tunnels: Tunnels,
@@ -71,7 +83,7 @@ impl NatsAccept {
         let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
         requests.push(Source::subscribe(client, direct.to_string()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
-        let (to, back) = unused_subjects(&tunnels);
+        let (to, back) = tunnels.unused_subjects();
         tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBED_WITHIN).await?;
         let requests = Requests::new(tunnels.clone(), requests);
         Ok(Self { tunnels, dial, requests, direct })
@@ -222,18 +234,6 @@ impl NatsAccept {
 /// Asks the client of a request to ask another server.
 pub(crate) fn leave_to_others(tunnels: &Tunnels, reply: Option<Subject>) {
     drop(Answer::new(tunnels.clone(), reply, None));
-}
-
-/// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
-async fn settle(tunnels: &Tunnels) {
-    let (to, back) = unused_subjects(tunnels);
-    tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
-}
-
-/// Returns the subjects of a session that does not exist: of its client, and of its server.
-fn unused_subjects(tunnels: &Tunnels) -> (String, String) {
-    let unused = tunnels.new_id();
-    (subject::to_client(unused.as_str()), subject::to_server(unused.as_str()))
 }
 
 impl Listener for NatsAccept {

@@ -10,11 +10,10 @@ use tokio::select;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 
-use self::attempt::attempt;
+use self::attempt::{Failed, attempt};
 use self::refusals::Refusals;
 use crate::id::SessionId;
 use crate::opening::{Agreed, EndInfo, Refusal, Reply, Scope, Target};
-use crate::subject;
 use crate::tunnels::{Role, Tunnels};
 
 /// The pause before a request is sent again, when no server listens or a server is busy. It doubles while servers are busy.
@@ -23,9 +22,6 @@ const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// When NATS has blinked, servers can come back after clients.
 const SERVERS_BACK_WITHIN: Duration = Duration::from_secs(2);
 
-/// Why there is no usable reply.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
-
 /// Reaches a target through a server that listens on NATS.
 #[derive(Debug, Clone)]
 pub struct NatsConnect {
@@ -33,11 +29,14 @@ pub struct NatsConnect {
     target: Target,
 }
 
-impl NatsConnect {
-    pub(crate) fn new(tunnels: Tunnels, target: Target) -> Self {
-        Self { tunnels, target }
+impl Tunnels {
+    /// What reaches `target` through a server.
+    pub fn connector(&self, target: Target) -> NatsConnect {
+        NatsConnect { tunnels: self.clone(), target }
     }
+}
 
+impl NatsConnect {
     /// Opens a session: asks a server to dial the target, and waits for its answer.
     ///
     /// # Errors
@@ -51,7 +50,7 @@ impl NatsConnect {
         let mut progress = "NATS is not reachable";
         let mut refusals = Refusals::default();
         let until = Instant::now() + open_timeout;
-        let (rights, subject) = (self.tunnels.inner.link.rights(), subject::request(&self.target));
+        let (rights, subject) = (self.tunnels.inner.link.rights(), self.target.subject());
         let opened = select! {
             biased;
             obstacle = rights.wait_obstacle("client", &subject) => return Err(ConnectError::Refused(obstacle)),
@@ -102,7 +101,7 @@ impl NatsConnect {
                 Ok(None) => {
                     let since = *nobody_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= SERVERS_BACK_WITHIN {
-                        let subject = subject::request(&self.target);
+                        let subject = self.target.subject();
                         return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
                     }
                     sleep(RETRY_DELAY).await;

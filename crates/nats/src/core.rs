@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::plain::Plain;
+use crate::plain::{Plain, To, Transmit};
 use crate::session::{self, Failure, FrameError, Session};
 
 #[derive(Debug)]
@@ -13,21 +13,6 @@ use crate::session::{self, Failure, FrameError, Session};
 pub(crate) enum Core {
     Reliable(Session),
     Plain(Plain),
-}
-
-/// A message to be published.
-#[derive(Debug)]
-pub(crate) struct Transmit {
-    pub(crate) message: Bytes,
-    pub(crate) to: To,
-    /// With the subject where NATS is to say that nobody listens as the reply subject.
-    pub(crate) wants_reply: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum To {
-    TheOther,
-    Nobody,
 }
 
 macro_rules! either {

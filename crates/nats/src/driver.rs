@@ -7,18 +7,22 @@ use std::time::Duration;
 
 use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
-use async_nats::{Client, Message, StatusCode, Subscriber};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subscriber};
 use futures_util::{Sink, Stream};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::ReusableBoxFuture;
 use tracing::debug;
 
-use crate::core::{To, Transmit};
 use crate::link::{Link, MIN_MESSAGE, Status};
-use crate::rights::{Registration, notices};
+use crate::plain::{To, Transmit};
+use crate::rights::Registration;
 use crate::shared::Shared;
+use crate::subject;
 use crate::throttle::MessageWarnings;
+
+/// Header of a notice: the session that it is about.
+pub(crate) const NOTICE_SESSION: &str = "proxy-session";
 
 /// Ends when the session is over.
 pub(crate) struct Driver {
@@ -196,7 +200,7 @@ impl Driver {
         let (subject, reply) = match to {
             To::TheOther => match self.shared.diverted() {
                 Some(notices) => {
-                    headers = Some(notices::headers(&subjects.own));
+                    headers = Some(notice_headers(&subjects.own));
                     (notices, &subjects.own)
                 }
                 None => (&subjects.others, &subjects.own),
@@ -211,6 +215,13 @@ impl Driver {
         };
         Pin::new(&mut self.client).start_send(message)
     }
+}
+
+/// Headers of a notice for the session with `own`, the server's subject.
+fn notice_headers(own: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(NOTICE_SESSION, subject::last_token(own));
+    headers
 }
 
 impl Future for Driver {

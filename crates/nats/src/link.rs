@@ -15,6 +15,7 @@
 
 mod check;
 mod choose;
+mod credential;
 mod error;
 mod events;
 mod first;
@@ -29,7 +30,6 @@ mod url;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -40,11 +40,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
+pub use self::credential::Credential;
 pub use self::error::LinkError;
-use self::events::Observer;
 pub use self::events::Status;
+use self::events::{Observer, Shared};
 pub(crate) use self::limit::MIN_MESSAGE;
-pub use self::options::{Credential, NatsOptions, Tls};
+pub use self::options::{NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
 use crate::rights::{Needs, Right, Rights};
 
@@ -56,15 +57,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Link {
     shared: Arc<Shared>,
-}
-
-/// What the clones share, and what the observer may look at.
-pub(crate) struct Shared {
-    client: Client,
-    observer: Arc<Observer>,
-    inbox_prefix: String,
-    /// Without credentials.
-    urls: String,
 }
 
 impl Link {
@@ -204,17 +196,6 @@ impl Link {
 
     pub(crate) fn client(&self) -> &Client {
         &self.shared.client
-    }
-}
-
-impl Shared {
-    fn max_message(&self) -> usize {
-        self.observer.limit().get().min(self.client.max_payload())
-    }
-
-    /// Since the start, the first one included.
-    fn connects(&self) -> u64 {
-        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 }
 

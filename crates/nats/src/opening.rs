@@ -52,6 +52,16 @@ pub enum Target {
     Service(ServiceName),
 }
 
+impl Target {
+    /// Returns the subject where clients ask for it.
+    pub(crate) fn subject(&self) -> String {
+        match self {
+            Self::Host { .. } => subject::REQUEST.to_owned(),
+            Self::Service(name) => subject::service(name),
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
-use crate::core::{To, Transmit};
 use crate::message::{self, MessageError};
 
 /// Longer data is truncated by peers.
@@ -25,6 +24,21 @@ const MARKER_EVERY: u64 = 256 << 10;
 const MOST_UNDER_WAY: u64 = 1 << 20;
 /// For what a peer may still send after this side's close: it never says that it has no more.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// A message to be published.
+#[derive(Debug)]
+pub(crate) struct Transmit {
+    pub(crate) message: Bytes,
+    pub(crate) to: To,
+    /// With the subject where NATS is to say that nobody listens as the reply subject.
+    pub(crate) wants_reply: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    TheOther,
+    Nobody,
+}
 
 /// Whether the peer has subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

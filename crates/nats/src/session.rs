@@ -29,6 +29,7 @@ use bytes::Bytes;
 
 use self::frame::Codec;
 use self::limit::MessageLimit;
+pub(crate) use self::patience::Limits;
 use self::patience::Patience;
 use self::receive::Receiver;
 use self::send::Sender;
@@ -55,15 +56,6 @@ const DOUBT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Why an end aborts whose own connection was reset, or closed with bytes unread. Other reasons are failures.
 pub(crate) const WAS_RESET: &str = "the connection on the other side was reset";
 pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
-
-/// What both ends' operators decide.
-#[derive(Debug, Clone)]
-pub(crate) struct Limits {
-    /// Without a sign of the other end for so long, the session is aborted.
-    pub(crate) max_outage: Duration,
-    /// The same for a session with one direction ended and nothing moving in the other.
-    pub(crate) half_close_timeout: Duration,
-}
 
 /// A message to be published to the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::opening::Target;
-
 /// Where clients ask for sessions.
 pub(crate) const REQUEST: &str = "proxy.request";
 /// What servers share requests in.
@@ -57,14 +55,6 @@ pub(crate) fn of_refused_session(subject: &str, is_publish: bool) -> String {
 /// The last word of the subjects on which a session of the plain protocol paces itself.
 pub(crate) fn pacing(id: &str) -> String {
     format!("{PACING}{id}")
-}
-
-/// Where clients ask for a target.
-pub(crate) fn request(target: &Target) -> String {
-    match target {
-        Target::Host { .. } => REQUEST.to_owned(),
-        Target::Service(name) => service(name),
-    }
 }
 
 /// Where clients ask for a service by its name.

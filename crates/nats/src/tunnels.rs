@@ -1,30 +1,27 @@
 //! What all tunnels of a NATS connection share.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_nats::Subject;
-use proxy_relay::Connector;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
 
-use crate::accept::{NatsAccept, Remembered};
+use crate::accept::Remembered;
 use crate::budget::MemoryBudget;
-use crate::connect::NatsConnect;
 use crate::core::Core;
 use crate::driver::Driver;
 use crate::id::{InstanceId, SessionId};
 use crate::link::Link;
-use crate::opening::{Encoding, EndInfo, Offer, Target};
+use crate::opening::{Encoding, EndInfo, Offer};
 use crate::paths::Paths;
 use crate::plain::Plain;
 use crate::session::{Limits, Session, Window};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
-use crate::subject::{self, ServiceName};
+use crate::subject;
 use crate::throttle::MessageWarnings;
 
 /// How tunnels behave.
@@ -115,24 +112,6 @@ impl Tunnels {
             ids: Mutex::new(ids),
         };
         Self { inner: Arc::new(inner) }
-    }
-
-    /// What reaches `target` through a server.
-    pub fn connector(&self, target: Target) -> NatsConnect {
-        NatsConnect::new(self.clone(), target)
-    }
-
-    /// Takes the requests of clients, as one of any number of servers, and offers these services beside. `dial` says what
-    /// reaches a target, or why this server does not.
-    ///
-    /// # Errors
-    /// The NATS connection has ended, or NATS refuses the shortest messages that sessions need.
-    pub async fn listen(
-        &self,
-        services: &[ServiceName],
-        dial: impl Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync + 'static,
-    ) -> io::Result<NatsAccept> {
-        NatsAccept::new(self.clone(), services, Arc::new(dial)).await.map_err(io::Error::other)
     }
 
     /// Waits until no session is left that the other end still has to hear of. New ones keep it waiting.

@@ -11,10 +11,12 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use super::settle;
 use crate::rights::Missing;
 use crate::subject;
 use crate::tunnels::Tunnels;
+
+/// NATS may be away; then it has the subscriptions when it is back.
+pub(super) const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(500);
 /// A longer pause between two ticks is one of the process: it was stopped, or its machine was.
@@ -149,4 +151,10 @@ impl Requests {
             _ => std::future::pending().await,
         }
     }
+}
+
+/// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
+pub(super) async fn settle(tunnels: &Tunnels) {
+    let (to, back) = tunnels.unused_subjects();
+    tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
 }

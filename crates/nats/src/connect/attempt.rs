@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
-use super::Failed;
 use crate::id::{InstanceId, RequestId, SessionId};
 use crate::message;
 use crate::opening::{self, Agreed, Reply, Terms};
@@ -29,6 +28,9 @@ const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
 /// versions dial for 10 s.
 const LATE_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WANTED: &str = "another server has answered before";
+
+/// Why there is no usable reply.
+pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends a request until a server has decided. Returns `None` if no server listens.
 ///
@@ -58,7 +60,7 @@ pub(super) async fn attempt(
     loop {
         let subject = match &holder {
             Some((server, _)) => subject::to_server(&server.to_string()),
-            None => subject::request(target),
+            None => target.subject(),
         };
         let wait = until.saturating_duration_since(Instant::now());
         let notices = tunnels.inner.notices.get().map(String::as_str);

@@ -4,7 +4,7 @@
 //! NAT or in containers announces many of them.
 
 use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
@@ -15,7 +15,11 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::settings::{CONNECT_TIMEOUT, reconnect_delay};
+/// For TCP, TLS and the server's greeting, for each address.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest pause between two attempts to connect again.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// The pause between the starts of two probes, so that an address that answers keeps the others from being asked.
 const STAGGER: Duration = Duration::from_millis(50);
@@ -93,6 +97,18 @@ async fn answers(addr: &ServerAddr, tls_first: bool) -> io::Result<()> {
     if word.eq_ignore_ascii_case(b"INFO") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
+/// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
+/// connections that were lost together do not come back together.
+pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
+    let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
+    let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");
+    let delay = LONGEST_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));
+    let mut hasher = DefaultHasher::new();
+    (name, attempt).hash(&mut hasher);
+    let spread = u32::try_from(hasher.finish() % 256).expect("a byte is a u32");
+    delay - delay / 1024 * spread
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +124,18 @@ mod tests {
         let announced = || server("announced", 0, true);
         assert_eq!(order(vec![announced(), server("given", 0, false)]), ["given", "announced"]);
         assert_eq!(order(vec![announced(), server("given", 1, false)]), ["announced", "given"]);
+    }
+
+    #[test]
+    fn delays_grow_to_a_second_and_differ_between_names() {
+        assert_eq!(reconnect_delay("a", 0), Duration::ZERO);
+        assert_eq!(reconnect_delay("a", 1), Duration::ZERO);
+        for attempt in 2..200 {
+            let longest = Duration::from_millis(10 << (attempt - 2).min(7)).min(LONGEST_DELAY);
+            let delay = reconnect_delay("a", attempt);
+            assert!(delay <= longest && delay >= longest * 3 / 4, "{attempt}: {delay:?}");
+        }
+        assert!((2..20).any(|attempt| reconnect_delay("a", attempt) != reconnect_delay("b", attempt)));
+        assert!(reconnect_delay("a", usize::MAX) <= LONGEST_DELAY);
     }
 }

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{ClientError, ConnectErrorKind, Event, Server, ServerError};
+use async_nats::{Client, ClientError, ConnectErrorKind, Event, Server, ServerError};
 use proxy_relay::Throttle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::Shared;
 use super::limit::{MIN_MESSAGE, PayloadLimit};
 use crate::rights::Rights;
 use crate::throttle::RareWarning;
@@ -24,6 +23,26 @@ pub struct Status {
     pub is_up: bool,
     /// Connections so far, the first one included. If it has grown, messages may be lost.
     pub connects: u64,
+}
+
+/// What the clones share, and what the observer may look at.
+pub(crate) struct Shared {
+    pub(super) client: Client,
+    pub(super) observer: Arc<Observer>,
+    pub(super) inbox_prefix: String,
+    /// Without credentials.
+    pub(super) urls: String,
+}
+
+impl Shared {
+    pub(super) fn max_message(&self) -> usize {
+        self.observer.limit().get().min(self.client.max_payload())
+    }
+
+    /// Since the start, the first one included.
+    pub(super) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
+    }
 }
 
 /// The end of a longer outage is logged even if its begin was held back.

@@ -1,12 +1,11 @@
 //! How async-nats is set up.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::ConnectOptions;
 
-use super::choose::Chooser;
+use super::choose::{CONNECT_TIMEOUT, Chooser, reconnect_delay};
 use super::events::Observer;
 use super::login::Login;
 use super::{LinkError, NatsOptions};
@@ -15,14 +14,8 @@ use super::{LinkError, NatsOptions};
 /// the 10 s for which a NATS server may hold a publisher back before it cuts off the subscriber that is in the way.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 
-/// For TCP, TLS and the server's greeting, for each address.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// Commands that wait for the socket; then `publish` waits. With 64 KiB a message that is 16 MiB.
 const QUEUED_COMMANDS: usize = 256;
-
-/// The longest pause between two attempts to connect again.
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
 /// are learnt, reconnecting never ends.
@@ -101,18 +94,6 @@ impl ShortConnections {
     }
 }
 
-/// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
-/// connections that were lost together do not come back together.
-pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
-    let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
-    let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");
-    let delay = LONGEST_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));
-    let mut hasher = DefaultHasher::new();
-    (name, attempt).hash(&mut hasher);
-    let spread = u32::try_from(hasher.finish() % 256).expect("a byte is a u32");
-    delay - delay / 1024 * spread
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,18 +106,5 @@ mod tests {
         }
         assert_eq!(short.before(2, start + SHORT * 3), 4);
         assert_eq!(short.before(1, start + SHORT * 4), 0);
-    }
-
-    #[test]
-    fn delays_grow_to_a_second_and_differ_between_names() {
-        assert_eq!(reconnect_delay("a", 0), Duration::ZERO);
-        assert_eq!(reconnect_delay("a", 1), Duration::ZERO);
-        for attempt in 2..200 {
-            let longest = Duration::from_millis(10 << (attempt - 2).min(7)).min(LONGEST_DELAY);
-            let delay = reconnect_delay("a", attempt);
-            assert!(delay <= longest && delay >= longest * 3 / 4, "{attempt}: {delay:?}");
-        }
-        assert!((2..20).any(|attempt| reconnect_delay("a", attempt) != reconnect_delay("b", attempt)));
-        assert!(reconnect_delay("a", usize::MAX) <= LONGEST_DELAY);
     }
 }

@@ -90,7 +90,7 @@ impl Tunnels {
         let start = Instant::now();
         let answer = async {
             let mut answers = client.subscribe(inbox.clone()).await.ok()?;
-            let to = subject::request(target);
+            let to = target.subject();
             client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.ok()?;
             answers.next().await
         };

@@ -21,7 +21,7 @@ impl Needs {
         let (to_server, to_client) = (subject::to_server("*"), subject::to_client("*"));
         match self {
             Self::Client(targets) => {
-                let mut requests: Vec<_> = targets.iter().map(subject::request).collect();
+                let mut requests: Vec<_> = targets.iter().map(Target::subject).collect();
                 requests.sort();
                 requests.dedup();
                 let requests = requests.into_iter().map(Right::publish);

@@ -5,24 +5,16 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
 
-use async_nats::{HeaderMap, Message};
+use async_nats::Message;
 use futures_util::StreamExt as _;
 use tokio::select;
 use tokio::sync::watch;
 use tracing::debug;
 
 use super::Missing;
+use crate::driver::NOTICE_SESSION;
 use crate::subject;
 use crate::tunnels::Tunnels;
-
-const SESSION: &str = "proxy-session";
-
-/// Headers of a notice for the session with `own`, the server's subject.
-pub(crate) fn headers(own: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(SESSION, subject::last_token(own));
-    headers
-}
 
 impl Tunnels {
     /// Subscribes to notices, and hands them to their sessions. Only a client receives any.
@@ -47,7 +39,7 @@ impl Tunnels {
     }
 
     fn on_notice(&self, notice: Message) {
-        let id = notice.headers.as_ref().and_then(|headers| headers.get(SESSION));
+        let id = notice.headers.as_ref().and_then(|headers| headers.get(NOTICE_SESSION));
         let session = id.and_then(|id| self.inner.link.rights().session(&subject::to_client(id.as_str())));
         let Some(session) = session else {
             debug!("a notice is about no session of this program");

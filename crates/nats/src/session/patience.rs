@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use super::Limits;
-
 const FIRST_ASK: Duration = Duration::from_millis(300);
 const LONGEST_ASK: Duration = Duration::from_secs(4);
 const FIRST_RETRY: Duration = Duration::from_millis(2);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
 /// After so long without a word of the other end it is asked for one.
 pub(super) const QUIET: Duration = Duration::from_secs(15);
+
+/// What both ends' operators decide.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Without a sign of the other end for so long, the session is aborted.
+    pub(crate) max_outage: Duration,
+    /// The same for a session with one direction ended and nothing moving in the other.
+    pub(crate) half_close_timeout: Duration,
+}
 
 #[derive(Debug)]
 pub(super) struct Patience {
