@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use testkit::{Certificates, Daemon, Haproxy, Nginx};
+use testkit::{Certificates, Daemon, Haproxy, Nginx, free_addr};
 
 use super::far_end::Version;
 use super::release_directory;
@@ -162,11 +162,6 @@ pub(super) fn start_far_end(flags: &[&str]) -> Result<(Daemon, SocketAddr)> {
 /// For a command line.
 fn utf8(path: &Path) -> &str {
     path.to_str().expect("temporary files have UTF-8 names")
-}
-
-/// Where nothing listens yet.
-pub(super) fn free_addr() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], testkit::free_port()))
 }
 
 /// Runs fault-proxy from `addr` to `far_end`, with these flags separated by spaces, until it listens.

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use anyhow::Result;
-use testkit::{Api, Daemon};
+use testkit::{Api, Daemon, free_addr};
 
-use crate::peers::{free_addr, start_far_end, start_ours};
+use crate::peers::{start_far_end, start_ours};
 
 #[derive(Debug)]
 pub(super) struct Controlled {

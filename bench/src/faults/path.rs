@@ -6,10 +6,10 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use socket2::{Domain, SockRef, Socket, Type};
-use testkit::Daemon;
+use testkit::{Daemon, free_addr};
 
 use super::super::load::PATIENCE;
-use super::super::peers::{SETTLING, free_addr, start_ours};
+use super::super::peers::{SETTLING, start_ours};
 
 /// A listener and the way to it; the proxy on it ends with the value.
 #[derive(Debug)]

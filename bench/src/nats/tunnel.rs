@@ -5,11 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use testkit::{Daemon, NatsServer};
+use testkit::{Daemon, NatsServer, free_addr};
 
 use super::super::far_end::ECHO;
 use super::super::load::{ping, prepare};
-use super::super::peers::{SETTLING, free_addr, start_far_end, start_ours};
+use super::super::peers::{SETTLING, start_far_end, start_ours};
 use super::super::release_directory;
 
 const START: Duration = Duration::from_secs(10);

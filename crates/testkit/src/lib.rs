@@ -13,6 +13,7 @@
 //! | [`nats`] | NATS servers and clusters, which can be killed, restarted and paused |
 //! | [`certs`] | a certificate authority and what it signed, as PEM files |
 //! | [`pattern`] | bytes that tell where in a stream they belong |
+//! | [`session`] | what both ends of a session send and receive |
 //! | [`far_end`] | small TCP servers on threads |
 //! | [`api`] | calls to a control API |
 //! | [`daemon`] | the project's own binaries, with their output |
@@ -54,6 +55,7 @@ pub mod postgres;
 pub mod process;
 pub mod redis;
 pub mod service_manager;
+pub mod session;
 pub mod usage;
 
 pub use api::Api;
@@ -64,7 +66,7 @@ pub use haproxy::Haproxy;
 pub use nats::{NatsCluster, NatsServer, nats_server, nats_servers};
 pub use nginx::Nginx;
 pub use pattern::Pattern;
-pub use ports::free_port;
+pub use ports::{free_addr, free_port};
 pub use postgres::{Postgres, psql};
 pub use process::{ServerProcess, Stop, require};
 pub use redis::Redis;

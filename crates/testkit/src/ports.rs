@@ -1,7 +1,7 @@
 //! Ports for servers that must be told one.
 
 use std::{
-    net::{Ipv4Addr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -26,6 +26,11 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no free TCP port on 127.0.0.1 from {FIRST} to {}", FIRST + COUNT - 1);
+}
+
+/// An address on 127.0.0.1 where nothing listens yet.
+pub fn free_addr() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }
 
 #[cfg(test)]

@@ -2,12 +2,10 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// More than any program takes to start or to drain on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::session::PATIENCE;
 
 /// Listens to a program as systemd does to a unit of Type=notify.
 #[derive(Debug)]

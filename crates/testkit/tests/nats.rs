@@ -5,15 +5,14 @@ use std::{
     net::TcpStream,
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+use testkit::session::{PATIENCE, eventually};
 use testkit::{NatsCluster, NatsServer, nats_servers};
-
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn connect(server: &NatsServer) -> BufReader<TcpStream> {
     let stream = TcpStream::connect(server.addr()).expect("the server accepts");
-    stream.set_read_timeout(Some(TIMEOUT)).expect("the timeout is not zero");
+    stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
     BufReader::new(stream)
 }
 
@@ -32,14 +31,6 @@ fn client(server: &NatsServer, subscriptions: usize) -> BufReader<TcpStream> {
         .expect("the server reads");
     assert_eq!(line(&mut client), "PONG\r\n");
     client
-}
-
-fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
-    while !done() {
-        assert!(Instant::now() < deadline, "not so after {TIMEOUT:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -67,9 +58,9 @@ fn it_counts_clients_and_their_subscriptions() {
     for program in nats_servers() {
         let server = NatsServer::start_with(&program, "");
         let clients = [client(&server, 2), client(&server, 3)];
-        wait_until("both are counted", || (server.connections(), server.subscriptions()) == (2, 5));
+        eventually("both are counted", || (server.connections(), server.subscriptions()) == (2, 5));
         drop(clients);
-        wait_until("the clients are gone", || server.connections() == 0);
+        eventually("the clients are gone", || server.connections() == 0);
         assert_eq!(server.subscriptions(), 0);
     }
 }
@@ -99,7 +90,7 @@ fn it_answers_nothing_while_it_is_paused() {
     client.get_mut().set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     client.read_line(&mut String::new()).expect_err("nothing is answered");
     server.resume();
-    client.get_mut().set_read_timeout(Some(TIMEOUT)).unwrap();
+    client.get_mut().set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(line(&mut client), "PONG\r\n");
 }
 
@@ -121,9 +112,9 @@ fn a_lame_duck_says_so_and_ends() {
         let mut rest = String::new();
         client.read_to_string(&mut rest).unwrap();
         assert!(rest.starts_with("INFO ") && rest.contains("\"ldm\":true"), "{rest}");
-        wait_until("nobody listens", || TcpStream::connect(server.addr()).is_err());
+        eventually("nobody listens", || TcpStream::connect(server.addr()).is_err());
         server.restart();
-        wait_until("nobody is connected", || server.connections() == 0);
+        eventually("nobody is connected", || server.connections() == 0);
     }
 }
 

@@ -7,12 +7,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use testkit::session::printed;
 use testkit::{Certificates, Postgres, psql};
-
-fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
 
 fn refusal(output: &Output) -> String {
     assert!(!output.status.success(), "psql was let in");

@@ -2,12 +2,10 @@
 //! tests too, cargo builds this program because it has tests of its own.
 
 use std::path::Path;
-use std::time::Duration;
 
 use testkit::pipes::{fill, unread_fifo};
+use testkit::session::PATIENCE;
 use testkit::{Daemon, NatsServer, Signal, free_port};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn server(url: &str) -> Daemon {
     let binary = Path::new(env!("CARGO_BIN_EXE_nats-proxy-server"));

@@ -14,10 +14,9 @@ use super::{
     printed::matched,
     shell::Shell,
 };
+use crate::session::PATIENCE;
 use crate::{Daemon, free_port};
 
-/// More than anything that a page shows takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the control API is, unless somebody says otherwise.
 const CONTROL: u16 = 8474;
 

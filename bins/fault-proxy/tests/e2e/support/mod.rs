@@ -6,19 +6,19 @@ pub(crate) mod setup;
 
 use std::{
     fmt::Display,
-    io::{self, Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     ops::Deref,
     path::Path,
     process::Output,
+    sync::atomic::AtomicU64,
     thread,
     time::{Duration, Instant},
 };
-use testkit::{Certificates, Daemon, Haproxy, Pattern, free_port};
+pub(crate) use testkit::session::{PATIENCE, ending, eventually, patient, printed, round_trip, send};
+use testkit::{Certificates, Daemon, Haproxy, Pattern, free_port, session};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_fault-proxy");
-/// More than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const BUFFER: usize = 256 << 10;
 /// Runs have a control API, as those of users do, but not all on the same port.
 pub(crate) const ANY_CONTROL_PORT: (&str, &str) = ("FAULT_CONTROL", "127.0.0.1:0");
@@ -104,68 +104,14 @@ pub(crate) fn tls_before(upstream: SocketAddr, certificates: &Certificates) -> (
     (Haproxy::start(&config, listen), listen.port())
 }
 
-/// Makes reads and writes that never come to an end fail.
-pub(crate) fn patient(stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
-    stream
-}
-
 /// For a command line.
 pub(crate) fn utf8(path: &Path) -> &str {
     path.to_str().expect("temporary files have UTF-8 names")
 }
 
-/// Polls until `done`.
-pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// One round trip to an upstream that echoes.
-pub(crate) fn round_trip(mut stream: &TcpStream, message: &[u8]) -> io::Result<()> {
-    stream.write_all(message)?;
-    let mut reply = vec![0; message.len()];
-    stream.read_exact(&mut reply)?;
-    if reply == message { Ok(()) } else { Err(io::Error::other("the echo differs")) }
-}
-
-/// How the peer's bytes end: `Ok` at an end of file. Whatever comes before is skipped.
-pub(crate) fn ending(mut stream: &TcpStream) -> Result<(), io::ErrorKind> {
-    io::copy(&mut stream, &mut io::sink()).map(drop).map_err(|error| error.kind())
-}
-
-/// Sends `length` bytes of a pattern from `offset` on, and half-closes.
-pub(crate) fn send(mut stream: &TcpStream, pattern: &Pattern, offset: u64, length: u64) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    let mut sent = 0;
-    while sent < length {
-        let size = usize::try_from(length - sent).unwrap_or(BUFFER).min(BUFFER);
-        pattern.fill(offset + sent, &mut buffer[..size]);
-        stream.write_all(&buffer[..size])?;
-        sent += size as u64;
-    }
-    stream.shutdown(Shutdown::Write)
-}
-
-/// Reads to the end of file; returns how many bytes came, all of them the pattern's from `offset` on.
-pub(crate) fn receive(mut stream: &TcpStream, pattern: &Pattern, offset: u64) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER];
-    let mut received = 0;
-    loop {
-        match stream.read(&mut buffer)? {
-            0 => return Ok(received),
-            got => {
-                if let Some(place) = pattern.first_difference(offset + received, &buffer[..got]) {
-                    return Err(io::Error::other(format!("byte {} differs", place - offset)));
-                }
-                received += got as u64;
-            }
-        }
-    }
+/// As [`session::receive`], without counting meanwhile.
+pub(crate) fn receive(stream: &TcpStream, pattern: &Pattern, offset: u64) -> io::Result<u64> {
+    session::receive(stream, pattern, offset, &AtomicU64::new(0))
 }
 
 /// Writes as much of a pattern as is taken, and stops when nothing has been for a while; returns how much it was.
@@ -186,12 +132,6 @@ pub(crate) fn fill(mut stream: &TcpStream, pattern: &Pattern) -> u64 {
     }
     stream.set_nonblocking(false).expect("a socket can");
     sent
-}
-
-/// What a client printed that succeeded.
-pub(crate) fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What a client complained of that failed.

@@ -6,17 +6,14 @@ pub(crate) mod http;
 pub(crate) mod member;
 
 use std::fmt::Display;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::Output;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use testkit::{Daemon, NatsServer, free_port};
+pub(crate) use testkit::free_addr;
+pub(crate) use testkit::session::{PATIENCE, eventually, patient, printed};
+use testkit::{Daemon, NatsServer};
 
-/// More than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const MIB: u64 = 1 << 20;
 
 /// Both programs and their NATS, with one forward to one target.
@@ -146,34 +143,7 @@ pub(crate) fn server_binary() -> PathBuf {
     binary
 }
 
-/// On 127.0.0.1.
-pub(crate) fn free_addr() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
-}
-
-/// Makes reads and writes that never come to an end fail.
-pub(crate) fn patient(stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
-    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
-    stream
-}
-
-/// Polls until `done`.
-pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// How many lines of a log have `needle` so far.
 pub(crate) fn count(daemon: &Daemon, needle: &str) -> usize {
     daemon.stderr().lines().filter(|line| line.contains(needle)).count()
-}
-
-/// What a command printed that succeeded.
-pub(crate) fn printed(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
