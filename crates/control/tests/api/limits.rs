@@ -88,7 +88,7 @@ async fn a_request_takes_25_seconds_at_most() {
     api.host.hold();
     let started = tokio::time::Instant::now();
     let answer = api.post("/proxies/p", r#"{"upstream":"up:2"}"#).await;
-    answer.assert_refused_with(503, &["it goes on"]);
+    answer.assert_refused_with(503, &["it continues"]);
     assert!(started.elapsed() >= Duration::from_secs(25));
     api.host.release();
     // which waits for its turn
