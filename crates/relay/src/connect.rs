@@ -2,6 +2,7 @@
 
 mod error;
 mod race;
+mod unix;
 
 use std::fmt;
 use std::future::Future;
@@ -232,7 +233,7 @@ impl UnixConnector {
 impl Connector for UnixConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
-            let stream = sys::connect_unix(&self.path)
+            let stream = unix::connect_unix(&self.path)
                 .await
                 .map_err(|source| ConnectError::Unix { path: self.path.clone(), source })?;
             let peer = Peer::Name(format!("unix:{}", self.path.display()).into());
