@@ -18,7 +18,7 @@ pub type Needed = (Place, &'static str);
 /// Where a needed file is looked for.
 #[derive(Debug)]
 pub enum Place {
-    /// In the directories of [`search_path`].
+    /// In the directories of `PATH` and those of system programs.
     Path(&'static str),
     /// As this very file.
     File(&'static str),
