@@ -106,11 +106,15 @@ impl Retry {
 
     /// Returns how long to wait until the next look if `limit` is in force. `None` if there has never been a larger one.
     fn pause(&mut self, limit: usize) -> Option<Duration> {
-        let is_small = limit < self.largest && limit >= MIN_MESSAGE;
+        if limit < MIN_MESSAGE {
+            self.pause = RETRY_INTERVAL;
+            return Some(RETRY_INTERVAL);
+        }
+        let is_small = limit < self.largest;
         self.largest = self.largest.max(limit);
         let next = if is_small { (self.pause * 2).min(MAX_RETRY_INTERVAL) } else { RETRY_INTERVAL };
         let pause = std::mem::replace(&mut self.pause, next);
-        (limit < self.largest || limit < MIN_MESSAGE).then_some(pause)
+        is_small.then_some(pause)
     }
 }
 
@@ -136,5 +140,12 @@ mod tests {
         for limit in [0, 383, 300, 0] {
             assert_eq!(retry.pause(limit), Some(RETRY_INTERVAL));
         }
+        // also after pauses for a limit that was smaller than before
+        assert_eq!(retry.pause(8192), None);
+        assert_eq!(
+            [4096; 3].map(|limit| retry.pause(limit)),
+            [2, 4, 8].map(|s| Some(Duration::from_secs(s)))
+        );
+        assert_eq!(retry.pause(200), Some(RETRY_INTERVAL));
     }
 }
