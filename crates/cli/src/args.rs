@@ -156,7 +156,7 @@ pub fn unknown_variables(
     let warning = |name: String| {
         let rest = name.strip_prefix(prefix).unwrap_or_default();
         let flag = rest.to_lowercase().replace('_', "-");
-        let of_flag = args.iter().find(|arg| arg.get_long() == Some(&flag)).and_then(variable);
+        let of_flag = args.iter().filter(|arg| arg.get_long() == Some(&flag)).find_map(variable);
         let meant = of_flag
             .or_else(|| alias(rest).map(str::to_owned))
             .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));

@@ -121,9 +121,13 @@ fn files_without_proxies_or_with_keys_of_other_programs_are_explained() {
         ),
         ("upstream = 'a:1'\n", "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\""),
         ("proxies = ['1=a:1']\n", "expected a table such as { proxy ="),
-        ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([[…]] in TOML), found map"),
+        ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([[…]] in TOML), found a table"),
         ("[[proxies]]\nproxy = '1=a:1'\nseed = 3\n", "move it to the top of the file, as `seed`"),
         ("data-path = 'splce'\n", "unknown value `splce`: expected copy, splice; did you mean `splice`?"),
+        ("data-path = false\n", "data-path in "),
+        ("data-path = false\n", "expected one of the words that --help lists, found false"),
+        ("seed = -1\n", "expected a whole number, found -1"),
+        ("max-sessions = 0\n", "expected a whole number greater than 0, found 0"),
     ] {
         let ended = setup.check("fault.toml", text, &[], &[]);
         assert_eq!(ended.code, Some(2), "{text}: {ended:?}");

@@ -94,6 +94,7 @@ fn variables_that_mean_nothing_are_warned_of() {
         ("FAULT_PROXY_ADDRESS", "x"),
         ("FAULT_DNS", "x"),
         ("FAULT_TAIL", "1"),
+        ("FAULT_DURATION", "1s"),
         ("FAULT_PROXY_SERVICE_HOST", "x"),
         ("FAULT_LATENCY_MEAN", "5ms"),
         ANY_CONTROL_PORT,
@@ -110,10 +111,11 @@ fn variables_that_mean_nothing_are_warned_of() {
         "FAULT_PROXY_ADDRESS is unknown; did you mean `FAULT_PROXY`?",
         "FAULT_DNS is unknown\n",
         "FAULT_TAIL is unknown; did you mean `FAULT_PROXY_TAILING`?",
+        "FAULT_DURATION is unknown; did you mean `FAULT_PROXY_DURATION`?",
     ] {
         assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
     }
-    assert_eq!(stderr.matches("is unknown").count(), 6, "{stderr}");
+    assert_eq!(stderr.matches("is unknown").count(), 7, "{stderr}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Error, Result, anyhow};
 use clap::Args;
 use figment::Figment;
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::Dict;
 use proxy_fault::ParamError;
@@ -102,7 +102,10 @@ impl FileErrors {
                 self.at(&path, format!("unknown value `{value}`: expected {}{meant}", known.join(", ")))
             }
             Kind::InvalidType(actual, expected) => {
-                self.at(&path, format!("expected {}, found {actual}", in_words(expected)))
+                self.at(&path, format!("expected {}, found {}", in_words(expected), value_in_words(actual)))
+            }
+            Kind::InvalidValue(actual, expected) => {
+                self.at(&path, format!("expected {}, found {}", in_words(expected), value_in_words(actual)))
             }
             Kind::Message(problem) if path.is_empty() => anyhow!("{}: {problem}", self.file),
             Kind::MissingField(key) if path.is_empty() => anyhow!("{}: `{key}` is missing", self.file),
@@ -118,7 +121,23 @@ fn in_words(expected: &str) -> &str {
         "a sequence" => "a list ([[…]] in TOML)",
         "a boolean" => "true or false",
         "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "a nonzero u32" => "a whole number greater than 0",
         "f64" => "a number",
-        other => other.strip_prefix("struct ").map_or(other, |_| "a table of keys and values"),
+        other if other.starts_with("struct ") => "a table of keys and values",
+        other if other.starts_with("enum ") => "one of the words that --help lists",
+        other => other,
+    }
+}
+
+/// A value that a deserializer found, in words for users.
+fn value_in_words(found: &Actual) -> String {
+    match found {
+        Actual::Bool(value) => value.to_string(),
+        Actual::Unsigned(value) => value.to_string(),
+        Actual::Signed(value) => value.to_string(),
+        Actual::Float(value) => value.to_string(),
+        Actual::Map => "a table".to_owned(),
+        Actual::Seq => "a list".to_owned(),
+        other => other.to_string(),
     }
 }
