@@ -1,4 +1,4 @@
-//! What the two NATS programs have in common. Each group of flags is also a section of their files.
+//! Code that the two NATS programs share. Each group of flags is also a section of their files.
 
 mod check;
 mod connection;

@@ -1,4 +1,4 @@
-//! What a run did, as a table.
+//! The table of sessions at the end of a run.
 
 use comfy_table::{CellAlignment, Table, presets};
 use proxy_relay::Totals;

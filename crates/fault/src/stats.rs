@@ -206,7 +206,7 @@ impl Quantiles {
     }
 }
 
-/// Counts what comes to faults and what goes, with relaxed atomics: who reads them may see one change before another.
+/// Counts the bytes that faults receive and release, with relaxed atomics: a reader may see one change before another.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     came: AtomicU64,
@@ -215,18 +215,18 @@ pub(crate) struct Meter {
     byte_micros: AtomicU64,
 }
 
-/// What faults have held up, in one direction of all sessions of a proxy, since the start of the run. Bytes that pass while no
+/// Bytes that faults have held, in one direction of all sessions of a proxy, since the start of the run. Bytes that pass while no
 /// fault is on do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Passage {
-    /// Bytes that came to faults.
+    /// Bytes that faults have received.
     pub came: u64,
-    /// Those of them that were passed on.
+    /// Bytes that faults have passed on.
     pub delivered: u64,
-    /// Those of them that are held now. The others are gone: discarded, or given up with their session.
+    /// Bytes that faults hold now. The remaining bytes were discarded, or lost with their session.
     pub held: u64,
-    /// How long those that were passed on had been held, summed over bytes; to within 0.1 ms a byte. What it grows by, divided by
-    /// the bytes delivered meanwhile, is the mean added delay.
+    /// Time that faults held the delivered bytes, in seconds, summed over bytes and accurate to 0.1 ms per byte. Its increase
+    /// divided by the number of bytes delivered in the same time is the mean added delay.
     pub byte_seconds: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What is counted of sessions: while they last, and of those that have ended.
+//! Counters of open and ended sessions.
 
 mod ends;
 
@@ -23,7 +23,7 @@ pub struct Live(Arc<Mutex<Sessions>>);
 #[derive(Debug, Default)]
 struct Sessions {
     open: Slab<Arc<LiveSession>>,
-    /// Of all but the open ones and those of the parts.
+    /// Totals of ended sessions, without those of the parts.
     ended: Totals,
     parts: Vec<Live>,
 }

@@ -85,7 +85,7 @@ pub(crate) struct Phase {
     pub(crate) faults: Vec<Dict>,
 }
 
-/// What only a file has.
+/// Proxies, faults and phases, which only a file has.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Tables {

@@ -19,7 +19,7 @@ use tracing::error;
 
 use super::{FORMAT, Header};
 
-/// Decisions that may wait for the disk. Sessions that decide more than it takes wait with them, so that none is lost.
+/// Maximum number of decisions that wait for the disk. Sessions wait while the queue is full, so that no decision is lost.
 const QUEUE: usize = 4096;
 /// How long the thread lets decisions gather, so that it is not woken for each of them.
 const BATCH_INTERVAL: Duration = Duration::from_millis(5);
@@ -75,7 +75,7 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<()> {
         let Self { queue, thread } = self;
         queue.send(None);
-        // Joined only when it has ended: a file that takes nothing must not hold up the end of the run.
+        // Joined only after its end: a blocked file must not delay the end of the run.
         while !thread.is_finished() && !queue.end.hurries() {
             sleep(POLL_INTERVAL);
         }
@@ -93,7 +93,8 @@ impl Writer {
 }
 
 impl Queue {
-    /// Waits for room. A file that has failed, or that nobody may wait for, takes no decision: that is reported at the end.
+    /// Waits for room in the queue. Drops the decision if the file has failed or a second signal has arrived;
+    /// [`Writer::finish`] reports the number of lost decisions.
     pub(crate) fn record(&self, decision: Decision) {
         self.recorded.fetch_add(1, Ordering::Relaxed);
         self.send(Some(decision));
@@ -110,7 +111,7 @@ impl Queue {
     }
 }
 
-/// Writes what comes, and counts it once it is written.
+/// Writes decisions to the file and counts those that are written.
 fn write(
     decisions: &Receiver<Option<Decision>>,
     mut file: impl Write,

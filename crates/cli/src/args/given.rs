@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
-/// What the command line and the environment set of the group of flags `G`.
+/// The settings of a group of flags `G` that the command line and the environment set.
 ///
 /// A field of `G` holds the setting's value, and [`Default`] its default. A setting comes from the first of: a flag, a
 /// variable, the file, the default. So the file is read into `G`, and [`over`](Given::over) then sets what was given.

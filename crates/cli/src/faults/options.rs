@@ -27,7 +27,7 @@ pub struct FaultOptions {
 pub struct FaultSettings {
     /// At most one of a type.
     pub faults: Vec<Fault>,
-    /// `None`: a new seed.
+    /// Seed of the run; `None` for a new one.
     pub seed: Option<u64>,
 }
 
@@ -52,7 +52,7 @@ impl FaultOptions {
         Ok(FaultSettings { faults, seed: self.seed })
     }
 
-    /// What the schedules of a run of this duration are resolved with.
+    /// Returns the context that parameters of faults are resolved in, for a run of this duration.
     pub fn run(&self, duration: Option<Duration>) -> Run {
         let reading = if self.strict_schedules { Reading::Strict } else { Reading::Usual };
         Run { duration, reading, read_file }

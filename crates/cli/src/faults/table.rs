@@ -26,7 +26,7 @@ pub(super) struct Flag {
 pub(super) enum FlagValue {
     /// A text, which help calls this.
     Text(&'static str),
-    /// The flag takes no value and sets the parameter to this.
+    /// The flag does not take a value. It sets the parameter to this.
     Switch(bool),
 }
 

@@ -23,12 +23,12 @@ impl From<Upstream> for ProxyUpstream {
     }
 }
 
-/// What a proxy is to be.
+/// Description of a proxy to create.
 #[derive(Debug, Clone)]
 pub struct Spec {
     /// Unique, and how it is addressed. It also names the draws of its faults.
     pub name: String,
-    /// What people are shown instead of the name, if anything.
+    /// Text for people instead of the name.
     pub label: Option<String>,
     /// Where to listen.
     pub listen: ListenAddr,
@@ -45,7 +45,7 @@ pub struct Spec {
 pub struct Update {
     /// Where to listen.
     pub listen: Option<ListenAddr>,
-    /// What to connect to.
+    /// New upstream.
     pub upstream: Option<ProxyUpstream>,
     /// Whether it listens.
     pub enabled: Option<bool>,

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 /// Names of types and parameters that a fault was given with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Vocabulary {
-    /// Those of the Toxiproxy API.
+    /// Names of the Toxiproxy API.
     Compatible,
-    /// Those of flags and configuration files.
+    /// Names of flags and configuration files.
     Ours,
 }
 

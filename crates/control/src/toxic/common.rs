@@ -1,4 +1,4 @@
-//! What both kinds of faults are made of.
+//! Parts that toxics and our own faults share.
 
 use proxy_fault::{Fault, Flows};
 use serde_json::{Map, Value};

@@ -1,13 +1,13 @@
-//! When the bytes came that a flow holds.
+//! Arrival times of the bytes that a flow holds.
 
 use std::time::Duration;
 
 use crate::fifo::Fifo;
 
-/// Reads that come within this time count as one.
+/// Reads within this time share one arrival time.
 const GRAIN: Duration = Duration::from_micros(100);
 
-/// When the bytes came that a flow holds, in order.
+/// Arrival times of the bytes that a flow holds, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals(Fifo<(Duration, usize)>);
 
@@ -19,12 +19,12 @@ impl Arrivals {
         }
     }
 
-    /// Bytes came at `now` and go before all others.
+    /// Adds bytes that arrived at `now` in front of all others.
     pub(crate) fn push_front(&mut self, now: Duration, bytes: usize) {
         self.0.push_front((now, bytes));
     }
 
-    /// The first so many bytes go; returns their times since they came, in microseconds, summed over bytes.
+    /// Removes the first `bytes` bytes. Returns the time since their arrival, in microseconds, summed over bytes.
     pub(crate) fn pop(&mut self, now: Duration, mut bytes: usize) -> u64 {
         let mut byte_micros = 0_u64;
         while bytes > 0

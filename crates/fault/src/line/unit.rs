@@ -14,7 +14,7 @@ use crate::stage::draws::DrawKey;
 use crate::stage::piece::Piece;
 use crate::stage::{Stage, Tools};
 
-/// What was decided since it was taken out; `None` if nobody keeps a journal.
+/// Decisions that the flow has not taken yet; `None` without a journal.
 pub(crate) type Decisions = Option<Vec<Decision>>;
 
 #[derive(Debug)]

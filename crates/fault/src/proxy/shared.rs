@@ -80,7 +80,7 @@ impl Shared {
         self.meter(direction).delivered(bytes, byte_micros);
     }
 
-    /// Counts bytes that are gone, but were not passed on.
+    /// Counts bytes that were discarded or lost with their session.
     pub(crate) fn lost(&self, direction: Direction, bytes: usize) {
         self.engine.give(bytes);
         self.meter(direction).lost(bytes);
@@ -114,7 +114,7 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Those who wait for them look again.
+    /// Wakes the tasks that wait for listeners.
     pub(super) fn tell(&self) {
         self.changed.notify_waiters();
     }

@@ -70,7 +70,7 @@ impl AddAssign for Ends {
     }
 }
 
-/// What has no name counts as the last one.
+/// Returns the index of a name; an unknown name counts as the last one.
 fn place(names: &[&str], name: &str) -> usize {
     names.iter().position(|other| *other == name).unwrap_or(names.len() - 1)
 }

@@ -1,4 +1,4 @@
-//! What every system has: no zero-copy path, and fewer facts about a connection.
+//! Calls that every system has. There is no zero-copy path, and less is known about a connection.
 
 use std::io;
 use std::mem::MaybeUninit;

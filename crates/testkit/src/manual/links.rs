@@ -26,7 +26,7 @@ pub fn left_out_of_contents() -> Vec<PathBuf> {
 ///
 /// # Panics
 ///
-/// When one does not, with what lychee says.
+/// If a link is broken. The message is the output of lychee.
 pub fn check_links() {
     lychee(&[
         "--include-fragments",
