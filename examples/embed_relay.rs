@@ -1,7 +1,7 @@
 //! A service that embeds the relay: everything sent to one port arrives at another, until it is told to stop.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
-use proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -5,9 +5,9 @@ use std::error::Error;
 use std::io;
 use std::time::{Duration, Instant};
 
-use proxy_fault::faults::{Latency, Refuse};
-use proxy_fault::{Delay, Engine, Fault, Settings};
-use proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_engine::faults::{Latency, Refuse};
+use fault_proxy_engine::{Delay, Engine, Fault, Settings};
+use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -4,8 +4,8 @@
 use std::io;
 use std::time::Duration;
 
-use proxy_fault::faults::Latency;
-use proxy_fault::{Delay, Effect, Engine, Fault, Settings};
+use fault_proxy_engine::faults::Latency;
+use fault_proxy_engine::{Delay, Effect, Engine, Fault, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::time::{Instant, timeout};
 

@@ -5,8 +5,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use proxy_nats::{Config, Link, NatsOptions, Target, Tunnels};
-use proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
+use fault_proxy_nats::{Config, Link, NatsOptions, Target, Tunnels};
+use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +30,7 @@ async fn serve(tunnels: &Tunnels, port: u16, shutdown: &Shutdown) -> Result<()> 
             Target::Host { .. } => Err("only the greeter is offered here".to_owned()),
         })
         .await?;
-    Relay::new(proxy_relay::Config::default()).run(requests, Route::as_asked(), shutdown).await;
+    Relay::new(fault_proxy_relay::Config::default()).run(requests, Route::as_asked(), shutdown).await;
     Ok(())
 }
 

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
-use proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -14,8 +14,8 @@ mod check;
 use std::str;
 use std::time::Duration;
 
-use proxy_fault::{FaultParams, Reading, Run, Schedule};
-use proxy_nats::{NatsUrl, Rule, ServiceName};
+use fault_proxy_engine::{FaultParams, Reading, Run, Schedule};
+use fault_proxy_nats::{NatsUrl, Rule, ServiceName};
 
 /// A check, by its name.
 pub type Target = (&'static str, fn(&[u8]));
@@ -69,7 +69,7 @@ pub fn fault(bytes: &[u8]) {
 
 /// A body makes proxies with faults, or an error that is no more than a line.
 pub fn control(bytes: &[u8]) {
-    match proxy_control::specs(bytes, None) {
+    match fault_proxy_control::specs(bytes, None) {
         Ok(specs) => {
             assert!(specs.iter().all(|spec| !spec.name.is_empty() && !spec.upstream.text.is_empty()))
         }
@@ -92,10 +92,10 @@ pub fn target(bytes: &[u8]) {
 
 /// A message of a stranger is read, and what is written of it is read as the same.
 pub fn message(bytes: &[u8]) {
-    proxy_nats::fuzz::message(bytes);
+    fault_proxy_nats::fuzz::message(bytes);
 }
 
 /// A session stays sound whatever the other end sends, and whenever.
 pub fn session(bytes: &[u8]) {
-    proxy_nats::fuzz::session(bytes);
+    fault_proxy_nats::fuzz::session(bytes);
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Arg, Args, Parser, Subcommand};
+use fault_proxy_mapping::Mapping;
 use proxy_cli::args::{Given, Hint, Time, flags_of, with_variable, with_variables};
 use proxy_cli::commands::{Common, health_at};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
-use proxy_mapping::Mapping;
 
 mod control;
 mod ctl;

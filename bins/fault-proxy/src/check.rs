@@ -8,12 +8,12 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use comfy_table::{Table, presets};
+use fault_proxy_engine::{Fault, Flows, Windows};
+use fault_proxy_mapping::{ListenAddr, Upstream};
+use fault_proxy_relay::Connected;
 use humantime::format_duration;
 use proxy_cli::bind::listed;
 use proxy_cli::terminal::{counted, plain, print};
-use proxy_fault::{Fault, Flows, Windows};
-use proxy_mapping::{ListenAddr, Upstream};
-use proxy_relay::Connected;
 
 use crate::config::Settings;
 use crate::host;

@@ -4,10 +4,10 @@ mod api;
 mod tables;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use fault_proxy_control::attribute_names;
+use fault_proxy_engine::faults;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
-use proxy_control::attribute_names;
-use proxy_fault::faults;
 use serde_json::{Map, Value, json};
 
 use self::api::{Api, Refused};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use fault_proxy_engine::faults::Latency;
+use fault_proxy_engine::{Delay, Effect, Engine, Fault, Reading, Schedule};
+use fault_proxy_relay::{Config, Live, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use proxy_cli::args::Time;
 use proxy_cli::tally;
 use proxy_cli::terminal::print;
-use proxy_fault::faults::Latency;
-use proxy_fault::{Delay, Effect, Engine, Fault, Reading, Schedule};
-use proxy_relay::{Config, Live, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -49,7 +49,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         relay: Relay::new(Config::default()).showing(live.clone()),
         handshake: None,
         connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
-        faults: Some(Engine::new(proxy_fault::Settings::default()).proxy("demo", vec![latency()?])),
+        faults: Some(Engine::new(fault_proxy_engine::Settings::default()).proxy("demo", vec![latency()?])),
         on_upstream_failure: OnUpstreamFailure::default(),
         shutdown: shutdown.clone(),
     };

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use proxy_fault::{Faults, Figures, Millis, Rate, Share, ValueError};
+use fault_proxy_engine::{Faults, Figures, Millis, Rate, Share, ValueError};
 
 /// `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]
@@ -169,10 +169,10 @@ impl Expectation {
 
 #[cfg(test)]
 mod tests {
-    use proxy_fault::{Effect, Engine, Fault, Settings};
+    use fault_proxy_engine::{Effect, Engine, Fault, Settings};
 
     use super::*;
-    use proxy_fault::faults::Refuse;
+    use fault_proxy_engine::faults::Refuse;
 
     fn holds(text: &str, value: f64) -> bool {
         text.parse::<Expectation>().unwrap().holds(value)

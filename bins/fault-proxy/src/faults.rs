@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use proxy_fault::faults::{self, FAULT_TYPES};
-use proxy_fault::{FaultType, ValueType, spelled};
+use fault_proxy_engine::faults::{self, FAULT_TYPES};
+use fault_proxy_engine::{FaultType, ValueType, spelled};
 
 /// All types, or the one with this name.
 pub(crate) fn described(name: Option<&str>) -> Result<String> {

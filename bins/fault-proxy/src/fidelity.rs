@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
+use fault_proxy_engine::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
 use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, plain};
-use proxy_fault::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
 
 /// Returns a table with one row for each fault.
 pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {

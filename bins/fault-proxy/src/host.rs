@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use fault_proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
+use fault_proxy_mapping::{ListenAddr, Upstream};
+use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
 use proxy_cli::addr;
 use proxy_cli::bind::{BindError, listed, listen_at};
-use proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
-use proxy_mapping::{ListenAddr, Upstream};
-use proxy_relay::{LoopDetector, Relay, Shutdown};
 use tokio::select;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;

@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use fault_proxy_mapping::Upstream;
+use fault_proxy_relay::Resolver;
 use futures_util::future::join_all;
-use proxy_mapping::Upstream;
-use proxy_relay::Resolver;
 
 use crate::config::Settings;
 use crate::host;

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use fault_proxy_control::proxies::Proxies;
 use proxy_cli::args::Given;
 use proxy_cli::log::LogArgs;
 use proxy_cli::sys::{RequestSignal, file_id};
-use proxy_control::proxies::Proxies;
 use tokio::select;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};

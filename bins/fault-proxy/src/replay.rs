@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
+use fault_proxy_engine::{Decision, Direction, Verdict};
 use proxy_cli::terminal::counted;
-use proxy_fault::{Decision, Direction, Verdict};
 use serde::Deserialize;
 
 use crate::journal::{FORMAT, Header};

@@ -1,12 +1,12 @@
 //! How true the faults were: on demand, and at the end against what was expected.
 
 use anyhow::Result;
+use fault_proxy_control::proxies::{Proxies, Proxy};
+use fault_proxy_engine::Faults;
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
 use proxy_cli::terminal::{complain, plain, print};
-use proxy_control::proxies::{Proxies, Proxy};
-use proxy_fault::Faults;
 
 use crate::expect::Expectation;
 use crate::fidelity;

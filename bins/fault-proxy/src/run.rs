@@ -7,6 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
+use fault_proxy_control::proxies::Proxies;
+use fault_proxy_control::{Access, Health, Metrics, serve_control};
+use fault_proxy_engine::{Engine, Journal};
+use fault_proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use proxy_cli::bind::{BindError, listen};
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
@@ -16,10 +20,6 @@ use proxy_cli::service;
 use proxy_cli::signals::{Last, Signals, end};
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::terminal::print;
-use proxy_control::proxies::Proxies;
-use proxy_control::{Access, Health, Metrics, serve_control};
-use proxy_fault::{Engine, Journal};
-use proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use tokio::select;
 use tracing::{info, warn};
 
@@ -278,7 +278,7 @@ fn engine(
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, last.clone())?),
         None => None,
     };
-    let mut of_engine = proxy_fault::Settings::default();
+    let mut of_engine = fault_proxy_engine::Settings::default();
     of_engine.seed = seed;
     of_engine.flow_limit = usize::try_from(settings.run.max_in_flight.count()).unwrap_or(usize::MAX);
     of_engine.total_limit = usize::try_from(settings.run.max_in_flight_total.count()).unwrap_or(usize::MAX);

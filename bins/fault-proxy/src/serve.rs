@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
+use fault_proxy_engine::{Faults, Listening, TimerDriver, Timers};
+use fault_proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
 use proxy_cli::bind::SPREADS_CONNECTIONS;
 use proxy_cli::listener::FaultListener;
-use proxy_fault::{Faults, Listening, TimerDriver, Timers};
-use proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
 use tokio::runtime::{self, Runtime};
 use tokio::select;
 use tokio::sync::mpsc;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Error, anyhow};
-use proxy_control::proxies::{ChangeError, Spec, StartError};
+use fault_proxy_control::proxies::{ChangeError, Spec, StartError};
 
 use crate::config::{GivenFault, ProxySettings};
 

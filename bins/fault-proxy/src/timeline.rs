@@ -4,9 +4,9 @@ mod chart;
 
 use std::time::Duration;
 
+use fault_proxy_control::proxies::{Proxies, Proxy};
+use fault_proxy_engine::Windows;
 use proxy_cli::terminal::plain;
-use proxy_control::proxies::{Proxies, Proxy};
-use proxy_fault::Windows;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
@@ -96,10 +96,10 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 
 #[cfg(test)]
 mod tests {
-    use proxy_control::proxies::Moment;
-    use proxy_control::{Watch, record};
-    use proxy_fault::{Engine, FaultParams, Run, Settings};
-    use proxy_mapping::Upstream;
+    use fault_proxy_control::proxies::Moment;
+    use fault_proxy_control::{Watch, record};
+    use fault_proxy_engine::{Engine, FaultParams, Run, Settings};
+    use fault_proxy_mapping::Upstream;
 
     use super::*;
 

@@ -7,9 +7,9 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use fault_proxy_control::proxies::Proxies;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proxy_cli::log::Log;
-use proxy_control::proxies::Proxies;
 use terminal_size::{Width, terminal_size_of};
 
 use self::lines::lines;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_cli::secret::warn_if_shared;
-use proxy_mapping::{Scheme, Upstream};
-use proxy_relay::{
+use fault_proxy_mapping::{Scheme, Upstream};
+use fault_proxy_relay::{
     Connector, Handshake, OnUpstreamFailure, ProxyPort, Resolver, TcpConnector, UnixConnector,
 };
-use proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use proxy_cli::secret::warn_if_shared;
 use tracing::info;
 
 use crate::args;
@@ -72,7 +72,7 @@ impl Wire {
         &self,
         upstream: &Upstream,
         proxy: Option<ProxyPort>,
-    ) -> Result<Arc<dyn Connector>, proxy_tls::Error> {
+    ) -> Result<Arc<dyn Connector>, fault_proxy_tls::Error> {
         let (scheme, host, port) = match upstream {
             Upstream::Unix { path } => return Ok(Arc::new(UnixConnector::new(path.as_path()))),
             Upstream::Tcp { scheme, host, port } => (*scheme, host, port.get()),

@@ -1,9 +1,9 @@
 //! From settings to what runs.
 
 use anyhow::{Context, Result};
+use fault_proxy_relay::Route;
 use proxy_cli::bind::listed;
 use proxy_cli::nats::{Sessions, take_port};
-use proxy_relay::Route;
 use tracing::info;
 
 use crate::config::{Forward, Settings};

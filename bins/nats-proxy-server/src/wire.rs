@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use fault_proxy_nats::{ServiceName, Target, Targets};
+use fault_proxy_relay::{ConnectError, Connecting, Connector, Resolver, TcpConnector};
 use proxy_cli::nats::Sessions;
-use proxy_nats::{ServiceName, Target, Targets};
-use proxy_relay::{ConnectError, Connecting, Connector, Resolver, TcpConnector};
 use tracing::{info, warn};
 
 use crate::config::{Service, Settings};

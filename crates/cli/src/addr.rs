@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use proxy_mapping::{Host, HostName, ListenAddr, ParseError};
+use fault_proxy_mapping::{Host, HostName, ListenAddr, ParseError};
 
 /// Time limit for a look-up of a listen name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use proxy_mapping::ListenAddr;
+use fault_proxy_mapping::ListenAddr;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
@@ -129,7 +129,7 @@ fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
 pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(addr, true)?;
     // Before it listens: a client that connects before the options are set would never have them.
-    proxy_relay::tune_listener(&socket)?;
+    fault_proxy_relay::tune_listener(&socket)?;
     socket.listen(LISTEN_QUEUE)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use proxy_mapping::{Host, ListenAddr};
+use fault_proxy_mapping::{Host, ListenAddr};
 use ureq::Agent;
 
 use crate::addr::Endpoint;

@@ -5,7 +5,7 @@
 //! | [`args`] | parsing the command line; times and switches as they are written |
 //! | [`config`] | reading a file, and what is said of one that is wrong |
 //! | [`commands`] | commands that every program has: health, completion scripts, manual pages |
-//! | [`faults`] | the flags of faults, and the [`Fault`](proxy_fault::Fault)s that they mean |
+//! | [`faults`] | the flags of faults, and the [`Fault`](fault_proxy_engine::Fault)s that they mean |
 //! | [`listener`] | the TCP listener of a proxy that may have faults |
 //! | [`addr`], [`bind`] | where to listen, and taking a port |
 //! | [`limits`] | how many sessions the system allows |

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use proxy_fault::Listening;
-use proxy_relay::{Accepted, Listener, TcpAcceptor};
+use fault_proxy_engine::Listening;
+use fault_proxy_relay::{Accepted, Listener, TcpAcceptor};
 use tokio::select;
 
 use crate::bind::listen_again;

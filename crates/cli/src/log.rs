@@ -195,7 +195,7 @@ mod tests {
         let is_logged = |level, target, event| targets(level).would_enable(target, &event);
         assert!(!is_logged(LevelFilter::INFO, "async_nats::connector", Level::INFO));
         assert!(!is_logged(LevelFilter::INFO, "async_nats::connector", Level::ERROR));
-        assert!(is_logged(LevelFilter::INFO, "proxy_relay", Level::INFO));
+        assert!(is_logged(LevelFilter::INFO, "fault_proxy_relay", Level::INFO));
         assert!(is_logged(LevelFilter::DEBUG, "async_nats", Level::INFO));
         assert!(!is_logged(LevelFilter::ERROR, "async_nats", Level::WARN));
     }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_relay::Shutdown;
+use fault_proxy_relay::Shutdown;
 use tokio::runtime;
 use tokio::select;
 use tokio::sync::watch;

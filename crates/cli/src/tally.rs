@@ -1,7 +1,7 @@
 //! The table of sessions at the end of a run.
 
 use comfy_table::{CellAlignment, Table, presets};
-use proxy_relay::Totals;
+use fault_proxy_relay::Totals;
 
 use crate::terminal::plain;
 

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use proxy_mapping::{ParseError, Scheme, Upstream};
-use proxy_nats::InvalidServiceName;
+use fault_proxy_mapping::{ParseError, Scheme, Upstream};
+use fault_proxy_nats::InvalidServiceName;
 
 const SERVICE: &str = "nats-service:";
 
-/// Written `HOST:PORT`, with the hosts of [`proxy_mapping`], or `nats-service:NAME`.
+/// Written `HOST:PORT`, with the hosts of [`fault_proxy_mapping`], or `nats-service:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target(pub proxy_nats::Target);
+pub struct Target(pub fault_proxy_nats::Target);
 
 impl TryFrom<&Upstream> for Target {
     type Error = String;
@@ -26,7 +26,7 @@ impl TryFrom<&Upstream> for Target {
                 "`{scheme}://`: the server dials in clear and passes bytes on as they are: write HOST:PORT alone{tls}"
             ));
         }
-        Ok(Self(proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
+        Ok(Self(fault_proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
     }
 }
 
@@ -37,7 +37,7 @@ impl FromStr for Target {
         let text = text.trim();
         if let Some(name) = text.strip_prefix(SERVICE) {
             let name = name.parse().map_err(|error: InvalidServiceName| error.to_string())?;
-            return Ok(Self(proxy_nats::Target::Service(name)));
+            return Ok(Self(fault_proxy_nats::Target::Service(name)));
         }
         let upstream = text.parse::<Upstream>().map_err(|error: ParseError| error.in_one_line())?;
         Self::try_from(&upstream)

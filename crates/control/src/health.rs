@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use proxy_relay::{LimitStats, Relay};
+use fault_proxy_relay::{LimitStats, Relay};
 
 /// Asked at each `GET /readyz`. Clones ask the same.
 #[derive(Clone)]

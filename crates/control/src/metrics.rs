@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fault_proxy_relay::Relay;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -10,7 +11,6 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use proxy_relay::Relay;
 
 use crate::proxies::Proxies;
 use crate::watch::Watch;
@@ -70,7 +70,7 @@ impl Metrics {
     /// | `held_bytes{proxy}` | bytes that faults hold now |
     /// | `fault_on{proxy,fault,type}` | 1 while it is on |
     /// | `fault_sessions_total{proxy,fault,type}` | sessions that it was drawn for |
-    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](proxy_fault::Figures::applied) |
+    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](fault_proxy_engine::Figures::applied) |
     /// | `injected_delay_seconds{proxy,fault,type}` | a histogram of how long it held pieces |
     ///
     /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels

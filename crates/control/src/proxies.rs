@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use proxy_fault::{Engine, Run};
+use fault_proxy_engine::{Engine, Run};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::change::until_followed;

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use proxy_relay::Shutdown;
+use fault_proxy_relay::Shutdown;
 use tokio::select;
 
 use crate::health::Health;

@@ -11,8 +11,8 @@ mod compatible;
 pub(crate) mod json;
 mod ours;
 
-use proxy_fault::faults::{self, FAULT_TYPES};
-use proxy_fault::{FaultType, Run};
+use fault_proxy_engine::faults::{self, FAULT_TYPES};
+use fault_proxy_engine::{FaultType, Run};
 use serde_json::{Map, Value, json};
 
 use crate::proxies::{FaultRecord, Vocabulary};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fault_proxy_relay::{Live, Relay, SessionSummary};
 use prometheus_client::metrics::histogram::Histogram;
-use proxy_relay::{Live, Relay, SessionSummary};
 
 /// From a request of a millisecond to a database's connection of hours, in seconds.
 const DURATION_BUCKETS: [f64; 12] =

@@ -8,10 +8,10 @@
 //! The right side may leave out the port when its scheme has a default one:
 //!
 //! ```
-//! # use proxy_mapping::Mapping;
+//! # use fault_proxy_mapping::Mapping;
 //! let mapping: Mapping = "9090=https://www.google.com".parse()?;
 //! assert_eq!(mapping.to_string(), "9090=https://www.google.com:443");
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! The grammar, in pest's notation (`~` is "then", `!` and `&` look ahead, `_` is silent):
@@ -28,12 +28,12 @@
 //!
 //! ```
 //! # use std::net::Ipv4Addr;
-//! # use proxy_mapping::{Listen, ListenAddr, Upstream};
+//! # use fault_proxy_mapping::{Listen, ListenAddr, Upstream};
 //! let upstream: Upstream = "psqls://db".parse()?;
 //! assert_eq!(upstream.to_string(), "psqls://db:5432");
 //! let listen: Listen = "9090".parse()?;
 //! assert_eq!(listen.addr(Ipv4Addr::LOCALHOST.into()), "127.0.0.1:9090".parse::<ListenAddr>()?);
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! # Beyond the base grammar
@@ -44,39 +44,39 @@
 //! A listen address:
 //!
 //! ```
-//! # use proxy_mapping::Mapping;
+//! # use fault_proxy_mapping::Mapping;
 //! for text in ["127.0.0.1:9090=db:5432", "[::1]:9090=db:5432", "localhost:9090=db:5432"] {
 //!     assert_eq!(text.parse::<Mapping>()?.to_string(), text);
 //! }
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! An IPv6 upstream, in brackets:
 //!
 //! ```
-//! # use proxy_mapping::Mapping;
+//! # use fault_proxy_mapping::Mapping;
 //! assert_eq!("9090=[::1]:5432".parse::<Mapping>()?.to_string(), "9090=[::1]:5432");
 //! assert_eq!("9090=psql://[::1]".parse::<Mapping>()?.to_string(), "9090=psql://[::1]:5432");
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! The `tcp` scheme, which says aloud that nothing is known of the protocol and has no default port:
 //!
 //! ```
-//! # use proxy_mapping::{ErrorKind, Mapping};
+//! # use fault_proxy_mapping::{ErrorKind, Mapping};
 //! assert_eq!("9090=tcp://cache:6379".parse::<Mapping>()?.to_string(), "9090=tcp://cache:6379");
 //! assert_eq!("9090=tcp://cache".parse::<Mapping>().unwrap_err().kind(), ErrorKind::TcpWithoutPort);
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! A Unix socket upstream:
 //!
 //! ```
-//! # use proxy_mapping::{Mapping, Upstream};
+//! # use fault_proxy_mapping::{Mapping, Upstream};
 //! let mapping: Mapping = "9090=unix:/run/app.sock".parse()?;
 //! let Upstream::Unix { path } = mapping.upstream else { panic!("not a Unix socket") };
 //! assert_eq!(path.as_path(), std::path::Path::new("/run/app.sock"));
-//! # Ok::<(), proxy_mapping::ParseError>(())
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
 //! # Errors
@@ -85,7 +85,7 @@
 //! the mapping that was probably meant.
 //!
 //! ```
-//! let error = "9090=example.com".parse::<proxy_mapping::Mapping>().unwrap_err();
+//! let error = "9090=example.com".parse::<fault_proxy_mapping::Mapping>().unwrap_err();
 //! assert_eq!(error.to_string(), "\
 //! missing port
 //!   9090=example.com

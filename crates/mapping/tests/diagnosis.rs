@@ -1,6 +1,6 @@
 //! Each way to get a mapping wrong: what is said, where it points, and what is suggested.
 
-use proxy_mapping::{ErrorKind, Listen, Mapping, ParseError, Upstream};
+use fault_proxy_mapping::{ErrorKind, Listen, Mapping, ParseError, Upstream};
 
 fn refused(text: &str) -> ParseError {
     text.parse::<Mapping>().expect_err(text)

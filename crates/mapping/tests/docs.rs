@@ -1,6 +1,6 @@
 //! The examples of docs/mapping.md are what the parser does.
 
-use proxy_mapping::{Mapping, Scheme};
+use fault_proxy_mapping::{Mapping, Scheme};
 
 const DOCS: &str = include_str!("../../../docs/mapping.md");
 

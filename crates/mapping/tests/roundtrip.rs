@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
 
+use fault_proxy_mapping::{Host, Listen, ListenAddr, Mapping, Scheme, Upstream};
 use proptest::prelude::*;
-use proxy_mapping::{Host, Listen, ListenAddr, Mapping, Scheme, Upstream};
 
 mod check;
 

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, Subject};
+use fault_proxy_relay::{Accepted, Connector, Listener, Peer};
 use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
-use proxy_relay::{Accepted, Connector, Listener, Peer};
 use tokio::time::Instant;
 
 use self::answer::{Answer, publish_later};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use proxy_relay::Throttle;
+use fault_proxy_relay::Throttle;
 use tokio::time::Instant;
 use tracing::warn;
 

@@ -5,7 +5,7 @@ pub(crate) mod refusals;
 
 use std::time::Duration;
 
-use proxy_relay::{ConnectError, Connected, Connecting, Connector, Peer};
+use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, Peer};
 use tokio::select;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;

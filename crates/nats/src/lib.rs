@@ -3,8 +3,8 @@
 //! `docs/nats-protocol.md` describes the protocol.
 //!
 //! - [`Link`] is the connection to NATS, [`Tunnels`] what its tunnels share.
-//! - [`Tunnels::connector`] is a [`Connector`](proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
-//!   [`Listener`](proxy_relay::Listener) of what clients ask for. What either brings is a [`NatsStream`].
+//! - [`Tunnels::connector`] is a [`Connector`](fault_proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
+//!   [`Listener`](fault_proxy_relay::Listener) of what clients ask for. What either brings is a [`NatsStream`].
 //!
 //! | module | what it is |
 //! |---|---|

@@ -10,8 +10,8 @@ use async_nats::Client;
 use async_nats::client::PublishErrorKind;
 use async_nats::message::OutboundMessage;
 use bytes::{Buf, Bytes};
+use fault_proxy_relay::Stream;
 use futures_util::Sink;
-use proxy_relay::Stream;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 

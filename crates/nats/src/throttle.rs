@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_relay::Throttle;
+use fault_proxy_relay::Throttle;
 use tokio::time::Instant;
 use tracing::warn;
 

@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Subscriber};
+use fault_proxy_nats::Encoding;
 use futures_util::StreamExt;
-use proxy_nats::Encoding;
 use serde_json::{Value, json};
 use support::{Tunnel, in_time};
 use testkit::{FarEnd, NatsServer};
@@ -164,7 +164,7 @@ async fn a_legacy_server_is_used_and_nothing_sent_first_is_lost() {
         let nats = NatsServer::start();
         let go = connect(&nats).await;
         // The last to subscribe: a server of ours would take the request too.
-        let target = proxy_nats::Target::Host { host: "anywhere".into(), port: 1 };
+        let target = fault_proxy_nats::Target::Host { host: "anywhere".into(), port: 1 };
         let tunnel = Tunnel::client_only(&nats, target, BOTH).await;
         let go = serve_as_go(go, Duration::from_millis(late));
         let client = async {
@@ -189,7 +189,7 @@ async fn a_legacy_server_is_used_and_nothing_sent_first_is_lost() {
 async fn a_lost_nats_connection_resets_a_legacy_session_instead_of_leaving_a_hole() {
     let nats = NatsServer::start();
     let go = connect(&nats).await;
-    let target = proxy_nats::Target::Host { host: "anywhere".into(), port: 1 };
+    let target = fault_proxy_nats::Target::Host { host: "anywhere".into(), port: 1 };
     let tunnel = Tunnel::client_only(&nats, target, BOTH).await;
     let go = serve_as_go(go, Duration::ZERO);
     let client = async {

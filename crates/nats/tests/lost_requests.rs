@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use async_nats::{Client, HeaderMap, Message, Subscriber};
+use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
-use proxy_nats::{Encoding, Target};
 use serde_json::{Value, json};
 use support::{FOREVER, Tunnel, in_time};
 use testkit::{FarEnd, NatsServer, free_port};

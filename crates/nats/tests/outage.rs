@@ -7,7 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use proxy_nats::Encoding;
+use fault_proxy_nats::Encoding;
 use support::{Tunnel, in_time};
 use testkit::{FarEnd, NatsServer, Pattern};
 use tokio::task::spawn_blocking;

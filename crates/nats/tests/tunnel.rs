@@ -2,8 +2,8 @@
 
 mod support;
 
+use fault_proxy_nats::{Encoding, Target};
 use futures_util::StreamExt;
-use proxy_nats::{Encoding, Target};
 use support::{Tunnel, in_time};
 use testkit::{FarEnd, NatsServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

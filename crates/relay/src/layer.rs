@@ -11,7 +11,7 @@ use crate::stream::Legs;
 ///
 /// ```
 /// use std::time::Duration;
-/// use proxy_relay::{ConnectError, Layer, Legs, Route, TcpConnector};
+/// use fault_proxy_relay::{ConnectError, Layer, Legs, Route, TcpConnector};
 ///
 /// /// Dials a second later, and reports how long the dial took.
 /// #[derive(Debug)]

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use proxy_relay::{Config, End, Route, TcpConnector};
+use fault_proxy_relay::{Config, End, Route, TcpConnector};
 use support::{Asking, Running, in_time};
 use testkit::FarEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

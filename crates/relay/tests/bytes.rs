@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::{io, thread};
 
+use fault_proxy_relay::{Config, DataPath, End, Route, Stream, TcpConnector};
 use proptest::prelude::*;
-use proxy_relay::{Config, DataPath, End, Route, Stream, TcpConnector};
 use support::{ConnectTo, Prepared, Running, in_time};
 use testkit::{FarEnd, Pattern};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use proxy_relay::{Config, End, Route, Stream};
+use fault_proxy_relay::{Config, End, Route, Stream};
 use support::{ConnectTo, Prepared, Running};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;

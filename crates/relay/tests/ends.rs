@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
-use proxy_relay::{
+use fault_proxy_relay::{
     Config, ConnectError, Connecting, Connector, End, Moved, OnUpstreamFailure, Relay, Route, SessionSummary,
     Shutdown, TcpAcceptor, TcpConnector,
 };
@@ -287,7 +287,7 @@ async fn errors_of_accept_are_survived() {
         Err(ErrorKind::ConnectionAborted.into()),
         Err(io::Error::from_raw_os_error(EMFILE)),
         Err(io::Error::from_raw_os_error(EMFILE)),
-        Ok(Box::new(downstream) as proxy_relay::BoxStream),
+        Ok(Box::new(downstream) as fault_proxy_relay::BoxStream),
     ];
     let mut running =
         Running::start_with(Config::default(), Prepared::new(accepts), route_to(&far_end), far_end.addr());
@@ -344,7 +344,7 @@ async fn both_sockets_have_nagle_off_and_urgent_bytes_in_line() {
     let addr = listener.local_addr().expect("bound");
     let mut acceptor = TcpAcceptor::new(listener).expect("a socket");
     let (client, accepted) =
-        tokio::join!(TcpStream::connect(addr), proxy_relay::Listener::accept(&mut acceptor));
+        tokio::join!(TcpStream::connect(addr), fault_proxy_relay::Listener::accept(&mut acceptor));
     let accepted = accepted.expect("a client").stream;
     let (connected, _) =
         TcpConnector::new("127.0.0.1", far_end.addr().port()).connect_tcp().await.expect("listening");

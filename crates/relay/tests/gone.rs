@@ -5,7 +5,7 @@ mod support;
 use std::future::pending;
 use std::sync::Arc;
 
-use proxy_relay::{
+use fault_proxy_relay::{
     Accepting, BoxStream, Config, Connecting, Connector, End, Handshake, HandshakeProgress, ProtocolOffer,
     Route,
 };
@@ -42,7 +42,7 @@ struct Waiting;
 
 impl Handshake for Waiting {
     fn accept(&self, stream: BoxStream) -> Accepting<'_> {
-        let complete = Box::new(|stream, _: Result<_, &_>| -> proxy_relay::Completing {
+        let complete = Box::new(|stream, _: Result<_, &_>| -> fault_proxy_relay::Completing {
             Box::pin(async { Ok(stream) })
         });
         let offer = ProtocolOffer { protocols: vec![b"h2".to_vec()], complete };

@@ -7,7 +7,9 @@ use std::net;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proxy_relay::{Config, ConnectError, Connected, Connecting, Connector, End, Layer, Legs, Peer, Route};
+use fault_proxy_relay::{
+    Config, ConnectError, Connected, Connecting, Connector, End, Layer, Legs, Peer, Route,
+};
 use support::{Asking, Running, in_time};
 use testkit::abort;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -5,7 +5,7 @@ mod support;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use proxy_relay::{Config, LoopDetector, Relay, Resolver, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_relay::{Config, LoopDetector, Relay, Resolver, Route, Shutdown, TcpAcceptor, TcpConnector};
 use support::in_time;
 use testkit::FarEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector};
+use fault_proxy_relay::{Config, ConnectError, Resolver, Route, TcpConnector};
 use socket2::{Domain, Socket, Type};
 use support::{Running, in_time};
 use testkit::FarEnd;

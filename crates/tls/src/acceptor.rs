@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_relay::{Accepting, BoxStream, CompleteHandshake, Handshake, HandshakeProgress, ProtocolOffer};
+use fault_proxy_relay::{
+    Accepting, BoxStream, CompleteHandshake, Handshake, HandshakeProgress, ProtocolOffer,
+};
 use rustls::ServerConfig;
 use rustls::server::{Accepted, Acceptor};
 use tokio::io::AsyncWriteExt;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proxy_relay::{Accepting, BoxStream, Handshake, HandshakeProgress};
+use fault_proxy_relay::{Accepting, BoxStream, Handshake, HandshakeProgress};
 use tokio::time::timeout;
 
 use crate::acceptor::{TIMEOUT, too_late};

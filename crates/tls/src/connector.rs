@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_relay::{BoxStream, ConnectError, Connected, Connecting, Connector, TcpConnector};
+use fault_proxy_relay::{BoxStream, ConnectError, Connected, Connecting, Connector, TcpConnector};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use proxy_relay::ConnectError;
+use fault_proxy_relay::ConnectError;
 use rustls::AlertDescription;
 use rustls::pki_types::pem;
 use thiserror::Error;

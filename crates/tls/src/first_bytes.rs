@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use proxy_relay::BoxStream;
+use fault_proxy_relay::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Enough for a method, a version or a greeting.

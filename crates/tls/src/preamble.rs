@@ -2,7 +2,7 @@
 
 use std::io;
 
-use proxy_relay::BoxStream;
+use fault_proxy_relay::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::postgres::{First, UNWILLING, WILLING, first};

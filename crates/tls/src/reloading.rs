@@ -78,7 +78,7 @@ impl<T> Latest<T> {
         match (self.read)() {
             Ok(read) => *self.lock() = Arc::new(read),
             Err(error) => {
-                let error = proxy_relay::one_line(&error);
+                let error = fault_proxy_relay::one_line(&error);
                 warn!(error, "TLS files not read again, using what was read last");
             }
         }

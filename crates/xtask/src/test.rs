@@ -51,7 +51,9 @@ mod tests {
     #[test]
     fn packages_are_selected_before_the_arguments_of_the_tests() {
         assert!(
-            selects(&["-p", "proxy-tls"]) && selects(&["-pproxy-tls"]) && selects(&["--package=proxy-tls"])
+            selects(&["-p", "fault-proxy-tls"])
+                && selects(&["-pproxy-tls"])
+                && selects(&["--package=fault-proxy-tls"])
         );
         assert!(!selects(&[]) && !selects(&["--test", "relay"]) && !selects(&["--", "-p"]));
     }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::ArgAction::Set;
 use clap::{Args, ValueEnum};
+use fault_proxy_engine::Bytes;
+use fault_proxy_relay::CONNECT_TIMEOUT;
 use proxy_cli::args::{Time, switch};
 use proxy_cli::signals::DRAIN_TIMEOUT;
-use proxy_fault::Bytes;
-use proxy_relay::CONNECT_TIMEOUT;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the run as a whole.
@@ -61,7 +61,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let faults = proxy_fault::Settings::default();
+        let faults = fault_proxy_engine::Settings::default();
         Self {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             connect_timeout: Time(CONNECT_TIMEOUT),

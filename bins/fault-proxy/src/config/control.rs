@@ -4,9 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, bail};
+use fault_proxy_mapping::ListenAddr;
 use proxy_cli::addr::{Endpoint, addresses};
 use proxy_cli::secret::Secret;
-use proxy_mapping::ListenAddr;
 
 use super::file::Config;
 

@@ -1,9 +1,9 @@
 use anyhow::{Result, bail};
+use fault_proxy_control::proxies::FaultRecord;
+use fault_proxy_engine::{Fault, FaultParams, ReadError, Run};
 use figment::value::Dict;
 use proxy_cli::config::FileErrors;
 use proxy_cli::faults::warn_of_joined_periods;
-use proxy_control::proxies::FaultRecord;
-use proxy_fault::{Fault, FaultParams, ReadError, Run};
 
 /// A fault as it was given, and as it is applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub(crate) struct GivenFault {
 impl GivenFault {
     /// As the control API shows it.
     pub(crate) fn record(&self) -> FaultRecord {
-        proxy_control::record(&self.params, self.fault.clone())
+        fault_proxy_control::record(&self.params, self.fault.clone())
     }
 }
 

@@ -3,6 +3,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Args;
+use fault_proxy_engine::FaultParams;
+use fault_proxy_mapping::Mapping;
 use figment::value::Dict;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Given, Time};
@@ -10,8 +12,6 @@ use proxy_cli::config::{FileErrors, as_file, read};
 use proxy_cli::faults::FaultOptions;
 use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
-use proxy_fault::FaultParams;
-use proxy_mapping::Mapping;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

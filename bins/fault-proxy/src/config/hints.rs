@@ -1,6 +1,6 @@
 //! Hints for keys and variables that fault-proxy does not have.
 
-use proxy_fault::faults::FAULT_TYPES;
+use fault_proxy_engine::faults::FAULT_TYPES;
 
 use crate::args::keys_of_file;
 

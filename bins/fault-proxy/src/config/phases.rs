@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use fault_proxy_engine::Run;
 use figment::value::Dict;
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, did_you_mean, nearest};
-use proxy_fault::Run;
 
 use super::faults::{self, Placed};
 use super::file::Phase;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use fault_proxy_mapping::{Host, Mapping, Scheme};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::faults::of_flags;
-use proxy_mapping::{Host, Mapping, Scheme};
 
 use super::faults::{self, GivenFault, Placed};
 use super::file::{Config, FileProxy};

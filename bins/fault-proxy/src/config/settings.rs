@@ -3,13 +3,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use fault_proxy_control::proxies::Spec;
+use fault_proxy_control::specs;
+use fault_proxy_engine::Bytes;
+use fault_proxy_mapping::{ListenAddr, Upstream};
+use fault_proxy_tls::ClientTls;
 use proxy_cli::args::Time;
 use proxy_cli::config::{did_you_mean, nearest};
-use proxy_control::proxies::Spec;
-use proxy_control::specs;
-use proxy_fault::Bytes;
-use proxy_mapping::{ListenAddr, Upstream};
-use proxy_tls::ClientTls;
 
 use super::control::{Control, control};
 use super::file::{Config, Record};

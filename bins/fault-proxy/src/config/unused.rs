@@ -1,7 +1,7 @@
 //! TLS settings that would have no effect.
 
 use anyhow::{Result, bail};
-use proxy_mapping::Scheme;
+use fault_proxy_mapping::Scheme;
 
 use super::Settings;
 

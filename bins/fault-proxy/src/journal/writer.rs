@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use fault_proxy_engine::Decision;
 use proxy_cli::signals::Last;
 use proxy_cli::terminal::counted;
-use proxy_fault::Decision;
 use serde::Serialize;
 use tracing::error;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Spec, Update};
+use fault_proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Spec, Update};
 use tracing::{error, info};
 
 use crate::config::{GivenFault, ProxySettings, Settings};

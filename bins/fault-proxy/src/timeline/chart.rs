@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_fault::Windows;
+use fault_proxy_engine::Windows;
 use unicode_width::UnicodeWidthStr;
 
 const ON: &str = "█";

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use fault_proxy_control::proxies::{FaultState, ProxyState, State};
 use humantime::format_duration;
 use proxy_cli::terminal::{counted, plain};
-use proxy_control::proxies::{FaultState, ProxyState, State};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// More do not fit below a log.

@@ -2,8 +2,8 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use fault_proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
 use proxy_cli::target::Target;
-use proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
 
 /// Connections to `listen` go to `target`.
 ///

@@ -2,14 +2,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use fault_proxy_mapping::ListenAddr;
+use fault_proxy_nats::Needs;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
 use proxy_cli::target::Target;
-use proxy_mapping::ListenAddr;
-use proxy_nats::Needs;
 use serde::Deserialize;
 use tracing::debug;
 
@@ -95,8 +95,9 @@ fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward
     if forwards.is_empty() || listen.is_some() || target.is_some() {
         all.push(Forward {
             listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8082)).into()),
-            target: target
-                .unwrap_or_else(|| Target(proxy_nats::Target::Host { host: "redis".to_owned(), port: 6379 })),
+            target: target.unwrap_or_else(|| {
+                Target(fault_proxy_nats::Target::Host { host: "redis".to_owned(), port: 6379 })
+            }),
         });
     }
     all.extend(forwards);

@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
+use fault_proxy_nats::{InvalidServiceName, ServiceName};
 use proxy_cli::target::Target;
-use proxy_nats::{InvalidServiceName, ServiceName};
 
 /// What clients reach by a name: written `NAME=HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +18,11 @@ impl FromStr for Service {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, target) = text.trim().split_once('=').ok_or("no `=`: write NAME=HOST:PORT")?;
         match target.parse()? {
-            Target(proxy_nats::Target::Host { host, port }) => {
+            Target(fault_proxy_nats::Target::Host { host, port }) => {
                 let name = name.parse().map_err(|error: InvalidServiceName| error.to_string())?;
                 Ok(Self { name, host, port })
             }
-            Target(proxy_nats::Target::Service(_)) => {
+            Target(fault_proxy_nats::Target::Service(_)) => {
                 Err("a service is a host and a port: write NAME=HOST:PORT".to_owned())
             }
         }

@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use fault_proxy_mapping::ListenAddr;
+use fault_proxy_nats::{Needs, Targets};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, settings_of};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
-use proxy_mapping::ListenAddr;
-use proxy_nats::{Needs, Targets};
 use serde::Deserialize;
 use tracing::debug;
 

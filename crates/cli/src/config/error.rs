@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::{Error, Result, anyhow};
 use clap::Args;
+use fault_proxy_engine::ParamError;
 use figment::Figment;
 use figment::error::{Actual, Kind};
 use figment::providers::Serialized;
 use figment::value::Dict;
-use proxy_fault::ParamError;
 use serde::de::DeserializeOwned;
 
 use super::{did_you_mean, nearest};

@@ -6,7 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
-use proxy_fault::{FaultParams, FaultType, ParamError, ReadError};
+use fault_proxy_engine::{FaultParams, FaultType, ParamError, ReadError};
 use serde_json::{Map, Value};
 
 use super::table::{FaultFlags, Flag, FlagValue, faults};

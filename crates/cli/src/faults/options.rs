@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ArgAction::Set;
 use clap::Args;
-use proxy_fault::{Fault, Reading, Run};
+use fault_proxy_engine::{Fault, Reading, Run};
 use serde::{Deserialize, Serialize};
 
 use super::resolve::read_file;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use proxy_fault::{Fault, FaultParams, Reading, Run, Schedule};
+use fault_proxy_engine::{Fault, FaultParams, Reading, Run, Schedule};
 use tracing::warn;
 
 use super::args::in_flags;

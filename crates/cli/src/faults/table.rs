@@ -1,7 +1,7 @@
 //! The flags of every fault, as its type asks for them.
 
-use proxy_fault::faults::FAULT_TYPES;
-use proxy_fault::{FaultType, Parameter, ValueType, spelled};
+use fault_proxy_engine::faults::FAULT_TYPES;
+use fault_proxy_engine::{FaultType, Parameter, ValueType, spelled};
 
 /// A type of fault and its flags.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_nats::{Link, Needs, Right, ServerAnswer, Target, Tunnels};
+use fault_proxy_nats::{Link, Needs, Right, ServerAnswer, Target, Tunnels};
 use tokio::runtime;
 
 use super::program::{Program, config, random_seed};

@@ -3,9 +3,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Error, Result, bail};
 use clap::ArgAction::Set;
 use clap::Args;
-use proxy_fault::Bytes;
-use proxy_nats::{LinkError, NatsOptions, NatsUrl};
-use proxy_tls::ReloadingTls;
+use fault_proxy_engine::Bytes;
+use fault_proxy_nats::{LinkError, NatsOptions, NatsUrl};
+use fault_proxy_tls::ReloadingTls;
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use proxy_nats::Credential;
+use fault_proxy_nats::Credential;
 
 use super::NatsArgs;
 use crate::secret::{Secret, warn_if_shared};

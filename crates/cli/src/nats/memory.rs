@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use proxy_fault::Bytes;
+use fault_proxy_engine::Bytes;
 use serde::Deserialize;
 
 /// Memory for what all sessions hold together, in bytes.

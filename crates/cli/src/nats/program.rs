@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use proxy_control::{Health, Metrics, Watch};
-use proxy_fault::{Engine, Faults, TimerDriver, Timers};
-use proxy_mapping::ListenAddr;
-use proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
-use proxy_relay::{Listener, Live, Relay, Route, Shutdown, TcpAcceptor};
+use fault_proxy_control::{Health, Metrics, Watch};
+use fault_proxy_engine::{Engine, Faults, TimerDriver, Timers};
+use fault_proxy_mapping::ListenAddr;
+use fault_proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
+use fault_proxy_relay::{Listener, Live, Relay, Route, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::runtime;
@@ -120,7 +120,7 @@ impl Program {
             // A server finds out when it subscribes.
             tunnels.try_rights().await;
         }
-        let mut limits = proxy_relay::Config::default();
+        let mut limits = fault_proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions.map(u32::from));
         limits.buffer_budget = buffer_budget(&self.tunnel);
         let watch = Watch::default();
@@ -144,7 +144,8 @@ impl Program {
             let acceptor = TcpAcceptor::from_std(listeners)?;
             let health = health_of_relay;
             let shutdown = shutdown.clone();
-            watched.spawn(async move { proxy_control::serve(acceptor, health, metrics, shutdown).await });
+            watched
+                .spawn(async move { fault_proxy_control::serve(acceptor, health, metrics, shutdown).await });
         }
         start(&mut sessions).await?;
         sessions.tasks.close();
@@ -195,7 +196,7 @@ impl Program {
         if faults.is_empty() {
             return None;
         }
-        let mut settings = proxy_fault::Settings::default();
+        let mut settings = fault_proxy_engine::Settings::default();
         settings.seed = seed.unwrap_or_else(any_seed);
         info!("seed {0}: with --seed {0} the same bytes meet the same decisions again", settings.seed);
         Some(Engine::new(settings).proxy(self.name, faults.clone()))
@@ -269,7 +270,7 @@ fn health_of(name: &'static str, link: &Link) -> Health {
 
 /// Returns the part of the memory limit for the buffers of the relay.
 fn buffer_budget(settings: &TunnelArgs) -> usize {
-    (settings.memory_limit.0 / 4).min(proxy_relay::Config::default().buffer_budget)
+    (settings.memory_limit.0 / 4).min(fault_proxy_relay::Config::default().buffer_budget)
 }
 
 /// Returns a seed for session IDs that clients cannot guess.

@@ -1,8 +1,8 @@
 use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
-use proxy_nats::Config;
-use proxy_relay::CONNECT_TIMEOUT;
+use fault_proxy_nats::Config;
+use fault_proxy_relay::CONNECT_TIMEOUT;
 use serde::Deserialize;
 
 use super::MemoryLimit;
@@ -71,10 +71,10 @@ pub enum Encoding {
 
 impl Encoding {
     /// What is agreed on with the other program, best first.
-    pub fn offered(self) -> Vec<proxy_nats::Encoding> {
+    pub fn offered(self) -> Vec<fault_proxy_nats::Encoding> {
         match self {
-            Self::Auto => vec![proxy_nats::Encoding::Binary, proxy_nats::Encoding::Json],
-            Self::Json => vec![proxy_nats::Encoding::Json],
+            Self::Auto => vec![fault_proxy_nats::Encoding::Binary, fault_proxy_nats::Encoding::Json],
+            Self::Json => vec![fault_proxy_nats::Encoding::Json],
         }
     }
 }

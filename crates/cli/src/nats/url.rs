@@ -4,7 +4,7 @@ use clap::builder::TypedValueParser;
 use clap::error::{Error, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, Command};
-use proxy_nats::{InvalidUrl, NatsUrl};
+use fault_proxy_nats::{InvalidUrl, NatsUrl};
 
 /// For clap, whose own errors show the value.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::num::NonZeroU16;
 
-use proxy_mapping::{ErrorKind, Host, ListenAddr, ParseError, Upstream};
+use fault_proxy_mapping::{ErrorKind, Host, ListenAddr, ParseError, Upstream};
 
 use crate::proxies::ProxyUpstream;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use proxy_fault::Run;
-use proxy_mapping::ListenAddr;
+use fault_proxy_engine::Run;
+use fault_proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
 use super::address;

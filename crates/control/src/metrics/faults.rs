@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use fault_proxy_engine::{Delays, Direction, Fault, Figures};
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
-use proxy_fault::{Delays, Direction, Fault, Figures};
 
 use super::write::{Counted, Labels, counters, gauges, series};
 use crate::proxies::{FaultRecord, Proxies, Proxy};

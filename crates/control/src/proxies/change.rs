@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use fault_proxy_mapping::{ListenAddr, Upstream};
 use futures_util::future::join_all;
-use proxy_mapping::{ListenAddr, Upstream};
 use tokio::time::timeout;
 
 use super::entry::Entry;

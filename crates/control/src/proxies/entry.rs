@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
-use proxy_fault::Faults;
-use proxy_mapping::ListenAddr;
+use fault_proxy_engine::Faults;
+use fault_proxy_mapping::ListenAddr;
 
 use super::host::Start;
 use super::host::Started;
@@ -89,9 +89,9 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use proxy_fault::{Engine, Settings};
-    use proxy_mapping::Upstream;
-    use proxy_relay::Shutdown;
+    use fault_proxy_engine::{Engine, Settings};
+    use fault_proxy_mapping::Upstream;
+    use fault_proxy_relay::Shutdown;
     use tokio_util::task::TaskTracker;
 
     use super::*;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 
-use proxy_fault::Faults;
-use proxy_mapping::{ListenAddr, Upstream};
-use proxy_relay::Shutdown;
+use fault_proxy_engine::Faults;
+use fault_proxy_mapping::{ListenAddr, Upstream};
+use fault_proxy_relay::Shutdown;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;

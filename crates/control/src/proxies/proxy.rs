@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use proxy_fault::Faults;
-use proxy_mapping::{ListenAddr, Upstream};
+use fault_proxy_engine::Faults;
+use fault_proxy_mapping::{ListenAddr, Upstream};
 
 use super::record::FaultRecord;
 use crate::watch::Watch;

@@ -1,4 +1,4 @@
-use proxy_fault::Fault;
+use fault_proxy_engine::Fault;
 use serde_json::{Map, Value};
 
 /// Names of types and parameters that a fault was given with.

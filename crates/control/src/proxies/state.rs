@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_fault::{Direction, Fault, Figures, Quantiles};
-use proxy_relay::LiveSession;
+use fault_proxy_engine::{Direction, Fault, Figures, Quantiles};
+use fault_proxy_relay::LiveSession;
 use serde::Serialize;
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Parts that toxics and our own faults share.
 
-use proxy_fault::{Fault, Flows};
+use fault_proxy_engine::{Fault, Flows};
 use serde_json::{Map, Value};
 use thiserror::Error;
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use proxy_fault::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, SlowClose, Timeout};
-use proxy_fault::{Delay, Effect, Fault, Scope};
+use fault_proxy_engine::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, SlowClose, Timeout};
+use fault_proxy_engine::{Delay, Effect, Fault, Scope};
 use serde_json::{Map, Value};
 
 use super::common::{Common, ToxicError, default_name, flows, renamed};

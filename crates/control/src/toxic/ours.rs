@@ -1,7 +1,7 @@
 //! Faults by the parameters that flags and configuration files have too.
 
-use proxy_fault::faults::{self, FAULT_TYPES};
-use proxy_fault::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Parameter, Run, spelled};
+use fault_proxy_engine::faults::{self, FAULT_TYPES};
+use fault_proxy_engine::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Parameter, Run, spelled};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use proxy_fault::faults::{
+use fault_proxy_engine::faults::{
     Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
 };
-use proxy_fault::{Delay, Effect, Flows, LossModel, Scope};
+use fault_proxy_engine::{Delay, Effect, Flows, LossModel, Scope};
 
 use super::*;
 
@@ -249,7 +249,7 @@ fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
         (json!({"type": "slicer", "size": 5, "delay": 1}), "slicer"),
         (json!({"type": "limit-data", "bytes": 5}), "limit_data"),
     ] {
-        let params: proxy_fault::FaultParams = serde_json::from_value(params).unwrap();
+        let params: fault_proxy_engine::FaultParams = serde_json::from_value(params).unwrap();
         let record = record(&params, params.resolve(&Run::default()).unwrap());
         let again = parsed(shown(&record)).unwrap();
         assert_eq!(again.fault, record.fault, "{}", shown(&record));

@@ -3,9 +3,9 @@
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
-use proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
-use proxy_mapping::{ListenAddr, Scheme, Upstream};
-use proxy_relay::Shutdown;
+use fault_proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
+use fault_proxy_mapping::{ListenAddr, Scheme, Upstream};
+use fault_proxy_relay::Shutdown;
 use tokio::net::TcpListener;
 use tokio::select;
 use tokio::sync::watch;

@@ -14,10 +14,10 @@ mod turns;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use proxy_control::proxies::Proxies;
-use proxy_control::{Access, Health, Metrics, serve_control};
-use proxy_fault::{Engine, Settings};
-use proxy_relay::{Shutdown, TcpAcceptor};
+use fault_proxy_control::proxies::Proxies;
+use fault_proxy_control::{Access, Health, Metrics, serve_control};
+use fault_proxy_engine::{Engine, Settings};
+use fault_proxy_relay::{Shutdown, TcpAcceptor};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};

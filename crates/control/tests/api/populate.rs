@@ -77,7 +77,7 @@ async fn of_two_with_one_name_the_last_one_is_there() {
     let answer = api.post("/populate", body).await.json();
     assert_eq!(names(&answer), ["b", "a"]);
     assert_eq!(answer["proxies"][1], api.get("/proxies/a").await.json());
-    let refused = proxy_control::specs(body.as_bytes(), None).unwrap_err();
+    let refused = fault_proxy_control::specs(body.as_bytes(), None).unwrap_err();
     assert_eq!(refused, "two proxies are called `a`");
 }
 

@@ -277,9 +277,9 @@ async fn the_version_is_the_programs() {
 async fn every_type_of_fault_is_told_with_its_attributes() {
     let types = Api::new().await.get("/fault-types").await.json();
     let found = |name: &str| types.as_array().unwrap().iter().find(|kind| kind["type"] == name);
-    for name in proxy_fault::faults::FAULT_TYPES.iter().map(|kind| kind.name.replace('-', "_")) {
+    for name in fault_proxy_engine::faults::FAULT_TYPES.iter().map(|kind| kind.name.replace('-', "_")) {
         let kind = found(&name).unwrap_or_else(|| panic!("no {name} in {types}"));
-        let taken = proxy_control::attribute_names(&name).unwrap();
+        let taken = fault_proxy_control::attribute_names(&name).unwrap();
         for attribute in kind["attributes"].as_array().unwrap() {
             let name = attribute["name"].as_str().unwrap();
             assert!(taken.iter().any(|taken| taken == name), "{kind}: {name}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use proxy_control::{Health, serve};
-use proxy_relay::{Shutdown, TcpAcceptor};
+use fault_proxy_control::{Health, serve};
+use fault_proxy_relay::{Shutdown, TcpAcceptor};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{get, no_metrics, parts, ready, request, while_serving};

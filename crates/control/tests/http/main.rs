@@ -7,8 +7,8 @@ mod slow_clients;
 use std::future::Future;
 use std::net::SocketAddr;
 
-use proxy_control::{Health, Metrics, serve};
-use proxy_relay::{Shutdown, TcpAcceptor};
+use fault_proxy_control::{Health, Metrics, serve};
+use fault_proxy_relay::{Shutdown, TcpAcceptor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

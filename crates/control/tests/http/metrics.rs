@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use proxy_control::{Metrics, Watch};
-use proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_control::{Metrics, Watch};
+use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_relay::Shutdown;
+use fault_proxy_relay::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};

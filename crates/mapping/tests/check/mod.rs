@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use proxy_mapping::{ErrorKind, Listen, ListenAddr, Mapping, ParseError, Upstream};
+use fault_proxy_mapping::{ErrorKind, Listen, ListenAddr, Mapping, ParseError, Upstream};
 
 /// Panics if parsing `text` breaks a promise of the crate.
 pub(crate) fn check(text: &str) {

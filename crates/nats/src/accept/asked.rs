@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use proxy_relay::{ConnectError, Connected, Connecting, Connector, one_line};
+use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, one_line};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Answer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::{Client, ClientError, ConnectErrorKind, Event, Server, ServerError};
-use proxy_relay::Throttle;
+use fault_proxy_relay::Throttle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};

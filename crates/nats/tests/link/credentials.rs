@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
 use nkeys::KeyPair;
-use proxy_nats::{Credential, Link, LinkError, NatsOptions};
 use testkit::{NatsServer, nats_servers};
 
 use crate::jwt::{Account, now};

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use fault_proxy_nats::{
+    Config, Credential, Encoding, Link, LinkError, NatsConnect, NatsOptions, Target, Tunnels,
+};
+use fault_proxy_relay::{Connector, Relay, Route, Shutdown, Stream, TcpConnector};
 use futures_util::StreamExt as _;
-use proxy_nats::{Config, Credential, Encoding, Link, LinkError, NatsConnect, NatsOptions, Target, Tunnels};
-use proxy_relay::{Connector, Relay, Route, Shutdown, Stream, TcpConnector};
 use testkit::{FarEnd, NatsServer, nats_servers};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::select;

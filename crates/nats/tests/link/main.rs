@@ -12,7 +12,7 @@ mod websocket;
 
 use std::time::Duration;
 
-use proxy_nats::{Credential, Link, LinkError, NatsOptions};
+use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
 use testkit::NatsServer;
 
 /// How long a test waits for what has to happen.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_nats::{Credential, Link, Status};
+use fault_proxy_nats::{Credential, Link, Status};
 use testkit::{NatsCluster, NatsServer};
 use tokio::sync::watch;
 use tokio::time::timeout;

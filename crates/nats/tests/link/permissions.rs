@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, StatusCode, Subscriber};
 use bytes::Bytes;
+use fault_proxy_nats::Link;
 use futures_util::StreamExt as _;
-use proxy_nats::Link;
 use testkit::{NatsServer, nats_servers};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

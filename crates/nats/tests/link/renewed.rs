@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use proxy_nats::{Credential, Link};
+use fault_proxy_nats::{Credential, Link};
 use testkit::{NatsServer, nats_servers};
 use tokio::time::{sleep, timeout};
 

@@ -4,8 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use async_nats::rustls::ClientConfig;
-use proxy_nats::{Credential, Link, LinkError, NatsOptions};
-use proxy_tls::ReloadingTls;
+use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
+use fault_proxy_tls::ReloadingTls;
 use testkit::{Certificates, NatsServer, nats_servers, require};
 use tokio::time::{sleep, timeout};
 

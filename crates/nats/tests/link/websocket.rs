@@ -1,4 +1,4 @@
-use proxy_nats::{Credential, Link};
+use fault_proxy_nats::{Credential, Link};
 use testkit::{Certificates, NatsServer, free_port, nats_servers};
 use tokio::time::timeout;
 

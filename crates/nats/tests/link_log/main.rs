@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use fault_proxy_nats::{Config, Credential, Link, NatsOptions, Tunnels};
 use nkeys::KeyPair;
-use proxy_nats::{Config, Credential, Link, NatsOptions, Tunnels};
 use testkit::NatsServer;
 use tokio::time::timeout;
 use tracing_subscriber::fmt::MakeWriter;
@@ -124,9 +124,9 @@ async fn no_secret_is_logged_at_any_level() {
 async fn a_loss_and_the_return_are_told_once() {
     let text = life("", Credential::None, "").await;
     for (line, times) in [
-        (" INFO proxy_nats::link: connected to NATS ", 1),
-        (" WARN proxy_nats::link::events: the connection to NATS is lost", 1),
-        (" INFO proxy_nats::link::events: connected to NATS again", 1),
+        (" INFO fault_proxy_nats::link: connected to NATS ", 1),
+        (" WARN fault_proxy_nats::link::events: the connection to NATS is lost", 1),
+        (" INFO fault_proxy_nats::link::events: connected to NATS again", 1),
     ] {
         assert_eq!(text.matches(line).count(), times, "{line} in\n{text}");
     }
@@ -144,7 +144,7 @@ async fn refused_messages_and_losses_in_a_row_are_told_once() {
     let tunnels = Tunnels::new(link.unwrap(), Config::default(), [7; 32]);
     tunnels.listen(&[], |_| Err("not at all".to_owned())).await.unwrap_err();
     for line in [
-        "WARN proxy_nats::link::events: the connection to NATS is lost",
+        "WARN fault_proxy_nats::link::events: the connection to NATS is lost",
         "NATS refused a message as too long",
     ] {
         assert_eq!(logged.count(line), 1, "{line} in\n{}", logged.text());
@@ -161,7 +161,7 @@ async fn what_the_server_refuses_is_told_with_its_subject_and_not_each_time() {
     for _ in 0..20 {
         assert!(!link.settle("b.c".into(), "a".into(), Duration::from_millis(20)).await);
     }
-    let refusals = || logged.count("WARN proxy_nats::link::events: NATS says");
+    let refusals = || logged.count("WARN fault_proxy_nats::link::events: NATS says");
     timeout(LONG, async {
         while refusals() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_nats::{Config, Encoding, Link, NatsOptions, Target, Tunnels};
-use proxy_relay::{Connector, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_nats::{Config, Encoding, Link, NatsOptions, Target, Tunnels};
+use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use testkit::NatsServer;
 use tokio::net::TcpListener;
 use tokio::time::timeout;

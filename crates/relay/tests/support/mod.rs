@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proxy_relay::{
+use fault_proxy_relay::{
     Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Live, Peer, Relay,
     Route, SessionSummary, Shutdown, TcpAcceptor,
 };

@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 
+use fault_proxy_relay::{Handshake, HandshakeProgress};
+use fault_proxy_tls::{Opening, ServerTls, TlsHandshake};
 use proptest::prelude::*;
-use proxy_relay::{Handshake, HandshakeProgress};
-use proxy_tls::{Opening, ServerTls, TlsHandshake};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};

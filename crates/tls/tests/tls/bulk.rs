@@ -1,6 +1,6 @@
 //! Much data both ways at once: nothing is lost, doubled or changed.
 
-use proxy_tls::Opening;
+use fault_proxy_tls::Opening;
 use testkit::{Certificates, Pattern};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split};
 

@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
+use fault_proxy_relay::BoxStream;
+use fault_proxy_tls::PostgresClear;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proxy_relay::BoxStream;
-use proxy_tls::PostgresClear;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
 use tokio::net::TcpStream;
 use tokio::time::Instant;

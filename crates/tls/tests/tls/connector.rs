@@ -3,8 +3,8 @@
 use std::error::Error as _;
 use std::sync::Arc;
 
-use proxy_relay::{ConnectError, Connected, Connector};
-use proxy_tls::{ClientTls, Error, Opening};
+use fault_proxy_relay::{ConnectError, Connected, Connector};
+use fault_proxy_tls::{ClientTls, Error, Opening};
 use rustls::server::ServerConfig;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use testkit::Certificates;

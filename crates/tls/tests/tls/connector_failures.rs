@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
-use proxy_relay::{ConnectError, Connector, TcpConnector};
-use proxy_tls::{ClientTls, Error, Opening, TlsConnector};
+use fault_proxy_relay::{ConnectError, Connector, TcpConnector};
+use fault_proxy_tls::{ClientTls, Error, Opening, TlsConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

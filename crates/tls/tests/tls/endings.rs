@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use proxy_relay::{BoxStream, Connector};
-use proxy_tls::Opening;
+use fault_proxy_relay::{BoxStream, Connector};
+use fault_proxy_tls::Opening;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use proxy_relay::TcpConnector;
-use proxy_tls::{ClientTls, Error, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_relay::TcpConnector;
+use fault_proxy_tls::{ClientTls, Error, Opening, ServerTls, TlsConnector, TlsHandshake};
 use rcgen::{CertificateParams, KeyPair};
 use testkit::Certificates;
 

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use proxy_tls::Opening;
+use fault_proxy_tls::Opening;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;

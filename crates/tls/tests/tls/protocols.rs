@@ -5,8 +5,8 @@ use std::net::{self, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use proxy_relay::{End, OnUpstreamFailure, Route, SessionSummary, TcpConnector};
-use proxy_tls::{Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_relay::{End, OnUpstreamFailure, Route, SessionSummary, TcpConnector};
+use fault_proxy_tls::{Opening, ServerTls, TlsConnector, TlsHandshake};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
 use testkit::{Certificates, FarEnd};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use proxy_relay::Connector;
-use proxy_tls::{ClientTls, Opening};
+use fault_proxy_relay::Connector;
+use fault_proxy_tls::{ClientTls, Opening};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     PKCS_ECDSA_P256_SHA256, date_time_ymd,

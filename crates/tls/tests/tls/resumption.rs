@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use proxy_relay::{BoxStream, Connector, TcpConnector};
-use proxy_tls::{ClientTls, Opening, TlsConnector};
+use fault_proxy_relay::{BoxStream, Connector, TcpConnector};
+use fault_proxy_tls::{ClientTls, Opening, TlsConnector};
 use rustls::HandshakeKind;
 use testkit::{Certificates, FarEnd};
 use tokio::io::AsyncWriteExt;

@@ -4,8 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use proxy_relay::{Config, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
-use proxy_tls::{ClientTls, Opening, PostgresClear, TlsConnector};
+use fault_proxy_relay::{Config, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
+use fault_proxy_tls::{ClientTls, Opening, PostgresClear, TlsConnector};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use testkit::{Certificates, FarEnd, Pattern};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

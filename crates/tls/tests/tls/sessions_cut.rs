@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proxy_relay::{BoxStream, End, SessionSummary};
-use proxy_tls::{ClientTls, Opening};
+use fault_proxy_relay::{BoxStream, End, SessionSummary};
+use fault_proxy_tls::{ClientTls, Opening};
 use testkit::{Certificates, FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proxy_relay::{BoxStream, Handshake, HandshakeProgress, TcpConnector};
-use proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_relay::{BoxStream, Handshake, HandshakeProgress, TcpConnector};
+use fault_proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};

@@ -21,19 +21,19 @@ const GROUPS_AT_ONCE: usize = 2;
 /// `PROPTEST_CASES` overrides every count that the tests set, so tests with different counts run apart.
 const PROPERTIES: &[(&str, &str, u32)] = &[
     // The longest starts first, so that it does not run alone at the end.
-    ("proxy_nats", "session::tests::properties::", 1_000),
-    ("proxy_fault", "schedule::", 2_000),
-    ("proxy_fault", "line::", DEFAULT_CASES),
-    ("proxy_fault", "loss::", DEFAULT_CASES),
-    ("proxy_fault", "store::", DEFAULT_CASES),
-    ("proxy_fault", "params::", DEFAULT_CASES),
-    ("proxy_fault", "units::", DEFAULT_CASES),
-    ("proxy_mapping", "parse::", 20_000),
-    ("proxy_nats", "message::", DEFAULT_CASES),
-    ("proxy_nats", "opening::", DEFAULT_CASES),
-    ("proxy_nats", "plain::", DEFAULT_CASES),
-    ("proxy_tls", "postgres::", DEFAULT_CASES),
-    ("proxy_tls", "preamble::", DEFAULT_CASES),
+    ("fault_proxy_nats", "session::tests::properties::", 1_000),
+    ("fault_proxy_engine", "schedule::", 2_000),
+    ("fault_proxy_engine", "line::", DEFAULT_CASES),
+    ("fault_proxy_engine", "loss::", DEFAULT_CASES),
+    ("fault_proxy_engine", "store::", DEFAULT_CASES),
+    ("fault_proxy_engine", "params::", DEFAULT_CASES),
+    ("fault_proxy_engine", "units::", DEFAULT_CASES),
+    ("fault_proxy_mapping", "parse::", 20_000),
+    ("fault_proxy_nats", "message::", DEFAULT_CASES),
+    ("fault_proxy_nats", "opening::", DEFAULT_CASES),
+    ("fault_proxy_nats", "plain::", DEFAULT_CASES),
+    ("fault_proxy_tls", "postgres::", DEFAULT_CASES),
+    ("fault_proxy_tls", "preamble::", DEFAULT_CASES),
 ];
 
 /// Unit tests of a crate, as cargo has built them.

@@ -1,4 +1,4 @@
-use proxy_fault::{Reading, Schedule};
+use fault_proxy_engine::{Reading, Schedule};
 
 use super::*;
 

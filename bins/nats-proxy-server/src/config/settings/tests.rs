@@ -38,7 +38,7 @@ tunnel:
   encoding: json
 ";
 
-fn shown(rules: &[proxy_nats::Rule]) -> Vec<String> {
+fn shown(rules: &[fault_proxy_nats::Rule]) -> Vec<String> {
     rules.iter().map(ToString::to_string).collect()
 }
 

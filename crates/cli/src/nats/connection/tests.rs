@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser;
-use proxy_nats::Credential;
+use fault_proxy_nats::Credential;
 use tempfile::TempDir;
 use testkit::Certificates;
 

@@ -5,9 +5,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use proxy_fault::bench::Core;
-use proxy_fault::faults::{Bandwidth, Jitter, Latency, PacketLoss};
-use proxy_fault::{Delay, Effect, Fault, LossModel, Scope};
+use fault_proxy_engine::bench::Core;
+use fault_proxy_engine::faults::{Bandwidth, Jitter, Latency, PacketLoss};
+use fault_proxy_engine::{Delay, Effect, Fault, LossModel, Scope};
 
 const MS: Duration = Duration::from_millis(1);
 /// Chunks and bytes a round.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proxy_fault::{Reading, Schedule};
+use fault_proxy_engine::{Reading, Schedule};
 
 const DOCS: &str = include_str!("../../../docs/schedules.md");
 

@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_fault::faults::{Bandwidth, Blackhole, Latency, LimitData, Reset, SlowClose, Timeout};
-use proxy_fault::{
+use fault_proxy_engine::faults::{Bandwidth, Blackhole, Latency, LimitData, Reset, SlowClose, Timeout};
+use fault_proxy_engine::{
     Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Sides, Verdict, Windows,
 };
 use tokio::io::{

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_fault::bench::Core;
-use proxy_fault::faults::{Bandwidth, Jitter, Latency, PacketLoss, Slicer};
-use proxy_fault::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings};
+use fault_proxy_engine::bench::Core;
+use fault_proxy_engine::faults::{Bandwidth, Jitter, Latency, PacketLoss, Slicer};
+use fault_proxy_engine::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Builder;
 use tokio::time::advance;

@@ -4,7 +4,7 @@
 //!   [`Faults::replace`] changes them while sessions are open.
 //! - [`Faults::session`] begins a [`Session`], which puts a [`FaultStream`] around a client's connection
 //!   ([`Session::client`]) or around both of a proxy's ([`Session::split`]).
-//! - With the feature `relay`, [`Faults`] is a layer of `proxy-relay`: `Route::to(connector).through(faults)` puts the faults on
+//! - With the feature `relay`, [`Faults`] is a layer of `fault-proxy-relay`: `Route::to(connector).through(faults)` puts the faults on
 //!   each session of a relay.
 //! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that

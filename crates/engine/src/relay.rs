@@ -7,7 +7,7 @@ use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use proxy_relay::{BoxStream, ConnectError, Layer, Legs, Stream};
+use fault_proxy_relay::{BoxStream, ConnectError, Layer, Legs, Stream};
 use tokio::io::AsyncBufRead;
 use tokio::net::TcpStream;
 
