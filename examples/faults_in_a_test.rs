@@ -22,7 +22,7 @@ async fn ask(connection: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Resu
 
 /// The test: the same exchange on a network that holds every segment for `latency`, each way.
 async fn asked_with(latency: Duration) -> (io::Result<String>, Duration) {
-    let effect = Effect::from(Latency { delay: Delay::Constant(latency), once: false });
+    let effect = Effect::from(Latency::new(Delay::Constant(latency)));
     let faults = Engine::new(Settings::default()).proxy("cache", vec![Fault::new("latency", effect)]);
     let (client, mut server) = duplex(64);
     let mut client = faults.session().client(client);

@@ -74,7 +74,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
 
 fn latency() -> Result<Fault> {
     let windows = Schedule::parse(SCHEDULE, Reading::Usual)?.resolve(None)?;
-    let effect = Effect::from(Latency { delay: Delay::Constant(DELAY), once: false });
+    let effect = Effect::from(Latency::new(Delay::Constant(DELAY)));
     Ok(Fault { windows, ..Fault::new("latency", effect) })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fault_proxy_engine::bench::Core;
 use fault_proxy_engine::faults::{Bandwidth, Jitter, Latency, PacketLoss};
-use fault_proxy_engine::{Delay, Effect, Fault, LossModel, Scope};
+use fault_proxy_engine::{Delay, Effect, Fault, LossModel};
 
 const MS: Duration = Duration::from_millis(1);
 /// Chunks and bytes a round.
@@ -17,16 +17,15 @@ const CHUNK: usize = 1024;
 const PACE: Duration = Duration::from_nanos(1024);
 
 fn faults() -> [(&'static str, Vec<Effect>); 5] {
-    let constant = Effect::from(Latency { delay: Delay::Constant(10 * MS), once: false });
-    let normal =
-        Effect::from(Latency { delay: Delay::Normal { mean: 10 * MS, stddev: 2 * MS }, once: false });
-    let bandwidth = Effect::from(Bandwidth { rate: 2e9, burst: 1 << 20, scope: Scope::Session });
-    let jitter = Effect::from(Jitter { amplitude: 20 * MS, frequency: 5.0 });
-    let loss = Effect::from(PacketLoss {
-        model: LossModel::Bernoulli { rate: 0.0001, correlation: 0.0 },
-        rtt: Some(MS),
-        mss: 1460,
-    });
+    let constant = Effect::from(Latency::new(Delay::Constant(10 * MS)));
+    let normal = Effect::from(Latency::new(Delay::Normal { mean: 10 * MS, stddev: 2 * MS }));
+    let bandwidth = Effect::from(Bandwidth::new(2e9).with_burst(1 << 20));
+    let jitter = Effect::from(Jitter::new(20 * MS, 5.0));
+    let loss = Effect::from(PacketLoss::new(
+        LossModel::Bernoulli { rate: 0.0001, correlation: 0.0 },
+        Some(MS),
+        1460,
+    ));
     [
         ("latency", vec![constant.clone()]),
         ("latency drawn", vec![normal.clone()]),

@@ -14,6 +14,7 @@ use crate::describe::Time;
 ///
 /// No draw is longer than [`Delay::LONGEST`]: the tail of a heavy distribution cannot hold a flow for ever.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Delay {
     /// Always this long.
     Constant(Duration),

@@ -15,6 +15,7 @@ pub(crate) use self::words::{not_one_of, same_word, words};
 
 /// A type of fault.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct FaultType {
     /// In kebab-case: `packet-loss`.
     pub name: &'static str,
@@ -29,6 +30,7 @@ pub struct FaultType {
 
 /// Target of the faults of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// Sessions that have no flows yet. Side and direction are not allowed.
     Opening,
@@ -40,6 +42,7 @@ pub enum Target {
 
 /// A parameter of a fault.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Parameter {
     /// In kebab-case: `good-to-bad`.
     pub name: &'static str,

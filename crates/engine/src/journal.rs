@@ -37,6 +37,7 @@ impl fmt::Debug for Journal {
 /// Some decisions depend on the clock as well: at which offsets segments begin, which of them jitter holds, when packet loss sends a
 /// segment again, and what a schedule or a time limit finds on its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Decision {
     /// Since the start of the run.
     #[serde(rename = "at_ns", serialize_with = "nanoseconds")]

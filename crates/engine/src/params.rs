@@ -40,6 +40,7 @@ pub struct FaultParams {
 /// The parameters that faults of all types take. `side` and `direction` belong to those that act on a flow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct CommonParams {
     /// Name, unique within the proxy. Defaults to the type.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -128,6 +128,7 @@ fn add(histogram: &AtomicHistogram, time: Duration) {
 
 /// What a fault has done so far.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Figures {
     /// Sessions it was drawn for.
     pub sessions: u64,
@@ -185,6 +186,7 @@ impl Delays {
 
 /// Of a number of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Quantiles {
     /// How many durations there were.
     pub count: u64,
@@ -218,6 +220,7 @@ pub(crate) struct Meter {
 /// Bytes that faults have held, in one direction of all sessions of a proxy, since the start of the run. Bytes that pass while no
 /// fault is on do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Passage {
     /// Bytes that faults have received.
     pub came: u64,

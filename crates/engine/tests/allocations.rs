@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fault_proxy_engine::bench::Core;
 use fault_proxy_engine::faults::{Bandwidth, Jitter, Latency, PacketLoss, Slicer};
-use fault_proxy_engine::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Scope, Settings};
+use fault_proxy_engine::{Delay, Effect, Engine, Fault, FaultStream, LossModel, Settings};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Builder;
 use tokio::time::advance;
@@ -18,12 +18,9 @@ use tokio::time::advance;
 fn chunks_allocate_nothing_once_the_queues_have_grown() {
     let ms = Duration::from_millis(1);
     let mut core = Core::new(vec![
-        Fault::new(
-            "latency",
-            Effect::from(Latency { delay: Delay::Uniform { min: ms, max: 5 * ms }, once: false }),
-        ),
-        Fault::new("bandwidth", Effect::from(Bandwidth { rate: 1e9, burst: 1000, scope: Scope::Session })),
-        Fault::new("jitter", Effect::from(Jitter { amplitude: 3 * ms, frequency: 50.0 })),
+        Fault::new("latency", Effect::from(Latency::new(Delay::Uniform { min: ms, max: 5 * ms }))),
+        Fault::new("bandwidth", Effect::from(Bandwidth::new(1e9).with_burst(1000))),
+        Fault::new("jitter", Effect::from(Jitter::new(3 * ms, 50.0))),
     ]);
     let (mut now, mut gone, mut bytes) = (Duration::ZERO, 0, [0; 4096]);
     let mut chunks = |count: usize| {
@@ -102,22 +99,18 @@ async fn fill(streams: &mut [FaultStream<Pieces>], pause: Duration) -> Vec<usize
 /// Faults that hold all data until the test ends.
 fn holding() -> [(&'static str, Vec<Effect>); 7] {
     let day = Duration::from_secs(86_400);
-    let latency = Effect::from(Latency { delay: Delay::Constant(day), once: false });
-    let short = Effect::from(Latency { delay: Delay::Constant(Duration::from_secs(1)), once: false });
-    let drawn = Effect::from(Latency { delay: Delay::Uniform { min: day, max: day * 2 }, once: false });
+    let latency = Effect::from(Latency::new(Delay::Constant(day)));
+    let short = Effect::from(Latency::new(Delay::Constant(Duration::from_secs(1))));
+    let drawn = Effect::from(Latency::new(Delay::Uniform { min: day, max: day * 2 }));
     let loss = |rate| {
-        Effect::from(PacketLoss {
-            model: LossModel::Bernoulli { rate, correlation: 0.0 },
-            rtt: Some(day),
-            mss: 1460,
-        })
+        Effect::from(PacketLoss::new(LossModel::Bernoulli { rate, correlation: 0.0 }, Some(day), 1460))
     };
     [
         ("latency", vec![latency.clone()]),
         ("latency drawn", vec![drawn]),
-        ("jitter", vec![Effect::from(Jitter { amplitude: day, frequency: 1e6 })]),
-        ("slicer behind latency", vec![short, Effect::from(Slicer { size: 1, variation: 0, delay: day })]),
-        ("bandwidth", vec![Effect::from(Bandwidth { rate: 1e-3, burst: 1, scope: Scope::Session })]),
+        ("jitter", vec![Effect::from(Jitter::new(day, 1e6))]),
+        ("slicer behind latency", vec![short, Effect::from(Slicer::new(1, 0, day))]),
+        ("bandwidth", vec![Effect::from(Bandwidth::new(1e-3).with_burst(1))]),
         ("packet loss", vec![loss(1.0)]),
         ("packet loss and latency", vec![loss(0.0), latency]),
     ]

@@ -20,10 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 const MS: Duration = Duration::from_millis(1);
 
 fn latency(millis: u64) -> Fault {
-    Fault::new(
-        "latency",
-        Effect::from(Latency { delay: Delay::Constant(Duration::from_millis(millis)), once: false }),
-    )
+    Fault::new("latency", Effect::from(Latency::new(Delay::Constant(Duration::from_millis(millis)))))
 }
 
 fn faults(faults: Vec<Fault>) -> Faults {
@@ -135,7 +132,7 @@ async fn a_change_reaches_a_stream_that_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_schedule_reaches_open_sessions() {
-    let stall = Effect::from(Blackhole { discard: false });
+    let stall = Effect::from(Blackhole::new(false));
     let stalled =
         Fault { windows: Windows::always().within(100 * MS, Some(400 * MS)), ..Fault::new("stall", stall) };
     let (mut client, mut server, _relay) = relayed(&faults(vec![stalled])).await;
@@ -165,7 +162,7 @@ async fn a_half_close_comes_behind_the_bytes_and_the_reply_still_comes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_limit_closes_both_ways_after_its_bytes() {
-    let limit = Fault::new("limit-data", Effect::from(LimitData { bytes: 5 }));
+    let limit = Fault::new("limit-data", Effect::from(LimitData::new(5)));
     let (mut client, mut server, _relay) = relayed(&faults(vec![limit])).await;
     client.write_all(b"12345678").await.unwrap();
     let (mut got, mut back) = (Vec::new(), Vec::new());
@@ -176,7 +173,7 @@ async fn a_limit_closes_both_ways_after_its_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_is_an_error_to_reads_and_writes() {
-    let reset = Effect::from(Reset { after: 100 * MS, bytes: None, sides: Sides::Both });
+    let reset = Effect::from(Reset::new(100 * MS, None, Sides::Both));
     let (mut client, _server) = client(&faults(vec![Fault::new("reset", reset)]), 1 << 16);
     let started = Instant::now();
     let read = client.read_u8().await.unwrap_err();
@@ -221,7 +218,7 @@ async fn decisions_with_limit(limit: usize) -> Vec<(u64, Verdict)> {
         decisions.send((decision.offset, decision.verdict)).expect("the test receives");
     }));
     let delay = Delay::Normal { mean: 50 * MS, stddev: 10 * MS };
-    let drawn = Fault::new("latency", Effect::from(Latency { delay, once: false }));
+    let drawn = Fault::new("latency", Effect::from(Latency::new(delay)));
     let faults = Engine::new(settings).proxy("test", vec![drawn]);
     let (mut client, mut server) = client(&faults, 2 << 20);
     server.write_all(&vec![7; 1 << 20]).await.expect("the pipe is open");
@@ -241,7 +238,7 @@ async fn bytes_that_wait_for_room_are_no_pause_of_their_sender() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bandwidth_for_the_whole_proxy_is_shared() {
-    let shared = Effect::from(Bandwidth { rate: 100_000.0, burst: 1000, scope: Scope::Proxy });
+    let shared = Effect::from(Bandwidth::new(100_000.0).with_burst(1000).with_scope(Scope::Proxy));
     let faults = faults(vec![Fault::new("bandwidth", shared)]);
     let started = Instant::now();
     let mut sessions = tokio::task::JoinSet::new();
@@ -283,7 +280,7 @@ async fn what_comes_after_a_change_meets_the_new_faults() {
     client.consume(3);
     assert!(changed.elapsed() >= 100 * MS, "{:?}", changed.elapsed());
 
-    faults.replace(vec![Fault::new("slow-close", Effect::from(SlowClose { delay: 100 * MS }))]);
+    faults.replace(vec![Fault::new("slow-close", Effect::from(SlowClose::new(100 * MS)))]);
     drop(server);
     let changed = Instant::now();
     assert_eq!(client.fill_buf().await.unwrap(), b"");
@@ -329,10 +326,7 @@ async fn faults_end_a_session_of_which_nothing_is_read() {
     let (mut client, _server) = client(&faults, 1 << 16);
     let ended = async |client: &mut FaultStream<DuplexStream>| poll_fn(|cx| client.poll_ended(cx)).await;
     assert!(timeout(MS, ended(&mut client)).await.is_err(), "no fault, no end");
-    faults.replace(vec![Fault::new(
-        "timeout",
-        Effect::from(Timeout { after: Some(100 * MS), discard: false }),
-    )]);
+    faults.replace(vec![Fault::new("timeout", Effect::from(Timeout::new(Some(100 * MS), false)))]);
     let started = Instant::now();
     ended(&mut client).await.unwrap();
     assert!(started.elapsed() >= 100 * MS, "{:?}", started.elapsed());

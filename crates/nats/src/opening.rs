@@ -74,6 +74,7 @@ impl fmt::Display for Target {
 
 /// How the frames of a reliable session are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Encoding {
     /// A short prefix and the bytes.
     Binary,

@@ -39,6 +39,7 @@ pub struct Moved {
 
 /// All sessions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Sessions that have begun.
     pub sessions: u64,
@@ -51,6 +52,7 @@ pub struct Totals {
 }
 
 /// A session that is open.
+#[non_exhaustive]
 pub struct LiveSession {
     /// Counts the sessions of a [`Relay`](crate::Relay), from 1.
     pub id: u64,

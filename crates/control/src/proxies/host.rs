@@ -47,6 +47,7 @@ pub trait Host: Send + Sync + 'static {
 
 /// A proxy that is to be started.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Start {
     /// Name of the proxy.
     pub name: String,

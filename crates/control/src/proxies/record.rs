@@ -12,6 +12,7 @@ pub(crate) enum Vocabulary {
 
 /// A fault as it was given, and as it is applied. Made by [`record`](crate::record), or by the API.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FaultRecord {
     /// Unique within its proxy.
     pub name: String,

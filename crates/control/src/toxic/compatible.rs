@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fault_proxy_engine::faults::{Bandwidth, Latency, LimitData, ResetOnData, Slicer, SlowClose, Timeout};
-use fault_proxy_engine::{Delay, Effect, Fault, Scope};
+use fault_proxy_engine::{Delay, Effect, Fault};
 use serde_json::{Map, Value};
 
 use super::common::{Common, ToxicError, default_name, flows, renamed};
@@ -72,22 +72,22 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
     Some(match kind {
         "latency" => {
             let spread = Duration::from_millis(field("jitter").unsigned_abs());
-            Effect::from(Latency { delay: Delay::Around { center: millis("latency"), spread }, once: false })
+            Effect::from(Latency::new(Delay::Around { center: millis("latency"), spread }))
         }
         "bandwidth" => bandwidth(count("rate"))?,
-        "slow_close" => Effect::from(SlowClose { delay: millis("delay") }),
+        "slow_close" => Effect::from(SlowClose::new(millis("delay"))),
         "timeout" => {
             let after = Some(millis("timeout")).filter(|after| !after.is_zero());
-            Effect::from(Timeout { after, discard: true })
+            Effect::from(Timeout::new(after, true))
         }
-        "reset_peer" => Effect::from(ResetOnData { after: millis("timeout") }),
+        "reset_peer" => Effect::from(ResetOnData::new(millis("timeout"))),
         "slicer" => {
             let bytes = |name: &str| u32::try_from(count(name)).unwrap_or(u32::MAX);
             let size = Some(bytes("average_size")).filter(|size| *size > 0)?;
             let variation = bytes("size_variation").min(size - 1);
-            Effect::from(Slicer { size, variation, delay: Duration::from_micros(count("delay")) })
+            Effect::from(Slicer::new(size, variation, Duration::from_micros(count("delay"))))
         }
-        "limit_data" => Effect::from(LimitData { bytes: count("bytes") }),
+        "limit_data" => Effect::from(LimitData::new(count("bytes"))),
         _ => return None,
     })
 }
@@ -95,7 +95,7 @@ fn effect(kind: &str, field: impl Fn(&str) -> i64) -> Option<Effect> {
 /// A KB is 1,000 bytes. A rate of 0 stops all data. A rate above the maximum of the fault is not a limit.
 fn bandwidth(rate: u64) -> Option<Effect> {
     if rate == 0 {
-        return Some(Effect::from(Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session }));
+        return Some(Effect::from(Bandwidth::new(0.0).with_burst(0)));
     }
     let rate = rate as f64 * 1e3;
     (rate <= Bandwidth::HIGHEST_RATE).then(|| Bandwidth::new(rate).into())

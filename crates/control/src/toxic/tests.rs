@@ -3,7 +3,7 @@ use std::time::Duration;
 use fault_proxy_engine::faults::{
     Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
 };
-use fault_proxy_engine::{Delay, Effect, Flows, LossModel, Scope};
+use fault_proxy_engine::{Delay, Effect, Flows, LossModel};
 
 use super::*;
 
@@ -22,12 +22,13 @@ fn refused(body: Value) -> String {
 const MS: Duration = Duration::from_millis(1);
 
 /// A bandwidth that lets nothing pass.
-const SHUT: Bandwidth = Bandwidth { rate: 0.0, burst: 0, scope: Scope::Session };
+fn shut() -> Bandwidth {
+    Bandwidth::new(0.0).with_burst(0)
+}
 
 #[test]
 fn toxics_do_what_they_do_elsewhere() {
-    let around =
-        |center, spread| Effect::from(Latency { delay: Delay::Around { center, spread }, once: false });
+    let around = |center, spread| Effect::from(Latency::new(Delay::Around { center, spread }));
     for (body, expected) in [
         (
             json!({"type": "latency", "attributes": {"latency": 100, "jitter": -20}}),
@@ -37,35 +38,32 @@ fn toxics_do_what_they_do_elsewhere() {
             json!({"type": "latency", "attributes": {"latency": -5}}),
             Some(around(Duration::ZERO, Duration::ZERO)),
         ),
-        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), Some(Effect::from(SHUT))),
-        (json!({"type": "bandwidth", "attributes": {"rate": -1}}), Some(Effect::from(SHUT))),
-        (json!({"type": "bandwidth"}), Some(Effect::from(SHUT))),
+        (json!({"type": "bandwidth", "attributes": {"rate": 0}}), Some(Effect::from(shut()))),
+        (json!({"type": "bandwidth", "attributes": {"rate": -1}}), Some(Effect::from(shut()))),
+        (json!({"type": "bandwidth"}), Some(Effect::from(shut()))),
         (
             json!({"type": "bandwidth", "attributes": {"rate": 100}}),
-            Some(Effect::from(Bandwidth { rate: 100_000.0, burst: 1500, scope: Scope::Session })),
+            Some(Effect::from(Bandwidth::new(100_000.0).with_burst(1500))),
         ),
         (
             json!({"type": "slow_close", "attributes": {"delay": 3}}),
-            Some(Effect::from(SlowClose { delay: 3 * MS })),
+            Some(Effect::from(SlowClose::new(3 * MS))),
         ),
-        (json!({"type": "timeout"}), Some(Effect::from(Timeout { after: None, discard: true }))),
+        (json!({"type": "timeout"}), Some(Effect::from(Timeout::new(None, true)))),
         (
             json!({"type": "timeout", "attributes": {"timeout": 9}}),
-            Some(Effect::from(Timeout { after: Some(9 * MS), discard: true })),
+            Some(Effect::from(Timeout::new(Some(9 * MS), true))),
         ),
         (
             json!({"type": "reset_peer", "attributes": {"timeout": 9}}),
-            Some(Effect::from(ResetOnData { after: 9 * MS })),
+            Some(Effect::from(ResetOnData::new(9 * MS))),
         ),
         (
             json!({"type": "slicer", "attributes": {"average_size": 8, "size_variation": 9, "delay": 2000}}),
-            Some(Effect::from(Slicer { size: 8, variation: 7, delay: 2 * MS })),
+            Some(Effect::from(Slicer::new(8, 7, 2 * MS))),
         ),
         (json!({"type": "slicer", "attributes": {"delay": 2000}}), None),
-        (
-            json!({"type": "limit_data", "attributes": {"bytes": 5}}),
-            Some(Effect::from(LimitData { bytes: 5 })),
-        ),
+        (json!({"type": "limit_data", "attributes": {"bytes": 5}}), Some(Effect::from(LimitData::new(5)))),
         (json!({"type": "noop"}), None),
     ] {
         assert_eq!(effect(body.clone()), expected, "{body}");
@@ -145,7 +143,7 @@ fn our_faults_have_their_own_parameters() {
         json!({"type": "latency", "stream": "upstream", "attributes": {"mean": "300ms", "stddev": 40}});
     let fault = parsed(normal).unwrap().fault.unwrap();
     let delay = Delay::Normal { mean: 300 * MS, stddev: 40 * MS };
-    assert_eq!(fault.effect, Effect::from(Latency { delay, once: false }));
+    assert_eq!(fault.effect, Effect::from(Latency::new(delay)));
     assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
 
     for ours in [json!({"rate": "1mbit/s"}), json!({"rate": 125_000, "unit": "Bps"})] {
@@ -223,10 +221,7 @@ fn updates_change_what_they_name() {
     assert_eq!((after.windows, after.flows, after.probability), (before.windows, before.flows, 0.25));
     assert_eq!(
         after.effect,
-        Effect::from(Latency {
-            delay: Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO },
-            once: false
-        })
+        Effect::from(Latency::new(Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO }))
     );
     assert!(merged(&toxic, json!({"attributes": {"latency": "x"}})).is_err());
 }

@@ -31,6 +31,7 @@ const WAITING_BYTES: usize = 64 << 10;
 
 /// A token bucket.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Bandwidth {
     /// Bytes per second. With 0, no byte passes until the fault changes or is removed.
     pub rate: f64,
@@ -47,6 +48,18 @@ impl Bandwidth {
     /// Limits each session to this rate, with the default burst.
     pub fn new(rate: f64) -> Self {
         Self { rate, burst: usual_burst(rate), scope: Scope::Session }
+    }
+
+    /// Lets this number of bytes pass without delay after a pause.
+    #[must_use]
+    pub fn with_burst(self, burst: u64) -> Self {
+        Self { burst, ..self }
+    }
+
+    /// Shares the limit between the sessions of this scope.
+    #[must_use]
+    pub fn with_scope(self, scope: Scope) -> Self {
+        Self { scope, ..self }
     }
 }
 

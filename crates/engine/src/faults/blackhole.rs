@@ -14,9 +14,17 @@ use crate::stage::gate::Gate;
 
 /// Holds or drops all data.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Blackhole {
     /// Drops received bytes. Otherwise they are forwarded when the fault ends.
     pub discard: bool,
+}
+
+impl Blackhole {
+    /// Holds all data, or drops it if `discard` is set.
+    pub fn new(discard: bool) -> Self {
+        Self { discard }
+    }
 }
 
 impl Display for Blackhole {

@@ -24,9 +24,17 @@ const BLOCK: u64 = 4096;
 
 /// Flips random bits.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Corrupt {
     /// Share of bytes in which one bit is flipped, 0 to 1.
     pub rate: f64,
+}
+
+impl Corrupt {
+    /// Flips one bit in this share of bytes.
+    pub fn new(rate: f64) -> Self {
+        Self { rate }
+    }
 }
 
 impl Display for Corrupt {

@@ -20,11 +20,19 @@ use crate::units::{Millis, Number};
 
 /// Holds some segments for a time drawn uniformly from 0 to `amplitude`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Jitter {
     /// Longest hold time.
     pub amplitude: Duration,
     /// Maximum number of held segments per second.
     pub frequency: f64,
+}
+
+impl Jitter {
+    /// Holds at most `frequency` segments per second, each for up to `amplitude`.
+    pub fn new(amplitude: Duration, frequency: f64) -> Self {
+        Self { amplitude, frequency }
+    }
 }
 
 impl Display for Jitter {

@@ -24,6 +24,7 @@ use crate::units::{Millis, Number};
 
 /// Holds each segment for a random time.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Latency {
     /// Distribution of the hold times.
     pub delay: Delay,

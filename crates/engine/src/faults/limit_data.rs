@@ -17,9 +17,17 @@ use crate::units::Bytes;
 
 /// Closes both connections after this many bytes in one direction. With 0, before the first byte.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LimitData {
     /// Bytes since the session opened or the fault was switched on. Counting continues when the limit changes.
     pub bytes: u64,
+}
+
+impl LimitData {
+    /// Closes the session after `bytes`.
+    pub fn new(bytes: u64) -> Self {
+        Self { bytes }
+    }
 }
 
 impl Display for LimitData {

@@ -23,6 +23,7 @@ const WAITING_LIMIT: usize = 256 << 10;
 
 /// Simulates a TCP sender whose segments are lost and sent again. Bytes are delayed, never dropped.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PacketLoss {
     /// Loss model.
     pub model: LossModel,
@@ -30,6 +31,13 @@ pub struct PacketLoss {
     pub rtt: Option<Duration>,
     /// Maximum size of a segment in bytes.
     pub mss: u32,
+}
+
+impl PacketLoss {
+    /// Simulates the losses of `model` on a path with this round-trip time and segment size.
+    pub fn new(model: LossModel, rtt: Option<Duration>, mss: u32) -> Self {
+        Self { model, rtt, mss }
+    }
 }
 
 impl Display for PacketLoss {

@@ -18,6 +18,7 @@ use crate::units::{Bytes, Millis};
 
 /// Resets the connections of a session (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Reset {
     /// Time since the session opened or the fault was switched on, whichever is later.
     pub after: Duration,
@@ -29,9 +30,17 @@ pub struct Reset {
 
 /// Resets both connections of a session (TCP: RST) some time after data has arrived. The data is dropped.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ResetOnData {
     /// Time since the first bytes, or the half-close, arrived in its direction.
     pub after: Duration,
+}
+
+impl Reset {
+    /// Resets the connections of `sides` after this time, once `bytes` are forwarded.
+    pub fn new(after: Duration, bytes: Option<u64>, sides: Sides) -> Self {
+        Self { after, bytes, sides }
+    }
 }
 
 impl Display for Reset {
@@ -54,6 +63,13 @@ impl Behavior for Reset {
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
         let not_before = start.since.saturating_add(self.after);
         Some(Box::new(Limit::reset(self.sides, not_before, self.bytes)))
+    }
+}
+
+impl ResetOnData {
+    /// Resets both connections this long after data has arrived.
+    pub fn new(after: Duration) -> Self {
+        Self { after }
     }
 }
 

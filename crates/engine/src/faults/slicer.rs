@@ -25,6 +25,7 @@ const WAITING_LIMIT: usize = 64 << 10;
 
 /// Forwards data in small pieces.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Slicer {
     /// Average size of a piece in bytes, at least 1.
     pub size: u32,
@@ -32,6 +33,13 @@ pub struct Slicer {
     pub variation: u32,
     /// Delay between pieces.
     pub delay: Duration,
+}
+
+impl Slicer {
+    /// Forwards pieces of `size` ± `variation` bytes, `delay` apart.
+    pub fn new(size: u32, variation: u32, delay: Duration) -> Self {
+        Self { size, variation, delay }
+    }
 }
 
 impl Display for Slicer {

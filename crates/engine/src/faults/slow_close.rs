@@ -19,9 +19,17 @@ use crate::units::Millis;
 
 /// Delays the end of a flow (half-close).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SlowClose {
     /// Delay.
     pub delay: Duration,
+}
+
+impl SlowClose {
+    /// Delays the end of a flow by `delay`.
+    pub fn new(delay: Duration) -> Self {
+        Self { delay }
+    }
 }
 
 impl Display for SlowClose {

@@ -15,9 +15,17 @@ use crate::units::Millis;
 
 /// Delays the connection to the upstream.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SlowOpen {
     /// Delay.
     pub delay: Duration,
+}
+
+impl SlowOpen {
+    /// Delays the connection to the upstream by `delay`.
+    pub fn new(delay: Duration) -> Self {
+        Self { delay }
+    }
 }
 
 impl Display for SlowOpen {

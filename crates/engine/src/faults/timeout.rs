@@ -17,11 +17,19 @@ use crate::units::Millis;
 
 /// Holds all data, then closes both connections.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Timeout {
     /// Time since the session opened or the fault was switched on. Without it, the connections stay open.
     pub after: Option<Duration>,
     /// Drops received bytes, and closes the connections when the fault is removed. Otherwise the bytes are forwarded then.
     pub discard: bool,
+}
+
+impl Timeout {
+    /// Closes both connections after this time, and drops the data until then if `discard` is set.
+    pub fn new(after: Option<Duration>, discard: bool) -> Self {
+        Self { after, discard }
+    }
 }
 
 impl Display for Timeout {

@@ -5,6 +5,7 @@
 ///
 /// All parameters are shares or probabilities, 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum LossModel {
     /// Each segment is lost with the same probability.
     Bernoulli {

@@ -10,6 +10,7 @@ const RATE: &str = "a rate: say 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 o
 
 /// A unit of bandwidth. `KB` is 1000 bytes, `kbit` 1000 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// Bytes a second.
     Bps,

@@ -53,6 +53,7 @@ impl NatsOptions {
 /// Encryption of the connection. By default it is what the server asks for; whoever is on the way can then talk
 /// the client out of it.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Tls {
     /// Never connect without TLS. Any `tls://` URL and `config` imply it.
     pub required: bool,
