@@ -17,7 +17,7 @@ use proxy_cli::limits::max_sessions;
 use proxy_cli::log::Log;
 use proxy_cli::secret::Secret;
 use proxy_cli::service;
-use proxy_cli::signals::{Last, Signals, end};
+use proxy_cli::signals::{Signals, end};
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::terminal::print;
 use tokio::select;
@@ -85,7 +85,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
         let _context = runtime.enter();
         (RequestSignal::report().context("cannot handle signals")?, again.reload()?)
     };
-    let (engine, journal) = engine(settings, replayed, &last)?;
+    let (engine, journal) = engine(settings, replayed, &signals)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
@@ -268,14 +268,14 @@ fn config(settings: &Settings) -> Config {
 fn engine(
     settings: &Settings,
     replayed: Option<&replay::Comparison>,
-    last: &Last,
+    signals: &Signals,
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
         info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
     }
     let journal = match &settings.run.journal {
-        Some(path) => Some(journal::Writer::create(path, seed, &settings.record, last.clone())?),
+        Some(path) => Some(journal::Writer::create(path, seed, &settings.record, signals)?),
         None => None,
     };
     let mut of_engine = fault_proxy_engine::Settings::default();

@@ -10,6 +10,7 @@
 //! | [`addr`], [`bind`] | where to listen, and taking a port |
 //! | [`limits`] | how many sessions the system allows |
 //! | [`log`] | the log |
+//! | [`open`] | opening files that may block |
 //! | [`health`] | asking a program how it is |
 //! | [`signals`], [`service`] | the end of a run; messages to the service manager |
 //! | [`secret`] | what must not be shown |
@@ -35,6 +36,7 @@ pub mod listener;
 pub mod log;
 #[cfg(feature = "nats")]
 pub mod nats;
+pub mod open;
 pub mod secret;
 pub mod service;
 pub mod signals;

@@ -19,6 +19,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
 
+use crate::open::open_blocking;
 use crate::terminal::plain_lines;
 
 mod args;
@@ -70,8 +71,16 @@ impl Log {
         let (writes, written) = sync_channel(0);
         let (writer, guard) = match &settings.log_file {
             Some(path) => {
-                let file = File::options().append(true).create(true).open(path);
-                let file = file.with_context(|| format!("cannot write --log-file {}", path.display()))?;
+                let log = path.clone();
+                let open = move || File::options().append(true).create(true).open(log);
+                let name = path.display();
+                let notice = || {
+                    let line = "is blocked: the program starts when something reads from it";
+                    writeln!(io::stderr(), "--log-file {name} {line}").ok();
+                };
+                // A signal still ends the process by itself.
+                let file = open_blocking(open, notice, || false)
+                    .with_context(|| format!("cannot write --log-file {name}"))?;
                 builder.finish(LogFile { file, _writes: writes })
             }
             None => builder.finish(BesideBar(Arc::clone(&bar))),

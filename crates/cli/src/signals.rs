@@ -151,6 +151,11 @@ impl Signals {
         &self.last
     }
 
+    /// Returns true if a signal has arrived.
+    pub fn have_come(&self) -> bool {
+        self.received.borrow().count > 0
+    }
+
     /// The name of the next one.
     ///
     /// # Cancel safety

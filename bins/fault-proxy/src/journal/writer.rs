@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::Decision;
-use proxy_cli::signals::Last;
+use proxy_cli::open::open_blocking;
+use proxy_cli::signals::{Last, Signals};
 use proxy_cli::terminal::counted;
 use serde::Serialize;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{FORMAT, Header};
 
@@ -45,25 +46,34 @@ pub(crate) struct Queue {
 }
 
 impl Writer {
-    /// Creates the file with its header. Nobody waits for it any more once `end` hurries.
-    pub(crate) fn create<S: Serialize>(path: &Path, seed: u64, settings: S, end: Last) -> Result<Self> {
-        let open = || -> Result<File> {
-            let mut file = File::create(path)?;
-            let header = serde_json::to_string(&Header { journal: FORMAT, seed, settings })?;
-            writeln!(file, "{header}")?;
-            Ok(file)
-        };
-        let file = open().with_context(|| format!("--journal {}", path.display()))?;
+    /// Creates the file with its header. Sessions and the end of the run do not wait for the file any longer once the end of
+    /// `signals` hurries.
+    ///
+    /// # Errors
+    /// The file cannot be written, or a signal arrived while it blocked.
+    pub(crate) fn create<S: Serialize>(
+        path: &Path,
+        seed: u64,
+        settings: S,
+        signals: &Signals,
+    ) -> Result<Self> {
+        let name = format!("--journal {}", path.display());
+        let header = serde_json::to_string(&Header { journal: FORMAT, seed, settings })?;
+        let path = path.to_owned();
+        let create =
+            move || File::create(path).and_then(|mut file| writeln!(file, "{header}").map(|()| file));
+        let notice = || warn!("{name} is blocked: the run starts when something reads from it");
+        let file = open_blocking(create, notice, || signals.have_come()).with_context(|| name.clone())?;
         let (sender, decisions) = sync_channel(QUEUE);
         let written = Arc::new(AtomicU64::new(0));
-        let (name, count) = (path.display().to_string(), Arc::clone(&written));
+        let count = Arc::clone(&written);
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
             write(&decisions, file, &count).inspect_err(|error| {
-                error!("--journal {name}: {error}: the decisions from now on are not in it");
+                error!("{name}: {error}: the decisions from now on are not in it");
             })
         })?;
         let recorded = Arc::new(AtomicU64::new(0));
-        Ok(Self { queue: Queue { sender, recorded, written, end }, thread })
+        Ok(Self { queue: Queue { sender, recorded, written, end: signals.last().clone() }, thread })
     }
 
     /// Where sessions put their decisions.

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use crate::support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, utf8};
+use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, patient, round_trip, utf8};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use testkit::pipes::{fill, full_pipe, unread_fifo};
-use testkit::{FarEnd, free_port};
+use testkit::{Daemon, FarEnd, free_port};
 
 /// Killed when dropped.
 struct Run(Child);
@@ -146,4 +147,50 @@ fn a_log_file_that_takes_nothing_is_told_of_and_holds_up_nothing() {
     assert_eq!(run.ended().code(), Some(0));
     let stderr = run.stderr();
     assert!(stderr.contains(&format!("--log-file {log}: the last lines are not written")), "{stderr}");
+}
+
+/// Spawns a run with this option whose file is a named pipe.
+fn spawned(far_end: &FarEnd, option: &str, pipe: &str) -> Daemon {
+    let mapping = format!("{}={}", free_port(), far_end.addr());
+    Daemon::spawn(
+        Path::new(BINARY),
+        &["run", "--no-ui", "--proxy", &mapping, option, pipe],
+        &[ANY_CONTROL_PORT],
+    )
+}
+
+#[test]
+fn a_start_that_waits_for_a_pipe_says_so_and_ends_at_a_signal() {
+    let far_end = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let (pipe, reader) = unread_fifo(directory.path());
+    fill(&File::options().write(true).open(&pipe).expect("it opens"));
+    let pipe = utf8(&pipe);
+    let ended = |option| {
+        let run = spawned(&far_end, option, pipe);
+        run.wait_for_line(&format!("{option} {pipe} is blocked"));
+        run.signal(Signal::INT);
+        (run.wait(PATIENCE).code(), run.stderr())
+    };
+    let (code, stderr) = ended("--journal");
+    assert!(code == Some(1) && stderr.contains("canceled while the file was blocked"), "{stderr}");
+    drop(reader);
+    let (code, stderr) = ended("--journal");
+    assert!(code == Some(1) && stderr.contains("canceled while the file was blocked"), "{stderr}");
+    // The log is opened before signals are handled.
+    assert_eq!(ended("--log-file").0, None);
+}
+
+#[test]
+fn a_start_that_waited_for_a_pipe_goes_on_with_its_reader() {
+    let far_end = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let (pipe, reader) = unread_fifo(directory.path());
+    drop(reader);
+    let run = spawned(&far_end, "--journal", utf8(&pipe));
+    run.wait_for_line("is blocked");
+    let _reader = File::open(&pipe).expect("it has a writer");
+    run.wait_for_line("listening on");
+    run.signal(Signal::INT);
+    assert_eq!(run.wait(PATIENCE).code(), Some(0), "{}", run.stderr());
 }
