@@ -110,9 +110,7 @@ fn check_names(kind: &str, attributes: &[(String, Value)]) -> Result<()> {
 fn needed(kind: &str) -> Option<&'static str> {
     Some(match &*kind.replace('_', "-") {
         "latency" => "mean=300ms",
-        "jitter" => "amplitude=30ms frequency=5",
         "bandwidth" => "rate=1mbit/s",
-        "packet-loss" => "rate=0.01",
         "slow-close" | "slow-open" => "delay=2s",
         "slicer" => "size=100",
         "limit-data" => "bytes=1KiB",
@@ -147,4 +145,23 @@ fn with_unit(error: Error, kind: &str, attributes: &[(String, Value)]) -> Error 
 
 fn object(attributes: &[(String, Value)]) -> Map<String, Value> {
     attributes.iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use fault_proxy_engine::faults::FAULT_TYPES;
+    use fault_proxy_engine::{FaultParams, Run};
+
+    use super::*;
+
+    #[test]
+    fn ctl_requires_parameters_where_flags_do() {
+        // Toxiproxy's bandwidth without a rate stalls all data, so ctl requires one.
+        for fault_type in FAULT_TYPES.iter().filter(|fault_type| fault_type.name != "bandwidth") {
+            let bare = Map::from_iter([("type".to_owned(), fault_type.name.into())]);
+            let params = FaultParams::read(bare).expect("types may have no parameters");
+            let is_complete = params.resolve(&Run::default()).is_ok();
+            assert_eq!(needed(fault_type.name).is_none(), is_complete, "{}", fault_type.name);
+        }
+    }
 }

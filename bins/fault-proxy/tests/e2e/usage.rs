@@ -57,6 +57,7 @@ fn tls_settings_without_effect_are_refused() {
         (&clear, &["--upstream-alpn", "h2"][..]),
         (&psqls, &["--upstream-alpn", "h2"]),
         (&clear, &["--upstream-insecure"]),
+        (&https, &["--psqls-direct"]),
         (&clear, &["--upstream-sni", "a"]),
         (&clear, &["--upstream-ca", "missing.pem"]),
         (&https, &["--tls-alpn", "h2", "--tls-self-signed"]),
@@ -154,8 +155,7 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}));
     let add = |fault: &[&str]| run(&[&["ctl", "--addr", &*api.addr, "fault", "add", "p"], fault].concat());
     for (fault, words) in [
-        (&["packet-loss"][..], "as in rate=0.01"),
-        (&["latency"], "as in mean=300ms"),
+        (&["latency"][..], "as in mean=300ms"),
         (&["bandwidth"], "as in rate=1mbit/s"),
         (&["limit_data"], "as in bytes=1KiB"),
         (&["latency", "latency=500ms"], "`latency=500` is in ms, without a unit; or use mean=500ms"),
@@ -171,7 +171,13 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     let nowhere = format!("127.0.0.1:{}/latency", free_port());
     let unreached = run(&["ctl", "--addr", &nowhere, "fault", "add", "p", "latency", "latency=500ms"]).stderr;
     assert!(unreached.contains(&nowhere) && !unreached.contains("unit"), "{unreached}");
-    for fault in [&["blackhole", "direction=both"][..], &["refuse"], &["latency", "latency=500"]] {
+    for fault in [
+        &["blackhole", "direction=both"][..],
+        &["refuse"],
+        &["packet-loss"],
+        &["jitter"],
+        &["latency", "latency=500"],
+    ] {
         assert_eq!(add(fault).code, Some(0), "{fault:?}");
     }
     let twice = add(&["latency", "latency=500"]);
