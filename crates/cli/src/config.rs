@@ -4,6 +4,7 @@ mod error;
 mod file;
 mod find;
 mod nearest;
+mod table;
 
 pub use error::{FileErrors, KeyHint};
 pub use file::{as_file, read, settings_of};

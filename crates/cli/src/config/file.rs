@@ -4,12 +4,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use figment::Figment;
 use figment::error::Kind;
-use figment::providers::{Format, Json, Toml, Yaml};
+use figment::providers::{Json, Toml, Yaml};
 use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FileErrors;
+use super::table::Source;
 
 /// Reads the file of `--config`, in the format of its extension.
 ///
@@ -19,9 +20,9 @@ pub fn read(path: &Path) -> Result<Figment> {
     let text =
         || fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()));
     Ok(match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Figment::from(Toml::string(&text()?)),
-        Some("yaml" | "yml") => Figment::from(Yaml::string(&text()?)),
-        Some("json") => Figment::from(Json::string(&text()?)),
+        Some("toml") => Figment::from(Source::new::<Toml>(text()?)),
+        Some("yaml" | "yml") => Figment::from(Source::new::<Yaml>(text()?)),
+        Some("json") => Figment::from(Source::new::<Json>(text()?)),
         _ => bail!("--config {}: its name must end in .toml, .yaml, .yml or .json", path.display()),
     })
 }
@@ -100,6 +101,33 @@ mod tests {
         );
         let value = refused("x.toml", "nats.url = 'nats://host:70000'");
         assert!(value.starts_with("nats.url in ") && value.contains("x.toml: invalid port"), "{value}");
+    }
+
+    #[test]
+    fn a_key_that_occurs_twice_is_refused() {
+        for (name, text) in [
+            ("x.json", "{\"nats\": {\"user\": \"a\",\n\"user\": \"b\"}}"),
+            ("x.yaml", "nats:\n  user: a\n  user: b\n"),
+            ("x.toml", "[nats]\nuser = 'a'\nuser = 'b'\n"),
+        ] {
+            let refused = refused(name, text);
+            assert!(refused.contains(name) && refused.contains("duplicate key"), "{refused}");
+            assert!(refused.contains("user") || name == "x.toml", "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_a_table_or_empty() {
+        for (name, text) in [("x.json", "[1]"), ("x.yaml", "- 1"), ("x.yaml", "1")] {
+            let refused = refused(name, text);
+            assert!(refused.contains("expected a table of keys and values"), "{refused}");
+        }
+        for name in ["x.json", "x.yaml", "x.toml"] {
+            let directory = TempDir::new().unwrap();
+            let path = directory.path().join(name);
+            fs::write(&path, "\n").unwrap();
+            assert!(settings_of::<File>(Some(&path)).unwrap().nats.nats_url.is_empty());
+        }
     }
 
     #[test]

@@ -1,0 +1,102 @@
+//! Parsing of a file, in which a key must not occur twice.
+
+use std::fmt;
+
+use figment::providers::Format;
+use figment::value::{Dict, Empty, Value};
+use figment::{Error, Metadata, Profile, Provider, value::Map};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// The text of a file with its parser.
+#[derive(Debug)]
+pub(super) struct Source {
+    text: String,
+    parse: fn(&str) -> Result<Dict, String>,
+}
+
+impl Source {
+    /// Text in the format `F`. An empty text is an empty table.
+    pub(super) fn new<F: Format>(text: String) -> Self {
+        let parse = |text: &str| match F::from_str::<Node>(text) {
+            // JSON has no empty text.
+            _ if text.trim().is_empty() => Ok(Dict::new()),
+            Ok(Node(Value::Dict(_, table))) => Ok(table),
+            Ok(Node(Value::Empty(..))) => Ok(Dict::new()),
+            Ok(_) => Err("expected a table of keys and values, as in `proxies = …`".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        Self { text, parse }
+    }
+}
+
+impl Provider for Source {
+    fn metadata(&self) -> Metadata {
+        Metadata::default()
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        (self.parse)(&self.text).map(|table| Profile::Default.collect(table)).map_err(Error::from)
+    }
+}
+
+/// A value whose tables have each key once. JSON and YAML parsers accept a repeated key and drop its first value.
+struct Node(Value);
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Nodes).map(Self)
+    }
+}
+
+struct Nodes;
+
+impl<'de> Visitor<'de> for Nodes {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Empty::Unit.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Node(value)) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut table = Dict::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if table.contains_key(&key) {
+                return Err(de::Error::custom(format!("duplicate key `{key}`: remove one of both")));
+            }
+            table.insert(key, entries.next_value::<Node>()?.0);
+        }
+        Ok(table.into())
+    }
+}
