@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fault_proxy_engine::{Faults, Figures, Millis, Rate, Share, ValueError};
+use fault_proxy_engine::{Faults, Figures, Measured, Millis, Rate, Share, ValueError};
 
 /// `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]
@@ -93,6 +93,17 @@ impl Metric {
         }
     }
 
+    /// Returns true if a fault with this measure can have a value other than 0.
+    fn is_of(self, measured: Measured) -> bool {
+        match self {
+            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => measured == Measured::Delays,
+            Self::Rate => matches!(measured, Measured::Rate(_)),
+            Self::Loss => measured == Measured::Loss,
+            Self::Sessions => true,
+            Self::Actions => !matches!(measured, Measured::Rate(_) | Measured::Loss),
+        }
+    }
+
     fn of(self, figures: &Figures) -> Option<f64> {
         let seconds = |time: Duration| time.as_secs_f64();
         match self {
@@ -154,6 +165,19 @@ impl Expectation {
             unmet.push(format!("{}: no proxy has the fault {} any more", self.text, self.fault));
         }
         unmet
+    }
+
+    /// Checks that a fault with this measure has the metric.
+    ///
+    /// # Errors
+    /// Lists the metrics that the fault has.
+    pub(crate) fn check(&self, measured: Measured) -> Result<(), String> {
+        if self.metric.is_of(measured) {
+            return Ok(());
+        }
+        let metrics = METRICS.iter().filter(|(_, metric)| metric.is_of(measured));
+        let metrics: Vec<_> = metrics.map(|(name, _)| *name).collect();
+        Err(format!("`{}` has no such metric; its metrics are {}", self.fault, metrics.join(", ")))
     }
 
     /// Whether a missing figure is as expected: a bandwidth that limited next to nothing did not let too much pass.

@@ -17,7 +17,7 @@ mod given;
 mod values;
 
 pub use given::{Given, flags_of, with_variable, with_variables};
-pub use values::{Time, list, switch};
+pub use values::{Time, Timeout, list, switch};
 
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";

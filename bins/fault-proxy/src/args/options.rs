@@ -8,7 +8,7 @@ use clap::ArgAction::Set;
 use clap::{Args, ValueEnum};
 use fault_proxy_engine::Bytes;
 use fault_proxy_relay::CONNECT_TIMEOUT;
-use proxy_cli::args::{Time, switch};
+use proxy_cli::args::{Time, Timeout, switch};
 use proxy_cli::signals::DRAIN_TIMEOUT;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     pub(crate) bind: IpAddr,
     /// Time limit to resolve and connect to an upstream, and separately for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]
-    pub(crate) connect_timeout: Time,
+    pub(crate) connect_timeout: Timeout,
     /// How to end the client connection if the upstream cannot be reached [default: close].
     #[arg(long, value_name = "ACTION", value_enum)]
     pub(crate) on_upstream_failure: OnUpstreamFailure,
@@ -47,9 +47,9 @@ pub(crate) struct Options {
     /// Write every decision of the faults to this file, for `fault-proxy replay` [default: none].
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%'; can be repeated
-    /// [default: none].
-    #[arg(long, value_name = "EXPR")]
+    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%'; can be repeated,
+    /// or set to several conditions with `;` between them [default: none].
+    #[arg(long, value_name = "EXPR", value_delimiter = ';')]
     pub(crate) expect: Vec<String>,
     /// Do not show the live view on a terminal.
     #[arg(long, env = "FAULT_PROXY_NO_UI", action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
@@ -64,7 +64,7 @@ impl Default for Options {
         let faults = fault_proxy_engine::Settings::default();
         Self {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            connect_timeout: Time(CONNECT_TIMEOUT),
+            connect_timeout: Timeout(CONNECT_TIMEOUT),
             on_upstream_failure: OnUpstreamFailure::default(),
             duration: None,
             drain_timeout: Time(DRAIN_TIMEOUT),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use fault_proxy_control::proxies::Spec;
 use fault_proxy_control::specs;
-use fault_proxy_engine::Bytes;
+use fault_proxy_engine::{Bytes, Fault};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_tls::ClientTls;
 use proxy_cli::args::Time;
@@ -86,8 +86,12 @@ impl Settings {
         let control = control(&config)?;
         let listener_tls = listener_tls(config.listener_tls)?;
         refuse_useless_alpn(listener_tls.is_some(), &upstream_alpn, &listener_alpn)?;
-        let faults = proxies.iter().flat_map(|proxy| &proxy.faults).map(|given| given.fault.name.as_str());
-        let toxics = populate.iter().flat_map(|spec| &spec.faults).map(|toxic| toxic.name.as_str());
+        let faults = proxies
+            .iter()
+            .flat_map(|proxy| &proxy.faults)
+            .map(|given| (&given.fault.name, Some(&given.fault)));
+        let toxics =
+            populate.iter().flat_map(|spec| &spec.faults).map(|toxic| (&toxic.name, toxic.fault.as_ref()));
         let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>())?;
         require_some("--max-in-flight", config.run.max_in_flight)?;
         require_some("--max-in-flight-total", config.run.max_in_flight_total)?;
@@ -116,12 +120,18 @@ impl Settings {
     }
 }
 
-fn expectations(texts: &[String], faults: &[&str]) -> Result<Vec<Expectation>> {
+/// Parses the conditions. `faults` has each fault with its name, or `None` for a toxic without an effect.
+fn expectations(texts: &[String], faults: &[(&String, Option<&Fault>)]) -> Result<Vec<Expectation>> {
     let parse = |text: &String| {
-        let expected: Expectation = text.parse().map_err(|problem| anyhow!("--expect {text}: {problem}"))?;
-        if !faults.contains(&&*expected.fault) {
-            let meant = did_you_mean(nearest(&expected.fault, faults.iter().copied()));
-            bail!("--expect {text}: no fault is called `{}`{meant}", expected.fault);
+        let problem = |problem: String| anyhow!("--expect {text}: {problem}");
+        let expected: Expectation = text.parse().map_err(problem)?;
+        let mut named = faults.iter().filter(|(name, _)| **name == expected.fault).peekable();
+        if named.peek().is_none() {
+            let meant = did_you_mean(nearest(&expected.fault, faults.iter().map(|(name, _)| name.as_str())));
+            return Err(problem(format!("no fault is called `{}`{meant}", expected.fault)));
+        }
+        for fault in named.filter_map(|(_, fault)| *fault) {
+            expected.check(fault.effect.measured()).map_err(problem)?;
         }
         Ok(expected)
     };

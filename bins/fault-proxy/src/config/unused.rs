@@ -20,6 +20,7 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
     let schemes = settings.proxies.iter().map(|proxy| proxy.mapping.upstream.scheme());
     let any_tls: fn(&Scheme) -> bool = |scheme| scheme.is_encrypted();
     let direct_tls: fn(&Scheme) -> bool = |scheme| scheme.is_encrypted() && !scheme.is_postgres();
+    let postgres_tls: fn(&Scheme) -> bool = |scheme| scheme.is_encrypted() && scheme.is_postgres();
     let tls = &settings.upstream_tls;
     for (flag, is_given, applies) in [
         ("--upstream-ca", tls.ca_file.is_some(), any_tls),
@@ -27,6 +28,7 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
         ("--upstream-sni", tls.server_name.is_some(), any_tls),
         ("--upstream-insecure", tls.insecure, any_tls),
         ("--upstream-alpn", !settings.upstream_alpn.is_empty(), direct_tls),
+        ("--psqls-direct", settings.psqls_direct, postgres_tls),
     ] {
         if is_given && !schemes.clone().flatten().any(|scheme| applies(&scheme)) {
             let users = Scheme::ALL.into_iter().filter(applies);

@@ -83,6 +83,7 @@ fn what_no_run_could_start_with_is_refused_by_both_commands() {
         for flag in ["--max-in-flight", "--max-in-flight-total"] {
             refused(&[flag, "0"], &[flag, "must be greater than 0"]);
         }
+        refused(&["--connect-timeout", "0"], &["--connect-timeout", "must be greater than 0"]);
         toxiproxy("proxy-1", "127.0.0.1:0", "a:1");
         refused(&["--toxiproxy-config", utf8(&file)], &["--toxiproxy-config", "`proxy-1`", &mapping]);
         toxiproxy("db", "bad", "a:1");

@@ -1,7 +1,9 @@
 //! Expectations and the table of requested and measured values.
 
+use std::process::Command;
+
 use crate::fault_support::script::{LATENCY, end, redis_script};
-use crate::support::{Proxy, eventually, run};
+use crate::support::{BINARY, Proxy, eventually, run};
 use testkit::{Redis, Signal, free_port};
 
 /// A session with Redis through a latency that is expected to be something.
@@ -34,11 +36,27 @@ fn an_expectation_of_no_fault_of_the_run_is_refused() {
         ("latencies.p50<1ms", "latency"),
         ("latency.speed<1ms", "`speed`"),
         ("latency.p50=1ms", "compares nothing"),
+        (
+            "latency.rate<3",
+            "no such metric; its metrics are p50, p99, p50_error, p99_error, sessions, actions",
+        ),
+        ("latency.loss<3%", "no such metric"),
     ] {
         let ended = run(&[&["run", "--proxy", &mapping][..], &LATENCY, &["--expect", expectation]].concat());
         assert_eq!(ended.code, Some(2), "{expectation}: {ended:?}");
         assert!(ended.stderr.contains(reason), "{expectation}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn a_variable_has_several_expectations() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let mut command = Command::new(BINARY);
+    let check = command.args(["check", "--proxy", &mapping]).args(LATENCY);
+    let ended = check.env("FAULT_EXPECT", "latency.p50<1ms;late.p50<1ms").output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(" late.p50<1ms: no fault is called `late`"), "{stderr}");
 }
 
 #[test]

@@ -66,6 +66,33 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// A [`Time`] that is greater than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Time", into = "Time")]
+pub struct Timeout(pub Duration);
+
+impl TryFrom<Time> for Timeout {
+    type Error = &'static str;
+
+    fn try_from(Time(time): Time) -> Result<Self, &'static str> {
+        if time.is_zero() { Err("must be greater than 0, for example 10s") } else { Ok(Self(time)) }
+    }
+}
+
+impl From<Timeout> for Time {
+    fn from(Timeout(time): Timeout) -> Self {
+        Self(time)
+    }
+}
+
+impl FromStr for Timeout {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse::<Time>()?.try_into().map_err(str::to_owned)
+    }
+}
+
 /// Parses a switch: true, 1, yes, or false, 0, no and nothing.
 ///
 /// # Errors
@@ -131,6 +158,14 @@ mod tests {
             let read: Time = text.parse().unwrap();
             assert_eq!(time(serde_json::to_value(read).unwrap()).unwrap(), read);
         }
+    }
+
+    #[test]
+    fn a_timeout_is_greater_than_0() {
+        assert_eq!("1ms".parse(), Ok(Timeout(Duration::from_millis(1))));
+        assert!("0s".parse::<Timeout>().unwrap_err().contains("for example 10s"));
+        assert!(serde_json::from_str::<Timeout>("0").is_err());
+        assert_eq!(serde_json::from_str::<Timeout>("2").unwrap(), Timeout(Duration::from_secs(2)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use fault_proxy_relay::CONNECT_TIMEOUT;
 use serde::Deserialize;
 
 use super::MemoryLimit;
-use crate::args::Time;
+use crate::args::{Time, Timeout};
 use crate::signals::DRAIN_TIMEOUT;
 
 const TUNNELS: &str = "Tunnels";
@@ -20,7 +20,7 @@ pub struct TunnelArgs {
     pub max_outage: Time,
     /// Time limit to reach a target: for the server to dial it, for the client to get the response [default: 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
-    pub connect_timeout: Time,
+    pub connect_timeout: Timeout,
     /// Time that open sessions have to finish when the program ends; the rest is reset [default: 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub drain_timeout: Time,
@@ -35,10 +35,10 @@ pub struct TunnelArgs {
     pub encoding: Encoding,
     /// Idle time after which a session ends, for peers that do not report the end of a session [default: 1h].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
-    pub legacy_idle_timeout: Time,
+    pub legacy_idle_timeout: Timeout,
     /// Idle time after which a session ends once one side has half-closed [default: 1h].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
-    pub half_close_timeout: Time,
+    pub half_close_timeout: Timeout,
 }
 
 impl Default for TunnelArgs {
@@ -47,13 +47,13 @@ impl Default for TunnelArgs {
             Config::default();
         Self {
             max_outage: Time(max_outage),
-            connect_timeout: Time(CONNECT_TIMEOUT),
+            connect_timeout: Timeout(CONNECT_TIMEOUT),
             drain_timeout: Time(DRAIN_TIMEOUT),
             max_sessions: None,
             memory_limit: MemoryLimit(memory_limit),
             encoding: Encoding::default(),
-            legacy_idle_timeout: Time(legacy_idle_timeout),
-            half_close_timeout: Time(half_close_timeout),
+            legacy_idle_timeout: Timeout(legacy_idle_timeout),
+            half_close_timeout: Timeout(half_close_timeout),
         }
     }
 }
