@@ -14,7 +14,7 @@ mod check;
 use std::str;
 use std::time::Duration;
 
-use fault_proxy_engine::{FaultParams, Reading, Run, Schedule};
+use fault_proxy_engine::{FaultParams, ParseMode, Schedule, ScheduleContext};
 use fault_proxy_nats::{NatsUrl, Rule, ServiceName};
 
 /// A check, by its name.
@@ -41,11 +41,11 @@ pub fn mapping(bytes: &[u8]) {
 /// A schedule is written as it is read, and an error shows the text.
 pub fn schedule(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    for reading in [Reading::Usual, Reading::Strict] {
+    for reading in [ParseMode::Lenient, ParseMode::Strict] {
         match Schedule::parse(text, reading) {
             Ok(schedule) => {
                 let written = schedule.to_string();
-                assert_eq!(Schedule::parse(&written, Reading::Strict).as_ref(), Ok(&schedule), "{written}");
+                assert_eq!(Schedule::parse(&written, ParseMode::Strict).as_ref(), Ok(&schedule), "{written}");
                 schedule.resolve(None).ok();
                 let windows = schedule.resolve(Some(Duration::from_secs(600))).expect("there is a duration");
                 assert!(windows.iter().all(|(start, end)| end.is_none_or(|end| start < end)), "{windows:?}");
@@ -58,8 +58,12 @@ pub fn schedule(bytes: &[u8]) {
 /// A fault of a file resolves or says what is wrong, and one that resolves is written as it is read.
 pub fn fault(bytes: &[u8]) {
     let Ok(params) = serde_json::from_slice::<FaultParams>(bytes) else { return };
-    for reading in [Reading::Usual, Reading::Strict] {
-        let run = Run { duration: Some(Duration::from_secs(600)), reading, ..Run::default() };
+    for reading in [ParseMode::Lenient, ParseMode::Strict] {
+        let run = ScheduleContext {
+            duration: Some(Duration::from_secs(600)),
+            parse_mode: reading,
+            ..ScheduleContext::default()
+        };
         let Ok(fault) = params.resolve(&run) else { continue };
         let written = serde_json::to_value(&params).expect("parameters are JSON");
         let again: FaultParams = serde_json::from_value(written.clone()).expect("what is written is read");

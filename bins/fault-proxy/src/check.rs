@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use comfy_table::{Table, presets};
-use fault_proxy_engine::{Fault, Flows, Windows};
+use fault_proxy_engine::{Directions, Fault, Windows};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Connected;
 use humantime::format_duration;
@@ -74,7 +74,7 @@ fn faults(settings: &Settings) -> Table {
     let mut table = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
     for proxy in &settings.proxies {
         for given in &proxy.faults {
-            let Fault { name, flows, probability, windows, effect } = &given.fault;
+            let Fault { name, directions: flows, probability, windows, effect } = &given.fault;
             let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
             table.add_row([
                 plain(&proxy.label),
@@ -89,7 +89,7 @@ fn faults(settings: &Settings) -> Table {
     table
 }
 
-fn in_words(flows: Flows) -> &'static str {
+fn in_words(flows: Directions) -> &'static str {
     match (flows.to_upstream, flows.to_downstream) {
         (true, true) => "both directions",
         (true, false) => "requests",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use fault_proxy_engine::faults::Latency;
-use fault_proxy_engine::{Delay, Effect, Engine, Fault, Reading, Schedule};
+use fault_proxy_engine::{Delay, Effect, Engine, Fault, ParseMode, Schedule};
 use fault_proxy_relay::{Config, Live, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
 use proxy_cli::args::Time;
 use proxy_cli::tally;
@@ -73,7 +73,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
 }
 
 fn latency() -> Result<Fault> {
-    let windows = Schedule::parse(SCHEDULE, Reading::Usual)?.resolve(None)?;
+    let windows = Schedule::parse(SCHEDULE, ParseMode::Lenient)?.resolve(None)?;
     let effect = Effect::from(Latency::new(Delay::Constant(DELAY)));
     Ok(Fault { windows, ..Fault::new("latency", effect) })
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fault_proxy_engine::{Faults, Figures, Measured, Millis, Rate, Share, ValueError};
+use fault_proxy_engine::{Faults, FaultStats, Measured, Millis, Rate, Ratio, ValueError};
 
 /// `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Metric {
                 .parse::<Rate>()
                 .and_then(|rate| rate.bytes_per_second(None))
                 .map_err(|error| error.to_string()),
-            Self::Loss => text.parse().map(Share::fraction).map_err(|error: ValueError| error.to_string()),
+            Self::Loss => text.parse().map(Ratio::fraction).map_err(|error: ValueError| error.to_string()),
             Self::Sessions | Self::Actions => text.parse().map_err(|_| "not a number".to_owned()),
         }
     }
@@ -104,7 +104,7 @@ impl Metric {
         }
     }
 
-    fn of(self, figures: &Figures) -> Option<f64> {
+    fn of(self, figures: &FaultStats) -> Option<f64> {
         let seconds = |time: Duration| time.as_secs_f64();
         match self {
             Self::P50 => figures.delay.map(|held| seconds(held.p50)),
@@ -119,7 +119,7 @@ impl Metric {
     }
 
     /// Why there is no figure.
-    fn missing(self, figures: &Figures) -> &'static str {
+    fn missing(self, figures: &FaultStats) -> &'static str {
         match self {
             Self::Rate if figures.bytes > 0 => "the bandwidth was the limit for less than 100 ms",
             _ => "nothing was measured",
@@ -144,7 +144,7 @@ impl Expectation {
     ) -> Vec<String> {
         let (mut unmet, mut is_there) = (Vec::new(), false);
         for (proxy, faults) in proxies {
-            for (fault, figures) in faults.figures() {
+            for (fault, figures) in faults.stats() {
                 if fault.name != self.fault {
                     continue;
                 }
@@ -181,7 +181,7 @@ impl Expectation {
     }
 
     /// Whether a missing figure is as expected: a bandwidth that limited next to nothing did not let too much pass.
-    fn is_vacuous(&self, figures: &Figures) -> bool {
+    fn is_vacuous(&self, figures: &FaultStats) -> bool {
         self.is_less && matches!(self.metric, Metric::Rate) && figures.bytes > 0
     }
 
@@ -240,8 +240,8 @@ mod tests {
     fn a_rate_that_was_not_measured_is_below_any_limit_if_bytes_passed() {
         let faults =
             Engine::new(Settings::default()).proxy("db", vec![Fault::new("bandwidth", Effect::from(Refuse))]);
-        let mut figures = faults.figures().remove(0).1;
-        let unmet = |text: &str, figures: &Figures| {
+        let mut figures = faults.stats().remove(0).1;
+        let unmet = |text: &str, figures: &FaultStats| {
             let expectation: Expectation = text.parse().unwrap();
             !expectation.is_vacuous(figures)
         };

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
-use fault_proxy_engine::{FaultType, ValueType, spelled};
+use fault_proxy_engine::{FaultType, ValueType, display_with};
 
 /// All types, or the one with this name.
 pub(crate) fn described(name: Option<&str>) -> Result<String> {
@@ -43,7 +43,7 @@ fn describe(fault_type: &FaultType) -> String {
 
 /// With the names of parameters as files have them.
 fn as_written(text: &str) -> String {
-    spelled(text, str::to_owned)
+    display_with(text, str::to_owned)
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {

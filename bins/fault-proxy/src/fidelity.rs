@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use fault_proxy_engine::{BitRate, Fault, Faults, Figures, Measured, Quantiles};
+use fault_proxy_engine::{BitRate, Fault, FaultStats, Faults, Measured, Quantiles};
 use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, plain};
 
@@ -13,7 +13,7 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["proxy", "fault", "asked", "sessions", "achieved", "late by p50 / p99"]);
     for (proxy, faults) in proxies {
-        for (fault, figures) in faults.figures() {
+        for (fault, figures) in faults.stats() {
             let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
             table.add_row([
                 plain(proxy),
@@ -28,10 +28,10 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
     table
 }
 
-fn achieved(fault: &Fault, figures: &Figures) -> String {
+fn achieved(fault: &Fault, figures: &FaultStats) -> String {
     let nothing = || "nothing".to_owned();
     match fault.effect.measured() {
-        Measured::Delays => match (&figures.asked_delay, &figures.delay) {
+        Measured::Delays => match (&figures.requested_delay, &figures.delay) {
             (Some(drawn), Some(held)) => {
                 format!("held p50 / p99 {} of {} drawn ({})", both(held), both(drawn), drawn.count)
             }

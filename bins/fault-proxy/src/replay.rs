@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
-use fault_proxy_engine::{Decision, Direction, Verdict};
+use fault_proxy_engine::{Decision, Direction, JournalEntry};
 use proxy_cli::terminal::counted;
 use serde::Deserialize;
 
@@ -20,7 +20,7 @@ struct Recorded {
     #[serde(flatten)]
     place: Place,
     #[serde(flatten)]
-    verdict: Verdict,
+    verdict: Decision,
 }
 
 /// Where a decision was made.
@@ -80,18 +80,18 @@ struct Counts {
 #[derive(Debug, Default)]
 struct AtPlace {
     /// Decisions of the journal that were not made again.
-    expected: Vec<Verdict>,
+    expected: Vec<Decision>,
     /// The run made a decision here.
     is_reached: bool,
 }
 
 impl Comparison {
     /// Compares a decision of the run.
-    pub(crate) fn record(&self, decision: &Decision) {
+    pub(crate) fn record(&self, decision: &JournalEntry) {
         let session = SessionId { proxy: decision.proxy.to_string(), session: decision.session };
         let (direction, fault) = (decision.direction, decision.fault.to_string());
         let place = Place { session, direction, fault, offset: decision.offset };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(place, decision.verdict);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count(place, decision.decision);
     }
 
     /// Formats the result for the user.
@@ -101,7 +101,7 @@ impl Comparison {
 }
 
 impl Counts {
-    fn count(&mut self, place: Place, verdict: Verdict) {
+    fn count(&mut self, place: Place, verdict: Decision) {
         if let Some(there) = self.places.get_mut(&place) {
             there.is_reached = true;
             match there.expected.iter().position(|expected| *expected == verdict) {
@@ -169,8 +169,8 @@ mod tests {
         Place { session, direction: Some(Direction::ToUpstream), fault: "latency".to_owned(), offset }
     }
 
-    fn hold(delay_ns: u64) -> Verdict {
-        Verdict::Hold { delay_ns }
+    fn hold(delay_ns: u64) -> Decision {
+        Decision::Hold { delay_ns }
     }
 
     fn journal(decisions: &[(u64, u64, u64)]) -> Counts {

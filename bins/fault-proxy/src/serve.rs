@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result, bail};
-use fault_proxy_engine::{Faults, Listening, TimerDriver, Timers};
+use fault_proxy_engine::{Faults, ListenerHandle, TimerDriver, Timers};
 use fault_proxy_relay::{Connector, Handshake, OnUpstreamFailure, Relay, Route, Shutdown, TcpAcceptor};
 use proxy_cli::bind::SPREADS_CONNECTIONS;
 use proxy_cli::listener::FaultListener;
@@ -39,7 +39,7 @@ struct Share {
     /// One for each address.
     listeners: Vec<TcpListener>,
     /// If it has faults. The listener is open before its thread looks at it.
-    listening: Option<Listening>,
+    listening: Option<ListenerHandle>,
     /// Until it is done.
     token: TaskTrackerToken,
 }
@@ -68,7 +68,7 @@ impl Hands {
         let ended = TaskTracker::new();
         let first = self.next.fetch_add(groups.len(), Ordering::Relaxed) % self.threads.len();
         for (thread, listeners) in self.threads.iter().cycle().skip(first).zip(groups) {
-            let listening = work.faults.as_ref().map(Faults::listening);
+            let listening = work.faults.as_ref().map(Faults::listener);
             let share = Share { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
                 // the threads that have taken theirs

@@ -98,7 +98,7 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 mod tests {
     use fault_proxy_control::proxies::Moment;
     use fault_proxy_control::{Watch, record};
-    use fault_proxy_engine::{Engine, FaultParams, Run, Settings};
+    use fault_proxy_engine::{Engine, FaultParams, ScheduleContext, Settings};
     use fault_proxy_mapping::Upstream;
 
     use super::*;
@@ -107,7 +107,7 @@ mod tests {
         let fault = |(kind, schedule): &(&str, &str)| {
             let params = serde_json::json!({"type": kind, "schedule": schedule});
             let params: FaultParams = serde_json::from_value(params).unwrap();
-            record(&params, params.resolve(&Run::default()).unwrap())
+            record(&params, params.resolve(&ScheduleContext::default()).unwrap())
         };
         Proxy {
             name: name.to_owned(),

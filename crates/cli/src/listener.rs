@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use fault_proxy_engine::Listening;
+use fault_proxy_engine::ListenerHandle;
 use fault_proxy_relay::{Accepted, Listener, TcpAcceptor};
 use tokio::select;
 
@@ -15,7 +15,7 @@ pub struct FaultListener {
     addresses: Vec<SocketAddr>,
     /// `None` while it is closed.
     acceptor: Option<TcpAcceptor>,
-    listening: Option<Listening>,
+    listening: Option<ListenerHandle>,
 }
 
 impl FaultListener {
@@ -23,7 +23,7 @@ impl FaultListener {
     ///
     /// # Errors
     /// When the system does not know the sockets' own addresses.
-    pub fn new(acceptor: TcpAcceptor, listening: Option<Listening>) -> io::Result<Self> {
+    pub fn new(acceptor: TcpAcceptor, listening: Option<ListenerHandle>) -> io::Result<Self> {
         let addresses = acceptor.local_addrs()?;
         Ok(Self { addresses, acceptor: Some(acceptor), listening })
     }
@@ -33,11 +33,11 @@ impl Listener for FaultListener {
     async fn accept(&mut self) -> io::Result<Accepted> {
         loop {
             if let Some(listening) = &self.listening
-                && listening.faults().is_down()
+                && listening.faults().is_refusing()
             {
                 self.acceptor = None;
                 listening.set_open(false);
-                listening.faults().until_down_is(false).await;
+                listening.faults().wait_for_refusing(false).await;
             }
             let open = match &mut self.acceptor {
                 Some(open) => open,
@@ -55,7 +55,7 @@ impl Listener for FaultListener {
             select! {
                 biased;
                 accepted = open.accept() => return accepted,
-                () = listening.faults().until_down_is(true) => {}
+                () = listening.faults().wait_for_refusing(true) => {}
             }
         }
     }

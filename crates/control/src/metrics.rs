@@ -70,7 +70,7 @@ impl Metrics {
     /// | `held_bytes{proxy}` | bytes that faults hold now |
     /// | `fault_on{proxy,fault,type}` | 1 while it is on |
     /// | `fault_sessions_total{proxy,fault,type}` | sessions that it was drawn for |
-    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](fault_proxy_engine::Figures::applied) |
+    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](fault_proxy_engine::FaultStats::applied) |
     /// | `injected_delay_seconds{proxy,fault,type}` | a histogram of how long it held pieces |
     ///
     /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels

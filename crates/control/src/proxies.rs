@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fault_proxy_engine::{Engine, Run};
+use fault_proxy_engine::{Engine, ScheduleContext};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::change::until_followed;
@@ -64,8 +64,8 @@ impl Proxies {
     }
 
     /// What schedules of faults are resolved against.
-    pub(crate) fn schedules(&self) -> Run {
-        Run { duration: self.0.duration, ..Run::default() }
+    pub(crate) fn schedules(&self) -> ScheduleContext {
+        ScheduleContext { duration: self.0.duration, ..ScheduleContext::default() }
     }
 
     pub(crate) fn version(&self) -> &str {

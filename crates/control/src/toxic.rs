@@ -12,7 +12,7 @@ pub(crate) mod json;
 mod ours;
 
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
-use fault_proxy_engine::{FaultType, Run};
+use fault_proxy_engine::{FaultType, ScheduleContext};
 use serde_json::{Map, Value, json};
 
 use crate::proxies::{FaultRecord, Vocabulary};
@@ -23,7 +23,7 @@ pub use self::ours::record;
 pub(crate) use self::ours::types;
 
 /// A new fault.
-pub(crate) fn parse(body: &Map<String, Value>, run: &Run) -> Result<FaultRecord, ToxicError> {
+pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
     // Some clients name it so.
     let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
@@ -70,7 +70,7 @@ fn has_unit(text: &str) -> bool {
 pub(crate) fn merge(
     record: &FaultRecord,
     body: &Map<String, Value>,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<FaultRecord, ToxicError> {
     let none = Map::new();
     let given = json::object(body, "attributes")?.unwrap_or(&none);

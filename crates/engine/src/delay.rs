@@ -12,7 +12,7 @@ use crate::describe::Time;
 
 /// A distribution of delays.
 ///
-/// No draw is longer than [`Delay::LONGEST`]: the tail of a heavy distribution cannot hold a flow for ever.
+/// No draw is longer than [`Delay::MAX`]: the tail of a heavy distribution cannot hold a flow for ever.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Delay {
@@ -70,14 +70,14 @@ pub enum Delay {
 
 impl Delay {
     /// The longest delay drawn: one hour.
-    pub const LONGEST: Duration = Duration::from_secs(3600);
+    pub const MAX: Duration = Duration::from_secs(3600);
 
     /// Draws a delay.
     pub fn sample(&self, draws: &mut impl Rng) -> Duration {
         let delay = match self {
             Self::Constant(delay) => *delay,
             Self::Uniform { min, max } => {
-                let span = (*max).min(Self::LONGEST).saturating_sub(*min);
+                let span = (*max).min(Self::MAX).saturating_sub(*min);
                 let span = u64::try_from(span.as_nanos()).expect("an hour in nanoseconds fits");
                 min.saturating_add(Duration::from_nanos(draws.random_range(0..=span)))
             }
@@ -92,7 +92,7 @@ impl Delay {
             }
             Self::Table(values) => values.choose(draws).copied().unwrap_or_default(),
         };
-        delay.min(Self::LONGEST)
+        delay.min(Self::MAX)
     }
 
     /// Whether every draw is the same.
@@ -107,9 +107,9 @@ impl Delay {
         }
     }
 
-    /// The mean of the distribution, before its draws are cut at 0 and at [`LONGEST`](Self::LONGEST).
+    /// The mean of the distribution, before its draws are cut at 0 and at [`MAX`](Self::MAX).
     ///
-    /// [`LONGEST`](Self::LONGEST) where it is longer, as that of Pareto with a shape of 1 or less, which is infinite.
+    /// [`MAX`](Self::MAX) where it is longer, as that of Pareto with a shape of 1 or less, which is infinite.
     pub fn mean(&self) -> Duration {
         let mean = match self {
             Self::Constant(mean) | Self::Normal { mean, .. } | Self::LogNormal { mean, .. } => *mean,
@@ -124,7 +124,7 @@ impl Delay {
                 from_nanos(sum / values.len() as f64)
             }
         };
-        mean.min(Self::LONGEST)
+        mean.min(Self::MAX)
     }
 }
 
@@ -149,7 +149,7 @@ fn pareto(scale: Duration, shape: f64, draws: &mut impl Rng) -> f64 {
 }
 
 fn pareto_mean(scale: Duration, shape: f64) -> Duration {
-    if shape > 1.0 { from_nanos(nanos(scale) * shape / (shape - 1.0)) } else { Delay::LONGEST }
+    if shape > 1.0 { from_nanos(nanos(scale) * shape / (shape - 1.0)) } else { Delay::MAX }
 }
 
 fn nanos(time: Duration) -> f64 {

@@ -14,14 +14,14 @@ pub enum Direction {
 
 /// A set of directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flows {
+pub struct Directions {
     /// Requests.
     pub to_upstream: bool,
     /// Replies.
     pub to_downstream: bool,
 }
 
-impl Flows {
+impl Directions {
     /// Both directions.
     pub const BOTH: Self = Self { to_upstream: true, to_downstream: true };
 
@@ -48,7 +48,7 @@ pub enum Scope {
 
 /// Which of a session's two connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sides {
+pub enum Side {
     /// The one to the client.
     Client,
     /// The one to the upstream.

@@ -5,12 +5,12 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bucket::Bucket;
-use crate::direction::{Flows, Scope};
+use crate::direction::{Directions, Scope};
 use crate::schedule::Windows;
 use crate::stage::Stage;
-use crate::stage::draws::DrawKey;
-use crate::stats::Figures;
+use crate::stage::rng::DrawKey;
+use crate::stats::FaultStats;
+use crate::token_bucket::TokenBucket;
 
 /// A fault of a proxy, ready to be applied to its sessions.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Fault {
     /// Unique within its proxy. Names the fault's own random draws, its statistics and its journal lines.
     pub name: String,
     /// The directions of a session that it applies to.
-    pub flows: Flows,
+    pub directions: Directions,
     /// The share of sessions that it applies to, 0 to 1; drawn once a session.
     pub probability: f64,
     /// When it is on, counted from the start of the run.
@@ -32,7 +32,7 @@ impl Fault {
     pub fn new(name: impl Into<String>, effect: impl Into<Effect>) -> Self {
         Self {
             name: name.into(),
-            flows: Flows::BOTH,
+            directions: Directions::BOTH,
             probability: 1.0,
             windows: Windows::always(),
             effect: effect.into(),
@@ -51,7 +51,7 @@ impl Effect {
         (self.behavior() as &dyn Any).downcast_ref()
     }
 
-    /// Returns which of a fault's [`Figures`] tell whether it did what was asked for.
+    /// Returns which of a fault's [`FaultStats`] tell whether it did what was asked for.
     pub fn measured(&self) -> Measured {
         self.behavior().measured()
     }
@@ -144,7 +144,7 @@ pub(crate) enum Opening {
     Delay(Duration),
 }
 
-/// Which of a fault's [`Figures`] tell whether it did what was asked for.
+/// Which of a fault's [`FaultStats`] tell whether it did what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Measured {
@@ -160,7 +160,7 @@ pub enum Measured {
     Actions,
 }
 
-impl Figures {
+impl FaultStats {
     /// How often a fault with this effect did what it does; never less than before.
     ///
     /// | measured | counted |
@@ -171,7 +171,7 @@ impl Figures {
     /// | actions | [`actions`](Self::actions) |
     pub fn applied(&self, effect: &Effect) -> u64 {
         match effect.measured() {
-            Measured::Delays => self.asked_delay.map_or(0, |drawn| drawn.count),
+            Measured::Delays => self.requested_delay.map_or(0, |drawn| drawn.count),
             Measured::Rate(_) | Measured::Sessions => self.sessions,
             Measured::Loss => self.lost,
             Measured::Actions => self.actions,
@@ -186,7 +186,7 @@ pub(crate) struct Start {
     /// The measured round-trip time of the session.
     pub(crate) rtt: Duration,
     /// Shared by the sessions of the fault's [`scope`](Behavior::scope).
-    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) bucket: Arc<TokenBucket>,
     pub(crate) key: DrawKey,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::journal::Journal;
-use crate::line::plan::Buckets;
+use crate::pipeline::plan::Buckets;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ mod read;
 mod words;
 
 pub(crate) use self::error::quoted;
-pub use self::error::{ParamError, ReadError, spelled};
+pub use self::error::{ParamError, ReadError, display_with};
 pub use self::read::ReadFile;
-pub(crate) use self::read::{Own, Parameters, needed, read, read_own, share_of};
-pub use self::words::FlowDirection;
+pub(crate) use self::read::{Own, Parameters, needed, ratio_from, read, read_own};
+pub use self::words::SocketDirection;
 pub(crate) use self::words::{not_one_of, same_word, words};
 
 /// A type of fault.
@@ -19,7 +19,7 @@ pub(crate) use self::words::{not_one_of, same_word, words};
 pub struct FaultType {
     /// In kebab-case: `packet-loss`.
     pub name: &'static str,
-    /// Effect, as an imperative clause such as `Delay data`. Names of parameters are between backticks; see [`spelled`](crate::spelled).
+    /// Effect, as an imperative clause such as `Delay data`. Names of parameters are between backticks; see [`display_with`](crate::display_with).
     pub help: &'static str,
     /// Target of its faults.
     pub target: Target,
@@ -35,7 +35,7 @@ pub enum Target {
     /// Sessions that have no flows yet. Side and direction are not allowed.
     Opening,
     /// One flow or both, by default this direction of the server's socket.
-    Flow(FlowDirection),
+    Flow(SocketDirection),
     /// Connections, which side chooses; by default both, in both directions.
     Connections,
 }
@@ -156,7 +156,7 @@ pub const COMMON_PARAMETERS: [Parameter; 5] = [
     .or("server"),
     Parameter::new(
         "direction",
-        ValueType::Words("DIRECTION", FlowDirection::WORDS),
+        ValueType::Words("DIRECTION", SocketDirection::WORDS),
         "Data to act on: read from that connection (ingress), written to it (egress) or both",
     ),
     Parameter::new(
@@ -192,13 +192,13 @@ impl FaultType {
             .filter(move |parameter| has_direction || !["side", "direction"].contains(&parameter.name))
             .map(move |parameter| match (parameter.name, target) {
                 ("side", Target::Connections) => Parameter {
-                    value: ValueType::Words("SIDE", crate::direction::Sides::WORDS),
+                    value: ValueType::Words("SIDE", crate::direction::Side::WORDS),
                     help: "Connections to reset: client, server or both",
                     ..parameter
                 }
                 .or("both"),
-                ("direction", Target::Flow(FlowDirection::Ingress)) => parameter.or("ingress"),
-                ("direction", Target::Flow(FlowDirection::Egress)) => parameter.or("egress"),
+                ("direction", Target::Flow(SocketDirection::Ingress)) => parameter.or("ingress"),
+                ("direction", Target::Flow(SocketDirection::Egress)) => parameter.or("egress"),
                 ("direction", _) => parameter.or("both"),
                 _ => parameter,
             })

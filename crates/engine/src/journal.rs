@@ -12,15 +12,15 @@ use crate::direction::Direction;
 ///
 /// A call that blocks holds the session up, and with it all others of its thread.
 #[derive(Clone)]
-pub struct Journal(Arc<dyn Fn(Decision) + Send + Sync>);
+pub struct Journal(Arc<dyn Fn(JournalEntry) + Send + Sync>);
 
 impl Journal {
     /// Calls `record` for every decision.
-    pub fn new(record: impl Fn(Decision) + Send + Sync + 'static) -> Self {
+    pub fn new(record: impl Fn(JournalEntry) + Send + Sync + 'static) -> Self {
         Self(Arc::new(record))
     }
 
-    pub(crate) fn record(&self, decision: Decision) {
+    pub(crate) fn record(&self, decision: JournalEntry) {
         (self.0)(decision);
     }
 }
@@ -38,7 +38,7 @@ impl fmt::Debug for Journal {
 /// segment again, and what a schedule or a time limit finds on its way.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct Decision {
+pub struct JournalEntry {
     /// Since the start of the run.
     #[serde(rename = "at_ns", serialize_with = "nanoseconds")]
     pub at: Duration,
@@ -56,14 +56,14 @@ pub struct Decision {
     pub offset: u64,
     /// What was decided.
     #[serde(flatten)]
-    pub verdict: Verdict,
+    pub decision: Decision,
 }
 
 /// What can be decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Verdict {
+pub enum Decision {
     /// Whether the fault applies to the session; told when that opens if the probability is less than 1.
     Applies {
         /// It does.

@@ -10,20 +10,19 @@
 //!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
 //!   name the parameter.
 //! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on Linux.
-//! - [`Journal`] is told every [`Decision`]; [`Faults::figures`] are what each fault has achieved, [`Faults::passage`] what they
-//!   have held up together.
+//! - [`Journal`] receives each [`JournalEntry`]. [`Faults::stats`] returns what each fault has done, and [`Faults::flow_stats`] what they
+//!   have delayed together.
 //!
 //! # Inside
 //!
-//! The core knows no socket and no clock: a `Line` is one direction of a session, from lengths and times that come
-//! to lengths and times that go; its `Unit`s are the faults, each a `Stage` while it is on. A `Half` is a line with its
-//! bytes and its timer, and a [`FaultStream`] has one or two of them.
+//! The core uses no socket and no clock. A `Pipeline` handles one direction of a session: it receives lengths and arrival times,
+//! and returns lengths and departure times. Its `FaultInstance`s are the faults, each with a `Stage` while it is on. A `FaultFlow` is a
+//! pipeline with its bytes and its timer. A [`FaultStream`] has one or two flows.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
-mod bucket;
-mod common;
+mod block_buffer;
 mod delay;
 mod describe;
 mod direction;
@@ -32,39 +31,40 @@ mod engine;
 mod fault_type;
 pub mod faults;
 mod fifo;
-mod half;
+mod flow;
 mod journal;
-mod line;
 mod loss;
 mod params;
+mod pipeline;
 mod proxy;
 #[cfg(feature = "relay")]
 mod relay;
 mod schedule;
 mod session;
+mod shared;
 mod stage;
 mod stats;
-mod store;
 mod stream;
 mod timer;
+mod token_bucket;
 mod units;
 
 pub use delay::Delay;
 pub use describe::BitRate;
-pub use direction::{Direction, Flows, Scope, Sides};
+pub use direction::{Direction, Directions, Scope, Side};
 pub use effect::{Effect, Fault, Measured};
 pub use engine::{Engine, Settings};
 pub use fault_type::{
-    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, ReadError, ReadFile, Target,
-    ValueType, spelled,
+    COMMON_PARAMETERS, FaultType, ParamError, Parameter, ReadError, ReadFile, SocketDirection, Target,
+    ValueType, display_with,
 };
-pub use journal::{Decision, Journal, Verdict};
+pub use journal::{Decision, Journal, JournalEntry};
 pub use loss::LossModel;
-pub use params::{CommonParams, FaultParams, Run};
-pub use proxy::{Faults, Listening};
-pub use schedule::{Reading, Schedule, ScheduleError, Windows};
-pub use session::{OneSide, Session};
-pub use stats::{Delays, Figures, Passage, Quantiles};
+pub use params::{CommonParams, FaultParams, ScheduleContext};
+pub use proxy::{Faults, ListenerHandle};
+pub use schedule::{ParseMode, Schedule, ScheduleError, Windows};
+pub use session::{Session, SideFaults};
+pub use stats::{DurationHistogram, FaultStats, FlowStats, Quantiles};
 pub use stream::FaultStream;
 pub use timer::{TimerDriver, Timers};
-pub use units::{Bytes, Millis, Number, Rate, Share, Unit, ValueError};
+pub use units::{ByteCount, Millis, Number, Rate, Ratio, Unit, ValueError};

@@ -13,15 +13,15 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::direction::{Flows, Sides};
+use crate::direction::{Directions, Side};
 use crate::effect::Fault;
 use crate::fault_type::{
-    COMMON_PARAMETERS, FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadError, ReadFile,
+    COMMON_PARAMETERS, FaultType, ParamError, Parameter, Parameters, ReadError, ReadFile, SocketDirection,
     Target, quoted, read,
 };
 use crate::faults::{self, FAULT_TYPES};
-use crate::schedule::{Reading, Schedule, Windows};
-use crate::units::Share;
+use crate::schedule::{ParseMode, Schedule, Windows};
+use crate::units::Ratio;
 
 /// The parameters of a fault, as given: each has a value of its type, and belongs to the type of the fault. They need not make
 /// sense together.
@@ -48,13 +48,13 @@ pub struct CommonParams {
     /// Connection that [`direction`](Self::direction) refers to. Defaults to the server's. For a reset, the connections to reset,
     /// by default both.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub side: Option<Sides>,
+    pub side: Option<Side>,
     /// Direction relative to the socket of the side. Defaults to that of the [`FaultType`].
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub direction: Option<FlowDirection>,
+    pub direction: Option<SocketDirection>,
     /// Share of sessions. Defaults to all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub probability: Option<Share>,
+    pub probability: Option<Ratio>,
     /// Times at which the fault is on, such as `start:30s,duration:10%`. Defaults to always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -62,19 +62,19 @@ pub struct CommonParams {
 
 /// The run that parameters are resolved against. Defaults to one without end that reads no files.
 #[derive(Debug, Clone, Copy)]
-pub struct Run {
+pub struct ScheduleContext {
     /// Its length, which percentages are of; `None`: no end.
     pub duration: Option<Duration>,
     /// How schedules are read.
-    pub reading: Reading,
+    pub parse_mode: ParseMode,
     /// How files that parameters name are read, such as a table of delays.
     pub read_file: ReadFile,
 }
 
-impl Default for Run {
+impl Default for ScheduleContext {
     fn default() -> Self {
         let read_file = |_: &Path| Err(io::Error::other("files are not read here"));
-        Self { duration: None, reading: Reading::default(), read_file }
+        Self { duration: None, parse_mode: ParseMode::default(), read_file }
     }
 }
 
@@ -126,13 +126,13 @@ impl FaultParams {
     /// # Errors
     ///
     /// The first parameter that is missing or makes no sense.
-    pub fn resolve(&self, run: &Run) -> Result<Fault, ParamError> {
+    pub fn resolve(&self, run: &ScheduleContext) -> Result<Fault, ParamError> {
         let fault = || {
             self.check_choice()?;
             Ok(Fault {
                 name: self.name()?,
-                flows: self.flows()?,
-                probability: self.common.probability.map_or(1.0, Share::fraction),
+                directions: self.flows()?,
+                probability: self.common.probability.map_or(1.0, Ratio::fraction),
                 windows: self.windows(run)?,
                 effect: self.read.resolve(self.common.side, run.read_file)?,
             })
@@ -150,15 +150,15 @@ impl FaultParams {
         }
     }
 
-    fn windows(&self, run: &Run) -> Result<Windows, ParamError> {
+    fn windows(&self, run: &ScheduleContext) -> Result<Windows, ParamError> {
         let Some(schedule) = &self.common.schedule else { return Ok(Windows::always()) };
-        Schedule::parse(schedule, run.reading)
+        Schedule::parse(schedule, run.parse_mode)
             .and_then(|schedule| schedule.resolve(run.duration))
             .map_err(|error| ParamError::quoting("schedule", error))
     }
 
     /// From the users' words, side and direction, to flows.
-    fn flows(&self) -> Result<Flows, ParamError> {
+    fn flows(&self) -> Result<Directions, ParamError> {
         let CommonParams { side, direction, .. } = self.common;
         let usual = match self.fault_type.target {
             Target::Opening => {
@@ -168,24 +168,24 @@ impl FaultParams {
                         param,
                         format!("means nothing to {}, which has no direction", self.fault_type.name),
                     )),
-                    None => Ok(Flows::BOTH),
+                    None => Ok(Directions::BOTH),
                 };
             }
-            Target::Flow(_) if side == Some(Sides::Both) => {
+            Target::Flow(_) if side == Some(Side::Both) => {
                 return Err(ParamError::new("side", "is client or server; for both say `direction` both"));
             }
             Target::Flow(usual) => usual,
-            Target::Connections => FlowDirection::Both,
+            Target::Connections => SocketDirection::Both,
         };
         // Both connections may be reset: then the direction is that of the server's.
-        let client = side == Some(Sides::Client);
+        let client = side == Some(Side::Client);
         Ok(match (client, direction.unwrap_or(usual)) {
-            (_, FlowDirection::Both) => Flows::BOTH,
-            (true, FlowDirection::Ingress) | (false, FlowDirection::Egress) => {
-                Flows { to_upstream: true, to_downstream: false }
+            (_, SocketDirection::Both) => Directions::BOTH,
+            (true, SocketDirection::Ingress) | (false, SocketDirection::Egress) => {
+                Directions { to_upstream: true, to_downstream: false }
             }
-            (true, FlowDirection::Egress) | (false, FlowDirection::Ingress) => {
-                Flows { to_upstream: false, to_downstream: true }
+            (true, SocketDirection::Egress) | (false, SocketDirection::Ingress) => {
+                Directions { to_upstream: false, to_downstream: true }
             }
         })
     }

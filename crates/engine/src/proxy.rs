@@ -1,17 +1,17 @@
 //! The faults of one proxy, and the sessions that follow their changes.
 
-mod listening;
+mod listener;
 mod shared;
 
 use std::sync::Arc;
 use std::task::Poll;
 
-pub use self::listening::Listening;
+pub use self::listener::ListenerHandle;
 pub(crate) use self::shared::{Shared, Watcher};
 use crate::direction::Direction;
 use crate::effect::{Fault, Opening};
 use crate::engine::Engine;
-use crate::stats::{Figures, Passage};
+use crate::stats::{FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
 
 /// A handle on the faults of a proxy; cheap to clone.
@@ -48,17 +48,17 @@ impl Faults {
     }
 
     /// Each fault with what it has done so far.
-    pub fn figures(&self) -> Vec<(Fault, Figures)> {
-        self.shared.plan().iter().map(|entry| (entry.fault.clone(), entry.stats.figures())).collect()
+    pub fn stats(&self) -> Vec<(Fault, FaultStats)> {
+        self.shared.plan().iter().map(|entry| (entry.fault.clone(), entry.counters.stats())).collect()
     }
 
     /// How much its faults have held up in `direction`.
-    pub fn passage(&self, direction: Direction) -> Passage {
-        self.shared.meter(direction).read()
+    pub fn flow_stats(&self, direction: Direction) -> FlowStats {
+        self.shared.counters(direction).stats()
     }
 
     /// Returns whether every client must be refused now, as by a closed port.
-    pub fn is_down(&self) -> bool {
+    pub fn is_refusing(&self) -> bool {
         let now = self.shared.engine.now();
         self.shared.plan().iter().map(|entry| &entry.fault).any(|fault| {
             fault.effect.behavior().opening() == Some(Opening::Refuse)
@@ -67,17 +67,17 @@ impl Faults {
         })
     }
 
-    /// Waits until [`is_down`](Self::is_down) answers `down`.
+    /// Waits until [`is_refusing`](Self::is_refusing) answers `down`.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
-    pub async fn until_down_is(&self, down: bool) {
+    pub async fn wait_for_refusing(&self, down: bool) {
         let mut watcher = Watcher::new(Arc::clone(&self.shared));
         let mut timer = Timer::new(self.timers.clone());
         std::future::poll_fn(|cx| {
             loop {
                 watcher.watch(cx);
-                if self.is_down() == down {
+                if self.is_refusing() == down {
                     return Poll::Ready(());
                 }
                 let now = self.shared.engine.now();

@@ -24,7 +24,7 @@ impl Layer for Faults {
         if let Some(fault) = session.refused() {
             return Err(ConnectError::Refused(format!("by the fault `{fault}`")));
         }
-        session.until_open().await;
+        session.wait_slow_open().await;
         Ok(session)
     }
 
@@ -32,8 +32,8 @@ impl Layer for Faults {
         session.set_rtt(connect_time);
         let (client, server) = session.split();
         Legs {
-            downstream: Box::new(client.around(legs.downstream)),
-            upstream: Box::new(server.around(legs.upstream)),
+            downstream: Box::new(client.wrap(legs.downstream)),
+            upstream: Box::new(server.wrap(legs.upstream)),
         }
     }
 }
@@ -50,11 +50,11 @@ impl Stream for FaultStream<BoxStream> {
     }
 
     fn as_tcp(&self) -> Option<&TcpStream> {
-        if self.is_passing() { self.get_ref().as_tcp() } else { None }
+        if self.is_passthrough() { self.get_ref().as_tcp() } else { None }
     }
 
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        if self.is_passing() { None } else { Some(self) }
+        if self.is_passthrough() { None } else { Some(self) }
     }
 
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -22,7 +22,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use error::ScheduleError;
-pub use parse::Reading;
+pub use parse::ParseMode;
 pub use windows::Windows;
 
 use error::Problem;
@@ -32,12 +32,12 @@ use time::Time;
 /// The periods in which a fault is on, as they were written: some may be percentages of the run.
 ///
 /// Two schedules are equal if their periods are. [`Display`](fmt::Display) writes all periods with their
-/// start, so that what it writes parses to an equal schedule in either [`Reading`].
+/// start, so that what it writes parses to an equal schedule in either [`ParseMode`].
 #[derive(Debug, Clone)]
 pub struct Schedule {
     text: String,
     periods: Vec<Period>,
-    joined: bool,
+    merged: bool,
 }
 
 impl Schedule {
@@ -46,14 +46,14 @@ impl Schedule {
     /// # Errors
     ///
     /// The text does not match the grammar, a time is out of range, or a window has no length.
-    pub fn parse(text: &str, reading: Reading) -> Result<Self, ScheduleError> {
+    pub fn parse(text: &str, reading: ParseMode) -> Result<Self, ScheduleError> {
         let (periods, joined) = parse::periods(text, reading)?;
-        Ok(Self { text: text.to_owned(), periods, joined })
+        Ok(Self { text: text.to_owned(), periods, merged: joined })
     }
 
     /// Whether the usual reading made one window of a start and a duration that stood on their own.
-    pub fn joined_periods(&self) -> bool {
-        self.joined
+    pub fn merged_periods(&self) -> bool {
+        self.merged
     }
 
     /// The windows in a run of `duration`; without one, the run has no end.

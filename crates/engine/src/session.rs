@@ -5,26 +5,26 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use crate::common::Common;
-use crate::direction::{Direction, Sides};
+use crate::direction::{Direction, Side};
 use crate::effect::Opening;
-use crate::half::Half;
-use crate::journal::{Verdict, nanos};
-use crate::line::Identity;
-use crate::line::plan::Entry;
+use crate::flow::FaultFlow;
+use crate::journal::{Decision, nanos};
+use crate::pipeline::SessionContext;
+use crate::pipeline::plan::PlanEntry;
 use crate::proxy::{self, Faults, Watcher};
+use crate::shared::SessionShared;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
 /// The shortest round trip that a simulated sender assumes if none is given.
-const LEAST_RTT: Duration = Duration::from_millis(1);
+const MIN_RTT: Duration = Duration::from_millis(1);
 
 /// A session that has begun: faults on its opening first, then streams with faults around its two ends.
 #[derive(Debug)]
 pub struct Session {
     faults: Arc<proxy::Shared>,
     timers: Timers,
-    identity: Identity,
+    identity: SessionContext,
 }
 
 impl Faults {
@@ -37,18 +37,18 @@ impl Faults {
 impl Session {
     fn new(faults: Arc<proxy::Shared>, number: u64, timers: Timers) -> Self {
         let settings = &faults.engine.settings;
-        let identity = Identity {
+        let identity = SessionContext {
             seed: settings.seed,
             proxy: Arc::clone(&faults.proxy),
             session: number,
             opened: faults.engine.now(),
-            rtt: LEAST_RTT,
+            rtt: MIN_RTT,
             has_journal: settings.journal.is_some(),
         };
         if identity.has_journal {
             for entry in faults.plan().iter().filter(|entry| entry.fault.probability < 1.0) {
                 let applies = identity.applies(entry);
-                let verdict = Verdict::Applies { applies };
+                let verdict = Decision::Applies { applies };
                 faults.record(identity.decision(identity.opened, None, entry, 0, verdict));
             }
         }
@@ -65,9 +65,9 @@ impl Session {
                 && fault.windows.is_on(now)
                 && self.identity.applies(entry)
         })?;
-        entry.stats.session();
-        entry.stats.acted();
-        self.faults.record(self.identity.decision(now, None, entry, 0, Verdict::Refuse));
+        entry.counters.record_session();
+        entry.counters.record_action();
+        self.faults.record(self.identity.decision(now, None, entry, 0, Decision::Refuse));
         Some(entry.fault.name.clone())
     }
 
@@ -76,7 +76,7 @@ impl Session {
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
-    pub async fn until_open(&self) {
+    pub async fn wait_slow_open(&self) {
         let shared = &self.faults;
         // Most sessions have no such fault, and need neither a timer nor to watch for changes.
         if !shared.plan().iter().any(|entry| open_delay(entry).is_some()) {
@@ -116,12 +116,12 @@ impl Session {
                 && entry.fault.windows.is_on(self.identity.opened)
             {
                 let due = self.identity.opened.saturating_add(delay);
-                entry.stats.session();
-                entry.stats.acted();
-                entry.stats.asked(delay);
-                entry.stats.held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
+                entry.counters.record_session();
+                entry.counters.record_action();
+                entry.counters.record_requested(delay);
+                entry.counters.record_held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
                 let delay_ns = nanos(delay);
-                let verdict = Verdict::Hold { delay_ns };
+                let verdict = Decision::Hold { delay_ns };
                 self.faults.record(self.identity.decision(now, None, entry, 0, verdict));
             }
         }
@@ -129,36 +129,36 @@ impl Session {
 
     /// The round-trip time that packet loss without one of its own goes by: that of opening the connection.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.identity.rtt = rtt.max(LEAST_RTT);
+        self.identity.rtt = rtt.max(MIN_RTT);
     }
 
     /// The faults for a proxy's two connections: to the client, and to the upstream.
     ///
     /// Each direction's faults act on what is read, from the client or from the upstream; writes pass as they are.
-    pub fn split(self) -> (OneSide, OneSide) {
-        let (to_upstream, to_downstream) = self.halves();
+    pub fn split(self) -> (SideFaults, SideFaults) {
+        let (to_upstream, to_downstream) = self.flows();
         (
-            OneSide { ingress: to_upstream, side: Sides::Client },
-            OneSide { ingress: to_downstream, side: Sides::Server },
+            SideFaults { ingress: to_upstream, side: Side::Client },
+            SideFaults { ingress: to_downstream, side: Side::Server },
         )
     }
 
     /// Puts the faults around a client's own connection: on what it writes (requests) and on what it reads (replies).
     pub fn client<S>(self, stream: S) -> FaultStream<S> {
-        let (to_upstream, to_downstream) = self.halves();
+        let (to_upstream, to_downstream) = self.flows();
         FaultStream::both_ways(stream, to_downstream, to_upstream)
     }
 
-    pub(crate) fn halves(self) -> (Half, Half) {
+    pub(crate) fn flows(self) -> (FaultFlow, FaultFlow) {
         let Self { faults, timers, identity } = self;
-        let common = Arc::new(Common::new(faults, timers, identity));
-        let half = |direction| Half::new(Arc::clone(&common), direction);
+        let common = Arc::new(SessionShared::new(faults, timers, identity));
+        let half = |direction| FaultFlow::new(Arc::clone(&common), direction);
         (half(Direction::ToUpstream), half(Direction::ToDownstream))
     }
 }
 
 /// How much later the fault wants the upstream to be dialed, if it does.
-fn open_delay(entry: &Entry) -> Option<Duration> {
+fn open_delay(entry: &PlanEntry) -> Option<Duration> {
     match entry.fault.effect.behavior().opening() {
         Some(Opening::Delay(delay)) => Some(delay),
         _ => None,
@@ -167,14 +167,14 @@ fn open_delay(entry: &Entry) -> Option<Duration> {
 
 /// The faults of a session that go around one of a proxy's connections.
 #[derive(Debug)]
-pub struct OneSide {
-    ingress: Half,
-    side: Sides,
+pub struct SideFaults {
+    ingress: FaultFlow,
+    side: Side,
 }
 
-impl OneSide {
+impl SideFaults {
     /// Puts them there.
-    pub fn around<S>(self, connection: S) -> FaultStream<S> {
+    pub fn wrap<S>(self, connection: S) -> FaultStream<S> {
         FaultStream::reading(connection, self.ingress, self.side)
     }
 }

@@ -1,10 +1,10 @@
 //! Stages: the effect of a fault on one flow while the fault is on.
 
-pub(crate) mod draws;
+pub(crate) mod chunk;
 pub(crate) mod gate;
 pub(crate) mod hold;
 pub(crate) mod limit;
-pub(crate) mod piece;
+pub(crate) mod rng;
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -12,29 +12,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::journal::{Verdict, nanos};
-use crate::stage::piece::{Ending, Piece};
-use crate::stats::Stats;
+use crate::journal::{Decision, nanos};
+use crate::stage::chunk::{Chunk, FlowEnd};
+use crate::stats::FaultCounters;
 
 /// A stage of a line. It takes pieces, and releases them in order at times that depend only on their arrival.
 ///
 /// By default, pieces pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
     /// Changes received bytes, which start at `offset` of the flow, before they become pieces.
-    fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &mut Tools<'_>) {}
+    fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &mut StageContext<'_>) {}
 
     /// Takes a piece, and returns it if it passes immediately.
-    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         Some(piece)
     }
 
     /// Returns the next piece that leaves by `now`.
-    fn pop(&mut self, _now: Duration, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, _now: Duration, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         None
     }
 
     /// Returns bytes to insert after the piece that has just left, as a separate write.
-    fn insert(&mut self, _tools: &mut Tools<'_>) -> Option<Bytes> {
+    fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
         None
     }
 
@@ -44,7 +44,7 @@ pub(crate) trait Stage: Any + Debug + Send {
     }
 
     /// Removes and returns all held pieces, in order.
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         Vec::new()
     }
 
@@ -65,46 +65,46 @@ pub(crate) trait Stage: Any + Debug + Send {
     }
 
     /// Returns how the session ends when the stage is removed, if it does.
-    fn ending(&self) -> Option<Ending> {
+    fn end_on_removal(&self) -> Option<FlowEnd> {
         None
     }
 
     /// Goes on where `before` was: the stage of the same fault with other parameters, or of another one of its name.
-    fn continue_from(&mut self, _before: &dyn Stage) {}
+    fn resume_from(&mut self, _before: &dyn Stage) {}
 }
 
 /// Statistics and decisions of a stage.
-pub(crate) struct Tools<'a> {
-    pub(crate) stats: &'a Stats,
+pub(crate) struct StageContext<'a> {
+    pub(crate) stats: &'a FaultCounters,
     /// Records a decision about a place in the flow.
-    pub(crate) tell: &'a mut dyn FnMut(Duration, u64, Verdict),
+    pub(crate) tell: &'a mut dyn FnMut(Duration, u64, Decision),
 }
 
-impl Tools<'_> {
+impl StageContext<'_> {
     /// Records what was decided about `piece`.
-    pub(crate) fn tell(&mut self, piece: &Piece, verdict: Verdict) {
+    pub(crate) fn record(&mut self, piece: &Chunk, verdict: Decision) {
         (self.tell)(piece.at, piece.offset, verdict);
     }
 
     /// Records that `piece` is held for `delay`.
-    pub(crate) fn hold(&mut self, piece: &Piece, delay: Duration) {
-        self.stats.asked(delay);
-        self.tell(piece, Verdict::Hold { delay_ns: nanos(delay) });
+    pub(crate) fn hold(&mut self, piece: &Chunk, delay: Duration) {
+        self.stats.record_requested(delay);
+        self.record(piece, Decision::Hold { delay_ns: nanos(delay) });
     }
 
     /// Records that a piece that arrived at `came` leaves.
-    pub(crate) fn held(&self, piece: &Piece, came: Duration, now: Duration) {
-        self.stats.held(now.saturating_sub(came), now.saturating_sub(piece.at));
+    pub(crate) fn held(&self, piece: &Chunk, came: Duration, now: Duration) {
+        self.stats.record_held(now.saturating_sub(came), now.saturating_sub(piece.at));
     }
 
     /// Counts the ending of the session, if `piece` is one.
-    pub(crate) fn ends(&mut self, piece: &Piece) {
+    pub(crate) fn ends(&mut self, piece: &Chunk) {
         let verdict = match piece.end {
-            Ending::Close | Ending::CloseNow => Verdict::Close,
-            Ending::Reset(_) | Ending::ResetNow(_) => Verdict::Reset,
-            Ending::No | Ending::Finish | Ending::Fail => return,
+            FlowEnd::Close | FlowEnd::CloseNow => Decision::Close,
+            FlowEnd::Reset(_) | FlowEnd::ResetNow(_) => Decision::Reset,
+            FlowEnd::No | FlowEnd::Finish | FlowEnd::Fail => return,
         };
-        self.stats.acted();
-        self.tell(piece, verdict);
+        self.stats.record_action();
+        self.record(piece, verdict);
     }
 }

@@ -13,11 +13,11 @@ const MAX_VALUE_POWER: u8 = 42;
 /// The least time in which a bandwidth was the limit for a rate to be measured: a shorter one is a few pieces, whose delays
 /// would be most of it.
 const MIN_LIMITED_TIME: Duration = Duration::from_millis(100);
-const LONGEST: u64 = (1 << MAX_VALUE_POWER) - 1;
+const MAX_VALUE: u64 = (1 << MAX_VALUE_POWER) - 1;
 
 /// The counters of one fault of a proxy.
 #[derive(Debug)]
-pub(crate) struct Stats {
+pub(crate) struct FaultCounters {
     sessions: AtomicU64,
     actions: AtomicU64,
     bytes: AtomicU64,
@@ -31,7 +31,7 @@ pub(crate) struct Stats {
     held_nanos: AtomicU64,
 }
 
-impl Stats {
+impl FaultCounters {
     pub(crate) fn new() -> Self {
         let config = Config::new(GROUPING_POWER, MAX_VALUE_POWER).expect("the powers fit each other");
         let histogram = || AtomicHistogram::with_config(&config);
@@ -51,34 +51,34 @@ impl Stats {
     }
 
     /// A session, or a client, was picked for it.
-    pub(crate) fn session(&self) {
+    pub(crate) fn record_session(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// It did what it does once: closed, reset, held an end, flipped a bit, jittered, sliced.
-    pub(crate) fn acted(&self) {
+    pub(crate) fn record_action(&self) {
         self.actions.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A delay was drawn.
-    pub(crate) fn asked(&self, delay: Duration) {
+    pub(crate) fn record_requested(&self, delay: Duration) {
         add(&self.asked, delay);
     }
 
     /// A piece was held for `held`, and let go `late` after it was due.
-    pub(crate) fn held(&self, held: Duration, late: Duration) {
+    pub(crate) fn record_held(&self, held: Duration, late: Duration) {
         add(&self.held, held);
         self.held_nanos.fetch_add(nanos(held), Ordering::Relaxed);
         add(&self.late, late);
     }
 
     /// Bytes passed a bandwidth, limited by it or not.
-    pub(crate) fn passed(&self, bytes: usize) {
+    pub(crate) fn record_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Bytes passed in a time in which the bandwidth was the limit.
-    pub(crate) fn limited(&self, bytes: u64, time: Duration) {
+    pub(crate) fn record_limited(&self, bytes: u64, time: Duration) {
         self.limited_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.limited_nanos.fetch_add(nanos(time), Ordering::Relaxed);
     }
@@ -90,27 +90,27 @@ impl Stats {
     }
 
     /// Segments were sent, `lost` of them to be sent again.
-    pub(crate) fn sent(&self, segments: u64, lost: u64) {
+    pub(crate) fn record_segments(&self, segments: u64, lost: u64) {
         self.segments.fetch_add(segments, Ordering::Relaxed);
         self.lost.fetch_add(lost, Ordering::Relaxed);
     }
 
     /// What was counted so far.
-    pub(crate) fn figures(&self) -> Figures {
+    pub(crate) fn stats(&self) -> FaultStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let limited = Duration::from_nanos(count(&self.limited_nanos));
         let segments = count(&self.segments);
-        let held = Delays {
+        let held = DurationHistogram {
             histogram: self.held.load(),
             sum: Duration::from_nanos(self.held_nanos.load(Ordering::Relaxed)),
         };
-        Figures {
+        FaultStats {
             sessions: count(&self.sessions),
             actions: count(&self.actions),
-            delay: Quantiles::of(&held.histogram),
+            delay: Quantiles::from_histogram(&held.histogram),
             held,
-            asked_delay: Quantiles::of(&self.asked.load()),
-            error: Quantiles::of(&self.late.load()),
+            requested_delay: Quantiles::from_histogram(&self.asked.load()),
+            error: Quantiles::from_histogram(&self.late.load()),
             bytes: count(&self.bytes),
             rate: (limited >= MIN_LIMITED_TIME)
                 .then(|| count(&self.limited_bytes) as f64 / limited.as_secs_f64()),
@@ -123,19 +123,19 @@ impl Stats {
 
 fn add(histogram: &AtomicHistogram, time: Duration) {
     // Fails for values beyond the longest only.
-    let _ = histogram.increment(nanos(time).min(LONGEST));
+    let _ = histogram.increment(nanos(time).min(MAX_VALUE));
 }
 
 /// What a fault has done so far.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Figures {
+pub struct FaultStats {
     /// Sessions it was drawn for.
     pub sessions: u64,
     /// Times it did what it does: sessions closed or reset, ends held, bits flipped, slices cut, moments jittered.
     pub actions: u64,
     /// Delays drawn, if any.
-    pub asked_delay: Option<Quantiles>,
+    pub requested_delay: Option<Quantiles>,
     /// How long pieces were really held by it, waiting for those before them included.
     pub delay: Option<Quantiles>,
     /// How much later than due they were let go.
@@ -146,7 +146,7 @@ pub struct Figures {
     /// than 100 ms.
     pub rate: Option<f64>,
     /// As [`delay`](Self::delay), all of them.
-    pub held: Delays,
+    pub held: DurationHistogram,
     /// Segments that its simulated sender sent.
     pub segments: u64,
     /// Those of them that were lost.
@@ -157,12 +157,12 @@ pub struct Figures {
 
 /// A number of durations, to within 1.6 %; longer ones than 73 minutes count as that.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Delays {
+pub struct DurationHistogram {
     histogram: Histogram,
     sum: Duration,
 }
 
-impl Delays {
+impl DurationHistogram {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.histogram.as_slice().iter().sum()
@@ -198,7 +198,7 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// `None` without any duration.
-    fn of(histogram: &Histogram) -> Option<Self> {
+    fn from_histogram(histogram: &Histogram) -> Option<Self> {
         let count = histogram.as_slice().iter().sum();
         let at = |quantile| {
             let bucket = histogram.quantile_bucket(quantile).ok()??;
@@ -210,7 +210,7 @@ impl Quantiles {
 
 /// Counts the bytes that faults receive and release, with relaxed atomics: a reader may see one change before another.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct FlowCounters {
     came: AtomicU64,
     delivered: AtomicU64,
     lost: AtomicU64,
@@ -221,9 +221,9 @@ pub(crate) struct Meter {
 /// fault is on do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
-pub struct Passage {
+pub struct FlowStats {
     /// Bytes that faults have received.
-    pub came: u64,
+    pub received: u64,
     /// Bytes that faults have passed on.
     pub delivered: u64,
     /// Bytes that faults hold now. The remaining bytes were discarded, or lost with their session.
@@ -233,28 +233,28 @@ pub struct Passage {
     pub byte_seconds: f64,
 }
 
-impl Meter {
-    pub(crate) fn came(&self, bytes: usize) {
+impl FlowCounters {
+    pub(crate) fn on_received(&self, bytes: usize) {
         self.came.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Passed on, after `byte_micros` of holding all together.
-    pub(crate) fn delivered(&self, bytes: usize, byte_micros: u64) {
+    pub(crate) fn on_delivered(&self, bytes: usize, byte_micros: u64) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
         self.byte_micros.fetch_add(byte_micros, Ordering::Relaxed);
     }
 
     /// Gone, but not passed on.
-    pub(crate) fn lost(&self, bytes: usize) {
+    pub(crate) fn on_lost(&self, bytes: usize) {
         self.lost.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self) -> Passage {
+    pub(crate) fn stats(&self) -> FlowStats {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (delivered, lost) = (load(&self.delivered), load(&self.lost));
         let came = load(&self.came).max(delivered + lost);
         let byte_seconds = load(&self.byte_micros) as f64 / 1e6;
-        Passage { came, delivered, held: came - delivered - lost, byte_seconds }
+        FlowStats { received: came, delivered, held: came - delivered - lost, byte_seconds }
     }
 }
 
@@ -267,15 +267,15 @@ mod tests {
 
     #[test]
     fn a_rate_is_that_of_the_limited_time_and_needs_enough_of_it() {
-        let stats = Stats::new();
-        stats.passed(1_000_000);
-        assert_eq!((stats.figures().bytes, stats.figures().rate), (1_000_000, None));
-        stats.limited(990, Duration::from_millis(99));
-        assert_eq!(stats.figures().rate, None);
-        stats.limited(10, Duration::from_millis(1));
-        assert_eq!(stats.figures().rate, Some(10_000.0));
+        let stats = FaultCounters::new();
+        stats.record_bytes(1_000_000);
+        assert_eq!((stats.stats().bytes, stats.stats().rate), (1_000_000, None));
+        stats.record_limited(990, Duration::from_millis(99));
+        assert_eq!(stats.stats().rate, None);
+        stats.record_limited(10, Duration::from_millis(1));
+        assert_eq!(stats.stats().rate, Some(10_000.0));
         stats.restart_rate();
-        assert_eq!((stats.figures().bytes, stats.figures().rate), (1_000_000, None));
+        assert_eq!((stats.stats().bytes, stats.stats().rate), (1_000_000, None));
     }
 
     #[test]
@@ -283,22 +283,22 @@ mod tests {
         let latency = Effect::from(Latency { delay: Delay::Constant(Duration::ZERO), once: false });
         let effects =
             [latency, Effect::from(LimitData { bytes: 1 }), Effect::from(Blackhole { discard: false })];
-        let stats = Stats::new();
-        let applied = || effects.each_ref().map(|effect| stats.figures().applied(effect));
-        stats.session();
-        stats.session();
+        let stats = FaultCounters::new();
+        let applied = || effects.each_ref().map(|effect| stats.stats().applied(effect));
+        stats.record_session();
+        stats.record_session();
         assert_eq!(applied(), [0, 0, 2]);
-        stats.asked(Duration::ZERO);
-        stats.acted();
+        stats.record_requested(Duration::ZERO);
+        stats.record_action();
         assert_eq!(applied(), [1, 1, 2]);
     }
 
     #[test]
     fn what_is_lost_is_neither_held_nor_delivered() {
-        let meter = Meter::default();
-        meter.came(10);
-        meter.delivered(6, 1_500_000);
-        meter.lost(3);
-        assert_eq!(meter.read(), Passage { came: 10, delivered: 6, held: 1, byte_seconds: 1.5 });
+        let meter = FlowCounters::default();
+        meter.on_received(10);
+        meter.on_delivered(6, 1_500_000);
+        meter.on_lost(3);
+        assert_eq!(meter.stats(), FlowStats { received: 10, delivered: 6, held: 1, byte_seconds: 1.5 });
     }
 }

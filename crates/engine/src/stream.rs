@@ -6,10 +6,10 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::common::End;
-use crate::direction::Sides;
-use crate::half::{Half, reset};
-use crate::stage::piece::Ending;
+use crate::direction::Side;
+use crate::flow::{FaultFlow, reset};
+use crate::shared::SessionEnd;
+use crate::stage::chunk::FlowEnd;
 
 /// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
 ///
@@ -28,15 +28,15 @@ use crate::stage::piece::Ending;
 #[derive(Debug)]
 pub struct FaultStream<S> {
     inner: S,
-    ingress: Half,
+    ingress: FaultFlow,
     /// Apart, since the relayed connections of a proxy have none: that makes idle ones smaller.
     egress: Option<Box<Egress>>,
-    side: Sides,
+    side: Side,
 }
 
 #[derive(Debug)]
 struct Egress {
-    half: Half,
+    half: FaultFlow,
     is_shut: bool,
     /// Who reads, and so lets written bytes move on.
     reader: Option<Waker>,
@@ -45,13 +45,13 @@ struct Egress {
 }
 
 impl<S> FaultStream<S> {
-    pub(crate) fn reading(inner: S, ingress: Half, side: Sides) -> Self {
+    pub(crate) fn reading(inner: S, ingress: FaultFlow, side: Side) -> Self {
         Self { inner, ingress, egress: None, side }
     }
 
-    pub(crate) fn both_ways(inner: S, ingress: Half, egress: Half) -> Self {
+    pub(crate) fn both_ways(inner: S, ingress: FaultFlow, egress: FaultFlow) -> Self {
         let egress = Egress { half: egress, is_shut: false, reader: None, writer: None };
-        Self { inner, ingress, egress: Some(Box::new(egress)), side: Sides::Both }
+        Self { inner, ingress, egress: Some(Box::new(egress)), side: Side::Both }
     }
 
     /// The stream inside.
@@ -65,14 +65,15 @@ impl<S> FaultStream<S> {
     }
 
     /// Whether bytes pass as they are at this moment: no fault is on, and none are held.
-    pub fn is_passing(&self) -> bool {
-        self.ingress.is_passing() && self.egress.as_ref().is_none_or(|egress| egress.half.is_passing())
+    pub fn is_passthrough(&self) -> bool {
+        self.ingress.is_passthrough()
+            && self.egress.as_ref().is_none_or(|egress| egress.half.is_passthrough())
     }
 
     /// Whether a fault has reset the session, and this connection is not to be reset but only closed.
     pub fn is_spared(&self) -> bool {
         match self.ingress.common.ended() {
-            Some(End::Reset(sides)) => sides != Sides::Both && sides != self.side,
+            Some(SessionEnd::Reset(sides)) => sides != Side::Both && sides != self.side,
             _ => false,
         }
     }
@@ -85,15 +86,15 @@ impl<S> FaultStream<S> {
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.ingress.poll_ended(cx) {
             None => Poll::Pending,
-            Some(End::Closed) => Poll::Ready(Ok(())),
-            Some(End::Reset(_)) => Poll::Ready(Err(reset())),
+            Some(SessionEnd::Closed) => Poll::Ready(Ok(())),
+            Some(SessionEnd::Reset(_)) => Poll::Ready(Err(reset())),
         }
     }
 
     fn write_error(&self) -> Option<io::Error> {
         Some(match self.ingress.common.ended()? {
-            End::Closed => io::ErrorKind::BrokenPipe.into(),
-            End::Reset(_) => io::ErrorKind::ConnectionReset.into(),
+            SessionEnd::Closed => io::ErrorKind::BrokenPipe.into(),
+            SessionEnd::Reset(_) => io::ErrorKind::ConnectionReset.into(),
         })
     }
 }
@@ -102,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultStream<S> {
     /// Waits for bytes that may be read: how many, 0 at the end.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.ingress.drop_undeliverable();
-        let may_be_more = self.ingress.poll_take_in(cx, &mut self.inner).is_ready();
+        let may_be_more = self.ingress.poll_fill(cx, &mut self.inner).is_ready();
         let head = self.ingress.poll_head(cx);
         if head.is_pending() && may_be_more {
             cx.waker().wake_by_ref();
@@ -170,15 +171,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.poll_egress_of_reader(cx);
-        if this.ingress.poll_passing(cx) {
+        if this.ingress.poll_passthrough(cx) {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
             if this.ingress.is_up_to_date() {
-                this.ingress.passed(buf.filled().len() - before);
+                this.ingress.on_bypassed(buf.filled().len() - before);
                 return Poll::Ready(Ok(()));
             }
             // The faults have changed meanwhile, and what was read may have been sent after that.
-            this.ingress.put_all(&buf.filled()[before..]);
+            this.ingress.write_unbounded(&buf.filled()[before..]);
             buf.set_filled(before);
         }
         let len = ready!(this.poll_readable(cx))?;
@@ -199,9 +200,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
             return Poll::Ready(Err(error));
         }
         let Some(egress) = &mut this.egress else { return Pin::new(&mut this.inner).poll_write(cx, buf) };
-        if egress.half.poll_passing(cx) {
+        if egress.half.poll_passthrough(cx) {
             let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
-            egress.half.passed(written);
+            egress.half.on_bypassed(written);
             return Poll::Ready(Ok(written));
         }
         if !egress.half.has_room() {
@@ -214,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
                 return Poll::Pending;
             }
         }
-        let taken = egress.half.put(buf);
+        let taken = egress.half.write(buf);
         if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
             return Poll::Ready(Err(error));
         }
@@ -234,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(egress) = this.egress.as_mut().filter(|egress| !egress.is_shut) {
-            egress.half.finish(Ending::Finish);
+            egress.half.finish(FlowEnd::Finish);
             egress.writer = Some(cx.waker().clone());
             ready!(egress.poll_drain(cx, &mut this.inner))?;
             // The end itself may be held.

@@ -11,13 +11,13 @@ use serde::de::{self, Deserializer, Visitor};
 
 mod bytes;
 mod rate;
-mod share;
+mod ratio;
 mod time;
 
-pub use bytes::Bytes;
+pub use bytes::ByteCount;
 pub(crate) use bytes::in_largest_unit;
 pub use rate::{Rate, Unit};
-pub use share::{Number, Share};
+pub use ratio::{Number, Ratio};
 pub use time::Millis;
 
 /// Why a value was refused: what was given, and what to give instead.

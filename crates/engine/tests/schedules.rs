@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fault_proxy_engine::{Reading, Schedule};
+use fault_proxy_engine::{ParseMode, Schedule};
 
 const DOCS: &str = include_str!("../../../docs/schedules.md");
 
@@ -18,7 +18,7 @@ fn blocks(info: &str) -> Vec<&'static str> {
 #[test]
 fn each_example_is_a_schedule() {
     for text in blocks("schedule").into_iter().flat_map(str::lines) {
-        for reading in [Reading::Usual, Reading::Strict] {
+        for reading in [ParseMode::Lenient, ParseMode::Strict] {
             let schedule = Schedule::parse(text, reading).unwrap_or_else(|error| panic!("{error}"));
             assert!(schedule.resolve(Some(Duration::from_secs(600))).is_ok());
         }
@@ -29,7 +29,7 @@ fn each_example_is_a_schedule() {
 fn each_error_is_what_the_parser_prints() {
     for block in blocks("text refused") {
         let input = block.lines().nth(1).and_then(|line| line.strip_prefix("  ")).expect(block);
-        let error = Schedule::parse(input, Reading::Usual)
+        let error = Schedule::parse(input, ParseMode::Lenient)
             .and_then(|schedule| schedule.resolve(None))
             .expect_err(input);
         assert_eq!(error.to_string(), block);

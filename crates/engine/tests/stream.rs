@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fault_proxy_engine::faults::{Bandwidth, Blackhole, Latency, LimitData, Reset, SlowClose, Timeout};
 use fault_proxy_engine::{
-    Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Sides, Verdict, Windows,
+    Decision, Delay, Effect, Engine, Fault, FaultStream, Faults, Journal, Scope, Settings, Side, Windows,
 };
 use tokio::io::{
     AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf,
@@ -37,7 +37,7 @@ fn client(faults: &Faults, pipe: usize) -> (FaultStream<DuplexStream>, DuplexStr
 async fn relayed(faults: &Faults) -> (DuplexStream, DuplexStream, tokio::task::JoinSet<()>) {
     let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
     let (client_side, server_side) = faults.session().split();
-    let (mut down, mut up) = (client_side.around(proxy_client), server_side.around(proxy_server));
+    let (mut down, mut up) = (client_side.wrap(proxy_client), server_side.wrap(proxy_server));
     let mut relay = tokio::task::JoinSet::new();
     relay.spawn(async move {
         let _ = tokio::io::copy_bidirectional(&mut down, &mut up).await;
@@ -173,7 +173,7 @@ async fn a_limit_closes_both_ways_after_its_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_is_an_error_to_reads_and_writes() {
-    let reset = Effect::from(Reset::new(100 * MS, None, Sides::Both));
+    let reset = Effect::from(Reset::new(100 * MS, None, Side::Both));
     let (mut client, _server) = client(&faults(vec![Fault::new("reset", reset)]), 1 << 16);
     let started = Instant::now();
     let read = client.read_u8().await.unwrap_err();
@@ -210,12 +210,12 @@ async fn a_flow_holds_no_more_than_its_limit() {
 }
 
 /// Decisions about a megabyte that is sent in one write, when a flow holds at most `limit` bytes.
-async fn decisions_with_limit(limit: usize) -> Vec<(u64, Verdict)> {
+async fn decisions_with_limit(limit: usize) -> Vec<(u64, Decision)> {
     let (decisions, recorded) = mpsc::channel();
     let mut settings = Settings::default();
     settings.flow_limit = limit;
     settings.journal = Some(Journal::new(move |decision| {
-        decisions.send((decision.offset, decision.verdict)).expect("the test receives");
+        decisions.send((decision.offset, decision.decision)).expect("the test receives");
     }));
     let delay = Delay::Normal { mean: 50 * MS, stddev: 10 * MS };
     let drawn = Fault::new("latency", Effect::from(Latency::new(delay)));
@@ -381,7 +381,7 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
         let (client_side, server_side) = faults.session().split();
         let (mut down, mut up) =
-            (client_side.around(resets(proxy_client)), server_side.around(resets(proxy_server)));
+            (client_side.wrap(resets(proxy_client)), server_side.wrap(resets(proxy_server)));
         let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };
         let (mut requests, mut responses) = (Got::default(), Got::default());
         let mut relay = async |time: Duration| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::ArgAction::Set;
 use clap::{Args, ValueEnum};
-use fault_proxy_engine::Bytes;
+use fault_proxy_engine::ByteCount;
 use fault_proxy_relay::CONNECT_TIMEOUT;
 use proxy_cli::args::{Time, Timeout, switch};
 use proxy_cli::signals::DRAIN_TIMEOUT;
@@ -39,10 +39,10 @@ pub(crate) struct Options {
     pub(crate) data_path: DataPath,
     /// Maximum amount of data that faults hold per direction of a session [default: 64MiB].
     #[arg(long, value_name = "BYTES")]
-    pub(crate) max_in_flight: Bytes,
+    pub(crate) max_in_flight: ByteCount,
     /// Maximum amount of data that faults hold for all sessions [default: 1GiB].
     #[arg(long, value_name = "BYTES")]
-    pub(crate) max_in_flight_total: Bytes,
+    pub(crate) max_in_flight_total: ByteCount,
 
     /// Write every decision of the faults to this file, for `fault-proxy replay` [default: none].
     #[arg(long, value_name = "FILE")]
@@ -70,8 +70,8 @@ impl Default for Options {
             drain_timeout: Time(DRAIN_TIMEOUT),
             max_sessions: None,
             data_path: DataPath::default(),
-            max_in_flight: Bytes::from(faults.flow_limit),
-            max_in_flight_total: Bytes::from(faults.total_limit),
+            max_in_flight: ByteCount::from(faults.flow_limit),
+            max_in_flight_total: ByteCount::from(faults.total_limit),
             journal: None,
             expect: Vec::new(),
             no_ui: false,

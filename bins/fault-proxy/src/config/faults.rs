@@ -1,6 +1,6 @@
 use anyhow::{Result, bail};
 use fault_proxy_control::proxies::FaultRecord;
-use fault_proxy_engine::{Fault, FaultParams, ReadError, Run};
+use fault_proxy_engine::{Fault, FaultParams, ReadError, ScheduleContext};
 use figment::value::Dict;
 use proxy_cli::config::FileErrors;
 use proxy_cli::faults::warn_of_joined_periods;
@@ -27,7 +27,7 @@ pub(super) fn of_file(
     place: &str,
     keys: &[&str],
     file: &FileErrors,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<GivenFault> {
     let given = given.iter().map(|(name, value)| Ok((name.clone(), serde_json::to_value(value)?)));
     let params = FaultParams::read(given.collect::<Result<_>>()?).map_err(|error| match error {
@@ -50,7 +50,12 @@ pub(super) struct Placed {
 }
 
 /// Resolves the faults of the list at `place`.
-pub(super) fn all_of_file(list: &[Dict], place: &str, file: &FileErrors, run: &Run) -> Result<Vec<Placed>> {
+pub(super) fn all_of_file(
+    list: &[Dict],
+    place: &str,
+    file: &FileErrors,
+    run: &ScheduleContext,
+) -> Result<Vec<Placed>> {
     let placed = list.iter().enumerate().map(|(index, given)| {
         let place = format!("{place}[{index}]");
         Ok(Placed { given: of_file(given, &place, &[], file, run)?, place })

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use fault_proxy_engine::Run;
+use fault_proxy_engine::ScheduleContext;
 use figment::value::Dict;
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, did_you_mean, nearest};
@@ -31,7 +31,7 @@ pub(super) fn faults(
     phases: &[Phase],
     proxies: &[&str],
     file: &FileErrors,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<Vec<PhaseFault>> {
     let mut all = Vec::new();
     let mut names: Vec<String> = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn faults(
             bail!(file.at(&place, "`duration` is missing: only the last phase may be without"));
         }
         let duration = end.or(run.duration).map(|end| end.saturating_sub(start));
-        let phase_run = PhaseRun { start, end, run: Run { duration, ..*run } };
+        let phase_run = PhaseRun { start, end, run: ScheduleContext { duration, ..*run } };
         for (index, params) in phase.faults.iter().enumerate() {
             let place = format!("{place}.faults[{index}]");
             let mut fault = phase_run.fault(params.clone(), place, proxies, file)?;
@@ -65,7 +65,7 @@ struct PhaseRun {
     start: Duration,
     end: Option<Duration>,
     /// As if there were nothing but the phase.
-    run: Run,
+    run: ScheduleContext,
 }
 
 impl PhaseRun {
@@ -108,7 +108,7 @@ mod tests {
 
     fn windows(toml: &str, duration: Option<Duration>) -> Vec<Named> {
         let phases = phases(toml);
-        let run = Run { duration: duration.or(total(&phases)), ..Run::default() };
+        let run = ScheduleContext { duration: duration.or(total(&phases)), ..ScheduleContext::default() };
         let faults = faults(&phases, &["db"], &FileErrors::new("f.toml".as_ref()), &run).unwrap();
         let faults = faults.into_iter().map(|fault| fault.placed.given.fault);
         faults.map(|fault| (fault.name, fault.windows.iter().collect())).collect()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use fault_proxy_control::proxies::Spec;
 use fault_proxy_control::specs;
-use fault_proxy_engine::{Bytes, Fault};
+use fault_proxy_engine::{ByteCount, Fault};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_tls::ClientTls;
 use proxy_cli::args::Time;
@@ -145,7 +145,7 @@ fn duration(config: &Config) -> Option<Duration> {
     }
 }
 
-fn require_some(flag: &str, bytes: Bytes) -> Result<()> {
+fn require_some(flag: &str, bytes: ByteCount) -> Result<()> {
     if bytes.count() == 0 {
         bail!("{flag} must be greater than 0, for example 64MiB: with 0 faults could not hold anything");
     }

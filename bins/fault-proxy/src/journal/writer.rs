@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use fault_proxy_engine::Decision;
+use fault_proxy_engine::JournalEntry;
 use proxy_cli::open::open_blocking;
 use proxy_cli::signals::{Last, Signals};
 use proxy_cli::terminal::counted;
@@ -38,7 +38,7 @@ pub(crate) struct Writer {
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     /// `None` comes after the last decision.
-    sender: SyncSender<Option<Decision>>,
+    sender: SyncSender<Option<JournalEntry>>,
     recorded: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
     /// When it hurries, nobody waits for the disk.
@@ -105,12 +105,12 @@ impl Writer {
 impl Queue {
     /// Waits for room in the queue. Drops the decision if the file has failed or a second signal has arrived;
     /// [`Writer::finish`] reports the number of lost decisions.
-    pub(crate) fn record(&self, decision: Decision) {
+    pub(crate) fn record(&self, decision: JournalEntry) {
         self.recorded.fetch_add(1, Ordering::Relaxed);
         self.send(Some(decision));
     }
 
-    fn send(&self, mut message: Option<Decision>) {
+    fn send(&self, mut message: Option<JournalEntry>) {
         while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {
             if self.end.hurries() {
                 return;
@@ -123,7 +123,7 @@ impl Queue {
 
 /// Writes decisions to the file and counts those that are written.
 fn write(
-    decisions: &Receiver<Option<Decision>>,
+    decisions: &Receiver<Option<JournalEntry>>,
     mut file: impl Write,
     written: &AtomicU64,
 ) -> io::Result<()> {

@@ -101,7 +101,7 @@ impl FaultFlags {
             let ReadError::Refused(error) = error else {
                 return Error::raw(ErrorKind::UnknownArgument, format!("{error}\n"));
             };
-            let message = error.spelled(|parameter| {
+            let message = error.display_with(|parameter| {
                 let Some(flag) = said_by.get(parameter) else { return flag_of(self.fault_type, parameter) };
                 match flag.is_on_command_line(matches) {
                     true => format!("--{}", flag.flag),
@@ -115,7 +115,7 @@ impl FaultFlags {
 
 /// The error of a fault of this type, in terms of flags.
 pub fn in_flags(error: &ParamError, fault_type: &FaultType) -> String {
-    error.spelled(|parameter| flag_of(fault_type, parameter))
+    error.display_with(|parameter| flag_of(fault_type, parameter))
 }
 
 fn flag_of(fault_type: &FaultType, parameter: &str) -> String {

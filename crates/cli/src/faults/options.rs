@@ -3,7 +3,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ArgAction::Set;
 use clap::Args;
-use fault_proxy_engine::{Fault, Reading, Run};
+use fault_proxy_engine::{Fault, ParseMode, ScheduleContext};
 use serde::{Deserialize, Serialize};
 
 use super::resolve::read_file;
@@ -53,9 +53,9 @@ impl FaultOptions {
     }
 
     /// Returns the context that parameters of faults are resolved in, for a run of this duration.
-    pub fn run(&self, duration: Option<Duration>) -> Run {
-        let reading = if self.strict_schedules { Reading::Strict } else { Reading::Usual };
-        Run { duration, reading, read_file }
+    pub fn run(&self, duration: Option<Duration>) -> ScheduleContext {
+        let reading = if self.strict_schedules { ParseMode::Strict } else { ParseMode::Lenient };
+        ScheduleContext { duration, parse_mode: reading, read_file }
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use fault_proxy_engine::{Fault, FaultParams, Reading, Run, Schedule};
+use fault_proxy_engine::{Fault, FaultParams, ParseMode, Schedule, ScheduleContext};
 use tracing::warn;
 
 use super::args::in_flags;
@@ -30,7 +30,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// When a parameter makes no sense or is missing; it is named as a flag.
-pub fn of_flags(params: &FaultParams, run: &Run) -> Result<Fault> {
+pub fn of_flags(params: &FaultParams, run: &ScheduleContext) -> Result<Fault> {
     let fault_type = params.fault_type();
     let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, fault_type)))?;
     warn_of_joined_periods(params, &format!("--{}-sched", fault_type.name), run);
@@ -38,10 +38,10 @@ pub fn of_flags(params: &FaultParams, run: &Run) -> Result<Fault> {
 }
 
 /// Warns if two periods of the schedule at `place` were merged into one window.
-pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &Run) {
+pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &ScheduleContext) {
     let Some(text) = &params.common.schedule else { return };
-    let is_joined = Schedule::parse(text, run.reading).is_ok_and(|schedule| schedule.joined_periods());
-    if is_joined && run.reading == Reading::Usual {
+    let is_joined = Schedule::parse(text, run.parse_mode).is_ok_and(|schedule| schedule.merged_periods());
+    if is_joined && run.parse_mode == ParseMode::Lenient {
         warn!(
             "{place}: `{text}` is read as one window; use `,` instead of `;` for one window, \
              or --strict-schedules if two are meant"

@@ -1,7 +1,7 @@
 //! The flags of every fault, as its type asks for them.
 
 use fault_proxy_engine::faults::FAULT_TYPES;
-use fault_proxy_engine::{FaultType, Parameter, ValueType, spelled};
+use fault_proxy_engine::{FaultType, Parameter, ValueType, display_with};
 
 /// A type of fault and its flags.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
 
 /// A text about parameters of a fault, in terms of flags.
 fn in_flags(fault: &str, text: &str) -> String {
-    spelled(text, |parameter| format!("--{fault}-{parameter}"))
+    display_with(text, |parameter| format!("--{fault}-{parameter}"))
 }
 
 fn in_variable(name: &str) -> String {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Error, Result, bail};
 use clap::ArgAction::Set;
 use clap::Args;
-use fault_proxy_engine::Bytes;
+use fault_proxy_engine::ByteCount;
 use fault_proxy_nats::{LinkError, NatsOptions, NatsUrl};
 use fault_proxy_tls::ReloadingTls;
 use serde::Deserialize;
@@ -89,7 +89,7 @@ pub struct NatsArgs {
     /// Maximum size of a NATS message, at least 384 bytes [default: the limit of the server and of the user].
     #[arg(long, env = "NATS_MAX_MESSAGE_SIZE", value_name = "BYTES", help_heading = NATS)]
     #[serde(rename = "max_message_size")]
-    pub max_message_size: Option<Bytes>,
+    pub max_message_size: Option<ByteCount>,
 }
 
 impl NatsArgs {

@@ -1,11 +1,11 @@
 use std::str::FromStr;
 
-use fault_proxy_engine::Bytes;
+use fault_proxy_engine::ByteCount;
 use serde::Deserialize;
 
 /// Memory for what all sessions hold together, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Bytes")]
+#[serde(try_from = "ByteCount")]
 pub struct MemoryLimit(pub usize);
 
 impl MemoryLimit {
@@ -13,10 +13,10 @@ impl MemoryLimit {
     const MIN: u64 = 16 << 20;
 }
 
-impl TryFrom<Bytes> for MemoryLimit {
+impl TryFrom<ByteCount> for MemoryLimit {
     type Error = String;
 
-    fn try_from(bytes: Bytes) -> Result<Self, String> {
+    fn try_from(bytes: ByteCount) -> Result<Self, String> {
         let count = usize::try_from(bytes.count()).ok().filter(|_| bytes.count() >= Self::MIN);
         count.map(Self).ok_or_else(|| format!("{bytes} is less than 16MiB"))
     }
@@ -26,7 +26,7 @@ impl FromStr for MemoryLimit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.parse::<Bytes>().map_err(|error| error.to_string())?.try_into()
+        text.parse::<ByteCount>().map_err(|error| error.to_string())?.try_into()
     }
 }
 

@@ -210,7 +210,7 @@ impl Sessions {
     /// When the system refuses the socket's options.
     pub fn relay_tcp(&mut self, name: String, listeners: Vec<TcpListener>, route: Route) -> Result<()> {
         let acceptor = TcpAcceptor::from_std(listeners)?;
-        let listener = FaultListener::new(acceptor, self.faults.as_ref().map(Faults::listening))?;
+        let listener = FaultListener::new(acceptor, self.faults.as_ref().map(Faults::listener))?;
         self.relay(name, listener, route);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use fault_proxy_engine::Run;
+use fault_proxy_engine::ScheduleContext;
 use fault_proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
@@ -104,7 +104,8 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     let problem = |refused: Refused| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
-    let specs = specs_of(json, &Run { duration, ..Run::default() }).map_err(problem)?;
+    let specs =
+        specs_of(json, &ScheduleContext { duration, ..ScheduleContext::default() }).map_err(problem)?;
     let numbered = specs.into_iter().zip(1..);
     let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
     let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
@@ -115,14 +116,18 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     }
 }
 
-fn specs_of(request: &[u8], run: &Run) -> Result<Vec<Result<Spec, String>>, Refused> {
+fn specs_of(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec, String>>, Refused> {
     let entries = body::objects_of(request).map_err(|problem| Refused::body(&problem))?;
     let spec = |(index, entry)| spec_of(entry, &format!(" at proxy {}", index + 1), run);
     entries.iter().enumerate().map(spec).collect()
 }
 
 /// Reads a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
-fn spec_of(entry: &Map<String, Value>, place: &str, run: &Run) -> Result<Result<Spec, String>, Refused> {
+fn spec_of(
+    entry: &Map<String, Value>,
+    place: &str,
+    run: &ScheduleContext,
+) -> Result<Result<Spec, String>, Refused> {
     let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
     let text = |field| some_text(entry, field).map_err(problem);
     let needed = |field| {

@@ -76,9 +76,9 @@ async fn change<T>(
     proxy: &Proxy,
     change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, Refused>,
 ) -> Result<T, Refused> {
-    let was_down = proxy.engine.is_down();
+    let was_down = proxy.engine.is_refusing();
     let changed = proxies.change_faults(&proxy.name, change)?;
-    if proxy.engine.is_down() != was_down {
+    if proxy.engine.is_refusing() != was_down {
         until_followed([proxy]).await;
     }
     Ok(changed)

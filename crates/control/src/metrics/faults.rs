@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fault_proxy_engine::{Delays, Direction, Fault, Figures};
+use fault_proxy_engine::{Direction, DurationHistogram, Fault, FaultStats};
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
@@ -19,7 +19,7 @@ const DELAY_BUCKETS: [f64; 15] =
 struct Row {
     labels: Labels,
     is_on: bool,
-    figures: Option<(Fault, Figures)>,
+    figures: Option<(Fault, FaultStats)>,
 }
 
 pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -29,14 +29,14 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
     gauges(&mut encoder, "proxy_enabled", "Whether the proxy listens", enabled)?;
     #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
     let held = all.iter().map(|proxy| {
-        let of = |direction| proxy.engine.passage(direction).held;
+        let of = |direction| proxy.engine.flow_stats(direction).held;
         (of_proxy(proxy), (of(Direction::ToUpstream) + of(Direction::ToDownstream)) as f64)
     });
     gauges(&mut encoder, "held_bytes", "Bytes that faults hold now", held)?;
     let rows: Vec<_> = all.iter().flat_map(|proxy| rows(proxy, now)).collect();
     let on = rows.iter().map(|row| (row.labels.clone(), f64::from(u8::from(row.is_on))));
     gauges(&mut encoder, "fault_on", "Whether the fault is on", on)?;
-    let counts = |count: fn(&(Fault, Figures)) -> u64| {
+    let counts = |count: fn(&(Fault, FaultStats)) -> u64| {
         rows.iter().map(move |row| (row.labels.clone(), row.figures.as_ref().map_or(0, count)))
     };
     counters(
@@ -58,7 +58,7 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
 }
 
 fn rows(proxy: &Proxy, now: Duration) -> Vec<Row> {
-    let mut figures: Vec<(Fault, Figures)> = proxy.engine.figures();
+    let mut figures: Vec<(Fault, FaultStats)> = proxy.engine.stats();
     let row = |record: &FaultRecord| {
         let place = figures.iter().position(|(fault, _)| fault.name == record.name);
         Row {
@@ -74,7 +74,7 @@ fn rows(proxy: &Proxy, now: Duration) -> Vec<Row> {
     proxy.faults.iter().map(row).collect()
 }
 
-fn counted(delays: &Delays) -> Counted {
+fn counted(delays: &DurationHistogram) -> Counted {
     let mut below = 0;
     let mut buckets: Vec<_> = DELAY_BUCKETS
         .iter()
@@ -97,8 +97,8 @@ pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncode
     for proxy in proxies.all() {
         let moved = proxy.watch.live().totals().moved;
         let with_faults = |moved: u64, direction| {
-            let passage = proxy.engine.passage(direction);
-            moved + passage.came.saturating_sub(passage.delivered)
+            let passage = proxy.engine.flow_stats(direction);
+            moved + passage.received.saturating_sub(passage.delivered)
         };
         let came = proxy.watch.received(
             with_faults(moved.to_upstream, Direction::ToUpstream),

@@ -16,7 +16,7 @@ const FOLLOWING: Duration = Duration::from_secs(2);
 /// Waits until the listeners of these proxies are open or closed as their faults require. Does not wait longer for a listener that
 /// cannot follow, because its port is in use or the session limit is reached.
 pub(crate) async fn until_followed(proxies: impl IntoIterator<Item = &Proxy>) {
-    let all = proxies.into_iter().map(|proxy| proxy.engine.until_listeners_follow());
+    let all = proxies.into_iter().map(|proxy| proxy.engine.wait_for_listeners());
     timeout(FOLLOWING, join_all(all)).await.ok();
 }
 

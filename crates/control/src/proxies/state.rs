@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_engine::{Direction, Fault, Figures, Quantiles};
+use fault_proxy_engine::{Direction, Fault, FaultStats, Quantiles};
 use fault_proxy_relay::LiveSession;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -131,8 +131,8 @@ impl ProxyState {
     fn of(proxy: Proxy, now: Duration) -> Self {
         let totals = proxy.watch.live().totals();
         let [up, down] =
-            [Direction::ToUpstream, Direction::ToDownstream].map(|way| proxy.engine.passage(way));
-        let figures = proxy.engine.figures();
+            [Direction::ToUpstream, Direction::ToDownstream].map(|way| proxy.engine.flow_stats(way));
+        let figures = proxy.engine.stats();
         let of = |record: FaultRecord| {
             let figures = figures.iter().find(|(fault, _)| fault.name == record.name);
             FaultState::of(record, figures, now)
@@ -158,7 +158,7 @@ impl ProxyState {
 }
 
 impl FaultState {
-    fn of(record: FaultRecord, figures: Option<&(Fault, Figures)>, now: Duration) -> Self {
+    fn of(record: FaultRecord, figures: Option<&(Fault, FaultStats)>, now: Duration) -> Self {
         let FaultRecord { name, kind, stream, toxicity, attributes, fault, .. } = record;
         let windows = fault.iter().flat_map(|fault| fault.windows.iter());
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
@@ -166,7 +166,7 @@ impl FaultState {
         let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
         let applied = figures.map_or(0, |(fault, figures)| figures.applied(&fault.effect));
         let figures = figures.map(|(_, figures)| figures);
-        let times = |of: fn(&Figures) -> Option<Quantiles>| figures.and_then(of).map(TimesState::of);
+        let times = |of: fn(&FaultStats) -> Option<Quantiles>| figures.and_then(of).map(TimesState::of);
         Self {
             name,
             kind,
@@ -178,7 +178,7 @@ impl FaultState {
             windows,
             sessions: figures.map_or(0, |figures| figures.sessions),
             applied,
-            asked_ms: times(|figures| figures.asked_delay),
+            asked_ms: times(|figures| figures.requested_delay),
             held_ms: times(|figures| figures.delay),
             late_ms: times(|figures| figures.error),
             bytes_per_second: figures.and_then(|figures| figures.rate),

@@ -1,6 +1,6 @@
 //! Parts that toxics and our own faults share.
 
-use fault_proxy_engine::{Fault, Flows};
+use fault_proxy_engine::{Directions, Fault};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -30,10 +30,10 @@ pub(super) struct Common<'a> {
 }
 
 /// Returns `None` for an unknown stream.
-pub(super) fn flows(stream: &str) -> Option<Flows> {
+pub(super) fn flows(stream: &str) -> Option<Directions> {
     match stream.to_ascii_lowercase().as_str() {
-        "upstream" => Some(Flows { to_upstream: true, to_downstream: false }),
-        "downstream" => Some(Flows { to_upstream: false, to_downstream: true }),
+        "upstream" => Some(Directions { to_upstream: true, to_downstream: false }),
+        "downstream" => Some(Directions { to_upstream: false, to_downstream: true }),
         _ => None,
     }
 }

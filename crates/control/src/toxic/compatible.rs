@@ -61,8 +61,10 @@ pub(super) fn merge(record: &mut FaultRecord, given: &Map<String, Value>) -> Res
 fn fault(record: &FaultRecord) -> Result<Option<Fault>, ToxicError> {
     let field = |name: &str| record.attributes.get(name).and_then(Value::as_i64).unwrap_or(0);
     let flows = flows(&record.stream).ok_or(ToxicError::Stream)?;
-    Ok(effect(&record.kind, field)
-        .map(|effect| Fault { flows, ..renamed(Fault::new("", effect), &record.name, record.toxicity) }))
+    Ok(effect(&record.kind, field).map(|effect| Fault {
+        directions: flows,
+        ..renamed(Fault::new("", effect), &record.name, record.toxicity)
+    }))
 }
 
 /// Returns the effect of a toxic, or `None` if it has no effect. Negative numbers count as 0.
@@ -98,5 +100,5 @@ fn bandwidth(rate: u64) -> Option<Effect> {
         return Some(Effect::from(Bandwidth::new(0.0).with_burst(0)));
     }
     let rate = rate as f64 * 1e3;
-    (rate <= Bandwidth::HIGHEST_RATE).then(|| Bandwidth::new(rate).into())
+    (rate <= Bandwidth::MAX_RATE).then(|| Bandwidth::new(rate).into())
 }

@@ -1,7 +1,9 @@
 //! Faults by the parameters that flags and configuration files have too.
 
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
-use fault_proxy_engine::{COMMON_PARAMETERS, Fault, FaultParams, FaultType, Flows, Parameter, Run, spelled};
+use fault_proxy_engine::{
+    COMMON_PARAMETERS, Directions, Fault, FaultParams, FaultType, Parameter, ScheduleContext, display_with,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -83,7 +85,7 @@ pub(crate) fn types() -> Value {
 }
 
 fn in_attributes(text: &str) -> String {
-    spelled(text, as_attribute)
+    display_with(text, as_attribute)
 }
 
 /// A fault of flags or a file, as the API shows it.
@@ -91,9 +93,9 @@ pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
     FaultRecord {
         name: fault.name.clone(),
         kind: name_of(params.fault_type()),
-        stream: stream_of(fault.flows).to_owned(),
+        stream: stream_of(fault.directions).to_owned(),
         toxicity: fault.probability,
-        attributes: attributes_of(params, fault.flows),
+        attributes: attributes_of(params, fault.directions),
         fault: Some(fault),
         vocabulary: Vocabulary::Ours,
     }
@@ -103,7 +105,7 @@ pub(super) fn parse(
     written: &str,
     kind: &FaultType,
     common: Common<'_>,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<FaultRecord, ToxicError> {
     let given = checked(kind, common.attributes)?;
     let (params, mut fault) = resolve(kind, given, run)?;
@@ -112,18 +114,18 @@ pub(super) fn parse(
         && kind.has_direction()
         && !has_direction
     {
-        fault.flows = flows;
+        fault.directions = flows;
     }
     if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && kind.has_direction())
-        && !is_of(fault.flows, stream)
+        && !is_of(fault.directions, stream)
     {
         let problem =
             format!("side and direction are not those of the stream {stream}: leave one of both out");
         return Err(problem.into());
     }
     // The API knows a single stream, so the name shows that the fault acts in both directions.
-    let is_both = common.stream.is_none() && fault.flows == Flows::BOTH && kind.has_direction();
-    let stream = common.stream.unwrap_or_else(|| stream_of(fault.flows).to_owned());
+    let is_both = common.stream.is_none() && fault.directions == Directions::BOTH && kind.has_direction();
+    let stream = common.stream.unwrap_or_else(|| stream_of(fault.directions).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
     let fault = renamed(fault, &name, common.toxicity);
     Ok(FaultRecord {
@@ -131,7 +133,7 @@ pub(super) fn parse(
         kind: written.to_owned(),
         stream,
         toxicity: common.toxicity,
-        attributes: attributes_of(&params, fault.flows),
+        attributes: attributes_of(&params, fault.directions),
         fault: Some(fault),
         vocabulary: Vocabulary::Ours,
     })
@@ -141,7 +143,7 @@ pub(super) fn parse(
 pub(super) fn merge(
     record: &mut FaultRecord,
     given: &Map<String, Value>,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<(), ToxicError> {
     let kind = faults::find(&record.kind).map_err(|_| ToxicError::Type)?;
     let given = checked(kind, given)?;
@@ -156,12 +158,12 @@ pub(super) fn merge(
             fault.windows = before.windows.clone();
         }
         if !has_direction {
-            fault.flows = before.flows;
+            fault.directions = before.directions;
         }
     }
-    record.attributes = attributes_of(&params, fault.flows);
-    if !is_of(fault.flows, &record.stream) {
-        record.stream = stream_of(fault.flows).to_owned();
+    record.attributes = attributes_of(&params, fault.directions);
+    if !is_of(fault.directions, &record.stream) {
+        record.stream = stream_of(fault.directions).to_owned();
     }
     record.fault = Some(renamed(fault, &record.name, record.toxicity));
     Ok(())
@@ -201,7 +203,7 @@ fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<Stri
 fn resolve(
     kind: &FaultType,
     mut given: Map<String, Value>,
-    run: &Run,
+    run: &ScheduleContext,
 ) -> Result<(FaultParams, Fault), ToxicError> {
     given.insert("type".to_owned(), kind.name.into());
     let params = FaultParams::read(given).map_err(|error| error.to_string())?;
@@ -210,12 +212,12 @@ fn resolve(
 }
 
 /// Returns the attributes: the parameters that are not at the top level of a request.
-fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
+fn attributes_of(params: &FaultParams, flows: Directions) -> Map<String, Value> {
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
     // The API's stream is one of the two, and its rates are of other units: what differs from them is said.
-    if flows == Flows::BOTH && params.fault_type().has_direction() {
+    if flows == Directions::BOTH && params.fault_type().has_direction() {
         attributes.insert("direction".to_owned(), "both".into());
     }
     if params.fault_type().name == "bandwidth" && attributes.get("rate").is_some_and(Value::is_number) {
@@ -225,13 +227,13 @@ fn attributes_of(params: &FaultParams, flows: Flows) -> Map<String, Value> {
 }
 
 /// Whether some of what it acts on flows there.
-fn is_of(of_fault: Flows, stream: &str) -> bool {
+fn is_of(of_fault: Directions, stream: &str) -> bool {
     flows(stream).is_none_or(|flows| {
         flows.to_upstream && of_fault.to_upstream || flows.to_downstream && of_fault.to_downstream
     })
 }
 
-fn stream_of(flows: Flows) -> &'static str {
+fn stream_of(flows: Directions) -> &'static str {
     if flows.to_upstream && !flows.to_downstream { "upstream" } else { "downstream" }
 }
 

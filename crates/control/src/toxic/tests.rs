@@ -3,12 +3,12 @@ use std::time::Duration;
 use fault_proxy_engine::faults::{
     Bandwidth, Latency, LimitData, PacketLoss, ResetOnData, Slicer, SlowClose, Timeout,
 };
-use fault_proxy_engine::{Delay, Effect, Flows, LossModel};
+use fault_proxy_engine::{Delay, Directions, Effect, LossModel};
 
 use super::*;
 
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
-    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &Run::default())
+    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
 }
 
 fn effect(body: Value) -> Option<Effect> {
@@ -84,11 +84,12 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
     assert_eq!(shown(&record), expected);
     let fault = record.fault.unwrap();
     assert_eq!((fault.name.as_str(), fault.probability), ("latency_UPstream", 1.0));
-    assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
+    assert_eq!(fault.directions, Directions { to_upstream: true, to_downstream: false });
     for attribute in ["1.5", "1e3", "[]", "true"] {
         let body = format!(r#"{{"type": "latency", "attributes": {{"latency": {attribute}}}}}"#);
-        let refused =
-            parse(&json::object_of(body.as_bytes()).unwrap(), &Run::default()).unwrap_err().to_string();
+        let refused = parse(&json::object_of(body.as_bytes()).unwrap(), &ScheduleContext::default())
+            .unwrap_err()
+            .to_string();
         assert!(refused.starts_with("bad request body: latency is "), "{refused}");
     }
 }
@@ -144,7 +145,7 @@ fn our_faults_have_their_own_parameters() {
     let fault = parsed(normal).unwrap().fault.unwrap();
     let delay = Delay::Normal { mean: 300 * MS, stddev: 40 * MS };
     assert_eq!(fault.effect, Effect::from(Latency::new(delay)));
-    assert_eq!(fault.flows, Flows { to_upstream: true, to_downstream: false });
+    assert_eq!(fault.directions, Directions { to_upstream: true, to_downstream: false });
 
     for ours in [json!({"rate": "1mbit/s"}), json!({"rate": 125_000, "unit": "Bps"})] {
         let effect = effect(json!({"type": "bandwidth", "attributes": ours})).unwrap();
@@ -155,12 +156,12 @@ fn our_faults_have_their_own_parameters() {
     }
     let both = parsed(json!({"type": "blackhole", "attributes": {"direction": "both"}})).unwrap();
     assert_eq!((both.name.as_str(), both.stream.as_str()), ("blackhole_both", "downstream"));
-    assert_eq!(both.fault.unwrap().flows, Flows::BOTH);
+    assert_eq!(both.fault.unwrap().directions, Directions::BOTH);
     for attributes in [json!({}), json!({"side": "client"}), json!({"side": "both"})] {
         let reset = parsed(json!({"type": "reset", "attributes": attributes})).unwrap();
         assert_eq!((reset.name.as_str(), reset.stream.as_str()), ("reset_both", "downstream"));
         assert_eq!(reset.attributes["direction"], "both", "{attributes}");
-        assert_eq!(reset.fault.unwrap().flows, Flows::BOTH);
+        assert_eq!(reset.fault.unwrap().directions, Directions::BOTH);
     }
 }
 
@@ -191,11 +192,11 @@ fn a_stream_is_where_the_fault_acts() {
     let replies = of("downstream", json!({"direction": "both"})).unwrap();
     let requests = merged(&replies, json!({"attributes": {"direction": "egress"}})).unwrap();
     assert_eq!((replies.stream.as_str(), requests.stream.as_str()), ("downstream", "upstream"));
-    assert_eq!(requests.fault.unwrap().flows, Flows { to_upstream: true, to_downstream: false });
+    assert_eq!(requests.fault.unwrap().directions, Directions { to_upstream: true, to_downstream: false });
 }
 
 fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
-    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &Run::default())
+    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
 }
 
 #[test]
@@ -218,7 +219,10 @@ fn updates_change_what_they_name() {
     let ours = parsed(scheduled).unwrap();
     let changed = merged(&ours, json!({"attributes": {"mean": "2s"}, "toxicity": 0.25})).unwrap();
     let (before, after) = (ours.fault.unwrap(), changed.fault.unwrap());
-    assert_eq!((after.windows, after.flows, after.probability), (before.windows, before.flows, 0.25));
+    assert_eq!(
+        (after.windows, after.directions, after.probability),
+        (before.windows, before.directions, 0.25)
+    );
     assert_eq!(
         after.effect,
         Effect::from(Latency::new(Delay::Normal { mean: 2000 * MS, stddev: Duration::ZERO }))
@@ -245,7 +249,7 @@ fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
         (json!({"type": "limit-data", "bytes": 5}), "limit_data"),
     ] {
         let params: fault_proxy_engine::FaultParams = serde_json::from_value(params).unwrap();
-        let record = record(&params, params.resolve(&Run::default()).unwrap());
+        let record = record(&params, params.resolve(&ScheduleContext::default()).unwrap());
         let again = parsed(shown(&record)).unwrap();
         assert_eq!(again.fault, record.fault, "{}", shown(&record));
         assert_eq!((again.kind.as_str(), again.stream), (kind, record.stream));

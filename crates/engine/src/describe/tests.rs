@@ -1,4 +1,4 @@
-use crate::direction::{Scope, Sides};
+use crate::direction::{Scope, Side};
 use crate::effect::Effect;
 use crate::faults::{
     Bandwidth, Blackhole, Corrupt, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset, ResetOnData,
@@ -86,15 +86,15 @@ fn every_effect_in_a_line() {
         (Effect::from(Blackhole { discard: false }), "blackhole, bytes wait"),
         (Effect::from(Blackhole { discard: true }), "blackhole, bytes are gone"),
         (
-            Effect::from(Reset { after: ms(0), bytes: None, sides: Sides::Both }),
+            Effect::from(Reset { after: ms(0), bytes: None, sides: Side::Both }),
             "reset of both connections after 0 ms",
         ),
         (
-            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client }),
+            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Side::Client }),
             "reset of the client's connection after 5 s and 10 KB",
         ),
         (
-            Effect::from(Reset { after: ms(5), bytes: None, sides: Sides::Server }),
+            Effect::from(Reset { after: ms(5), bytes: None, sides: Side::Server }),
             "reset of the server's connection after 5 ms",
         ),
         (Effect::from(Timeout { after: Some(ms(500)), discard: false }), "timeout, closed after 500 ms"),

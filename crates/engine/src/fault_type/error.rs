@@ -23,7 +23,7 @@ pub enum ReadError {
 /// A parameter that was refused.
 ///
 /// Its display is `latency: shape: …`; a caller whose users write parameters otherwise, as `--latency-shape` or
-/// `proxies[0].faults[1].shape`, says it with [`spelled`](Self::spelled).
+/// `proxies[0].faults[1].shape`, says it with [`display_with`](Self::display_with).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamError {
     fault_type: Option<&'static str>,
@@ -62,19 +62,19 @@ impl ParamError {
     }
 
     /// The message, with each parameter as `spell` writes it, given its name in kebab-case.
-    pub fn spelled(&self, spell: impl Fn(&str) -> String) -> String {
-        format!("{}: {}", spell(&self.param), spelled(&self.problem, spell))
+    pub fn display_with(&self, spell: impl Fn(&str) -> String) -> String {
+        format!("{}: {}", spell(&self.param), display_with(&self.problem, spell))
     }
 }
 
 /// A text with each parameter, which it has between backticks, as `spell` writes it.
-pub fn spelled(text: &str, spell: impl Fn(&str) -> String) -> String {
-    let mut spelled = String::new();
+pub fn display_with(text: &str, spell: impl Fn(&str) -> String) -> String {
+    let mut message = String::new();
     for (index, part) in text.split('`').enumerate() {
         // between the first and the second backtick, the third and the fourth
-        if index % 2 == 1 { spelled.push_str(&spell(part)) } else { spelled.push_str(part) }
+        if index % 2 == 1 { message.push_str(&spell(part)) } else { message.push_str(part) }
     }
-    spelled
+    message
 }
 
 impl fmt::Display for ParamError {

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::ParamError;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::Effect;
-use crate::units::{Rate, Share};
+use crate::units::{Rate, Ratio};
 
 /// Returns the text of a file that a parameter names.
 pub type ReadFile = fn(&Path) -> io::Result<String>;
@@ -20,7 +20,7 @@ pub type ReadFile = fn(&Path) -> io::Result<String>;
 /// The parameters of one type of fault, read.
 pub(crate) trait Parameters: Debug + Send + Sync {
     /// Returns the effect, with defaults for missing parameters.
-    fn resolve(&self, side: Option<Sides>, read_file: ReadFile) -> Result<Effect, ParamError>;
+    fn resolve(&self, side: Option<Side>, read_file: ReadFile) -> Result<Effect, ParamError>;
 
     /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
     fn choice(&self) -> Option<(&'static str, &'static str)> {
@@ -76,7 +76,7 @@ pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) ->
 }
 
 /// A rate that is a share.
-pub(crate) fn share_of(rate: Option<Rate>) -> Result<f64, ParamError> {
+pub(crate) fn ratio_from(rate: Option<Rate>) -> Result<f64, ParamError> {
     let rate = needed("rate", rate, "0.01 or 1%")?;
-    rate.share().map(Share::fraction).map_err(|error| ParamError::new("rate", error))
+    rate.ratio().map(Ratio::fraction).map_err(|error| ParamError::new("rate", error))
 }

@@ -1,6 +1,6 @@
 //! Parameters whose value is one of a few words. Between the parts of a word `-`, `_` and nothing are the same.
 
-use crate::direction::{Scope, Sides};
+use crate::direction::{Scope, Side};
 use crate::units::ValueError;
 
 macro_rules! words {
@@ -58,7 +58,7 @@ pub(crate) fn not_one_of(text: &str, what: &str, words: &[&str]) -> ValueError {
 
 /// Which bytes of a side's socket: those read from it, those written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FlowDirection {
+pub enum SocketDirection {
     /// Read.
     Ingress,
     /// Written.
@@ -67,9 +67,9 @@ pub enum FlowDirection {
     Both,
 }
 
-words! { FlowDirection, "a direction", Ingress = "ingress", Egress = "egress", Both = "both" }
+words! { SocketDirection, "a direction", Ingress = "ingress", Egress = "egress", Both = "both" }
 
-words! { Sides, "a side", Client = "client", Server = "server", Both = "both" }
+words! { Side, "a side", Client = "client", Server = "server", Both = "both" }
 
 words! { Scope, "a scope", Session = "session", Proxy = "proxy", All = "all" }
 

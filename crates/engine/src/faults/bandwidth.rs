@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bucket::{Bucket, Taken};
 use crate::describe::{BitRate, Scaled, Size};
-use crate::direction::{Scope, Sides};
+use crate::direction::{Scope, Side};
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
 };
 use crate::fifo::Fifo;
 use crate::journal::nanos;
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
-use crate::units::{Bytes, Rate, Unit};
+use crate::stage::chunk::Chunk;
+use crate::stage::{Stage, StageContext};
+use crate::token_bucket::{Taken, TokenBucket};
+use crate::units::{ByteCount, Rate, Unit};
 
 /// The time that a unit may take at most.
-const GRAIN: Duration = Duration::from_millis(2);
+const MAX_CHUNK_TIME: Duration = Duration::from_millis(2);
 /// What may wait, as time at the rate and as bytes: the larger.
 const WAITING_TIME: Duration = Duration::from_millis(10);
 const WAITING_BYTES: usize = 64 << 10;
@@ -43,11 +43,11 @@ pub struct Bandwidth {
 
 impl Bandwidth {
     /// Bytes per second; 1000 GB.
-    pub const HIGHEST_RATE: f64 = 1e12;
+    pub const MAX_RATE: f64 = 1e12;
 
     /// Limits each session to this rate, with the default burst.
     pub fn new(rate: f64) -> Self {
-        Self { rate, burst: usual_burst(rate), scope: Scope::Session }
+        Self { rate, burst: default_burst(rate), scope: Scope::Session }
     }
 
     /// Lets this number of bytes pass without delay after a pause.
@@ -102,10 +102,10 @@ struct BandwidthStage {
     /// Bytes that tokens were taken for.
     paid: u64,
     burst: u64,
-    bucket: Arc<Bucket>,
+    bucket: Arc<TokenBucket>,
     grain: usize,
     waiting_limit: usize,
-    queue: Fifo<Piece>,
+    queue: Fifo<Chunk>,
     waiting: usize,
     /// The next piece to leave: how much of the first in the queue, and its tokens.
     next: Option<(usize, Taken)>,
@@ -116,7 +116,7 @@ struct BandwidthStage {
 
 impl BandwidthStage {
     /// A `rate` of 0 lets no byte pass.
-    fn new(rate: f64, burst: u64, bucket: Arc<Bucket>) -> Self {
+    fn new(rate: f64, burst: u64, bucket: Arc<TokenBucket>) -> Self {
         #[allow(clippy::cast_possible_truncation, reason = "at most 2^30")]
         let bytes = |time: Duration| (rate * time.as_secs_f64()).min(f64::from(1 << 30)) as usize;
         Self {
@@ -124,7 +124,7 @@ impl BandwidthStage {
             paid: 0,
             burst: nanos_for(burst as f64, 1e9 / rate),
             bucket,
-            grain: bytes(GRAIN).max(1),
+            grain: bytes(MAX_CHUNK_TIME).max(1),
             waiting_limit: bytes(WAITING_TIME).max(WAITING_BYTES),
             queue: Fifo::new(),
             waiting: 0,
@@ -134,7 +134,7 @@ impl BandwidthStage {
         }
     }
 
-    fn add(&mut self, piece: Piece) {
+    fn add(&mut self, piece: Chunk) {
         self.waiting += piece.len;
         self.queue.push_back(piece);
         self.schedule();
@@ -167,7 +167,7 @@ impl BandwidthStage {
     }
 
     /// The segment and the grain that the first byte of `piece` is in.
-    fn unit(&self, piece: &Piece) -> (u64, u64) {
+    fn unit(&self, piece: &Chunk) -> (u64, u64) {
         (piece.segment, piece.offset / self.grain as u64)
     }
 
@@ -178,7 +178,7 @@ impl BandwidthStage {
     }
 
     /// The next piece that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
-    fn leave(&mut self, now: Duration) -> Option<(Piece, Option<(u64, Duration)>)> {
+    fn leave(&mut self, now: Duration) -> Option<(Chunk, Option<(u64, Duration)>)> {
         let (len, taken) = self.next.take_if(|(_, taken)| taken.due <= nanos(now))?;
         let due = Duration::from_nanos(taken.due);
         let first = self.queue.front_mut()?;
@@ -193,21 +193,21 @@ impl BandwidthStage {
         self.waiting -= len;
         self.last_left = due;
         self.schedule();
-        Some((Piece { at: due, ..piece }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
+        Some((Chunk { at: due, ..piece }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
     }
 }
 
 impl Stage for BandwidthStage {
-    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         let (piece, limited) = self.leave(now)?;
-        tools.stats.passed(piece.len);
+        tools.stats.record_bytes(piece.len);
         if let Some((bytes, time)) = limited {
-            tools.stats.limited(bytes, time);
+            tools.stats.record_limited(bytes, time);
         }
         Some(piece)
     }
@@ -216,7 +216,7 @@ impl Stage for BandwidthStage {
         self.next.map(|(_, taken)| Duration::from_nanos(taken.due))
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.waiting = 0;
         if let Some((_, taken)) = self.next.take() {
             self.bucket.give_back(taken);
@@ -241,7 +241,7 @@ fn nanos_for(bytes: f64, nanos_per_byte: f64) -> u64 {
 pub(super) static TYPE: FaultType = FaultType {
     name: "bandwidth",
     help: "Limit throughput",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
         Parameter::new(
             "rate",
@@ -268,29 +268,29 @@ pub(super) static TYPE: FaultType = FaultType {
 };
 
 /// An Ethernet frame's payload.
-const LOWEST_USUAL_BURST: u64 = 1500;
+const MIN_DEFAULT_BURST: u64 = 1500;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     rate: Option<Rate>,
     /// Unit of a rate without a unit.
     unit: Option<Unit>,
-    burst: Option<Bytes>,
+    burst: Option<ByteCount>,
     scope: Option<Scope>,
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        let given = self.rate.unwrap_or(Rate::USUAL_BANDWIDTH);
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+        let given = self.rate.unwrap_or(Rate::DEFAULT_BANDWIDTH);
         let rate = given.bytes_per_second(self.unit).map_err(|error| ParamError::new("rate", error))?;
         let problem = if rate == 0.0 {
             "is 0: for nothing say a blackhole, else at least 1Bps".to_owned()
         } else if rate < 1.0 {
             format!("{given} is too low: say at least 1Bps")
-        } else if rate > Bandwidth::HIGHEST_RATE {
+        } else if rate > Bandwidth::MAX_RATE {
             format!("{given} is too high: say 1000GBps at most")
         } else {
-            let burst = self.burst.map_or_else(|| usual_burst(rate), Bytes::count);
+            let burst = self.burst.map_or_else(|| default_burst(rate), ByteCount::count);
             if burst == 0 {
                 return Err(ParamError::new("burst", "is 0, so that nothing would pass: say at least 1B"));
             }
@@ -302,8 +302,8 @@ impl Parameters for Params {
 
 /// The bytes of 1 ms, so that waits are not shorter than the precision of timers.
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
-fn usual_burst(rate: f64) -> u64 {
-    ((rate / 1000.0) as u64).max(LOWEST_USUAL_BURST)
+fn default_burst(rate: f64) -> u64 {
+    ((rate / 1000.0) as u64).max(MIN_DEFAULT_BURST)
 }
 
 #[cfg(test)]

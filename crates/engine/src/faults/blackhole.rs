@@ -4,10 +4,11 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own, words,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
+    words,
 };
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
@@ -50,7 +51,7 @@ impl Behavior for Blackhole {
 pub(super) static TYPE: FaultType = FaultType {
     name: "blackhole",
     help: "Hold or drop all data",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[Parameter::new(
         "mode",
         ValueType::Words("MODE", Mode::WORDS),
@@ -75,7 +76,7 @@ enum Mode {
 words! { Mode, "a mode", Stall = "stall", Discard = "discard" }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Blackhole { discard: self.mode == Some(Mode::Discard) }.into())
     }
 }

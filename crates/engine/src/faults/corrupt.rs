@@ -8,15 +8,15 @@ use rand_distr::{Distribution, Geometric};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Percent;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
-    share_of,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, ratio_from,
+    read_own,
 };
-use crate::journal::Verdict;
-use crate::stage::draws::{DrawKey, Draws};
-use crate::stage::{Stage, Tools};
+use crate::journal::Decision;
+use crate::stage::rng::{DrawKey, FaultRng};
+use crate::stage::{Stage, StageContext};
 use crate::units::Rate;
 
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
@@ -60,10 +60,10 @@ struct CorruptStage {
 }
 
 impl Stage for CorruptStage {
-    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &mut Tools<'_>) {
+    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &mut StageContext<'_>) {
         self.flips.apply(offset, bytes, self.key, |place, mask| {
-            tools.stats.acted();
-            (tools.tell)(now, place, Verdict::Flip { mask });
+            tools.stats.record_action();
+            (tools.tell)(now, place, Decision::Flip { mask });
         });
     }
 }
@@ -79,7 +79,7 @@ struct Flips {
 #[derive(Debug)]
 struct Block {
     start: u64,
-    draws: Draws,
+    draws: FaultRng,
     /// The next byte that is changed, if it lies in the block.
     next: u64,
 }
@@ -140,7 +140,7 @@ impl Flips {
 pub(super) static TYPE: FaultType = FaultType {
     name: "corrupt",
     help: "Flip random bits",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[Parameter::new(
         "rate",
         ValueType::Share,
@@ -155,8 +155,8 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        Ok(Corrupt { rate: share_of(self.rate)? }.into())
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+        Ok(Corrupt { rate: ratio_from(self.rate)? }.into())
     }
 }
 

@@ -7,15 +7,15 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Time, rounded};
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
 };
-use crate::stage::draws::DrawKey;
+use crate::stage::chunk::Chunk;
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
+use crate::stage::rng::DrawKey;
+use crate::stage::{Stage, StageContext};
 use crate::units::{Millis, Number};
 
 /// Holds some segments for a time drawn uniformly from 0 to `amplitude`.
@@ -75,14 +75,14 @@ struct JitterTimes {
 }
 
 impl HoldTimes for JitterTimes {
-    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
+    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
         let delay = match self.drawn {
             Some((segment, delay)) if segment == piece.segment => return delay,
             _ if piece.at < self.not_before => Duration::ZERO,
             _ => {
                 let delay = self.amplitude.mul_f64(self.key.at(piece.offset).random());
                 self.not_before = piece.at.saturating_add(self.interval);
-                tools.stats.acted();
+                tools.stats.record_action();
                 tools.hold(piece, delay);
                 delay
             }
@@ -99,7 +99,7 @@ impl HoldTimes for JitterTimes {
 pub(super) static TYPE: FaultType = FaultType {
     name: "jitter",
     help: "Delay data at random times",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
         Parameter::new("amplitude", ValueType::Time, "Longest delay").or("20ms"),
         Parameter::new("frequency", ValueType::Number("HERTZ"), "Maximum number of delays per second")
@@ -109,8 +109,8 @@ pub(super) static TYPE: FaultType = FaultType {
     read: read_own::<Params>,
 };
 
-const USUAL_AMPLITUDE: Duration = Duration::from_millis(20);
-const USUAL_FREQUENCY: f64 = 5.0;
+const DEFAULT_AMPLITUDE: Duration = Duration::from_millis(20);
+const DEFAULT_FREQUENCY: f64 = 5.0;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
@@ -119,12 +119,12 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        let frequency = self.frequency.map_or(USUAL_FREQUENCY, Number::value);
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+        let frequency = self.frequency.map_or(DEFAULT_FREQUENCY, Number::value);
         if frequency == 0.0 {
             return Err(ParamError::new("frequency", "is 0, which is never: say more, like 5"));
         }
-        let amplitude = self.amplitude.map_or(USUAL_AMPLITUDE, Millis::duration);
+        let amplitude = self.amplitude.map_or(DEFAULT_AMPLITUDE, Millis::duration);
         Ok(Jitter { amplitude, frequency }.into())
     }
 }

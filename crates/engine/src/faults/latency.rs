@@ -10,16 +10,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::delay::Delay;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
     read_own, words,
 };
-use crate::stage::draws::DrawKey;
+use crate::stage::chunk::Chunk;
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
+use crate::stage::rng::DrawKey;
+use crate::stage::{Stage, StageContext};
 use crate::units::{Millis, Number};
 
 /// Holds each segment for a random time.
@@ -72,7 +72,7 @@ struct LatencyTimes {
 impl HoldTimes for LatencyTimes {
     const COUNTS_ALL: bool = true;
 
-    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
+    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
         let delay = match self.drawn {
             Some((segment, delay)) if segment == piece.segment => return delay,
             Some(_) if self.latency.once => Duration::ZERO,
@@ -91,7 +91,7 @@ impl HoldTimes for LatencyTimes {
 pub(super) static TYPE: FaultType = FaultType {
     name: "latency",
     help: "Delay data; requires `mean` or the parameters of another distribution",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
         Parameter::new(
             "distribution",
@@ -155,7 +155,7 @@ words! { Distribution, "a distribution",
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, read_file: ReadFile) -> Result<Effect, ParamError> {
         let delay = match self.distribution() {
             Distribution::Normal => Delay::Normal { mean: self.mean()?, stddev: self.stddev()? },
             Distribution::Constant => Delay::Constant(self.mean()?),
@@ -221,7 +221,7 @@ impl Params {
 
 fn time(param: &'static str, value: Option<Millis>, example: &str) -> Result<Duration, ParamError> {
     let value = needed(param, value, example)?;
-    if value.duration() > Delay::LONGEST {
+    if value.duration() > Delay::MAX {
         return Err(ParamError::new(param, format!("{value} is too long: say 1h at most")));
     }
     Ok(value.duration())

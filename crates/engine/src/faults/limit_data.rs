@@ -5,15 +5,15 @@ use std::fmt::{self, Display, Formatter};
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Size;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
     read_own,
 };
 use crate::stage::Stage;
 use crate::stage::limit::Limit;
-use crate::units::Bytes;
+use crate::units::ByteCount;
 
 /// Closes both connections after this many bytes in one direction. With 0, before the first byte.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,18 +49,18 @@ impl Behavior for LimitData {
 pub(super) static TYPE: FaultType = FaultType {
     name: "limit-data",
     help: "Close sessions after an amount of data",
-    target: Target::Flow(FlowDirection::Both),
+    target: Target::Flow(SocketDirection::Both),
     parameters: &[Parameter::new("bytes", ValueType::Bytes, "Amount of data, for example 64KiB")],
     read: read_own::<Params>,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
-    bytes: Option<Bytes>,
+    bytes: Option<ByteCount>,
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(LimitData { bytes: needed("bytes", self.bytes, "64KiB")?.count() }.into())
     }
 }

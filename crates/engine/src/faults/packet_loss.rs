@@ -6,17 +6,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Percent, Size, Time};
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
-    read_own, share_of, words,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
+    ratio_from, read_own, words,
 };
-use crate::journal::Verdict;
+use crate::journal::Decision;
 use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
-use crate::units::{Bytes, Millis, Rate, Share};
+use crate::stage::chunk::Chunk;
+use crate::stage::{Stage, StageContext};
+use crate::units::{ByteCount, Millis, Rate, Ratio};
 
 /// Bytes that may wait for the congestion window.
 const WAITING_LIMIT: usize = 256 << 10;
@@ -96,21 +96,21 @@ struct LossStage {
 
 impl LossStage {
     /// Counts what the sender has sent since the last time.
-    fn count(&mut self, tools: &mut Tools<'_>) {
+    fn count(&mut self, tools: &mut StageContext<'_>) {
         let counts = self.sender.counts();
-        tools.stats.sent(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
+        tools.stats.record_segments(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
         self.counted = counts;
     }
 }
 
 impl Stage for LossStage {
-    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.sender.push(piece, &mut |event| tell(event, tools));
         self.count(tools);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         let piece = self.sender.pop(now, &mut |event| tell(event, tools));
         self.count(tools);
         piece
@@ -120,7 +120,7 @@ impl Stage for LossStage {
         self.sender.due()
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.sender.drain().collect()
     }
 
@@ -137,12 +137,12 @@ impl Stage for LossStage {
     }
 }
 
-fn tell(event: LossEvent, tools: &mut Tools<'_>) {
+fn tell(event: LossEvent, tools: &mut StageContext<'_>) {
     let verdict = match event.kind {
-        LossKind::Lost => Verdict::Lost,
-        LossKind::Retransmitted { lost } => Verdict::Retransmit { lost },
-        LossKind::Probed { lost } => Verdict::Probe { lost },
-        LossKind::TimedOut { n, lost } => Verdict::RetransmitTimeout { n, lost },
+        LossKind::Lost => Decision::Lost,
+        LossKind::Retransmitted { lost } => Decision::Retransmit { lost },
+        LossKind::Probed { lost } => Decision::Probe { lost },
+        LossKind::TimedOut { n, lost } => Decision::RetransmitTimeout { n, lost },
     };
     (tools.tell)(event.at, event.offset, verdict);
 }
@@ -150,7 +150,7 @@ fn tell(event: LossEvent, tools: &mut Tools<'_>) {
 pub(super) static TYPE: FaultType = FaultType {
     name: "packet-loss",
     help: "Delay data as if packets were lost and sent again",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
         Parameter::new("rate", ValueType::Share, "Share of packets to lose, for example 0.01 or 1%")
             .with(&["bernoulli"]),
@@ -202,21 +202,21 @@ pub(super) static TYPE: FaultType = FaultType {
 const STATES: &[&str] = &["gilbert-elliott"];
 
 /// An Ethernet frame's payload without the headers of IPv4 and TCP.
-const USUAL_MSS: u32 = 1460;
+const DEFAULT_MSS: u32 = 1460;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Params {
     rate: Option<Rate>,
     model: Option<Model>,
-    correlation: Option<Share>,
-    good_to_bad: Option<Share>,
-    bad_to_good: Option<Share>,
-    good_loss: Option<Share>,
-    bad_loss: Option<Share>,
+    correlation: Option<Ratio>,
+    good_to_bad: Option<Ratio>,
+    bad_to_good: Option<Ratio>,
+    good_loss: Option<Ratio>,
+    bad_loss: Option<Ratio>,
     rtt: Option<Millis>,
     /// 1 to 65535.
-    mss: Option<Bytes>,
+    mss: Option<ByteCount>,
 }
 
 /// Loss model; see [`LossModel`].
@@ -232,16 +232,16 @@ words! { Model, "a model of loss",
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let model = match self.model() {
             Model::Bernoulli => {
-                LossModel::Bernoulli { rate: share_of(self.rate)?, correlation: self.correlation()? }
+                LossModel::Bernoulli { rate: ratio_from(self.rate)?, correlation: self.correlation()? }
             }
             Model::GilbertElliott => LossModel::GilbertElliott {
                 good_to_bad: needed("good-to-bad", self.good_to_bad, "1%")?.fraction(),
                 bad_to_good: needed("bad-to-good", self.bad_to_good, "25%")?.fraction(),
-                good_loss: self.good_loss.map_or(0.0, Share::fraction),
-                bad_loss: self.bad_loss.map_or(1.0, Share::fraction),
+                good_loss: self.good_loss.map_or(0.0, Ratio::fraction),
+                bad_loss: self.bad_loss.map_or(1.0, Ratio::fraction),
             },
             Model::Markov => LossModel::FiveState,
         };
@@ -260,7 +260,7 @@ impl Params {
     }
 
     fn correlation(&self) -> Result<f64, ParamError> {
-        match self.correlation.map_or(0.0, Share::fraction) {
+        match self.correlation.map_or(0.0, Ratio::fraction) {
             correlation if correlation < 1.0 => Ok(correlation),
             _ => Err(ParamError::new(
                 "correlation",
@@ -270,7 +270,7 @@ impl Params {
     }
 
     fn mss(&self) -> Result<u32, ParamError> {
-        let Some(mss) = self.mss else { return Ok(USUAL_MSS) };
+        let Some(mss) = self.mss else { return Ok(DEFAULT_MSS) };
         match u16::try_from(mss.count()) {
             Ok(mss) if mss > 0 => Ok(u32::from(mss)),
             _ => Err(ParamError::new("mss", format!("{mss} is not 1 to 65535 bytes"))),

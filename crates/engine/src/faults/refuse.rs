@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Deserialize, Serialize};
 
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Opening, Place};
 use crate::fault_type::{FaultType, ParamError, Parameters, ReadFile, Target, read_own};
 
@@ -40,7 +40,7 @@ pub(super) static TYPE: FaultType = FaultType {
 struct Params {}
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Refuse.into())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Size, Time};
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
     FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
@@ -14,7 +14,7 @@ use crate::fault_type::{
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
 use crate::stage::limit::Limit;
-use crate::units::{Bytes, Millis};
+use crate::units::{ByteCount, Millis};
 
 /// Resets the connections of a session (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Reset {
     /// Minimum number of bytes forwarded in its direction since then.
     pub bytes: Option<u64>,
     /// Connections to reset. The other one is closed.
-    pub sides: Sides,
+    pub sides: Side,
 }
 
 /// Resets both connections of a session (TCP: RST) some time after data has arrived. The data is dropped.
@@ -38,7 +38,7 @@ pub struct ResetOnData {
 
 impl Reset {
     /// Resets the connections of `sides` after this time, once `bytes` are forwarded.
-    pub fn new(after: Duration, bytes: Option<u64>, sides: Sides) -> Self {
+    pub fn new(after: Duration, bytes: Option<u64>, sides: Side) -> Self {
         Self { after, bytes, sides }
     }
 }
@@ -46,9 +46,9 @@ impl Reset {
 impl Display for Reset {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self.sides {
-            Sides::Client => "reset of the client's connection",
-            Sides::Server => "reset of the server's connection",
-            Sides::Both => "reset of both connections",
+            Side::Client => "reset of the client's connection",
+            Side::Server => "reset of the server's connection",
+            Side::Both => "reset of both connections",
         })?;
         write!(f, " after {}", Time(self.after))?;
         self.bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
@@ -103,13 +103,13 @@ pub(super) static TYPE: FaultType = FaultType {
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     after: Option<Millis>,
-    bytes: Option<Bytes>,
+    bytes: Option<ByteCount>,
 }
 
 impl Parameters for Params {
-    fn resolve(&self, side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let after = self.after.map(Millis::duration).unwrap_or_default();
-        let bytes = self.bytes.map(Bytes::count);
+        let bytes = self.bytes.map(ByteCount::count);
         Ok(Reset { after, bytes, sides: side.unwrap_or_default() }.into())
     }
 }

@@ -7,18 +7,18 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Size, Time};
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
     read_own,
 };
 use crate::fifo::Fifo;
-use crate::journal::Verdict;
-use crate::stage::draws::DrawKey;
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
-use crate::units::{Bytes, Millis};
+use crate::journal::Decision;
+use crate::stage::chunk::Chunk;
+use crate::stage::rng::DrawKey;
+use crate::stage::{Stage, StageContext};
+use crate::units::{ByteCount, Millis};
 
 /// Maximum number of waiting bytes.
 const WAITING_LIMIT: usize = 64 << 10;
@@ -63,7 +63,7 @@ impl Behavior for Slicer {
 struct SlicerStage {
     slicer: Slicer,
     key: DrawKey,
-    queue: Fifo<Piece>,
+    queue: Fifo<Chunk>,
     waiting: usize,
     /// Bytes left of the current slice, or 0 between slices.
     left: usize,
@@ -75,13 +75,13 @@ impl SlicerStage {
         Self { slicer, key, queue: Fifo::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
     }
 
-    fn add(&mut self, piece: Piece) {
+    fn add(&mut self, piece: Chunk) {
         self.waiting += piece.len;
         self.queue.push_back(piece);
     }
 
     /// The piece, and the size of its slice if that was drawn for it.
-    fn leave(&mut self, now: Duration) -> Option<(Piece, Option<usize>)> {
+    fn leave(&mut self, now: Duration) -> Option<(Chunk, Option<usize>)> {
         if self.due()? > now {
             return None;
         }
@@ -90,7 +90,7 @@ impl SlicerStage {
         // The rest of a slice does not leave before its start, whenever it arrived.
         let at = first.at.max(self.not_before);
         if first.len == 0 {
-            return self.queue.pop_front().map(|end| (Piece { at, ..end }, None));
+            return self.queue.pop_front().map(|end| (Chunk { at, ..end }, None));
         }
         let mut drawn = None;
         if begins {
@@ -114,16 +114,16 @@ impl SlicerStage {
 }
 
 impl Stage for SlicerStage {
-    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         let (piece, drawn) = self.leave(now)?;
         if let Some(size) = drawn {
-            tools.stats.acted();
-            tools.tell(&piece, Verdict::Slice { size: size as u64 });
+            tools.stats.record_action();
+            tools.record(&piece, Decision::Slice { size: size as u64 });
         }
         Some(piece)
     }
@@ -132,7 +132,7 @@ impl Stage for SlicerStage {
         Some(self.queue.front()?.at.max(self.not_before))
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.waiting = 0;
         self.queue.drain(..).collect()
     }
@@ -149,7 +149,7 @@ impl Stage for SlicerStage {
 pub(super) static TYPE: FaultType = FaultType {
     name: "slicer",
     help: "Forward data in small pieces",
-    target: Target::Flow(FlowDirection::Ingress),
+    target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
         Parameter::new("size", ValueType::Bytes, "Average size of a piece"),
         Parameter::new("variation", ValueType::Bytes, "Maximum difference of a piece from the average size")
@@ -161,13 +161,13 @@ pub(super) static TYPE: FaultType = FaultType {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
-    size: Option<Bytes>,
-    variation: Option<Bytes>,
+    size: Option<ByteCount>,
+    variation: Option<ByteCount>,
     delay: Option<Millis>,
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let size = pieces("size", needed("size", self.size, "64B")?)?;
         let variation = self.variation.map_or(Ok(0), |variation| pieces("variation", variation))?;
         if size == 0 {
@@ -183,7 +183,7 @@ impl Parameters for Params {
     }
 }
 
-fn pieces(param: &'static str, bytes: Bytes) -> Result<u32, ParamError> {
+fn pieces(param: &'static str, bytes: ByteCount) -> Result<u32, ParamError> {
     u32::try_from(bytes.count())
         .map_err(|_| ParamError::new(param, format!("{bytes} is too many: say less than 4GiB")))
 }
@@ -191,14 +191,14 @@ fn pieces(param: &'static str, bytes: Bytes) -> Result<u32, ParamError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::piece::Ending;
+    use crate::stage::chunk::FlowEnd;
 
     #[test]
     fn a_slice_of_two_pieces_keeps_its_distance_from_the_next() {
         let slicer = Slicer { size: 10, variation: 0, delay: Duration::from_secs(1) };
         let mut slicer = SlicerStage::new(slicer, DrawKey::new(1, "db", 1, None, "slicer"));
         for _ in 0..2 {
-            slicer.add(Piece { len: 15, ..Piece::ending(Duration::ZERO, Ending::No) });
+            slicer.add(Chunk { len: 15, ..Chunk::ending(Duration::ZERO, FlowEnd::No) });
         }
         let mut left = Vec::new();
         while let Some(due) = slicer.due() {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
     read_own,
 };
+use crate::stage::chunk::{Chunk, FlowEnd};
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::piece::{Ending, Piece};
-use crate::stage::{Stage, Tools};
+use crate::stage::{Stage, StageContext};
 use crate::units::Millis;
 
 /// Delays the end of a flow (half-close).
@@ -53,11 +53,11 @@ impl Behavior for SlowClose {
 }
 
 impl HoldTimes for SlowClose {
-    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration {
-        if piece.end != Ending::Finish {
+    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
+        if piece.end != FlowEnd::Finish {
             return Duration::ZERO;
         }
-        tools.stats.acted();
+        tools.stats.record_action();
         tools.hold(piece, self.delay);
         self.delay
     }
@@ -66,7 +66,7 @@ impl HoldTimes for SlowClose {
 pub(super) static TYPE: FaultType = FaultType {
     name: "slow-close",
     help: "Delay the end of a session",
-    target: Target::Flow(FlowDirection::Both),
+    target: Target::Flow(SocketDirection::Both),
     parameters: &[Parameter::new("delay", ValueType::Time, "Delay, for example 2s")],
     read: read_own::<Params>,
 };
@@ -77,7 +77,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(SlowClose { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Measured, Opening, Place};
 use crate::fault_type::{
     FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed, read_own,
@@ -62,7 +62,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(SlowOpen { delay: needed("delay", self.delay, "2s")?.duration() }.into())
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::Time;
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::effect::{Behavior, Effect, Place, Start};
 use crate::fault_type::{
-    FaultType, FlowDirection, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
+    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
 };
 use crate::stage::Stage;
 use crate::stage::gate::Gate;
@@ -56,7 +56,7 @@ impl Behavior for Timeout {
 pub(super) static TYPE: FaultType = FaultType {
     name: "timeout",
     help: "Hold all data, then close the session",
-    target: Target::Flow(FlowDirection::Both),
+    target: Target::Flow(SocketDirection::Both),
     parameters: &[Parameter::new(
         "after",
         ValueType::Time,
@@ -72,7 +72,7 @@ struct Params {
 }
 
 impl Parameters for Params {
-    fn resolve(&self, _side: Option<Sides>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         Ok(Timeout { after: self.after.map(Millis::duration), discard: false }.into())
     }
 }

@@ -90,10 +90,10 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::stage::draws::{DrawKey, Draws};
+    use crate::stage::rng::{DrawKey, FaultRng};
 
     fn outcomes(model: &LossModel, seed: u64, count: usize) -> Vec<bool> {
-        let mut draws = Draws::seed_from_u64(seed);
+        let mut draws = FaultRng::seed_from_u64(seed);
         let mut process = LossProcess::new(model);
         (0..count).map(|_| process.is_lost(&mut draws)).collect()
     }

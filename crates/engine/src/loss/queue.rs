@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::fifo::Fifo;
-use crate::stage::draws::Draws;
-use crate::stage::piece::Piece;
+use crate::stage::chunk::Chunk;
+use crate::stage::rng::FaultRng;
 
 /// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
 const OUT_OF_ORDER_LIMIT: usize = 6 << 20;
@@ -21,9 +21,9 @@ pub(super) struct Queue {
     /// The number of the last segment that came.
     last_number: Option<u64>,
     /// The pieces of `segments`.
-    held: Fifo<Piece>,
+    held: Fifo<Chunk>,
     /// Delivered.
-    ready: Fifo<Piece>,
+    ready: Fifo<Chunk>,
     unsent_bytes: usize,
     /// Sent and not delivered.
     sent_bytes: usize,
@@ -38,7 +38,7 @@ pub(super) struct Segment {
     /// Its first transmission is lost.
     pub(super) lost: bool,
     /// For its retransmissions.
-    pub(super) draws: Draws,
+    pub(super) draws: FaultRng,
     received: bool,
     pieces: usize,
     bytes: usize,
@@ -49,7 +49,7 @@ impl Queue {
     /// others.
     ///
     /// A later piece of a segment goes with it, whatever has become of it by then.
-    pub(super) fn push(&mut self, piece: Piece, draw: impl FnOnce() -> (bool, Draws)) {
+    pub(super) fn push(&mut self, piece: Chunk, draw: impl FnOnce() -> (bool, FaultRng)) {
         if self.last_number != Some(piece.segment) {
             self.last_number = Some(piece.segment);
             let (lost, draws) = draw();
@@ -113,7 +113,7 @@ impl Queue {
             self.sent_bytes -= segment.bytes;
             for _ in 0..segment.pieces {
                 if let Some(piece) = self.held.pop_front() {
-                    self.ready.push_back(Piece { at, ..piece });
+                    self.ready.push_back(Chunk { at, ..piece });
                 }
             }
             self.segments.pop_front();
@@ -122,7 +122,7 @@ impl Queue {
     }
 
     /// The next delivered piece, if it was by `now`.
-    pub(super) fn pop(&mut self, now: Duration) -> Option<Piece> {
+    pub(super) fn pop(&mut self, now: Duration) -> Option<Chunk> {
         if self.next_ready()? <= now { self.ready.pop_front() } else { None }
     }
 
@@ -144,11 +144,11 @@ impl Queue {
     }
 
     /// Delivers all, whether sent and received or not.
-    pub(super) fn drain(&mut self, at: Duration) -> impl Iterator<Item = Piece> {
+    pub(super) fn drain(&mut self, at: Duration) -> impl Iterator<Item = Chunk> {
         self.first += self.segments.len() as u64;
         self.segments.clear();
         (self.unsent, self.unsent_bytes, self.sent_bytes) = (0, 0, 0);
-        self.ready.extend(self.held.drain(..).map(|piece| Piece { at, ..piece }));
+        self.ready.extend(self.held.drain(..).map(|piece| Chunk { at, ..piece }));
         self.ready.drain(..)
     }
 }

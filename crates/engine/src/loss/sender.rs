@@ -10,8 +10,8 @@ use super::process::LossProcess;
 use super::queue::Queue;
 use super::timeout::{Alarm, Timer};
 use super::window::Window;
-use crate::stage::draws::DrawKey;
-use crate::stage::piece::Piece;
+use crate::stage::chunk::Chunk;
+use crate::stage::rng::DrawKey;
 
 /// A TCP sender, the path and the receiver behind it, which delivers in order.
 ///
@@ -96,10 +96,10 @@ impl LossySender {
     }
 
     /// Takes a piece. `report` is told of every loss and retransmission up to its arrival.
-    pub(crate) fn push(&mut self, piece: Piece, report: &mut dyn FnMut(LossEvent)) {
+    pub(crate) fn push(&mut self, piece: Chunk, report: &mut dyn FnMut(LossEvent)) {
         self.advance(piece.at, report);
         self.clock = self.clock.max(piece.at);
-        self.queue.push(Piece { at: self.clock, ..piece }, || {
+        self.queue.push(Chunk { at: self.clock, ..piece }, || {
             let mut draws = self.key.at(piece.offset);
             (self.process.is_lost(&mut draws), draws)
         });
@@ -107,7 +107,7 @@ impl LossySender {
     }
 
     /// The next piece that has left by `now`, with the time when it left: never before it came, never before the last.
-    pub(crate) fn pop(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) -> Option<Piece> {
+    pub(crate) fn pop(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) -> Option<Chunk> {
         self.advance(now, report);
         self.queue.pop(now)
     }
@@ -128,7 +128,7 @@ impl LossySender {
     }
 
     /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for the state of its losses and its counts.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Piece> {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Chunk> {
         self.flight = Flight::new(self.round_trip);
         self.window = Window::new(self.mss);
         self.timer = Timer::new(self.round_trip);

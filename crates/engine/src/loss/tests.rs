@@ -5,8 +5,8 @@ mod throughput;
 use std::time::Duration;
 
 use super::{LossEvent, LossKind, LossModel, LossySender};
-use crate::stage::draws::DrawKey;
-use crate::stage::piece::{Ending, Piece};
+use crate::stage::chunk::{Chunk, FlowEnd};
+use crate::stage::rng::DrawKey;
 
 const MS: Duration = Duration::from_millis(1);
 const RTT: Duration = Duration::from_millis(20);
@@ -25,9 +25,9 @@ fn sender(model: &LossModel, seed: u64) -> LossySender {
 }
 
 /// A whole segment.
-fn full(segment: u64, at: Duration) -> Piece {
+fn full(segment: u64, at: Duration) -> Chunk {
     let len = MSS as usize;
-    Piece { offset: segment * u64::from(MSS), len, segment, ..Piece::ending(at, Ending::No) }
+    Chunk { offset: segment * u64::from(MSS), len, segment, ..Chunk::ending(at, FlowEnd::No) }
 }
 
 /// Pushes `count` segments at once and pops until nothing is held: when each left, and what happened.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 /// What Linux adds to the round trip at least (`TCP_RTO_MIN`), where RFC 6298 has one second as the least in all.
-const LEAST_VARIANCE: Duration = Duration::from_millis(200);
+const MIN_VARIANCE: Duration = Duration::from_millis(200);
 /// The longest timeout of Linux (`TCP_RTO_MAX`).
-const LONGEST: Duration = Duration::from_secs(120);
+const MAX: Duration = Duration::from_secs(120);
 
 /// One timer, restarted by acknowledgements, for the retransmission timeout and for the probe before it.
 ///
@@ -86,9 +86,9 @@ impl Timer {
     }
 
     fn timeout(&self) -> Duration {
-        let first = self.round_trip.saturating_add(LEAST_VARIANCE);
-        let doubled = 2_u32.checked_pow(self.in_a_row).map_or(LONGEST, |factor| first.saturating_mul(factor));
-        doubled.min(LONGEST).max(first)
+        let first = self.round_trip.saturating_add(MIN_VARIANCE);
+        let doubled = 2_u32.checked_pow(self.in_a_row).map_or(MAX, |factor| first.saturating_mul(factor));
+        doubled.min(MAX).max(first)
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
         timer.timed_out();
         assert_eq!(at(&timer), Some((500 * MS, Alarm::Timeout)));
         assert_eq!((0..100).map(|_| timer.timed_out()).max(), Some(101));
-        assert_eq!(at(&timer), Some((LONGEST, Alarm::Timeout)));
+        assert_eq!(at(&timer), Some((MAX, Alarm::Timeout)));
         timer.acknowledged(MS);
         assert_eq!(at(&timer), Some((251 * MS, Alarm::Timeout)));
     }
@@ -126,6 +126,6 @@ mod tests {
     #[test]
     fn the_timeout_is_longer_than_any_round_trip() {
         let timer = Timer::new(Duration::from_secs(300));
-        assert_eq!(timer.timeout(), Duration::from_secs(300) + LEAST_VARIANCE);
+        assert_eq!(timer.timeout(), Duration::from_secs(300) + MIN_VARIANCE);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::delay::Delay;
-use crate::direction::{Flows, Scope};
+use crate::direction::{Directions, Scope};
 use crate::effect::Effect;
 use crate::faults::{
     Bandwidth, Blackhole, Corrupt, FAULT_TYPES, Jitter, Latency, LimitData, PacketLoss, Refuse, Reset,
@@ -17,8 +17,8 @@ use crate::loss::LossModel;
 mod forms;
 mod refusals;
 
-const REQUESTS: Flows = Flows { to_upstream: true, to_downstream: false };
-const REPLIES: Flows = Flows { to_upstream: false, to_downstream: true };
+const REQUESTS: Directions = Directions { to_upstream: true, to_downstream: false };
+const REPLIES: Directions = Directions { to_upstream: false, to_downstream: true };
 
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -32,7 +32,7 @@ fn params(value: Value) -> FaultParams {
 fn resolve(value: Value) -> Result<Fault, ParamError> {
     let Value::Object(given) = value else { panic!("no object: {value}") };
     match FaultParams::read(given) {
-        Ok(params) => params.resolve(&Run::default()),
+        Ok(params) => params.resolve(&ScheduleContext::default()),
         Err(ReadError::Refused(error)) => Err(error),
         Err(ReadError::Unknown { name, .. }) => panic!("{name} is unknown"),
     }
@@ -40,7 +40,9 @@ fn resolve(value: Value) -> Result<Fault, ParamError> {
 
 #[track_caller]
 fn resolved(value: Value) -> Fault {
-    params(value.clone()).resolve(&Run::default()).unwrap_or_else(|error| panic!("{value}: {error}"))
+    params(value.clone())
+        .resolve(&ScheduleContext::default())
+        .unwrap_or_else(|error| panic!("{value}: {error}"))
 }
 
 #[test]
@@ -75,19 +77,19 @@ fn known_examples() {
     let server_ingress = resolved(json!({
         "type": "bandwidth", "side": "server", "direction": "ingress", "rate": 500, "unit": "kbit/s"
     }));
-    assert_eq!((server_ingress.flows, server_ingress.effect), (REPLIES, bandwidth(62_500.0)));
+    assert_eq!((server_ingress.directions, server_ingress.effect), (REPLIES, bandwidth(62_500.0)));
     let client_both =
         resolved(json!({"type": "bandwidth", "side": "client", "direction": "both", "rate": "1mbit/s"}));
-    assert_eq!((client_both.flows, client_both.effect), (Flows::BOTH, bandwidth(125_000.0)));
+    assert_eq!((client_both.directions, client_both.effect), (Directions::BOTH, bandwidth(125_000.0)));
     let three_g =
         resolved(json!({"type": "bandwidth", "side": "client", "direction": "both", "rate": "384kbit/s"}));
-    assert_eq!((three_g.flows, three_g.effect), (Flows::BOTH, bandwidth(48_000.0)));
+    assert_eq!((three_g.directions, three_g.effect), (Directions::BOTH, bandwidth(48_000.0)));
     assert_eq!(
         both(json!({"type": "latency", "mean": 200, "stddev": 50})),
         latency(Delay::Normal { mean: ms(200), stddev: ms(50) })
     );
     let jitter = resolved(json!({"type": "jitter", "amplitude": 30, "frequency": 5, "direction": "ingress"}));
-    assert_eq!(jitter.flows, REPLIES);
+    assert_eq!(jitter.directions, REPLIES);
     assert_eq!(jitter.effect, Effect::from(Jitter { amplitude: ms(30), frequency: 5.0 }));
 }
 
@@ -126,27 +128,31 @@ fn defaults() {
         (json!({"type": "blackhole"}), REPLIES, Effect::from(Blackhole { discard: false })),
         (
             json!({"type": "reset"}),
-            Flows::BOTH,
-            Effect::from(Reset { after: ms(0), bytes: None, sides: Sides::Both }),
+            Directions::BOTH,
+            Effect::from(Reset { after: ms(0), bytes: None, sides: Side::Both }),
         ),
-        (json!({"type": "timeout"}), Flows::BOTH, Effect::from(Timeout { after: None, discard: false })),
-        (json!({"type": "slow-close", "delay": 5}), Flows::BOTH, Effect::from(SlowClose { delay: ms(5) })),
+        (json!({"type": "timeout"}), Directions::BOTH, Effect::from(Timeout { after: None, discard: false })),
+        (
+            json!({"type": "slow-close", "delay": 5}),
+            Directions::BOTH,
+            Effect::from(SlowClose { delay: ms(5) }),
+        ),
         (
             json!({"type": "slicer", "size": 64}),
             REPLIES,
             Effect::from(Slicer { size: 64, variation: 0, delay: ms(0) }),
         ),
-        (json!({"type": "limit-data", "bytes": 0}), Flows::BOTH, Effect::from(LimitData { bytes: 0 })),
-        (json!({"type": "refuse"}), Flows::BOTH, Effect::from(Refuse)),
+        (json!({"type": "limit-data", "bytes": 0}), Directions::BOTH, Effect::from(LimitData { bytes: 0 })),
+        (json!({"type": "refuse"}), Directions::BOTH, Effect::from(Refuse)),
         (
             json!({"type": "slow_open", "delay": "2s"}),
-            Flows::BOTH,
+            Directions::BOTH,
             Effect::from(SlowOpen { delay: ms(2000) }),
         ),
         (json!({"type": "corrupt", "rate": 0.001}), REPLIES, Effect::from(Corrupt { rate: 0.001 })),
     ] {
         let fault = resolved(value.clone());
-        assert_eq!((fault.flows, fault.effect), (flows, effect), "{value}");
+        assert_eq!((fault.directions, fault.effect), (flows, effect), "{value}");
         assert_eq!(fault.name, params(value).fault_type().name);
         assert_eq!(fault.probability, 1.0);
         assert_eq!(fault.windows, Windows::always());
@@ -195,7 +201,7 @@ fn everything_given() {
         (json!({"type": "blackhole", "mode": "discard"}), Effect::from(Blackhole { discard: true })),
         (
             json!({"type": "reset", "after": "5s", "bytes": "10KB", "side": "client"}),
-            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Sides::Client }),
+            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Side::Client }),
         ),
         (
             json!({"type": "timeout", "after": 500}),
@@ -217,23 +223,26 @@ fn sides_and_directions_are_flows() {
         ("server", "egress", REQUESTS),
         ("client", "egress", REPLIES),
         ("server", "ingress", REPLIES),
-        ("client", "both", Flows::BOTH),
-        ("server", "both", Flows::BOTH),
+        ("client", "both", Directions::BOTH),
+        ("server", "both", Directions::BOTH),
     ] {
         for kind in ["jitter", "timeout"] {
             let fault = resolved(json!({"type": kind, "side": side, "direction": direction}));
-            assert_eq!(fault.flows, flows, "{kind} {side} {direction}");
+            assert_eq!(fault.directions, flows, "{kind} {side} {direction}");
         }
     }
-    assert_eq!(resolved(json!({"type": "jitter", "side": "client"})).flows, REQUESTS);
-    let reset = |direction| resolved(json!({"type": "reset", "side": "both", "direction": direction})).flows;
-    assert_eq!((reset("ingress"), reset("egress"), reset("both")), (REPLIES, REQUESTS, Flows::BOTH));
+    assert_eq!(resolved(json!({"type": "jitter", "side": "client"})).directions, REQUESTS);
+    let reset =
+        |direction| resolved(json!({"type": "reset", "side": "both", "direction": direction})).directions;
+    assert_eq!((reset("ingress"), reset("egress"), reset("both")), (REPLIES, REQUESTS, Directions::BOTH));
 }
 
 #[test]
 fn a_table_is_what_the_caller_reads() {
     let latency = json!({"type": "latency", "distribution": "table", "table": "delays.csv"});
-    let resolve = |read_file: ReadFile| params(latency.clone()).resolve(&Run { read_file, ..Run::default() });
+    let resolve = |read_file: ReadFile| {
+        params(latency.clone()).resolve(&ScheduleContext { read_file, ..ScheduleContext::default() })
+    };
     let table: Arc<[Duration]> = [10, 20, 30].map(ms).into();
     let fault = resolve(|_| Ok("ms\n10, 20\n30\n".to_owned())).expect("a table");
     assert_eq!(fault.effect, Effect::from(Latency { delay: Delay::Table(table), once: false }));
@@ -248,15 +257,16 @@ fn a_table_is_what_the_caller_reads() {
         let error = resolve(read_file).expect_err(problem);
         assert_eq!(error.to_string(), format!("latency: table: delays.csv: {problem}"));
     }
-    let error = params(latency.clone()).resolve(&Run::default()).expect_err("the default reads no files");
+    let error =
+        params(latency.clone()).resolve(&ScheduleContext::default()).expect_err("the default reads no files");
     assert_eq!(error.param(), "table");
 }
 
 #[test]
 fn schedules_are_resolved_against_the_run() {
     let fault = params(json!({"type": "refuse", "schedule": "start:10%"}));
-    assert_eq!(fault.resolve(&Run::default()).expect_err("no duration").param(), "schedule");
-    let minute = Run { duration: Some(Duration::from_secs(60)), ..Run::default() };
+    assert_eq!(fault.resolve(&ScheduleContext::default()).expect_err("no duration").param(), "schedule");
+    let minute = ScheduleContext { duration: Some(Duration::from_secs(60)), ..ScheduleContext::default() };
     assert_ne!(fault.resolve(&minute).expect("a schedule").windows, Windows::always());
     let nonsense = params(json!({"type": "refuse", "schedule": "now and then"}));
     assert_eq!(nonsense.resolve(&minute).expect_err("nonsense").param(), "schedule");
@@ -293,12 +303,12 @@ proptest! {
         };
         if let Some(Latency { delay, .. }) = effect.downcast_ref() {
             match delay {
-                Delay::Uniform { min, max } => prop_assert!(min <= max && *max <= Delay::LONGEST),
+                Delay::Uniform { min, max } => prop_assert!(min <= max && *max <= Delay::MAX),
                 Delay::LogNormal { mean, .. } => prop_assert!(*mean > Duration::ZERO),
                 Delay::Pareto { scale, shape } | Delay::ParetoNormal { scale, shape, .. } => {
                     prop_assert!(*scale > Duration::ZERO && *shape > 0.0);
                 }
-                delay => prop_assert!(delay.mean() <= Delay::LONGEST),
+                delay => prop_assert!(delay.mean() <= Delay::MAX),
             }
         } else if let Some(Jitter { frequency, .. }) = effect.downcast_ref() {
             prop_assert!(*frequency > 0.0);

@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine;
-use crate::journal::Decision;
-use crate::line::plan::{self, Plan};
-use crate::stats::Meter;
+use crate::journal::JournalEntry;
+use crate::pipeline::plan::{self, Plan};
+use crate::stats::FlowCounters;
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     sessions: AtomicU64,
     pub(super) listeners: Listeners,
     /// One for each direction.
-    meters: [Meter; 2],
+    counters: [FlowCounters; 2],
 }
 
 impl Shared {
@@ -39,7 +39,7 @@ impl Shared {
             proxy: proxy.into(),
             plan: Mutex::new(plan),
             changing: Mutex::default(),
-            meters: Default::default(),
+            counters: Default::default(),
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
             sessions: AtomicU64::new(0),
@@ -54,7 +54,7 @@ impl Shared {
         *lock(&self.plan) = next;
         self.version.fetch_add(1, Ordering::Release);
         drop(changing);
-        self.listeners.tell();
+        self.listeners.notify();
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
     }
@@ -69,32 +69,32 @@ impl Shared {
     }
 
     /// Counts bytes that a flow holds from now on.
-    pub(crate) fn came(&self, direction: Direction, bytes: usize) {
+    pub(crate) fn on_received(&self, direction: Direction, bytes: usize) {
         self.engine.take(bytes);
-        self.meter(direction).came(bytes);
+        self.counters(direction).on_received(bytes);
     }
 
     /// Counts bytes that were passed on, after `byte_micros` of holding all together.
-    pub(crate) fn delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
+    pub(crate) fn on_delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
         self.engine.give(bytes);
-        self.meter(direction).delivered(bytes, byte_micros);
+        self.counters(direction).on_delivered(bytes, byte_micros);
     }
 
     /// Counts bytes that were discarded or lost with their session.
-    pub(crate) fn lost(&self, direction: Direction, bytes: usize) {
+    pub(crate) fn on_lost(&self, direction: Direction, bytes: usize) {
         self.engine.give(bytes);
-        self.meter(direction).lost(bytes);
+        self.counters(direction).on_lost(bytes);
     }
 
-    pub(super) fn meter(&self, direction: Direction) -> &Meter {
+    pub(super) fn counters(&self, direction: Direction) -> &FlowCounters {
         match direction {
-            Direction::ToUpstream => &self.meters[0],
-            Direction::ToDownstream => &self.meters[1],
+            Direction::ToUpstream => &self.counters[0],
+            Direction::ToDownstream => &self.counters[1],
         }
     }
 
     /// Passes a decision of one of its sessions to the journal, if there is one.
-    pub(crate) fn record(&self, decision: Decision) {
+    pub(crate) fn record(&self, decision: JournalEntry) {
         if let Some(journal) = &self.engine.settings.journal {
             journal.record(decision);
         }
@@ -115,7 +115,7 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// Wakes the tasks that wait for listeners.
-    pub(super) fn tell(&self) {
+    pub(super) fn notify(&self) {
         self.changed.notify_waiters();
     }
 }

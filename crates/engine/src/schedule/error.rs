@@ -3,7 +3,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 /// The longest time in weeks: 2^64 ms.
-const MOST_WEEKS: u64 = u64::MAX / 604_800_000;
+const MAX_WEEKS: u64 = u64::MAX / 604_800_000;
 
 /// Why a text is not a schedule, or one that cannot be resolved.
 ///
@@ -100,7 +100,7 @@ impl Problem {
             Self::UnknownUnit => {
                 "a time has one unit: ms, s, m (minutes), h, d, w, or % of --duration; 90m is 1h and 30m"
             }
-            Self::TooLong => return format!("the longest time is {MOST_WEEKS}w"),
+            Self::TooLong => return format!("the longest time is {MAX_WEEKS}w"),
             Self::ShareTooBig => "a percentage is one of --duration, from 0% to 100%",
             Self::EmptyWindow => "write a longer duration, or none to stay on to the end",
             Self::ShareOfNothing => "percentages are of --duration: give it, or write a time such as 30s",

@@ -13,10 +13,10 @@ struct Grammar;
 
 /// What a start on its own and, right after it, a duration on its own mean, as in `start:30s;duration:3m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Reading {
+pub enum ParseMode {
     /// One window, from the start and of the duration: what nearly all who write this mean.
     #[default]
-    Usual,
+    Lenient,
     /// Two windows, as the grammar has it: from the start to the end of the run, and from 0 of the duration.
     Strict,
 }
@@ -30,7 +30,7 @@ pub(super) struct Period {
 }
 
 /// The periods, and whether two were joined.
-pub(super) fn periods(text: &str, reading: Reading) -> Result<(Vec<Period>, bool), ScheduleError> {
+pub(super) fn periods(text: &str, reading: ParseMode) -> Result<(Vec<Period>, bool), ScheduleError> {
     let mut schedule = Grammar::parse(Rule::schedule, text).map_err(|error| refusal(text, error))?;
     let mut periods: Vec<Period> = Vec::new();
     let (mut after_lone_start, mut joined) = (false, false);
@@ -40,7 +40,7 @@ pub(super) fn periods(text: &str, reading: Reading) -> Result<(Vec<Period>, bool
         }
         let (start, duration) = clauses(text, pair)?;
         match (periods.last_mut(), start, duration) {
-            (Some(last), None, Some(_)) if after_lone_start && reading == Reading::Usual => {
+            (Some(last), None, Some(_)) if after_lone_start && reading == ParseMode::Lenient => {
                 last.duration = duration;
                 joined = true;
             }

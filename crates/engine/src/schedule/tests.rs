@@ -5,7 +5,7 @@ use super::*;
 const MINUTES_10: Option<Duration> = Some(Duration::from_secs(600));
 
 fn parse(text: &str) -> Schedule {
-    Schedule::parse(text, Reading::Usual).unwrap_or_else(|error| panic!("{error}"))
+    Schedule::parse(text, ParseMode::Lenient).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn windows(schedule: &Schedule, duration: Option<Duration>) -> Vec<(u64, Option<u64>)> {
@@ -14,7 +14,7 @@ fn windows(schedule: &Schedule, duration: Option<Duration>) -> Vec<(u64, Option<
 }
 
 fn refused(text: &str) -> String {
-    Schedule::parse(text, Reading::Usual).expect_err(text).to_string()
+    Schedule::parse(text, ParseMode::Lenient).expect_err(text).to_string()
 }
 
 #[test]
@@ -25,10 +25,10 @@ fn schedules_found_in_the_wild() {
         ("start:20s,duration:40s;start:80s,duration:30s", vec![(20, Some(60)), (80, Some(110))]),
         ("start:125s,duration:20s;start:70%,duration:5%", vec![(125, Some(145)), (420, Some(450))]),
     ] {
-        for reading in [Reading::Usual, Reading::Strict] {
+        for reading in [ParseMode::Lenient, ParseMode::Strict] {
             let schedule = Schedule::parse(text, reading).unwrap();
             assert_eq!(windows(&schedule, MINUTES_10), expected, "{text}");
-            assert!(!schedule.joined_periods(), "{text}");
+            assert!(!schedule.merged_periods(), "{text}");
         }
     }
 }
@@ -54,10 +54,10 @@ fn a_lone_start_and_a_lone_duration_are_one_window_or_literally_two() {
         ),
         ("start:9s;start:20s;duration:1s", vec![(9, None)], vec![(0, Some(1)), (9, None)]),
     ] {
-        assert!(parse(text).joined_periods(), "{text}");
+        assert!(parse(text).merged_periods(), "{text}");
         assert_eq!(windows(&parse(text), MINUTES_10), usual, "{text}");
-        let literal = Schedule::parse(text, Reading::Strict).unwrap();
-        assert!(!literal.joined_periods(), "{text}");
+        let literal = Schedule::parse(text, ParseMode::Strict).unwrap();
+        assert!(!literal.merged_periods(), "{text}");
         assert_eq!(windows(&literal, MINUTES_10), strict, "{text}");
     }
 }
@@ -70,7 +70,7 @@ fn other_neighbours_are_not_joined() {
         ("start:30s;start:40s,duration:3s", vec![(30, None)]),
         ("duration:2s;duration:3s", vec![(0, Some(3))]),
     ] {
-        assert!(!parse(text).joined_periods(), "{text}");
+        assert!(!parse(text).merged_periods(), "{text}");
         assert_eq!(windows(&parse(text), None), expected, "{text}");
     }
 }
@@ -200,7 +200,7 @@ fn schedules() -> impl Strategy<Value = Schedule> {
     prop::collection::vec(periods, 1..6).prop_map(|periods| Schedule {
         text: String::new(),
         periods,
-        joined: false,
+        merged: false,
     })
 }
 
@@ -239,20 +239,20 @@ proptest! {
     #[test]
     fn what_is_written_parses_to_the_same(schedule in schedules()) {
         let text = schedule.to_string();
-        for reading in [Reading::Usual, Reading::Strict] {
+        for reading in [ParseMode::Lenient, ParseMode::Strict] {
             let again = Schedule::parse(&text, reading).unwrap();
             prop_assert_eq!(&again, &schedule);
             prop_assert_eq!(again.to_string(), text.as_str());
-            prop_assert!(!again.joined_periods());
+            prop_assert!(!again.merged_periods());
         }
     }
 
     #[test]
     fn no_text_makes_it_panic(text in texts(), duration in prop::option::of(any::<Duration>())) {
-        for reading in [Reading::Usual, Reading::Strict] {
+        for reading in [ParseMode::Lenient, ParseMode::Strict] {
             match Schedule::parse(&text, reading) {
                 Ok(schedule) => {
-                    let again = Schedule::parse(&schedule.to_string(), Reading::Strict);
+                    let again = Schedule::parse(&schedule.to_string(), ParseMode::Strict);
                     prop_assert_eq!(again.as_ref(), Ok(&schedule));
                     let resolved = schedule.resolve(duration);
                     prop_assert!(resolved.is_ok() || (duration.is_none() && text.contains('%')));

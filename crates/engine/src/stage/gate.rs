@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::time::Duration;
 
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::fifo::Fifo;
-use crate::journal::Verdict;
-use crate::stage::piece::{Ending, Piece};
-use crate::stage::{Stage, Tools};
+use crate::journal::Decision;
+use crate::stage::chunk::{Chunk, FlowEnd};
+use crate::stage::{Stage, StageContext};
 
 /// What may wait before the source is not read any more.
 const WAITING_LIMIT: usize = 256 << 10;
@@ -16,15 +16,15 @@ const WAITING_LIMIT: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Gate {
     discard: bool,
-    held: Fifo<Piece>,
+    held: Fifo<Chunk>,
     waiting: usize,
     /// Discarded pieces on their way out.
-    discarded: Fifo<Piece>,
-    ends_at: Option<(Duration, Ending)>,
+    discarded: Fifo<Chunk>,
+    ends_at: Option<(Duration, FlowEnd)>,
     /// This long after the first piece it is to end.
-    ends_after: Option<(Duration, Ending)>,
+    ends_after: Option<(Duration, FlowEnd)>,
     first_came: Option<Duration>,
-    ending_on_leaving: Option<Ending>,
+    ending_on_leaving: Option<FlowEnd>,
 }
 
 impl Gate {
@@ -44,15 +44,15 @@ impl Gate {
     /// Closes the session at a time, if one is given; one that discards closes it also when it goes.
     pub(crate) fn timeout(discard: bool, close_at: Option<Duration>) -> Self {
         Self {
-            ends_at: close_at.map(|at| (at, Ending::CloseNow)),
-            ending_on_leaving: discard.then_some(Ending::CloseNow),
+            ends_at: close_at.map(|at| (at, FlowEnd::CloseNow)),
+            ending_on_leaving: discard.then_some(FlowEnd::CloseNow),
             ..Self::new(discard)
         }
     }
 
     /// Resets the session a time after the first piece, or when it goes after that: what it has taken is missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
-        Self { ends_after: Some((after, Ending::ResetNow(Sides::Both))), ..Self::new(true) }
+        Self { ends_after: Some((after, FlowEnd::ResetNow(Side::Both))), ..Self::new(true) }
     }
 
     fn came(&mut self, at: Duration) {
@@ -65,12 +65,12 @@ impl Gate {
 }
 
 impl Stage for Gate {
-    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.came(piece.at);
-        if self.discard && piece.end == Ending::No {
-            tools.stats.acted();
-            tools.tell(&piece, Verdict::Discard { bytes: piece.len as u64 });
-            self.discarded.push_back(Piece { discarded: true, ..piece });
+        if self.discard && piece.end == FlowEnd::No {
+            tools.stats.record_action();
+            tools.record(&piece, Decision::Discard { bytes: piece.len as u64 });
+            self.discarded.push_back(Chunk { discarded: true, ..piece });
         } else {
             self.waiting += piece.len;
             self.held.push_back(piece);
@@ -78,12 +78,12 @@ impl Stage for Gate {
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         if let Some(piece) = self.discarded.pop_front() {
             return Some(piece);
         }
         let (at, ending) = self.ends_at.take_if(|(at, _)| *at <= now)?;
-        let ending = Piece::ending(at, ending);
+        let ending = Chunk::ending(at, ending);
         tools.ends(&ending);
         Some(ending)
     }
@@ -92,7 +92,7 @@ impl Stage for Gate {
         self.discarded.front().map(|piece| piece.at).or(self.ends_at.map(|(at, _)| at))
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.waiting = 0;
         self.discarded.drain(..).chain(self.held.drain(..)).collect()
     }
@@ -105,12 +105,12 @@ impl Stage for Gate {
         self.waiting >= WAITING_LIMIT
     }
 
-    fn ending(&self) -> Option<Ending> {
+    fn end_on_removal(&self) -> Option<FlowEnd> {
         self.ending_on_leaving
     }
 
     /// Its session is to end as it would have with this one from the first piece on.
-    fn continue_from(&mut self, before: &dyn Stage) {
+    fn resume_from(&mut self, before: &dyn Stage) {
         if let Some(first) = (before as &dyn Any).downcast_ref::<Self>().and_then(|before| before.first_came)
         {
             self.came(first);

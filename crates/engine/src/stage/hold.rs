@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use crate::fifo::Fifo;
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
+use crate::stage::chunk::Chunk;
+use crate::stage::{Stage, StageContext};
 
 /// Hold times of the pieces of a [`HoldStage`].
 pub(crate) trait HoldTimes: Debug + Send + 'static {
@@ -13,7 +13,7 @@ pub(crate) trait HoldTimes: Debug + Send + 'static {
     const COUNTS_ALL: bool = false;
 
     /// Returns how long to hold `piece`.
-    fn hold_time(&mut self, piece: &Piece, tools: &mut Tools<'_>) -> Duration;
+    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration;
 
     /// See [`Stage::needs_segments`].
     fn needs_segments(&self) -> bool {
@@ -25,7 +25,7 @@ pub(crate) trait HoldTimes: Debug + Send + 'static {
 #[derive(Debug)]
 pub(crate) struct HoldStage<T> {
     times: T,
-    queue: Fifo<(Piece, Duration)>,
+    queue: Fifo<(Chunk, Duration)>,
     last_due: Duration,
 }
 
@@ -37,20 +37,20 @@ impl<T> HoldStage<T> {
 
 impl<T: HoldTimes> Stage for HoldStage<T> {
     /// No piece leaves before those that arrived before it.
-    fn push(&mut self, piece: Piece, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
         let time = self.times.hold_time(&piece, tools);
         self.last_due = self.last_due.max(piece.at.saturating_add(time));
         self.queue.push_back((piece, self.last_due));
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         let (piece, due) = *self.queue.front()?;
         if due > now {
             return None;
         }
         self.queue.pop_front();
-        let leaving = Piece { at: due, ..piece };
+        let leaving = Chunk { at: due, ..piece };
         if T::COUNTS_ALL || due > piece.at {
             tools.held(&leaving, piece.at, now);
         }
@@ -61,7 +61,7 @@ impl<T: HoldTimes> Stage for HoldStage<T> {
         self.queue.front().map(|(_, due)| *due)
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.last_due = Duration::ZERO;
         self.queue.drain(..).map(|(piece, _)| piece).collect()
     }

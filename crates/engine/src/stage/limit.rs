@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::time::Duration;
 
-use crate::direction::Sides;
+use crate::direction::Side;
 use crate::fifo::Fifo;
-use crate::stage::piece::{Ending, Piece};
-use crate::stage::{Stage, Tools};
+use crate::stage::chunk::{Chunk, FlowEnd};
+use crate::stage::{Stage, StageContext};
 
 #[derive(Debug)]
 pub(crate) struct Limit {
-    ending: Ending,
+    ending: FlowEnd,
     not_before: Duration,
     /// Bytes that still pass before the ending; `None`: the ending is on its way.
     left: Option<u64>,
@@ -20,33 +20,33 @@ pub(crate) struct Limit {
     is_strict: bool,
     /// Bytes that have passed.
     passed: u64,
-    passing: Fifo<Piece>,
+    passing: Fifo<Chunk>,
 }
 
 impl Limit {
     /// Closes the session behind the byte number `bytes` from `now` on, or if that is 0, before the first.
     pub(crate) fn data(now: Duration, bytes: u64) -> Self {
-        Self::new(Ending::Close, now, bytes, true)
+        Self::new(FlowEnd::Close, now, bytes, true)
     }
 
     /// Resets the session at `not_before`, and not before `bytes` have passed.
-    pub(crate) fn reset(sides: Sides, not_before: Duration, bytes: Option<u64>) -> Self {
-        let ending = if bytes.is_some() { Ending::Reset(sides) } else { Ending::ResetNow(sides) };
+    pub(crate) fn reset(sides: Side, not_before: Duration, bytes: Option<u64>) -> Self {
+        let ending = if bytes.is_some() { FlowEnd::Reset(sides) } else { FlowEnd::ResetNow(sides) };
         Self::new(ending, not_before, bytes.unwrap_or(0), false)
     }
 
-    fn new(ending: Ending, not_before: Duration, bytes: u64, is_strict: bool) -> Self {
+    fn new(ending: FlowEnd, not_before: Duration, bytes: u64, is_strict: bool) -> Self {
         let (left, ends_at) =
             if bytes == 0 && !is_strict { (None, Some(not_before)) } else { (Some(bytes), None) };
         Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: Fifo::new() }
     }
 
-    fn add(&mut self, mut piece: Piece) {
+    fn add(&mut self, mut piece: Chunk) {
         if let Some(left) = self.left {
             let counted = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len);
             if counted == piece.len || !self.is_strict {
                 self.passing.push_back(piece);
-                piece = piece.followed_by(piece.at, Ending::No);
+                piece = piece.followed_by(piece.at, FlowEnd::No);
             } else if counted > 0 {
                 self.passing.push_back(piece.split(counted));
             }
@@ -57,32 +57,32 @@ impl Limit {
                 if self.not_before > piece.at {
                     self.ends_at = Some(self.not_before);
                 } else {
-                    self.passing.push_back(Piece { len: 0, end: self.ending, ..piece });
+                    self.passing.push_back(Chunk { len: 0, end: self.ending, ..piece });
                 }
             }
             if piece.len == 0 {
                 return;
             }
         }
-        self.passing.push_back(Piece { discarded: self.is_strict, ..piece });
+        self.passing.push_back(Chunk { discarded: self.is_strict, ..piece });
     }
 
-    fn leave(&mut self, now: Duration) -> Option<Piece> {
+    fn leave(&mut self, now: Duration) -> Option<Chunk> {
         if let Some(piece) = self.passing.pop_front() {
             return Some(piece);
         }
         let at = self.ends_at.take_if(|at| *at <= now)?;
-        Some(Piece::ending(at, self.ending))
+        Some(Chunk::ending(at, self.ending))
     }
 }
 
 impl Stage for Limit {
-    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.add(piece);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut Tools<'_>) -> Option<Piece> {
+    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.leave(now).inspect(|piece| tools.ends(piece))
     }
 
@@ -90,7 +90,7 @@ impl Stage for Limit {
         self.passing.front().map(|piece| piece.at).or(self.ends_at)
     }
 
-    fn drain(&mut self) -> Vec<Piece> {
+    fn drain(&mut self) -> Vec<Chunk> {
         self.passing.drain(..).collect()
     }
 
@@ -99,7 +99,7 @@ impl Stage for Limit {
     }
 
     /// A limit of data counts what has passed before it changed.
-    fn continue_from(&mut self, before: &dyn Stage) {
+    fn resume_from(&mut self, before: &dyn Stage) {
         if let Some(before) = (before as &dyn Any).downcast_ref::<Self>()
             && self.is_strict
             && before.is_strict
@@ -114,12 +114,12 @@ impl Stage for Limit {
 mod tests {
     use super::*;
 
-    fn data(offset: u64, len: usize) -> Piece {
-        Piece { offset, len, ..Piece::ending(Duration::from_secs(1), Ending::No) }
+    fn data(offset: u64, len: usize) -> Chunk {
+        Chunk { offset, len, ..Chunk::ending(Duration::from_secs(1), FlowEnd::No) }
     }
 
     /// What comes out: delivered bytes, discarded bytes, endings.
-    fn out(limit: &mut Limit, now: u64) -> Vec<(usize, bool, Ending)> {
+    fn out(limit: &mut Limit, now: u64) -> Vec<(usize, bool, FlowEnd)> {
         std::iter::from_fn(|| limit.leave(Duration::from_secs(now)))
             .map(|piece| (piece.len, piece.discarded, piece.end))
             .collect()
@@ -132,28 +132,28 @@ mod tests {
         limit.add(data(10, 10));
         limit.add(data(20, 10));
         let expected = [
-            (10, false, Ending::No),
-            (5, false, Ending::No),
-            (0, false, Ending::Close),
-            (5, true, Ending::No),
-            (10, true, Ending::No),
+            (10, false, FlowEnd::No),
+            (5, false, FlowEnd::No),
+            (0, false, FlowEnd::Close),
+            (5, true, FlowEnd::No),
+            (10, true, FlowEnd::No),
         ];
         assert_eq!(out(&mut limit, 1), expected);
         let mut limit = Limit::data(Duration::ZERO, 10);
         limit.add(data(0, 10));
-        assert_eq!(out(&mut limit, 1), [(10, false, Ending::No), (0, false, Ending::Close)]);
+        assert_eq!(out(&mut limit, 1), [(10, false, FlowEnd::No), (0, false, FlowEnd::Close)]);
     }
 
     #[test]
     fn an_ending_waits_for_its_time_and_its_bytes() {
-        let mut limit = Limit::reset(Sides::Both, Duration::from_secs(5), Some(10));
+        let mut limit = Limit::reset(Side::Both, Duration::from_secs(5), Some(10));
         limit.add(data(0, 20));
-        assert_eq!(out(&mut limit, 4), [(20, false, Ending::No)]);
+        assert_eq!(out(&mut limit, 4), [(20, false, FlowEnd::No)]);
         assert_eq!(limit.due(), Some(Duration::from_secs(5)));
-        assert_eq!(out(&mut limit, 5), [(0, false, Ending::Reset(Sides::Both))]);
-        let mut limit = Limit::reset(Sides::Both, Duration::from_secs(5), None);
+        assert_eq!(out(&mut limit, 5), [(0, false, FlowEnd::Reset(Side::Both))]);
+        let mut limit = Limit::reset(Side::Both, Duration::from_secs(5), None);
         assert_eq!(out(&mut limit, 4), []);
-        assert_eq!(out(&mut limit, 9), [(0, false, Ending::ResetNow(Sides::Both))]);
+        assert_eq!(out(&mut limit, 9), [(0, false, FlowEnd::ResetNow(Side::Both))]);
         assert_eq!(limit.due(), None);
     }
 
@@ -162,7 +162,7 @@ mod tests {
         let mut limit = Limit::data(Duration::ZERO, 0);
         assert_eq!(out(&mut limit, 3), []);
         limit.add(data(0, 10));
-        assert_eq!(out(&mut limit, 3), [(0, false, Ending::Close), (10, true, Ending::No)]);
+        assert_eq!(out(&mut limit, 3), [(0, false, FlowEnd::Close), (10, true, FlowEnd::No)]);
     }
 
     #[test]
@@ -170,11 +170,11 @@ mod tests {
         let mut before = Limit::data(Duration::ZERO, 100);
         before.add(data(0, 30));
         for (bytes, expected) in [
-            (40, vec![(10, false, Ending::No), (0, false, Ending::Close)]),
-            (5, vec![(0, false, Ending::Close)]),
+            (40, vec![(10, false, FlowEnd::No), (0, false, FlowEnd::Close)]),
+            (5, vec![(0, false, FlowEnd::Close)]),
         ] {
             let mut limit = Limit::data(Duration::from_secs(1), bytes);
-            limit.continue_from(&before);
+            limit.resume_from(&before);
             limit.add(data(30, 10));
             assert_eq!(out(&mut limit, 2)[..expected.len()], expected);
         }

@@ -126,9 +126,9 @@ impl Open {
     /// Makes the driver run at `deadline`, or sooner.
     fn arm(&mut self, deadline: Instant) {
         // a duration of 0 would disarm; a day is far from what the system's types overflow at
-        const SHORTEST: Duration = Duration::from_nanos(1);
-        const LONGEST: Duration = Duration::from_secs(86_400);
-        let left = deadline.saturating_duration_since(Instant::now()).clamp(SHORTEST, LONGEST);
+        const MIN_DELAY: Duration = Duration::from_nanos(1);
+        const MAX_DELAY: Duration = Duration::from_secs(86_400);
+        let left = deadline.saturating_duration_since(Instant::now()).clamp(MIN_DELAY, MAX_DELAY);
         let it_value = Timespec::try_from(left).expect("a day fits");
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
         timerfd_settime(&self.timerfd, TimerfdTimerFlags::empty(), &once)

@@ -22,9 +22,9 @@ const UNITS: [(&str, u64); 7] = [
 ///
 /// At most 2^53.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bytes(u64);
+pub struct ByteCount(u64);
 
-impl Bytes {
+impl ByteCount {
     /// Bytes.
     pub fn count(self) -> u64 {
         self.0
@@ -39,13 +39,13 @@ pub(crate) fn in_largest_unit(count: u64) -> (u64, &'static str) {
         .map_or((count, "B"), |(unit, size)| (count / size, unit))
 }
 
-impl From<usize> for Bytes {
+impl From<usize> for ByteCount {
     fn from(count: usize) -> Self {
         Self(count as u64)
     }
 }
 
-impl TryFrom<f64> for Bytes {
+impl TryFrom<f64> for ByteCount {
     type Error = ValueError;
 
     fn try_from(count: f64) -> Result<Self, ValueError> {
@@ -61,7 +61,7 @@ impl TryFrom<f64> for Bytes {
     }
 }
 
-impl FromStr for Bytes {
+impl FromStr for ByteCount {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
@@ -75,20 +75,20 @@ impl FromStr for Bytes {
     }
 }
 
-impl fmt::Display for Bytes {
+impl fmt::Display for ByteCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (number, unit) = in_largest_unit(self.0);
         write!(f, "{number}{unit}")
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for ByteCount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         number_or_text(deserializer, WANTED)
     }
 }
 
-impl Serialize for Bytes {
+impl Serialize for ByteCount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(self.0)
     }

@@ -3,8 +3,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::share::SHARE;
-use super::{Share, ValueError, number_or_text, sensible, split};
+use super::ratio::RATIO;
+use super::{Ratio, ValueError, number_or_text, sensible, split};
 
 const RATE: &str = "a rate: say 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
 
@@ -128,7 +128,7 @@ enum Suffix {
 
 impl Rate {
     /// The bandwidth where none is given: 1000 of whatever unit.
-    pub(crate) const USUAL_BANDWIDTH: Self = Self { number: 1000.0, suffix: Suffix::None };
+    pub(crate) const DEFAULT_BANDWIDTH: Self = Self { number: 1000.0, suffix: Suffix::None };
 
     /// As bytes a second; `unit` is that of a plain number.
     ///
@@ -156,11 +156,11 @@ impl Rate {
     /// # Errors
     ///
     /// A bandwidth, or more than 1.
-    pub fn share(self) -> Result<Share, ValueError> {
+    pub fn ratio(self) -> Result<Ratio, ValueError> {
         match self.suffix {
             Suffix::None => self.number.try_into(),
             Suffix::Percent if self.number <= 100.0 => (self.number / 100.0).try_into(),
-            _ => Err(ValueError::new(format!("\"{self}\" is not {SHARE}"))),
+            _ => Err(ValueError::new(format!("\"{self}\" is not {RATIO}"))),
         }
     }
 }

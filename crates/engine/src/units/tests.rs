@@ -55,15 +55,15 @@ fn shares() {
     for (value, share) in
         [(json!(0), 0.0), (json!(1), 1.0), (json!(0.01), 0.01), (json!("1%"), 0.01), (json!("100 %"), 1.0)]
     {
-        assert_eq!(read::<Share>(value).map(Share::fraction), Ok(share));
+        assert_eq!(read::<Ratio>(value).map(Ratio::fraction), Ok(share));
     }
     let wanted = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
-    refused::<Share>(json!(5), "5 is more than 1: a share is 0 to 1, or say 5%");
-    refused::<Share>(json!("500"), &format!("500 is more than 1, not {wanted}"));
-    refused::<Share>(json!("101%"), &format!("\"101%\" is not {wanted}"));
-    refused::<Share>(json!("half"), &format!("\"half\" is not {wanted}"));
-    refused::<Share>(json!(-0.1), &format!("-0.1 is negative, not {wanted}"));
-    assert!(Share::try_from(f64::NAN).is_err());
+    refused::<Ratio>(json!(5), "5 is more than 1: a share is 0 to 1, or say 5%");
+    refused::<Ratio>(json!("500"), &format!("500 is more than 1, not {wanted}"));
+    refused::<Ratio>(json!("101%"), &format!("\"101%\" is not {wanted}"));
+    refused::<Ratio>(json!("half"), &format!("\"half\" is not {wanted}"));
+    refused::<Ratio>(json!(-0.1), &format!("-0.1 is negative, not {wanted}"));
+    assert!(Ratio::try_from(f64::NAN).is_err());
 }
 
 #[test]
@@ -88,16 +88,16 @@ fn byte_counts() {
         (json!("2GB"), 2_000_000_000),
         (json!("2GiB"), 2_147_483_648),
     ] {
-        assert_eq!(read::<Bytes>(value).map(Bytes::count), Ok(count));
+        assert_eq!(read::<ByteCount>(value).map(ByteCount::count), Ok(count));
     }
     for text in ["64K", "64kb", "64Kb", "1TB"] {
         let message = "has no known unit: say B, KB (1000), KiB (1024), MB, MiB, GB or GiB";
-        refused::<Bytes>(json!(text), &format!("{text:?} {message}"));
+        refused::<ByteCount>(json!(text), &format!("{text:?} {message}"));
     }
-    refused::<Bytes>(json!(1.5), "1.5 bytes: say a whole number");
-    refused::<Bytes>(json!(1e17), "100000000000000000 bytes is too many: say 2^53 at most");
-    refused::<Bytes>(json!(-1), "-1 is negative, not a number of bytes: say 1500, 64KiB or 1MB");
-    refused::<Bytes>(json!("many"), "\"many\" is not a number of bytes: say 1500, 64KiB or 1MB");
+    refused::<ByteCount>(json!(1.5), "1.5 bytes: say a whole number");
+    refused::<ByteCount>(json!(1e17), "100000000000000000 bytes is too many: say 2^53 at most");
+    refused::<ByteCount>(json!(-1), "-1 is negative, not a number of bytes: say 1500, 64KiB or 1MB");
+    refused::<ByteCount>(json!("many"), "\"many\" is not a number of bytes: say 1500, 64KiB or 1MB");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn units_that_may_be_bits_or_bytes_are_refused() {
 
 #[test]
 fn loss_rates() {
-    let share = |value| read::<Rate>(value).expect("a rate").share().map(Share::fraction);
+    let share = |value| read::<Rate>(value).expect("a rate").ratio().map(Ratio::fraction);
     assert_eq!(share(json!(0.01)), Ok(0.01));
     assert_eq!(share(json!("0.01")), Ok(0.01));
     assert_eq!(share(json!("1%")), Ok(0.01));
@@ -192,10 +192,10 @@ proptest! {
         unit in proptest::sample::select(&Unit::ALL[..]),
     ) {
         comes_back(Millis::try_from(millis).expect("a time"));
-        comes_back(Share::try_from(fraction).expect("a share"));
+        comes_back(Ratio::try_from(fraction).expect("a share"));
         comes_back(Number::try_from(number).expect("a number"));
-        comes_back(Bytes::try_from(count as f64).expect("a count"));
-        comes_back(Bytes::try_from((count >> 20 << 10) as f64).expect("a count"));
+        comes_back(ByteCount::try_from(count as f64).expect("a count"));
+        comes_back(ByteCount::try_from((count >> 20 << 10) as f64).expect("a count"));
         comes_back(unit);
         comes_back(Rate::try_from(number).expect("a rate"));
         comes_back(format!("{number}{unit}").parse::<Rate>().expect("a rate"));
@@ -205,10 +205,10 @@ proptest! {
     #[test]
     fn no_text_panics(text in "\\PC*|[-+.0-9]{0,4}[ %a-zA-Zµ/]{0,4}") {
         let _ = text.parse::<Millis>();
-        let _ = text.parse::<Share>();
+        let _ = text.parse::<Ratio>();
         let _ = text.parse::<Number>();
-        let _ = text.parse::<Bytes>();
+        let _ = text.parse::<ByteCount>();
         let _ = text.parse::<Unit>();
-        let _ = text.parse::<Rate>().map(|rate| (rate.bytes_per_second(None), rate.share()));
+        let _ = text.parse::<Rate>().map(|rate| (rate.bytes_per_second(None), rate.ratio()));
     }
 }

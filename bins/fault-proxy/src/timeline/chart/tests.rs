@@ -1,9 +1,9 @@
-use fault_proxy_engine::{Reading, Schedule};
+use fault_proxy_engine::{ParseMode, Schedule};
 
 use super::*;
 
 fn windows(text: &str) -> Windows {
-    Schedule::parse(text, Reading::Usual).unwrap().resolve(None).unwrap()
+    Schedule::parse(text, ParseMode::Lenient).unwrap().resolve(None).unwrap()
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn the_charts_of_the_documentation_are_what_is_drawn() {
             .lines()
             .map(|line| {
                 let (name, text) = line.split_once(' ').expect(line);
-                let schedule = Schedule::parse(text, Reading::Usual).expect(text);
+                let schedule = Schedule::parse(text, ParseMode::Lenient).expect(text);
                 (name, schedule.resolve(duration).expect(text))
             })
             .collect();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::stage::piece::Ending;
+use crate::stage::chunk::FlowEnd;
 
 const RATE: f64 = 125_000.0;
 const MS: Duration = Duration::from_millis(1);
@@ -32,7 +32,7 @@ fn limited(
     };
     for ((at, session, len), segment) in arrivals.into_iter().zip(0..) {
         run_to(sessions, at);
-        sessions[session].add(Piece { len, segment, ..Piece::ending(at, Ending::No) });
+        sessions[session].add(Chunk { len, segment, ..Chunk::ending(at, FlowEnd::No) });
     }
     run_to(sessions, Duration::from_secs(3600));
     (bytes, time)
@@ -82,7 +82,7 @@ fn sessions_that_share_a_bucket_share_the_time() {
 fn what_is_drained_and_pushed_again_is_paid_for_once() {
     let mut sessions = sharing(100, 1);
     for session in &mut sessions {
-        session.add(Piece { len: 1000, ..Piece::ending(Duration::ZERO, Ending::No) });
+        session.add(Chunk { len: 1000, ..Chunk::ending(Duration::ZERO, FlowEnd::No) });
     }
     let bucket = Arc::clone(&sessions[0].bucket);
     let free = bucket.take(0, 0, 0).due;

@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<Arc<[Duration]>, String> {
         }
         for (column, value) in values.into_iter().enumerate() {
             match value.map(Millis::duration) {
-                Some(delay) if delay <= Delay::LONGEST => delays.push(delay),
+                Some(delay) if delay <= Delay::MAX => delays.push(delay),
                 _ => {
                     let (line, column) = (index + 1, column + 1);
                     return Err(format!(

@@ -18,21 +18,21 @@ fn models() -> impl Strategy<Value = LossModel> {
 }
 
 /// Pieces of up to a segment, some of which continue the segment before, with pauses between them; the last is an end.
-fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+fn pieces() -> impl Strategy<Value = Vec<Chunk>> {
     let pause = prop_oneof![3 => Just(0), 2 => 0_u64..2_000, 1 => 0_u64..400_000];
     prop::collection::vec((pause, 1..=1460_usize, prop::bool::weighted(0.3)), 1..200).prop_map(|steps| {
         let (mut at, mut offset, mut segment) = (Duration::ZERO, 0, 0);
-        let mut pieces: Vec<Piece> = steps
+        let mut pieces: Vec<Chunk> = steps
             .into_iter()
             .map(|(pause, len, continues)| {
                 at += Duration::from_micros(pause);
                 segment += u64::from(!continues);
-                let piece = Piece { offset, len, segment, ..Piece::ending(at, Ending::No) };
+                let piece = Chunk { offset, len, segment, ..Chunk::ending(at, FlowEnd::No) };
                 offset += len as u64;
                 piece
             })
             .collect();
-        pieces.push(Piece { offset, len: 0, segment: segment + 1, ..Piece::ending(at, Ending::Finish) });
+        pieces.push(Chunk { offset, len: 0, segment: segment + 1, ..Chunk::ending(at, FlowEnd::Finish) });
         pieces
     })
 }
@@ -43,9 +43,9 @@ fn run(
     model: &LossModel,
     seed: u64,
     rtt: Duration,
-    pieces: &[Piece],
+    pieces: &[Chunk],
     polls: Option<u32>,
-) -> (Vec<Piece>, Vec<LossEvent>) {
+) -> (Vec<Chunk>, Vec<LossEvent>) {
     let mut sender = LossySender::new(model, rtt, MSS, key(seed));
     let (mut left, mut events) = (Vec::new(), Vec::new());
     let mut last = Duration::ZERO;
@@ -73,7 +73,7 @@ proptest! {
         let (left, _) = run(&model, seed, Duration::from_millis(rtt), &pieces, Some(polls));
         prop_assert_eq!(left.len(), pieces.len());
         for (out, piece) in left.iter().zip(&pieces) {
-            prop_assert_eq!(Piece { at: piece.at, ..*out }, *piece);
+            prop_assert_eq!(Chunk { at: piece.at, ..*out }, *piece);
             prop_assert!(out.at >= piece.at);
         }
         prop_assert!(left.windows(2).all(|pair| pair[0].at <= pair[1].at));

@@ -86,12 +86,12 @@ fn the_pieces_of_a_segment_share_its_fate() {
     });
     let mut sender = sender(&model, seed.expect("half of the seeds lose"));
     let mut report = |_| ();
-    let part = |at, offset, len| Piece { offset, len, ..Piece::ending(at, Ending::No) };
+    let part = |at, offset, len| Chunk { offset, len, ..Chunk::ending(at, FlowEnd::No) };
     sender.push(part(Duration::ZERO, 0, 100), &mut report);
     sender.push(part(MS, 100, 100), &mut report);
     assert_eq!(sender.due(), Some(RTO));
     sender.push(part(300 * MS, 200, 100), &mut report);
-    let left: Vec<Piece> = std::iter::from_fn(|| sender.pop(300 * MS, &mut report)).collect();
+    let left: Vec<Chunk> = std::iter::from_fn(|| sender.pop(300 * MS, &mut report)).collect();
     assert_eq!(left, [part(RTO, 0, 100), part(RTO, 100, 100), part(300 * MS, 200, 100)]);
     assert_eq!(sender.counts(), LossCounts { segments: 1, lost: 1, retransmissions: 1 });
 }
@@ -100,7 +100,7 @@ fn the_pieces_of_a_segment_share_its_fate() {
 fn the_end_of_the_flow_keeps_its_place_and_what_it_says() {
     let mut sender = sender(&independent(1.0), 1);
     sender.push(full(0, MS), &mut |_| ());
-    let end = Piece { offset: 1460, segment: 1, ..Piece::ending(MS, Ending::Finish) };
+    let end = Chunk { offset: 1460, segment: 1, ..Chunk::ending(MS, FlowEnd::Finish) };
     sender.push(end, &mut |_| ());
     assert_eq!(sender.drain().collect::<Vec<_>>(), [full(0, MS), end]);
 }
@@ -111,7 +111,7 @@ fn switched_off_it_gives_back_all_it_holds_and_starts_anew() {
     let mut report = |_| ();
     (0..50).for_each(|segment| sender.push(full(segment, MS), &mut report));
     assert_eq!(sender.pop(Duration::from_secs(1), &mut report), None);
-    let drained: Vec<Piece> = sender.drain().collect();
+    let drained: Vec<Chunk> = sender.drain().collect();
     assert!(drained.iter().map(|piece| piece.segment).eq(0..50));
     assert!(drained.windows(2).all(|pair| pair[0].at <= pair[1].at));
     assert_eq!((sender.due(), sender.waiting()), (None, 0));
@@ -134,7 +134,7 @@ fn with_a_rate_of_one_nothing_comes_and_timeouts_grow_to_two_minutes() {
 
 #[test]
 fn the_receiver_buffers_six_mebibytes_behind_a_hole() {
-    let mebibyte = |segment| Piece { len: 1 << 20, ..full(segment, Duration::ZERO) };
+    let mebibyte = |segment| Chunk { len: 1 << 20, ..full(segment, Duration::ZERO) };
     let run = |seed| {
         let mut sender = sender(&independent(0.1), seed);
         let mut lost = Vec::new();

@@ -166,13 +166,13 @@ fn problems_are_said_in_the_callers_spelling() {
     let error = resolve(json!({"type": "latency", "min": 1})).expect_err("normal");
     assert_eq!((error.fault_type(), error.param()), (Some("latency"), "min"));
     assert_eq!(
-        error.spelled(|param| format!("--latency-{param}")),
+        error.display_with(|param| format!("--latency-{param}")),
         "--latency-min: means nothing to --latency-distribution normal, which takes --latency-mean, \
          --latency-stddev; say --latency-distribution uniform"
     );
     let error = resolve(json!({"type": "jitter", "name": "a`mean`\n"})).expect_err("a name");
     assert_eq!(
-        error.spelled(|param| format!("faults[1].{param}")),
+        error.display_with(|param| format!("faults[1].{param}")),
         "faults[1].name: \"a'mean'\\n\" is no name: say a word or two on one line"
     );
 }

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bucket::Bucket;
 use crate::direction::{Direction, Scope};
 use crate::effect::{Fault, Measured, Place};
-use crate::stats::Stats;
+use crate::stats::FaultCounters;
+use crate::token_bucket::TokenBucket;
 
 /// In the order in which they act on a flow.
-pub(crate) type Plan = Arc<[Arc<Entry>]>;
+pub(crate) type Plan = Arc<[Arc<PlanEntry>]>;
 
 /// A fault, and what its sessions have in common.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct PlanEntry {
     pub(crate) fault: Fault,
     /// The name of the fault, as its decisions share it.
     pub(crate) name: Arc<str>,
-    pub(crate) stats: Arc<Stats>,
+    pub(crate) counters: Arc<FaultCounters>,
     /// When it became part of the plan.
     pub(crate) added: Duration,
     buckets: Option<Arc<Buckets>>,
@@ -26,13 +26,13 @@ pub(crate) struct Entry {
 /// One for each direction.
 #[derive(Debug, Default)]
 pub(crate) struct Buckets {
-    to_upstream: Arc<Bucket>,
-    to_downstream: Arc<Bucket>,
+    to_upstream: Arc<TokenBucket>,
+    to_downstream: Arc<TokenBucket>,
 }
 
-impl Entry {
+impl PlanEntry {
     /// The bucket that the fault's bandwidth in `direction` comes out of.
-    pub(crate) fn bucket(&self, direction: Direction) -> Arc<Bucket> {
+    pub(crate) fn bucket(&self, direction: Direction) -> Arc<TokenBucket> {
         match (&self.buckets, direction) {
             (None, _) => Arc::default(),
             (Some(buckets), Direction::ToUpstream) => Arc::clone(&buckets.to_upstream),
@@ -47,7 +47,7 @@ impl Entry {
 
     /// Whether it acts on the flow in `direction` at all.
     pub(crate) fn acts_on(&self, direction: Direction) -> bool {
-        self.place() != Place::Opening && self.fault.flows.contains(direction)
+        self.place() != Place::Opening && self.fault.directions.contains(direction)
     }
 }
 
@@ -55,7 +55,7 @@ impl Entry {
 ///
 /// `common` gives the buckets that all faults of a name share.
 pub(crate) fn next(
-    current: &[Arc<Entry>],
+    current: &[Arc<PlanEntry>],
     faults: Vec<Fault>,
     now: Duration,
     mut common: impl FnMut(&str) -> Arc<Buckets>,
@@ -72,12 +72,13 @@ pub(crate) fn next(
                 Scope::Proxy => Some(Arc::default()),
                 Scope::All => Some(common(&fault.name)),
             };
-            let stats = before.map_or_else(|| Arc::new(Stats::new()), |entry| Arc::clone(&entry.stats));
+            let stats =
+                before.map_or_else(|| Arc::new(FaultCounters::new()), |entry| Arc::clone(&entry.counters));
             if before.is_some_and(|entry| rate(&entry.fault) != rate(&fault)) {
                 stats.restart_rate();
             }
             let name = fault.name.as_str().into();
-            Arc::new(Entry { fault, name, stats, added: now, buckets })
+            Arc::new(PlanEntry { fault, name, counters: stats, added: now, buckets })
         })
         .collect();
     entries.sort_by_key(|entry| entry.place());

@@ -3,14 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::direction::Sides;
+use crate::direction::Side;
 
 /// Marks the segments of inserted bytes.
 const INSERTED: u64 = 1 << 63;
 
 /// Consecutive bytes that travel together, or the ending behind the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct Chunk {
     /// When it came to the stage that holds it; on leaving, when it left, whenever that was noticed.
     pub(crate) at: Duration,
     /// The place of its first byte in the flow.
@@ -20,7 +20,7 @@ pub(crate) struct Piece {
     /// The segment it belongs to; consecutive pieces may share one.
     pub(crate) segment: u64,
     /// What it stands for if it is no data.
-    pub(crate) end: Ending,
+    pub(crate) end: FlowEnd,
     /// Its bytes are not delivered.
     pub(crate) discarded: bool,
     /// Its bytes did not come from the source: a fault inserted them, under this number.
@@ -29,20 +29,20 @@ pub(crate) struct Piece {
     pub(crate) cut: bool,
 }
 
-impl Piece {
+impl Chunk {
     /// An ending, or an empty piece, of no particular place.
-    pub(crate) fn ending(at: Duration, end: Ending) -> Self {
+    pub(crate) fn ending(at: Duration, end: FlowEnd) -> Self {
         Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, inserted: None, cut: false }
     }
 
     /// Bytes that a fault inserts after `self`, as a separate segment and write.
     pub(crate) fn followed_by_inserted(self, len: usize, number: NonZeroU32) -> Self {
         let segment = INSERTED | u64::from(number.get());
-        Self { len, segment, inserted: Some(number), cut: true, ..self.followed_by(self.at, Ending::No) }
+        Self { len, segment, inserted: Some(number), cut: true, ..self.followed_by(self.at, FlowEnd::No) }
     }
 
     /// An ending that a stage adds behind `self`.
-    pub(crate) fn followed_by(self, at: Duration, end: Ending) -> Self {
+    pub(crate) fn followed_by(self, at: Duration, end: FlowEnd) -> Self {
         Self {
             at,
             offset: self.offset + self.len as u64,
@@ -66,7 +66,7 @@ impl Piece {
 
 /// How a flow, or its session, ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum FlowEnd {
     /// It does not: this is data.
     No,
     /// The source half-closed.
@@ -78,7 +78,7 @@ pub(crate) enum Ending {
     /// A fault closes the session now, whatever is still on its way.
     CloseNow,
     /// A fault resets the session here.
-    Reset(Sides),
+    Reset(Side),
     /// A fault resets the session now, whatever is still on its way.
-    ResetNow(Sides),
+    ResetNow(Side),
 }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::line::plan::Plan;
+use crate::pipeline::plan::Plan;
 
 /// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
 const SEGMENT_SIZE: usize = 1460;
@@ -59,13 +59,13 @@ impl Segmenter {
     }
 
     /// Counts bytes that no fault has acted on.
-    pub(crate) fn pass(&mut self, arrival: Arrival, len: usize) {
-        self.arrive(arrival);
+    pub(crate) fn on_bypassed(&mut self, arrival: Arrival, len: usize) {
+        self.on_received(arrival);
         self.skip(len);
     }
 
     /// Begins another segment if the next bytes are apart from those before them.
-    pub(crate) fn arrive(&mut self, Arrival { at, turn, was_empty }: Arrival) {
+    pub(crate) fn on_received(&mut self, Arrival { at, turn, was_empty }: Arrival) {
         let is_apart = self.turn != turn || at.saturating_sub(self.last_at) >= PAUSE;
         if was_empty && is_apart {
             self.begin();
@@ -141,7 +141,7 @@ mod tests {
         let mut segmenter = Segmenter::new(10);
         let mut bytes = Vec::new();
         for &read in reads {
-            segmenter.arrive(AT_ONCE);
+            segmenter.on_received(AT_ONCE);
             for (segment, taken) in take_all(&mut segmenter, read) {
                 bytes.extend(std::iter::repeat_n(segment, taken));
             }
@@ -155,7 +155,7 @@ mod tests {
         let mut begins = Vec::new();
         for offset in 0..len {
             let turn = turns.iter().filter(|turn| **turn <= offset).count() as u64;
-            segmenter.arrive(Arrival { turn, ..AT_ONCE });
+            segmenter.on_received(Arrival { turn, ..AT_ONCE });
             segmenter.take(1);
             if segmenter.start == offset {
                 begins.push(offset);
@@ -175,7 +175,7 @@ mod tests {
             let (mut skipped, mut taken) = (Segmenter::new(10), Segmenter::new(10));
             for (turn, (read, is_apart)) in (1..).zip(steps) {
                 for segmenter in [&mut skipped, &mut taken] {
-                    segmenter.arrive(Arrival { turn: if is_apart { turn } else { segmenter.turn }, ..AT_ONCE });
+                    segmenter.on_received(Arrival { turn: if is_apart { turn } else { segmenter.turn }, ..AT_ONCE });
                 }
                 skipped.skip(read);
                 take_all(&mut taken, read);
@@ -197,7 +197,7 @@ mod tests {
     fn a_turn_and_a_pause_begin_a_segment_if_the_source_was_empty() {
         let mut segmenter = Segmenter::new(10);
         let mut segment = |millis, turn, was_empty| {
-            segmenter.arrive(Arrival { at: Duration::from_millis(millis), turn, was_empty });
+            segmenter.on_received(Arrival { at: Duration::from_millis(millis), turn, was_empty });
             segmenter.take(2).0
         };
         assert_eq!(
@@ -218,7 +218,7 @@ mod tests {
     fn what_begins_after_a_pause_may_be_as_long_as_any_and_the_next_ends_at_a_multiple() {
         let mut segmenter = Segmenter::new(10);
         assert_eq!(take_all(&mut segmenter, 3), [(0, 3)]);
-        segmenter.arrive(Arrival { turn: 1, ..AT_ONCE });
+        segmenter.on_received(Arrival { turn: 1, ..AT_ONCE });
         assert_eq!(take_all(&mut segmenter, 27), [(1, 10), (2, 7), (3, 10)]);
     }
 }

@@ -3,12 +3,12 @@ use std::task::Waker;
 
 use super::*;
 use crate::delay::Delay;
-use crate::direction::Flows;
+use crate::direction::Directions;
 use crate::effect::{Effect, Fault};
 use crate::engine::{Engine, Settings};
 use crate::faults::Latency;
 use crate::journal::Journal;
-use crate::line::Identity;
+use crate::pipeline::SessionContext;
 use crate::proxy::Faults;
 use crate::stream::FaultStream;
 
@@ -24,22 +24,22 @@ const MAX_IDENTITY_SIZE: usize = 112;
 fn a_connection_is_small_while_no_fault_acts() {
     let size = size_of::<FaultStream<Box<dyn Send>>>();
     assert!(size <= MAX_CLEAR_SIZE, "{size} bytes");
-    let (common, identity) = (size_of::<Common>() + 16, size_of::<Identity>() + 16);
+    let (common, identity) = (size_of::<SessionShared>() + 16, size_of::<SessionContext>() + 16);
     assert!(common <= MAX_COMMON_SIZE && identity <= MAX_IDENTITY_SIZE, "{common} and {identity} bytes");
 }
 
-const TO_UPSTREAM: Flows = Flows { to_upstream: true, to_downstream: false };
-const TO_DOWNSTREAM: Flows = Flows { to_upstream: false, to_downstream: true };
+const TO_UPSTREAM: Directions = Directions { to_upstream: true, to_downstream: false };
+const TO_DOWNSTREAM: Directions = Directions { to_upstream: false, to_downstream: true };
 
-fn latency(flows: Flows) -> Vec<Fault> {
+fn latency(directions: Directions) -> Vec<Fault> {
     let effect = Effect::from(Latency { delay: Delay::Constant(Duration::from_millis(100)), once: false });
-    vec![Fault { flows, ..Fault::new("latency", effect) }]
+    vec![Fault { directions, ..Fault::new("latency", effect) }]
 }
 
 /// Requests of a session, and the offsets in them at which its faults decided something.
 struct Requests {
     faults: Faults,
-    half: Half,
+    half: FaultFlow,
     decisions: mpsc::Receiver<u64>,
 }
 
@@ -49,7 +49,7 @@ impl Requests {
         let journal = Journal::new(move |decision| _ = decided.send(decision.offset));
         let settings = Settings { journal: Some(journal), ..Settings::default() };
         let faults = Engine::new(settings).proxy("test", plan);
-        let half = faults.session().halves().0;
+        let half = faults.session().flows().0;
         Self { faults, half, decisions }
     }
 
@@ -58,11 +58,11 @@ impl Requests {
     }
 
     fn is_passing(&mut self) -> bool {
-        self.half.poll_passing(&mut Context::from_waker(Waker::noop()))
+        self.half.poll_passthrough(&mut Context::from_waker(Waker::noop()))
     }
 
     fn take_in(&mut self, mut bytes: &[u8]) {
-        _ = self.half.poll_take_in(&mut Context::from_waker(Waker::noop()), &mut bytes);
+        _ = self.half.poll_fill(&mut Context::from_waker(Waker::noop()), &mut bytes);
     }
 
     fn head(&mut self) -> Poll<Vec<u8>> {
@@ -75,22 +75,22 @@ impl Requests {
 async fn what_faults_need_is_there_from_the_first_to_the_last_of_them() {
     let mut requests = Requests::new(Vec::new());
     assert!(requests.is_passing());
-    requests.half.passed(3000);
+    requests.half.on_bypassed(3000);
     requests.faults.replace(latency(TO_DOWNSTREAM));
     assert!(requests.is_passing());
     assert!(requests.is_small(), "a fault in the other direction takes no memory in this one");
     for before in [3000, 5003] {
         requests.faults.replace(latency(TO_UPSTREAM));
         assert!(!requests.is_passing());
-        requests.half.put_all(b"abc");
+        requests.half.write_unbounded(b"abc");
         assert_eq!(requests.head(), Poll::Pending);
         assert_eq!(requests.decisions.try_iter().collect::<Vec<_>>(), [before], "counted from the start");
         requests.faults.replace(Vec::new());
         assert_eq!(requests.head(), Poll::Ready(b"abc".to_vec()));
-        assert!(!requests.is_small() && !requests.half.is_passing(), "it holds bytes");
+        assert!(!requests.is_small() && !requests.half.is_passthrough(), "it holds bytes");
         requests.half.consume(3);
         assert!(requests.is_passing() && requests.is_small());
-        requests.half.passed(2000);
+        requests.half.on_bypassed(2000);
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::direction::Direction;
-use crate::journal::{Decision, Verdict};
-use crate::line::plan::Entry;
-use crate::stage::draws::DrawKey;
+use crate::journal::{Decision, JournalEntry};
+use crate::pipeline::plan::PlanEntry;
+use crate::stage::rng::DrawKey;
 
 /// What the draws and the decisions of a session depend on.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(crate) struct SessionContext {
     pub(crate) seed: u64,
     pub(crate) proxy: Arc<str>,
     /// From 1, within its proxy.
@@ -22,9 +22,9 @@ pub(crate) struct Identity {
     pub(crate) has_journal: bool,
 }
 
-impl Identity {
+impl SessionContext {
     /// Whether the fault applies to this session: the same whenever it is asked.
-    pub(crate) fn applies(&self, entry: &Entry) -> bool {
+    pub(crate) fn applies(&self, entry: &PlanEntry) -> bool {
         let probability = entry.fault.probability;
         probability >= 1.0 || self.key(None, &entry.fault.name).at(0).random::<f64>() < probability
     }
@@ -39,11 +39,11 @@ impl Identity {
         &self,
         at: Duration,
         direction: Option<Direction>,
-        entry: &Entry,
+        entry: &PlanEntry,
         offset: u64,
-        verdict: Verdict,
-    ) -> Decision {
+        verdict: Decision,
+    ) -> JournalEntry {
         let (proxy, fault) = (Arc::clone(&self.proxy), Arc::clone(&entry.name));
-        Decision { at, proxy, session: self.session, direction, fault, offset, verdict }
+        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision: verdict }
     }
 }

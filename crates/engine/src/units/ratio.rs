@@ -5,59 +5,59 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ValueError, number_or_text, sensible, split};
 
-pub(super) const SHARE: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
+pub(super) const RATIO: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
 const NUMBER: &str = "a number: say 0 or more, like 1.5";
 
 /// A share or a probability: 0 to 1, or a text like `1%`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Share(f64);
+pub struct Ratio(f64);
 
-impl Share {
+impl Ratio {
     /// 0 to 1.
     pub fn fraction(self) -> f64 {
         self.0
     }
 }
 
-impl TryFrom<f64> for Share {
+impl TryFrom<f64> for Ratio {
     type Error = ValueError;
 
     fn try_from(fraction: f64) -> Result<Self, ValueError> {
-        match sensible(fraction, SHARE)? {
+        match sensible(fraction, RATIO)? {
             fraction if fraction <= 1.0 => Ok(Self(fraction)),
             number if number <= 100.0 => {
                 Err(ValueError::new(format!("{number} is more than 1: a share is 0 to 1, or say {number}%")))
             }
-            number => Err(ValueError::new(format!("{number} is more than 1, not {SHARE}"))),
+            number => Err(ValueError::new(format!("{number} is more than 1, not {RATIO}"))),
         }
     }
 }
 
-impl FromStr for Share {
+impl FromStr for Ratio {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        match split(text, SHARE)? {
+        match split(text, RATIO)? {
             (fraction, "") => fraction.try_into(),
             (percent, "%") if percent <= 100.0 => Ok(Self(percent / 100.0)),
-            _ => Err(ValueError::new(format!("{text:?} is not {SHARE}"))),
+            _ => Err(ValueError::new(format!("{text:?} is not {RATIO}"))),
         }
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
+impl<'de> Deserialize<'de> for Ratio {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        number_or_text(deserializer, SHARE)
+        number_or_text(deserializer, RATIO)
     }
 }
 
-impl Serialize for Share {
+impl Serialize for Ratio {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.0)
     }

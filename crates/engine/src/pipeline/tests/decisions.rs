@@ -77,13 +77,13 @@ proptest! {
                 bench.run_to(now);
             }
             if index == 10 && let Some(faults) = change.take() {
-                bench.line.follow(&plan_of(faults, now), now);
+                bench.line.sync_plan(&plan_of(faults, now), now);
             }
         }
-        bench.line.finish(now, Ending::Finish);
+        bench.line.finish(now, FlowEnd::Finish);
         bench.run_to(now + Duration::from_secs(3600));
         prop_assert_eq!(bench.received(), expected(bench.sent));
-        prop_assert!(matches!(bench.end, Some((_, Ending::Finish))), "{:?}", bench.end);
+        prop_assert!(matches!(bench.end, Some((_, FlowEnd::Finish))), "{:?}", bench.end);
         prop_assert_eq!(bench.line.held(), 0);
     }
 
@@ -138,7 +138,7 @@ fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize],
     whole.arrive(MS, reads.iter().sum());
     reads.iter().for_each(|read| parts.arrive(MS, *read));
     for bench in [&mut whole, &mut parts] {
-        bench.line.finish(MS, Ending::Finish);
+        bench.line.finish(MS, FlowEnd::Finish);
         bench.run_to(Duration::from_secs(3600));
     }
     assert_eq!(whole.timed_decisions_by_fault(), parts.timed_decisions_by_fault());

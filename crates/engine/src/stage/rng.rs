@@ -6,7 +6,7 @@ use rand_xoshiro::SplitMix64;
 use crate::direction::Direction;
 
 /// The draws of one decision. Their values are the same on every machine and in every run.
-pub(crate) type Draws = SplitMix64;
+pub(crate) type FaultRng = SplitMix64;
 
 /// Names the draws of one fault in one direction of a session.
 ///
@@ -41,9 +41,9 @@ impl DrawKey {
     }
 
     /// The draws of the decision about the byte at `offset`.
-    pub(crate) fn at(self, offset: u64) -> Draws {
+    pub(crate) fn at(self, offset: u64) -> FaultRng {
         // Without mixing, the draws of neighboring offsets would be parts of one sequence.
-        Draws::seed_from_u64(self.0 ^ mixed(offset))
+        FaultRng::seed_from_u64(self.0 ^ mixed(offset))
     }
 }
 

@@ -1,27 +1,27 @@
 //! One direction of a session: from the bytes that come to those that may go.
 //!
-//! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `Store` beside it, in the same order.
+//! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `BlockBuffer` beside it, in the same order.
 
-mod identity;
+mod context;
 mod inserted;
+mod instance;
 pub(crate) mod plan;
 mod segment;
-mod unit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::identity::Identity;
+pub(crate) use self::context::SessionContext;
 use self::inserted::Inserted;
+use self::instance::{FaultInstance, JournalEntries};
 use self::plan::Plan;
 pub(crate) use self::segment::{Arrival, Segmenter};
-use self::unit::{Decisions, Unit};
 use crate::direction::Direction;
 use crate::fifo::Fifo;
-use crate::journal::Decision;
-use crate::stage::piece::{Ending, Piece};
+use crate::journal::JournalEntry;
+use crate::stage::chunk::{Chunk, FlowEnd};
 
 /// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
 /// the network's, but this is a receiver's buffer.
@@ -29,7 +29,7 @@ const READY_LIMIT: usize = 256 << 10;
 
 /// What is to be done with the bytes at the head of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Departure {
+pub(crate) enum Output {
     /// So many may go, in one write.
     Deliver(usize),
     /// So many are thrown away.
@@ -37,34 +37,34 @@ pub(crate) enum Departure {
     /// Before them go bytes that are not in the store; see [`Line::take_inserted`].
     Insert,
     /// Everything before it is gone: the flow, or the session, ends.
-    End(Ending),
+    End(FlowEnd),
     /// Nothing before the deadline, or more bytes.
     Wait,
 }
 
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Pipeline {
     direction: Direction,
-    units: Vec<Unit>,
+    units: Vec<FaultInstance>,
     segmenter: Segmenter,
     /// Bytes that have come and not gone.
     held: usize,
-    out: Fifo<Piece>,
+    out: Fifo<Chunk>,
     /// Bytes that may go.
     ready: usize,
     inserted: Inserted,
-    ended_now: Option<Ending>,
+    ended_now: Option<FlowEnd>,
     /// When a unit is to be switched, or lets something out.
     deadline: Option<Duration>,
-    decisions: Decisions,
-    identity: Arc<Identity>,
+    decisions: JournalEntries,
+    context: Arc<SessionContext>,
 }
 
-impl Line {
+impl Pipeline {
     /// Goes on from where `segmenter` is in the flow.
     pub(crate) fn new(
         plan: &Plan,
-        identity: Arc<Identity>,
+        identity: Arc<SessionContext>,
         direction: Direction,
         segmenter: Segmenter,
         now: Duration,
@@ -80,15 +80,15 @@ impl Line {
             ended_now: None,
             deadline: None,
             decisions: identity.has_journal.then(Vec::new),
-            identity,
+            context: identity,
         };
-        line.follow(plan, now);
+        line.sync_plan(plan, now);
         line
     }
 
     /// Takes over another plan. What a fault that is gone held passes on; what a fault that has changed held is held
     /// as the changed one would have.
-    pub(crate) fn follow(&mut self, plan: &Plan, now: Duration) {
+    pub(crate) fn sync_plan(&mut self, plan: &Plan, now: Duration) {
         for index in (0..self.units.len()).rev() {
             let unit = &self.units[index];
             let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
@@ -99,12 +99,12 @@ impl Line {
                     let is_on = changed.is_on();
                     self.units.insert(index, changed);
                     for piece in held {
-                        self.push(index, if is_on { piece } else { Piece { at: now, ..piece } });
+                        self.push(index, if is_on { piece } else { Chunk { at: now, ..piece } });
                     }
                 }
                 None => {
                     let held = self.units.remove(index).end(now);
-                    held.into_iter().for_each(|piece| self.push(index, Piece { at: now, ..piece }));
+                    held.into_iter().for_each(|piece| self.push(index, Chunk { at: now, ..piece }));
                 }
             }
         }
@@ -112,7 +112,7 @@ impl Line {
             if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
                 let place = entry.place();
                 let index = self.units.partition_point(|unit| unit.entry.place() <= place);
-                let unit = Unit::new(Arc::clone(entry), Arc::clone(&self.identity), self.direction);
+                let unit = FaultInstance::new(Arc::clone(entry), Arc::clone(&self.context), self.direction);
                 if let Some(decisions) = &mut self.decisions {
                     decisions.extend(unit.late_draw(now));
                 }
@@ -124,14 +124,14 @@ impl Line {
     }
 
     /// Bytes come.
-    pub(crate) fn arrive(&mut self, arrival: Arrival, bytes: &mut [u8]) {
+    pub(crate) fn on_received(&mut self, arrival: Arrival, bytes: &mut [u8]) {
         let now = arrival.at;
         self.advance(now);
         for unit in &mut self.units {
             unit.change(now, self.segmenter.position(), bytes, &mut self.decisions);
         }
-        let in_segments = self.decisions.is_some() || self.units.iter().any(Unit::needs_segments);
-        self.segmenter.arrive(arrival);
+        let in_segments = self.decisions.is_some() || self.units.iter().any(FaultInstance::needs_segments);
+        self.segmenter.on_received(arrival);
         self.held += bytes.len();
         let mut left = bytes.len();
         while left > 0 {
@@ -143,7 +143,7 @@ impl Line {
                 self.segmenter.skip(left - len);
                 left
             };
-            let data = Piece { offset, len, segment, ..Piece::ending(now, Ending::No) };
+            let data = Chunk { offset, len, segment, ..Chunk::ending(now, FlowEnd::No) };
             self.push(0, data);
             left -= len;
         }
@@ -151,19 +151,19 @@ impl Line {
     }
 
     /// Bytes came and went without stopping here, which is possible while it [is idle](Self::is_idle).
-    pub(crate) fn pass(&mut self, arrival: Arrival, len: usize) {
-        self.segmenter.pass(arrival, len);
+    pub(crate) fn on_bypassed(&mut self, arrival: Arrival, len: usize) {
+        self.segmenter.on_bypassed(arrival, len);
     }
 
     /// The source has ended.
-    pub(crate) fn finish(&mut self, now: Duration, end: Ending) {
+    pub(crate) fn finish(&mut self, now: Duration, end: FlowEnd) {
         let segment = self.segmenter.alone();
-        self.push(0, Piece { offset: self.segmenter.position(), segment, ..Piece::ending(now, end) });
+        self.push(0, Chunk { offset: self.segmenter.position(), segment, ..Chunk::ending(now, end) });
         self.settle(now);
     }
 
     /// To the first unit from `index` on that is on, or out.
-    fn push(&mut self, index: usize, piece: Piece) {
+    fn push(&mut self, index: usize, piece: Chunk) {
         let mut passing = piece;
         for index in index..self.units.len() {
             match self.units[index].push(passing, &mut self.decisions) {
@@ -175,7 +175,7 @@ impl Line {
                 return self.insert(index + 1, passing, bytes);
             }
         }
-        if matches!(passing.end, Ending::CloseNow | Ending::ResetNow(_)) {
+        if matches!(passing.end, FlowEnd::CloseNow | FlowEnd::ResetNow(_)) {
             self.ended_now.get_or_insert(passing.end);
             return;
         }
@@ -184,7 +184,7 @@ impl Line {
             Some(last)
                 if !last.cut
                     && (last.discarded, last.inserted) == (passing.discarded, passing.inserted)
-                    && (last.end, passing.end) == (Ending::No, Ending::No) =>
+                    && (last.end, passing.end) == (FlowEnd::No, FlowEnd::No) =>
             {
                 last.len += passing.len;
                 last.cut = passing.cut;
@@ -194,7 +194,7 @@ impl Line {
     }
 
     /// Bytes that the fault before the unit `index` inserts behind `piece`.
-    fn insert(&mut self, index: usize, piece: Piece, bytes: Bytes) {
+    fn insert(&mut self, index: usize, piece: Chunk, bytes: Bytes) {
         let len = bytes.len();
         let number = self.inserted.add(bytes);
         self.push(index, piece.followed_by_inserted(len, number));
@@ -205,7 +205,7 @@ impl Line {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             for index in 0..self.units.len() {
                 for piece in self.units[index].switch(now) {
-                    self.push(index + 1, Piece { at: now, ..piece });
+                    self.push(index + 1, Chunk { at: now, ..piece });
                 }
             }
             self.settle(now);
@@ -226,16 +226,16 @@ impl Line {
     }
 
     /// What is next at the head of the store.
-    pub(crate) fn departure(&self) -> Departure {
+    pub(crate) fn output(&self) -> Output {
         if let Some(end) = self.ended_now {
-            return Departure::End(end);
+            return Output::End(end);
         }
         match self.out.front() {
-            None => Departure::Wait,
-            Some(Piece { inserted: Some(_), .. }) => Departure::Insert,
-            Some(Piece { end: Ending::No, len, discarded: false, .. }) => Departure::Deliver(*len),
-            Some(Piece { end: Ending::No, len, .. }) => Departure::Discard(*len),
-            Some(Piece { end, .. }) => Departure::End(*end),
+            None => Output::Wait,
+            Some(Chunk { inserted: Some(_), .. }) => Output::Insert,
+            Some(Chunk { end: FlowEnd::No, len, discarded: false, .. }) => Output::Deliver(*len),
+            Some(Chunk { end: FlowEnd::No, len, .. }) => Output::Discard(*len),
+            Some(Chunk { end, .. }) => Output::End(*end),
         }
     }
 
@@ -248,7 +248,7 @@ impl Line {
     }
 
     /// So many bytes of the departure are gone.
-    pub(crate) fn depart(&mut self, len: usize) {
+    pub(crate) fn on_output(&mut self, len: usize) {
         self.held -= len;
         self.ready -= len;
         if let Some(first) = self.out.front_mut() {
@@ -261,7 +261,7 @@ impl Line {
     }
 
     /// Removes and returns what was decided, in order.
-    pub(crate) fn take_decisions(&mut self) -> Vec<Decision> {
+    pub(crate) fn take_decisions(&mut self) -> Vec<JournalEntry> {
         self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -277,12 +277,14 @@ impl Line {
 
     /// Memory of the pieces, in bytes, without the data.
     pub(crate) fn memory(&self) -> usize {
-        self.out.memory() + self.inserted.memory() + self.units.iter().map(Unit::memory).sum::<usize>()
+        self.out.memory()
+            + self.inserted.memory()
+            + self.units.iter().map(FaultInstance::memory).sum::<usize>()
     }
 
     /// Whether more bytes had better stay where they are.
     pub(crate) fn is_full(&self) -> bool {
-        self.ready >= READY_LIMIT || self.units.iter().any(Unit::is_full)
+        self.ready >= READY_LIMIT || self.units.iter().any(FaultInstance::is_full)
     }
 
     /// Returns the position in the flow if no fault acts on the direction and nothing is held.
@@ -295,7 +297,7 @@ impl Line {
         self.held == 0
             && self.out.is_empty()
             && self.ended_now.is_none()
-            && !self.units.iter().any(Unit::is_on)
+            && !self.units.iter().any(FaultInstance::is_on)
     }
 }
 

@@ -15,18 +15,18 @@ use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
 use self::faulted::Faulted;
-use crate::common::{Common, End};
 use crate::direction::Direction;
-use crate::line::{Arrival, Departure, Segmenter};
+use crate::pipeline::{Arrival, Output, Segmenter};
 use crate::proxy::Watcher;
-use crate::stage::piece::Ending;
+use crate::shared::{SessionEnd, SessionShared};
+use crate::stage::chunk::FlowEnd;
 
 /// Reads in a row before what came is looked at.
 const READS: usize = 4;
 
 #[derive(Debug)]
-pub(crate) struct Half {
-    pub(crate) common: Arc<Common>,
+pub(crate) struct FaultFlow {
+    pub(crate) common: Arc<SessionShared>,
     state: State,
     watcher: Watcher,
     version: u64,
@@ -46,8 +46,8 @@ enum State {
     Faulted(Box<Faulted>),
 }
 
-impl Half {
-    pub(crate) fn new(common: Arc<Common>, direction: Direction) -> Self {
+impl FaultFlow {
+    pub(crate) fn new(common: Arc<SessionShared>, direction: Direction) -> Self {
         let version = common.faults.version();
         let plan = common.faults.plan();
         let mut half = Self {
@@ -79,11 +79,11 @@ impl Half {
     }
 
     /// Whether bytes pass as they are at this moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_passthrough(&self) -> bool {
         let is_clear = match &self.state {
             State::Clear(_) => true,
             State::Faulted(faulted) => {
-                let line = &faulted.line;
+                let line = &faulted.pipeline;
                 line.is_idle() && line.deadline().is_none_or(|deadline| self.now() < deadline)
             }
         };
@@ -101,14 +101,14 @@ impl Half {
 
     /// Brings plan and line up to date, and has the task woken when they change again. Returns true while bytes pass
     /// as they are.
-    pub(crate) fn poll_passing(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll_passthrough(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             if self.common.ended().is_some() {
                 return false;
             }
             let now = self.update(cx);
             let State::Faulted(faulted) = &mut self.state else { return true };
-            if !faulted.line.is_idle() {
+            if !faulted.pipeline.is_idle() {
                 return false;
             }
             if faulted.poll_deadline(&self.common, cx, now).is_pending() {
@@ -121,7 +121,7 @@ impl Half {
     /// Drops the state that faults needed, once no fault acts and nothing is held.
     fn release_unused(&mut self) {
         if let State::Faulted(faulted) = &self.state
-            && let Some(segmenter) = faulted.line.unused()
+            && let Some(segmenter) = faulted.pipeline.unused()
         {
             self.state = State::Clear(segmenter.clone());
         }
@@ -129,16 +129,16 @@ impl Half {
 
     fn update(&mut self, cx: &Context<'_>) -> Duration {
         self.watcher.watch(cx);
-        let now = self.follow();
+        let now = self.sync_plan();
         if let State::Faulted(faulted) = &mut self.state {
-            faulted.line.advance(now);
+            faulted.pipeline.advance(now);
             faulted.record(&self.common);
         }
         now
     }
 
     /// Takes over the plan if there is a new one: before anything that comes, since it may have been sent after the change.
-    fn follow(&mut self) -> Duration {
+    fn sync_plan(&mut self) -> Duration {
         let now = self.now();
         let version = self.common.faults.version();
         if version != self.version {
@@ -146,7 +146,7 @@ impl Half {
             let plan = self.common.faults.plan();
             match &mut self.state {
                 State::Faulted(faulted) => {
-                    faulted.line.follow(&plan, now);
+                    faulted.pipeline.sync_plan(&plan, now);
                     faulted.record(&self.common);
                 }
                 State::Clear(_) if plan.iter().any(|entry| entry.acts_on(self.direction)) => {
@@ -159,17 +159,17 @@ impl Half {
     }
 
     /// Bytes passed as they are.
-    pub(crate) fn passed(&mut self, len: usize) {
+    pub(crate) fn on_bypassed(&mut self, len: usize) {
         let turn = self.common.count(self.direction, len);
         let arrival = Arrival { at: self.now(), turn, was_empty: true };
         match &mut self.state {
-            State::Clear(segmenter) => segmenter.pass(arrival, len),
-            State::Faulted(faulted) => faulted.line.pass(arrival, len),
+            State::Clear(segmenter) => segmenter.on_bypassed(arrival, len),
+            State::Faulted(faulted) => faulted.pipeline.on_bypassed(arrival, len),
         }
     }
 
     /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
-    pub(crate) fn poll_take_in<S: AsyncRead + Unpin>(
+    pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut S,
@@ -180,16 +180,16 @@ impl Half {
                 return Poll::Pending;
             }
             let room = self.common.faults.engine.room();
-            match poll_read_buf(Pin::new(&mut *source), cx, self.faulted().store.room(room)) {
-                Poll::Ready(Ok(len)) if len > 0 => self.came(len),
+            match poll_read_buf(Pin::new(&mut *source), cx, self.faulted().buffer.room(room)) {
+                Poll::Ready(Ok(len)) if len > 0 => self.on_received(len),
                 nothing => {
-                    self.faulted().store.leave_room();
+                    self.faulted().buffer.release_unused();
                     self.source_was_empty = true;
                     if nothing.is_pending() {
                         self.release_unused();
                     }
                     match std::task::ready!(nothing) {
-                        Ok(_) => self.finish(Ending::Finish),
+                        Ok(_) => self.finish(FlowEnd::Finish),
                         Err(error) => {
                             if is_reset(&error) {
                                 self.common.sender_is_gone(self.direction);
@@ -197,7 +197,7 @@ impl Half {
                                 cx.waker().wake_by_ref();
                             }
                             self.faulted().failure = Some(error);
-                            self.finish(Ending::Fail);
+                            self.finish(FlowEnd::Fail);
                         }
                     }
                 }
@@ -214,12 +214,12 @@ impl Half {
     }
 
     /// Takes in a part of `bytes`; returns its length.
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> usize {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
         let limit = self.common.faults.engine.room();
-        let room = self.faulted().store.room(limit);
+        let room = self.faulted().buffer.room(limit);
         let len = bytes.len().min(room.capacity() - room.len());
         room.extend_from_slice(&bytes[..len]);
-        self.came(len);
+        self.on_received(len);
         self.source_was_empty = true;
         len
     }
@@ -231,19 +231,19 @@ impl Half {
     }
 
     /// Takes in all of `bytes`, room or not.
-    pub(crate) fn put_all(&mut self, mut bytes: &[u8]) {
+    pub(crate) fn write_unbounded(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let taken = self.put(bytes);
+            let taken = self.write(bytes);
             bytes = &bytes[taken..];
         }
     }
 
-    fn came(&mut self, len: usize) {
-        let now = self.follow();
+    fn on_received(&mut self, len: usize) {
+        let now = self.sync_plan();
         let turn = self.common.count(self.direction, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
         let State::Faulted(faulted) = &mut self.state else { return };
-        faulted.came(&self.common, self.direction, Arrival { at: now, turn, was_empty }, len);
+        faulted.on_received(&self.common, self.direction, Arrival { at: now, turn, was_empty }, len);
         if self.is_hollow {
             faulted.drop_bytes(&self.common, self.direction, len);
         }
@@ -255,19 +255,19 @@ impl Half {
         if !self.is_hollow && self.common.has_no_receiver(self.direction) {
             self.is_hollow = true;
             if let State::Faulted(faulted) = &mut self.state {
-                faulted.drop_bytes(&self.common, self.direction, faulted.line.held());
+                faulted.drop_bytes(&self.common, self.direction, faulted.pipeline.held());
                 faulted.charge(&self.common);
             }
         }
     }
 
-    pub(crate) fn finish(&mut self, end: Ending) {
+    pub(crate) fn finish(&mut self, end: FlowEnd) {
         if !self.source_ended {
             self.source_ended = true;
-            let now = self.follow();
+            let now = self.sync_plan();
             let common = Arc::clone(&self.common);
             let faulted = self.faulted();
-            faulted.line.finish(now, end);
+            faulted.pipeline.finish(now, end);
             faulted.record(&common);
         }
     }
@@ -276,44 +276,44 @@ impl Half {
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             match self.common.ended() {
-                Some(End::Closed) => return Poll::Ready(Ok(0)),
-                Some(End::Reset(_)) => return Poll::Ready(Err(reset())),
+                Some(SessionEnd::Closed) => return Poll::Ready(Ok(0)),
+                Some(SessionEnd::Reset(_)) => return Poll::Ready(Err(reset())),
                 None => {}
             }
             let now = self.update(cx);
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
-            match faulted.line.departure() {
-                Departure::Insert if self.is_hollow => drop(faulted.line.take_inserted()),
-                Departure::Insert => faulted.put_inserted(&self.common, self.direction, now),
-                Departure::Deliver(len) | Departure::Discard(len) if self.is_hollow => {
-                    faulted.line.depart(len);
+            match faulted.pipeline.output() {
+                Output::Insert if self.is_hollow => drop(faulted.pipeline.take_inserted()),
+                Output::Insert => faulted.write_inserted(&self.common, self.direction, now),
+                Output::Deliver(len) | Output::Discard(len) if self.is_hollow => {
+                    faulted.pipeline.on_output(len);
                     faulted.charge(&self.common);
                 }
-                Departure::Deliver(len) => {
+                Output::Deliver(len) => {
                     // Should nobody take them, the rest still has its time.
                     if faulted.poll_deadline(&self.common, cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
                 }
-                Departure::Discard(len) => {
-                    self.common.faults.lost(self.direction, len);
-                    faulted.take_off(&self.common, now, len);
+                Output::Discard(len) => {
+                    self.common.faults.on_lost(self.direction, len);
+                    faulted.advance(&self.common, now, len);
                 }
-                Departure::End(Ending::Finish | Ending::No) => return Poll::Ready(Ok(0)),
-                Departure::End(Ending::Fail) => {
+                Output::End(FlowEnd::Finish | FlowEnd::No) => return Poll::Ready(Ok(0)),
+                Output::End(FlowEnd::Fail) => {
                     return Poll::Ready(Err(faulted.failure.take().unwrap_or_else(reset)));
                 }
-                Departure::End(Ending::Close | Ending::CloseNow) => self.end_session(cx, End::Closed),
-                Departure::End(Ending::Reset(sides) | Ending::ResetNow(sides)) => {
-                    self.end_session(cx, End::Reset(sides));
+                Output::End(FlowEnd::Close | FlowEnd::CloseNow) => self.end_session(cx, SessionEnd::Closed),
+                Output::End(FlowEnd::Reset(sides) | FlowEnd::ResetNow(sides)) => {
+                    self.end_session(cx, SessionEnd::Reset(sides));
                 }
-                Departure::Wait => std::task::ready!(faulted.poll_deadline(&self.common, cx, now)),
+                Output::Wait => std::task::ready!(faulted.poll_deadline(&self.common, cx, now)),
             }
         }
     }
 
     /// Goes on while nobody takes what may go.
-    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<End> {
+    pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<SessionEnd> {
         self.keep_source_waiting();
         self.drop_undeliverable();
         let head = self.poll_head(cx);
@@ -326,7 +326,7 @@ impl Half {
     }
 
     /// Both directions of a relayed session are polled by one task: it has to look at the other one too.
-    fn end_session(&self, cx: &Context<'_>, end: End) {
+    fn end_session(&self, cx: &Context<'_>, end: SessionEnd) {
         self.common.end(end);
         cx.waker().wake_by_ref();
     }
@@ -334,15 +334,15 @@ impl Half {
     pub(crate) fn head(&self, len: usize) -> &[u8] {
         match &self.state {
             State::Clear(_) => &[],
-            State::Faulted(faulted) => faulted.store.head(len),
+            State::Faulted(faulted) => faulted.buffer.head(len),
         }
     }
 
     pub(crate) fn consume(&mut self, len: usize) {
         let now = self.now();
         if let State::Faulted(faulted) = &mut self.state {
-            let byte_micros = faulted.take_off(&self.common, now, len);
-            self.common.faults.delivered(self.direction, len, byte_micros);
+            let byte_micros = faulted.advance(&self.common, now, len);
+            self.common.faults.on_delivered(self.direction, len, byte_micros);
         }
     }
 
@@ -350,15 +350,15 @@ impl Half {
     pub(crate) fn is_empty(&self) -> bool {
         match &self.state {
             State::Clear(_) => true,
-            State::Faulted(faulted) => faulted.line.held() == 0,
+            State::Faulted(faulted) => faulted.pipeline.held() == 0,
         }
     }
 }
 
-impl Drop for Half {
+impl Drop for FaultFlow {
     fn drop(&mut self) {
         if let State::Faulted(faulted) = &self.state {
-            let held = if self.is_hollow { 0 } else { faulted.line.held() };
+            let held = if self.is_hollow { 0 } else { faulted.pipeline.held() };
             faulted.give_up(&self.common, self.direction, held);
         }
     }

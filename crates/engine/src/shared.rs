@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-use crate::direction::{Direction, Sides};
-use crate::line::Identity;
+use crate::direction::{Direction, Side};
+use crate::pipeline::SessionContext;
 use crate::proxy;
 use crate::timer::Timers;
 
 /// State that the two flows of a session share.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub(crate) struct SessionShared {
     pub(crate) faults: Arc<proxy::Shared>,
     pub(crate) timers: Timers,
-    pub(crate) identity: Arc<Identity>,
+    pub(crate) context: Arc<SessionContext>,
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
     end: AtomicU8,
@@ -23,17 +23,17 @@ pub(crate) struct Common {
 
 /// How a fault ended a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum SessionEnd {
     Closed,
-    Reset(Sides),
+    Reset(Side),
 }
 
-impl Common {
-    pub(crate) fn new(faults: Arc<proxy::Shared>, timers: Timers, identity: Identity) -> Self {
+impl SessionShared {
+    pub(crate) fn new(faults: Arc<proxy::Shared>, timers: Timers, identity: SessionContext) -> Self {
         Self {
             faults,
             timers,
-            identity: Arc::new(identity),
+            context: Arc::new(identity),
             to_upstream: AtomicU64::new(0),
             to_downstream: AtomicU64::new(0),
             end: AtomicU8::new(0),
@@ -71,23 +71,23 @@ impl Common {
     }
 
     /// The first end counts.
-    pub(crate) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: SessionEnd) {
         let code = match end {
-            End::Closed => 1,
-            End::Reset(Sides::Client) => 2,
-            End::Reset(Sides::Server) => 3,
-            End::Reset(Sides::Both) => 4,
+            SessionEnd::Closed => 1,
+            SessionEnd::Reset(Side::Client) => 2,
+            SessionEnd::Reset(Side::Server) => 3,
+            SessionEnd::Reset(Side::Both) => 4,
         };
         let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    pub(crate) fn ended(&self) -> Option<End> {
+    pub(crate) fn ended(&self) -> Option<SessionEnd> {
         Some(match self.end.load(Ordering::Relaxed) {
             0 => return None,
-            1 => End::Closed,
-            2 => End::Reset(Sides::Client),
-            3 => End::Reset(Sides::Server),
-            _ => End::Reset(Sides::Both),
+            1 => SessionEnd::Closed,
+            2 => SessionEnd::Reset(Side::Client),
+            3 => SessionEnd::Reset(Side::Server),
+            _ => SessionEnd::Reset(Side::Both),
         })
     }
 }

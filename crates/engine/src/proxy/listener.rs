@@ -4,15 +4,15 @@ use super::shared::{Listeners, lock};
 use super::{Faults, Shared};
 use crate::timer::Timers;
 
-/// A listener's word on whether it is open: given by [`Faults::listening`], true until it says otherwise, and taken back when it
+/// A listener's word on whether it is open: given by [`Faults::listener`], true until it says otherwise, and taken back when it
 /// is dropped.
 #[derive(Debug)]
-pub struct Listening {
+pub struct ListenerHandle {
     faults: Faults,
     key: usize,
 }
 
-impl Listening {
+impl ListenerHandle {
     /// Those that it follows.
     pub fn faults(&self) -> &Faults {
         &self.faults
@@ -29,7 +29,7 @@ impl Listening {
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
         lock(&listeners.are_open)[self.key] = is_open;
-        listeners.tell();
+        listeners.notify();
     }
 
     fn listeners(&self) -> &Listeners {
@@ -37,31 +37,31 @@ impl Listening {
     }
 }
 
-impl Drop for Listening {
+impl Drop for ListenerHandle {
     fn drop(&mut self) {
         let listeners = self.listeners();
         lock(&listeners.are_open).remove(self.key);
-        listeners.tell();
+        listeners.notify();
     }
 }
 
 impl Faults {
-    /// For a listener that is open, and follows [`is_down`](Self::is_down).
-    pub fn listening(&self) -> Listening {
+    /// For a listener that is open, and follows [`is_refusing`](Self::is_refusing).
+    pub fn listener(&self) -> ListenerHandle {
         let key = lock(&self.shared.listeners.are_open).insert(true);
-        Listening { faults: self.clone(), key }
+        ListenerHandle { faults: self.clone(), key }
     }
 
     /// Waits until every listener is closed if they are to be, or else open: a client that comes then meets the faults of now.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
-    pub async fn until_listeners_follow(&self) {
+    pub async fn wait_for_listeners(&self) {
         let Shared { listeners, .. } = &*self.shared;
         loop {
             let mut changed = std::pin::pin!(listeners.changed.notified());
             changed.as_mut().enable();
-            let is_open = !self.is_down();
+            let is_open = !self.is_refusing();
             if lock(&listeners.are_open).iter().all(|(_, open)| *open == is_open) {
                 return;
             }
@@ -80,11 +80,11 @@ mod tests {
     #[tokio::test]
     async fn all_listeners_are_waited_for() {
         let faults = Engine::new(Settings::default()).proxy("test", Vec::new());
-        faults.until_listeners_follow().await;
-        let (one, other) = (faults.listening(), faults.listening());
-        faults.until_listeners_follow().await;
+        faults.wait_for_listeners().await;
+        let (one, other) = (faults.listener(), faults.listener());
+        faults.wait_for_listeners().await;
         faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]);
-        let waiting = faults.until_listeners_follow();
+        let waiting = faults.wait_for_listeners();
         let following = async {
             yield_now().await;
             one.set_open(false);
@@ -96,12 +96,12 @@ mod tests {
         faults.replace(Vec::new());
         let early = tokio::select! {
             biased;
-            () = faults.until_listeners_follow() => true,
+            () = faults.wait_for_listeners() => true,
             () = yield_now() => false,
         };
         assert!(!early, "one is still closed");
         // nobody has to open again what is to be closed again
-        let waiting = faults.until_listeners_follow();
+        let waiting = faults.wait_for_listeners();
         let changing = async { faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]) };
         tokio::join!(biased; waiting, changing);
     }

@@ -9,9 +9,9 @@ const GRAIN: Duration = Duration::from_micros(100);
 
 /// Arrival times of the bytes that a flow holds, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals(Fifo<(Duration, usize)>);
+pub(crate) struct ArrivalTimes(Fifo<(Duration, usize)>);
 
-impl Arrivals {
+impl ArrivalTimes {
     pub(crate) fn push(&mut self, now: Duration, bytes: usize) {
         match self.0.back_mut() {
             Some((at, len)) if now.saturating_sub(*at) < GRAIN => *len += bytes,
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn bytes_go_in_the_order_in_which_they_came() {
         let ms = Duration::from_millis;
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = ArrivalTimes::default();
         arrivals.push(ms(0), 10);
         arrivals.push(ms(100), 4);
         arrivals.push(ms(100) + GRAIN / 2, 1);

@@ -1,17 +1,17 @@
 use super::*;
 
 /// The time, the fault, the offset and the verdict.
-pub(super) type Decided = (Duration, String, u64, Verdict);
+pub(super) type Decided = (Duration, String, u64, Decision);
 
 /// A line, its store, and the bytes that have left it with their times.
 pub(super) struct Bench {
-    pub(super) line: Line,
-    pub(super) store: Store,
+    pub(super) line: Pipeline,
+    pub(super) store: BlockBuffer,
     pub(super) sent: u64,
     /// Lengths of the arrivals.
     pub(super) reads: Vec<usize>,
     pub(super) out: Vec<(Duration, Vec<u8>)>,
-    pub(super) end: Option<(Duration, Ending)>,
+    pub(super) end: Option<(Duration, FlowEnd)>,
 }
 
 impl Bench {
@@ -20,7 +20,7 @@ impl Bench {
     }
 
     pub(super) fn with_seed(faults: Vec<Fault>, seed: u64) -> Self {
-        let identity = Identity {
+        let identity = SessionContext {
             seed,
             proxy: "db".into(),
             session: 1,
@@ -30,8 +30,8 @@ impl Bench {
         };
         let plan = plan_of(faults, Duration::ZERO);
         let segmenter = Segmenter::for_plan(&plan);
-        let line = Line::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
-        Self { line, store: Store::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
+        let line = Pipeline::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
+        Self { line, store: BlockBuffer::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
     }
 
     /// Bytes come, after everything that has its time before them.
@@ -49,7 +49,7 @@ impl Bench {
             let part = left.min(room.capacity() - room.len());
             room.extend((self.sent..).take(part).map(pattern));
             let arrival = Arrival { at: now, turn: 0, was_empty: true };
-            self.line.arrive(arrival, self.store.last(part));
+            self.line.on_received(arrival, self.store.last(part));
             self.sent += part as u64;
             self.reads.push(part);
             left -= part;
@@ -60,26 +60,26 @@ impl Bench {
     pub(super) fn take(&mut self, now: Duration) {
         self.line.advance(now);
         loop {
-            match self.line.departure() {
-                Departure::Deliver(len) => {
+            match self.line.output() {
+                Output::Deliver(len) => {
                     let bytes = self.store.head(len).to_vec();
                     self.drop_head(bytes.len());
                     self.out.push((now, bytes));
                 }
-                Departure::Discard(len) => self.drop_head(len),
-                Departure::Insert => self.store.prepend(&self.line.take_inserted()),
-                Departure::End(end) => {
+                Output::Discard(len) => self.drop_head(len),
+                Output::Insert => self.store.prepend(&self.line.take_inserted()),
+                Output::End(end) => {
                     self.end.get_or_insert((now, end));
                     return;
                 }
-                Departure::Wait => return,
+                Output::Wait => return,
             }
         }
     }
 
     pub(super) fn drop_head(&mut self, len: usize) {
         self.store.consume(len);
-        self.line.depart(len);
+        self.line.on_output(len);
     }
 
     /// Takes out the bytes that are due at each deadline, up to `end`.
@@ -98,7 +98,7 @@ impl Bench {
         self.take(end);
     }
 
-    pub(super) fn decisions_by_fault(&mut self) -> Vec<(String, u64, Verdict)> {
+    pub(super) fn decisions_by_fault(&mut self) -> Vec<(String, u64, Decision)> {
         let decisions = self.timed_decisions_by_fault().into_iter();
         decisions.map(|(_, fault, offset, verdict)| (fault, offset, verdict)).collect()
     }
@@ -106,7 +106,7 @@ impl Bench {
     pub(super) fn timed_decisions_by_fault(&mut self) -> Vec<Decided> {
         let decisions = self.line.take_decisions().into_iter();
         let mut decisions: Vec<_> = decisions
-            .map(|decision| (decision.at, decision.fault.to_string(), decision.offset, decision.verdict))
+            .map(|decision| (decision.at, decision.fault.to_string(), decision.offset, decision.decision))
             .collect();
         decisions.sort_by(|one, other| one.1.cmp(&other.1));
         decisions

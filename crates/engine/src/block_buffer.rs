@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::BytesMut;
 
-const SMALLEST_BLOCK: usize = 4 << 10;
-const LARGEST_BLOCK: usize = 1 << 20;
+const MIN_BLOCK: usize = 4 << 10;
+const MAX_BLOCK: usize = 1 << 20;
 
 /// Blocks that grow while reads fill them.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct BlockBuffer {
     blocks: VecDeque<BytesMut>,
     /// Bytes of all blocks.
     capacity: usize,
@@ -18,14 +18,14 @@ pub(crate) struct Store {
     next_block: usize,
 }
 
-impl Store {
+impl BlockBuffer {
     pub(crate) fn new() -> Self {
-        Self { blocks: VecDeque::new(), capacity: 0, gone: 0, next_block: SMALLEST_BLOCK }
+        Self { blocks: VecDeque::new(), capacity: 0, gone: 0, next_block: MIN_BLOCK }
     }
 
     /// Where the next bytes are read to. A new block has at most `limit` bytes, or the smallest size.
     pub(crate) fn room(&mut self, limit: usize) -> &mut BytesMut {
-        let size = self.next_block.min(limit.max(SMALLEST_BLOCK));
+        let size = self.next_block.min(limit.max(MIN_BLOCK));
         let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
         if spare < size / 4 {
             let block = BytesMut::with_capacity(size);
@@ -36,7 +36,7 @@ impl Store {
     }
 
     /// Nothing came to the room: an empty block is given back, since many sessions may wait.
-    pub(crate) fn leave_room(&mut self) {
+    pub(crate) fn release_unused(&mut self) {
         if let Some(block) = self.blocks.back().filter(|block| block.is_empty()) {
             self.capacity -= block.capacity();
             self.blocks.pop_back();
@@ -47,9 +47,9 @@ impl Store {
     pub(crate) fn last(&mut self, len: usize) -> &mut [u8] {
         let block = self.blocks.back_mut().expect("bytes were read to it");
         if block.len() == block.capacity() {
-            self.next_block = (block.capacity() * 4).min(LARGEST_BLOCK);
+            self.next_block = (block.capacity() * 4).min(MAX_BLOCK);
         } else if len < self.next_block / 8 {
-            self.next_block = (self.next_block / 2).max(SMALLEST_BLOCK);
+            self.next_block = (self.next_block / 2).max(MIN_BLOCK);
         }
         let start = block.len() - len;
         &mut block[start..]
@@ -98,7 +98,7 @@ impl Store {
     pub(crate) fn shrink(&mut self) {
         self.blocks = VecDeque::new();
         self.capacity = 0;
-        self.next_block = SMALLEST_BLOCK;
+        self.next_block = MIN_BLOCK;
     }
 }
 
@@ -111,10 +111,10 @@ mod tests {
     proptest! {
         #[test]
         fn bytes_come_out_as_they_went_in(steps in proptest::collection::vec((0..20_000_usize, 0..20_000_usize), 1..60)) {
-            let mut store = Store::new();
+            let mut store = BlockBuffer::new();
             let (mut written, mut read) = (0_usize, 0_usize);
             for (add, take) in steps {
-                let room = store.room(LARGEST_BLOCK);
+                let room = store.room(MAX_BLOCK);
                 let add = add.min(room.capacity() - room.len());
                 #[allow(clippy::cast_possible_truncation)]
                 room.extend((written..written + add).map(|place| place as u8));
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn prepended_bytes_come_before_what_is_left_of_a_block() {
-        let mut store = Store::new();
+        let mut store = BlockBuffer::new();
         store.room(100).extend_from_slice(b"abcdef");
         store.consume(2);
         store.prepend(b"12");
@@ -154,14 +154,14 @@ mod tests {
 
     #[test]
     fn blocks_grow_while_they_are_filled_and_are_given_back() {
-        let mut store = Store::new();
+        let mut store = BlockBuffer::new();
         for _ in 0..100 {
-            let room = store.room(LARGEST_BLOCK);
+            let room = store.room(MAX_BLOCK);
             let len = room.capacity() - room.len();
             room.extend(std::iter::repeat_n(0, len));
             store.last(len);
         }
-        assert_eq!(store.blocks.back().map(BytesMut::capacity), Some(LARGEST_BLOCK));
+        assert_eq!(store.blocks.back().map(BytesMut::capacity), Some(MAX_BLOCK));
         store.consume(store.blocks.iter().map(BytesMut::len).sum());
         assert!(store.blocks.is_empty());
     }

@@ -7,19 +7,19 @@ use bytes::Bytes;
 
 use crate::direction::Direction;
 use crate::effect::Start;
-use crate::journal::{Decision, Verdict};
-use crate::line::Identity;
-use crate::line::plan::Entry;
-use crate::stage::draws::DrawKey;
-use crate::stage::piece::Piece;
-use crate::stage::{Stage, Tools};
+use crate::journal::{Decision, JournalEntry};
+use crate::pipeline::SessionContext;
+use crate::pipeline::plan::PlanEntry;
+use crate::stage::chunk::Chunk;
+use crate::stage::rng::DrawKey;
+use crate::stage::{Stage, StageContext};
 
 /// Decisions that the flow has not taken yet; `None` without a journal.
-pub(crate) type Decisions = Option<Vec<Decision>>;
+pub(crate) type JournalEntries = Option<Vec<JournalEntry>>;
 
 #[derive(Debug)]
-pub(crate) struct Unit {
-    pub(crate) entry: Arc<Entry>,
+pub(crate) struct FaultInstance {
+    pub(crate) entry: Arc<PlanEntry>,
     /// Whether the draw for this session said so.
     applies: bool,
     /// Whether the session is yet to be counted, by the unit of one of its flows.
@@ -28,15 +28,15 @@ pub(crate) struct Unit {
     stage: Option<Box<dyn Stage>>,
     key: DrawKey,
     direction: Direction,
-    identity: Arc<Identity>,
+    context: Arc<SessionContext>,
 }
 
-impl Unit {
+impl FaultInstance {
     /// Off, until [`switch`](Self::switch) is called.
-    pub(crate) fn new(entry: Arc<Entry>, identity: Arc<Identity>, direction: Direction) -> Self {
+    pub(crate) fn new(entry: Arc<PlanEntry>, identity: Arc<SessionContext>, direction: Direction) -> Self {
         let fault = &entry.fault;
         let applies = identity.applies(&entry);
-        let is_first = direction == Direction::ToUpstream || !fault.flows.to_upstream;
+        let is_first = direction == Direction::ToUpstream || !fault.directions.to_upstream;
         let key = identity.key(Some(direction), &fault.name);
         Self {
             applies,
@@ -45,22 +45,22 @@ impl Unit {
             stage: None,
             key,
             direction,
-            identity,
+            context: identity,
             entry,
         }
     }
 
     /// What `self` becomes when its fault changes to `entry`, and what `self` held.
-    pub(crate) fn changed(mut self, entry: Arc<Entry>, now: Duration) -> (Self, Vec<Piece>) {
+    pub(crate) fn changed(mut self, entry: Arc<PlanEntry>, now: Duration) -> (Self, Vec<Chunk>) {
         let before = self.stage.take();
         let mut changed = Self { entry, stage: None, changes_at: Some(Duration::ZERO), ..self };
-        changed.applies = changed.identity.applies(&changed.entry);
+        changed.applies = changed.context.applies(&changed.entry);
         changed.switch(now);
         let held = match (&mut changed.stage, before) {
             (_, None) => Vec::new(),
             (None, Some(before)) => emptied(before, now),
             (Some(stage), Some(mut before)) => {
-                stage.continue_from(&*before);
+                stage.resume_from(&*before);
                 before.drain()
             }
         };
@@ -77,7 +77,7 @@ impl Unit {
     }
 
     /// Follows its schedule up to `now`. Returns what it held if that went it off.
-    pub(crate) fn switch(&mut self, now: Duration) -> Vec<Piece> {
+    pub(crate) fn switch(&mut self, now: Duration) -> Vec<Chunk> {
         let Some(due) = self.changes_at.filter(|due| *due <= now) else { return Vec::new() };
         let windows = &self.entry.fault.windows;
         self.changes_at = if self.applies { windows.next_change(now) } else { None };
@@ -88,13 +88,13 @@ impl Unit {
             Some(stage) => emptied(stage, now),
             None => {
                 self.stage = self.entry.fault.effect.behavior().stage(Start {
-                    since: due.max(self.identity.opened).max(self.entry.added),
-                    rtt: self.identity.rtt,
+                    since: due.max(self.context.opened).max(self.entry.added),
+                    rtt: self.context.rtt,
                     bucket: self.entry.bucket(self.direction),
                     key: self.key,
                 });
                 if std::mem::take(&mut self.is_to_count) {
-                    self.entry.stats.session();
+                    self.entry.counters.record_session();
                 }
                 Vec::new()
             }
@@ -102,52 +102,58 @@ impl Unit {
     }
 
     /// Switched off for good; returns what it held.
-    pub(crate) fn end(mut self, now: Duration) -> Vec<Piece> {
+    pub(crate) fn end(mut self, now: Duration) -> Vec<Chunk> {
         self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
     }
 
     /// Returns the decision whether it applies to the session, of a fault that came while that was open.
-    pub(crate) fn late_draw(&self, now: Duration) -> Option<Decision> {
+    pub(crate) fn late_draw(&self, now: Duration) -> Option<JournalEntry> {
         let fault = &self.entry.fault;
-        let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.identity.opened;
-        let verdict = Verdict::Applies { applies: self.applies };
-        is_late.then(|| self.identity.decision(now, None, &self.entry, 0, verdict))
+        let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.context.opened;
+        let verdict = Decision::Applies { applies: self.applies };
+        is_late.then(|| self.context.decision(now, None, &self.entry, 0, verdict))
     }
 
     fn with_stage<T>(
         &mut self,
-        decisions: &mut Decisions,
-        act: impl FnOnce(&mut dyn Stage, &mut Tools<'_>) -> Option<T>,
+        decisions: &mut JournalEntries,
+        act: impl FnOnce(&mut dyn Stage, &mut StageContext<'_>) -> Option<T>,
     ) -> Option<T> {
-        let Self { entry, stage, direction, identity, .. } = self;
+        let Self { entry, stage, direction, context: identity, .. } = self;
         let mut tell = |at, offset, verdict| {
             if let Some(decisions) = decisions {
                 decisions.push(identity.decision(at, Some(*direction), entry, offset, verdict));
             }
         };
-        let mut tools = Tools { stats: &entry.stats, tell: &mut tell };
+        let mut tools = StageContext { stats: &entry.counters, tell: &mut tell };
         act(&mut **stage.as_mut()?, &mut tools)
     }
 
     /// Gives the piece back if it passes at once.
-    pub(crate) fn push(&mut self, piece: Piece, decisions: &mut Decisions) -> Option<Piece> {
+    pub(crate) fn push(&mut self, piece: Chunk, decisions: &mut JournalEntries) -> Option<Chunk> {
         if !self.is_on() {
             return Some(piece);
         }
         self.with_stage(decisions, |stage, tools| stage.push(piece, tools))
     }
 
-    pub(crate) fn pop(&mut self, now: Duration, decisions: &mut Decisions) -> Option<Piece> {
+    pub(crate) fn pop(&mut self, now: Duration, decisions: &mut JournalEntries) -> Option<Chunk> {
         self.with_stage(decisions, |stage, tools| stage.pop(now, tools))
     }
 
     /// Bytes that follow the piece that has just left.
-    pub(crate) fn insert(&mut self, decisions: &mut Decisions) -> Option<Bytes> {
+    pub(crate) fn insert(&mut self, decisions: &mut JournalEntries) -> Option<Bytes> {
         self.with_stage(decisions, |stage, tools| stage.insert(tools))
     }
 
     /// Changes bytes that come at `offset`, if that is what it does.
-    pub(crate) fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], decisions: &mut Decisions) {
+    pub(crate) fn change(
+        &mut self,
+        now: Duration,
+        offset: u64,
+        bytes: &mut [u8],
+        decisions: &mut JournalEntries,
+    ) {
         self.with_stage(decisions, |stage, tools| {
             stage.change(now, offset, bytes, tools);
             Some(())
@@ -172,8 +178,8 @@ impl Unit {
 }
 
 /// What a stage that goes held, and how the session ends with it, if it does.
-fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Piece> {
+fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Chunk> {
     let mut held = stage.drain();
-    held.extend(stage.ending().map(|ending| Piece::ending(now, ending)));
+    held.extend(stage.end_on_removal().map(|ending| Chunk::ending(now, ending)));
     held
 }

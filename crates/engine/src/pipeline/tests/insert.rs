@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::effect::{Behavior, Place, Start};
 use crate::faults::{LimitData, Timeout};
-use crate::stage::{Stage, Tools};
+use crate::stage::{Stage, StageContext};
 
 /// Each read is followed by the same bytes, in small letters.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,16 +38,16 @@ struct EchoStage {
 }
 
 impl Stage for EchoStage {
-    fn change(&mut self, _now: Duration, offset: u64, bytes: &mut [u8], _tools: &mut Tools<'_>) {
+    fn change(&mut self, _now: Duration, offset: u64, bytes: &mut [u8], _tools: &mut StageContext<'_>) {
         self.copies.push_back((offset + bytes.len() as u64, bytes.to_ascii_lowercase().into()));
     }
 
-    fn push(&mut self, piece: Piece, _tools: &mut Tools<'_>) -> Option<Piece> {
+    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         self.passed = piece.offset + piece.len as u64;
         Some(piece)
     }
 
-    fn insert(&mut self, _tools: &mut Tools<'_>) -> Option<Bytes> {
+    fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
         let (end, _) = self.copies.front()?;
         if *end > self.passed {
             return None;
@@ -85,7 +85,7 @@ fn inserted_bytes_behind_the_end_of_a_limit_are_gone() {
     let expected = echoed(&mut bench, &[10]);
     assert_eq!(
         (bench.received(), bench.end),
-        (expected[..15].to_vec(), Some((Duration::ZERO, Ending::Close)))
+        (expected[..15].to_vec(), Some((Duration::ZERO, FlowEnd::Close)))
     );
 }
 
@@ -94,7 +94,7 @@ fn inserted_bytes_that_wait_pass_when_the_fault_goes() {
     let mut bench = bench(Some(Timeout { after: None, discard: false }.into()));
     let expected = echoed(&mut bench, &[10, 20]);
     assert!(bench.received().is_empty());
-    bench.line.follow(&plan_of(Vec::new(), 5 * MS), 5 * MS);
+    bench.line.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
     bench.take(5 * MS);
     assert_eq!(bench.received(), expected);
     assert!(bench.line.is_idle() && bench.line.held() == 0);

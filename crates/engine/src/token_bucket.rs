@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The tokens that are shared by all who share the bandwidth. Times are in nanoseconds.
 #[derive(Debug, Default)]
-pub(crate) struct Bucket {
+pub(crate) struct TokenBucket {
     /// When the next byte may leave if all before it left as soon as they could.
     free: AtomicU64,
     /// When the last piece left that had to wait.
@@ -24,7 +24,7 @@ pub(crate) struct Taken {
     cost: u64,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes `cost` at `at`; it is paid for with `burst` of credit.
     pub(crate) fn take(&self, at: u64, cost: u64, burst: u64) -> Taken {
         let after = |free: u64| free.max(at).saturating_add(cost);

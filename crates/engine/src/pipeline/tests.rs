@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use self::bench::Bench;
 use super::*;
+use crate::block_buffer::BlockBuffer;
 use crate::delay::Delay;
-use crate::direction::{Flows, Scope, Sides};
+use crate::direction::{Directions, Scope, Side};
 use crate::effect::{Effect, Fault};
 use crate::faults::{Bandwidth, Blackhole, Latency, PacketLoss, Slicer, SlowClose};
-use crate::journal::Verdict;
-use crate::line::plan;
+use crate::journal::Decision;
 use crate::loss::LossModel;
-use crate::schedule::{Reading, Schedule, Windows};
-use crate::store::Store;
+use crate::pipeline::plan;
+use crate::schedule::{ParseMode, Schedule, Windows};
 
 const MS: Duration = Duration::from_millis(1);
 
 fn fault(effect: Effect, windows: Windows) -> Fault {
     let name = format!("{effect:?}");
-    Fault { name, flows: Flows::BOTH, probability: 1.0, windows, effect }
+    Fault { name, directions: Directions::BOTH, probability: 1.0, windows, effect }
 }
 
 fn always(effect: Effect) -> Fault {
@@ -85,9 +85,9 @@ fn the_end_comes_behind_the_bytes_and_as_late() {
     let slow_close = Effect::from(SlowClose { delay: 200 * MS });
     let mut bench = Bench::new(vec![always(constant(50)), always(slow_close)]);
     bench.send(Duration::ZERO, 100);
-    bench.line.finish(10 * MS, Ending::Finish);
+    bench.line.finish(10 * MS, FlowEnd::Finish);
     bench.run_to(1000 * MS);
-    assert_eq!((bench.arrivals(), bench.end), (vec![(50, 100)], Some((260 * MS, Ending::Finish))));
+    assert_eq!((bench.arrivals(), bench.end), (vec![(50, 100)], Some((260 * MS, FlowEnd::Finish))));
 }
 
 #[test]
@@ -122,18 +122,18 @@ fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
         name: "x".into(),
         ..always(Effect::from(Bandwidth { rate, burst: 100, scope: Scope::Session }))
     };
-    let follow = |bench: &mut Bench, faults, at| bench.line.follow(&plan_of(faults, at), at);
+    let follow = |bench: &mut Bench, faults, at| bench.line.sync_plan(&plan_of(faults, at), at);
     let mut bench = Bench::new(vec![named(0.0)]);
     bench.send(Duration::ZERO, 1000);
     bench.send(5 * MS, 1000);
-    bench.line.finish(10 * MS, Ending::Finish);
+    bench.line.finish(10 * MS, FlowEnd::Finish);
     bench.run_to(3_600_000 * MS);
     assert_eq!((bench.arrivals(), bench.end, bench.line.deadline()), (vec![], None, None));
     let at = 3_600_000 * MS;
     follow(&mut bench, vec![named(1e6)], at);
     bench.run_to(at + 10 * MS);
     assert_eq!(bench.received(), expected(2000));
-    assert!(matches!(bench.end, Some((_, Ending::Finish))), "{:?}", bench.end);
+    assert!(matches!(bench.end, Some((_, FlowEnd::Finish))), "{:?}", bench.end);
 
     let mut bench = Bench::new(vec![named(1e6)]);
     bench.send(Duration::ZERO, 50);
@@ -192,7 +192,7 @@ fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
 #[test]
 fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
     const SEGMENTS: usize = 200;
-    let windows = Schedule::parse("duration:1s;start:2s,duration:1s", Reading::Usual).unwrap();
+    let windows = Schedule::parse("duration:1s;start:2s,duration:1s", ParseMode::Lenient).unwrap();
     let loss = Effect::from(PacketLoss {
         model: LossModel::Bernoulli { rate: 0.5, correlation: 0.0 },
         rtt: None,
@@ -205,7 +205,7 @@ fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
     let half = (SEGMENTS * 1460) as u64;
     let decisions = bench.decisions_by_fault();
     let lost = |in_half: bool| {
-        let lost = decisions.iter().filter(|(_, _, verdict)| *verdict == Verdict::Lost);
+        let lost = decisions.iter().filter(|(_, _, verdict)| *verdict == Decision::Lost);
         lost.map(|(_, offset, _)| *offset)
             .filter(|offset| (*offset < half) == in_half)
             .map(|offset| offset % half)
@@ -232,12 +232,12 @@ fn a_fault_that_goes_lets_go_and_one_that_changes_holds_anew() {
     let mut bench = Bench::new(vec![named(constant(1000))]);
     bench.send(Duration::ZERO, 10);
     bench.take(100 * MS);
-    bench.line.follow(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
+    bench.line.sync_plan(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
     bench.run_to(299 * MS);
     assert_eq!(bench.arrivals(), []);
     bench.run_to(300 * MS);
     bench.send(300 * MS, 10);
-    bench.line.follow(&plan_of(vec![], 310 * MS), 310 * MS);
+    bench.line.sync_plan(&plan_of(vec![], 310 * MS), 310 * MS);
     bench.take(310 * MS);
     assert_eq!(bench.arrivals(), [(300, 10), (310, 10)]);
     assert!(bench.line.is_idle());
