@@ -30,7 +30,7 @@ async fn serve(tunnels: &Tunnels, port: u16, shutdown: &Shutdown) -> Result<()> 
             Target::Host { .. } => Err("only the greeter is offered here".to_owned()),
         })
         .await?;
-    Relay::new(fault_proxy_relay::Config::default()).run(requests, Route::as_asked(), shutdown).await;
+    Relay::new(fault_proxy_relay::Config::default()).run(requests, Route::from_accepted(), shutdown).await;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
-use fault_proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_tls::{ClientTls, ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     // The upstream: TLS for its clients, clear to the service. In real life it is somewhere else.
     let (server_tls, certificate) = ServerTls::self_signed(IpAddr::V4(Ipv4Addr::LOCALHOST))?;
     let upstream = Route {
-        handshake: Some(Arc::new(TlsHandshake::new(&server_tls, Opening::Direct)?)),
+        handshake: Some(Arc::new(TlsHandshake::new(&server_tls, TlsNegotiation::Direct)?)),
         ..Route::to(TcpConnector::new("127.0.0.1", ports[0]))
     };
 
@@ -29,7 +29,8 @@ async fn main() -> Result<()> {
     let ca_file = std::env::temp_dir().join(format!("tls-upstream-{}.pem", std::process::id()));
     std::fs::write(&ca_file, certificate)?;
     let trust = ClientTls { ca_file: Some(ca_file.clone()), ..ClientTls::default() };
-    let connector = TlsConnector::new(TcpConnector::new("127.0.0.1", ports[1]), &trust, Opening::Direct)?;
+    let connector =
+        TlsConnector::new(TcpConnector::new("127.0.0.1", ports[1]), &trust, TlsNegotiation::Direct)?;
     std::fs::remove_file(ca_file)?;
 
     let (relay, shutdown) = (Relay::new(Config::default()), Shutdown::new());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, Args, Parser, Subcommand};
 use fault_proxy_mapping::Mapping;
-use proxy_cli::args::{Given, Hint, Time, flags_of, with_variable, with_variables};
+use proxy_cli::args::{Given, Hint, Time, flag_names, with_variable, with_variables};
 use proxy_cli::commands::{Common, health_at};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
@@ -31,7 +31,7 @@ const CONTROL: &str = "Control while it runs";
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 #[command(mut_subcommands(health_at("127.0.0.1:8474", Some("FAULT_CONTROL"))))]
-#[command(mut_subcommands(with_variables_of_run), mut_args(of_all_commands))]
+#[command(mut_subcommands(with_run_variables), mut_args(global))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -135,25 +135,25 @@ pub(crate) struct RunArgs {
 }
 
 /// The flags that are also keys of the top level of the file.
-pub(crate) fn keys_of_file() -> Vec<String> {
+pub(crate) fn file_keys() -> Vec<String> {
     let flags = [
-        flags_of::<Options>(),
-        flags_of::<FaultOptions>(),
-        flags_of::<UpstreamTlsArgs>(),
-        flags_of::<ListenerTlsArgs>(),
-        flags_of::<ControlArgs>(),
-        flags_of::<LogArgs>(),
+        flag_names::<Options>(),
+        flag_names::<FaultOptions>(),
+        flag_names::<UpstreamTlsArgs>(),
+        flag_names::<ListenerTlsArgs>(),
+        flag_names::<ControlArgs>(),
+        flag_names::<LogArgs>(),
     ];
     flags.concat()
 }
 
 /// The flags of the log.
-fn of_all_commands(arg: Arg) -> Arg {
+fn global(arg: Arg) -> Arg {
     with_variable(arg.global(true), VARIABLES)
 }
 
 /// The variables of `run` and `check`.
-fn with_variables_of_run(command: clap::Command) -> clap::Command {
+fn with_run_variables(command: clap::Command) -> clap::Command {
     match command.get_name() {
         "run" | "check" => with_variables(command, VARIABLES),
         _ => command,

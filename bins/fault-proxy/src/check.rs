@@ -13,7 +13,7 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Connected;
 use humantime::format_duration;
 use proxy_cli::bind::listed;
-use proxy_cli::terminal::{counted, plain, print};
+use proxy_cli::terminal::{counted, escape_control, print};
 
 use crate::config::Settings;
 use crate::host;
@@ -33,7 +33,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         let listen = runtime.block_on(listen_on(listen, &mut ports));
         let upstream = runtime.block_on(connect(upstream, wire));
         failed += usize::from(listen.is_err() || upstream.is_err());
-        table.add_row([plain(shown), told(listen), told(upstream)]);
+        table.add_row([escape_control(shown), result_cell(listen), result_cell(upstream)]);
     }
     // A look-up whose result is not used must not delay the end.
     runtime.shutdown_background();
@@ -42,7 +42,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     let is_control_missing = matches!(control, Some(Err(_)));
     if let Some(control) = control {
         let addr = control.and_then(|listeners| Ok(listed(&listeners)?));
-        table.add_row(["control API".to_owned(), told(addr), String::new()]);
+        table.add_row(["control API".to_owned(), result_cell(addr), String::new()]);
     }
     let journal = settings.run.journal.as_deref().map(journal);
     let is_journal_missing = matches!(journal, Some(Err(_)));
@@ -77,8 +77,8 @@ fn faults(settings: &Settings) -> Table {
             let Fault { name, directions: flows, probability, windows, effect } = &given.fault;
             let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
             table.add_row([
-                plain(&proxy.label),
-                plain(name),
+                escape_control(&proxy.label),
+                escape_control(name),
                 effect.to_string(),
                 in_words(*flows).to_owned(),
                 sessions,
@@ -131,21 +131,21 @@ fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table
         ["max-in-flight-total".to_owned(), format!("{} bytes", settings.run.max_in_flight_total.count())],
     ]);
     if let Some(journal) = journal {
-        table.add_row(["journal", &told(journal)]);
+        table.add_row(["journal", &result_cell(journal)]);
     }
     for expectation in &settings.expect {
-        table.add_row(["expect", &plain(&expectation.to_string())]);
+        table.add_row(["expect", &escape_control(&expectation.to_string())]);
     }
     table
 }
 
 fn journal(path: &Path) -> Result<String> {
     journal::check(path)?;
-    Ok(plain(&path.display().to_string()))
+    Ok(escape_control(&path.display().to_string()))
 }
 
-fn told(result: Result<String>) -> String {
-    result.unwrap_or_else(|error| plain(&format!("FAILED: {error:#}")))
+fn result_cell(result: Result<String>) -> String {
+    result.unwrap_or_else(|error| escape_control(&format!("FAILED: {error:#}")))
 }
 
 async fn listen_on(listen: &ListenAddr, ports: &mut Vec<TcpListener>) -> Result<String> {

@@ -21,7 +21,7 @@ mod settings;
 mod unused;
 
 pub(crate) use control::Control;
-pub(crate) use faults::GivenFault;
+pub(crate) use faults::ConfiguredFault;
 pub(crate) use file::Config;
 pub(crate) use hints::variable_for;
 pub(crate) use proxies::ProxySettings;

@@ -10,7 +10,7 @@ use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::print;
 use serde_json::{Map, Value, json};
 
-use self::api::{Api, Refused};
+use self::api::{Api, ApiError};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
@@ -28,7 +28,7 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
         CtlCommand::Reset => api.post(&["reset"], &Value::Null)?,
     };
     if !args.json {
-        print(tables::told(&args.command, &answer))?;
+        print(tables::render(&args.command, &answer))?;
     } else if !answer.is_null() {
         print(json(&answer))?;
     }
@@ -135,7 +135,7 @@ fn with_unit(error: Error, kind: &str, attributes: &[(String, Value)]) -> Error 
     let of_kind = |(of, name, ..): &&(&str, &str, &str, &str)| *of == kind.replace('_', "-") && is_text(name);
     let Some((_, name, unit, instead)) = WITHOUT_UNIT.iter().find(of_kind) else { return error };
     let is_about_it =
-        error.downcast_ref::<Refused>().is_some_and(|refused| refused.to_string().contains(name));
+        error.downcast_ref::<ApiError>().is_some_and(|refused| refused.to_string().contains(name));
     if !is_about_it {
         return error;
     }
@@ -150,7 +150,7 @@ fn object(attributes: &[(String, Value)]) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use fault_proxy_engine::faults::FAULT_TYPES;
-    use fault_proxy_engine::{FaultParams, Run};
+    use fault_proxy_engine::{FaultParams, ScheduleContext};
 
     use super::*;
 
@@ -160,7 +160,7 @@ mod tests {
         for fault_type in FAULT_TYPES.iter().filter(|fault_type| fault_type.name != "bandwidth") {
             let bare = Map::from_iter([("type".to_owned(), fault_type.name.into())]);
             let params = FaultParams::read(bare).expect("types may have no parameters");
-            let is_complete = params.resolve(&Run::default()).is_ok();
+            let is_complete = params.resolve(&ScheduleContext::default()).is_ok();
             assert_eq!(needed(fault_type.name).is_none(), is_complete, "{}", fault_type.name);
         }
     }

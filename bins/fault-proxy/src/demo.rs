@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use fault_proxy_engine::faults::Latency;
 use fault_proxy_engine::{Delay, Effect, Engine, Fault, ParseMode, Schedule};
-use fault_proxy_relay::{Config, Live, OnUpstreamFailure, Relay, Shutdown, TcpConnector};
+use fault_proxy_relay::{Config, OnUpstreamFailure, Relay, SessionTracker, Shutdown, TcpConnector};
 use proxy_cli::args::Time;
 use proxy_cli::tally;
 use proxy_cli::terminal::print;
@@ -20,7 +20,7 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::args::DemoArgs;
-use crate::serve::{Work, Workers, runtime};
+use crate::serve::{RelayJob, Workers, runtime};
 
 const DELAY: Duration = Duration::from_millis(50);
 const SCHEDULE: &str = "start:3s,duration:3s";
@@ -44,9 +44,9 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
         MESSAGE.len()
     ))?;
 
-    let (shutdown, live) = (Shutdown::new(), Live::new());
-    let work = Work {
-        relay: Relay::new(Config::default()).showing(live.clone()),
+    let (shutdown, live) = (Shutdown::new(), SessionTracker::new());
+    let work = RelayJob {
+        relay: Relay::new(Config::default()).with_tracker(live.clone()),
         handshake: None,
         connector: Arc::new(TcpConnector::new(upstream_addr.ip().to_string(), upstream_addr.port())),
         faults: Some(Engine::new(fault_proxy_engine::Settings::default()).proxy("demo", vec![latency()?])),
@@ -68,7 +68,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     });
     shutdown.abort();
     workers.join()?;
-    let told = print(format_args!("\n{}", tally::table([(mapping, live.totals())])));
+    let told = print(format_args!("\n{}", tally::table([(mapping, live.stats())])));
     outcome.and(told.map(drop))
 }
 

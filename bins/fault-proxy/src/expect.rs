@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fault_proxy_engine::{Faults, FaultStats, Measured, Millis, Rate, Ratio, ValueError};
+use fault_proxy_engine::{FaultStats, Faults, Measured, Millis, Rate, Ratio, ValueError};
 
 /// `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ impl Metric {
         }
     }
 
-    fn of(self, figures: &FaultStats) -> Option<f64> {
+    fn value(self, figures: &FaultStats) -> Option<f64> {
         let seconds = |time: Duration| time.as_secs_f64();
         match self {
             Self::P50 => figures.delay.map(|held| seconds(held.p50)),
@@ -149,7 +149,7 @@ impl Expectation {
                     continue;
                 }
                 is_there = true;
-                match self.metric.of(&figures) {
+                match self.metric.value(&figures) {
                     Some(value) if self.holds(value) => {}
                     Some(value) => {
                         unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value)))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 use fault_proxy_engine::{BitRate, Fault, FaultStats, Faults, Measured, Quantiles};
 use proxy_cli::sys::cpu_time;
-use proxy_cli::terminal::{counted, plain};
+use proxy_cli::terminal::{counted, escape_control};
 
 /// Returns a table with one row for each fault.
 pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
@@ -16,8 +16,8 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
         for (fault, figures) in faults.stats() {
             let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
             table.add_row([
-                plain(proxy),
-                plain(&fault.name),
+                escape_control(proxy),
+                escape_control(&fault.name),
                 fault.effect.to_string(),
                 figures.sessions.to_string(),
                 achieved(&fault, &figures),

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use fault_proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
+use fault_proxy_control::proxies::{
+    CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, StartError, Starting,
+};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
 use proxy_cli::addr;
@@ -16,14 +18,14 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::loops::{self, Hop};
-use crate::serve::{Hands, Work};
+use crate::serve::{RelayJob, WorkerHandle};
 use crate::wire::Wire;
 
 /// What proxies are started with.
 #[derive(Debug)]
 pub(crate) struct ProxyHost {
     wire: Wire,
-    hands: Hands,
+    hands: WorkerHandle,
     relay: Relay,
     shutdown: Shutdown,
     are_faults_fixed: bool,
@@ -45,7 +47,7 @@ impl ProxyHost {
     /// the shortest way.
     pub(crate) fn new(
         wire: Wire,
-        hands: Hands,
+        hands: WorkerHandle,
         relay: Relay,
         shutdown: Shutdown,
         are_faults_fixed: bool,
@@ -73,7 +75,7 @@ impl ProxyHost {
     }
 
     /// Takes no port once the run drains.
-    async fn start_unless_ending(&self, start: Start) -> Result<Started, StartError> {
+    async fn start_unless_ending(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         select! {
             biased;
             () = self.shutdown.draining() => Err(StartError::Other("the run is ending".to_owned())),
@@ -81,7 +83,7 @@ impl ProxyHost {
         }
     }
 
-    async fn start_now(&self, start: Start) -> Result<Started, StartError> {
+    async fn start_now(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         let upstream = start.upstream;
         let handshake = self.wire.handshake(&upstream).map_err(other)?;
         let listeners = bind(&start.listen, self.hands.groups())
@@ -97,7 +99,7 @@ impl ProxyHost {
         let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;
         let shutdown = self.shutdown.child();
         let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
-        let work = Work {
+        let work = RelayJob {
             relay: start
                 .watch
                 .on(&self.relay)
@@ -113,7 +115,7 @@ impl ProxyHost {
         let ended = self.hands.relay(listeners, work).await.map_err(other)?;
         let running = Running { name: start.name, hop: Hop { listen, upstream }, ended: ended.clone() };
         self.running().push(running);
-        Ok(Started { listen: addr, shutdown, ended })
+        Ok(RunningProxy { listen: addr, shutdown, ended })
     }
 }
 
@@ -121,7 +123,7 @@ fn other(error: impl Into<anyhow::Error>) -> StartError {
     StartError::Other(format!("{:#}", error.into()))
 }
 
-impl Host for ProxyHost {
+impl ProxyLauncher for ProxyHost {
     fn check(&self, upstream: &Upstream) -> Result<(), String> {
         let connector = self.wire.connector(upstream, None);
         connector.map(drop).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
@@ -136,7 +138,7 @@ impl Host for ProxyHost {
         })
     }
 
-    fn start(&self, start: Start) -> Starting<'_> {
+    fn start(&self, start: LaunchRequest) -> Starting<'_> {
         Box::pin(self.start_unless_ending(start))
     }
 

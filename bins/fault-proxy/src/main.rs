@@ -43,7 +43,7 @@ use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
 use crate::reload::Source;
 use crate::replay::Comparison;
-use crate::run::{Again, Ended};
+use crate::run::{RunMode, RunOutcome};
 use crate::wire::Wire;
 
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
@@ -59,29 +59,29 @@ fn main() -> ExitCode {
     let cli: Cli = proxy_cli::args::parse(&args::HINTS);
     match cli.command {
         Command::Run(args) => {
-            let again = Again::Reload(Source::new(&args, &cli.log));
+            let again = RunMode::Reload(Source::new(&args, &cli.log));
             match prepare(&args, &cli.log) {
                 Ok((settings, wire, log)) => finished(run::run(&settings, wire, &log, again)),
-                Err(error) => complain(&error, WRONG_USAGE),
+                Err(error) => fail(&error, WRONG_USAGE),
             }
         }
         Command::Check(args) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
-            Err(error) => complain(&error, WRONG_USAGE),
+            Err(error) => fail(&error, WRONG_USAGE),
         },
         Command::Replay { file } => match prepare_again(&file, &cli.log) {
             Ok(((settings, wire, log), journal)) => {
-                finished(run::run(&settings, wire, &log, Again::Replay(&journal)))
+                finished(run::run(&settings, wire, &log, RunMode::Replay(&journal)))
             }
-            Err(error) => complain(&error, WRONG_USAGE),
+            Err(error) => fail(&error, WRONG_USAGE),
         },
-        Command::Demo(args) => match log_of(&cli.log) {
+        Command::Demo(args) => match open_log(&cli.log) {
             Ok(_log) => ended(demo::demo(&args)),
-            Err(error) => complain(&error, WRONG_USAGE),
+            Err(error) => fail(&error, WRONG_USAGE),
         },
         Command::Faults { name } => match faults::described(name.as_deref()) {
             Ok(text) => ended(terminal::print(text).map(drop)),
-            Err(error) => complain(&error, WRONG_USAGE),
+            Err(error) => fail(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),
         Command::Common(common) => ended(common.run(Cli::command(), &mut std::io::stdout())),
@@ -96,7 +96,7 @@ fn prepare(args: &RunArgs, log: &Given<LogArgs>) -> Result<Prepared> {
 }
 
 /// The log of a command without a file.
-fn log_of(given: &Given<LogArgs>) -> Result<Log> {
+fn open_log(given: &Given<LogArgs>) -> Result<Log> {
     Log::init(&given.over(LogArgs::default())?)
 }
 
@@ -112,7 +112,7 @@ fn resolve(config: Config) -> Result<Prepared> {
     for unknown in unknown_variables(&Cli::command(), VARIABLES, variable_for) {
         warn!("{unknown}");
     }
-    let file = config.file_of_proxies();
+    let file = config.proxies_file();
     let settings = Settings::resolve(config)?;
     let wire = Wire::new(&settings)?;
     let loops = loops::refuse(&settings, &wire);
@@ -126,21 +126,21 @@ fn resolve(config: Config) -> Result<Prepared> {
 fn ended(command: Result<()>) -> ExitCode {
     match command {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&error, FAILED),
+        Err(error) => fail(&error, FAILED),
     }
 }
 
-fn finished(run: Result<Ended>) -> ExitCode {
+fn finished(run: Result<RunOutcome>) -> ExitCode {
     match run {
-        Ok(Ended { is_as_expected, written }) => {
+        Ok(RunOutcome { expectations_met: is_as_expected, written }) => {
             let code = ended(written);
             if is_as_expected { code } else { ExitCode::from(NOT_AS_EXPECTED) }
         }
-        Err(error) => complain(&error, FAILED),
+        Err(error) => fail(&error, FAILED),
     }
 }
 
-fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
-    terminal::complain("fault-proxy", error);
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    terminal::print_error("fault-proxy", error);
     ExitCode::from(code)
 }

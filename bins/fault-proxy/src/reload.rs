@@ -1,6 +1,6 @@
 //! The configuration file, read again while the program runs.
 
-mod followed;
+mod state;
 
 use std::fs::{self, Metadata};
 use std::path::Path;
@@ -15,11 +15,11 @@ use tokio::select;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use self::followed::Followed;
+use self::state::ReloadState;
 use crate::args::RunArgs;
 use crate::config::{Config, Settings};
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sources of the settings, which are read again at each reload.
 #[derive(Debug, Clone, Copy)]
@@ -27,13 +27,13 @@ pub(crate) struct Source<'a> {
     args: &'a RunArgs,
     log: &'a Given<LogArgs>,
     /// The file's, before it was read.
-    read: Option<Stamp>,
+    read: Option<FileFingerprint>,
 }
 
 impl<'a> Source<'a> {
     /// Call this before the settings are resolved: a reload follows changes of the file from then on.
     pub(crate) fn new(args: &'a RunArgs, log: &'a Given<LogArgs>) -> Self {
-        Self { args, log, read: args.config.as_deref().and_then(Stamp::of) }
+        Self { args, log, read: args.config.as_deref().and_then(FileFingerprint::from_path) }
     }
 }
 
@@ -59,15 +59,15 @@ impl<'a> Reload<'a> {
     /// Reloads at each signal and when the file has changed; what fails is tried again at each look. A file without any proxy is most
     /// probably one that is being written: it changes nothing. Never ends.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
-        let mut looks = interval(LOOK_INTERVAL);
+        let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut followed = Followed::new(self.path, settings, proxies);
+        let mut followed = ReloadState::new(self.path, settings, proxies);
         let (mut read, mut seen) = (self.source.read, self.source.read);
         loop {
             select! {
                 () = self.asked.recv() => {}
                 _ = looks.tick() => {
-                    let before = std::mem::replace(&mut seen, Stamp::of(self.path));
+                    let before = std::mem::replace(&mut seen, FileFingerprint::from_path(self.path));
                     // A file that is still being written is left for the next look.
                     if seen == read || seen != before || seen.is_none() {
                         followed.try_again().await;
@@ -75,9 +75,9 @@ impl<'a> Reload<'a> {
                     }
                 }
             }
-            seen = Stamp::of(self.path);
+            seen = FileFingerprint::from_path(self.path);
             let new = self.read_again(settings);
-            if Stamp::of(self.path) != seen {
+            if FileFingerprint::from_path(self.path) != seen {
                 // It changed while it was read: what was read may be half of it.
                 read = None;
                 continue;
@@ -126,15 +126,15 @@ impl<'a> Reload<'a> {
 
 /// When and how large a file was, and which; it may be exchanged for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+struct FileFingerprint {
     modified: SystemTime,
     len: u64,
     id: u64,
 }
 
-impl Stamp {
+impl FileFingerprint {
     /// Returns `None` if the path is not a regular file.
-    fn of(path: &Path) -> Option<Self> {
+    fn from_path(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
         Some(Self { modified: metadata.modified().ok()?, len: metadata.len(), id: file_id(&metadata) })
     }

@@ -6,7 +6,7 @@ use fault_proxy_engine::Faults;
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
-use proxy_cli::terminal::{complain, plain, print};
+use proxy_cli::terminal::{escape_control, print, print_error};
 
 use crate::expect::Expectation;
 use crate::fidelity;
@@ -42,14 +42,14 @@ impl Report<'_> {
     /// Tells on stderr what is not as expected; returns whether all is.
     pub(crate) fn verdict(&self, unmet: &[String]) -> bool {
         for line in unmet {
-            complain("fault-proxy", format_args!("not as expected: {}", plain(line)));
+            print_error("fault-proxy", format_args!("not as expected: {}", escape_control(line)));
         }
         unmet.is_empty()
     }
 
     /// Prints what was achieved.
     pub(crate) fn print(&self) -> Result<()> {
-        let row = |proxy: Proxy| (proxy.label, proxy.watch.live().totals());
+        let row = |proxy: Proxy| (proxy.label, proxy.watch.live().stats());
         let rows: Vec<_> = self.proxies.all().into_iter().map(row).collect();
         print(tally::table(rows.iter().cloned()))?;
         let faulty = self.faulty();
@@ -57,7 +57,7 @@ impl Report<'_> {
             return Ok(());
         }
         let bytes =
-            rows.iter().map(|(_, totals)| totals.moved.to_upstream + totals.moved.to_downstream).sum();
+            rows.iter().map(|(_, totals)| totals.bytes.to_upstream + totals.bytes.to_downstream).sum();
         print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
         Ok(())
     }

@@ -32,7 +32,7 @@ use crate::reload::{Reload, Source};
 use crate::replay;
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
-use crate::start::{reason, spec, told};
+use crate::start::{reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
@@ -42,14 +42,14 @@ const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the run follows the file or repeats a journal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Again<'a> {
+pub(crate) enum RunMode<'a> {
     /// Where they came from, to be read again.
     Reload(Source<'a>),
     /// The decisions of an earlier run, to be made again.
     Replay(&'a replay::Comparison),
 }
 
-impl<'a> Again<'a> {
+impl<'a> RunMode<'a> {
     fn replayed(self) -> Option<&'a replay::Comparison> {
         match self {
             Self::Reload(_) => None,
@@ -67,14 +67,14 @@ impl<'a> Again<'a> {
 
 /// A run that has come to its end.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) is_as_expected: bool,
+pub(crate) struct RunOutcome {
+    pub(crate) expectations_met: bool,
     /// Its journal and its tables.
     pub(crate) written: Result<()>,
 }
 
 /// Runs the proxies until something ends the run, and prints the report.
-pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) -> Result<Ended> {
+pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>) -> Result<RunOutcome> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
@@ -113,7 +113,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: Again<'_>) 
         Some(replayed) => print(replayed.report()).map(drop),
         None => Ok(()),
     });
-    Ok(Ended { is_as_expected, written: journal.and(printed) })
+    Ok(RunOutcome { expectations_met: is_as_expected, written: journal.and(printed) })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl Running<'_> {
         }
         self.populate().await?;
         let control = self.control(control)?;
-        if let Some(chart) = Timeline::of(&proxies.all()).chart(settings.duration) {
+        if let Some(chart) = Timeline::from_proxies(&proxies.all()).chart(settings.duration) {
             log.print(&chart);
         }
         let has_view = !settings.run.no_ui && log.leaves_room_for_a_bar();
@@ -161,7 +161,7 @@ impl Running<'_> {
 
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
         let spec = spec(proxy, self.settings.run.bind);
-        let started = self.proxies.create(spec).await.map_err(|error| told(error, proxy))?;
+        let started = self.proxies.create(spec).await.map_err(|error| start_error(error, proxy))?;
         info!("listening on {} for {}", started.listen, proxy.mapping);
         Ok(())
     }

@@ -22,7 +22,7 @@ const QUEUE: usize = 64;
 
 /// What all threads do for one proxy.
 #[derive(Debug, Clone)]
-pub(crate) struct Work {
+pub(crate) struct RelayJob {
     pub(crate) relay: Relay,
     pub(crate) handshake: Option<Arc<dyn Handshake>>,
     pub(crate) connector: Arc<dyn Connector>,
@@ -34,8 +34,8 @@ pub(crate) struct Work {
 
 /// What one of them does.
 #[derive(Debug)]
-struct Share {
-    work: Work,
+struct WorkerJob {
+    work: RelayJob,
     /// One for each address.
     listeners: Vec<TcpListener>,
     /// If it has faults. The listener is open before its thread looks at it.
@@ -46,13 +46,13 @@ struct Share {
 
 /// Gives work to the threads.
 #[derive(Debug, Clone)]
-pub(crate) struct Hands {
-    threads: Vec<mpsc::Sender<Share>>,
+pub(crate) struct WorkerHandle {
+    threads: Vec<mpsc::Sender<WorkerJob>>,
     /// The thread that gets the next group of listeners.
     next: Arc<AtomicUsize>,
 }
 
-impl Hands {
+impl WorkerHandle {
     /// How many groups of listeners a proxy needs: one for each thread where the system spreads connections over them. Elsewhere a
     /// proxy runs on one thread.
     pub(crate) fn groups(&self) -> usize {
@@ -64,12 +64,12 @@ impl Hands {
     ///
     /// A session stays on the thread that accepted it: no wake-up crosses threads, which short sessions and round
     /// trips would feel.
-    pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: Work) -> Result<TaskTracker> {
+    pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: RelayJob) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
         let first = self.next.fetch_add(groups.len(), Ordering::Relaxed) % self.threads.len();
         for (thread, listeners) in self.threads.iter().cycle().skip(first).zip(groups) {
             let listening = work.faults.as_ref().map(Faults::listener);
-            let share = Share { work: work.clone(), listeners, listening, token: ended.token() };
+            let share = WorkerJob { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
                 // the threads that have taken theirs
                 work.shutdown.close();
@@ -84,7 +84,7 @@ impl Hands {
 /// The threads, each with its own runtime.
 #[derive(Debug)]
 pub(crate) struct Workers {
-    hands: Hands,
+    hands: WorkerHandle,
     threads: Vec<JoinHandle<Result<()>>>,
     working: mpsc::Receiver<()>,
 }
@@ -106,10 +106,10 @@ impl Workers {
                 relayed
             }));
         }
-        Ok(Self { hands: Hands { threads: senders, next: Arc::default() }, threads, working })
+        Ok(Self { hands: WorkerHandle { threads: senders, next: Arc::default() }, threads, working })
     }
 
-    pub(crate) fn hands(&self) -> &Hands {
+    pub(crate) fn hands(&self) -> &WorkerHandle {
         &self.hands
     }
 
@@ -144,7 +144,7 @@ impl Worker {
         Ok(Self { runtime, timers, driver })
     }
 
-    fn run(self, shares: mpsc::Receiver<Share>, shutdown: &Shutdown) -> Result<()> {
+    fn run(self, shares: mpsc::Receiver<WorkerJob>, shutdown: &Shutdown) -> Result<()> {
         let Self { runtime, timers, driver } = self;
         let relayed = runtime.block_on(async {
             select! {
@@ -158,7 +158,7 @@ impl Worker {
     }
 }
 
-async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown: &Shutdown) {
+async fn relay_all(mut shares: mpsc::Receiver<WorkerJob>, timers: &Timers, shutdown: &Shutdown) {
     let relays = TaskTracker::new();
     loop {
         let share = select! {
@@ -181,9 +181,9 @@ async fn relay_all(mut shares: mpsc::Receiver<Share>, timers: &Timers, shutdown:
     relays.wait().await;
 }
 
-async fn relay(share: Share, timers: Timers) -> Result<()> {
-    let Share { work, listeners, listening, token } = share;
-    let Work { relay, handshake, connector, on_upstream_failure, shutdown, .. } = work;
+async fn relay(share: WorkerJob, timers: Timers) -> Result<()> {
+    let WorkerJob { work, listeners, listening, token } = share;
+    let RelayJob { relay, handshake, connector, on_upstream_failure, shutdown, .. } = work;
     let listening = listening.map(|listening| listening.with_timers(timers));
     let mut route = Route { handshake, connector: Some(connector), layer: None, on_upstream_failure };
     if let Some(listening) = &listening {

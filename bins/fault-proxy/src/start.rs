@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anyhow::{Error, anyhow};
 use fault_proxy_control::proxies::{ChangeError, Spec, StartError};
 
-use crate::config::{GivenFault, ProxySettings};
+use crate::config::{ConfiguredFault, ProxySettings};
 
 /// What the proxy is to be; `bind` is where mappings without an address listen.
 pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
@@ -15,12 +15,12 @@ pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
         listen: proxy.mapping.listen.addr(bind),
         upstream: proxy.mapping.upstream.clone().into(),
         enabled: true,
-        faults: proxy.faults.iter().map(GivenFault::record).collect(),
+        faults: proxy.faults.iter().map(ConfiguredFault::record).collect(),
     }
 }
 
 /// Why the proxy did not start, in the words of the command line.
-pub(crate) fn told(error: ChangeError, proxy: &ProxySettings) -> Error {
+pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
     let ProxySettings { name, mapping, .. } = proxy;
     match error {
         ChangeError::Start(StartError::Bind { listen, source }) => {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_engine::Windows;
-use proxy_cli::terminal::plain;
+use proxy_cli::terminal::escape_control;
 use tokio::time::sleep;
 use tracing::{debug, info};
 
 const BAR_WIDTH: usize = 40;
 /// How often faults are looked at, which others may change.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The windows of all faults, as they are at one moment.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ struct Row {
 
 impl Timeline {
     /// A fault that several proxies have in the same windows is one row.
-    pub(crate) fn of(proxies: &[Proxy]) -> Self {
+    pub(crate) fn from_proxies(proxies: &[Proxy]) -> Self {
         let mut rows: Vec<(&str, &Windows, Vec<&str>)> = Vec::new();
         for proxy in proxies {
             for fault in proxy.faults.iter().filter_map(|record| record.fault.as_ref()) {
@@ -47,7 +47,7 @@ impl Timeline {
 
     /// Returns one line for each fault and a scale, or `None` without faults.
     pub(crate) fn chart(&self, duration: Option<Duration>) -> Option<String> {
-        let names: Vec<_> = self.0.iter().map(|row| plain(&row.fault)).collect();
+        let names: Vec<_> = self.0.iter().map(|row| escape_control(&row.fault)).collect();
         let rows: Vec<_> =
             names.iter().map(String::as_str).zip(self.0.iter().map(|row| &row.windows)).collect();
         (!rows.is_empty()).then(|| chart::chart(&rows, duration, BAR_WIDTH))
@@ -78,12 +78,12 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
     let now = || proxies.engine().now();
     let mut logged = Duration::ZERO;
     loop {
-        let look = now() + LOOK_INTERVAL;
-        let next = Timeline::of(&proxies.all()).next_change(logged).map(|(next, _)| next);
+        let look = now() + POLL_INTERVAL;
+        let next = Timeline::from_proxies(&proxies.all()).next_change(logged).map(|(next, _)| next);
         let until = next.map_or(look, |next| next.min(look));
         sleep(until.saturating_sub(now())).await;
         // They may be others by now.
-        for change in Timeline::of(&proxies.all()).changes(logged, until) {
+        for change in Timeline::from_proxies(&proxies.all()).changes(logged, until) {
             if tail {
                 info!("{change}");
             } else {
@@ -96,8 +96,8 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 
 #[cfg(test)]
 mod tests {
-    use fault_proxy_control::proxies::Moment;
-    use fault_proxy_control::{Watch, record};
+    use fault_proxy_control::proxies::Generation;
+    use fault_proxy_control::{SessionMetrics, record};
     use fault_proxy_engine::{Engine, FaultParams, ScheduleContext, Settings};
     use fault_proxy_mapping::Upstream;
 
@@ -117,26 +117,27 @@ mod tests {
             enabled: true,
             faults: faults.iter().map(fault).collect(),
             engine: Engine::new(Settings::default()).proxy(name, Vec::new()),
-            watch: Watch::default(),
-            stopped: Moment::default(),
+            watch: SessionMetrics::default(),
+            stop_generation: Generation::default(),
         }
     }
 
     #[test]
     fn a_fault_that_all_proxies_have_is_one_row() {
         let both = ("jitter", "duration:2s");
-        let timeline = Timeline::of(&[proxy("db", &[both, ("refuse", "start:1s")]), proxy("web", &[both])]);
+        let timeline =
+            Timeline::from_proxies(&[proxy("db", &[both, ("refuse", "start:1s")]), proxy("web", &[both])]);
         let chart = timeline.chart(None).unwrap();
         for row in ["jitter ", "refuse on db "] {
             assert_eq!(chart.lines().filter(|line| line.starts_with(row)).count(), 1, "{chart}");
         }
-        assert!(Timeline::of(&[proxy("web", &[])]).chart(None).is_none());
+        assert!(Timeline::from_proxies(&[proxy("web", &[])]).chart(None).is_none());
     }
 
     #[test]
     fn changes_come_in_order_and_once() {
         const SECOND: Duration = Duration::from_secs(1);
-        let timeline = Timeline::of(&[
+        let timeline = Timeline::from_proxies(&[
             proxy("db", &[("jitter", "start:1s,duration:2s"), ("refuse", "start:2s")]),
             proxy("web", &[("refuse", "duration:2s")]),
         ]);

@@ -17,7 +17,7 @@ use self::lines::lines;
 /// Also what rates are of.
 const REFRESH: Duration = Duration::from_millis(500);
 /// Where the terminal does not say.
-const USUAL_WIDTH: usize = 80;
+const DEFAULT_WIDTH: usize = 80;
 
 /// The live view on stderr, below the log. A separate thread draws it until it drops.
 pub(crate) struct View<'a> {
@@ -31,7 +31,7 @@ impl<'a> View<'a> {
     pub(crate) fn start(log: &'a Log, proxies: Proxies) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
-        log.keep_clear_of(Some(bar.clone()));
+        log.set_progress_bar(Some(bar.clone()));
         let (stop, stopped) = mpsc::channel();
         let shown = bar.clone();
         let thread = thread::spawn(move || {
@@ -53,11 +53,11 @@ impl Drop for View<'_> {
             drop(stop);
             thread.join().ok();
         }
-        self.log.keep_clear_of(None);
+        self.log.set_progress_bar(None);
         self.bar.finish_and_clear();
     }
 }
 
 fn width() -> usize {
-    terminal_size_of(stderr()).map_or(USUAL_WIDTH, |(Width(width), _)| width.into())
+    terminal_size_of(stderr()).map_or(DEFAULT_WIDTH, |(Width(width), _)| width.into())
 }

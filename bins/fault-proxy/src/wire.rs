@@ -10,7 +10,7 @@ use fault_proxy_mapping::{Scheme, Upstream};
 use fault_proxy_relay::{
     Connector, Handshake, OnUpstreamFailure, ProxyPort, Resolver, TcpConnector, UnixConnector,
 };
-use fault_proxy_tls::{ClientTls, Opening, PostgresClear, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_tls::{ClientTls, PostgresClear, ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use proxy_cli::secret::warn_if_shared;
 use tracing::info;
 
@@ -84,9 +84,9 @@ impl Wire {
         }
         let opening = match scheme.filter(|scheme| scheme.is_encrypted()) {
             None => return Ok(Arc::new(tcp)),
-            Some(scheme) if !scheme.is_postgres() => Opening::Direct,
-            Some(_) if self.psqls_direct => Opening::PostgresDirect,
-            Some(_) => Opening::Postgres,
+            Some(scheme) if !scheme.is_postgres() => TlsNegotiation::Direct,
+            Some(_) if self.psqls_direct => TlsNegotiation::PostgresDirect,
+            Some(_) => TlsNegotiation::Postgres,
         };
         let connector = TlsConnector::new(tcp, &self.upstream_tls, opening)?;
         Ok(Arc::new(match self.server_tls {
@@ -109,7 +109,7 @@ impl Wire {
         let is_encrypted = upstream.scheme().is_some_and(Scheme::is_encrypted);
         Ok(match &self.server_tls {
             Some(tls) => {
-                let opening = if is_postgres { Opening::Postgres } else { Opening::Direct };
+                let opening = if is_postgres { TlsNegotiation::Postgres } else { TlsNegotiation::Direct };
                 let handshake = TlsHandshake::new(tls, opening).context("--tls-cert and --tls-key")?;
                 Some(Arc::new(if is_postgres {
                     handshake

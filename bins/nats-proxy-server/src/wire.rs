@@ -30,7 +30,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
             warn!("clients can reach every target that this server can reach; restrict them with --allow and --deny");
         }
         let requests = sessions.tunnels.listen(&names, move |target| dial.connector(target)).await;
-        sessions.relay_asked("requests".to_owned(), requests.context("cannot listen on NATS")?);
+        sessions.relay_requests("requests".to_owned(), requests.context("cannot listen on NATS")?);
         let services: String = names.iter().map(|name| format!(", proxy.service.{name}")).collect();
         info!("listening on proxy.request{services}");
         Ok(())
@@ -56,7 +56,7 @@ impl Dialler {
                 let (targets, asked, port) = (Arc::clone(&self.targets), host.clone(), *port);
                 let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), port)
                     .with_timeout(self.timeout)
-                    .permitting(move |found| targets.check(&asked, port, found));
+                    .with_address_filter(move |found| targets.check(&asked, port, found));
                 Ok(Arc::new(connector))
             }
             Target::Service(name) => self.service(name),

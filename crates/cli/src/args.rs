@@ -16,7 +16,7 @@ use crate::terminal;
 mod given;
 mod values;
 
-pub use given::{Given, flags_of, with_variable, with_variables};
+pub use given::{Given, flag_names, with_variable, with_variables};
 pub use values::{Time, Timeout, list, switch};
 
 /// The command that checks the connection to NATS.
@@ -35,7 +35,7 @@ pub fn parse<C: Parser>(hints: &[Hint]) -> C {
 /// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
 /// whether they are those of `check`.
 pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
-    let of_program = command_of_nats_program::<C>();
+    let of_program = nats_command::<C>();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
         .long_about(of_program.get_long_about().cloned().unwrap_or_default())
@@ -55,7 +55,7 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
         let name = command.get_name().to_owned();
         let done = asked.run(command, &mut io::stdout());
         if let Err(error) = &done {
-            terminal::complain(&name, error);
+            terminal::print_error(&name, error);
         }
         exit(i32::from(done.is_err()));
     }
@@ -66,7 +66,7 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
 pub(crate) const NATS_PROXY: &str = "NATS_PROXY_";
 
 /// The flags of a NATS program, each with its variable.
-pub(crate) fn command_of_nats_program<C: Parser>() -> Command {
+pub(crate) fn nats_command<C: Parser>() -> Command {
     let of_tcp_sproxy = [("log_level", "LOG_LEVEL"), ("log_format", "LOG_FORMAT"), ("log_file", "LOG_FILE")];
     let command = of_tcp_sproxy
         .into_iter()
@@ -147,7 +147,7 @@ pub fn unknown_variables(
     let known: Vec<_> = args.iter().filter_map(variable).collect();
     let set = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let unknown = |name: &String| {
-        name.starts_with(prefix) && !known.contains(name) && !is_of_orchestrator(name, prefix)
+        name.starts_with(prefix) && !known.contains(name) && !is_from_orchestrator(name, prefix)
     };
     let mut unknown: Vec<_> = set.filter(unknown).collect();
     unknown.sort();
@@ -166,7 +166,7 @@ pub fn unknown_variables(
 }
 
 /// Whether Kubernetes or Docker sets it for a service that is called like the program.
-fn is_of_orchestrator(name: &str, prefix: &str) -> bool {
+fn is_from_orchestrator(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix).unwrap_or_default();
     rest.contains("SERVICE_HOST")
         || rest.contains("SERVICE_PORT")

@@ -50,7 +50,7 @@ impl Common {
     /// If the output cannot be written, or `health` finds that the program is not ready.
     pub fn run(&self, mut command: Command, out: &mut impl Write) -> Result<()> {
         match self {
-            Self::Health { addr } => health::ask(addr),
+            Self::Health { addr } => health::request(addr),
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
                 let mut script = Vec::new();

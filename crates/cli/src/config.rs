@@ -7,6 +7,6 @@ mod nearest;
 mod table;
 
 pub use error::{FileErrors, KeyHint};
-pub use file::{as_file, read, settings_of};
+pub use file::{as_file, read, read_settings};
 pub use find::find;
 pub use nearest::{did_you_mean, nearest};

@@ -8,7 +8,7 @@ use fault_proxy_mapping::{Host, ListenAddr};
 use ureq::Agent;
 
 use crate::addr::Endpoint;
-use crate::terminal::plain;
+use crate::terminal::escape_control;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Requests the state of the program and prints the response.
-pub fn ask(Endpoint(addr): &Endpoint) -> Result<()> {
+pub fn request(Endpoint(addr): &Endpoint) -> Result<()> {
     let Some(addr) = addr else { bail!("the HTTP endpoint of the program is off") };
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -30,7 +30,7 @@ pub fn ask(Endpoint(addr): &Endpoint) -> Result<()> {
         return Ok(());
     }
     let text = answer.body_mut().read_to_string().unwrap_or_default();
-    bail!("{url} answers {}: {}", answer.status().as_u16(), plain(text.trim()))
+    bail!("{url} answers {}: {}", answer.status().as_u16(), escape_control(text.trim()))
 }
 
 /// What listens on all interfaces is on loopback.

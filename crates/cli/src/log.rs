@@ -128,7 +128,7 @@ impl Log {
     }
 
     /// From now on, lines are written above this bar, or there is no bar.
-    pub fn keep_clear_of(&self, bar: Option<ProgressBar>) {
+    pub fn set_progress_bar(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 }

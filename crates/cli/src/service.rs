@@ -2,16 +2,16 @@
 
 /// Everything listens.
 pub fn ready() {
-    tell("READY=1");
+    notify("READY=1");
 }
 
 /// Nothing new is accepted any more.
 pub fn stopping() {
-    tell("STOPPING=1");
+    notify("STOPPING=1");
 }
 
 #[cfg(all(target_os = "linux", not(portable)))]
-fn tell(state: &str) {
+fn notify(state: &str) {
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Custom(state)]) {
         tracing::warn!("cannot notify the service manager: {error}");
     }

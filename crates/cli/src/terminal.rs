@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use anyhow::{Context, Result};
 
 /// A name that strangers chose, on one line and with no control over the terminal: control characters are escaped.
-pub fn plain(name: &str) -> String {
+pub fn escape_control(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for c in name.chars() {
         if c.is_control() {
@@ -18,9 +18,9 @@ pub fn plain(name: &str) -> String {
     plain
 }
 
-/// As [`plain`], of a text of several lines.
+/// Like [`escape_control`], for a text of several lines.
 pub fn plain_lines(text: &str) -> String {
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+    text.lines().map(escape_control).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns a number with its noun, which gets an `s` unless the number is 1: `1 session`, `2 sessions`.
@@ -29,7 +29,7 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// Prints an error and its causes on stderr. Ignores a closed stderr.
-pub fn complain(program: &str, problem: impl Display) {
+pub fn print_error(program: &str, problem: impl Display) {
     writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
 }
 
@@ -55,9 +55,12 @@ mod tests {
 
     #[test]
     fn control_characters_are_escaped_and_nothing_else_is() {
-        assert_eq!(plain("a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}"), r"a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}");
+        assert_eq!(
+            escape_control("a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}"),
+            r"a\u{1b}]0;b\u{7}\r\n\t\u{9b}2J\u{7f}"
+        );
         for name in ["", "1=psql://db:5432", r"'\n' is no newline", "fäult-🐢"] {
-            assert_eq!(plain(name), name);
+            assert_eq!(escape_control(name), name);
         }
         assert_eq!([0, 1, 2].map(|count| counted(count, "time")), ["0 times", "1 time", "2 times"]);
         assert_eq!(plain_lines("a\u{1b}[2J\r\n  b\t\n\nc\n"), "a\\u{1b}[2J\n  b\\t\n\nc");

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-use crate::api::Refused;
+use crate::api::ApiError;
 use crate::page;
 
 /// Paths that do not require a token. Neither does the page, which asks the user for the token.
@@ -58,7 +58,7 @@ impl Access {
             return None;
         }
         let needed = "a bearer token is needed: Authorization: Bearer TOKEN";
-        let refused = Refused::new(StatusCode::UNAUTHORIZED, needed);
+        let refused = ApiError::new(StatusCode::UNAUTHORIZED, needed);
         Some(([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response())
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn check(State(access): State<Access>, request: Request, next: 
 }
 
 fn forbidden(text: &str) -> Response {
-    Refused::new(StatusCode::FORBIDDEN, text).into_response()
+    ApiError::new(StatusCode::FORBIDDEN, text).into_response()
 }
 
 fn has_token(headers: &HeaderMap, token: &str) -> bool {

@@ -1,12 +1,12 @@
 //! The HTTP API: proxies and their faults.
 
 mod address;
-mod answer;
 mod events;
 mod guard;
 mod openapi;
 mod proxies;
 mod request;
+mod response;
 mod toxics;
 
 use axum::Router;
@@ -17,11 +17,11 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde_json::json;
 
-pub(crate) use self::answer::Refused;
-use self::answer::answer;
 use self::events::Events;
 pub use self::proxies::specs;
 use self::request::Budget;
+pub(crate) use self::response::ApiError;
+use self::response::json_response;
 use crate::proxies::Proxies;
 use crate::toxic;
 
@@ -39,7 +39,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/populate", post(proxies::populate))
         .route("/version", get(version))
         .route("/fault-types", get(fault_types))
-        .route("/events", get(events::events).with_state(Events::of(proxies.clone())))
+        .route("/events", get(events::events).with_state(Events::new(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(Extension(Budget::default()))
         .route_layer(from_fn(guard::guard))
@@ -49,19 +49,19 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
     Router::new().fallback_service(router).layer(from_fn(guard::without_head))
 }
 
-async fn no_method() -> Refused {
-    Refused::method()
+async fn no_method() -> ApiError {
+    ApiError::method()
 }
 
 /// Response to unknown paths.
-async fn no_path() -> Refused {
-    Refused::new(StatusCode::NOT_FOUND, "no such path; /openapi.json lists those of the API")
+async fn no_path() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "no such path; /openapi.json lists those of the API")
 }
 
 async fn version(State(proxies): State<Proxies>) -> Response {
-    answer(StatusCode::OK, &json!({"version": proxies.version()}))
+    json_response(StatusCode::OK, &json!({"version": proxies.version()}))
 }
 
 async fn fault_types() -> Response {
-    answer(StatusCode::OK, &toxic::types())
+    json_response(StatusCode::OK, &toxic::types())
 }

@@ -2,9 +2,9 @@
 //!
 //! - [`serve_control`] answers on a listener with all of it, to whom [`Access`] lets in; [`serve()`] with health and metrics only.
 //! - [`proxies::Proxies`] is the registry of proxies: created, changed and deleted by the API and by the program, which starts and
-//!   stops them as their [`Host`](proxies::Host).
+//!   stops them as their [`ProxyLauncher`](proxies::ProxyLauncher).
 //! - [`record`] makes a fault of flags and files one that the API shows and changes; [`specs`] reads a file of the API's bodies.
-//! - [`Health`] is the readiness of the proxy, [`Metrics`] are its metrics, and [`Watch`] observes its sessions.
+//! - [`Health`] is the readiness of the proxy, [`Metrics`] are its metrics, and [`SessionMetrics`] observes its sessions.
 //!
 //! The API is that of `docs/control-api.md`, which its `GET /openapi.json` describes. Both servers answer these:
 //!
@@ -33,4 +33,4 @@ pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control};
 pub use toxic::{attribute_names, record};
-pub use watch::Watch;
+pub use watch::SessionMetrics;

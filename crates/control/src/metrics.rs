@@ -13,7 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::proxies::Proxies;
-use crate::watch::Watch;
+use crate::watch::SessionMetrics;
 
 mod faults;
 mod sessions;
@@ -54,7 +54,7 @@ impl Metrics {
     /// | `bytes_total{direction}` | bytes delivered, `to_upstream` and `to_downstream`, of open sessions too |
     /// | `session_duration_seconds` | a histogram of their durations, from accept to end |
     /// | `connect_duration_seconds` | a histogram of the times that upstreams took to be reached |
-    pub fn watch(&mut self, watch: &Watch) {
+    pub fn watch(&mut self, watch: &SessionMetrics) {
         let watch = watch.clone();
         let rows = move || vec![(Vec::new(), watch.clone())];
         self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {

@@ -16,13 +16,13 @@ use std::time::Duration;
 use fault_proxy_engine::{Engine, ScheduleContext};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::change::until_followed;
+pub(crate) use self::change::wait_applied;
 use self::entry::Entry;
 pub use self::error::{ChangeError, StartError};
-pub use self::host::{CheckingLoop, Host, Resolving, Start, Started, Starting};
-pub use self::proxy::{Moment, Proxy, ProxyUpstream, Spec, Update};
+pub use self::host::{CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, Starting};
+pub use self::proxy::{Generation, Proxy, ProxyUpstream, Spec, Update};
+pub(crate) use self::record::Dialect;
 pub use self::record::FaultRecord;
-pub(crate) use self::record::Vocabulary;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
 /// The proxies of a program. Clones are handles to the same.
@@ -33,7 +33,7 @@ pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 pub struct Proxies(Arc<Inner>);
 
 struct Inner {
-    host: Box<dyn Host>,
+    host: Box<dyn ProxyLauncher>,
     engine: Engine,
     /// The program's, for people.
     version: String,
@@ -46,7 +46,7 @@ struct Inner {
 
 impl Proxies {
     /// None yet. `duration` is that of the run, if it has an end.
-    pub fn new(host: impl Host, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
+    pub fn new(host: impl ProxyLauncher, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
         Self(Arc::new(Inner {
             host: Box::new(host),
             engine,

@@ -113,7 +113,7 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: A
         .serve_connection(TokioIo::new(stream), service);
     let asks_nothing = async {
         sleep(FIRST_HEAD_TIMEOUT).await;
-        if activity.has_asked() {
+        if activity.has_request() {
             pending().await
         }
     };

@@ -3,24 +3,24 @@
 //! | module | what it is |
 //! |---|---|
 //! | `json` | bodies of requests, read as leniently as the API's first server reads them |
-//! | `compatible` | the API's toxics and what they do |
-//! | `ours` | faults by their own parameters |
+//! | `toxiproxy` | the API's toxics and what they do |
+//! | `native` | faults by their own parameters |
 
 mod common;
-mod compatible;
 pub(crate) mod json;
-mod ours;
+mod native;
+mod toxiproxy;
 
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{FaultType, ScheduleContext};
 use serde_json::{Map, Value, json};
 
-use crate::proxies::{FaultRecord, Vocabulary};
+use crate::proxies::{Dialect, FaultRecord};
 
 pub(crate) use self::common::ToxicError;
 use self::common::{Common, flows, share};
-pub use self::ours::record;
-pub(crate) use self::ours::types;
+pub use self::native::record;
+pub(crate) use self::native::types;
 
 /// A new fault.
 pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<FaultRecord, ToxicError> {
@@ -37,28 +37,28 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<
         toxicity: json::number(body, "toxicity")?.unwrap_or(1.0),
         attributes: json::object(body, "attributes")?.unwrap_or(&none),
     };
-    match (compatible::fields(&kind), faults::find(&kind)) {
+    match (toxiproxy::fields(&kind), faults::find(&kind)) {
         (Some(fields), kind_of_ours) => {
-            match kind_of_ours.ok().filter(|ours| is_ours(ours, fields, common.attributes)) {
-                Some(ours) => ours::parse(&kind, ours, common, run),
-                None => compatible::parse(&kind, fields, common),
+            match kind_of_ours.ok().filter(|ours| is_native(ours, fields, common.attributes)) {
+                Some(ours) => native::parse(&kind, ours, common, run),
+                None => toxiproxy::parse(&kind, fields, common),
             }
         }
-        (None, Ok(kind_of_ours)) => ours::parse(&kind, kind_of_ours, common, run),
+        (None, Ok(kind_of_ours)) => native::parse(&kind, kind_of_ours, common, run),
         (None, Err(_)) => Err(ToxicError::Type),
     }
 }
 
 /// Returns whether attributes are those of our fault and not of the toxic with the same name. They are if one of them is an
 /// attribute of ours only, or any text, or an attribute of both with a unit.
-fn is_ours(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
+fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
         Value::String(text) if fields.contains(&name.as_str()) => {
             kind.parameter(name).is_some() && has_unit(text)
         }
         Value::String(_) => true,
-        _ => !fields.contains(&name.as_str()) && ours::is_parameter(name),
+        _ => !fields.contains(&name.as_str()) && native::is_parameter(name),
     })
 }
 
@@ -79,8 +79,8 @@ pub(crate) fn merge(
         changed.toxicity = toxicity;
     }
     match record.vocabulary {
-        Vocabulary::Compatible => compatible::merge(&mut changed, given)?,
-        Vocabulary::Ours => ours::merge(&mut changed, given, run)?,
+        Dialect::Toxiproxy => toxiproxy::merge(&mut changed, given)?,
+        Dialect::Native => native::merge(&mut changed, given, run)?,
     }
     if let Some(fault) = &mut changed.fault {
         fault.probability = share(changed.toxicity);
@@ -109,8 +109,8 @@ pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
 /// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then our own. `None` if there is no
 /// such type. The API ignores other attributes, as the original does.
 pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
-    let toxic = compatible::fields(&kind.replace('-', "_"));
-    let native = faults::find(kind).ok().map(ours::attribute_names);
+    let toxic = toxiproxy::fields(&kind.replace('-', "_"));
+    let native = faults::find(kind).ok().map(native::attribute_names);
     if toxic.is_none() && native.is_none() {
         return None;
     }
@@ -124,13 +124,14 @@ pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
         let properties: Map<_, _> = names.iter().map(|name| (name.clone(), value.clone())).collect();
         json!({"type": "object", "properties": properties})
     };
-    let toxics = compatible::TOXICS.iter().map(|(kind, fields)| {
+    let toxics = toxiproxy::TOXICS.iter().map(|(kind, fields)| {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
         ((*kind).to_owned(), schema(&fields, &json!({"type": "integer"})))
     });
     let written = json!({"type": ["number", "string", "boolean"]});
-    let ours =
-        FAULT_TYPES.iter().map(|kind| (ours::name_of(kind), schema(&ours::attribute_names(kind), &written)));
+    let ours = FAULT_TYPES
+        .iter()
+        .map(|kind| (native::name_for(kind), schema(&native::attribute_names(kind), &written)));
     toxics.chain(ours).collect()
 }
 

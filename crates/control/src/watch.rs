@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fault_proxy_relay::{Live, Relay, SessionSummary};
+use fault_proxy_relay::{Relay, SessionSummary, SessionTracker};
 use prometheus_client::metrics::histogram::Histogram;
 
 /// From a request of a millisecond to a database's connection of hours, in seconds.
@@ -15,21 +15,21 @@ const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.
 
 /// What the sessions of a relay, or of some of its listeners, do. Clones are handles to the same.
 #[derive(Debug, Clone, Default)]
-pub struct Watch(Arc<Watched>);
+pub struct SessionMetrics(Arc<Inner>);
 
 #[derive(Debug)]
-struct Watched {
-    live: Live,
+struct Inner {
+    live: SessionTracker,
     duration: Histogram,
     connect: Histogram,
     /// The most bytes that were ever said to have been received: to the upstream, to the downstream.
     received: [AtomicU64; 2],
 }
 
-impl Default for Watched {
+impl Default for Inner {
     fn default() -> Self {
         Self {
-            live: Live::new(),
+            live: SessionTracker::new(),
             duration: Histogram::new(DURATION_BUCKETS),
             connect: Histogram::new(CONNECT_BUCKETS),
             received: Default::default(),
@@ -37,20 +37,20 @@ impl Default for Watched {
     }
 }
 
-impl Watch {
+impl SessionMetrics {
     /// A handle on `relay` whose sessions are watched.
     #[must_use]
     pub fn on(&self, relay: &Relay) -> Relay {
         let (connected, ended) = (self.clone(), self.clone());
         relay
             .clone()
-            .showing(self.live().clone())
+            .with_tracker(self.live().clone())
             .on_connect(move |time| connected.0.connect.observe(time.as_secs_f64()))
             .on_session_end(move |summary| ended.ended(summary))
     }
 
     /// Its sessions.
-    pub fn live(&self) -> &Live {
+    pub fn live(&self) -> &SessionTracker {
         &self.0.live
     }
 
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_was_received_never_shrinks() {
-        let watch = Watch::default();
+        let watch = SessionMetrics::default();
         assert_eq!(watch.received(5, 1), [5, 1]);
         assert_eq!(watch.received(4, 2), [5, 2]);
     }

@@ -57,7 +57,7 @@ impl Stream for FaultStream<BoxStream> {
         if self.is_passthrough() { None } else { Some(self) }
     }
 
-    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ended(cx)
     }
 }

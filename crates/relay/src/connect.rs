@@ -87,11 +87,11 @@ pub struct TcpConnector {
     resolver: Resolver,
     proxy: Option<ProxyPort>,
     timeout: Duration,
-    permit: Option<Arc<Permit>>,
+    permit: Option<Arc<AddressFilter>>,
 }
 
-/// What [`TcpConnector::permitting`] takes.
-type Permit = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
+/// Parameter of [`TcpConnector::with_address_filter`].
+type AddressFilter = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
 
 impl TcpConnector {
     /// `host` is a name or an IP address, without brackets. The connector shares its look-ups with its clones only.
@@ -127,7 +127,7 @@ impl TcpConnector {
     /// Asks `permit` about the addresses found, each time: only those it returns are tried. Its error is the reason of
     /// [`ConnectError::Refused`].
     #[must_use]
-    pub fn permitting(
+    pub fn with_address_filter(
         mut self,
         permit: impl Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync + 'static,
     ) -> Self {

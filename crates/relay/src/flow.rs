@@ -17,7 +17,7 @@ use crate::splice;
 use crate::stream::Stream;
 
 /// Bytes one poll may move before the other sessions of the thread get their turn.
-const QUANTUM: usize = 4 << 20;
+const POLL_BUDGET: usize = 4 << 20;
 
 /// Where a direction stands.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) enum State {
 }
 
 #[derive(Debug)]
-enum Held {
+enum PendingData {
     Nothing,
     Buffer {
         lease: Lease,
@@ -43,15 +43,15 @@ enum Held {
     },
     Pipe(PipeLease),
     /// In the source's own buffer, from which it is still to be consumed.
-    AtSource,
+    InSource,
 }
 
 #[derive(Debug)]
 pub(crate) struct Flow {
     pub(crate) state: State,
     /// Bytes handed to the destination.
-    pub(crate) moved: u64,
-    held: Held,
+    pub(crate) written: u64,
+    held: PendingData,
     next_read: Size,
     unflushed: bool,
     data_path: DataPath,
@@ -65,8 +65,8 @@ impl Flow {
     pub(crate) fn new(data_path: DataPath, sets_nodelay: bool) -> Self {
         Self {
             state: State::Running,
-            moved: 0,
-            held: Held::Nothing,
+            written: 0,
+            held: PendingData::Nothing,
             next_read: Size::SMALL,
             unflushed: false,
             data_path,
@@ -77,7 +77,7 @@ impl Flow {
 
     /// True while it waits for its source and holds nothing for its destination.
     pub(crate) fn awaits_source(&self) -> bool {
-        matches!((&self.state, &self.held), (State::Running, Held::Nothing))
+        matches!((&self.state, &self.held), (State::Running, PendingData::Nothing))
     }
 
     /// True while its last read filled a good part of its room: more is probably on the way.
@@ -131,22 +131,22 @@ impl Flow {
         to: &mut dyn Stream,
         pool: &Arc<Pool>,
     ) -> Poll<()> {
-        let until = self.moved + QUANTUM as u64;
+        let until = self.written + POLL_BUDGET as u64;
         loop {
             match self.state {
                 State::Running => match self.poll_deliver(cx, to, pool) {
-                    Poll::Ready(Ok(())) if self.moved >= until => {
+                    Poll::Ready(Ok(())) if self.written >= until => {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }
                     Poll::Ready(Ok(())) => ready!(self.poll_fetch(cx, from, to, pool)),
                     Poll::Ready(Err(error)) => self.state = State::WriteFailed(error),
                     Poll::Pending => {
-                        self.state = match ready!(from.poll_cut(cx)) {
+                        self.state = match ready!(from.poll_terminated(cx)) {
                             Ok(()) => State::Finishing,
                             Err(error) => State::ReadFailed(error),
                         };
-                        self.held = Held::Nothing;
+                        self.held = PendingData::Nothing;
                     }
                 },
                 State::Finishing => {
@@ -165,7 +165,7 @@ impl Flow {
                         Poll::Ready(Ok(())) => self.failure.take().map_or(State::Done, State::ReadFailed),
                         Poll::Ready(Err(error)) => State::WriteFailed(error),
                         // A session that is cut does not wait for a peer that takes nothing.
-                        Poll::Pending => match ready!(from.poll_cut(cx)) {
+                        Poll::Pending => match ready!(from.poll_terminated(cx)) {
                             Ok(()) => State::Done,
                             Err(error) => State::ReadFailed(error),
                         },
@@ -180,7 +180,7 @@ impl Flow {
     /// would otherwise never read what the other direction still delivers to it. Returns the number of bytes, 0 at
     /// the end.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<usize> {
-        self.held = Held::Nothing;
+        self.held = PendingData::Nothing;
         Poll::Ready(ready!(poll_discard(cx, from)).unwrap_or_else(|error| {
             self.fail_source(error);
             0
@@ -196,30 +196,30 @@ impl Flow {
     ) -> Poll<io::Result<()>> {
         loop {
             match &mut self.held {
-                Held::Nothing | Held::AtSource => return Poll::Ready(Ok(())),
-                Held::Buffer { lease, start, end } => {
-                    set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
+                PendingData::Nothing | PendingData::InSource => return Poll::Ready(Ok(())),
+                PendingData::Buffer { lease, start, end } => {
+                    set_nodelay_once(&mut self.sets_nodelay, self.written, to);
                     while start < end {
                         let written = ready!(Pin::new(&mut *to).poll_write(cx, &lease.bytes[*start..*end]))?;
                         if written == 0 {
                             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                         }
                         *start += written;
-                        self.moved += written as u64;
+                        self.written += written as u64;
                         self.unflushed = true;
                     }
-                    self.held = Held::Nothing;
+                    self.held = PendingData::Nothing;
                 }
-                Held::Pipe(pipe) => match to.as_tcp() {
+                PendingData::Pipe(pipe) => match to.as_tcp() {
                     Some(socket) => {
                         while pipe.filled > 0 {
-                            self.moved += ready!(splice::poll_out(cx, pipe, socket))? as u64;
+                            self.written += ready!(splice::poll_out(cx, pipe, socket))? as u64;
                         }
-                        self.held = Held::Nothing;
+                        self.held = PendingData::Nothing;
                     }
                     None => {
                         let (lease, end) = splice::into_buffer(pipe, pool)?;
-                        self.held = Held::Buffer { lease, start: 0, end };
+                        self.held = PendingData::Buffer { lease, start: 0, end };
                     }
                 },
             }
@@ -262,7 +262,7 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Writes what the source holds, from where it is. Pending with nothing held: it has nothing; with `AtSource`: the
+    /// Writes what the source holds, from where it is. Pending with nothing held: it has nothing; with `InSource`: the
     /// destination takes nothing.
     fn poll_pass_on(
         &mut self,
@@ -270,21 +270,21 @@ impl Flow {
         from: &mut dyn Stream,
         to: &mut dyn Stream,
     ) -> Poll<io::Result<usize>> {
-        self.held = Held::Nothing;
+        self.held = PendingData::Nothing;
         let Some(source) = from.as_buffered() else { return Poll::Pending };
         let bytes = ready!(Pin::new(&mut *source).poll_fill_buf(cx))?;
         if bytes.is_empty() {
             return Poll::Ready(Ok(0));
         }
         let waiting = bytes.len();
-        self.held = Held::AtSource;
-        set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
+        self.held = PendingData::InSource;
+        set_nodelay_once(&mut self.sets_nodelay, self.written, to);
         let written = ready!(Pin::new(&mut *to).poll_write(cx, bytes));
-        self.held = Held::Nothing;
+        self.held = PendingData::Nothing;
         match written {
             Ok(written) if written > 0 => {
                 Pin::new(source).consume(written);
-                self.moved += written as u64;
+                self.written += written as u64;
                 self.unflushed = true;
             }
             Ok(_) => self.state = State::WriteFailed(io::ErrorKind::WriteZero.into()),
@@ -321,7 +321,7 @@ impl Flow {
                     if got < SMALL_READ {
                         self.next_read = Size::SMALL;
                     }
-                    self.held = Held::Pipe(pipe);
+                    self.held = PendingData::Pipe(pipe);
                 }
                 Poll::Ready(Err(_)) => {}
                 // A stream that is waited for is polled itself: it may have more to wait for than its socket.
@@ -339,7 +339,7 @@ impl Flow {
         let got = buffer.filled().len();
         Some(read.map_ok(|()| {
             self.next_read = self.next_read.after_read(got, room);
-            self.held = Held::Buffer { lease, start: 0, end: got };
+            self.held = PendingData::Buffer { lease, start: 0, end: got };
             got
         }))
     }
@@ -359,7 +359,7 @@ impl Flow {
             return Poll::Ready(Ok(0));
         }
         self.next_read = self.next_read.after_read(got.len(), SMALL_READ);
-        set_nodelay_once(&mut self.sets_nodelay, self.moved, to);
+        set_nodelay_once(&mut self.sets_nodelay, self.written, to);
         let written = match Pin::new(&mut *to).poll_write(cx, got) {
             Poll::Ready(Ok(written)) => written,
             Poll::Ready(Err(error)) => {
@@ -368,13 +368,13 @@ impl Flow {
             }
             Poll::Pending => 0,
         };
-        self.moved += written as u64;
+        self.written += written as u64;
         self.unflushed = true;
         if written < got.len() {
             let rest = &got[written..];
             let mut lease = pool.lease_for(rest.len());
             lease.bytes[..rest.len()].copy_from_slice(rest);
-            self.held = Held::Buffer { lease, start: 0, end: rest.len() };
+            self.held = PendingData::Buffer { lease, start: 0, end: rest.len() };
         }
         Poll::Ready(Ok(got.len()))
     }

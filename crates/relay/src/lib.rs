@@ -6,7 +6,7 @@
 //! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
 //!   [`Handshake`] is where TLS or a protocol's opening comes in.
 //! - [`Layer`] takes part in each session of a route: it can refuse it, delay its dial and wrap its streams.
-//! - [`Live`] shows sessions while they last; [`SessionSummary`] is what is left of one: bytes each way and how each side
+//! - [`SessionTracker`] shows sessions while they last; [`SessionSummary`] is what is left of one: bytes each way and how each side
 //!   ended.
 //!
 //! # What a session guarantees
@@ -51,12 +51,12 @@ pub use layer::{DynLayer, Layer};
 pub use listen::{Accepted, Listener, TcpAcceptor};
 pub use loops::{Dialed, LoopDetector, ProxyPort};
 pub use places::LimitStats;
-pub use relay::{Relay, one_line};
+pub use relay::{Relay, error_chain};
 pub use resolve::Resolver;
 pub use route::{OnUpstreamFailure, Route};
 pub use shutdown::Shutdown;
 pub use socket::tune_listener;
-pub use stats::{Ends, Live, LiveSession, Moved, Totals};
+pub use stats::{ByteCounts, Ends, OpenSession, RelayStats, SessionTracker};
 pub use stream::{BoxStream, Legs, Peer, Stream};
-pub use summary::{End, SessionSummary};
+pub use summary::{CloseReason, SessionSummary};
 pub use throttle::Throttle;

@@ -116,11 +116,11 @@ impl Listener for TcpAcceptor {
 pub(crate) struct Backoff(Duration);
 
 impl Backoff {
-    const FIRST: Duration = Duration::from_millis(5);
-    const LAST: Duration = Duration::from_secs(1);
+    const MIN_RETRY_DELAY: Duration = Duration::from_millis(5);
+    const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
     pub(crate) fn new() -> Self {
-        Self(Self::FIRST)
+        Self(Self::MIN_RETRY_DELAY)
     }
 
     /// `None`: the error was of one connection only (it was gone before it was accepted), go on at once.
@@ -130,13 +130,13 @@ impl Backoff {
             return None;
         }
         let wait = self.0;
-        self.0 = (wait * 2).min(Self::LAST);
+        self.0 = (wait * 2).min(Self::MAX_RETRY_DELAY);
         Some(wait)
     }
 
     /// True if the next error is the first in a row: one line in the log is enough for all.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.0 == Self::FIRST
+        self.0 == Self::MIN_RETRY_DELAY
     }
 }
 

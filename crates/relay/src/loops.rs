@@ -107,7 +107,7 @@ impl ProxyPort {
     /// Writes one warning for the loops whose own was left out, if it is due, as [`Throttle::rest`] says. They may be of other proxies.
     pub(crate) fn tell_rest(&self, now: Option<Instant>) {
         if let Some((count, problem)) = self.detector.0.log.rest(now) {
-            warn_of_loop(count, &problem);
+            warn_about_loop(count, &problem);
         }
     }
 
@@ -150,7 +150,7 @@ impl ProxyPort {
             };
             drop(state);
             if let Some(count) = self.detector.0.log.pass(Instant::now(), &problem) {
-                warn_of_loop(count, &problem);
+                warn_about_loop(count, &problem);
             }
             return Err(problem);
         }
@@ -160,7 +160,7 @@ impl ProxyPort {
     }
 }
 
-fn warn_of_loop(count: u64, problem: &str) {
+fn warn_about_loop(count: u64, problem: &str) {
     warn!(count, "connection loop closed: {problem}; change one of their upstreams");
 }
 

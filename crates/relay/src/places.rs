@@ -96,7 +96,7 @@ impl Places {
     /// Writes one warning for the connections whose own was left out, if it is due, as [`Throttle::rest`] says.
     pub(crate) fn tell_rest(&self, now: Option<Instant>) {
         if let Some((waited, _)) = self.0.log.rest(now) {
-            warn_of_limit(self.0.max, self.stats().waiting, waited);
+            warn_about_limit(self.0.max, self.stats().waiting, waited);
         }
     }
 
@@ -157,7 +157,7 @@ impl Share {
             (Waiting { share: self, admitted }, state.queue.len())
         };
         if let Some(waited) = self.places.0.log.pass(Instant::now(), "") {
-            warn_of_limit(max_sessions, waiting, waited);
+            warn_about_limit(max_sessions, waiting, waited);
         }
         (&mut place.admitted).await.expect("it stays in the queue until it has a place");
         Place(Arc::clone(self))
@@ -165,7 +165,7 @@ impl Share {
 }
 
 /// `waited` connections had to wait since the last warning.
-fn warn_of_limit(max_sessions: usize, waiting: usize, waited: u64) {
+fn warn_about_limit(max_sessions: usize, waiting: usize, waited: u64) {
     warn!(max_sessions, waiting, waited, "session limit reached, new connections wait for a session to end");
 }
 

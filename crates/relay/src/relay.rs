@@ -3,21 +3,21 @@
 mod accept;
 mod chains;
 mod open;
+mod pending;
 mod task;
-mod unopened;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-pub use self::open::one_line;
+pub use self::open::error_chain;
 use crate::config::Config;
 use crate::loops::ProxyPort;
 use crate::places::{LimitStats, Places, Share};
 use crate::pool::Pool;
 use crate::report::Failures;
-use crate::stats::Live;
+use crate::stats::SessionTracker;
 use crate::summary::SessionSummary;
 
 type Observer = Arc<dyn Fn(&SessionSummary) + Send + Sync>;
@@ -30,7 +30,7 @@ pub struct Relay {
     failures: Arc<Failures>,
     observer: Option<Observer>,
     connect_observer: Option<ConnectObserver>,
-    live: Option<Live>,
+    tracker: Option<SessionTracker>,
     share: Option<Arc<Share>>,
     proxy: Option<Arc<ProxyPort>>,
     label: Option<Arc<str>>,
@@ -60,7 +60,7 @@ impl Relay {
             failures: Arc::new(Failures::new()),
             observer: None,
             connect_observer: None,
-            live: None,
+            tracker: None,
             share: None,
             proxy: None,
             label: None,
@@ -82,10 +82,10 @@ impl Relay {
         self
     }
 
-    /// Shows the sessions that this handle runs in `live`.
+    /// Registers the sessions of this handle in `tracker`.
     #[must_use]
-    pub fn showing(mut self, live: Live) -> Self {
-        self.live = Some(live);
+    pub fn with_tracker(mut self, live: SessionTracker) -> Self {
+        self.tracker = Some(live);
         self
     }
 

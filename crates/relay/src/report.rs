@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::connect::ConnectError;
-use crate::summary::{End, SessionSummary};
+use crate::summary::{CloseReason, SessionSummary};
 use crate::throttle::Throttle;
 
 /// [`SessionSummary::not_opened`] of a session that closes a loop.
@@ -43,14 +43,14 @@ impl Failures {
         } = summary;
         match (downstream_end, upstream_end) {
             // The first of each loop is in the log already.
-            (_, End::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
+            (_, CloseReason::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
                 debug!("client reset: {reason}")
             }
-            (End::NotOpened(reason), _) => self.turned_away.warn(reason),
-            (_, End::NotOpened(reason)) => {
+            (CloseReason::NotOpened(reason), _) => self.turned_away.warn(reason),
+            (_, CloseReason::NotOpened(reason)) => {
                 let warnings = match summary.not_opened {
                     Some(ConnectError::REFUSED) => &self.denied,
-                    _ if *downstream_end == End::Closed => &self.closed,
+                    _ if *downstream_end == CloseReason::Closed => &self.closed,
                     _ => &self.reset,
                 };
                 warnings.warn(reason);
@@ -75,7 +75,7 @@ impl Failures {
     pub(crate) fn tell_rest(&self, now: Option<Instant>, proxy: Option<&str>) {
         for warnings in self.all() {
             if let Some((count, reason)) = warnings.throttle.rest(now) {
-                warnings.tell(count, &reason, proxy);
+                warnings.write(count, &reason, proxy);
             }
         }
     }
@@ -101,11 +101,11 @@ impl Warnings {
     /// In the span of the session, which names the proxy.
     fn warn(&self, reason: &str) {
         if let Some(count) = self.throttle.pass(Instant::now(), reason) {
-            self.tell(count, reason, None);
+            self.write(count, reason, None);
         }
     }
 
-    fn tell(&self, count: u64, reason: &str, proxy: Option<&str>) {
+    fn write(&self, count: u64, reason: &str, proxy: Option<&str>) {
         let end = self.end;
         match count {
             1 => warn!(proxy, "client {end}: {reason}"),

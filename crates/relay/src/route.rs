@@ -36,11 +36,11 @@ pub enum OnUpstreamFailure {
 impl Route {
     /// To what `connector` reaches, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
-        Self { connector: Some(Arc::new(connector)), ..Self::as_asked() }
+        Self { connector: Some(Arc::new(connector)), ..Self::from_accepted() }
     }
 
     /// To where each downstream asks to go ([`Accepted::connector`](crate::Accepted::connector)), without a handshake.
-    pub fn as_asked() -> Self {
+    pub fn from_accepted() -> Self {
         Self {
             handshake: None,
             connector: None,

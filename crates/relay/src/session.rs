@@ -12,20 +12,20 @@ use tokio::time::{Sleep, sleep};
 use crate::DataPath;
 use crate::flow::{Flow, State};
 use crate::pool::Pool;
-use crate::stats::{LiveSession, Moved};
+use crate::stats::{ByteCounts, OpenSession};
 use crate::stream::BoxStream;
-use crate::summary::End;
+use crate::summary::CloseReason;
 
 mod linger;
 
 pub(crate) use linger::close;
 
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How many intervals old a session is when its streams are told that it lasts.
-const SETTLED_LOOKS: u8 = 3;
+const SETTLED_CHECKS: u8 = 3;
 /// How many intervals without a byte taken the session waits, once a side has failed, for the other side to take what
 /// arrived before the failure.
-const STALLED_LOOKS: u8 = 10;
+const STALLED_CHECKS: u8 = 10;
 
 /// The two streams of a session and what moves between them.
 ///
@@ -42,7 +42,7 @@ pub(crate) struct Session {
     looks: u8,
     moved_at_look: u64,
     stalled_looks: u8,
-    live: Option<Arc<LiveSession>>,
+    live: Option<Arc<OpenSession>>,
 }
 
 impl Session {
@@ -51,7 +51,7 @@ impl Session {
         downstream: BoxStream,
         upstream: BoxStream,
         data_path: DataPath,
-        live: Option<Arc<LiveSession>>,
+        live: Option<Arc<OpenSession>>,
     ) -> Self {
         Self {
             downstream,
@@ -80,16 +80,19 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>, pool: &Arc<Pool>) -> Poll<()> {
         let Self { downstream, upstream, to_upstream, to_downstream, .. } = self;
         _ = to_upstream.poll(&to_downstream.state, cx, &mut **downstream, &mut **upstream, pool);
-        let answered = to_downstream.moved;
+        let answered = to_downstream.written;
         _ = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
         let is_uploading = to_upstream.is_busy() || to_upstream.awaits_destination();
-        if is_uploading && to_downstream.moved > answered {
+        if is_uploading && to_downstream.written > answered {
             // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that the rest of
             // the answer may wait for.
             upstream.acknowledge();
         }
         if let Some(live) = &self.live {
-            live.set_moved(Moved { to_upstream: to_upstream.moved, to_downstream: to_downstream.moved });
+            live.set_bytes(ByteCounts {
+                to_upstream: to_upstream.written,
+                to_downstream: to_downstream.written,
+            });
         }
         loop {
             if matches!((&self.to_upstream.state, &self.to_downstream.state), (State::Done, State::Done)) {
@@ -100,7 +103,7 @@ impl Session {
             // All bytes from the failed side are delivered or undeliverable, and bytes for it are undeliverable.
             let nothing_is_left = (self.upstream_has_failed() && self.to_downstream.has_ended())
                 || (self.downstream_has_failed() && self.to_upstream.has_ended());
-            if nothing_is_left || ready!(self.poll_look(cx)) {
+            if nothing_is_left || ready!(self.poll_check(cx)) {
                 return Poll::Ready(());
             }
         }
@@ -128,17 +131,17 @@ impl Session {
     /// Looks after both sides, each second in which something happens. A source that is not read, because it has
     /// half-closed or its bytes are not taken, can still abort. Ready with true: a side has failed, and the other has
     /// taken nothing for too long.
-    fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let moved = self.to_upstream.moved + self.to_downstream.moved;
+    fn poll_check(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let moved = self.to_upstream.written + self.to_downstream.written;
         let is_idle = self.to_upstream.awaits_source() && self.to_downstream.awaits_source();
-        if self.look.is_none() && is_idle && moved == self.moved_at_look && self.looks >= SETTLED_LOOKS {
+        if self.look.is_none() && is_idle && moved == self.moved_at_look && self.looks >= SETTLED_CHECKS {
             return Poll::Pending;
         }
-        let look = self.look.get_or_insert_with(|| Box::pin(sleep(LOOK_INTERVAL)));
+        let look = self.look.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
         ready!(look.as_mut().poll(cx));
         self.look = None;
         self.looks = self.looks.saturating_add(1);
-        if self.looks == SETTLED_LOOKS {
+        if self.looks == SETTLED_CHECKS {
             self.downstream.settle();
             self.upstream.settle();
         }
@@ -164,7 +167,7 @@ impl Session {
     }
 
     fn receiver_is_stalled(&self) -> bool {
-        self.stalled_looks >= STALLED_LOOKS
+        self.stalled_looks >= STALLED_CHECKS
     }
 
     /// Both connections are closed when it drops, and not aborted.
@@ -173,35 +176,35 @@ impl Session {
     }
 
     pub(crate) fn bytes_to_upstream(&self) -> u64 {
-        self.to_upstream.moved
+        self.to_upstream.written
     }
 
     pub(crate) fn bytes_to_downstream(&self) -> u64 {
-        self.to_downstream.moved
+        self.to_downstream.written
     }
 
     /// How the downstream and the upstream ended.
-    pub(crate) fn ends(&self) -> (End, End) {
+    pub(crate) fn ends(&self) -> (CloseReason, CloseReason) {
         let (up, down) = (&self.to_upstream, &self.to_downstream);
         let otherwise = match (self.finished, self.closed) {
-            (true, _) => End::Finished,
-            (false, true) => End::Closed,
-            (false, false) => End::Cut,
+            (true, _) => CloseReason::Finished,
+            (false, true) => CloseReason::Closed,
+            (false, false) => CloseReason::AbortedByRelay,
         };
         (side_end(up, down, &otherwise), side_end(down, up, &otherwise))
     }
 }
 
 /// `from_it` is the direction that reads this side, `to_it` the one that writes it.
-fn side_end(from_it: &Flow, to_it: &Flow, otherwise: &End) -> End {
+fn side_end(from_it: &Flow, to_it: &Flow, otherwise: &CloseReason) -> CloseReason {
     from_it.source_error().or(to_it.destination_error()).map_or_else(|| otherwise.clone(), failed)
 }
 
-fn failed(error: &io::Error) -> End {
+fn failed(error: &io::Error) -> CloseReason {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
     match error.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => End::Aborted,
-        _ => End::Failed(error.to_string()),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => CloseReason::Aborted,
+        _ => CloseReason::Failed(error.to_string()),
     }
 }
 

@@ -18,19 +18,19 @@ use crate::summary::SessionSummary;
 ///
 /// Opening and ending a session takes its lock for a moment; moving bytes never does.
 #[derive(Debug, Clone, Default)]
-pub struct Live(Arc<Mutex<Sessions>>);
+pub struct SessionTracker(Arc<Mutex<Sessions>>);
 
 #[derive(Debug, Default)]
 struct Sessions {
-    open: Slab<Arc<LiveSession>>,
+    open: Slab<Arc<OpenSession>>,
     /// Totals of ended sessions, without those of the parts.
-    ended: Totals,
-    parts: Vec<Live>,
+    ended: RelayStats,
+    parts: Vec<SessionTracker>,
 }
 
 /// Bytes delivered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moved {
+pub struct ByteCounts {
     /// To upstreams.
     pub to_upstream: u64,
     /// To downstreams.
@@ -40,20 +40,20 @@ pub struct Moved {
 /// All sessions together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Totals {
+pub struct RelayStats {
     /// Sessions that have begun.
     pub sessions: u64,
     /// Those that have not ended.
     pub active: usize,
     /// What they have moved; never less than before.
-    pub moved: Moved,
+    pub bytes: ByteCounts,
     /// How those that have ended did so.
     pub ends: Ends,
 }
 
 /// A session that is open.
 #[non_exhaustive]
-pub struct LiveSession {
+pub struct OpenSession {
     /// Counts the sessions of a [`Relay`](crate::Relay), from 1.
     pub id: u64,
     /// Who dialled us.
@@ -65,13 +65,13 @@ pub struct LiveSession {
     to_downstream: AtomicU64,
 }
 
-impl Live {
+impl SessionTracker {
     /// No sessions yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A handle for some of the sessions. [`totals`](Self::totals) of `self` include them.
+    /// A handle for some of the sessions. [`stats`](Self::stats) of `self` include them.
     #[must_use]
     pub fn part(&self) -> Self {
         let part = Self::new();
@@ -80,22 +80,22 @@ impl Live {
     }
 
     /// Of all sessions until now.
-    pub fn totals(&self) -> Totals {
+    pub fn stats(&self) -> RelayStats {
         let sessions = self.sessions();
         let mut totals = sessions.ended;
         totals.active += sessions.open.len();
-        sessions.open.iter().for_each(|(_, session)| totals.moved += session.moved());
-        sessions.parts.iter().for_each(|part| totals += part.totals());
+        sessions.open.iter().for_each(|(_, session)| totals.bytes += session.bytes());
+        sessions.parts.iter().for_each(|part| totals += part.stats());
         totals
     }
 
     /// Those that are open, at most `limit` of them.
-    pub fn open(&self, limit: usize) -> Vec<Arc<LiveSession>> {
+    pub fn open(&self, limit: usize) -> Vec<Arc<OpenSession>> {
         self.sessions().open.iter().take(limit).map(|(_, session)| Arc::clone(session)).collect()
     }
 
-    pub(crate) fn begin(&self, id: u64, downstream: Peer) -> Listed {
-        let session = Arc::new(LiveSession {
+    pub(crate) fn begin(&self, id: u64, downstream: Peer) -> SessionGuard {
+        let session = Arc::new(OpenSession {
             id,
             downstream,
             started: Instant::now(),
@@ -107,7 +107,7 @@ impl Live {
         sessions.ended.sessions += 1;
         let key = sessions.open.insert(Arc::clone(&session));
         drop(sessions);
-        Listed { live: Some(self.clone()), key, session }
+        SessionGuard { live: Some(self.clone()), key, session }
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -115,7 +115,7 @@ impl Live {
     }
 }
 
-impl LiveSession {
+impl OpenSession {
     /// Whom we dialled; `None` until somebody has answered.
     pub fn upstream(&self) -> Option<&Peer> {
         self.upstream.get()
@@ -127,9 +127,9 @@ impl LiveSession {
     }
 
     /// What it has delivered.
-    pub fn moved(&self) -> Moved {
+    pub fn bytes(&self) -> ByteCounts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Moved { to_upstream: load(&self.to_upstream), to_downstream: load(&self.to_downstream) }
+        ByteCounts { to_upstream: load(&self.to_upstream), to_downstream: load(&self.to_downstream) }
     }
 
     pub(crate) fn set_upstream(&self, upstream: Peer) {
@@ -137,49 +137,49 @@ impl LiveSession {
     }
 
     /// What it has delivered by now.
-    pub(crate) fn set_moved(&self, moved: Moved) {
+    pub(crate) fn set_bytes(&self, moved: ByteCounts) {
         self.to_upstream.store(moved.to_upstream, Ordering::Relaxed);
         self.to_downstream.store(moved.to_downstream, Ordering::Relaxed);
     }
 }
 
-impl fmt::Debug for LiveSession {
+impl fmt::Debug for OpenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveSession")
             .field("id", &self.id)
             .field("downstream", &self.downstream)
             .field("upstream", &self.upstream())
-            .field("moved", &self.moved())
+            .field("moved", &self.bytes())
             .finish_non_exhaustive()
     }
 }
 
-impl AddAssign for Moved {
+impl AddAssign for ByteCounts {
     fn add_assign(&mut self, other: Self) {
         self.to_upstream += other.to_upstream;
         self.to_downstream += other.to_downstream;
     }
 }
 
-impl AddAssign for Totals {
+impl AddAssign for RelayStats {
     fn add_assign(&mut self, other: Self) {
         self.sessions += other.sessions;
         self.active += other.active;
-        self.moved += other.moved;
+        self.bytes += other.bytes;
         self.ends += other.ends;
     }
 }
 
 /// A place among those that are open; left when it drops.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub(crate) struct SessionGuard {
     /// `None` once it has been left.
-    live: Option<Live>,
+    live: Option<SessionTracker>,
     key: usize,
-    pub(crate) session: Arc<LiveSession>,
+    pub(crate) session: Arc<OpenSession>,
 }
 
-impl Listed {
+impl SessionGuard {
     /// The session has come to its end.
     pub(crate) fn ended(mut self, summary: &SessionSummary) {
         self.leave(Some(summary));
@@ -189,14 +189,14 @@ impl Listed {
         let Some(live) = self.live.take() else { return };
         let mut sessions = live.sessions();
         let session = sessions.open.remove(self.key);
-        sessions.ended.moved += session.moved();
+        sessions.ended.bytes += session.bytes();
         if let Some(summary) = summary {
             sessions.ended.ends.add(summary);
         }
     }
 }
 
-impl Drop for Listed {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.leave(None);
     }
@@ -208,22 +208,22 @@ mod tests {
 
     #[test]
     fn what_ended_sessions_moved_still_counts() {
-        let all = Live::new();
+        let all = SessionTracker::new();
         let live = all.part();
         let peer = || Peer::Name("a".into());
         let (one, other) = (live.begin(1, peer()), live.begin(2, peer()));
-        one.session.set_moved(Moved { to_upstream: 1, to_downstream: 10 });
-        other.session.set_moved(Moved { to_upstream: 2, to_downstream: 20 });
-        let moved = Moved { to_upstream: 3, to_downstream: 30 };
-        assert_eq!(live.totals(), Totals { sessions: 2, active: 2, moved, ..Totals::default() });
+        one.session.set_bytes(ByteCounts { to_upstream: 1, to_downstream: 10 });
+        other.session.set_bytes(ByteCounts { to_upstream: 2, to_downstream: 20 });
+        let bytes = ByteCounts { to_upstream: 3, to_downstream: 30 };
+        assert_eq!(live.stats(), RelayStats { sessions: 2, active: 2, bytes, ..RelayStats::default() });
         drop(one);
-        assert_eq!(live.totals(), Totals { sessions: 2, active: 1, moved, ..Totals::default() });
+        assert_eq!(live.stats(), RelayStats { sessions: 2, active: 1, bytes, ..RelayStats::default() });
         assert_eq!(live.open(9).iter().map(|session| session.id).collect::<Vec<_>>(), [2]);
         assert!(live.open(0).is_empty());
         all.begin(3, peer());
         assert_eq!(
-            all.totals(),
-            Totals { sessions: 3, ..live.totals() },
+            all.stats(),
+            RelayStats { sessions: 3, ..live.stats() },
             "those of the part count in the whole"
         );
     }

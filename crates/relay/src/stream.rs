@@ -45,8 +45,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
 
     /// Ready once the session is to end whatever of it is undelivered: closed, or reset where it is an error. The relay asks
     /// while it holds bytes of this stream that the other side does not take, and so does not read on.
-    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner().map_or(Poll::Pending, |inner| inner.poll_cut(cx))
+    fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
 
     /// Ready once the transport has sent everything that was written, or never will. The relay asks before it aborts a

@@ -22,9 +22,9 @@ pub struct SessionSummary {
     /// From accept to end.
     pub duration: Duration,
     /// How the downstream side ended.
-    pub downstream_end: End,
+    pub downstream_end: CloseReason,
     /// How the upstream side ended.
-    pub upstream_end: End,
+    pub upstream_end: CloseReason,
     /// One word for why it was not opened, where that is so: [`ConnectError::reason`](crate::ConnectError::reason), or
     /// `client_handshake`.
     pub not_opened: Option<&'static str>,
@@ -33,12 +33,12 @@ pub struct SessionSummary {
 impl SessionSummary {
     /// True if both sides ended with a half-close and nothing was cut.
     pub fn is_clean(&self) -> bool {
-        self.downstream_end == End::Finished && self.upstream_end == End::Finished
+        self.downstream_end == CloseReason::Finished && self.upstream_end == CloseReason::Finished
     }
 
     /// True if a side could not be opened or failed by an error of its own. An abort by a peer is none.
     pub fn is_error(&self) -> bool {
-        let error = |end: &End| matches!(end, End::NotOpened(_) | End::Failed(_));
+        let error = |end: &CloseReason| matches!(end, CloseReason::NotOpened(_) | CloseReason::Failed(_));
         error(&self.downstream_end) || error(&self.upstream_end)
     }
 }
@@ -46,7 +46,7 @@ impl SessionSummary {
 /// How one side of a session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum End {
+pub enum CloseReason {
     /// It half-closed (FIN), and so did we.
     Finished,
     /// It aborted (RST).
@@ -56,19 +56,19 @@ pub enum End {
     /// It could not be opened: a refused connect, a failed handshake.
     NotOpened(String),
     /// We aborted it, because the other side ended badly or the relay did.
-    Cut,
+    AbortedByRelay,
     /// We closed it, because the relay was told to ([`Shutdown::close`](crate::Shutdown::close)).
     Closed,
 }
 
-impl fmt::Display for End {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Finished => f.write_str("finished"),
             Self::Aborted => f.write_str("aborted"),
             Self::Failed(reason) => write!(f, "failed: {reason}"),
             Self::NotOpened(reason) => write!(f, "not opened: {reason}"),
-            Self::Cut => f.write_str("cut"),
+            Self::AbortedByRelay => f.write_str("cut"),
             Self::Closed => f.write_str("closed"),
         }
     }

@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use fault_proxy_relay::{Config, End, Route, TcpConnector};
+use fault_proxy_relay::{CloseReason, Config, Route, TcpConnector};
 use support::{Asking, Running, in_time};
 use testkit::FarEnd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,9 @@ async fn a_session_goes_where_its_downstream_asks() {
 async fn a_downstream_that_asks_for_nothing_where_there_is_no_default_is_turned_away_with_the_reason() {
     let (listener, _client) = Asking::to(None);
     let unused = ([127, 0, 0, 1], 1).into();
-    let mut running = Running::start_with(Config::default(), listener, Route::as_asked(), unused);
-    let End::NotOpened(reason) = running.summary().await.upstream_end else { panic!("it was opened") };
+    let mut running = Running::start_with(Config::default(), listener, Route::from_accepted(), unused);
+    let CloseReason::NotOpened(reason) = running.summary().await.upstream_end else {
+        panic!("it was opened")
+    };
     assert!(reason.contains("asked for no upstream"), "{reason}");
 }

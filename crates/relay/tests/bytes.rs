@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::{io, thread};
 
-use fault_proxy_relay::{Config, DataPath, End, Route, Stream, TcpConnector};
+use fault_proxy_relay::{CloseReason, Config, DataPath, Route, Stream, TcpConnector};
 use proptest::prelude::*;
 use support::{ConnectTo, Prepared, Running, in_time};
 use testkit::{FarEnd, Pattern};
@@ -210,5 +210,8 @@ async fn the_zero_copy_path_can_be_left_and_entered_in_mid_session() {
     stop.store(true, Ordering::SeqCst);
     assert!(switching.join().expect("no panic") > 1);
     assert!(read_through_us.load(Ordering::SeqCst), "the slow path was never taken");
-    assert_eq!((&summary.downstream_end, &summary.upstream_end), (&End::Finished, &End::Finished));
+    assert_eq!(
+        (&summary.downstream_end, &summary.upstream_end),
+        (&CloseReason::Finished, &CloseReason::Finished)
+    );
 }

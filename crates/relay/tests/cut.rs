@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use fault_proxy_relay::{Config, End, Route, Stream};
+use fault_proxy_relay::{CloseReason, Config, Route, Stream};
 use support::{ConnectTo, Prepared, Running};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -63,7 +63,7 @@ impl Stream for Stalled {
         None
     }
 
-    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_terminated(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.sends {
             self.is_cut.store(true, Ordering::Relaxed);
         } else if !self.is_cut.load(Ordering::Relaxed) {
@@ -82,7 +82,7 @@ async fn a_session_that_is_cut_waits_for_no_peer_that_takes_nothing() {
         let route = Route::to(ConnectTo::new(stalled(false)));
         let mut running = Running::start_with(Config::default(), listener, route, ([127, 0, 0, 1], 0).into());
         let summary = running.summary().await;
-        let expected = if cut_by_reset { End::Aborted } else { End::Finished };
+        let expected = if cut_by_reset { CloseReason::Aborted } else { CloseReason::Finished };
         assert_eq!(summary.downstream_end, expected, "{summary:?}");
     }
 }

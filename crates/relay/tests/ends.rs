@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use fault_proxy_relay::{
-    Config, ConnectError, Connecting, Connector, End, Moved, OnUpstreamFailure, Relay, Route, SessionSummary,
-    Shutdown, TcpAcceptor, TcpConnector,
+    ByteCounts, CloseReason, Config, ConnectError, Connecting, Connector, OnUpstreamFailure, Relay, Route,
+    SessionSummary, Shutdown, TcpAcceptor, TcpConnector,
 };
 use support::{ConnectTo, FOREVER, Prepared, Running, in_time};
 use testkit::{FarEnd, abort};
@@ -36,7 +36,7 @@ fn reporting(how: Sender<io::Result<Vec<u8>>>) -> impl Fn(net::TcpStream) + Send
     }
 }
 
-fn ends(summary: &SessionSummary) -> (&End, &End) {
+fn ends(summary: &SessionSummary) -> (&CloseReason, &CloseReason) {
     (&summary.downstream_end, &summary.upstream_end)
 }
 
@@ -81,7 +81,7 @@ async fn a_clients_abort_reaches_the_upstream_as_an_abort() {
     abort(client);
     let heard = tokio::task::spawn_blocking(move || heard.recv_timeout(FOREVER)).await.expect("no panic");
     assert_eq!(heard.expect("in time").expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
-    assert_eq!(ends(&running.summary().await), (&End::Aborted, &End::Cut));
+    assert_eq!(ends(&running.summary().await), (&CloseReason::Aborted, &CloseReason::AbortedByRelay));
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn an_upstreams_abort_reaches_the_client_as_an_abort() {
     client.write_all(b"ping").await.expect("open");
     let end = in_time("the abort", client.read(&mut [0; 1])).await;
     assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
-    assert_eq!(ends(&running.summary().await), (&End::Cut, &End::Aborted));
+    assert_eq!(ends(&running.summary().await), (&CloseReason::AbortedByRelay, &CloseReason::Aborted));
 }
 
 /// The relay does not read a client whose bytes the upstream does not take; its abort is noticed all the same.
@@ -120,7 +120,7 @@ async fn a_client_that_aborts_behind_a_stalled_upstream_is_noticed() {
     let summary = running.summary().await;
     drop(hold);
     assert!(summary.bytes_to_upstream < sent, "the upstream took all {sent} bytes");
-    assert_eq!(ends(&summary), (&End::Aborted, &End::Cut));
+    assert_eq!(ends(&summary), (&CloseReason::Aborted, &CloseReason::AbortedByRelay));
 }
 
 /// As over plain TCP: a server may answer and close while its client still sends.
@@ -141,7 +141,7 @@ async fn last_words_of_an_upstream_that_stopped_reading_are_delivered() {
     assert_eq!(&words, b"413 too large");
     client.write_all(b"more").await.expect("not yet told");
     let summary = running.summary().await;
-    assert_eq!(summary.upstream_end, End::Aborted);
+    assert_eq!(summary.upstream_end, CloseReason::Aborted);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn without_an_upstream_the_client_is_reset_and_the_next_one_served() {
             assert_eq!(end.kind(), ErrorKind::ConnectionReset);
             let summary = running.summary().await;
             assert!(summary.is_error());
-            let End::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
+            let CloseReason::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
             assert!(reason.contains(why), "{reason}");
         }
     }
@@ -214,7 +214,7 @@ async fn the_end_of_a_drain_aborts_what_is_left() {
     running.shutdown.abort();
     let end = in_time("the abort", client.read(&mut [0; 1])).await;
     assert_eq!(end.expect_err("not a clean end").kind(), ErrorKind::ConnectionReset);
-    assert_eq!(ends(&running.summary().await), (&End::Cut, &End::Cut));
+    assert_eq!(ends(&running.summary().await), (&CloseReason::AbortedByRelay, &CloseReason::AbortedByRelay));
     in_time("the relay's end", running.relay).await.expect("no panic");
 }
 
@@ -226,7 +226,7 @@ async fn a_closed_relay_ends_its_sessions_with_an_end_of_file() {
     let mut client = TcpStream::connect(running.addr).await.expect("listening");
     client.write_all(b"x").await.expect("open");
     in_time("the byte's delivery", async {
-        while running.live.totals().moved.to_upstream == 0 {
+        while running.live.stats().bytes.to_upstream == 0 {
             tokio::task::yield_now().await;
         }
     })
@@ -234,7 +234,7 @@ async fn a_closed_relay_ends_its_sessions_with_an_end_of_file() {
     running.shutdown.close();
     assert_eq!(in_time("the close", client.read(&mut [0; 1])).await.expect("no abort"), 0);
     assert_eq!(heard.recv_timeout(FOREVER).expect("an end").expect("no abort"), b"x");
-    assert_eq!(ends(&running.summary().await), (&End::Closed, &End::Closed));
+    assert_eq!(ends(&running.summary().await), (&CloseReason::Closed, &CloseReason::Closed));
     in_time("the relay's end", running.relay).await.expect("no panic");
     assert_eq!(
         TcpStream::connect(running.addr).await.expect_err("closed").kind(),
@@ -250,7 +250,7 @@ async fn sessions_are_shown_while_they_last() {
     client.write_all(b"12345").await.expect("open");
     client.read_exact(&mut [0; 5]).await.expect("echoed");
     in_time("both counts", async {
-        while running.live.totals().moved.to_downstream < 5 {
+        while running.live.stats().bytes.to_downstream < 5 {
             tokio::task::yield_now().await;
         }
     })
@@ -258,12 +258,12 @@ async fn sessions_are_shown_while_they_last() {
     let [session] = &running.live.open(2)[..] else { panic!("one session") };
     assert_eq!(session.downstream, client.local_addr().expect("connected").into());
     assert_eq!(session.upstream(), Some(&far_end.addr().into()));
-    assert_eq!(session.moved(), Moved { to_upstream: 5, to_downstream: 5 });
+    assert_eq!(session.bytes(), ByteCounts { to_upstream: 5, to_downstream: 5 });
     drop(client);
     running.summary().await;
-    let totals = running.live.totals();
+    let totals = running.live.stats();
     assert_eq!((totals.sessions, totals.active), (1, 0));
-    assert_eq!(totals.moved, Moved { to_upstream: 5, to_downstream: 5 });
+    assert_eq!(totals.bytes, ByteCounts { to_upstream: 5, to_downstream: 5 });
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::future::pending;
 use std::sync::Arc;
 
 use fault_proxy_relay::{
-    Accepting, BoxStream, Config, Connecting, Connector, End, Handshake, HandshakeProgress, ProtocolOffer,
-    Route,
+    Accepting, BoxStream, CloseReason, Config, Connecting, Connector, Handshake, HandshakeProgress,
+    ProtocolOffer, Route,
 };
 use support::{Running, in_time};
 use tokio::net::TcpStream;
@@ -73,7 +73,10 @@ async fn an_upstream_is_not_dialed_any_longer_for_a_client_that_has_gone() {
         drop(gone);
         in_time("the end of the attempt", attempts.wait_for(|attempts| *attempts == 0)).await.unwrap();
         let summary = running.summary().await;
-        assert_eq!((&summary.downstream_end, &summary.upstream_end), (&End::Aborted, &End::Cut));
+        assert_eq!(
+            (&summary.downstream_end, &summary.upstream_end),
+            (&CloseReason::Aborted, &CloseReason::AbortedByRelay)
+        );
         assert!(!summary.is_error(), "{summary:?}");
 
         // The session's place is free for another client.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fault_proxy_relay::{
-    Config, ConnectError, Connected, Connecting, Connector, End, Layer, Legs, Peer, Route,
+    CloseReason, Config, ConnectError, Connected, Connecting, Connector, Layer, Legs, Peer, Route,
 };
 use support::{Asking, Running, in_time};
 use testkit::abort;
@@ -147,7 +147,7 @@ async fn a_client_that_a_layer_refuses_is_reset_and_no_upstream_is_dialed() {
     let read = in_time("the reset", client.read(&mut [0; 1])).await;
     assert_eq!(read.expect_err("reset").kind(), ErrorKind::ConnectionReset);
     let summary = running.summary().await;
-    assert_eq!(summary.upstream_end, End::NotOpened("refused: test".to_owned()));
+    assert_eq!(summary.upstream_end, CloseReason::NotOpened("refused: test".to_owned()));
     assert_eq!(summary.not_opened, Some("not_wanted"));
     assert_eq!(steps.all(), ["before_dial", "drop"]);
 }
@@ -169,14 +169,14 @@ async fn a_client_that_leaves_while_a_layer_waits_ends_its_session() {
     let route = Route::to(Upstream { steps: steps.clone(), is_up: true }).through(layer);
     let mut running = Running::start(Config::default(), route).await;
     abort(net::TcpStream::connect(running.addr).expect("listening"));
-    assert_eq!(running.summary().await.downstream_end, End::Aborted);
+    assert_eq!(running.summary().await.downstream_end, CloseReason::Aborted);
     assert_eq!(steps.all(), ["before_dial", "drop"]);
 }
 
 /// Its only downstream asks for `connector`; the layer refuses it.
 fn ask(connector: Option<Arc<dyn Connector>>, steps: &Steps) -> (Running, DuplexStream) {
     let (listener, client) = Asking::to(connector);
-    let route = Route::as_asked().through(TestLayer { refuses: true, ..TestLayer::new(steps) });
+    let route = Route::from_accepted().through(TestLayer { refuses: true, ..TestLayer::new(steps) });
     let unused = ([127, 0, 0, 1], 1).into();
     (Running::start_with(Config::default(), listener, route, unused), client)
 }

@@ -21,7 +21,7 @@ use crate::preamble::{Preamble, answer_requests};
 use crate::refusal::not_tls_client;
 use crate::rewind::Rewind;
 use crate::stream::Encrypted;
-use crate::{Error, Opening, ServerTls};
+use crate::{Error, ServerTls, TlsNegotiation};
 
 /// Time limit for the handshake of a client. The handshake occupies a session, so with a longer limit a few silent clients
 /// could keep all others out.
@@ -33,16 +33,16 @@ const TLS_HANDSHAKE: u8 = 0x16;
 #[derive(Debug, Clone)]
 pub struct TlsHandshake {
     config: Arc<ServerConfig>,
-    opening: Opening,
+    opening: TlsNegotiation,
     upstream_chooses: bool,
 }
 
 impl TlsHandshake {
-    /// With [`Opening::Postgres`] clients may also open directly, as libpq 17 does with `sslnegotiation=direct`.
+    /// With [`TlsNegotiation::Postgres`] clients may also open directly, as libpq 17 does with `sslnegotiation=direct`.
     ///
     /// # Errors
     /// When certificate and key do not fit.
-    pub fn new(tls: &ServerTls, opening: Opening) -> Result<Self, Error> {
+    pub fn new(tls: &ServerTls, opening: TlsNegotiation) -> Result<Self, Error> {
         Ok(Self { config: tls.config(opening)?, opening, upstream_chooses: false })
     }
 
@@ -63,8 +63,8 @@ impl TlsHandshake {
     }
 
     async fn encrypt(&self, mut stream: BoxStream, begun: Instant) -> io::Result<HandshakeProgress> {
-        if self.opening == Opening::Postgres {
-            match answer_requests(&mut stream, postgres::WILLING).await? {
+        if self.opening == TlsNegotiation::Postgres {
+            match answer_requests(&mut stream, postgres::SSL_ACCEPTED).await? {
                 Preamble::Promised => {}
                 Preamble::Said { bytes: postgres::CANCEL_REQUEST, length: 8 } => {
                     let stream = Box::new(Rewind::new(&postgres::CANCEL_REQUEST, stream));

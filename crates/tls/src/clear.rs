@@ -24,7 +24,7 @@ impl Handshake for PostgresClear {
 }
 
 async fn open(mut stream: BoxStream) -> io::Result<HandshakeProgress> {
-    match answer_requests(&mut stream, postgres::UNWILLING).await? {
+    match answer_requests(&mut stream, postgres::SSL_REFUSED).await? {
         Preamble::Promised => unreachable!("the response N does not start TLS"),
         Preamble::Said { bytes, length } => {
             Ok(HandshakeProgress::Complete(Box::new(Rewind::new(&bytes[..length], stream))))

@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use crate::insecure::AcceptAny;
 use crate::sessions::Sessions;
 use crate::verifier::Verifier;
-use crate::{Error, Opening, pem, provider, refusal};
+use crate::{Error, TlsNegotiation, pem, provider, refusal};
 
 /// Settings of TLS to the upstream. The default trusts the roots of the system and does not send a client certificate.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +30,7 @@ pub struct ClientTls {
 
 impl ClientTls {
     /// Reads the files.
-    pub(crate) fn config(&self, opening: Opening) -> Result<Arc<ClientConfig>, Error> {
+    pub(crate) fn config(&self, opening: TlsNegotiation) -> Result<Arc<ClientConfig>, Error> {
         let builder =
             ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = if self.insecure {
@@ -47,7 +47,7 @@ impl ClientTls {
                 let (certificates, key) = (pem::certificates(chain)?, pem::key(key)?);
                 builder
                     .with_client_auth_cert(certificates.clone(), key)
-                    .map_err(|error| refusal::of_own(&certificates, error))?
+                    .map_err(|error| refusal::for_own_certificate(&certificates, error))?
             }
             None => builder.with_no_client_auth(),
         };

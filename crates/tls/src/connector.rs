@@ -14,7 +14,7 @@ use crate::channel_binding::ChannelBinding;
 use crate::first_bytes::FirstBytes;
 use crate::refusal::{not_tls_upstream, with_advice};
 use crate::stream::Encrypted;
-use crate::{ClientTls, Error, Opening, postgres};
+use crate::{ClientTls, Error, TlsNegotiation, postgres};
 
 /// Connects over TCP, then opens TLS.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub struct TlsConnector {
     tcp: TcpConnector,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    opening: Opening,
+    opening: TlsNegotiation,
     timeout: Duration,
     clients_are_clear: bool,
 }
@@ -32,7 +32,7 @@ impl TlsConnector {
     ///
     /// # Errors
     /// If a file cannot be read, the system has no root certificates, or the server name is invalid.
-    pub fn new(tcp: TcpConnector, tls: &ClientTls, opening: Opening) -> Result<Self, Error> {
+    pub fn new(tcp: TcpConnector, tls: &ClientTls, opening: TlsNegotiation) -> Result<Self, Error> {
         let name = tls.server_name.as_deref().unwrap_or(tcp.host());
         // A trailing dot is the resolver's notation; certificates do not have it (RFC 6066, section 3).
         let name = name.strip_suffix('.').unwrap_or(name).to_owned();
@@ -50,10 +50,10 @@ impl TlsConnector {
     }
 
     /// Offers these application protocols (ALPN), the preferred one first, for downstreams that offer none themselves
-    /// because they do not use TLS. Only applies to [`Opening::Direct`]: PostgreSQL has its own protocol name.
+    /// because they do not use TLS. Only applies to [`TlsNegotiation::Direct`]: PostgreSQL has its own protocol name.
     #[must_use]
     pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
-        if self.opening == Opening::Direct {
+        if self.opening == TlsNegotiation::Direct {
             Arc::make_mut(&mut self.config).alpn_protocols = protocols;
         }
         self
@@ -71,8 +71,8 @@ impl TlsConnector {
             })?;
         let protocol = encrypted.protocol().map(<[u8]>::to_vec);
         let stream: BoxStream = match self.opening {
-            Opening::Direct => Box::new(encrypted),
-            Opening::Postgres | Opening::PostgresDirect => {
+            TlsNegotiation::Direct => Box::new(encrypted),
+            TlsNegotiation::Postgres | TlsNegotiation::PostgresDirect => {
                 Box::new(ChannelBinding::new(encrypted, self.clients_are_clear))
             }
         };
@@ -83,9 +83,9 @@ impl TlsConnector {
     }
 
     async fn handshake(&self, mut stream: BoxStream, protocols: Vec<Vec<u8>>) -> Result<Encrypted, Error> {
-        if self.opening == Opening::Postgres {
+        if self.opening == TlsNegotiation::Postgres {
             match ssl_request(&mut stream).await.map_err(Error::SslRequest)? {
-                postgres::WILLING => {}
+                postgres::SSL_ACCEPTED => {}
                 answer => return Err(Error::PostgresWithoutTls(answer)),
             }
         }
@@ -116,8 +116,8 @@ impl Connector for TlsConnector {
 
     fn connect_offering<'a>(&'a self, protocols: &'a [Vec<u8>]) -> Connecting<'a> {
         match self.opening {
-            Opening::Direct => Box::pin(self.open(protocols.to_vec())),
-            Opening::Postgres | Opening::PostgresDirect => self.connect(),
+            TlsNegotiation::Direct => Box::pin(self.open(protocols.to_vec())),
+            TlsNegotiation::Postgres | TlsNegotiation::PostgresDirect => self.connect(),
         }
     }
 }

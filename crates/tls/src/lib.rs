@@ -41,7 +41,7 @@ pub use server::ServerTls;
 
 /// How TLS begins on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Opening {
+pub enum TlsNegotiation {
     /// With the first byte.
     #[default]
     Direct,
@@ -51,7 +51,7 @@ pub enum Opening {
     PostgresDirect,
 }
 
-impl Opening {
+impl TlsNegotiation {
     fn alpn(self) -> Vec<Vec<u8>> {
         match self {
             Self::Direct => Vec::new(),

@@ -13,12 +13,12 @@ pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 pub(crate) const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
 
 /// The server's answers.
-pub(crate) const WILLING: u8 = b'S';
-pub(crate) const UNWILLING: u8 = b'N';
+pub(crate) const SSL_ACCEPTED: u8 = b'S';
+pub(crate) const SSL_REFUSED: u8 = b'N';
 
 /// What the first bytes of a client are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum First {
+pub(crate) enum FirstMessage {
     /// They could still become a request.
     Incomplete,
     SslRequest,
@@ -28,15 +28,15 @@ pub(crate) enum First {
 }
 
 /// Tells from the first bytes, at most eight.
-pub(crate) fn first(bytes: &[u8]) -> First {
+pub(crate) fn first(bytes: &[u8]) -> FirstMessage {
     if bytes == SSL_REQUEST {
-        First::SslRequest
+        FirstMessage::SslRequest
     } else if bytes == GSSENC_REQUEST {
-        First::GssEncRequest
+        FirstMessage::GssEncRequest
     } else if SSL_REQUEST.starts_with(bytes) || GSSENC_REQUEST.starts_with(bytes) {
-        First::Incomplete
+        FirstMessage::Incomplete
     } else {
-        First::Other
+        FirstMessage::Other
     }
 }
 
@@ -61,15 +61,15 @@ mod tests {
 
     #[test]
     fn requests_are_told_from_their_beginnings_and_from_everything_else() {
-        assert_eq!(first(&request(80_877_103)), First::SslRequest);
-        assert_eq!(first(&request(80_877_104)), First::GssEncRequest);
+        assert_eq!(first(&request(80_877_103)), FirstMessage::SslRequest);
+        assert_eq!(first(&request(80_877_104)), FirstMessage::GssEncRequest);
         for length in 0..8 {
-            assert_eq!(first(&SSL_REQUEST[..length]), First::Incomplete);
-            assert_eq!(first(&GSSENC_REQUEST[..length]), First::Incomplete);
+            assert_eq!(first(&SSL_REQUEST[..length]), FirstMessage::Incomplete);
+            assert_eq!(first(&GSSENC_REQUEST[..length]), FirstMessage::Incomplete);
         }
         // A startup message of protocol 3.0, a cancel request, a TLS ClientHello, HTTP.
         for other in [&[0, 0, 0, 84, 0, 3, 0, 0][..], &[0, 0, 0, 16, 4, 210, 22, 46], &[0x16, 3, 1], b"G"] {
-            assert_eq!(first(other), First::Other);
+            assert_eq!(first(other), FirstMessage::Other);
         }
     }
 
@@ -87,16 +87,16 @@ mod tests {
             ],
         ) {
             let expected = match u64::from_be_bytes(bytes[..].try_into().expect("eight")) {
-                0x0000_0008_04d2_162f => First::SslRequest,
-                0x0000_0008_04d2_1630 => First::GssEncRequest,
-                _ => First::Other,
+                0x0000_0008_04d2_162f => FirstMessage::SslRequest,
+                0x0000_0008_04d2_1630 => FirstMessage::GssEncRequest,
+                _ => FirstMessage::Other,
             };
             prop_assert_eq!(first(&bytes), expected);
             // Once it is something else it stays so, and until then it is incomplete.
-            let known = (0..8).find(|&length| first(&bytes[..length]) == First::Other);
+            let known = (0..8).find(|&length| first(&bytes[..length]) == FirstMessage::Other);
             for length in 0..8 {
                 let is_other = known.is_some_and(|known| length >= known);
-                prop_assert_eq!(first(&bytes[..length]), if is_other { First::Other } else { First::Incomplete });
+                prop_assert_eq!(first(&bytes[..length]), if is_other { FirstMessage::Other } else { FirstMessage::Incomplete });
             }
         }
 

@@ -5,7 +5,7 @@ use std::io;
 use fault_proxy_relay::BoxStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::postgres::{First, UNWILLING, WILLING, first};
+use crate::postgres::{FirstMessage, SSL_ACCEPTED, SSL_REFUSED, first};
 
 /// What comes after the requests.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,15 +25,17 @@ pub(crate) async fn answer_requests(stream: &mut BoxStream, answer: u8) -> io::R
             let got = stream.read(&mut bytes[length..]).await?;
             length += got;
             match first(&bytes[..length]) {
-                First::Incomplete if got > 0 => {}
-                First::Incomplete | First::Other => return Ok(Preamble::Said { bytes, length }),
-                First::SslRequest => break answer,
-                First::GssEncRequest => break UNWILLING,
+                FirstMessage::Incomplete if got > 0 => {}
+                FirstMessage::Incomplete | FirstMessage::Other => {
+                    return Ok(Preamble::Said { bytes, length });
+                }
+                FirstMessage::SslRequest => break answer,
+                FirstMessage::GssEncRequest => break SSL_REFUSED,
             }
         };
         stream.write_all(&[answer]).await?;
         stream.flush().await?;
-        if answer == WILLING {
+        if answer == SSL_ACCEPTED {
             return Ok(Preamble::Promised);
         }
     }
@@ -78,7 +80,7 @@ mod tests {
     fn libpq_prefer_is_refused_encryption_and_goes_on_in_clear() {
         let startup = [0, 0, 0, 84, 0, 3, 0, 0];
         let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &startup, b"user"].concat();
-        let (preamble, unread, answers) = opened(&sent, 64, UNWILLING);
+        let (preamble, unread, answers) = opened(&sent, 64, SSL_REFUSED);
         assert_eq!(preamble, Preamble::Said { bytes: startup, length: 8 });
         assert_eq!((unread.as_slice(), answers.as_slice()), (&b"user"[..], &b"NN"[..]));
     }
@@ -87,7 +89,7 @@ mod tests {
     fn a_listener_with_tls_promises_it_after_refusing_gss_and_reads_nothing_more() {
         for pipe in [1, 3, 64] {
             let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &SSL_REQUEST, b"in clear"].concat();
-            let (preamble, unread, answers) = opened(&sent, pipe, WILLING);
+            let (preamble, unread, answers) = opened(&sent, pipe, SSL_ACCEPTED);
             assert_eq!((preamble, answers), (Preamble::Promised, b"NS".to_vec()));
             assert_eq!(unread, [&SSL_REQUEST[..], b"in clear"].concat());
         }
@@ -101,12 +103,12 @@ mod tests {
             let rest = [&SSL_REQUEST[..begun], &tail].concat();
             prop_assume!(!rest.starts_with(&SSL_REQUEST) && !rest.starts_with(&GSSENC_REQUEST));
             let sent = [GSSENC_REQUEST.repeat(gss), rest.clone()].concat();
-            for answer in [WILLING, UNWILLING] {
+            for answer in [SSL_ACCEPTED, SSL_REFUSED] {
                 let (preamble, unread, answers) = opened(&sent, pipe, answer);
                 let Preamble::Said { bytes, length } = preamble else { panic!("nobody asked") };
                 prop_assert_eq!([&bytes[..length], &unread].concat(), rest.clone());
                 prop_assert!(length > 0 || rest.is_empty());
-                prop_assert_eq!(answers, vec![UNWILLING; gss]);
+                prop_assert_eq!(answers, vec![SSL_REFUSED; gss]);
             }
         }
     }

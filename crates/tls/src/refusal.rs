@@ -164,7 +164,7 @@ fn signature_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
 }
 
 /// Explains why rustls cannot use a certificate that the proxy itself shows.
-pub(crate) fn of_own(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
+pub(crate) fn for_own_certificate(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
     if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
         return crate::Error::KeyMismatch;
     }

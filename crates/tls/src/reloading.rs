@@ -58,7 +58,7 @@ fn verifier(ca_file: Option<&Path>) -> Result<Verifier, Error> {
 fn certified(chain: &Path, key: &Path) -> Result<CertifiedKey, Error> {
     let (certificates, key) = (pem::certificates(chain)?, pem::key(key)?);
     CertifiedKey::from_der(certificates.clone(), key, &provider())
-        .map_err(|error| refusal::of_own(&certificates, error))
+        .map_err(|error| refusal::for_own_certificate(&certificates, error))
 }
 
 /// Last usable contents of files that are read again at each use.
@@ -78,7 +78,7 @@ impl<T> Latest<T> {
         match (self.read)() {
             Ok(read) => *self.lock() = Arc::new(read),
             Err(error) => {
-                let error = fault_proxy_relay::one_line(&error);
+                let error = fault_proxy_relay::error_chain(&error);
                 warn!(error, "TLS files not read again, using what was read last");
             }
         }

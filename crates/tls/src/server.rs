@@ -8,7 +8,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Error, Opening, pem, provider, refusal};
+use crate::{Error, TlsNegotiation, pem, provider, refusal};
 
 /// A certificate chain and its key.
 #[derive(Debug)]
@@ -41,12 +41,12 @@ impl ServerTls {
         Ok((Self { chain: vec![cert.der().clone()], key }, cert.pem()))
     }
 
-    pub(crate) fn config(&self, opening: Opening) -> Result<Arc<ServerConfig>, Error> {
+    pub(crate) fn config(&self, opening: TlsNegotiation) -> Result<Arc<ServerConfig>, Error> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), self.key.clone_key())
-            .map_err(|error| refusal::of_own(&self.chain, error))?;
+            .map_err(|error| refusal::for_own_certificate(&self.chain, error))?;
         config.alpn_protocols = opening.alpn();
         Ok(Arc::new(config))
     }

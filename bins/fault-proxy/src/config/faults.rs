@@ -3,16 +3,16 @@ use fault_proxy_control::proxies::FaultRecord;
 use fault_proxy_engine::{Fault, FaultParams, ReadError, ScheduleContext};
 use figment::value::Dict;
 use proxy_cli::config::FileErrors;
-use proxy_cli::faults::warn_of_joined_periods;
+use proxy_cli::faults::warn_about_merged_periods;
 
 /// A fault as it was given, and as it is applied.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct GivenFault {
+pub(crate) struct ConfiguredFault {
     pub(crate) params: FaultParams,
     pub(crate) fault: Fault,
 }
 
-impl GivenFault {
+impl ConfiguredFault {
     /// As the control API shows it.
     pub(crate) fn record(&self) -> FaultRecord {
         fault_proxy_control::record(&self.params, self.fault.clone())
@@ -22,13 +22,13 @@ impl GivenFault {
 /// Resolves the fault at `place` in the file.
 ///
 /// `keys` are allowed there in addition to parameters.
-pub(super) fn of_file(
+pub(super) fn from_file(
     given: &Dict,
     place: &str,
     keys: &[&str],
     file: &FileErrors,
     run: &ScheduleContext,
-) -> Result<GivenFault> {
+) -> Result<ConfiguredFault> {
     let given = given.iter().map(|(name, value)| Ok((name.clone(), serde_json::to_value(value)?)));
     let params = FaultParams::read(given.collect::<Result<_>>()?).map_err(|error| match error {
         ReadError::Refused(error) => file.param(place, &error),
@@ -38,27 +38,27 @@ pub(super) fn of_file(
         other => file.at(place, other),
     })?;
     let fault = params.resolve(run).map_err(|error| file.param(place, &error))?;
-    warn_of_joined_periods(&params, place, run);
-    Ok(GivenFault { params, fault })
+    warn_about_merged_periods(&params, place, run);
+    Ok(ConfiguredFault { params, fault })
 }
 
 /// A fault of the file and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Placed {
-    pub(super) given: GivenFault,
+pub(super) struct LocatedFault {
+    pub(super) given: ConfiguredFault,
     pub(super) place: String,
 }
 
 /// Resolves the faults of the list at `place`.
-pub(super) fn all_of_file(
+pub(super) fn all_from_file(
     list: &[Dict],
     place: &str,
     file: &FileErrors,
     run: &ScheduleContext,
-) -> Result<Vec<Placed>> {
+) -> Result<Vec<LocatedFault>> {
     let placed = list.iter().enumerate().map(|(index, given)| {
         let place = format!("{place}[{index}]");
-        Ok(Placed { given: of_file(given, &place, &[], file, run)?, place })
+        Ok(LocatedFault { given: from_file(given, &place, &[], file, run)?, place })
     });
     placed.collect()
 }
@@ -66,12 +66,12 @@ pub(super) fn all_of_file(
 /// The faults of the proxy called `proxy`: those of the file, each replaced by that of the flags with its name.
 pub(super) fn joined(
     proxy: &str,
-    of_file: impl IntoIterator<Item = Placed>,
-    of_flags: &[GivenFault],
+    of_file: impl IntoIterator<Item = LocatedFault>,
+    of_flags: &[ConfiguredFault],
     file: &FileErrors,
-) -> Result<Vec<GivenFault>> {
-    let mut faults: Vec<GivenFault> = Vec::new();
-    for Placed { given, place } in of_file {
+) -> Result<Vec<ConfiguredFault>> {
+    let mut faults: Vec<ConfiguredFault> = Vec::new();
+    for LocatedFault { given, place } in of_file {
         if faults.iter().any(|other| other.fault.name == given.fault.name) {
             bail!(file.at(
                 &place,

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::hints::hint;
-use crate::args::{ControlArgs, ListenerTlsArgs, Options, RunArgs, UpstreamTlsArgs, keys_of_file};
+use crate::args::{ControlArgs, ListenerTlsArgs, Options, RunArgs, UpstreamTlsArgs, file_keys};
 
 /// The settings of a run, each from the first of: a flag, a variable, the file, the default.
 #[derive(Debug)]
@@ -37,12 +37,12 @@ pub(crate) struct Config {
     /// Token of the flag or the variable. The record does not contain it.
     pub(super) control_token: Option<Secret>,
     /// All settings, for the journal.
-    pub(super) record: Record,
+    pub(super) record: RecordedConfig,
 }
 
 /// The settings of a run as the journal stores them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct RecordedConfig {
     /// Top level of a file, including what flags and variables set.
     settings: Dict,
     /// Mappings of flags or the variable.
@@ -51,7 +51,7 @@ pub(crate) struct Record {
     faults: Vec<FaultParams>,
 }
 
-impl Record {
+impl RecordedConfig {
     /// Returns the names of the settings that differ, other than proxies and faults.
     pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
         let names = self.settings.keys().chain(other.settings.keys()).map(String::as_str);
@@ -99,17 +99,23 @@ impl Config {
     pub(crate) fn load(args: &RunArgs, log: &Given<LogArgs>) -> Result<Self> {
         let file = FileErrors::new(args.config.as_deref().unwrap_or(Path::new(""))).with_hints(hint);
         let settings = match &args.config {
-            Some(path) => read(path)?.extract().map_err(|error| file.told(&error, "", &[]))?,
+            Some(path) => read(path)?.extract().map_err(|error| file.explain(&error, "", &[]))?,
             None => Dict::new(),
         };
-        let record = Record { settings, proxies: args.mappings.clone(), faults: args.faults.0.clone() };
+        let record =
+            RecordedConfig { settings, proxies: args.mappings.clone(), faults: args.faults.0.clone() };
         let mut config = Self::new(record, Some(args), log, file)?;
         config.control_token.clone_from(&args.control_token);
         Ok(config)
     }
 
     /// Returns the settings of a recorded run, with its seed.
-    pub(crate) fn again(record: Record, seed: u64, path: &Path, log: &Given<LogArgs>) -> Result<Self> {
+    pub(crate) fn again(
+        record: RecordedConfig,
+        seed: u64,
+        path: &Path,
+        log: &Given<LogArgs>,
+    ) -> Result<Self> {
         let file = FileErrors::new(path).with_hints(hint);
         let mut config = Self::new(record, None, log, file)?;
         config.fault_options.seed = Some(seed);
@@ -121,7 +127,7 @@ impl Config {
 
     /// `args` is `None` if the record already contains them.
     fn new(
-        mut record: Record,
+        mut record: RecordedConfig,
         args: Option<&RunArgs>,
         log: &Given<LogArgs>,
         file: FileErrors,
@@ -134,7 +140,7 @@ impl Config {
             upstream_tls: over(args.map(|args| &args.upstream_tls), all, &file)?,
             listener_tls: over(args.map(|args| &args.listener_tls), all, &file)?,
             control: over(args.map(|args| &args.control), all, &file)?,
-            tables: file.rest(all, &keys_of_file())?,
+            tables: file.rest(all, &file_keys())?,
             mappings: record.proxies.clone(),
             faults: record.faults.clone(),
             file,
@@ -144,7 +150,7 @@ impl Config {
     }
 
     /// Returns the path of the file, if its proxies run.
-    pub(crate) fn file_of_proxies(&self) -> Option<String> {
+    pub(crate) fn proxies_file(&self) -> Option<String> {
         let file = self.file.file();
         (self.mappings.is_empty() && !file.is_empty()).then(|| file.to_owned())
     }

@@ -2,7 +2,7 @@
 
 use fault_proxy_engine::faults::FAULT_TYPES;
 
-use crate::args::keys_of_file;
+use crate::args::file_keys;
 
 /// Names of parts of a mapping, as other programs call them.
 const PARTS_OF_MAPPING: [&str; 15] = [
@@ -58,7 +58,7 @@ pub(super) fn hint(place: &str) -> Option<String> {
             _ => format!("use [[faults]] or [[proxies.faults]] with type = \"{kind}\""),
         });
     }
-    (!table.is_empty() && keys_of_file().iter().any(|flag| flag == key))
+    (!table.is_empty() && file_keys().iter().any(|flag| flag == key))
         .then(|| format!("it applies to the whole run: move it to the top of the file, as `{key}`"))
 }
 

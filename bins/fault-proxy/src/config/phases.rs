@@ -6,7 +6,7 @@ use figment::value::Dict;
 use proxy_cli::args::Time;
 use proxy_cli::config::{FileErrors, did_you_mean, nearest};
 
-use super::faults::{self, Placed};
+use super::faults::{self, LocatedFault};
 use super::file::Phase;
 
 /// A phase's fault, named after both.
@@ -14,7 +14,7 @@ use super::file::Phase;
 pub(super) struct PhaseFault {
     /// Name of the proxy; `None` for all proxies.
     pub(super) proxy: Option<String>,
-    pub(super) placed: Placed,
+    pub(super) placed: LocatedFault,
 }
 
 /// Returns the total duration of the phases, or `None` if there are no phases or one has no end.
@@ -78,7 +78,7 @@ impl PhaseRun {
     ) -> Result<PhaseFault> {
         let proxy_place = format!("{place}.proxy");
         let proxy: Option<String> = match params.remove("proxy") {
-            Some(name) => Some(name.deserialize().map_err(|error| file.told(&error, &proxy_place, &[]))?),
+            Some(name) => Some(name.deserialize().map_err(|error| file.explain(&error, &proxy_place, &[]))?),
             None => None,
         };
         if let Some(name) = &proxy
@@ -87,9 +87,9 @@ impl PhaseRun {
             let meant = did_you_mean(nearest(name, proxies.iter().copied()));
             bail!(file.at(&proxy_place, format!("no proxy is called `{name}`{meant}")));
         }
-        let mut given = faults::of_file(&params, &place, &["proxy"], file, &self.run)?;
+        let mut given = faults::from_file(&params, &place, &["proxy"], file, &self.run)?;
         given.fault.windows = given.fault.windows.within(self.start, self.end);
-        Ok(PhaseFault { proxy, placed: Placed { given, place } })
+        Ok(PhaseFault { proxy, placed: LocatedFault { given, place } })
     }
 }
 

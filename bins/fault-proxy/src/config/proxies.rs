@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use fault_proxy_mapping::{Host, Mapping, Scheme};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::faults::of_flags;
+use proxy_cli::faults::from_flags;
 
-use super::faults::{self, GivenFault, Placed};
+use super::faults::{self, ConfiguredFault, LocatedFault};
 use super::file::{Config, FileProxy};
 use super::phases;
 use crate::args::ControlArgs;
@@ -21,7 +21,7 @@ pub(crate) struct ProxySettings {
     pub(crate) label: String,
     pub(crate) mapping: Mapping,
     /// With names that are unique in this proxy.
-    pub(crate) faults: Vec<GivenFault>,
+    pub(crate) faults: Vec<ConfiguredFault>,
 }
 
 impl ProxySettings {
@@ -51,9 +51,9 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
 
     let of_flags = flags
         .iter()
-        .map(|params| Ok(GivenFault { fault: of_flags(params, &run)?, params: params.clone() }))
+        .map(|params| Ok(ConfiguredFault { fault: from_flags(params, &run)?, params: params.clone() }))
         .collect::<Result<Vec<_>>>()?;
-    let of_all = faults::all_of_file(&tables.faults, "faults", file, &run)?;
+    let of_all = faults::all_from_file(&tables.faults, "faults", file, &run)?;
     let of_phases = phases::faults(&tables.phases, &labels, file, &run)?;
 
     let mut proxies = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
         }
         let own = match of_file {
             Some(proxy) => {
-                faults::all_of_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
+                faults::all_from_file(&proxy.faults, &format!("proxies[{index}].faults"), file, &run)?
             }
             None => Vec::new(),
         };
@@ -76,7 +76,7 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
             .iter()
             .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == label))
             .map(|fault| fault.placed.clone());
-        let of_file: Vec<Placed> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
+        let of_file: Vec<LocatedFault> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
         let faults = faults::joined(label, of_file, &of_flags, file)?;
         let (name, label, mapping) = (name.clone(), label.clone(), (*mapping).clone());
         proxies.push(ProxySettings { name, label, mapping, faults });

@@ -12,7 +12,7 @@ use proxy_cli::args::Time;
 use proxy_cli::config::{did_you_mean, nearest};
 
 use super::control::{Control, control};
-use super::file::{Config, Record};
+use super::file::{Config, RecordedConfig};
 use super::phases;
 use super::proxies::{ProxySettings, proxies};
 use crate::args::{ListenerTlsArgs, Options, Protocol, SelfSigned};
@@ -32,7 +32,7 @@ pub(crate) struct Settings {
     /// Conditions of --expect; their faults exist.
     pub(crate) expect: Vec<Expectation>,
     /// The settings before they were resolved.
-    pub(crate) record: Record,
+    pub(crate) record: RecordedConfig,
     pub(crate) upstream_tls: ClientTls,
     /// Offered to upstreams for clients in clear.
     pub(crate) upstream_alpn: Vec<Vec<u8>>,

@@ -8,7 +8,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
-use proxy_cli::terminal::plain;
+use proxy_cli::terminal::escape_control;
 use serde_json::Value;
 use ureq::http::request::Builder;
 use ureq::http::{Request, StatusCode};
@@ -22,9 +22,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// Message of an error that the API answered, as opposed to an error of the connection.
 #[derive(Debug)]
-pub(super) struct Refused(String);
+pub(super) struct ApiError(String);
 
-impl fmt::Display for Refused {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -56,16 +56,16 @@ impl Api {
     }
 
     pub(super) fn get(&self, path: &[&str]) -> Result<Value> {
-        self.ask(path, Request::get(self.url(path)), ())
+        self.send(path, Request::get(self.url(path)), ())
     }
 
     pub(super) fn delete(&self, path: &[&str]) -> Result<Value> {
-        self.ask(path, Request::delete(self.url(path)), ())
+        self.send(path, Request::delete(self.url(path)), ())
     }
 
     pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
         let request = Request::post(self.url(path)).header("content-type", "application/json");
-        self.ask(path, request, body.to_string())
+        self.send(path, request, body.to_string())
     }
 
     fn url(&self, path: &[&str]) -> String {
@@ -74,7 +74,7 @@ impl Api {
     }
 
     /// What is answered; nothing is `null`.
-    fn ask(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Value> {
+    fn send(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Value> {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -91,13 +91,13 @@ impl Api {
         if status.is_success() {
             return Ok(body);
         }
-        let problem = plain(body["error"].as_str().ok_or_else(no_api)?);
+        let problem = escape_control(body["error"].as_str().ok_or_else(no_api)?);
         match (status, path) {
             (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: give --token, or FAULT_CONTROL_TOKEN"),
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
                 Err(self.not_found(&problem, proxy, rest.get(1).copied()))
             }
-            _ => Err(Error::msg(Refused(problem))),
+            _ => Err(Error::msg(ApiError(problem))),
         }
     }
 
@@ -126,6 +126,6 @@ impl Api {
             _ => (proxy, names(&["proxies"])),
         };
         let meant = did_you_mean(nearest(name, there.iter().map(String::as_str)));
-        anyhow!("{problem}: `{}`{}", plain(name), plain(&meant))
+        anyhow!("{problem}: `{}`{}", escape_control(name), escape_control(&meant))
     }
 }

@@ -1,29 +1,30 @@
 //! Answers for people.
 
 use comfy_table::{Table, presets};
-use proxy_cli::terminal::plain;
+use proxy_cli::terminal::escape_control;
 use serde_json::Value;
 
 use crate::args::{CtlCommand, FaultCommand};
 
-pub(super) fn told(command: &CtlCommand, answer: &Value) -> String {
+pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
     match command {
         CtlCommand::List => list(answer),
         CtlCommand::Inspect { .. } => inspect(answer),
-        CtlCommand::Create { proxy, .. } => format!("{} {}", plain(proxy), where_to(answer)),
-        CtlCommand::Delete { proxy } => format!("{} is deleted", plain(proxy)),
+        CtlCommand::Create { proxy, .. } => format!("{} {}", escape_control(proxy), where_to(answer)),
+        CtlCommand::Delete { proxy } => format!("{} is deleted", escape_control(proxy)),
         CtlCommand::Toggle { proxy } => match answer["enabled"].as_bool() {
-            Some(true) => format!("{} is enabled: it {}", plain(proxy), where_to(answer)),
-            _ => format!("{} is disabled", plain(proxy)),
+            Some(true) => format!("{} is enabled: it {}", escape_control(proxy), where_to(answer)),
+            _ => format!("{} is disabled", escape_control(proxy)),
         },
         CtlCommand::Fault(FaultCommand::Add { proxy, .. }) => {
-            with_attributes(format!("{} has {}", plain(proxy), text(&answer["name"])), answer)
+            with_attributes(format!("{} has {}", escape_control(proxy), text(&answer["name"])), answer)
         }
-        CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => {
-            with_attributes(format!("{} of {} is changed", plain(fault), plain(proxy)), answer)
-        }
+        CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => with_attributes(
+            format!("{} of {} is changed", escape_control(fault), escape_control(proxy)),
+            answer,
+        ),
         CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => {
-            format!("{} of {} is removed", plain(fault), plain(proxy))
+            format!("{} of {} is removed", escape_control(fault), escape_control(proxy))
         }
         CtlCommand::Reset => "all proxies are enabled and have no faults".to_owned(),
     }
@@ -74,7 +75,10 @@ fn inspect(proxy: &Value) -> String {
 
 fn attributes(fault: &Value) -> String {
     let given = fault["attributes"].as_object().into_iter().flatten();
-    given.map(|(name, value)| format!("{}={}", plain(name), text(value))).collect::<Vec<_>>().join(" ")
+    given
+        .map(|(name, value)| format!("{}={}", escape_control(name), text(value)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -89,7 +93,7 @@ fn yes_or_no(value: &Value) -> String {
 
 /// Without quotes.
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| plain(&value.to_string()), plain)
+    value.as_str().map_or_else(|| escape_control(&value.to_string()), escape_control)
 }
 
 #[cfg(test)]
@@ -113,7 +117,7 @@ mod tests {
             (CtlCommand::Toggle { proxy: proxy() }, &answer, 1),
             (CtlCommand::Fault(FaultCommand::Remove { proxy: proxy(), fault: proxy() }), &fault, 1),
         ] {
-            let told = told(&command, answer);
+            let told = render(&command, answer);
             assert_eq!(told.lines().count(), lines, "{told}");
             assert!(told.contains(r"two\nlines\u{1b}[2J\u{9b}2J"), "{told}");
             assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");

@@ -4,29 +4,35 @@ use std::time::Duration;
 
 use fault_proxy_control::proxies::{FaultState, ProxyState, State};
 use humantime::format_duration;
-use proxy_cli::terminal::{counted, plain};
+use proxy_cli::terminal::{counted, escape_control};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// More do not fit below a log.
-const MOST_PROXIES: usize = 8;
-const MOST_FAULTS: usize = 4;
+const MAX_PROXIES: usize = 8;
+const MAX_FAULTS: usize = 4;
 const BAR_WIDTH: usize = 24;
 
 /// What is shown of a run that was as `before` a while ago and is as `now`, none of it wider than `width`.
 pub(super) fn lines(before: &State, now: &State, width: usize) -> Vec<String> {
     let mut lines = vec![heading(now)];
     let seconds = Duration::from_millis(now.uptime_ms.saturating_sub(before.uptime_ms)).as_secs_f64();
-    let label_width =
-        now.proxies.iter().map(|proxy| plain(&proxy.label).width()).max().unwrap_or(0).min(width / 3);
-    for proxy in now.proxies.iter().take(MOST_PROXIES) {
+    let label_width = now
+        .proxies
+        .iter()
+        .map(|proxy| escape_control(&proxy.label).width())
+        .max()
+        .unwrap_or(0)
+        .min(width / 3);
+    for proxy in now.proxies.iter().take(MAX_PROXIES) {
         let old = before.proxies.iter().find(|old| old.name == proxy.name).unwrap_or(proxy);
-        lines.push(of_proxy(old, proxy, seconds, label_width));
+        lines.push(proxy_line(old, proxy, seconds, label_width));
         let whole = whole(now);
-        lines
-            .extend(proxy.faults.iter().take(MOST_FAULTS).map(|fault| of_fault(fault, now.uptime_ms, whole)));
-        more(&mut lines, "  ", proxy.faults.len(), MOST_FAULTS, "faults");
+        lines.extend(
+            proxy.faults.iter().take(MAX_FAULTS).map(|fault| fault_line(fault, now.uptime_ms, whole)),
+        );
+        more(&mut lines, "  ", proxy.faults.len(), MAX_FAULTS, "faults");
     }
-    more(&mut lines, "", now.proxies.len(), MOST_PROXIES, "proxies");
+    more(&mut lines, "", now.proxies.len(), MAX_PROXIES, "proxies");
     lines.into_iter().map(|line| cut(&line, width)).collect()
 }
 
@@ -54,23 +60,23 @@ fn heading(now: &State) -> String {
     }
 }
 
-fn of_proxy(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: usize) -> String {
+fn proxy_line(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: usize) -> String {
     let moved = |of: fn(&ProxyState) -> u64| of(now).saturating_sub(of(before));
     let up = moved(|proxy| proxy.bytes_to_upstream);
     let down = moved(|proxy| proxy.bytes_to_client);
     let added = |held: f64, moved: u64| if moved == 0 { 0.0 } else { held / moved as f64 };
     let added = added(now.byte_ms_to_upstream - before.byte_ms_to_upstream, up)
         + added(now.byte_ms_to_client - before.byte_ms_to_client, down);
-    let label = cut(&plain(&now.label), label_width);
+    let label = cut(&escape_control(&now.label), label_width);
     let padding = " ".repeat(label_width.saturating_sub(label.width()));
     let state = if now.enabled { format!("{} open", now.sessions_active) } else { "disabled".to_owned() };
     let rates = format!("up {}  down {}", rate(up, seconds), rate(down, seconds));
     format!("{label}{padding}  {state}  {rates}  added {added:.1} ms")
 }
 
-fn of_fault(fault: &FaultState, now: u64, whole: u64) -> String {
+fn fault_line(fault: &FaultState, now: u64, whole: u64) -> String {
     let state = if fault.on { "on " } else { "off" };
-    let line = format!("  {state} {}: {}", plain(&fault.name), plain(&fault.description));
+    let line = format!("  {state} {}: {}", escape_control(&fault.name), escape_control(&fault.description));
     if fault.windows == [(0, None)] || fault.windows.is_empty() {
         return line;
     }

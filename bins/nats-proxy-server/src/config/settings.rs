@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::{Needs, Targets};
 use proxy_cli::addr::Endpoint;
-use proxy_cli::config::{find, settings_of};
+use proxy_cli::config::{find, read_settings};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
@@ -39,7 +39,7 @@ impl Config {
     /// Reads the file, if there is one.
     pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
         let path = cli.config.or_else(|| find(".nats-proxy-server"));
-        let file: File = settings_of(path.as_deref())?;
+        let file: File = read_settings(path.as_deref())?;
         let config = Self {
             file: path,
             server: cli.server.over(file.server)?,

@@ -57,7 +57,7 @@ impl<G> FromArgMatches for Given<G> {
 }
 
 /// The names of a group's flags, which are also the keys of their settings in the top level of a file.
-pub fn flags_of<G: Args>() -> Vec<String> {
+pub fn flag_names<G: Args>() -> Vec<String> {
     let command = G::augment_args_for_update(Command::new(""));
     command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
 }

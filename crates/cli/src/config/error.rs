@@ -12,7 +12,7 @@ use figment::value::Dict;
 use serde::de::DeserializeOwned;
 
 use super::{did_you_mean, nearest};
-use crate::args::flags_of;
+use crate::args::flag_names;
 
 /// Explains what to write in place of an unknown key, given its place (`proxies[0].listen`). Returns `None` for keys without
 /// an explanation.
@@ -65,7 +65,7 @@ impl FileErrors {
     /// # Errors
     /// When a value makes no sense; names it.
     pub fn group<G: Args + DeserializeOwned>(&self, settings: &Dict) -> Result<G> {
-        let flags = flags_of::<G>();
+        let flags = flag_names::<G>();
         self.extract(settings.clone().into_iter().filter(|(key, _)| flags.contains(key)).collect(), &[])
     }
 
@@ -79,13 +79,15 @@ impl FileErrors {
     }
 
     fn extract<T: DeserializeOwned>(&self, settings: Dict, known: &[&str]) -> Result<T> {
-        Figment::from(Serialized::defaults(settings)).extract().map_err(|error| self.told(&error, "", known))
+        Figment::from(Serialized::defaults(settings))
+            .extract()
+            .map_err(|error| self.explain(&error, "", known))
     }
 
     /// A problem that reading found.
     ///
     /// The path of the error is relative to `place`. `keys` are further keys that are allowed there.
-    pub fn told(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
+    pub fn explain(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
         let mut path = place.to_owned();
         for part in &error.path {
             if part.parse::<usize>().is_ok() {

@@ -32,13 +32,13 @@ pub fn read(path: &Path) -> Result<Figment> {
 /// # Errors
 /// When the file cannot be read or has a key or a value that makes no sense; names both. Shows no line of the file, which
 /// may hold a secret.
-pub fn settings_of<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
+pub fn read_settings<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
     let Some(path) = path else { return Ok(T::default()) };
     read(path)?.extract().map_err(|mut error| {
         if let Kind::Message(problem) = &error.kind {
             error.kind = Kind::Message(without_snippet(problem));
         }
-        FileErrors::new(path).told(&error, "", &[])
+        FileErrors::new(path).explain(&error, "", &[])
     })
 }
 
@@ -84,12 +84,12 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join(name);
         fs::write(&path, text).unwrap();
-        format!("{:#}", settings_of::<File>(Some(&path)).unwrap_err())
+        format!("{:#}", read_settings::<File>(Some(&path)).unwrap_err())
     }
 
     #[test]
     fn nothing_is_the_default() {
-        assert!(settings_of::<File>(None).unwrap().nats.nats_url.is_empty());
+        assert!(read_settings::<File>(None).unwrap().nats.nats_url.is_empty());
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
             let directory = TempDir::new().unwrap();
             let path = directory.path().join(name);
             fs::write(&path, "\n").unwrap();
-            assert!(settings_of::<File>(Some(&path)).unwrap().nats.nats_url.is_empty());
+            assert!(read_settings::<File>(Some(&path)).unwrap().nats.nats_url.is_empty());
         }
     }
 

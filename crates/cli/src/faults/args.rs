@@ -102,7 +102,7 @@ impl FaultFlags {
                 return Error::raw(ErrorKind::UnknownArgument, format!("{error}\n"));
             };
             let message = error.display_with(|parameter| {
-                let Some(flag) = said_by.get(parameter) else { return flag_of(self.fault_type, parameter) };
+                let Some(flag) = said_by.get(parameter) else { return flag_for(self.fault_type, parameter) };
                 match flag.is_on_command_line(matches) {
                     true => format!("--{}", flag.flag),
                     false => format!("--{} (from {})", flag.flag, flag.env),
@@ -115,10 +115,10 @@ impl FaultFlags {
 
 /// The error of a fault of this type, in terms of flags.
 pub fn in_flags(error: &ParamError, fault_type: &FaultType) -> String {
-    error.display_with(|parameter| flag_of(fault_type, parameter))
+    error.display_with(|parameter| flag_for(fault_type, parameter))
 }
 
-fn flag_of(fault_type: &FaultType, parameter: &str) -> String {
+fn flag_for(fault_type: &FaultType, parameter: &str) -> String {
     let fault = faults().into_iter().find(|fault| fault.fault_type.name == fault_type.name);
     let flag = fault.and_then(|fault| {
         fault.parameters.into_iter().find(|flag| flag.parameter == parameter).map(|flag| flag.flag)

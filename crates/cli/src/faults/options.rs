@@ -7,7 +7,7 @@ use fault_proxy_engine::{Fault, ParseMode, ScheduleContext};
 use serde::{Deserialize, Serialize};
 
 use super::resolve::read_file;
-use super::{FaultArgs, of_flags};
+use super::{FaultArgs, from_flags};
 use crate::args::switch;
 
 /// The flags of what concerns all faults; also keys of the top level of fault-proxy's file.
@@ -48,7 +48,7 @@ impl FaultOptions {
             }
         }
         let run = self.run(None);
-        let faults = faults.0.iter().map(|params| of_flags(params, &run)).collect::<Result<_>>()?;
+        let faults = faults.0.iter().map(|params| from_flags(params, &run)).collect::<Result<_>>()?;
         Ok(FaultSettings { faults, seed: self.seed })
     }
 

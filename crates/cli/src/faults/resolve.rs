@@ -30,15 +30,15 @@ pub(super) fn read_file(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// When a parameter makes no sense or is missing; it is named as a flag.
-pub fn of_flags(params: &FaultParams, run: &ScheduleContext) -> Result<Fault> {
+pub fn from_flags(params: &FaultParams, run: &ScheduleContext) -> Result<Fault> {
     let fault_type = params.fault_type();
     let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, fault_type)))?;
-    warn_of_joined_periods(params, &format!("--{}-sched", fault_type.name), run);
+    warn_about_merged_periods(params, &format!("--{}-sched", fault_type.name), run);
     Ok(fault)
 }
 
 /// Warns if two periods of the schedule at `place` were merged into one window.
-pub fn warn_of_joined_periods(params: &FaultParams, place: &str, run: &ScheduleContext) {
+pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &ScheduleContext) {
     let Some(text) = &params.common.schedule else { return };
     let is_joined = Schedule::parse(text, run.parse_mode).is_ok_and(|schedule| schedule.merged_periods());
     if is_joined && run.parse_mode == ParseMode::Lenient {

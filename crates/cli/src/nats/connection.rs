@@ -140,7 +140,7 @@ impl NatsArgs {
             options.max_message = usize::try_from(size.count()).unwrap_or(usize::MAX);
         }
         options.check().map_err(|error| {
-            let flag = flag_of(&error);
+            let flag = flag_for(&error);
             Error::new(error).context(flag)
         })?;
         Ok(options)
@@ -171,7 +171,7 @@ fn set_tls(
 }
 
 /// Which flag brought what is wrong.
-fn flag_of(error: &LinkError) -> &'static str {
+fn flag_for(error: &LinkError) -> &'static str {
     match error {
         LinkError::InboxPrefix(_) => "--nats-inbox-prefix",
         LinkError::MaxMessage { .. } => "--max-message-size",

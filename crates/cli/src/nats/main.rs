@@ -28,7 +28,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
     run: impl FnOnce(Settings) -> Result<String>,
 ) -> ExitCode {
     let complain = |error: &Error, code| {
-        terminal::complain(name, error);
+        terminal::print_error(name, error);
         ExitCode::from(code)
     };
     let prepare = || {
@@ -36,8 +36,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
         let (config, log) = load(cli)?;
         let log = Log::init(&log)?;
         for prefix in [NATS_PROXY, "FAULT_"] {
-            for unknown in args::unknown_variables(&args::command_of_nats_program::<Cli>(), prefix, |_| None)
-            {
+            for unknown in args::unknown_variables(&args::nats_command::<Cli>(), prefix, |_| None) {
                 warn!("{unknown}");
             }
         }

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fault_proxy_control::{Health, Metrics, Watch};
+use fault_proxy_control::{Health, Metrics, SessionMetrics};
 use fault_proxy_engine::{Engine, Faults, TimerDriver, Timers};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
-use fault_proxy_relay::{Listener, Live, Relay, Route, Shutdown, TcpAcceptor};
+use fault_proxy_relay::{Listener, Relay, Route, SessionTracker, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::runtime;
@@ -27,7 +27,7 @@ use crate::signals::{self, Signals};
 use crate::tally;
 
 /// Time limit to report the end of the last sessions to the peers when the program ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the end of a program may take once its sessions are to be reset.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
@@ -62,11 +62,11 @@ pub struct Sessions {
     /// Over NATS.
     pub tunnels: Tunnels,
     relay: Relay,
-    watch: Watch,
+    watch: SessionMetrics,
     faults: Option<Faults>,
     shutdown: Shutdown,
     tasks: TaskTracker,
-    rows: Vec<(String, Live)>,
+    rows: Vec<(String, SessionTracker)>,
 }
 
 impl Program {
@@ -123,11 +123,11 @@ impl Program {
         let mut limits = fault_proxy_relay::Config::default();
         limits.max_sessions = limits::max_sessions(self.tunnel.max_sessions.map(u32::from));
         limits.buffer_budget = buffer_budget(&self.tunnel);
-        let watch = Watch::default();
+        let watch = SessionMetrics::default();
         let relay = watch.on(&Relay::new(limits));
         let mut metrics = self.metrics(&watch, &link);
         metrics.session_limit(&relay);
-        let health_of_relay = health_of(self.name, &link).with_session_limit(&relay);
+        let health_of_relay = health_for(self.name, &link).with_session_limit(&relay);
         let shutdown = Shutdown::new();
         let mut sessions = Sessions {
             tunnels: tunnels.clone(),
@@ -159,7 +159,7 @@ impl Program {
                 sessions.tasks.wait().await;
             }
         }
-        if timeout(FAREWELL, tunnels.closed()).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, tunnels.closed()).await.is_err() {
             warn!("timed out waiting for peers to acknowledge the end of sessions");
         }
         link.close().await;
@@ -167,11 +167,11 @@ impl Program {
         watched.close();
         watched.wait().await;
         last.does("its report was being written");
-        let rows = sessions.rows.iter().map(|(name, live)| (name.clone(), live.totals()));
+        let rows = sessions.rows.iter().map(|(name, live)| (name.clone(), live.stats()));
         Ok(tally::table(rows).to_string())
     }
 
-    fn metrics(&self, watch: &Watch, link: &Link) -> Metrics {
+    fn metrics(&self, watch: &SessionMetrics, link: &Link) -> Metrics {
         let mut metrics = Metrics::new(self.name, self.version);
         metrics.watch(watch);
         let up = link.clone();
@@ -216,8 +216,8 @@ impl Sessions {
     }
 
     /// Relays connections that specify their target themselves.
-    pub fn relay_asked(&mut self, name: String, listener: impl Listener) {
-        self.relay(name, listener, Route::as_asked());
+    pub fn relay_requests(&mut self, name: String, listener: impl Listener) {
+        self.relay(name, listener, Route::from_accepted());
     }
 
     fn relay(&mut self, name: String, listener: impl Listener, mut route: Route) {
@@ -225,7 +225,7 @@ impl Sessions {
             route = route.through(faults);
         }
         let live = self.watch.live().part();
-        let relay = self.relay.clone().with_label(name.as_str()).showing(live.clone());
+        let relay = self.relay.clone().with_label(name.as_str()).with_tracker(live.clone());
         self.rows.push((name, live));
         let shutdown = self.shutdown.clone();
         self.tasks.spawn(async move { relay.run(listener, route, &shutdown).await });
@@ -244,7 +244,7 @@ async fn run_timers(driver: TimerDriver) -> Result<()> {
     driver.run().await.map(|never| match never {}).context("the timers failed")
 }
 
-fn health_of(name: &'static str, link: &Link) -> Health {
+fn health_for(name: &'static str, link: &Link) -> Health {
     let link = link.clone();
     Health::new(move || {
         if !link.is_up() {

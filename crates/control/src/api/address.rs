@@ -53,11 +53,11 @@ fn read_upstream(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Resu
 
 /// The port that the system knows a service by.
 fn system_port(name: &str) -> Option<u16> {
-    port_of(name, &fs::read_to_string(SERVICES).ok()?)
+    port_for(name, &fs::read_to_string(SERVICES).ok()?)
 }
 
 /// As services(5) has them: a name, a port with its protocol, and other names.
-fn port_of(name: &str, services: &str) -> Option<u16> {
+fn port_for(name: &str, services: &str) -> Option<u16> {
     services.lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();
         let (first, port) = (words.next()?, words.next()?.strip_suffix("/tcp")?);
@@ -88,7 +88,7 @@ mod tests {
             ("psqls://db", "psqls://db:5432"),
             ("unix:/run/x", "unix:/run/x"),
         ] {
-            let read = read_upstream(given, |name| port_of(name, SERVICES));
+            let read = read_upstream(given, |name| port_for(name, SERVICES));
             assert_eq!(read.map(|upstream| upstream.to_string()), Ok(expected.to_owned()), "{given}");
         }
     }
@@ -109,7 +109,7 @@ mod tests {
             ("ftp://db", ErrorKind::UnknownScheme),
             ("::1:redis", ErrorKind::Ipv6WithoutBrackets),
         ] {
-            assert_eq!(read_upstream(given, |name| port_of(name, SERVICES)), Err(kind), "{given}");
+            assert_eq!(read_upstream(given, |name| port_for(name, SERVICES)), Err(kind), "{given}");
         }
     }
 }

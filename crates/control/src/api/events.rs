@@ -12,7 +12,7 @@ use futures_util::stream::unfold;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::answer::Refused;
+use super::response::ApiError;
 use crate::proxies::Proxies;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const CLIENTS: usize = 64;
 pub(super) struct Events(Proxies, Arc<Semaphore>);
 
 impl Events {
-    pub(super) fn of(proxies: Proxies) -> Self {
+    pub(super) fn new(proxies: Proxies) -> Self {
         Self(proxies, Arc::new(Semaphore::new(CLIENTS)))
     }
 }
@@ -33,9 +33,9 @@ impl Events {
 /// Streams the state of all proxies: immediately, and then every second.
 pub(super) async fn events(
     State(Events(proxies, room)): State<Events>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let place = room.try_acquire_owned().map_err(|_| {
-        Refused::new(StatusCode::SERVICE_UNAVAILABLE, format!("{CLIENTS} clients listen to events already"))
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, format!("{CLIENTS} clients listen to events already"))
     })?;
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

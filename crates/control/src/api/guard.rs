@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::answer::Refused;
+use super::response::ApiError;
 
 /// Time limit of a response. A change that takes longer continues.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -21,11 +21,11 @@ const REQUEST_ID: &str = "x-toxiproxy-request-id";
 
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = if is_foreign_browser(request.headers()) {
-        Refused::new(StatusCode::FORBIDDEN, "User agent not allowed").into_response()
+        ApiError::new(StatusCode::FORBIDDEN, "User agent not allowed").into_response()
     } else {
         match timeout(LIMIT, next.run(request)).await {
             Ok(response) => response,
-            Err(_) => Refused::new(
+            Err(_) => ApiError::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the change takes longer than 25 s; it continues",
             )

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::answer::answer;
+use super::response::json_response;
 use crate::proxies::Proxies;
 use crate::toxic::attributes_by_type;
 
@@ -23,7 +23,7 @@ const REFUSALS: [u16; 3] = [401, 403, 503];
 const REFUSALS_OF_BODIES: [u16; 2] = [408, 413];
 
 pub(super) async fn get(State(proxies): State<Proxies>) -> Response {
-    answer(StatusCode::OK, &document(proxies.version()))
+    json_response(StatusCode::OK, &document(proxies.version()))
 }
 
 fn document(version: &str) -> Value {
@@ -161,7 +161,7 @@ fn named(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 
-fn array_of(schema: &str) -> Value {
+fn array(schema: &str) -> Value {
     json!({"type": "array", "items": named(schema)})
 }
 
@@ -200,23 +200,23 @@ fn schemas() -> Value {
         .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
         .collect();
     json!({
-        "Proxy": object(&["name", "listen", "upstream", "enabled", "toxics"], &proxy(array_of("Toxic"))),
+        "Proxy": object(&["name", "listen", "upstream", "enabled", "toxics"], &proxy(array("Toxic"))),
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
-        "NewProxy": object(&["name", "upstream"], &proxy(array_of("NewToxic"))),
-        "NewProxies": array_of("NewProxy"),
+        "NewProxy": object(&["name", "upstream"], &proxy(array("NewToxic"))),
+        "NewProxies": array("NewProxy"),
         "ProxyChange": object(&[], &change),
-        "Populated": object(&["proxies"], &json!({"proxies": array_of("Proxy")})),
+        "Populated": object(&["proxies"], &json!({"proxies": array("Proxy")})),
         "Toxic": object(&["name", "type", "stream", "toxicity", "attributes"], &toxic(&text, &any)),
-        "Toxics": array_of("Toxic"),
+        "Toxics": array("Toxic"),
         "NewToxic": {"anyOf": new_toxics},
         "ToxicChange": object(&[], &json!({"toxicity": toxicity, "attributes": any})),
         "Error": object(&["error", "status"], &json!({
             "error": text, "status": {"type": "integer"},
             "proxies": {"type": "array", "items": named("Proxy"), "description": "Proxies that /populate created before the error"},
         })),
-        "FaultTypes": array_of("FaultType"),
+        "FaultTypes": array("FaultType"),
         "FaultType": object(&["type", "help", "attributes"], &json!({
-            "type": text, "help": text, "attributes": array_of("FaultAttribute"),
+            "type": text, "help": text, "attributes": array("FaultAttribute"),
         })),
         "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with"], &json!({
             "name": text, "help": text, "default": {"type": ["string", "null"]}, "choices": words,

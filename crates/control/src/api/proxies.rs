@@ -11,38 +11,41 @@ use fault_proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
 use super::address;
-use super::answer::{Refused, answer, shown};
 use super::request::{Body, Names};
+use super::response::{ApiError, json_response, shown};
 use crate::proxies::{Proxies, Proxy, Spec, StartError, Update};
 use crate::toxic::{self, json as body};
 
 pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
     let all: Map<_, _> = proxies.all().iter().map(|proxy| (proxy.name.clone(), shown(proxy))).collect();
-    answer(StatusCode::OK, &Value::Object(all))
+    json_response(StatusCode::OK, &Value::Object(all))
 }
 
-pub(super) async fn create(State(proxies): State<Proxies>, Body(request): Body) -> Result<Response, Refused> {
-    let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
-    let spec = spec_of(&request, "", &proxies.schedules())?.map_err(|problem| Refused::body(&problem))?;
+pub(super) async fn create(
+    State(proxies): State<Proxies>,
+    Body(request): Body,
+) -> Result<Response, ApiError> {
+    let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
+    let spec = parse_spec(&request, "", &proxies.schedules())?.map_err(|problem| ApiError::body(&problem))?;
     let proxy = proxies.create(spec).await?;
-    Ok(answer(StatusCode::CREATED, &shown(&proxy)))
+    Ok(json_response(StatusCode::CREATED, &shown(&proxy)))
 }
 
 pub(super) async fn get(
     State(proxies): State<Proxies>,
     Names(name): Names<String>,
-) -> Result<Response, Refused> {
-    Ok(answer(StatusCode::OK, &shown(&proxies.get(&name)?)))
+) -> Result<Response, ApiError> {
+    Ok(json_response(StatusCode::OK, &shown(&proxies.get(&name)?)))
 }
 
 pub(super) async fn update(
     State(proxies): State<Proxies>,
     Names(name): Names<String>,
     Body(request): Body,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     proxies.get(&name)?;
     let read = || {
-        let request = body::object_of(&request)?;
+        let request = body::parse_object(&request)?;
         // A name does not rename the proxy, but one of another type is a mistake of the client.
         body::text(&request, "name")?;
         Ok(Update {
@@ -51,43 +54,43 @@ pub(super) async fn update(
             enabled: body::switch(&request, "enabled")?,
         })
     };
-    let update = read().map_err(|problem: String| Refused::body(&problem))?;
-    Ok(answer(StatusCode::OK, &shown(&proxies.update(&name, update).await?)))
+    let update = read().map_err(|problem: String| ApiError::body(&problem))?;
+    Ok(json_response(StatusCode::OK, &shown(&proxies.update(&name, update).await?)))
 }
 
 pub(super) async fn delete(
     State(proxies): State<Proxies>,
     Names(name): Names<String>,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     proxies.delete(&name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, Refused> {
+pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, ApiError> {
     proxies.reset().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body) -> Response {
-    let specs = match specs_of(&request, &proxies.schedules()) {
+    let specs = match parse_specs(&request, &proxies.schedules()) {
         Ok(specs) => specs,
         Err(refused) => return populated(&[], Some(refused)),
     };
     // A listen address that makes no sense ends it at its turn.
     let specs = specs.into_iter().map(|spec| spec.map_err(|problem| StartError::Address(problem).into()));
     let (done, error) = proxies.populate(specs.collect()).await;
-    populated(&done, error.map(Refused::from))
+    populated(&done, error.map(ApiError::from))
 }
 
 /// The response lists the proxies that were created, also after an error.
-fn populated(done: &[Proxy], refused: Option<Refused>) -> Response {
+fn populated(done: &[Proxy], refused: Option<ApiError>) -> Response {
     let done: Vec<_> = done.iter().map(shown).collect();
     match refused {
-        None => answer(StatusCode::CREATED, &json!({"proxies": done})),
+        None => json_response(StatusCode::CREATED, &json!({"proxies": done})),
         Some(refused) => {
             let mut told = refused.json();
             told["proxies"] = done.into();
-            answer(refused.status, &told)
+            json_response(refused.status, &told)
         }
     }
 }
@@ -101,11 +104,11 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
         return Err(format!("unexpected `{rest}` after the array of proxies"));
     }
     // There is no request.
-    let problem = |refused: Refused| {
+    let problem = |refused: ApiError| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
     let specs =
-        specs_of(json, &ScheduleContext { duration, ..ScheduleContext::default() }).map_err(problem)?;
+        parse_specs(json, &ScheduleContext { duration, ..ScheduleContext::default() }).map_err(problem)?;
     let numbered = specs.into_iter().zip(1..);
     let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
     let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
@@ -116,32 +119,32 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     }
 }
 
-fn specs_of(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec, String>>, Refused> {
-    let entries = body::objects_of(request).map_err(|problem| Refused::body(&problem))?;
-    let spec = |(index, entry)| spec_of(entry, &format!(" at proxy {}", index + 1), run);
+fn parse_specs(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec, String>>, ApiError> {
+    let entries = body::parse_objects(request).map_err(|problem| ApiError::body(&problem))?;
+    let spec = |(index, entry)| parse_spec(entry, &format!(" at proxy {}", index + 1), run);
     entries.iter().enumerate().map(spec).collect()
 }
 
 /// Reads a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
-fn spec_of(
+fn parse_spec(
     entry: &Map<String, Value>,
     place: &str,
     run: &ScheduleContext,
-) -> Result<Result<Spec, String>, Refused> {
-    let problem = |problem: String| Refused::body(&format!("{problem}{place}"));
+) -> Result<Result<Spec, String>, ApiError> {
+    let problem = |problem: String| ApiError::body(&format!("{problem}{place}"));
     let text = |field| some_text(entry, field).map_err(problem);
     let needed = |field| {
         let missing = || format!("missing required field: {field}{place}");
-        text(field)?.ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, missing()))
+        text(field)?.ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, missing()))
     };
     let (name, upstream) = (needed("name")?, needed("upstream")?);
     let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
     let mut faults = Vec::new();
     for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
         let added = toxic::parse(toxic, run)
-            .map_err(Refused::from)
+            .map_err(ApiError::from)
             .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
-        added.map_err(|refused| Refused::new(refused.status, format!("{}{place}", refused.text)))?;
+        added.map_err(|refused| ApiError::new(refused.status, format!("{}{place}", refused.text)))?;
     }
     // any address, and a port that is free
     let any = || Ok(ListenAddr { host: None, port: 0 });

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use super::answer::Refused;
+use super::response::ApiError;
 
 /// How long a body may take to come.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -46,40 +46,42 @@ impl Default for Budget {
 pub(super) struct Body(pub(super) Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for Body {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let Extension(budget) = Extension::<Budget>::from_request_parts(&mut parts, state)
             .await
-            .map_err(|refused| Refused::new(refused.status(), refused.body_text()))?;
+            .map_err(|refused| ApiError::new(refused.status(), refused.body_text()))?;
         match timeout(LIMIT, read(body, &budget)).await {
             Ok(body) => body.map(Self),
-            Err(_) => Err(Refused::new(StatusCode::REQUEST_TIMEOUT, "the body of the request does not come")),
+            Err(_) => {
+                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body of the request does not come"))
+            }
         }
     }
 }
 
 /// Copies each part, because a part of one byte keeps a whole read buffer in memory.
-async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, Refused> {
+async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, ApiError> {
     let mut parts = body.into_data_stream();
     let mut whole = Vec::new();
     let mut held = None::<SemaphorePermit<'_>>;
     while let Some(part) = parts.next().await {
         let part = part.map_err(|error| {
-            Refused::new(StatusCode::BAD_REQUEST, format!("cannot read the request's body: {error}"))
+            ApiError::new(StatusCode::BAD_REQUEST, format!("cannot read the request's body: {error}"))
         })?;
         if whole.len() + part.len() > MAX_BODY_BYTES {
             let problem =
                 format!("the request's body is longer than the length limit of {MAX_BODY_BYTES} bytes");
-            return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, problem));
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, problem));
         }
         let large = |length: usize| length.saturating_sub(FREE_BODY_BYTES);
         let more = large(whole.len() + part.len()) - large(whole.len());
         let permit = u32::try_from(more).ok().and_then(|more| budget.try_acquire_many(more).ok());
         let permit = permit.ok_or_else(|| {
             let problem = "other requests have too many large bodies: try again later";
-            Refused::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, problem)
         })?;
         match &mut held {
             Some(held) => held.merge(permit),
@@ -95,12 +97,12 @@ async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, Refu
 pub(super) struct Names<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Names<T> {
-    type Rejection = Refused;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let read = Path::<T>::from_request_parts(parts, state).await;
         read.map(|Path(names)| Self(names))
-            .map_err(|refused| Refused::new(refused.status(), refused.body_text()))
+            .map_err(|refused| ApiError::new(refused.status(), refused.body_text()))
     }
 }
 

@@ -4,9 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::answer::{Refused, answer};
 use super::request::{Body, Names};
-use crate::proxies::{FaultRecord, Proxies, Proxy, until_followed};
+use super::response::{ApiError, json_response};
+use crate::proxies::{FaultRecord, Proxies, Proxy, wait_applied};
 use crate::toxic::{self, all_shown, json as body, shown};
 
 type OfToxic = Names<(String, String)>;
@@ -14,56 +14,56 @@ type OfToxic = Names<(String, String)>;
 pub(super) async fn all(
     State(proxies): State<Proxies>,
     Names(proxy): Names<String>,
-) -> Result<Response, Refused> {
-    Ok(answer(StatusCode::OK, &all_shown(&proxies.get(&proxy)?.faults).into()))
+) -> Result<Response, ApiError> {
+    Ok(json_response(StatusCode::OK, &all_shown(&proxies.get(&proxy)?.faults).into()))
 }
 
 pub(super) async fn add(
     State(proxies): State<Proxies>,
     Names(proxy): Names<String>,
     Body(request): Body,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;
-    let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
+    let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
     let record = toxic::parse(&request, &proxies.schedules())?;
     let added = shown(&record);
     change(&proxies, &proxy, |faults| add_to(faults, record)).await?;
-    Ok(answer(StatusCode::OK, &added))
+    Ok(json_response(StatusCode::OK, &added))
 }
 
 pub(super) async fn get(
     State(proxies): State<Proxies>,
     Names((proxy, name)): OfToxic,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let faults = proxies.get(&proxy)?.faults;
-    Ok(answer(StatusCode::OK, &shown(&faults[place_of(&faults, &name)?])))
+    Ok(json_response(StatusCode::OK, &shown(&faults[index_for(&faults, &name)?])))
 }
 
 pub(super) async fn update(
     State(proxies): State<Proxies>,
     Names((proxy, name)): OfToxic,
     Body(request): Body,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;
-    place_of(&proxy.faults, &name)?;
-    let request = body::object_of(&request).map_err(|problem| Refused::body(&problem))?;
+    index_for(&proxy.faults, &name)?;
+    let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
     let run = proxies.schedules();
     let changed = change(&proxies, &proxy, |faults| {
-        let place = place_of(faults, &name)?;
+        let place = index_for(faults, &name)?;
         faults[place] = toxic::merge(&faults[place], &request, &run)?;
         Ok(shown(&faults[place]))
     })
     .await?;
-    Ok(answer(StatusCode::OK, &changed))
+    Ok(json_response(StatusCode::OK, &changed))
 }
 
 pub(super) async fn delete(
     State(proxies): State<Proxies>,
     Names((proxy, name)): OfToxic,
-) -> Result<Response, Refused> {
+) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;
     change(&proxies, &proxy, |faults| {
-        faults.remove(place_of(faults, &name)?);
+        faults.remove(index_for(faults, &name)?);
         Ok(())
     })
     .await?;
@@ -74,27 +74,27 @@ pub(super) async fn delete(
 async fn change<T>(
     proxies: &Proxies,
     proxy: &Proxy,
-    change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, Refused>,
-) -> Result<T, Refused> {
+    change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
     let was_down = proxy.engine.is_refusing();
     let changed = proxies.change_faults(&proxy.name, change)?;
     if proxy.engine.is_refusing() != was_down {
-        until_followed([proxy]).await;
+        wait_applied([proxy]).await;
     }
     Ok(changed)
 }
 
 /// # Errors
 /// When there is one of that name.
-pub(super) fn add_to(faults: &mut Vec<FaultRecord>, record: FaultRecord) -> Result<(), Refused> {
+pub(super) fn add_to(faults: &mut Vec<FaultRecord>, record: FaultRecord) -> Result<(), ApiError> {
     if faults.iter().any(|other| other.name == record.name) {
-        return Err(Refused::new(StatusCode::CONFLICT, "toxic already exists"));
+        return Err(ApiError::new(StatusCode::CONFLICT, "toxic already exists"));
     }
     faults.push(record);
     Ok(())
 }
 
-fn place_of(faults: &[FaultRecord], name: &str) -> Result<usize, Refused> {
+fn index_for(faults: &[FaultRecord], name: &str) -> Result<usize, ApiError> {
     let place = faults.iter().position(|fault| fault.name == name);
-    place.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "toxic not found"))
+    place.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "toxic not found"))
 }

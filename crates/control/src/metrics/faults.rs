@@ -95,7 +95,7 @@ fn counted(delays: &DurationHistogram) -> Counted {
 pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let (mut received, mut sent) = (Vec::new(), Vec::new());
     for proxy in proxies.all() {
-        let moved = proxy.watch.live().totals().moved;
+        let moved = proxy.watch.live().stats().bytes;
         let with_faults = |moved: u64, direction| {
             let passage = proxy.engine.flow_stats(direction);
             moved + passage.received.saturating_sub(passage.delivered)

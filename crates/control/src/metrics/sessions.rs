@@ -7,13 +7,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 use super::write::{Labels, counters, gauges, series, with};
-use crate::watch::Watch;
+use crate::watch::SessionMetrics;
 
 /// Sessions that have labels in common.
-pub(super) type Watched = (Labels, Watch);
+pub(super) type LabeledMetrics = (Labels, SessionMetrics);
 
-pub(super) fn encode(rows: &[Watched], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-    let totals: Vec<_> = rows.iter().map(|(labels, watch)| (labels, watch.live().totals())).collect();
+pub(super) fn encode(rows: &[LabeledMetrics], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let totals: Vec<_> = rows.iter().map(|(labels, watch)| (labels, watch.live().stats())).collect();
     let opened = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.sessions));
     counters(&mut encoder, "sessions_opened", "Sessions that have begun", opened)?;
     #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
@@ -29,8 +29,8 @@ pub(super) fn encode(rows: &[Watched], mut encoder: DescriptorEncoder<'_>) -> fm
     counters(&mut encoder, "errors", "Sessions that failed", errors)?;
     let bytes = totals.iter().flat_map(|(labels, totals)| {
         [
-            (with(labels, "direction", "to_upstream"), totals.moved.to_upstream),
-            (with(labels, "direction", "to_downstream"), totals.moved.to_downstream),
+            (with(labels, "direction", "to_upstream"), totals.bytes.to_upstream),
+            (with(labels, "direction", "to_downstream"), totals.bytes.to_downstream),
         ]
     });
     counters(&mut encoder, "bytes", "Bytes delivered", bytes)?;

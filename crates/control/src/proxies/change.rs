@@ -11,13 +11,13 @@ use super::record::effective;
 use super::{ChangeError, FaultRecord, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
 /// Maximum time to wait for listeners.
-const FOLLOWING: Duration = Duration::from_secs(2);
+const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Waits until the listeners of these proxies are open or closed as their faults require. Does not wait longer for a listener that
 /// cannot follow, because its port is in use or the session limit is reached.
-pub(crate) async fn until_followed(proxies: impl IntoIterator<Item = &Proxy>) {
+pub(crate) async fn wait_applied(proxies: impl IntoIterator<Item = &Proxy>) {
     let all = proxies.into_iter().map(|proxy| proxy.engine.wait_for_listeners());
-    timeout(FOLLOWING, join_all(all)).await.ok();
+    timeout(APPLY_TIMEOUT, join_all(all)).await.ok();
 }
 
 impl Proxies {
@@ -28,7 +28,7 @@ impl Proxies {
     pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_listen(&spec.listen).await?;
         let proxy = self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await?;
-        until_followed([&proxy]).await;
+        wait_applied([&proxy]).await;
         Ok(proxy)
     }
 
@@ -43,7 +43,7 @@ impl Proxies {
         let name = name.to_owned();
         let proxy =
             self.in_turn(async move |proxies: Proxies| proxies.update_now(&name, update).await).await?;
-        until_followed([&proxy]).await;
+        wait_applied([&proxy]).await;
         Ok(proxy)
     }
 
@@ -100,7 +100,7 @@ impl Proxies {
                 (done, None)
             })
             .await;
-        until_followed(&done).await;
+        wait_applied(&done).await;
         (done, error)
     }
 
@@ -123,7 +123,7 @@ impl Proxies {
                 result
             })
             .await;
-        until_followed(&self.all()).await;
+        wait_applied(&self.all()).await;
         result
     }
 

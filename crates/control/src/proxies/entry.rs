@@ -3,11 +3,11 @@ use std::net::SocketAddr;
 use fault_proxy_engine::Faults;
 use fault_proxy_mapping::ListenAddr;
 
-use super::host::Start;
-use super::host::Started;
-use super::proxy::{Moment, Proxy, ProxyUpstream, Spec};
+use super::host::LaunchRequest;
+use super::host::RunningProxy;
+use super::proxy::{Generation, Proxy, ProxyUpstream, Spec};
 use super::record::{FaultRecord, effective};
-use crate::watch::Watch;
+use crate::watch::SessionMetrics;
 
 /// A proxy in the registry.
 #[derive(Debug)]
@@ -18,20 +18,30 @@ pub(super) struct Entry {
     pub(super) upstream: ProxyUpstream,
     pub(super) faults: Faults,
     pub(super) records: Vec<FaultRecord>,
-    pub(super) watch: Watch,
+    pub(super) watch: SessionMetrics,
     /// The address that it listened on before it stopped, if `listen` still stands for it.
     last_address: Option<SocketAddr>,
     /// `None` while the proxy is disabled.
-    pub(super) started: Option<Started>,
-    stopped: Moment,
+    pub(super) started: Option<RunningProxy>,
+    stop_generation: Generation,
 }
 
 impl Entry {
     /// Not started.
     pub(super) fn new(spec: Spec, faults: Faults) -> Self {
         let Spec { label, listen, upstream, faults: records, .. } = spec;
-        let (watch, stopped) = (Watch::default(), Moment::default());
-        Self { label, listen, upstream, faults, records, watch, last_address: None, started: None, stopped }
+        let (watch, stopped) = (SessionMetrics::default(), Generation::default());
+        Self {
+            label,
+            listen,
+            upstream,
+            faults,
+            records,
+            watch,
+            last_address: None,
+            started: None,
+            stop_generation: stopped,
+        }
     }
 
     pub(super) fn proxy(&self, name: &str) -> Proxy {
@@ -44,7 +54,7 @@ impl Entry {
             faults: self.records.clone(),
             engine: self.faults.clone(),
             watch: self.watch.clone(),
-            stopped: self.stopped.clone(),
+            stop_generation: self.stop_generation.clone(),
         }
     }
 
@@ -61,8 +71,8 @@ impl Entry {
         self.upstream = upstream;
     }
 
-    pub(super) fn start(&self, name: &str) -> Start {
-        Start {
+    pub(super) fn start(&self, name: &str) -> LaunchRequest {
+        LaunchRequest {
             name: name.to_owned(),
             listen: self.listen.clone(),
             upstream: self.upstream.addr.clone(),
@@ -72,8 +82,8 @@ impl Entry {
     }
 
     /// What is to be stopped. It listens on the same port again if it is started again.
-    pub(super) fn stop(&mut self) -> Option<Started> {
-        self.stopped = Moment::default();
+    pub(super) fn stop(&mut self) -> Option<RunningProxy> {
+        self.stop_generation = Generation::default();
         let started = self.started.take()?;
         // A name stays a name, which may have several addresses; only a port that was left to chance is fixed.
         self.listen.port = started.listen.port();
@@ -116,7 +126,8 @@ mod tests {
             };
             let mut entry = Entry::new(spec, faults.clone());
             let listen = ([127, 0, 0, 1], 4000).into();
-            entry.started = Some(Started { listen, shutdown: Shutdown::new(), ended: TaskTracker::new() });
+            entry.started =
+                Some(RunningProxy { listen, shutdown: Shutdown::new(), ended: TaskTracker::new() });
             assert!(entry.stop().is_some());
             assert_eq!(entry.start("p").listen.to_string(), again);
             assert_eq!(entry.proxy("p").listen.to_string(), "127.0.0.1:4000", "it is shown as before");

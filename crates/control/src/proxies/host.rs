@@ -9,19 +9,19 @@ use fault_proxy_relay::Shutdown;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
-use crate::watch::Watch;
+use crate::watch::SessionMetrics;
 
-/// What [`Host::start`] returns.
-pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Started, StartError>> + Send + 'a>>;
+/// What [`ProxyLauncher::start`] returns.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<RunningProxy, StartError>> + Send + 'a>>;
 
-/// What [`Host::check_loop`] returns.
+/// What [`ProxyLauncher::check_loop`] returns.
 pub type CheckingLoop<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
-/// The result of [`Host::address`].
+/// The result of [`ProxyLauncher::address`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartError>> + Send + 'a>>;
 
 /// Starts proxies.
-pub trait Host: Send + Sync + 'static {
+pub trait ProxyLauncher: Send + Sync + 'static {
     /// Checks everything about `upstream` that does not need the network. Must not block.
     ///
     /// # Errors
@@ -36,7 +36,7 @@ pub trait Host: Send + Sync + 'static {
     fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a>;
 
     /// Takes the port and accepts sessions from then on.
-    fn start(&self, proxy: Start) -> Starting<'_>;
+    fn start(&self, proxy: LaunchRequest) -> Starting<'_>;
 
     /// The address that `listen` stands for. Takes some seconds at most.
     ///
@@ -48,22 +48,22 @@ pub trait Host: Send + Sync + 'static {
 /// A proxy that is to be started.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Start {
+pub struct LaunchRequest {
     /// Name of the proxy.
     pub name: String,
     /// Where to listen.
     pub listen: ListenAddr,
-    /// As [checked](Host::check).
+    /// As [checked](ProxyLauncher::check).
     pub upstream: Upstream,
     /// What happens to its sessions.
     pub faults: Faults,
     /// Observer of its sessions.
-    pub watch: Watch,
+    pub watch: SessionMetrics,
 }
 
 /// A proxy that listens.
 #[derive(Debug)]
-pub struct Started {
+pub struct RunningProxy {
     /// The address, with the port that the system chose for port 0.
     pub listen: SocketAddr,
     /// Ends this proxy only.
@@ -72,7 +72,7 @@ pub struct Started {
     pub ended: TaskTracker,
 }
 
-impl Started {
+impl RunningProxy {
     /// Closes its port and the connections of its sessions, and waits until that is done.
     pub(super) async fn stop(self) {
         self.shutdown.close();

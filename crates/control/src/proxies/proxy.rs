@@ -6,7 +6,7 @@ use fault_proxy_engine::Faults;
 use fault_proxy_mapping::{ListenAddr, Upstream};
 
 use super::record::FaultRecord;
-use crate::watch::Watch;
+use crate::watch::SessionMetrics;
 
 /// Upstream of a proxy, with the text that users wrote and are shown for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,19 +69,19 @@ pub struct Proxy {
     /// Faults as applied.
     pub engine: Faults,
     /// Observer of its sessions.
-    pub watch: Watch,
+    pub watch: SessionMetrics,
     /// Changes when the proxy is created, disabled, or gets another address or upstream.
-    pub stopped: Moment,
+    pub stop_generation: Generation,
 }
 
 /// A moment in the life of a proxy. It equals its clones, and no other moment of any proxy.
 #[derive(Debug, Clone, Default)]
-pub struct Moment(Arc<()>);
+pub struct Generation(Arc<()>);
 
-impl PartialEq for Moment {
+impl PartialEq for Generation {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl Eq for Moment {}
+impl Eq for Generation {}

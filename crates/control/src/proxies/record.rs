@@ -3,11 +3,11 @@ use serde_json::{Map, Value};
 
 /// Names of types and parameters that a fault was given with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vocabulary {
+pub(crate) enum Dialect {
     /// Names of the Toxiproxy API.
-    Compatible,
+    Toxiproxy,
     /// Names of flags and configuration files.
-    Ours,
+    Native,
 }
 
 /// A fault as it was given, and as it is applied. Made by [`record`](crate::record), or by the API.
@@ -26,7 +26,7 @@ pub struct FaultRecord {
     pub attributes: Map<String, Value>,
     /// The fault as applied, with this [`name`](Self::name). `None` if it has no effect.
     pub fault: Option<Fault>,
-    pub(crate) vocabulary: Vocabulary,
+    pub(crate) vocabulary: Dialect,
 }
 
 /// Returns the faults that have an effect.

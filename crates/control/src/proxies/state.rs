@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fault_proxy_engine::{Direction, Fault, FaultStats, Quantiles};
-use fault_proxy_relay::LiveSession;
+use fault_proxy_relay::OpenSession;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -122,20 +122,20 @@ impl Proxies {
             uptime_ms: millis(now),
             duration_ms: self.0.duration.map(millis),
             seed: self.engine().seed(),
-            proxies: self.all().into_iter().map(|proxy| ProxyState::of(proxy, now)).collect(),
+            proxies: self.all().into_iter().map(|proxy| ProxyState::from_proxy(proxy, now)).collect(),
         }
     }
 }
 
 impl ProxyState {
-    fn of(proxy: Proxy, now: Duration) -> Self {
-        let totals = proxy.watch.live().totals();
+    fn from_proxy(proxy: Proxy, now: Duration) -> Self {
+        let totals = proxy.watch.live().stats();
         let [up, down] =
             [Direction::ToUpstream, Direction::ToDownstream].map(|way| proxy.engine.flow_stats(way));
         let figures = proxy.engine.stats();
         let of = |record: FaultRecord| {
             let figures = figures.iter().find(|(fault, _)| fault.name == record.name);
-            FaultState::of(record, figures, now)
+            FaultState::from_record(record, figures, now)
         };
         let sessions = proxy.watch.live().open(LISTED_SESSIONS);
         Self {
@@ -147,18 +147,18 @@ impl ProxyState {
             enabled: proxy.enabled,
             sessions_total: totals.sessions,
             sessions_active: totals.active,
-            bytes_to_upstream: totals.moved.to_upstream,
-            bytes_to_client: totals.moved.to_downstream,
+            bytes_to_upstream: totals.bytes.to_upstream,
+            bytes_to_client: totals.bytes.to_downstream,
             held_bytes: up.held + down.held,
             byte_ms_to_upstream: up.byte_seconds * 1e3,
             byte_ms_to_client: down.byte_seconds * 1e3,
-            sessions: sessions.iter().map(SessionState::of).collect(),
+            sessions: sessions.iter().map(SessionState::from_session).collect(),
         }
     }
 }
 
 impl FaultState {
-    fn of(record: FaultRecord, figures: Option<&(Fault, FaultStats)>, now: Duration) -> Self {
+    fn from_record(record: FaultRecord, figures: Option<&(Fault, FaultStats)>, now: Duration) -> Self {
         let FaultRecord { name, kind, stream, toxicity, attributes, fault, .. } = record;
         let windows = fault.iter().flat_map(|fault| fault.windows.iter());
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
@@ -166,7 +166,8 @@ impl FaultState {
         let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
         let applied = figures.map_or(0, |(fault, figures)| figures.applied(&fault.effect));
         let figures = figures.map(|(_, figures)| figures);
-        let times = |of: fn(&FaultStats) -> Option<Quantiles>| figures.and_then(of).map(TimesState::of);
+        let times =
+            |of: fn(&FaultStats) -> Option<Quantiles>| figures.and_then(of).map(TimesState::from_quantiles);
         Self {
             name,
             kind,
@@ -189,14 +190,14 @@ impl FaultState {
 }
 
 impl TimesState {
-    fn of(times: Quantiles) -> Self {
+    fn from_quantiles(times: Quantiles) -> Self {
         Self { p50: times.p50.as_secs_f64() * 1e3, p99: times.p99.as_secs_f64() * 1e3 }
     }
 }
 
 impl SessionState {
-    fn of(session: &Arc<LiveSession>) -> Self {
-        let moved = session.moved();
+    fn from_session(session: &Arc<OpenSession>) -> Self {
+        let moved = session.bytes();
         Self {
             id: session.id,
             client: session.downstream.to_string(),

@@ -43,7 +43,7 @@ impl Activity {
     }
 
     /// Whether a request's head has come.
-    pub(super) fn has_asked(&self) -> bool {
+    pub(super) fn has_request(&self) -> bool {
         self.lock().has_asked
     }
 
@@ -64,7 +64,7 @@ impl Activity {
     fn follow(&self, body: Body, works_after: bool) -> Body {
         let mark = Mark { activity: self.clone(), works_after };
         mark.moved();
-        Body::new(Followed { body, mark })
+        Body::new(TrackedBody { body, mark })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -92,12 +92,12 @@ impl Drop for Mark {
     }
 }
 
-struct Followed {
+struct TrackedBody {
     body: Body,
     mark: Mark,
 }
 
-impl HttpBody for Followed {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -6,8 +6,8 @@ type Object = Map<String, Value>;
 
 /// # Errors
 /// What is wrong, for people.
-pub(crate) fn object_of(body: &[u8]) -> Result<Object, String> {
-    match value_of(body)? {
+pub(crate) fn parse_object(body: &[u8]) -> Result<Object, String> {
+    match parse_value(body)? {
         Value::Object(object) => Ok(object),
         Value::Null => Ok(Object::new()),
         other => Err(format!("an object is expected, not {}", kind(&other))),
@@ -16,8 +16,8 @@ pub(crate) fn object_of(body: &[u8]) -> Result<Object, String> {
 
 /// # Errors
 /// What is wrong, for people.
-pub(crate) fn objects_of(body: &[u8]) -> Result<Vec<Object>, String> {
-    let values = match value_of(body)? {
+pub(crate) fn parse_objects(body: &[u8]) -> Result<Vec<Object>, String> {
+    let values = match parse_value(body)? {
         Value::Array(values) => values,
         Value::Null => Vec::new(),
         other => return Err(format!("an array is expected, not {}", kind(&other))),
@@ -29,7 +29,7 @@ pub(crate) fn objects_of(body: &[u8]) -> Result<Vec<Object>, String> {
     values.into_iter().map(object).collect()
 }
 
-fn value_of(body: &[u8]) -> Result<Value, String> {
+fn parse_value(body: &[u8]) -> Result<Value, String> {
     if body.trim_ascii().is_empty() {
         return Err("EOF".to_owned());
     }

@@ -8,7 +8,7 @@ use fault_proxy_engine::{Delay, Directions, Effect, LossModel};
 use super::*;
 
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
-    parse(&json::object_of(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
+    parse(&json::parse_object(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
 }
 
 fn effect(body: Value) -> Option<Effect> {
@@ -87,7 +87,7 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
     assert_eq!(fault.directions, Directions { to_upstream: true, to_downstream: false });
     for attribute in ["1.5", "1e3", "[]", "true"] {
         let body = format!(r#"{{"type": "latency", "attributes": {{"latency": {attribute}}}}}"#);
-        let refused = parse(&json::object_of(body.as_bytes()).unwrap(), &ScheduleContext::default())
+        let refused = parse(&json::parse_object(body.as_bytes()).unwrap(), &ScheduleContext::default())
             .unwrap_err()
             .to_string();
         assert!(refused.starts_with("bad request body: latency is "), "{refused}");
@@ -96,7 +96,7 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
 
 #[test]
 fn attributes_of_the_wrong_type_are_refused_alike_when_toxics_are_made_and_changed() {
-    for (kind, fields) in super::compatible::TOXICS {
+    for (kind, fields) in super::toxiproxy::TOXICS {
         let made = parsed(json!({"type": kind})).unwrap();
         for field in fields {
             for wrong in
@@ -117,7 +117,7 @@ fn attributes_of_the_wrong_type_are_refused_alike_when_toxics_are_made_and_chang
         ("limit_data", json!({"bytes": "1KiB"})),
     ] {
         let ours = parsed(json!({"type": kind, "attributes": attributes})).unwrap();
-        assert_eq!(ours.vocabulary, crate::proxies::Vocabulary::Ours, "{kind}");
+        assert_eq!(ours.vocabulary, crate::proxies::Dialect::Native, "{kind}");
     }
 }
 
@@ -129,8 +129,8 @@ fn what_is_no_toxic_is_refused_in_the_words_that_clients_know() {
     for bad in ["", "both"] {
         assert_eq!(refused(json!({"type": "latency", "stream": bad})), stream);
     }
-    assert_eq!(json::object_of(b" ").unwrap_err(), "EOF");
-    assert!(json::object_of(b"[]").is_err() && json::objects_of(b"{}").is_err());
+    assert_eq!(json::parse_object(b" ").unwrap_err(), "EOF");
+    assert!(json::parse_object(b"[]").is_err() && json::parse_objects(b"{}").is_err());
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_stream_is_where_the_fault_acts() {
 }
 
 fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
-    merge(record, &json::object_of(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
+    merge(record, &json::parse_object(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
-use fault_proxy_control::proxies::{CheckingLoop, Host, Resolving, Start, StartError, Started, Starting};
+use fault_proxy_control::proxies::{
+    CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, StartError, Starting,
+};
 use fault_proxy_mapping::{ListenAddr, Scheme, Upstream};
 use fault_proxy_relay::Shutdown;
 use tokio::net::TcpListener;
@@ -38,7 +40,7 @@ impl FakeHost {
         self.starts.lock().expect("nobody panicked").clone()
     }
 
-    async fn start_now(&self, start: Start) -> Result<Started, StartError> {
+    async fn start_now(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         self.open.subscribe().wait_for(|open| *open).await.expect("the sender is ours");
         let listen = here(&start.listen);
         let listener = TcpListener::bind(&listen)
@@ -61,11 +63,11 @@ impl FakeHost {
             }
         });
         ended.close();
-        Ok(Started { listen, shutdown, ended })
+        Ok(RunningProxy { listen, shutdown, ended })
     }
 }
 
-impl Host for FakeHost {
+impl ProxyLauncher for FakeHost {
     fn check(&self, upstream: &Upstream) -> Result<(), String> {
         match upstream {
             Upstream::Tcp { scheme: Some(Scheme::Tls), .. } => Err(format!("{upstream}: no certificates")),
@@ -85,7 +87,7 @@ impl Host for FakeHost {
         )
     }
 
-    fn start(&self, proxy: Start) -> Starting<'_> {
+    fn start(&self, proxy: LaunchRequest) -> Starting<'_> {
         Box::pin(self.start_now(proxy))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use fault_proxy_control::{Metrics, Watch};
+use fault_proxy_control::{Metrics, SessionMetrics};
 use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -45,7 +45,7 @@ async fn it_says_what_runs_and_what_the_caller_added() {
 #[tokio::test]
 async fn labels_are_there_before_the_first_session() {
     let mut metrics = Metrics::new("p", "1");
-    metrics.watch(&Watch::default());
+    metrics.watch(&SessionMetrics::default());
     while_serving(ready(), metrics, &Shutdown::new(), async |server| {
         let samples = samples(&get(server, "/metrics").await);
         assert_eq!(samples["p_sessions_active"], 0.0);
@@ -83,7 +83,7 @@ async fn sessions_are_counted_by_how_they_end() {
     let refusing_addr = refusing.local_addr().unwrap();
 
     let mut metrics = Metrics::new("p", "1");
-    let watch = Watch::default();
+    let watch = SessionMetrics::default();
     metrics.watch(&watch);
     let relay = watch.on(&Relay::new(Config::default()));
     let (told, mut ended) = mpsc::channel(10);
@@ -161,7 +161,7 @@ async fn a_client_that_asks_for_the_older_text_format_gets_it() {
     let mut metrics = no_metrics();
     metrics.counter("jobs", "Jobs done", || 3);
     metrics.gauge("load", "How much there is to do", || 0.5);
-    metrics.watch(&Watch::default());
+    metrics.watch(&SessionMetrics::default());
     while_serving(ready(), metrics, &Shutdown::new(), async |server| {
         let answer = request_with(server, "GET", "/metrics", "Accept: text/plain;version=0.0.4").await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");

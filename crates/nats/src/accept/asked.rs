@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, one_line};
+use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, error_chain};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::Answer;
@@ -108,7 +108,7 @@ fn refusal(error: &ConnectError) -> (String, Scope) {
     };
     let reason = match error {
         ConnectError::Refused(reason) => reason.clone(),
-        error => one_line(error),
+        error => error_chain(error),
     };
     (reason, scope)
 }

@@ -48,7 +48,7 @@ impl Ends {
         let (relays, shutdown) = (TaskTracker::new(), Shutdown::new());
         let handle = shutdown.clone();
         relays.spawn(async move {
-            Relay::new(Default::default()).run(requests, Route::as_asked(), &handle).await
+            Relay::new(Default::default()).run(requests, Route::from_accepted(), &handle).await
         });
         Self { links: [server_link, client_link], client, server, shutdown, relays }
     }

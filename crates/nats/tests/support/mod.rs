@@ -42,7 +42,7 @@ impl Tunnel {
         let tunnel = Self::client_only(nats, target, encodings).await;
         let requests = tunnel.server.listen(&[], dial).await.expect("subscribed");
         let (relay, handle) = (Relay::new(Default::default()), tunnel.shutdown.clone());
-        tunnel.relays.spawn(async move { relay.run(requests, Route::as_asked(), &handle).await });
+        tunnel.relays.spawn(async move { relay.run(requests, Route::from_accepted(), &handle).await });
         tunnel
     }
 

@@ -10,7 +10,7 @@ use super::Relay;
 use crate::loops::{Dialed, Follows};
 use crate::report::LOOP;
 use crate::stream::Peer;
-use crate::summary::{End, SessionSummary};
+use crate::summary::{CloseReason, SessionSummary};
 
 /// How often a connection that waits for its place is looked at again.
 const LOOP_INTERVAL: Duration = Duration::from_millis(100);
@@ -53,7 +53,7 @@ impl Relay {
                 Some(())
             }
             Err(problem) => {
-                summary.upstream_end = End::NotOpened(format!("connection loop: {problem}"));
+                summary.upstream_end = CloseReason::NotOpened(format!("connection loop: {problem}"));
                 summary.not_opened = Some(LOOP);
                 None
             }

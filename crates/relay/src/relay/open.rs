@@ -7,23 +7,23 @@ use std::time::Instant;
 use tokio::select;
 use tracing::{Span, field};
 
+use super::pending::PendingDownstream;
 use super::task::{Run, SessionTask};
-use super::unopened::Unopened;
 use crate::connect::{ConnectError, Connected};
 use crate::handshake::HandshakeProgress;
 use crate::layer;
 use crate::route::OnUpstreamFailure;
 use crate::session;
 use crate::stream::Legs;
-use crate::summary::{End, SessionSummary};
+use crate::summary::{CloseReason, SessionSummary};
 
 impl SessionTask {
     /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
     /// `downstream` then is to be aborted.
-    pub(super) async fn open(&mut self, run: &Run, downstream: &mut Unopened) -> Option<Legs> {
+    pub(super) async fn open(&mut self, run: &Run, downstream: &mut PendingDownstream) -> Option<Legs> {
         let Self { marks, summary, connector, .. } = self;
         let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
-            summary.downstream_end = End::NotOpened(one_line(error));
+            summary.downstream_end = CloseReason::NotOpened(error_chain(error));
             summary.not_opened = Some("client_handshake");
         };
         run.relay.refuse_loop(marks, summary)?;
@@ -43,7 +43,7 @@ impl SessionTask {
         }
         let Some(connector) = connector.as_ref().or(run.route.connector.as_ref()) else {
             summary.upstream_end =
-                End::NotOpened("it asked for no upstream, and there is none for all".to_owned());
+                CloseReason::NotOpened("it asked for no upstream, and there is none for all".to_owned());
             summary.not_opened = Some("not_wanted");
             return None;
         };
@@ -57,7 +57,7 @@ impl SessionTask {
             biased;
             connected = connecting => connected,
             () = downstream.gone(offer.is_some()) => {
-                summary.downstream_end = End::Aborted;
+                summary.downstream_end = CloseReason::Aborted;
                 return None;
             }
         };
@@ -97,7 +97,7 @@ impl SessionTask {
                 })
             }
             Err(error) => {
-                summary.upstream_end = End::NotOpened(one_line(&error));
+                summary.upstream_end = CloseReason::NotOpened(error_chain(&error));
                 summary.not_opened = Some(error.reason());
                 let is_refused = matches!(error, ConnectError::Refused(_));
                 let is_reset = error.is_reset();
@@ -107,7 +107,7 @@ impl SessionTask {
                     && !is_reset
                     && let Some(stream) = downstream.0.take()
                 {
-                    summary.downstream_end = End::Closed;
+                    summary.downstream_end = CloseReason::Closed;
                     // In a box, since most sessions do not come here and all would be larger.
                     Box::pin(session::close(stream)).await;
                 }
@@ -118,7 +118,7 @@ impl SessionTask {
 }
 
 /// An error and its sources, as one line.
-pub fn one_line(error: &dyn Error) -> String {
+pub fn error_chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

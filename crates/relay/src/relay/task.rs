@@ -7,15 +7,15 @@ use tokio::select;
 
 use super::Relay;
 use super::chains::LoopMarks;
-use super::unopened::Unopened;
+use super::pending::PendingDownstream;
 use crate::connect::Connector;
 use crate::places::Place;
 use crate::route::Route;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
-use crate::stats::Listed;
+use crate::stats::SessionGuard;
 use crate::stream::{BoxStream, Legs, Peer};
-use crate::summary::{End, SessionSummary};
+use crate::summary::{CloseReason, SessionSummary};
 
 /// State that the sessions of one [`Relay::run`] share.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct SessionTask {
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) marks: LoopMarks,
     pub(super) summary: SessionSummary,
-    listed: Option<Listed>,
+    listed: Option<SessionGuard>,
     started: Instant,
     /// Last, so that the next session begins when this one has been dropped.
     _place: Place,
@@ -46,7 +46,7 @@ impl SessionTask {
         place: Place,
     ) -> Self {
         let started = Instant::now();
-        let listed = relay.live.as_ref().map(|live| live.begin(id, peer.clone()));
+        let listed = relay.tracker.as_ref().map(|live| live.begin(id, peer.clone()));
         let summary = SessionSummary {
             id,
             downstream: peer,
@@ -54,8 +54,8 @@ impl SessionTask {
             bytes_to_upstream: 0,
             bytes_to_downstream: 0,
             duration: started.elapsed(),
-            downstream_end: End::Cut,
-            upstream_end: End::Cut,
+            downstream_end: CloseReason::AbortedByRelay,
+            upstream_end: CloseReason::AbortedByRelay,
             not_opened: None,
         };
         Self { connector, marks: LoopMarks::default(), summary, listed, started, _place: place }
@@ -69,7 +69,7 @@ impl SessionTask {
         run: Arc<Run>,
         downstream: BoxStream,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let mut downstream = Unopened(Some(downstream));
+        let mut downstream = PendingDownstream(Some(downstream));
         async move {
             let opened = select! {
                 biased;
@@ -79,7 +79,7 @@ impl SessionTask {
             };
             drop(downstream);
             if let Some(Legs { downstream, upstream }) = opened {
-                let live = self.listed.as_ref().map(|Listed { session, .. }| Arc::clone(session));
+                let live = self.listed.as_ref().map(|SessionGuard { session, .. }| Arc::clone(session));
                 if let (Some(live), Some(upstream)) = (&live, &self.summary.upstream) {
                     live.set_upstream(upstream.clone());
                 }

@@ -26,10 +26,10 @@ impl Session {
         if self.receiver_is_stalled() || self.is_cut().await {
             return;
         }
-        if self.to_downstream.moved > 0 && !self.downstream_has_failed() {
+        if self.to_downstream.written > 0 && !self.downstream_has_failed() {
             self.linger_downstream().await;
         }
-        if self.to_upstream.moved > 0 && !self.upstream_has_failed() {
+        if self.to_upstream.written > 0 && !self.upstream_has_failed() {
             let sent = poll_fn(|cx| self.upstream.poll_sent(cx));
             _ = timeout(SEND_TIMEOUT, sent).await;
         }
@@ -37,7 +37,8 @@ impl Session {
 
     async fn is_cut(&mut self) -> bool {
         poll_fn(|cx| {
-            let is_cut = self.downstream.poll_cut(cx).is_ready() || self.upstream.poll_cut(cx).is_ready();
+            let is_cut = self.downstream.poll_terminated(cx).is_ready()
+                || self.upstream.poll_terminated(cx).is_ready();
             Poll::Ready(is_cut)
         })
         .await

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::{LOOK_INTERVAL, STALLED_LOOKS, Session};
+use super::{CHECK_INTERVAL, STALLED_CHECKS, Session};
 use crate::DataPath;
 use crate::pool::Pool;
 use crate::stream::Stream;
@@ -244,7 +244,7 @@ fn a_receiver_that_takes_nothing_ends_the_session_of_a_sender_that_failed() {
         (&upstream, stalled),
     );
     assert!(server.lock().expect("not poisoned").is_aborted);
-    assert!(took >= LOOK_INTERVAL * STALLED_LOOKS.into(), "{took:?}");
+    assert!(took >= CHECK_INTERVAL * STALLED_CHECKS.into(), "{took:?}");
 }
 
 fn any_sends() -> impl Strategy<Value = Vec<Sends>> {

@@ -4,7 +4,7 @@ use std::array;
 use std::ops::AddAssign;
 
 use crate::report::LOOP;
-use crate::summary::{End, SessionSummary};
+use crate::summary::{CloseReason, SessionSummary};
 
 /// How sessions end. Of several ends that one has, `not_opened` comes first, then `failed`, then `aborted`.
 const ENDS: [&str; 6] = ["clean", "aborted", "failed", "not_opened", "cut", "closed"];
@@ -55,7 +55,7 @@ impl Ends {
     }
 
     pub(super) fn add(&mut self, summary: &SessionSummary) {
-        let end = end_of(&summary.downstream_end, &summary.upstream_end);
+        let end = end_name(&summary.downstream_end, &summary.upstream_end);
         self.ends[place(&ENDS, end)] += 1;
         if let Some(reason) = summary.not_opened.or((end == "failed").then_some("failed")) {
             self.reasons[place(&REASONS, reason)] += 1;
@@ -75,18 +75,18 @@ fn place(names: &[&str], name: &str) -> usize {
     names.iter().position(|other| *other == name).unwrap_or(names.len() - 1)
 }
 
-fn end_of(downstream: &End, upstream: &End) -> &'static str {
+fn end_name(downstream: &CloseReason, upstream: &CloseReason) -> &'static str {
     let ends = [downstream, upstream];
-    let any = |is: fn(&End) -> bool| ends.into_iter().any(is);
-    if any(|end| matches!(end, End::NotOpened(_))) {
+    let any = |is: fn(&CloseReason) -> bool| ends.into_iter().any(is);
+    if any(|end| matches!(end, CloseReason::NotOpened(_))) {
         "not_opened"
-    } else if any(|end| matches!(end, End::Failed(_))) {
+    } else if any(|end| matches!(end, CloseReason::Failed(_))) {
         "failed"
-    } else if any(|end| matches!(end, End::Aborted)) {
+    } else if any(|end| matches!(end, CloseReason::Aborted)) {
         "aborted"
-    } else if ends == [&End::Finished, &End::Finished] {
+    } else if ends == [&CloseReason::Finished, &CloseReason::Finished] {
         "clean"
-    } else if any(|end| matches!(end, End::Closed)) {
+    } else if any(|end| matches!(end, CloseReason::Closed)) {
         "closed"
     } else {
         "cut"
@@ -99,22 +99,22 @@ mod tests {
 
     #[test]
     fn the_end_that_explains_the_other_is_counted() {
-        let not_opened = || End::NotOpened("refused".to_owned());
-        let failed = || End::Failed("no answer".to_owned());
+        let not_opened = || CloseReason::NotOpened("refused".to_owned());
+        let failed = || CloseReason::Failed("no answer".to_owned());
         for (one, other, expected) in [
-            (End::Finished, End::Finished, "clean"),
-            (End::Cut, End::Cut, "cut"),
-            (End::Closed, End::Closed, "closed"),
-            (End::Finished, End::Cut, "cut"),
-            (End::Cut, End::Aborted, "aborted"),
-            (End::Finished, End::Aborted, "aborted"),
-            (failed(), End::Aborted, "failed"),
-            (failed(), End::Cut, "failed"),
-            (not_opened(), End::Cut, "not_opened"),
+            (CloseReason::Finished, CloseReason::Finished, "clean"),
+            (CloseReason::AbortedByRelay, CloseReason::AbortedByRelay, "cut"),
+            (CloseReason::Closed, CloseReason::Closed, "closed"),
+            (CloseReason::Finished, CloseReason::AbortedByRelay, "cut"),
+            (CloseReason::AbortedByRelay, CloseReason::Aborted, "aborted"),
+            (CloseReason::Finished, CloseReason::Aborted, "aborted"),
+            (failed(), CloseReason::Aborted, "failed"),
+            (failed(), CloseReason::AbortedByRelay, "failed"),
+            (not_opened(), CloseReason::AbortedByRelay, "not_opened"),
             (not_opened(), failed(), "not_opened"),
         ] {
-            assert_eq!(end_of(&one, &other), expected, "{one}, {other}");
-            assert_eq!(end_of(&other, &one), expected, "{other}, {one}");
+            assert_eq!(end_name(&one, &other), expected, "{one}, {other}");
+            assert_eq!(end_name(&other, &one), expected, "{other}, {one}");
             assert!(ENDS.contains(&expected));
         }
     }

@@ -28,8 +28,8 @@ impl Stream for Recorder {
         None
     }
 
-    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.push("poll_cut");
+    fn poll_terminated(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.push("poll_terminated");
         Poll::Ready(Ok(()))
     }
 
@@ -115,7 +115,7 @@ moves_no_byte!(Recorder, Wrapper);
 #[test]
 fn a_wrapper_passes_on_what_it_does_not_implement() {
     let (mut wrapper, mut cx) = (Wrapper::default(), Context::from_waker(Waker::noop()));
-    assert!(wrapper.poll_cut(&mut cx).is_ready());
+    assert!(wrapper.poll_terminated(&mut cx).is_ready());
     assert!(wrapper.poll_sent(&mut cx).is_pending());
     wrapper.set_nodelay();
     wrapper.acknowledge();
@@ -123,8 +123,15 @@ fn a_wrapper_passes_on_what_it_does_not_implement() {
     wrapper.report_again();
     assert!(wrapper.take_error().is_some());
     let Wrapper(Recorder(calls)) = wrapper;
-    let expected =
-        ["poll_cut", "poll_sent", "set_nodelay", "acknowledge", "settle", "report_again", "take_error"];
+    let expected = [
+        "poll_terminated",
+        "poll_sent",
+        "set_nodelay",
+        "acknowledge",
+        "settle",
+        "report_again",
+        "take_error",
+    ];
     assert_eq!(calls, expected);
 }
 
@@ -132,7 +139,7 @@ fn a_wrapper_passes_on_what_it_does_not_implement() {
 async fn a_stream_that_wraps_none_has_nothing_to_wait_for() {
     let (mut stream, _peer) = tokio::io::duplex(8);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(stream.poll_cut(&mut cx).is_pending());
+    assert!(stream.poll_terminated(&mut cx).is_pending());
     assert!(stream.poll_sent(&mut cx).is_ready());
     stream.set_nodelay();
     stream.acknowledge();

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fault_proxy_relay::{
-    Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Live, Peer, Relay,
-    Route, SessionSummary, Shutdown, TcpAcceptor,
+    Accepted, BoxStream, Config, ConnectError, Connected, Connecting, Connector, Listener, Peer, Relay,
+    Route, SessionSummary, SessionTracker, Shutdown, TcpAcceptor,
 };
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::TcpListener;
@@ -29,7 +29,7 @@ pub struct Running {
     pub addr: SocketAddr,
     pub shutdown: Shutdown,
     pub relay: JoinHandle<()>,
-    pub live: Live,
+    pub live: SessionTracker,
     summaries: mpsc::Receiver<SessionSummary>,
 }
 
@@ -43,10 +43,10 @@ impl Running {
 
     pub fn start_with(config: Config, listener: impl Listener, route: Route, addr: SocketAddr) -> Self {
         let (told, summaries) = mpsc::channel(10_000);
-        let live = Live::new();
+        let live = SessionTracker::new();
         let relay = Relay::new(config)
             .on_session_end(move |summary| told.try_send(summary.clone()).expect("room"))
-            .showing(live.clone());
+            .with_tracker(live.clone());
         let shutdown = Shutdown::new();
         let handle = shutdown.clone();
         let relay = TaskTracker::new().spawn(async move { relay.run(listener, route, &handle).await });

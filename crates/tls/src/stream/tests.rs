@@ -13,7 +13,7 @@ use super::*;
 use crate::channel_binding::ChannelBinding;
 use crate::first_bytes::FirstBytes;
 use crate::rewind::Rewind;
-use crate::{ClientTls, Opening, ServerTls};
+use crate::{ClientTls, ServerTls, TlsNegotiation};
 
 /// A connection, a second handle to its socket, and its peer.
 fn connection() -> (TcpStream, Socket, std::net::TcpStream) {
@@ -28,9 +28,9 @@ fn connection() -> (TcpStream, Socket, std::net::TcpStream) {
 
 async fn encrypted(stream: TcpStream, peer: &std::net::TcpStream) -> BoxStream {
     let tls = ClientTls { insecure: true, ..ClientTls::default() };
-    let connector = TlsConnector::from(tls.config(Opening::Direct).unwrap());
+    let connector = TlsConnector::from(tls.config(TlsNegotiation::Direct).unwrap());
     let (tls, _) = ServerTls::self_signed(Ipv4Addr::LOCALHOST.into()).unwrap();
-    let acceptor = TlsAcceptor::from(tls.config(Opening::Direct).unwrap());
+    let acceptor = TlsAcceptor::from(tls.config(TlsNegotiation::Direct).unwrap());
     let peer = TcpStream::from_std(peer.try_clone().unwrap()).unwrap();
     let stream = FirstBytes::new(Box::new(stream));
     let name = ServerName::try_from("localhost").unwrap();

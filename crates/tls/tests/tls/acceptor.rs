@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
 
 use fault_proxy_relay::{Handshake, HandshakeProgress};
-use fault_proxy_tls::{Opening, ServerTls, TlsHandshake};
+use fault_proxy_tls::{ServerTls, TlsHandshake, TlsNegotiation};
 use proptest::prelude::*;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -21,7 +21,7 @@ use crate::support::{
 #[tokio::test]
 async fn tls_from_the_first_byte_is_taken_through_a_pipe_of_eight_bytes() {
     let certificates = Certificates::generate();
-    for opening in [Opening::Direct, Opening::Postgres, Opening::PostgresDirect] {
+    for opening in [TlsNegotiation::Direct, TlsNegotiation::Postgres, TlsNegotiation::PostgresDirect] {
         for version in VERSIONS {
             let leg = handshake(&certificates, opening);
             let (ours, theirs) = duplex(8);
@@ -46,7 +46,7 @@ async fn tls_from_the_first_byte_is_taken_through_a_pipe_of_eight_bytes() {
 #[tokio::test]
 async fn a_client_that_trusts_somebody_else_is_an_error() {
     let (certificates, others) = (Certificates::generate(), Certificates::generate());
-    let leg = handshake(&certificates, Opening::Direct);
+    let leg = handshake(&certificates, TlsNegotiation::Direct);
     let (ours, theirs) = duplex(4096);
     let (ours, theirs) =
         tokio::join!(accepted(&leg, Box::new(ours)), open_tls(theirs, client_config(&others, VERSIONS[1])));
@@ -58,9 +58,11 @@ async fn a_client_that_trusts_somebody_else_is_an_error() {
 #[tokio::test]
 async fn a_protocol_we_do_not_speak_is_refused() {
     let certificates = Certificates::generate();
-    for (opening, welcome) in
-        [(Opening::Direct, true), (Opening::Postgres, false), (Opening::PostgresDirect, false)]
-    {
+    for (opening, welcome) in [
+        (TlsNegotiation::Direct, true),
+        (TlsNegotiation::Postgres, false),
+        (TlsNegotiation::PostgresDirect, false),
+    ] {
         let leg = handshake(&certificates, opening);
         let mut config = client_config(&certificates, VERSIONS[1]);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -73,7 +75,7 @@ async fn a_protocol_we_do_not_speak_is_refused() {
 #[tokio::test]
 async fn a_client_that_closes_instead_of_speaking_is_an_error() {
     let certificates = Certificates::generate();
-    for opening in [Opening::Direct, Opening::Postgres] {
+    for opening in [TlsNegotiation::Direct, TlsNegotiation::Postgres] {
         let leg = handshake(&certificates, opening);
         let (ours, mut theirs) = duplex(4096);
         theirs.shutdown().await.unwrap();
@@ -84,7 +86,7 @@ async fn a_client_that_closes_instead_of_speaking_is_an_error() {
 #[tokio::test]
 async fn a_client_that_resets_within_its_hello_is_an_error() {
     let certificates = Certificates::generate();
-    for opening in [Opening::Direct, Opening::Postgres] {
+    for opening in [TlsNegotiation::Direct, TlsNegotiation::Postgres] {
         let leg = handshake(&certificates, opening);
         let (ours, mut theirs) = tcp_pair().await;
         let client = async {
@@ -100,7 +102,7 @@ async fn a_client_that_resets_within_its_hello_is_an_error() {
 /// Opens TLS as `name` to a listener with a certificate of its own making.
 async fn trusts_self_signed(address: IpAddr, name: &'static str) -> bool {
     let (tls, pem) = ServerTls::self_signed(address).expect("the system has randomness");
-    let leg = TlsHandshake::new(&tls, Opening::Direct).expect("made to fit");
+    let leg = TlsHandshake::new(&tls, TlsNegotiation::Direct).expect("made to fit");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM")).expect("a certificate");
     let config = ClientConfig::builder_with_provider(provider())
@@ -137,9 +139,9 @@ const HALF_A_HELLO: [u8; 11] = [0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3];
 #[tokio::test(start_paused = true)]
 async fn a_silent_client_is_turned_away_after_ten_seconds() {
     let certificates = Certificates::generate();
-    let legs = [Opening::Direct, Opening::Postgres, Opening::PostgresDirect];
+    let legs = [TlsNegotiation::Direct, TlsNegotiation::Postgres, TlsNegotiation::PostgresDirect];
     let mut legs = legs.map(|opening| handshake(&certificates, opening)).to_vec();
-    legs.push(handshake(&certificates, Opening::Direct).with_protocols_of_upstream());
+    legs.push(handshake(&certificates, TlsNegotiation::Direct).with_protocols_of_upstream());
     for leg in legs {
         for sent in [&[][..], &HALF_A_HELLO] {
             let (ours, mut theirs) = duplex(64);
@@ -159,7 +161,7 @@ async fn a_silent_client_is_turned_away_after_ten_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_trickles_gets_no_more_time() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct);
+    let leg = handshake(&certificates, TlsNegotiation::Direct);
     for leg in [leg.clone(), leg.with_protocols_of_upstream()] {
         let (ours, mut theirs) = duplex(64);
         let trickle = async {
@@ -189,7 +191,7 @@ fn hello_with_protocol(certificates: &Certificates) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_waits_for_its_protocol_can_be_seen_to_reset() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+    let leg = handshake(&certificates, TlsNegotiation::Direct).with_protocols_of_upstream();
     let (ours, mut theirs) = tcp_pair().await;
     theirs.write_all(&hello_with_protocol(&certificates)).await.expect("room");
     let HandshakeProgress::OffersProtocols(mut stream, _) =
@@ -207,7 +209,7 @@ async fn a_client_that_waits_for_its_protocol_can_be_seen_to_reset() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+    let leg = handshake(&certificates, TlsNegotiation::Direct).with_protocols_of_upstream();
     let hello = hello_with_protocol(&certificates);
     let (ours, mut theirs) = duplex(4096);
     let speak = async {
@@ -228,7 +230,7 @@ async fn a_client_that_is_silent_after_its_hello_has_what_is_left_of_its_time() 
 #[tokio::test]
 async fn the_protocol_that_a_client_speaks_instead_of_tls_is_named() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct);
+    let leg = handshake(&certificates, TlsNegotiation::Direct);
     for leg in [leg.clone(), leg.with_protocols_of_upstream()] {
         for (sent, words) in [
             (
@@ -271,7 +273,7 @@ proptest! {
         thread_local! {
             static LEGS: [TlsHandshake; 3] = {
                 let certificates = Certificates::generate();
-                [Opening::Direct, Opening::Postgres, Opening::PostgresDirect].map(|it| handshake(&certificates, it))
+                [TlsNegotiation::Direct, TlsNegotiation::Postgres, TlsNegotiation::PostgresDirect].map(|it| handshake(&certificates, it))
             };
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");

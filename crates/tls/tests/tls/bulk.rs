@@ -1,6 +1,6 @@
 //! Much data both ways at once: nothing is lost, doubled or changed.
 
-use fault_proxy_tls::Opening;
+use fault_proxy_tls::TlsNegotiation;
 use testkit::{Certificates, Pattern};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split};
 
@@ -71,7 +71,7 @@ async fn the_downstream_leg_keeps_32_mib_each_way_over_tcp() {
 
 async fn through_a_pipe(room: usize, length: u64) {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Direct);
+    let leg = handshake(&certificates, TlsNegotiation::Direct);
     let (ours, theirs) = duplex(room);
     tokio::join!(
         async {
@@ -105,7 +105,7 @@ async fn nothing_is_lost_through_a_pipe_of_8_bytes() {
 async fn what_is_flushed_arrives_without_another_word() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
-        let leg = handshake(&certificates, Opening::Direct);
+        let leg = handshake(&certificates, TlsNegotiation::Direct);
         let (ours, theirs) = duplex(8);
         let speak = async {
             let mut ours = accepted(&leg, Box::new(ours)).await.expect("TLS");

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 
 use fault_proxy_relay::{ConnectError, Connected, Connector};
-use fault_proxy_tls::{ClientTls, Error, Opening};
+use fault_proxy_tls::{ClientTls, Error, TlsNegotiation};
 use rustls::server::ServerConfig;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use testkit::Certificates;
@@ -26,7 +26,7 @@ async fn meet(
     config: ServerConfig,
 ) -> (Result<Connected, ConnectError>, std::io::Result<Theirs>) {
     let upstream = Upstream::bind().await;
-    let connector = upstream.connector(host, tls, Opening::Direct);
+    let connector = upstream.connector(host, tls, TlsNegotiation::Direct);
     tokio::join!(in_time("the connector", connector.connect()), upstream.accept_tls(config))
 }
 
@@ -71,7 +71,7 @@ async fn a_server_of_the_extra_authority_is_trusted() {
 async fn the_address_that_answered_is_told() {
     let certificates = Certificates::generate();
     let upstream = Upstream::bind().await;
-    let connector = upstream.connector("localhost", &trusting(&certificates), Opening::Direct);
+    let connector = upstream.connector("localhost", &trusting(&certificates), TlsNegotiation::Direct);
     let config = server_config(&certificates, VERSIONS[1]);
     let (ours, _theirs) = tokio::join!(connector.connect(), upstream.accept_tls(config));
     assert_eq!(ours.unwrap().peer.to_string(), format!("127.0.0.1:{}", upstream.port()));
@@ -83,7 +83,7 @@ async fn a_server_of_another_authority_is_refused_by_name_and_reason() {
     let tls = ClientTls { ca_file: Some(certificates.other_ca_file().to_owned()), ..ClientTls::default() };
     for version in VERSIONS {
         let upstream = Upstream::bind().await;
-        let connector = upstream.connector("localhost", &tls, Opening::Direct);
+        let connector = upstream.connector("localhost", &tls, TlsNegotiation::Direct);
         let (ours, theirs) =
             tokio::join!(connector.connect(), upstream.accept_tls(server_config(&certificates, version)));
         theirs.expect_err("the connector hangs up");
@@ -184,7 +184,7 @@ async fn a_certificate_whose_key_the_server_does_not_have_is_taken_by_insecure_a
 
         let upstream = Upstream::bind().await;
         let insecure = ClientTls { insecure: true, ..ClientTls::default() };
-        let connector = upstream.connector("localhost", &insecure, Opening::Direct);
+        let connector = upstream.connector("localhost", &insecure, TlsNegotiation::Direct);
         let (ours, theirs) = tokio::join!(connector.connect(), upstream.accept_tls(config));
         ours.expect("no check");
         theirs.expect("no check");
@@ -196,7 +196,7 @@ async fn one_connector_connects_again_and_again() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
         let upstream = Upstream::bind().await;
-        let connector = upstream.connector("localhost", &trusting(&certificates), Opening::Direct);
+        let connector = upstream.connector("localhost", &trusting(&certificates), TlsNegotiation::Direct);
         // One configuration, so that the server knows its tickets again.
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(server_config(&certificates, version)));
         for round in 0..3 {

@@ -5,14 +5,18 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use fault_proxy_relay::{ConnectError, Connector, TcpConnector};
-use fault_proxy_tls::{ClientTls, Error, Opening, TlsConnector};
+use fault_proxy_tls::{ClientTls, Error, TlsConnector, TlsNegotiation};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{Upstream, chain, in_time};
 
 fn connector_to(upstream: &Upstream) -> TlsConnector {
-    upstream.connector("localhost", &ClientTls { insecure: true, ..ClientTls::default() }, Opening::Direct)
+    upstream.connector(
+        "localhost",
+        &ClientTls { insecure: true, ..ClientTls::default() },
+        TlsNegotiation::Direct,
+    )
 }
 
 /// The error of a connector whose server does `what` once it has the ClientHello.
@@ -42,7 +46,7 @@ fn kind(error: &ConnectError) -> io::ErrorKind {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_after_the_connectors_time() {
     const PATIENCE: Duration = Duration::from_millis(250);
-    for opening in [Opening::Direct, Opening::Postgres, Opening::PostgresDirect] {
+    for opening in [TlsNegotiation::Direct, TlsNegotiation::Postgres, TlsNegotiation::PostgresDirect] {
         // The system accepts for it.
         let silent = Upstream::bind().await;
         let tcp = TcpConnector::new("127.0.0.1", silent.port()).with_timeout(PATIENCE);

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use fault_proxy_relay::{BoxStream, Connector};
-use fault_proxy_tls::Opening;
+use fault_proxy_tls::TlsNegotiation;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,7 +23,7 @@ pub(crate) struct Leg {
 impl Leg {
     pub(crate) async fn upstream(certificates: &Certificates, version: Version) -> Self {
         let upstream = Upstream::bind().await;
-        let connector = upstream.connector("localhost", &trusting(certificates), Opening::Direct);
+        let connector = upstream.connector("localhost", &trusting(certificates), TlsNegotiation::Direct);
         let config = server_config(certificates, version);
         let (ours, theirs) = tokio::join!(connector.connect(), upstream.accept_tls(config));
         Self { ours: ours.expect("TLS").stream, theirs: theirs.expect("TLS").into() }
@@ -31,7 +31,7 @@ impl Leg {
 
     pub(crate) async fn downstream(certificates: &Certificates, version: Version) -> Self {
         let (ours, theirs) = tcp_pair().await;
-        let leg = handshake(certificates, Opening::Direct);
+        let leg = handshake(certificates, TlsNegotiation::Direct);
         let (ours, theirs) = tokio::join!(
             accepted(&leg, Box::new(ours)),
             open_tls(theirs, client_config(certificates, version))

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fault_proxy_relay::TcpConnector;
-use fault_proxy_tls::{ClientTls, Error, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_tls::{ClientTls, Error, ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use rcgen::{CertificateParams, KeyPair};
 use testkit::Certificates;
 
@@ -45,7 +45,7 @@ impl Files {
 }
 
 fn connector(tls: &ClientTls) -> Result<TlsConnector, Error> {
-    TlsConnector::new(TcpConnector::new("localhost", 1), tls, Opening::Direct)
+    TlsConnector::new(TcpConnector::new("localhost", 1), tls, TlsNegotiation::Direct)
 }
 
 #[track_caller]
@@ -170,7 +170,7 @@ fn a_key_of_another_certificate_is_refused() {
     let certificates = Certificates::generate();
     let (chain, key) = (certificates.server_cert(), certificates.client_key());
     let tls = ServerTls::from_files(chain, key).expect("each is well-formed");
-    assert!(matches!(TlsHandshake::new(&tls, Opening::Direct), Err(Error::KeyMismatch)));
+    assert!(matches!(TlsHandshake::new(&tls, TlsNegotiation::Direct), Err(Error::KeyMismatch)));
     let identity = Some((chain.to_owned(), key.to_owned()));
     let tls = ClientTls { identity, insecure: true, ..ClientTls::default() };
     assert!(matches!(connector(&tls), Err(Error::KeyMismatch)));
@@ -200,6 +200,6 @@ fn what_is_no_name_is_refused_and_told() {
         assert!(matches!(error, Error::ServerName(_)), "{error:?}");
     }
     let tcp = TcpConnector::new("two words", 1);
-    let error = TlsConnector::new(tcp, &ClientTls::default(), Opening::Direct).unwrap_err();
+    let error = TlsConnector::new(tcp, &ClientTls::default(), TlsNegotiation::Direct).unwrap_err();
     assert_eq!(error.to_string(), "`two words` is neither a DNS name nor an IP address");
 }

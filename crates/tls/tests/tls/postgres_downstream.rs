@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use fault_proxy_tls::Opening;
+use fault_proxy_tls::TlsNegotiation;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ const STARTUP: &[u8] = b"\0\0\0\x11\0\x03\0\0user\0me\0\0";
 #[tokio::test]
 async fn every_request_is_answered_and_then_tls_begins() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Postgres);
+    let leg = handshake(&certificates, TlsNegotiation::Postgres);
     for requests in [&[(SSL_REQUEST, b'S')][..], &[(GSSENC_REQUEST, b'N'), (SSL_REQUEST, b'S')]] {
         for version in VERSIONS {
             let (ours, mut theirs) = duplex(8);
@@ -47,7 +47,7 @@ async fn every_request_is_answered_and_then_tls_begins() {
 #[tokio::test]
 async fn a_client_hello_instead_of_a_request_is_welcome_with_the_protocol() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Postgres);
+    let leg = handshake(&certificates, TlsNegotiation::Postgres);
     for after_gss in [false, true] {
         let (ours, mut theirs) = duplex(1024);
         let mut config = client_config(&certificates, VERSIONS[1]);
@@ -68,7 +68,7 @@ async fn a_client_hello_instead_of_a_request_is_welcome_with_the_protocol() {
 #[tokio::test]
 async fn where_tls_begins_at_once_a_request_is_no_way_in() {
     let certificates = Certificates::generate();
-    for opening in [Opening::Direct, Opening::PostgresDirect] {
+    for opening in [TlsNegotiation::Direct, TlsNegotiation::PostgresDirect] {
         let leg = handshake(&certificates, opening);
         let (ours, mut theirs) = duplex(64);
         theirs.write_all(&SSL_REQUEST).await.unwrap();
@@ -92,7 +92,7 @@ fn error_response(bytes: &[u8]) -> Vec<(char, String)> {
 
 #[tokio::test]
 async fn a_client_in_clear_is_told_to_use_tls() {
-    let leg = handshake(&Certificates::generate(), Opening::Postgres);
+    let leg = handshake(&Certificates::generate(), TlsNegotiation::Postgres);
     for begin in [&[][..], &GSSENC_REQUEST] {
         let (ours, theirs) = duplex(16);
         let (mut theirs, mut to_ours) = tokio::io::split(theirs);
@@ -118,7 +118,7 @@ async fn a_client_in_clear_is_told_to_use_tls() {
 /// Closing a socket with bytes unread resets it: what we said must be there to be read all the same.
 #[tokio::test]
 async fn a_client_in_clear_over_tcp_reads_the_error_before_the_connection_ends() {
-    let leg = handshake(&Certificates::generate(), Opening::Postgres);
+    let leg = handshake(&Certificates::generate(), TlsNegotiation::Postgres);
     let (ours, mut theirs) = tcp_pair().await;
     theirs.write_all(STARTUP).await.unwrap();
     accepted(&leg, Box::new(ours)).await.expect_err("in clear");
@@ -135,7 +135,7 @@ async fn a_client_in_clear_over_tcp_reads_the_error_before_the_connection_ends()
 #[tokio::test]
 async fn bytes_in_clear_behind_the_request_fail_the_handshake() {
     let certificates = Certificates::generate();
-    let leg = handshake(&certificates, Opening::Postgres);
+    let leg = handshake(&certificates, TlsNegotiation::Postgres);
     let (ours, mut theirs) = duplex(4096);
     let client = async {
         theirs.write_all(&[&SSL_REQUEST, STARTUP].concat()).await.expect("open");
@@ -149,7 +149,7 @@ async fn bytes_in_clear_behind_the_request_fail_the_handshake() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stops_half_way_is_turned_away_after_a_minute() {
-    let leg = handshake(&Certificates::generate(), Opening::Postgres);
+    let leg = handshake(&Certificates::generate(), TlsNegotiation::Postgres);
     // Within a request, after one, and within the ClientHello behind it.
     let hello = [&SSL_REQUEST[..], &[0x16, 3, 1]].concat();
     for sent in [&SSL_REQUEST[..5], &GSSENC_REQUEST, &SSL_REQUEST, &hello] {

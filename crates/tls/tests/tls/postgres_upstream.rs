@@ -3,7 +3,7 @@
 use std::io;
 
 use fault_proxy_relay::{ConnectError, Connected, Connector};
-use fault_proxy_tls::Opening;
+use fault_proxy_tls::TlsNegotiation;
 use testkit::Certificates;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +16,7 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// A connector's way through `opening` with a server that does `serve`.
 async fn meet<T>(
     certificates: &Certificates,
-    opening: Opening,
+    opening: TlsNegotiation,
     serve: impl AsyncFnOnce(TcpStream) -> T,
 ) -> (Result<Connected, ConnectError>, T) {
     let upstream = Upstream::bind().await;
@@ -34,7 +34,7 @@ async fn read_request(stream: &mut TcpStream) {
 
 /// The error's line after a server answered `answer` and closed, and what the connector sent in all.
 async fn answered(answer: &[u8]) -> (String, Vec<u8>) {
-    let (ours, sent) = meet(&Certificates::generate(), Opening::Postgres, async |mut stream| {
+    let (ours, sent) = meet(&Certificates::generate(), TlsNegotiation::Postgres, async |mut stream| {
         read_request(&mut stream).await;
         stream.write_all(answer).await.expect("open");
         stream.shutdown().await.expect("open");
@@ -49,7 +49,7 @@ async fn tls_begins_after_the_request_and_an_s() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
         let config = server_config(&certificates, version);
-        let (ours, theirs) = meet(&certificates, Opening::Postgres, async |mut stream| {
+        let (ours, theirs) = meet(&certificates, TlsNegotiation::Postgres, async |mut stream| {
             read_request(&mut stream).await;
             stream.write_all(b"S").await.expect("open");
             accept_tls(stream, config).await
@@ -105,7 +105,7 @@ async fn bytes_in_clear_behind_the_s_fail_the_handshake() {
     for stuffed in [&b"E\0\0\0\x07M!\0\0"[..], message, &record] {
         let certificates = Certificates::generate();
         let config = server_config(&certificates, VERSIONS[1]);
-        let (ours, _) = meet(&certificates, Opening::Postgres, async |mut stream| {
+        let (ours, _) = meet(&certificates, TlsNegotiation::Postgres, async |mut stream| {
             read_request(&mut stream).await;
             stream.write_all(&[b"S", stuffed].concat()).await.expect("open");
             accept_tls(stream, config).await
@@ -117,7 +117,7 @@ async fn bytes_in_clear_behind_the_s_fail_the_handshake() {
 }
 
 /// What a server that speaks `postgresql` and is not asked for TLS agrees on by ALPN.
-async fn alpn(opening: Opening) -> io::Result<Option<Vec<u8>>> {
+async fn alpn(opening: TlsNegotiation) -> io::Result<Option<Vec<u8>>> {
     let certificates = Certificates::generate();
     let mut config = server_config(&certificates, VERSIONS[1]);
     config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -129,10 +129,10 @@ async fn alpn(opening: Opening) -> io::Result<Option<Vec<u8>>> {
 
 #[tokio::test]
 async fn the_direct_opening_of_postgres_offers_its_protocol() {
-    assert_eq!(alpn(Opening::PostgresDirect).await.expect("TLS").as_deref(), Some(&b"postgresql"[..]));
+    assert_eq!(alpn(TlsNegotiation::PostgresDirect).await.expect("TLS").as_deref(), Some(&b"postgresql"[..]));
 }
 
 #[tokio::test]
 async fn a_direct_opening_offers_no_protocol() {
-    assert_eq!(alpn(Opening::Direct).await.expect("TLS"), None);
+    assert_eq!(alpn(TlsNegotiation::Direct).await.expect("TLS"), None);
 }

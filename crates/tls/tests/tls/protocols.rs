@@ -5,8 +5,8 @@ use std::net::{self, SocketAddr};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use fault_proxy_relay::{End, OnUpstreamFailure, Route, SessionSummary, TcpConnector};
-use fault_proxy_tls::{Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_relay::{CloseReason, OnUpstreamFailure, Route, SessionSummary, TcpConnector};
+use fault_proxy_tls::{ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, ClientConfig, ClientConnection};
 use testkit::{Certificates, FarEnd};
@@ -59,8 +59,8 @@ async fn chosen(route: Route, config: ClientConfig) -> (io::Result<(String, Stri
 
 /// TLS on both legs.
 fn between(certificates: &Certificates, upstream: &FarEnd) -> Route {
-    let mut route = to(upstream, &trusting(certificates), Opening::Direct);
-    let leg = handshake(certificates, Opening::Direct).with_protocols_of_upstream();
+    let mut route = to(upstream, &trusting(certificates), TlsNegotiation::Direct);
+    let leg = handshake(certificates, TlsNegotiation::Direct).with_protocols_of_upstream();
     route.handshake = Some(Arc::new(leg));
     route
 }
@@ -104,7 +104,7 @@ async fn an_upstream_that_knows_none_of_them_refuses_the_client_with_its_alert()
         let alert = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let expected = rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol);
         assert_eq!(alert, Some(&expected), "{error}");
-        let End::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
+        let CloseReason::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
         assert!(reason.contains("NoApplicationProtocol"), "{reason}");
     }
 }
@@ -122,9 +122,10 @@ async fn a_client_that_offers_protocols_completes_its_handshake_though_the_upstr
         (&[], OnUpstreamFailure::Close),
     ] {
         let tcp = TcpConnector::new("127.0.0.1", port);
-        let connector = TlsConnector::new(tcp, &trusting(&certificates), Opening::Direct).expect("files");
+        let connector =
+            TlsConnector::new(tcp, &trusting(&certificates), TlsNegotiation::Direct).expect("files");
         let mut route = Route::to(connector);
-        let leg = handshake(&certificates, Opening::Direct).with_protocols_of_upstream();
+        let leg = handshake(&certificates, TlsNegotiation::Direct).with_protocols_of_upstream();
         route.handshake = Some(Arc::new(leg));
         route.on_upstream_failure = on_upstream_failure;
         let config = client(&certificates, VERSIONS[1], offered);
@@ -136,7 +137,7 @@ async fn a_client_that_offers_protocols_completes_its_handshake_though_the_upstr
         })
         .await;
         assert!(seen, "{offered:?}");
-        assert!(matches!(summary.upstream_end, End::NotOpened(_)), "{summary:?}");
+        assert!(matches!(summary.upstream_end, CloseReason::NotOpened(_)), "{summary:?}");
     }
 }
 
@@ -210,7 +211,8 @@ async fn clients_in_clear_are_offered_what_is_configured() {
             [(&["h2", "http/1.1"][..], "h2"), (&["http/1.1"], "http/1.1"), (&[], "none")]
         {
             let tcp = TcpConnector::new("localhost", upstream.addr().port());
-            let connector = TlsConnector::new(tcp, &trusting(&certificates), Opening::Direct).expect("files");
+            let connector =
+                TlsConnector::new(tcp, &trusting(&certificates), TlsNegotiation::Direct).expect("files");
             let route = Route::to(connector.with_protocols(names(configured)));
             let (told, _) = session(route, async |addr| {
                 read_all(&mut TcpStream::connect(addr).await.expect("listening")).await
@@ -233,7 +235,7 @@ async fn clear_upstreams_leave_the_choice_to_what_is_configured() {
         (&[], Some("none")),
         (&["imap"], None),
     ] {
-        let leg = TlsHandshake::new(&tls, Opening::Direct).expect("they belong together");
+        let leg = TlsHandshake::new(&tls, TlsNegotiation::Direct).expect("they belong together");
         let leg = leg.with_protocols(names(&["http/1.1", "h2"]));
         let connector = TcpConnector::new("localhost", upstream.addr().port());
         let route = Route { handshake: Some(Arc::new(leg)), ..Route::to(connector) };

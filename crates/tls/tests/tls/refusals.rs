@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fault_proxy_relay::Connector;
-use fault_proxy_tls::{ClientTls, Opening};
+use fault_proxy_tls::{ClientTls, TlsNegotiation};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     PKCS_ECDSA_P256_SHA256, date_time_ymd,
@@ -64,7 +64,7 @@ async fn met(server: &Made, ca: &Path, name: Option<&str>) -> Result<(), String>
         server_name: name.map(str::to_owned),
         ..ClientTls::default()
     };
-    let connector = upstream.connector("localhost", &tls, Opening::Direct);
+    let connector = upstream.connector("localhost", &tls, TlsNegotiation::Direct);
     let (ours, _) = tokio::join!(connector.connect(), upstream.accept_tls(server.config.clone()));
     ours.map(drop).map_err(|error| chain(&error))
 }

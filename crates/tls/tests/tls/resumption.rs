@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use fault_proxy_relay::{BoxStream, Connector, TcpConnector};
-use fault_proxy_tls::{ClientTls, Opening, TlsConnector};
+use fault_proxy_tls::{ClientTls, TlsConnector, TlsNegotiation};
 use rustls::HandshakeKind;
 use testkit::{Certificates, FarEnd};
 use tokio::io::AsyncWriteExt;
@@ -28,7 +28,7 @@ impl Server {
     }
 
     fn connector(&self, tls: &ClientTls) -> TlsConnector {
-        self.upstream.connector("localhost", tls, Opening::Direct)
+        self.upstream.connector("localhost", tls, TlsNegotiation::Direct)
     }
 
     /// Both ends of a connection whose tickets nobody has read.
@@ -150,7 +150,7 @@ async fn a_client_that_closes_at_once_leaves_tickets_for_the_next() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
         let (server, kinds) = recording(&certificates, version);
-        let route = to(&server, &trusting(&certificates), Opening::Direct);
+        let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
         for _ in 0..5 {
             let close = async |addr| drop(TcpStream::connect(addr).await.expect("listening"));
             session(route.clone(), close).await;
@@ -168,7 +168,8 @@ async fn another_connector_with_the_same_settings_has_its_own_sessions() {
     let (server, kinds) = recording(&certificates, VERSIONS[1]);
     for _ in 0..2 {
         let tcp = TcpConnector::new("localhost", server.addr().port());
-        let connector = TlsConnector::new(tcp, &trusting(&certificates), Opening::Direct).expect("files");
+        let connector =
+            TlsConnector::new(tcp, &trusting(&certificates), TlsNegotiation::Direct).expect("files");
         read_all(&mut connector.connect().await.expect("to be trusted").stream).await.expect("a clean end");
     }
     assert_eq!(*kinds.lock().expect("not poisoned"), [HandshakeKind::Full; 2]);

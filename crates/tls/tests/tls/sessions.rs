@@ -5,7 +5,7 @@ use std::net::{self, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use fault_proxy_relay::{Config, Relay, Route, SessionSummary, Shutdown, TcpAcceptor, TcpConnector};
-use fault_proxy_tls::{ClientTls, Opening, PostgresClear, TlsConnector};
+use fault_proxy_tls::{ClientTls, PostgresClear, TlsConnector, TlsNegotiation};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use testkit::{Certificates, FarEnd, Pattern};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -51,7 +51,7 @@ fn reply_after_eof(mut stream: Served) {
     half_close(&mut stream);
 }
 
-pub(crate) fn to(far_end: &FarEnd, tls: &ClientTls, opening: Opening) -> Route {
+pub(crate) fn to(far_end: &FarEnd, tls: &ClientTls, opening: TlsNegotiation) -> Route {
     let tcp = TcpConnector::new("localhost", far_end.addr().port());
     Route::to(TlsConnector::new(tcp, tls, opening).expect("usable files"))
 }
@@ -99,7 +99,7 @@ async fn a_client_in_clear_has_32_mib_echoed_by_a_server_with_tls() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
         let server = tls_server(server_config(&certificates, version), echo);
-        let route = to(&server, &trusting(&certificates), Opening::Direct);
+        let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
         let (heard, summary) = session(route, async |addr| {
             let pattern = Pattern::new(3);
             let mut client = TcpStream::connect(addr).await.expect("listening");
@@ -121,7 +121,7 @@ async fn a_server_that_waits_for_the_half_close_gets_it_and_its_reply_arrives() 
     let request = vec![b'q'; 1 << 20];
     for version in VERSIONS {
         let server = tls_server(server_config(&certificates, version), reply_after_eof);
-        let route = to(&server, &trusting(&certificates), Opening::Direct);
+        let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
         let (reply, summary) = session(route, async |addr| ask(addr, &request).await).await;
         assert!(reply.expect("no abort") == [FarEnd::REPLY_PREFIX, &request].concat());
         assert!(summary.is_clean(), "{summary:?}");
@@ -133,8 +133,8 @@ async fn both_legs_with_tls_pass_half_closes_on() {
     let certificates = Certificates::generate();
     for version in VERSIONS {
         let server = tls_server(server_config(&certificates, version), reply_after_eof);
-        let mut route = to(&server, &trusting(&certificates), Opening::Direct);
-        route.handshake = Some(Arc::new(handshake(&certificates, Opening::Direct)));
+        let mut route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
+        route.handshake = Some(Arc::new(handshake(&certificates, TlsNegotiation::Direct)));
         let (reply, summary) = session(route, async |addr| {
             let tcp = TcpStream::connect(addr).await.expect("listening");
             let mut client = open_tls(tcp, client_config(&certificates, version)).await.expect("TLS");
@@ -160,7 +160,7 @@ async fn a_client_of_postgres_in_clear_reaches_a_server_with_tls() {
         let connection = ServerConnection::new(Arc::clone(&config)).expect("a complete configuration");
         reply_after_eof(StreamOwned::new(connection, tcp));
     });
-    let mut route = to(&server, &trusting(&certificates), Opening::Postgres);
+    let mut route = to(&server, &trusting(&certificates), TlsNegotiation::Postgres);
     route.handshake = Some(Arc::new(PostgresClear));
     let (reply, summary) = session(route, async |addr| {
         let mut client = TcpStream::connect(addr).await.expect("listening");
@@ -185,7 +185,7 @@ async fn a_server_that_closes_without_close_notify_ends_the_session_cleanly() {
         stream.read_to_end(&mut Vec::new()).expect("a clean end");
         stream.write_all(b"good-bye").expect("open");
     });
-    let route = to(&server, &trusting(&certificates), Opening::Direct);
+    let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
     let (reply, summary) = session(route, async |addr| ask(addr, b"").await).await;
     assert_eq!(reply.expect("no abort"), b"good-bye");
     assert!(summary.is_clean(), "{summary:?}");

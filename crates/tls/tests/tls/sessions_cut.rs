@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fault_proxy_relay::{BoxStream, End, SessionSummary};
-use fault_proxy_tls::{ClientTls, Opening};
+use fault_proxy_relay::{BoxStream, CloseReason, SessionSummary};
+use fault_proxy_tls::{ClientTls, TlsNegotiation};
 use testkit::{Certificates, FarEnd, abort};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,10 +33,10 @@ async fn a_server_that_is_not_to_be_trusted_resets_the_client() {
     let server = tls_server(server_config(&certificates, VERSIONS[1]), |mut stream| {
         stream.read(&mut [0; 1]).expect_err("refused");
     });
-    let route = to(&server, &tls, Opening::Direct);
+    let route = to(&server, &tls, TlsNegotiation::Direct);
     let (seen, summary) = session(route, connect_and_read).await;
     assert_reset(seen);
-    let End::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
+    let CloseReason::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
     assert!(reason.contains("TLS as `localhost`") && reason.contains("UnknownIssuer"), "{reason}");
 }
 
@@ -47,10 +47,10 @@ async fn a_missing_client_certificate_resets_the_client() {
         let server = tls_server(mutual_server_config(&certificates, version), |mut stream| {
             stream.read(&mut [0; 1]).expect_err("demanded");
         });
-        let route = to(&server, &trusting(&certificates), Opening::Direct);
+        let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
         let (seen, summary) = session(route, connect_and_read).await;
         assert_reset(seen);
-        let (End::NotOpened(reason) | End::Failed(reason)) = &summary.upstream_end else {
+        let (CloseReason::NotOpened(reason) | CloseReason::Failed(reason)) = &summary.upstream_end else {
             panic!("{summary:?}")
         };
         assert!(reason.contains("alert"), "{reason}");
@@ -66,7 +66,7 @@ async fn a_server_that_resets_resets_the_client() {
         stream.read_exact(&mut [0; 3]).expect("open");
         abort(stream.sock);
     });
-    let route = to(&server, &trusting(&certificates), Opening::Direct);
+    let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
     let (seen, summary) = session(route, async |addr| {
         let mut client = TcpStream::connect(addr).await.expect("listening");
         in_time("the words", client.read_exact(&mut [0; 11])).await.expect("open");
@@ -75,7 +75,10 @@ async fn a_server_that_resets_resets_the_client() {
     })
     .await;
     assert_reset(seen);
-    assert_eq!((summary.downstream_end, summary.upstream_end), (End::Cut, End::Aborted));
+    assert_eq!(
+        (summary.downstream_end, summary.upstream_end),
+        (CloseReason::AbortedByRelay, CloseReason::Aborted)
+    );
 }
 
 #[tokio::test]
@@ -89,7 +92,7 @@ async fn a_server_that_resets_after_its_half_close_resets_the_client() {
         half_close_seen.lock().expect("not poisoned").recv().expect("the client tells");
         abort(stream.sock);
     });
-    let route = to(&server, &trusting(&certificates), Opening::Direct);
+    let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
     let (seen, summary) = session(route, async |addr| {
         let mut client = TcpStream::connect(addr).await.expect("listening");
         client.write_all(b"go").await.expect("open");
@@ -100,7 +103,10 @@ async fn a_server_that_resets_after_its_half_close_resets_the_client() {
     .await;
     // Linux's name for a reset after a FIN.
     assert_eq!(seen.kind(), ErrorKind::BrokenPipe);
-    assert_eq!((summary.downstream_end, summary.upstream_end), (End::Cut, End::Aborted));
+    assert_eq!(
+        (summary.downstream_end, summary.upstream_end),
+        (CloseReason::AbortedByRelay, CloseReason::Aborted)
+    );
 }
 
 #[tokio::test]
@@ -114,7 +120,7 @@ async fn a_client_that_resets_resets_the_server() {
         stream.flush().expect("open");
         told.lock().expect("not poisoned").send(stream.read(&mut [0; 1])).expect("the test waits");
     });
-    let route = to(&server, &trusting(&certificates), Opening::Direct);
+    let route = to(&server, &trusting(&certificates), TlsNegotiation::Direct);
     let ((), summary) = session(route, async |addr| {
         let mut client = TcpStream::connect(addr).await.expect("listening");
         client.write_all(b"half").await.expect("open");
@@ -122,16 +128,19 @@ async fn a_client_that_resets_resets_the_server() {
         client.set_zero_linger().expect("a socket");
     })
     .await;
-    assert_eq!((summary.downstream_end, summary.upstream_end), (End::Aborted, End::Cut));
+    assert_eq!(
+        (summary.downstream_end, summary.upstream_end),
+        (CloseReason::Aborted, CloseReason::AbortedByRelay)
+    );
     let heard = heard.recv_timeout(Duration::from_secs(60)).expect("in time");
     assert_eq!(heard.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
 }
 
 /// The summary of a session whose client sent `words` to a listener with TLS, and what it was told.
-async fn turned_away(opening: Opening, words: &[u8]) -> (Vec<u8>, SessionSummary) {
+async fn turned_away(opening: TlsNegotiation, words: &[u8]) -> (Vec<u8>, SessionSummary) {
     let certificates = Certificates::generate();
     let never = FarEnd::start(|_| panic!("dialled for a client without TLS"));
-    let mut route = to(&never, &trusting(&certificates), Opening::Direct);
+    let mut route = to(&never, &trusting(&certificates), TlsNegotiation::Direct);
     route.handshake = Some(Arc::new(handshake(&certificates, opening)));
     session(route, async |addr| {
         let mut client = TcpStream::connect(addr).await.expect("listening");
@@ -146,15 +155,15 @@ async fn turned_away(opening: Opening, words: &[u8]) -> (Vec<u8>, SessionSummary
 
 #[tokio::test]
 async fn a_client_without_tls_is_turned_away_with_a_word() {
-    let (told, summary) = turned_away(Opening::Direct, b"GET / HTTP/1.1\r\n\r\n").await;
+    let (told, summary) = turned_away(TlsNegotiation::Direct, b"GET / HTTP/1.1\r\n\r\n").await;
     // A fatal alert.
     assert_eq!((told[0], told[5]), (0x15, 2), "{told:?}");
-    assert!(matches!(summary.downstream_end, End::NotOpened(_)), "{summary:?}");
+    assert!(matches!(summary.downstream_end, CloseReason::NotOpened(_)), "{summary:?}");
     assert_eq!(summary.upstream, None);
 
-    let (told, summary) = turned_away(Opening::Postgres, b"\0\0\0\x11\0\x03\0\0user\0me\0\0").await;
+    let (told, summary) = turned_away(TlsNegotiation::Postgres, b"\0\0\0\x11\0\x03\0\0user\0me\0\0").await;
     assert!(told.starts_with(b"E") && told.ends_with(b"\0\0"), "{told:?}");
-    let End::NotOpened(reason) = &summary.downstream_end else { panic!("{summary:?}") };
+    let CloseReason::NotOpened(reason) = &summary.downstream_end else { panic!("{summary:?}") };
     assert!(reason.contains("expects it"), "{reason}");
     assert_eq!(summary.upstream, None);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fault_proxy_relay::{BoxStream, Handshake, HandshakeProgress, TcpConnector};
-use fault_proxy_tls::{ClientTls, Opening, ServerTls, TlsConnector, TlsHandshake};
+use fault_proxy_tls::{ClientTls, ServerTls, TlsConnector, TlsHandshake, TlsNegotiation};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -108,7 +108,7 @@ pub(crate) fn trusting(certificates: &Certificates) -> ClientTls {
 }
 
 /// The downstream leg with the server's certificate.
-pub(crate) fn handshake(certificates: &Certificates, opening: Opening) -> TlsHandshake {
+pub(crate) fn handshake(certificates: &Certificates, opening: TlsNegotiation) -> TlsHandshake {
     let tls = ServerTls::from_files(certificates.server_cert(), certificates.server_key());
     TlsHandshake::new(&tls.expect("PEM files"), opening).expect("they belong together")
 }
@@ -125,7 +125,7 @@ impl Upstream {
         self.0.local_addr().expect("bound").port()
     }
 
-    pub(crate) fn connector(&self, host: &str, tls: &ClientTls, opening: Opening) -> TlsConnector {
+    pub(crate) fn connector(&self, host: &str, tls: &ClientTls, opening: TlsNegotiation) -> TlsConnector {
         TlsConnector::new(TcpConnector::new(host, self.port()), tls, opening).expect("usable files and names")
     }
 

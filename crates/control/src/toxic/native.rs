@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::common::{Common, ToxicError, default_name, flows, renamed};
-use crate::proxies::{FaultRecord, Vocabulary};
+use crate::proxies::{Dialect, FaultRecord};
 
 /// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
@@ -23,7 +23,7 @@ pub(super) fn is_parameter(name: &str) -> bool {
 }
 
 /// What the API calls a type.
-pub(super) fn name_of(kind: &FaultType) -> String {
+pub(super) fn name_for(kind: &FaultType) -> String {
     as_attribute(kind.name)
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn types() -> Value {
         with: parameter.with,
     };
     let types = FAULT_TYPES.iter().map(|kind| ShownType {
-        r#type: name_of(kind),
+        r#type: name_for(kind),
         help: in_attributes(kind.help),
         attributes: attributes(kind).map(attribute).collect(),
     });
@@ -92,12 +92,12 @@ fn in_attributes(text: &str) -> String {
 pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
     FaultRecord {
         name: fault.name.clone(),
-        kind: name_of(params.fault_type()),
-        stream: stream_of(fault.directions).to_owned(),
+        kind: name_for(params.fault_type()),
+        stream: stream_for(fault.directions).to_owned(),
         toxicity: fault.probability,
-        attributes: attributes_of(params, fault.directions),
+        attributes: attributes_for(params, fault.directions),
         fault: Some(fault),
-        vocabulary: Vocabulary::Ours,
+        vocabulary: Dialect::Native,
     }
 }
 
@@ -117,7 +117,7 @@ pub(super) fn parse(
         fault.directions = flows;
     }
     if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && kind.has_direction())
-        && !is_of(fault.directions, stream)
+        && !matches_stream(fault.directions, stream)
     {
         let problem =
             format!("side and direction are not those of the stream {stream}: leave one of both out");
@@ -125,7 +125,7 @@ pub(super) fn parse(
     }
     // The API knows a single stream, so the name shows that the fault acts in both directions.
     let is_both = common.stream.is_none() && fault.directions == Directions::BOTH && kind.has_direction();
-    let stream = common.stream.unwrap_or_else(|| stream_of(fault.directions).to_owned());
+    let stream = common.stream.unwrap_or_else(|| stream_for(fault.directions).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
     let fault = renamed(fault, &name, common.toxicity);
     Ok(FaultRecord {
@@ -133,9 +133,9 @@ pub(super) fn parse(
         kind: written.to_owned(),
         stream,
         toxicity: common.toxicity,
-        attributes: attributes_of(&params, fault.directions),
+        attributes: attributes_for(&params, fault.directions),
         fault: Some(fault),
-        vocabulary: Vocabulary::Ours,
+        vocabulary: Dialect::Native,
     })
 }
 
@@ -161,9 +161,9 @@ pub(super) fn merge(
             fault.directions = before.directions;
         }
     }
-    record.attributes = attributes_of(&params, fault.directions);
-    if !is_of(fault.directions, &record.stream) {
-        record.stream = stream_of(fault.directions).to_owned();
+    record.attributes = attributes_for(&params, fault.directions);
+    if !matches_stream(fault.directions, &record.stream) {
+        record.stream = stream_for(fault.directions).to_owned();
     }
     record.fault = Some(renamed(fault, &record.name, record.toxicity));
     Ok(())
@@ -212,7 +212,7 @@ fn resolve(
 }
 
 /// Returns the attributes: the parameters that are not at the top level of a request.
-fn attributes_of(params: &FaultParams, flows: Directions) -> Map<String, Value> {
+fn attributes_for(params: &FaultParams, flows: Directions) -> Map<String, Value> {
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
@@ -227,13 +227,13 @@ fn attributes_of(params: &FaultParams, flows: Directions) -> Map<String, Value> 
 }
 
 /// Whether some of what it acts on flows there.
-fn is_of(of_fault: Directions, stream: &str) -> bool {
+fn matches_stream(of_fault: Directions, stream: &str) -> bool {
     flows(stream).is_none_or(|flows| {
         flows.to_upstream && of_fault.to_upstream || flows.to_downstream && of_fault.to_downstream
     })
 }
 
-fn stream_of(flows: Directions) -> &'static str {
+fn stream_for(flows: Directions) -> &'static str {
     if flows.to_upstream && !flows.to_downstream { "upstream" } else { "downstream" }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::common::{Common, ToxicError, default_name, flows, renamed};
 use super::json;
-use crate::proxies::{FaultRecord, Vocabulary};
+use crate::proxies::{Dialect, FaultRecord};
 
 /// Each with its fields.
 pub(super) const TOXICS: [(&str, &[&str]); 8] = [
@@ -41,7 +41,7 @@ pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<F
         toxicity: common.toxicity,
         attributes,
         fault: None,
-        vocabulary: Vocabulary::Compatible,
+        vocabulary: Dialect::Toxiproxy,
     };
     record.fault = fault(&record)?;
     Ok(record)

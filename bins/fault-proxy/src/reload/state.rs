@@ -4,25 +4,25 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use fault_proxy_control::proxies::{ChangeError, Moment, Proxies, Proxy, Spec, Update};
+use fault_proxy_control::proxies::{ChangeError, Generation, Proxies, Proxy, Spec, Update};
 use tracing::{error, info};
 
-use crate::config::{GivenFault, ProxySettings, Settings};
-use crate::start::{spec, told};
+use crate::config::{ConfiguredFault, ProxySettings, Settings};
+use crate::start::{spec, start_error};
 
 /// The proxies of the file, and what has become of them.
 #[derive(Debug)]
-pub(super) struct Followed<'a> {
+pub(super) struct ReloadState<'a> {
     proxies: &'a Proxies,
     /// Path of the file, for log lines.
     file: String,
     /// Where mappings without an address listen, as long as the run lasts.
     bind: IpAddr,
-    all: Vec<Known>,
+    all: Vec<ManagedProxy>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct ManagedProxy {
     /// As the file has it; with the name that it has here.
     wanted: ProxySettings,
     /// As it was made or changed last; `None` if there is no such proxy yet.
@@ -30,16 +30,16 @@ struct Known {
     /// It has no name and another mapping than before, so that a new proxy takes its place.
     is_replaced: bool,
     /// When it was disabled to exchange its port with that of another proxy.
-    gave_way: Option<Moment>,
+    gave_way: Option<Generation>,
     /// Whether it was enabled, and when it was stopped last, when the last attempt failed.
-    left: Option<(bool, Moment)>,
+    left: Option<(bool, Generation)>,
     /// Why it is not as wanted, in the words of the log.
     problem: Option<String>,
     /// The problem that the log has.
     logged: Option<String>,
 }
 
-impl Known {
+impl ManagedProxy {
     fn new(wanted: ProxySettings) -> Self {
         let (made, gave_way, left, problem, logged) = (None, None, None, None, None);
         Self { wanted, made, is_replaced: false, gave_way, left, problem, logged }
@@ -54,10 +54,10 @@ impl Known {
     }
 }
 
-impl<'a> Followed<'a> {
+impl<'a> ReloadState<'a> {
     /// Follows the proxies of a run that has started with this file.
     pub(super) fn new(file: &Path, settings: &Settings, proxies: &'a Proxies) -> Self {
-        let all = settings.proxies.iter().cloned().map(Known::made).collect();
+        let all = settings.proxies.iter().cloned().map(ManagedProxy::made).collect();
         Self { proxies, file: file.display().to_string(), bind: settings.run.bind, all }
     }
 
@@ -97,8 +97,8 @@ impl<'a> Followed<'a> {
             let same = before.iter().position(|known| known.wanted.label == wanted.label);
             let known = same.map(|at| before.swap_remove(at));
             self.all.push(match known {
-                Some(known) => Known { wanted, ..known },
-                None => Known::new(wanted),
+                Some(known) => ManagedProxy { wanted, ..known },
+                None => ManagedProxy::new(wanted),
             });
         }
         self.change_all().await;
@@ -112,10 +112,10 @@ impl<'a> Followed<'a> {
     fn leave_to_others(&mut self) {
         for known in &mut self.all {
             let Some(left) = known.left.take() else { continue };
-            let as_left = |proxy: Proxy| (proxy.enabled, proxy.stopped) == left;
+            let as_left = |proxy: Proxy| (proxy.enabled, proxy.stop_generation) == left;
             if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
                 info!("{}: not tried again, because an API client has changed it", known.wanted.label);
-                *known = Known::made(known.wanted.clone());
+                *known = ManagedProxy::made(known.wanted.clone());
             }
         }
     }
@@ -126,7 +126,7 @@ impl<'a> Followed<'a> {
             if self.all.iter().any(|known| known.wanted.label == new.label) {
                 continue;
             }
-            let is_before = |known: &&mut Known| {
+            let is_before = |known: &&mut ManagedProxy| {
                 let old = &known.wanted;
                 let is_gone = wanted.iter().all(|new| new.label != old.label);
                 known.made.is_some() && !old.has_name() && old.name == new.name && is_gone
@@ -139,10 +139,10 @@ impl<'a> Followed<'a> {
     }
 
     async fn end_all_but(&mut self, wanted: &[ProxySettings]) {
-        let is_wanted = |known: &Known| wanted.iter().any(|new| new.label == known.wanted.label);
+        let is_wanted = |known: &ManagedProxy| wanted.iter().any(|new| new.label == known.wanted.label);
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.all).into_iter().partition(is_wanted);
         self.all = kept;
-        for Known { wanted, .. } in gone.into_iter().filter(|known| known.made.is_some()) {
+        for ManagedProxy { wanted, .. } in gone.into_iter().filter(|known| known.made.is_some()) {
             if self.proxies.delete(&wanted.name).await.is_ok() {
                 info!("{} is gone", wanted.label);
             }
@@ -173,7 +173,7 @@ impl<'a> Followed<'a> {
 
     /// Ends a proxy that is to have another name. A new one replaces it.
     async fn give_up_name(&mut self, new: &ProxySettings) {
-        let is_same = |known: &&mut Known| known.made.is_some() && known.wanted.label == new.label;
+        let is_same = |known: &&mut ManagedProxy| known.made.is_some() && known.wanted.label == new.label;
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
         if known.wanted.name != new.name {
             if self.proxies.delete(&known.wanted.name).await.is_ok() {
@@ -182,7 +182,7 @@ impl<'a> Followed<'a> {
                     new.label, new.name
                 );
             }
-            *known = Known::new(new.clone());
+            *known = ManagedProxy::new(new.clone());
         }
     }
 
@@ -195,10 +195,10 @@ impl<'a> Followed<'a> {
             for known in self.all.iter_mut().filter(|known| !known.is_done()) {
                 match change(known, proxies, bind).await {
                     Ok(()) => {
-                        *known = Known::made(known.wanted.clone());
+                        *known = ManagedProxy::made(known.wanted.clone());
                         is_stuck = false;
                     }
-                    Err(error) => known.problem = Some(format!("{:#}", told(error, &known.wanted))),
+                    Err(error) => known.problem = Some(format!("{:#}", start_error(error, &known.wanted))),
                 }
             }
         }
@@ -228,8 +228,12 @@ impl<'a> Followed<'a> {
         for (index, ..) in &waiting {
             let known = &mut self.all[*index];
             let disabled = Update { enabled: Some(false), ..Update::default() };
-            known.gave_way =
-                self.proxies.update(&known.wanted.name, disabled).await.ok().map(|proxy| proxy.stopped);
+            known.gave_way = self
+                .proxies
+                .update(&known.wanted.name, disabled)
+                .await
+                .ok()
+                .map(|proxy| proxy.stop_generation);
         }
         !waiting.is_empty()
     }
@@ -256,12 +260,12 @@ impl<'a> Followed<'a> {
                 }
                 known.logged.clone_from(&known.problem);
             }
-            known.left = proxy.map(|proxy| (proxy.enabled, proxy.stopped));
+            known.left = proxy.map(|proxy| (proxy.enabled, proxy.stop_generation));
         }
     }
 }
 
-async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<(), ChangeError> {
+async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Result<(), ChangeError> {
     let new = &known.wanted;
     let now = proxies.get(&new.name).ok();
     let (Some(made), Some(now)) = (&mut known.made, now) else {
@@ -279,7 +283,7 @@ async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<()
     };
     if made.faults != new.faults {
         proxies.change_faults(&new.name, |faults| {
-            *faults = new.faults.iter().map(GivenFault::record).collect();
+            *faults = new.faults.iter().map(ConfiguredFault::record).collect();
             Ok::<_, ChangeError>(())
         })?;
         made.faults.clone_from(&new.faults);
@@ -287,7 +291,7 @@ async fn change(known: &mut Known, proxies: &Proxies, bind: IpAddr) -> Result<()
             info!("{} has other faults", new.label);
         }
     }
-    let is_ours = known.gave_way.as_ref() == Some(&now.stopped);
+    let is_ours = known.gave_way.as_ref() == Some(&now.stop_generation);
     let proxy = match replaced {
         Some(proxy) => proxy,
         None if made.mapping == new.mapping && !is_ours => return Ok(()),

@@ -9,19 +9,19 @@ use crate::proxies::{ChangeError, Proxy};
 use crate::toxic::{ToxicError, all_shown};
 
 /// JSON and an end of line.
-pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
+pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
     let body = Body::from(format!("{body}\n"));
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// A refusal: `{"error": …, "status": …}`.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub(crate) struct ApiError {
     pub(super) status: StatusCode,
     pub(super) text: String,
 }
 
-impl Refused {
+impl ApiError {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self { status, text: text.into() }
     }
@@ -41,13 +41,13 @@ impl Refused {
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        answer(self.status, &self.json())
+        json_response(self.status, &self.json())
     }
 }
 
-impl From<ChangeError> for Refused {
+impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         let status = match error {
             ChangeError::NoSuchProxy => StatusCode::NOT_FOUND,
@@ -59,7 +59,7 @@ impl From<ChangeError> for Refused {
     }
 }
 
-impl From<ToxicError> for Refused {
+impl From<ToxicError> for ApiError {
     fn from(error: ToxicError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error.to_string())
     }
