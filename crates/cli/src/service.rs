@@ -18,4 +18,4 @@ fn notify(state: &str) {
 }
 
 #[cfg(not(all(target_os = "linux", not(portable))))]
-fn tell(_state: &str) {}
+fn notify(_state: &str) {}
