@@ -7,6 +7,7 @@
 //! | `faults` | which faults each proxy has |
 //! | `hints` | hints for unknown keys and variables |
 //! | `phases` | phases as faults that are on during their phase |
+//! | `ports` | refuses listeners that need the same port |
 //! | `proxies` | proxies with their names and faults |
 //! | `settings` | everything resolved |
 //! | `unused` | refuses TLS settings without effect |
@@ -16,6 +17,7 @@ mod faults;
 mod file;
 mod hints;
 mod phases;
+mod ports;
 mod proxies;
 mod settings;
 mod unused;

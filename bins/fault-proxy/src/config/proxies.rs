@@ -110,16 +110,11 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     } else {
         mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
     };
-    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
-        if let Some(other) = named[..index].iter().find(|other| other.mapping.listen == mapping.listen)
-            && of_file.is_none()
-        {
-            bail!(
-                "--proxy {} and --proxy {mapping} listen on one port: give one another port",
-                other.mapping
-            );
-        }
+    for (index, Named { name, label, mapping, .. }) in named.iter().enumerate() {
         if named[..index].iter().any(|other| other.label == *label) {
+            if *label == mapping.to_string() {
+                bail!("--proxy {label} and --proxy {label} listen on one port: give one another port");
+            }
             bail!("two proxies are called `{label}`: give one another name");
         }
         if let Some(other) = named[..index].iter().find(|other| other.name == *name) {

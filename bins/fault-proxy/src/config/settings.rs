@@ -14,6 +14,7 @@ use proxy_cli::config::{did_you_mean, nearest};
 use super::control::{Control, control};
 use super::file::{Config, RecordedConfig};
 use super::phases;
+use super::ports;
 use super::proxies::{ProxySettings, proxies};
 use crate::args::{ListenerTlsArgs, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
@@ -70,6 +71,7 @@ impl Settings {
             None => Vec::new(),
         };
         let settings = Self::resolve_with(config, populate)?;
+        ports::refuse_shared(&settings)?;
         if let Some(control) = &settings.control {
             control.guard_all()?;
         }
