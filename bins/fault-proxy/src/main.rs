@@ -33,7 +33,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::args::{Given, unknown_variables};
+use proxy_cli::args::{Given, unknown_variables, with_sources};
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
 use tracing::warn;
@@ -60,14 +60,19 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => {
             let again = RunMode::Reload(Source::new(&args, &cli.log));
+            let sourced = |error| with_sources(error, &Cli::command(), args.config.as_deref());
             match prepare(&args, &cli.log) {
-                Ok((settings, wire, log)) => finished(run::run(&settings, wire, &log, again)),
-                Err(error) => fail(&error, WRONG_USAGE),
+                Ok((settings, wire, log)) => {
+                    finished(run::run(&settings, wire, &log, again).map_err(sourced))
+                }
+                Err(error) => fail(&sourced(error), WRONG_USAGE),
             }
         }
         Command::Check(args) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
-            Err(error) => fail(&error, WRONG_USAGE),
+            Err(error) => {
+                fail(&with_sources(error, &Cli::command(), args.config.as_deref()), WRONG_USAGE)
+            }
         },
         Command::Replay { file } => match prepare_again(&file, &cli.log) {
             Ok(((settings, wire, log), journal)) => {
@@ -104,7 +109,8 @@ type Prepared = (Settings, Wire, Log);
 
 fn prepare_again(journal: &Path, log: &Given<LogArgs>) -> Result<(Prepared, Comparison)> {
     let (Header { seed, settings, .. }, comparison) = replay::read(journal)?;
-    Ok((resolve(Config::again(settings, seed, journal, log)?)?, comparison))
+    let prepared = resolve(Config::again(settings, seed, journal, log)?);
+    Ok((prepared.with_context(|| format!("settings in {}", journal.display()))?, comparison))
 }
 
 fn resolve(config: Config) -> Result<Prepared> {

@@ -14,9 +14,12 @@ use crate::config::{did_you_mean, nearest};
 use crate::terminal;
 
 mod given;
+mod source;
 mod values;
 
 pub use given::{Given, flag_names, with_variable, with_variables};
+use source::variable_of;
+pub use source::with_sources;
 pub use values::{Time, Timeout, list, switch};
 
 /// The command that checks the connection to NATS.
@@ -182,9 +185,7 @@ fn naming_variable(mut error: Error, command: &Command, is_written: impl Fn(&str
         }
         _ => None,
     };
-    let mut args = command.get_subcommands().chain([command]).flat_map(Command::get_arguments);
-    let of_flag = |flag| args.find_map(|arg| arg.get_env().filter(|_| arg.get_long() == Some(flag)));
-    let variable = flag.filter(|flag| !is_written(flag)).and_then(of_flag);
+    let variable = flag.filter(|flag| !is_written(flag)).and_then(|flag| variable_of(command, flag));
     if let Some(variable) = variable.map(OsStr::to_os_string) {
         let tip = format!("the value is that of the variable {}", variable.display());
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));

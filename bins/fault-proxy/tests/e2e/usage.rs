@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::api::Api;
 use crate::support::{self, ANY_CONTROL_PORT, BINARY, PATIENCE, run, utf8};
@@ -83,6 +84,56 @@ fn two_mappings_on_one_port_are_refused_for_their_port() {
     for other in [one.clone(), format!("{port}=127.0.0.1:10")] {
         let complaint = refusal(&["run", "--proxy", &one, "--proxy", &other]);
         assert!(complaint.contains("listen on one port"), "{complaint}");
+    }
+    let complaint = refusal(&["run", "--proxy", &one, "--control", &format!("127.0.0.1:{port}")]);
+    assert!(complaint.contains(&format!("--proxy {one} and --control")), "{complaint}");
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("run.toml");
+    let other = format!("0.0.0.0:{port}=127.0.0.1:10");
+    fs::write(&file, format!("[[proxies]]\nproxy = '{one}'\n[[proxies]]\nproxy = '{other}'\n")).unwrap();
+    let complaint = refusal(&["run", "--config", utf8(&file)]);
+    let both = format!("--proxy {one} and --proxy {other} listen on one port");
+    assert!(complaint.contains(&both) && complaint.contains("`proxies` in "), "{complaint}");
+}
+
+#[test]
+fn an_error_names_the_variable_or_the_key_that_sets_the_value() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let latency = ["--with-latency", "--latency-mean", "1ms"];
+    let refused = |options: &[&str], variables: &[(&str, &str)]| {
+        let args = [&["check", "--proxy", &mapping][..], &latency, options].concat();
+        let mut command = Command::new(BINARY);
+        let ended = command.args(args).envs(variables.iter().copied()).output().expect("it runs");
+        let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{stderr}");
+        stderr
+    };
+    for (variable, value, flag) in [
+        ("FAULT_EXPECT", "late.p50<1", "--expect"),
+        ("FAULT_LATENCY_SCHED", "soon", "--latency-sched"),
+        ("FAULT_TLS_CERT", "missing.pem", "--tls-cert"),
+        ("FAULT_MAX_IN_FLIGHT", "0", "--max-in-flight"),
+        ("FAULT_TOXIPROXY_CONFIG", "missing.json", "--toxiproxy-config"),
+        ("FAULT_CONTROL", "0.0.0.0:0", "--control"),
+    ] {
+        let stderr = refused(&[], &[(variable, value)]);
+        assert!(stderr.contains(&format!("; the variable {variable} sets {flag}")), "{stderr}");
+        let stderr = refused(&[flag, value], &[(variable, "other")]);
+        assert!(!stderr.contains(" sets "), "{stderr}");
+    }
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("run.toml");
+    for (text, key) in [
+        ("expect = ['late.p50<1']", "expect"),
+        ("tls-key = 'missing.pem'", "tls-key"),
+        ("max-in-flight-total = 0", "max-in-flight-total"),
+        ("log-file = '/missing/log'", "log-file"),
+        ("control = '0.0.0.0:0'", "control"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let stderr = refused(&["--config", utf8(&file)], &[]);
+        let expected = format!("; `{key}` in {} sets --{key}", file.display());
+        assert!(stderr.contains(&expected), "{stderr}");
     }
 }
 

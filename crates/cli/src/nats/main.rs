@@ -27,8 +27,8 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
     program: impl FnOnce(Settings) -> Program,
     run: impl FnOnce(Settings) -> Result<String>,
 ) -> ExitCode {
-    let complain = |error: &Error, code| {
-        terminal::print_error(name, error);
+    let complain = |error: Error, code| {
+        terminal::print_error(name, args::with_sources(error, &args::nats_command::<Cli>(), None));
         ExitCode::from(code)
     };
     let prepare = || {
@@ -48,8 +48,8 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
             drop(log);
             match checked.and_then(|Checked { report, problem }| print(report).map(|_| problem)) {
                 Ok(None) => ExitCode::SUCCESS,
-                Ok(Some(problem)) => complain(&anyhow!(problem), FAILED),
-                Err(error) => complain(&error, FAILED),
+                Ok(Some(problem)) => complain(anyhow!(problem), FAILED),
+                Err(error) => complain(error, FAILED),
             }
         }
         Ok((settings, false, log)) => {
@@ -59,9 +59,9 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
             let told = ran.and_then(|table| if table.is_empty() { Ok(true) } else { print(table) });
             match told {
                 Ok(_) => ExitCode::SUCCESS,
-                Err(error) => complain(&error, FAILED),
+                Err(error) => complain(error, FAILED),
             }
         }
-        Err(error) => complain(&error, WRONG_USAGE),
+        Err(error) => complain(error, WRONG_USAGE),
     }
 }
