@@ -70,9 +70,7 @@ fn main() -> ExitCode {
         }
         Command::Check(args) => match prepare(&args, &cli.log) {
             Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
-            Err(error) => {
-                fail(&with_sources(error, &Cli::command(), args.config.as_deref()), WRONG_USAGE)
-            }
+            Err(error) => fail(&with_sources(error, &Cli::command(), args.config.as_deref()), WRONG_USAGE),
         },
         Command::Replay { file } => match prepare_again(&file, &cli.log) {
             Ok(((settings, wire, log), journal)) => {

@@ -6,7 +6,7 @@ mod find;
 mod nearest;
 mod table;
 
-pub use error::{FileErrors, KeyHint};
+pub use error::{FileErrors, KeyHint, ip_address};
 pub use file::{as_file, read, read_settings};
 pub use find::find;
 pub use nearest::{did_you_mean, nearest};

@@ -86,17 +86,14 @@ impl FaultParams {
     /// The first parameter that is unknown, has a value of another type or does not belong to the type of the fault.
     pub fn read(given: Map<String, Value>) -> Result<Self, ReadError> {
         let (mut common, mut own) = (Map::new(), Map::new());
-        let fault_type = match given.get("type") {
+        let name = match given.get("type") {
             None | Some(Value::Null) => {
                 return Err(ParamError::new("type", "is needed, for example latency").into());
             }
-            Some(Value::String(name)) => {
-                faults::find(name).map_err(|error| ParamError::quoting("type", error))?
-            }
-            Some(other) => {
-                return Err(ParamError::quoting("type", format!("{other} is not a type of fault")).into());
-            }
+            Some(Value::String(name)) => name.clone(),
+            Some(other) => other.to_string(),
         };
+        let fault_type = faults::find(&name).map_err(|error| ParamError::quoting("type", error))?;
         for (written, value) in given.into_iter().filter(|(name, value)| name != "type" && !value.is_null()) {
             let name = written.replace('_', "-");
             let is_common = COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name);

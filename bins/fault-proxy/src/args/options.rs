@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use fault_proxy_engine::ByteCount;
 use fault_proxy_relay::CONNECT_TIMEOUT;
 use proxy_cli::args::{Time, Timeout, switch};
+use proxy_cli::config::ip_address;
 use proxy_cli::signals::DRAIN_TIMEOUT;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Options {
     /// Listen address of mappings that do not set one [default: 127.0.0.1].
-    #[arg(long, value_name = "ADDRESS", env = "FAULT_PROXY_BIND")]
+    #[arg(long, value_name = "ADDRESS", env = "FAULT_PROXY_BIND", value_parser = ip_address)]
     pub(crate) bind: IpAddr,
     /// Time limit to resolve and connect to an upstream, and separately for its TLS handshake [default: 10s].
     #[arg(long, value_name = "TIME")]

@@ -52,6 +52,20 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
         ),
         (with("[[phases]]\n[[phases.faults]]\ntype = 'latency'"), &["phases[0].faults[0].mean in "]),
         ("seed 7".to_owned(), &["fault.toml: "]),
+        (
+            "seed = 18446744073709551615".to_owned(),
+            &["fault.toml: ", "the maximum in TOML is 9223372036854775807"],
+        ),
+        ("bind = 'localhost'".to_owned(), &["bind in ", "expected an IP address, for example 127.0.0.1"]),
+        ("bind = 3".to_owned(), &["bind in ", "expected an IP address, for example 127.0.0.1"]),
+        ("expect = 'latency.p50<1'".to_owned(), &["expect in ", "expected a list ([…]"]),
+        ("faults = [3]".to_owned(), &["faults[0] in ", "expected a table of keys and values, found 3"]),
+        (with("[[faults]]\ntype = 3"), &["faults[0].type in ", "say latency, "]),
+        (with("[[faults]]\ntype = 'refuse'\nschedule = 5"), &["faults[0].schedule in ", "put it in quotes"]),
+        (
+            with("[[faults]]\ntype = 'refuse'\nside = 5"),
+            &["faults[0].side in ", "say client, server or both"],
+        ),
         (String::new(), &["--proxy <MAPPING>", "[[proxies]]"]),
     ] {
         let ended = setup.check("fault.toml", &text, &[], &[]);
@@ -122,12 +136,12 @@ fn files_without_proxies_or_with_keys_of_other_programs_are_explained() {
         ),
         ("upstream = 'a:1'\n", "fault.toml: unknown key; use [[proxies]] with proxy = \"PORT=HOST:PORT\""),
         ("proxies = ['1=a:1']\n", "expected a table such as { proxy ="),
-        ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([[…]] in TOML), found a table"),
+        ("[proxies]\nproxy = '1=a:1'\n", "expected a list ([…], or [[…]] for tables in TOML), found a table"),
         ("[[proxies]]\nproxy = '1=a:1'\nseed = 3\n", "move it to the top of the file, as `seed`"),
         ("data-path = 'splce'\n", "unknown value `splce`: expected copy, splice; did you mean `splice`?"),
         ("data-path = false\n", "data-path in "),
         ("data-path = false\n", "expected one of the words that --help lists, found false"),
-        ("seed = -1\n", "expected a whole number, found -1"),
+        ("seed = -1\n", "expected a whole number up to 18446744073709551615, found -1"),
         ("max-sessions = 0\n", "expected a whole number greater than 0, found 0"),
     ] {
         let ended = setup.check("fault.toml", text, &[], &[]);

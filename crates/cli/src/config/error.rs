@@ -1,5 +1,6 @@
 //! What is wrong with a file.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Error, Result, anyhow};
@@ -13,6 +14,20 @@ use serde::de::DeserializeOwned;
 
 use super::{did_you_mean, nearest};
 use crate::args::flag_names;
+
+/// The standard library's error for a text that is not an IP address.
+const NOT_AN_IP: &str = "invalid IP address syntax";
+const IP: &str = "an IP address, for example 127.0.0.1 or 0.0.0.0";
+/// The TOML parser's error for an integer of more than 64 bits with its sign.
+const TOO_LARGE_IN_TOML: &str = "number too large to fit in target type";
+
+/// Parses an IP address of a flag.
+///
+/// # Errors
+/// Describes what is expected.
+pub fn ip_address(text: &str) -> std::result::Result<IpAddr, String> {
+    text.parse().map_err(|_| format!("expected {IP}"))
+}
 
 /// Explains what to write in place of an unknown key, given its place (`proxies[0].listen`). Returns `None` for keys without
 /// an explanation.
@@ -98,6 +113,10 @@ impl FileErrors {
             }
         }
         match &error.kind {
+            Kind::Message(problem) if problem == NOT_AN_IP => self.at(&path, format!("expected {IP}")),
+            Kind::Message(problem) if problem.trim_end().ends_with(TOO_LARGE_IN_TOML) => {
+                anyhow!("{}: {}: the maximum in TOML is {}", self.file, problem.trim_end(), i64::MAX)
+            }
             Kind::UnknownField(key, known) => self.unknown_key(&path, key, known.iter().chain(keys).copied()),
             Kind::UnknownVariant(value, known) => {
                 let meant = did_you_mean(nearest(value, known.iter().copied()));
@@ -120,9 +139,14 @@ impl FileErrors {
 /// A type that a deserializer expects, in words for users.
 fn in_words(expected: &str) -> &str {
     match expected {
-        "a sequence" => "a list ([[…]] in TOML)",
+        "a sequence" => "a list ([…], or [[…]] for tables in TOML)",
         "a boolean" => "true or false",
-        "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "u16" | "u32" | "usize" => "a whole number",
+        "u64" => "a whole number up to 18446744073709551615",
+        "IP address" => IP,
+        "a string" => "text in quotes",
+        "a map" => "a table of keys and values",
+        "path string" => "a path in quotes",
         "a nonzero u32" => "a whole number greater than 0",
         "f64" => "a number",
         other if other.starts_with("struct ") => "a table of keys and values",

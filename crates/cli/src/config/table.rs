@@ -22,7 +22,7 @@ impl Source {
             _ if text.trim().is_empty() => Ok(Dict::new()),
             Ok(Node(Value::Dict(_, table))) => Ok(table),
             Ok(Node(Value::Empty(..))) => Ok(Dict::new()),
-            Ok(_) => Err("expected a table of keys and values, as in `proxies = …`".to_owned()),
+            Ok(_) => Err("expected a table of keys and values, such as `proxies`".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         Self { text, parse }
@@ -93,7 +93,7 @@ impl<'de> Visitor<'de> for Nodes {
         let mut table = Dict::new();
         while let Some(key) = entries.next_key::<String>()? {
             if table.contains_key(&key) {
-                return Err(de::Error::custom(format!("duplicate key `{key}`: remove one of both")));
+                return Err(de::Error::custom(format!("remove the duplicate key `{key}`")));
             }
             table.insert(key, entries.next_value::<Node>()?.0);
         }

@@ -47,8 +47,12 @@ pub(crate) fn read<P: Serialize + DeserializeOwned>(
     let params = P::deserialize(&given).map_err(|error| {
         // The error does not name the parameter: it is the first that is refused alone.
         let refused = given.as_object().into_iter().flatten().find_map(|(name, value)| {
-            let alone = Map::from_iter([(name.clone(), value.clone())]);
-            Some((name.clone(), P::deserialize(Value::Object(alone)).err()?))
+            let read = |value| P::deserialize(Value::Object(Map::from_iter([(name.clone(), value)]))).err();
+            let error = read(value.clone())?;
+            // The error for the same value as text lists the expected words.
+            let is_not_text = error.to_string().ends_with("expected a string");
+            let as_text = is_not_text.then(|| read(value.to_string().into())).flatten();
+            Some((name.clone(), as_text.unwrap_or(error)))
         });
         let (name, error) = refused.unwrap_or_else(|| ("type".to_owned(), error));
         ParamError::quoting(name, in_words(&error))
@@ -65,6 +69,7 @@ fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.strip_prefix("invalid type: ").and_then(|text| text.split_once(", expected ")) {
         Some((found, "a boolean")) => format!("{found} is not true or false"),
+        Some((found, "a string")) => format!("{found} is not text: put it in quotes"),
         Some((found, expected)) => format!("{found} is not {expected}"),
         None => text,
     }

@@ -8,7 +8,6 @@ use crate::ValueType;
 #[test]
 fn what_does_not_deserialize() {
     for (value, message) in [
-        (json!({"type": 7}), "type: 7 is not a type of fault"),
         (
             json!({"type": "reset", "direction": "up"}),
             "reset: direction: \"up\" is not a direction: say ingress, egress or both",
@@ -30,7 +29,12 @@ fn what_does_not_deserialize() {
             "bandwidth: unit: \"kbps\" is no unit of bandwidth: say KBps (bytes) or kbit/s (bits)",
         ),
         (json!({"type": "latency", "once": "yes"}), "latency: once: string \"yes\" is not true or false"),
-        (json!({"type": "reset", "name": 5}), "reset: name: integer '5' is not a string"),
+        (json!({"type": "reset", "name": 5}), "reset: name: integer '5' is not text: put it in quotes"),
+        (
+            json!({"type": "reset", "schedule": 5}),
+            "reset: schedule: integer '5' is not text: put it in quotes",
+        ),
+        (json!({"type": "reset", "side": 4}), "reset: side: \"4\" is not a side: say client, server or both"),
         (json!({"type": "reset", "latency": 1}), "unknown parameter `latency`"),
         (
             json!({"type": "packet-loss", "good-loss": 0, "good_loss": 0}),
@@ -42,9 +46,12 @@ fn what_does_not_deserialize() {
     }
     let names: Vec<_> = FAULT_TYPES.iter().map(|fault_type| fault_type.name).collect();
     let (last, others) = names.split_last().expect("there are some");
-    let unknown = serde_json::from_value::<FaultParams>(json!({"type": "lag"})).expect_err("lag");
-    let message = format!("type: \"lag\" is not a type of fault: say {} or {last}", others.join(", "));
-    assert_eq!(unknown.to_string(), message);
+    for (given, shown) in [(json!("lag"), "lag"), (json!(7), "7")] {
+        let unknown = serde_json::from_value::<FaultParams>(json!({"type": given})).expect_err("unknown");
+        let message =
+            format!("type: \"{shown}\" is not a type of fault: say {} or {last}", others.join(", "));
+        assert_eq!(unknown.to_string(), message);
+    }
 }
 
 /// A value for each parameter of any fault.
