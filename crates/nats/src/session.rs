@@ -207,6 +207,7 @@ impl Session {
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
+        self.limit.on_new_message(self.sender.next(), bytes.len(), message.len());
         self.sender.keep(now, bytes.len(), message.clone());
         self.moved = now;
         self.patience.wait(now);
@@ -292,8 +293,7 @@ impl Session {
     pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
         if self.failure().is_some() && self.sender.has_kept() {
-            self.sender.clear();
-            self.cut = None;
+            self.give_up_kept();
             self.farewell_due = true;
         }
     }
@@ -352,9 +352,14 @@ impl Session {
     }
 
     fn fail(&mut self, now: Duration, failure: Failure) {
+        self.give_up_kept();
+        self.leave(now, failure);
+    }
+
+    fn give_up_kept(&mut self) {
         self.sender.clear();
         self.cut = None;
-        self.leave(now, failure);
+        self.limit.end_trial();
     }
 
     fn run_out_of_memory(&mut self, now: Duration) {

@@ -101,15 +101,14 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
-    /// The most bytes that a frame needs beyond those of its payload as encoded.
-    const OVERHEAD: usize = 320;
+    /// Maximum number of bytes of a JSON frame besides its ID and its encoded payload.
+    const JSON_OVERHEAD: usize = 200;
 
-    /// The longest payload of a frame that fits into a NATS message of `max` bytes.
+    /// Returns the length of the longest payload of a frame that fits into a NATS message of `max` bytes.
     pub(crate) fn payload_within(&self, max: usize) -> usize {
-        let room = max.saturating_sub(Self::OVERHEAD);
         match self.encoding {
-            Encoding::Binary => room,
-            Encoding::Json => room / 4 * 3,
+            Encoding::Binary => max.saturating_sub(PREFIX),
+            Encoding::Json => max.saturating_sub(Self::JSON_OVERHEAD + self.id.len()) / 4 * 3,
         }
     }
 
@@ -128,7 +127,9 @@ impl Codec {
         match self.encoding {
             Encoding::Binary => binary(header, payload),
             Encoding::Json => {
-                let mut out = BytesMut::with_capacity(payload.len().div_ceil(3) * 4 + Self::OVERHEAD);
+                let mut out = BytesMut::with_capacity(
+                    payload.len().div_ceil(3) * 4 + Self::JSON_OVERHEAD + self.id.len(),
+                );
                 message::begin(&mut out, &self.id, payload);
                 message::end(&mut out, fields(header));
                 out.freeze()

@@ -50,10 +50,11 @@ impl Session {
         match self.sender.hear(now, header) {
             Told::Nothing => {}
             Told::Progress => {
+                self.limit.on_arrival(self.sender.arrived());
                 self.moved = now;
                 self.patience.progress(now);
             }
-            Told::Nonsense => self.sender.clear(),
+            Told::Nonsense => self.give_up_kept(),
         }
         if header.flags.has(Flags::GAP) {
             self.go_back_after_loss(now);
@@ -95,9 +96,12 @@ impl Session {
             self.run_out_of_memory(now);
             return;
         }
+        if told == Told::Progress {
+            self.limit.on_arrival(self.sender.arrived());
+        }
         if header.flags.has(Flags::GAP) {
             // With a question it comes from an end whose own connection was lost.
-            if header.flags.has(Flags::ASK) { self.sender.go_back() } else { self.go_back_after_loss(now) }
+            if header.flags.has(Flags::ASK) { self.go_back(now) } else { self.go_back_after_loss(now) }
         }
         if told == Told::Progress {
             self.moved = now;
@@ -126,12 +130,16 @@ impl Session {
         }
     }
 
+    /// Messages were lost with the NATS connection of an end.
+    fn go_back(&mut self, now: Duration) {
+        self.sender.go_back();
+        self.limit.on_outage(now);
+    }
+
     /// A message was lost on the way, maybe because a server there takes shorter ones only.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
-        if let Some((number, length)) = self.sender.lost()
-            && self.limit.on_loss(now, number, length)
-        {
+        if self.sender.has_kept() && self.limit.on_loss(now, self.sender.arrived()) {
             self.abort_undelivered(
                 now,
                 "the shortest messages are lost on the way to the other end, again and again",
@@ -190,7 +198,7 @@ impl Session {
             self.moved = now;
         }
         if is_up {
-            self.sender.go_back();
+            self.go_back(now);
             self.patience.retry();
             self.resume_due = true;
             self.ask(now);

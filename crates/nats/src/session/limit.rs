@@ -6,11 +6,9 @@ use std::time::Duration;
 use super::path::PathState;
 use crate::link::MIN_MESSAGE;
 
-/// After a loss. Nearly every NATS server takes this much, and in binary it costs little throughput.
-const SAFE_MESSAGE: usize = 4032;
-/// The same frame lost so often makes messages shorter still.
+/// The session ends if the same number is lost more often than this, for at least [`LOSS_TIMEOUT`].
 const MAX_LOSSES: u32 = 3;
-/// The session ends if the same frame is lost for this time although messages cannot be shorter. Reordered messages look like losses for a moment.
+/// Reordered messages look like losses for a moment.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -20,22 +18,31 @@ pub(super) struct MessageLimit {
     lost: Lost,
     /// Everything below had been sent when this end last asked its silent peer.
     asked_after: u64,
+    trial: Option<Trial>,
+}
+
+/// A message that is longer than those known to arrive. If a server on the way takes only shorter ones, it drops the message with its
+/// link to the next server, and notifies neither end. One trial at a time loses that link once.
+#[derive(Debug)]
+struct Trial {
+    first: u64,
+    /// Number after its last one.
+    end: u64,
+    length: usize,
 }
 
 /// Losses in a row of the same number.
 #[derive(Debug, Default)]
 struct Lost {
     number: u64,
-    /// Since messages became shorter.
     times: u32,
-    /// When the first of them was noticed with messages as short as they can be.
-    since: Option<Duration>,
+    since: Duration,
 }
 
 impl MessageLimit {
     pub(super) fn new(max_message: usize, path: Arc<PathState>, now: Duration) -> Self {
         path.on_session(now);
-        Self { max_message, path, lost: Lost::default(), asked_after: 0 }
+        Self { max_message, path, lost: Lost::default(), asked_after: 0, trial: None }
     }
 
     /// Returns the size of the longest message, in bytes.
@@ -44,11 +51,11 @@ impl MessageLimit {
     }
 
     /// Returns the size of the longest message that may be sent for the first time, in bytes. A peer that had to be asked may be silent
-    /// because a server on the way takes less. Until it has received everything that was sent before the question, messages are
-    /// short, so that none ends the link of that server again.
+    /// because a server on the way has ended its link. Until it has received everything that was sent before the question, messages are
+    /// short, so that none ends the link again.
     pub(super) fn max_new_message(&self, arrived: u64) -> usize {
-        let max_message = self.max_message();
-        if arrived < self.asked_after { max_message.min(SAFE_MESSAGE) } else { max_message }
+        let is_silent = arrived < self.asked_after;
+        self.max_message.min(if is_silent { MIN_MESSAGE } else { self.path.max_new_message() })
     }
 
     /// Records that this end asks its peer, after everything below `next` was sent.
@@ -61,36 +68,54 @@ impl MessageLimit {
         self.max_message = self.max_message.min(max_message.max(MIN_MESSAGE));
     }
 
-    /// Records that a message of this length was lost, and not by this end's own connection. `number` is its first byte. A server on
-    /// the way that takes less than the servers of both ends drops the message with its link to the next server, and notifies neither
-    /// end.
-    ///
-    /// Returns true if even the shortest messages are lost.
-    pub(super) fn on_loss(&mut self, now: Duration, number: u64, length: usize) -> bool {
-        // A longer one was sent in pieces.
-        if length.min(self.max_message()) > SAFE_MESSAGE {
-            self.shorten(now, SAFE_MESSAGE);
-            self.lost = Lost { number, ..Lost::default() };
-            return false;
+    /// Records that a message of `length` bytes is sent for the first time, with `numbers` from `first` on.
+    pub(super) fn on_new_message(&mut self, first: u64, numbers: usize, length: usize) {
+        if length > self.path.max_message() && self.path.begin_trial() {
+            self.trial = Some(Trial { first, end: first + numbers as u64, length });
         }
-        if self.lost.number != number {
-            self.lost = Lost { number, ..Lost::default() };
-        }
-        self.lost.times += 1;
-        if self.max_message() <= MIN_MESSAGE {
-            let since = *self.lost.since.get_or_insert(now);
-            return self.lost.times > MAX_LOSSES && now >= since + LOSS_TIMEOUT;
-        }
-        if self.lost.times >= MAX_LOSSES {
-            self.shorten(now, self.max_message() / 2);
-            self.lost.times = 0;
-        }
-        false
     }
 
-    fn shorten(&mut self, now: Duration, max_message: usize) {
-        self.lower(max_message);
-        self.path.shorten(now, self.max_message);
+    /// Records that the peer has received everything below `arrived`.
+    pub(super) fn on_arrival(&mut self, arrived: u64) {
+        if let Some(trial) = self.trial.take_if(|trial| trial.end <= arrived) {
+            self.path.on_trial_arrived(trial.length);
+        }
+    }
+
+    /// Records that the NATS connection of an end was lost, with messages of any length.
+    pub(super) fn on_outage(&mut self, now: Duration) {
+        self.end_trial();
+        self.path.on_outage(now);
+    }
+
+    /// Forgets the trial.
+    pub(super) fn end_trial(&mut self) {
+        if self.trial.take().is_some() {
+            self.path.end_trial();
+        }
+    }
+
+    /// Records that the message with this number was lost, and not by the connection of either end. The peer drops all messages after it.
+    ///
+    /// Returns true if even the shortest messages are lost.
+    pub(super) fn on_loss(&mut self, now: Duration, number: u64) -> bool {
+        if self.trial.take_if(|trial| trial.first == number).is_some() {
+            self.path.on_trial_lost(now);
+        } else {
+            self.end_trial();
+            self.path.on_loss();
+        }
+        if self.lost.times == 0 || self.lost.number != number {
+            self.lost = Lost { number, times: 0, since: now };
+        }
+        self.lost.times += 1;
+        self.lost.times > MAX_LOSSES && now >= self.lost.since + LOSS_TIMEOUT
+    }
+}
+
+impl Drop for MessageLimit {
+    fn drop(&mut self) {
+        self.end_trial();
     }
 }
 
@@ -100,69 +125,111 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(10_000);
 
-    fn new() -> MessageLimit {
-        MessageLimit::new(32_000, PathState::new(Arc::default()), NOW)
+    fn path() -> Arc<PathState> {
+        PathState::new(Arc::default())
+    }
+
+    fn on(path: &Arc<PathState>) -> MessageLimit {
+        MessageLimit::new(32_000, Arc::clone(path), NOW)
+    }
+
+    /// Sends the longest message that may be sent, and returns its length.
+    fn send(limit: &mut MessageLimit, number: u64) -> usize {
+        let length = limit.max_new_message(number);
+        limit.on_new_message(number, 1, length);
+        length
     }
 
     #[test]
-    fn one_loss_of_a_long_message_is_enough() {
-        let mut limit = new();
-        limit.on_loss(NOW, 0, 20_000);
-        assert_eq!(limit.max_message(), SAFE_MESSAGE);
+    fn each_message_that_arrives_doubles_the_length() {
+        let (path, mut lengths) = (path(), Vec::new());
+        let mut limit = on(&path);
+        for number in 0..8 {
+            lengths.push(send(&mut limit, number));
+            assert_eq!(limit.max_new_message(number), limit.max_message(), "one trial at a time");
+            limit.on_arrival(number + 1);
+        }
+        assert_eq!(lengths, [768, 1536, 3072, 6144, 12_288, 24_576, 32_000, 32_000]);
+        assert_eq!(on(&path).max_message(), 32_000, "another session on the path");
     }
 
     #[test]
-    fn a_loss_shortens_the_messages_of_all_sessions_on_the_path_for_an_hour() {
-        let path = PathState::new(Arc::default());
-        let session = |now| MessageLimit::new(32_000, Arc::clone(&path), now);
-        let (mut one, other) = (session(NOW), session(NOW));
-        one.on_loss(NOW, 0, 20_000);
-        let after = |seconds| session(NOW + Duration::from_secs(seconds)).max_message();
-        assert_eq!((other.max_message(), after(3600)), (SAFE_MESSAGE, SAFE_MESSAGE));
-        assert_eq!((after(3601), one.max_message()), (32_000, SAFE_MESSAGE));
+    fn a_lost_trial_is_not_repeated_for_an_hour() {
+        let path = path();
+        let mut limit = on(&path);
+        send(&mut limit, 0);
+        limit.on_arrival(1);
+        send(&mut limit, 1);
+        assert!(!limit.on_loss(NOW, 1));
+        assert_eq!((limit.max_message(), limit.max_new_message(1)), (768, 768));
+        let later =
+            |seconds| MessageLimit::new(32_000, Arc::clone(&path), NOW + Duration::from_secs(seconds));
+        assert_eq!([3600, 3601].map(|seconds| later(seconds).max_new_message(0)), [768, 1536]);
+    }
+
+    #[test]
+    fn another_loss_makes_all_messages_of_the_path_short_until_longer_ones_arrive() {
+        let path = path();
+        let (mut limit, other) = (on(&path), on(&path));
+        send(&mut limit, 0);
+        limit.on_arrival(1);
+        // A trial behind the lost message has no result.
+        send(&mut limit, 2);
+        assert!(!limit.on_loss(NOW, 1));
+        assert_eq!((limit.max_message(), other.max_message()), (MIN_MESSAGE, MIN_MESSAGE));
+        assert_eq!((limit.max_new_message(1), other.max_new_message(1)), (768, 768));
+    }
+
+    #[test]
+    fn a_trial_that_was_lost_with_the_connection_of_an_end_is_repeated() {
+        let mut limit = on(&path());
+        send(&mut limit, 0);
+        limit.on_loss(NOW, 0);
+        limit.on_outage(NOW + Duration::from_secs(5));
+        assert_eq!(limit.max_new_message(0), MIN_MESSAGE, "much later");
+        limit.on_outage(NOW + Duration::from_secs(4));
+        assert_eq!(limit.max_new_message(0), 768);
+    }
+
+    #[test]
+    fn a_trial_without_a_result_lets_others_try() {
+        let path = path();
+        let (mut limit, other) = (on(&path), on(&path));
+        send(&mut limit, 0);
+        assert_eq!(other.max_new_message(0), MIN_MESSAGE);
+        limit.end_trial();
+        assert_eq!(other.max_new_message(0), 768);
+        send(&mut limit, 1);
+        drop(limit);
+        assert_eq!(other.max_new_message(0), 768);
     }
 
     #[test]
     fn messages_are_short_while_the_peer_may_miss_one() {
-        let mut limit = new();
-        assert_eq!(limit.max_new_message(0), 32_000);
+        let mut limit = on(&path());
+        assert_eq!(limit.max_new_message(0), 768);
         limit.on_question(50_000);
-        assert_eq!(limit.max_new_message(49_999), SAFE_MESSAGE);
-        assert_eq!(limit.max_new_message(50_000), 32_000);
-        limit.lower(1000);
-        assert_eq!(limit.max_new_message(0), 1000);
+        assert_eq!(limit.max_new_message(49_999), MIN_MESSAGE);
+        assert_eq!(limit.max_new_message(50_000), 768);
     }
 
     #[test]
-    fn short_messages_get_shorter_only_when_the_same_is_lost_again_and_again() {
-        let mut limit = new();
+    fn a_session_ends_only_when_the_same_is_lost_again_and_again_for_some_time() {
+        let mut limit = on(&path());
         for number in 0..100 {
-            assert!(!limit.on_loss(NOW, number, 4000));
+            assert!(!limit.on_loss(NOW + 2 * LOSS_TIMEOUT, number));
         }
-        assert_eq!(limit.max_message(), 32_000);
-        while limit.max_message() > MIN_MESSAGE {
-            assert!(!limit.on_loss(NOW, 100, 4000));
-        }
-        assert!((0..100).all(|_| !limit.on_loss(NOW, 100, 384)), "only after some time");
-        assert!(limit.on_loss(NOW + LOSS_TIMEOUT, 100, 384));
-        assert!(!limit.on_loss(NOW + 2 * LOSS_TIMEOUT, 101, 384), "another frame");
-    }
-
-    #[test]
-    fn a_long_message_that_is_lost_again_in_pieces_makes_them_shorter() {
-        let mut limit = new();
-        for _ in 0..4 {
-            limit.on_loss(NOW, 0, 20_000);
-        }
-        assert_eq!(limit.max_message(), SAFE_MESSAGE / 2);
+        assert!((0..100).all(|_| !limit.on_loss(NOW, 100)), "only after some time");
+        assert!(limit.on_loss(NOW + LOSS_TIMEOUT, 100));
+        assert!(!limit.on_loss(NOW + 2 * LOSS_TIMEOUT, 101), "another message");
     }
 
     #[test]
     fn a_peer_cannot_make_messages_too_short_for_a_payload() {
-        let mut limit = new();
+        let mut limit = on(&path());
         limit.lower(0);
         assert_eq!(limit.max_message(), MIN_MESSAGE);
         limit.lower(1000);
-        assert_eq!(limit.max_message(), MIN_MESSAGE);
+        assert_eq!(limit.max_new_message(0), MIN_MESSAGE);
     }
 }

@@ -4,11 +4,12 @@
 //! measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr, `ProbeRTT`): when no
 //! round trip was as short as the shortest for a while, all sessions of the connection let the queue drain and measure again.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::round::{RoundTrip, bytes_per_second};
+use crate::link::MIN_MESSAGE;
 
 /// Shorter paths count as this long: processes on busy machines add about as much by themselves.
 pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
@@ -19,8 +20,10 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 const RATE_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a path counts as congested after it was.
 const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
-/// How long sessions send short messages after one has lost a longer one.
+/// How long no longer messages are tried after one was lost.
 const LIMIT_MEMORY: Duration = Duration::from_secs(3600);
+/// An end may report that its connection was lost after the losses that this caused.
+const OUTAGE_REPORT_DELAY: Duration = Duration::from_secs(5);
 
 /// The time in which all sessions of a NATS connection let the queue drain.
 #[derive(Debug, Default)]
@@ -53,14 +56,18 @@ impl Probe {
 pub(crate) struct PathState {
     inner: Mutex<Inner>,
     probe: Arc<Probe>,
-    /// Size of the longest message that has not been lost on the path, in bytes.
+    /// Size of the longest message that has arrived since the last loss, in bytes.
     max_message: AtomicUsize,
+    /// Size of the longest message that may be tried, in bytes.
+    max_trial: AtomicUsize,
+    /// A longer message than `max_message` is on its way.
+    is_trial_on: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// When a message was last lost that was too long.
-    shortened: Duration,
+    /// When a trial was last lost.
+    trial_lost: Duration,
     min_rtt: Option<Duration>,
     /// When a round trip was last about as short as `min_rtt`.
     confirmed: Duration,
@@ -86,25 +93,69 @@ pub(super) struct Estimate {
 
 impl PathState {
     pub(crate) fn new(probe: Arc<Probe>) -> Arc<Self> {
-        Arc::new(Self { inner: Mutex::default(), probe, max_message: AtomicUsize::new(usize::MAX) })
+        Arc::new(Self {
+            inner: Mutex::default(),
+            probe,
+            max_message: AtomicUsize::new(MIN_MESSAGE),
+            max_trial: AtomicUsize::new(usize::MAX),
+            is_trial_on: AtomicBool::new(false),
+        })
     }
 
-    /// A session begins. Long messages are tried again some time after the last loss.
+    /// A session begins. Longer messages are tried again some time after one was lost.
     pub(super) fn on_session(&self, now: Duration) {
-        if now > self.lock().shortened + LIMIT_MEMORY {
-            self.max_message.store(usize::MAX, Ordering::Relaxed);
+        if now > self.lock().trial_lost + LIMIT_MEMORY {
+            self.max_trial.store(usize::MAX, Ordering::Relaxed);
         }
     }
 
-    /// Returns the size of the longest message that the path lets pass, as far as that is known, in bytes.
+    /// Returns the size of the longest message that is known to arrive, in bytes.
     pub(super) fn max_message(&self) -> usize {
         self.max_message.load(Ordering::Relaxed)
     }
 
-    /// Longer messages than this were lost. So one session learns a limit of the path for all.
-    pub(super) fn shorten(&self, now: Duration, max_message: usize) {
-        self.lock().shortened = now;
-        self.max_message.fetch_min(max_message, Ordering::Relaxed);
+    /// Returns the size of the longest message that may be sent for the first time, in bytes.
+    pub(super) fn max_new_message(&self) -> usize {
+        let max_message = self.max_message();
+        if self.is_trial_on.load(Ordering::Relaxed) {
+            return max_message;
+        }
+        max_message.saturating_mul(2).min(self.max_trial.load(Ordering::Relaxed))
+    }
+
+    /// Returns whether a trial begins, which is one at a time.
+    pub(super) fn begin_trial(&self) -> bool {
+        !self.is_trial_on.swap(true, Ordering::Relaxed)
+    }
+
+    /// Ends a trial without a result.
+    pub(super) fn end_trial(&self) {
+        self.is_trial_on.store(false, Ordering::Relaxed);
+    }
+
+    /// The trial has arrived: messages may be as long as it.
+    pub(super) fn on_trial_arrived(&self, length: usize) {
+        self.max_message.fetch_max(length, Ordering::Relaxed);
+        self.end_trial();
+    }
+
+    /// The trial was lost: messages stay as long as they are.
+    pub(super) fn on_trial_lost(&self, now: Duration) {
+        self.lock().trial_lost = now;
+        self.max_trial.fetch_min(self.max_message(), Ordering::Relaxed);
+        self.end_trial();
+    }
+
+    /// The NATS connection of an end was lost, and maybe a trial with it, which says nothing about its length then.
+    pub(super) fn on_outage(&self, now: Duration) {
+        if now < self.lock().trial_lost + OUTAGE_REPORT_DELAY {
+            self.max_trial.store(usize::MAX, Ordering::Relaxed);
+        }
+    }
+
+    /// A message was lost that was no longer than others before: messages are as short as possible until longer ones arrive.
+    pub(super) fn on_loss(&self) {
+        self.max_message.store(MIN_MESSAGE, Ordering::Relaxed);
     }
 
     /// Whether data queued on the path lately.

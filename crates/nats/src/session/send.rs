@@ -195,11 +195,6 @@ impl Sender {
         self.again = Some(again).filter(|again| *again < self.next);
     }
 
-    /// The first number that is not known to have arrived, and the length of the message that had it.
-    pub(super) fn lost(&self) -> Option<(u64, usize)> {
-        Some((self.arrived, self.kept_at(self.arrived)?.frame.len()))
-    }
-
     fn kept_at(&self, number: u64) -> Option<&Sent> {
         let sent = self.kept.get(self.kept.partition_point(|sent| sent.end <= number))?;
         debug_assert!(sent.seq <= number, "what is not delivered is kept");

@@ -489,11 +489,53 @@ fn a_way_that_takes_no_payload_ends_the_session_at_both_ends() {
     // The header of a frame still passes, and the reason for the end does not.
     world.max_on_the_way = 26;
     world.write(0, 100_000);
-    world.pass(LIMITS.max_outage * 2);
+    world.pass(LIMITS.max_outage / 2);
     let reason = &world.failure(0).expect("it ends").reason;
     assert!(reason.starts_with("the shortest messages are lost"), "{reason}");
     world.max_on_the_way = 200;
     world.pass(LIMITS.max_outage);
     assert_eq!(world.failure(1).map(|failure| failure.is_the_others), Some(true));
     assert!(world.is_over());
+}
+
+/// A server on the way that takes shorter messages than both ends' ends its link at each longer one.
+#[test]
+fn a_limit_on_the_way_loses_one_message_in_each_direction() {
+    for (encoding, limit) in [(Encoding::Binary, 450), (Encoding::Binary, 2048), (Encoding::Json, 2048)] {
+        let mut world = World::new(encoding, 1);
+        world.pass(MS);
+        // It is restarted with another limit while messages are under way.
+        world.trouble.lost = 1000;
+        for end in 0..2 {
+            world.write(end, 20_000);
+        }
+        world.pass(SECOND);
+        (world.max_on_the_way, world.trouble.lost) = (limit, 0);
+        for _ in 0..20 {
+            for end in 0..2 {
+                world.write(end, 50_000);
+            }
+            world.pass(SECOND);
+            (0..2).for_each(|end| world.read(end, usize::MAX));
+            world.pass(SECOND);
+        }
+        assert!(world.ends.iter().all(|end| end.read > 500_000), "{encoding:?} {limit}: {world:?}");
+        assert_eq!(world.too_long, 2, "{encoding:?} {limit}");
+    }
+}
+
+#[test]
+fn the_longest_payload_fits_beside_the_longest_header() {
+    let mut flags = Flags::default();
+    for flag in [Flags::FIN, Flags::GAP, Flags::ASK, Flags::RST, Flags::DONE] {
+        flags.set(flag, true);
+    }
+    let header = Header { flags, seq: u64::MAX, ack: u64::MAX, got: u64::MAX, limit: u64::MAX };
+    for encoding in [Encoding::Binary, Encoding::Json] {
+        let codec = Codec { encoding, id: "0".repeat(32).into() };
+        for max in 384..500 {
+            let message = codec.encode(&header, &vec![255; codec.payload_within(max)]);
+            assert!(message.len() <= max, "{} of {max}", message.len());
+        }
+    }
 }

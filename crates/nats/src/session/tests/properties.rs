@@ -20,11 +20,11 @@ pub(super) fn acts() -> impl Strategy<Value = Vec<Act>> {
     let trouble = (0..400_u64, 0..200_u64, 0..200_u64)
         .prop_map(|(lost, twice, late)| Act::Trouble(Trouble { lost, twice, late }));
     let act = prop_oneof![
-        8 => (end.clone(), prop_oneof![1..100_usize, 1..200_000_usize]).prop_map(|(e, n)| Act::Write(e, n)),
+        8 => (end.clone(), prop_oneof![1..100_usize, 1..20_000_usize]).prop_map(|(e, n)| Act::Write(e, n)),
         8 => (end.clone(), prop_oneof![1..100_usize, 1..200_000_usize]).prop_map(|(e, n)| Act::Read(e, n)),
         1 => end.clone().prop_map(Act::Finish),
         2 => (end.clone(), 3000..40_000_usize).prop_map(|(e, n)| Act::Limit(e, n)),
-        1 => (4032..40_000_usize).prop_map(Act::OnTheWay),
+        1 => (384..40_000_usize).prop_map(Act::OnTheWay),
         3 => (end, any::<bool>()).prop_map(|(e, up)| Act::Link(e, up)),
         2 => trouble,
         8 => prop_oneof![0..3_u64, 0..500_u64, 0..20_000_u64].prop_map(Act::Pass),

@@ -50,6 +50,8 @@ pub(super) struct World {
     pub(super) trouble: Trouble,
     /// Longer messages are lost on the way.
     pub(super) max_on_the_way: usize,
+    /// How many were.
+    pub(super) too_long: usize,
     wire: BTreeMap<(Duration, u64), (usize, Delivery)>,
     sent: u64,
     draws: u64,
@@ -77,9 +79,11 @@ impl World {
         budgets: &[Arc<MemoryBudget>; 2],
     ) -> Self {
         let now = Duration::from_secs(1000);
-        let [client, server] = budgets
-            .each_ref()
-            .map(|budget| Window::new(PathState::new(Default::default()), Arc::clone(budget), now));
+        let [client, server] = budgets.each_ref().map(|budget| {
+            let path = PathState::new(Default::default());
+            path.on_trial_arrived(1 << 20);
+            Window::new(path, Arc::clone(budget), now)
+        });
         let credit = FIRST_WINDOW as u64;
         let client = Session::client("0a", encoding, credit, limits.clone(), client, now);
         let server = Session::server("0a", encoding, limits, server, now);
@@ -90,6 +94,7 @@ impl World {
             ends: [end(client), end(server)],
             trouble: Trouble::default(),
             max_on_the_way: 1 << 20,
+            too_long: 0,
             wire: BTreeMap::new(),
             sent: 0,
             draws: seed,
@@ -122,7 +127,11 @@ impl World {
             }
             return;
         }
-        if length > self.max_on_the_way || self.happens(self.trouble.lost) {
+        if length > self.max_on_the_way {
+            self.too_long += 1;
+            return;
+        }
+        if self.happens(self.trouble.lost) {
             return;
         }
         let copies = if self.happens(self.trouble.twice) { 2 } else { 1 };
