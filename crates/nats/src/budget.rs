@@ -109,7 +109,8 @@ impl MemoryBudget {
     pub(crate) fn report_shortage(&self) {
         if self.take_shortage() && self.warnings.pass(Instant::now(), "").is_some() {
             let held = self.held.load(Ordering::Relaxed);
-            warn!(limit = self.limit, held, "memory limit reached, the sessions that hold most wait or end");
+            // Without the span of a session: the limit is that of all sessions.
+            warn!(parent: None, limit = self.limit, held, "memory limit reached, the sessions that hold most wait or end");
         }
     }
 

@@ -161,7 +161,8 @@ impl ProxyPort {
 }
 
 fn warn_about_loop(count: u64, problem: &str) {
-    warn!(count, "connection loop closed: {problem}; change one of their upstreams");
+    // Without the span of a session: the others may be sessions of other proxies.
+    warn!(parent: None, count, "connection loop closed: {problem}; change one of their upstreams");
 }
 
 impl State {

@@ -94,7 +94,6 @@ impl Relay {
     #[must_use]
     pub fn as_one_listener(mut self) -> Self {
         self.share = Some(self.shared.places.join());
-        self.failures = Arc::new(Failures::new());
         self
     }
 
@@ -106,10 +105,12 @@ impl Relay {
         self
     }
 
-    /// Adds the field `proxy` to the log lines of sessions. Without a label, the lines do not have it.
+    /// Adds the field `proxy` to the log lines of sessions. Without a label, the lines do not have it. Warnings that stand for
+    /// several clients count those of this handle and its clones only.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
+        self.failures = Arc::new(Failures::new());
         self
     }
 

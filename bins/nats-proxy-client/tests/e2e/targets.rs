@@ -1,10 +1,10 @@
 //! What a server lets its clients reach.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::support::bytes::{ending, round_trip};
-use crate::support::{Client, PATIENCE, Server, eventually, free_addr};
+use crate::support::{Client, PATIENCE, Server, eventually, free_addr, patient};
 use testkit::{FarEnd, NatsServer, Signal};
 
 /// Each target with what refuses it, or nothing.
@@ -90,6 +90,37 @@ fn many_denied_requests_are_a_few_lines_that_count_them() {
     eventually("a line counts those without one", || {
         server.stderr().contains(" clients reset, no upstream, the last because refused: ")
     });
+}
+
+#[test]
+fn the_clients_of_each_forward_are_counted_in_its_own_lines() {
+    const CLIENTS: usize = 20;
+    let nats = NatsServer::start();
+    let _server = Server::at(&nats.url());
+    let other = format!("{}={}", free_addr(), free_addr());
+    let client = Client::with(&nats.url(), free_addr(), &["--forward", &other]);
+    let (other_addr, _) = other.split_once('=').unwrap();
+    let other_addr: SocketAddr = other_addr.parse().unwrap();
+    for _ in 0..CLIENTS {
+        assert_eq!(ending(&client.connect()), Err(ErrorKind::ConnectionReset));
+        assert_eq!(
+            ending(&patient(TcpStream::connect(other_addr).unwrap())),
+            Err(ErrorKind::ConnectionReset)
+        );
+    }
+    client.signal(Signal::TERM);
+    assert_eq!(client.wait(PATIENCE).code(), Some(0));
+    let stderr = client.stderr();
+    let counted = |addr: SocketAddr| -> usize {
+        let is_of =
+            |line: &&str| line.contains("reset, no upstream") && line.contains(&format!("proxy=\"{addr}="));
+        let count = |line: &str| {
+            let (before, _) = line.split_once(" clients reset").unwrap_or_default();
+            before.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(1)
+        };
+        stderr.lines().filter(is_of).map(count).sum()
+    };
+    assert_eq!([client.addr, other_addr].map(counted), [CLIENTS; 2], "{stderr}");
 }
 
 #[test]
