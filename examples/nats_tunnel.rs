@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use fault_proxy_nats::{Config, Link, NatsOptions, Target, Tunnels};
+use fault_proxy_nats::{Config, NatsConnection, NatsOptions, Target, Tunnels};
 use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpConnector};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -16,7 +16,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 async fn tunnels(name: &str) -> Result<Tunnels> {
     let url = std::env::var("NATS_URL").unwrap_or_else(|_| "nats://localhost:4222".to_owned());
-    let link = Link::connect(&NatsOptions::new([url.parse()?], name)).await?;
+    let link = NatsConnection::connect(&NatsOptions::new([url.parse()?], name)).await?;
     let mut seed = [0; 32];
     SysRng.try_fill_bytes(&mut seed)?;
     Ok(Tunnels::new(link, Config::default(), seed))

@@ -1,9 +1,9 @@
 //! The server's end: a listener whose downstreams say where they want to go.
 
-mod answer;
-mod asked;
 mod remembered;
+mod request_connector;
 mod requests;
+mod responder;
 
 use std::error::Error;
 use std::fmt;
@@ -17,12 +17,12 @@ use futures_util::StreamExt;
 use futures_util::stream::SelectAll;
 use tokio::time::Instant;
 
-use self::answer::{Answer, publish_later};
-use self::asked::{Asked, Opening};
 use self::remembered::Known;
 pub(crate) use self::remembered::Remembered;
-use self::requests::{Requests, SUBSCRIBED_WITHIN, Source, settle};
-use crate::opening::{self, Request, RequestError, Scope, Target};
+use self::request_connector::{PendingSession, RequestConnector};
+use self::requests::{Requests, SUBSCRIBE_TIMEOUT, Source, settle};
+use self::responder::{Responder, publish_later};
+use crate::handshake::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
 
@@ -84,7 +84,7 @@ impl NatsAccept {
         requests.push(Source::subscribe(client, direct.to_string()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
         let (to, back) = tunnels.unused_subjects();
-        tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBED_WITHIN).await?;
+        tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBE_TIMEOUT).await?;
         let requests = Requests::new(tunnels.clone(), requests);
         Ok(Self { tunnels, dial, requests, direct })
     }
@@ -103,14 +103,14 @@ impl NatsAccept {
             self.answer_again(headers.as_ref(), reply);
             return None;
         }
-        let answer = |reply, id| Answer::new(self.tunnels.clone(), Some(reply), id);
+        let answer = |reply, id| Responder::new(self.tunnels.clone(), Some(reply), id);
         if length > MAX_REQUEST {
             let reason = format!("the request has {length} bytes, and at most {MAX_REQUEST} are allowed");
             ignored(&reason);
             answer(reply, None).refuse(reason, Scope::All);
             return None;
         }
-        if let Some((report, unable)) = opening::parse_check(headers.as_ref()) {
+        if let Some((report, unable)) = handshake::parse_check(headers.as_ref()) {
             if !report.is_empty() {
                 if let Some(unable) = unable {
                     self.tunnels.inner.link.rights().suspect(unable, &report);
@@ -200,7 +200,7 @@ impl NatsAccept {
     fn answer_known(&self, known: Known, reply: Subject) {
         let refusal = match known {
             Known::Pending => {
-                publish_later(&self.tunnels, reply, opening::pending(self.tunnels.inner.instance));
+                publish_later(&self.tunnels, reply, handshake::pending(self.tunnels.inner.instance));
                 return;
             }
             Known::Answered(answer) => {
@@ -210,18 +210,18 @@ impl NatsAccept {
             Known::New => ("this server does not have the request".to_owned(), Scope::Busy),
             Known::Foreign => ("the request has the ID of another one".to_owned(), Scope::All),
         };
-        Answer::new(self.tunnels.clone(), Some(reply), None).refuse(refusal.0, refusal.1);
+        Responder::new(self.tunnels.clone(), Some(reply), None).refuse(refusal.0, refusal.1);
     }
 
-    fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Answer) -> Accepted {
+    fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Responder) -> Accepted {
         let encoding = request.offer.as_ref().map(|offer| offer.choose(&self.tunnels.inner.config.encodings));
         let peer = request.offer.map(|offer| offer.sender).unwrap_or_default();
         let id = self.tunnels.new_id();
         let shared = self.tunnels.session(&id, encoding, Role::Server, peer, request.notices);
         let peer = Peer::Name(format!("nats:{id}").into());
         let mut accepted = Accepted::new(Box::new(self.tunnels.stream(Arc::clone(&shared))), peer);
-        let opening = Opening { answer, id, encoding, shared };
-        accepted.connector = Some(Arc::new(Asked {
+        let opening = PendingSession { answer, id, encoding, shared };
+        accepted.connector = Some(Arc::new(RequestConnector {
             target: request.target,
             connector,
             opening: std::sync::Mutex::new(Some(opening)),
@@ -232,8 +232,8 @@ impl NatsAccept {
 }
 
 /// Asks the client of a request to ask another server.
-pub(crate) fn leave_to_others(tunnels: &Tunnels, reply: Option<Subject>) {
-    drop(Answer::new(tunnels.clone(), reply, None));
+pub(crate) fn decline(tunnels: &Tunnels, reply: Option<Subject>) {
+    drop(Responder::new(tunnels.clone(), reply, None));
 }
 
 impl Listener for NatsAccept {
@@ -262,7 +262,7 @@ impl Drop for NatsAccept {
             for mut source in requests {
                 let _ = source.subscriber.unsubscribe().await;
                 while let Some(Message { reply, .. }) = source.next().await {
-                    leave_to_others(&tunnels, reply);
+                    decline(&tunnels, reply);
                 }
             }
         });

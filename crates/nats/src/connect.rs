@@ -12,15 +12,15 @@ use tracing::debug;
 
 use self::attempt::{Failed, attempt};
 use self::refusals::Refusals;
+use crate::handshake::{EndInfo, Negotiated, Refusal, Reply, Scope, Target};
 use crate::id::SessionId;
-use crate::opening::{Agreed, EndInfo, Refusal, Reply, Scope, Target};
 use crate::tunnels::{Role, Tunnels};
 
 /// The pause before a request is sent again, when no server listens or a server is busy. It doubles while servers are busy.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 /// When NATS has blinked, servers can come back after clients.
-const SERVERS_BACK_WITHIN: Duration = Duration::from_secs(2);
+const SERVER_RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Reaches a target through a server that listens on NATS.
 #[derive(Debug, Clone)]
@@ -54,7 +54,7 @@ impl NatsConnect {
         let opened = select! {
             biased;
             obstacle = rights.wait_obstacle("client", &subject) => return Err(ConnectError::Refused(obstacle)),
-            opened = timeout_at(until, self.ask(until, &mut progress, &mut refusals)) => opened,
+            opened = timeout_at(until, self.request(until, &mut progress, &mut refusals)) => opened,
         };
         match opened {
             Ok(opened) => opened,
@@ -69,7 +69,7 @@ impl NatsConnect {
     }
 
     /// Asks until a server has decided, or all have refused. `progress` is the missing step if the caller gives up.
-    async fn ask(
+    async fn request(
         &self,
         until: Instant,
         progress: &mut &str,
@@ -100,7 +100,7 @@ impl NatsConnect {
                 Ok(Some(reply)) => reply,
                 Ok(None) => {
                     let since = *nobody_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= SERVERS_BACK_WITHIN {
+                    if since.elapsed() >= SERVER_RETURN_TIMEOUT {
                         let subject = self.target.subject();
                         return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
                     }
@@ -133,7 +133,7 @@ impl NatsConnect {
         }
     }
 
-    async fn start(&self, id: SessionId, agreed: Option<Agreed>) -> Result<Connected, ConnectError> {
+    async fn start(&self, id: SessionId, agreed: Option<Negotiated>) -> Result<Connected, ConnectError> {
         let (encoding, credit, peer) = match agreed {
             Some(agreed) => (Some(agreed.encoding), agreed.window, agreed.sender),
             None => (None, 0, EndInfo::default()),

@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::ReusableBoxFuture;
 use tracing::debug;
 
-use crate::link::{Link, MIN_MESSAGE, Status};
-use crate::plain::{To, Transmit};
+use crate::legacy::{Destination, Transmit};
+use crate::link::{MIN_MESSAGE, NatsConnection, Status};
 use crate::rights::Registration;
 use crate::shared::Shared;
 use crate::subject;
@@ -27,7 +27,7 @@ pub(crate) const NOTICE_SESSION: &str = "proxy-session";
 /// Ends when the session is over.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
-    link: Link,
+    link: NatsConnection,
     client: Client,
     messages: Subscriber,
     /// Of a session of the plain protocol.
@@ -48,7 +48,7 @@ async fn changed(mut status: watch::Receiver<Status>) -> (watch::Receiver<Status
 impl Driver {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        link: Link,
+        link: NatsConnection,
         messages: Subscriber,
         markers: Option<Subscriber>,
         bad_messages: Arc<MessageWarnings>,
@@ -118,7 +118,7 @@ impl Driver {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
             core.no_responders(now);
         } else if let Err(error) = core.receive(now, message.payload) {
-            let subject = &self.shared.subjects.own;
+            let subject = &self.shared.subjects.local;
             self.bad_messages.warn(|times| format!("dropped {times} on {subject}: {error}"));
         }
     }
@@ -198,14 +198,14 @@ impl Driver {
         let subjects = &self.shared.subjects;
         let mut headers = None;
         let (subject, reply) = match to {
-            To::TheOther => match self.shared.diverted() {
+            Destination::Peer => match self.shared.diverted() {
                 Some(notices) => {
-                    headers = Some(notice_headers(&subjects.own));
-                    (notices, &subjects.own)
+                    headers = Some(notice_headers(&subjects.local));
+                    (notices, &subjects.local)
                 }
-                None => (&subjects.others, &subjects.own),
+                None => (&subjects.peer, &subjects.local),
             },
-            To::Nobody => (&subjects.nobodys, &subjects.markers),
+            Destination::Pacing => (&subjects.pacing, &subjects.markers),
         };
         let message = OutboundMessage {
             subject: subject.clone(),

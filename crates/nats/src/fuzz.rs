@@ -5,15 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::budget::MemoryBudget;
+use crate::handshake::{Encoding, Reply, Request};
 use crate::message;
-use crate::opening::{Encoding, Reply, Request};
 use crate::session::frame::{Codec, Flags, Header};
 use crate::session::{Limits, PathState, Session, Window};
 use crate::subject;
 
 const MAX_MESSAGE: usize = 1 << 20;
 /// In answer to one event; more is a loop.
-const MOST_MESSAGES: usize = 1000;
+const MAX_MESSAGES: usize = 1000;
 
 /// Panics if a message that is read is not written and read as the same.
 pub fn message(bytes: &[u8]) {
@@ -51,7 +51,7 @@ pub fn session(bytes: &[u8]) {
                 1 => {
                     let mut flags = Flags::default();
                     let bits = steps.byte();
-                    let all = [Flags::FIN, Flags::GAP, Flags::ASK, Flags::RST, Flags::DONE];
+                    let all = [Flags::FIN, Flags::GAP, Flags::PROBE, Flags::RST, Flags::FINAL];
                     for (place, flag) in all.into_iter().enumerate() {
                         flags.set(flag, bits & 1 << place != 0);
                     }
@@ -88,8 +88,8 @@ pub fn session(bytes: &[u8]) {
                 session.on_deadline(now);
             }
             let sent =
-                (0..=MOST_MESSAGES).take_while(|_| session.poll_transmit(now, 1 << 20).is_some()).count();
-            assert!(sent < MOST_MESSAGES, "it does not stop sending");
+                (0..=MAX_MESSAGES).take_while(|_| session.poll_transmit(now, 1 << 20).is_some()).count();
+            assert!(sent < MAX_MESSAGES, "it does not stop sending");
             if steps.0.is_empty() {
                 return;
             }

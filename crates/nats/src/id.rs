@@ -5,7 +5,7 @@ use std::fmt;
 use rand::Rng;
 use thiserror::Error;
 
-const LONGEST: usize = 64;
+const MAX_LEN: usize = 64;
 
 /// The ID of a request, drawn by its client as those of sessions are.
 pub(crate) type RequestId = SessionId;
@@ -29,7 +29,7 @@ impl SessionId {
     /// When no subject can end in it.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let is_token = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>');
-        if text.is_empty() || text.len() > LONGEST || !text.chars().all(is_token) {
+        if text.is_empty() || text.len() > MAX_LEN || !text.chars().all(is_token) {
             return Err(InvalidId);
         }
         Ok(Self(text.into()))
@@ -71,7 +71,7 @@ impl fmt::Display for InstanceId {
 
 /// A text that is no ID of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it is no session ID: 1 to {LONGEST} ASCII characters without spaces, `.`, `*` and `>`")]
+#[error("it is no session ID: 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
 pub struct InvalidId;
 
 #[cfg(test)]

@@ -2,16 +2,16 @@
 //!
 //! `docs/nats-protocol.md` describes the protocol.
 //!
-//! - [`Link`] is the connection to NATS, [`Tunnels`] what its tunnels share.
+//! - [`NatsConnection`] is the connection to NATS. [`Tunnels`] is what its tunnels share.
 //! - [`Tunnels::connector`] is a [`Connector`](fault_proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
 //!   [`Listener`](fault_proxy_relay::Listener) of what clients ask for. What either brings is a [`NatsStream`].
 //!
 //! | module | what it is |
 //! |---|---|
 //! | `session` | a reliable session: the pure state machine |
-//! | `plain` | a session with a peer that only speaks the plain protocol: the same |
-//! | `core` | either of them |
-//! | `message`, `subject`, `id`, `opening` | what goes over NATS |
+//! | `legacy` | a session with a peer that only speaks the plain protocol: the same |
+//! | `any_session` | either of them |
+//! | `message`, `subject`, `id`, `handshake` | what goes over NATS |
 //! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
 //! | `connect`, `accept`, `tunnels` | how sessions come about |
 //! | `link` | the connection to NATS |
@@ -21,20 +21,20 @@
 //! | `throttle` | a log that strangers cannot flood |
 
 mod accept;
+mod any_session;
 mod budget;
 mod connect;
-mod core;
 mod driver;
 #[cfg(feature = "fuzz")]
 #[doc(hidden)]
 pub mod fuzz;
+mod handshake;
 mod host;
 mod id;
+mod legacy;
 mod link;
 mod message;
-mod opening;
 mod paths;
-mod plain;
 mod relearn;
 mod rights;
 mod session;
@@ -47,9 +47,9 @@ mod tunnels;
 
 pub use accept::{Dial, NatsAccept};
 pub use connect::NatsConnect;
+pub use handshake::{Encoding, ReplyError, Target};
 pub use id::{InvalidId, SessionId};
-pub use link::{Credential, InvalidUrl, Link, LinkError, NatsOptions, NatsUrl, Status, Tls};
-pub use opening::{Encoding, ReplyError, Target};
+pub use link::{Credential, InvalidUrl, LinkError, NatsConnection, NatsOptions, NatsUrl, Status, Tls};
 pub use rights::{Needs, Right, ServerAnswer};
 pub use stream::NatsStream;
 pub use subject::{InvalidServiceName, ServiceName};

@@ -50,17 +50,17 @@ pub use self::url::{InvalidUrl, NatsUrl};
 use crate::rights::{Needs, Right, Rights};
 
 /// How long [`Link::close`] waits for the connection to end.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One NATS connection. When it is lost it is made again, for ever, and its subscriptions with it; what was
 /// published meanwhile may be lost. It ends when the last clone and the last subscription are gone.
 #[derive(Clone)]
-pub struct Link {
+pub struct NatsConnection {
     shared: Arc<Shared>,
 }
 
-impl Link {
-    /// Connects, trying for [`NatsOptions::first_connect_within`] while nothing answers.
+impl NatsConnection {
+    /// Connects, trying for [`NatsOptions::first_connect_timeout`] while nothing answers.
     ///
     /// # Errors
     ///
@@ -112,7 +112,7 @@ impl Link {
     /// commands in order.
     ///
     /// Returns whether the answer came within that time and over the connection it was asked on.
-    pub async fn settle(&self, to: String, back: String, within: Duration) -> bool {
+    pub async fn flush_confirmed(&self, to: String, back: String, within: Duration) -> bool {
         let connects = self.shared.connects();
         let answer = async {
             let mut answers = self.client().subscribe(back.clone()).await.ok()?;
@@ -131,7 +131,7 @@ impl Link {
                 let _ = self.status().wait_for(|status| !status.is_up).await;
             }
         };
-        if timeout(CLOSE_WITHIN, ended).await.is_err() {
+        if timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             warn!("the NATS connection did not end in time");
         }
     }
@@ -199,7 +199,7 @@ impl Link {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for NatsConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("status", &*self.status().borrow()).finish_non_exhaustive()
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::select;
 use tokio::time::{sleep, timeout};
 
-use crate::core::Core;
-use crate::link::{Link, MIN_MESSAGE};
+use crate::any_session::AnySession;
+use crate::link::{MIN_MESSAGE, NatsConnection};
 use crate::tunnels::Tunnels;
 
 /// How often a limit that is too small for sessions is looked at again, and the first pause for any other.
@@ -27,13 +27,13 @@ impl Tunnels {
         let link = &self.inner.link;
         let mut status = link.status();
         let mut retry = Retry::new(link.max_message());
-        let mut known = Connects::of(link);
+        let mut known = Connects::from_connection(link);
         loop {
             // Connections in a row that end soon are over by then, and what is learned from them is logged once.
             sleep(RETRY_INTERVAL).await;
             link.report_limit();
             let is_new = known.is_outdated(link);
-            known = Connects::of(link);
+            known = Connects::from_connection(link);
             let pause = retry.pause(link.max_message());
             if is_new && link.is_limit_learned() {
                 self.try_longer().await;
@@ -43,14 +43,14 @@ impl Tunnels {
                     _ = status.wait_for(|status| status.connects != known.all) => continue,
                     () = sleep(pause.map_or(Duration::MAX, |pause| pause - RETRY_INTERVAL)) => {}
                 }
-                self.look_for_larger_limit().await;
+                self.probe_larger_limit().await;
             }
-            known = Connects::of(link);
+            known = Connects::from_connection(link);
             link.report_limit();
         }
     }
 
-    async fn look_for_larger_limit(&self) {
+    async fn probe_larger_limit(&self) {
         let link = &self.inner.link;
         if !link.is_limit_learned() {
             // A session of the plain protocol would end with the connection.
@@ -69,7 +69,7 @@ impl Tunnels {
 
     fn has_plain_sessions(&self) -> bool {
         let sessions = self.inner.link.rights().open_sessions();
-        sessions.iter().any(|session| matches!(session.lock().core, Core::Plain(_)))
+        sessions.iter().any(|session| matches!(session.lock().core, AnySession::Legacy(_)))
     }
 }
 
@@ -82,12 +82,12 @@ struct Connects {
 }
 
 impl Connects {
-    fn of(link: &Link) -> Self {
+    fn from_connection(link: &NatsConnection) -> Self {
         Self { all: link.status().borrow().connects, other: link.other_connects() }
     }
 
     /// True if there has been a connection since then that may have another limit than the one before.
-    fn is_outdated(&self, link: &Link) -> bool {
+    fn is_outdated(&self, link: &NatsConnection) -> bool {
         link.other_connects() > self.other
     }
 }

@@ -58,7 +58,7 @@ type Sessions = HashMap<Box<str>, Weak<Shared>>;
 impl Rights {
     /// Ends the session of `shared` when NATS refuses its subjects.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
-        let subject: Box<str> = shared.subjects.own.as_str().into();
+        let subject: Box<str> = shared.subjects.local.as_str().into();
         lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
         Registration { rights: Arc::clone(self), subject }
     }
@@ -95,7 +95,7 @@ impl Rights {
     /// Ends the session that the right is about.
     fn end_session(&self, right: &Right) {
         let (subject, reason) = (right.subject(), reason(right.role(), [&right.general()]));
-        if !subject::is_of_session(subject) {
+        if !subject::is_session(subject) {
             let is_of =
                 |session: &&Arc<Shared>| session.diverted().is_some_and(|notices| **notices == *subject);
             for session in self.open_sessions().iter().filter(is_of) {
@@ -103,14 +103,14 @@ impl Rights {
             }
             return;
         }
-        let Some(session) = self.session(&subject::of_refused_session(subject, right.is_publish())) else {
+        let Some(session) = self.session(&subject::refused_session(subject, right.is_publish())) else {
             return;
         };
         if !right.is_publish() {
             session.update(|core, now| core.abort(now, &reason));
             return;
         }
-        if let Some(peer) = session.peer.filter(|_| self.is_of_client()) {
+        if let Some(peer) = session.peer.filter(|_| self.is_for_client()) {
             let mut left = lock(&self.left);
             if !left.contains(&peer) {
                 left.push(peer);
@@ -134,7 +134,7 @@ impl Rights {
     }
 
     /// Whether the program is a client, as far as it has [specified](Self::require) what it needs.
-    fn is_of_client(&self) -> bool {
+    fn is_for_client(&self) -> bool {
         let is_of_client =
             |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
         self.needed().iter().any(is_of_client)
@@ -184,7 +184,7 @@ impl Rights {
     pub(crate) fn obstacle(&self, role: &str, subject: &str) -> Option<String> {
         let missing = self.missing.borrow();
         let is_in_the_way =
-            |right: &&Right| right.subject() == subject || !subject::is_of_requests(right.subject());
+            |right: &&Right| right.subject() == subject || !subject::is_request(right.subject());
         let mut in_the_way = missing.iter().filter(is_in_the_way).peekable();
         in_the_way.peek().is_some().then(|| reason(role, in_the_way))
     }

@@ -3,16 +3,16 @@
 //!
 //! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit, with the `round`
 //!   trips and the `path` that decide it.
-//! - `hear`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
-//!   `patience` for it; `limit`: how long messages may be.
+//! - `input`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
+//!   `liveness` for it; `limit`: how long messages may be.
 //!
 //! Times are durations since any fixed moment.
 
 pub(crate) mod frame;
-mod hear;
+mod input;
 mod limit;
+mod liveness;
 mod path;
-mod patience;
 mod receive;
 mod round;
 mod send;
@@ -29,12 +29,12 @@ use bytes::Bytes;
 
 use self::frame::Codec;
 use self::limit::MessageLimit;
-pub(crate) use self::patience::Limits;
-use self::patience::Patience;
+pub(crate) use self::liveness::Limits;
+use self::liveness::LivenessTimer;
 use self::receive::Receiver;
 use self::send::Sender;
 use crate::budget::{OUT_OF_MEMORY, Share};
-use crate::opening::Encoding;
+use crate::handshake::Encoding;
 
 pub(crate) use self::frame::FrameError;
 pub(crate) use self::path::{PathState, Probe};
@@ -42,10 +42,10 @@ pub(crate) use self::window::Window;
 
 /// Of a frame, as a message. Two of them fit into what async-nats reads at once (65,535 bytes): of longer ones every second is
 /// read in two parts, and copied.
-const LONGEST_MESSAGE: usize = (32 << 10) - 512;
+const MAX_MESSAGE: usize = (32 << 10) - 512;
 const ACK_DELAY: Duration = Duration::from_millis(40);
 /// An end with nothing at stake leaves when nobody has listened to it for so long.
-const NOBODY_LEFT: Duration = Duration::from_secs(5);
+const NO_RESPONDERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client has got its reply, and answers it with a frame, within this time.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ pub(crate) struct Transmit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: String,
-    pub(crate) is_the_others: bool,
+    pub(crate) is_remote: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ struct Doubt {
     at: Duration,
     reason: String,
     /// It is about the peer. A report of no responders confirms it.
-    is_of_peer: bool,
+    is_about_peer: bool,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ pub(crate) struct Session {
     codec: Codec,
     sender: Sender,
     receiver: Receiver,
-    patience: Patience,
+    liveness: LivenessTimer,
     limit: MessageLimit,
     /// Payload of the frame that is sent again in pieces, with its first number.
     cut: Option<(u64, Bytes)>,
@@ -104,15 +104,15 @@ pub(crate) struct Session {
     is_up: bool,
     /// This end has said its last word and needs none any more.
     is_over: bool,
-    other_is_done: bool,
+    peer_done: bool,
     has_reader: bool,
     /// Frames to be sent, besides payloads.
     answer_due: bool,
     gap_due: bool,
     /// This end's own connection is back. A frame has to request everything that was in flight.
     resume_due: bool,
-    ask_due: bool,
-    farewell_due: bool,
+    probe_due: bool,
+    final_frame_due: bool,
     ack_by: Option<Duration>,
     /// Deadline for the client's first frame. `None` once it has arrived, or if NATS was away in the meantime.
     first_frame_by: Option<Duration>,
@@ -121,7 +121,7 @@ pub(crate) struct Session {
     /// When to abort, and why, unless the peer is heard.
     doubt: Option<Box<Doubt>>,
     /// When a byte last moved.
-    moved: Duration,
+    last_progress: Duration,
     /// When what makes the peer answer for the first time was sent, until it answers.
     opened: Option<Duration>,
 }
@@ -137,7 +137,7 @@ impl Session {
         now: Duration,
     ) -> Self {
         let mut session = Self::new(id, encoding, credit, limits, window, now);
-        session.ask(now);
+        session.probe(now);
         session.on_opening(now);
         session
     }
@@ -158,25 +158,25 @@ impl Session {
             limits,
             codec: Codec { encoding, id: id.into() },
             sender: Sender::new(credit, Share::new(Arc::clone(window.budget()))),
-            limit: MessageLimit::new(LONGEST_MESSAGE, Arc::clone(window.path()), now),
+            limit: MessageLimit::new(MAX_MESSAGE, Arc::clone(window.path()), now),
             receiver: Receiver::new(window),
-            patience: Patience::new(now),
+            liveness: LivenessTimer::new(now),
             cut: None,
             state: State::Open,
             is_up: true,
             is_over: false,
-            other_is_done: false,
+            peer_done: false,
             has_reader: true,
             answer_due: false,
             gap_due: false,
             resume_due: false,
-            ask_due: false,
-            farewell_due: false,
+            probe_due: false,
+            final_frame_due: false,
             ack_by: None,
             first_frame_by: None,
             is_subscribed: false,
             doubt: None,
-            moved: now,
+            last_progress: now,
             opened: None,
         }
     }
@@ -198,7 +198,7 @@ impl Session {
         }
         let longest = self.limit.max_new_message(self.sender.arrived()).min(max_message);
         let longest = self.codec.payload_within(longest);
-        let room = self.sender.room().min(window::part(self.sender.window()).max(1));
+        let room = self.sender.send_capacity().min(window::part(self.sender.window()).max(1));
         usize::try_from(room).unwrap_or(longest).min(longest)
     }
 
@@ -208,9 +208,9 @@ impl Session {
         let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
         self.limit.on_new_message(self.sender.next(), bytes.len(), message.len());
-        self.sender.keep(now, bytes.len(), message.clone());
-        self.moved = now;
-        self.patience.wait(now);
+        self.sender.push_unacked(now, bytes.len(), message.clone());
+        self.last_progress = now;
+        self.liveness.arm(now);
         message
     }
 
@@ -228,7 +228,7 @@ impl Session {
     pub(crate) fn finish(&mut self, now: Duration) {
         if !self.sender.is_finishing() {
             self.sender.finish();
-            self.moved = now;
+            self.last_progress = now;
         }
     }
 
@@ -258,9 +258,9 @@ impl Session {
     /// These many bytes were delivered.
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
         self.receiver.consumed(bytes);
-        self.moved = now;
+        self.last_progress = now;
         if self.state == State::Open {
-            self.tell(now);
+            self.send_header(now);
         }
     }
 
@@ -268,7 +268,7 @@ impl Session {
     pub(crate) fn take_end(&mut self, now: Duration) -> bool {
         if self.receiver.is_at_end() {
             self.receiver.take_end();
-            self.moved = now;
+            self.last_progress = now;
             self.answer_due = true;
             self.complete(now);
         }
@@ -278,23 +278,23 @@ impl Session {
     /// Aborts, and gives up what was not delivered. The other end will know the reason.
     pub(crate) fn abort(&mut self, now: Duration, reason: impl Into<String>) {
         if self.state == State::Open {
-            self.fail(now, Failure { reason: reason.into(), is_the_others: false });
+            self.fail(now, Failure { reason: reason.into(), is_remote: false });
         }
     }
 
     /// Aborts after everything written was delivered. The other end will know the reason.
     pub(crate) fn reset(&mut self, now: Duration, reason: impl Into<String>) {
         if self.state == State::Open {
-            self.leave(now, Failure { reason: reason.into(), is_the_others: false });
+            self.leave(now, Failure { reason: reason.into(), is_remote: false });
         }
     }
 
     /// Aborts because NATS refuses messages that are long enough for a payload, and gives up what an earlier reset still has to deliver.
     pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
-        if self.failure().is_some() && self.sender.has_kept() {
+        if self.failure().is_some() && self.sender.has_unacked() {
             self.give_up_kept();
-            self.farewell_due = true;
+            self.final_frame_due = true;
         }
     }
 
@@ -318,10 +318,10 @@ impl Session {
     }
 
     /// Lets the other end know, now or soon.
-    fn tell(&mut self, now: Duration) {
-        if self.receiver.is_worth_telling(now) {
+    fn send_header(&mut self, now: Duration) {
+        if self.receiver.should_ack_now(now) {
             self.answer_due = true;
-        } else if self.receiver.has_untold() {
+        } else if self.receiver.has_unacked() {
             self.ack_by.get_or_insert(now + ACK_DELAY);
         } else {
             // A duplicate: what the other end was told did not arrive.
@@ -340,14 +340,14 @@ impl Session {
         }
         self.reset(now, CLOSED_UNREAD);
         self.receiver.clear();
-        self.farewell_due = true;
+        self.final_frame_due = true;
     }
 
     fn complete(&mut self, now: Duration) {
         if self.state == State::Open && self.sender.is_delivered() && self.receiver.is_ended() {
             self.state = State::Complete;
-            self.farewell_due = true;
-            self.patience.wait(now);
+            self.final_frame_due = true;
+            self.liveness.arm(now);
         }
     }
 
@@ -363,19 +363,19 @@ impl Session {
     }
 
     fn run_out_of_memory(&mut self, now: Duration) {
-        self.fail(now, Failure { reason: OUT_OF_MEMORY.to_owned(), is_the_others: false });
+        self.fail(now, Failure { reason: OUT_OF_MEMORY.to_owned(), is_remote: false });
         self.receiver.clear();
     }
 
     fn leave(&mut self, now: Duration, failure: Failure) {
         self.state = State::Aborted(failure);
-        self.farewell_due = true;
-        self.moved = now;
-        self.patience.wait(now);
+        self.final_frame_due = true;
+        self.last_progress = now;
+        self.liveness.arm(now);
     }
 
     /// True if an abort still has bytes to deliver, or to receive.
     fn is_unfinished(&self) -> bool {
-        self.sender.has_kept() || self.receiver.is_missing()
+        self.sender.has_unacked() || self.receiver.is_missing()
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_nats::Subject;
 use tokio::time::Instant;
 
+use crate::any_session::AnySession;
 use crate::budget::MemoryBudget;
-use crate::core::Core;
 use crate::id::InstanceId;
 
 /// The times of all sessions of a NATS connection count from its beginning.
@@ -34,11 +34,11 @@ impl Clock {
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
     /// Where this end listens.
-    pub(crate) own: Subject,
+    pub(crate) local: Subject,
     /// Where the other does.
-    pub(crate) others: Subject,
+    pub(crate) peer: Subject,
     /// Where nobody does, and where NATS is to say so.
-    pub(crate) nobodys: Subject,
+    pub(crate) pacing: Subject,
     pub(crate) markers: Subject,
     /// Where the client listens for notices, if this is the server's end.
     pub(crate) notices: Option<Subject>,
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
 /// The session and who waits for it.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) core: Core,
+    pub(crate) core: AnySession,
     /// The driver has its timer set to this.
     pub(crate) timer: Option<Duration>,
     reader: Option<Waker>,
@@ -69,7 +69,7 @@ pub(crate) struct Inner {
 
 impl Shared {
     pub(crate) fn new(
-        core: Core,
+        core: AnySession,
         clock: Clock,
         subjects: Subjects,
         budget: Arc<MemoryBudget>,
@@ -81,7 +81,7 @@ impl Shared {
     }
 
     /// Changes the session from outside, and wakes the tasks that have work because of it.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Core, Duration)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut AnySession, Duration)) {
         let now = self.clock.now();
         let mut inner = self.lock();
         change(&mut inner.core, now);

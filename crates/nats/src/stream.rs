@@ -15,7 +15,7 @@ use futures_util::Sink;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::link::Link;
+use crate::link::NatsConnection;
 use crate::session;
 use crate::shared::Shared;
 
@@ -30,7 +30,7 @@ use crate::shared::Shared;
 ///   end gave up; with the reason. What has arrived is read before the error.
 pub struct NatsStream {
     shared: Arc<Shared>,
-    link: Link,
+    link: NatsConnection,
     client: Client,
     /// A place in the client's queue was asked for and is not there yet.
     is_queueing: bool,
@@ -42,7 +42,7 @@ pub struct NatsStream {
 }
 
 impl NatsStream {
-    pub(crate) fn new(shared: Arc<Shared>, link: Link) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, link: NatsConnection) -> Self {
         Self {
             shared,
             client: link.client().clone(),
@@ -172,7 +172,7 @@ impl AsyncWrite for NatsStream {
         }
         let payload = inner.core.write(shared.clock.now(), &bytes[..room]);
         let message =
-            OutboundMessage { subject: shared.subjects.others.clone(), reply: None, payload, headers: None };
+            OutboundMessage { subject: shared.subjects.peer.clone(), reply: None, payload, headers: None };
         // A new connection has a smaller limit. The session keeps the message, and sends it again in shorter ones.
         if let Err(error) = Pin::new(&mut this.client).start_send(message)
             && error.kind() != PublishErrorKind::MaxPayloadExceeded

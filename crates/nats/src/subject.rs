@@ -13,7 +13,7 @@ const SERVICE: &str = "proxy.service.";
 pub(crate) const TO_SERVER: &str = "p.data.to_server.";
 pub(crate) const TO_CLIENT: &str = "p.data.to_client.";
 const PACING: &str = "pace-";
-const LONGEST_NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 pub(crate) fn to_server(token: &str) -> String {
     format!("{TO_SERVER}{token}")
@@ -24,12 +24,12 @@ pub(crate) fn to_client(token: &str) -> String {
 }
 
 /// Whether a session, or the other messages of its ends, have this subject.
-pub(crate) fn is_of_session(subject: &str) -> bool {
+pub(crate) fn is_session(subject: &str) -> bool {
     subject.starts_with(TO_SERVER) || subject.starts_with(TO_CLIENT)
 }
 
 /// Whether clients ask for sessions there.
-pub(crate) fn is_of_requests(subject: &str) -> bool {
+pub(crate) fn is_request(subject: &str) -> bool {
     subject == REQUEST || subject.starts_with(SERVICE)
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn is_literal(subject: &str) -> bool {
 }
 
 /// The subject that an end of a session subscribes to, if it may not publish to `subject` or, otherwise, subscribe to it.
-pub(crate) fn of_refused_session(subject: &str, is_publish: bool) -> String {
+pub(crate) fn refused_session(subject: &str, is_publish: bool) -> String {
     let last = last_token(subject);
     let id = last.strip_prefix(PACING).unwrap_or(last);
     if subject.starts_with(TO_SERVER) == is_publish { to_client(id) } else { to_server(id) }
@@ -83,7 +83,7 @@ impl FromStr for ServiceName {
 
     fn from_str(text: &str) -> Result<Self, InvalidServiceName> {
         let is_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if text.is_empty() || text.len() > LONGEST_NAME || !text.chars().all(is_ok) {
+        if text.is_empty() || text.len() > MAX_NAME || !text.chars().all(is_ok) {
             return Err(InvalidServiceName(text.to_owned()));
         }
         Ok(Self(text.into()))
@@ -98,7 +98,7 @@ impl fmt::Display for ServiceName {
 
 /// A text that names no service.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` names no service: 1 to {LONGEST_NAME} letters, digits, `-` and `_`")]
+#[error("`{0}` names no service: 1 to {MAX_NAME} letters, digits, `-` and `_`")]
 pub struct InvalidServiceName(String);
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
             ("p.data.to_client.pace-ID", true, "p.data.to_server.ID"),
             ("p.data.to_server.pace-ID", false, "p.data.to_server.ID"),
         ] {
-            assert_eq!(of_refused_session(subject, is_publish), own, "{subject} {is_publish}");
+            assert_eq!(refused_session(subject, is_publish), own, "{subject} {is_publish}");
         }
     }
 

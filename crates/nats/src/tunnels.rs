@@ -10,14 +10,14 @@ use rand::rngs::StdRng;
 use tokio_util::task::TaskTracker;
 
 use crate::accept::Remembered;
+use crate::any_session::AnySession;
 use crate::budget::MemoryBudget;
-use crate::core::Core;
 use crate::driver::Driver;
+use crate::handshake::{Encoding, EndInfo, Offer};
 use crate::id::{InstanceId, SessionId};
-use crate::link::Link;
-use crate::opening::{Encoding, EndInfo, Offer};
+use crate::legacy::LegacySession;
+use crate::link::NatsConnection;
 use crate::paths::Paths;
-use crate::plain::Plain;
 use crate::session::{Limits, Session, Window};
 use crate::shared::{Clock, Shared, Subjects};
 use crate::stream::NatsStream;
@@ -63,7 +63,7 @@ pub struct Tunnels {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) link: Link,
+    pub(crate) link: NatsConnection,
     pub(crate) config: Config,
     pub(crate) tasks: TaskTracker,
     pub(crate) bad_messages: Arc<MessageWarnings>,
@@ -94,7 +94,7 @@ pub(crate) enum Role {
 
 impl Tunnels {
     /// Over `link`. `seed` is what session IDs are drawn from: 32 bytes that nobody can guess.
-    pub fn new(link: Link, config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(link: NatsConnection, config: Config, seed: [u8; 32]) -> Self {
         let mut ids = StdRng::from_seed(seed);
         let inner = Inner {
             instance: InstanceId::random(&mut ids),
@@ -143,15 +143,20 @@ impl Tunnels {
         let window = Window::new(paths.to(peer.instance), Arc::clone(budget), now);
         let limits = Limits { max_outage: config.max_outage, half_close_timeout: config.half_close_timeout };
         let mut core = match (encoding, role) {
-            (None, _) => Core::Plain(Plain::new(id, now, config.legacy_idle_timeout, Arc::clone(budget))),
+            (None, _) => AnySession::Legacy(LegacySession::new(
+                id,
+                now,
+                config.legacy_idle_timeout,
+                Arc::clone(budget),
+            )),
             (Some(encoding), Role::Client { credit }) => {
-                Core::Reliable(Session::client(id, encoding, credit, limits, window, now))
+                AnySession::Reliable(Session::client(id, encoding, credit, limits, window, now))
             }
             (Some(encoding), Role::Server) => {
-                Core::Reliable(Session::server(id, encoding, limits, window, now))
+                AnySession::Reliable(Session::server(id, encoding, limits, window, now))
             }
         };
-        if let (Core::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {
+        if let (AnySession::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {
             session.limit_messages(max_message);
         }
         let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
@@ -163,7 +168,7 @@ impl Tunnels {
         let nobodys = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
         let markers =
             Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
-        let subjects = Subjects { own: own.into(), others: others.into(), nobodys, markers, notices };
+        let subjects = Subjects { local: own.into(), peer: others.into(), pacing: nobodys, markers, notices };
         Shared::new(core, clock, subjects, Arc::clone(budget), peer.instance)
     }
 
@@ -172,8 +177,8 @@ impl Tunnels {
         let Inner { link, tasks, bad_messages, .. } = &*self.inner;
         let (client, subjects) = (link.client().clone(), &shared.subjects);
         let registration = link.rights().register(shared);
-        let messages = client.subscribe(subjects.own.clone()).await?;
-        let is_plain = matches!(shared.lock().core, Core::Plain(_));
+        let messages = client.subscribe(subjects.local.clone()).await?;
+        let is_plain = matches!(shared.lock().core, AnySession::Legacy(_));
         let markers = if is_plain { Some(client.subscribe(subjects.markers.clone()).await?) } else { None };
         let bad_messages = Arc::clone(bad_messages);
         let driver =

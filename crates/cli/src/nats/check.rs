@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use fault_proxy_nats::{Link, Needs, Right, ServerAnswer, Target, Tunnels};
+use fault_proxy_nats::{NatsConnection, Needs, Right, ServerAnswer, Target, Tunnels};
 use tokio::runtime;
 
 use super::program::{Program, config, random_seed};
@@ -27,11 +27,11 @@ impl Program {
     /// # Errors
     /// When NATS cannot be reached, or refuses the credentials.
     pub fn check(mut self) -> Result<Checked> {
-        self.nats.first_connect_within = Duration::ZERO;
+        self.nats.first_connect_timeout = Duration::ZERO;
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot start a runtime")?;
         let checked = runtime.block_on(async {
-            let link = Link::connect(&self.nats).await?;
+            let link = NatsConnection::connect(&self.nats).await?;
             link.require_with_replies(&self.needs);
             let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
             let is_answered = tunnels.try_rights().await;
@@ -48,7 +48,7 @@ impl Program {
         checked
     }
 
-    async fn report(&self, link: &Link, tunnels: &Tunnels) -> String {
+    async fn report(&self, link: &NatsConnection, tunnels: &Tunnels) -> String {
         let mut report = String::new();
         let mut fact = |name: &str, value: &str| {
             let _ = writeln!(report, "{name:<15} {value}");

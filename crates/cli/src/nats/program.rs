@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use fault_proxy_control::{Health, Metrics, SessionMetrics};
 use fault_proxy_engine::{Engine, Faults, TimerDriver, Timers};
 use fault_proxy_mapping::ListenAddr;
-use fault_proxy_nats::{Config, Link, NatsOptions, Needs, Tunnels};
+use fault_proxy_nats::{Config, NatsConnection, NatsOptions, Needs, Tunnels};
 use fault_proxy_relay::{Listener, Relay, Route, SessionTracker, Shutdown, TcpAcceptor};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -108,7 +108,7 @@ impl Program {
         let mut signals = Signals::new(self.name, self.tunnel.drain_timeout.0, END_TIMEOUT)?;
         let last = signals.last().clone();
         let link = select! {
-            link = Link::connect(&self.nats) => link?,
+            link = NatsConnection::connect(&self.nats) => link?,
             name = signals.next() => {
                 info!("{name}: NATS was not reached yet");
                 return Ok(String::new());
@@ -171,7 +171,7 @@ impl Program {
         Ok(tally::table(rows).to_string())
     }
 
-    fn metrics(&self, watch: &SessionMetrics, link: &Link) -> Metrics {
+    fn metrics(&self, watch: &SessionMetrics, link: &NatsConnection) -> Metrics {
         let mut metrics = Metrics::new(self.name, self.version);
         metrics.watch(watch);
         let up = link.clone();
@@ -244,7 +244,7 @@ async fn run_timers(driver: TimerDriver) -> Result<()> {
     driver.run().await.map(|never| match never {}).context("the timers failed")
 }
 
-fn health_for(name: &'static str, link: &Link) -> Health {
+fn health_for(name: &'static str, link: &NatsConnection) -> Health {
     let link = link.clone();
     Health::new(move || {
         if !link.is_up() {

@@ -16,7 +16,7 @@ use crate::subject;
 use crate::tunnels::Tunnels;
 
 /// NATS may be away; then it has the subscriptions when it is back.
-pub(super) const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(500);
 /// A longer pause between two ticks is one of the process: it was stopped, or its machine was.
@@ -32,7 +32,7 @@ pub(super) struct Source {
 impl Source {
     /// Shares requests with other servers; other subjects are this server's alone.
     pub(super) async fn subscribe(client: &Client, subject: String) -> Result<Self, SubscribeError> {
-        let subscriber = if subject::is_of_requests(&subject) {
+        let subscriber = if subject::is_request(&subject) {
             client.queue_subscribe(subject.clone(), subject::QUEUE_GROUP.to_owned()).await?
         } else {
             client.subscribe(subject.clone()).await?
@@ -101,7 +101,7 @@ impl Requests {
                 }
                 message = self.subscribers.next() => Some(message?),
             };
-            self.look();
+            self.check_rights();
             if let Some(message) = message {
                 return Some((message, self.doubt.as_ref().map_or(Duration::ZERO, |doubt| doubt.gap)));
             }
@@ -130,7 +130,7 @@ impl Requests {
     }
 
     /// Finds out whether the process has paused.
-    fn look(&mut self) {
+    fn check_rights(&mut self) {
         let gap = self.last_look.elapsed();
         self.last_look = Instant::now();
         if gap >= MIN_GAP {
@@ -156,5 +156,5 @@ impl Requests {
 /// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
 pub(super) async fn settle(tunnels: &Tunnels) {
     let (to, back) = tunnels.unused_subjects();
-    tunnels.inner.link.settle(to, back, SUBSCRIBED_WITHIN).await;
+    tunnels.inner.link.flush_confirmed(to, back, SUBSCRIBE_TIMEOUT).await;
 }

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
+use crate::handshake::{self, Negotiated, Reply, Terms};
 use crate::id::{InstanceId, RequestId, SessionId};
 use crate::message;
-use crate::opening::{self, Agreed, Reply, Terms};
 use crate::session::frame::{Codec, Flags, Header};
 use crate::subject;
 use crate::tunnels::Tunnels;
@@ -38,7 +38,7 @@ pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 /// Dropping the future gives the request up. NATS reports to a server that answers later that the client does not listen.
 pub(super) async fn attempt(
     tunnels: &Tunnels,
-    target: &opening::Target,
+    target: &handshake::Target,
     refused_by: &[InstanceId],
     until: Instant,
 ) -> Result<Option<Reply>, Failed> {
@@ -66,11 +66,11 @@ pub(super) async fn attempt(
         let notices = tunnels.inner.notices.get().map(String::as_str);
         let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by, notices };
         let longest = tunnels.inner.link.max_message();
-        let (mut headers, mut body) = opening::request(target, &terms);
-        if length_of(&headers, &body) > longest {
-            (headers, body) = opening::request(target, &Terms { notices: None, ..terms });
+        let (mut headers, mut body) = handshake::request(target, &terms);
+        if message_length(&headers, &body) > longest {
+            (headers, body) = handshake::request(target, &Terms { notices: None, ..terms });
         }
-        let length = length_of(&headers, &body);
+        let length = message_length(&headers, &body);
         if length > longest {
             return Err(format!("the request has {length} bytes, and NATS takes {longest}").into());
         }
@@ -107,7 +107,7 @@ pub(super) async fn attempt(
 }
 
 /// Returns the size of a message as NATS counts it, in bytes.
-fn length_of(headers: &HeaderMap, body: &Bytes) -> usize {
+fn message_length(headers: &HeaderMap, body: &Bytes) -> usize {
     let values = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
     let lines = values.map(|(name, value)| format!("{name}: {value}\r\n").len());
     "NATS/1.0\r\n\r\n".len() + lines.sum::<usize>() + body.len()
@@ -175,9 +175,9 @@ impl Drop for Replies {
 }
 
 /// Ends a session that the client does not want.
-async fn refuse(tunnels: &Tunnels, id: &SessionId, agreed: Option<Agreed>) {
+async fn refuse(tunnels: &Tunnels, id: &SessionId, agreed: Option<Negotiated>) {
     let message = match agreed {
-        Some(Agreed { encoding, .. }) => {
+        Some(Negotiated { encoding, .. }) => {
             let mut header = Header::default();
             header.flags.set(Flags::RST, true);
             Codec { encoding, id: id.as_str().into() }.encode(&header, NOT_WANTED.as_bytes())

@@ -4,7 +4,7 @@ use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, login};
 use crate::subject;
 
 impl NatsOptions {
-    /// Looks for what can be wrong before anything connects; [`Link::connect`](super::Link::connect) does so too.
+    /// Looks for what can be wrong before anything connects; [`NatsConnection::connect`](super::NatsConnection::connect) does so too.
     ///
     /// # Errors
     ///

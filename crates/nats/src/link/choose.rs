@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest pause between two attempts to connect again.
-const LONGEST_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// The pause between the starts of two probes, so that an address that answers keeps the others from being asked.
 const STAGGER: Duration = Duration::from_millis(50);
@@ -102,7 +102,7 @@ async fn answers(addr: &ServerAddr, tls_first: bool) -> io::Result<()> {
 pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
     let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
     let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");
-    let delay = LONGEST_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));
+    let delay = MAX_DELAY.min(Duration::from_millis(10) * 2_u32.pow(doublings));
     let mut hasher = DefaultHasher::new();
     (name, attempt).hash(&mut hasher);
     let spread = u32::try_from(hasher.finish() % 256).expect("a byte is a u32");
@@ -131,11 +131,11 @@ mod tests {
         assert_eq!(reconnect_delay("a", 0), Duration::ZERO);
         assert_eq!(reconnect_delay("a", 1), Duration::ZERO);
         for attempt in 2..200 {
-            let longest = Duration::from_millis(10 << (attempt - 2).min(7)).min(LONGEST_DELAY);
+            let longest = Duration::from_millis(10 << (attempt - 2).min(7)).min(MAX_DELAY);
             let delay = reconnect_delay("a", attempt);
             assert!(delay <= longest && delay >= longest * 3 / 4, "{attempt}: {delay:?}");
         }
         assert!((2..20).any(|attempt| reconnect_delay("a", attempt) != reconnect_delay("b", attempt)));
-        assert!(reconnect_delay("a", usize::MAX) <= LONGEST_DELAY);
+        assert!(reconnect_delay("a", usize::MAX) <= MAX_DELAY);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why [`Link::connect`](super::Link::connect) failed. URLs in it have lost their credentials.
+/// Why [`NatsConnection::connect`](super::NatsConnection::connect) failed. URLs in it have lost their credentials.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LinkError {

@@ -136,7 +136,7 @@ impl Observer {
                 return;
             }
         }
-        self.tell(event);
+        self.log_event(event);
     }
 
     /// The program itself is about to end the connection, for a new one.
@@ -190,7 +190,7 @@ impl Observer {
         });
     }
 
-    fn tell(&self, event: &Event) {
+    fn log_event(&self, event: &Event) {
         let now = Instant::now();
         let mut log = self.log();
         log.has_error |= matches!(event, Event::ServerError(_));

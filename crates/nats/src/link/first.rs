@@ -19,14 +19,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// person can put right ends it. A server that says nothing may wait for TLS, so that is tried next.
 pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Client, LinkError> {
     let servers: Vec<_> = options.urls.iter().map(NatsUrl::server).cloned().collect();
-    let (urls, within) = (options.shown_urls(), options.first_connect_within);
+    let (urls, within) = (options.shown_urls(), options.first_connect_timeout);
     let start = Instant::now();
     let mut tried = options.clone();
     let mut reported = None;
     let mut attempts = 0;
     loop {
         let is_guess = tried.tls.first && !options.tls.first;
-        let error = match settings::of(&tried, observer)?.connect(servers.as_slice()).await {
+        let error = match settings::connect_options(&tried, observer)?.connect(servers.as_slice()).await {
             Ok(client) => {
                 if is_guess {
                     info!(url = %urls, "the NATS server was silent and accepts TLS first; set --nats-tls-first to start so");

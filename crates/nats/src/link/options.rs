@@ -28,7 +28,7 @@ pub struct NatsOptions {
     /// Connect to `urls` only, and not to servers that the cluster announces, which may be behind NAT.
     pub ignore_discovered_servers: bool,
     /// For how long the first connection is tried; zero tries once. A lost one is tried for ever.
-    pub first_connect_within: Duration,
+    pub first_connect_timeout: Duration,
     /// Size of the longest message to publish, in bytes, if the server takes it. Defaults to [`usize::MAX`].
     pub max_message: usize,
 }
@@ -44,7 +44,7 @@ impl NatsOptions {
             name: name.into(),
             inbox_prefix: "_INBOX".to_owned(),
             ignore_discovered_servers: false,
-            first_connect_within: Duration::from_secs(30),
+            first_connect_timeout: Duration::from_secs(30),
             max_message: usize::MAX,
         }
     }

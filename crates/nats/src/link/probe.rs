@@ -8,10 +8,10 @@ use futures_util::StreamExt as _;
 use tokio::select;
 use tokio::time::timeout;
 
-use super::{Link, LinkError, MIN_MESSAGE};
+use super::{LinkError, MIN_MESSAGE, NatsConnection};
 
-impl Link {
-    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
+impl NatsConnection {
+    /// Like [`Self::flush_confirmed`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
     /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
     ///
     /// # Errors

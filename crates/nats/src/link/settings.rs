@@ -19,7 +19,10 @@ const QUEUED_COMMANDS: usize = 256;
 
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
 /// are learnt, reconnecting never ends.
-pub(super) fn of(options: &NatsOptions, observer: &Arc<Observer>) -> Result<ConnectOptions, LinkError> {
+pub(super) fn connect_options(
+    options: &NatsOptions,
+    observer: &Arc<Observer>,
+) -> Result<ConnectOptions, LinkError> {
     let [observer, failures, logins] = [(); 3].map(|()| Arc::clone(observer));
     let name = options.name.clone();
     let chooser = Chooser { name: name.clone(), tls_first: options.tls.first };

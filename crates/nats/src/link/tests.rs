@@ -1,10 +1,10 @@
 use async_nats::Event;
 use testkit::NatsServer;
 
-use super::{Link, NatsOptions, Status};
+use super::{NatsConnection, NatsOptions, Status};
 
-async fn connected(server: &NatsServer) -> Link {
-    Link::connect(&NatsOptions::new([server.url().parse().unwrap()], "link test")).await.unwrap()
+async fn connected(server: &NatsServer) -> NatsConnection {
+    NatsConnection::connect(&NatsOptions::new([server.url().parse().unwrap()], "link test")).await.unwrap()
 }
 
 /// As when 128 events wait and async-nats drops the next.

@@ -11,9 +11,9 @@ use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use super::Right;
-use crate::accept::leave_to_others;
+use crate::accept::decline;
+use crate::handshake;
 use crate::id::InstanceId;
-use crate::opening;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
@@ -25,7 +25,7 @@ const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
 const REFUSALS_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Tunnels {
-    /// Uses all rights that the link [requires](crate::Link::require) once. Returns whether NATS has processed all of it.
+    /// Uses all rights that the link [requires](crate::NatsConnection::require) once. Returns whether NATS has processed all of it.
     /// Clients publish a request that servers do not dial for. Requests that a server receives by this are left to others.
     ///
     /// # Cancel safety
@@ -97,7 +97,9 @@ impl Tunnels {
         let rights = self.inner.link.rights();
         let hits = *rights.limit_hits.borrow();
         let (to, back) = self.unused_subjects();
-        if self.inner.link.settle(to, back, ROUND_TIMEOUT).await && *rights.limit_hits.borrow() == hits {
+        if self.inner.link.flush_confirmed(to, back, ROUND_TIMEOUT).await
+            && *rights.limit_hits.borrow() == hits
+        {
             rights.is_full.send_replace(false);
             info!("NATS takes subscriptions again");
         }
@@ -108,7 +110,7 @@ impl Tunnels {
         let mut requests = Vec::new();
         let mut replies = None;
         for right in needed.iter().filter(|right| !right.is_publish()) {
-            let subscribed = if subject::is_of_requests(right.subject()) {
+            let subscribed = if subject::is_request(right.subject()) {
                 if !is_tried(right) {
                     continue;
                 }
@@ -117,7 +119,7 @@ impl Tunnels {
                     .queue_subscribe(subject, subject::QUEUE_GROUP.to_owned())
                     .await
                     .map(|new| requests.push(new))
-            } else if subject::is_of_session(right.subject()) {
+            } else if subject::is_session(right.subject()) {
                 Ok(())
             } else {
                 client.subscribe(inbox.clone()).await.map(|new| replies = Some(new))
@@ -127,24 +129,23 @@ impl Tunnels {
             }
         }
         for right in needed.iter().filter(|right| right.is_publish()) {
-            let is_reply =
-                !subject::is_of_session(right.subject()) && !subject::is_of_requests(right.subject());
+            let is_reply = !subject::is_session(right.subject()) && !subject::is_request(right.subject());
             if is_reply && client.publish(inbox.clone(), Bytes::new()).await.is_err() {
                 return false;
             }
-            let is_request = subject::is_of_requests(right.subject()) && is_tried(right);
+            let is_request = subject::is_request(right.subject()) && is_tried(right);
             if is_request && !self.publish_check(right, inbox, "", None).await {
                 return false;
             }
         }
         let (to, back) = self.unused_subjects();
-        let is_settled = self.inner.link.settle(to, back, ROUND_TIMEOUT).await;
+        let is_settled = self.inner.link.flush_confirmed(to, back, ROUND_TIMEOUT).await;
         // Dropped only now: NATS was to process the subscription, and the inbox stays until then.
         drop(replies);
         for mut requests in requests {
             let _ = requests.unsubscribe().await;
             while let Some(Message { reply, .. }) = requests.next().await {
-                leave_to_others(self, reply);
+                decline(self, reply);
             }
         }
         is_settled
@@ -155,7 +156,7 @@ impl Tunnels {
         let unused = self.new_id();
         let (to_server, to_client) =
             (subject::to_server(unused.as_str()), subject::to_client(unused.as_str()));
-        if self.inner.link.rights().is_of_client() { (to_server, to_client) } else { (to_client, to_server) }
+        if self.inner.link.rights().is_for_client() { (to_server, to_client) } else { (to_client, to_server) }
     }
 
     pub(super) async fn publish_check(
@@ -165,7 +166,7 @@ impl Tunnels {
         report: &str,
         unable: Option<InstanceId>,
     ) -> bool {
-        let (headers, body) = opening::check(report, unable);
+        let (headers, body) = handshake::check(report, unable);
         let to = right.subject().to_owned();
         let client = self.inner.link.client();
         client.publish_with_reply_and_headers(to, inbox.clone(), headers, body).await.is_ok()

@@ -58,12 +58,12 @@ impl Right {
 
     /// Whether it is a right to the subjects of sessions.
     pub fn is_for_data(&self) -> bool {
-        subject::is_of_session(&self.subject)
+        subject::is_session(&self.subject)
     }
 
     /// Returns the subject as permissions of nats-server have it, with the queue group if there is one.
     pub fn permission(&self) -> String {
-        if !self.is_publish() && subject::is_of_requests(&self.subject) {
+        if !self.is_publish() && subject::is_request(&self.subject) {
             return format!("{} {}", self.subject, subject::QUEUE_GROUP);
         }
         self.subject.to_string()
@@ -92,8 +92,8 @@ impl Right {
     /// The right that a permission gives: for the subject of any session, and for any inbox.
     pub(super) fn general(&self) -> Self {
         let subject = match self.subject.rsplit_once('.') {
-            Some((stem, _)) if subject::is_of_session(&self.subject) => format!("{stem}.*"),
-            Some((stem, _)) if !subject::is_of_requests(&self.subject) => format!("{stem}.>"),
+            Some((stem, _)) if subject::is_session(&self.subject) => format!("{stem}.*"),
+            Some((stem, _)) if !subject::is_request(&self.subject) => format!("{stem}.>"),
             _ => self.subject.to_string(),
         };
         Self { operation: self.operation, subject: subject.into() }
@@ -104,7 +104,7 @@ impl Right {
         let is_of_server = match self.operation {
             Operation::Publish => self.subject.starts_with(subject::TO_CLIENT),
             Operation::Subscribe => {
-                self.subject.starts_with(subject::TO_SERVER) || subject::is_of_requests(&self.subject)
+                self.subject.starts_with(subject::TO_SERVER) || subject::is_request(&self.subject)
             }
         };
         if is_of_server { "server" } else { "client" }

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Right;
-use crate::opening::{self, Target};
+use crate::handshake::{self, Target};
 use crate::subject;
 use crate::tunnels::Tunnels;
 
@@ -36,7 +36,7 @@ impl Tunnels {
         for _ in 0..ROUND_TRIPS {
             let start = Instant::now();
             let (to, back) = self.unused_subjects();
-            if !self.inner.link.settle(to, back, ANSWER_TIMEOUT).await {
+            if !self.inner.link.flush_confirmed(to, back, ANSWER_TIMEOUT).await {
                 break;
             }
             let elapsed = start.elapsed();
@@ -57,10 +57,13 @@ impl Tunnels {
     /// that it needs to open sessions.
     pub async fn session_room(&self, wanted: usize) -> usize {
         let rights = self.inner.link.rights();
-        let is_of_requests = |right: &&Right| !right.is_publish() && subject::is_of_requests(right.subject());
+        let is_of_requests = |right: &&Right| !right.is_publish() && subject::is_request(right.subject());
         // Notices; or requests, and those that are sent to this server alone.
-        let others =
-            if rights.is_of_client() { 1 } else { rights.needed().iter().filter(is_of_requests).count() + 1 };
+        let others = if rights.is_for_client() {
+            1
+        } else {
+            rights.needed().iter().filter(is_of_requests).count() + 1
+        };
         self.subscription_room(wanted + others).await.saturating_sub(others)
     }
 
@@ -75,7 +78,7 @@ impl Tunnels {
         }
         let (to, back) = self.unused_subjects();
         // Without an answer, this subscription was one too many as well.
-        let is_settled = self.inner.link.settle(to, back, ANSWER_TIMEOUT).await;
+        let is_settled = self.inner.link.flush_confirmed(to, back, ANSWER_TIMEOUT).await;
         sleep(Duration::from_millis(if is_settled { 0 } else { 50 })).await;
         let hits = usize::try_from(*limit_hits.borrow() - before).unwrap_or(usize::MAX);
         let of_settling = usize::from(!is_settled && hits > 0);
@@ -86,7 +89,7 @@ impl Tunnels {
     pub async fn ask_servers(&self, target: &Target) -> ServerAnswer {
         let client = self.inner.link.client();
         let inbox = client.new_inbox();
-        let (headers, body) = opening::check("", None);
+        let (headers, body) = handshake::check("", None);
         let start = Instant::now();
         let answer = async {
             let mut answers = client.subscribe(inbox.clone()).await.ok()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Right;
-use crate::opening::Target;
+use crate::handshake::Target;
 use crate::subject::{self, ServiceName};
 
 /// Role of a program on NATS, which decides the rights that it needs.

@@ -20,7 +20,7 @@ impl Tunnels {
     /// Subscribes to notices, and hands them to their sessions. Only a client receives any.
     pub(super) async fn take_notices(&self) -> Infallible {
         let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
-        if !rights.is_of_client() {
+        if !rights.is_for_client() {
             return pending().await;
         }
         let inbox = self.inner.notices.get().cloned().unwrap_or_else(|| client.new_inbox());

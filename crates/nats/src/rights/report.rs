@@ -9,8 +9,8 @@ use tracing::debug;
 
 use super::{Right, Rights, lock, reason};
 use crate::connect::refusals::Refusals;
+use crate::handshake::Reply;
 use crate::id::InstanceId;
-use crate::opening::Reply;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
@@ -30,7 +30,7 @@ impl Tunnels {
         let inbox = Subject::from(client.new_inbox());
         let Ok(mut answers) = client.subscribe(inbox.clone()).await else { return };
         let is_usable = |right: &&Right| {
-            right.is_publish() && subject::is_of_requests(right.subject()) && !missing.contains(right)
+            right.is_publish() && subject::is_request(right.subject()) && !missing.contains(right)
         };
         for right in rights.needed().iter().filter(is_usable) {
             let mut confirmed = Refusals::default();
@@ -60,7 +60,7 @@ impl Tunnels {
 impl Rights {
     /// Returns what servers do not know yet of the missing rights of a client.
     fn take_report(&self) -> Option<String> {
-        if !self.is_of_client() {
+        if !self.is_for_client() {
             return None;
         }
         let missing: Vec<_> = self.missing.borrow().iter().cloned().collect();

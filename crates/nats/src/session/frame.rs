@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+use crate::handshake::Encoding;
 use crate::message::{self, MessageError};
-use crate::opening::Encoding;
 
 /// The first byte of a binary frame. JSON begins with something else.
 const MAGIC: u8 = 0xB1;
@@ -34,15 +34,15 @@ pub(crate) struct Flags(u8);
 impl Flags {
     pub(crate) const FIN: Self = Self(1);
     pub(crate) const GAP: Self = Self(2);
-    pub(crate) const ASK: Self = Self(4);
+    pub(crate) const PROBE: Self = Self(4);
     pub(crate) const RST: Self = Self(8);
-    pub(crate) const DONE: Self = Self(16);
+    pub(crate) const FINAL: Self = Self(16);
     const NAMES: [(Self, &str); 5] = [
         (Self::FIN, "fin"),
         (Self::GAP, "gap"),
-        (Self::ASK, "ask"),
+        (Self::PROBE, "ask"),
         (Self::RST, "rst"),
-        (Self::DONE, "done"),
+        (Self::FINAL, "done"),
     ];
 
     pub(crate) fn has(self, flag: Self) -> bool {

@@ -11,7 +11,7 @@ use super::window::Window;
 use crate::budget::{Share, payload_size, unpin};
 
 /// Chunks taken without telling the other end, at most: it keeps only so many frames.
-const CHUNKS_UNTOLD: u32 = 256;
+const MAX_UNACKED_CHUNKS: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct Receiver {
@@ -30,22 +30,22 @@ pub(super) struct Receiver {
     reset: Option<u64>,
     window: Window,
     /// What the other end was last told.
-    told: Header,
-    chunks_untold: u32,
-    gap_told: Option<u64>,
+    advertised: Header,
+    unacked_chunks: u32,
+    reported_gap: Option<u64>,
 }
 
 /// What a frame brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Brought {
+pub(super) enum ReceiveOutcome {
     /// No payload.
-    Nothing,
+    Empty,
     /// A payload, maybe one that was here already.
-    Payload,
+    Data,
     /// Something before it is missing, and that was not said yet.
     Gap,
     /// More than was granted, or another end than before.
-    Nonsense,
+    Invalid,
     /// More than this process has memory for.
     TooMuch,
 }
@@ -63,51 +63,56 @@ impl Receiver {
             end: None,
             reset: None,
             window,
-            told,
-            chunks_untold: 0,
-            gap_told: None,
+            advertised: told,
+            unacked_chunks: 0,
+            reported_gap: None,
         }
     }
 
-    pub(super) fn hear(&mut self, now: Duration, header: &Header, mut payload: Bytes) -> Brought {
+    pub(super) fn on_payload(
+        &mut self,
+        now: Duration,
+        header: &Header,
+        mut payload: Bytes,
+    ) -> ReceiveOutcome {
         let seq = header.seq;
         let is_end = header.flags.has(Flags::FIN);
         if seq > self.got {
-            let is_news = self.gap_told != Some(self.got) || header.flags.has(Flags::ASK);
-            self.gap_told = Some(self.got);
-            return if is_news { Brought::Gap } else { Brought::Nothing };
+            let is_news = self.reported_gap != Some(self.got) || header.flags.has(Flags::PROBE);
+            self.reported_gap = Some(self.got);
+            return if is_news { ReceiveOutcome::Gap } else { ReceiveOutcome::Empty };
         }
         if payload.is_empty() && !is_end {
-            return Brought::Nothing;
+            return ReceiveOutcome::Empty;
         }
-        let Some(end) = seq.checked_add(payload.len() as u64) else { return Brought::Nonsense };
+        let Some(end) = seq.checked_add(payload.len() as u64) else { return ReceiveOutcome::Invalid };
         let is_past_end = self.end.is_some_and(|known| end > known || (is_end && end != known));
-        if end > self.told.limit || is_past_end {
-            return Brought::Nonsense;
+        if end > self.advertised.limit || is_past_end {
+            return ReceiveOutcome::Invalid;
         }
         if end > self.got {
             payload.advance(usize::try_from(self.got - seq).unwrap_or(payload.len()));
             let size = self.queued + payload_size(payload.len());
             if size > self.share.held() && !self.share.fits(size) {
-                return Brought::TooMuch;
+                return ReceiveOutcome::TooMuch;
             }
             let len = payload.len() as u64;
             self.queue.push_back(unpin(payload));
             self.queued = size;
             self.got = end;
-            self.gap_told = None;
+            self.reported_gap = None;
             self.window.on_arrival(now, end, self.taken, len);
             self.charge();
         }
         if is_end && self.end.is_none() {
             if end < self.got {
-                return Brought::Nonsense;
+                return ReceiveOutcome::Invalid;
             }
             self.end = Some(end);
             self.got = end + 1;
-            self.gap_told = None;
+            self.reported_gap = None;
         }
-        Brought::Payload
+        ReceiveOutcome::Data
     }
 
     pub(super) fn next(&mut self) -> Option<Bytes> {
@@ -129,7 +134,7 @@ impl Receiver {
 
     pub(super) fn consumed(&mut self, bytes: usize) {
         self.taken += bytes as u64;
-        self.chunks_untold += 1;
+        self.unacked_chunks += 1;
         debug_assert!(self.taken <= self.got, "only what has arrived is taken");
     }
 
@@ -148,22 +153,22 @@ impl Receiver {
     }
 
     /// Enough was taken that the other end should know without waiting.
-    pub(super) fn is_worth_telling(&self, now: Duration) -> bool {
+    pub(super) fn should_ack_now(&self, now: Duration) -> bool {
         let worth = self.window.worth();
-        self.taken - self.told.ack >= worth
-            || self.chunks_untold >= CHUNKS_UNTOLD
-            || self.limit(now) >= self.told.limit + worth
+        self.taken - self.advertised.ack >= worth
+            || self.unacked_chunks >= MAX_UNACKED_CHUNKS
+            || self.limit(now) >= self.advertised.limit + worth
             // The other end has no credit left.
-            || self.taken >= self.told.limit
+            || self.taken >= self.advertised.limit
     }
 
     fn limit(&self, now: Duration) -> u64 {
-        self.window.limit(now, self.told.limit, self.taken)
+        self.window.limit(now, self.advertised.limit, self.taken)
     }
 
     /// Returns what the peer was granted.
     pub(super) fn granted(&self) -> u64 {
-        self.told.limit
+        self.advertised.limit
     }
 
     /// The peer answered after this time.
@@ -172,19 +177,19 @@ impl Receiver {
     }
 
     /// There is something that the other end does not know.
-    pub(super) fn has_untold(&self) -> bool {
-        self.taken > self.told.ack || self.got > self.told.got
+    pub(super) fn has_unacked(&self) -> bool {
+        self.taken > self.advertised.ack || self.got > self.advertised.got
     }
 
     /// The fields of a header that are about this direction; they count as told.
-    pub(super) fn tell(&mut self, now: Duration) -> Header {
+    pub(super) fn advertise(&mut self, now: Duration) -> Header {
         let limit = self.limit(now);
-        if limit > self.told.limit {
-            self.window.on_grant(now, self.told.limit, self.got, self.taken);
+        if limit > self.advertised.limit {
+            self.window.on_grant(now, self.advertised.limit, self.got, self.taken);
         }
-        self.told = Header { ack: self.taken, got: self.got, limit, ..Header::default() };
-        self.chunks_untold = 0;
-        self.told
+        self.advertised = Header { ack: self.taken, got: self.got, limit, ..Header::default() };
+        self.unacked_chunks = 0;
+        self.advertised
     }
 
     /// The peer has reset the session: it delivers everything below `seq`, or has given up everything from there on.

@@ -9,7 +9,7 @@ use super::frame::Header;
 use crate::budget::{Share, entry_size};
 
 /// Frames kept at most: small writes beyond it wait, and leave together.
-const MAX_KEPT: usize = 1024;
+const MAX_UNACKED: usize = 1024;
 
 /// How far the direction's end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,44 +29,44 @@ struct Sent {
 
 #[derive(Debug)]
 pub(super) struct Sender {
-    kept: VecDeque<Sent>,
+    unacked: VecDeque<Sent>,
     /// The number of what is sent next.
     next: u64,
     delivered: u64,
     arrived: u64,
     limit: u64,
     /// Everything from here on is to be sent again.
-    again: Option<u64>,
+    resend_from: Option<u64>,
     end: End,
     share: Share,
 }
 
 /// What the other end's header told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    Nothing,
-    Progress,
+pub(super) enum AckOutcome {
+    Unchanged,
+    Advanced,
     /// It acknowledges what was never sent.
-    Nonsense,
+    Invalid,
 }
 
 impl Sender {
     pub(super) fn new(credit: u64, share: Share) -> Self {
         Self {
-            kept: VecDeque::new(),
+            unacked: VecDeque::new(),
             next: 0,
             delivered: 0,
             arrived: 0,
             limit: credit,
-            again: None,
+            resend_from: None,
             end: End::Open,
             share,
         }
     }
 
     /// Bytes that may be sent now.
-    pub(super) fn room(&self) -> u64 {
-        if self.end != End::Open || self.again.is_some() || self.kept.len() >= MAX_KEPT {
+    pub(super) fn send_capacity(&self) -> u64 {
+        if self.end != End::Open || self.resend_from.is_some() || self.unacked.len() >= MAX_UNACKED {
             return 0;
         }
         self.limit.saturating_sub(self.next).min(self.share.room() as u64)
@@ -89,17 +89,17 @@ impl Sender {
 
     /// What a frame says that goes out now: the next number the other end is to see.
     pub(super) fn seq(&self) -> u64 {
-        self.again.unwrap_or(self.next)
+        self.resend_from.unwrap_or(self.next)
     }
 
     /// Keeps a frame that takes `numbers` from [`Self::seq`] on.
-    pub(super) fn keep(&mut self, now: Duration, numbers: usize, frame: Bytes) {
-        if self.kept.is_empty() {
+    pub(super) fn push_unacked(&mut self, now: Duration, numbers: usize, frame: Bytes) {
+        if self.unacked.is_empty() {
             self.share.on_progress(now);
         }
         let (seq, end) = (self.next, self.next + numbers as u64);
         self.share.add(entry_size(frame.len()));
-        self.kept.push_back(Sent { seq, end, frame });
+        self.unacked.push_back(Sent { seq, end, frame });
         self.next = end;
     }
 
@@ -111,7 +111,7 @@ impl Sender {
 
     /// Whether the end is to be sent now; from then on it counts as sent.
     pub(super) fn take_end(&mut self) -> bool {
-        let is_due = self.end == End::Wanted && self.again.is_none();
+        let is_due = self.end == End::Wanted && self.resend_from.is_none();
         if is_due {
             self.end = End::Sent;
         }
@@ -120,21 +120,21 @@ impl Sender {
 
     /// There is something to be sent again, or the end.
     pub(super) fn has_transmit(&self) -> bool {
-        self.has_again() || self.end == End::Wanted
+        self.has_resend() || self.end == End::Wanted
     }
 
-    pub(super) fn has_again(&self) -> bool {
-        self.again.is_some()
+    pub(super) fn has_resend(&self) -> bool {
+        self.resend_from.is_some()
     }
 
     /// Something is not delivered, and kept.
-    pub(super) fn has_kept(&self) -> bool {
-        !self.kept.is_empty()
+    pub(super) fn has_unacked(&self) -> bool {
+        !self.unacked.is_empty()
     }
 
     /// Returns the number below which everything is delivered before a reset.
     pub(super) fn reset_seq(&self) -> u64 {
-        if self.has_kept() { self.next } else { self.delivered }
+        if self.has_unacked() { self.next } else { self.delivered }
     }
 
     pub(super) fn is_finishing(&self) -> bool {
@@ -151,65 +151,70 @@ impl Sender {
         self.arrived < self.next || (self.end == End::Open && self.limit <= self.next)
     }
 
-    pub(super) fn hear(&mut self, now: Duration, header: &Header) -> Told {
+    pub(super) fn on_ack(&mut self, now: Duration, header: &Header) -> AckOutcome {
         if header.got > self.next || header.ack > header.got {
-            return Told::Nonsense;
+            return AckOutcome::Invalid;
         }
         let before = (self.delivered, self.arrived, self.limit);
         self.delivered = self.delivered.max(header.ack);
         self.arrived = self.arrived.max(header.got);
         self.limit = self.limit.max(header.limit);
         let mut freed = 0;
-        while let Some(sent) = self.kept.front()
+        while let Some(sent) = self.unacked.front()
             && sent.end <= self.delivered
         {
             freed += entry_size(sent.frame.len());
-            self.kept.pop_front();
+            self.unacked.pop_front();
         }
         if freed > 0 {
             self.share.remove(freed);
             self.share.on_progress(now);
         }
-        self.again = self.again.map(|again| again.max(self.arrived)).filter(|again| *again < self.next);
-        if before == (self.delivered, self.arrived, self.limit) { Told::Nothing } else { Told::Progress }
+        self.resend_from =
+            self.resend_from.map(|again| again.max(self.arrived)).filter(|again| *again < self.next);
+        if before == (self.delivered, self.arrived, self.limit) {
+            AckOutcome::Unchanged
+        } else {
+            AckOutcome::Advanced
+        }
     }
 
     /// Everything that has not arrived is sent again.
     pub(super) fn go_back(&mut self) {
-        self.again = Some(self.arrived).filter(|again| *again < self.next);
+        self.resend_from = Some(self.arrived).filter(|again| *again < self.next);
     }
 
     /// Returns the first number of the frame to be sent again next, how many numbers to skip, and the whole frame.
-    /// [`Self::sent_again`] must follow.
-    pub(super) fn next_again(&self) -> Option<(u64, usize, Bytes)> {
-        let again = self.again?;
-        let sent = self.kept_at(again)?;
+    /// [`Self::on_resent`] must follow.
+    pub(super) fn next_resend(&self) -> Option<(u64, usize, Bytes)> {
+        let again = self.resend_from?;
+        let sent = self.unacked_at(again)?;
         Some((sent.seq, usize::try_from(again - sent.seq).ok()?, sent.frame.clone()))
     }
 
     /// The next frame was sent again: `numbers` of what was left of it, or all of that.
-    pub(super) fn sent_again(&mut self, numbers: Option<usize>) {
-        let Some(again) = self.again else { return };
-        let end = self.kept_at(again).map_or(self.next, |sent| sent.end);
+    pub(super) fn on_resent(&mut self, numbers: Option<usize>) {
+        let Some(again) = self.resend_from else { return };
+        let end = self.unacked_at(again).map_or(self.next, |sent| sent.end);
         let again = numbers.map_or(end, |numbers| end.min(again + numbers as u64));
-        self.again = Some(again).filter(|again| *again < self.next);
+        self.resend_from = Some(again).filter(|again| *again < self.next);
     }
 
-    fn kept_at(&self, number: u64) -> Option<&Sent> {
-        let sent = self.kept.get(self.kept.partition_point(|sent| sent.end <= number))?;
+    fn unacked_at(&self, number: u64) -> Option<&Sent> {
+        let sent = self.unacked.get(self.unacked.partition_point(|sent| sent.end <= number))?;
         debug_assert!(sent.seq <= number, "what is not delivered is kept");
         Some(sent)
     }
 
     /// Gives up what is kept.
     pub(super) fn clear(&mut self) {
-        self.kept = VecDeque::new();
+        self.unacked = VecDeque::new();
         self.share.set(0);
-        self.again = None;
+        self.resend_from = None;
     }
 
     pub(super) fn shrink(&mut self) {
-        self.kept.shrink_to_fit();
+        self.unacked.shrink_to_fit();
     }
 
     pub(super) fn memory_deadline(&self) -> Option<Duration> {
@@ -223,12 +228,12 @@ impl Sender {
 
     #[cfg(test)]
     pub(super) fn check_share(&self) {
-        let kept: usize = self.kept.iter().map(|sent| entry_size(sent.frame.len())).sum();
+        let kept: usize = self.unacked.iter().map(|sent| entry_size(sent.frame.len())).sum();
         assert_eq!(self.share.held(), kept);
     }
 
     #[cfg(test)]
-    pub(super) fn kept_bytes(&self) -> usize {
-        self.kept.iter().map(|sent| usize::try_from(sent.end - sent.seq).expect("a frame")).sum()
+    pub(super) fn unacked_bytes(&self) -> usize {
+        self.unacked.iter().map(|sent| usize::try_from(sent.end - sent.seq).expect("a frame")).sum()
     }
 }

@@ -172,7 +172,7 @@ fn a_gap_and_a_question_at_the_same_time_are_two_frames() {
         let mut flags = Vec::new();
         while let Some(transmit) = client.poll_transmit(MS + SECOND, 1 << 20) {
             let (header, _) = codec.decode(transmit.message).expect("a frame");
-            flags.push((header.flags.has(Flags::GAP), header.flags.has(Flags::ASK)));
+            flags.push((header.flags.has(Flags::GAP), header.flags.has(Flags::PROBE)));
         }
         assert_eq!(flags, expected);
     }
@@ -359,7 +359,7 @@ fn an_abort_reaches_the_other_end_with_its_reason_and_both_leave() {
     world.ends[0].session.abort(world.now, "the user pulled the plug");
     world.pass(MS);
     let failure = world.failure(1).expect("aborted");
-    assert_eq!((failure.reason.as_str(), failure.is_the_others), ("the user pulled the plug", true));
+    assert_eq!((failure.reason.as_str(), failure.is_remote), ("the user pulled the plug", true));
     assert!(world.is_over());
 }
 
@@ -494,7 +494,7 @@ fn a_way_that_takes_no_payload_ends_the_session_at_both_ends() {
     assert!(reason.starts_with("the shortest messages are lost"), "{reason}");
     world.max_on_the_way = 200;
     world.pass(LIMITS.max_outage);
-    assert_eq!(world.failure(1).map(|failure| failure.is_the_others), Some(true));
+    assert_eq!(world.failure(1).map(|failure| failure.is_remote), Some(true));
     assert!(world.is_over());
 }
 
@@ -527,7 +527,7 @@ fn a_limit_on_the_way_loses_one_message_in_each_direction() {
 #[test]
 fn the_longest_payload_fits_beside_the_longest_header() {
     let mut flags = Flags::default();
-    for flag in [Flags::FIN, Flags::GAP, Flags::ASK, Flags::RST, Flags::DONE] {
+    for flag in [Flags::FIN, Flags::GAP, Flags::PROBE, Flags::RST, Flags::FINAL] {
         flags.set(flag, true);
     }
     let header = Header { flags, seq: u64::MAX, ack: u64::MAX, got: u64::MAX, limit: u64::MAX };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FIRST_FRAME_TIMEOUT, Failure, NOBODY_LEFT, Session, State, patience};
+use super::{FIRST_FRAME_TIMEOUT, Failure, NO_RESPONDERS_TIMEOUT, Session, State, liveness};
 
 impl Session {
     /// When [`Self::on_deadline`] is to be called.
@@ -10,10 +10,11 @@ impl Session {
         if self.is_over {
             return None;
         }
-        let half_closed = self.is_half_closed().then(|| self.moved.saturating_add(self.half_close_timeout()));
-        let left = self.nobody_since().map(|since| since + NOBODY_LEFT);
-        let given_up = self.is_aborting().then(|| self.moved.saturating_add(self.limits.max_outage));
-        let patience = self.patience.deadline(&self.limits, self.is_up);
+        let half_closed =
+            self.is_half_closed().then(|| self.last_progress.saturating_add(self.half_close_timeout()));
+        let left = self.no_responders_since().map(|since| since + NO_RESPONDERS_TIMEOUT);
+        let given_up = self.is_aborting().then(|| self.last_progress.saturating_add(self.limits.max_outage));
+        let patience = self.liveness.deadline(&self.limits, self.is_up);
         let doubt = self.doubt.as_ref().map(|doubt| doubt.at);
         let times = [
             self.ack_by,
@@ -33,11 +34,11 @@ impl Session {
             self.ack_by = None;
             self.answer_due = true;
         }
-        if self.is_up && self.patience.is_time_to_ask(now) {
-            self.ask_due = true;
+        if self.is_up && self.liveness.is_probe_due(now) {
+            self.probe_due = true;
             self.limit.on_question(self.sender.next());
-            self.farewell_due |= self.state != State::Open;
-            if now.saturating_sub(self.moved) >= patience::QUIET {
+            self.final_frame_due |= self.state != State::Open;
+            if now.saturating_sub(self.last_progress) >= liveness::KEEP_ALIVE_INTERVAL {
                 self.sender.shrink();
                 self.receiver.shrink(now);
             }
@@ -50,42 +51,42 @@ impl Session {
         if let Some(doubt) = self.doubt.take_if(|doubt| doubt.at <= now) {
             self.abort(now, doubt.reason);
         }
-        let nobody_since = self.nobody_since();
-        if self.patience.is_out(now, &self.limits) {
+        let nobody_since = self.no_responders_since();
+        if self.liveness.has_expired(now, &self.limits) {
             let seconds = self.limits.max_outage.as_secs_f64();
-            let reason = match self.patience.nobody_since() {
+            let reason = match self.liveness.no_responders_since() {
                 _ if !self.is_up => format!("NATS was away for {seconds} s"),
                 Some(_) => format!("the other end is gone: nobody listened for {seconds} s"),
                 None => format!("the other end has not answered for {seconds} s"),
             };
             match self.state {
-                State::Open => self.fail(now, Failure { reason, is_the_others: false }),
+                State::Open => self.fail(now, Failure { reason, is_remote: false }),
                 State::Complete | State::Aborted(_) => self.is_over = true,
             }
-        } else if nobody_since.is_some_and(|since| now >= since + NOBODY_LEFT)
-            || (self.is_aborting() && now >= self.moved.saturating_add(self.limits.max_outage))
+        } else if nobody_since.is_some_and(|since| now >= since + NO_RESPONDERS_TIMEOUT)
+            || (self.is_aborting() && now >= self.last_progress.saturating_add(self.limits.max_outage))
         {
             self.is_over = true;
         }
         if self.sender.must_end(now) {
             self.run_out_of_memory(now);
         }
-        if self.is_half_closed() && now >= self.moved.saturating_add(self.half_close_timeout()) {
+        if self.is_half_closed() && now >= self.last_progress.saturating_add(self.half_close_timeout()) {
             let seconds = self.half_close_timeout().as_secs_f64();
             self.abort(now, format!("half-closed, and nothing moved for {seconds} s"));
         }
     }
 
     /// A question, or whatever the state has to say.
-    pub(super) fn ask(&mut self, now: Duration) {
-        self.ask_due = true;
-        self.farewell_due |= self.state != State::Open;
-        self.patience.ask(now);
+    pub(super) fn probe(&mut self, now: Duration) {
+        self.probe_due = true;
+        self.final_frame_due |= self.state != State::Open;
+        self.liveness.probe(now);
     }
 
     /// Returns since when no peer has listened, if no bytes are left to deliver or to receive.
-    fn nobody_since(&self) -> Option<Duration> {
-        self.patience.nobody_since().filter(|_| self.state != State::Open && !self.is_unfinished())
+    fn no_responders_since(&self) -> Option<Duration> {
+        self.liveness.no_responders_since().filter(|_| self.state != State::Open && !self.is_unfinished())
     }
 
     /// True while an abort needs the peer, which can be reached.

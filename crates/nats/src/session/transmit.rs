@@ -16,11 +16,11 @@ impl Session {
                     || self.answer_due
                     || self.gap_due
                     || self.resume_due
-                    || self.ask_due
+                    || self.probe_due
             }
-            State::Complete => self.farewell_due,
+            State::Complete => self.final_frame_due,
             State::Aborted(_) => {
-                self.farewell_due || self.sender.has_again() || self.gap_due || self.resume_due
+                self.final_frame_due || self.sender.has_resend() || self.gap_due || self.resume_due
             }
         };
         self.is_up && !self.is_over && is_due
@@ -34,17 +34,17 @@ impl Session {
         }
         match &self.state {
             State::Aborted(failure) => {
-                let reason = (!failure.is_the_others).then(|| failure.reason.clone());
+                let reason = (!failure.is_remote).then(|| failure.reason.clone());
                 self.poll_transmit_aborted(now, max_message, reason)
             }
             State::Complete => {
-                if !std::mem::take(&mut self.farewell_due) {
+                if !std::mem::take(&mut self.final_frame_due) {
                     return None;
                 }
                 let mut header = self.header(now);
-                header.flags.set(Flags::DONE, true);
-                header.flags.set(Flags::ASK, !self.other_is_done);
-                self.is_over = self.other_is_done;
+                header.flags.set(Flags::FINAL, true);
+                header.flags.set(Flags::PROBE, !self.peer_done);
+                self.is_over = self.peer_done;
                 Some(self.message(&header, &[], !self.is_over))
             }
             State::Open => self.poll_transmit_open(now, max_message),
@@ -58,25 +58,25 @@ impl Session {
         max_message: usize,
         reason: Option<String>,
     ) -> Option<Transmit> {
-        if let Some(message) = self.next_again(now, max_message) {
-            self.patience.wait(now);
+        if let Some(message) = self.next_resend(now, max_message) {
+            self.liveness.arm(now);
             return Some(Transmit { message, wants_reply: false });
         }
         let is_gap = std::mem::take(&mut self.gap_due) | std::mem::take(&mut self.resume_due);
-        if !(std::mem::take(&mut self.farewell_due) | is_gap) {
+        if !(std::mem::take(&mut self.final_frame_due) | is_gap) {
             return None;
         }
-        let mut header = Header { seq: self.sender.reset_seq(), ..self.receiver.tell(now) };
+        let mut header = Header { seq: self.sender.reset_seq(), ..self.receiver.advertise(now) };
         let Some(reason) = reason else {
             let is_missing = self.receiver.is_missing();
             header.flags.set(Flags::GAP, is_missing);
-            header.flags.set(Flags::ASK, is_missing);
-            header.flags.set(Flags::DONE, !is_missing);
+            header.flags.set(Flags::PROBE, is_missing);
+            header.flags.set(Flags::FINAL, !is_missing);
             self.is_over = !is_missing;
             return Some(self.message(&header, &[], is_missing));
         };
         header.flags.set(Flags::RST, true);
-        header.flags.set(Flags::FIN, self.sender.has_kept());
+        header.flags.set(Flags::FIN, self.sender.has_unacked());
         let longest = self.limit.max_message().min(max_message);
         Some(Transmit {
             message: self.codec.encode_within(&header, reason.as_bytes(), longest),
@@ -85,19 +85,19 @@ impl Session {
     }
 
     fn poll_transmit_open(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
-        if let Some(message) = self.next_again(now, max_message) {
-            self.patience.wait(now);
+        if let Some(message) = self.next_resend(now, max_message) {
+            self.liveness.arm(now);
             return Some(Transmit { message, wants_reply: false });
         }
         if self.sender.take_end() {
             let mut header = self.header(now);
             header.flags.set(Flags::FIN, true);
             let transmit = self.message(&header, &[], false);
-            self.sender.keep(now, 1, transmit.message.clone());
-            self.patience.wait(now);
+            self.sender.push_unacked(now, 1, transmit.message.clone());
+            self.liveness.arm(now);
             return Some(transmit);
         }
-        if !(self.answer_due || self.gap_due || self.resume_due || self.ask_due) {
+        if !(self.answer_due || self.gap_due || self.resume_due || self.probe_due) {
             return None;
         }
         let mut header = self.header(now);
@@ -105,18 +105,18 @@ impl Session {
         // gap that a message on the way has left is reported first, and the question follows.
         let is_resumed = std::mem::take(&mut self.resume_due);
         let is_gap = std::mem::take(&mut self.gap_due) || is_resumed;
-        let is_question = (is_resumed || !is_gap) && std::mem::take(&mut self.ask_due);
+        let is_question = (is_resumed || !is_gap) && std::mem::take(&mut self.probe_due);
         header.flags.set(Flags::GAP, is_gap);
-        header.flags.set(Flags::ASK, is_question);
+        header.flags.set(Flags::PROBE, is_question);
         Some(self.message(&header, &[], is_question))
     }
 
     /// The next message to be sent again, cut if it is longer than messages may be by now.
-    fn next_again(&mut self, now: Duration, max_message: usize) -> Option<Bytes> {
-        let (seq, behind, frame) = self.sender.next_again()?;
+    fn next_resend(&mut self, now: Duration, max_message: usize) -> Option<Bytes> {
+        let (seq, behind, frame) = self.sender.next_resend()?;
         let longest = self.limit.max_message().min(max_message);
         if frame.len() <= longest {
-            self.sender.sent_again(None);
+            self.sender.on_resent(None);
             return Some(frame);
         }
         let payload = match self.cut.take() {
@@ -126,7 +126,7 @@ impl Session {
         let rest = payload.slice(behind..);
         let piece = rest.slice(..rest.len().min(self.codec.payload_within(longest)));
         let header = self.header(now);
-        self.sender.sent_again(Some(piece.len()));
+        self.sender.on_resent(Some(piece.len()));
         if piece.len() < rest.len() {
             self.cut = Some((seq, payload));
         }
@@ -137,7 +137,7 @@ impl Session {
     pub(super) fn header(&mut self, now: Duration) -> Header {
         self.ack_by = None;
         self.answer_due = false;
-        Header { seq: self.sender.seq(), ..self.receiver.tell(now) }
+        Header { seq: self.sender.seq(), ..self.receiver.advertise(now) }
     }
 
     fn message(&self, header: &Header, payload: &[u8], wants_reply: bool) -> Transmit {

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
+use fault_proxy_nats::{Credential, LinkError, NatsConnection, NatsOptions};
 use nkeys::KeyPair;
 use testkit::{NatsServer, nats_servers};
 
@@ -105,8 +105,8 @@ fn written(directory: &Path, name: &str, text: &str) -> PathBuf {
 async fn credentials_in_the_url() {
     let server = NatsServer::with_config(r#"authorization { user: "ann", password: "p@ss/word" }"#);
     let with = |credentials: &str| server.url().replace("nats://", &format!("nats://{credentials}@"));
-    Link::connect(&options(&with("ann:p%40ss%2Fword"), Credential::None)).await.unwrap();
-    Link::connect(&options(&with("ann:p%40ss%2Fword"), user("ann", "p@ss/word"))).await.unwrap();
+    NatsConnection::connect(&options(&with("ann:p%40ss%2Fword"), Credential::None)).await.unwrap();
+    NatsConnection::connect(&options(&with("ann:p%40ss%2Fword"), user("ann", "p@ss/word"))).await.unwrap();
     for (url, credential) in [
         (with("ann:swordfish"), Credential::None),
         (with("swordfish"), Credential::None),
@@ -117,14 +117,14 @@ async fn credentials_in_the_url() {
     }
     let server = NatsServer::with_config(r#"authorization { token: "t:k" }"#);
     let url = server.url().replace("nats://", "nats://t%3Ak@");
-    Link::connect(&options(&url, Credential::None)).await.unwrap();
+    NatsConnection::connect(&options(&url, Credential::None)).await.unwrap();
 }
 
 #[tokio::test]
 async fn nothing_that_answers_is_named_without_its_password() {
     let address = format!("127.0.0.1:{}", testkit::free_port());
     let mut options = options(&format!("nats://ann:swordfish@{address}"), Credential::None);
-    options.first_connect_within = Duration::ZERO;
+    options.first_connect_timeout = Duration::ZERO;
     let error = refused(&options, &["swordfish"]).await;
     assert!(matches!(error, LinkError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains(&format!("nats://{address}")), "{error}");

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use fault_proxy_nats::{
-    Config, Credential, Encoding, Link, LinkError, NatsConnect, NatsOptions, Target, Tunnels,
+    Config, Credential, Encoding, LinkError, NatsConnect, NatsConnection, NatsOptions, Target, Tunnels,
 };
 use fault_proxy_relay::{Connector, Relay, Route, Shutdown, Stream, TcpConnector};
 use futures_util::StreamExt as _;
@@ -27,7 +27,7 @@ const LENGTH: usize = 2 << 20;
 
 /// Both ends of tunnels, each with its own NATS connection.
 struct Ends {
-    links: [Link; 2],
+    links: [NatsConnection; 2],
     client: Tunnels,
     server: Tunnels,
     shutdown: Shutdown,
@@ -84,8 +84,8 @@ impl Ends {
     }
 }
 
-async fn tunnels(options: &NatsOptions, encoding: Encoding) -> (Tunnels, Link) {
-    let link = Link::connect(options).await.expect("nats-server runs");
+async fn tunnels(options: &NatsOptions, encoding: Encoding) -> (Tunnels, NatsConnection) {
+    let link = NatsConnection::connect(options).await.expect("nats-server runs");
     let mut config = Config::default();
     config.encodings = vec![encoding];
     (Tunnels::new(link.clone(), config, [7; 32]), link)
@@ -159,7 +159,7 @@ async fn an_account_with_too_small_a_limit_is_refused_with_the_reason() {
     let error = tunnels.listen(&[], |_| Err("not at all".to_owned())).await.expect_err("too little");
     assert!(error.to_string().contains("384"), "{error}");
     let user = with_creds(&server, directory.path(), &account, 300);
-    let error = Link::connect(&user).await.expect_err("too little");
+    let error = NatsConnection::connect(&user).await.expect_err("too little");
     assert!(matches!(error, LinkError::MaxPayload { max_payload: 300, .. }), "{error}");
 }
 

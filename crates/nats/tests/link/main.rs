@@ -12,7 +12,7 @@ mod websocket;
 
 use std::time::Duration;
 
-use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
+use fault_proxy_nats::{Credential, LinkError, NatsConnection, NatsOptions};
 use testkit::NatsServer;
 
 /// How long a test waits for what has to happen.
@@ -24,8 +24,8 @@ fn options(url: &str, credential: Credential) -> NatsOptions {
     options
 }
 
-async fn connect(server: &NatsServer, credential: Credential) -> Result<Link, LinkError> {
-    Link::connect(&options(&server.url(), credential)).await
+async fn connect(server: &NatsServer, credential: Credential) -> Result<NatsConnection, LinkError> {
+    NatsConnection::connect(&options(&server.url(), credential)).await
 }
 
 fn user(user: &str, password: &str) -> Credential {
@@ -34,7 +34,7 @@ fn user(user: &str, password: &str) -> Credential {
 
 /// The error, after a look for secrets in all that is shown of it and of the options.
 async fn refused(options: &NatsOptions, secrets: &[&str]) -> LinkError {
-    let error = match Link::connect(options).await {
+    let error = match NatsConnection::connect(options).await {
         Ok(link) => panic!("{options:?} connected: {link:?}"),
         Err(error) => error,
     };

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_nats::{Credential, Link, Status};
+use fault_proxy_nats::{Credential, NatsConnection, Status};
 use testkit::{NatsCluster, NatsServer};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -30,11 +30,11 @@ async fn a_killed_server_comes_back() {
     let mut status = link.status();
     for round in 1..=3 {
         assert_eq!(wait_for(&mut status, |status| status.is_up).await.connects, round);
-        assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
+        assert!(link.flush_confirmed("a.b".into(), "c.d".into(), LONG).await);
         server.kill();
         wait_for(&mut status, |status| !status.is_up).await;
         assert!(!link.is_up());
-        assert!(!link.settle("a.b".into(), "c.d".into(), Duration::from_millis(50)).await);
+        assert!(!link.flush_confirmed("a.b".into(), "c.d".into(), Duration::from_millis(50)).await);
         let server = server.clone();
         blocking(move || server.restart()).await;
     }
@@ -64,8 +64,8 @@ async fn a_service_may_start_before_its_nats() {
     let server = NatsServer::start();
     server.kill();
     let mut options = options(&server.url(), Credential::None);
-    options.first_connect_within = LONG;
-    let mut connecting = pin!(Link::connect(&options));
+    options.first_connect_timeout = LONG;
+    let mut connecting = pin!(NatsConnection::connect(&options));
     assert!(timeout(Duration::from_millis(700), &mut connecting).await.is_err(), "it waits");
     let (_server, link) = tokio::join!(
         blocking(move || {
@@ -84,7 +84,7 @@ async fn another_node_of_the_cluster_takes_over() {
     let mut status = link.status();
     cluster.nodes[0].kill();
     wait_for(&mut status, |status| status.is_up && status.connects == 2).await;
-    assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
+    assert!(link.flush_confirmed("a.b".into(), "c.d".into(), LONG).await);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_closed_link_is_down_and_stays_so() {
     let link = connect(&server, Credential::None).await.unwrap();
     link.close().await;
     assert!(!link.is_up());
-    assert!(!link.settle("a.b".into(), "c.d".into(), LONG).await);
+    assert!(!link.flush_confirmed("a.b".into(), "c.d".into(), LONG).await);
     link.close().await;
     assert_eq!(link.status().borrow().connects, 1);
 }
@@ -133,7 +133,7 @@ async fn addresses_that_say_nothing_do_not_delay_the_one_that_answers() {
     options
         .urls
         .extend(silent.iter().map(|silent| silent.local_addr().unwrap().to_string().parse().unwrap()));
-    let link = Link::connect(&options).await.unwrap();
+    let link = NatsConnection::connect(&options).await.unwrap();
     let mut status = link.status();
     for round in 1..=3 {
         server.kill();
@@ -169,7 +169,7 @@ async fn announced_addresses_are_tried_unless_they_are_ignored() {
         .expect("the nodes find each other");
         let mut options = options(&server.url(), Credential::None);
         options.ignore_discovered_servers = ignore;
-        let link = Link::connect(&options).await.unwrap();
+        let link = NatsConnection::connect(&options).await.unwrap();
         let mut status = link.status();
         server.kill();
         wait_for(&mut status, |status| !status.is_up).await;
@@ -195,7 +195,7 @@ async fn advice_fits_the_failure() {
     });
     for (url, advice) in [(full.url(), "raise max_connections"), (ssh, "the address of a NATS server")] {
         let mut options = options(&url, Credential::None);
-        options.first_connect_within = Duration::ZERO;
+        options.first_connect_timeout = Duration::ZERO;
         let error = crate::refused(&options, &[]).await.to_string();
         assert!(error.contains(advice) && !error.contains("start nats-server"), "{error}");
         assert!(error.starts_with("cannot connect to NATS at ") && !error.contains("attempt"), "{error}");

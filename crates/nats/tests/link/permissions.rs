@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, StatusCode, Subscriber};
 use bytes::Bytes;
-use fault_proxy_nats::Link;
+use fault_proxy_nats::NatsConnection;
 use futures_util::StreamExt as _;
 use testkit::{NatsServer, nats_servers};
 use tokio::sync::mpsc;
@@ -135,9 +135,12 @@ async fn links_work(server: &NatsServer, inbox_prefix: &str) {
         let credential = user(&format!("proxy-{role}"), &format!("change-me-{role}"));
         let mut options = options(&server.url(), credential);
         options.inbox_prefix = inbox_prefix.into();
-        let link = Link::connect(&options).await.expect("the block has this user");
-        assert!(link.settle(to.into(), back.into(), LONG).await, "{role}");
-        assert!(!link.settle("orders".into(), back.into(), Duration::from_millis(200)).await, "{role}");
+        let link = NatsConnection::connect(&options).await.expect("the block has this user");
+        assert!(link.flush_confirmed(to.into(), back.into(), LONG).await, "{role}");
+        assert!(
+            !link.flush_confirmed("orders".into(), back.into(), Duration::from_millis(200)).await,
+            "{role}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use fault_proxy_nats::{Credential, Link};
+use fault_proxy_nats::{Credential, NatsConnection};
 use testkit::{NatsServer, nats_servers};
 use tokio::time::{sleep, timeout};
 
@@ -12,7 +12,7 @@ use crate::jwt::Account;
 use crate::{LONG, options, user};
 
 /// Comes back when nats-server accepts the credentials that the file then holds.
-async fn comes_back(link: &Link, connects: u64) {
+async fn comes_back(link: &NatsConnection, connects: u64) {
     let mut status = link.status();
     let back = status.wait_for(|status| status.is_up && status.connects > connects);
     timeout(LONG, back).await.expect("the new credentials are shown").expect("the link lives");
@@ -40,7 +40,7 @@ async fn rotated(program: &Path, old: &str, new: &str, credential: Credential, f
     let server = NatsServer::start_with(program, &format!("include \"../{name}/auth.conf\""));
     let mut options = options(&server.url(), credential);
     options.credential_file = Some(file.to_owned());
-    let link = Link::connect(&options).await.expect("the old credential is right");
+    let link = NatsConnection::connect(&options).await.expect("the old credential is right");
     fs::write(&config, new).expect("the directory is ours");
     server.kill();
     let server = tokio::task::spawn_blocking(move || {

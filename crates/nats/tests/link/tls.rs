@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use async_nats::rustls::ClientConfig;
-use fault_proxy_nats::{Credential, Link, LinkError, NatsOptions};
+use fault_proxy_nats::{Credential, LinkError, NatsConnection, NatsOptions};
 use fault_proxy_tls::ReloadingTls;
 use testkit::{Certificates, NatsServer, nats_servers, require};
 use tokio::time::{sleep, timeout};
@@ -44,10 +44,10 @@ async fn both_sides_show_certificates() {
         let server = NatsServer::start_with(&program, &config(&certificates, "verify: true"));
         let mut right = trusting(&server.url(), certificates.ca_file());
         right.tls.config = Some(tls_config(certificates.ca_file(), identity(&certificates)));
-        assert!(Link::connect(&right).await.unwrap().is_up());
+        assert!(NatsConnection::connect(&right).await.unwrap().is_up());
         let mut by_scheme = right.clone();
         by_scheme.urls = vec![server.url().replace("nats://", "tls://").parse().unwrap()];
-        assert!(Link::connect(&by_scheme).await.unwrap().is_up());
+        assert!(NatsConnection::connect(&by_scheme).await.unwrap().is_up());
 
         let mut foreign = right.clone();
         foreign.tls.config = Some(tls_config(certificates.other_ca_file(), identity(&certificates)));
@@ -63,7 +63,7 @@ async fn both_sides_show_certificates() {
         }
         // Its alert may get lost in the reset that follows: then it is nothing that answers.
         let mut nobody = trusting(&server.url(), certificates.ca_file());
-        nobody.first_connect_within = Duration::ZERO;
+        nobody.first_connect_timeout = Duration::ZERO;
         let error = refused(&nobody, &[]).await;
         assert!(matches!(error, LinkError::Tls { .. } | LinkError::Unreachable { .. }), "{error}");
     }
@@ -75,11 +75,11 @@ async fn tls_before_the_first_word() {
     let certificates = Certificates::generate();
     let server = NatsServer::start_with(&program, &config(&certificates, "handshake_first: true"));
     let mut options = trusting(&server.url(), certificates.ca_file());
-    options.first_connect_within = Duration::ZERO;
+    options.first_connect_timeout = Duration::ZERO;
     // Without the option, it is tried once the server was silent.
     for first in [true, false] {
         options.tls.first = first;
-        assert!(Link::connect(&options).await.unwrap().is_up(), "{first}");
+        assert!(NatsConnection::connect(&options).await.unwrap().is_up(), "{first}");
     }
 }
 
@@ -88,7 +88,7 @@ async fn a_server_without_tls_hears_no_password() {
     let server = NatsServer::with_config(r#"authorization { user: "ann", password: "sesame" }"#);
     let certificates = Certificates::generate();
     let mut required = options(&server.url(), crate::user("ann", "sesame"));
-    assert!(Link::connect(&required).await.unwrap().is_up());
+    assert!(NatsConnection::connect(&required).await.unwrap().is_up());
     required.tls.required = true;
     let mut identified = required.clone();
     identified.tls.required = false;
@@ -96,7 +96,7 @@ async fn a_server_without_tls_hears_no_password() {
     let mut trusting = trusting(&server.url(), certificates.ca_file());
     trusting.credential = required.credential.clone();
     for mut options in [required, identified, trusting] {
-        options.first_connect_within = Duration::ZERO;
+        options.first_connect_timeout = Duration::ZERO;
         let error = refused(&options, &["sesame"]).await;
         assert!(matches!(error, LinkError::Tls { .. } | LinkError::Unreachable { .. }), "{error}");
     }
@@ -122,7 +122,7 @@ async fn a_server_may_show_the_very_certificate_that_is_trusted() {
         let program = nats_servers().pop().expect("there is one");
         let config = format!("tls {{ cert_file: {cert:?}, key_file: {key:?} {more} }}");
         let server = NatsServer::start_with(&program, &config);
-        assert!(Link::connect(&trusting(&server.url(), &cert)).await.unwrap().is_up());
+        assert!(NatsConnection::connect(&trusting(&server.url(), &cert)).await.unwrap().is_up());
     }
     let config = format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}");
     let server = NatsServer::with_config(&config);
@@ -155,7 +155,7 @@ async fn renewed_certificates_are_read_at_the_next_connection() {
     let server = NatsServer::with_config(&config);
     let mut options = options(&server.url(), Credential::None);
     options.tls.config = Some(tls_config(&ca, Some((&cert, &key))));
-    let link = Link::connect(&options).await.unwrap();
+    let link = NatsConnection::connect(&options).await.unwrap();
     let mut status = link.status();
 
     server.kill();

@@ -1,4 +1,4 @@
-use fault_proxy_nats::{Credential, Link};
+use fault_proxy_nats::{Credential, NatsConnection};
 use testkit::{Certificates, NatsServer, free_port, nats_servers};
 use tokio::time::timeout;
 
@@ -20,8 +20,8 @@ async fn web_sockets_with_and_without_tls_come_back_after_a_restart() {
             let server = NatsServer::start_with(&program, &config);
             let mut options = options(&format!("{scheme}://127.0.0.1:{port}"), Credential::None);
             options.tls.config = (scheme == "wss").then(|| tls_config(certificates.ca_file(), None));
-            let link = Link::connect(&options).await.unwrap();
-            assert!(link.settle("a.b".into(), "c.d".into(), LONG).await);
+            let link = NatsConnection::connect(&options).await.unwrap();
+            assert!(link.flush_confirmed("a.b".into(), "c.d".into(), LONG).await);
             let mut status = link.status();
             let restarting = tokio::task::spawn_blocking(move || {
                 server.restart();
@@ -30,7 +30,7 @@ async fn web_sockets_with_and_without_tls_come_back_after_a_restart() {
             let _server = restarting.await.unwrap();
             let back = status.wait_for(|status| status.is_up && status.connects == 2);
             timeout(LONG, back).await.unwrap().unwrap();
-            assert!(link.settle("a.b".into(), "e.f".into(), LONG).await);
+            assert!(link.flush_confirmed("a.b".into(), "e.f".into(), LONG).await);
         }
     }
 }

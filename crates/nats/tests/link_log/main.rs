@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fault_proxy_nats::{Config, Credential, Link, NatsOptions, Tunnels};
+use fault_proxy_nats::{Config, Credential, NatsConnection, NatsOptions, Tunnels};
 use nkeys::KeyPair;
 use testkit::NatsServer;
 use tokio::time::timeout;
@@ -77,8 +77,8 @@ async fn life(config: &str, credential: Credential, url_credentials: &str) -> St
     let server = NatsServer::with_config(config);
     let (logged, _guard) = logged();
     let mut options = options(&server.url().replace("://", &format!("://{url_credentials}")), credential);
-    options.first_connect_within = Duration::ZERO;
-    if let Ok(link) = Link::connect(&options).await {
+    options.first_connect_timeout = Duration::ZERO;
+    if let Ok(link) = NatsConnection::connect(&options).await {
         let mut status = link.status();
         server.kill();
         let lost =
@@ -140,7 +140,8 @@ async fn refused_messages_and_losses_in_a_row_are_told_once() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), account.creds(None).0).unwrap();
     let (logged, _guard) = logged();
-    let link = Link::connect(&options(&server.url(), Credential::CredsFile(file.path().to_owned()))).await;
+    let link =
+        NatsConnection::connect(&options(&server.url(), Credential::CredsFile(file.path().to_owned()))).await;
     let tunnels = Tunnels::new(link.unwrap(), Config::default(), [7; 32]);
     tunnels.listen(&[], |_| Err("not at all".to_owned())).await.unwrap_err();
     for line in [
@@ -157,9 +158,9 @@ async fn what_the_server_refuses_is_told_with_its_subject_and_not_each_time() {
         r#"authorization { users: [ { user: "ann", password: "-", permissions: { subscribe: "a", publish: "a" } } ] }"#,
     );
     let (logged, _guard) = logged();
-    let link = Link::connect(&options(&server.url(), user("ann", "-"))).await.unwrap();
+    let link = NatsConnection::connect(&options(&server.url(), user("ann", "-"))).await.unwrap();
     for _ in 0..20 {
-        assert!(!link.settle("b.c".into(), "a".into(), Duration::from_millis(20)).await);
+        assert!(!link.flush_confirmed("b.c".into(), "a".into(), Duration::from_millis(20)).await);
     }
     let refusals = || logged.count("WARN fault_proxy_nats::link::events: NATS says");
     timeout(LONG, async {

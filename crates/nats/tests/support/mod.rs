@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_nats::{Config, Encoding, Link, NatsOptions, Target, Tunnels};
+use fault_proxy_nats::{Config, Encoding, NatsConnection, NatsOptions, Target, Tunnels};
 use fault_proxy_relay::{Connector, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};
 use testkit::NatsServer;
 use tokio::net::TcpListener;
@@ -78,7 +78,7 @@ fn dial(target: &Target) -> Result<Arc<dyn Connector>, String> {
 
 pub async fn tunnels(nats: &NatsServer, encodings: &[Encoding]) -> Tunnels {
     let url = nats.url().parse().expect("it is a URL");
-    let link = Link::connect(&NatsOptions::new([url], "test")).await.expect("nats-server runs");
+    let link = NatsConnection::connect(&NatsOptions::new([url], "test")).await.expect("nats-server runs");
     let mut config = Config::default();
     config.encodings = encodings.to_vec();
     Tunnels::new(link, config, [7; 32])

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::world::{LIMITS, MS};
 use crate::budget::MemoryBudget;
-use crate::opening::Encoding;
+use crate::handshake::Encoding;
 use crate::session::{PathState, Probe, Session, Window};
 
 const SECOND: Duration = Duration::from_secs(1);

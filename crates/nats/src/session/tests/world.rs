@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::budget::MemoryBudget;
-use crate::opening::Encoding;
+use crate::handshake::Encoding;
 use crate::session::window::FIRST_WINDOW;
 use crate::session::{Failure, Limits, PathState, Session, Transmit, Window};
 
@@ -160,7 +160,7 @@ impl World {
     fn check_memory(&self, end: usize) {
         let most = 33 << 20;
         let Session { sender, receiver, .. } = &self.ends[end].session;
-        assert!(sender.kept_bytes() <= most, "{} bytes kept", sender.kept_bytes());
+        assert!(sender.unacked_bytes() <= most, "{} bytes kept", sender.unacked_bytes());
         assert!(receiver.held_bytes() <= most, "{} bytes held", receiver.held_bytes());
         sender.check_share();
         receiver.check_share();

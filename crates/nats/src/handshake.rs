@@ -36,7 +36,7 @@ const MAX_SHOWN_HOST: usize = 100;
 /// Longest inbox for notices that a server remembers, in bytes.
 const MAX_NOTICES: usize = 256;
 /// Of what a peer says, in characters.
-const LONGEST_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 
 /// What a client wants to reach through a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Offer {
 
 /// What a server agreed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Agreed {
+pub(crate) struct Negotiated {
     pub(crate) encoding: Encoding,
     /// The client's first credit, in bytes.
     pub(crate) window: u64,
@@ -281,11 +281,11 @@ impl Request {
 }
 
 /// A server's yes.
-pub(crate) fn opened(id: &SessionId, agreed: Option<Agreed>) -> Bytes {
+pub(crate) fn opened(id: &SessionId, agreed: Option<Negotiated>) -> Bytes {
     let data = id.as_str().as_bytes();
     match agreed {
         None => message::encode_reply(data),
-        Some(Agreed { encoding, window, sender }) => {
+        Some(Negotiated { encoding, window, sender }) => {
             let (encoding, window) = (encoding.to_string(), window.to_string());
             let instance = sender.instance.map(|instance| instance.to_string());
             let max_message = sender.max_message.map(|max_message| max_message.to_string());
@@ -308,7 +308,7 @@ pub(crate) enum Reply {
     Opened {
         id: SessionId,
         /// `None`: a server that only speaks the plain protocol.
-        agreed: Option<Agreed>,
+        agreed: Option<Negotiated>,
     },
     /// A server has the request, and has not decided yet.
     Pending { server: InstanceId },
@@ -350,7 +350,7 @@ impl Reply {
         let id = SessionId::parse(&String::from_utf8_lossy(&message.data))?;
         let agreed = match message.get("version") {
             None => None,
-            Some(_) => Some(Agreed {
+            Some(_) => Some(Negotiated {
                 encoding: message.get("encoding").ok_or(ReplyError::Encoding)?.parse()?,
                 window: message.get("window").and_then(|text| text.parse().ok()).ok_or(ReplyError::Window)?,
                 sender: EndInfo {
@@ -375,7 +375,7 @@ impl Reply {
 /// What a peer says, fit for a log.
 pub(crate) fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    text.chars().take(LONGEST_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().take(MAX_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -4,20 +4,20 @@ use async_nats::Subject;
 use bytes::Bytes;
 use tracing::debug;
 
+use crate::handshake::{self, Refusal, Scope};
 use crate::id::RequestId;
-use crate::opening::{self, Refusal, Scope};
 use crate::tunnels::Tunnels;
 
 /// Owed to a client. Dropped, it sends the client to another server.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Responder {
     tunnels: Tunnels,
     reply: Option<Subject>,
     /// Clients of older versions do not number their requests.
     request: Option<RequestId>,
 }
 
-impl Answer {
+impl Responder {
     pub(super) fn new(tunnels: Tunnels, reply: Option<Subject>, request: Option<RequestId>) -> Self {
         Self { tunnels, reply, request }
     }
@@ -33,7 +33,7 @@ impl Answer {
     /// Tells a client that repeats its requests that this server has it.
     pub(super) fn send_pending(&self) {
         if let (Some(reply), Some(_)) = (&self.reply, &self.request) {
-            publish_later(&self.tunnels, reply.clone(), opening::pending(self.tunnels.inner.instance));
+            publish_later(&self.tunnels, reply.clone(), handshake::pending(self.tunnels.inner.instance));
         }
     }
 
@@ -78,7 +78,7 @@ pub(super) fn publish_later(tunnels: &Tunnels, reply: Subject, payload: Bytes) {
     });
 }
 
-impl Drop for Answer {
+impl Drop for Responder {
     fn drop(&mut self) {
         let reason = "this server is busy or about to end".to_owned();
         self.send_later(&Refusal { reason, scope: Scope::Busy });

@@ -153,7 +153,7 @@ fn ends_that_say_nothing_of_themselves_are_understood() {
     let offer = Request::parse(subject::REQUEST, Some(&headers), GO_REQUEST).unwrap().offer;
     assert_eq!(offer, Some(Offer { sender: EndInfo::default(), ..self::offer() }));
     let reply = br#"{"ID":"","Reply":"","Data":"OTNlNmNiMDI5OWE1ZThmNA==","Metadata":{"version":"1","encoding":"binary","window":"65536"}}"#;
-    let agreed = Agreed { encoding: Encoding::Binary, window: 65_536, sender: EndInfo::default() };
+    let agreed = Negotiated { encoding: Encoding::Binary, window: 65_536, sender: EndInfo::default() };
     let id = SessionId::parse(ID).unwrap();
     assert_eq!(opened(&id, Some(agreed)), &reply[..]);
     assert_eq!(Reply::parse(reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
@@ -172,7 +172,7 @@ fn what_was_agreed_reads_back() {
     for sender in [EndInfo::default(), EndInfo { instance, max_message: Some(4096) }] {
         for encoding in [Encoding::Binary, Encoding::Json] {
             let id = SessionId::parse(ID).unwrap();
-            let agreed = Agreed { encoding, window: 65_536, sender };
+            let agreed = Negotiated { encoding, window: 65_536, sender };
             let reply = opened(&id, Some(agreed));
             assert_eq!(Reply::parse(&reply).unwrap(), Reply::Opened { id, agreed: Some(agreed) });
         }
@@ -216,7 +216,7 @@ fn a_refusal_reads_back_and_holds_nothing_that_a_log_cannot_take() {
     assert_eq!(message::decode(&short).unwrap().data, "refused: no");
     assert_eq!(read(&short).0, refusal("no", Scope::All));
     let (told, _) = read(&refusal(&"line\n".repeat(1000), Scope::All).encode(server, 384));
-    assert!(told.reason.len() <= LONGEST_REASON && !told.reason.contains('\n'));
+    assert!(told.reason.len() <= MAX_REASON && !told.reason.contains('\n'));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::{Flags, FrameError, Header};
-use super::receive::Brought;
-use super::send::Told;
+use super::receive::ReceiveOutcome;
+use super::send::AckOutcome;
 use super::{DOUBT_TIMEOUT, Doubt, Failure, Session, State};
-use crate::opening::printable;
+use crate::handshake::printable;
 
 impl Session {
     /// Takes a message that came on this end's subject.
@@ -17,54 +17,54 @@ impl Session {
         if self.is_over {
             return Ok(());
         }
-        self.patience.hear(now);
+        self.liveness.on_frame(now);
         self.first_frame_by = None;
         self.on_subscribed();
         if let Some(asked) = self.opened.take() {
             self.receiver.on_answer(now, now.saturating_sub(asked));
         }
         match &self.state {
-            State::Aborted(failure) if failure.is_the_others => self.hear_reset(now, &header, payload),
-            State::Aborted(_) => self.hear_aborted(now, &header),
+            State::Aborted(failure) if failure.is_remote => self.on_reset_frame(now, &header, payload),
+            State::Aborted(_) => self.on_frame_after_abort(now, &header),
             // It missed how this end ended, which lost nothing.
             State::Complete if header.flags.has(Flags::RST) => {
-                (self.other_is_done, self.farewell_due) = (true, true);
+                (self.peer_done, self.final_frame_due) = (true, true);
             }
             State::Open if header.flags.has(Flags::RST) => {
                 let reason = printable(&payload);
-                self.fail(now, Failure { reason, is_the_others: true });
+                self.fail(now, Failure { reason, is_remote: true });
                 self.receiver.on_reset(header.seq, header.flags.has(Flags::FIN));
                 self.discard(now);
             }
-            State::Open | State::Complete => self.hear(now, &header, payload),
+            State::Open | State::Complete => self.on_frame(now, &header, payload),
         }
         Ok(())
     }
 
     /// After this end's abort.
-    fn hear_aborted(&mut self, now: Duration, header: &Header) {
-        if header.flags.has(Flags::DONE) || header.flags.has(Flags::RST) {
+    fn on_frame_after_abort(&mut self, now: Duration, header: &Header) {
+        if header.flags.has(Flags::FINAL) || header.flags.has(Flags::RST) {
             self.is_over = true;
             return;
         }
-        match self.sender.hear(now, header) {
-            Told::Nothing => {}
-            Told::Progress => {
+        match self.sender.on_ack(now, header) {
+            AckOutcome::Unchanged => {}
+            AckOutcome::Advanced => {
                 self.limit.on_arrival(self.sender.arrived());
-                self.moved = now;
-                self.patience.progress(now);
+                self.last_progress = now;
+                self.liveness.progress(now);
             }
-            Told::Nonsense => self.give_up_kept(),
+            AckOutcome::Invalid => self.give_up_kept(),
         }
         if header.flags.has(Flags::GAP) {
             self.go_back_after_loss(now);
         }
-        self.farewell_due |= header.flags.has(Flags::ASK);
+        self.final_frame_due |= header.flags.has(Flags::PROBE);
     }
 
     /// After the peer's reset: what it sent before that may still come.
-    fn hear_reset(&mut self, now: Duration, header: &Header, payload: Bytes) {
-        if header.flags.has(Flags::DONE) {
+    fn on_reset_frame(&mut self, now: Duration, header: &Header, payload: Bytes) {
+        if header.flags.has(Flags::FINAL) {
             self.is_over = true;
             return;
         }
@@ -74,59 +74,59 @@ impl Session {
             self.receiver.on_reset(header.seq, false);
         }
         if self.receiver.is_missing() && !is_reset {
-            match self.receiver.hear(now, header, payload) {
-                Brought::Payload => self.moved = now,
-                Brought::Gap => self.gap_due = true,
-                Brought::Nothing => {}
-                Brought::Nonsense | Brought::TooMuch => self.receiver.clear(),
+            match self.receiver.on_payload(now, header, payload) {
+                ReceiveOutcome::Data => self.last_progress = now,
+                ReceiveOutcome::Gap => self.gap_due = true,
+                ReceiveOutcome::Empty => {}
+                ReceiveOutcome::Invalid | ReceiveOutcome::TooMuch => self.receiver.clear(),
             }
         }
-        self.farewell_due |= is_reset || !self.receiver.is_missing();
+        self.final_frame_due |= is_reset || !self.receiver.is_missing();
     }
 
-    fn hear(&mut self, now: Duration, header: &Header, payload: Bytes) {
-        let told = self.sender.hear(now, header);
-        let brought = self.receiver.hear(now, header, payload);
-        if told == Told::Nonsense || brought == Brought::Nonsense {
+    fn on_frame(&mut self, now: Duration, header: &Header, payload: Bytes) {
+        let told = self.sender.on_ack(now, header);
+        let brought = self.receiver.on_payload(now, header, payload);
+        if told == AckOutcome::Invalid || brought == ReceiveOutcome::Invalid {
             let reason = "the other end breaks the protocol";
-            self.fail(now, Failure { reason: reason.to_owned(), is_the_others: false });
+            self.fail(now, Failure { reason: reason.to_owned(), is_remote: false });
             return;
         }
-        if brought == Brought::TooMuch {
+        if brought == ReceiveOutcome::TooMuch {
             self.run_out_of_memory(now);
             return;
         }
-        if told == Told::Progress {
+        if told == AckOutcome::Advanced {
             self.limit.on_arrival(self.sender.arrived());
         }
         if header.flags.has(Flags::GAP) {
             // With a question it comes from an end whose own connection was lost.
-            if header.flags.has(Flags::ASK) { self.go_back(now) } else { self.go_back_after_loss(now) }
+            if header.flags.has(Flags::PROBE) { self.go_back(now) } else { self.go_back_after_loss(now) }
         }
-        if told == Told::Progress {
-            self.moved = now;
-            self.patience.progress(now);
+        if told == AckOutcome::Advanced {
+            self.last_progress = now;
+            self.liveness.progress(now);
         }
         if !self.sender.is_waiting() {
-            self.patience.rest();
+            self.liveness.disarm();
         }
         match brought {
-            Brought::Payload => {
-                self.moved = now;
-                self.tell(now);
+            ReceiveOutcome::Data => {
+                self.last_progress = now;
+                self.send_header(now);
                 self.discard(now);
             }
-            Brought::Gap => self.gap_due = true,
-            Brought::Nothing | Brought::Nonsense | Brought::TooMuch => {}
+            ReceiveOutcome::Gap => self.gap_due = true,
+            ReceiveOutcome::Empty | ReceiveOutcome::Invalid | ReceiveOutcome::TooMuch => {}
         }
-        self.answer_due |= header.flags.has(Flags::ASK);
-        self.other_is_done |= header.flags.has(Flags::DONE);
+        self.answer_due |= header.flags.has(Flags::PROBE);
+        self.peer_done |= header.flags.has(Flags::FINAL);
         self.complete(now);
         if self.state == State::Complete {
             // Whoever asks has not seen the farewell.
-            self.farewell_due |= std::mem::take(&mut self.answer_due);
-            self.is_over = self.other_is_done && !self.farewell_due;
-            self.patience.wait(now);
+            self.final_frame_due |= std::mem::take(&mut self.answer_due);
+            self.is_over = self.peer_done && !self.final_frame_due;
+            self.liveness.arm(now);
         }
     }
 
@@ -139,7 +139,7 @@ impl Session {
     /// A message was lost on the way, maybe because a server there takes shorter ones only.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
-        if self.sender.has_kept() && self.limit.on_loss(now, self.sender.arrived()) {
+        if self.sender.has_unacked() && self.limit.on_loss(now, self.sender.arrived()) {
             self.abort_undelivered(
                 now,
                 "the shortest messages are lost on the way to the other end, again and again",
@@ -149,14 +149,14 @@ impl Session {
 
     /// NATS says that nobody listens to what was published with a reply subject.
     pub(crate) fn no_responders(&mut self, now: Duration) {
-        if let Some(doubt) = self.doubt.take_if(|doubt| doubt.is_of_peer) {
+        if let Some(doubt) = self.doubt.take_if(|doubt| doubt.is_about_peer) {
             self.abort(now, doubt.reason);
         }
         self.on_subscribed();
         if self.first_frame_by.take().is_some() {
             self.abort(now, "the client closed its connection before it received the reply");
         }
-        self.patience.nobody(now);
+        self.liveness.on_no_responders(now);
     }
 
     /// Aborts without a word to the other end: NATS lets no message of this end pass.
@@ -169,7 +169,7 @@ impl Session {
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         if !self.is_subscribed && self.doubt.is_none() {
             let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
-            self.doubt = Some(Box::new(Doubt { at, reason, is_of_peer: false }));
+            self.doubt = Some(Box::new(Doubt { at, reason, is_about_peer: false }));
         }
     }
 
@@ -177,15 +177,15 @@ impl Session {
     pub(crate) fn suspect(&mut self, now: Duration, reason: &str) {
         if self.state == State::Open && self.doubt.is_none() {
             let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
-            self.doubt = Some(Box::new(Doubt { at, reason, is_of_peer: true }));
-            self.ask(now);
+            self.doubt = Some(Box::new(Doubt { at, reason, is_about_peer: true }));
+            self.probe(now);
         }
     }
 
     /// NATS lets no message pass but those that end the session. What was not acknowledged is given up.
     pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
         self.abort_undelivered(now, reason);
-        self.farewell_due = true;
+        self.final_frame_due = true;
     }
 
     /// This end's own connection to NATS is lost, or back.
@@ -195,15 +195,15 @@ impl Session {
         }
         self.is_up = is_up;
         if self.failure().is_some() {
-            self.moved = now;
+            self.last_progress = now;
         }
         if is_up {
             self.go_back(now);
-            self.patience.retry();
+            self.liveness.retry();
             self.resume_due = true;
-            self.ask(now);
+            self.probe(now);
         } else {
-            self.patience.lost(now);
+            self.liveness.lost(now);
             self.first_frame_by = None;
             self.is_subscribed = false;
             // A peer that was asked on the lost connection may have answered.

@@ -13,31 +13,31 @@ use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
 use crate::message::{self, MessageError};
 
 /// Longer data is truncated by peers.
-const LONGEST_DATA: usize = 32 << 10;
-const FIRST_PROBE_AGAIN: Duration = Duration::from_millis(1);
-const LAST_PROBE_AGAIN: Duration = Duration::from_millis(16);
+const MAX_DATA: usize = 32 << 10;
+const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(1);
+const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(16);
 /// An answer of NATS that has not come by then is lost.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-const LISTENS_WITHIN: Duration = Duration::from_secs(10);
-const MARKER_EVERY: u64 = 256 << 10;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
+const MARKER_INTERVAL: u64 = 256 << 10;
 /// Bytes that the NATS server is not known to have taken, at most.
-const MOST_UNDER_WAY: u64 = 1 << 20;
+const MAX_IN_FLIGHT: u64 = 1 << 20;
 /// For what a peer may still send after this side's close: it never says that it has no more.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+const FIN_WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A message to be published.
 #[derive(Debug)]
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
-    pub(crate) to: To,
+    pub(crate) to: Destination,
     /// With the subject where NATS is to say that nobody listens as the reply subject.
     pub(crate) wants_reply: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum To {
-    TheOther,
-    Nobody,
+pub(crate) enum Destination {
+    Peer,
+    Pacing,
 }
 
 /// Whether the peer has subscribed.
@@ -60,15 +60,15 @@ enum Peer {
 }
 
 #[derive(Debug)]
-pub(crate) struct Plain {
+pub(crate) struct LegacySession {
     id: Box<str>,
     opened: Duration,
     idle_timeout: Duration,
     /// When a byte last moved, and when one last came.
-    moved: Duration,
-    came: Duration,
+    last_progress: Duration,
+    last_received: Duration,
     peer: Peer,
-    probe_again: Duration,
+    probe_interval: Duration,
     sent: u64,
     /// What the NATS server has taken.
     taken: u64,
@@ -92,16 +92,16 @@ enum Close {
     Sent,
 }
 
-impl Plain {
+impl LegacySession {
     pub(crate) fn new(id: &str, now: Duration, idle_timeout: Duration, budget: Arc<MemoryBudget>) -> Self {
         Self {
             id: id.into(),
             opened: now,
             idle_timeout,
-            moved: now,
-            came: now,
+            last_progress: now,
+            last_received: now,
             peer: Peer::Unknown { probe_at: now },
-            probe_again: FIRST_PROBE_AGAIN,
+            probe_interval: MIN_PROBE_INTERVAL,
             sent: 0,
             taken: 0,
             markers: VecDeque::new(),
@@ -121,23 +121,23 @@ impl Plain {
         if self.peer != Peer::Listens || self.close != Close::Open || self.failure.is_some() {
             return 0;
         }
-        let longest = LONGEST_DATA.min(message::data_within(&self.id, max_message));
-        let pace = MOST_UNDER_WAY.saturating_sub(self.sent - self.taken);
+        let longest = MAX_DATA.min(message::data_within(&self.id, max_message));
+        let pace = MAX_IN_FLIGHT.saturating_sub(self.sent - self.taken);
         usize::try_from(pace).unwrap_or(longest).min(longest)
     }
 
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
-        let before = self.sent / MARKER_EVERY;
+        let before = self.sent / MARKER_INTERVAL;
         self.sent += bytes.len() as u64;
-        self.marker_due |= self.sent / MARKER_EVERY > before;
-        self.moved = now;
+        self.marker_due |= self.sent / MARKER_INTERVAL > before;
+        self.last_progress = now;
         message::encode(&self.id, bytes, &[])
     }
 
     pub(crate) fn finish(&mut self, now: Duration) {
         if self.close == Close::Open {
             self.close = Close::Due;
-            (self.moved, self.came) = (now, now);
+            (self.last_progress, self.last_received) = (now, now);
         }
     }
 
@@ -159,13 +159,13 @@ impl Plain {
         self.held = self.held.saturating_sub(bytes);
         self.charge();
         self.share.on_progress(now);
-        self.moved = now;
+        self.last_progress = now;
     }
 
     pub(crate) fn take_end(&mut self, now: Duration) -> bool {
         if self.has_ended && self.queue.is_empty() && !self.end_was_taken {
             self.end_was_taken = true;
-            self.moved = now;
+            self.last_progress = now;
         }
         self.end_was_taken
     }
@@ -220,7 +220,7 @@ impl Plain {
         if message.id != *self.id {
             return Err(MessageError::Foreign);
         }
-        (self.moved, self.came) = (now, now);
+        (self.last_progress, self.last_received) = (now, now);
         let is_close = message.is_close();
         let data = message.data;
         if !data.is_empty() && self.has_reader && !self.has_ended && self.failure.is_none() {
@@ -252,8 +252,8 @@ impl Plain {
     pub(crate) fn marker(&mut self, now: Duration) {
         match self.peer {
             Peer::Marked { is_absent: true, .. } => {
-                self.peer = Peer::Unknown { probe_at: now + self.probe_again };
-                self.probe_again = (self.probe_again * 2).min(LAST_PROBE_AGAIN);
+                self.peer = Peer::Unknown { probe_at: now + self.probe_interval };
+                self.probe_interval = (self.probe_interval * 2).min(MAX_PROBE_INTERVAL);
             }
             Peer::Marked { is_absent: false, .. } => self.peer = Peer::Listens,
             Peer::Unknown { .. } | Peer::Probed { .. } => {}
@@ -295,27 +295,27 @@ impl Plain {
         if self.close == Close::Due && (self.failure.is_some() || self.peer == Peer::Listens) {
             self.close = Close::Sent;
             let message = message::encode(&self.id, &[], &[(message::TYPE, message::CLOSE)]);
-            return Some(Transmit { message, to: To::TheOther, wants_reply: false });
+            return Some(Transmit { message, to: Destination::Peer, wants_reply: false });
         }
         match self.peer {
             Peer::Unknown { probe_at } if probe_at <= now => {
                 self.peer = Peer::Probed { is_absent: false };
-                return Some(self.question(To::TheOther));
+                return Some(self.probe(Destination::Peer));
             }
             Peer::Probed { is_absent } => {
                 self.peer = Peer::Marked { at: now, is_absent };
-                return Some(self.question(To::Nobody));
+                return Some(self.probe(Destination::Pacing));
             }
             Peer::Unknown { .. } | Peer::Marked { .. } | Peer::Listens => {}
         }
         if std::mem::take(&mut self.marker_due) {
             self.markers.push_back((self.sent, now));
-            return Some(self.question(To::Nobody));
+            return Some(self.probe(Destination::Pacing));
         }
         None
     }
 
-    fn question(&self, to: To) -> Transmit {
+    fn probe(&self, to: Destination) -> Transmit {
         Transmit { message: message::encode(&self.id, &[], &[]), to, wants_reply: true }
     }
 
@@ -324,39 +324,40 @@ impl Plain {
             return None;
         }
         let of_peer = match self.peer {
-            Peer::Unknown { probe_at } => Some(probe_at.min(self.opened + LISTENS_WITHIN)),
-            Peer::Marked { at, .. } => Some((at + ANSWER_WITHIN).min(self.opened + LISTENS_WITHIN)),
+            Peer::Unknown { probe_at } => Some(probe_at.min(self.opened + LISTEN_TIMEOUT)),
+            Peer::Marked { at, .. } => Some((at + ANSWER_TIMEOUT).min(self.opened + LISTEN_TIMEOUT)),
             Peer::Probed { .. } => None,
-            Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_WITHIN),
+            Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_TIMEOUT),
         };
-        let last_words = (self.close == Close::Sent && !self.has_ended).then(|| self.came + LAST_WORDS);
-        let idle = Some(self.moved.saturating_add(self.idle_timeout));
+        let last_words =
+            (self.close == Close::Sent && !self.has_ended).then(|| self.last_received + FIN_WAIT_TIMEOUT);
+        let idle = Some(self.last_progress.saturating_add(self.idle_timeout));
         [of_peer, last_words, idle, self.share.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn on_deadline(&mut self, now: Duration) {
         match self.peer {
-            Peer::Unknown { .. } | Peer::Marked { .. } if now >= self.opened + LISTENS_WITHIN => {
+            Peer::Unknown { .. } | Peer::Marked { .. } if now >= self.opened + LISTEN_TIMEOUT => {
                 self.abort(now, "the other end never listened");
                 self.peer = Peer::Listens;
             }
-            Peer::Marked { at, .. } if now >= at + ANSWER_WITHIN => {
+            Peer::Marked { at, .. } if now >= at + ANSWER_TIMEOUT => {
                 self.peer = Peer::Unknown { probe_at: now };
             }
-            Peer::Listens if self.markers.front().is_some_and(|(_, at)| now >= *at + ANSWER_WITHIN) => {
+            Peer::Listens if self.markers.front().is_some_and(|(_, at)| now >= *at + ANSWER_TIMEOUT) => {
                 self.markers.clear();
                 self.taken = self.sent;
             }
             Peer::Unknown { .. } | Peer::Probed { .. } | Peer::Marked { .. } | Peer::Listens => {}
         }
-        if self.close == Close::Sent && now >= self.came + LAST_WORDS {
+        if self.close == Close::Sent && now >= self.last_received + FIN_WAIT_TIMEOUT {
             self.has_ended = true;
         }
         if self.share.must_end(now) {
             self.abort(now, OUT_OF_MEMORY);
             self.drop_received();
         }
-        if now >= self.moved.saturating_add(self.idle_timeout) {
+        if now >= self.last_progress.saturating_add(self.idle_timeout) {
             let seconds = self.idle_timeout.as_secs_f64();
             self.abort(
                 now,

@@ -9,9 +9,9 @@ use std::time::Duration;
 use fault_proxy_relay::{ConnectError, Connected, Connecting, Connector, error_chain};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::answer::Answer;
+use super::responder::Responder;
+use crate::handshake::{self, Encoding, Negotiated, Scope, Target};
 use crate::id::SessionId;
-use crate::opening::{self, Agreed, Encoding, Scope, Target};
 use crate::shared::Shared;
 
 /// Clients send a request again after a second without an answer.
@@ -19,14 +19,14 @@ const PENDING_DELAY: Duration = Duration::from_millis(500);
 
 /// A session that its client does not know of yet.
 #[derive(Debug)]
-pub(super) struct Opening {
-    pub(super) answer: Answer,
+pub(super) struct PendingSession {
+    pub(super) answer: Responder,
     pub(super) id: SessionId,
     pub(super) encoding: Option<Encoding>,
     pub(super) shared: Arc<Shared>,
 }
 
-impl Opening {
+impl PendingSession {
     /// Listens, and then lets the client know.
     async fn open(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Self { answer, id, encoding, shared } = self;
@@ -35,25 +35,25 @@ impl Opening {
         tunnels.start(&shared).await?;
         let window = shared.lock().core.on_opening(shared.clock.now());
         let sender = tunnels.end_info();
-        let agreed = encoding.map(|encoding| Agreed { encoding, window, sender });
-        let bounce = agreed.map(|_| shared.subjects.own.clone());
-        answer.send(opening::opened(&id, agreed), bounce).await?;
+        let agreed = encoding.map(|encoding| Negotiated { encoding, window, sender });
+        let bounce = agreed.map(|_| shared.subjects.local.clone());
+        answer.send(handshake::opened(&id, agreed), bounce).await?;
         Ok(())
     }
 }
 
 /// Dials what a client asks for, once, and answers it.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct RequestConnector {
     pub(super) target: Target,
     pub(super) connector: Arc<dyn Connector>,
-    pub(super) opening: Mutex<Option<Opening>>,
+    pub(super) opening: Mutex<Option<PendingSession>>,
     /// How long the client waits, and until when.
     pub(super) wait: Option<(Duration, Instant)>,
 }
 
-impl Asked {
-    async fn dial(&self, answer: &Answer) -> Result<Connected, ConnectError> {
+impl RequestConnector {
+    async fn dial(&self, answer: &Responder) -> Result<Connected, ConnectError> {
         let dial = async {
             let mut dial = pin!(self.connector.connect());
             if let Ok(connected) = timeout(PENDING_DELAY, &mut dial).await {
@@ -72,7 +72,7 @@ impl Asked {
     }
 }
 
-impl Connector for Asked {
+impl Connector for RequestConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
             let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -101,7 +101,11 @@ fn refusal(error: &ConnectError) -> (String, Scope) {
     let scope = match error {
         ConnectError::Refused(_) | ConnectError::Resolve { .. } => Scope::ThisServer,
         ConnectError::Unreachable { attempts, .. } => {
-            if attempts.iter().any(|(_, error)| is_of_target(error)) { Scope::All } else { Scope::ThisServer }
+            if attempts.iter().any(|(_, error)| is_target_error(error)) {
+                Scope::All
+            } else {
+                Scope::ThisServer
+            }
         }
         // The client's time is nearly up as well.
         _ => Scope::All,
@@ -114,7 +118,7 @@ fn refusal(error: &ConnectError) -> (String, Scope) {
 }
 
 /// True if the target itself has caused the error.
-fn is_of_target(error: &io::Error) -> bool {
+fn is_target_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)
 }

@@ -11,7 +11,7 @@ const MAX: usize = 1 << 20;
 
 /// Answers at once.
 struct Nats {
-    plain: Plain,
+    plain: LegacySession,
     now: Duration,
     peer_listens: bool,
     answers_markers: bool,
@@ -23,28 +23,28 @@ struct Nats {
 impl Nats {
     fn new(peer_listens: bool) -> Self {
         let now = Duration::from_secs(5);
-        let plain = Plain::new(ID, now, HOUR, MemoryBudget::new(256 << 20));
+        let plain = LegacySession::new(ID, now, HOUR, MemoryBudget::new(256 << 20));
         Self { plain, now, peer_listens, answers_markers: true, data: Vec::new(), closes: 0 }
     }
 
-    fn publish(&mut self, to: To, wants_reply: bool, payload: &[u8]) {
+    fn publish(&mut self, to: Destination, wants_reply: bool, payload: &[u8]) {
         match to {
-            To::Nobody => {
+            Destination::Pacing => {
                 if self.answers_markers {
                     self.plain.marker(self.now);
                 }
             }
-            To::TheOther if !self.peer_listens => {
+            Destination::Peer if !self.peer_listens => {
                 if wants_reply {
                     self.plain.no_responders(self.now);
                 } else {
                     assert!(self.plain.failure().is_some(), "what goes to nobody is lost");
                 }
             }
-            To::TheOther => {
+            Destination::Peer => {
                 let message = message::decode(payload).expect("a message");
                 assert_eq!(message.id, ID);
-                assert!(message.data.len() <= LONGEST_DATA);
+                assert!(message.data.len() <= MAX_DATA);
                 self.data.extend(&message.data);
                 self.closes += usize::from(message.is_close());
             }
@@ -72,7 +72,7 @@ impl Nats {
         let room = self.plain.room(MAX).min(bytes.len());
         if room > 0 {
             let message = self.plain.write(self.now, &bytes[..room]);
-            self.publish(To::TheOther, false, &message);
+            self.publish(Destination::Peer, false, &message);
             self.pump();
         }
         room
@@ -90,7 +90,7 @@ fn nothing_is_sent_before_the_peer_listens() {
     nats.pass(500 * MS);
     assert_eq!(nats.write(b"hello"), 0);
     nats.peer_listens = true;
-    nats.pass(2 * LAST_PROBE_AGAIN);
+    nats.pass(2 * MAX_PROBE_INTERVAL);
     assert_eq!(nats.write(b"hello"), 5);
     assert_eq!(nats.data, b"hello");
 }
@@ -119,11 +119,11 @@ fn no_more_than_a_mebibyte_is_under_way_and_markers_let_it_go_on() {
     nats.pass(MS);
     nats.answers_markers = false;
     let mut sent = 0;
-    while let written @ 1.. = nats.write(&[7; LONGEST_DATA]) {
+    while let written @ 1.. = nats.write(&[7; MAX_DATA]) {
         sent += written;
     }
-    assert_eq!(sent as u64, MOST_UNDER_WAY);
-    nats.pass(ANSWER_WITHIN + MS);
+    assert_eq!(sent as u64, MAX_IN_FLIGHT);
+    nats.pass(ANSWER_TIMEOUT + MS);
     assert!(nats.write(&[7]) == 1, "an answer that does not come is forgiven");
 }
 
@@ -132,7 +132,7 @@ fn markers_that_come_back_keep_it_going() {
     let mut nats = Nats::new(true);
     nats.pass(MS);
     for _ in 0..1000 {
-        assert_eq!(nats.write(&[7; LONGEST_DATA]), LONGEST_DATA);
+        assert_eq!(nats.write(&[7; MAX_DATA]), MAX_DATA);
     }
 }
 
@@ -179,18 +179,18 @@ fn an_idle_session_ends_with_a_reason_and_a_close() {
 #[test]
 fn more_than_a_part_of_the_memory_ends_it() {
     let budget = MemoryBudget::new(30 << 20);
-    let new = || Plain::new(ID, MS, HOUR, Arc::clone(&budget));
+    let new = || LegacySession::new(ID, MS, HOUR, Arc::clone(&budget));
     let (mut large, mut small) = (new(), new());
-    let payload = message::encode(ID, &[7; LONGEST_DATA], &[]);
+    let payload = message::encode(ID, &[7; MAX_DATA], &[]);
     while large.failure().is_none() {
         assert!(budget.held() <= 11 << 20);
         large.receive(MS, &payload).expect("a message");
         small.queue.is_empty().then(|| small.receive(MS, &payload).expect("a message"));
     }
     assert_eq!((large.failure(), small.failure()), (Some(OUT_OF_MEMORY), None));
-    assert_eq!(budget.held(), LONGEST_DATA + entry_size(0));
-    assert_eq!(small.next_chunk().expect("words").len(), LONGEST_DATA);
-    small.consumed(MS, LONGEST_DATA);
+    assert_eq!(budget.held(), MAX_DATA + entry_size(0));
+    assert_eq!(small.next_chunk().expect("words").len(), MAX_DATA);
+    small.consumed(MS, MAX_DATA);
     assert_eq!(budget.held(), 0);
 }
 
@@ -239,7 +239,7 @@ proptest! {
         let mut nats = Nats::new(false);
         nats.pass(MS * listens_after);
         nats.peer_listens = true;
-        nats.pass(2 * LAST_PROBE_AGAIN);
+        nats.pass(2 * MAX_PROBE_INTERVAL);
         let mut written: Vec<u8> = Vec::new();
         for (index, (length, pause)) in chunks.into_iter().enumerate() {
             let chunk = vec![u8::try_from(index).unwrap(); length];
@@ -266,7 +266,7 @@ fn a_chunk_that_outlives_its_session_can_still_be_consumed() {
 
 #[test]
 fn a_timeout_without_end_is_none() {
-    let mut plain = Plain::new(ID, MS, Duration::MAX, MemoryBudget::new(256 << 20));
+    let mut plain = LegacySession::new(ID, MS, Duration::MAX, MemoryBudget::new(256 << 20));
     assert!(plain.deadline().is_some());
     plain.on_deadline(HOUR);
     assert!(plain.failure().is_none_or(|reason| !reason.contains("nothing moved")));

@@ -5,26 +5,26 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::plain::{Plain, To, Transmit};
+use crate::legacy::{Destination, LegacySession, Transmit};
 use crate::session::{self, Failure, FrameError, Session};
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all sessions are of the larger kind")]
-pub(crate) enum Core {
+pub(crate) enum AnySession {
     Reliable(Session),
-    Plain(Plain),
+    Legacy(LegacySession),
 }
 
 macro_rules! either {
     ($core:expr, $session:ident => $call:expr) => {
         match $core {
-            Core::Reliable($session) => $call,
-            Core::Plain($session) => $call,
+            AnySession::Reliable($session) => $call,
+            AnySession::Legacy($session) => $call,
         }
     };
 }
 
-impl Core {
+impl AnySession {
     /// Bytes that may be written now; messages may be of `max_message` bytes.
     pub(crate) fn room(&self, max_message: usize) -> usize {
         either!(self, session => session.room(max_message))
@@ -37,7 +37,7 @@ impl Core {
                 session.on_opening(now);
                 session.granted()
             }
-            Self::Plain(_) => 0,
+            Self::Legacy(_) => 0,
         }
     }
 
@@ -79,7 +79,7 @@ impl Core {
     pub(crate) fn reset(&mut self, now: Duration, reason: &str) {
         match self {
             Self::Reliable(session) => session.reset(now, reason),
-            Self::Plain(session) => session.abort(now, reason),
+            Self::Legacy(session) => session.abort(now, reason),
         }
     }
 
@@ -87,7 +87,7 @@ impl Core {
     pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
         match self {
             Self::Reliable(session) => session.cut_off(now, reason),
-            Self::Plain(session) => session.give_up(now, reason),
+            Self::Legacy(session) => session.give_up(now, reason),
         }
     }
 
@@ -107,7 +107,7 @@ impl Core {
     pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
         match self {
             Self::Reliable(session) => session.abort_undelivered(now, reason),
-            Self::Plain(session) => session.abort(now, reason),
+            Self::Legacy(session) => session.abort(now, reason),
         }
     }
 
@@ -124,13 +124,13 @@ impl Core {
     pub(crate) fn failure(&self) -> Option<io::Error> {
         let reason = match self {
             Self::Reliable(session) => {
-                let Failure { reason, is_the_others } = session.failure()?;
+                let Failure { reason, is_remote: is_the_others } = session.failure()?;
                 if *is_the_others && [session::WAS_RESET, session::CLOSED_UNREAD].contains(&reason.as_str()) {
                     return Some(io::Error::new(ErrorKind::ConnectionReset, reason.as_str()));
                 }
                 if *is_the_others { format!("the other end gave up: {reason}") } else { reason.clone() }
             }
-            Self::Plain(session) => session.failure()?.to_owned(),
+            Self::Legacy(session) => session.failure()?.to_owned(),
         };
         Some(io::Error::other(reason))
     }
@@ -150,7 +150,7 @@ impl Core {
     pub(crate) fn receive(&mut self, now: Duration, message: Bytes) -> Result<(), FrameError> {
         match self {
             Self::Reliable(session) => session.receive(now, message),
-            Self::Plain(session) => Ok(session.receive(now, &message)?),
+            Self::Legacy(session) => Ok(session.receive(now, &message)?),
         }
     }
 
@@ -167,7 +167,7 @@ impl Core {
 
     /// A message to nobody is back; only a session of the plain protocol sends any.
     pub(crate) fn marker(&mut self, now: Duration) {
-        if let Self::Plain(session) = self {
+        if let Self::Legacy(session) = self {
             session.marker(now);
         }
     }
@@ -185,10 +185,10 @@ impl Core {
         match self {
             Self::Reliable(session) => session.poll_transmit(now, max_message).map(|transmit| Transmit {
                 message: transmit.message,
-                to: To::TheOther,
+                to: Destination::Peer,
                 wants_reply: transmit.wants_reply,
             }),
-            Self::Plain(session) => session.poll_transmit(now),
+            Self::Legacy(session) => session.poll_transmit(now),
         }
     }
 
