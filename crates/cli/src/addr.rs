@@ -1,4 +1,4 @@
-//! Listen addresses: what they resolve to, and none at all.
+//! Resolution of listen addresses.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,9 +14,9 @@ use fault_proxy_mapping::{Host, HostName, ListenAddr, ParseError};
 /// Time limit for a look-up of a listen name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// All addresses of the name, one at least, with IPv4 first, as clients of a name try them. Blocks for 5 s at most.
+/// Resolves a listen address to at least one address, IPv4 first. Blocks for up to 5 s.
 ///
-/// All interfaces are that of IPv6, which accepts IPv4 too, and then, for a system without IPv6, that of IPv4.
+/// All interfaces resolve to the unspecified IPv6 address, which accepts IPv4 too, then to that of IPv4, for systems without IPv6.
 ///
 /// # Errors
 /// The error of the system's resolver, or [`io::ErrorKind::TimedOut`] if no name server answers in that time.
@@ -52,7 +52,7 @@ fn look_up(name: &HostName, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// Where to listen; `None`, written `off`, is nowhere.
+/// Listen address, or `None` for `off`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint(pub Option<ListenAddr>);
 

@@ -25,16 +25,16 @@ pub use values::{Time, Timeout, list, switch};
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
 
-/// A flag that there is not, although other programs have it or its name suggests it, and what to do instead.
+/// An unknown flag that users of other programs expect, and what to use instead.
 pub type Hint = (&'static str, &'static str);
 
-/// The arguments; ends the program when they are wrong, or ask for help. An unknown flag that has a hint is refused with it.
+/// Parses the arguments. Ends the program if they are invalid or ask for help. The error for an unknown flag shows its hint.
 pub fn parse<C: Parser>(hints: &[Hint]) -> C {
     let (mut command, matches) = matches(C::command(), hints);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// As [`parse`], of a program without commands, which gets those of [`Common`] and ends when it has carried one out. Its HTTP endpoint
+/// Like [`parse`], for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
 /// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
 /// whether they are those of `check`.
 pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
@@ -77,7 +77,7 @@ pub(crate) fn nats_command<C: Parser>() -> Command {
     with_variables(command, NATS_PROXY)
 }
 
-/// With the arguments of the program.
+/// Returns the command `check` with the arguments of the program.
 fn check_command(program: &Command) -> Command {
     let about = "Check the connection to NATS: permissions, round trip and limits; exit code 1 if permissions are missing";
     let long_about = format!(
@@ -108,8 +108,8 @@ fn unless_empty(arg: Arg) -> Arg {
     if is_empty { arg.env(Resettable::<ClapStr>::Reset) } else { arg }
 }
 
-/// Whether clap would take it for `-h` or `-V` with more behind, and end with success: a container whose program does nothing must not
-/// seem to be done.
+/// Returns true for a flag such as `-host`. clap reads it as `-h` and exits with status 0, so a misconfigured container would look
+/// successful.
 fn is_single_dashed(arg: &str) -> bool {
     arg.len() > 2 && (arg.starts_with("-h") || arg.starts_with("-V"))
 }
@@ -119,7 +119,7 @@ fn hint_for(flag: &str, hints: &[Hint]) -> Option<&'static str> {
     hints.iter().find(|(name, _)| *name == flag).map(|(_, hint)| *hint)
 }
 
-/// Puts the hint for an unknown flag in the place of one that merely looks alike.
+/// Replaces the suggestion of a similar flag with the hint for an unknown flag.
 fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     if error.kind() == ErrorKind::UnknownArgument
@@ -154,7 +154,7 @@ pub fn unknown_variables(
     };
     let mut unknown: Vec<_> = set.filter(unknown).collect();
     unknown.sort();
-    // The prefix does not count: it would make all names similar.
+    // With the prefix, all names would be similar.
     let names = || known.iter().filter_map(|name| name.strip_prefix(prefix));
     let warning = |name: String| {
         let rest = name.strip_prefix(prefix).unwrap_or_default();
@@ -168,7 +168,7 @@ pub fn unknown_variables(
     unknown.into_iter().map(warning).collect()
 }
 
-/// Whether Kubernetes or Docker sets it for a service that is called like the program.
+/// Returns true if Kubernetes or Docker sets the variable for a service with the name of the program.
 fn is_from_orchestrator(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix).unwrap_or_default();
     rest.contains("SERVICE_HOST")
@@ -177,7 +177,7 @@ fn is_from_orchestrator(name: &str, prefix: &str) -> bool {
         || rest.ends_with("_PORT")
 }
 
-/// Names the variable that a wrong value comes from, if it does: the error itself names its flag only.
+/// Adds the variable that an invalid value comes from. The error of clap names only the flag.
 fn naming_variable(mut error: Error, command: &Command, is_written: impl Fn(&str) -> bool) -> Error {
     let flag = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue)) {
         (Some(ContextValue::String(arg)), Some(_)) => {
@@ -193,7 +193,7 @@ fn naming_variable(mut error: Error, command: &Command, is_written: impl Fn(&str
     error
 }
 
-/// `--flag` or `--flag=value`.
+/// Returns true for `--flag` and `--flag=value`.
 fn is_flag(arg: &OsStr, flag: &str) -> bool {
     let rest = arg.to_str().and_then(|arg| arg.strip_prefix("--")?.strip_prefix(flag));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))

@@ -11,13 +11,13 @@ use tracing::info;
 
 use crate::addr::addresses;
 
-/// Connections that may wait to be accepted; the system's net.core.somaxconn bounds it too.
+/// Maximum number of connections that wait to be accepted; net.core.somaxconn limits it too.
 const LISTEN_QUEUE: i32 = 4096;
 
-/// How often another port is chosen when the one that is free for one address is taken for another.
+/// Maximum number of attempts to find a port that is free on all addresses.
 const MAX_PORTS: u32 = 32;
 
-/// Whether several sockets of one port get a part of its connections each. Only Linux spreads them.
+/// Whether the system distributes connections among several sockets on one port, as Linux does.
 pub const SPREADS_CONNECTIONS: bool = cfg!(all(target_os = "linux", not(portable)));
 
 /// An address that could not be listened on.
@@ -38,16 +38,16 @@ pub struct BindError {
 /// `:PORT` is the unspecified address of IPv6, which accepts IPv4 too, or that of IPv4 on a host without IPv6.
 ///
 /// # Errors
-/// If the name does not resolve, or one of its addresses is taken.
+/// The name does not resolve, or one of its addresses is in use.
 pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let addresses = addresses(addr).map_err(|source| BindError { listen: addr.to_string(), source })?;
     listen_at(addr, &addresses, sockets)
 }
 
-/// As [`listen`], with the [addresses] of the name.
+/// Like [`listen`], with the resolved [addresses].
 ///
 /// # Errors
-/// If one of them is taken.
+/// One of the addresses is in use.
 pub fn listen_at(
     addr: &ListenAddr,
     addresses: &[SocketAddr],
@@ -62,7 +62,7 @@ pub fn listen_at(
                 if addr.port == 0
                     && error.source.kind() == io::ErrorKind::AddrInUse
                     && tries.next().is_some() => {}
-            // For people it has one address, as it was given.
+            // The error shows the address as given, not those it resolves to.
             Err(error) if is_one_enough => return Err(failed(error.source)),
             listeners => return listeners,
         }
@@ -104,31 +104,31 @@ fn listen_on_all(
     Ok(groups)
 }
 
-/// Whether the host has no such address, or no such address family.
+/// Returns true if the host does not have the address or its family.
 fn is_unavailable(error: &io::Error) -> bool {
     let unavailable = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT].map(Errno::raw_os_error);
     error.raw_os_error().is_some_and(|code| unavailable.contains(&code))
 }
 
 fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    // A port that is taken must be an error, and shared sockets would join another run's.
+    // Shared sockets would join those of another run. An unshared one fails if the port is in use.
     drop(bound(addr, false)?);
     let mut listeners: Vec<TcpListener> = Vec::new();
     for _ in 0..sockets {
-        // the system has chosen a port, if it was to, with the first
+        // The first socket has the port that the system chose.
         let addr = listeners.first().map_or(Ok(addr), TcpListener::local_addr)?;
         listeners.push(listen_again(addr)?);
     }
     Ok(listeners)
 }
 
-/// One more socket on an address that is ours.
+/// Binds one more socket to an address of this program.
 ///
 /// # Errors
-/// If the address is in use.
+/// The address is in use.
 pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(addr, true)?;
-    // Before it listens: a client that connects before the options are set would never have them.
+    // Set options before listening: a connection inherits them when it is established.
     fault_proxy_relay::tune_listener(&socket)?;
     socket.listen(LISTEN_QUEUE)?;
     socket.set_nonblocking(true)?;
@@ -147,10 +147,10 @@ fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Where these sockets listen, for people.
+/// Returns the addresses of the sockets as text.
 ///
 /// # Errors
-/// When the system does not know a socket's own address.
+/// The system does not return the address of a socket.
 pub fn listed(listeners: &[TcpListener]) -> io::Result<String> {
     let all = listeners.iter().map(|each| Ok(each.local_addr()?.to_string()));
     Ok(all.collect::<io::Result<Vec<_>>>()?.join(", "))

@@ -44,7 +44,7 @@ pub fn health_at(usual: &'static str, variable: Option<&'static str>) -> impl Fn
 }
 
 impl Common {
-    /// Does what is asked for the program that `command` describes.
+    /// Runs the command for the program that `command` describes.
     ///
     /// # Errors
     /// If the output cannot be written, or `health` finds that the program is not ready.

@@ -1,4 +1,4 @@
-//! Reading a file, and what is said of one that is wrong.
+//! Reading of configuration files, and errors in them.
 
 mod error;
 mod file;

@@ -1,4 +1,4 @@
-//! The flags of faults, and the faults that they mean.
+//! The flags of faults, and their resolution.
 
 mod args;
 mod options;

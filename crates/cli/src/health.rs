@@ -1,4 +1,4 @@
-//! Asking a program that runs how it is, as container engines do.
+//! Health check of a running program, for container engines.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::terminal::escape_control;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Succeeds if the program whose HTTP endpoint this is is ready.
+/// Checks whether the program with this HTTP endpoint is ready.
 ///
 /// # Errors
-/// Requests the state of the program and prints the response.
+/// The program is not ready or cannot be reached.
 pub fn request(Endpoint(addr): &Endpoint) -> Result<()> {
     let Some(addr) = addr else { bail!("the HTTP endpoint of the program is off") };
     let config = Agent::config_builder()
@@ -33,7 +33,7 @@ pub fn request(Endpoint(addr): &Endpoint) -> Result<()> {
     bail!("{url} answers {}: {}", answer.status().as_u16(), escape_control(text.trim()))
 }
 
-/// What listens on all interfaces is on loopback.
+/// Returns the loopback address for an endpoint on all interfaces.
 fn from_here(addr: &ListenAddr) -> ListenAddr {
     let host = match &addr.host {
         None | Some(Host::V4(Ipv4Addr::UNSPECIFIED)) => Host::V4(Ipv4Addr::LOCALHOST),

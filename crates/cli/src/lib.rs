@@ -1,28 +1,28 @@
-//! What the three programs share.
+//! Code that the three programs share.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`args`] | parsing the command line; times and switches as they are written |
-//! | [`config`] | reading a file, and what is said of one that is wrong |
+//! | [`args`] | parsing the command line; values of flags |
+//! | [`config`] | reading of files, and errors in them |
 //! | [`commands`] | commands that every program has: health, completion scripts, manual pages |
-//! | [`faults`] | the flags of faults, and the [`Fault`](fault_proxy_engine::Fault)s that they mean |
+//! | [`faults`] | the flags of faults, and the [`Fault`](fault_proxy_engine::Fault)s that they set |
 //! | [`listener`] | the TCP listener of a proxy that may have faults |
-//! | [`addr`], [`bind`] | where to listen, and taking a port |
-//! | [`limits`] | how many sessions the system allows |
+//! | [`addr`], [`bind`] | resolving and binding of listen addresses |
+//! | [`limits`] | limit of sessions that the system allows |
 //! | [`log`] | the log |
 //! | [`open`] | opening files that may block |
-//! | [`health`] | asking a program how it is |
-//! | [`signals`], [`service`] | the end of a run; messages to the service manager |
-//! | [`secret`] | what must not be shown |
-//! | [`tally`] | what a run did, as a table |
-//! | [`terminal`] | names and texts for people |
+//! | [`health`] | health check of a running program |
+//! | [`signals`], [`service`] | shutdown; messages to the service manager |
+//! | [`secret`] | values that are not shown |
+//! | [`tally`] | table of sessions and bytes |
+//! | [`terminal`] | text output |
 //!
 //! And with the feature `nats`:
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `nats` | what the two NATS programs have in common |
-//! | `target` | what a nats-proxy-server is to reach |
+//! | `nats` | code of the two NATS programs |
+//! | `target` | targets of nats-proxy-server |
 
 pub mod addr;
 pub mod args;

@@ -1,4 +1,4 @@
-//! How many sessions the system allows.
+//! Limit of sessions that the system allows.
 
 use tracing::warn;
 

@@ -19,7 +19,7 @@ pub struct FaultListener {
 }
 
 impl FaultListener {
-    /// Takes the place of `acceptor`, and tells those who wait for it whether it is open. Stays open if there is no `listening`.
+    /// Wraps `acceptor`. Reports to the faults whether it is open. Without a handle, it always stays open.
     ///
     /// # Errors
     /// When the system does not know the sockets' own addresses.

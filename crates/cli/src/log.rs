@@ -26,10 +26,10 @@ mod args;
 
 pub use args::LogArgs;
 
-/// How long the thread of a log that has written all may take to end.
+/// Time limit for the writing thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
@@ -49,22 +49,22 @@ pub struct Log {
     lines: Option<NonBlocking>,
     /// Guard of the writing thread.
     guard: Option<WorkerGuard>,
-    /// Disconnected when that thread has written all.
+    /// Disconnected when the writing thread has written all lines.
     written: Receiver<()>,
     file: Option<PathBuf>,
 }
 
-/// The progress bar that is on stderr at present.
+/// Progress bar that is shown on stderr.
 type SharedBar = Arc<Mutex<Option<ProgressBar>>>;
 
 impl Log {
-    /// Starts logging, for the whole process.
+    /// Starts logging for the whole process.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// The file cannot be opened.
     ///
     /// # Panics
-    /// When the process logs already.
+    /// The process has a log already.
     pub fn init(settings: &LogArgs) -> Result<Self> {
         let bar = SharedBar::default();
         let builder = NonBlockingBuilder::default().thread_name("log");
@@ -111,10 +111,10 @@ impl Log {
         })
     }
 
-    /// Prints a text for people on stderr, unless what is there is for programs.
+    /// Prints a text to stderr, unless the log lines there are JSON.
     pub fn print(&self, text: &str) {
         if !self.is_json_on_stderr {
-            // stderr may be closed.
+            // Ignore a closed stderr.
             match &self.lines {
                 Some(lines) => writeln!(lines.clone(), "{text}").ok(),
                 None => writeln!(io::stderr(), "{text}").ok(),
@@ -127,7 +127,7 @@ impl Log {
         io::stderr().is_terminal() && !self.is_json_on_stderr
     }
 
-    /// From now on, lines are written above this bar, or there is no bar.
+    /// Writes further lines above this bar, if there is one.
     pub fn set_progress_bar(&self, bar: Option<ProgressBar>) {
         *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
@@ -145,13 +145,13 @@ impl Drop for Log {
     }
 }
 
-/// Everything from `level` on. The NATS client tells every event at INFO, which is for those who look for an error.
+/// Returns a filter for `level`. Events of the NATS client are only shown from DEBUG on, because it logs each of them at INFO.
 fn targets(level: LevelFilter) -> Targets {
     let of_nats = if level < LevelFilter::DEBUG { LevelFilter::OFF } else { level };
     Targets::new().with_default(level).with_target("async_nats", of_nats)
 }
 
-/// Names in it cannot control the terminal, nor look like lines of the log: only a first line is not indented.
+/// Writes a field. Escapes control characters and indents further lines, so that names cannot look like log lines.
 fn for_people(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
     let value = plain_lines(&format!("{value:?}")).replace('\n', "\n    ");
     match field.name() {

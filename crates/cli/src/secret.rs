@@ -12,7 +12,7 @@ use tracing::warn;
 
 use crate::sys::is_readable_by_all;
 
-/// A password, token or key: in no log, no error and no `Debug` output.
+/// A password, token or key. Logs, errors and `Debug` output do not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -29,14 +29,14 @@ impl From<String> for Secret {
     }
 }
 
-/// Warns of a file with a secret in it that every user of this machine may read.
+/// Warns about a file with a secret that every user of this machine may read.
 pub fn warn_if_shared(path: &Path) {
     if fs::metadata(path).is_ok_and(|metadata| is_readable_by_all(&metadata)) {
         warn!("{0}: every user of this machine may read this secret: chmod o= {0}", path.display());
     }
 }
 
-/// Never fails: an error would show the text.
+/// Does not fail, because an error would show the text.
 impl FromStr for Secret {
     type Err = Infallible;
 

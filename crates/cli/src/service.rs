@@ -1,11 +1,11 @@
 //! Messages to the service manager (sd_notify(3)). They have no effect without one.
 
-/// Everything listens.
+/// Reports that all proxies listen.
 pub fn ready() {
     notify("READY=1");
 }
 
-/// Nothing new is accepted any more.
+/// Reports that the program does not accept new connections.
 pub fn stopping() {
     notify("STOPPING=1");
 }

@@ -1,4 +1,4 @@
-//! What ends a run, and what makes sure that it ends.
+//! Shutdown: signals and the duration of a run, and a deadline for its end.
 
 use std::future::pending;
 use std::io::{self, Write};
@@ -20,20 +20,20 @@ use tracing::{info, warn};
 use crate::service;
 use crate::sys::EndSignals;
 
-/// The default of the time that open sessions have to finish when a program ends.
+/// Default time that open sessions have to finish when a program ends.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long sessions and the end of a run may wait for a file or a pipe, once sessions are to be reset.
+/// Time limit for blocked files and pipes once sessions are reset.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the last line may take on stderr.
+/// Time limit to write the last line to stderr.
 const LINE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What is returned to the caller of a program that had to be ended.
+/// Exit status of a program that missed the deadline for its end.
 const FAILED: u8 = 1;
 
-/// Drains at the first signal or at the end of `duration`. Returns at a second signal or when `drain_timeout` is over:
-/// what is left then is to be aborted.
+/// Drains at the first signal or at the end of `duration`. Returns at a second signal or after the drain timeout. The caller
+/// then aborts the remaining sessions.
 pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Shutdown) {
     let drain_timeout = signals.drain_timeout;
     signals.last.does("its sessions were ending");
@@ -56,7 +56,8 @@ pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Sh
     }
 }
 
-/// SIGINT and SIGTERM, or Ctrl-C and Ctrl-Break on Windows. A thread receives them that waits for nothing else, and ends the process if its end stalls.
+/// SIGINT and SIGTERM, or Ctrl-C and Ctrl-Break on Windows. A separate thread receives them, and ends the process if the
+/// shutdown stalls.
 #[derive(Debug)]
 pub struct Signals {
     received: watch::Receiver<Received>,
@@ -73,7 +74,7 @@ struct Received {
     name: &'static str,
 }
 
-/// The end of a program: what it does last, and how much longer it may take. Clones are of the same end.
+/// State of the shutdown: the current step, and whether it still may wait. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Last {
     stage: Arc<Mutex<Stage>>,
@@ -92,17 +93,18 @@ impl Last {
         Self { stage: Arc::new(Mutex::new(stage)), hurries: CancellationToken::new() }
     }
 
-    /// From now on the program does this, for example "its report was being written". It is what is said if the program has to be ended.
+    /// Sets the current step, for example "its report was being written". The last line names it if the program misses the
+    /// deadline.
     pub fn does(&self, name: &'static str) {
         self.lock().name = name;
     }
 
-    /// The status to exit with if the program has to be ended. Defaults to 1.
+    /// Sets the exit status for a missed deadline. Defaults to 1.
     pub fn fails_with(&self, status: u8) {
         self.lock().status = status;
     }
 
-    /// Whether nothing may wait for a file or a pipe any more.
+    /// Returns true if the program must not wait for files or pipes any longer.
     pub fn hurries(&self) -> bool {
         self.hurries.is_cancelled()
     }
@@ -113,12 +115,12 @@ impl Last {
 }
 
 impl Signals {
-    /// From now on, neither signal ends the process by itself. The first one begins the end of the run, and so does the end of its
-    /// duration. Sessions then have `drain_timeout`. After that, or at a second signal, files and pipes may stall for 1 s. Then
-    /// the process has `end_timeout` until it is ended with a line on stderr.
+    /// Handles both signals from now on. The first signal, or the end of the duration, starts the shutdown, and sessions have
+    /// `drain_timeout` to finish. After that, or at a second signal, files and pipes may block for 1 s. The process then has
+    /// `end_timeout` until it is ended with a line on stderr.
     ///
     /// # Errors
-    /// When the system refuses a handler or a thread.
+    /// The system refuses a handler or a thread.
     pub fn new(program: &'static str, drain_timeout: Duration, end_timeout: Duration) -> Result<Self> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot handle signals")?;
@@ -146,7 +148,7 @@ impl Signals {
         Ok(Self { received, seen: 0, drain_timeout, duration_end, last })
     }
 
-    /// The end of the program that they bring about.
+    /// Returns the state of the shutdown.
     pub fn last(&self) -> &Last {
         &self.last
     }
@@ -156,7 +158,7 @@ impl Signals {
         self.received.borrow().count > 0
     }
 
-    /// The name of the next one.
+    /// Waits for the next signal and returns its name.
     ///
     /// # Cancel safety
     /// No signal is lost.
@@ -177,7 +179,7 @@ impl Signals {
     }
 }
 
-/// What runs in the thread.
+/// State of the signal thread.
 struct Watcher {
     program: &'static str,
     signals: EndSignals,
@@ -209,7 +211,7 @@ impl Watcher {
         self.end_the_process();
     }
 
-    /// Passes the next signal on.
+    /// Waits for the next signal and forwards it.
     async fn signal(&mut self) {
         let name = self.signals.recv().await;
         self.sender.send_modify(|received| *received = Received { count: received.count + 1, name });

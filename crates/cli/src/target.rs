@@ -1,4 +1,4 @@
-//! What a nats-proxy-server is to reach, as its clients ask for it.
+//! Targets that clients request from nats-proxy-server.
 
 use std::fmt;
 use std::str::FromStr;

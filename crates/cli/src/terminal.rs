@@ -1,11 +1,11 @@
-//! Texts for people, who read them on a terminal.
+//! Text output to a terminal.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
 
-/// A name that strangers chose, on one line and with no control over the terminal: control characters are escaped.
+/// Escapes the control characters of a name, so that it stays on one line and cannot control the terminal.
 pub fn escape_control(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     for c in name.chars() {
@@ -36,12 +36,12 @@ pub fn print_error(program: &str, problem: impl Display) {
 /// Prints a text and a newline on stdout. Returns false if stdout is closed, which is not an error.
 ///
 /// # Errors
-/// When it cannot be written, as on a disk that is full.
+/// stdout cannot be written, for example because a disk is full.
 pub fn print(text: impl Display) -> Result<bool> {
     write(&mut io::stdout(), format!("{text}\n").as_bytes())
 }
 
-/// As [`print`], of anything to what is stdout.
+/// Like [`print`], for any bytes and any writer.
 pub(crate) fn write(stdout: &mut impl Write, output: &[u8]) -> Result<bool> {
     match stdout.write_all(output).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

@@ -5,25 +5,25 @@ use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
 /// The settings of a group of flags `G` that the command line and the environment set.
 ///
-/// A field of `G` holds the setting's value, and [`Default`] its default. A setting comes from the first of: a flag, a
-/// variable, the file, the default. So the file is read into `G`, and [`over`](Given::over) then sets what was given.
+/// A field of `G` holds a value, and [`Default`] has the defaults. Flags take precedence over variables, which take precedence over
+/// the file. The file is read into `G`, and [`over`](Given::over) then sets the values of flags and variables.
 pub struct Given<G> {
     matches: ArgMatches,
     group: PhantomData<fn() -> G>,
 }
 
 impl<G: FromArgMatches> Given<G> {
-    /// Sets what was given in `settings`, and leaves the rest.
+    /// Overwrites the settings that flags and variables set.
     ///
     /// # Errors
-    /// None that parsing has not found.
+    /// Does not fail, because parsing has accepted the values.
     pub fn over(&self, mut settings: G) -> Result<G, Error> {
         settings.update_from_arg_matches(&self.matches)?;
         Ok(settings)
     }
 }
 
-/// Does not show values, which may be secrets.
+/// Hides values, because they may be secrets.
 impl<G> fmt::Debug for Given<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Given(…)")
@@ -32,7 +32,7 @@ impl<G> fmt::Debug for Given<G> {
 
 impl<G: Args> Args for Given<G> {
     fn augment_args(command: Command) -> Command {
-        // No flag is required: the file or the default has a value for it.
+        // The file or the default can set a value, so no flag is required.
         G::augment_args_for_update(command)
     }
 
@@ -56,18 +56,18 @@ impl<G> FromArgMatches for Given<G> {
     }
 }
 
-/// The names of a group's flags, which are also the keys of their settings in the top level of a file.
+/// Returns the names of a group's flags, which are also keys at the top level of a file.
 pub fn flag_names<G: Args>() -> Vec<String> {
     let command = G::augment_args_for_update(Command::new(""));
     command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect()
 }
 
-/// Gives each flag that has no variable the one of its name, with this prefix.
+/// Adds a variable with this prefix to each flag that does not have one.
 pub fn with_variables(command: Command, prefix: &'static str) -> Command {
     command.mut_args(|arg| with_variable(arg, prefix))
 }
 
-/// Gives a flag that has no variable the one of its name: `FAULT_MAX_SESSIONS` for `--max-sessions` and the prefix `FAULT_`.
+/// Adds a variable to a flag that does not have one: `FAULT_MAX_SESSIONS` for `--max-sessions` and the prefix `FAULT_`.
 pub fn with_variable(arg: Arg, prefix: &'static str) -> Arg {
     match (arg.get_env(), arg.get_long()) {
         (None, Some(flag)) if arg.get_action().takes_values() => {

@@ -9,8 +9,7 @@ use figment::value::Dict;
 use super::is_flag;
 use crate::config::read;
 
-/// Names where values come from: for each flag that the error names and that is not on the command line, adds the variable or
-/// the key of the file that sets it.
+/// Adds the source of each flag that the error names, unless it is on the command line: its variable, or its key in the file.
 pub fn with_sources(error: Error, command: &Command, file: Option<&Path>) -> Error {
     let text = format!("{error:#}");
     let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));

@@ -1,4 +1,4 @@
-//! Values that are written as text on the command line and in a file.
+//! Values that flags and files have as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -93,7 +93,7 @@ impl FromStr for Timeout {
     }
 }
 
-/// Parses a switch: true, 1, yes, or false, 0, no and nothing.
+/// Parses a switch: true, 1, yes, or false, 0, no or an empty text.
 ///
 /// # Errors
 /// Any other word. The error lists the accepted ones.
@@ -105,7 +105,7 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// For serde: several values in a list, or in one text with `,` between them.
+/// Deserializes several values from a list, or from one text with `,` between them.
 pub mod list {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -119,10 +119,10 @@ pub mod list {
         Many(Vec<String>),
     }
 
-    /// Each by its `FromStr`, without white space around it.
+    /// Parses each value with its `FromStr`, without surrounding white space.
     ///
     /// # Errors
-    /// What is neither, or what `FromStr` refuses.
+    /// The value is neither a list nor a text, or `FromStr` fails.
     pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<T>, D::Error> {

@@ -1,4 +1,4 @@
-//! What is wrong with a file.
+//! Errors in a file.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub fn ip_address(text: &str) -> std::result::Result<IpAddr, String> {
 /// an explanation.
 pub type KeyHint = fn(place: &str) -> Option<String>;
 
-/// Says what is wrong with a file, and where.
+/// Creates errors that name the file and the place in it.
 #[derive(Debug)]
 pub struct FileErrors {
     file: String,
@@ -58,17 +58,17 @@ impl FileErrors {
         &self.file
     }
 
-    /// A problem at a place, such as `proxies[0].name`.
+    /// Returns the error for a problem at a place, such as `proxies[0].name`.
     pub fn at(&self, place: &str, problem: impl std::fmt::Display) -> Error {
         anyhow!("{place} in {}: {problem}", self.file)
     }
 
-    /// A problem with a parameter of the fault at `place`.
+    /// Returns the error for a parameter of the fault at `place`.
     pub fn param(&self, place: &str, error: &ParamError) -> Error {
         self.at(&format!("{place}.{}", error.param()), error.problem())
     }
 
-    /// An unknown key at a place such as `proxies[0].nmae`. The `known` keys are candidates for the suggestion.
+    /// Returns the error for an unknown key at a place such as `proxies[0].nmae`. The `known` keys are candidates for the suggestion.
     pub fn unknown_key<'a>(&self, place: &str, key: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
         let meant = || did_you_mean(nearest(key, known));
         let hint = (self.hint)(place).map_or_else(meant, |hint| format!("; {hint}"));
@@ -78,7 +78,7 @@ impl FileErrors {
     /// Returns the settings of one group, which have the names of its flags at the top level of the file.
     ///
     /// # Errors
-    /// When a value makes no sense; names it.
+    /// A value is invalid. The error names its key.
     pub fn group<G: Args + DeserializeOwned>(&self, settings: &Dict) -> Result<G> {
         let flags = flag_names::<G>();
         self.extract(settings.clone().into_iter().filter(|(key, _)| flags.contains(key)).collect(), &[])
@@ -87,7 +87,7 @@ impl FileErrors {
     /// Returns the settings that belong to no group. `keys` are the names of the settings of groups.
     ///
     /// # Errors
-    /// When a value makes no sense or a key is unknown; names it.
+    /// A value is invalid or a key is unknown. The error names the key.
     pub fn rest<T: DeserializeOwned>(&self, settings: &Dict, keys: &[String]) -> Result<T> {
         let known: Vec<_> = keys.iter().map(String::as_str).collect();
         self.extract(settings.clone().into_iter().filter(|(key, _)| !keys.contains(key)).collect(), &known)
@@ -99,7 +99,7 @@ impl FileErrors {
             .map_err(|error| self.explain(&error, "", known))
     }
 
-    /// A problem that reading found.
+    /// Converts an error of deserialization.
     ///
     /// The path of the error is relative to `place`. `keys` are further keys that are allowed there.
     pub fn explain(&self, error: &figment::Error, place: &str, keys: &[&str]) -> Error {
@@ -136,7 +136,7 @@ impl FileErrors {
     }
 }
 
-/// A type that a deserializer expects, in words for users.
+/// Describes a type that a deserializer expects.
 fn in_words(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list ([…], or [[…]] for tables in TOML)",
@@ -155,7 +155,7 @@ fn in_words(expected: &str) -> &str {
     }
 }
 
-/// A value that a deserializer found, in words for users.
+/// Describes a value that a deserializer found.
 fn value_in_words(found: &Actual) -> String {
     match found {
         Actual::Bool(value) => value.to_string(),

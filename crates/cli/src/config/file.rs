@@ -30,8 +30,8 @@ pub fn read(path: &Path) -> Result<Figment> {
 /// Returns the settings of the file, or the default without a file.
 ///
 /// # Errors
-/// When the file cannot be read or has a key or a value that makes no sense; names both. Shows no line of the file, which
-/// may hold a secret.
+/// The file cannot be read, or a key or a value in it is invalid. The error names the key and the file. It does not show lines
+/// of the file, because they may contain a secret.
 pub fn read_settings<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
     let Some(path) = path else { return Ok(T::default()) };
     read(path)?.extract().map_err(|mut error| {
@@ -42,7 +42,7 @@ pub fn read_settings<T: DeserializeOwned + Default>(path: Option<&Path>) -> Resu
     })
 }
 
-/// Leaves out the lines in which a parser shows the file: those with a `|` after nothing but the line's number.
+/// Removes the lines in which a parser quotes the file: an optional line number, then `|`.
 fn without_snippet(problem: &str) -> String {
     let is_snippet = |line: &&str| {
         line.trim_start_matches(|c: char| c.is_ascii_digit() || c.is_whitespace()).starts_with('|')
@@ -50,10 +50,10 @@ fn without_snippet(problem: &str) -> String {
     problem.lines().filter(|line| !is_snippet(line)).collect::<Vec<_>>().join(": ")
 }
 
-/// The settings as a file has them, without those that are not set.
+/// Returns the settings as keys and values of a file, without unset ones.
 ///
 /// # Errors
-/// When they cannot be serialized.
+/// The settings cannot be serialized.
 pub fn as_file(settings: &impl Serialize) -> Result<Dict> {
     let Value::Dict(_, mut settings) = Value::serialize(settings)? else { return Ok(Dict::new()) };
     settings.retain(|_, value| match value {
@@ -79,7 +79,7 @@ mod tests {
         nats: NatsArgs,
     }
 
-    /// What is wrong with a file of this name and text.
+    /// Returns the error for a file of this name and text.
     fn refused(name: &str, text: &str) -> String {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join(name);

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 const EXTENSIONS: [&str; 4] = ["yaml", "yml", "toml", "json"];
 
-/// The file of settings that a program finds by itself: `NAME.yaml`, `.yml`, `.toml` or `.json` in the working directory,
-/// and then in the directory of the variable `HOME`.
+/// Returns the file that a program reads without `--config`: `NAME.yaml`, `.yml`, `.toml` or `.json` in the working directory
+/// or in `HOME`, in this order.
 pub fn find(name: &str) -> Option<PathBuf> {
     let home = env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     find_in([PathBuf::from(".")].into_iter().chain(home), name)

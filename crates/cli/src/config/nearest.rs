@@ -1,17 +1,17 @@
 //! Suggestions for misspelled words.
 
-/// Edits that make one word of another are at most this part of the longer one.
+/// Two words are similar if the edits between them are at most this part of the longer word: a third.
 const MAX_EDITS_PART: usize = 3;
-/// An abbreviation has at least this many letters.
+/// Minimum number of letters of an abbreviation.
 const MIN_ABBREVIATION: usize = 3;
 
-/// Question that ends a message: `; did you mean …?`. Empty without a word.
+/// Returns the end of a message: `; did you mean …?`. Empty without a word.
 pub fn did_you_mean(word: Option<&str>) -> String {
     word.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
-/// Returns the word that was probably meant: one that differs in at most a third of its letters, or that begins with what
-/// was written. Letter case does not count.
+/// Returns the most similar word: one that differs in at most a third of its letters, or that begins with the written
+/// text. Ignores letter case.
 pub fn nearest<'a>(written: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = written.to_ascii_lowercase();
     let distance = |word: &'a str| {

@@ -1,4 +1,4 @@
-//! Parsing of a file, in which a key must not occur twice.
+//! Parsing of files. A key must not occur twice in a table.
 
 use std::fmt;
 
@@ -15,10 +15,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Text in the format `F`. An empty text is an empty table.
+    /// Creates a source in the format `F`. An empty text is an empty table.
     pub(super) fn new<F: Format>(text: String) -> Self {
         let parse = |text: &str| match F::from_str::<Node>(text) {
-            // JSON has no empty text.
+            // The JSON parser rejects an empty text.
             _ if text.trim().is_empty() => Ok(Dict::new()),
             Ok(Node(Value::Dict(_, table))) => Ok(table),
             Ok(Node(Value::Empty(..))) => Ok(Dict::new()),

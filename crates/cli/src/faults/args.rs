@@ -14,7 +14,7 @@ use crate::args::switch;
 
 const WITH_HEADING: &str = "Faults, on every proxy";
 
-/// The faults that the command line and the environment switch on, at most one of a type.
+/// Faults that flags and variables enable, at most one of each type.
 #[derive(Debug, Clone, Default)]
 pub struct FaultArgs(pub Vec<FaultParams>);
 
@@ -113,7 +113,7 @@ impl FaultFlags {
     }
 }
 
-/// The error of a fault of this type, in terms of flags.
+/// Returns the message of an error, with flags instead of parameters.
 pub fn in_flags(error: &ParamError, fault_type: &FaultType) -> String {
     error.display_with(|parameter| flag_for(fault_type, parameter))
 }

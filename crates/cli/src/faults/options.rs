@@ -10,7 +10,7 @@ use super::resolve::read_file;
 use super::{FaultArgs, from_flags};
 use crate::args::switch;
 
-/// The flags of what concerns all faults; also keys of the top level of fault-proxy's file.
+/// Flags that apply to all faults. They are also keys at the top level of fault-proxy's file.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FaultOptions {
@@ -25,18 +25,18 @@ pub struct FaultOptions {
 /// The faults of all sessions, resolved.
 #[derive(Debug, Clone)]
 pub struct FaultSettings {
-    /// At most one of a type.
+    /// Faults, at most one of each type.
     pub faults: Vec<Fault>,
     /// Seed of the run; `None` for a new one.
     pub seed: Option<u64>,
 }
 
 impl FaultOptions {
-    /// Resolves the faults of flags, for a program that runs until it is stopped. Warns of schedules that are read as what
-    /// was probably meant.
+    /// Resolves the faults of flags, for a program that runs until it is stopped. Warns about schedules
+    /// with merged periods.
     ///
     /// # Errors
-    /// When a fault's parameter makes no sense or is missing; it is named as a flag.
+    /// A parameter is invalid or missing. The error names its flag.
     pub fn resolve(&self, faults: &FaultArgs) -> Result<FaultSettings> {
         for params in &faults.0 {
             if params.common.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::args::in_flags;
 
-/// Size of a file of more than a million delays.
+/// Maximum size of a file of delays: more than a million of them.
 const MAX_FILE_SIZE: u64 = 16 << 20;
 
 /// Reads a file that a parameter names.
@@ -29,7 +29,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<String> {
 /// Resolves a fault of flags and variables.
 ///
 /// # Errors
-/// When a parameter makes no sense or is missing; it is named as a flag.
+/// A parameter is invalid or missing. The error names its flag.
 pub fn from_flags(params: &FaultParams, run: &ScheduleContext) -> Result<Fault> {
     let fault_type = params.fault_type();
     let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, fault_type)))?;
@@ -49,9 +49,9 @@ pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &Schedu
     }
 }
 
-/// A seed, another one each time.
+/// Returns a new seed for each call.
 pub fn any_seed() -> u64 {
-    // Short enough to be typed.
+    // Short, so that users can type it.
     RandomState::new().hash_one(()) >> 32
 }
 

@@ -1,4 +1,4 @@
-//! The flags of every fault, as its type asks for them.
+//! The flags of each fault, generated from its type.
 
 use fault_proxy_engine::faults::FAULT_TYPES;
 use fault_proxy_engine::{FaultType, Parameter, ValueType, display_with};
@@ -7,14 +7,14 @@ use fault_proxy_engine::{FaultType, Parameter, ValueType, display_with};
 #[derive(Debug)]
 pub(super) struct FaultFlags {
     pub(super) fault_type: &'static FaultType,
-    /// The switch.
+    /// Switch that enables the fault.
     pub(super) with: Flag,
     pub(super) parameters: Vec<Flag>,
 }
 
 #[derive(Debug)]
 pub(super) struct Flag {
-    /// The name of the parameter.
+    /// Name of the parameter.
     pub(super) parameter: &'static str,
     pub(super) flag: String,
     pub(super) env: String,
@@ -24,13 +24,13 @@ pub(super) struct Flag {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FlagValue {
-    /// A text, which help calls this.
+    /// Text with this placeholder in the help.
     Text(&'static str),
-    /// The flag does not take a value. It sets the parameter to this.
+    /// Switch that sets the parameter to this value.
     Switch(bool),
 }
 
-/// The flags of all faults.
+/// Returns the flags of all faults.
 pub(super) fn faults() -> Vec<FaultFlags> {
     FAULT_TYPES.iter().copied().map(FaultFlags::new).collect()
 }
@@ -52,7 +52,7 @@ impl FaultFlags {
     }
 }
 
-/// One, or two of a switch that has an opposite.
+/// Returns the flag of a parameter. A switch with an opposite has two.
 fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
     let name = if parameter.name == "schedule" { "sched" } else { parameter.name };
     let variable = parameter.variable.map_or_else(|| in_variable(name), str::to_owned);
@@ -78,7 +78,7 @@ fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
     }
 }
 
-/// A text about parameters of a fault, in terms of flags.
+/// Returns a text with flags instead of parameters.
 fn in_flags(fault: &str, text: &str) -> String {
     display_with(text, |parameter| format!("--{fault}-{parameter}"))
 }

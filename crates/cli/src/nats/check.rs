@@ -1,4 +1,4 @@
-//! The command `check`: whether NATS lets a program do its work.
+//! The command `check`, which checks the permissions of a program on NATS.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use tokio::runtime;
 
 use super::program::{Program, config, random_seed};
 
-/// Sessions that NATS is tried for.
+/// Number of sessions to test.
 const SESSIONS: usize = 32;
 
 /// Result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// For people.
+    /// Text to print.
     pub report: String,
     /// Reason why the check failed; `None` if it succeeded.
     pub problem: Option<&'static str>,
 }
 
 impl Program {
-    /// Connects to NATS once, and tries what the program needs there.
+    /// Connects to NATS once and uses each permission that the program needs.
     ///
     /// # Errors
-    /// When NATS cannot be reached, or refuses the credentials.
+    /// NATS cannot be reached or refuses the credentials.
     pub fn check(mut self) -> Result<Checked> {
         self.nats.first_connect_timeout = Duration::ZERO;
         let runtime =
@@ -100,7 +100,7 @@ impl Program {
     }
 }
 
-/// All targets other than services share a subject.
+/// Returns one target for each subject. All targets other than services share one.
 fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
     let mut first: Vec<&Target> = Vec::new();
     for target in targets {
@@ -115,7 +115,7 @@ fn first_of_each_subject(targets: &[Target]) -> Vec<&Target> {
     first
 }
 
-/// The rights as nats-server's configuration gives them.
+/// Returns the permissions in the format of the nats-server configuration.
 fn block(rights: &[Right]) -> String {
     let list = |is_publish: bool| {
         let rights = rights.iter().filter(|right| right.is_publish() == is_publish);

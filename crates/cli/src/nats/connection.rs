@@ -15,7 +15,7 @@ use crate::secret::{Secret, warn_if_shared};
 const NATS: &str = "NATS";
 const DEFAULT_URL: &str = "nats://localhost:4222";
 
-/// The flags of the connection to NATS; in a file, `nats`.
+/// Flags of the connection to NATS; in a file, the section `nats`.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsArgs {
@@ -93,11 +93,11 @@ pub struct NatsArgs {
 }
 
 impl NatsArgs {
-    /// Sets what was given in the settings of a file. A credential that was given replaces one of another kind, and a
+    /// Overwrites the settings of a file with those of flags and variables. A credential replaces one of another kind, and a
     /// certificate or a key replaces both.
     ///
     /// # Errors
-    /// None that parsing has not found.
+    /// Does not fail, because parsing has accepted the values.
     pub fn over(given: &Given<Self>, mut file: Self) -> Result<Self> {
         let flags = given.over(Self::default())?;
         flags.clear_replaced_credentials(&mut file);
@@ -107,10 +107,10 @@ impl NatsArgs {
         Ok(given.over(file)?)
     }
 
-    /// With the defaults, and with what files of secrets hold, for a program of this name.
+    /// Resolves the settings for a program of this name, and reads the files of secrets.
     ///
     /// # Errors
-    /// When two kinds of credential are given or half of a pair is, and when a file cannot be used. Names the flags,
+    /// Two kinds of credential or half of a pair are set, or a file cannot be used. The error names the flags
     /// and does not show secrets.
     pub fn resolve(mut self, name: &str) -> Result<NatsOptions> {
         let (credential, credential_file) = self.credential()?;
@@ -147,7 +147,7 @@ impl NatsArgs {
     }
 }
 
-/// Checks the files of TLS, which are read again at each connect.
+/// Checks the files of TLS. Each connect reads them again.
 fn set_tls(
     options: &mut NatsOptions,
     ca_file: Option<PathBuf>,
@@ -170,7 +170,7 @@ fn set_tls(
     Ok(())
 }
 
-/// Which flag brought what is wrong.
+/// Returns the flag that the error is about.
 fn flag_for(error: &LinkError) -> &'static str {
     match error {
         LinkError::InboxPrefix(_) => "--nats-inbox-prefix",

@@ -7,7 +7,7 @@ use fault_proxy_nats::Credential;
 use super::NatsArgs;
 use crate::secret::{Secret, warn_if_shared};
 
-/// Which flags belong together.
+/// Flags of one credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     User,
@@ -30,7 +30,7 @@ impl NatsArgs {
         flags.into_iter().filter(|(.., is_given)| *is_given).map(|(kind, flag, _)| (kind, flag)).collect()
     }
 
-    /// Clears the credentials of a file that these flags replace.
+    /// Removes the credentials of a file that these flags replace.
     pub(super) fn clear_replaced_credentials(&self, file: &mut Self) {
         let kinds = self.kinds();
         if kinds.iter().any(|(kind, _)| *kind != Kind::User) {
@@ -45,7 +45,7 @@ impl NatsArgs {
         }
     }
 
-    /// The one credential that the flags give, and the file that its secret was read from.
+    /// Returns the credential of the flags, and the file with its secret.
     pub(super) fn credential(&mut self) -> Result<Found> {
         let kinds = self.kinds();
         if let Some(&(first, flag)) = kinds.first() {
@@ -80,10 +80,10 @@ impl NatsArgs {
     }
 }
 
-/// A credential, and the file that its secret was read from.
+/// A credential, and the file with its secret.
 type Found = (Credential, Option<PathBuf>);
 
-/// The credential with this secret, or with the one that the file holds.
+/// Returns the credential with this secret, or with that of the file.
 fn secret(
     flag: &str,
     secret: Option<Secret>,
@@ -105,7 +105,7 @@ fn secret(
     }
 }
 
-/// The seed, or the one in the file of this name. The text is not shown: it may be a seed with a slip in it.
+/// Returns the seed, or that in the file with this name. Errors do not show the text, because it may be a mistyped seed.
 fn seed(text: &str) -> Result<Found> {
     let nkey = Credential::Nkey(text.to_owned());
     if nkey.with_secret(text).is_ok_and(|seed| seed == nkey) {

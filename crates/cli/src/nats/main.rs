@@ -13,12 +13,11 @@ use crate::terminal::{self, print};
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
-/// Where the HTTP endpoint is by default.
+/// Default address of the HTTP endpoint.
 const HEALTH_ADDR: &str = "127.0.0.1:8080";
 
-/// All of a program of this name: `load` adds a file to the arguments, `resolve` finds everything that can be wrong
-/// before anything runs, and `run` ends with a table of what there was. The command `check` tries the `program` instead. A variable can say
-/// where its HTTP endpoint is.
+/// Runs a program with this name. `load` adds a file to the arguments, `resolve` validates the settings, and `run` returns a table of
+/// the sessions. The command `check` checks the `program` instead. A variable can set the address of the HTTP endpoint.
 pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
     health_variable: Option<&'static str>,
@@ -54,7 +53,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
         }
         Ok((settings, false, log)) => {
             let ran = run(settings);
-            // What it has logged comes first.
+            // The log is written before the table.
             drop(log);
             let told = ran.and_then(|table| if table.is_empty() { Ok(true) } else { print(table) });
             match told {

@@ -1,4 +1,4 @@
-//! What either NATS program does around its sessions: NATS, faults, health, signals, the end.
+//! Setup and shutdown of the NATS programs: NATS, faults, health and signals.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -29,37 +29,37 @@ use crate::tally;
 /// Time limit to report the end of the last sessions to the peers when the program ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the end of a program may take once its sessions are to be reset.
+/// Time limit for the end of a program once its sessions are reset.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// Threads for name look-ups, of which nats-proxy-server has up to 1,152, and for files.
+/// Maximum number of threads for files and name look-ups, of which nats-proxy-server has up to 1,152.
 const MAX_BLOCKING_THREADS: usize = 1280;
 
 /// A NATS program and its settings.
 #[derive(Debug)]
 pub struct Program {
-    /// As it is installed.
+    /// Name of the program.
     pub name: &'static str,
-    /// As it was built.
+    /// Version of the program.
     pub version: &'static str,
-    /// How to reach NATS.
+    /// Connection to NATS.
     pub nats: NatsOptions,
-    /// What sessions may take.
+    /// Limits of sessions.
     pub tunnel: TunnelArgs,
-    /// What happens to them.
+    /// Faults of all sessions.
     pub faults: FaultSettings,
-    /// Where health and metrics are asked for.
+    /// Address of the HTTP endpoint.
     pub health: Option<ListenAddr>,
-    /// Its role on NATS.
+    /// Role on NATS.
     pub needs: Needs,
     /// The user did not set the address of `health`: if the port is taken, the program runs without it.
     pub is_health_default: bool,
 }
 
-/// What runs in it.
+/// Sessions of a running program.
 #[derive(Debug)]
 pub struct Sessions {
-    /// Over NATS.
+    /// Tunnels over NATS.
     pub tunnels: Tunnels,
     relay: Relay,
     watch: SessionMetrics,
@@ -70,10 +70,10 @@ pub struct Sessions {
 }
 
 impl Program {
-    /// Runs what `start` begins until a signal ends it. Returns a table of what there was.
+    /// Runs the sessions that `start` starts until a signal ends the program. Returns a table of the sessions.
     ///
     /// # Errors
-    /// When a port cannot be taken, NATS cannot be reached, or `start` fails.
+    /// A port is in use, NATS cannot be reached, or `start` fails.
     pub fn run(self, start: impl AsyncFnOnce(&mut Sessions) -> Result<()>) -> Result<String> {
         let health = match self.health.as_ref().map(take_port).transpose() {
             Err(error) if self.is_health_default => {
@@ -94,7 +94,7 @@ impl Program {
                 failed = run_timers(driver) => failed.map(|()| String::new()),
             }
         });
-        // A look-up whose result is not used must not delay the end.
+        // A pending look-up must not delay the end.
         runtime.shutdown_background();
         ended
     }
@@ -117,7 +117,7 @@ impl Program {
         let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
         link.require(&self.needs);
         if let Needs::Client(_) = self.needs {
-            // A server finds out when it subscribes.
+            // The server checks its rights when it subscribes.
             tunnels.try_rights().await;
         }
         let mut limits = fault_proxy_relay::Config::default();
@@ -204,10 +204,10 @@ impl Program {
 }
 
 impl Sessions {
-    /// Relays what comes to these TCP sockets.
+    /// Relays the connections to these TCP sockets.
     ///
     /// # Errors
-    /// When the system refuses the socket's options.
+    /// The system refuses an option of a socket.
     pub fn relay_tcp(&mut self, name: String, listeners: Vec<TcpListener>, route: Route) -> Result<()> {
         let acceptor = TcpAcceptor::from_std(listeners)?;
         let listener = FaultListener::new(acceptor, self.faults.as_ref().map(Faults::listener))?;
@@ -235,7 +235,7 @@ impl Sessions {
 /// Listens on every address of a name, with one socket for each.
 ///
 /// # Errors
-/// When the name does not resolve, or one of its addresses is taken.
+/// The name does not resolve, or one of its addresses is in use.
 pub fn take_port(addr: &ListenAddr) -> Result<Vec<TcpListener>> {
     Ok(bind::listen(addr, 1)?.into_iter().flatten().collect())
 }
@@ -285,7 +285,7 @@ pub(super) fn config(settings: &TunnelArgs) -> Config {
     config.max_outage = settings.max_outage.0;
     config.half_close_timeout = settings.half_close_timeout.0;
     config.legacy_idle_timeout = settings.legacy_idle_timeout.0;
-    // The server's own time to dial, and that of the way there and back.
+    // The time limit of the server to dial, and the round trip.
     config.open_timeout = settings.connect_timeout.0.saturating_add(Duration::from_secs(5));
     config.encodings = settings.encoding.offered();
     config.memory_limit = settings.memory_limit.0 - buffer_budget(settings);

@@ -11,7 +11,7 @@ use crate::signals::DRAIN_TIMEOUT;
 
 const TUNNELS: &str = "Tunnels";
 
-/// The flags of what sessions over NATS may take; in a file, `tunnel`.
+/// Flags of sessions over NATS; in a file, the section `tunnel`.
 #[derive(Debug, Clone, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TunnelArgs {
@@ -70,7 +70,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// What is agreed on with the other program, best first.
+    /// Returns the encodings to offer to the peer, best first.
     pub fn offered(self) -> Vec<fault_proxy_nats::Encoding> {
         match self {
             Self::Auto => vec![fault_proxy_nats::Encoding::Binary, fault_proxy_nats::Encoding::Json],

@@ -6,7 +6,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, Command};
 use fault_proxy_nats::{InvalidUrl, NatsUrl};
 
-/// For clap, whose own errors show the value.
+/// Value parser for clap that hides the value in errors, because it may contain a password.
 #[derive(Debug, Clone)]
 pub(super) struct NatsUrlParser;
 

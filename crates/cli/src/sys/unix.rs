@@ -21,7 +21,7 @@ pub(crate) struct EndSignals {
 }
 
 impl EndSignals {
-    /// Needs the runtime's context.
+    /// Requires the context of a runtime.
     pub(crate) fn new() -> io::Result<Self> {
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { interrupt, terminate })
@@ -41,18 +41,18 @@ impl EndSignals {
 pub struct RequestSignal(Signal);
 
 impl RequestSignal {
-    /// SIGUSR1, which asks for a report. Needs the runtime's context.
+    /// SIGUSR1, which asks for a report. Requires the context of a runtime.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// The system refuses a handler.
     pub fn report() -> io::Result<Self> {
         signal(SignalKind::user_defined1()).map(Self)
     }
 
-    /// SIGHUP, which asks to reload the configuration. Needs the runtime's context.
+    /// SIGHUP, which asks to reload the configuration. Requires the context of a runtime.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// The system refuses a handler.
     pub fn reload() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
@@ -66,12 +66,12 @@ impl RequestSignal {
     }
 }
 
-/// Raises the soft limit of open files to the hard one. Returns the limit that holds then; `None` is infinite.
+/// Raises the soft limit of open files to the hard one. Returns the limit in effect; `None` is unlimited.
 pub(crate) fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
         let current = maximum.map_or(MACOS_OPEN_FILES, |maximum| maximum.min(MACOS_OPEN_FILES));
-        // Where that is refused too, the limit read back below is the one that holds.
+        // If this fails too, the call below returns the limit in effect.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum });
     }
     getrlimit(Resource::Nofile).current
@@ -87,7 +87,7 @@ pub fn file_id(file: &Metadata) -> u64 {
     file.ino()
 }
 
-/// Returns the processor time that this process has used, or `None` where the system does not tell.
+/// Returns the processor time that this process has used, or `None` if the system does not report it.
 pub fn cpu_time() -> Option<Duration> {
     clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
 }

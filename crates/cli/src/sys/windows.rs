@@ -17,7 +17,7 @@ pub(crate) struct EndSignals {
 }
 
 impl EndSignals {
-    /// Needs the runtime's context.
+    /// Requires the context of a runtime.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self { interrupt: ctrl_c()?, terminate: ctrl_break()? })
     }
@@ -36,18 +36,18 @@ impl EndSignals {
 pub struct RequestSignal(());
 
 impl RequestSignal {
-    /// Would ask for a report.
+    /// Creates the signal that requests a report. It never arrives.
     ///
     /// # Errors
-    /// None on this system.
+    /// Does not fail.
     pub fn report() -> io::Result<Self> {
         Ok(Self(()))
     }
 
-    /// Would ask to reload the configuration.
+    /// Creates the signal that requests a reload. It never arrives.
     ///
     /// # Errors
-    /// None on this system.
+    /// Does not fail.
     pub fn reload() -> io::Result<Self> {
         Ok(Self(()))
     }
@@ -63,7 +63,7 @@ pub(crate) fn raise_open_files() -> Option<u64> {
     None
 }
 
-/// Returns false: who may read a file is not in its attributes.
+/// Returns false, because the attributes of a file do not contain its permissions.
 pub(crate) fn is_readable_by_all(_file: &Metadata) -> bool {
     false
 }
