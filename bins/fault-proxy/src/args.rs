@@ -1,4 +1,4 @@
-//! The command line, as written.
+//! Definition of the command line.
 
 use std::path::PathBuf;
 
@@ -68,7 +68,7 @@ pub(crate) const HINTS: [Hint; 9] = [
     ("--port", "--control HOST:PORT sets the address of the control API"),
 ];
 
-/// Begins the variables of the program.
+/// Prefix of the program's variables.
 pub(crate) const VARIABLES: &str = "FAULT_";
 
 const MORE_HELP: &str = "Use --help for the parameters of each fault.";
@@ -134,7 +134,7 @@ pub(crate) struct RunArgs {
     pub(crate) faults: FaultArgs,
 }
 
-/// The flags that are also keys of the top level of the file.
+/// Returns the flags that are also keys at the top level of the file.
 pub(crate) fn file_keys() -> Vec<String> {
     let flags = [
         flag_names::<Options>(),
@@ -147,12 +147,12 @@ pub(crate) fn file_keys() -> Vec<String> {
     flags.concat()
 }
 
-/// The flags of the log.
+/// Makes a flag of the log available in all commands, with its variable.
 fn global(arg: Arg) -> Arg {
     with_variable(arg.global(true), VARIABLES)
 }
 
-/// The variables of `run` and `check`.
+/// Adds the variables of `run` and `check`.
 fn with_run_variables(command: clap::Command) -> clap::Command {
     match command.get_name() {
         "run" | "check" => with_variables(command, VARIABLES),

@@ -1,4 +1,4 @@
-//! Tries everything that a run would need, and runs nothing.
+//! The command `check`, which tests what a run needs.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     let all: Vec<_> = settings.enabled().collect();
     let runtime = serve::runtime()?;
     let mut table = table(["proxy", "listen", "upstream"]);
-    // Kept until all are there: no port is for two of them.
+    // Keep the ports bound until the end, so that two proxies cannot share one.
     let mut ports = Vec::new();
     let mut failed = 0;
     for (shown, listen, upstream) in &all {
@@ -35,7 +35,7 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
         failed += usize::from(listen.is_err() || upstream.is_err());
         table.add_row([escape_control(shown), result_cell(listen), result_cell(upstream)]);
     }
-    // A look-up whose result is not used must not delay the end.
+    // A pending look-up must not delay the end.
     runtime.shutdown_background();
     // A run continues without the default port.
     let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);

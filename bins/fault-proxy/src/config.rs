@@ -1,15 +1,15 @@
-//! From arguments and a configuration file to [`Settings`].
+//! Resolution of flags, variables and the file into [`Settings`].
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `file` | reads a file, in one of three formats, and lays flags and variables over it |
+//! | `file` | reads a file and overwrites it with flags and variables |
 //! | `control` | settings of the control API |
-//! | `faults` | which faults each proxy has |
+//! | `faults` | faults of each proxy |
 //! | `hints` | hints for unknown keys and variables |
 //! | `phases` | phases as faults that are on during their phase |
 //! | `ports` | refuses listeners that need the same port |
 //! | `proxies` | proxies with their names and faults |
-//! | `settings` | everything resolved |
+//! | `settings` | resolved settings |
 //! | `unused` | refuses TLS settings without effect |
 
 mod control;

@@ -1,4 +1,4 @@
-//! Looks at a run and changes it, through its control API.
+//! The command `ctl`, which inspects and changes a run through its control API.
 
 mod api;
 mod tables;
@@ -35,7 +35,7 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
     Ok(())
 }
 
-/// JSON that cannot control the terminal: of control characters, those from DEL on are still in it.
+/// Escapes the control characters from DEL on, which JSON does not escape, so that they cannot control the terminal.
 fn json(answer: &Value) -> String {
     let escaped = |c| match c {
         '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),
@@ -60,7 +60,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 bail!("{kind} requires parameters, as in {example}");
             }
             check_names(kind, attributes)?;
-            // as the API writes it, which names the fault after it
+            // The API derives the name of the fault from this spelling.
             let mut body = json!({"type": kind.replace('-', "_"), "attributes": object(attributes)});
             let given = [
                 ("name", name.clone().map(Value::from)),
@@ -119,7 +119,7 @@ fn needed(kind: &str) -> Option<&'static str> {
     })
 }
 
-/// Attributes of the compatible API, with their units, and what takes a unit in place of them.
+/// Attributes of toxics with their units, and attributes that accept a unit instead.
 const WITHOUT_UNIT: [(&str, &str, &str, &str); 6] = [
     ("latency", "latency", "ms", "mean=500ms"),
     ("latency", "jitter", "ms", "stddev=50ms"),

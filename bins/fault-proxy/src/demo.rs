@@ -1,4 +1,4 @@
-//! An upstream, a proxy before it that is slow for a while, and a client, all in one process.
+//! Demonstration in one process: an upstream, a proxy that adds latency for a while, and a client.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -61,7 +61,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
             failed = echo(upstream) => failed.context("the demo's upstream failed"),
             () = over(args.duration.map(|Time(time)| time)) => Ok(()),
         };
-        // The client has ended, which ends its session and the demo.
+        // The end of the client ends its session and the demo.
         shutdown.drain();
         let _ = timeout(DRAIN_TIMEOUT, workers.ended()).await;
         outcome
@@ -91,7 +91,7 @@ async fn over(duration: Option<Duration>) {
     }
 }
 
-/// The upstream.
+/// Runs the built-in upstream.
 async fn echo(listener: TcpListener) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let connections = TaskTracker::new();

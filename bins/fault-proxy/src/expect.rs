@@ -1,4 +1,4 @@
-//! `--expect`: what a run must have achieved.
+//! Conditions of `--expect`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fault_proxy_engine::{FaultStats, Faults, Measured, Millis, Rate, Ratio, ValueError};
 
-/// `FAULT.METRIC OP VALUE`.
+/// Condition `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     text: String,
@@ -77,7 +77,7 @@ impl FromStr for Expectation {
 }
 
 impl Metric {
-    /// Times are in seconds and rates in bytes per second. Shares and counts have no unit.
+    /// Parses a value. Times are in seconds, rates in bytes per second. Shares and counts do not have a unit.
     fn parse(self, text: &str) -> Result<f64, String> {
         match self {
             Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => text
@@ -118,7 +118,7 @@ impl Metric {
         }
     }
 
-    /// Why there is no figure.
+    /// Returns the reason for a missing value.
     fn missing(self, figures: &FaultStats) -> &'static str {
         match self {
             Self::Rate if figures.bytes > 0 => "the bandwidth was the limit for less than 100 ms",
@@ -137,7 +137,7 @@ impl Metric {
 }
 
 impl Expectation {
-    /// What is not as expected, a line for each proxy with a fault of that name. One that was removed takes its figures along.
+    /// Returns one line for each proxy that does not meet the condition. A removed fault does not meet it.
     pub(crate) fn unmet<'a>(
         &'a self,
         proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
@@ -180,7 +180,7 @@ impl Expectation {
         Err(format!("`{}` has no such metric; its metrics are {}", self.fault, metrics.join(", ")))
     }
 
-    /// Whether a missing figure is as expected: a bandwidth that limited next to nothing did not let too much pass.
+    /// Returns true if a missing value meets the condition: a bandwidth that did not limit anything did not exceed its rate.
     fn is_vacuous(&self, figures: &FaultStats) -> bool {
         self.is_less && matches!(self.metric, Metric::Rate) && figures.bytes > 0
     }

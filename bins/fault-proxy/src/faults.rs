@@ -1,11 +1,11 @@
-//! The types of faults, for people.
+//! The command `faults`.
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{FaultType, ValueType, display_with};
 
-/// All types, or the one with this name.
+/// Describes all types, or the one with this name.
 pub(crate) fn described(name: Option<&str>) -> Result<String> {
     Ok(match name {
         None => list(),
@@ -41,7 +41,7 @@ fn describe(fault_type: &FaultType) -> String {
     )
 }
 
-/// With the names of parameters as files have them.
+/// Returns a text with the names of parameters in files.
 fn as_written(text: &str) -> String {
     display_with(text, str::to_owned)
 }

@@ -58,7 +58,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// What the proxy itself cost.
+/// Returns the CPU time that the proxy has used.
 pub(crate) fn overhead(bytes: u64) -> String {
     let Some(cpu) = cpu_time() else { return "own overhead: not measured on this system".to_owned() };
     let seconds = cpu.as_secs_f64();

@@ -1,4 +1,4 @@
-//! Starts proxies while the program runs.
+//! Launcher of proxies.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -21,7 +21,7 @@ use crate::loops::{self, Hop};
 use crate::serve::{RelayJob, WorkerHandle};
 use crate::wire::Wire;
 
-/// What proxies are started with.
+/// Starts proxies on the worker threads.
 #[derive(Debug)]
 pub(crate) struct ProxyHost {
     wire: Wire,
@@ -38,13 +38,13 @@ pub(crate) struct ProxyHost {
 struct Running {
     name: String,
     hop: Hop,
-    /// Is empty when it has stopped.
+    /// Empty once the proxy has stopped.
     ended: TaskTracker,
 }
 
 impl ProxyHost {
-    /// `shutdown` is that of the run. If `are_faults_fixed`, proxies that start without faults never get any: their bytes take
-    /// the shortest way.
+    /// Creates the launcher. `shutdown` is that of the run. With `are_faults_fixed`, proxies that start without faults never get
+    /// any, so their sessions bypass the fault engine.
     pub(crate) fn new(
         wire: Wire,
         hands: WorkerHandle,
@@ -74,7 +74,7 @@ impl ProxyHost {
         running.iter().filter(|proxy| proxy.name != name).map(|proxy| proxy.hop.clone()).collect()
     }
 
-    /// Takes no port once the run drains.
+    /// Starts a proxy, or fails once the run drains.
     async fn start_unless_ending(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         select! {
             biased;
@@ -162,7 +162,7 @@ pub(crate) async fn bind(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<Tc
     bound.await.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
 }
 
-/// Where `listen` listens.
+/// Resolves a listen address.
 pub(crate) async fn addresses(listen: &ListenAddr) -> io::Result<Vec<SocketAddr>> {
     let addr = listen.clone();
     spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?

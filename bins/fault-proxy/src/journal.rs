@@ -1,4 +1,4 @@
-//! The journal of a run: its settings in the first line, then a line a decision.
+//! The journal of a run: its settings in the first line, then one decision per line.
 
 mod writer;
 
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::writer::Writer;
 
-/// The first line.
+/// First line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Header<S> {
-    /// The format of the lines.
+    /// Format version of the lines.
     pub(crate) journal: u32,
     pub(crate) seed: u64,
-    /// What else the run was made of.
+    /// Settings of the run.
     pub(crate) settings: S,
 }
 
 pub(crate) const FORMAT: u32 = 1;
 
-/// Whether [`Writer::create`] would succeed. Everything stays as it is.
+/// Checks whether [`Writer::create`] would succeed, without changing the file.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let checked = match fs::metadata(path) {
         Ok(there) if there.is_file() || there.is_dir() => {
             OpenOptions::new().append(true).open(path).map(drop)
         }
-        // To open a pipe is to wait for its reader.
+        // Opening a pipe would wait for its reader.
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
             Ok(target) => return check(&path.with_file_name(target)),

@@ -1,4 +1,4 @@
-//! Upstreams that lead back to the program's own listeners.
+//! Detection of upstreams that lead back to listeners of this program.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -16,19 +16,19 @@ use crate::host;
 use crate::serve::runtime;
 use crate::wire::Wire;
 
-/// A name that takes longer is left to the run: connections that come back are closed there.
+/// Time limit for a look-up. The relay detects loops through names that take longer.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A proxy, as far as loops are concerned.
+/// Addresses of a proxy.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
-    /// Where it listens; nowhere if that does not resolve.
+    /// Resolved listen addresses; empty if the name does not resolve.
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) upstream: Upstream,
 }
 
 impl Hop {
-    /// `None` is a Unix socket.
+    /// Returns the host and port of the upstream, or `None` for a Unix socket.
     fn target(&self) -> Option<(String, u16)> {
         match &self.upstream {
             Upstream::Tcp { host, port, .. } => Some((host.to_string(), port.get())),
@@ -40,7 +40,7 @@ impl Hop {
 /// Refuses settings whose proxies form a loop. A chain of proxies is accepted.
 ///
 /// # Errors
-/// The loop, and the way out.
+/// Names the loop and the addresses to change.
 pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     if settings.enabled().next().is_none() {
         return Ok(());
@@ -53,12 +53,12 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
         });
         find(&join_all(hops).await, 0, wire.resolver()).await
     });
-    // A look-up whose result is not used must not delay the start.
+    // A pending look-up must not delay the start.
     runtime.shutdown_background();
     found.map_or(Ok(()), |problem| bail!(problem))
 }
 
-/// Returns what is wrong, if a proxy from `new` on is part of a loop.
+/// Returns an error text if a proxy from `new` on is part of a loop.
 pub(crate) async fn find(hops: &[Hop], new: usize, resolver: &Resolver) -> Option<String> {
     let ports: BTreeSet<_> = hops.iter().flat_map(|hop| &hop.listen).map(SocketAddr::port).collect();
     // Only a port that one of them listens on can lead back.
@@ -100,7 +100,7 @@ fn cycle(
             targets[from].iter().flat_map(|target| hops[to].listen.iter().map(move |at| (target, at)));
         pairs.any(|(target, at)| reaches(*target, *at, &is_local))
     };
-    // Each with the one that it was reached from.
+    // For each proxy, the one that it was reached from.
     let mut reached = vec![None; hops.len()];
     let mut next = vec![first];
     while let Some(at) = next.pop() {
@@ -119,7 +119,7 @@ fn cycle(
     None
 }
 
-/// Whether a connection to `target` arrives at a listener on `at`.
+/// Returns true if a connection to `target` arrives at a listener on `at`.
 fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> bool) -> bool {
     let target_ip = match target.ip().to_canonical() {
         // Systems connect to loopback instead.
@@ -134,13 +134,13 @@ fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> boo
         && (target_ip == listens_on || listens_on.is_unspecified() && takes_family && is_local(target_ip))
 }
 
-/// Whether it is an address of this host. The system sends from an address to that address itself only if it has it. Binding
-/// proves nothing: `net.ipv4.ip_nonlocal_bind` allows it for every address.
+/// Returns true for an address of this host: only then does the system use it as the source for itself. Binding is not a proof,
+/// because `net.ipv4.ip_nonlocal_bind` allows it for every address.
 fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || source_to(ip).is_ok_and(|source| source == ip)
 }
 
-/// The address that the system would send from. Sends nothing.
+/// Returns the source address that the system would use, without sending data.
 fn source_to(ip: IpAddr) -> io::Result<IpAddr> {
     let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;

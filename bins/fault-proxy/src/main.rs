@@ -1,10 +1,10 @@
-//! fault-proxy: a TCP proxy that makes the network bad on purpose.
+//! fault-proxy: a TCP proxy that injects network faults.
 //!
-//! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
-//! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the threads that relay; `host`: starting proxies on them.
-//! - `start`, `reload`: the proxies of settings, and of a file that has changed.
-//! - `journal`: the decisions of faults, written and replayed.
-//! - `timeline`, `view`, `report`, `fidelity`, `expect`: what is printed while it runs and at its end.
+//! - `args`: the command line; `config`: resolved settings of flags, variables and a file; `wire`: connectors and handshakes.
+//! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the worker threads; `host`: the launcher of proxies on them.
+//! - `start`, `reload`: the proxies of settings, and of a changed file.
+//! - `journal`, `replay`: decisions of faults, written and compared.
+//! - `timeline`, `view`, `report`, `fidelity`, `expect`: output during a run and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
 mod args;
@@ -91,14 +91,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything that can be wrong before anything runs.
+/// Loads and validates all settings.
 fn prepare(args: &RunArgs, log: &Given<LogArgs>) -> Result<Prepared> {
     let prepared = resolve(Config::load(args, log)?)?;
     refuse_unused_tls(&prepared.0)?;
     Ok(prepared)
 }
 
-/// The log of a command without a file.
+/// Starts the log of a command that does not read a file.
 fn open_log(given: &Given<LogArgs>) -> Result<Log> {
     Log::init(&given.over(LogArgs::default())?)
 }

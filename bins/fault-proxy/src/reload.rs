@@ -1,4 +1,4 @@
-//! The configuration file, read again while the program runs.
+//! Reload of the configuration file.
 
 mod state;
 
@@ -26,7 +26,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Source<'a> {
     args: &'a RunArgs,
     log: &'a Given<LogArgs>,
-    /// The file's, before it was read.
+    /// Fingerprint of the file before it was read.
     read: Option<FileFingerprint>,
 }
 
@@ -49,15 +49,15 @@ impl<'a> Reload<'a> {
     /// Must be called in the context of the runtime. Returns `None` without a file; SIGHUP then ends the program, as it does by default.
     ///
     /// # Errors
-    /// When the system refuses a handler.
+    /// The system refuses a handler.
     pub(crate) fn new(source: Source<'a>) -> Result<Option<Self>> {
         let Some(path) = &source.args.config else { return Ok(None) };
         let asked = RequestSignal::reload().context("cannot handle signals")?;
         Ok(Some(Self { source, path, asked }))
     }
 
-    /// Reloads at each signal and when the file has changed; what fails is tried again at each look. A file without any proxy is most
-    /// probably one that is being written: it changes nothing. Never ends.
+    /// Reloads at each signal and when the file has changed. Repeats failed changes at each check. Ignores a file without proxies,
+    /// because it is probably still being written. Never returns.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,7 +68,7 @@ impl<'a> Reload<'a> {
                 () = self.asked.recv() => {}
                 _ = looks.tick() => {
                     let before = std::mem::replace(&mut seen, FileFingerprint::from_path(self.path));
-                    // A file that is still being written is left for the next look.
+                    // Wait for the next check if the file is still being written.
                     if seen == read || seen != before || seen.is_none() {
                         followed.try_again().await;
                         continue;
@@ -78,7 +78,7 @@ impl<'a> Reload<'a> {
             seen = FileFingerprint::from_path(self.path);
             let new = self.read_again(settings);
             if FileFingerprint::from_path(self.path) != seen {
-                // It changed while it was read: what was read may be half of it.
+                // The file changed while it was read, so the text may be incomplete.
                 read = None;
                 continue;
             }
@@ -113,7 +113,7 @@ impl<'a> Reload<'a> {
 
     fn read_again(&self, settings: &Settings) -> Result<Settings> {
         if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
-            // reading it might never end
+            // Reading another type of file might never end.
             bail!("{} is not a regular file: it is read at the start only", self.path.display());
         }
         if fs::read_to_string(self.path).is_ok_and(|text| text.trim().is_empty()) {
@@ -124,7 +124,7 @@ impl<'a> Reload<'a> {
     }
 }
 
-/// When and how large a file was, and which; it may be exchanged for another.
+/// Time, size and inode of a file, to detect changes and replacements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileFingerprint {
     modified: SystemTime,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::journal::{FORMAT, Header};
 
-/// A line of a journal, without its time, which no two runs share.
+/// Line of a journal without its time, which differs between runs.
 #[derive(Debug, Deserialize)]
 struct Recorded {
     #[serde(flatten)]
@@ -23,7 +23,7 @@ struct Recorded {
     verdict: Decision,
 }
 
-/// Where a decision was made.
+/// Place of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 struct Place {
     #[serde(flatten)]
@@ -39,7 +39,7 @@ struct SessionId {
     session: u64,
 }
 
-/// Reads a journal: its header, and its decisions to be made again.
+/// Reads a journal: its header and its decisions.
 pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
     let read = || -> Result<(Header<S>, Comparison)> {
         let mut lines = BufReader::new(File::open(path)?).lines();
@@ -60,28 +60,28 @@ pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<
     read().with_context(|| format!("cannot replay {}", path.display()))
 }
 
-/// The decisions of a run held against those of a journal.
+/// Comparison of the decisions of a run with those of a journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Comparison(Arc<Mutex<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    /// Places of the journal.
+    /// Decisions of the journal by place.
     places: HashMap<Place, AtPlace>,
-    /// Sessions that the run had.
+    /// Sessions of the run.
     sessions: HashSet<SessionId>,
     same: u64,
-    /// Decisions of the run that the journal does not have: at its places, and at others.
+    /// Number of decisions that the journal does not have: at its places, and at other places.
     different: u64,
     elsewhere: u64,
 }
 
-/// The decisions at one place.
+/// Decisions at one place.
 #[derive(Debug, Default)]
 struct AtPlace {
-    /// Decisions of the journal that were not made again.
+    /// Decisions of the journal that the run has not repeated.
     expected: Vec<Decision>,
-    /// The run made a decision here.
+    /// Whether the run made a decision here.
     is_reached: bool,
 }
 

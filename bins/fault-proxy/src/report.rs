@@ -1,4 +1,4 @@
-//! How true the faults were: on demand, and at the end against what was expected.
+//! Report on the faults: on demand, and at the end with the conditions of `--expect`.
 
 use anyhow::Result;
 use fault_proxy_control::proxies::{Proxies, Proxy};
@@ -11,7 +11,7 @@ use proxy_cli::terminal::{escape_control, print, print_error};
 use crate::expect::Expectation;
 use crate::fidelity;
 
-/// What has come of the proxies there are, and what is expected of them.
+/// Proxies and the conditions to check.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) proxies: &'a Proxies,
@@ -25,7 +25,7 @@ impl Report<'_> {
         self.proxies.all().into_iter().filter(has_faults).collect()
     }
 
-    /// Prints the table at each signal. Never ends.
+    /// Prints the table at each signal. Never returns.
     pub(crate) async fn on_demand(&self, mut signal: RequestSignal, log: &Log) {
         loop {
             signal.recv().await;
@@ -33,13 +33,13 @@ impl Report<'_> {
         }
     }
 
-    /// What is not as expected.
+    /// Returns the conditions that are not met.
     pub(crate) fn unmet(&self) -> Vec<String> {
         let faulty = self.faulty();
         self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect()
     }
 
-    /// Tells on stderr what is not as expected; returns whether all is.
+    /// Prints unmet conditions to stderr. Returns true if all are met.
     pub(crate) fn verdict(&self, unmet: &[String]) -> bool {
         for line in unmet {
             print_error("fault-proxy", format_args!("not as expected: {}", escape_control(line)));
@@ -47,7 +47,7 @@ impl Report<'_> {
         unmet.is_empty()
     }
 
-    /// Prints what was achieved.
+    /// Prints the tables.
     pub(crate) fn print(&self) -> Result<()> {
         let row = |proxy: Proxy| (proxy.label, proxy.watch.live().stats());
         let rows: Vec<_> = self.proxies.all().into_iter().map(row).collect();

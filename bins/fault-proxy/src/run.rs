@@ -1,4 +1,4 @@
-//! Runs proxies until something ends them.
+//! The command `run`.
 
 use std::future::pending;
 use std::net::TcpListener;
@@ -37,15 +37,15 @@ use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
 
-/// How long the end of a run may take once its sessions are to be reset and nothing waits for the journal any more.
+/// Time limit for the end of a run once its sessions are reset and nothing waits for the journal.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the run follows the file or repeats a journal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RunMode<'a> {
-    /// Where they came from, to be read again.
+    /// Sources of the settings to read again.
     Reload(Source<'a>),
-    /// The decisions of an earlier run, to be made again.
+    /// Decisions of the recorded run.
     Replay(&'a replay::Comparison),
 }
 
@@ -65,15 +65,15 @@ impl<'a> RunMode<'a> {
     }
 }
 
-/// A run that has come to its end.
+/// Result of a run.
 #[derive(Debug)]
 pub(crate) struct RunOutcome {
     pub(crate) expectations_met: bool,
-    /// Its journal and its tables.
+    /// Whether the journal and the tables were written.
     pub(crate) written: Result<()>,
 }
 
-/// Runs the proxies until something ends the run, and prints the report.
+/// Runs the proxies until the run ends, and prints the report.
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>) -> Result<RunOutcome> {
     let replayed = again.replayed();
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -95,11 +95,11 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown };
     let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));
-    // A look-up whose result is not used must not delay the end.
+    // A pending look-up must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
     let joined = workers.join();
-    // The journal must be complete, however the run ended.
+    // Complete the journal even if the run failed.
     let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
     let report = running.report();
@@ -126,7 +126,7 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Starts everything; returns when a signal or the duration has ended it, or it has ended by itself.
+    /// Starts everything. Returns when a signal or the duration ends the run, or a worker thread has ended.
     async fn until_ended(
         self,
         workers: &mut Workers,
@@ -166,7 +166,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Makes the proxies of --toxiproxy-config.
+    /// Creates the proxies of --toxiproxy-config.
     async fn populate(&self) -> Result<()> {
         let (made, error) =
             self.proxies.populate(self.settings.populate.iter().cloned().map(Ok).collect()).await;
@@ -185,7 +185,7 @@ impl Running<'_> {
         Report { proxies: self.proxies, expected: &self.settings.expect }
     }
 
-    /// Never ends.
+    /// Serves the control API. Never returns.
     fn control(&self, listeners: Option<Vec<TcpListener>>) -> Result<impl Future<Output = ()>> {
         let server = match (listeners, &self.settings.control) {
             (Some(listeners), Some(control)) => {
@@ -194,7 +194,7 @@ impl Running<'_> {
                 for addr in &addresses {
                     info!("control API on http://{addr}");
                 }
-                // Every address is on loopback, or clients of other machines use it by any name.
+                // If one address is not on loopback, clients of other machines may use any name.
                 let elsewhere = addresses.iter().find(|addr| !addr.ip().is_loopback());
                 let addr = *elsewhere.or(addresses.first()).context("no address")?;
                 Some((acceptor, Access::new(addr, control.token.as_ref().map(Secret::expose))))
@@ -215,7 +215,7 @@ impl Running<'_> {
     }
 }
 
-/// Until the run drains. Never ends.
+/// Follows the file until the run drains. Never returns.
 async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxies, shutdown: &Shutdown) {
     if let Some(reload) = reload {
         select! {
@@ -239,7 +239,7 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     }
 }
 
-/// Takes the port of the control API, on every address that it is to have.
+/// Binds all addresses of the control API.
 pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
     let failed = |BindError { listen, source }| {
         Error::from(source).context(format!("cannot listen on {listen} for --control"))
@@ -264,7 +264,7 @@ fn config(settings: &Settings) -> Config {
     config
 }
 
-/// The engine, and what writes its journal.
+/// Creates the engine, and the writer of its journal.
 fn engine(
     settings: &Settings,
     replayed: Option<&replay::Comparison>,

@@ -1,4 +1,4 @@
-//! The threads that relay.
+//! Worker threads that relay sessions.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::error;
 
-/// Shares that a thread may be given before it takes one.
+/// Maximum number of jobs that wait for a thread.
 const QUEUE: usize = 64;
 
-/// What all threads do for one proxy.
+/// Job of all threads for one proxy.
 #[derive(Debug, Clone)]
 pub(crate) struct RelayJob {
     pub(crate) relay: Relay,
@@ -32,38 +32,37 @@ pub(crate) struct RelayJob {
     pub(crate) shutdown: Shutdown,
 }
 
-/// What one of them does.
+/// Part of a job for one thread.
 #[derive(Debug)]
 struct WorkerJob {
     work: RelayJob,
-    /// One for each address.
+    /// Listeners, one for each address.
     listeners: Vec<TcpListener>,
-    /// If it has faults. The listener is open before its thread looks at it.
+    /// Registration of the listener, if the proxy can have faults. It counts as open before its thread starts.
     listening: Option<ListenerHandle>,
-    /// Until it is done.
+    /// Held until the job is done.
     token: TaskTrackerToken,
 }
 
-/// Gives work to the threads.
+/// Handle that assigns jobs to the threads.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerHandle {
     threads: Vec<mpsc::Sender<WorkerJob>>,
-    /// The thread that gets the next group of listeners.
+    /// Index of the thread for the next group of listeners.
     next: Arc<AtomicUsize>,
 }
 
 impl WorkerHandle {
-    /// How many groups of listeners a proxy needs: one for each thread where the system spreads connections over them. Elsewhere a
-    /// proxy runs on one thread.
+    /// Returns the number of listener groups of a proxy: one for each thread if the system distributes connections among sockets,
+    /// otherwise one.
     pub(crate) fn groups(&self) -> usize {
         if SPREADS_CONNECTIONS { self.threads.len() } else { 1 }
     }
 
-    /// For each group of listeners, a thread relays what comes to it, until the work's shutdown has ended every session. What is
-    /// returned is empty then.
+    /// Relays each group of listeners on a thread until the shutdown of the job has ended every session. The returned tracker is
+    /// empty then.
     ///
-    /// A session stays on the thread that accepted it: no wake-up crosses threads, which short sessions and round
-    /// trips would feel.
+    /// A session stays on the thread that accepted it. Wake-ups across threads would slow down short sessions and round trips.
     pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: RelayJob) -> Result<TaskTracker> {
         let ended = TaskTracker::new();
         let first = self.next.fetch_add(groups.len(), Ordering::Relaxed) % self.threads.len();
@@ -71,7 +70,7 @@ impl WorkerHandle {
             let listening = work.faults.as_ref().map(Faults::listener);
             let share = WorkerJob { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
-                // the threads that have taken theirs
+                // Threads that have taken their part.
                 work.shutdown.close();
                 bail!("the run is ending");
             }
@@ -81,7 +80,7 @@ impl WorkerHandle {
     }
 }
 
-/// The threads, each with its own runtime.
+/// Worker threads, each with its own runtime.
 #[derive(Debug)]
 pub(crate) struct Workers {
     hands: WorkerHandle,
@@ -94,7 +93,7 @@ impl Workers {
     pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
         let (is_working, working) = mpsc::channel(1);
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
-        // All of them first: descriptors that cannot be had are an error before anything runs.
+        // Create all runtimes first, so that missing descriptors are an error before anything runs.
         let workers = (0..count).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
         for worker in workers {
             let (thread, shares) = mpsc::channel(QUEUE);
@@ -113,12 +112,12 @@ impl Workers {
         &self.hands
     }
 
-    /// Waits until all have ended.
+    /// Waits until all threads have ended.
     pub(crate) async fn ended(&mut self) {
         while self.working.recv().await.is_some() {}
     }
 
-    /// After their end has been brought about.
+    /// Joins the threads after the shutdown.
     pub(crate) fn join(self) -> Result<()> {
         drop(self.hands);
         let join = |thread: JoinHandle<Result<()>>| thread.join().expect("sessions that panic end alone");
@@ -126,7 +125,7 @@ impl Workers {
     }
 }
 
-/// A thread before it is one.
+/// Thread before its start.
 #[derive(Debug)]
 struct Worker {
     runtime: Runtime,
@@ -152,7 +151,7 @@ impl Worker {
                 failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
             }
         });
-        // A look-up whose result is not used must not delay the end.
+        // A pending look-up must not delay the end.
         runtime.shutdown_background();
         relayed
     }
@@ -174,7 +173,7 @@ async fn relay_all(mut shares: mpsc::Receiver<WorkerJob>, timers: &Timers, shutd
             }
         });
     }
-    // What was given too late is not left with its port open.
+    // Close the ports of jobs that arrived too late.
     shares.close();
     while shares.recv().await.is_some() {}
     relays.close();

@@ -1,4 +1,4 @@
-//! From settings to proxies that run.
+//! Conversion of settings into proxies.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use fault_proxy_control::proxies::{ChangeError, Spec, StartError};
 
 use crate::config::{ConfiguredFault, ProxySettings};
 
-/// What the proxy is to be; `bind` is where mappings without an address listen.
+/// Returns the description of a proxy. Mappings without an address listen on `bind`.
 pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
     Spec {
         name: proxy.name.clone(),
@@ -19,7 +19,7 @@ pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
     }
 }
 
-/// Why the proxy did not start, in the words of the command line.
+/// Returns the error of a proxy that did not start, in terms of the command line.
 pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
     let ProxySettings { name, mapping, .. } = proxy;
     match error {
@@ -33,7 +33,7 @@ pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
     }
 }
 
-/// Why a change was refused, where there was no request.
+/// Returns the reason for a refused change, without the words about a request.
 pub(crate) fn reason(error: ChangeError) -> String {
     match error {
         ChangeError::Invalid(problem) => problem,

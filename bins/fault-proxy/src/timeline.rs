@@ -1,4 +1,4 @@
-//! When faults are on: as a chart, and in the log.
+//! Schedules of faults, as a chart and in the log.
 
 mod chart;
 
@@ -11,22 +11,22 @@ use tokio::time::sleep;
 use tracing::{debug, info};
 
 const BAR_WIDTH: usize = 40;
-/// How often faults are looked at, which others may change.
+/// Interval at which the log checks for changed faults.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The windows of all faults, as they are at one moment.
+/// Snapshot of the windows of all faults.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline(Vec<Row>);
 
 #[derive(Debug, Clone)]
 struct Row {
-    /// Its name, and that of its proxies unless it is on all of them.
+    /// Name of the fault, with its proxies unless all have it.
     fault: String,
     windows: Windows,
 }
 
 impl Timeline {
-    /// A fault that several proxies have in the same windows is one row.
+    /// A fault that several proxies have with the same windows gets one row.
     pub(crate) fn from_proxies(proxies: &[Proxy]) -> Self {
         let mut rows: Vec<(&str, &Windows, Vec<&str>)> = Vec::new();
         for proxy in proxies {
@@ -53,7 +53,7 @@ impl Timeline {
         (!rows.is_empty()).then(|| chart::chart(&rows, duration, BAR_WIDTH))
     }
 
-    /// The first instant later than `after` at which a fault is switched, and what is switched then.
+    /// Returns the first time after `after` at which faults are switched, and these faults.
     fn next_change(&self, after: Duration) -> Option<(Duration, Vec<String>)> {
         let next = self.0.iter().filter_map(|row| row.windows.next_change(after)).min()?;
         let rows = self.0.iter().filter(|row| row.windows.next_change(after) == Some(next));
@@ -61,7 +61,7 @@ impl Timeline {
         Some((next, rows.map(|row| format!("fault {}: {}", row.fault, state(row))).collect()))
     }
 
-    /// What is switched later than `after`, and at `until` at the latest.
+    /// Returns the faults that are switched after `after` and until `until`.
     fn changes(&self, mut after: Duration, until: Duration) -> Vec<String> {
         let mut changes = Vec::new();
         while let Some((next, switched)) = self.next_change(after).filter(|(next, _)| *next <= until) {
@@ -72,8 +72,8 @@ impl Timeline {
     }
 }
 
-/// Logs each switching of a fault as it comes, of the faults there are then: as information if `tail`, else for debugging. Never
-/// ends.
+/// Logs when faults are switched on or off: at level info with `tail`, otherwise at debug. Follows changes of the faults. Never
+/// returns.
 pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
     let now = || proxies.engine().now();
     let mut logged = Duration::ZERO;
@@ -82,7 +82,7 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
         let next = Timeline::from_proxies(&proxies.all()).next_change(logged).map(|(next, _)| next);
         let until = next.map_or(look, |next| next.min(look));
         sleep(until.saturating_sub(now())).await;
-        // They may be others by now.
+        // The faults may have changed by now.
         for change in Timeline::from_proxies(&proxies.all()).changes(logged, until) {
             if tail {
                 info!("{change}");

@@ -1,4 +1,4 @@
-//! What is on the terminal while a run goes on: sessions, rates, faults and their schedules.
+//! Live view of a run on a terminal: sessions, rates, faults and their schedules.
 
 mod lines;
 
@@ -14,9 +14,9 @@ use terminal_size::{Width, terminal_size_of};
 
 use self::lines::lines;
 
-/// Also what rates are of.
+/// Interval between updates, and the period of the rates.
 const REFRESH: Duration = Duration::from_millis(500);
-/// Where the terminal does not say.
+/// Width if the terminal does not report one.
 const DEFAULT_WIDTH: usize = 80;
 
 /// The live view on stderr, below the log. A separate thread draws it until it drops.

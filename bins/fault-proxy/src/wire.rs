@@ -1,4 +1,4 @@
-//! From settings to what runs: which connector, handshake and port a mapping means.
+//! Connectors and handshakes of mappings.
 
 use std::fs;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use tracing::info;
 use crate::args;
 use crate::config::{ListenerTls, Settings};
 
-/// What all proxies of a run have in common: certificates, time-outs.
+/// Settings that all proxies of a run share, such as certificates and timeouts.
 #[derive(Debug)]
 pub(crate) struct Wire {
     server_tls: Option<ServerTls>,
@@ -31,7 +31,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// Reads certificates and tries everything that does not need the network.
+    /// Reads certificates and checks all settings that do not need the network.
     pub(crate) fn new(settings: &Settings) -> Result<Self> {
         let wire = Self {
             server_tls: server_tls(settings.listener_tls.as_ref(), settings.run.bind)?,
@@ -60,14 +60,14 @@ impl Wire {
         Ok(wire)
     }
 
-    /// What looks up the names of upstreams.
+    /// Returns the resolver for the names of upstreams.
     pub(crate) fn resolver(&self) -> &Resolver {
         &self.resolver
     }
 
-    /// What reaches an upstream.
+    /// Returns the connector of an upstream.
     ///
-    /// `proxy` is the one that it connects for, once that listens.
+    /// `proxy` is the proxy that it connects for, if that listens.
     pub(crate) fn connector(
         &self,
         upstream: &Upstream,
@@ -95,7 +95,7 @@ impl Wire {
         }))
     }
 
-    /// How clients end whose upstream cannot be reached.
+    /// Returns how to end a client whose upstream cannot be reached.
     pub(crate) fn on_upstream_failure(&self) -> OnUpstreamFailure {
         match self.on_upstream_failure {
             args::OnUpstreamFailure::Close => OnUpstreamFailure::Close,
@@ -103,7 +103,7 @@ impl Wire {
         }
     }
 
-    /// What clients of an upstream go through first.
+    /// Returns the handshake with clients of an upstream.
     pub(crate) fn handshake(&self, upstream: &Upstream) -> Result<Option<Arc<dyn Handshake>>> {
         let is_postgres = upstream.scheme().is_some_and(Scheme::is_postgres);
         let is_encrypted = upstream.scheme().is_some_and(Scheme::is_encrypted);

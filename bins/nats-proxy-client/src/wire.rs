@@ -1,4 +1,4 @@
-//! From settings to what runs.
+//! Connectors and listeners of the settings.
 
 use anyhow::{Context, Result};
 use fault_proxy_relay::Route;
@@ -8,7 +8,7 @@ use tracing::info;
 
 use crate::config::{Forward, Settings};
 
-/// Takes the ports, and forwards what comes to them until a signal ends it. Returns a table of what there was.
+/// Forwards connections until a signal ends the program. Returns a table of the sessions.
 pub(crate) fn run(settings: Settings) -> Result<String> {
     let Settings { program, forwards } = settings;
     let listeners = forwards

@@ -1,4 +1,4 @@
-//! The command line, as written. Each group of flags is also a section of the file.
+//! Definition of the command line. Each group of flags is also a section of the file.
 
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ Examples:
 Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
 
-/// In a file, `server`.
+/// Flags of the section `server` of a file.
 #[derive(Debug, Default, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ServerArgs {

@@ -1,4 +1,4 @@
-//! From arguments and a file to [`Settings`].
+//! Resolution of flags, variables and the file into [`Settings`].
 
 mod service;
 mod settings;

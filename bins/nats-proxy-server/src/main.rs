@@ -1,6 +1,6 @@
 //! nats-proxy-server: connects to TCP services for clients that reach it over NATS.
 //!
-//! - `args`: the command line; `config`: that, the environment and a file, resolved; `wire`: what they mean.
+//! - `args`: the command line; `config`: resolved settings of flags, variables and a file; `wire`: connectors and listeners.
 
 mod args;
 mod config;

@@ -1,4 +1,4 @@
-//! From settings to what runs.
+//! Connectors and listeners of the settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
 
-/// Clients choose the names, and some may be of name servers that do not answer for 10 s. Fewer than that many in this time do not delay the
-/// names of other clients.
+/// Maximum number of concurrent look-ups of new names. Clients choose the names, and a name server may not respond for 10 s. Look-ups wait only if
+/// there are more in that time.
 const MAX_NEW_LOOKUPS: usize = 1024;
 
-/// Takes requests until a signal ends it. Returns a table of what there was.
+/// Serves requests until a signal ends the program. Returns a table of the sessions.
 pub(crate) fn run(settings: Settings) -> Result<String> {
     let Settings { program, targets, services } = settings;
     let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
@@ -37,7 +37,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
     })
 }
 
-/// What this server dials.
+/// Creates the connectors of targets.
 #[derive(Debug)]
 struct Dialler {
     targets: Arc<Targets>,
@@ -63,7 +63,7 @@ impl Dialler {
         }
     }
 
-    /// What its operator offers needs no rule.
+    /// Named services do not need a rule.
     fn service(&self, name: &ServiceName) -> Result<Arc<dyn Connector>, String> {
         let service = self.services.iter().find(|service| service.name == *name);
         let Service { host, port, .. } = service.ok_or("this server does not offer it")?;
@@ -72,7 +72,7 @@ impl Dialler {
     }
 }
 
-/// Refuses, as a connector does whose addresses may not be dialled.
+/// Connector of a target that the rules deny.
 #[derive(Debug)]
 struct Refuse(String);
 

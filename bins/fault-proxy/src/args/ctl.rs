@@ -111,7 +111,7 @@ pub(crate) enum FaultCommand {
     },
 }
 
-/// A number, true and false are what they look like; anything else is text.
+/// Parses KEY=VALUE. Numbers, true and false keep their type; other values are text.
 fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
     let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
     let value = match serde_json::from_str(value) {
@@ -121,7 +121,7 @@ fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
     Ok((key.to_owned(), value))
 }
 
-/// A stream of the API, in any letter case, as the API takes it.
+/// Parses a stream of the API, which ignores letter case.
 fn stream(text: &str) -> Result<String, String> {
     const STREAMS: [&str; 2] = ["upstream", "downstream"];
     if STREAMS.iter().any(|stream| text.eq_ignore_ascii_case(stream)) {

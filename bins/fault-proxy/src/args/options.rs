@@ -1,4 +1,4 @@
-//! The settings that a command line, the environment and a configuration file may give, under the same names.
+//! Settings that flags, variables and the file have under the same names.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;

@@ -1,17 +1,17 @@
-//! Values that are written as text, on the command line and in a file.
+//! Values that flags and files have as text.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A certificate made for the run.
+/// Certificate that is generated for the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or a file")]
 pub(crate) enum SelfSigned {
-    /// Or not.
+    /// Whether to generate it.
     Made(bool),
-    /// And a copy of it written.
+    /// Generate it and write it to this file.
     CopiedTo(PathBuf),
 }
 
@@ -23,12 +23,12 @@ impl FromStr for SelfSigned {
     }
 }
 
-/// The name of an application protocol (ALPN), as in `h2` and `http/1.1`.
+/// Name of an application protocol (ALPN), as in `h2` and `http/1.1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Protocol(String);
 
 impl Protocol {
-    /// As TLS carries it.
+    /// Returns the name as TLS encodes it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.0.as_bytes().to_vec()
     }

@@ -10,35 +10,37 @@ use proxy_cli::secret::Secret;
 
 use super::file::Config;
 
-/// That of the other servers that speak this API.
+/// Default port of Toxiproxy.
 pub(crate) const CONTROL_PORT: u16 = 8474;
 
 /// Address of the control API, the metrics and the page.
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     pub(crate) addr: ListenAddr,
-    /// The user did not ask for it: if the port is taken, the run continues without it.
+    /// The user did not set the address. The run continues without the API if the port is in use.
     pub(crate) is_default: bool,
     pub(crate) token: Option<Secret>,
-    /// Whether it may be reached from elsewhere without a token.
+    /// Whether clients of other machines may use the API without a token.
     pub(crate) is_insecure: bool,
 }
 
 impl Control {
-    /// Guards all addresses that it has now. May block for some seconds.
+    /// Checks all addresses that the listen address resolves to. May block for some seconds.
     pub(super) fn guard_all(&self) -> Result<()> {
         match addresses(&self.addr) {
             Ok(addresses) => addresses.into_iter().try_for_each(|addr| self.guard(addr)),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 bail!("--control {}: {error}; use an IP address, or off", self.addr)
             }
-            // It fails when it is listened on.
+            // Binding the address reports this error.
             Err(_) => Ok(()),
         }
     }
 
+    /// Checks one address.
+    ///
     /// # Errors
-    /// When other machines can reach this address, and the API requires no token.
+    /// Other machines can reach the address, and the API does not require a token.
     pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
         if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
             bail!(

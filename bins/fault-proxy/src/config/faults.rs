@@ -13,7 +13,7 @@ pub(crate) struct ConfiguredFault {
 }
 
 impl ConfiguredFault {
-    /// As the control API shows it.
+    /// Returns the fault in the form of the control API.
     pub(crate) fn record(&self) -> FaultRecord {
         fault_proxy_control::record(&self.params, self.fault.clone())
     }
@@ -42,7 +42,7 @@ pub(super) fn from_file(
     Ok(ConfiguredFault { params, fault })
 }
 
-/// A fault of the file and where it stands.
+/// A fault of the file and its place in it.
 #[derive(Debug, Clone)]
 pub(super) struct LocatedFault {
     pub(super) given: ConfiguredFault,
@@ -63,7 +63,7 @@ pub(super) fn all_from_file(
     placed.collect()
 }
 
-/// The faults of the proxy called `proxy`: those of the file, each replaced by that of the flags with its name.
+/// Returns the faults of the proxy called `proxy`: those of the file, and those of flags, which replace faults of the same name.
 pub(super) fn joined(
     proxy: &str,
     of_file: impl IntoIterator<Item = LocatedFault>,

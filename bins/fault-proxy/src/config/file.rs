@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::hints::hint;
 use crate::args::{ControlArgs, ListenerTlsArgs, Options, RunArgs, UpstreamTlsArgs, file_keys};
 
-/// The settings of a run, each from the first of: a flag, a variable, the file, the default.
+/// Settings of a run. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) log: LogArgs,
@@ -80,7 +80,7 @@ pub(crate) struct FileProxy {
 pub(crate) struct Phase {
     pub(crate) name: Option<String>,
     pub(crate) duration: Option<Time>,
-    /// Each the parameters of a fault, and perhaps a proxy's name.
+    /// Parameters of each fault, and optionally the name of a proxy.
     #[serde(default)]
     pub(crate) faults: Vec<Dict>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Tables {
 }
 
 impl Config {
-    /// Reads the file, if there is one.
+    /// Reads the file if one is set.
     pub(crate) fn load(args: &RunArgs, log: &Given<LogArgs>) -> Result<Self> {
         let file = FileErrors::new(args.config.as_deref().unwrap_or(Path::new(""))).with_hints(hint);
         let settings = match &args.config {
@@ -156,7 +156,7 @@ impl Config {
     }
 }
 
-/// A group of settings: those of a file, over which it sets what was given, also in `all` settings.
+/// Returns a group of settings: those of the file, overwritten by flags and variables. Updates `all` settings too.
 fn over<G: Args + Serialize + DeserializeOwned>(
     given: Option<&Given<G>>,
     all: &mut Dict,

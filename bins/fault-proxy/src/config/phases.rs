@@ -9,7 +9,7 @@ use proxy_cli::config::{FileErrors, did_you_mean, nearest};
 use super::faults::{self, LocatedFault};
 use super::file::Phase;
 
-/// A phase's fault, named after both.
+/// Fault of a phase. Its name starts with that of the phase.
 #[derive(Debug)]
 pub(super) struct PhaseFault {
     /// Name of the proxy; `None` for all proxies.
@@ -24,7 +24,7 @@ pub(super) fn total(phases: &[Phase]) -> Option<Duration> {
     (!total.is_empty()).then(|| total.into_iter().fold(Duration::ZERO, Duration::saturating_add))
 }
 
-/// The faults of phases that follow one another, their windows counted from the start of the run.
+/// Returns the faults of consecutive phases, with windows relative to the start of the run.
 ///
 /// Inside a phase, schedules count from its start, and percentages are of its duration.
 pub(super) fn faults(
@@ -64,7 +64,7 @@ pub(super) fn faults(
 struct PhaseRun {
     start: Duration,
     end: Option<Duration>,
-    /// As if there were nothing but the phase.
+    /// Context for schedules, with the duration of the phase.
     run: ScheduleContext,
 }
 

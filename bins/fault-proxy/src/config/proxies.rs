@@ -15,17 +15,17 @@ use crate::args::ControlArgs;
 /// A proxy and all its faults.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProxySettings {
-    /// Unique: its place, as in `proxy-1`, if it was given none. It names its draws, so that another port makes no other run.
+    /// Unique name. Defaults to the position, as in `proxy-1`, so that the random decisions do not depend on the port.
     pub(crate) name: String,
-    /// Text for people: its name, or its mapping if it has no name.
+    /// Displayed text: the name, or the mapping without a name.
     pub(crate) label: String,
     pub(crate) mapping: Mapping,
-    /// With names that are unique in this proxy.
+    /// Faults, with names that are unique in this proxy.
     pub(crate) faults: Vec<ConfiguredFault>,
 }
 
 impl ProxySettings {
-    /// Whether it was given one.
+    /// Returns true if the user set a name.
     pub(crate) fn has_name(&self) -> bool {
         self.name == self.label
     }
@@ -128,7 +128,7 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     Ok(named)
 }
 
-/// Whether it makes sense to run without any proxy.
+/// Returns true if the run may start without proxies.
 fn is_api_alone(control: &ControlArgs) -> bool {
     matches!(control.control, Some(Endpoint(Some(_)))) || control.toxiproxy_config.is_some()
 }

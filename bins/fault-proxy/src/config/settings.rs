@@ -19,7 +19,7 @@ use super::proxies::{ProxySettings, proxies};
 use crate::args::{ListenerTlsArgs, Options, Protocol, SelfSigned};
 use crate::expect::Expectation;
 
-/// Everything that a run needs to know, resolved.
+/// Resolved settings of a run.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) run: Options,
@@ -30,16 +30,16 @@ pub(crate) struct Settings {
     pub(crate) duration: Option<Duration>,
     /// `None` for a new seed.
     pub(crate) seed: Option<u64>,
-    /// Conditions of --expect; their faults exist.
+    /// Conditions of --expect, whose faults exist.
     pub(crate) expect: Vec<Expectation>,
     /// The settings before they were resolved.
     pub(crate) record: RecordedConfig,
     pub(crate) upstream_tls: ClientTls,
-    /// Offered to upstreams for clients in clear.
+    /// Application protocols to offer to upstreams, for clients without TLS.
     pub(crate) upstream_alpn: Vec<Vec<u8>>,
     pub(crate) psqls_direct: bool,
     pub(crate) listener_tls: Option<ListenerTls>,
-    /// For clients of upstreams in clear.
+    /// Application protocols to accept from clients, for upstreams without TLS.
     pub(crate) listener_alpn: Vec<Vec<u8>>,
     /// `None` without a control API.
     pub(crate) control: Option<Control>,
@@ -53,7 +53,7 @@ pub(crate) enum ListenerTls {
 }
 
 impl Settings {
-    /// All proxies that a run starts: the name or mapping that people are shown, the address to bind, and the upstream.
+    /// Returns all proxies that a run starts: the displayed name or mapping, the listen address and the upstream.
     pub(crate) fn enabled(&self) -> impl Iterator<Item = (String, ListenAddr, &Upstream)> {
         let mappings = self.proxies.iter().map(|proxy| &proxy.mapping);
         let mappings = mappings
@@ -62,8 +62,10 @@ impl Settings {
         mappings.chain(specs.map(|spec| (spec.name.clone(), spec.listen.clone(), &spec.upstream.addr)))
     }
 
+    /// Resolves the settings.
+    ///
     /// # Errors
-    /// The first setting that is invalid, as the user wrote it.
+    /// A setting is invalid. The error names it.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         let populate = match &config.control.toxiproxy_config {
             Some(file) => populate(file, duration(&config))
@@ -78,7 +80,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Resolves with these proxies of --toxiproxy-config instead of reading it.
+    /// Resolves the settings with these proxies of --toxiproxy-config instead of reading its file.
     pub(crate) fn resolve_with(config: Config, populate: Vec<Spec>) -> Result<Self> {
         let duration = duration(&config);
         let proxies = proxies(&config, duration)?;

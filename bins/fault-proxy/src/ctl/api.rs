@@ -14,13 +14,13 @@ use ureq::http::request::Builder;
 use ureq::http::{Request, StatusCode};
 use ureq::{Agent, AsSendBody};
 
-/// Longer than the API lets a change take.
+/// Longer than the time limit of the API for a change.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// In a segment of a path.
+/// Characters to escape in a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// Message of an error that the API answered, as opposed to an error of the connection.
+/// Error response of the API, as opposed to an error of the connection.
 #[derive(Debug)]
 pub(super) struct ApiError(String);
 
@@ -30,7 +30,7 @@ impl fmt::Display for ApiError {
     }
 }
 
-/// The API of a run.
+/// Client of the API.
 #[derive(Debug)]
 pub(super) struct Api {
     agent: Agent,
@@ -73,7 +73,7 @@ impl Api {
         segments.fold(self.base.clone(), |url, segment| url + &segment)
     }
 
-    /// What is answered; nothing is `null`.
+    /// Returns the response; an empty response is `null`.
     fn send(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Value> {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
@@ -112,7 +112,7 @@ impl Api {
         }
     }
 
-    /// Names what was looked for, and what is there with nearly that name.
+    /// Adds the requested name and the most similar existing one.
     fn not_found(&self, problem: &str, proxy: &str, fault: Option<&str>) -> Error {
         let names = |path: &[&str]| match self.get(path) {
             Ok(Value::Object(proxies)) => proxies.keys().cloned().collect(),

@@ -1,4 +1,4 @@
-//! Answers for people.
+//! Tables of `ctl`.
 
 use comfy_table::{Table, presets};
 use proxy_cli::terminal::escape_control;
@@ -91,7 +91,7 @@ fn yes_or_no(value: &Value) -> String {
     if *value == true { "yes" } else { "no" }.to_owned()
 }
 
-/// Without quotes.
+/// Returns a text without its quotes.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| escape_control(&value.to_string()), escape_control)
 }

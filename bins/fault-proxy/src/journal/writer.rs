@@ -1,4 +1,4 @@
-//! The file of a journal, written by a thread of its own.
+//! Writer of a journal file, on a separate thread.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -22,26 +22,26 @@ use super::{FORMAT, Header};
 
 /// Maximum number of decisions that wait for the disk. Sessions wait while the queue is full, so that no decision is lost.
 const QUEUE: usize = 4096;
-/// How long the thread lets decisions gather, so that it is not woken for each of them.
+/// Time that the thread collects decisions, so that it does not wake up for each of them.
 const BATCH_INTERVAL: Duration = Duration::from_millis(5);
-/// How often a thread that waits for the disk looks whether there is room, and whether it may still wait.
+/// Interval at which a thread that waits for the disk checks for room and for a shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Writes the file.
+/// Handle to the writing thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Queue,
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// Takes decisions from sessions.
+/// Queue of decisions between the sessions and the writing thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    /// `None` comes after the last decision.
+    /// Sends `None` after the last decision.
     sender: SyncSender<Option<JournalEntry>>,
     recorded: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
-    /// When it hurries, nobody waits for the disk.
+    /// Sessions and the end of the run stop waiting for the disk when this hurries.
     end: Last,
 }
 
@@ -76,16 +76,16 @@ impl Writer {
         Ok(Self { queue: Queue { sender, recorded, written, end: signals.last().clone() }, thread })
     }
 
-    /// Where sessions put their decisions.
+    /// Returns the queue for the decisions of sessions.
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// Waits until everything is written, or nobody may wait for it any more.
+    /// Waits until all decisions are written or the shutdown hurries.
     pub(crate) fn finish(self) -> Result<()> {
         let Self { queue, thread } = self;
         queue.send(None);
-        // Joined only after its end: a blocked file must not delay the end of the run.
+        // Join only an ended thread: a blocked file must not delay the end of the run.
         while !thread.is_finished() && !queue.end.hurries() {
             sleep(POLL_INTERVAL);
         }

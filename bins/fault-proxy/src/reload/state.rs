@@ -1,4 +1,4 @@
-//! Creates, changes and ends the proxies of the file, unless an API client has changed them.
+//! Creates, changes and deletes the proxies of the file, unless an API client has changed them.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -10,32 +10,32 @@ use tracing::{error, info};
 use crate::config::{ConfiguredFault, ProxySettings, Settings};
 use crate::start::{spec, start_error};
 
-/// The proxies of the file, and what has become of them.
+/// Proxies of the file and their state.
 #[derive(Debug)]
 pub(super) struct ReloadState<'a> {
     proxies: &'a Proxies,
     /// Path of the file, for log lines.
     file: String,
-    /// Where mappings without an address listen, as long as the run lasts.
+    /// Listen address of mappings that do not set one.
     bind: IpAddr,
     all: Vec<ManagedProxy>,
 }
 
 #[derive(Debug)]
 struct ManagedProxy {
-    /// As the file has it; with the name that it has here.
+    /// Settings in the file, with the name of the running proxy.
     wanted: ProxySettings,
-    /// As it was made or changed last; `None` if there is no such proxy yet.
+    /// Settings that were applied last; `None` before the proxy is created.
     made: Option<ProxySettings>,
-    /// It has no name and another mapping than before, so that a new proxy takes its place.
+    /// The proxy does not have a name and its mapping has changed, so a new proxy replaces it.
     is_replaced: bool,
-    /// When it was disabled to exchange its port with that of another proxy.
+    /// Set while the proxy is disabled to exchange its port with another one.
     gave_way: Option<Generation>,
-    /// Whether it was enabled, and when it was stopped last, when the last attempt failed.
+    /// State at the last failed attempt: whether the proxy was enabled, and its last stop.
     left: Option<(bool, Generation)>,
-    /// Why it is not as wanted, in the words of the log.
+    /// Error of the last attempt.
     problem: Option<String>,
-    /// The problem that the log has.
+    /// Error that was logged last.
     logged: Option<String>,
 }
 
@@ -108,7 +108,7 @@ impl<'a> ReloadState<'a> {
         self.log_problems().await;
     }
 
-    /// Stops following a proxy that is not as wanted if an API client has changed or deleted it since.
+    /// Stops following a proxy after a failed attempt if an API client has changed or deleted it since.
     fn leave_to_others(&mut self) {
         for known in &mut self.all {
             let Some(left) = known.left.take() else { continue };
@@ -171,7 +171,7 @@ impl<'a> ReloadState<'a> {
         wanted
     }
 
-    /// Ends a proxy that is to have another name. A new one replaces it.
+    /// Deletes a proxy that gets another name. A new one replaces it.
     async fn give_up_name(&mut self, new: &ProxySettings) {
         let is_same = |known: &&mut ManagedProxy| known.made.is_some() && known.wanted.label == new.label;
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
@@ -186,7 +186,7 @@ impl<'a> ReloadState<'a> {
         }
     }
 
-    /// Changes all that are not as wanted, again and again while it helps: one can be waiting for the port of another.
+    /// Applies all pending changes. Repeats while one succeeds, because a proxy may wait for the port of another.
     async fn change_all(&mut self) {
         let mut is_stuck = false;
         while !is_stuck {
@@ -219,7 +219,7 @@ impl<'a> ReloadState<'a> {
         loop {
             let held: BTreeSet<_> = waiting.iter().map(|(_, port, _)| *port).collect();
             let count = waiting.len();
-            // One that keeps its port, or wants one that none of them has, does not wait for these.
+            // A proxy that keeps its port, or gets a port that none of them has, does not wait.
             waiting.retain(|(_, port, wanted)| port != wanted && held.contains(wanted));
             if waiting.len() == count {
                 break;
@@ -238,7 +238,7 @@ impl<'a> ReloadState<'a> {
         !waiting.is_empty()
     }
 
-    /// Logs new problems. A proxy that gave way for nothing listens again as before, if it still can.
+    /// Logs new errors. A proxy that was disabled for a failed exchange listens again as before, if possible.
     async fn log_problems(&mut self) {
         for known in self.all.iter_mut().filter(|known| known.problem.is_some()) {
             let name = &known.wanted.name;

@@ -8,10 +8,10 @@ use unicode_width::UnicodeWidthStr;
 const ON: &str = "█";
 const OFF: &str = "·";
 
-/// Draws one line a fault (its name, a bar of `width` cells, its windows in words) and the scale below.
+/// Draws one line per fault (its name, a bar of `width` cells, its windows as text) and a scale.
 ///
-/// The bars run from 0 to `duration`; without one, to 1.25 times the last change, so that what comes after it
-/// can be seen. A window shows at least one cell. No line end closes the last line.
+/// The bars end at `duration`. Without a duration they end at 1.25 times the last change, to show the state after it.
+/// A window takes at least one cell. The last line does not have a line end.
 pub(super) fn chart(rows: &[(&str, &Windows)], duration: Option<Duration>, width: usize) -> String {
     let scale = duration.or_else(|| beyond_last_change(rows)).filter(|scale| !scale.is_zero());
     let name_width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
@@ -27,7 +27,7 @@ pub(super) fn chart(rows: &[(&str, &Windows)], duration: Option<Duration>, width
     rows.iter().map(line).collect::<String>() + &below
 }
 
-/// 1.25 times the last change.
+/// Returns 1.25 times the last change.
 fn beyond_last_change(rows: &[(&str, &Windows)]) -> Option<Duration> {
     let windows = rows.iter().flat_map(|(_, windows)| windows.iter());
     let last = windows.map(|(start, end)| end.unwrap_or(start)).max()?;
@@ -63,7 +63,7 @@ fn in_words(windows: &Windows) -> String {
     if words.is_empty() { "never".to_owned() } else { words.join(", ") }
 }
 
-/// From two minutes on in units that people count in: `90s`, `2m5s`, `1h`. Parts of a second as decimals.
+/// Formats a time: `90s`, and from two minutes on `2m5s` or `1h`. Fractions of a second are decimals.
 fn time_in_words(time: Duration) -> String {
     if time.is_zero() {
         return "0s".to_owned();

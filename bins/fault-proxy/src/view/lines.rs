@@ -7,12 +7,12 @@ use humantime::format_duration;
 use proxy_cli::terminal::{counted, escape_control};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// More do not fit below a log.
+/// Maximum number of lines below the log.
 const MAX_PROXIES: usize = 8;
 const MAX_FAULTS: usize = 4;
 const BAR_WIDTH: usize = 24;
 
-/// What is shown of a run that was as `before` a while ago and is as `now`, none of it wider than `width`.
+/// Returns the lines for the state `now`, with rates since the state `before`. No line is wider than `width`.
 pub(super) fn lines(before: &State, now: &State, width: usize) -> Vec<String> {
     let mut lines = vec![heading(now)];
     let seconds = Duration::from_millis(now.uptime_ms.saturating_sub(before.uptime_ms)).as_secs_f64();
@@ -98,7 +98,7 @@ fn fault_line(fault: &FaultState, now: u64, whole: u64) -> String {
     format!("{line}  {bar}{next}")
 }
 
-/// What schedules are drawn over: the run, or what is known of it.
+/// Returns the period that schedules are drawn over: the duration of the run, or the known part of it.
 fn whole(now: &State) -> u64 {
     let ends = now.proxies.iter().flat_map(|proxy| &proxy.faults).flat_map(|fault| &fault.windows);
     let last = ends.flat_map(|(start, end)| [Some(*start), *end]).flatten().max().unwrap_or(0);
@@ -128,7 +128,7 @@ fn rate(bytes: u64, seconds: f64) -> String {
     if unit == "B/s" { format!("{rate:.0} {unit}") } else { format!("{rate:.1} {unit}") }
 }
 
-/// With an ellipsis where it was longer.
+/// Shortens a text with an ellipsis.
 fn cut(line: &str, width: usize) -> String {
     if line.width() <= width {
         return line.to_owned();

@@ -5,9 +5,9 @@ use std::str::FromStr;
 use fault_proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
 use proxy_cli::target::Target;
 
-/// Connections to `listen` go to `target`.
+/// Forward of connections to `listen` to `target`.
 ///
-/// Written as a mapping, or with `nats-service:NAME` on its right. A port alone listens on 127.0.0.1.
+/// Its text is a mapping, or has `nats-service:NAME` on the right. A port without an address listens on 127.0.0.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) listen: ListenAddr,

@@ -16,10 +16,10 @@ use tracing::debug;
 use super::Forward;
 use crate::args::{Cli, ClientArgs};
 
-/// What was given, each setting by the first of: a flag, a variable, the file.
+/// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// That was read.
+    /// File that was read.
     file: Option<PathBuf>,
     client: ClientArgs,
     nats: NatsArgs,
@@ -38,7 +38,7 @@ struct File {
 }
 
 impl Config {
-    /// Reads the file, if there is one.
+    /// Reads the file if one exists.
     pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
         let path = cli.config.or_else(|| find(".nats-proxy-client"));
         let file: File = read_settings(path.as_deref())?;
@@ -54,16 +54,16 @@ impl Config {
     }
 }
 
-/// Everything that the client needs to know, resolved.
+/// Resolved settings of the client.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) program: Program,
-    /// One at least, each listening elsewhere.
+    /// At least one forward, each with its own listen address.
     pub(crate) forwards: Vec<Forward>,
 }
 
 impl Settings {
-    /// Fails on the first thing that makes no sense, and names it as it was written.
+    /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         if let Some(file) = &config.file {
             debug!("settings of {}", file.display());

@@ -3,11 +3,11 @@ use std::str::FromStr;
 use fault_proxy_nats::{InvalidServiceName, ServiceName};
 use proxy_cli::target::Target;
 
-/// What clients reach by a name: written `NAME=HOST:PORT`.
+/// Target with a name. Its text is `NAME=HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
-    /// A name or an IP address, without brackets.
+    /// Name or IP address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
 }

@@ -14,10 +14,10 @@ use tracing::debug;
 use super::Service;
 use crate::args::{Cli, ServerArgs};
 
-/// What was given, each setting by the first of: a flag, a variable, the file.
+/// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// That was read.
+    /// File that was read.
     file: Option<PathBuf>,
     server: ServerArgs,
     nats: NatsArgs,
@@ -36,7 +36,7 @@ struct File {
 }
 
 impl Config {
-    /// Reads the file, if there is one.
+    /// Reads the file if one exists.
     pub(crate) fn load(cli: Cli) -> Result<(Self, LogArgs)> {
         let path = cli.config.or_else(|| find(".nats-proxy-server"));
         let file: File = read_settings(path.as_deref())?;
@@ -52,18 +52,18 @@ impl Config {
     }
 }
 
-/// Everything that the server needs to know, resolved.
+/// Resolved settings of the server.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) program: Program,
-    /// What clients may reach.
+    /// Rules for targets.
     pub(crate) targets: Targets,
-    /// With names that are unique.
+    /// Services with unique names.
     pub(crate) services: Vec<Service>,
 }
 
 impl Settings {
-    /// Fails on the first thing that makes no sense, and names it as it was written.
+    /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         if let Some(file) = &config.file {
             debug!("settings of {}", file.display());
