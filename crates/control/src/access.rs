@@ -28,13 +28,13 @@ pub struct Access {
 }
 
 impl Access {
-    /// For a server on `addr`, which asks for the token if there is one.
+    /// Creates the access control of a server on `addr`, with the token if one is set.
     pub fn new(addr: SocketAddr, token: Option<&str>) -> Self {
         let requires_local_name = token.is_none() && addr.ip().is_loopback();
         Self { token: token.map(Arc::from), requires_local_name }
     }
 
-    /// What the request is refused with, if it is.
+    /// Returns the error response if the request is not allowed.
     fn refusal(&self, request: &Request) -> Option<Response> {
         let (headers, path) = (request.headers(), request.uri().path());
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -44,7 +44,7 @@ impl Access {
         }
         let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
         if is_change && let Some(origin) = headers.get(header::ORIGIN) {
-            // by https where TLS ends in front of this server
+            // The scheme is https if another server terminates TLS.
             let of_this =
                 |origin: &str| ["http", "https"].iter().any(|scheme| origin == format!("{scheme}://{host}"));
             let is_same = origin.to_str().is_ok_and(of_this);
@@ -90,7 +90,7 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     })
 }
 
-/// Returns whether the host of a request is an address, or a name of this machine that no other name server can resolve.
+/// Returns true if the host of a request is an address, or a name of this machine that name servers do not resolve.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) && !name.ends_with(':') => name,

@@ -25,8 +25,8 @@ use self::response::json_response;
 use crate::proxies::Proxies;
 use crate::toxic;
 
-/// Everything below `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/events` and `/openapi.json`, and the fallback for paths that the
-/// server does not have.
+/// Returns the routes of `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/events` and `/openapi.json`, and the fallback
+/// for unknown paths.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
     let toxic = get(toxics::get).post(toxics::update).patch(toxics::update).delete(toxics::delete);

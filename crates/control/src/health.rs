@@ -1,11 +1,11 @@
-//! Whether a proxy can take clients.
+//! Readiness of a program.
 
 use std::fmt;
 use std::sync::Arc;
 
 use fault_proxy_relay::{LimitStats, Relay};
 
-/// Asked at each `GET /readyz`. Clones ask the same.
+/// State of the program for `GET /readyz`. Clones share it.
 #[derive(Clone)]
 pub struct Health {
     readiness: Arc<dyn Fn() -> Result<(), String> + Send + Sync>,
@@ -13,14 +13,13 @@ pub struct Health {
 }
 
 impl Health {
-    /// `readiness` returns `Ok` if clients can be served, or the reason why not. It is called on the runtime, so it must not
-    /// block.
+    /// Creates the state. `readiness` returns `Ok` if clients can be served, or the reason why not. It runs on the runtime, so it
+    /// must not block.
     pub fn new(readiness: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self { readiness: Arc::new(readiness), notice: Arc::new(|| None) }
     }
 
-    /// `notice` is shown in place of `ok` while the program is ready, where it returns something that people should know. It must
-    /// not block.
+    /// Sets a `notice` that replaces `ok` while the program is ready, if it returns a text. It must not block.
     #[must_use]
     pub fn with_notice(mut self, notice: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
         self.notice = Arc::new(notice);

@@ -1,14 +1,14 @@
 #![doc = include_str!("../README.md")]
 //!
-//! - [`serve_control`] answers on a listener with all of it, to whom [`Access`] lets in; [`serve()`] with health and metrics only.
+//! - [`serve_control`] serves everything to clients that [`Access`] accepts; [`serve()`] serves health and metrics only.
 //! - [`proxies::Proxies`] is the registry of proxies: created, changed and deleted by the API and by the program, which starts and
 //!   stops them as their [`ProxyLauncher`](proxies::ProxyLauncher).
-//! - [`record`] makes a fault of flags and files one that the API shows and changes; [`specs`] reads a file of the API's bodies.
+//! - [`record`] converts a fault of flags and files into the form of the API; [`specs`] parses a file with a body of the API.
 //! - [`Health`] is the readiness of the proxy, [`Metrics`] are its metrics, and [`SessionMetrics`] observes its sessions.
 //!
-//! The API is that of `docs/control-api.md`, which its `GET /openapi.json` describes. Both servers answer these:
+//! `docs/control-api.md` and `GET /openapi.json` describe the API. Both servers have these routes:
 //!
-//! | request | answer |
+//! | request | response |
 //! |---|---|
 //! | `GET /livez`, `GET /health` | 200 `ok`, as long as the process runs |
 //! | `GET /readyz` | 200 `ok`, or 503 with the reason: that of [`Health`], or `draining` |

@@ -1,4 +1,4 @@
-//! What a scrape shows.
+//! Metrics for Prometheus.
 
 use std::fmt;
 
@@ -22,10 +22,10 @@ mod write;
 /// The metrics of one program.
 ///
 /// Each name begins with the program's, as Prometheus's [naming practices] ask: `nats-proxy-server` has
-/// `nats_proxy_server_sessions_total`. Names given to the methods here leave that prefix out. Units are base units
+/// `nats_proxy_server_sessions_total`. The methods take names without this prefix. Units are base units
 /// (seconds, bytes) and the last word of the name.
 ///
-/// `PROGRAM_build_info{version="…"}` is there from the start.
+/// `PROGRAM_build_info{version="…"}` always exists.
 ///
 /// [naming practices]: https://prometheus.io/docs/practices/naming/
 #[derive(Debug)]
@@ -47,13 +47,13 @@ impl Metrics {
     ///
     /// | name | what it is |
     /// |---|---|
-    /// | `sessions_opened_total` | sessions that have begun |
-    /// | `sessions_active` | sessions there are now |
-    /// | `sessions_total{end}` | sessions that ended `clean`, `aborted` by a peer, `failed`, `not_opened`, `cut` or `closed` by us alone |
-    /// | `errors_total{reason}` | those of them that failed, or were not opened |
-    /// | `bytes_total{direction}` | bytes delivered, `to_upstream` and `to_downstream`, of open sessions too |
-    /// | `session_duration_seconds` | a histogram of their durations, from accept to end |
-    /// | `connect_duration_seconds` | a histogram of the times that upstreams took to be reached |
+    /// | `sessions_opened_total` | started sessions |
+    /// | `sessions_active` | open sessions |
+    /// | `sessions_total{end}` | sessions that ended `clean`, `aborted` by a peer, `failed`, `not_opened`, `cut` or `closed` by this program |
+    /// | `errors_total{reason}` | sessions that failed or were not opened |
+    /// | `bytes_total{direction}` | bytes delivered, `to_upstream` and `to_downstream`, including open sessions |
+    /// | `session_duration_seconds` | histogram of session durations, from accept to end |
+    /// | `connect_duration_seconds` | histogram of connect times |
     pub fn watch(&mut self, watch: &SessionMetrics) {
         let watch = watch.clone();
         let rows = move || vec![(Vec::new(), watch.clone())];
@@ -62,16 +62,16 @@ impl Metrics {
         })));
     }
 
-    /// Adds those of [`watch`](Self::watch) for each proxy there is, with its name as the label `proxy`, and those of its faults:
+    /// Adds the metrics of [`watch`](Self::watch) for each proxy, with its name as the label `proxy`, and the metrics of its faults:
     ///
     /// | name | what it is |
     /// |---|---|
-    /// | `proxy_enabled{proxy}` | 1 while it listens |
-    /// | `held_bytes{proxy}` | bytes that faults hold now |
-    /// | `fault_on{proxy,fault,type}` | 1 while it is on |
-    /// | `fault_sessions_total{proxy,fault,type}` | sessions that it was drawn for |
-    /// | `faults_applied_total{proxy,fault,type}` | [times that it did what it does](fault_proxy_engine::FaultStats::applied) |
-    /// | `injected_delay_seconds{proxy,fault,type}` | a histogram of how long it held pieces |
+    /// | `proxy_enabled{proxy}` | 1 while the proxy listens |
+    /// | `held_bytes{proxy}` | bytes that faults hold |
+    /// | `fault_on{proxy,fault,type}` | 1 while the fault is on |
+    /// | `fault_sessions_total{proxy,fault,type}` | sessions that the fault was drawn for |
+    /// | `faults_applied_total{proxy,fault,type}` | [actions of the fault](fault_proxy_engine::FaultStats::applied) |
+    /// | `injected_delay_seconds{proxy,fault,type}` | histogram of hold times |
     ///
     /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels
     /// `direction` (`upstream`, `downstream`), `listener`, `proxy` and `upstream`.
@@ -93,7 +93,7 @@ impl Metrics {
         })));
     }
 
-    /// Adds how close `relay` is to its limit of sessions, read at each scrape:
+    /// Adds the session limit of `relay` and its use, read at each scrape:
     ///
     /// | name | what it is |
     /// |---|---|
@@ -113,18 +113,17 @@ impl Metrics {
         self.counter("session_limit_waits", help, move || waits.limit_stats().waits);
     }
 
-    /// Adds a value that goes up and down, read at each scrape; a state is 1 or 0, as in `nats_up`.
-    /// `help` has no full stop: it gets one.
+    /// Adds a gauge, read at each scrape. A state is 1 or 0, as in `nats_up`. `help` must not end with a full stop, which is added.
     pub fn gauge(&mut self, name: &str, help: &str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.registry.register(name, help, Gauge(read));
     }
 
-    /// Adds a count since the program started, read at each scrape. `_total` is put behind `name`.
+    /// Adds a counter, read at each scrape. Appends `_total` to `name`.
     pub fn counter(&mut self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         self.registry.register(name, help, Counter(read));
     }
 
-    /// In the [OpenMetrics text format](https://prometheus.io/docs/specs/om/open_metrics_spec/), version 1.0.
+    /// Returns the metrics in the [OpenMetrics text format](https://prometheus.io/docs/specs/om/open_metrics_spec/), version 1.0.
     pub(crate) fn to_openmetrics(&self) -> String {
         let mut text = String::new();
         let written = [&self.registry, &self.foreign]
@@ -134,14 +133,14 @@ impl Metrics {
         text
     }
 
-    /// In the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/), version 0.0.4.
+    /// Returns the metrics in the [text format](https://prometheus.io/docs/instrumenting/exposition_formats/), version 0.0.4.
     pub(crate) fn to_text(&self) -> String {
         in_text_format(&self.to_openmetrics())
     }
 }
 
-/// OpenMetrics in the older format: counters are described under the names that their samples have, and types that the older format
-/// does not know are the nearest that it does.
+/// Converts OpenMetrics into the older format: descriptions of counters use the names of their samples, and unknown types become the
+/// most similar known ones.
 fn in_text_format(openmetrics: &str) -> String {
     let kind_of = |name: &str| {
         let types = openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
@@ -170,7 +169,7 @@ fn in_text_format(openmetrics: &str) -> String {
     text
 }
 
-/// Written at each scrape.
+/// Collector that writes at each scrape.
 struct Scrape<F>(F);
 
 impl<F> Collector for Scrape<F>

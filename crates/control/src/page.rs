@@ -1,4 +1,4 @@
-//! The page.
+//! The web page.
 
 use axum::Router;
 use axum::http::header;
@@ -9,11 +9,11 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
-/// Nothing from elsewhere, and nowhere inside another page.
+/// Content security policy: loads nothing from other servers, and forbids other pages to embed this one.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; \
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// Each with its path.
+/// Files of the page with their paths.
 pub(crate) const FILES: [(&str, &str, &str); 6] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),

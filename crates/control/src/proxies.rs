@@ -25,7 +25,7 @@ pub(crate) use self::record::Dialect;
 pub use self::record::FaultRecord;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
-/// The proxies of a program. Clones are handles to the same.
+/// Registry of the proxies of a program. Clones share it.
 ///
 /// A change of faults takes effect immediately, also while a proxy starts or stops. Proxies start and stop one after another, and
 /// these changes continue if the caller drops its future.
@@ -39,13 +39,13 @@ struct Inner {
     version: String,
     duration: Option<Duration>,
     entries: Mutex<BTreeMap<String, Entry>>,
-    /// Held while something starts or stops.
+    /// Held while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
 }
 
 impl Proxies {
-    /// None yet. `duration` is that of the run, if it has an end.
+    /// Creates an empty registry. `duration` is that of the run, if it has one.
     pub fn new(host: impl ProxyLauncher, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
         Self(Arc::new(Inner {
             host: Box::new(host),
@@ -58,12 +58,12 @@ impl Proxies {
         }))
     }
 
-    /// What applies their faults.
+    /// Returns the engine that applies the faults.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
 
-    /// What schedules of faults are resolved against.
+    /// Returns the context for schedules of faults.
     pub(crate) fn schedules(&self) -> ScheduleContext {
         ScheduleContext { duration: self.0.duration, ..ScheduleContext::default() }
     }
@@ -72,11 +72,13 @@ impl Proxies {
         &self.0.version
     }
 
-    /// All, by name.
+    /// Returns all proxies in the order of their names.
     pub fn all(&self) -> Vec<Proxy> {
         self.entries().iter().map(|(name, entry)| entry.proxy(name)).collect()
     }
 
+    /// Returns the proxy with this name.
+    ///
     /// # Errors
     /// [`ChangeError::NoSuchProxy`].
     pub fn get(&self, name: &str) -> Result<Proxy, ChangeError> {

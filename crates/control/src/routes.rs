@@ -1,4 +1,4 @@
-//! Which request gets which answer.
+//! Routes of the HTTP server.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn scrape(State(metrics): State<Arc<Metrics>>, headers: HeaderMap) -> impl
     }
 }
 
-/// Whether a client takes Prometheus's older text format, and prefers it to OpenMetrics or does not know that.
+/// Returns true if the client accepts Prometheus's older text format and does not prefer OpenMetrics.
 fn prefers_text(accepted: &str) -> bool {
     let quality = |wanted: &str| {
         let mut ranges = accepted.split(',').map(|range| range.split(';').map(str::trim));

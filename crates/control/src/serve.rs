@@ -31,17 +31,17 @@ use crate::page;
 use crate::proxies::Proxies;
 use crate::routes::routes;
 
-/// How long a client may take over its first request's head.
+/// Time limit to receive the head of the first request.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a client may take over the head of a further request, and stay connected without one.
+/// Time limit to receive the head of a further request, including idle time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a client may leave what it was sent unread.
+/// Time limit for a client to read sent data.
 #[cfg(all(target_os = "linux", not(portable)))]
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When no connection can be accepted, which is mostly because descriptors have run out.
+/// Delay after a failed accept, usually because the descriptors are used up.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
 /// Responds to requests until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller whose sessions end
@@ -54,10 +54,10 @@ pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shut
     accept(listener, router, shutdown).await;
 }
 
-/// As [`serve`], with the API that changes `proxies` and the page.
+/// Like [`serve`], with the page and the API that changes `proxies`.
 ///
 /// # Cancel safety
-/// As that of [`serve`]; a change that has begun goes on to its end.
+/// As for [`serve`]. A change that has started continues.
 pub async fn serve_control(
     listener: TcpAcceptor,
     proxies: Proxies,
@@ -80,7 +80,7 @@ async fn accept(listener: TcpAcceptor, router: Router, shutdown: Shutdown) {
     }
 }
 
-/// Never ends.
+/// Accepts connections. Never returns.
 async fn accept_all(mut listener: TcpAcceptor, router: Router) {
     let mut connections = Connections::default();
     loop {
@@ -97,7 +97,7 @@ async fn accept_all(mut listener: TcpAcceptor, router: Router) {
 }
 
 async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: Activity) {
-    // Other systems have no such limit: there the client keeps its connection until the server needs its place.
+    // Other systems lack this limit: the client keeps its connection until the server needs its place.
     #[cfg(all(target_os = "linux", not(portable)))]
     if let Err(error) = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
         debug!(client = %peer, %error, "no limit for a control client that does not read");

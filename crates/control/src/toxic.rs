@@ -1,10 +1,10 @@
-//! Faults as the API has them: in its own words, toxics, and in ours.
+//! Faults of the API: toxics of Toxiproxy, and native faults.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `json` | bodies of requests, read as leniently as the API's first server reads them |
-//! | `toxiproxy` | the API's toxics and what they do |
-//! | `native` | faults by their own parameters |
+//! | `json` | bodies of requests, parsed as leniently as by Toxiproxy |
+//! | `toxiproxy` | toxics and their effects |
+//! | `native` | native faults and their parameters |
 
 mod common;
 pub(crate) mod json;
@@ -22,10 +22,10 @@ use self::common::{Common, flows, share};
 pub use self::native::record;
 pub(crate) use self::native::types;
 
-/// A new fault.
+/// Parses a new fault.
 pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
-    // Some clients name it so.
+    // Some clients use this name.
     let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
     if stream.as_deref().is_some_and(|stream| flows(stream).is_none()) {
         return Err(ToxicError::Stream);
@@ -49,8 +49,8 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<
     }
 }
 
-/// Returns whether attributes are those of our fault and not of the toxic with the same name. They are if one of them is an
-/// attribute of ours only, or any text, or an attribute of both with a unit.
+/// Returns true if the attributes are those of the native fault and not of the toxic with the same name. This is so if only the
+/// native fault has one of them, or if one is a text or has a unit.
 fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
@@ -66,7 +66,7 @@ fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
 
-/// A fault with some of its attributes, or its toxicity, changed.
+/// Returns the fault with changed attributes or toxicity.
 pub(crate) fn merge(
     record: &FaultRecord,
     body: &Map<String, Value>,
@@ -88,7 +88,7 @@ pub(crate) fn merge(
     Ok(changed)
 }
 
-/// As the API shows it.
+/// Returns the fault in the form of the API.
 pub(crate) fn shown(record: &FaultRecord) -> Value {
     json!({
         "attributes": record.attributes,
@@ -106,7 +106,7 @@ pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
     upstream.into_iter().chain(downstream).map(shown).collect()
 }
 
-/// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then our own. `None` if there is no
+/// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then native ones. `None` if there is no
 /// such type. The API ignores other attributes, as the original does.
 pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
     let toxic = toxiproxy::fields(&kind.replace('-', "_"));
@@ -118,7 +118,7 @@ pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
     Some(toxic.chain(native.unwrap_or_default()).collect())
 }
 
-/// A JSON schema of the attributes of each type, toxics first. Some have two: as a toxic, and as a fault of ours.
+/// Returns a JSON schema of the attributes of each type, toxics first. Some names have two: of the toxic and of the native fault.
 pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
     let schema = |names: &[String], value: &Value| {
         let properties: Map<_, _> = names.iter().map(|name| (name.clone(), value.clone())).collect();

@@ -1,4 +1,4 @@
-//! What is counted of sessions.
+//! Counters of sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use fault_proxy_relay::{Relay, SessionSummary, SessionTracker};
 use prometheus_client::metrics::histogram::Histogram;
 
-/// From a request of a millisecond to a database's connection of hours, in seconds.
+/// Bucket bounds in seconds: from a request of 1 ms to a database connection of hours.
 const DURATION_BUCKETS: [f64; 12] =
     [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
 
-/// From a neighbour's answer to the default time-out, in seconds.
+/// Bucket bounds in seconds: from a response in the local network to the default timeout.
 const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
-/// What the sessions of a relay, or of some of its listeners, do. Clones are handles to the same.
+/// Counters of the sessions of a relay, or of some of its listeners. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct SessionMetrics(Arc<Inner>);
 
@@ -22,7 +22,7 @@ struct Inner {
     live: SessionTracker,
     duration: Histogram,
     connect: Histogram,
-    /// The most bytes that were ever said to have been received: to the upstream, to the downstream.
+    /// Highest reported numbers of received bytes: to the upstream, to the downstream.
     received: [AtomicU64; 2],
 }
 
@@ -38,7 +38,7 @@ impl Default for Inner {
 }
 
 impl SessionMetrics {
-    /// A handle on `relay` whose sessions are watched.
+    /// Returns a handle to `relay` whose sessions are counted.
     #[must_use]
     pub fn on(&self, relay: &Relay) -> Relay {
         let (connected, ended) = (self.clone(), self.clone());
@@ -49,12 +49,12 @@ impl SessionMetrics {
             .on_session_end(move |summary| ended.ended(summary))
     }
 
-    /// Its sessions.
+    /// Returns the tracker of the sessions.
     pub fn live(&self) -> &SessionTracker {
         &self.0.live
     }
 
-    /// Counts the duration of a session that has ended, for a relay with its own observer.
+    /// Counts the duration of an ended session, for a relay with another observer.
     pub fn ended(&self, summary: &SessionSummary) {
         self.0.duration.observe(summary.duration.as_secs_f64());
     }
@@ -67,7 +67,7 @@ impl SessionMetrics {
         &self.0.connect
     }
 
-    /// Never less than before: what was received is put together from counts that are read one after another.
+    /// Returns the received bytes. Never decreases, although its counters are read one after another.
     pub(crate) fn received(&self, to_upstream: u64, to_downstream: u64) -> [u64; 2] {
         let [up, down] = &self.0.received;
         let most = |count: &AtomicU64, now: u64| count.fetch_max(now, Ordering::Relaxed).max(now);

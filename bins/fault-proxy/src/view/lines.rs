@@ -7,7 +7,7 @@ use humantime::format_duration;
 use proxy_cli::terminal::{counted, escape_control};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Maximum number of lines below the log.
+/// Maximum number of proxies, and of faults of each, that fit below the log.
 const MAX_PROXIES: usize = 8;
 const MAX_FAULTS: usize = 4;
 const BAR_WIDTH: usize = 24;

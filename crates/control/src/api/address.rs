@@ -1,4 +1,4 @@
-//! Addresses as clients of the compatible API write them: upstreams without a host, and names of services in place of ports.
+//! Addresses of Toxiproxy clients: upstreams without a host, and names of services as ports.
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -9,7 +9,7 @@ use crate::proxies::ProxyUpstream;
 
 const SERVICES: &str = "/etc/services";
 
-/// Reads where a proxy is to listen.
+/// Parses a listen address.
 ///
 /// # Errors
 /// Describes the problem and what to write instead.
@@ -18,7 +18,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
     addr.map_err(|error: ParseError| format!("listen `{text}`: {}", error.in_one_line()))
 }
 
-/// Reads what a proxy is to connect to: the right side of a mapping, `:6379` for this machine, or `db:redis`.
+/// Parses an upstream: the right side of a mapping, `:6379` for this machine, or `db:redis`.
 ///
 /// # Errors
 /// Describes the problem and what to write instead.
@@ -39,7 +39,7 @@ fn read_upstream(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Resu
         Err(error) => error.kind(),
     };
     match ListenAddr::with_services(text, port_for) {
-        // `unix:http` is a path that lacks its slash.
+        // `unix:http` is a path without its slash.
         _ if kind == ErrorKind::RelativeUnixPath || kind == ErrorKind::Whitespace => Err(kind),
         Ok(ListenAddr { host, port }) => {
             let host = host.unwrap_or_else(this_machine);
@@ -51,12 +51,12 @@ fn read_upstream(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Resu
     }
 }
 
-/// The port that the system knows a service by.
+/// Returns the port of a service from the system's list.
 fn system_port(name: &str) -> Option<u16> {
     port_for(name, &fs::read_to_string(SERVICES).ok()?)
 }
 
-/// As services(5) has them: a name, a port with its protocol, and other names.
+/// Finds a service in a text in the format of services(5): a name, a port with its protocol, and aliases.
 fn port_for(name: &str, services: &str) -> Option<u16> {
     services.lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();

@@ -1,4 +1,4 @@
-//! What goes for every request to the API.
+//! Checks of all requests to the API.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::response::ApiError;
 /// Time limit of a response. A change that takes longer continues.
 const LIMIT: Duration = Duration::from_secs(25);
 
-/// The page's own requests carry it. Other pages cannot send it: a browser asks first, and gets no consent.
+/// Header of requests of the page. Other pages cannot send it, because a browser asks the server first, which does not agree.
 const OF_PAGE: &str = "x-fault-proxy-page";
 
 const REQUEST_ID: &str = "x-toxiproxy-request-id";
@@ -36,11 +36,11 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// Refuses `HEAD`, as Toxiproxy does: axum accepts it for every path with `GET`. Goes around the router, which adds `Allow` to
-/// its responses.
+/// Refuses `HEAD`, as Toxiproxy does: axum accepts it for every path with `GET`. Runs outside the router, which adds `Allow`
+/// to its responses.
 pub(super) async fn without_head(mut request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD {
-        // No path has this method either, so the response lists the methods of the path.
+        // Use a method that no path has, so that the response lists the methods of the path.
         *request.method_mut() = Method::TRACE;
     }
     let mut response = next.run(request).await;

@@ -1,4 +1,4 @@
-//! The API described for tools, as an OpenAPI document: `/openapi.json`.
+//! OpenAPI document of the API: `/openapi.json`.
 
 use std::collections::BTreeMap;
 
@@ -96,7 +96,7 @@ fn paths() -> Value {
     })
 }
 
-/// What one method of a path does; it answers 204 unless it gives something.
+/// Description of one method of a path. The status is 204 unless the method returns something.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Operation {
@@ -129,7 +129,7 @@ impl Operation {
         self
     }
 
-    /// What can be asked next, with which names.
+    /// Links to requests with names of the response.
     fn leads_to(mut self, operations: &[&str], parameters: &Value) -> Self {
         let link = |id: &&str| ((*id).to_owned(), json!({"operationId": id, "parameters": parameters}));
         if let Some(done) = self.responses.values_mut().next() {

@@ -46,7 +46,7 @@ pub(super) async fn update(
     proxies.get(&name)?;
     let read = || {
         let request = body::parse_object(&request)?;
-        // A name does not rename the proxy, but one of another type is a mistake of the client.
+        // A name does not rename the proxy, but a name that is not a text is an error.
         body::text(&request, "name")?;
         Ok(Update {
             listen: some_text(&request, "listen")?.map(|text| address::listen(&text)).transpose()?,
@@ -76,7 +76,7 @@ pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body
         Ok(specs) => specs,
         Err(refused) => return populated(&[], Some(refused)),
     };
-    // A listen address that makes no sense ends it at its turn.
+    // As in Toxiproxy, an invalid listen address stops the creation at its position, with status 500.
     let specs = specs.into_iter().map(|spec| spec.map_err(|problem| StartError::Address(problem).into()));
     let (done, error) = proxies.populate(specs.collect()).await;
     populated(&done, error.map(ApiError::from))
@@ -95,15 +95,15 @@ fn populated(done: &[Proxy], refused: Option<ApiError>) -> Response {
     }
 }
 
-/// What proxies a file is to make that holds what a body of `POST /populate` does. `duration` is that of the run, if it has an end.
+/// Parses a file with the body of `POST /populate`. `duration` is that of the run, if it has one.
 ///
 /// # Errors
-/// What is wrong, and at which proxy; or that two have one name.
+/// A proxy is invalid, or two have the same name. The error names the position or the name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
     if let Some(rest) = body::rest_after(json) {
         return Err(format!("unexpected `{rest}` after the array of proxies"));
     }
-    // There is no request.
+    // Remove the words about a request.
     let problem = |refused: ApiError| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
@@ -125,7 +125,7 @@ fn parse_specs(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec,
     entries.iter().enumerate().map(spec).collect()
 }
 
-/// Reads a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
+/// Parses a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
 fn parse_spec(
     entry: &Map<String, Value>,
     place: &str,
@@ -146,7 +146,7 @@ fn parse_spec(
             .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
         added.map_err(|refused| ApiError::new(refused.status, format!("{}{place}", refused.text)))?;
     }
-    // any address, and a port that is free
+    // All interfaces and a free port.
     let any = || Ok(ListenAddr { host: None, port: 0 });
     let listen = text("listen")?.map_or_else(any, |text| address::listen(&text));
     let upstream = address::upstream(&upstream).map_err(problem)?;

@@ -1,4 +1,4 @@
-//! What handlers take of a request: refused as the API refuses, where it cannot be read.
+//! Extractors of requests, with error responses of the API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::response::ApiError;
 
-/// How long a body may take to come.
+/// Time limit to receive a body.
 const LIMIT: Duration = Duration::from_secs(15);
 
 const MAX_BODY_BYTES: usize = 2 << 20;
@@ -41,7 +41,7 @@ impl Default for Budget {
     }
 }
 
-/// The whole of its body.
+/// Complete body of a request.
 #[derive(Debug)]
 pub(super) struct Body(pub(super) Vec<u8>);
 
@@ -92,7 +92,7 @@ async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, ApiE
     Ok(whole)
 }
 
-/// The names in its path.
+/// Names in the path of a request.
 #[derive(Debug)]
 pub(super) struct Names<T>(pub(super) T);
 

@@ -1,4 +1,4 @@
-//! How the API answers.
+//! Responses of the API.
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::proxies::{ChangeError, Proxy};
 use crate::toxic::{ToxicError, all_shown};
 
-/// JSON and an end of line.
+/// Returns a response with JSON and a line end.
 pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
     let body = Body::from(format!("{body}\n"));
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// A refusal: `{"error": …, "status": …}`.
+/// Error response: `{"error": …, "status": …}`.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     pub(super) status: StatusCode,
@@ -26,12 +26,12 @@ impl ApiError {
         Self { status, text: text.into() }
     }
 
-    /// A method that the path does not support.
+    /// Returns the error for a method that the path does not support.
     pub(super) fn method() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists what is")
     }
 
-    /// An invalid body.
+    /// Returns the error for an invalid body.
     pub(super) fn body(problem: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, format!("bad request body: {problem}"))
     }

@@ -70,7 +70,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// If that opens or closes the proxy's listeners, they have followed when it returns.
+/// Changes the faults of a proxy, and waits until its listeners are open or closed accordingly.
 async fn change<T>(
     proxies: &Proxies,
     proxy: &Proxy,
@@ -84,8 +84,10 @@ async fn change<T>(
     Ok(changed)
 }
 
+/// Adds a fault to a list.
+///
 /// # Errors
-/// When there is one of that name.
+/// The list has a fault with this name.
 pub(super) fn add_to(faults: &mut Vec<FaultRecord>, record: FaultRecord) -> Result<(), ApiError> {
     if faults.iter().any(|other| other.name == record.name) {
         return Err(ApiError::new(StatusCode::CONFLICT, "toxic already exists"));

@@ -1,4 +1,4 @@
-//! The metrics of proxies and their faults.
+//! Metrics of proxies and their faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use prometheus_client::registry::Unit;
 use super::write::{Counted, Labels, counters, gauges, series};
 use crate::proxies::{FaultRecord, Proxies, Proxy};
 
-/// In milliseconds.
+/// Upper bounds of the buckets in milliseconds.
 const DELAY_BUCKETS: [f64; 15] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0, 30_000.0];
 
-/// A fault with what it has done, and its labels.
+/// A fault with its statistics and labels.
 struct Row {
     labels: Labels,
     is_on: bool,
@@ -90,8 +90,8 @@ fn counted(delays: &DurationHistogram) -> Counted {
     Counted { sum: delays.sum().as_secs_f64(), count, buckets }
 }
 
-/// Under the names that dashboards of the compatible API's first server ask for. What was received but is neither sent nor held any
-/// more, faults have discarded.
+/// Writes the metrics with the names of Toxiproxy. Faults have discarded the bytes that were received but are neither sent nor
+/// held.
 pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let (mut received, mut sent) = (Vec::new(), Vec::new());
     for proxy in proxies.all() {

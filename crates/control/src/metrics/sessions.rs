@@ -1,4 +1,4 @@
-//! The metrics of sessions.
+//! Metrics of sessions.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use prometheus_client::registry::Unit;
 use super::write::{Labels, counters, gauges, series, with};
 use crate::watch::SessionMetrics;
 
-/// Sessions that have labels in common.
+/// Metrics of sessions with the same labels.
 pub(super) type LabeledMetrics = (Labels, SessionMetrics);
 
 pub(super) fn encode(rows: &[LabeledMetrics], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! Writing series whose labels are known only at the scrape.
+//! Series whose labels are only known at the scrape.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// Names and values.
+/// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// A histogram that was made elsewhere.
+/// Existing histogram.
 #[derive(Debug)]
 pub(super) struct Counted {
-    /// In seconds.
+    /// Sum in seconds.
     pub(super) sum: f64,
     pub(super) count: u64,
-    /// Upper bounds, and what is between each and the one before it.
+    /// Upper bounds, with the count between each bound and the previous one.
     pub(super) buckets: Vec<(f64, u64)>,
 }
 
@@ -31,14 +31,14 @@ impl EncodeMetric for Counted {
     }
 }
 
-/// All series of one name; none of them without labels unless it is the only one.
+/// All series of one name. A series without labels must be the only one.
 pub(super) fn series<M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help, unit): (&str, &str, Option<&Unit>),
     kind: MetricType,
     series: impl IntoIterator<Item = (Labels, M)>,
 ) -> fmt::Result {
-    // The registry puts a full stop behind the help of what it writes itself.
+    // The registry ends the help of its own metrics with a full stop.
     let help = format!("{help}.");
     let mut family = encoder.encode_descriptor(name, &help, unit, kind)?;
     for (labels, metric) in series {
@@ -70,7 +70,7 @@ pub(super) fn gauges(
     series(encoder, (name, help, None), MetricType::Gauge, values)
 }
 
-/// `labels`, and one more.
+/// Returns `labels` with one more label.
 pub(super) fn with(labels: &Labels, name: &'static str, value: impl Into<String>) -> Labels {
     labels.iter().cloned().chain([(name, value.into())]).collect()
 }

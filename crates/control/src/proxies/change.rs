@@ -1,4 +1,4 @@
-//! What changes proxies.
+//! Changes of proxies.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub(crate) async fn wait_applied(proxies: impl IntoIterator<Item = &Proxy>) {
 }
 
 impl Proxies {
-    /// Makes a proxy, with all its faults before its first session.
+    /// Creates a proxy. Its faults apply to the first session.
     ///
     /// # Errors
-    /// The name is taken, an address makes no sense, or the port cannot be taken: then there is no such proxy.
+    /// The name is in use, an address is invalid, or the port cannot be bound. The proxy is then not created.
     pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_listen(&spec.listen).await?;
         let proxy = self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await?;
@@ -35,7 +35,7 @@ impl Proxies {
     /// Changes a proxy. If its addresses change, or it is disabled, the connections of its sessions are closed.
     ///
     /// # Errors
-    /// There is no such proxy, an address makes no sense, or the port cannot be taken: then the proxy stays as it was.
+    /// The proxy does not exist, an address is invalid, or the port cannot be bound. The proxy then stays unchanged.
     pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
         if let Some(listen) = &update.listen {
             self.check_listen(listen).await?;
@@ -47,18 +47,18 @@ impl Proxies {
         Ok(proxy)
     }
 
-    /// Ends a proxy; the connections of its sessions are closed when this returns.
+    /// Deletes a proxy. The connections of its sessions are closed when this returns.
     ///
     /// # Errors
-    /// There is no such proxy.
+    /// The proxy does not exist.
     pub async fn delete(&self, name: &str) -> Result<(), ChangeError> {
         let name = name.to_owned();
         self.in_turn(async move |proxies: Proxies| proxies.delete_now(&name).await).await
     }
 
-    /// Makes these proxies, one after another. One that is there under its name, with the same addresses, stays as it is; one with
-    /// others is replaced, or stays as it was if its successor cannot start. Returns those that are there at the end, and the error
-    /// that ended it, if one did. Nothing is made if the upstream of any makes no sense; an error in place of a proxy ends it at its turn.
+    /// Creates these proxies in order. An existing proxy of the same name is kept if its addresses are the same. Otherwise it is
+    /// replaced, or kept if the new one cannot start. Returns the proxies, and the error that stopped the creation. If any upstream is
+    /// invalid, no proxy is created. An error in place of a proxy stops the creation at its position.
     pub async fn populate(&self, specs: Vec<Result<Spec, ChangeError>>) -> (Vec<Proxy>, Option<ChangeError>) {
         for (index, spec) in specs.iter().enumerate() {
             if let Ok(Err(problem)) = spec.as_ref().map(|spec| self.0.host.check(&spec.upstream.addr)) {
@@ -107,12 +107,12 @@ impl Proxies {
     /// Removes all faults and enables all proxies.
     ///
     /// # Errors
-    /// A proxy could not be enabled; the others are.
+    /// A proxy could not be enabled. The other proxies are enabled.
     pub async fn reset(&self) -> Result<(), ChangeError> {
         self.remove_all_faults();
         let result = self
             .in_turn(async |proxies: Proxies| {
-                // also those of proxies that were being made
+                // Also remove those of proxies that were being created.
                 proxies.remove_all_faults();
                 let names: Vec<_> = proxies.entries().keys().cloned().collect();
                 let mut result = Ok(());
@@ -149,7 +149,7 @@ impl Proxies {
         Ok(changed)
     }
 
-    /// Resolves a listen address before the change has its turn, so that a name server that does not respond does not delay
+    /// Resolves a listen address before the change starts, so that a name server that does not respond does not delay
     /// other changes.
     async fn check_listen(&self, listen: &ListenAddr) -> Result<(), ChangeError> {
         Ok(self.0.host.address(listen).await.map(drop)?)
@@ -176,7 +176,7 @@ impl Proxies {
         self.put_now(spec).await
     }
 
-    /// Takes the place of one of its name once it has started.
+    /// Starts a proxy, then replaces the one of the same name.
     async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_new(&spec).await?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
@@ -201,7 +201,7 @@ impl Proxies {
         };
         let upstream = update.upstream.unwrap_or_else(|| now.upstream.clone());
         let listen = match update.listen {
-            // Port 0 asks for a new one, also where the proxy was made with it.
+            // Port 0 requests a new port, even if the proxy was created with port 0.
             Some(listen) if listen.port == 0 => Some(listen),
             Some(listen) if listen == was_given || self.is_same_address(&listen, &now.listen).await => None,
             listen => listen,
@@ -211,7 +211,7 @@ impl Proxies {
         if is_elsewhere {
             self.0.host.check(&upstream.addr).map_err(ChangeError::Invalid)?;
             if is_to_listen {
-                // Before it stops: then nothing changes.
+                // Check before stopping, so that an error changes nothing.
                 self.check_loop(name, listen.as_ref().unwrap_or(&now.listen), &upstream.addr).await?;
             }
         }
@@ -231,8 +231,8 @@ impl Proxies {
         self.get(name)
     }
 
-    /// Starts it with these addresses before it stops with those of now. If it keeps its port, it has to stop first: then it
-    /// is started again as it was, should it not start with these.
+    /// Starts a proxy with these addresses, then stops it on the old ones. If it keeps its port, it stops first, and is started
+    /// with the old addresses if the start fails.
     async fn restart_now(
         &self,
         name: &str,
@@ -249,7 +249,7 @@ impl Proxies {
             self.stop_now(name).await;
         }
         start.upstream.clone_from(&upstream.addr);
-        // Stopping has fixed a port that was left to chance.
+        // A stopped proxy keeps the port that the system chose.
         let stopped = self.entries().get(name).map(|entry| entry.listen.clone());
         start.listen = listen.clone().or(stopped).unwrap_or(start.listen);
         let started = match self.0.host.start(start).await {
@@ -295,7 +295,7 @@ impl Proxies {
             return Ok(proxy);
         }
         if spec.listen.port == proxy.listen.port {
-            // Before it stops: then nothing changes.
+            // Check before stopping, so that an error changes nothing.
             self.check_new(&spec).await?;
             self.stop_now(&spec.name).await;
         }
@@ -313,7 +313,7 @@ impl Proxies {
             || matches!((address(one).await, address(other).await), (Ok(one), Ok(other)) if one == other)
     }
 
-    /// Does nothing if it listens.
+    /// Starts a proxy unless it already listens.
     async fn start_now(&self, name: &str) -> Result<(), ChangeError> {
         let start = match self.entries().get(name) {
             Some(entry) if entry.started.is_none() => entry.start(name),

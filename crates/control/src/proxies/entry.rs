@@ -13,13 +13,13 @@ use crate::watch::SessionMetrics;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) label: Option<String>,
-    /// As given; what it listens on is known when it has started.
+    /// Listen address as given. The bound address is known once the proxy has started.
     pub(super) listen: ListenAddr,
     pub(super) upstream: ProxyUpstream,
     pub(super) faults: Faults,
     pub(super) records: Vec<FaultRecord>,
     pub(super) watch: SessionMetrics,
-    /// The address that it listened on before it stopped, if `listen` still stands for it.
+    /// Address that the proxy listened on before it stopped, if `listen` still refers to it.
     last_address: Option<SocketAddr>,
     /// `None` while the proxy is disabled.
     pub(super) started: Option<RunningProxy>,
@@ -27,7 +27,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Not started.
+    /// Creates an entry of a proxy that is not started.
     pub(super) fn new(spec: Spec, faults: Faults) -> Self {
         let Spec { label, listen, upstream, faults: records, .. } = spec;
         let (watch, stopped) = (SessionMetrics::default(), Generation::default());
@@ -63,7 +63,7 @@ impl Entry {
         started.or(self.last_address).map_or_else(|| self.listen.clone(), ListenAddr::from)
     }
 
-    /// Where it is to listen, if that changes, and connect when it starts again.
+    /// Sets the listen address, if it changes, and the upstream for the next start.
     pub(super) fn move_to(&mut self, listen: Option<ListenAddr>, upstream: ProxyUpstream) {
         if let Some(listen) = listen {
             (self.listen, self.last_address) = (listen, None);
@@ -81,11 +81,11 @@ impl Entry {
         }
     }
 
-    /// What is to be stopped. It listens on the same port again if it is started again.
+    /// Takes the running proxy out, to be stopped. It keeps its port for the next start.
     pub(super) fn stop(&mut self) -> Option<RunningProxy> {
         self.stop_generation = Generation::default();
         let started = self.started.take()?;
-        // A name stays a name, which may have several addresses; only a port that was left to chance is fixed.
+        // Keep a name, which may have several addresses. Only a port that the system chose is fixed.
         self.listen.port = started.listen.port();
         self.last_address = Some(started.listen);
         Some(started)

@@ -2,11 +2,11 @@ use std::io;
 
 use thiserror::Error;
 
-/// Why a proxy did not start.
+/// Error of a proxy that did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Its port could not be taken.
+    /// The port could not be bound.
     #[error("listen tcp {listen}: bind: {}", in_words(source))]
     Bind {
         /// The address, or the text as given if it does not resolve.
@@ -14,15 +14,15 @@ pub enum StartError {
         /// Error of the system.
         source: io::Error,
     },
-    /// The listen address makes no sense.
+    /// The listen address is invalid.
     #[error("listen tcp: {0}")]
     Address(String),
-    /// Anything else.
+    /// Another error.
     #[error("{0}")]
     Other(String),
 }
 
-/// Why a change was refused, in the words of the API.
+/// Error of a change, with the message of the API.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ChangeError {
@@ -32,15 +32,15 @@ pub enum ChangeError {
     /// A proxy has this name.
     #[error("proxy already exists")]
     ProxyExists,
-    /// The listening address or the upstream makes no sense.
+    /// The listen address or the upstream is invalid.
     #[error("bad request body: {0}")]
     Invalid(String),
-    /// It did not start.
+    /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] StartError),
 }
 
-/// As every system's error list has it: without a number, and not as a sentence.
+/// Returns the message of an error without its number, in lower case, as Toxiproxy does.
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),

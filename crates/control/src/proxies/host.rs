@@ -1,4 +1,4 @@
-//! What starts proxies: the program that has them.
+//! Interface to the program, which starts proxies.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use tokio_util::task::TaskTracker;
 use super::StartError;
 use crate::watch::SessionMetrics;
 
-/// What [`ProxyLauncher::start`] returns.
+/// Future of [`ProxyLauncher::start`].
 pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<RunningProxy, StartError>> + Send + 'a>>;
 
-/// What [`ProxyLauncher::check_loop`] returns.
+/// Future of [`ProxyLauncher::check_loop`].
 pub type CheckingLoop<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 
-/// The result of [`ProxyLauncher::address`].
+/// Future of [`ProxyLauncher::address`].
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartError>> + Send + 'a>>;
 
 /// Starts proxies.
@@ -35,17 +35,17 @@ pub trait ProxyLauncher: Send + Sync + 'static {
     /// The loop, and how to avoid it.
     fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a>;
 
-    /// Takes the port and accepts sessions from then on.
+    /// Binds the port and accepts sessions.
     fn start(&self, proxy: LaunchRequest) -> Starting<'_>;
 
-    /// The address that `listen` stands for. Takes some seconds at most.
+    /// Resolves `listen`. Takes up to some seconds.
     ///
     /// # Errors
-    /// It is a name that does not resolve.
+    /// The name does not resolve.
     fn address(&self, listen: &ListenAddr) -> Resolving<'_>;
 }
 
-/// A proxy that is to be started.
+/// Proxy to start.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LaunchRequest {
@@ -53,27 +53,27 @@ pub struct LaunchRequest {
     pub name: String,
     /// Where to listen.
     pub listen: ListenAddr,
-    /// As [checked](ProxyLauncher::check).
+    /// Upstream, which was [checked](ProxyLauncher::check).
     pub upstream: Upstream,
-    /// What happens to its sessions.
+    /// Faults of its sessions.
     pub faults: Faults,
     /// Observer of its sessions.
     pub watch: SessionMetrics,
 }
 
-/// A proxy that listens.
+/// Running proxy.
 #[derive(Debug)]
 pub struct RunningProxy {
-    /// The address, with the port that the system chose for port 0.
+    /// Bound address, with the port that the system chose for port 0.
     pub listen: SocketAddr,
-    /// Ends this proxy only.
+    /// Shutdown of this proxy only.
     pub shutdown: Shutdown,
-    /// Is empty when all its sessions have ended and its sockets are closed. It is closed by now.
+    /// Closed tracker. It is empty when all sessions have ended and the sockets are closed.
     pub ended: TaskTracker,
 }
 
 impl RunningProxy {
-    /// Closes its port and the connections of its sessions, and waits until that is done.
+    /// Closes the port and the connections of the sessions. Returns when they are closed.
     pub(super) async fn stop(self) {
         self.shutdown.close();
         self.ended.wait().await;

@@ -1,4 +1,4 @@
-//! Proxies as they are to be, and as they are.
+//! Descriptions and states of proxies.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use super::record::FaultRecord;
 use crate::watch::SessionMetrics;
 
-/// Upstream of a proxy, with the text that users wrote and are shown for it.
+/// Upstream of a proxy, with its text as given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyUpstream {
     /// The upstream.
@@ -26,24 +26,24 @@ impl From<Upstream> for ProxyUpstream {
 /// Description of a proxy to create.
 #[derive(Debug, Clone)]
 pub struct Spec {
-    /// Unique, and how it is addressed. It also names the draws of its faults.
+    /// Unique name in the API. The random decisions of its faults depend on it.
     pub name: String,
-    /// Text for people instead of the name.
+    /// Displayed text instead of the name.
     pub label: Option<String>,
-    /// Where to listen.
+    /// Listen address.
     pub listen: ListenAddr,
     /// Upstream of its sessions.
     pub upstream: ProxyUpstream,
     /// Whether it listens.
     pub enabled: bool,
-    /// In force before the first session.
+    /// Faults, which apply from the first session on.
     pub faults: Vec<FaultRecord>,
 }
 
 /// A change of a proxy. `None` leaves a value as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Update {
-    /// Where to listen.
+    /// Listen address.
     pub listen: Option<ListenAddr>,
     /// New upstream.
     pub upstream: Option<ProxyUpstream>,
@@ -51,12 +51,12 @@ pub struct Update {
     pub enabled: Option<bool>,
 }
 
-/// A proxy as it is.
+/// State of a proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     /// Name in the API.
     pub name: String,
-    /// Text for people: the label, or the name without one.
+    /// Displayed text: the label, or the name without a label.
     pub label: String,
     /// The address it listens on, or the requested one while it does not listen.
     pub listen: ListenAddr,
@@ -74,7 +74,7 @@ pub struct Proxy {
     pub stop_generation: Generation,
 }
 
-/// A moment in the life of a proxy. It equals its clones, and no other moment of any proxy.
+/// Token of a period in the life of a proxy. It is equal to its clones only.
 #[derive(Debug, Clone, Default)]
 pub struct Generation(Arc<()>);
 

@@ -1,7 +1,7 @@
 use fault_proxy_engine::Fault;
 use serde_json::{Map, Value};
 
-/// Names of types and parameters that a fault was given with.
+/// Dialect of the types and parameters of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// Names of the Toxiproxy API.
@@ -10,19 +10,19 @@ pub(crate) enum Dialect {
     Native,
 }
 
-/// A fault as it was given, and as it is applied. Made by [`record`](crate::record), or by the API.
+/// A fault as given and as applied. [`record`](crate::record) and the API create it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FaultRecord {
-    /// Unique within its proxy.
+    /// Name, unique within its proxy.
     pub name: String,
-    /// What it is called where it was given: `latency`, `packet_loss`.
+    /// Type as given: `latency`, `packet_loss`.
     pub kind: String,
-    /// `upstream` or `downstream`, as it was written.
+    /// `upstream` or `downstream`, as given.
     pub stream: String,
-    /// The share of sessions, as it was written.
+    /// Share of sessions, as given.
     pub toxicity: f64,
-    /// The parameters of its kind.
+    /// Parameters of its type.
     pub attributes: Map<String, Value>,
     /// The fault as applied, with this [`name`](Self::name). `None` if it has no effect.
     pub fault: Option<Fault>,

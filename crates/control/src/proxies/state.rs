@@ -1,4 +1,4 @@
-//! All proxies at one moment, for the page and other live views.
+//! Snapshot of all proxies, for the page and other live views.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use serde_json::{Map, Value};
 
 use super::{FaultRecord, Proxies, Proxy};
 
-/// Sessions that are listed of each proxy.
+/// Maximum number of listed sessions per proxy.
 const LISTED_SESSIONS: usize = 100;
 
-/// A program's proxies at one moment. Counts are since the start of the run.
+/// Snapshot of a program's proxies. Counts start with the run.
 #[derive(Debug, Clone, Serialize)]
 pub struct State {
-    /// The program's.
+    /// Version of the program.
     pub version: String,
-    /// Since the start of the run.
+    /// Time since the start of the run.
     pub uptime_ms: u64,
-    /// That of the run, if it has an end.
+    /// Duration of the run, if it has one.
     pub duration_ms: Option<u64>,
-    /// That of all draws.
+    /// Seed of all random decisions.
     pub seed: u64,
-    /// By name.
+    /// Proxies in the order of their names.
     pub proxies: Vec<ProxyState>,
 }
 
-/// A proxy at one moment.
+/// Snapshot of a proxy.
 #[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct ProxyState {
@@ -39,7 +39,7 @@ pub struct ProxyState {
     pub enabled: bool,
     pub sessions_total: u64,
     pub sessions_active: usize,
-    /// Delivered.
+    /// Bytes delivered to the upstream.
     pub bytes_to_upstream: u64,
     /// Bytes delivered to clients.
     pub bytes_to_client: u64,
@@ -55,7 +55,7 @@ pub struct ProxyState {
     pub sessions: Vec<SessionState>,
 }
 
-/// A fault at one moment.
+/// Snapshot of a fault.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultState {
     /// Name of the fault.
@@ -69,9 +69,9 @@ pub struct FaultState {
     pub toxicity: f64,
     /// As they were given.
     pub attributes: Map<String, Value>,
-    /// What it does, in words.
+    /// Description of its effect.
     pub description: String,
-    /// Now.
+    /// Whether it is on.
     pub on: bool,
     /// Start and end, in milliseconds since the start of the run; an end of `None` is the end of the run.
     pub windows: Vec<(u64, Option<u64>)>,
@@ -93,7 +93,7 @@ pub struct FaultState {
     pub loss_share: Option<f64>,
 }
 
-/// A distribution of times, in milliseconds.
+/// Distribution of times in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct TimesState {
@@ -101,7 +101,7 @@ pub struct TimesState {
     pub p99: f64,
 }
 
-/// An open session at one moment.
+/// Snapshot of an open session.
 #[derive(Debug, Clone, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct SessionState {
@@ -114,7 +114,7 @@ pub struct SessionState {
 }
 
 impl Proxies {
-    /// All proxies as they are now.
+    /// Returns a snapshot of all proxies.
     pub fn state(&self) -> State {
         let now = self.engine().now();
         State {

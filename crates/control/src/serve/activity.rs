@@ -1,4 +1,4 @@
-//! What a connection of the HTTP server does at the moment.
+//! Activity of a connection of the HTTP server.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-/// Whether a connection waits for its client, and since when. Clones are of the same connection.
+/// Activity of a connection: whether it waits for its client, and since when. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Activity {
     state: Arc<Mutex<State>>,
@@ -21,10 +21,10 @@ pub(super) struct Activity {
 
 #[derive(Debug)]
 struct State {
-    /// There is a request whose body has come, and whose response has not been handed over.
+    /// A request was received completely, and its response is not complete.
     is_working: bool,
     has_asked: bool,
-    /// The last time that something moved.
+    /// Time of the last progress.
     since: Instant,
 }
 
@@ -35,25 +35,26 @@ impl Activity {
         Self { state: Arc::new(Mutex::new(state)), is_full }
     }
 
-    /// Whether a request is in progress, and when something moved last. A request whose body has not come to its end
-    /// waits for its client.
+    /// Returns whether a request is in progress, and the time of the last progress. A request with an incomplete body waits
+    /// for its client.
     pub(super) fn state(&self) -> (bool, Instant) {
         let state = self.lock();
         (state.is_working, state.since)
     }
 
-    /// Whether a request's head has come.
+    /// Returns true if the head of a request has arrived.
     pub(super) fn has_request(&self) -> bool {
         self.lock().has_asked
     }
 
-    /// Follows a request's body.
+    /// Wraps the body of a request to observe its progress.
     pub(super) fn request(&self, request: Request<Incoming>) -> Request<Body> {
         self.lock().has_asked = true;
         request.map(|body| self.follow(Body::new(body), true))
     }
 
-    /// Follows a response's body. While another connection waits for a place, it is the last response of this one.
+    /// Wraps the body of a response to observe its progress. While another connection waits for a place, this connection closes after
+    /// the response.
     pub(super) fn response(&self, mut response: Response) -> Response {
         if self.is_full.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -72,7 +73,7 @@ impl Activity {
     }
 }
 
-/// Notes the end of a body when it drops.
+/// Records the end of a body when it drops.
 struct Mark {
     activity: Activity,
     works_after: bool,
@@ -106,7 +107,7 @@ impl HttpBody for TrackedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        // A request's body that trickles in is still waiting for its client.
+        // An incomplete body of a request still waits for its client.
         if polled.is_ready() && !self.mark.works_after {
             self.mark.moved();
         }

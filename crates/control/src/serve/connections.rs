@@ -1,4 +1,4 @@
-//! The connections of the HTTP server, and which of them is closed when a new one needs room.
+//! Limit of connections of the HTTP server, and the choice of those to close for new ones.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use tracing::debug;
 
 use super::activity::Activity;
 
-/// At once.
+/// Maximum number of open connections.
 const MAX: usize = 256;
 
 /// Minimum age of a waiting connection before it is closed for a new one. It gives the client time for its request, and limits
 /// the work that clients cause by connecting again immediately.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// A request in progress is not closed for another connection before nothing has moved for this long.
+/// Minimum time without progress before a request is closed for another connection.
 const MIN_WORK: Duration = Duration::from_secs(2);
 
 /// All connections of a server. Dropping them closes them.
@@ -32,7 +32,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Runs a connection, as soon as there is room for it.
+    /// Runs a connection once there is room for it.
     pub(super) async fn run<F>(&mut self, answer: impl FnOnce(Activity) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -44,8 +44,8 @@ impl Connections {
         self.open.push((activity, handle));
     }
 
-    /// Closes the connection that has waited longest for its client. If none does, closes the request in progress in
-    /// which nothing has moved for longest. Meanwhile connections that ask all the time close after their next response.
+    /// Closes the connection that has waited longest for its client. If none waits, closes the request without progress for the
+    /// longest time. Until there is room, busy connections close after their next response.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}

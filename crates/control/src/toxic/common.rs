@@ -1,10 +1,10 @@
-//! Parts that toxics and our own faults share.
+//! Parts that toxics and native faults share.
 
 use fault_proxy_engine::{Directions, Fault};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// Why the body of a request makes no fault.
+/// Error in the body of a request for a fault.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum ToxicError {
     #[error("bad request body: {0}")]
@@ -38,7 +38,7 @@ pub(super) fn flows(stream: &str) -> Option<Directions> {
     }
 }
 
-/// A toxicity is not checked; a share of sessions is at least none and at most all.
+/// Limits a toxicity, which requests do not check, to a share from 0 to 1.
 pub(super) fn share(toxicity: f64) -> f64 {
     toxicity.clamp(0.0, 1.0)
 }

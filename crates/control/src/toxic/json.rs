@@ -44,7 +44,7 @@ pub(crate) fn rest_after(body: &[u8]) -> Option<String> {
     (!rest.is_empty()).then(|| String::from_utf8_lossy(rest).chars().take(20).collect())
 }
 
-/// Names of fields, at every depth.
+/// Converts the names of fields to lower case, at every depth.
 fn in_lower_case(value: Value) -> Value {
     match value {
         Value::Object(object) => {
@@ -55,38 +55,50 @@ fn in_lower_case(value: Value) -> Value {
     }
 }
 
+/// Returns a text.
+///
 /// # Errors
-/// When it is something else.
+/// The value has another type.
 pub(crate) fn text(object: &Object, field: &str) -> Result<Option<String>, String> {
     get(object, field, "a text", |value| value.as_str().map(str::to_owned))
 }
 
+/// Returns a number.
+///
 /// # Errors
-/// When it is something else.
+/// The value has another type.
 pub(crate) fn number(object: &Object, field: &str) -> Result<Option<f64>, String> {
     get(object, field, "a number", Value::as_f64)
 }
 
+/// Returns a whole number.
+///
 /// # Errors
-/// When it is something else, or has a fraction or an exponent.
+/// The value has another type, a fraction or an exponent.
 pub(crate) fn whole(object: &Object, field: &str) -> Result<Option<i64>, String> {
     get(object, field, "a whole number", Value::as_i64)
 }
 
+/// Returns true or false.
+///
 /// # Errors
-/// When it is something else.
+/// The value has another type.
 pub(crate) fn switch(object: &Object, field: &str) -> Result<Option<bool>, String> {
     get(object, field, "true or false", Value::as_bool)
 }
 
+/// Returns an object.
+///
 /// # Errors
-/// When it is something else.
+/// The value has another type.
 pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Result<Option<&'a Object>, String> {
     get(object, field, "an object", Value::as_object)
 }
 
+/// Returns an array of objects.
+///
 /// # Errors
-/// When it is something else, or holds something else.
+/// The value or one of its elements has another type.
 pub(crate) fn objects<'a>(object: &'a Object, field: &str) -> Result<Option<Vec<&'a Object>>, String> {
     get(object, field, "an array of objects", |value| {
         value.as_array()?.iter().map(Value::as_object).collect()

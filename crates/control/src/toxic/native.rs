@@ -1,4 +1,4 @@
-//! Faults by the parameters that flags and configuration files have too.
+//! Native faults, with the parameters of flags and configuration files.
 
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{
@@ -13,21 +13,21 @@ use crate::proxies::{Dialect, FaultRecord};
 /// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
 
-/// Names a file, which the API cannot.
+/// Parameter that names a file, which the API does not accept.
 const TABLE: &str = "table";
 
-/// Whether any fault has a parameter of this name.
+/// Returns true if a fault has a parameter of this name.
 pub(super) fn is_parameter(name: &str) -> bool {
     let name = as_parameter(name);
     is_common(&name) || FAULT_TYPES.iter().any(|kind| kind.parameter(&name).is_some())
 }
 
-/// What the API calls a type.
+/// Returns the name of a type in the API.
 pub(super) fn name_for(kind: &FaultType) -> String {
     as_attribute(kind.name)
 }
 
-/// The attributes that a fault of a type takes.
+/// Returns the attributes of a type.
 pub(super) fn attribute_names(kind: &FaultType) -> Vec<String> {
     attributes(kind).map(|parameter| as_attribute(parameter.name)).collect()
 }
@@ -45,7 +45,7 @@ fn is_common(name: &str) -> bool {
     COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name)
 }
 
-/// A type of fault, with its parameters as attributes.
+/// Type of fault, with its parameters as attributes.
 #[derive(Debug, Serialize)]
 struct ShownType {
     r#type: String,
@@ -59,20 +59,20 @@ struct ShownAttribute {
     r#type: &'static str,
     help: String,
     default: Option<&'static str>,
-    /// The values that there are, if they are few.
+    /// Allowed values, if there are few.
     choices: Vec<&'static str>,
-    /// The values of another attribute, such as `distribution`, with which it means something. Empty: with all.
+    /// Values of another attribute, such as `distribution`, that this attribute requires. Empty if it is always allowed.
     with: &'static [&'static str],
 }
 
-/// The types of faults, as the API shows them.
+/// Returns the types of faults in the form of the API.
 pub(crate) fn types() -> Value {
     let attribute = |parameter: Parameter| ShownAttribute {
         name: as_attribute(parameter.name),
         r#type: parameter.value.name(),
         help: in_attributes(parameter.help),
         default: parameter.default,
-        // a table of delays is a file
+        // A table of delays is a file.
         choices: parameter.value.choices().iter().copied().filter(|choice| *choice != TABLE).collect(),
         with: parameter.with,
     };
@@ -88,7 +88,7 @@ fn in_attributes(text: &str) -> String {
     display_with(text, as_attribute)
 }
 
-/// A fault of flags or a file, as the API shows it.
+/// Converts a fault of flags or a file into the form of the API.
 pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
     FaultRecord {
         name: fault.name.clone(),
@@ -139,7 +139,7 @@ pub(super) fn parse(
     })
 }
 
-/// Takes over the parameters that are given. Its schedule goes on if it gets no other one.
+/// Overwrites the given parameters. The schedule continues unless a new one is given.
 pub(super) fn merge(
     record: &mut FaultRecord,
     given: &Map<String, Value>,
@@ -169,7 +169,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// The attributes of a request, named as parameters.
+/// Returns the attributes of a request with the names of parameters.
 fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<String, Value>, ToxicError> {
     let mut checked = Map::new();
     for (name, value) in attributes.iter().filter(|(_, value)| !value.is_null()) {
@@ -216,7 +216,7 @@ fn attributes_for(params: &FaultParams, flows: Directions) -> Map<String, Value>
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
-    // The API's stream is one of the two, and its rates are of other units: what differs from them is said.
+    // The API has one stream per toxic and other units of rates, so attributes show the differences.
     if flows == Directions::BOTH && params.fault_type().has_direction() {
         attributes.insert("direction".to_owned(), "both".into());
     }
@@ -226,7 +226,7 @@ fn attributes_for(params: &FaultParams, flows: Directions) -> Map<String, Value>
     attributes
 }
 
-/// Whether some of what it acts on flows there.
+/// Returns true if the fault acts on this stream.
 fn matches_stream(of_fault: Directions, stream: &str) -> bool {
     flows(stream).is_none_or(|flows| {
         flows.to_upstream && of_fault.to_upstream || flows.to_downstream && of_fault.to_downstream
@@ -237,7 +237,7 @@ fn stream_for(flows: Directions) -> &'static str {
     if flows.to_upstream && !flows.to_downstream { "upstream" } else { "downstream" }
 }
 
-/// The API writes `_` where flags and files write `-`; both are read.
+/// Converts `_` in a name to `-`. The API accepts both.
 fn as_parameter(name: &str) -> String {
     name.replace('_', "-")
 }

@@ -1,4 +1,4 @@
-//! The toxics of the compatible API, with its units: whole numbers of milliseconds, microseconds, KB a second, bytes.
+//! Toxics of Toxiproxy. Attributes are whole numbers of milliseconds, microseconds, KB per second or bytes.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::common::{Common, ToxicError, default_name, flows, renamed};
 use super::json;
 use crate::proxies::{Dialect, FaultRecord};
 
-/// Each with its fields.
+/// Toxics with their fields.
 pub(super) const TOXICS: [(&str, &[&str]); 8] = [
     ("latency", &["latency", "jitter"]),
     ("bandwidth", &["rate"]),
@@ -47,7 +47,7 @@ pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<F
     Ok(record)
 }
 
-/// Takes over the fields that are given.
+/// Overwrites the given fields.
 pub(super) fn merge(record: &mut FaultRecord, given: &Map<String, Value>) -> Result<(), ToxicError> {
     for field in fields(&record.kind).unwrap_or_default() {
         if let Some(value) = json::whole(given, field)? {
