@@ -75,6 +75,8 @@ impl NatsAccept {
         dial: Arc<Dial>,
     ) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let client = tunnels.inner.link.client();
+        let limit_hits = tunnels.inner.link.rights().limit_hits();
+        let (hits, connects) = (*limit_hits.borrow(), tunnels.inner.link.status().borrow().connects);
         let mut requests = SelectAll::new();
         let of_services = services.iter().map(subject::service);
         for subject in std::iter::once(subject::REQUEST.to_owned()).chain(of_services) {
@@ -85,7 +87,8 @@ impl NatsAccept {
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
         let (to, back) = tunnels.unused_subjects();
         tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBE_TIMEOUT).await?;
-        let requests = Requests::new(tunnels.clone(), requests);
+        let confirmed_on = (*limit_hits.borrow() == hits).then_some(connects);
+        let requests = Requests::new(tunnels.clone(), requests, confirmed_on);
         Ok(Self { tunnels, dial, requests, direct })
     }
 

@@ -206,6 +206,11 @@ impl Rights {
         self.limit_hits.subscribe()
     }
 
+    /// Changes of [`Self::is_full`].
+    pub(crate) fn fullness(&self) -> watch::Receiver<bool> {
+        self.is_full.subscribe()
+    }
+
     /// Whether NATS refuses more subscriptions, so that new sessions fail.
     pub(crate) fn is_full(&self) -> bool {
         *self.is_full.borrow()

@@ -55,6 +55,9 @@ pub(super) struct Requests {
     missing: watch::Receiver<Missing>,
     /// Subjects whose subscriptions NATS has refused or ended.
     refused: Vec<String>,
+    is_full: watch::Receiver<bool>,
+    /// NATS has refused no subscription since the subscriptions to requests were made on this connection.
+    confirmed_on: Option<u64>,
     ticks: Interval,
     last_look: Instant,
     doubt: Option<Doubt>,
@@ -69,13 +72,15 @@ struct Doubt {
 }
 
 impl Requests {
-    pub(super) fn new(tunnels: Tunnels, subscribers: SelectAll<Source>) -> Self {
+    /// `confirmed_on` is the number of the connection on which NATS has accepted all `subscribers`.
+    pub(super) fn new(tunnels: Tunnels, subscribers: SelectAll<Source>, confirmed_on: Option<u64>) -> Self {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missing = tunnels.inner.link.rights().missing();
         missing.mark_changed();
+        let is_full = tunnels.inner.link.rights().fullness();
         let (refused, last_look) = (Vec::new(), Instant::now());
-        Self { subscribers, tunnels, missing, refused, ticks, last_look, doubt: None }
+        Self { subscribers, tunnels, missing, refused, is_full, confirmed_on, ticks, last_look, doubt: None }
     }
 
     /// Returns the next request with the longest time that it may have waited before the process saw it; `None` when the
@@ -99,6 +104,10 @@ impl Requests {
                     self.follow_rights().await;
                     continue;
                 }
+                Ok(()) = self.is_full.changed() => {
+                    self.follow_limit().await;
+                    continue;
+                }
                 message = self.subscribers.next() => Some(message?),
             };
             self.check_rights();
@@ -118,14 +127,42 @@ impl Requests {
                 if !was_refused {
                     self.refused.push(subject);
                 }
-            } else if was_refused
-                && let Ok(source) = Source::subscribe(self.tunnels.inner.link.client(), subject).await
-            {
-                self.refused.retain(|refused| *refused != source.subject);
-                let others = std::mem::take(&mut self.subscribers).into_iter();
-                self.subscribers = others.filter(|other| other.subject != source.subject).collect();
-                self.subscribers.push(source);
+            } else if was_refused {
+                self.refused.retain(|refused| *refused != subject);
+                self.subscribe_again(subject).await;
             }
+        }
+    }
+
+    /// Subscribes again when NATS takes subscriptions again, if it may have refused one to requests. Its error does not name a subject, so
+    /// those that it has accepted are made again too. A client repeats a request that is lost by this.
+    async fn follow_limit(&mut self) {
+        let link = &self.tunnels.inner.link;
+        let connects = link.status().borrow().connects;
+        if *self.is_full.borrow_and_update() || self.confirmed_on == Some(connects) {
+            return;
+        }
+        let limit_hits = link.rights().limit_hits();
+        let before = *limit_hits.borrow();
+        let subjects: Vec<_> = self.subscribers.iter().map(|source| source.subject.clone()).collect();
+        for subject in subjects {
+            self.subscribe_again(subject).await;
+        }
+        settle(&self.tunnels).await;
+        self.confirmed_on = (*limit_hits.borrow() == before).then_some(connects);
+    }
+
+    /// Replaces the subscription to `subject`. Its place is given back first, since NATS may limit their number.
+    async fn subscribe_again(&mut self, subject: String) {
+        let (old, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.subscribers).into_iter().partition(|source| source.subject == subject);
+        self.subscribers = others.into_iter().collect();
+        for mut source in old {
+            // Fails only with the connection.
+            let _ = source.subscriber.unsubscribe().await;
+        }
+        if let Ok(source) = Source::subscribe(self.tunnels.inner.link.client(), subject).await {
+            self.subscribers.push(source);
         }
     }
 

@@ -544,3 +544,32 @@ async fn a_limit_is_learned_again_after_a_loss() {
     .await;
     ends.end().await;
 }
+
+/// The error of NATS does not name the subscription that is one too many.
+#[tokio::test]
+async fn subscriptions_to_requests_that_nats_refuses_are_made_again() {
+    const SESSIONS: usize = 40;
+    for program in nats_servers() {
+        let nats = Changing::start(&program, "max_subscriptions: 0");
+        let [of_server, of_client] = [(); 2].map(|()| options(&nats.server.url(), Credential::None));
+        let ends = Ends::start(&of_server, &of_client, Encoding::Binary).await;
+        let far_end = FarEnd::echo();
+        let steps = async {
+            let mut open = Vec::new();
+            for _ in 0..SESSIONS {
+                open.push(ends.to(far_end.addr()).open().await.expect("it opens"));
+            }
+            // All subscriptions are made again in any order, and three of them are accepted: hardly those to requests.
+            nats.restart("max_subscriptions: 3");
+            drop(open);
+            while ends.to(far_end.addr()).open().await.is_err() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        select! {
+            done = timeout(LONG, steps) => done.expect("requests arrive again"),
+            never = ends.server.watch_rights() => match never {},
+        }
+        ends.end().await;
+    }
+}
