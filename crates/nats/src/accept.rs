@@ -140,7 +140,7 @@ impl NatsAccept {
         if self.tunnels.inner.link.rights().is_full() {
             let reason = "NATS refuses more subscriptions of this server";
             self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
-            answer(reply, None).refuse(reason.to_owned(), Scope::Busy);
+            answer(reply, None).refuse(reason.to_owned(), Scope::ThisServer);
             return None;
         }
         if self.tunnels.inner.budget.is_full() {

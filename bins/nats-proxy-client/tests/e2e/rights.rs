@@ -337,6 +337,12 @@ fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
     let reason = "NATS refused a subscription: maximum subscriptions exceeded";
     server.wait_for_line(reason);
     client.wait_for_line(reason);
+    let start = Instant::now();
+    assert_reset(&client.connect());
+    assert!(start.elapsed() < OPEN_TIMEOUT / 2, "{:?}", start.elapsed());
+    for program in [&*server, &*client] {
+        program.wait_for_line("NATS refuses more subscriptions of this server");
+    }
     for stream in &open {
         round_trip(stream, b"still open").unwrap();
     }
@@ -345,4 +351,18 @@ fn sessions_beyond_the_limit_of_subscriptions_are_reset_and_the_others_go_on() {
     open.pop();
     eventually("it is ready again", || get(health.server, "/readyz").0 == 200);
     round_trip(&client.connect(), b"next").unwrap();
+}
+
+#[test]
+fn check_fails_if_no_session_is_possible() {
+    for (user, limit) in [("client", 1), ("server", 2)] {
+        let nats = NatsServer::with_config(&format!("max_subscriptions: {limit}"));
+        let (code, report, complaint) = check(&nats, user);
+        assert!(report.contains("sessions        0, limited"), "{user}: {report}");
+        assert_eq!(code, Some(1), "{user}: {complaint}");
+        assert!(
+            complaint.contains("raise the limit of this user, or max_subscriptions"),
+            "{user}: {complaint}"
+        );
+    }
 }

@@ -35,12 +35,12 @@ impl Program {
             link.require_with_replies(&self.needs);
             let tunnels = Tunnels::new(link.clone(), config(&self.tunnel), random_seed()?);
             let is_answered = tunnels.try_rights().await;
+            let (report, limit_problem) = self.report(&link, &tunnels).await;
             let problem = match link.missing_rights().is_empty() {
                 false => Some("NATS permissions are missing"),
-                true if !is_answered => Some("NATS does not answer"),
-                true => None,
+                // A limit may be the reason why there is no answer.
+                true => limit_problem.or((!is_answered).then_some("NATS does not answer")),
             };
-            let report = self.report(&link, &tunnels).await;
             link.close().await;
             Ok(Checked { report, problem })
         });
@@ -48,8 +48,10 @@ impl Program {
         checked
     }
 
-    async fn report(&self, link: &NatsConnection, tunnels: &Tunnels) -> String {
+    /// Returns the report, and the limit of NATS that makes sessions impossible, if there is one.
+    async fn report(&self, link: &NatsConnection, tunnels: &Tunnels) -> (String, Option<&'static str>) {
         let mut report = String::new();
+        let mut problem = None;
         let mut fact = |name: &str, value: &str| {
             let _ = writeln!(report, "{name:<15} {value}");
         };
@@ -63,12 +65,23 @@ impl Program {
             }
             match tunnels.max_message().await {
                 Some(bytes) => fact("message size", &format!("{bytes} bytes at most")),
-                None => fact("message size", "too small for sessions; raise max_payload"),
+                None => {
+                    fact("message size", "too small for sessions");
+                    problem = Some(
+                        "NATS refuses messages of 384 bytes; raise max_payload or the payload limit of the account or user",
+                    );
+                }
             }
             let room = tunnels.session_room(SESSIONS).await;
             let or_more =
                 if room == SESSIONS { " or more" } else { ", limited by the subscriptions of this user" };
             fact("sessions", &format!("{room}{or_more}"));
+            if room == 0 {
+                problem = Some(
+                    "NATS accepts no subscription for a session; raise the limit of this user, or max_subscriptions in the \
+                     configuration of nats-server",
+                );
+            }
         }
         if let Needs::Client(targets) = &self.needs
             && missing.is_empty()
@@ -96,7 +109,7 @@ impl Program {
             "\nPermissions for this user in the configuration of nats-server:\n\n{}",
             block(&link.needed_rights())
         );
-        report
+        (report, problem)
     }
 }
 
