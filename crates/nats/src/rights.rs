@@ -27,6 +27,7 @@ pub use self::missing::Needs;
 use crate::id::InstanceId;
 use crate::shared::Shared;
 use crate::subject;
+use crate::throttle::RareWarning;
 
 /// Refusals that NATS has reported on a connection.
 #[derive(Debug, Default)]
@@ -40,6 +41,7 @@ pub(crate) struct Rights {
     /// Rights that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Right>>,
     missing: watch::Sender<Missing>,
+    refused_replies: RareWarning,
     /// Missing rights in the last report to a server.
     reported: Mutex<Vec<Right>>,
     /// Peers that were left without a word since then.
@@ -78,7 +80,7 @@ impl Rights {
             None => false,
             Some(Denial::Subject(right)) => {
                 self.end_session(&right);
-                self.deny(right.general())
+                self.deny(right.general()) || self.report_reply(&right)
             }
             Some(Denial::SubscriptionLimit) => {
                 self.limit_hits.send_modify(|hits| *hits += 1);
@@ -152,6 +154,25 @@ impl Rights {
         true
     }
 
+    /// Logs that a server may not reply to a client. The server stays ready: any member of the account can send a request with a reply
+    /// subject that the server may not publish to.
+    fn report_reply(&self, right: &Right) -> bool {
+        let is_server = self.needed().iter().any(|needed| !needed.is_publish() && is_request(needed));
+        let is_reply = right.is_publish() && !subject::is_session(right.subject()) && !is_request(right);
+        if is_server
+            && is_reply
+            && let Some(more) = self.refused_replies.pass()
+        {
+            warn!(
+                subject = right.subject(),
+                permission = %right.general(),
+                more,
+                "NATS refused a reply; if clients have such inboxes, give this user the permission"
+            );
+        }
+        is_server && is_reply
+    }
+
     fn begin_round(&self) {
         self.missing.send_modify(Missing::begin_round);
     }
@@ -219,6 +240,10 @@ impl Rights {
     pub(crate) fn open_sessions(&self) -> Vec<Arc<Shared>> {
         lock(&self.sessions).values().filter_map(Weak::upgrade).collect()
     }
+}
+
+fn is_request(right: &Right) -> bool {
+    subject::is_request(right.subject())
 }
 
 fn reason<'a>(role: &str, missing: impl IntoIterator<Item = &'a Right>) -> String {

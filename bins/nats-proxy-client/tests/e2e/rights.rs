@@ -366,3 +366,18 @@ fn check_fails_if_no_session_is_possible() {
         );
     }
 }
+
+#[test]
+fn a_reply_that_nats_refuses_is_logged_with_the_permission_and_makes_no_server_unready() {
+    let nats = NatsServer::with_config(&users("server publish _INBOX.>"));
+    let far_end = FarEnd::echo();
+    let (server, client, health) = pair_with_health(&nats, &far_end);
+    let waiting: Vec<_> = (0..3).map(|_| client.connect()).collect();
+    server.wait_for_line("NATS refused a reply");
+    let line = "permission=publish to _INBOX.>";
+    server.wait_for_line(line);
+    assert_eq!(get(health.server, "/readyz").0, 200);
+    waiting.iter().for_each(|stream| drop(round_trip(stream, b"x")));
+    // At most every 10 s.
+    assert!(count(&server, line) <= 3, "{}", server.stderr());
+}
