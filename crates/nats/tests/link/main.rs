@@ -1,6 +1,8 @@
 //! The link with real NATS servers.
 
+mod changing;
 mod credentials;
+mod ends;
 mod jwt;
 mod limits;
 mod no_responders;
