@@ -58,7 +58,7 @@ impl Engine {
     }
 }
 
-/// Memory that a flow may take even if its limit is lower: its first block and a few pieces.
+/// Memory that a flow may take even if its limit is lower: its first block and a few chunks.
 const MIN_MEMORY: usize = 16 << 10;
 
 /// State that all proxies share.
@@ -67,7 +67,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     origin: Instant,
     held: AtomicUsize,
-    /// Memory that flows have allocated for the bytes that they hold and for their pieces.
+    /// Memory that flows have allocated for the bytes that they hold and for their chunks.
     memory: AtomicUsize,
     /// By the name of the fault, as long as one has it.
     buckets: Mutex<HashMap<String, Weak<Buckets>>>,

@@ -26,7 +26,7 @@ const READS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct FaultFlow {
-    pub(crate) common: Arc<SessionShared>,
+    pub(crate) shared: Arc<SessionShared>,
     state: State,
     watcher: Watcher,
     version: u64,
@@ -58,7 +58,7 @@ impl FaultFlow {
             source_ended: false,
             source_was_empty: true,
             is_hollow: false,
-            common,
+            shared: common,
         };
         if plan.iter().any(|entry| entry.acts_on(direction)) {
             half.faulted();
@@ -69,7 +69,7 @@ impl FaultFlow {
     /// Returns the state that faults need, and creates it if it is missing.
     fn faulted(&mut self) -> &mut Faulted {
         if let State::Clear(segmenter) = &self.state {
-            let faulted = Faulted::new(&self.common, self.direction, segmenter.clone(), self.now());
+            let faulted = Faulted::new(&self.shared, self.direction, segmenter.clone(), self.now());
             self.state = State::Faulted(Box::new(faulted));
         }
         match &mut self.state {
@@ -87,23 +87,23 @@ impl FaultFlow {
                 line.is_idle() && line.deadline().is_none_or(|deadline| self.now() < deadline)
             }
         };
-        is_clear && self.is_up_to_date() && self.common.ended().is_none()
+        is_clear && self.is_up_to_date() && self.shared.ended().is_none()
     }
 
     /// Whether the plan is still the one that it has taken over.
     pub(crate) fn is_up_to_date(&self) -> bool {
-        self.version == self.common.faults.version()
+        self.version == self.shared.faults.version()
     }
 
     fn now(&self) -> Duration {
-        self.common.faults.engine.now()
+        self.shared.faults.engine.now()
     }
 
     /// Brings plan and line up to date, and has the task woken when they change again. Returns true while bytes pass
     /// as they are.
     pub(crate) fn poll_passthrough(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
-            if self.common.ended().is_some() {
+            if self.shared.ended().is_some() {
                 return false;
             }
             let now = self.update(cx);
@@ -111,7 +111,7 @@ impl FaultFlow {
             if !faulted.pipeline.is_idle() {
                 return false;
             }
-            if faulted.poll_deadline(&self.common, cx, now).is_pending() {
+            if faulted.poll_deadline(&self.shared, cx, now).is_pending() {
                 self.release_unused();
                 return true;
             }
@@ -132,7 +132,7 @@ impl FaultFlow {
         let now = self.sync_plan();
         if let State::Faulted(faulted) = &mut self.state {
             faulted.pipeline.advance(now);
-            faulted.record(&self.common);
+            faulted.record(&self.shared);
         }
         now
     }
@@ -140,14 +140,14 @@ impl FaultFlow {
     /// Takes over the plan if there is a new one: before anything that comes, since it may have been sent after the change.
     fn sync_plan(&mut self) -> Duration {
         let now = self.now();
-        let version = self.common.faults.version();
+        let version = self.shared.faults.version();
         if version != self.version {
             self.version = version;
-            let plan = self.common.faults.plan();
+            let plan = self.shared.faults.plan();
             match &mut self.state {
                 State::Faulted(faulted) => {
                     faulted.pipeline.sync_plan(&plan, now);
-                    faulted.record(&self.common);
+                    faulted.record(&self.shared);
                 }
                 State::Clear(_) if plan.iter().any(|entry| entry.acts_on(self.direction)) => {
                     self.faulted();
@@ -160,7 +160,7 @@ impl FaultFlow {
 
     /// Bytes passed as they are.
     pub(crate) fn on_bypassed(&mut self, len: usize) {
-        let turn = self.common.count(self.direction, len);
+        let turn = self.shared.count(self.direction, len);
         let arrival = Arrival { at: self.now(), turn, was_empty: true };
         match &mut self.state {
             State::Clear(segmenter) => segmenter.on_bypassed(arrival, len),
@@ -179,7 +179,7 @@ impl FaultFlow {
                 self.keep_source_waiting();
                 return Poll::Pending;
             }
-            let room = self.common.faults.engine.room();
+            let room = self.shared.faults.engine.room();
             match poll_read_buf(Pin::new(&mut *source), cx, self.faulted().buffer.room(room)) {
                 Poll::Ready(Ok(len)) if len > 0 => self.on_received(len),
                 nothing => {
@@ -192,7 +192,7 @@ impl FaultFlow {
                         Ok(_) => self.finish(FlowEnd::Finish),
                         Err(error) => {
                             if is_reset(&error) {
-                                self.common.sender_is_gone(self.direction);
+                                self.shared.sender_is_gone(self.direction);
                                 // Both directions of a relayed session are polled by one task.
                                 cx.waker().wake_by_ref();
                             }
@@ -209,13 +209,13 @@ impl FaultFlow {
     pub(crate) fn has_room(&self) -> bool {
         match &self.state {
             State::Clear(_) => true,
-            State::Faulted(faulted) => faulted.has_room(&self.common),
+            State::Faulted(faulted) => faulted.has_room(&self.shared),
         }
     }
 
     /// Takes in a part of `bytes`; returns its length.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
-        let limit = self.common.faults.engine.room();
+        let limit = self.shared.faults.engine.room();
         let room = self.faulted().buffer.room(limit);
         let len = bytes.len().min(room.capacity() - room.len());
         room.extend_from_slice(&bytes[..len]);
@@ -240,23 +240,23 @@ impl FaultFlow {
 
     fn on_received(&mut self, len: usize) {
         let now = self.sync_plan();
-        let turn = self.common.count(self.direction, len);
+        let turn = self.shared.count(self.direction, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
         let State::Faulted(faulted) = &mut self.state else { return };
-        faulted.on_received(&self.common, self.direction, Arrival { at: now, turn, was_empty }, len);
+        faulted.on_received(&self.shared, self.direction, Arrival { at: now, turn, was_empty }, len);
         if self.is_hollow {
-            faulted.drop_bytes(&self.common, self.direction, len);
+            faulted.drop_bytes(&self.shared, self.direction, len);
         }
-        faulted.charge(&self.common);
+        faulted.charge(&self.shared);
     }
 
     /// Drops the bytes if their receiver has reset its connection.
     pub(crate) fn drop_undeliverable(&mut self) {
-        if !self.is_hollow && self.common.has_no_receiver(self.direction) {
+        if !self.is_hollow && self.shared.has_no_receiver(self.direction) {
             self.is_hollow = true;
             if let State::Faulted(faulted) = &mut self.state {
-                faulted.drop_bytes(&self.common, self.direction, faulted.pipeline.held());
-                faulted.charge(&self.common);
+                faulted.drop_bytes(&self.shared, self.direction, faulted.pipeline.held());
+                faulted.charge(&self.shared);
             }
         }
     }
@@ -265,7 +265,7 @@ impl FaultFlow {
         if !self.source_ended {
             self.source_ended = true;
             let now = self.sync_plan();
-            let common = Arc::clone(&self.common);
+            let common = Arc::clone(&self.shared);
             let faulted = self.faulted();
             faulted.pipeline.finish(now, end);
             faulted.record(&common);
@@ -275,7 +275,7 @@ impl FaultFlow {
     /// Waits for bytes that may go: how many at the head of the store, 0 at the end of the flow.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
-            match self.common.ended() {
+            match self.shared.ended() {
                 Some(SessionEnd::Closed) => return Poll::Ready(Ok(0)),
                 Some(SessionEnd::Reset(_)) => return Poll::Ready(Err(reset())),
                 None => {}
@@ -284,20 +284,20 @@ impl FaultFlow {
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
             match faulted.pipeline.output() {
                 Output::Insert if self.is_hollow => drop(faulted.pipeline.take_inserted()),
-                Output::Insert => faulted.write_inserted(&self.common, self.direction, now),
+                Output::Insert => faulted.write_inserted(&self.shared, self.direction, now),
                 Output::Deliver(len) | Output::Discard(len) if self.is_hollow => {
                     faulted.pipeline.on_output(len);
-                    faulted.charge(&self.common);
+                    faulted.charge(&self.shared);
                 }
                 Output::Deliver(len) => {
                     // Should nobody take them, the rest still has its time.
-                    if faulted.poll_deadline(&self.common, cx, now).is_pending() {
+                    if faulted.poll_deadline(&self.shared, cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
                 }
                 Output::Discard(len) => {
-                    self.common.faults.on_lost(self.direction, len);
-                    faulted.advance(&self.common, now, len);
+                    self.shared.faults.on_lost(self.direction, len);
+                    faulted.advance(&self.shared, now, len);
                 }
                 Output::End(FlowEnd::Finish | FlowEnd::No) => return Poll::Ready(Ok(0)),
                 Output::End(FlowEnd::Fail) => {
@@ -307,7 +307,7 @@ impl FaultFlow {
                 Output::End(FlowEnd::Reset(sides) | FlowEnd::ResetNow(sides)) => {
                     self.end_session(cx, SessionEnd::Reset(sides));
                 }
-                Output::Wait => std::task::ready!(faulted.poll_deadline(&self.common, cx, now)),
+                Output::Wait => std::task::ready!(faulted.poll_deadline(&self.shared, cx, now)),
             }
         }
     }
@@ -317,7 +317,7 @@ impl FaultFlow {
         self.keep_source_waiting();
         self.drop_undeliverable();
         let head = self.poll_head(cx);
-        let ended = self.common.ended();
+        let ended = self.shared.ended();
         if let (None, Poll::Ready(Err(failure)), State::Faulted(faulted)) = (ended, head, &mut self.state) {
             // who takes it, later, is told
             faulted.failure = Some(failure);
@@ -327,7 +327,7 @@ impl FaultFlow {
 
     /// Both directions of a relayed session are polled by one task: it has to look at the other one too.
     fn end_session(&self, cx: &Context<'_>, end: SessionEnd) {
-        self.common.end(end);
+        self.shared.end(end);
         cx.waker().wake_by_ref();
     }
 
@@ -341,8 +341,8 @@ impl FaultFlow {
     pub(crate) fn consume(&mut self, len: usize) {
         let now = self.now();
         if let State::Faulted(faulted) = &mut self.state {
-            let byte_micros = faulted.advance(&self.common, now, len);
-            self.common.faults.on_delivered(self.direction, len, byte_micros);
+            let byte_micros = faulted.advance(&self.shared, now, len);
+            self.shared.faults.on_delivered(self.direction, len, byte_micros);
         }
     }
 
@@ -359,7 +359,7 @@ impl Drop for FaultFlow {
     fn drop(&mut self) {
         if let State::Faulted(faulted) = &self.state {
             let held = if self.is_hollow { 0 } else { faulted.pipeline.held() };
-            faulted.give_up(&self.common, self.direction, held);
+            faulted.give_up(&self.shared, self.direction, held);
         }
     }
 }

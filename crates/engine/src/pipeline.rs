@@ -45,7 +45,7 @@ pub(crate) enum Output {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     direction: Direction,
-    units: Vec<FaultInstance>,
+    instances: Vec<FaultInstance>,
     segmenter: Segmenter,
     /// Bytes that have come and not gone.
     held: usize,
@@ -71,7 +71,7 @@ impl Pipeline {
     ) -> Self {
         let mut line = Self {
             direction,
-            units: Vec::new(),
+            instances: Vec::new(),
             segmenter,
             held: 0,
             out: Fifo::new(),
@@ -89,34 +89,34 @@ impl Pipeline {
     /// Takes over another plan. What a fault that is gone held passes on; what a fault that has changed held is held
     /// as the changed one would have.
     pub(crate) fn sync_plan(&mut self, plan: &Plan, now: Duration) {
-        for index in (0..self.units.len()).rev() {
-            let unit = &self.units[index];
+        for index in (0..self.instances.len()).rev() {
+            let unit = &self.instances[index];
             let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
             match entry.filter(|entry| entry.acts_on(self.direction) && entry.place() == unit.entry.place()) {
                 Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
                 Some(entry) => {
-                    let (changed, held) = self.units.remove(index).changed(Arc::clone(entry), now);
+                    let (changed, held) = self.instances.remove(index).changed(Arc::clone(entry), now);
                     let is_on = changed.is_on();
-                    self.units.insert(index, changed);
-                    for piece in held {
-                        self.push(index, if is_on { piece } else { Chunk { at: now, ..piece } });
+                    self.instances.insert(index, changed);
+                    for chunk in held {
+                        self.push(index, if is_on { chunk } else { Chunk { at: now, ..chunk } });
                     }
                 }
                 None => {
-                    let held = self.units.remove(index).end(now);
-                    held.into_iter().for_each(|piece| self.push(index, Chunk { at: now, ..piece }));
+                    let held = self.instances.remove(index).end(now);
+                    held.into_iter().for_each(|chunk| self.push(index, Chunk { at: now, ..chunk }));
                 }
             }
         }
         for entry in plan.iter().filter(|entry| entry.acts_on(self.direction)) {
-            if !self.units.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
+            if !self.instances.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
                 let place = entry.place();
-                let index = self.units.partition_point(|unit| unit.entry.place() <= place);
+                let index = self.instances.partition_point(|unit| unit.entry.place() <= place);
                 let unit = FaultInstance::new(Arc::clone(entry), Arc::clone(&self.context), self.direction);
                 if let Some(decisions) = &mut self.decisions {
                     decisions.extend(unit.late_draw(now));
                 }
-                self.units.insert(index, unit);
+                self.instances.insert(index, unit);
             }
         }
         self.deadline = Some(now);
@@ -127,10 +127,11 @@ impl Pipeline {
     pub(crate) fn on_received(&mut self, arrival: Arrival, bytes: &mut [u8]) {
         let now = arrival.at;
         self.advance(now);
-        for unit in &mut self.units {
+        for unit in &mut self.instances {
             unit.change(now, self.segmenter.position(), bytes, &mut self.decisions);
         }
-        let in_segments = self.decisions.is_some() || self.units.iter().any(FaultInstance::needs_segments);
+        let in_segments =
+            self.decisions.is_some() || self.instances.iter().any(FaultInstance::needs_segments);
         self.segmenter.on_received(arrival);
         self.held += bytes.len();
         let mut left = bytes.len();
@@ -163,14 +164,14 @@ impl Pipeline {
     }
 
     /// To the first unit from `index` on that is on, or out.
-    fn push(&mut self, index: usize, piece: Chunk) {
-        let mut passing = piece;
-        for index in index..self.units.len() {
-            match self.units[index].push(passing, &mut self.decisions) {
-                Some(piece) => passing = piece,
+    fn push(&mut self, index: usize, chunk: Chunk) {
+        let mut passing = chunk;
+        for index in index..self.instances.len() {
+            match self.instances[index].push(passing, &mut self.decisions) {
+                Some(chunk) => passing = chunk,
                 None => return,
             }
-            if let Some(bytes) = self.units[index].insert(&mut self.decisions) {
+            if let Some(bytes) = self.instances[index].insert(&mut self.decisions) {
                 self.push(index + 1, passing);
                 return self.insert(index + 1, passing, bytes);
             }
@@ -193,19 +194,19 @@ impl Pipeline {
         }
     }
 
-    /// Bytes that the fault before the unit `index` inserts behind `piece`.
-    fn insert(&mut self, index: usize, piece: Chunk, bytes: Bytes) {
+    /// Bytes that the fault before the unit `index` inserts behind `chunk`.
+    fn insert(&mut self, index: usize, chunk: Chunk, bytes: Bytes) {
         let len = bytes.len();
         let number = self.inserted.add(bytes);
-        self.push(index, piece.followed_by_inserted(len, number));
+        self.push(index, chunk.followed_by_inserted(len, number));
     }
 
     /// Lets everything happen that has its time by `now`.
     pub(crate) fn advance(&mut self, now: Duration) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
-            for index in 0..self.units.len() {
-                for piece in self.units[index].switch(now) {
-                    self.push(index + 1, Chunk { at: now, ..piece });
+            for index in 0..self.instances.len() {
+                for chunk in self.instances[index].switch(now) {
+                    self.push(index + 1, Chunk { at: now, ..chunk });
                 }
             }
             self.settle(now);
@@ -213,15 +214,15 @@ impl Pipeline {
     }
 
     fn settle(&mut self, now: Duration) {
-        for index in 0..self.units.len() {
-            while let Some(piece) = self.units[index].pop(now, &mut self.decisions) {
-                self.push(index + 1, piece);
-                if let Some(bytes) = self.units[index].insert(&mut self.decisions) {
-                    self.insert(index + 1, piece, bytes);
+        for index in 0..self.instances.len() {
+            while let Some(chunk) = self.instances[index].pop(now, &mut self.decisions) {
+                self.push(index + 1, chunk);
+                if let Some(bytes) = self.instances[index].insert(&mut self.decisions) {
+                    self.insert(index + 1, chunk, bytes);
                 }
             }
         }
-        let deadlines = self.units.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
+        let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
         self.deadline = deadlines.flatten().min();
     }
 
@@ -275,21 +276,21 @@ impl Pipeline {
         self.held
     }
 
-    /// Memory of the pieces, in bytes, without the data.
+    /// Memory of the chunks, in bytes, without the data.
     pub(crate) fn memory(&self) -> usize {
         self.out.memory()
             + self.inserted.memory()
-            + self.units.iter().map(FaultInstance::memory).sum::<usize>()
+            + self.instances.iter().map(FaultInstance::memory).sum::<usize>()
     }
 
     /// Whether more bytes had better stay where they are.
     pub(crate) fn is_full(&self) -> bool {
-        self.ready >= READY_LIMIT || self.units.iter().any(FaultInstance::is_full)
+        self.ready >= READY_LIMIT || self.instances.iter().any(FaultInstance::is_full)
     }
 
     /// Returns the position in the flow if no fault acts on the direction and nothing is held.
     pub(crate) fn unused(&self) -> Option<&Segmenter> {
-        (self.units.is_empty() && self.is_idle()).then_some(&self.segmenter)
+        (self.instances.is_empty() && self.is_idle()).then_some(&self.segmenter)
     }
 
     /// Whether bytes would pass as they are, until the deadline.
@@ -297,7 +298,7 @@ impl Pipeline {
         self.held == 0
             && self.out.is_empty()
             && self.ended_now.is_none()
-            && !self.units.iter().any(FaultInstance::is_on)
+            && !self.instances.iter().any(FaultInstance::is_on)
     }
 }
 

@@ -48,8 +48,8 @@ impl Session {
         if identity.has_journal {
             for entry in faults.plan().iter().filter(|entry| entry.fault.probability < 1.0) {
                 let applies = identity.applies(entry);
-                let verdict = Decision::Applies { applies };
-                faults.record(identity.decision(identity.opened, None, entry, 0, verdict));
+                let decision = Decision::Applies { applies };
+                faults.record(identity.decision(identity.opened, None, entry, 0, decision));
             }
         }
         Self { faults, timers, identity }
@@ -121,8 +121,8 @@ impl Session {
                 entry.counters.record_requested(delay);
                 entry.counters.record_held(now.saturating_sub(self.identity.opened), now.saturating_sub(due));
                 let delay_ns = nanos(delay);
-                let verdict = Decision::Hold { delay_ns };
-                self.faults.record(self.identity.decision(now, None, entry, 0, verdict));
+                let decision = Decision::Hold { delay_ns };
+                self.faults.record(self.identity.decision(now, None, entry, 0, decision));
             }
         }
     }

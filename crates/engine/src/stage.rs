@@ -16,24 +16,24 @@ use crate::journal::{Decision, nanos};
 use crate::stage::chunk::{Chunk, FlowEnd};
 use crate::stats::FaultCounters;
 
-/// A stage of a line. It takes pieces, and releases them in order at times that depend only on their arrival.
+/// A stage of a line. It takes chunks, and releases them in order at times that depend only on their arrival.
 ///
-/// By default, pieces pass immediately.
+/// By default, chunks pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
-    /// Changes received bytes, which start at `offset` of the flow, before they become pieces.
+    /// Changes received bytes, which start at `offset` of the flow, before they become chunks.
     fn change(&mut self, _now: Duration, _offset: u64, _bytes: &mut [u8], _tools: &mut StageContext<'_>) {}
 
-    /// Takes a piece, and returns it if it passes immediately.
-    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        Some(piece)
+    /// Takes a chunk, and returns it if it passes immediately.
+    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+        Some(chunk)
     }
 
-    /// Returns the next piece that leaves by `now`.
+    /// Returns the next chunk that leaves by `now`.
     fn pop(&mut self, _now: Duration, _tools: &mut StageContext<'_>) -> Option<Chunk> {
         None
     }
 
-    /// Returns bytes to insert after the piece that has just left, as a separate write.
+    /// Returns bytes to insert after the chunk that has just left, as a separate write.
     fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
         None
     }
@@ -43,12 +43,12 @@ pub(crate) trait Stage: Any + Debug + Send {
         None
     }
 
-    /// Removes and returns all held pieces, in order.
+    /// Removes and returns all held chunks, in order.
     fn drain(&mut self) -> Vec<Chunk> {
         Vec::new()
     }
 
-    /// Memory of its pieces in bytes.
+    /// Memory of its chunks in bytes.
     fn memory(&self) -> usize {
         0
     }
@@ -59,7 +59,7 @@ pub(crate) trait Stage: Any + Debug + Send {
         false
     }
 
-    /// Whether it decides segment by segment, so that pieces must not span two.
+    /// Whether it decides segment by segment, so that chunks must not span two.
     fn needs_segments(&self) -> bool {
         false
     }
@@ -75,36 +75,36 @@ pub(crate) trait Stage: Any + Debug + Send {
 
 /// Statistics and decisions of a stage.
 pub(crate) struct StageContext<'a> {
-    pub(crate) stats: &'a FaultCounters,
+    pub(crate) counters: &'a FaultCounters,
     /// Records a decision about a place in the flow.
-    pub(crate) tell: &'a mut dyn FnMut(Duration, u64, Decision),
+    pub(crate) record_decision: &'a mut dyn FnMut(Duration, u64, Decision),
 }
 
 impl StageContext<'_> {
-    /// Records what was decided about `piece`.
-    pub(crate) fn record(&mut self, piece: &Chunk, verdict: Decision) {
-        (self.tell)(piece.at, piece.offset, verdict);
+    /// Records what was decided about `chunk`.
+    pub(crate) fn record(&mut self, chunk: &Chunk, decision: Decision) {
+        (self.record_decision)(chunk.at, chunk.offset, decision);
     }
 
-    /// Records that `piece` is held for `delay`.
-    pub(crate) fn hold(&mut self, piece: &Chunk, delay: Duration) {
-        self.stats.record_requested(delay);
-        self.record(piece, Decision::Hold { delay_ns: nanos(delay) });
+    /// Records that `chunk` is held for `delay`.
+    pub(crate) fn hold(&mut self, chunk: &Chunk, delay: Duration) {
+        self.counters.record_requested(delay);
+        self.record(chunk, Decision::Hold { delay_ns: nanos(delay) });
     }
 
-    /// Records that a piece that arrived at `came` leaves.
-    pub(crate) fn held(&self, piece: &Chunk, came: Duration, now: Duration) {
-        self.stats.record_held(now.saturating_sub(came), now.saturating_sub(piece.at));
+    /// Records that a chunk that arrived at `came` leaves.
+    pub(crate) fn held(&self, chunk: &Chunk, came: Duration, now: Duration) {
+        self.counters.record_held(now.saturating_sub(came), now.saturating_sub(chunk.at));
     }
 
-    /// Counts the ending of the session, if `piece` is one.
-    pub(crate) fn ends(&mut self, piece: &Chunk) {
-        let verdict = match piece.end {
+    /// Counts the ending of the session, if `chunk` is one.
+    pub(crate) fn ends(&mut self, chunk: &Chunk) {
+        let decision = match chunk.end {
             FlowEnd::Close | FlowEnd::CloseNow => Decision::Close,
             FlowEnd::Reset(_) | FlowEnd::ResetNow(_) => Decision::Reset,
             FlowEnd::No | FlowEnd::Finish | FlowEnd::Fail => return,
         };
-        self.stats.record_action();
-        self.record(piece, verdict);
+        self.counters.record_action();
+        self.record(chunk, decision);
     }
 }

@@ -10,7 +10,7 @@ use crate::journal::nanos;
 /// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
 const GROUPING_POWER: u8 = 6;
 const MAX_VALUE_POWER: u8 = 42;
-/// The least time in which a bandwidth was the limit for a rate to be measured: a shorter one is a few pieces, whose delays
+/// The least time in which a bandwidth was the limit for a rate to be measured: a shorter one is a few chunks, whose delays
 /// would be most of it.
 const MIN_LIMITED_TIME: Duration = Duration::from_millis(100);
 const MAX_VALUE: u64 = (1 << MAX_VALUE_POWER) - 1;
@@ -65,7 +65,7 @@ impl FaultCounters {
         add(&self.asked, delay);
     }
 
-    /// A piece was held for `held`, and let go `late` after it was due.
+    /// A chunk was held for `held`, and let go `late` after it was due.
     pub(crate) fn record_held(&self, held: Duration, late: Duration) {
         add(&self.held, held);
         self.held_nanos.fetch_add(nanos(held), Ordering::Relaxed);
@@ -136,7 +136,7 @@ pub struct FaultStats {
     pub actions: u64,
     /// Delays drawn, if any.
     pub requested_delay: Option<Quantiles>,
-    /// How long pieces were really held by it, waiting for those before them included.
+    /// How long chunks were really held by it, waiting for those before them included.
     pub delay: Option<Quantiles>,
     /// How much later than due they were let go.
     pub error: Option<Quantiles>,

@@ -36,7 +36,7 @@ pub struct FaultStream<S> {
 
 #[derive(Debug)]
 struct Egress {
-    half: FaultFlow,
+    flow: FaultFlow,
     is_shut: bool,
     /// Who reads, and so lets written bytes move on.
     reader: Option<Waker>,
@@ -50,7 +50,7 @@ impl<S> FaultStream<S> {
     }
 
     pub(crate) fn both_ways(inner: S, ingress: FaultFlow, egress: FaultFlow) -> Self {
-        let egress = Egress { half: egress, is_shut: false, reader: None, writer: None };
+        let egress = Egress { flow: egress, is_shut: false, reader: None, writer: None };
         Self { inner, ingress, egress: Some(Box::new(egress)), side: Side::Both }
     }
 
@@ -67,12 +67,12 @@ impl<S> FaultStream<S> {
     /// Whether bytes pass as they are at this moment: no fault is on, and none are held.
     pub fn is_passthrough(&self) -> bool {
         self.ingress.is_passthrough()
-            && self.egress.as_ref().is_none_or(|egress| egress.half.is_passthrough())
+            && self.egress.as_ref().is_none_or(|egress| egress.flow.is_passthrough())
     }
 
     /// Whether a fault has reset the session, and this connection is not to be reset but only closed.
     pub fn is_spared(&self) -> bool {
-        match self.ingress.common.ended() {
+        match self.ingress.shared.ended() {
             Some(SessionEnd::Reset(sides)) => sides != Side::Both && sides != self.side,
             _ => false,
         }
@@ -92,7 +92,7 @@ impl<S> FaultStream<S> {
     }
 
     fn write_error(&self) -> Option<io::Error> {
-        Some(match self.ingress.common.ended()? {
+        Some(match self.ingress.shared.ended()? {
             SessionEnd::Closed => io::ErrorKind::BrokenPipe.into(),
             SessionEnd::Reset(_) => io::ErrorKind::ConnectionReset.into(),
         })
@@ -131,15 +131,15 @@ impl Egress {
         cx: &mut Context<'_>,
         inner: &mut S,
     ) -> Poll<io::Result<()>> {
-        while !self.half.is_empty() {
-            match ready!(self.half.poll_head(cx))? {
+        while !self.flow.is_empty() {
+            match ready!(self.flow.poll_head(cx))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
                 len => {
-                    let written = ready!(Pin::new(&mut *inner).poll_write(cx, self.half.head(len)))?;
+                    let written = ready!(Pin::new(&mut *inner).poll_write(cx, self.flow.head(len)))?;
                     if written == 0 {
                         return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                     }
-                    self.half.consume(written);
+                    self.flow.consume(written);
                 }
             }
         }
@@ -200,22 +200,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
             return Poll::Ready(Err(error));
         }
         let Some(egress) = &mut this.egress else { return Pin::new(&mut this.inner).poll_write(cx, buf) };
-        if egress.half.poll_passthrough(cx) {
+        if egress.flow.poll_passthrough(cx) {
             let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
-            egress.half.on_bypassed(written);
+            egress.flow.on_bypassed(written);
             return Poll::Ready(Ok(written));
         }
-        if !egress.half.has_room() {
-            egress.half.keep_source_waiting();
+        if !egress.flow.has_room() {
+            egress.flow.keep_source_waiting();
             egress.writer = Some(cx.waker().clone());
             if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
                 return Poll::Ready(Err(error));
             }
-            if !egress.half.has_room() {
+            if !egress.flow.has_room() {
                 return Poll::Pending;
             }
         }
-        let taken = egress.half.write(buf);
+        let taken = egress.flow.write(buf);
         if let Poll::Ready(Err(error)) = egress.poll_drain(cx, &mut this.inner) {
             return Poll::Ready(Err(error));
         }
@@ -235,11 +235,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for FaultStream<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if let Some(egress) = this.egress.as_mut().filter(|egress| !egress.is_shut) {
-            egress.half.finish(FlowEnd::Finish);
+            egress.flow.finish(FlowEnd::Finish);
             egress.writer = Some(cx.waker().clone());
             ready!(egress.poll_drain(cx, &mut this.inner))?;
             // The end itself may be held.
-            ready!(egress.half.poll_head(cx))?;
+            ready!(egress.flow.poll_head(cx))?;
             egress.is_shut = true;
         }
         Pin::new(&mut this.inner).poll_shutdown(cx)

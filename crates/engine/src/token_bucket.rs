@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct TokenBucket {
     /// When the next byte may leave if all before it left as soon as they could.
     free: AtomicU64,
-    /// When the last piece left that had to wait.
+    /// When the last chunk left that had to wait.
     limited: AtomicU64,
-    /// The length of that piece; 0 if a piece has left since then that did not have to wait.
+    /// The length of that chunk; 0 if a chunk has left since then that did not have to wait.
     limited_len: AtomicU64,
 }
 
 /// Tokens that were taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
-    /// When the piece may leave.
+    /// When the chunk may leave.
     pub(crate) due: u64,
-    /// Whether the bucket was still in debt for the pieces before.
+    /// Whether the bucket was still in debt for the chunks before.
     continues: bool,
     /// The time that the bytes take.
     cost: u64,
@@ -33,23 +33,23 @@ impl TokenBucket {
         Taken { due: after(free).saturating_sub(burst).max(at), continues: free >= at, cost }
     }
 
-    /// Gives back tokens of a piece that does not leave.
+    /// Gives back tokens of a chunk that does not leave.
     pub(crate) fn give_back(&self, taken: Taken) {
         let before = |free: u64| Some(free.saturating_sub(taken.cost));
         let _ = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, before);
     }
 
-    /// A piece that did not have to wait leaves: there is credit, so the bandwidth does not limit anything.
+    /// A chunk that did not have to wait leaves: there is credit, so the bandwidth does not limit anything.
     pub(crate) fn leave_freely(&self) {
         if self.limited_len.load(Ordering::Relaxed) > 0 {
             self.limited_len.store(0, Ordering::Relaxed);
         }
     }
 
-    /// A piece that had to wait leaves at `now`. Returns the bytes that left in a time in which the bandwidth was the limit,
+    /// A chunk that had to wait leaves at `now`. Returns the bytes that left in a time in which the bandwidth was the limit,
     /// and that time.
     ///
-    /// From one such piece to the next, what leaves is the first. The time before the first piece that waits does not
+    /// From one such chunk to the next, what leaves is the first. The time before the first chunk that waits does not
     /// count, because its tokens were credit in part. What shares the bucket shares the time.
     pub(crate) fn leave_limited(&self, now: u64, taken: Taken, len: u64) -> Option<(u64, u64)> {
         let before = self.limited_len.swap(len, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! Memory of the engine. The core allocates nothing for a chunk: its queues grow to what is in flight, and that is all. Data
-//! that is held takes at most four times the limit, however small its pieces are.
+//! that is held takes at most four times the limit, however small its chunks are.
 
 use std::future::poll_fn;
 use std::io;
@@ -37,7 +37,7 @@ fn chunks_allocate_nothing_once_the_queues_have_grown() {
 
 const LIMIT: usize = 512 << 10;
 
-/// A source that has one piece at each second poll.
+/// A source that has one chunk at each second poll.
 #[derive(Debug)]
 struct Pieces {
     size: usize,
@@ -128,12 +128,12 @@ fn filled(engine: &Engine, effects: &[Effect], sessions: usize, size: usize) -> 
     let named = |(number, effect): (usize, &Effect)| Fault::new(number.to_string(), effect.clone());
     let faults = engine.proxy("db", effects.iter().enumerate().map(named).collect());
     let session = |_| {
-        let pieces = Pieces { size, has_one: false, read: 0 };
-        faults.session().client(pieces)
+        let chunks = Pieces { size, has_one: false, read: 0 };
+        faults.session().client(chunks)
     };
     let mut streams: Vec<_> = (0..sessions).map(session).collect();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    // Far enough apart for a piece to be a segment.
+    // Far enough apart for a chunk to be a segment.
     let pause = Duration::from_millis(11);
     let mut read = Vec::new();
     let allocated = allocation_counter::measure(|| read = runtime.block_on(fill(&mut streams, pause)));

@@ -107,9 +107,9 @@ struct BandwidthStage {
     waiting_limit: usize,
     queue: Fifo<Chunk>,
     waiting: usize,
-    /// The next piece to leave: how much of the first in the queue, and its tokens.
+    /// The next chunk to leave: how much of the first in the queue, and its tokens.
     next: Option<(usize, Taken)>,
-    /// The segment and the grain that the last piece was of.
+    /// The segment and the grain that the last chunk was of.
     last_unit: Option<(u64, u64)>,
     last_left: Duration,
 }
@@ -134,9 +134,9 @@ impl BandwidthStage {
         }
     }
 
-    fn add(&mut self, piece: Chunk) {
-        self.waiting += piece.len;
-        self.queue.push_back(piece);
+    fn add(&mut self, chunk: Chunk) {
+        self.waiting += chunk.len;
+        self.queue.push_back(chunk);
         self.schedule();
     }
 
@@ -166,9 +166,9 @@ impl BandwidthStage {
         (offset % self.grain as u64) as usize
     }
 
-    /// The segment and the grain that the first byte of `piece` is in.
-    fn unit(&self, piece: &Chunk) -> (u64, u64) {
-        (piece.segment, piece.offset / self.grain as u64)
+    /// The segment and the grain that the first byte of `chunk` is in.
+    fn unit(&self, chunk: &Chunk) -> (u64, u64) {
+        (chunk.segment, chunk.offset / self.grain as u64)
     }
 
     /// The time that the next `len` bytes take. Fractions of nanoseconds are carried on to the bytes behind them.
@@ -177,7 +177,7 @@ impl BandwidthStage {
         until(self.paid + len as u64) - until(self.paid)
     }
 
-    /// The next piece that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
+    /// The next chunk that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
     fn leave(&mut self, now: Duration) -> Option<(Chunk, Option<(u64, Duration)>)> {
         let (len, taken) = self.next.take_if(|(_, taken)| taken.due <= nanos(now))?;
         let due = Duration::from_nanos(taken.due);
@@ -188,28 +188,28 @@ impl BandwidthStage {
             self.bucket.leave_freely();
             None
         };
-        let piece = if len < first.len { first.split(len) } else { self.queue.pop_front()? };
-        self.last_unit = Some(self.unit(&piece));
+        let chunk = if len < first.len { first.split(len) } else { self.queue.pop_front()? };
+        self.last_unit = Some(self.unit(&chunk));
         self.waiting -= len;
         self.last_left = due;
         self.schedule();
-        Some((Chunk { at: due, ..piece }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
+        Some((Chunk { at: due, ..chunk }, limited.map(|(bytes, time)| (bytes, Duration::from_nanos(time)))))
     }
 }
 
 impl Stage for BandwidthStage {
-    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.add(piece);
+    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+        self.add(chunk);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        let (piece, limited) = self.leave(now)?;
-        tools.stats.record_bytes(piece.len);
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let (chunk, limited) = self.leave(now)?;
+        context.counters.record_bytes(chunk.len);
         if let Some((bytes, time)) = limited {
-            tools.stats.record_limited(bytes, time);
+            context.counters.record_limited(bytes, time);
         }
-        Some(piece)
+        Some(chunk)
     }
 
     fn due(&self) -> Option<Duration> {

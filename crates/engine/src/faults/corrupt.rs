@@ -60,10 +60,10 @@ struct CorruptStage {
 }
 
 impl Stage for CorruptStage {
-    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], tools: &mut StageContext<'_>) {
+    fn change(&mut self, now: Duration, offset: u64, bytes: &mut [u8], context: &mut StageContext<'_>) {
         self.flips.apply(offset, bytes, self.key, |place, mask| {
-            tools.stats.record_action();
-            (tools.tell)(now, place, Decision::Flip { mask });
+            context.counters.record_action();
+            (context.record_decision)(now, place, Decision::Flip { mask });
         });
     }
 }

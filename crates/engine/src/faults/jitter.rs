@@ -75,19 +75,19 @@ struct JitterTimes {
 }
 
 impl HoldTimes for JitterTimes {
-    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
+    fn hold_time(&mut self, chunk: &Chunk, context: &mut StageContext<'_>) -> Duration {
         let delay = match self.drawn {
-            Some((segment, delay)) if segment == piece.segment => return delay,
-            _ if piece.at < self.not_before => Duration::ZERO,
+            Some((segment, delay)) if segment == chunk.segment => return delay,
+            _ if chunk.at < self.not_before => Duration::ZERO,
             _ => {
-                let delay = self.amplitude.mul_f64(self.key.at(piece.offset).random());
-                self.not_before = piece.at.saturating_add(self.interval);
-                tools.stats.record_action();
-                tools.hold(piece, delay);
+                let delay = self.amplitude.mul_f64(self.key.at(chunk.offset).random());
+                self.not_before = chunk.at.saturating_add(self.interval);
+                context.counters.record_action();
+                context.hold(chunk, delay);
                 delay
             }
         };
-        self.drawn = Some((piece.segment, delay));
+        self.drawn = Some((chunk.segment, delay));
         delay
     }
 

@@ -72,14 +72,14 @@ struct LatencyTimes {
 impl HoldTimes for LatencyTimes {
     const COUNTS_ALL: bool = true;
 
-    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
+    fn hold_time(&mut self, chunk: &Chunk, context: &mut StageContext<'_>) -> Duration {
         let delay = match self.drawn {
-            Some((segment, delay)) if segment == piece.segment => return delay,
+            Some((segment, delay)) if segment == chunk.segment => return delay,
             Some(_) if self.latency.once => Duration::ZERO,
-            _ => self.latency.delay.sample(&mut self.key.at(piece.offset)),
+            _ => self.latency.delay.sample(&mut self.key.at(chunk.offset)),
         };
-        self.drawn = Some((piece.segment, delay));
-        tools.hold(piece, delay);
+        self.drawn = Some((chunk.segment, delay));
+        context.hold(chunk, delay);
         delay
     }
 

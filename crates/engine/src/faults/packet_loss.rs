@@ -96,24 +96,26 @@ struct LossStage {
 
 impl LossStage {
     /// Counts what the sender has sent since the last time.
-    fn count(&mut self, tools: &mut StageContext<'_>) {
+    fn count(&mut self, context: &mut StageContext<'_>) {
         let counts = self.sender.counts();
-        tools.stats.record_segments(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
+        context
+            .counters
+            .record_segments(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
         self.counted = counts;
     }
 }
 
 impl Stage for LossStage {
-    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.sender.push(piece, &mut |event| tell(event, tools));
-        self.count(tools);
+    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
+        self.sender.push(chunk, &mut |event| tell(event, context));
+        self.count(context);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        let piece = self.sender.pop(now, &mut |event| tell(event, tools));
-        self.count(tools);
-        piece
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let chunk = self.sender.pop(now, &mut |event| tell(event, context));
+        self.count(context);
+        chunk
     }
 
     fn due(&self) -> Option<Duration> {
@@ -137,14 +139,14 @@ impl Stage for LossStage {
     }
 }
 
-fn tell(event: LossEvent, tools: &mut StageContext<'_>) {
-    let verdict = match event.kind {
+fn tell(event: LossEvent, context: &mut StageContext<'_>) {
+    let decision = match event.kind {
         LossKind::Lost => Decision::Lost,
         LossKind::Retransmitted { lost } => Decision::Retransmit { lost },
         LossKind::Probed { lost } => Decision::Probe { lost },
         LossKind::TimedOut { n, lost } => Decision::RetransmitTimeout { n, lost },
     };
-    (tools.tell)(event.at, event.offset, verdict);
+    (context.record_decision)(event.at, event.offset, decision);
 }
 
 pub(super) static TYPE: FaultType = FaultType {

@@ -75,9 +75,9 @@ impl SlicerStage {
         Self { slicer, key, queue: Fifo::new(), waiting: 0, left: 0, not_before: Duration::ZERO }
     }
 
-    fn add(&mut self, piece: Chunk) {
-        self.waiting += piece.len;
-        self.queue.push_back(piece);
+    fn add(&mut self, chunk: Chunk) {
+        self.waiting += chunk.len;
+        self.queue.push_back(chunk);
     }
 
     /// The piece, and the size of its slice if that was drawn for it.
@@ -100,32 +100,32 @@ impl SlicerStage {
             self.not_before = at;
             drawn = Some(self.left);
         }
-        let mut piece =
+        let mut chunk =
             if self.left < first.len { first.split(self.left) } else { self.queue.pop_front()? };
-        self.waiting -= piece.len;
-        self.left -= piece.len;
-        piece.at = at;
+        self.waiting -= chunk.len;
+        self.left -= chunk.len;
+        chunk.at = at;
         if self.left == 0 {
-            piece.cut = true;
+            chunk.cut = true;
             self.not_before = at.saturating_add(self.slicer.delay);
         }
-        Some((piece, drawn))
+        Some((chunk, drawn))
     }
 }
 
 impl Stage for SlicerStage {
-    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.add(piece);
+    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+        self.add(chunk);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        let (piece, drawn) = self.leave(now)?;
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let (chunk, drawn) = self.leave(now)?;
         if let Some(size) = drawn {
-            tools.stats.record_action();
-            tools.record(&piece, Decision::Slice { size: size as u64 });
+            context.counters.record_action();
+            context.record(&chunk, Decision::Slice { size: size as u64 });
         }
-        Some(piece)
+        Some(chunk)
     }
 
     fn due(&self) -> Option<Duration> {
@@ -168,8 +168,8 @@ struct Params {
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        let size = pieces("size", needed("size", self.size, "64B")?)?;
-        let variation = self.variation.map_or(Ok(0), |variation| pieces("variation", variation))?;
+        let size = chunks("size", needed("size", self.size, "64B")?)?;
+        let variation = self.variation.map_or(Ok(0), |variation| chunks("variation", variation))?;
         if size == 0 {
             return Err(ParamError::new("size", "is 0: say at least 1B"));
         }
@@ -183,7 +183,7 @@ impl Parameters for Params {
     }
 }
 
-fn pieces(param: &'static str, bytes: ByteCount) -> Result<u32, ParamError> {
+fn chunks(param: &'static str, bytes: ByteCount) -> Result<u32, ParamError> {
     u32::try_from(bytes.count())
         .map_err(|_| ParamError::new(param, format!("{bytes} is too many: say less than 4GiB")))
 }
@@ -202,8 +202,8 @@ mod tests {
         }
         let mut left = Vec::new();
         while let Some(due) = slicer.due() {
-            let (piece, _) = slicer.leave(due).expect("it is due");
-            left.push((piece.len, piece.at.as_secs(), piece.cut));
+            let (chunk, _) = slicer.leave(due).expect("it is due");
+            left.push((chunk.len, chunk.at.as_secs(), chunk.cut));
         }
         assert_eq!(left, [(10, 0, true), (5, 1, false), (5, 1, true), (10, 2, true)]);
     }

@@ -53,12 +53,12 @@ impl Behavior for SlowClose {
 }
 
 impl HoldTimes for SlowClose {
-    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration {
-        if piece.end != FlowEnd::Finish {
+    fn hold_time(&mut self, chunk: &Chunk, context: &mut StageContext<'_>) -> Duration {
+        if chunk.end != FlowEnd::Finish {
             return Duration::ZERO;
         }
-        tools.stats.record_action();
-        tools.hold(piece, self.delay);
+        context.counters.record_action();
+        context.hold(chunk, self.delay);
         self.delay
     }
 }

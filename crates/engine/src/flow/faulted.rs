@@ -113,7 +113,7 @@ impl Faulted {
         common.faults.on_lost(direction, len);
     }
 
-    /// Counts the memory of the flow while it holds anything. Small pieces take more memory than they have bytes.
+    /// Counts the memory of the flow while it holds anything. Small chunks take more memory than they have bytes.
     pub(super) fn charge(&mut self, common: &SessionShared) {
         let memory = if self.pipeline.held() == 0 {
             0

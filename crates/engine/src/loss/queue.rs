@@ -20,7 +20,7 @@ pub(super) struct Queue {
     unsent: usize,
     /// The number of the last segment that came.
     last_number: Option<u64>,
-    /// The pieces of `segments`.
+    /// The chunks of `segments`.
     held: Fifo<Chunk>,
     /// Delivered.
     ready: Fifo<Chunk>,
@@ -40,37 +40,37 @@ pub(super) struct Segment {
     /// For its retransmissions.
     pub(super) draws: FaultRng,
     received: bool,
-    pieces: usize,
+    chunks: usize,
     bytes: usize,
 }
 
 impl Queue {
-    /// Takes a piece; `draw` decides for a new segment whether its first transmission is lost, and gives the draws for the
+    /// Takes a chunk; `draw` decides for a new segment whether its first transmission is lost, and gives the draws for the
     /// others.
     ///
-    /// A later piece of a segment goes with it, whatever has become of it by then.
-    pub(super) fn push(&mut self, piece: Chunk, draw: impl FnOnce() -> (bool, FaultRng)) {
-        if self.last_number != Some(piece.segment) {
-            self.last_number = Some(piece.segment);
+    /// A later chunk of a segment goes with it, whatever has become of it by then.
+    pub(super) fn push(&mut self, chunk: Chunk, draw: impl FnOnce() -> (bool, FaultRng)) {
+        if self.last_number != Some(chunk.segment) {
+            self.last_number = Some(chunk.segment);
             let (lost, draws) = draw();
             self.segments.push_back(Segment {
-                number: piece.segment,
-                offset: piece.offset,
+                number: chunk.segment,
+                offset: chunk.offset,
                 lost,
                 draws,
                 received: false,
-                pieces: 0,
+                chunks: 0,
                 bytes: 0,
             });
             self.unsent += 1;
         }
         match self.segments.back_mut() {
-            None => self.ready.push_back(piece),
+            None => self.ready.push_back(chunk),
             Some(segment) => {
-                segment.pieces += 1;
-                segment.bytes += piece.len;
-                self.held.push_back(piece);
-                *(if self.unsent > 0 { &mut self.unsent_bytes } else { &mut self.sent_bytes }) += piece.len;
+                segment.chunks += 1;
+                segment.bytes += chunk.len;
+                self.held.push_back(chunk);
+                *(if self.unsent > 0 { &mut self.unsent_bytes } else { &mut self.sent_bytes }) += chunk.len;
             }
         }
     }
@@ -111,9 +111,9 @@ impl Queue {
             && segment.received
         {
             self.sent_bytes -= segment.bytes;
-            for _ in 0..segment.pieces {
-                if let Some(piece) = self.held.pop_front() {
-                    self.ready.push_back(Chunk { at, ..piece });
+            for _ in 0..segment.chunks {
+                if let Some(chunk) = self.held.pop_front() {
+                    self.ready.push_back(Chunk { at, ..chunk });
                 }
             }
             self.segments.pop_front();
@@ -121,13 +121,13 @@ impl Queue {
         }
     }
 
-    /// The next delivered piece, if it was by `now`.
+    /// The next delivered chunk, if it was by `now`.
     pub(super) fn pop(&mut self, now: Duration) -> Option<Chunk> {
         if self.next_ready()? <= now { self.ready.pop_front() } else { None }
     }
 
     pub(super) fn next_ready(&self) -> Option<Duration> {
-        self.ready.front().map(|piece| piece.at)
+        self.ready.front().map(|chunk| chunk.at)
     }
 
     /// Whether anything was not delivered.
@@ -148,7 +148,7 @@ impl Queue {
         self.first += self.segments.len() as u64;
         self.segments.clear();
         (self.unsent, self.unsent_bytes, self.sent_bytes) = (0, 0, 0);
-        self.ready.extend(self.held.drain(..).map(|piece| Chunk { at, ..piece }));
+        self.ready.extend(self.held.drain(..).map(|chunk| Chunk { at, ..chunk }));
         self.ready.drain(..)
     }
 }

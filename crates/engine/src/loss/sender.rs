@@ -19,8 +19,8 @@ use crate::stage::rng::DrawKey;
 /// fault's business), and its acknowledgement a round trip later. If it is lost, it and all after it are held until one of
 /// its retransmissions gets through. Work a segment is constant but for the logarithm of the number of lost ones.
 ///
-/// Time is that of the pieces and of the sender's own timers, never that of the calls: a late call to [`pop`](Self::pop)
-/// changes nothing, provided that all pieces that came by `now` were pushed before. A piece that comes later than that
+/// Time is that of the chunks and of the sender's own timers, never that of the calls: a late call to [`pop`](Self::pop)
+/// changes nothing, provided that all chunks that came by `now` were pushed before. A chunk that comes later than that
 /// counts as coming at the sender's last event.
 #[derive(Debug)]
 pub(crate) struct LossySender {
@@ -56,7 +56,7 @@ pub(crate) struct LossCounts {
 pub(crate) struct LossEvent {
     /// When.
     pub(crate) at: Duration,
-    /// The number of the segment, as its pieces have it.
+    /// The number of the segment, as its chunks have it.
     pub(crate) segment: u64,
     /// Of the segment's first byte.
     pub(crate) offset: u64,
@@ -95,18 +95,18 @@ impl LossySender {
         }
     }
 
-    /// Takes a piece. `report` is told of every loss and retransmission up to its arrival.
-    pub(crate) fn push(&mut self, piece: Chunk, report: &mut dyn FnMut(LossEvent)) {
-        self.advance(piece.at, report);
-        self.clock = self.clock.max(piece.at);
-        self.queue.push(Chunk { at: self.clock, ..piece }, || {
-            let mut draws = self.key.at(piece.offset);
+    /// Takes a chunk. `report` is told of every loss and retransmission up to its arrival.
+    pub(crate) fn push(&mut self, chunk: Chunk, report: &mut dyn FnMut(LossEvent)) {
+        self.advance(chunk.at, report);
+        self.clock = self.clock.max(chunk.at);
+        self.queue.push(Chunk { at: self.clock, ..chunk }, || {
+            let mut draws = self.key.at(chunk.offset);
             (self.process.is_lost(&mut draws), draws)
         });
         self.send_allowed(report);
     }
 
-    /// The next piece that has left by `now`, with the time when it left: never before it came, never before the last.
+    /// The next chunk that has left by `now`, with the time when it left: never before it came, never before the last.
     pub(crate) fn pop(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) -> Option<Chunk> {
         self.advance(now, report);
         self.queue.pop(now)
@@ -122,7 +122,7 @@ impl LossySender {
         self.queue.unsent_bytes()
     }
 
-    /// The bytes that pieces, segments and transmissions are allocated in.
+    /// The bytes that chunks, segments and transmissions are allocated in.
     pub(crate) fn memory(&self) -> usize {
         self.queue.memory() + self.flight.memory()
     }

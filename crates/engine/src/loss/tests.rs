@@ -36,9 +36,9 @@ fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<Los
     let mut report = |event| events.push(event);
     (0..count).for_each(|segment| sender.push(full(segment, Duration::ZERO), &mut report));
     while let Some(due) = sender.due() {
-        while let Some(piece) = sender.pop(due, &mut report) {
-            assert_eq!(piece.segment, left.len() as u64);
-            left.push(piece.at);
+        while let Some(chunk) = sender.pop(due, &mut report) {
+            assert_eq!(chunk.segment, left.len() as u64);
+            left.push(chunk.at);
         }
     }
     (left, events)

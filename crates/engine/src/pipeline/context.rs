@@ -41,9 +41,9 @@ impl SessionContext {
         direction: Option<Direction>,
         entry: &PlanEntry,
         offset: u64,
-        verdict: Decision,
+        decision: Decision,
     ) -> JournalEntry {
         let (proxy, fault) = (Arc::clone(&self.proxy), Arc::clone(&entry.name));
-        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision: verdict }
+        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision: decision }
     }
 }

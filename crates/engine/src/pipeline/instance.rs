@@ -110,8 +110,8 @@ impl FaultInstance {
     pub(crate) fn late_draw(&self, now: Duration) -> Option<JournalEntry> {
         let fault = &self.entry.fault;
         let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.context.opened;
-        let verdict = Decision::Applies { applies: self.applies };
-        is_late.then(|| self.context.decision(now, None, &self.entry, 0, verdict))
+        let decision = Decision::Applies { applies: self.applies };
+        is_late.then(|| self.context.decision(now, None, &self.entry, 0, decision))
     }
 
     fn with_stage<T>(
@@ -120,30 +120,30 @@ impl FaultInstance {
         act: impl FnOnce(&mut dyn Stage, &mut StageContext<'_>) -> Option<T>,
     ) -> Option<T> {
         let Self { entry, stage, direction, context: identity, .. } = self;
-        let mut tell = |at, offset, verdict| {
+        let mut tell = |at, offset, decision| {
             if let Some(decisions) = decisions {
-                decisions.push(identity.decision(at, Some(*direction), entry, offset, verdict));
+                decisions.push(identity.decision(at, Some(*direction), entry, offset, decision));
             }
         };
-        let mut tools = StageContext { stats: &entry.counters, tell: &mut tell };
-        act(&mut **stage.as_mut()?, &mut tools)
+        let mut context = StageContext { counters: &entry.counters, record_decision: &mut tell };
+        act(&mut **stage.as_mut()?, &mut context)
     }
 
-    /// Gives the piece back if it passes at once.
-    pub(crate) fn push(&mut self, piece: Chunk, decisions: &mut JournalEntries) -> Option<Chunk> {
+    /// Gives the chunk back if it passes at once.
+    pub(crate) fn push(&mut self, chunk: Chunk, decisions: &mut JournalEntries) -> Option<Chunk> {
         if !self.is_on() {
-            return Some(piece);
+            return Some(chunk);
         }
-        self.with_stage(decisions, |stage, tools| stage.push(piece, tools))
+        self.with_stage(decisions, |stage, context| stage.push(chunk, context))
     }
 
     pub(crate) fn pop(&mut self, now: Duration, decisions: &mut JournalEntries) -> Option<Chunk> {
-        self.with_stage(decisions, |stage, tools| stage.pop(now, tools))
+        self.with_stage(decisions, |stage, context| stage.pop(now, context))
     }
 
-    /// Bytes that follow the piece that has just left.
+    /// Bytes that follow the chunk that has just left.
     pub(crate) fn insert(&mut self, decisions: &mut JournalEntries) -> Option<Bytes> {
-        self.with_stage(decisions, |stage, tools| stage.insert(tools))
+        self.with_stage(decisions, |stage, context| stage.insert(context))
     }
 
     /// Changes bytes that come at `offset`, if that is what it does.
@@ -154,8 +154,8 @@ impl FaultInstance {
         bytes: &mut [u8],
         decisions: &mut JournalEntries,
     ) {
-        self.with_stage(decisions, |stage, tools| {
-            stage.change(now, offset, bytes, tools);
+        self.with_stage(decisions, |stage, context| {
+            stage.change(now, offset, bytes, context);
             Some(())
         });
     }

@@ -112,7 +112,7 @@ fn a_late_look_does_not_slow_bandwidth_down() {
     for at in 1..=10 {
         bench.take(at * 50 * MS);
     }
-    // Bytes leave up to 2 ms ahead, with the first of their piece.
+    // Bytes leave up to 2 ms ahead, with the first of their chunk.
     assert!((500_000..=502_000).contains(&bench.received().len()), "{}", bench.received().len());
 }
 
@@ -205,7 +205,7 @@ fn a_schedule_does_not_repeat_the_losses_of_its_first_window() {
     let half = (SEGMENTS * 1460) as u64;
     let decisions = bench.decisions_by_fault();
     let lost = |in_half: bool| {
-        let lost = decisions.iter().filter(|(_, _, verdict)| *verdict == Decision::Lost);
+        let lost = decisions.iter().filter(|(_, _, decision)| *decision == Decision::Lost);
         lost.map(|(_, offset, _)| *offset)
             .filter(|offset| (*offset < half) == in_half)
             .map(|offset| offset % half)

@@ -17,7 +17,7 @@ pub(crate) struct Chunk {
     pub(crate) offset: u64,
     /// 0 for an ending.
     pub(crate) len: usize,
-    /// The segment it belongs to; consecutive pieces may share one.
+    /// The segment it belongs to; consecutive chunks may share one.
     pub(crate) segment: u64,
     /// What it stands for if it is no data.
     pub(crate) end: FlowEnd,
@@ -30,7 +30,7 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// An ending, or an empty piece, of no particular place.
+    /// An ending, or an empty chunk, of no particular place.
     pub(crate) fn ending(at: Duration, end: FlowEnd) -> Self {
         Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, inserted: None, cut: false }
     }

@@ -18,10 +18,10 @@ pub(crate) struct Gate {
     discard: bool,
     held: Fifo<Chunk>,
     waiting: usize,
-    /// Discarded pieces on their way out.
+    /// Discarded chunks on their way out.
     discarded: Fifo<Chunk>,
     ends_at: Option<(Duration, FlowEnd)>,
-    /// This long after the first piece it is to end.
+    /// This long after the first chunk it is to end.
     ends_after: Option<(Duration, FlowEnd)>,
     first_came: Option<Duration>,
     ending_on_leaving: Option<FlowEnd>,
@@ -50,7 +50,7 @@ impl Gate {
         }
     }
 
-    /// Resets the session a time after the first piece, or when it goes after that: what it has taken is missing.
+    /// Resets the session a time after the first chunk, or when it goes after that: what it has taken is missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
         Self { ends_after: Some((after, FlowEnd::ResetNow(Side::Both))), ..Self::new(true) }
     }
@@ -65,31 +65,31 @@ impl Gate {
 }
 
 impl Stage for Gate {
-    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.came(piece.at);
-        if self.discard && piece.end == FlowEnd::No {
-            tools.stats.record_action();
-            tools.record(&piece, Decision::Discard { bytes: piece.len as u64 });
-            self.discarded.push_back(Chunk { discarded: true, ..piece });
+    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
+        self.came(chunk.at);
+        if self.discard && chunk.end == FlowEnd::No {
+            context.counters.record_action();
+            context.record(&chunk, Decision::Discard { bytes: chunk.len as u64 });
+            self.discarded.push_back(Chunk { discarded: true, ..chunk });
         } else {
-            self.waiting += piece.len;
-            self.held.push_back(piece);
+            self.waiting += chunk.len;
+            self.held.push_back(chunk);
         }
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        if let Some(piece) = self.discarded.pop_front() {
-            return Some(piece);
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        if let Some(chunk) = self.discarded.pop_front() {
+            return Some(chunk);
         }
         let (at, ending) = self.ends_at.take_if(|(at, _)| *at <= now)?;
         let ending = Chunk::ending(at, ending);
-        tools.ends(&ending);
+        context.ends(&ending);
         Some(ending)
     }
 
     fn due(&self) -> Option<Duration> {
-        self.discarded.front().map(|piece| piece.at).or(self.ends_at.map(|(at, _)| at))
+        self.discarded.front().map(|chunk| chunk.at).or(self.ends_at.map(|(at, _)| at))
     }
 
     fn drain(&mut self) -> Vec<Chunk> {
@@ -109,7 +109,7 @@ impl Stage for Gate {
         self.ending_on_leaving
     }
 
-    /// Its session is to end as it would have with this one from the first piece on.
+    /// Its session is to end as it would have with this one from the first chunk on.
     fn resume_from(&mut self, before: &dyn Stage) {
         if let Some(first) = (before as &dyn Any).downcast_ref::<Self>().and_then(|before| before.first_came)
         {

@@ -1,4 +1,4 @@
-//! Holds each piece until a time that is known when the piece arrives.
+//! Holds each chunk until a time that is known when the chunk arrives.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use crate::fifo::Fifo;
 use crate::stage::chunk::Chunk;
 use crate::stage::{Stage, StageContext};
 
-/// Hold times of the pieces of a [`HoldStage`].
+/// Hold times of the chunks of a [`HoldStage`].
 pub(crate) trait HoldTimes: Debug + Send + 'static {
-    /// True if the statistics include pieces that were not held.
+    /// True if the statistics include chunks that were not held.
     const COUNTS_ALL: bool = false;
 
-    /// Returns how long to hold `piece`.
-    fn hold_time(&mut self, piece: &Chunk, tools: &mut StageContext<'_>) -> Duration;
+    /// Returns how long to hold `chunk`.
+    fn hold_time(&mut self, chunk: &Chunk, context: &mut StageContext<'_>) -> Duration;
 
     /// See [`Stage::needs_segments`].
     fn needs_segments(&self) -> bool {
@@ -36,23 +36,23 @@ impl<T> HoldStage<T> {
 }
 
 impl<T: HoldTimes> Stage for HoldStage<T> {
-    /// No piece leaves before those that arrived before it.
-    fn push(&mut self, piece: Chunk, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        let time = self.times.hold_time(&piece, tools);
-        self.last_due = self.last_due.max(piece.at.saturating_add(time));
-        self.queue.push_back((piece, self.last_due));
+    /// No chunk leaves before those that arrived before it.
+    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let time = self.times.hold_time(&chunk, context);
+        self.last_due = self.last_due.max(chunk.at.saturating_add(time));
+        self.queue.push_back((chunk, self.last_due));
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        let (piece, due) = *self.queue.front()?;
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let (chunk, due) = *self.queue.front()?;
         if due > now {
             return None;
         }
         self.queue.pop_front();
-        let leaving = Chunk { at: due, ..piece };
-        if T::COUNTS_ALL || due > piece.at {
-            tools.held(&leaving, piece.at, now);
+        let leaving = Chunk { at: due, ..chunk };
+        if T::COUNTS_ALL || due > chunk.at {
+            context.held(&leaving, chunk.at, now);
         }
         Some(leaving)
     }
@@ -63,7 +63,7 @@ impl<T: HoldTimes> Stage for HoldStage<T> {
 
     fn drain(&mut self) -> Vec<Chunk> {
         self.last_due = Duration::ZERO;
-        self.queue.drain(..).map(|(piece, _)| piece).collect()
+        self.queue.drain(..).map(|(chunk, _)| chunk).collect()
     }
 
     fn memory(&self) -> usize {

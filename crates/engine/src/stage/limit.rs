@@ -41,35 +41,35 @@ impl Limit {
         Self { ending, not_before, left, ends_at, is_strict, passed: 0, passing: Fifo::new() }
     }
 
-    fn add(&mut self, mut piece: Chunk) {
+    fn add(&mut self, mut chunk: Chunk) {
         if let Some(left) = self.left {
-            let counted = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len);
-            if counted == piece.len || !self.is_strict {
-                self.passing.push_back(piece);
-                piece = piece.followed_by(piece.at, FlowEnd::No);
+            let counted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len);
+            if counted == chunk.len || !self.is_strict {
+                self.passing.push_back(chunk);
+                chunk = chunk.followed_by(chunk.at, FlowEnd::No);
             } else if counted > 0 {
-                self.passing.push_back(piece.split(counted));
+                self.passing.push_back(chunk.split(counted));
             }
             self.passed += counted as u64;
             self.left = Some(left - counted as u64);
             if self.left == Some(0) {
                 self.left = None;
-                if self.not_before > piece.at {
+                if self.not_before > chunk.at {
                     self.ends_at = Some(self.not_before);
                 } else {
-                    self.passing.push_back(Chunk { len: 0, end: self.ending, ..piece });
+                    self.passing.push_back(Chunk { len: 0, end: self.ending, ..chunk });
                 }
             }
-            if piece.len == 0 {
+            if chunk.len == 0 {
                 return;
             }
         }
-        self.passing.push_back(Chunk { discarded: self.is_strict, ..piece });
+        self.passing.push_back(Chunk { discarded: self.is_strict, ..chunk });
     }
 
     fn leave(&mut self, now: Duration) -> Option<Chunk> {
-        if let Some(piece) = self.passing.pop_front() {
-            return Some(piece);
+        if let Some(chunk) = self.passing.pop_front() {
+            return Some(chunk);
         }
         let at = self.ends_at.take_if(|at| *at <= now)?;
         Some(Chunk::ending(at, self.ending))
@@ -77,17 +77,17 @@ impl Limit {
 }
 
 impl Stage for Limit {
-    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.add(piece);
+    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+        self.add(chunk);
         None
     }
 
-    fn pop(&mut self, now: Duration, tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.leave(now).inspect(|piece| tools.ends(piece))
+    fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
+        self.leave(now).inspect(|chunk| context.ends(chunk))
     }
 
     fn due(&self) -> Option<Duration> {
-        self.passing.front().map(|piece| piece.at).or(self.ends_at)
+        self.passing.front().map(|chunk| chunk.at).or(self.ends_at)
     }
 
     fn drain(&mut self) -> Vec<Chunk> {
@@ -121,7 +121,7 @@ mod tests {
     /// What comes out: delivered bytes, discarded bytes, endings.
     fn out(limit: &mut Limit, now: u64) -> Vec<(usize, bool, FlowEnd)> {
         std::iter::from_fn(|| limit.leave(Duration::from_secs(now)))
-            .map(|piece| (piece.len, piece.discarded, piece.end))
+            .map(|chunk| (chunk.len, chunk.discarded, chunk.end))
             .collect()
     }
 

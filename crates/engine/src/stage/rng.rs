@@ -10,7 +10,7 @@ pub(crate) type FaultRng = SplitMix64;
 
 /// Names the draws of one fault in one direction of a session.
 ///
-/// A draw is a function of this key and of an offset. So a flow that is cut into other pieces changes the draws only at
+/// A draw is a function of this key and of an offset. So a flow that is cut into other chunks changes the draws only at
 /// offsets that one of both cuts does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DrawKey(u64);

@@ -89,7 +89,7 @@ fn what_is_drained_and_pushed_again_is_paid_for_once() {
     for session in &mut sessions {
         let held = session.drain();
         let mut changed = BandwidthStage::new(RATE, 1, Arc::clone(&bucket));
-        held.into_iter().for_each(|piece| changed.add(piece));
+        held.into_iter().for_each(|chunk| changed.add(chunk));
         *session = changed;
     }
     assert_eq!(bucket.take(0, 0, 0).due, free);

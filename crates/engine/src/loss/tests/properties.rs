@@ -1,4 +1,4 @@
-//! What holds for any pieces, any losses and any times of the calls.
+//! What holds for any chunks, any losses and any times of the calls.
 
 use proptest::prelude::*;
 
@@ -18,45 +18,45 @@ fn models() -> impl Strategy<Value = LossModel> {
 }
 
 /// Pieces of up to a segment, some of which continue the segment before, with pauses between them; the last is an end.
-fn pieces() -> impl Strategy<Value = Vec<Chunk>> {
+fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     let pause = prop_oneof![3 => Just(0), 2 => 0_u64..2_000, 1 => 0_u64..400_000];
     prop::collection::vec((pause, 1..=1460_usize, prop::bool::weighted(0.3)), 1..200).prop_map(|steps| {
         let (mut at, mut offset, mut segment) = (Duration::ZERO, 0, 0);
-        let mut pieces: Vec<Chunk> = steps
+        let mut chunks: Vec<Chunk> = steps
             .into_iter()
             .map(|(pause, len, continues)| {
                 at += Duration::from_micros(pause);
                 segment += u64::from(!continues);
-                let piece = Chunk { offset, len, segment, ..Chunk::ending(at, FlowEnd::No) };
+                let chunk = Chunk { offset, len, segment, ..Chunk::ending(at, FlowEnd::No) };
                 offset += len as u64;
-                piece
+                chunk
             })
             .collect();
-        pieces.push(Chunk { offset, len: 0, segment: segment + 1, ..Chunk::ending(at, FlowEnd::Finish) });
-        pieces
+        chunks.push(Chunk { offset, len: 0, segment: segment + 1, ..Chunk::ending(at, FlowEnd::Finish) });
+        chunks
     })
 }
 
-/// Runs `pieces` through a sender, with `polls` calls of `pop` between any two arrivals and at each due time, or only a
+/// Runs `chunks` through a sender, with `polls` calls of `pop` between any two arrivals and at each due time, or only a
 /// last one for all.
 fn run(
     model: &LossModel,
     seed: u64,
     rtt: Duration,
-    pieces: &[Chunk],
+    chunks: &[Chunk],
     polls: Option<u32>,
 ) -> (Vec<Chunk>, Vec<LossEvent>) {
     let mut sender = LossySender::new(model, rtt, MSS, key(seed));
     let (mut left, mut events) = (Vec::new(), Vec::new());
     let mut last = Duration::ZERO;
-    for piece in pieces {
-        let pause = piece.at - last;
+    for chunk in chunks {
+        let pause = chunk.at - last;
         for step in 1..=polls.unwrap_or(0) {
             let now = last + pause * step / polls.unwrap_or(1);
             left.extend(std::iter::from_fn(|| sender.pop(now, &mut |event| events.push(event))));
         }
-        sender.push(*piece, &mut |event| events.push(event));
-        last = piece.at;
+        sender.push(*chunk, &mut |event| events.push(event));
+        last = chunk.at;
     }
     while let Some(due) = sender.due() {
         let now = if polls.is_some() { due } else { due + Duration::from_secs(1_000_000) };
@@ -68,32 +68,32 @@ fn run(
 proptest! {
     #[test]
     fn every_piece_leaves_once_in_order_and_not_before_it_came(
-        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500, polls in 0_u32..4,
+        model in models(), chunks in chunks(), seed: u64, rtt in 0_u64..500, polls in 0_u32..4,
     ) {
-        let (left, _) = run(&model, seed, Duration::from_millis(rtt), &pieces, Some(polls));
-        prop_assert_eq!(left.len(), pieces.len());
-        for (out, piece) in left.iter().zip(&pieces) {
-            prop_assert_eq!(Chunk { at: piece.at, ..*out }, *piece);
-            prop_assert!(out.at >= piece.at);
+        let (left, _) = run(&model, seed, Duration::from_millis(rtt), &chunks, Some(polls));
+        prop_assert_eq!(left.len(), chunks.len());
+        for (out, chunk) in left.iter().zip(&chunks) {
+            prop_assert_eq!(Chunk { at: chunk.at, ..*out }, *chunk);
+            prop_assert!(out.at >= chunk.at);
         }
         prop_assert!(left.windows(2).all(|pair| pair[0].at <= pair[1].at));
     }
 
     #[test]
     fn the_times_of_the_calls_change_nothing(
-        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500, polls in 1_u32..4,
+        model in models(), chunks in chunks(), seed: u64, rtt in 0_u64..500, polls in 1_u32..4,
     ) {
         let rtt = Duration::from_millis(rtt);
-        let dense = run(&model, seed, rtt, &pieces, Some(polls));
-        prop_assert_eq!(dense, run(&model, seed, rtt, &pieces, None));
+        let dense = run(&model, seed, rtt, &chunks, Some(polls));
+        prop_assert_eq!(dense, run(&model, seed, rtt, &chunks, None));
     }
 
     #[test]
     fn the_losses_of_new_segments_depend_on_the_seed_alone(
-        model in models(), pieces in pieces(), seed: u64, rtt in 0_u64..500,
+        model in models(), chunks in chunks(), seed: u64, rtt in 0_u64..500,
     ) {
         let lost = |rtt| -> Vec<u64> {
-            let (_, events) = run(&model, seed, Duration::from_millis(rtt), &pieces, None);
+            let (_, events) = run(&model, seed, Duration::from_millis(rtt), &chunks, None);
             let lost = events.iter().filter(|event| event.kind == LossKind::Lost);
             lost.map(|event| event.segment).collect()
         };
@@ -101,16 +101,16 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_held_is_due(model in models(), pieces in pieces(), seed: u64) {
+    fn whatever_is_held_is_due(model in models(), chunks in chunks(), seed: u64) {
         let mut sender = sender(&model, seed);
         let mut out = 0;
-        for (count, piece) in (1..).zip(&pieces) {
-            sender.push(*piece, &mut |_| ());
-            while sender.pop(piece.at, &mut |_| ()).is_some() {
+        for (count, chunk) in (1..).zip(&chunks) {
+            sender.push(*chunk, &mut |_| ());
+            while sender.pop(chunk.at, &mut |_| ()).is_some() {
                 out += 1;
             }
             prop_assert_eq!(sender.due().is_some(), out < count);
-            prop_assert!(sender.due() > Some(piece.at) || out == count);
+            prop_assert!(sender.due() > Some(chunk.at) || out == count);
         }
     }
 }

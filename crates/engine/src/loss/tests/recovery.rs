@@ -112,7 +112,7 @@ fn switched_off_it_gives_back_all_it_holds_and_starts_anew() {
     (0..50).for_each(|segment| sender.push(full(segment, MS), &mut report));
     assert_eq!(sender.pop(Duration::from_secs(1), &mut report), None);
     let drained: Vec<Chunk> = sender.drain().collect();
-    assert!(drained.iter().map(|piece| piece.segment).eq(0..50));
+    assert!(drained.iter().map(|chunk| chunk.segment).eq(0..50));
     assert!(drained.windows(2).all(|pair| pair[0].at <= pair[1].at));
     assert_eq!((sender.due(), sender.waiting()), (None, 0));
     sender.push(full(50, Duration::from_secs(2)), &mut report);

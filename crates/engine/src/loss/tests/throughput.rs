@@ -16,8 +16,8 @@ fn greedy(model: &LossModel, seed: u64, rounds: u32) -> f64 {
             sender.push(full(next, now), &mut report);
             next += 1;
         }
-        while let Some(piece) = sender.pop(now, &mut report) {
-            bytes += piece.len;
+        while let Some(chunk) = sender.pop(now, &mut report) {
+            bytes += chunk.len;
         }
         now = sender.due().unwrap_or(now);
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The time, the fault, the offset and the verdict.
+/// The time, the fault, the offset and the decision.
 pub(super) type Decided = (Duration, String, u64, Decision);
 
 /// A line, its store, and the bytes that have left it with their times.
@@ -100,7 +100,7 @@ impl Bench {
 
     pub(super) fn decisions_by_fault(&mut self) -> Vec<(String, u64, Decision)> {
         let decisions = self.timed_decisions_by_fault().into_iter();
-        decisions.map(|(_, fault, offset, verdict)| (fault, offset, verdict)).collect()
+        decisions.map(|(_, fault, offset, decision)| (fault, offset, decision)).collect()
     }
 
     pub(super) fn timed_decisions_by_fault(&mut self) -> Vec<Decided> {

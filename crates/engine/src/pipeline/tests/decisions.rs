@@ -116,11 +116,11 @@ proptest! {
             }
             bench.run_to(Duration::from_secs(3600));
             let decisions = bench.decisions_by_fault().into_iter();
-            decisions.map(|(fault, offset, verdict)| ((fault, offset), verdict)).collect::<HashMap<_, _>>()
+            decisions.map(|(fault, offset, decision)| ((fault, offset), decision)).collect::<HashMap<_, _>>()
         };
         let (one, other) = (decided(sends.iter().map(|(pause, _)| *pause).collect()), decided(others));
-        for (place, verdict) in one {
-            prop_assert!(other.get(&place).is_none_or(|again| *again == verdict), "{:?}: {:?}", place, verdict);
+        for (place, decision) in one {
+            prop_assert!(other.get(&place).is_none_or(|again| *again == decision), "{:?}: {:?}", place, decision);
         }
     }
 }
@@ -132,7 +132,7 @@ fn unnamed(effects: &[Effect]) -> Vec<Fault> {
     effects.iter().enumerate().map(named).collect()
 }
 
-/// Sends the same bytes in one piece, and in one piece for each of the reads.
+/// Sends the same bytes in one chunk, and in one chunk for each of the reads.
 fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize], seed: u64) {
     let [mut whole, mut parts] = [(); 2].map(|()| Bench::with_seed(unnamed(effects), seed));
     whole.arrive(MS, reads.iter().sum());

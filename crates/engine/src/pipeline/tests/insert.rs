@@ -42,9 +42,9 @@ impl Stage for EchoStage {
         self.copies.push_back((offset + bytes.len() as u64, bytes.to_ascii_lowercase().into()));
     }
 
-    fn push(&mut self, piece: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.passed = piece.offset + piece.len as u64;
-        Some(piece)
+    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+        self.passed = chunk.offset + chunk.len as u64;
+        Some(chunk)
     }
 
     fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
