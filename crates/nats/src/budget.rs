@@ -160,19 +160,19 @@ impl Share {
         self.moved = now;
     }
 
-    /// Returns when [`must_end`](Self::must_end) is to be asked.
+    /// Returns the time of the next call to [`must_end`](Self::must_end).
     pub(crate) fn deadline(&self) -> Option<Duration> {
         (self.held > MAX_STALLED).then(|| self.moved + STALL_TIMEOUT)
     }
 
-    /// Returns whether the queue has not moved for too long while the budget is full, and holds more than a part of what is left.
-    /// If not, that is to be asked again after the same time.
+    /// Returns true if the budget is full and the queue has not moved for too long. Otherwise the caller asks again after the same time.
     pub(crate) fn must_end(&mut self, now: Duration) -> bool {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return false;
         }
         self.moved = now;
-        self.budget.is_full() && self.budget.room(self.held) == 0
+        // Also if each queue holds little: many of them would keep new sessions out forever.
+        self.budget.is_full()
     }
 
     /// Returns how much may be added now. It is 0, or enough to be worth a message.
@@ -264,6 +264,21 @@ mod tests {
         assert!(budget.is_full() && budget.take_shortage() && !budget.take_shortage());
         drop(hog);
         assert!(!budget.is_full() && small.room() > 1 << 20);
+    }
+
+    #[test]
+    fn stalled_queues_that_hold_little_each_do_not_keep_the_budget_full() {
+        let budget = MemoryBudget::new(12 << 20);
+        let mut shares = Vec::new();
+        while !budget.is_full() {
+            let mut share = Share::new(Arc::clone(&budget));
+            share.set(MAX_STALLED + 1);
+            shares.push(share);
+        }
+        assert!(shares[0].room() > 0 && !shares[0].must_end(STALL_TIMEOUT / 2));
+        let before = shares.len();
+        shares.retain_mut(|share| !share.must_end(STALL_TIMEOUT));
+        assert_eq!((shares.len(), budget.is_full()), (before - 1, false));
     }
 
     #[test]
