@@ -21,7 +21,7 @@ use crate::proxy::Watcher;
 use crate::shared::{SessionEnd, SessionShared};
 use crate::stage::chunk::FlowEnd;
 
-/// Reads in a row before what came is looked at.
+/// Maximum number of consecutive reads before the received bytes are handled.
 const READS: usize = 4;
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct FaultFlow {
     source_ended: bool,
     /// Whether the source was found empty after the last read, and has been polled since then.
     source_was_empty: bool,
-    /// The receiver has reset its connection. The line continues, so that faults decide as they would have, but its bytes are dropped.
+    /// The receiver has reset its connection. The pipeline continues, so that faults decide the same, but its bytes are dropped.
     is_hollow: bool,
 }
 
@@ -137,7 +137,7 @@ impl FaultFlow {
         now
     }
 
-    /// Takes over the plan if there is a new one: before anything that comes, since it may have been sent after the change.
+    /// Applies a changed plan. Callers do this before they handle received bytes, which may have been sent after the change.
     fn sync_plan(&mut self) -> Duration {
         let now = self.now();
         let version = self.shared.faults.version();
@@ -290,7 +290,7 @@ impl FaultFlow {
                     faulted.charge(&self.shared);
                 }
                 Output::Deliver(len) => {
-                    // Should nobody take them, the rest still has its time.
+                    // The deadline of the remaining bytes applies even if the caller does not take these.
                     if faulted.poll_deadline(&self.shared, cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
@@ -312,14 +312,14 @@ impl FaultFlow {
         }
     }
 
-    /// Goes on while nobody takes what may go.
+    /// Continues while the caller does not take the bytes that are ready. Returns how the session has ended.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<SessionEnd> {
         self.keep_source_waiting();
         self.drop_undeliverable();
         let head = self.poll_head(cx);
         let ended = self.shared.ended();
         if let (None, Poll::Ready(Err(failure)), State::Faulted(faulted)) = (ended, head, &mut self.state) {
-            // who takes it, later, is told
+            // a later read returns the error
             faulted.failure = Some(failure);
         }
         ended
@@ -346,7 +346,7 @@ impl FaultFlow {
         }
     }
 
-    /// Whether everything that came is gone, and so is the end if there was one.
+    /// Returns true if all received bytes and the end of the flow, if any, have left.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.state {
             State::Clear(_) => true,

@@ -1,6 +1,6 @@
-//! One direction of a session: from the bytes that come to those that may go.
+//! The faults of one direction of a session.
 //!
-//! Pure: it knows lengths, and times since the start of the run; the bytes wait in a `BlockBuffer` beside it, in the same order.
+//! The pipeline is pure: it handles lengths, and times since the start of the run. The bytes wait in a `BlockBuffer`, in the same order.
 
 mod context;
 mod inserted;
@@ -23,22 +23,22 @@ use crate::fifo::Fifo;
 use crate::journal::JournalEntry;
 use crate::stage::chunk::{Chunk, FlowEnd};
 
-/// Bytes that may go and do not, because nobody takes them, before the source has to wait: what is in flight is
-/// the network's, but this is a receiver's buffer.
+/// Maximum number of bytes that are ready but not yet written, before the source has to wait. Held bytes are in the simulated network, but
+/// ready bytes are in the buffer of a receiver.
 const READY_LIMIT: usize = 256 << 10;
 
-/// What is to be done with the bytes at the head of the store.
+/// What to do with the bytes at the head of the buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// So many may go, in one write.
+    /// Write this number of bytes, in one write.
     Deliver(usize),
-    /// So many are thrown away.
+    /// Drop this number of bytes.
     Discard(usize),
-    /// Before them go bytes that are not in the store; see [`Line::take_inserted`].
+    /// Write inserted bytes first; see [`Pipeline::take_inserted`].
     Insert,
-    /// Everything before it is gone: the flow, or the session, ends.
+    /// End the flow or the session. All earlier bytes have left.
     End(FlowEnd),
-    /// Nothing before the deadline, or more bytes.
+    /// Wait for the deadline or for more bytes.
     Wait,
 }
 
@@ -47,14 +47,14 @@ pub(crate) struct Pipeline {
     direction: Direction,
     instances: Vec<FaultInstance>,
     segmenter: Segmenter,
-    /// Bytes that have come and not gone.
+    /// Bytes that have arrived and not left.
     held: usize,
     out: Fifo<Chunk>,
-    /// Bytes that may go.
+    /// Bytes that may be written.
     ready: usize,
     inserted: Inserted,
     ended_now: Option<FlowEnd>,
-    /// When a unit is to be switched, or lets something out.
+    /// Next time at which an instance is switched on or off, or releases a chunk.
     deadline: Option<Duration>,
     decisions: JournalEntries,
     context: Arc<SessionContext>,
@@ -86,8 +86,8 @@ impl Pipeline {
         line
     }
 
-    /// Takes over another plan. What a fault that is gone held passes on; what a fault that has changed held is held
-    /// as the changed one would have.
+    /// Applies a changed plan. Bytes that a removed fault held pass on. A changed fault continues to hold its bytes with its new
+    /// parameters.
     pub(crate) fn sync_plan(&mut self, plan: &Plan, now: Duration) {
         for index in (0..self.instances.len()).rev() {
             let unit = &self.instances[index];
@@ -248,7 +248,7 @@ impl Pipeline {
         self.inserted.take(number, first.len)
     }
 
-    /// So many bytes of the departure are gone.
+    /// Removes this number of bytes, which were written or dropped.
     pub(crate) fn on_output(&mut self, len: usize) {
         self.held -= len;
         self.ready -= len;
@@ -261,29 +261,29 @@ impl Pipeline {
         }
     }
 
-    /// Removes and returns what was decided, in order.
+    /// Removes and returns the decisions so far, in order.
     pub(crate) fn take_decisions(&mut self) -> Vec<JournalEntry> {
         self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// When to [`advance`](Self::advance) next.
+    /// Time of the next call to [`advance`](Self::advance).
     pub(crate) fn deadline(&self) -> Option<Duration> {
         self.deadline
     }
 
-    /// Bytes that have come and not gone.
+    /// Returns the number of bytes that have arrived and not left.
     pub(crate) fn held(&self) -> usize {
         self.held
     }
 
-    /// Memory of the chunks, in bytes, without the data.
+    /// Returns the memory of the chunks in bytes, without the data.
     pub(crate) fn memory(&self) -> usize {
         self.out.memory()
             + self.inserted.memory()
             + self.instances.iter().map(FaultInstance::memory).sum::<usize>()
     }
 
-    /// Whether more bytes had better stay where they are.
+    /// Returns true if no more bytes should be read.
     pub(crate) fn is_full(&self) -> bool {
         self.ready >= READY_LIMIT || self.instances.iter().any(FaultInstance::is_full)
     }
@@ -293,7 +293,7 @@ impl Pipeline {
         (self.instances.is_empty() && self.is_idle()).then_some(&self.segmenter)
     }
 
-    /// Whether bytes would pass as they are, until the deadline.
+    /// Returns true if bytes pass unchanged until the deadline.
     pub(crate) fn is_idle(&self) -> bool {
         self.held == 0
             && self.out.is_empty()

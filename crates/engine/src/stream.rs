@@ -11,25 +11,25 @@ use crate::flow::{FaultFlow, reset};
 use crate::shared::SessionEnd;
 use crate::stage::chunk::FlowEnd;
 
-/// A stream whose bytes come and go as the faults of its [`Session`](crate::Session) say.
+/// A stream that applies the faults of its [`Session`](crate::Session) to its bytes.
 ///
-/// What is read can also be read without a copy through [`AsyncBufRead`].
+/// [`AsyncBufRead`] reads without a copy.
 ///
-/// Where faults act on what is written, written bytes wait in the stream, as in a network: they move on whenever the
-/// stream is polled, to read or to write. `poll_flush` waits until they are gone, so a client that writes and then
-/// reads needs no flush, and one that only writes does.
+/// If faults act on written bytes, the stream holds these bytes, as a network does. They move on whenever the stream is polled, to
+/// read or to write. `poll_flush` waits until all of them have left. A client that writes and then reads does not need to flush, but a
+/// client that only writes does.
 ///
 /// # Errors
 /// A reset by a fault is [`ConnectionReset`](io::ErrorKind::ConnectionReset) to reads and writes; a session that a
 /// fault has closed reads as an end of file and is a [`BrokenPipe`](io::ErrorKind::BrokenPipe) to writes.
 ///
 /// # Cancel safety
-/// As that of the stream inside: nothing is lost when a read or write is dropped.
+/// The same as that of the inner stream: dropping a read or write loses no data.
 #[derive(Debug)]
 pub struct FaultStream<S> {
     inner: S,
     ingress: FaultFlow,
-    /// Apart, since the relayed connections of a proxy have none: that makes idle ones smaller.
+    /// In a box, since the connections of a relay do not have one: idle sessions stay small.
     egress: Option<Box<Egress>>,
     side: Side,
 }
@@ -38,9 +38,9 @@ pub struct FaultStream<S> {
 struct Egress {
     flow: FaultFlow,
     is_shut: bool,
-    /// Who reads, and so lets written bytes move on.
+    /// Task that reads. Its polls also move written bytes on.
     reader: Option<Waker>,
-    /// Who waits for written bytes to move on.
+    /// Task that waits until written bytes have moved on.
     writer: Option<Waker>,
 }
 
@@ -64,13 +64,13 @@ impl<S> FaultStream<S> {
         &mut self.inner
     }
 
-    /// Whether bytes pass as they are at this moment: no fault is on, and none are held.
+    /// Returns true if bytes currently pass unchanged: no fault is on, and no bytes are held.
     pub fn is_passthrough(&self) -> bool {
         self.ingress.is_passthrough()
             && self.egress.as_ref().is_none_or(|egress| egress.flow.is_passthrough())
     }
 
-    /// Whether a fault has reset the session, and this connection is not to be reset but only closed.
+    /// Returns true if a fault has reset the other connection of the session, so that this one must be closed, not reset.
     pub fn is_spared(&self) -> bool {
         match self.ingress.shared.ended() {
             Some(SessionEnd::Reset(sides)) => sides != Side::Both && sides != self.side,
@@ -78,11 +78,11 @@ impl<S> FaultStream<S> {
         }
     }
 
-    /// Lets the faults on what is read go on while nothing is read, as when nobody takes what was. Ready once a fault has ended
-    /// the session.
+    /// Advances the faults on received bytes while the caller does not read, for example because it cannot write them. Ready once a
+    /// fault has ended the session.
     ///
     /// # Errors
-    /// The fault has reset it.
+    /// Returns an error if the fault has reset the session.
     pub fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.ingress.poll_ended(cx) {
             None => Poll::Pending,
@@ -111,11 +111,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> FaultStream<S> {
         head
     }
 
-    /// Lets written bytes move on while somebody reads.
+    /// Moves written bytes on while a task reads.
     fn poll_egress_of_reader(&mut self, cx: &mut Context<'_>) {
         let Some(egress) = &mut self.egress else { return };
         egress.reader = Some(cx.waker().clone());
-        // A failure is the writer's to hear of, at its next write.
+        // The next write returns a failure.
         if egress.poll_drain(cx, &mut self.inner).is_ready()
             && let Some(writer) = egress.writer.take()
         {
@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for FaultStream<S> {
                 this.ingress.on_bypassed(buf.filled().len() - before);
                 return Poll::Ready(Ok(()));
             }
-            // The faults have changed meanwhile, and what was read may have been sent after that.
+            // The faults have changed in the meantime, and the peer may have sent these bytes after the change.
             this.ingress.write_unbounded(&buf.filled()[before..]);
             buf.set_filled(before);
         }

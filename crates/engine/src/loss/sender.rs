@@ -15,18 +15,17 @@ use crate::stage::rng::DrawKey;
 
 /// A TCP sender, the path and the receiver behind it, which delivers in order.
 ///
-/// A segment leaves when it has come and the window allows. If it is not lost it is there at once (delay is another
-/// fault's business), and its acknowledgement a round trip later. If it is lost, it and all after it are held until one of
-/// its retransmissions gets through. Work a segment is constant but for the logarithm of the number of lost ones.
+/// A segment is sent when it has arrived and the window allows it. If it is not lost, it is delivered immediately (other faults
+/// delay data), and its acknowledgment follows one round trip later. If it is lost, it and all later segments are held until
+/// one of its retransmissions is delivered. The work per segment is constant, except for the logarithm of the number of lost segments.
 ///
-/// Time is that of the chunks and of the sender's own timers, never that of the calls: a late call to [`pop`](Self::pop)
-/// changes nothing, provided that all chunks that came by `now` were pushed before. A chunk that comes later than that
-/// counts as coming at the sender's last event.
+/// All times are those of the chunks and of the sender's own timers. A late call to [`pop`](Self::pop) does not change them if
+/// all chunks that arrived by `now` were pushed before. A chunk that is pushed later counts as arriving at the sender's last event.
 #[derive(Debug)]
 pub(crate) struct LossySender {
     process: LossProcess,
-    /// The share of retransmissions that are lost. They are drawn each alone: one comes a round trip after a burst at the
-    /// earliest.
+    /// Share of retransmissions that are lost. Each is drawn independently, since a retransmission follows a burst of losses by at
+    /// least one round trip.
     share: f64,
     key: DrawKey,
     round_trip: Duration,
@@ -40,12 +39,12 @@ pub(crate) struct LossySender {
     counts: LossCounts,
 }
 
-/// What became of the segments of a flow.
+/// Counts of the segments of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LossCounts {
     /// Segments sent, each counted once.
     pub(crate) segments: u64,
-    /// Those of them whose first transmission was lost.
+    /// Segments whose first transmission was lost.
     pub(crate) lost: u64,
     /// Retransmissions, lost again or not.
     pub(crate) retransmissions: u64,
@@ -54,13 +53,13 @@ pub(crate) struct LossCounts {
 /// A decision of the sender or of the path, in order of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LossEvent {
-    /// When.
+    /// Time of the event.
     pub(crate) at: Duration,
     /// The number of the segment, as its chunks have it.
     pub(crate) segment: u64,
-    /// Of the segment's first byte.
+    /// Offset of the segment's first byte.
     pub(crate) offset: u64,
-    /// What.
+    /// Kind of the event.
     pub(crate) kind: LossKind,
 }
 
@@ -71,9 +70,9 @@ pub(crate) enum LossKind {
     Lost,
     /// Sent again, because later transmissions were acknowledged and it was not, or after a timeout of an earlier segment.
     Retransmitted { lost: bool },
-    /// Sent again as the last of several outstanding, to learn what became of them.
+    /// Sent again as the last of several outstanding segments, to learn which of them have arrived.
     Probed { lost: bool },
-    /// Sent again because there was no acknowledgement at all for so long, the `n`th time in a row, from 1.
+    /// Sent again because no acknowledgment arrived within the retransmission timeout, for the `n`th time in a row, from 1.
     TimedOut { n: u32, lost: bool },
 }
 
@@ -95,7 +94,7 @@ impl LossySender {
         }
     }
 
-    /// Takes a chunk. `report` is told of every loss and retransmission up to its arrival.
+    /// Adds a chunk. Calls `report` for each loss and retransmission up to its arrival.
     pub(crate) fn push(&mut self, chunk: Chunk, report: &mut dyn FnMut(LossEvent)) {
         self.advance(chunk.at, report);
         self.clock = self.clock.max(chunk.at);
@@ -106,7 +105,8 @@ impl LossySender {
         self.send_allowed(report);
     }
 
-    /// The next chunk that has left by `now`, with the time when it left: never before it came, never before the last.
+    /// Returns the next chunk that has left by `now`, with the time at which it left. That is neither before its arrival nor before the
+    /// previous chunk.
     pub(crate) fn pop(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) -> Option<Chunk> {
         self.advance(now, report);
         self.queue.pop(now)
@@ -169,7 +169,7 @@ impl LossySender {
         self.window.acknowledged(of.segment, of.number);
         if last_lost.is_some_and(|segment| self.window.is_news(segment)) {
             self.window.halve(self.queue.next_unsent(), self.flight.unacknowledged());
-            // RFC 6675, section 5, step 4.3: the first goes whatever the window says.
+            // RFC 6675, section 5, step 4.3: the first lost segment is sent again regardless of the window.
             self.resend_first_lost(|lost| LossKind::Retransmitted { lost }, report);
         }
     }

@@ -44,6 +44,6 @@ impl SessionContext {
         decision: Decision,
     ) -> JournalEntry {
         let (proxy, fault) = (Arc::clone(&self.proxy), Arc::clone(&entry.name));
-        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision: decision }
+        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision }
     }
 }

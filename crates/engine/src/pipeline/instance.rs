@@ -20,9 +20,9 @@ pub(crate) type JournalEntries = Option<Vec<JournalEntry>>;
 #[derive(Debug)]
 pub(crate) struct FaultInstance {
     pub(crate) entry: Arc<PlanEntry>,
-    /// Whether the draw for this session said so.
+    /// Result of the draw for this session.
     applies: bool,
-    /// Whether the session is yet to be counted, by the unit of one of its flows.
+    /// The session is not yet counted. The instance of one of its flows counts it.
     is_to_count: bool,
     changes_at: Option<Duration>,
     stage: Option<Box<dyn Stage>>,
@@ -50,7 +50,7 @@ impl FaultInstance {
         }
     }
 
-    /// What `self` becomes when its fault changes to `entry`, and what `self` held.
+    /// Changes the fault to `entry`. Returns the changed instance and the chunks that the old one held.
     pub(crate) fn changed(mut self, entry: Arc<PlanEntry>, now: Duration) -> (Self, Vec<Chunk>) {
         let before = self.stage.take();
         let mut changed = Self { entry, stage: None, changes_at: Some(Duration::ZERO), ..self };
@@ -76,7 +76,7 @@ impl FaultInstance {
         self.changes_at
     }
 
-    /// Follows its schedule up to `now`. Returns what it held if that went it off.
+    /// Applies the schedule up to `now`. Returns the held chunks if it switches the fault off.
     pub(crate) fn switch(&mut self, now: Duration) -> Vec<Chunk> {
         let Some(due) = self.changes_at.filter(|due| *due <= now) else { return Vec::new() };
         let windows = &self.entry.fault.windows;
@@ -101,12 +101,12 @@ impl FaultInstance {
         }
     }
 
-    /// Switched off for good; returns what it held.
+    /// Switches the fault off permanently. Returns the held chunks.
     pub(crate) fn end(mut self, now: Duration) -> Vec<Chunk> {
         self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
     }
 
-    /// Returns the decision whether it applies to the session, of a fault that came while that was open.
+    /// Returns the decision whether the fault applies to the session, if the fault was added while the session was open.
     pub(crate) fn late_draw(&self, now: Duration) -> Option<JournalEntry> {
         let fault = &self.entry.fault;
         let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.context.opened;
@@ -129,7 +129,7 @@ impl FaultInstance {
         act(&mut **stage.as_mut()?, &mut context)
     }
 
-    /// Gives the chunk back if it passes at once.
+    /// Returns the chunk if it passes immediately.
     pub(crate) fn push(&mut self, chunk: Chunk, decisions: &mut JournalEntries) -> Option<Chunk> {
         if !self.is_on() {
             return Some(chunk);
@@ -141,12 +141,12 @@ impl FaultInstance {
         self.with_stage(decisions, |stage, context| stage.pop(now, context))
     }
 
-    /// Bytes that follow the chunk that has just left.
+    /// Returns bytes to insert after the chunk that has just left.
     pub(crate) fn insert(&mut self, decisions: &mut JournalEntries) -> Option<Bytes> {
         self.with_stage(decisions, |stage, context| stage.insert(context))
     }
 
-    /// Changes bytes that come at `offset`, if that is what it does.
+    /// Changes received bytes in place; the first is at `offset`.
     pub(crate) fn change(
         &mut self,
         now: Duration,
@@ -177,7 +177,7 @@ impl FaultInstance {
     }
 }
 
-/// What a stage that goes held, and how the session ends with it, if it does.
+/// Drains a removed stage. Returns its chunks, and the end of the session if its removal ends the session.
 fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Chunk> {
     let mut held = stage.drain();
     held.extend(stage.end_on_removal().map(|ending| Chunk::ending(now, ending)));
