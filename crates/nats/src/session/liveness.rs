@@ -1,4 +1,4 @@
-//! When to ask the other end, and when to give it up.
+//! When to probe the peer, and when to give the session up.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ const INITIAL_PROBE_DELAY: Duration = Duration::from_millis(300);
 const MAX_PROBE_DELAY: Duration = Duration::from_secs(4);
 const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(2);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// After so long without a word of the other end it is asked for one.
+/// An end that has received nothing from its peer for this time probes it.
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// What both ends' operators decide.
+/// Time limits that the operators of both ends set.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Without a sign of the other end for so long, the session is aborted.
+    /// The session is aborted if the peer does not answer for this time.
     pub(crate) max_outage: Duration,
-    /// The same for a session with one direction ended and nothing moving in the other.
+    /// The session is aborted if one direction has ended and nothing moves in the other one for this time.
     pub(crate) half_close_timeout: Duration,
 }
 
 #[derive(Debug)]
 pub(super) struct LivenessTimer {
     last_received: Duration,
-    /// Since when an answer is missing.
+    /// When the answer that is missing was first requested.
     since: Option<Duration>,
     probe_at: Option<Duration>,
     probe_delay: Duration,
-    /// Since when NATS says that nobody listens.
+    /// When NATS first reported that the peer does not listen.
     no_responders_since: Option<Duration>,
     retry_delay: Duration,
 }
 
 impl LivenessTimer {
-    /// The other end's first frame counts as asked for.
+    /// The peer's first frame counts as requested.
     pub(super) fn new(now: Duration) -> Self {
         Self {
             last_received: now,
@@ -43,7 +43,7 @@ impl LivenessTimer {
         }
     }
 
-    /// The other end was heard.
+    /// A message of the peer has arrived.
     pub(super) fn on_frame(&mut self, now: Duration) {
         self.last_received = now;
         self.since = None;
@@ -51,22 +51,22 @@ impl LivenessTimer {
         self.retry_delay = INITIAL_RETRY_DELAY;
     }
 
-    /// Something is waited for.
+    /// Arms the probe: the peer has something to acknowledge.
     pub(super) fn arm(&mut self, now: Duration) {
         self.probe_at.get_or_insert(now + self.probe_delay);
     }
 
-    /// Nothing is waited for any more.
+    /// Disarms the probe: the peer has acknowledged everything.
     pub(super) fn disarm(&mut self) {
         (self.probe_at, self.probe_delay) = (None, INITIAL_PROBE_DELAY);
     }
 
-    /// Some of what is waited for has come.
+    /// Starts the delay of the probe anew: the peer has acknowledged something.
     pub(super) fn progress(&mut self, now: Duration) {
         (self.probe_at, self.probe_delay) = (Some(now + INITIAL_PROBE_DELAY), INITIAL_PROBE_DELAY);
     }
 
-    /// Whether to ask now; it counts as asked.
+    /// Returns whether to probe now, and records a probe if so.
     pub(super) fn is_probe_due(&mut self, now: Duration) -> bool {
         let is_time = self.probe_time() <= now;
         if is_time {
@@ -81,14 +81,14 @@ impl LivenessTimer {
         self.probe_at.unwrap_or(Duration::MAX).min(quiet)
     }
 
-    /// A question goes out.
+    /// Records a probe.
     pub(super) fn probe(&mut self, now: Duration) {
         self.since.get_or_insert(now);
         self.probe_at = Some(now + self.probe_delay);
         self.probe_delay = (self.probe_delay * 2).min(MAX_PROBE_DELAY);
     }
 
-    /// Nobody listens: ask again soon.
+    /// The peer does not listen. Probes again soon.
     pub(super) fn on_no_responders(&mut self, now: Duration) {
         self.no_responders_since.get_or_insert(now);
         self.since.get_or_insert(now);
@@ -100,12 +100,12 @@ impl LivenessTimer {
         self.no_responders_since
     }
 
-    /// The way to the other end is lost.
+    /// This end's connection to NATS is lost.
     pub(super) fn lost(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
-    /// The way to the other end is back.
+    /// This end's connection to NATS is back.
     pub(super) fn retry(&mut self) {
         (self.probe_delay, self.retry_delay) = (INITIAL_PROBE_DELAY, INITIAL_RETRY_DELAY);
         self.no_responders_since = None;

@@ -146,7 +146,7 @@ impl PathState {
         self.end_trial();
     }
 
-    /// The NATS connection of an end was lost, and maybe a trial with it, which says nothing about its length then.
+    /// Records that the NATS connection of an end was lost. A trial that was lost with it may be repeated.
     pub(super) fn on_outage(&self, now: Duration) {
         if now < self.lock().trial_lost + OUTAGE_REPORT_DELAY {
             self.max_trial.store(usize::MAX, Ordering::Relaxed);

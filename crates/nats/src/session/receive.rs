@@ -1,4 +1,4 @@
-//! The direction that this end reads: what arrived, and what the other end is told of it.
+//! The direction that this end reads: what has arrived, and what this end has reported about it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::frame::{Flags, Header};
 use super::window::Window;
 use crate::budget::{Share, payload_size, unpin};
 
-/// Chunks taken without telling the other end, at most: it keeps only so many frames.
+/// Maximum number of chunks that are taken without an acknowledgment. The peer keeps a limited number of frames.
 const MAX_UNACKED_CHUNKS: u32 = 256;
 
 #[derive(Debug)]
@@ -24,29 +24,29 @@ pub(super) struct Receiver {
     got: u64,
     /// Everything below was taken, the end included.
     taken: u64,
-    /// The number of the end.
+    /// Number of the direction's end.
     end: Option<u64>,
     /// The peer has reset the session, and delivers everything below.
     reset: Option<u64>,
     window: Window,
-    /// What the other end was last told.
+    /// Last header that was sent to the peer.
     advertised: Header,
     unacked_chunks: u32,
     reported_gap: Option<u64>,
 }
 
-/// What a frame brought.
+/// Result of processing the payload of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReceiveOutcome {
     /// No payload.
     Empty,
-    /// A payload, maybe one that was here already.
+    /// A payload, maybe one that had arrived before.
     Data,
-    /// Something before it is missing, and that was not said yet.
+    /// Bytes before the payload are missing, which this end has not reported yet.
     Gap,
-    /// More than was granted, or another end than before.
+    /// More bytes than were granted, or a different end than before.
     Invalid,
-    /// More than this process has memory for.
+    /// More bytes than this process has memory for.
     TooMuch,
 }
 
@@ -138,7 +138,7 @@ impl Receiver {
         debug_assert!(self.taken <= self.got, "only what has arrived is taken");
     }
 
-    /// Only the end is left to be taken.
+    /// Whether only the end is left to take.
     pub(super) fn is_at_end(&self) -> bool {
         self.end == Some(self.taken)
     }
@@ -147,18 +147,18 @@ impl Receiver {
         self.taken += 1;
     }
 
-    /// The end was taken.
+    /// Whether the end was taken.
     pub(super) fn is_ended(&self) -> bool {
         self.end.is_some_and(|end| self.taken > end)
     }
 
-    /// Enough was taken that the other end should know without waiting.
+    /// Whether to acknowledge what was taken now.
     pub(super) fn should_ack_now(&self, now: Duration) -> bool {
         let worth = self.window.worth();
         self.taken - self.advertised.ack >= worth
             || self.unacked_chunks >= MAX_UNACKED_CHUNKS
             || self.limit(now) >= self.advertised.limit + worth
-            // The other end has no credit left.
+            // The peer has no credit left.
             || self.taken >= self.advertised.limit
     }
 
@@ -171,17 +171,17 @@ impl Receiver {
         self.advertised.limit
     }
 
-    /// The peer answered after this time.
+    /// Records that the peer answered after this time.
     pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
         self.window.on_answer(now, rtt);
     }
 
-    /// There is something that the other end does not know.
+    /// Whether something has changed that the peer does not know.
     pub(super) fn has_unacked(&self) -> bool {
         self.taken > self.advertised.ack || self.got > self.advertised.got
     }
 
-    /// The fields of a header that are about this direction; they count as told.
+    /// Returns the fields of a header for this direction, and records them as sent.
     pub(super) fn advertise(&mut self, now: Duration) -> Header {
         let limit = self.limit(now);
         if limit > self.advertised.limit {
@@ -200,12 +200,12 @@ impl Receiver {
         }
     }
 
-    /// Something that was sent before a reset has not arrived.
+    /// Whether bytes that the peer sent before a reset are missing.
     pub(super) fn is_missing(&self) -> bool {
         self.reset.is_some_and(|reset| self.got < reset)
     }
 
-    /// Gives up what has not been taken.
+    /// Drops everything that has not been taken.
     pub(super) fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.reset = None;
@@ -217,7 +217,7 @@ impl Receiver {
         self.charge();
     }
 
-    /// Nothing has come for a while.
+    /// Gives memory back after some time without data.
     pub(super) fn shrink(&mut self, now: Duration) {
         self.queue.shrink_to_fit();
         self.window.shrink(now);

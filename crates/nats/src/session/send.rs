@@ -1,4 +1,4 @@
-//! The direction that this end writes: what was sent, and is kept until it is delivered.
+//! The direction that this end writes. Frames are kept until they are delivered.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use bytes::Bytes;
 use super::frame::Header;
 use crate::budget::{Share, entry_size};
 
-/// Frames kept at most: small writes beyond it wait, and leave together.
+/// Maximum number of frames that are kept. Further small writes wait, and are sent together.
 const MAX_UNACKED: usize = 1024;
 
-/// How far the direction's end is.
+/// State of the direction's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Open,
@@ -22,7 +22,7 @@ enum End {
 #[derive(Debug)]
 struct Sent {
     seq: u64,
-    /// The number after its last.
+    /// Number after the last one of the frame.
     end: u64,
     frame: Bytes,
 }
@@ -30,23 +30,23 @@ struct Sent {
 #[derive(Debug)]
 pub(super) struct Sender {
     unacked: VecDeque<Sent>,
-    /// The number of what is sent next.
+    /// Number of the next new byte.
     next: u64,
     delivered: u64,
     arrived: u64,
     limit: u64,
-    /// Everything from here on is to be sent again.
+    /// Number from which on everything is sent again.
     resend_from: Option<u64>,
     end: End,
     share: Share,
 }
 
-/// What the other end's header told.
+/// Result of processing the header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AckOutcome {
     Unchanged,
     Advanced,
-    /// It acknowledges what was never sent.
+    /// The header acknowledges bytes that were never sent.
     Invalid,
 }
 
@@ -64,7 +64,7 @@ impl Sender {
         }
     }
 
-    /// Bytes that may be sent now.
+    /// Returns how many bytes may be sent now.
     pub(super) fn send_capacity(&self) -> u64 {
         if self.end != End::Open || self.resend_from.is_some() || self.unacked.len() >= MAX_UNACKED {
             return 0;
@@ -72,7 +72,7 @@ impl Sender {
         self.limit.saturating_sub(self.next).min(self.share.room() as u64)
     }
 
-    /// Credit of the other end beyond the bytes that it has read.
+    /// Returns the peer's credit beyond the bytes that it has read.
     pub(super) fn window(&self) -> u64 {
         self.limit.saturating_sub(self.delivered)
     }
@@ -87,7 +87,7 @@ impl Sender {
         self.next
     }
 
-    /// What a frame says that goes out now: the next number the other end is to see.
+    /// Returns the number for the header of a frame that is sent now: the next one that the peer expects.
     pub(super) fn seq(&self) -> u64 {
         self.resend_from.unwrap_or(self.next)
     }
@@ -109,7 +109,7 @@ impl Sender {
         }
     }
 
-    /// Whether the end is to be sent now; from then on it counts as sent.
+    /// Returns whether to send the end now, and records it as sent if so.
     pub(super) fn take_end(&mut self) -> bool {
         let is_due = self.end == End::Wanted && self.resend_from.is_none();
         if is_due {
@@ -118,7 +118,7 @@ impl Sender {
         is_due
     }
 
-    /// There is something to be sent again, or the end.
+    /// Whether there are frames to send again, or the end to send.
     pub(super) fn has_transmit(&self) -> bool {
         self.has_resend() || self.end == End::Wanted
     }
@@ -127,7 +127,7 @@ impl Sender {
         self.resend_from.is_some()
     }
 
-    /// Something is not delivered, and kept.
+    /// Whether frames are kept that were not delivered.
     pub(super) fn has_unacked(&self) -> bool {
         !self.unacked.is_empty()
     }
@@ -141,12 +141,12 @@ impl Sender {
         self.end != End::Open
     }
 
-    /// Everything and the end of it is delivered.
+    /// Whether everything was delivered, including the end.
     pub(super) fn is_delivered(&self) -> bool {
         self.end == End::Sent && self.delivered == self.next
     }
 
-    /// Something is not known to have arrived, or there is no credit.
+    /// Whether bytes are not known to have arrived, or the credit is used up.
     pub(super) fn is_waiting(&self) -> bool {
         self.arrived < self.next || (self.end == End::Open && self.limit <= self.next)
     }
@@ -179,7 +179,7 @@ impl Sender {
         }
     }
 
-    /// Everything that has not arrived is sent again.
+    /// Sends everything again that has not arrived.
     pub(super) fn go_back(&mut self) {
         self.resend_from = Some(self.arrived).filter(|again| *again < self.next);
     }
@@ -192,7 +192,7 @@ impl Sender {
         Some((sent.seq, usize::try_from(again - sent.seq).ok()?, sent.frame.clone()))
     }
 
-    /// The next frame was sent again: `numbers` of what was left of it, or all of that.
+    /// Records that `numbers` of the rest of the next frame were sent again, or all of it.
     pub(super) fn on_resent(&mut self, numbers: Option<usize>) {
         let Some(again) = self.resend_from else { return };
         let end = self.unacked_at(again).map_or(self.next, |sent| sent.end);
@@ -206,7 +206,7 @@ impl Sender {
         Some(sent)
     }
 
-    /// Gives up what is kept.
+    /// Drops all kept frames.
     pub(super) fn clear(&mut self) {
         self.unacked = VecDeque::new();
         self.share.set(0);
@@ -221,7 +221,7 @@ impl Sender {
         self.share.deadline()
     }
 
-    /// Returns whether it holds too much memory for too long.
+    /// Returns whether the kept frames have used too much memory for too long.
     pub(super) fn must_end(&mut self, now: Duration) -> bool {
         self.share.must_end(now)
     }
