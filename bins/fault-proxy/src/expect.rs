@@ -218,7 +218,7 @@ mod tests {
             ("latency<1ms", "`latency` has no metric; write"),
             ("latency.p95<1ms", "`p95` is not a metric; write"),
             ("latency.p99<soon", "`soon`: "),
-            ("bandwidth.rate>1kbps", "say KBps (bytes) or kbit/s (bits)"),
+            ("bandwidth.rate>1kbps", "use KBps (bytes) or kbit/s (bits)"),
         ] {
             let error = text.parse::<Expectation>().unwrap_err();
             assert!(error.contains(problem), "{text}: {error}");

@@ -141,7 +141,7 @@ impl FaultParams {
         match &self.common.name {
             None => Ok(self.fault_type.name.to_owned()),
             Some(name) if name.trim().is_empty() || name.contains(char::is_control) => Err(
-                ParamError::quoting("name", format!("{name:?} is no name: say a word or two on one line")),
+                ParamError::quoting("name", format!("{name:?} is not a name: use a word or two on one line")),
             ),
             Some(name) => Ok(name.clone()),
         }
@@ -163,13 +163,16 @@ impl FaultParams {
                 return match given.into_iter().find(|(_, given)| *given) {
                     Some((param, _)) => Err(ParamError::new(
                         param,
-                        format!("means nothing to {}, which has no direction", self.fault_type.name),
+                        format!("does not apply to {}, which has no direction", self.fault_type.name),
                     )),
                     None => Ok(Directions::BOTH),
                 };
             }
             Target::Flow(_) if side == Some(Side::Both) => {
-                return Err(ParamError::new("side", "is client or server; for both say `direction` both"));
+                return Err(ParamError::new(
+                    "side",
+                    "must be client or server; set `direction` to both for both directions",
+                ));
             }
             Target::Flow(usual) => usual,
             Target::Connections => SocketDirection::Both,
@@ -198,11 +201,11 @@ impl FaultParams {
         };
         let takes = parameters.iter().filter(|parameter| parameter.with.contains(&chosen));
         let takes: Vec<_> = takes.map(|parameter| parameter.name).collect();
-        let takes = if takes.is_empty() { "none".to_owned() } else { quoted(takes) };
+        let takes = if takes.is_empty() { "no parameters".to_owned() } else { quoted(takes) };
         let other = refused.with[0];
         Err(ParamError::new(
             refused.name,
-            format!("means nothing to `{by}` {chosen}, which takes {takes}; say `{by}` {other}"),
+            format!("does not apply to `{by}` {chosen}, which takes {takes}; use `{by}` {other}"),
         ))
     }
 }
@@ -242,9 +245,9 @@ fn not_a_parameter(fault_type: &'static FaultType, name: &str, written: String) 
         return ReadError::Unknown { name: written, known };
     }
     let problem = if takes.is_empty() {
-        format!("means nothing to {}, which takes no parameters of its own", fault_type.name)
+        format!("does not apply to {}, which takes no parameters of its own", fault_type.name)
     } else {
-        format!("means nothing to {}; it takes {}", fault_type.name, quoted(takes))
+        format!("does not apply to {}; it takes {}", fault_type.name, quoted(takes))
     };
     ParamError::new(name.to_owned(), problem).of(fault_type.name).into()
 }

@@ -60,11 +60,11 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
         ("bind = 3".to_owned(), &["bind in ", "expected an IP address, for example 127.0.0.1"]),
         ("expect = 'latency.p50<1'".to_owned(), &["expect in ", "expected a list ([…]"]),
         ("faults = [3]".to_owned(), &["faults[0] in ", "expected a table of keys and values, found 3"]),
-        (with("[[faults]]\ntype = 3"), &["faults[0].type in ", "say latency, "]),
+        (with("[[faults]]\ntype = 3"), &["faults[0].type in ", "use latency, "]),
         (with("[[faults]]\ntype = 'refuse'\nschedule = 5"), &["faults[0].schedule in ", "put it in quotes"]),
         (
             with("[[faults]]\ntype = 'refuse'\nside = 5"),
-            &["faults[0].side in ", "say client, server or both"],
+            &["faults[0].side in ", "use client, server or both"],
         ),
         (String::new(), &["--proxy <MAPPING>", "[[proxies]]"]),
     ] {

@@ -109,7 +109,7 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         ),
         (
             &["fault", "add", "database", "earthquake"],
-            "invalid toxic type: \"earthquake\" is not a type of fault: say latency",
+            "invalid toxic type: \"earthquake\" is not a type of fault: use latency",
         ),
     ] {
         let ended = with_token(args);

@@ -90,7 +90,7 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (
             r#"{"type":"jitter","attributes":{"frequency":0}}"#,
             400,
-            "bad request body: jitter: frequency: is 0, which is never: say more, like 5",
+            "bad request body: jitter: frequency: must be greater than 0, like 5",
         ),
     ] {
         api.post(TOXICS, body).await.assert_refused(status, text);

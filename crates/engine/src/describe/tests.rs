@@ -83,8 +83,8 @@ fn every_effect_in_a_line() {
             Effect::from(PacketLoss { model: LossModel::FiveState, rtt: None, mss: 1460 }),
             "packet loss in five states, round trip as measured, segments of 1460 B",
         ),
-        (Effect::from(Blackhole { discard: false }), "blackhole, bytes wait"),
-        (Effect::from(Blackhole { discard: true }), "blackhole, bytes are gone"),
+        (Effect::from(Blackhole { discard: false }), "blackhole, bytes are held"),
+        (Effect::from(Blackhole { discard: true }), "blackhole, bytes are dropped"),
         (
             Effect::from(Reset { after: ms(0), bytes: None, sides: Side::Both }),
             "reset of both connections after 0 ms",
@@ -98,7 +98,7 @@ fn every_effect_in_a_line() {
             "reset of the server's connection after 5 ms",
         ),
         (Effect::from(Timeout { after: Some(ms(500)), discard: false }), "timeout, closed after 500 ms"),
-        (Effect::from(Timeout { after: None, discard: true }), "timeout, never closed, bytes are gone"),
+        (Effect::from(Timeout { after: None, discard: true }), "timeout, never closed, bytes are dropped"),
         (Effect::from(ResetOnData { after: ms(5) }), "reset of both connections 5 ms after the first bytes"),
         (Effect::from(SlowClose { delay: ms(2000) }), "slow close, 2 s later"),
         (

@@ -284,15 +284,15 @@ impl Parameters for Params {
         let given = self.rate.unwrap_or(Rate::DEFAULT_BANDWIDTH);
         let rate = given.bytes_per_second(self.unit).map_err(|error| ParamError::new("rate", error))?;
         let problem = if rate == 0.0 {
-            "is 0: for nothing say a blackhole, else at least 1Bps".to_owned()
+            "is 0: use a blackhole to stop all data, or at least 1Bps".to_owned()
         } else if rate < 1.0 {
-            format!("{given} is too low: say at least 1Bps")
+            format!("{given} is too low: use at least 1Bps")
         } else if rate > Bandwidth::MAX_RATE {
-            format!("{given} is too high: say 1000GBps at most")
+            format!("{given} is too high: use 1000GBps at most")
         } else {
             let burst = self.burst.map_or_else(|| default_burst(rate), ByteCount::count);
             if burst == 0 {
-                return Err(ParamError::new("burst", "is 0, so that nothing would pass: say at least 1B"));
+                return Err(ParamError::new("burst", "is 0, so that nothing would pass: use at least 1B"));
             }
             return Ok(Bandwidth { rate, burst, scope: self.scope.unwrap_or_default() }.into());
         };

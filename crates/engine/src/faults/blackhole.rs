@@ -30,7 +30,7 @@ impl Blackhole {
 
 impl Display for Blackhole {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.discard { "blackhole, bytes are gone" } else { "blackhole, bytes wait" })
+        f.write_str(if self.discard { "blackhole, bytes are dropped" } else { "blackhole, bytes are held" })
     }
 }
 

@@ -122,7 +122,7 @@ impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let frequency = self.frequency.map_or(DEFAULT_FREQUENCY, Number::value);
         if frequency == 0.0 {
-            return Err(ParamError::new("frequency", "is 0, which is never: say more, like 5"));
+            return Err(ParamError::new("frequency", "must be greater than 0, like 5"));
         }
         let amplitude = self.amplitude.map_or(DEFAULT_AMPLITUDE, Millis::duration);
         Ok(Jitter { amplitude, frequency }.into())

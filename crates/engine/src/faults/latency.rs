@@ -222,7 +222,7 @@ impl Params {
 fn time(param: &'static str, value: Option<Millis>, example: &str) -> Result<Duration, ParamError> {
     let value = needed(param, value, example)?;
     if value.duration() > Delay::MAX {
-        return Err(ParamError::new(param, format!("{value} is too long: say 1h at most")));
+        return Err(ParamError::new(param, format!("{value} is too long: use 1h at most")));
     }
     Ok(value.duration())
 }
@@ -232,5 +232,5 @@ fn positive(param: &'static str, time: Duration) -> Result<Duration, ParamError>
 }
 
 fn zero(param: &'static str) -> ParamError {
-    ParamError::new(param, "is 0: say more than 0")
+    ParamError::new(param, "must be greater than 0")
 }

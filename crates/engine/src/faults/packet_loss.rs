@@ -266,7 +266,7 @@ impl Params {
             correlation if correlation < 1.0 => Ok(correlation),
             _ => Err(ParamError::new(
                 "correlation",
-                "is 1, so that the first segment would decide for all: say less, like 25%",
+                "is 1, so that the first segment would decide for all: use less, like 25%",
             )),
         }
     }

@@ -171,12 +171,12 @@ impl Parameters for Params {
         let size = chunks("size", needed("size", self.size, "64B")?)?;
         let variation = self.variation.map_or(Ok(0), |variation| chunks("variation", variation))?;
         if size == 0 {
-            return Err(ParamError::new("size", "is 0: say at least 1B"));
+            return Err(ParamError::new("size", "is 0: use at least 1B"));
         }
         if variation >= size {
             return Err(ParamError::new(
                 "variation",
-                format!("is not less than `size`, so that a piece could be empty: say {}B at most", size - 1),
+                format!("is not less than `size`, so that a piece could be empty: use {}B at most", size - 1),
             ));
         }
         Ok(Slicer { size, variation, delay: self.delay.map_or(Duration::ZERO, Millis::duration) }.into())
@@ -185,7 +185,7 @@ impl Parameters for Params {
 
 fn chunks(param: &'static str, bytes: ByteCount) -> Result<u32, ParamError> {
     u32::try_from(bytes.count())
-        .map_err(|_| ParamError::new(param, format!("{bytes} is too many: say less than 4GiB")))
+        .map_err(|_| ParamError::new(param, format!("{bytes} is too many: use less than 4GiB")))
 }
 
 #[cfg(test)]

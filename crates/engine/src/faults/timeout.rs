@@ -38,7 +38,7 @@ impl Display for Timeout {
             Some(after) => write!(f, "timeout, closed after {}", Time(after))?,
             None => f.write_str("timeout, never closed")?,
         }
-        f.write_str(if self.discard { ", bytes are gone" } else { "" })
+        f.write_str(if self.discard { ", bytes are dropped" } else { "" })
     }
 }
 

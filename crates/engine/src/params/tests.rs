@@ -251,7 +251,7 @@ fn a_table_is_what_the_caller_reads() {
             .into_iter()
             .zip([
                 "not a regular file",
-                "line 2, value 1 is no delay: say milliseconds, 0 to 3600000, like 12.5",
+                "line 2, value 1 is not a delay: use milliseconds, 0 to 3600000, like 12.5",
             ])
     {
         let error = resolve(read_file).expect_err(problem);

@@ -80,15 +80,15 @@ impl Problem {
             }
             Self::UnknownWord => "a period is start:TIME, duration:TIME or start:TIME,duration:TIME",
             Self::NoDurationAfterComma => {
-                "a period is start:TIME,duration:TIME; a semicolon stands between periods"
+                "a period is start:TIME,duration:TIME; separate periods with a semicolon"
             }
             Self::CommaAfterDuration => {
-                "a period is start:TIME,duration:TIME, in this order; a semicolon stands between periods"
+                "a period is start:TIME,duration:TIME, in this order; separate periods with a semicolon"
             }
             Self::NoSeparator => {
-                "a comma stands between a start and its duration, a semicolon between periods"
+                "separate a start from its duration with a comma, and periods with a semicolon"
             }
-            Self::MissingColon => "a colon stands before the time, as in start:30s",
+            Self::MissingColon => "put a colon before the time, as in start:30s",
             Self::NotWhole => "a time is a whole number and a unit, as in 30s, 1500ms or 50%",
             Self::MissingUnit => {
                 let units = ["s", "ms", "m", "h", "d", "w"].map(|unit| format!("{found}{unit}")).join(", ");

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ValueError, number_or_text, sensible, split};
 
-const WANTED: &str = "a number of bytes: say 1500, 64KiB or 1MB";
+const WANTED: &str = "a number of bytes: use 1500, 64KiB or 1MB";
 
 /// Names of byte counts, the largest first.
 const UNITS: [(&str, u64); 7] = [
@@ -51,10 +51,10 @@ impl TryFrom<f64> for ByteCount {
     fn try_from(count: f64) -> Result<Self, ValueError> {
         let count = sensible(count, WANTED)?;
         if count.fract() != 0.0 {
-            return Err(ValueError::new(format!("{count} bytes: say a whole number")));
+            return Err(ValueError::new(format!("{count} bytes: a whole number is expected")));
         }
         if count > 9_007_199_254_740_992.0 {
-            return Err(ValueError::new(format!("{count} bytes is too many: say 2^53 at most")));
+            return Err(ValueError::new(format!("{count} bytes is too many: use 2^53 at most")));
         }
         #[expect(clippy::cast_possible_truncation, reason = "whole and at most 2^53")]
         Ok(Self(count as u64))
@@ -69,7 +69,7 @@ impl FromStr for ByteCount {
         match UNITS.iter().find(|(name, _)| *name == unit || (unit.is_empty() && *name == "B")) {
             Some((_, size)) => (number * *size as f64).try_into(),
             None => Err(ValueError::new(format!(
-                "{text:?} has no known unit: say B, KB (1000), KiB (1024), MB, MiB, GB or GiB"
+                "{text:?} has no known unit: use B, KB (1000), KiB (1024), MB, MiB, GB or GiB"
             ))),
         }
     }

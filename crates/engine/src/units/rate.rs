@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::ratio::RATIO;
 use super::{Ratio, ValueError, number_or_text, sensible, split};
 
-const RATE: &str = "a rate: say 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
+const RATE: &str = "a rate: use 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
 
 /// A unit of bandwidth. `KB` is 1000 bytes, `kbit` 1000 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl FromStr for Unit {
         let text = text.trim();
         match Self::ALL.into_iter().find(|unit| unit.name() == text) {
             Some(unit) => Ok(unit),
-            None => Err(ValueError::new(format!("{text:?} is no unit of bandwidth: {}", hint(text)))),
+            None => Err(ValueError::new(format!("{text:?} is not a unit of bandwidth: {}", hint(text)))),
         }
     }
 }
@@ -86,9 +86,9 @@ fn hint(text: &str) -> String {
         _ => ("Bps", "kbit/s", &*lower),
     };
     match rest {
-        "b" | "bps" | "b/s" => format!("say {bytes} (bytes) or {bits} (bits)"),
-        "bit" | "bits" | "bit/s" | "bits/s" | "bitps" => format!("say {bits} (bits)"),
-        _ => "say Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)".to_owned(),
+        "b" | "bps" | "b/s" => format!("use {bytes} (bytes) or {bits} (bits)"),
+        "bit" | "bits" | "bit/s" | "bits/s" | "bitps" => format!("use {bits} (bits)"),
+        _ => "use Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)".to_owned(),
     }
 }
 
@@ -145,7 +145,9 @@ impl Rate {
                 )));
             }
             (Suffix::Percent, _) => {
-                return Err(ValueError::new(format!("{self} is no bandwidth: say 1000, 500kbit/s or 1MBps")));
+                return Err(ValueError::new(format!(
+                    "{self} is not a bandwidth: use 1000, 500kbit/s or 1MBps"
+                )));
             }
         };
         Ok(self.number * unit.bytes_per_second())

@@ -5,8 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ValueError, number_or_text, sensible, split};
 
-pub(super) const RATIO: &str = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
-const NUMBER: &str = "a number: say 0 or more, like 1.5";
+pub(super) const RATIO: &str = "a share: use 0 to 1, like 0.01, or a percentage, like 1%";
+const NUMBER: &str = "a number: use 0 or more, like 1.5";
 
 /// A share or a probability: 0 to 1, or a text like `1%`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
@@ -26,7 +26,7 @@ impl TryFrom<f64> for Ratio {
         match sensible(fraction, RATIO)? {
             fraction if fraction <= 1.0 => Ok(Self(fraction)),
             number if number <= 100.0 => {
-                Err(ValueError::new(format!("{number} is more than 1: a share is 0 to 1, or say {number}%")))
+                Err(ValueError::new(format!("{number} is more than 1: a share is 0 to 1, or use {number}%")))
             }
             number => Err(ValueError::new(format!("{number} is more than 1, not {RATIO}"))),
         }

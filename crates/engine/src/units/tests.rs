@@ -35,15 +35,15 @@ fn times() {
     ] {
         assert_eq!(read::<Millis>(value).map(Millis::duration), Ok(Duration::from_micros(micros)));
     }
-    let wanted = "a time: say 300 or 300ms, 500us, 2s, 1m or 1h";
+    let wanted = "a time: use 300 or 300ms, 500us, 2s, 1m or 1h";
     for text in ["", "ms", "soon", "inf", "NaN", "1-2ms", "--1"] {
         refused::<Millis>(json!(text), &format!("{text:?} is not {wanted}"));
     }
     refused::<Millis>(json!(-5), &format!("-5 is negative, not {wanted}"));
     refused::<Millis>(json!("-5ms"), &format!("-5 is negative, not {wanted}"));
-    refused::<Millis>(json!("2 days"), "\"2 days\" has no known unit: say us, ms, s, m or h");
-    refused::<Millis>(json!("1e3"), "\"1e3\" has no known unit: say us, ms, s, m or h");
-    refused::<Millis>(json!("8761h"), "31539600000ms is too long: say 8760h (a year) at most");
+    refused::<Millis>(json!("2 days"), "\"2 days\" has no known unit: use us, ms, s, m or h");
+    refused::<Millis>(json!("1e3"), "\"1e3\" has no known unit: use us, ms, s, m or h");
+    refused::<Millis>(json!("8761h"), "31539600000ms is too long: use 8760h (a year) at most");
     refused::<Millis>(json!(true), &format!("invalid type: boolean `true`, expected {wanted}"));
     assert!(Millis::try_from(f64::NAN).is_err());
     assert!(Millis::try_from(f64::INFINITY).is_err());
@@ -57,8 +57,8 @@ fn shares() {
     {
         assert_eq!(read::<Ratio>(value).map(Ratio::fraction), Ok(share));
     }
-    let wanted = "a share: say 0 to 1, like 0.01, or a percentage, like 1%";
-    refused::<Ratio>(json!(5), "5 is more than 1: a share is 0 to 1, or say 5%");
+    let wanted = "a share: use 0 to 1, like 0.01, or a percentage, like 1%";
+    refused::<Ratio>(json!(5), "5 is more than 1: a share is 0 to 1, or use 5%");
     refused::<Ratio>(json!("500"), &format!("500 is more than 1, not {wanted}"));
     refused::<Ratio>(json!("101%"), &format!("\"101%\" is not {wanted}"));
     refused::<Ratio>(json!("half"), &format!("\"half\" is not {wanted}"));
@@ -70,8 +70,8 @@ fn shares() {
 fn numbers() {
     assert_eq!(read::<Number>(json!("1.5")).map(Number::value), Ok(1.5));
     assert_eq!(read::<Number>(json!(5)).map(Number::value), Ok(5.0));
-    refused::<Number>(json!("5Hz"), "\"5Hz\" is not a number: say 0 or more, like 1.5");
-    refused::<Number>(json!(-1), "-1 is negative, not a number: say 0 or more, like 1.5");
+    refused::<Number>(json!("5Hz"), "\"5Hz\" is not a number: use 0 or more, like 1.5");
+    refused::<Number>(json!(-1), "-1 is negative, not a number: use 0 or more, like 1.5");
 }
 
 #[test]
@@ -91,13 +91,13 @@ fn byte_counts() {
         assert_eq!(read::<ByteCount>(value).map(ByteCount::count), Ok(count));
     }
     for text in ["64K", "64kb", "64Kb", "1TB"] {
-        let message = "has no known unit: say B, KB (1000), KiB (1024), MB, MiB, GB or GiB";
+        let message = "has no known unit: use B, KB (1000), KiB (1024), MB, MiB, GB or GiB";
         refused::<ByteCount>(json!(text), &format!("{text:?} {message}"));
     }
-    refused::<ByteCount>(json!(1.5), "1.5 bytes: say a whole number");
-    refused::<ByteCount>(json!(1e17), "100000000000000000 bytes is too many: say 2^53 at most");
-    refused::<ByteCount>(json!(-1), "-1 is negative, not a number of bytes: say 1500, 64KiB or 1MB");
-    refused::<ByteCount>(json!("many"), "\"many\" is not a number of bytes: say 1500, 64KiB or 1MB");
+    refused::<ByteCount>(json!(1.5), "1.5 bytes: a whole number is expected");
+    refused::<ByteCount>(json!(1e17), "100000000000000000 bytes is too many: use 2^53 at most");
+    refused::<ByteCount>(json!(-1), "-1 is negative, not a number of bytes: use 1500, 64KiB or 1MB");
+    refused::<ByteCount>(json!("many"), "\"many\" is not a number of bytes: use 1500, 64KiB or 1MB");
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn bandwidths() {
         let rate: Rate = rate.parse().expect("a rate");
         rate.bytes_per_second(unit).expect_err("refused").to_string()
     };
-    assert_eq!(message("1%", None), "1% is no bandwidth: say 1000, 500kbit/s or 1MBps");
+    assert_eq!(message("1%", None), "1% is not a bandwidth: use 1000, 500kbit/s or 1MBps");
     assert_eq!(message("1kbit/s", Some(Unit::Bps)), "1kbit/s has kbit/s as its unit already: leave out Bps");
     refused::<Rate>(
         json!("fast"),
         &format!(
             "\"fast\" is not {}",
-            "a rate: say 1000, 500kbit/s or 1MBps for a \
+            "a rate: use 1000, 500kbit/s or 1MBps for a \
         bandwidth, 0.01 or 1% for a loss"
         ),
     );
@@ -137,21 +137,21 @@ fn bandwidths() {
 #[test]
 fn units_that_may_be_bits_or_bytes_are_refused() {
     for (text, hint) in [
-        ("kbps", "say KBps (bytes) or kbit/s (bits)"),
-        ("Kbps", "say KBps (bytes) or kbit/s (bits)"),
-        ("mbps", "say MBps (bytes) or mbit/s (bits)"),
-        ("Mbps", "say MBps (bytes) or mbit/s (bits)"),
-        ("GBPS", "say GBps (bytes) or gbit/s (bits)"),
-        ("bps", "say Bps (bytes) or kbit/s (bits)"),
-        ("KB/s", "say KBps (bytes) or kbit/s (bits)"),
-        ("kbit", "say kbit/s (bits)"),
-        ("Mbit/s", "say mbit/s (bits)"),
-        ("gbits", "say gbit/s (bits)"),
-        ("furlongs", "say Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
-        ("é", "say Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
-        ("", "say Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
+        ("kbps", "use KBps (bytes) or kbit/s (bits)"),
+        ("Kbps", "use KBps (bytes) or kbit/s (bits)"),
+        ("mbps", "use MBps (bytes) or mbit/s (bits)"),
+        ("Mbps", "use MBps (bytes) or mbit/s (bits)"),
+        ("GBPS", "use GBps (bytes) or gbit/s (bits)"),
+        ("bps", "use Bps (bytes) or kbit/s (bits)"),
+        ("KB/s", "use KBps (bytes) or kbit/s (bits)"),
+        ("kbit", "use kbit/s (bits)"),
+        ("Mbit/s", "use mbit/s (bits)"),
+        ("gbits", "use gbit/s (bits)"),
+        ("furlongs", "use Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
+        ("é", "use Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
+        ("", "use Bps, KBps, MBps or GBps (bytes), kbit/s, mbit/s or gbit/s (bits)"),
     ] {
-        let message = format!("{text:?} is no unit of bandwidth: {hint}");
+        let message = format!("{text:?} is not a unit of bandwidth: {hint}");
         refused::<Unit>(json!(text), &message);
         if !text.is_empty() {
             refused::<Rate>(json!(format!("500{text}")), &message);
@@ -168,7 +168,7 @@ fn loss_rates() {
     assert!(share(json!(2)).is_err());
     assert_eq!(
         share(json!("1kbit/s")).expect_err("a bandwidth").to_string(),
-        "\"1kbit/s\" is not a share: say 0 to 1, like 0.01, or a percentage, like 1%"
+        "\"1kbit/s\" is not a share: use 0 to 1, like 0.01, or a percentage, like 1%"
     );
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ValueError, number_or_text, sensible, split};
 
-const WANTED: &str = "a time: say 300 or 300ms, 500us, 2s, 1m or 1h";
+const WANTED: &str = "a time: use 300 or 300ms, 500us, 2s, 1m or 1h";
 
 /// A time. A plain number is milliseconds, fractions allowed; a text may carry `us`, `ms`, `s`, `m` or `h`.
 ///
@@ -35,7 +35,7 @@ impl TryFrom<f64> for Millis {
         let millis = sensible(millis, WANTED)?;
         match Duration::try_from_secs_f64(millis / 1e3).map(Self) {
             Ok(time) if time <= Self::MAX => Ok(time),
-            _ => Err(ValueError::new(format!("{millis}ms is too long: say 8760h (a year) at most"))),
+            _ => Err(ValueError::new(format!("{millis}ms is too long: use 8760h (a year) at most"))),
         }
     }
 }
@@ -51,7 +51,7 @@ impl FromStr for Millis {
             "s" => number * 1e3,
             "m" => number * 60e3,
             "h" => number * 3600e3,
-            _ => return Err(ValueError::new(format!("{text:?} has no known unit: say us, ms, s, m or h"))),
+            _ => return Err(ValueError::new(format!("{text:?} has no known unit: use us, ms, s, m or h"))),
         };
         millis.try_into()
     }

@@ -29,14 +29,14 @@ pub(super) fn parse(text: &str) -> Result<Arc<[Duration]>, String> {
                 _ => {
                     let (line, column) = (index + 1, column + 1);
                     return Err(format!(
-                        "line {line}, value {column} is no delay: say milliseconds, 0 to 3600000, like 12.5"
+                        "line {line}, value {column} is not a delay: use milliseconds, 0 to 3600000, like 12.5"
                     ));
                 }
             }
         }
     }
     if delays.is_empty() {
-        Err("no delays: say some, in milliseconds, like 12.5".to_owned())
+        Err("no delays: at least one is expected, in milliseconds, like 12.5".to_owned())
     } else {
         Ok(delays.into())
     }

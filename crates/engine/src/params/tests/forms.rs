@@ -10,23 +10,23 @@ fn what_does_not_deserialize() {
     for (value, message) in [
         (
             json!({"type": "reset", "direction": "up"}),
-            "reset: direction: \"up\" is not a direction: say ingress, egress or both",
+            "reset: direction: \"up\" is not a direction: use ingress, egress or both",
         ),
         (
             json!({"type": "reset", "side": "Client"}),
-            "reset: side: \"Client\" is not a side: say client, server or both",
+            "reset: side: \"Client\" is not a side: use client, server or both",
         ),
         (
             json!({"type": "reset", "probability": 1.5}),
-            "reset: probability: 1.5 is more than 1: a share is 0 to 1, or say 1.5%",
+            "reset: probability: 1.5 is more than 1: a share is 0 to 1, or use 1.5%",
         ),
         (
             json!({"type": "latency", "stddev": -1}),
-            "latency: stddev: -1 is negative, not a time: say 300 or 300ms, 500us, 2s, 1m or 1h",
+            "latency: stddev: -1 is negative, not a time: use 300 or 300ms, 500us, 2s, 1m or 1h",
         ),
         (
             json!({"type": "bandwidth", "unit": "kbps"}),
-            "bandwidth: unit: \"kbps\" is no unit of bandwidth: say KBps (bytes) or kbit/s (bits)",
+            "bandwidth: unit: \"kbps\" is not a unit of bandwidth: use KBps (bytes) or kbit/s (bits)",
         ),
         (json!({"type": "latency", "once": "yes"}), "latency: once: string \"yes\" is not true or false"),
         (json!({"type": "reset", "name": 5}), "reset: name: integer '5' is not text: put it in quotes"),
@@ -34,7 +34,7 @@ fn what_does_not_deserialize() {
             json!({"type": "reset", "schedule": 5}),
             "reset: schedule: integer '5' is not text: put it in quotes",
         ),
-        (json!({"type": "reset", "side": 4}), "reset: side: \"4\" is not a side: say client, server or both"),
+        (json!({"type": "reset", "side": 4}), "reset: side: \"4\" is not a side: use client, server or both"),
         (json!({"type": "reset", "latency": 1}), "unknown parameter `latency`"),
         (
             json!({"type": "packet-loss", "good-loss": 0, "good_loss": 0}),
@@ -49,7 +49,7 @@ fn what_does_not_deserialize() {
     for (given, shown) in [(json!("lag"), "lag"), (json!(7), "7")] {
         let unknown = serde_json::from_value::<FaultParams>(json!({"type": given})).expect_err("unknown");
         let message =
-            format!("type: \"{shown}\" is not a type of fault: say {} or {last}", others.join(", "));
+            format!("type: \"{shown}\" is not a type of fault: use {} or {last}", others.join(", "));
         assert_eq!(unknown.to_string(), message);
     }
 }

@@ -12,46 +12,43 @@ fn refusals() {
         (json!({}), "type: is needed, for example latency"),
         (
             json!({"type": "bandwidth", "shape": 1}),
-            "bandwidth: shape: means nothing to bandwidth; it takes `rate`, `unit`, `burst`, `scope`",
+            "bandwidth: shape: does not apply to bandwidth; it takes `rate`, `unit`, `burst`, `scope`",
         ),
         (
             json!({"type": "refuse", "delay": 1}),
-            "refuse: delay: means nothing to refuse, which takes no parameters of its own",
+            "refuse: delay: does not apply to refuse, which takes no parameters of its own",
         ),
         (
             json!({"type": "refuse", "side": "client"}),
-            "refuse: side: means nothing to refuse, which has no direction",
+            "refuse: side: does not apply to refuse, which has no direction",
         ),
         (
             json!({"type": "slow-open", "delay": 1, "direction": "both"}),
-            "slow-open: direction: means nothing to slow-open, which has no direction",
+            "slow-open: direction: does not apply to slow-open, which has no direction",
         ),
         (
             json!({"type": "jitter", "side": "both"}),
-            "jitter: side: is client or server; for both say `direction` both",
+            "jitter: side: must be client or server; set `direction` to both for both directions",
         ),
         (
             json!({"type": "jitter", "name": " "}),
-            "jitter: name: \" \" is no name: say a word or two on one line",
+            "jitter: name: \" \" is not a name: use a word or two on one line",
         ),
-        (
-            json!({"type": "jitter", "frequency": 0}),
-            "jitter: frequency: is 0, which is never: say more, like 5",
-        ),
+        (json!({"type": "jitter", "frequency": 0}), "jitter: frequency: must be greater than 0, like 5"),
         (json!({"type": "slow-close"}), "slow-close: delay: is needed, for example 2s"),
         (json!({"type": "slow-open"}), "slow-open: delay: is needed, for example 2s"),
         (json!({"type": "limit-data"}), "limit-data: bytes: is needed, for example 64KiB"),
         (json!({"type": "corrupt"}), "corrupt: rate: is needed, for example 0.01 or 1%"),
         (
             json!({"type": "corrupt", "rate": "1kbit/s"}),
-            "corrupt: rate: \"1kbit/s\" is not a share: say 0 to 1, like 0.01, or a percentage, like 1%",
+            "corrupt: rate: \"1kbit/s\" is not a share: use 0 to 1, like 0.01, or a percentage, like 1%",
         ),
         (json!({"type": "slicer"}), "slicer: size: is needed, for example 64B"),
-        (json!({"type": "slicer", "size": 0}), "slicer: size: is 0: say at least 1B"),
-        (json!({"type": "slicer", "size": "4GiB"}), "slicer: size: 4GiB is too many: say less than 4GiB"),
+        (json!({"type": "slicer", "size": 0}), "slicer: size: is 0: use at least 1B"),
+        (json!({"type": "slicer", "size": "4GiB"}), "slicer: size: 4GiB is too many: use less than 4GiB"),
         (
             json!({"type": "slicer", "size": 64, "variation": 64}),
-            "slicer: variation: is not less than `size`, so that a piece could be empty: say 63B at most",
+            "slicer: variation: is not less than `size`, so that a piece could be empty: use 63B at most",
         ),
     ] {
         refused(value, message);
@@ -65,20 +62,20 @@ fn refused_latencies() {
         (json!({"distribution": "constant"}), "mean: is needed, for example 300ms"),
         (
             json!({"min": 1, "max": 2}),
-            "min: means nothing to `distribution` normal, which takes `mean`, `stddev`; say `distribution` uniform",
+            "min: does not apply to `distribution` normal, which takes `mean`, `stddev`; use `distribution` uniform",
         ),
         (
             json!({"mean": 1, "shape": 2}),
-            "shape: means nothing to `distribution` normal, which takes `mean`, `stddev`; say `distribution` pareto",
+            "shape: does not apply to `distribution` normal, which takes `mean`, `stddev`; use `distribution` pareto",
         ),
         (
             json!({"distribution": "constant", "mean": 1, "stddev": 2}),
-            "stddev: means nothing to `distribution` constant, which takes `mean`; say `distribution` normal",
+            "stddev: does not apply to `distribution` constant, which takes `mean`; use `distribution` normal",
         ),
         (json!({"distribution": "uniform", "min": 1}), "max: is needed, for example 500ms"),
         (json!({"distribution": "uniform", "max": 1}), "min: is needed, for example 300ms"),
         (json!({"distribution": "uniform", "min": 2, "max": 1}), "min: is more than `max`: exchange them"),
-        (json!({"distribution": "log-normal", "mean": 0}), "mean: is 0: say more than 0"),
+        (json!({"distribution": "log-normal", "mean": 0}), "mean: must be greater than 0"),
         (
             json!({"distribution": "pareto", "scale": 20}),
             "shape: is needed, for example 1.5; the smaller, the heavier the tail",
@@ -87,13 +84,13 @@ fn refused_latencies() {
             json!({"distribution": "pareto", "shape": 1}),
             "scale: is needed, for example 20ms, the shortest delay",
         ),
-        (json!({"distribution": "pareto", "scale": 1, "shape": 0}), "shape: is 0: say more than 0"),
-        (json!({"distribution": "pareto", "scale": 0, "shape": 1}), "scale: is 0: say more than 0"),
+        (json!({"distribution": "pareto", "scale": 1, "shape": 0}), "shape: must be greater than 0"),
+        (json!({"distribution": "pareto", "scale": 0, "shape": 1}), "scale: must be greater than 0"),
         (
             json!({"distribution": "pareto-normal", "scale": 1, "shape": 1}),
             "mean: is needed, for example 300ms",
         ),
-        (json!({"mean": "2h"}), "mean: 7200000ms is too long: say 1h at most"),
+        (json!({"mean": "2h"}), "mean: 7200000ms is too long: use 1h at most"),
         (json!({"distribution": "table"}), "table: is needed, for example delays.csv"),
     ] {
         let mut value = value;
@@ -105,15 +102,15 @@ fn refused_latencies() {
 #[test]
 fn refused_bandwidths() {
     for (value, message) in [
-        (json!({"rate": 0}), "rate: is 0: for nothing say a blackhole, else at least 1Bps"),
-        (json!({"rate": 0.5}), "rate: 0.5 is too low: say at least 1Bps"),
-        (json!({"rate": "1001GBps"}), "rate: 1001GBps is too high: say 1000GBps at most"),
-        (json!({"rate": "5%"}), "rate: 5% is no bandwidth: say 1000, 500kbit/s or 1MBps"),
+        (json!({"rate": 0}), "rate: is 0: use a blackhole to stop all data, or at least 1Bps"),
+        (json!({"rate": 0.5}), "rate: 0.5 is too low: use at least 1Bps"),
+        (json!({"rate": "1001GBps"}), "rate: 1001GBps is too high: use 1000GBps at most"),
+        (json!({"rate": "5%"}), "rate: 5% is not a bandwidth: use 1000, 500kbit/s or 1MBps"),
         (
             json!({"rate": "5KBps", "unit": "KBps"}),
             "rate: 5KBps has KBps as its unit already: leave out KBps",
         ),
-        (json!({"burst": 0}), "burst: is 0, so that nothing would pass: say at least 1B"),
+        (json!({"burst": 0}), "burst: is 0, so that nothing would pass: use at least 1B"),
     ] {
         let mut value = value;
         value["type"] = json!("bandwidth");
@@ -125,12 +122,12 @@ fn refused_bandwidths() {
 fn refused_losses() {
     let gilbert_elliott = "which takes `good-to-bad`, `bad-to-good`, `good-loss`, `bad-loss`";
     for (value, message) in [
-        (json!({"rate": 2}), "rate: 2 is more than 1: a share is 0 to 1, or say 2%".to_owned()),
+        (json!({"rate": 2}), "rate: 2 is more than 1: a share is 0 to 1, or use 2%".to_owned()),
         (json!({"model": "bernoulli"}), "rate: is needed, for example 0.01 or 1%".to_owned()),
         (
             json!({"model": "gilbert-elliott", "rate": 0.1}),
             format!(
-                "rate: means nothing to `model` gilbert-elliott, {gilbert_elliott}; say `model` bernoulli"
+                "rate: does not apply to `model` gilbert-elliott, {gilbert_elliott}; use `model` bernoulli"
             ),
         ),
         (json!({"model": "gilbert-elliott"}), "good-to-bad: is needed, for example 1%".to_owned()),
@@ -140,16 +137,16 @@ fn refused_losses() {
         ),
         (
             json!({"good-to-bad": 0.1}),
-            "good-to-bad: means nothing to `model` markov, which takes none; say `model` gilbert-elliott"
+            "good-to-bad: does not apply to `model` markov, which takes no parameters; use `model` gilbert-elliott"
                 .to_owned(),
         ),
         (
             json!({"model": "markov", "rate": 0.1}),
-            "rate: means nothing to `model` markov, which takes none; say `model` bernoulli".to_owned(),
+            "rate: does not apply to `model` markov, which takes no parameters; use `model` bernoulli".to_owned(),
         ),
         (
             json!({"rate": 0.1, "correlation": 1}),
-            "correlation: is 1, so that the first segment would decide for all: say less, like 25%"
+            "correlation: is 1, so that the first segment would decide for all: use less, like 25%"
                 .to_owned(),
         ),
         (json!({"mss": 0}), "mss: 0B is not 1 to 65535 bytes".to_owned()),
@@ -167,12 +164,12 @@ fn problems_are_said_in_the_callers_spelling() {
     assert_eq!((error.fault_type(), error.param()), (Some("latency"), "min"));
     assert_eq!(
         error.display_with(|param| format!("--latency-{param}")),
-        "--latency-min: means nothing to --latency-distribution normal, which takes --latency-mean, \
-         --latency-stddev; say --latency-distribution uniform"
+        "--latency-min: does not apply to --latency-distribution normal, which takes --latency-mean, \
+         --latency-stddev; use --latency-distribution uniform"
     );
     let error = resolve(json!({"type": "jitter", "name": "a`mean`\n"})).expect_err("a name");
     assert_eq!(
         error.display_with(|param| format!("faults[1].{param}")),
-        "faults[1].name: \"a'mean'\\n\" is no name: say a word or two on one line"
+        "faults[1].name: \"a'mean'\\n\" is not a name: use a word or two on one line"
     );
 }
