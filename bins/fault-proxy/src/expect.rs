@@ -53,10 +53,10 @@ impl FromStr for Expectation {
         let usage = |what: &str| {
             let names = METRICS.map(|(name, _)| name).join(", ");
             format!(
-                "{what}; write FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}"
+                "{what}; use FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}"
             )
         };
-        let place = text.find(['<', '>']).ok_or_else(|| usage("it compares nothing"))?;
+        let place = text.find(['<', '>']).ok_or_else(|| usage("it does not compare a metric"))?;
         let (subject, rest) = text.split_at(place);
         let is_less = rest.starts_with('<');
         let (or_equal, value) = match rest[1..].strip_prefix('=') {
@@ -214,9 +214,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_the_way_out() {
         for (text, problem) in [
-            ("latency.p99", "it compares nothing; write FAULT.METRIC<VALUE"),
-            ("latency<1ms", "`latency` has no metric; write"),
-            ("latency.p95<1ms", "`p95` is not a metric; write"),
+            ("latency.p99", "it does not compare a metric; use FAULT.METRIC<VALUE"),
+            ("latency<1ms", "`latency` has no metric; use"),
+            ("latency.p95<1ms", "`p95` is not a metric; use"),
             ("latency.p99<soon", "`soon`: "),
             ("bandwidth.rate>1kbps", "use KBps (bytes) or kbit/s (bits)"),
         ] {

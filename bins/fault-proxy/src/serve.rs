@@ -138,7 +138,7 @@ impl Worker {
         let runtime = runtime()?;
         let (timers, driver) = {
             let _context = runtime.enter();
-            Timers::precise().context("cannot make a timer")?
+            Timers::precise().context("cannot create a timer")?
         };
         Ok(Self { runtime, timers, driver })
     }
@@ -148,7 +148,7 @@ impl Worker {
         let relayed = runtime.block_on(async {
             select! {
                 () = relay_all(shares, &timers, shutdown) => Ok(()),
-                failed = driver.run() => failed.map(|never| match never {}).context("the timers failed"),
+                failed = driver.run() => failed.map(|never| match never {}).context("the timer driver failed"),
             }
         });
         // A pending look-up must not delay the end.

@@ -138,7 +138,9 @@ fn server_tls(tls: Option<&ListenerTls>, bind: IpAddr) -> Result<Option<ServerTl
             info!("clients can trust {}", path.display());
         }
         None => {
-            info!("clients must skip verification: --tls-self-signed=FILE gives them a certificate to trust")
+            info!(
+                "clients must skip verification; --tls-self-signed=FILE writes a certificate for them to trust"
+            )
         }
     }
     Ok(Some(tls))

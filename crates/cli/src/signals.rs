@@ -51,8 +51,8 @@ pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Sh
     shutdown.drain();
     service::stopping();
     select! {
-        name = signals.next() => warn!("{name}: resetting the sessions that are left"),
-        () = sleep(drain_timeout) => warn!("the drain time-out is over: resetting the sessions that are left"),
+        name = signals.next() => warn!("{name}: resetting the remaining sessions"),
+        () = sleep(drain_timeout) => warn!("drain timeout reached: resetting the remaining sessions"),
     }
 }
 
@@ -219,7 +219,7 @@ impl Watcher {
 
     fn end_the_process(&self) -> ! {
         let Stage { name, status } = *self.last.lock();
-        let line = format!("{}: ended while {name}: what was left to write is lost\n", self.program);
+        let line = format!("{}: ended while {name}: unwritten output is lost\n", self.program);
         let (written, waits) = mpsc::channel();
         // Another thread may hold the lock of a blocked stderr.
         let writes = thread::Builder::new().spawn(move || {

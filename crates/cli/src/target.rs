@@ -18,7 +18,7 @@ impl TryFrom<&Upstream> for Target {
     /// Refuses Unix sockets, and schemes other than `tcp`.
     fn try_from(upstream: &Upstream) -> Result<Self, String> {
         let Upstream::Tcp { scheme, host, port } = upstream else {
-            return Err("the server reaches no Unix socket: write HOST:PORT".to_owned());
+            return Err("the server does not connect to Unix sockets: write HOST:PORT".to_owned());
         };
         if let Some(scheme) = scheme.filter(|scheme| *scheme != Scheme::Tcp) {
             let tls = if scheme.is_encrypted() { "; a client that speaks TLS itself still does" } else { "" };

@@ -49,7 +49,7 @@ impl Access {
                 |origin: &str| ["http", "https"].iter().any(|scheme| origin == format!("{scheme}://{host}"));
             let is_same = origin.to_str().is_ok_and(of_this);
             if !is_same {
-                return Some(forbidden(&format!("pages of {origin:?} may not change anything here")));
+                return Some(forbidden(&format!("pages of {origin:?} must not change proxies or faults")));
             }
         }
         let token = self.token.as_ref()?;
@@ -57,7 +57,7 @@ impl Access {
         if is_open || has_token(headers, token) {
             return None;
         }
-        let needed = "a bearer token is needed: Authorization: Bearer TOKEN";
+        let needed = "a bearer token is required: Authorization: Bearer TOKEN";
         let refused = ApiError::new(StatusCode::UNAUTHORIZED, needed);
         Some(([(header::WWW_AUTHENTICATE, "Bearer")], refused).into_response())
     }

@@ -123,6 +123,6 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: A
                 debug!(client = %peer, %error, "control connection failed");
             }
         }
-        () = asks_nothing => debug!(client = %peer, "control connection closed: it asked for nothing"),
+        () = asks_nothing => debug!(client = %peer, "control connection closed without a request"),
     }
 }

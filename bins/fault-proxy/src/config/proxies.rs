@@ -113,7 +113,7 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     for (index, Named { name, label, mapping, .. }) in named.iter().enumerate() {
         if named[..index].iter().any(|other| other.label == *label) {
             if *label == mapping.to_string() {
-                bail!("--proxy {label} and --proxy {label} listen on one port: give one another port");
+                bail!("--proxy {label} and --proxy {label} listen on one port: use different ports");
             }
             bail!("two proxies are called `{label}`: give one another name");
         }

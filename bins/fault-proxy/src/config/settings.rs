@@ -151,7 +151,7 @@ fn duration(config: &Config) -> Option<Duration> {
 
 fn require_some(flag: &str, bytes: ByteCount) -> Result<()> {
     if bytes.count() == 0 {
-        bail!("{flag} must be greater than 0, for example 64MiB: with 0 faults could not hold anything");
+        bail!("{flag} must be greater than 0, for example 64MiB: faults could not hold data");
     }
     Ok(())
 }
@@ -177,7 +177,7 @@ fn listener_tls(args: ListenerTlsArgs) -> Result<Option<ListenerTls>> {
         Some(SelfSigned::CopiedTo(path)) => Some(ListenerTls::SelfSigned { copy: Some(path) }),
     };
     match (files, self_signed) {
-        (Some(_), Some(_)) => bail!("--tls-cert and --tls-self-signed: clients can be shown one certificate"),
+        (Some(_), Some(_)) => bail!("--tls-cert and --tls-self-signed are both set: set only one of them"),
         (Some((cert, key)), None) => Ok(Some(ListenerTls::Files { cert, key })),
         (None, self_signed) => Ok(self_signed),
     }
@@ -186,11 +186,13 @@ fn listener_tls(args: ListenerTlsArgs) -> Result<Option<ListenerTls>> {
 fn refuse_useless_alpn(has_tls: bool, upstream_alpn: &[Vec<u8>], listener_alpn: &[Vec<u8>]) -> Result<()> {
     if has_tls && !upstream_alpn.is_empty() {
         bail!(
-            "--upstream-alpn is for clients in clear: with --tls-cert or --tls-self-signed, the proxy offers what each client offers"
+            "--upstream-alpn is for clients without TLS: with --tls-cert or --tls-self-signed, the proxy offers what each client offers"
         );
     }
     if !has_tls && !listener_alpn.is_empty() {
-        bail!("--tls-alpn needs --tls-cert or --tls-self-signed: clients in clear offer no protocols");
+        bail!(
+            "--tls-alpn requires --tls-cert or --tls-self-signed: clients without TLS do not offer protocols"
+        );
     }
     Ok(())
 }
@@ -201,7 +203,7 @@ fn pair<T>(one: (&str, Option<T>), other: (&str, Option<T>)) -> Result<Option<(T
         ((_, Some(one)), (_, Some(other))) => Ok(Some((one, other))),
         ((_, None), (_, None)) => Ok(None),
         ((given, Some(_)), (missing, None)) | ((missing, None), (given, Some(_))) => {
-            bail!("{given} needs {missing} too")
+            bail!("{given} requires {missing}")
         }
     }
 }

@@ -85,7 +85,7 @@ impl Api {
         if status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
-        let text = answer.body_mut().read_to_string().context("the answer breaks off")?;
+        let text = answer.body_mut().read_to_string().context("the response is incomplete")?;
         let no_api = || anyhow!("{} is not a control API: it responds with {status}", self.base);
         let body: Value = serde_json::from_str(&text).map_err(|_| no_api())?;
         if status.is_success() {

@@ -69,7 +69,7 @@ impl Writer {
         let count = Arc::clone(&written);
         let thread = thread::Builder::new().name("journal".into()).spawn(move || {
             write(&decisions, file, &count).inspect_err(|error| {
-                error!("{name}: {error}: the decisions from now on are not in it");
+                error!("{name}: {error}: further decisions are not recorded");
             })
         })?;
         let recorded = Arc::new(AtomicU64::new(0));

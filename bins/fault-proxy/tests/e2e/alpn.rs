@@ -128,8 +128,8 @@ fn grpc_calls_pass_through_tls_on_either_leg_and_both() {
 #[test]
 fn lists_for_clients_that_have_no_use_for_them_are_refused() {
     for (options, complaint) in [
-        (&["--tls-alpn", "h2"][..], "--tls-alpn needs --tls-cert or --tls-self-signed"),
-        (&["--tls-self-signed", "--upstream-alpn", "h2"], "--upstream-alpn is for clients in clear"),
+        (&["--tls-alpn", "h2"][..], "--tls-alpn requires --tls-cert or --tls-self-signed"),
+        (&["--tls-self-signed", "--upstream-alpn", "h2"], "--upstream-alpn is for clients without TLS"),
         (&["--upstream-alpn", "h2,"], "expected 1 to 255"),
     ] {
         let ended =

@@ -35,7 +35,7 @@ fn an_expectation_of_no_fault_of_the_run_is_refused() {
         ("jitter.p50<1ms", "jitter"),
         ("latencies.p50<1ms", "latency"),
         ("latency.speed<1ms", "`speed`"),
-        ("latency.p50=1ms", "compares nothing"),
+        ("latency.p50=1ms", "does not compare a metric"),
         (
             "latency.rate<3",
             "no such metric; its metrics are p50, p99, p50_error, p99_error, sessions, actions",

@@ -73,7 +73,7 @@ fn a_flag_comes_before_a_variable() {
         // What is refused is the credential, which is looked at later than the log.
         let args = ["--log-level", "warn", "--nats-user", "me"];
         let complaint = refusal(run(program, &args, &[("LOG_LEVEL", "loud")]));
-        assert!(complaint.contains("--nats-user needs --nats-password"), "{complaint}");
+        assert!(complaint.contains("--nats-user requires --nats-password"), "{complaint}");
     }
 }
 
@@ -124,7 +124,7 @@ fn a_file_is_also_found_at_home() {
         fs::write(file, r#"{"nats": {"user": "me"}}"#).unwrap();
         let home = home.path().to_str().unwrap();
         let complaint = refusal(run_in(elsewhere.path(), program, &[], &[("HOME", home)]));
-        assert!(complaint.contains("--nats-user needs"), "{complaint}");
+        assert!(complaint.contains("--nats-user requires"), "{complaint}");
     }
 }
 

@@ -129,8 +129,8 @@ impl NatsArgs {
                 Some((cert, key))
             }
             (None, None) => None,
-            (Some(_), None) => bail!("--nats-cert needs --nats-key too"),
-            (None, Some(_)) => bail!("--nats-key needs --nats-cert too"),
+            (Some(_), None) => bail!("--nats-cert requires --nats-key"),
+            (None, Some(_)) => bail!("--nats-key requires --nats-cert"),
         };
         set_tls(&mut options, self.nats_ca, identity)?;
         if let Some(prefix) = self.nats_inbox_prefix {

@@ -50,10 +50,10 @@ impl NatsArgs {
         let kinds = self.kinds();
         if let Some(&(first, flag)) = kinds.first() {
             if let Some((_, other)) = kinds.iter().find(|(kind, _)| *kind != first) {
-                bail!("{flag} and {other}: give one kind of credential (a variable counts as its flag)");
+                bail!("{flag} and {other} are both set: set only one kind of credential");
             }
             if self.nats_url.iter().any(|url| *url.credential() != Credential::None) {
-                bail!("--nats-url with a user and {flag}: give one of them");
+                bail!("--nats-url has a user and {flag} is set: set only one of them");
             }
         }
         let user = self.nats_user.take();
@@ -65,8 +65,8 @@ impl NatsArgs {
             secret("--nats-token", self.nats_token.take(), self.nats_token_file.take(), Credential::Token)?;
         Ok(match (user, password) {
             (Some(_), Some(found)) => found,
-            (Some(_), None) => bail!("--nats-user needs --nats-password or --nats-password-file too"),
-            (None, Some(_)) => bail!("--nats-password needs --nats-user too"),
+            (Some(_), None) => bail!("--nats-user requires --nats-password or --nats-password-file"),
+            (None, Some(_)) => bail!("--nats-password requires --nats-user"),
             (None, None) => match (token, self.nats_nkey.take(), self.nats_creds.take()) {
                 (Some(found), ..) => found,
                 (_, Some(nkey), _) => seed(nkey.expose())?,
@@ -91,7 +91,7 @@ fn secret(
     of: impl FnOnce(String) -> Credential,
 ) -> Result<Option<Found>> {
     match (secret, file) {
-        (Some(_), Some(_)) => bail!("{flag} and {flag}-file: give one of them"),
+        (Some(_), Some(_)) => bail!("{flag} and {flag}-file are both set: set only one of them"),
         (None, Some(path)) => {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {flag}-file {}", path.display()))?;

@@ -88,7 +88,7 @@ impl Program {
             .build()
             .context("cannot start a runtime")?;
         let ended = runtime.block_on(async {
-            let (timers, driver) = Timers::precise().context("cannot make a timer")?;
+            let (timers, driver) = Timers::precise().context("cannot create a timer")?;
             select! {
                 ended = self.run_with(health, timers, start) => ended,
                 failed = run_timers(driver) => failed.map(|()| String::new()),
@@ -183,9 +183,7 @@ impl Program {
             },
         );
         let status = link.status();
-        metrics.counter("nats_connects", "Connections to NATS that there were", move || {
-            status.borrow().connects
-        });
+        metrics.counter("nats_connects", "Established connections to NATS", move || status.borrow().connects);
         let link = link.clone();
         metrics.counter("nats_errors", "Errors that NATS has reported", move || link.errors());
         metrics
@@ -241,7 +239,7 @@ pub fn take_port(addr: &ListenAddr) -> Result<Vec<TcpListener>> {
 }
 
 async fn run_timers(driver: TimerDriver) -> Result<()> {
-    driver.run().await.map(|never| match never {}).context("the timers failed")
+    driver.run().await.map(|never| match never {}).context("the timer driver failed")
 }
 
 fn health_for(name: &'static str, link: &NatsConnection) -> Health {
@@ -276,7 +274,7 @@ fn buffer_budget(settings: &TunnelArgs) -> usize {
 /// Returns a seed for session IDs that clients cannot guess.
 pub(super) fn random_seed() -> Result<[u8; 32]> {
     let mut seed = [0; 32];
-    SysRng.try_fill_bytes(&mut seed).context("the system has no random numbers")?;
+    SysRng.try_fill_bytes(&mut seed).context("the system does not provide random numbers")?;
     Ok(seed)
 }
 

@@ -42,7 +42,7 @@ fn document(version: &str) -> Value {
         "components": {
             "schemas": schemas(),
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Where there is a --control-token"},
+                "token": {"type": "http", "scheme": "bearer", "description": "Required if --control-token is set"},
             },
         },
     })
@@ -59,7 +59,7 @@ fn paths() -> Value {
     json!({
         "/proxies": {
             "get": Operation::new("proxies", "All proxies, by name").gives(200, "Proxies"),
-            "post": Operation::new("create_proxy", "Makes a proxy, with its faults before its first session")
+            "post": Operation::new("create_proxy", "Creates a proxy. Its faults apply to the first session")
                 .takes("NewProxy").gives(201, "Proxy").or(&[400, 409, 500])
                 .leads_to(&["proxy", "update_proxy", "delete_proxy", "toxics", "add_toxic"], &of_new_proxy),
         },
@@ -68,13 +68,13 @@ fn paths() -> Value {
             "get": Operation::new("proxy", "A proxy").gives(200, "Proxy").or(&[400, 404]),
             "post": proxy_changed("update_proxy"),
             "patch": proxy_changed("patch_proxy"),
-            "delete": Operation::new("delete_proxy", "Ends a proxy and its sessions").or(&[400, 404]),
+            "delete": Operation::new("delete_proxy", "Deletes a proxy and closes its sessions").or(&[400, 404]),
         },
         "/proxies/{proxy}/toxics": {
             "parameters": [in_path("proxy")],
             "get": Operation::new("toxics", "The faults of a proxy, those of the upstream stream first")
                 .gives(200, "Toxics").or(&[400, 404]),
-            "post": Operation::new("add_toxic", "Adds a fault, on open sessions too")
+            "post": Operation::new("add_toxic", "Adds a fault. It also acts on open sessions")
                 .takes("NewToxic").gives(200, "Toxic").or(&[400, 404, 409])
                 .leads_to(&["toxic", "update_toxic", "delete_toxic"], &of_new_toxic),
         },
@@ -86,7 +86,7 @@ fn paths() -> Value {
             "delete": Operation::new("delete_toxic", "Removes a fault").or(&[400, 404]),
         },
         "/populate": {
-            "post": Operation::new("populate", "Makes proxies; those that are there, with the same addresses, stay")
+            "post": Operation::new("populate", "Creates proxies. Keeps existing ones with the same addresses")
                 .takes("NewProxies").gives(201, "Populated").or(&[400, 409, 500]),
         },
         "/reset": {"post": Operation::new("reset", "Removes all faults and enables all proxies").or(&[500])},
@@ -172,7 +172,7 @@ fn object(required: &[&str], properties: &Value) -> Value {
 fn schemas() -> Value {
     let (text, switch) = (json!({"type": "string", "minLength": 1}), json!({"type": "boolean"}));
     let listen = json!({
-        "type": "string", "description": "HOST:PORT; port 0 is a free one", "examples": ["127.0.0.1:0"],
+        "type": "string", "description": "HOST:PORT; port 0 selects a free port", "examples": ["127.0.0.1:0"],
     });
     let upstream = json!({
         "type": "string", "minLength": 1, "description": "HOST:PORT, or the right side of a mapping",
@@ -223,7 +223,7 @@ fn schemas() -> Value {
             "type": {"enum": ["time", "number", "bytes", "rate", "share", "switch", "text", "words"]},
             "with": {
                 "type": "array", "items": text,
-                "description": "The values of another attribute with which it means something; empty: with all",
+                "description": "Values of another attribute that this attribute requires; empty if it is always allowed",
             },
         })),
         "Version": object(&["version"], &json!({"version": text})),

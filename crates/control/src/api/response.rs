@@ -28,7 +28,7 @@ impl ApiError {
 
     /// Returns the error for a method that the path does not support.
     pub(super) fn method() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists what is")
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; /openapi.json lists the methods")
     }
 
     /// Returns the error for an invalid body.

@@ -32,7 +32,7 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
         let of = |direction| proxy.engine.flow_stats(direction).held;
         (of_proxy(proxy), (of(Direction::ToUpstream) + of(Direction::ToDownstream)) as f64)
     });
-    gauges(&mut encoder, "held_bytes", "Bytes that faults hold now", held)?;
+    gauges(&mut encoder, "held_bytes", "Bytes that faults hold", held)?;
     let rows: Vec<_> = all.iter().flat_map(|proxy| rows(proxy, now)).collect();
     let on = rows.iter().map(|row| (row.labels.clone(), f64::from(u8::from(row.is_on))));
     gauges(&mut encoder, "fault_on", "Whether the fault is on", on)?;
@@ -48,7 +48,7 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
     counters(
         &mut encoder,
         "faults_applied",
-        "Times that the fault did what it does",
+        "Actions of the fault",
         counts(|(fault, figures)| figures.applied(&fault.effect)),
     )?;
     let delays =

@@ -15,14 +15,14 @@ pub(super) type LabeledMetrics = (Labels, SessionMetrics);
 pub(super) fn encode(rows: &[LabeledMetrics], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let totals: Vec<_> = rows.iter().map(|(labels, watch)| (labels, watch.live().stats())).collect();
     let opened = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.sessions));
-    counters(&mut encoder, "sessions_opened", "Sessions that have begun", opened)?;
+    counters(&mut encoder, "sessions_opened", "Started sessions", opened)?;
     #[allow(clippy::cast_precision_loss, reason = "the count is far below 2^52")]
     let active = totals.iter().map(|(labels, totals)| ((*labels).clone(), totals.active as f64));
-    gauges(&mut encoder, "sessions_active", "Sessions there are now", active)?;
+    gauges(&mut encoder, "sessions_active", "Open sessions", active)?;
     let ended = totals.iter().flat_map(|(labels, totals)| {
         totals.ends.by_end().map(|(end, count)| (with(labels, "end", end), count))
     });
-    counters(&mut encoder, "sessions", "Sessions that have ended", ended)?;
+    counters(&mut encoder, "sessions", "Ended sessions", ended)?;
     let errors = totals.iter().flat_map(|(labels, totals)| {
         totals.ends.by_reason().map(|(reason, count)| (with(labels, "reason", reason), count))
     });

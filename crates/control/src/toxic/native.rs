@@ -119,8 +119,7 @@ pub(super) fn parse(
     if let Some(stream) = common.stream.as_deref().filter(|_| has_direction && kind.has_direction())
         && !matches_stream(fault.directions, stream)
     {
-        let problem =
-            format!("side and direction are not those of the stream {stream}: leave one of both out");
+        let problem = format!("side and direction contradict the stream {stream}: set only one of both");
         return Err(problem.into());
     }
     // The API knows a single stream, so the name shows that the fault acts in both directions.
