@@ -1,13 +1,13 @@
 //! The limits and the data path of a relay.
 
-/// How bytes move through a flow that is busy, where both its ends are TCP sockets.
+/// How bytes move through a busy flow between two TCP sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DataPath {
-    /// Through buffers of up to 1 MiB: the most bytes a second.
+    /// Through buffers of up to 1 MiB, for the highest throughput.
     #[default]
     Copy,
-    /// Through a pipe by splice(2): the fewest CPU seconds a byte. Falls back to buffers where pipes run out, and on
+    /// Through a pipe by splice(2), for the lowest CPU time per byte. Falls back to buffers if no pipe is available, and on
     /// systems other than Linux.
     Splice,
 }
@@ -19,16 +19,16 @@ impl DataPath {
     }
 }
 
-/// The limits a relay holds itself to.
+/// The limits of a relay.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Sessions at once; at the limit new connections wait, unread. A quarter is kept, in equal shares, for listeners that
-    /// use less than their share: one listener among several cannot take all. Default 4,096.
+    /// Maximum number of concurrent sessions. At the limit, new connections wait, unread. A quarter is reserved, in equal shares, for
+    /// listeners that use less than their share, so that one of several listeners cannot take all. Defaults to 4,096.
     pub max_sessions: usize,
-    /// Bytes of buffers that busy flows may hold together; beyond it they read in small steps. Default 64 MiB.
+    /// Maximum size of the buffers of all busy flows together, in bytes. Beyond it, flows use small reads. Defaults to 64 MiB.
     pub buffer_budget: usize,
-    /// Default [`DataPath::Copy`].
+    /// Data path of busy flows. Defaults to [`DataPath::Copy`].
     pub data_path: DataPath,
 }
 

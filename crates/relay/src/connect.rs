@@ -31,11 +31,11 @@ pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ConnectE
 
 /// Reaches the upstream of a session.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
-    /// Opens one connection. Dropping the future gives it up.
+    /// Opens one connection. Dropping the future cancels the attempt.
     fn connect(&self) -> Connecting<'_>;
 
     /// Opens one connection for a downstream that offers these application protocols (ALPN), the preferred one first. A
-    /// connector whose upstream can choose one offers them in place of its own, and returns the choice in
+    /// connector whose upstream chooses a protocol offers these instead of its own, and returns the choice in
     /// [`Connected::protocol`]. The default ignores them.
     fn connect_offering<'a>(&'a self, _protocols: &'a [Vec<u8>]) -> Connecting<'a> {
         self.connect()

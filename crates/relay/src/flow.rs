@@ -1,7 +1,7 @@
 //! One direction of a session: a state machine that reads here and writes there.
 //!
-//! What it reads goes out at once where it can; a buffer or a pipe is held only from a read to the end of its
-//! write. Small reads use the stack, and reads that fill their room make the next one larger (see `pool`).
+//! A flow writes what it has read immediately if it can. It holds a buffer or a pipe only from a read to the end of its
+//! write. Small reads use the stack, and reads that fill their buffer make the next one larger (see `pool`).
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -23,9 +23,9 @@ const POLL_BUDGET: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) enum State {
     Running,
-    /// The source half-closed; everything is delivered but the half-close itself.
+    /// The source has half-closed. Everything but the half-close itself is delivered.
     Finishing,
-    /// The half-close is delivered too, or there is none to deliver.
+    /// The half-close is delivered as well, or not needed.
     Done,
     /// The source failed.
     ReadFailed(io::Error),
@@ -42,7 +42,7 @@ enum PendingData {
         end: usize,
     },
     Pipe(PipeLease),
-    /// In the source's own buffer, from which it is still to be consumed.
+    /// In the source's own buffer, and not yet consumed there.
     InSource,
 }
 
@@ -75,7 +75,7 @@ impl Flow {
         }
     }
 
-    /// True while it waits for its source and holds nothing for its destination.
+    /// Returns true while the flow waits for its source and holds no data for its destination.
     pub(crate) fn awaits_source(&self) -> bool {
         matches!((&self.state, &self.held), (State::Running, PendingData::Nothing))
     }
@@ -120,7 +120,7 @@ impl Flow {
         }
     }
 
-    /// Moves what can be moved now. Ready when the direction has ended; `state` says how.
+    /// Moves as much data as possible. Ready when the direction has ended; `state` has the result.
     ///
     /// `other` is the state of the opposite direction.
     pub(crate) fn poll(
@@ -164,7 +164,7 @@ impl Flow {
                     self.state = match finished {
                         Poll::Ready(Ok(())) => self.failure.take().map_or(State::Done, State::ReadFailed),
                         Poll::Ready(Err(error)) => State::WriteFailed(error),
-                        // A session that is cut does not wait for a peer that takes nothing.
+                        // A terminated session does not wait for a peer that does not read.
                         Poll::Pending => match ready!(from.poll_terminated(cx)) {
                             Ok(()) => State::Done,
                             Err(error) => State::ReadFailed(error),
@@ -226,7 +226,7 @@ impl Flow {
         }
     }
 
-    /// Reads once, and writes at once what it can of a small read.
+    /// Reads once. Writes as much of a small read as possible immediately.
     fn poll_fetch(
         &mut self,
         cx: &mut Context<'_>,
@@ -262,8 +262,8 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Writes what the source holds, from where it is. Pending with nothing held: it has nothing; with `InSource`: the
-    /// destination takes nothing.
+    /// Writes data directly from the buffer of the source. Pending with `Nothing` if the source does not have any, and with `InSource` if
+    /// the destination does not accept it.
     fn poll_pass_on(
         &mut self,
         cx: &mut Context<'_>,
@@ -293,7 +293,7 @@ impl Flow {
         Poll::Ready(Ok(waiting))
     }
 
-    /// `None`: the flow is not busy, or there is no room in the pool.
+    /// Returns `None` if the flow is not busy or the pool is exhausted.
     fn poll_fetch_bulk(
         &mut self,
         cx: &mut Context<'_>,
@@ -317,7 +317,7 @@ impl Flow {
                     return None;
                 }
                 Poll::Ready(Ok(got)) => {
-                    // A pipe is full when its slots are, whatever is in them: only a nearly empty one says "not busy".
+                    // A pipe is full when all its slots are used, even by small reads. So only a nearly empty one shows that the flow is not busy.
                     if got < SMALL_READ {
                         self.next_read = Size::SMALL;
                     }

@@ -13,8 +13,8 @@ pub type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<HandshakeProgres
 
 /// What an accepted downstream goes through before its upstream is dialed: TLS, or a protocol's opening.
 pub trait Handshake: fmt::Debug + Send + Sync + 'static {
-    /// Turns the stream as accepted into the one that is relayed. Must bound its own time. When it fails, the stream
-    /// is closed, after whatever the protocol has to say about it (an alert, an error message).
+    /// Turns the stream as accepted into the one that is relayed. Must bound its own time. If it fails, the stream
+    /// is closed after the error message of the protocol, such as an alert.
     fn accept(&self, stream: BoxStream) -> Accepting<'_>;
 }
 

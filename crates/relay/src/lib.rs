@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 //!
 //! - [`Relay`] accepts from a [`Listener`], connects through a [`Connector`] and relays each session in one task;
-//!   [`Config`] holds its limits, [`Route`] says where a listener's sessions go.
-//! - [`Shutdown`] ends it: drain first, abort at the deadline; or close at once.
+//!   [`Config`] holds its limits, [`Route`] is where the sessions of a listener go.
+//! - [`Shutdown`] ends it: it drains first and aborts at the deadline, or closes immediately.
 //! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
 //!   [`Handshake`] is where TLS or a protocol's opening comes in.
 //! - [`Layer`] takes part in each session of a route: it can refuse it, delay its dial and wrap its streams.
-//! - [`SessionTracker`] shows sessions while they last; [`SessionSummary`] is what is left of one: bytes each way and how each side
+//! - [`SessionTracker`] lists open sessions. [`SessionSummary`] describes a session that has ended: the bytes of each direction and how each side
 //!   ended.
 //!
 //! # What a session guarantees
@@ -17,7 +17,7 @@
 //!   relay that is ended, and an upstream that cannot be reached unless [`Route::on_upstream_failure`] is set.
 //! - Bytes that a side sent before its abort or failure are delivered before the other side is aborted. The relay
 //!   discards them only if their receiver stalls for 10 s, a fault cuts the session, or the relay is ended.
-//! - A flow that waits for its reader holds at most one buffer of 1 MiB; a flow that waits for its writer holds none.
+//! - A flow that waits for its reader holds at most one buffer of 1 MiB. A flow that waits for its writer does not hold a buffer.
 
 mod config;
 mod connect;

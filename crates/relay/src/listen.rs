@@ -26,15 +26,15 @@ pub trait Listener: Send + 'static {
 pub struct Accepted {
     /// The connection.
     pub stream: BoxStream,
-    /// Who dialled.
+    /// Address of the client.
     pub peer: Peer,
-    /// What reaches the upstream that this downstream asked for, where its protocol lets it ask. It goes before the
-    /// connector of the [`Route`](crate::Route), and is dropped unused when the session does not come so far.
+    /// Connector to the upstream that this downstream requested, if its protocol has requests. It takes precedence over the
+    /// connector of the [`Route`](crate::Route), and is dropped unused if the session ends earlier.
     pub connector: Option<Arc<dyn Connector>>,
 }
 
 impl Accepted {
-    /// A downstream that goes where its listener's sessions go.
+    /// A downstream that uses the connector of the [`Route`](crate::Route).
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
         Self { stream, peer, connector: None }
     }
@@ -57,10 +57,10 @@ impl TcpAcceptor {
         Self::from_sockets(vec![listener])
     }
 
-    /// Accepts from sockets that do not block, on the runtime that this is called on.
+    /// Accepts from non-blocking sockets, on the runtime of the caller.
     ///
     /// # Errors
-    /// When there is none, or their options cannot be set.
+    /// Returns an error if the list is empty or the options of a socket cannot be set.
     pub fn from_std(listeners: Vec<std::net::TcpListener>) -> io::Result<Self> {
         Self::from_sockets(listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?)
     }
@@ -84,7 +84,7 @@ impl TcpAcceptor {
     /// Waits for the next connection.
     ///
     /// # Errors
-    /// What the system says.
+    /// Returns the error of the system.
     ///
     /// # Cancel safety
     /// Dropping the future loses no connection.
@@ -123,7 +123,7 @@ impl Backoff {
         Self(Self::MIN_RETRY_DELAY)
     }
 
-    /// `None`: the error was of one connection only (it was gone before it was accepted), go on at once.
+    /// Returns the delay after this error, or `None` if it concerns a single connection, which has gone before it was accepted.
     pub(crate) fn after(&mut self, error: &io::Error) -> Option<Duration> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {

@@ -19,16 +19,16 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Recognizes connections that come back to the program that dialed them. Clones are handles to the same.
 ///
 /// It remembers the sockets that the program's proxies have dialed to ports that they listen on themselves. A proxy that accepts such a
-/// connection follows the proxy that has dialed it. Proxies that follow each other in a circle are a loop; a chain is
-/// none. A connection to any other port costs a load of one bit.
+/// connection follows the proxy that has dialed it. Proxies that follow each other in a circle are a loop; a chain
+/// is not. A connection to any other port costs a load of one bit.
 #[derive(Clone, Default)]
 pub struct LoopDetector(Arc<Inner>);
 
 struct Inner {
-    /// One bit for each port that a proxy listens on, or has listened on: a bit too many costs a system call a session.
+    /// One bit for each port that a proxy listens on, or has listened on. A wrong bit costs a system call per session.
     ports: Box<[AtomicU64]>,
     last_proxy: AtomicUsize,
-    /// As many as in the state, to be read without its lock.
+    /// Number of entries in the state, which is read without its lock.
     dialed: AtomicUsize,
     state: Mutex<State>,
     log: Throttle,
@@ -49,7 +49,7 @@ impl Default for Inner {
 
 #[derive(Default)]
 struct State {
-    /// Who has dialed the connections that are open.
+    /// Proxies that have dialed the open connections.
     dialed: HashMap<Connection, ProxyPort>,
     /// For each two proxies, how many open sessions of the second come from the first.
     follows: HashMap<(usize, usize), usize>,
@@ -104,7 +104,7 @@ impl ProxyPort {
         self.detector.0.log.is_counting()
     }
 
-    /// Writes one warning for the loops whose own was left out, if it is due, as [`Throttle::rest`] says. They may be of other proxies.
+    /// Writes one warning for all loops whose warnings were suppressed, if it is due (see [`Throttle::rest`]). It may concern other proxies.
     pub(crate) fn tell_rest(&self, now: Option<Instant>) {
         if let Some((count, problem)) = self.detector.0.log.rest(now) {
             warn_about_loop(count, &problem);

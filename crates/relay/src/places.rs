@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::throttle::Throttle;
 
-/// One part in so many of all places is kept, in equal shares, for listeners that use less than their share.
+/// This fraction of all places (1/n) is reserved, in equal shares, for listeners that use less than their share.
 const KEPT_PART: usize = 4;
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -93,7 +93,7 @@ impl Places {
         self.0.log.is_counting()
     }
 
-    /// Writes one warning for the connections whose own was left out, if it is due, as [`Throttle::rest`] says.
+    /// Writes one warning for all connections whose warnings were suppressed, if it is due (see [`Throttle::rest`]).
     pub(crate) fn tell_rest(&self, now: Option<Instant>) {
         if let Some((waited, _)) = self.0.log.rest(now) {
             warn_about_limit(self.0.max, self.stats().waiting, waited);

@@ -1,4 +1,4 @@
-//! Buffers and pipes for the flows that are busy; a quiet flow holds none.
+//! Buffers and pipes for busy flows. A quiet flow does not hold any.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ const SIZES: [usize; 4] = [SMALL_READ, 64 << 10, 256 << 10, 1 << 20];
 /// Free bytes of each size kept for the next busy flow; what is beyond goes back to the allocator.
 const KEPT_FREE: usize = 4 << 20;
 const KEPT_PIPES: usize = 8;
-/// Pipes in use at once. Unprivileged users share 64 MiB of pipe memory (pipe(7), pipe-user-pages-soft).
+/// Maximum number of pipes in use. Unprivileged users share 64 MiB of pipe memory (pipe(7), pipe-user-pages-soft).
 const MAX_PIPES: usize = 32;
 
 /// How large a flow's next read is: nothing pooled at all, or one of [`SIZES`].
@@ -47,7 +47,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// `budget`: the most bytes lent at once; beyond it flows make do with small reads.
+    /// Lends at most `budget` bytes. Beyond that, flows use small reads.
     pub(crate) fn new(budget: usize) -> Arc<Self> {
         Arc::new(Self {
             free: Default::default(),

@@ -23,7 +23,7 @@ use crate::summary::SessionSummary;
 type Observer = Arc<dyn Fn(&SessionSummary) + Send + Sync>;
 type ConnectObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 
-/// What the sessions of any number of listeners share: limits, buffers, and who is told of their ends.
+/// Runs the sessions of any number of listeners, which share limits, buffers and observers.
 #[derive(Clone)]
 pub struct Relay {
     shared: Arc<Shared>,
@@ -84,8 +84,8 @@ impl Relay {
 
     /// Registers the sessions of this handle in `tracker`.
     #[must_use]
-    pub fn with_tracker(mut self, live: SessionTracker) -> Self {
-        self.tracker = Some(live);
+    pub fn with_tracker(mut self, tracker: SessionTracker) -> Self {
+        self.tracker = Some(tracker);
         self
     }
 
@@ -114,7 +114,7 @@ impl Relay {
         self
     }
 
-    /// How many sessions there are, over all listeners.
+    /// Returns the number of open sessions of all listeners.
     pub fn active_sessions(&self) -> usize {
         self.shared.places.used()
     }

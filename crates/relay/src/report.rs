@@ -71,7 +71,7 @@ impl Failures {
         self.all().iter().any(|warnings| warnings.throttle.is_counting())
     }
 
-    /// Writes one warning for those of a kind that were left out, if it is due, as [`Throttle::rest`] says.
+    /// Writes one warning for the suppressed warnings of each kind, if it is due (see [`Throttle::rest`]).
     pub(crate) fn tell_rest(&self, now: Option<Instant>, proxy: Option<&str>) {
         for warnings in self.all() {
             if let Some((count, reason)) = warnings.throttle.rest(now) {

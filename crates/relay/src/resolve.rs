@@ -11,18 +11,18 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
-/// Look-ups at once of names that have not resolved before.
+/// Maximum number of concurrent look-ups of names that have not resolved before.
 const MAX_NEW_LOOKUPS: usize = 128;
 
-/// Look-ups at once of names that have resolved before.
+/// Maximum number of concurrent look-ups of names that have resolved before.
 const MAX_KNOWN_LOOKUPS: usize = 128;
 
-/// Names that are remembered as having resolved.
+/// Maximum number of remembered names that have resolved.
 const MAX_KNOWN_NAMES: usize = 4096;
 
 type Lookup = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-/// The addresses of a name, with port 0, or why it has none.
+/// Addresses of a name, with port 0, or the reason why it does not have any.
 type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 
 /// Looks names up with the system's resolver. Clones share their look-ups.
@@ -94,7 +94,7 @@ impl Resolver {
     /// Returns the addresses of `host`, a name or an IP address without brackets, with this port. There is at least one.
     ///
     /// # Errors
-    /// What the system's resolver says.
+    /// Returns the error of the system's resolver.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the look-up to the other callers that wait for it. A look-up that has begun goes on to

@@ -9,12 +9,12 @@ use crate::layer::{DynLayer, Layer};
 /// Where the sessions of a listener go.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// What downstreams go through before the upstream is dialled, if anything.
+    /// Handshake with the downstream before the upstream is dialed, if any.
     pub handshake: Option<Arc<dyn Handshake>>,
-    /// What reaches the upstream; `None`: what the listener brings with each downstream. A downstream that brings its
-    /// connector does not wait at [`Config::max_sessions`](crate::Config::max_sessions): both are dropped at once.
+    /// Connector to the upstream, or `None` if the listener returns one with each downstream. A downstream with its own
+    /// connector does not wait at [`Config::max_sessions`](crate::Config::max_sessions): the relay drops both immediately.
     pub connector: Option<Arc<dyn Connector>>,
-    /// The [`Layer`] that takes part in each session, if there is one.
+    /// The [`Layer`] of each session, if any.
     pub layer: Option<Arc<dyn DynLayer>>,
     /// How a downstream ends whose upstream cannot be reached. A downstream that the connector or the layer refuses
     /// ([`ConnectError::Refused`](crate::ConnectError::Refused)), or whose upstream accepts and resets the connection, is
@@ -26,7 +26,7 @@ pub struct Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnUpstreamFailure {
-    /// By an abort (TCP: RST). An end of file would look like an empty answer of the upstream.
+    /// By an abort (TCP: RST). An end of file would look like an empty response of the upstream.
     #[default]
     Abort,
     /// By an end of file (TCP: FIN). A client that connects without blocking may otherwise see its connect fail.
@@ -34,7 +34,7 @@ pub enum OnUpstreamFailure {
 }
 
 impl Route {
-    /// To what `connector` reaches, without a handshake.
+    /// Returns a route to the upstream of `connector`, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
         Self { connector: Some(Arc::new(connector)), ..Self::from_accepted() }
     }

@@ -21,15 +21,15 @@ mod linger;
 pub(crate) use linger::close;
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// How many intervals old a session is when its streams are told that it lasts.
+/// Age in intervals at which a session settles its streams ([`Stream::settle`]).
 const SETTLED_CHECKS: u8 = 3;
-/// How many intervals without a byte taken the session waits, once a side has failed, for the other side to take what
+/// Number of intervals without progress that the session waits, once a side has failed, for the other side to accept the data that
 /// arrived before the failure.
 const STALLED_CHECKS: u8 = 10;
 
 /// The two streams of a session and what moves between them.
 ///
-/// Dropped before its end, it aborts both sides: an unfinished session must not look finished to anyone.
+/// Dropping it before its end aborts both sides, so that an unfinished session does not look finished.
 #[derive(Debug)]
 pub(crate) struct Session {
     downstream: BoxStream,
@@ -46,7 +46,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// `live` is told what it has moved.
+    /// Reports the delivered bytes to `live`.
     pub(crate) fn new(
         downstream: BoxStream,
         upstream: BoxStream,

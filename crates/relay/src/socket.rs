@@ -16,13 +16,13 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Turns Nagle's algorithm off, keep-alive on, and keeps urgent bytes in line, for every connection that the listener accepts:
-/// Linux copies the options of the listener (socket(7)), which saves five system calls a session.
+/// Linux copies the options of the listener (socket(7)), which saves five system calls per session.
 ///
 /// [`TcpAcceptor`](crate::TcpAcceptor) does the same. It cannot reach a client that has connected before, so call this
 /// before the socket listens.
 ///
 /// # Errors
-/// When an option cannot be set.
+/// Returns an error if an option cannot be set.
 pub fn tune_listener<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     let socket = socket.into();
     socket.set_tcp_nodelay(true)?;
@@ -30,12 +30,12 @@ pub fn tune_listener<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     keep_alive(&*socket)
 }
 
-/// Urgent bytes in line. The other options of an upstream's socket come later: most sessions end before they need them.
+/// Delivers urgent bytes in line. The other options of an upstream's socket come later: most sessions end before they need them.
 pub(crate) fn keep_urgent_in_line<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     socket.into().set_out_of_band_inline(true)
 }
 
-/// Keep-alive on.
+/// Turns keep-alive on.
 pub(crate) fn keep_alive<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     socket.into().set_tcp_keepalive(&keepalive)

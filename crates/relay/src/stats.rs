@@ -14,9 +14,9 @@ pub use self::ends::Ends;
 use crate::stream::Peer;
 use crate::summary::SessionSummary;
 
-/// The sessions of a relay that are open, and what those that have ended moved. Clones are handles to the same.
+/// The open sessions of a relay, and totals of those that have ended. Clones share one state.
 ///
-/// Opening and ending a session takes its lock for a moment; moving bytes never does.
+/// Opening and ending a session takes a lock for a moment. Moving bytes does not take it.
 #[derive(Debug, Clone, Default)]
 pub struct SessionTracker(Arc<Mutex<Sessions>>);
 
@@ -28,7 +28,7 @@ struct Sessions {
     parts: Vec<SessionTracker>,
 }
 
-/// Bytes delivered.
+/// Delivered bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ByteCounts {
     /// To upstreams.
@@ -37,41 +37,41 @@ pub struct ByteCounts {
     pub to_downstream: u64,
 }
 
-/// All sessions together.
+/// Totals of all sessions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayStats {
     /// Sessions that have begun.
     pub sessions: u64,
-    /// Those that have not ended.
+    /// Sessions that have not ended.
     pub active: usize,
-    /// What they have moved; never less than before.
+    /// Delivered bytes. They never decrease.
     pub bytes: ByteCounts,
-    /// How those that have ended did so.
+    /// How sessions have ended.
     pub ends: Ends,
 }
 
-/// A session that is open.
+/// An open session.
 #[non_exhaustive]
 pub struct OpenSession {
-    /// Counts the sessions of a [`Relay`](crate::Relay), from 1.
+    /// Number of the session within its [`Relay`](crate::Relay), from 1.
     pub id: u64,
-    /// Who dialled us.
+    /// Address of the client.
     pub downstream: Peer,
     started: Instant,
     upstream: OnceLock<Peer>,
-    // written by the session alone
+    // only the session writes these
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
 }
 
 impl SessionTracker {
-    /// No sessions yet.
+    /// Returns a tracker without sessions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A handle for some of the sessions. [`stats`](Self::stats) of `self` include them.
+    /// Returns a tracker for some of the sessions. [`stats`](Self::stats) of `self` includes them.
     #[must_use]
     pub fn part(&self) -> Self {
         let part = Self::new();
@@ -79,7 +79,7 @@ impl SessionTracker {
         part
     }
 
-    /// Of all sessions until now.
+    /// Returns the totals of all sessions so far.
     pub fn stats(&self) -> RelayStats {
         let sessions = self.sessions();
         let mut totals = sessions.ended;
@@ -89,7 +89,7 @@ impl SessionTracker {
         totals
     }
 
-    /// Those that are open, at most `limit` of them.
+    /// Returns up to `limit` open sessions.
     pub fn open(&self, limit: usize) -> Vec<Arc<OpenSession>> {
         self.sessions().open.iter().take(limit).map(|(_, session)| Arc::clone(session)).collect()
     }
@@ -116,17 +116,17 @@ impl SessionTracker {
 }
 
 impl OpenSession {
-    /// Whom we dialled; `None` until somebody has answered.
+    /// Returns the address of the upstream, or `None` before it is connected.
     pub fn upstream(&self) -> Option<&Peer> {
         self.upstream.get()
     }
 
-    /// Since it was accepted.
+    /// Returns the time since the client was accepted.
     pub fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// What it has delivered.
+    /// Returns the delivered bytes.
     pub fn bytes(&self) -> ByteCounts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         ByteCounts { to_upstream: load(&self.to_upstream), to_downstream: load(&self.to_downstream) }

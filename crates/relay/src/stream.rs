@@ -26,15 +26,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// A transport without aborts does nothing: its peer then sees an end of file.
     fn abort(&mut self);
 
-    /// The stream that this one wraps; `None` if it wraps none.
+    /// Returns the wrapped stream, or `None` if this is not a wrapper.
     fn inner(&mut self) -> Option<&mut dyn Stream>;
 
     /// The socket that carries this stream's bytes unchanged *at this moment*, if there is one.
     ///
-    /// While both streams of a session answer `Some`, the relay may move bytes between the sockets without reading
-    /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes answers
+    /// While both streams of a session return `Some`, the relay may move bytes between the sockets without reading
+    /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes returns
     /// `None` from then on and sees every later byte through `poll_read` and `poll_write`. A stream that holds
-    /// bytes of its own (read ahead, not yet written) must answer `None`.
+    /// bytes in its own buffers (read ahead, or not yet written) must return `None`.
     fn as_tcp(&self) -> Option<&TcpStream>;
 
     /// The stream itself, if it holds bytes that can be written on from where they are.
@@ -43,51 +43,51 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// the answer on only while it changes no byte.
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)>;
 
-    /// Ready once the session is to end whatever of it is undelivered: closed, or reset where it is an error. The relay asks
-    /// while it holds bytes of this stream that the other side does not take, and so does not read on.
+    /// Ready once the session must end, even with undelivered data: `Ok` closes it, and an error resets it. The relay calls this
+    /// while it holds bytes of this stream that the other side does not accept, since it does not read on then.
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
 
-    /// Ready once the transport has sent everything that was written, or never will. The relay asks before it aborts a
-    /// stream, since an abort gives up what is not yet sent. Nothing is written to the stream afterwards.
+    /// Ready once the transport has sent all written data, or cannot send it. The relay calls this before it aborts a
+    /// stream, since an abort discards unsent data. Nothing is written to the stream afterwards.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.inner().map_or(Poll::Ready(()), |inner| inner.poll_sent(cx))
     }
 
-    /// Sends small writes at once from now on (TCP: Nagle off). The relay calls it on the upstream before its second
-    /// write: the first is never delayed, and many sessions have no other.
+    /// Sends small writes immediately from now on (TCP: Nagle off). The relay calls this on the upstream before its second
+    /// write. The first write is never delayed, and many sessions have only one.
     fn set_nodelay(&mut self) {
         if let Some(inner) = self.inner() {
             inner.set_nodelay();
         }
     }
 
-    /// Acknowledges now what was read, instead of with the next bytes that are written (TCP: quick ACK). Until then a peer
-    /// may hold back its next small write.
+    /// Acknowledges received data now instead of with the next written bytes (TCP: quick ACK). Until then a peer
+    /// may delay its next small write.
     fn acknowledge(&mut self) {
         if let Some(inner) = self.inner() {
             inner.acknowledge();
         }
     }
 
-    /// Called once, when the session is a few seconds old: what only long sessions need, such as keep-alive.
+    /// Enables what only long sessions need, such as keep-alive. The relay calls this once, when the session is a few seconds old.
     fn settle(&mut self) {
         if let Some(inner) = self.inner() {
             inner.settle();
         }
     }
 
-    /// Called within a second or two after bytes were read: has the transport report bytes that it holds back. `poll_read` is called
-    /// afterwards.
+    /// Makes the transport report bytes that it holds back. The relay calls this within two seconds after bytes were read, and calls
+    /// `poll_read` afterwards.
     fn report_again(&mut self) {
         if let Some(inner) = self.inner() {
             inner.report_again();
         }
     }
 
-    /// The error that has ended the connection, where the transport can tell without reading on: the relay asks when
-    /// it does not read, because the stream has half-closed or the other side takes nothing.
+    /// Returns the error that has ended the connection, if the transport can detect it without a read. The relay calls this while
+    /// it does not read, because the stream has half-closed or the other side does not accept data.
     fn take_error(&mut self) -> Option<io::Error> {
         self.inner()?.take_error()
     }
@@ -191,7 +191,7 @@ impl Stream for DuplexStream {
     }
 }
 
-/// Who is at the other end of a stream, for logs and summaries.
+/// Address of the peer of a stream, for logs and summaries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// A socket address.

@@ -9,34 +9,34 @@ use crate::stream::Peer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionSummary {
-    /// Counts the sessions of a [`Relay`](crate::Relay), from 1.
+    /// Number of the session within its [`Relay`](crate::Relay), from 1.
     pub id: u64,
-    /// Who dialled us.
+    /// Address of the client.
     pub downstream: Peer,
-    /// Whom we dialled; `None` if no upstream was reached.
+    /// Address of the upstream, or `None` if it was not reached.
     pub upstream: Option<Peer>,
     /// Bytes handed to the upstream's socket.
     pub bytes_to_upstream: u64,
     /// Bytes handed to the downstream's socket.
     pub bytes_to_downstream: u64,
-    /// From accept to end.
+    /// Time from accept to end.
     pub duration: Duration,
     /// How the downstream side ended.
     pub downstream_end: CloseReason,
     /// How the upstream side ended.
     pub upstream_end: CloseReason,
-    /// One word for why it was not opened, where that is so: [`ConnectError::reason`](crate::ConnectError::reason), or
+    /// Reason in one word if the session was not opened: [`ConnectError::reason`](crate::ConnectError::reason) or
     /// `client_handshake`.
     pub not_opened: Option<&'static str>,
 }
 
 impl SessionSummary {
-    /// True if both sides ended with a half-close and nothing was cut.
+    /// Returns true if both sides ended with a half-close.
     pub fn is_clean(&self) -> bool {
         self.downstream_end == CloseReason::Finished && self.upstream_end == CloseReason::Finished
     }
 
-    /// True if a side could not be opened or failed by an error of its own. An abort by a peer is none.
+    /// Returns true if a side could not be opened or failed. An abort by a peer does not count as an error.
     pub fn is_error(&self) -> bool {
         let error = |end: &CloseReason| matches!(end, CloseReason::NotOpened(_) | CloseReason::Failed(_));
         error(&self.downstream_end) || error(&self.upstream_end)
@@ -47,17 +47,17 @@ impl SessionSummary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// It half-closed (FIN), and so did we.
+    /// Both the peer and the relay half-closed (FIN).
     Finished,
-    /// It aborted (RST).
+    /// The peer aborted (RST).
     Aborted,
-    /// It failed otherwise: a keep-alive without answer, a broken TLS record.
+    /// The connection failed, for example by an unanswered keep-alive or a broken TLS record.
     Failed(String),
-    /// It could not be opened: a refused connect, a failed handshake.
+    /// The connection could not be opened, for example because the connect was refused or the handshake failed.
     NotOpened(String),
-    /// We aborted it, because the other side ended badly or the relay did.
+    /// The relay aborted it, because the other side failed or the relay was ended.
     AbortedByRelay,
-    /// We closed it, because the relay was told to ([`Shutdown::close`](crate::Shutdown::close)).
+    /// The relay closed it because of [`Shutdown::close`](crate::Shutdown::close).
     Closed,
 }
 

@@ -14,11 +14,11 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Throttle {
     interval: Duration,
     state: Mutex<State>,
-    /// Whether the state has a count, to be read without its lock.
+    /// True if the state has a count. It is read without the lock.
     is_counting: AtomicBool,
 }
 
-/// With an interval of a second.
+/// Uses an interval of one second.
 impl Default for Throttle {
     fn default() -> Self {
         Self::every(INTERVAL)
@@ -28,14 +28,14 @@ impl Default for Throttle {
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,
-    /// Lines that were left out since then.
+    /// Lines suppressed since then.
     count: u64,
-    /// Of the last of them.
+    /// Reason of the last suppressed line.
     reason: String,
 }
 
 impl Throttle {
-    /// The first line passes, and then one in each interval.
+    /// Lets the first line through, and then one in each interval.
     pub fn every(interval: Duration) -> Self {
         Self { interval, state: Mutex::default(), is_counting: AtomicBool::new(false) }
     }

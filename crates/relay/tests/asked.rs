@@ -28,5 +28,5 @@ async fn a_downstream_that_asks_for_nothing_where_there_is_no_default_is_turned_
     let CloseReason::NotOpened(reason) = running.summary().await.upstream_end else {
         panic!("it was opened")
     };
-    assert!(reason.contains("asked for no upstream"), "{reason}");
+    assert!(reason.contains("did not request an upstream"), "{reason}");
 }

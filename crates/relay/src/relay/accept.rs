@@ -21,8 +21,8 @@ use crate::shutdown::Shutdown;
 const FIRST_TIMER: Duration = Duration::from_millis(500);
 
 impl Relay {
-    /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end; `shutdown.close()` and
-    /// `shutdown.abort()` end them at once. Returns when none is left.
+    /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end. `shutdown.close()` and
+    /// `shutdown.abort()` end them immediately. Returns when all sessions have ended.
     ///
     /// # Cancel safety
     /// Dropping the future aborts its sessions.

@@ -42,8 +42,9 @@ impl SessionTask {
             }
         }
         let Some(connector) = connector.as_ref().or(run.route.connector.as_ref()) else {
-            summary.upstream_end =
-                CloseReason::NotOpened("it asked for no upstream, and there is none for all".to_owned());
+            summary.upstream_end = CloseReason::NotOpened(
+                "the client did not request an upstream, and the route does not have one".to_owned(),
+            );
             summary.not_opened = Some("not_wanted");
             return None;
         };
@@ -79,7 +80,7 @@ impl SessionTask {
             match (offer.complete)(downstream.take(), choice).await {
                 Ok(stream) => downstream.0 = Some(stream),
                 Err(error) => {
-                    // The upstream's error, if there is one, says more.
+                    // An error of the upstream has more detail.
                     if let Ok(connected) = &mut connected {
                         connected.stream.abort();
                         handshake_failed(summary, &error);
@@ -101,7 +102,7 @@ impl SessionTask {
                 summary.not_opened = Some(error.reason());
                 let is_refused = matches!(error, ConnectError::Refused(_));
                 let is_reset = error.is_reset();
-                // A downstream whose own handshake failed for this is gone.
+                // The downstream is gone if its handshake failed because of this.
                 if run.route.on_upstream_failure == OnUpstreamFailure::Close
                     && !is_refused
                     && !is_reset

@@ -66,8 +66,8 @@ impl Session {
     }
 }
 
-/// Closes a client's connection that never had a session, and takes what the client sends for a moment: bytes that
-/// nobody has read would make the close an abort.
+/// Closes the connection of a client that never had a session, and discards what the client sends for a moment: unread
+/// bytes would turn the close into an abort.
 pub(crate) async fn close(mut downstream: BoxStream) {
     let closed = timeout(CLIENT_TIMEOUT, downstream.shutdown()).await;
     if matches!(closed, Ok(Ok(()))) {
