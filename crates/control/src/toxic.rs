@@ -120,19 +120,14 @@ pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
 
 /// Returns a JSON schema of the attributes of each type, toxics first. Some names have two: of the toxic and of the native fault.
 pub(crate) fn attributes_by_type() -> Vec<(String, Value)> {
-    let schema = |names: &[String], value: &Value| {
-        let properties: Map<_, _> = names.iter().map(|name| (name.clone(), value.clone())).collect();
-        json!({"type": "object", "properties": properties})
-    };
+    let schema = |properties: Map<_, _>| json!({"type": "object", "properties": properties});
     let toxics = toxiproxy::TOXICS.iter().map(|(kind, fields)| {
-        let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
-        ((*kind).to_owned(), schema(&fields, &json!({"type": "integer"})))
+        let integers = fields.iter().map(|field| ((*field).to_owned(), json!({"type": "integer"})));
+        ((*kind).to_owned(), schema(integers.collect()))
     });
-    let written = json!({"type": ["number", "string", "boolean"]});
-    let ours = FAULT_TYPES
-        .iter()
-        .map(|kind| (native::name_for(kind), schema(&native::attribute_names(kind), &written)));
-    toxics.chain(ours).collect()
+    let native =
+        FAULT_TYPES.iter().map(|kind| (native::name_for(kind), schema(native::attribute_schemas(kind))));
+    toxics.chain(native).collect()
 }
 
 #[cfg(test)]

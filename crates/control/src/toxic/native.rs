@@ -2,7 +2,8 @@
 
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{
-    COMMON_PARAMETERS, Directions, Fault, FaultParams, FaultType, Parameter, ScheduleContext, display_with,
+    COMMON_PARAMETERS, Directions, Fault, FaultParams, FaultType, Parameter, ScheduleContext, ValueType,
+    display_with,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -30,6 +31,21 @@ pub(super) fn name_for(kind: &FaultType) -> String {
 /// Returns the attributes of a type.
 pub(super) fn attribute_names(kind: &FaultType) -> Vec<String> {
     attributes(kind).map(|parameter| as_attribute(parameter.name)).collect()
+}
+
+/// Returns the JSON schema of each attribute of a type.
+pub(super) fn attribute_schemas(kind: &FaultType) -> Map<String, Value> {
+    let schema = |parameter: Parameter| {
+        let mut schema = match parameter.value {
+            ValueType::Switch(_) => json!({"type": "boolean"}),
+            ValueType::Text(_) => json!({"type": "string"}),
+            ValueType::Words(..) => json!({"type": "string", "enum": choices(&parameter)}),
+            _ => json!({"type": ["number", "string"]}),
+        };
+        schema["description"] = in_attributes(parameter.help).into();
+        (as_attribute(parameter.name), schema)
+    };
+    attributes(kind).map(schema).collect()
 }
 
 fn attributes(kind: &FaultType) -> impl Iterator<Item = Parameter> {
@@ -72,8 +88,7 @@ pub(crate) fn types() -> Value {
         r#type: parameter.value.name(),
         help: in_attributes(parameter.help),
         default: parameter.default,
-        // A table of delays is a file.
-        choices: parameter.value.choices().iter().copied().filter(|choice| *choice != TABLE).collect(),
+        choices: choices(&parameter),
         with: parameter.with,
     };
     let types = FAULT_TYPES.iter().map(|kind| ShownType {
@@ -82,6 +97,11 @@ pub(crate) fn types() -> Value {
         attributes: attributes(kind).map(attribute).collect(),
     });
     json!(types.collect::<Vec<_>>())
+}
+
+/// Returns the allowed values, without the table of delays, which is a file.
+fn choices(parameter: &Parameter) -> Vec<&'static str> {
+    parameter.value.choices().iter().copied().filter(|choice| *choice != TABLE).collect()
 }
 
 fn in_attributes(text: &str) -> String {

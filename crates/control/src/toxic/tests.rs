@@ -255,3 +255,18 @@ fn a_fault_of_a_file_is_shown_as_the_api_takes_it() {
         assert_eq!((again.kind.as_str(), again.stream), (kind, record.stream));
     }
 }
+
+#[test]
+fn each_attribute_has_the_schema_of_its_parameter() {
+    let types = attributes_by_type();
+    let latency =
+        &types.iter().rev().find(|(kind, _)| kind.contains("latency")).expect("a fault").1["properties"];
+    assert_eq!(latency["once"]["type"], "boolean");
+    assert_eq!(latency["mean"]["type"], json!(["number", "string"]));
+    let distributions = latency["distribution"]["enum"].as_array().expect("words");
+    assert!(
+        distributions.contains(&json!("pareto")) && !distributions.contains(&json!("table")),
+        "{distributions:?}"
+    );
+    assert!(latency["mean"]["description"].as_str().is_some_and(|text| text.contains("delay")));
+}
