@@ -49,7 +49,7 @@ pub use self::options::{NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
 use crate::rights::{Needs, Right, Rights};
 
-/// How long [`Link::close`] waits for the connection to end.
+/// How long [`NatsConnection::close`] waits for the connection to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One NATS connection. When it is lost it is made again, for ever, and its subscriptions with it; what was
@@ -201,6 +201,6 @@ impl NatsConnection {
 
 impl fmt::Debug for NatsConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("status", &*self.status().borrow()).finish_non_exhaustive()
+        f.debug_struct("NatsConnection").field("status", &*self.status().borrow()).finish_non_exhaustive()
     }
 }

@@ -145,7 +145,7 @@ impl OpenSession {
 
 impl fmt::Debug for OpenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LiveSession")
+        f.debug_struct("OpenSession")
             .field("id", &self.id)
             .field("downstream", &self.downstream)
             .field("upstream", &self.upstream())
