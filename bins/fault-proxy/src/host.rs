@@ -10,14 +10,13 @@ use fault_proxy_control::proxies::{
 };
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
-use proxy_cli::addr;
 use proxy_cli::bind::{BindError, listed, listen_at};
 use tokio::select;
 use tokio::task::spawn_blocking;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
-use crate::loops::{self, Hop};
+use crate::loops::{self, Hop, addresses};
 use crate::serve::{RelayJob, WorkerHandle};
 use crate::wire::Wire;
 
@@ -154,16 +153,10 @@ impl ProxyLauncher for ProxyHost {
 /// Binds `sockets` sockets to the port of each address, as [`listen`](proxy_cli::bind::listen) does.
 pub(crate) async fn bind(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let failed = |source| BindError { listen: addr.to_string(), source };
-    let addresses = addresses(addr).await.map_err(failed)?;
+    let addresses = loops::addresses(addr).await.map_err(failed)?;
     let bound = spawn_blocking({
         let addr = addr.clone();
         move || listen_at(&addr, &addresses, sockets)
     });
     bound.await.unwrap_or_else(|error| Err(failed(io::Error::other(error))))
-}
-
-/// Resolves a listen address.
-pub(crate) async fn addresses(listen: &ListenAddr) -> io::Result<Vec<SocketAddr>> {
-    let addr = listen.clone();
-    spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?
 }

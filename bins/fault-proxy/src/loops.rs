@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use fault_proxy_mapping::Upstream;
+use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Resolver;
 use futures_util::future::join_all;
+use proxy_cli::addr;
+use tokio::task::spawn_blocking;
 
 use crate::config::Settings;
-use crate::host;
 use crate::serve::runtime;
 use crate::wire::Wire;
 
@@ -37,6 +38,12 @@ impl Hop {
     }
 }
 
+/// Resolves a listen address.
+pub(crate) async fn addresses(listen: &ListenAddr) -> io::Result<Vec<SocketAddr>> {
+    let addr = listen.clone();
+    spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?
+}
+
 /// Refuses settings whose proxies form a loop. A chain of proxies is accepted.
 ///
 /// # Errors
@@ -48,7 +55,7 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     let runtime = runtime()?;
     let found = runtime.block_on(async {
         let hops = settings.enabled().map(async |(_, listen, upstream)| Hop {
-            listen: host::addresses(&listen).await.unwrap_or_default(),
+            listen: addresses(&listen).await.unwrap_or_default(),
             upstream: upstream.clone(),
         });
         find(&join_all(hops).await, 0, wire.resolver()).await

@@ -43,7 +43,7 @@ use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
 use crate::reload::Source;
 use crate::replay::Comparison;
-use crate::run::{RunMode, RunOutcome};
+use crate::run::{NOT_AS_EXPECTED, RunMode, RunOutcome};
 use crate::wire::Wire;
 
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
@@ -53,7 +53,6 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Exit codes of failures.
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
-const NOT_AS_EXPECTED: u8 = 3;
 
 fn main() -> ExitCode {
     let cli: Cli = proxy_cli::args::parse(&args::HINTS);

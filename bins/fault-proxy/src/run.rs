@@ -23,7 +23,6 @@ use proxy_cli::terminal::print;
 use tokio::select;
 use tracing::{info, warn};
 
-use crate::NOT_AS_EXPECTED;
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
 use crate::host::ProxyHost;
@@ -36,6 +35,9 @@ use crate::start::{reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
+
+/// Exit code of a run that does not meet its expectations.
+pub(crate) const NOT_AS_EXPECTED: u8 = 3;
 
 /// Time limit for the end of a run once its sessions are reset and nothing waits for the journal.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
