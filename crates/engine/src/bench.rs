@@ -10,12 +10,12 @@ use crate::pipeline::SessionContext;
 use crate::pipeline::plan;
 use crate::pipeline::{Output, Pipeline, Segmenter};
 
-/// A line without a store.
+/// A pipeline without a buffer.
 #[derive(Debug)]
 pub struct Core(Pipeline);
 
 impl Core {
-    /// Of the first session of a proxy.
+    /// Returns the pipeline of the first session of a proxy.
     pub fn new(faults: Vec<Fault>) -> Self {
         let identity = SessionContext {
             seed: 1,

@@ -13,7 +13,7 @@ pub(crate) struct BlockBuffer {
     blocks: VecDeque<BytesMut>,
     /// Bytes of all blocks.
     capacity: usize,
-    /// Bytes of the first block that are gone.
+    /// Number of consumed bytes in the first block.
     gone: usize,
     next_block: usize,
 }
@@ -74,7 +74,7 @@ impl BlockBuffer {
         self.blocks.push_front(block);
     }
 
-    /// Drops `len` bytes from the head on. An empty store holds no block: idle sessions are many.
+    /// Drops `len` bytes from the head. An empty buffer releases its blocks, because many sessions are idle.
     pub(crate) fn consume(&mut self, mut len: usize) {
         while let Some(first) = self.blocks.front() {
             let rest = first.len() - self.gone;

@@ -48,23 +48,23 @@ pub enum Delay {
     },
     /// Pareto, type I: a delay longer than x has probability `(scale / x)^shape`.
     Pareto {
-        /// The shortest; more than 0.
+        /// Shortest delay; must be greater than 0.
         scale: Duration,
-        /// The smaller, the heavier the tail; more than 0.
+        /// Shape; smaller values give a heavier tail. Must be greater than 0.
         shape: f64,
     },
     /// A Pareto draw plus a normal draw; sums below 0 are 0.
     ParetoNormal {
-        /// Of the Pareto draw, as in [`Pareto`](Self::Pareto).
+        /// Scale of the Pareto draw, as in [`Pareto`](Self::Pareto).
         scale: Duration,
-        /// Of the Pareto draw, as in [`Pareto`](Self::Pareto).
+        /// Shape of the Pareto draw, as in [`Pareto`](Self::Pareto).
         shape: f64,
-        /// Of the normal draw.
+        /// Mean of the normal draw.
         mean: Duration,
-        /// Of the normal draw.
+        /// Standard deviation of the normal draw.
         stddev: Duration,
     },
-    /// One of these, each equally likely; nothing where there are none.
+    /// One of these delays, each with equal probability. An empty table does not delay.
     Table(Arc<[Duration]>),
 }
 

@@ -44,7 +44,7 @@ impl Display for Scaled {
     }
 }
 
-/// A rate in bytes a second, shown in bits: `1 mbit/s`.
+/// A rate in bytes per second, displayed in bits: `1 mbit/s`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BitRate(pub f64);
 

@@ -34,7 +34,7 @@ impl Directions {
     }
 }
 
-/// Who shares a bandwidth.
+/// The sessions that share a bandwidth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
     /// Each session has its own.

@@ -19,7 +19,7 @@ pub struct Fault {
     pub name: String,
     /// The directions of a session that it applies to.
     pub directions: Directions,
-    /// The share of sessions that it applies to, 0 to 1; drawn once a session.
+    /// Fraction of sessions that it applies to, 0 to 1. Drawn once per session.
     pub probability: f64,
     /// When it is on, counted from the start of the run.
     pub windows: Windows,
@@ -28,7 +28,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that is always on, in both directions of every session. `effect` is one of [`faults`](crate::faults).
+    /// Returns a fault that is always on, in both directions of every session. `effect` is one of [`faults`](crate::faults).
     pub fn new(name: impl Into<String>, effect: impl Into<Effect>) -> Self {
         Self {
             name: name.into(),

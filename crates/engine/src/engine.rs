@@ -22,7 +22,7 @@ pub struct Settings {
     /// Maximum number of bytes that all flows hold before their sources have to wait. The memory that this takes may
     /// exceed the limit by half. Defaults to 1 GiB.
     pub total_limit: usize,
-    /// Who is told of every decision, if anyone.
+    /// Journal that records all decisions, if any.
     pub journal: Option<Journal>,
 }
 

@@ -47,12 +47,12 @@ pub struct JournalEntry {
     pub proxy: Arc<str>,
     /// The number of the session within its proxy, from 1.
     pub session: u64,
-    /// The flow; `None`: the session as a whole.
+    /// Direction that the decision applies to, or `None` for the whole session.
     pub direction: Option<Direction>,
     /// The fault's name.
     #[serde(serialize_with = "text")]
     pub fault: Arc<str>,
-    /// The place in the flow of the first byte concerned.
+    /// Offset in the flow of the first byte concerned.
     pub offset: u64,
     /// What was decided.
     #[serde(flatten)]
@@ -64,7 +64,7 @@ pub struct JournalEntry {
 #[serde(tag = "decision", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Decision {
-    /// Whether the fault applies to the session; told when that opens if the probability is less than 1.
+    /// Whether the fault applies to the session. Recorded when the session opens, if the probability is less than 1.
     Applies {
         /// It does.
         applies: bool,

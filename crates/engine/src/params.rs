@@ -60,10 +60,10 @@ pub struct CommonParams {
     pub schedule: Option<String>,
 }
 
-/// The run that parameters are resolved against. Defaults to one without end that reads no files.
+/// The run that parameters are resolved against. Defaults to an unlimited run that does not read files.
 #[derive(Debug, Clone, Copy)]
 pub struct ScheduleContext {
-    /// Its length, which percentages are of; `None`: no end.
+    /// Length of the run, which percentages refer to. `None` if it is unlimited.
     pub duration: Option<Duration>,
     /// How schedules are read.
     pub parse_mode: ParseMode,

@@ -16,7 +16,7 @@ use crate::shared::SessionShared;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
-/// The shortest round trip that a simulated sender assumes if none is given.
+/// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
 const MIN_RTT: Duration = Duration::from_millis(1);
 
 /// A session that has begun: faults on its opening first, then streams with faults around its two ends.
@@ -127,7 +127,7 @@ impl Session {
         }
     }
 
-    /// The round-trip time that packet loss without one of its own goes by: that of opening the connection.
+    /// Sets the round-trip time for packet loss without a configured one: the time that opening the connection took.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.identity.rtt = rtt.max(MIN_RTT);
     }
@@ -157,7 +157,7 @@ impl Session {
     }
 }
 
-/// How much later the fault wants the upstream to be dialed, if it does.
+/// Returns how long the fault delays dialing the upstream, if it does.
 fn open_delay(entry: &PlanEntry) -> Option<Duration> {
     match entry.fault.effect.behavior().opening() {
         Some(Opening::Delay(delay)) => Some(delay),
@@ -165,7 +165,7 @@ fn open_delay(entry: &PlanEntry) -> Option<Duration> {
     }
 }
 
-/// The faults of a session that go around one of a proxy's connections.
+/// The faults of a session for one of its two connections.
 #[derive(Debug)]
 pub struct SideFaults {
     ingress: FaultFlow,

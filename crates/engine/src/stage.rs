@@ -48,18 +48,18 @@ pub(crate) trait Stage: Any + Debug + Send {
         Vec::new()
     }
 
-    /// Memory of its chunks in bytes.
+    /// Returns the memory of its chunks in bytes.
     fn memory(&self) -> usize {
         0
     }
 
-    /// Whether so much waits here that the source is better not read: it would only be stored, where a network would
-    /// make its sender wait.
+    /// Returns true if the stage holds so much that the source should not be read. A network would make the sender wait,
+    /// while the stage would only store more.
     fn is_full(&self) -> bool {
         false
     }
 
-    /// Whether it decides segment by segment, so that chunks must not span two.
+    /// Returns true if the stage decides per segment, so that a chunk must not span two segments.
     fn needs_segments(&self) -> bool {
         false
     }
@@ -69,7 +69,8 @@ pub(crate) trait Stage: Any + Debug + Send {
         None
     }
 
-    /// Goes on where `before` was: the stage of the same fault with other parameters, or of another one of its name.
+    /// Continues from the state of `before`: the stage of the same fault with other parameters, or of another fault with
+    /// the same name.
     fn resume_from(&mut self, _before: &dyn Stage) {}
 }
 

@@ -1,4 +1,4 @@
-//! What faults have done, counted while they run: atomics only, so that nobody waits.
+//! Counters of the actions of faults. They are atomic, so that updates do not block.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl FaultCounters {
         self.limited_nanos.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
-    /// Measures the rate anew: the one that was asked for has changed.
+    /// Restarts the measurement of the rate, because the configured rate has changed.
     pub(crate) fn restart_rate(&self) {
         self.limited_bytes.store(0, Ordering::Relaxed);
         self.limited_nanos.store(0, Ordering::Relaxed);
@@ -138,24 +138,24 @@ pub struct FaultStats {
     pub requested_delay: Option<Quantiles>,
     /// How long chunks were really held by it, waiting for those before them included.
     pub delay: Option<Quantiles>,
-    /// How much later than due they were let go.
+    /// How much later than due they were released.
     pub error: Option<Quantiles>,
     /// Bytes that passed a bandwidth, whether they had to wait or not.
     pub bytes: u64,
-    /// Bytes a second in the time in which the bandwidth was the limit, since its rate last changed. `None` if that was less
+    /// Bytes per second in the time in which the bandwidth was the limit, since its rate last changed. `None` if that was less
     /// than 100 ms.
     pub rate: Option<f64>,
     /// As [`delay`](Self::delay), all of them.
     pub held: DurationHistogram,
     /// Segments that its simulated sender sent.
     pub segments: u64,
-    /// Those of them that were lost.
+    /// Segments that were lost.
     pub lost: u64,
-    /// The share of those that was lost.
+    /// Ratio of lost segments.
     pub loss_share: Option<f64>,
 }
 
-/// A number of durations, to within 1.6 %; longer ones than 73 minutes count as that.
+/// Histogram of durations, accurate to 1.6 %. Durations above 73 minutes count as 73 minutes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DurationHistogram {
     histogram: Histogram,
@@ -184,11 +184,11 @@ impl DurationHistogram {
     }
 }
 
-/// Of a number of durations.
+/// Quantiles of a set of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quantiles {
-    /// How many durations there were.
+    /// Number of durations.
     pub count: u64,
     /// The median.
     pub p50: Duration,

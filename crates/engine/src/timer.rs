@@ -37,11 +37,11 @@ impl Timers {
     ///
     /// # Errors
     ///
-    /// The system gives no `timerfd`, or the runtime cannot watch it.
+    /// Returns an error if the system cannot create a `timerfd`, or the runtime cannot watch it.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime whose I/O driver is enabled.
+    /// Panics outside a tokio runtime whose I/O driver is enabled.
     pub fn precise() -> std::io::Result<(Self, TimerDriver)> {
         let (queue, driver) = precise::open()?;
         Ok((Self { queue: Some(queue) }, driver))
@@ -51,7 +51,7 @@ impl Timers {
 /// Wakes one task at one instant at a time.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    /// `None`: the timers are coarse, or their driver is gone.
+    /// `None` if the timers are coarse or their driver was dropped.
     precise: Option<precise::Entry>,
     coarse: Option<Pin<Box<Sleep>>>,
 }

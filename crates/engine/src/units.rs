@@ -1,7 +1,6 @@
-//! Values that people write, as a number in a plain unit or as text with a unit of its own.
+//! Values in configurations: a number in a default unit, or text with a unit.
 //!
-//! Each deserializes from either and is made from text with [`FromStr`], from a number in its
-//! plain unit with [`TryFrom`].
+//! Each type deserializes from both. [`FromStr`] parses text, and [`TryFrom`] converts a number in the default unit.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -22,13 +22,13 @@ pub enum ReadError {
 
 /// A parameter that was refused.
 ///
-/// Its display is `latency: shape: …`; a caller whose users write parameters otherwise, as `--latency-shape` or
-/// `proxies[0].faults[1].shape`, says it with [`display_with`](Self::display_with).
+/// It displays as `latency: shape: …`. Callers that write parameters differently, such as `--latency-shape` or
+/// `proxies[0].faults[1].shape`, use [`display_with`](Self::display_with).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParamError {
     fault_type: Option<&'static str>,
     param: Cow<'static, str>,
-    /// Names of parameters in it stand between backticks; nothing else does.
+    /// Backticks enclose names of parameters only.
     problem: String,
 }
 
@@ -37,7 +37,7 @@ impl ParamError {
         Self { fault_type: None, param: param.into(), problem: problem.to_string() }
     }
 
-    /// With a problem in words that are not ours, whose backticks are not around parameters.
+    /// Returns an error with a message from another source, whose backticks do not enclose parameters.
     pub(crate) fn quoting(param: impl Into<Cow<'static, str>>, problem: impl fmt::Display) -> Self {
         Self::new(param, problem.to_string().replace('`', "'"))
     }
@@ -46,22 +46,22 @@ impl ParamError {
         Self { fault_type: Some(fault_type), ..self }
     }
 
-    /// The name of the fault's type, where it is known.
+    /// Returns the name of the fault type, if known.
     pub fn fault_type(&self) -> Option<&'static str> {
         self.fault_type
     }
 
-    /// The parameter, in kebab-case: `good-to-bad`.
+    /// Returns the parameter in kebab-case: `good-to-bad`.
     pub fn param(&self) -> &str {
         &self.param
     }
 
-    /// What is wrong and the way out. Other parameters that it names stand between backticks.
+    /// Returns the problem and how to fix it. Backticks enclose the names of other parameters.
     pub fn problem(&self) -> &str {
         &self.problem
     }
 
-    /// The message, with each parameter as `spell` writes it, given its name in kebab-case.
+    /// Returns the message. `spell` converts each parameter from its name in kebab-case.
     pub fn display_with(&self, spell: impl Fn(&str) -> String) -> String {
         format!("{}: {}", spell(&self.param), display_with(&self.problem, spell))
     }

@@ -9,7 +9,7 @@
 pub enum LossModel {
     /// Each segment is lost with the same probability.
     Bernoulli {
-        /// The share of segments that are lost, whatever the correlation.
+        /// Ratio of lost segments. It does not depend on the correlation.
         rate: f64,
         /// How much a segment shares the fate of the one before: 0, each is drawn alone; 1, all are like the first.
         ///
@@ -17,7 +17,7 @@ pub enum LossModel {
         /// whose stationary share is p.
         correlation: f64,
     },
-    /// A good and a bad state, each with a loss of its own (E. N. Gilbert, "Capacity of a Burst-Noise Channel", 1960;
+    /// A good and a bad state, each with a separate loss (E. N. Gilbert, "Capacity of a Burst-Noise Channel", 1960;
     /// E. O. Elliott, "Estimates of Error Rates for Codes on Burst-Noise Channels", 1963). A flow starts in the
     /// chain's stationary distribution, so that short flows see the same share as long ones.
     GilbertElliott {

@@ -12,28 +12,28 @@ const OUT_OF_ORDER_LIMIT: usize = 6 << 20;
 /// A flow between its arrival at the sender and its delivery in order by the receiver.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// From the first that is not delivered.
+    /// Segments that are not delivered.
     segments: Fifo<Segment>,
-    /// The index of the first of `segments`, counting all of the flow.
+    /// Index of the first of `segments` within the flow.
     first: u64,
-    /// How many at the end of `segments` were not sent.
+    /// Number of segments at the end of `segments` that were not sent.
     unsent: usize,
-    /// The number of the last segment that came.
+    /// Number of the last segment that arrived.
     last_number: Option<u64>,
     /// The chunks of `segments`.
     held: Fifo<Chunk>,
-    /// Delivered.
+    /// Delivered chunks.
     ready: Fifo<Chunk>,
     unsent_bytes: usize,
-    /// Sent and not delivered.
+    /// Bytes that were sent and not delivered.
     sent_bytes: usize,
 }
 
-/// What came under one segment number.
+/// The chunks with one segment number.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) number: u64,
-    /// Of its first byte.
+    /// Offset of its first byte.
     pub(super) offset: u64,
     /// Its first transmission is lost.
     pub(super) lost: bool,
@@ -45,10 +45,10 @@ pub(super) struct Segment {
 }
 
 impl Queue {
-    /// Takes a chunk; `draw` decides for a new segment whether its first transmission is lost, and gives the draws for the
-    /// others.
+    /// Adds a chunk. For a new segment, `draw` decides whether its first transmission is lost, and returns the random numbers for
+    /// its retransmissions.
     ///
-    /// A later chunk of a segment goes with it, whatever has become of it by then.
+    /// A later chunk of a segment shares its fate, even if the segment was already sent.
     pub(super) fn push(&mut self, chunk: Chunk, draw: impl FnOnce() -> (bool, FaultRng)) {
         if self.last_number != Some(chunk.segment) {
             self.last_number = Some(chunk.segment);

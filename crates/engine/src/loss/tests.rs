@@ -30,7 +30,7 @@ fn full(segment: u64, at: Duration) -> Chunk {
     Chunk { offset: segment * u64::from(MSS), len, segment, ..Chunk::ending(at, FlowEnd::No) }
 }
 
-/// Pushes `count` segments at once and pops until nothing is held: when each left, and what happened.
+/// Pushes `count` segments together and pops until none is held. Returns when each left, and the events.
 fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<LossEvent>) {
     let (mut left, mut events) = (Vec::new(), Vec::new());
     let mut report = |event| events.push(event);

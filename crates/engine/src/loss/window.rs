@@ -11,7 +11,7 @@ pub(super) struct Window {
     full_to: u64,
     /// The first segment not yet sent when the window was last cut: losses before it belong to that cut.
     cut_at: u64,
-    /// Segments before `cut_at` that are not acknowledged; the recovery is over when there are none.
+    /// Segments before `cut_at` that are not acknowledged. The recovery ends when this is 0.
     unrecovered: usize,
     /// The last cut was a timeout: the window grows during the recovery.
     after_timeout: bool,

@@ -273,7 +273,7 @@ fn schedules_are_resolved_against_the_run() {
 }
 
 proptest! {
-    /// Whatever is given resolves to an effect whose numbers make sense, or is refused by the name of a parameter.
+    /// Any parameters either resolve to an effect with valid numbers or fail with an error that names a parameter.
     #[test]
     fn what_resolves_makes_sense(
         fault_type in proptest::sample::select(FAULT_TYPES),
@@ -291,7 +291,7 @@ proptest! {
         for (name, number) in ["burst", "mss", "size", "variation"].into_iter().zip(&whole) {
             value[name] = json!(number);
         }
-        // what the type does not take is left out, lest nothing would resolve
+        // omit parameters that the type does not have, since they would always be refused
         let object = value.as_object_mut().expect("an object");
         object.retain(|name, _| name == "type" || fault_type.parameter(name).is_some());
         let effect = match resolve(value) {

@@ -1,4 +1,4 @@
-//! Which session a line belongs to.
+//! The session that a pipeline belongs to.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Cuts a flow into segments: what a sender would put into one packet.
 //!
-//! Faults draw once a segment, so where segments begin must not depend on how reads happen to cut the flow. A segment
+//! Faults draw once per segment, so where segments begin must not depend on how reads happen to cut the flow. A segment
 //! begins at the first byte and where the one before is full. It also begins where the other direction has sent data since
 //! the last byte (the response to another request is another packet) and after a pause, if the source was found empty
 //! there: the time that bytes wait until they are read is not a pause of their sender.
@@ -100,7 +100,7 @@ impl Segmenter {
         }
     }
 
-    /// A segment of its own, for an ending.
+    /// Begins a separate segment for the end of the flow. Returns its number.
     pub(crate) fn alone(&mut self) -> u64 {
         self.begin();
         self.number

@@ -1,11 +1,11 @@
-//! The listeners of a proxy, which a fault may want closed.
+//! The listeners of a proxy, which a fault may close.
 
 use super::shared::{Listeners, lock};
 use super::{Faults, Shared};
 use crate::timer::Timers;
 
-/// A listener's word on whether it is open: given by [`Faults::listener`], true until it says otherwise, and taken back when it
-/// is dropped.
+/// Registration of a listener that reports whether it is open, from [`Faults::listener`]. The listener counts as open until it
+/// reports otherwise. Dropping the handle unregisters it.
 #[derive(Debug)]
 pub struct ListenerHandle {
     faults: Faults,
@@ -13,7 +13,7 @@ pub struct ListenerHandle {
 }
 
 impl ListenerHandle {
-    /// Those that it follows.
+    /// Returns the faults that the listener follows.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
@@ -25,7 +25,7 @@ impl ListenerHandle {
         self
     }
 
-    /// Says that the listener is open now, or that it is closed.
+    /// Reports whether the listener is open.
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
         lock(&listeners.are_open)[self.key] = is_open;
@@ -52,10 +52,10 @@ impl Faults {
         ListenerHandle { faults: self.clone(), key }
     }
 
-    /// Waits until every listener is closed if they are to be, or else open: a client that comes then meets the faults of now.
+    /// Waits until all listeners are closed if a fault closes them, or open otherwise. New clients then meet the current faults.
     ///
     /// # Cancel safety
-    /// Nothing is lost when it is dropped.
+    /// Dropping the future loses nothing.
     pub async fn wait_for_listeners(&self) {
         let Shared { listeners, .. } = &*self.shared;
         loop {
@@ -100,7 +100,7 @@ mod tests {
             () = yield_now() => false,
         };
         assert!(!early, "one is still closed");
-        // nobody has to open again what is to be closed again
+        // the listener does not need to open before it is closed again
         let waiting = faults.wait_for_listeners();
         let changing = async { faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]) };
         tokio::join!(biased; waiting, changing);

@@ -25,7 +25,7 @@ pub enum ParseMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
     pub(super) start: Time,
-    /// `None`: to the end of the run.
+    /// `None` for a period that lasts to the end of the run.
     pub(super) duration: Option<Time>,
 }
 
@@ -74,7 +74,7 @@ fn clauses(text: &str, period: Pair<'_, Rule>) -> Result<(Option<Time>, Option<T
     Ok((start, duration))
 }
 
-/// What is wrong, from what the grammar expected and what stands there.
+/// Returns an error that states what the grammar expected and what it found.
 fn refusal(text: &str, error: pest::error::Error<Rule>) -> ScheduleError {
     let (InputLocation::Pos(at) | InputLocation::Span((at, _))) = error.location;
     let expected = match error.variant {
@@ -113,7 +113,7 @@ fn refusal(text: &str, error: pest::error::Error<Rule>) -> ScheduleError {
     ScheduleError::new(text, problem, span)
 }
 
-/// What stands at `at`, up to the next space or mark.
+/// Returns the range of the word at `at`, which ends at white space, `,`, `;` or `:`.
 fn word_at(text: &str, at: usize) -> Range<usize> {
     let rest = &text[at..];
     let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':')).unwrap_or(rest.len());

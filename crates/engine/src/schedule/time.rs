@@ -7,11 +7,11 @@ use super::error::Problem;
 const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// A time as it is written.
+/// A time as written in a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
     Millis(u64),
-    /// Of the run, 0 to 100.
+    /// Percentage of the run, 0 to 100.
     Percent(u32),
 }
 

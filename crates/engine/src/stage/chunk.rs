@@ -13,19 +13,19 @@ const INSERTED: u64 = 1 << 63;
 pub(crate) struct Chunk {
     /// When it came to the stage that holds it; on leaving, when it left, whenever that was noticed.
     pub(crate) at: Duration,
-    /// The place of its first byte in the flow.
+    /// Offset of its first byte in the flow.
     pub(crate) offset: u64,
     /// 0 for an ending.
     pub(crate) len: usize,
     /// The segment it belongs to; consecutive chunks may share one.
     pub(crate) segment: u64,
-    /// What it stands for if it is no data.
+    /// End of the flow that the chunk marks, or `No` for data.
     pub(crate) end: FlowEnd,
     /// Its bytes are not delivered.
     pub(crate) discarded: bool,
     /// Its bytes did not come from the source: a fault inserted them, under this number.
     pub(crate) inserted: Option<NonZeroU32>,
-    /// What follows is delivered by a write of its own.
+    /// The next chunk is delivered by a separate write.
     pub(crate) cut: bool,
 }
 
@@ -67,7 +67,7 @@ impl Chunk {
 /// How a flow, or its session, ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FlowEnd {
-    /// It does not: this is data.
+    /// The flow does not end: the chunk is data.
     No,
     /// The source half-closed.
     Finish,
@@ -75,10 +75,10 @@ pub(crate) enum FlowEnd {
     Fail,
     /// A fault closes the session here.
     Close,
-    /// A fault closes the session now, whatever is still on its way.
+    /// A fault closes the session now, even if data is still held.
     CloseNow,
     /// A fault resets the session here.
     Reset(Side),
-    /// A fault resets the session now, whatever is still on its way.
+    /// A fault resets the session now, even if data is still held.
     ResetNow(Side),
 }

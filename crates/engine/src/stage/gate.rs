@@ -41,7 +41,7 @@ impl Gate {
         }
     }
 
-    /// Closes the session at a time, if one is given; one that discards closes it also when it goes.
+    /// Closes the session at `close_at`, if set. A gate that discards also closes the session when it is removed.
     pub(crate) fn timeout(discard: bool, close_at: Option<Duration>) -> Self {
         Self {
             ends_at: close_at.map(|at| (at, FlowEnd::CloseNow)),
@@ -50,7 +50,7 @@ impl Gate {
         }
     }
 
-    /// Resets the session a time after the first chunk, or when it goes after that: what it has taken is missing.
+    /// Resets the session `after` the first chunk, or on removal after that chunk, because the discarded bytes are missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
         Self { ends_after: Some((after, FlowEnd::ResetNow(Side::Both))), ..Self::new(true) }
     }

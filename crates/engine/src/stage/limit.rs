@@ -12,7 +12,7 @@ use crate::stage::{Stage, StageContext};
 pub(crate) struct Limit {
     ending: FlowEnd,
     not_before: Duration,
-    /// Bytes that still pass before the ending; `None`: the ending is on its way.
+    /// Bytes that still pass before the end. `None` if the end was already added.
     left: Option<u64>,
     /// When the ending comes, if that is not behind a byte.
     ends_at: Option<Duration>,

@@ -12,19 +12,19 @@ const RATE: &str = "a rate: use 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 o
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
-    /// Bytes a second.
+    /// Bytes per second.
     Bps,
-    /// 1000 bytes a second.
+    /// 1000 bytes per second.
     KBps,
-    /// 1000 000 bytes a second.
+    /// 1,000,000 bytes per second.
     MBps,
-    /// 1000 000 000 bytes a second.
+    /// 1,000,000,000 bytes per second.
     GBps,
-    /// 1000 bits a second.
+    /// 1000 bits per second.
     KbitPerSecond,
-    /// 1000 000 bits a second.
+    /// 1,000,000 bits per second.
     MbitPerSecond,
-    /// 1000 000 000 bits a second.
+    /// 1,000,000,000 bits per second.
     GbitPerSecond,
 }
 
@@ -110,9 +110,9 @@ impl Serialize for Unit {
     }
 }
 
-/// A rate, whose meaning is up to the fault: bytes a second, or a share.
+/// A rate. The fault that uses it defines its meaning: bytes per second, or a ratio.
 ///
-/// A plain number, or a text that carries `%` or a [`Unit`].
+/// It is a plain number, or text with `%` or a [`Unit`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
     number: f64,
@@ -127,14 +127,14 @@ enum Suffix {
 }
 
 impl Rate {
-    /// The bandwidth where none is given: 1000 of whatever unit.
+    /// Default bandwidth: 1000 of the configured unit.
     pub(crate) const DEFAULT_BANDWIDTH: Self = Self { number: 1000.0, suffix: Suffix::None };
 
-    /// As bytes a second; `unit` is that of a plain number.
+    /// Returns the rate in bytes per second; `unit` is the unit of a plain number.
     ///
     /// # Errors
     ///
-    /// A percentage, or two units.
+    /// Returns an error if the rate is a percentage, or if both the text and `unit` specify a unit.
     pub fn bytes_per_second(self, unit: Option<Unit>) -> Result<f64, ValueError> {
         let unit = match (self.suffix, unit) {
             (Suffix::None, unit) => unit.unwrap_or(Unit::Bps),

@@ -24,7 +24,7 @@ fn greedy(model: &LossModel, seed: u64, rounds: u32) -> f64 {
     bytes as f64 / end.as_secs_f64()
 }
 
-/// (MSS / RTT) · √(3/2) / √p, in bytes a second.
+/// (MSS / RTT) · √(3/2) / √p, in bytes per second.
 fn mathis(loss: f64) -> f64 {
     f64::from(MSS) / RTT.as_secs_f64() * (1.5 / loss).sqrt()
 }

@@ -23,7 +23,7 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("a timer never fired")
 }
 
-/// `future`'s output, with the driver polled beside it.
+/// Returns the output of `future`. Polls the driver at the same time.
 async fn driven<T>(driver: TimerDriver, future: impl Future<Output = T>) -> T {
     tokio::select! {
         ended = driver.run() => panic!("the driver ended: {ended:?}"),
