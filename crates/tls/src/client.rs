@@ -82,7 +82,7 @@ pub(crate) fn verifier(mut roots: RootCertStore, ca_file: Option<&Path>) -> Resu
     if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
 }
 
-/// Returns true for certificates of authorities, including those of X.509 version 1, which cannot say what they are. Returns
+/// Returns true for certificates of authorities, including those of X.509 version 1, which cannot state whether they are. Returns
 /// true for data that is not a certificate, so that adding it fails.
 fn may_sign(certificate: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return true };

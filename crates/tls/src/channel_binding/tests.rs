@@ -14,7 +14,7 @@ const PLAIN: &[u8] = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
 const NOTICE: &[u8] = b"N\0\0\0\x0cSNOTE\0\0\0";
 const NEGOTIATE: &[u8] = b"v\0\0\0\x0c\0\x03\0\0\0\0\0\0";
 
-/// What a client gets of `sent`, which comes through a pipe of so many bytes; the watch must have ended.
+/// Returns what a client receives of `sent` through a pipe of `pipe` bytes. The watch must have ended.
 fn relayed(sent: &[u8], pipe: usize, client_is_clear: bool) -> Vec<u8> {
     let (server, upstream) = duplex(pipe);
     let (_, mut server) = tokio::io::split(server);

@@ -39,7 +39,7 @@ async fn encrypted(stream: TcpStream, peer: &std::net::TcpStream) -> BoxStream {
     Box::new(Encrypted::new(client.unwrap()))
 }
 
-/// Each wrapper around a connection of its own.
+/// Returns each wrapper around a separate connection.
 async fn wrapped() -> Vec<(&'static str, BoxStream, Socket, std::net::TcpStream)> {
     let mut wrapped: Vec<(_, BoxStream, _, _)> = Vec::new();
     let (stream, socket, peer) = connection();

@@ -99,7 +99,7 @@ async fn a_client_that_resets_within_its_hello_is_an_error() {
     }
 }
 
-/// Opens TLS as `name` to a listener with a certificate of its own making.
+/// Opens TLS as `name` to a listener with a self-signed certificate.
 async fn trusts_self_signed(address: IpAddr, name: &'static str) -> bool {
     let (tls, pem) = ServerTls::self_signed(address).expect("the system has randomness");
     let leg = TlsHandshake::new(&tls, TlsNegotiation::Direct).expect("made to fit");
@@ -281,7 +281,7 @@ proptest! {
             let (ours, theirs) = duplex(pipe);
             let (mut theirs, mut to_ours) = tokio::io::split(theirs);
             let send = async {
-                // Nobody need read it all.
+                // The receiver may stop reading early.
                 to_ours.write_all(&garbage).await.ok();
                 to_ours.shutdown().await.ok();
             };

@@ -1,4 +1,4 @@
-//! Much data both ways at once: nothing is lost, doubled or changed.
+//! Bulk data in both directions at the same time: no data is lost, duplicated or changed.
 
 use fault_proxy_tls::TlsNegotiation;
 use testkit::{Certificates, Pattern};

@@ -78,7 +78,7 @@ async fn a_request_behind_the_startup_message_is_the_upstreams() {
     assert_eq!(opened(&sent, 64).await, (sent, Vec::new()));
 }
 
-/// Whatever may follow the requests, such things among it as look like one for a while.
+/// Data that may follow the requests, including data that starts like a request.
 fn rest() -> impl Strategy<Value = Vec<u8>> {
     let anything = vec(any::<u8>(), 0..40);
     let nearly = (0_usize..8, any::<bool>(), vec(any::<u8>(), 0..12)).prop_map(|(length, gss, tail)| {

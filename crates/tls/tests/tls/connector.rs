@@ -1,4 +1,4 @@
-//! Whom the upstream leg trusts, by which name, and as whom it comes.
+//! Upstream TLS: trusted certificates, the expected server name and the client certificate.
 
 use std::error::Error as _;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use testkit::Certificates;
 
 use crate::support::{certificates_in, chain, key_in};
 
-/// Certificates, and files beside them that hold none.
+/// Certificates, and files that do not contain any.
 struct Files {
     certificates: Certificates,
     absent: PathBuf,
@@ -37,7 +37,7 @@ impl Files {
         }
     }
 
-    /// A directory is unreadable for everybody, root included.
+    /// Returns paths that cannot be read as a file. Not even root can read a directory.
     fn unreadable(&self) -> [&Path; 3] {
         let directory = self.empty.parent().expect("a file is in a directory");
         [&self.absent, &self.broken, directory]

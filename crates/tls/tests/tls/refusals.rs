@@ -56,7 +56,7 @@ fn for_names(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names).expect("names")
 }
 
-/// What a connector that trusts `ca` says of the server.
+/// Returns the result of connecting to the server with a connector that trusts `ca`.
 async fn met(server: &Made, ca: &Path, name: Option<&str>) -> Result<(), String> {
     let upstream = Upstream::bind().await;
     let tls = ClientTls {

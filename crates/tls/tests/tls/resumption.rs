@@ -31,7 +31,7 @@ impl Server {
         self.upstream.connector("localhost", tls, TlsNegotiation::Direct)
     }
 
-    /// Both ends of a connection whose tickets nobody has read.
+    /// Returns both ends of a connection whose tickets have not been read.
     async fn open(&self, connector: &TlsConnector) -> (BoxStream, TlsStream<TcpStream>) {
         let accept = async { self.acceptor.accept(self.upstream.accept().await).await };
         let (ours, theirs) =

@@ -1,4 +1,4 @@
-//! Sessions with TLS that do not end well: nobody may take them for finished.
+//! TLS sessions that end with an error: the peers must not mistake this for a clean end.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ use crate::support::{
     VERSIONS, broken, handshake, in_time, mutual_server_config, read_all, server_config, trusting,
 };
 
-/// What a client that says nothing gets.
+/// Returns the bytes that a client receives if it does not send data.
 async fn connect_and_read(addr: std::net::SocketAddr) -> io::Result<Vec<u8>> {
     read_all(&mut TcpStream::connect(addr).await.expect("listening")).await
 }
@@ -136,7 +136,7 @@ async fn a_client_that_resets_resets_the_server() {
     assert_eq!(heard.expect_err("a reset").kind(), ErrorKind::ConnectionReset);
 }
 
-/// The summary of a session whose client sent `words` to a listener with TLS, and what it was told.
+/// Returns the bytes received by a client that sent `words` to a TLS listener, and the summary of its session.
 async fn turned_away(opening: TlsNegotiation, words: &[u8]) -> (Vec<u8>, SessionSummary) {
     let certificates = Certificates::generate();
     let never = FarEnd::start(|_| panic!("dialled for a client without TLS"));

@@ -44,8 +44,8 @@ pub(crate) async fn read_all(stream: &mut (impl AsyncRead + Unpin)) -> io::Resul
     Ok(bytes)
 }
 
-/// Sends `words` and half-closes while it reads to the end: a server's tickets come before it listens, and in a
-/// tiny pipe somebody must read them.
+/// Sends `words` and half-closes while it reads to the end. A server sends its tickets before it reads, and a tiny pipe blocks
+/// until they are read.
 pub(crate) async fn ask(stream: impl AsyncRead + AsyncWrite, words: &[u8]) -> Vec<u8> {
     let (mut from, mut to) = split(stream);
     let speak = async {
@@ -173,7 +173,7 @@ pub(crate) async fn tcp_pair() -> (TcpStream, TcpStream) {
     (ours.expect("listening"), theirs)
 }
 
-/// The error that ends a stream nobody reads.
+/// Returns the error that ends a stream.
 pub(crate) async fn broken(stream: &mut BoxStream) -> io::Error {
     in_time("the error", async {
         loop {
