@@ -25,7 +25,7 @@ impl Api {
         Self { addr, agent: config.new_agent() }
     }
 
-    /// Returns a client of the same API with a connection of its own.
+    /// Returns a client of the same API with a separate connection.
     #[must_use]
     pub fn another(&self) -> Self {
         Self::new(self.addr)

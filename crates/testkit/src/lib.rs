@@ -1,7 +1,7 @@
 //! What the tests and benchmarks share: real servers owned by guards, certificates, byte patterns, far ends.
 //!
-//! Everything blocks and uses threads, so that what is measured or tested is never the helper's own runtime.
-//! As test helpers do, the functions panic with a message that says what went wrong, and none skips a test:
+//! Everything blocks and uses threads, so that tests and measurements do not depend on a runtime of the helpers.
+//! As in other test helpers, the functions panic with a message that describes the problem. They do not skip tests:
 //! a program that is not installed is a failure.
 //!
 //! | module | what it holds |
@@ -18,8 +18,8 @@
 //! | [`api`] | calls to a control API |
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
-//! | [`service_manager`] | what systemd would hear |
-//! | [`pipes`] | pipes that take nothing |
+//! | [`service_manager`] | the notifications that systemd would receive |
+//! | [`pipes`] | pipes that do not accept data |
 //! | [`manual`] | the commands that the documentation shows |
 //! | [`packaging`] | what images, units and manifests start |
 //! | [`usage`] | memory, processor time and descriptors of a process |

@@ -25,9 +25,9 @@ pub use reader::Reader;
 /// A command, and the file that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// Below docs, or README.md.
+    /// Path below `docs`, or README.md.
     pub file: PathBuf,
-    /// Besides the program's name.
+    /// Arguments without the program's name.
     pub args: Vec<String>,
 }
 

@@ -89,7 +89,7 @@ impl NatsServer {
         self.process().output()
     }
 
-    /// Kills the server (SIGKILL) and waits until it is gone.
+    /// Kills the server (SIGKILL) and waits until it has ended.
     pub fn kill(&self) {
         self.process().kill();
     }
@@ -133,8 +133,8 @@ impl NatsServer {
         self.process().signal(Signal::CONT);
     }
 
-    /// Begins lame duck mode (SIGUSR2): no new clients; those connected are told, and after one second closed, one
-    /// by one within a second each. Then the server ends.
+    /// Begins lame duck mode (SIGUSR2). The server refuses new clients and notifies connected clients. After one second it closes
+    /// them one by one, within a second each. Then it ends.
     pub fn lame_duck(&self) {
         self.process().signal(Signal::USR2);
     }

@@ -26,7 +26,7 @@ impl Nginx {
     ///
     /// `config_body` holds the blocks (`events {}`, `http {}`, `stream {}`) and such settings as
     /// `worker_processes`. The guard adds what makes nginx private: it stays in the foreground, loads the `stream`
-    /// module, runs its workers as whoever runs the test, reports errors to the captured output, and each `http`
+    /// module, runs its workers as the user who runs the test, reports errors to the captured output, and each `http`
     /// block keeps temporary files in its own directory and no access log.
     pub fn start(config_body: &str, ready: SocketAddr) -> Self {
         let directory = TempDir::new().expect("the temporary directory is writable");

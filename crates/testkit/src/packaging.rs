@@ -12,7 +12,7 @@ pub fn directory() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When there are none.
+/// Panics if they do not start the program.
 pub fn arguments(program: &str) -> Vec<Vec<String>> {
     let files = ["compose.yaml", "kubernetes/fault-proxy.yaml", "kubernetes/nats-proxy.yaml"];
     let mut all = Vec::new();

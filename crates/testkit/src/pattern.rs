@@ -26,7 +26,7 @@ impl Pattern {
         Self { block }
     }
 
-    /// Writes the bytes that stand at `offset` in the stream.
+    /// Writes the bytes of the stream from `offset` on.
     pub fn fill(&self, offset: u64, buf: &mut [u8]) {
         let mut written = 0;
         while written < buf.len() {
@@ -36,7 +36,7 @@ impl Pattern {
         }
     }
 
-    /// The offset in the stream of the first byte of `buf` that differs from what stands at `offset`.
+    /// Returns the offset in the stream of the first byte of `buf` that differs from the pattern at `offset`.
     pub fn first_difference(&self, offset: u64, buf: &[u8]) -> Option<u64> {
         let mut checked = 0;
         while checked < buf.len() {

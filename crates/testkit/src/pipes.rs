@@ -1,4 +1,4 @@
-//! Pipes that take nothing, for programs that must end all the same.
+//! Pipes that do not accept data, for programs that must end nevertheless.
 
 use rustix::io::ioctl_fionbio;
 use std::{
@@ -28,7 +28,7 @@ pub fn unread_fifo(directory: &Path) -> (PathBuf, File) {
     (path, reader)
 }
 
-/// Writes to a pipe until it takes no byte more.
+/// Fills a pipe until it does not accept another byte.
 pub fn fill(mut pipe: &File) {
     ioctl_fionbio(pipe, true).expect("a pipe need not block");
     for size in [4096, 1] {

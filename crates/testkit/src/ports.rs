@@ -1,4 +1,4 @@
-//! Ports for servers that must be told one.
+//! Ports for servers that cannot choose a free one.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -14,7 +14,7 @@ const COUNT: u16 = 20_000;
 /// Far apart, so that test processes with neighbouring ids try different ports.
 const PROCESS_STRIDE: u32 = 7_919;
 
-/// A TCP port that nobody listens on at 127.0.0.1. One process is given each port once before any twice.
+/// Returns a free TCP port on 127.0.0.1. Within a process, it returns each port once before it repeats any.
 pub fn free_port() -> u16 {
     static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
     let base = process::id().wrapping_mul(PROCESS_STRIDE);

@@ -18,8 +18,8 @@ use crate::{
 
 const INSTALLATIONS: &str = "/usr/lib/postgresql";
 
-/// A PostgreSQL server with an empty database, on 127.0.0.1 and on a unix socket. Nobody needs a password, unless it says
-/// so; the superuser is `postgres`.
+/// A PostgreSQL server with an empty database, on 127.0.0.1 and on a unix socket. It does not require a password unless
+/// configured otherwise. The superuser is `postgres`.
 #[derive(Debug)]
 pub struct Postgres {
     process: ServerProcess,
@@ -68,7 +68,7 @@ impl Postgres {
         let server = program("postgres", "postgresql");
         let account = server_account();
         let directory = TempDir::with_prefix("testkit-pg-").expect("the temporary directory is writable");
-        // Its unix socket is for everybody.
+        // All users may connect to its unix socket.
         own(directory.path(), account, 0o755);
         let data = directory.path().join("data");
         initialise(&data, account);
@@ -112,7 +112,7 @@ pub fn psql(port: u16, sslmode: &str, sql: &str) -> Output {
 fn psql_at(host: impl AsRef<OsStr>, port: u16, sslmode: &str, sql: &str) -> Output {
     let settings = format!("dbname=postgres user=postgres gssencmode=disable sslmode={sslmode}");
     Command::new(program("psql", "postgresql-client"))
-        // Neither settings nor certificates of whoever runs the tests.
+        // Ignore the settings and certificates of the user who runs the tests.
         .env_clear()
         .env("HOME", "/nonexistent")
         .env("PGHOST", host)
@@ -175,7 +175,7 @@ fn configure(data: &Path, account: Option<Account>, sockets: &Path, port: u16, a
         Access::Cleartext => "host all all 127.0.0.1/32 trust",
         Access::Tls(_) => "hostssl all all 127.0.0.1/32 trust",
         Access::MutualTls(_) => "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca",
-        // `replication=database` counts as a database of its own
+        // `replication=database` counts as a separate database
         Access::Scram(_) => {
             "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256"
         }
@@ -201,7 +201,7 @@ fn own(path: &Path, account: Option<Account>, mode: u32) {
     }
 }
 
-/// From the newest version that Debian's packages installed, or else from PATH.
+/// Returns the path of the program in the newest version installed by Debian's packages. Defaults to the one in PATH.
 fn program(name: &str, debian_package: &str) -> PathBuf {
     let versions = fs::read_dir(INSTALLATIONS).into_iter().flatten();
     versions

@@ -89,7 +89,7 @@ pub(crate) fn guarded(program: &Path, stop: Stop, account: Option<Account>) -> C
     command
 }
 
-/// A running server and its temporary directory: both are gone when the guard is dropped.
+/// A running server and its temporary directory. Dropping the guard stops the server and removes the directory.
 ///
 /// The kernel also stops the server when the thread that started it ends, so that a killed test leaves nothing
 /// behind. The guard must therefore be held by a thread that lives as long as the server is needed: a `static`
@@ -171,14 +171,14 @@ impl ServerProcess {
         }
     }
 
-    /// Ends the server and the processes it started with SIGKILL, and waits until it is gone.
+    /// Kills the server and the processes it started with SIGKILL, and waits until the server has ended.
     pub fn kill(&mut self) {
         if !self.runs() {
             return;
         }
         for pid in self.pids() {
             if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-                // Fails only if the process is gone, which is what is wanted.
+                // This fails only if the process has already ended.
                 kill_process(pid, Signal::KILL).ok();
             }
         }
@@ -219,7 +219,7 @@ impl ServerProcess {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         if self.stop != Stop::Kill && self.runs() {
-            // Fails only if the process is gone, which is what is wanted.
+            // This fails only if the process has already ended.
             kill_process(Pid::from_child(&self.child), self.stop.signal()).ok();
             if self.stops_by_itself() {
                 return;

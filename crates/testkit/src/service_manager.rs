@@ -15,7 +15,7 @@ pub struct ServiceManager {
 }
 
 impl ServiceManager {
-    /// With a socket of its own.
+    /// Creates a service manager with a separate socket.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes a directory and a socket")]
     pub fn new() -> Self {

@@ -51,7 +51,7 @@ pub fn printed(output: &Output) -> String {
 ///
 /// # Errors
 ///
-/// Those of the stream, and [`io::ErrorKind::Other`] if the echo differs.
+/// Returns the errors of the stream, and [`io::ErrorKind::Other`] if the echo differs.
 pub fn round_trip(mut stream: &TcpStream, message: &[u8]) -> io::Result<()> {
     stream.write_all(message)?;
     let mut reply = vec![0; message.len()];
@@ -72,7 +72,7 @@ pub fn ending(mut stream: &TcpStream) -> Result<(), io::ErrorKind> {
 ///
 /// # Errors
 ///
-/// Those of the stream.
+/// Returns the errors of the stream.
 pub fn send(mut stream: &TcpStream, pattern: &Pattern, offset: u64, length: u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut sent = 0;
@@ -85,12 +85,12 @@ pub fn send(mut stream: &TcpStream, pattern: &Pattern, offset: u64, length: u64)
     stream.shutdown(Shutdown::Write)
 }
 
-/// Reads to the end of file, and returns how many bytes came, all of them the pattern's from `offset` on.
+/// Reads to the end of file, and returns the number of bytes. All of them must match the pattern from `offset` on.
 /// `progress` counts them.
 ///
 /// # Errors
 ///
-/// Those of the stream, and [`io::ErrorKind::Other`] if a byte differs.
+/// Returns the errors of the stream, and [`io::ErrorKind::Other`] if a byte differs.
 pub fn receive(
     mut stream: &TcpStream,
     pattern: &Pattern,

@@ -1,8 +1,8 @@
-//! What /proc says about running processes.
+//! Resource usage of running processes, from /proc.
 
 use std::{collections::HashMap, fs};
 
-/// The resident memory of a process, in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub fn resident_bytes(pid: u32) -> u64 {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
@@ -13,14 +13,14 @@ pub fn resident_bytes(pid: u32) -> u64 {
     kibibytes * 1024
 }
 
-/// The processor time (user and system) the processes have used so far, in seconds.
-/// A process that no longer exists counts nothing.
+/// Returns the processor time (user and system) that the processes have used so far, in seconds.
+/// Processes that no longer exist do not count.
 pub fn cpu_seconds(pids: &[u32]) -> f64 {
     let ticks: u64 = pids.iter().filter_map(|&pid| Stat::read(pid)).map(|stat| stat.cpu_ticks).sum();
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// How many file descriptors a process has open.
+/// Returns the number of open file descriptors of a process.
 pub fn open_descriptors(pid: u32) -> usize {
     let path = format!("/proc/{pid}/fd");
     fs::read_dir(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}")).count()

@@ -22,7 +22,7 @@ fn cleartext_alone() {
     let refused = refusal(&psql(server.port(), "require", "select 1"));
     assert!(refused.contains("server does not support SSL"), "{refused}");
 
-    // SSLRequest; a server answers `N` on a unix socket whatever it does over TCP.
+    // SSLRequest. On a unix socket, a server always answers `N`.
     let mut socket = UnixStream::connect(server.unix_socket()).unwrap();
     socket.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]).unwrap();
     let mut answer = [0];

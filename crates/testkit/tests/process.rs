@@ -1,4 +1,4 @@
-//! The guard of a server, and what it says when something is missing.
+//! The guard of a server, and its messages when something is missing.
 
 use std::{
     fs,

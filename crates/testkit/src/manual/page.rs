@@ -20,7 +20,7 @@ pub(super) struct Page {
     pub(super) steps: Vec<Step>,
 }
 
-/// What stands in one place of a page.
+/// One step of a page, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     /// Where, from 1.
@@ -28,16 +28,16 @@ pub(super) struct Step {
     pub(super) kind: Kind,
 }
 
-/// What there is to do.
+/// The action of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A file to write.
     File { name: String, text: String },
-    /// A command, and all that it prints.
+    /// A command, and its complete output.
     Command { command: String, shown: Vec<String> },
-    /// A command that goes on running, and what it prints first.
+    /// A command that continues to run, and its first output.
     Start { command: String, shown: Vec<String> },
-    /// What a program goes on to print, while it still runs.
+    /// Further output of a program that is still running.
     More { program: Option<String>, shown: Vec<String> },
     /// Ctrl-C.
     Interrupt { program: Option<String> },
@@ -146,7 +146,7 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
     }
 }
 
-/// The lines up to the next prompt or Ctrl-C, without a last one that says that more will come, and whether there was one.
+/// Returns the lines up to the next prompt or Ctrl-C, without a last line that announces more output, and whether there was one.
 fn shown<'a>(
     lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'a &'a str)>>,
 ) -> (Vec<String>, bool) {
@@ -186,7 +186,7 @@ pub(super) fn with_ports(text: &str, other: &[(u16, u16)]) -> String {
     result + &text[done..]
 }
 
-/// Whole numbers that are no part of a word or of a number with a point, and where they stand.
+/// Returns the integers that are not part of a word or of a decimal number, with their positions.
 fn numbers(text: &str) -> Vec<(usize, &str)> {
     let between = |c: char| !(c.is_alphanumeric() || c == '.' || c == '_');
     let (mut numbers, mut at) = (Vec::new(), 0);

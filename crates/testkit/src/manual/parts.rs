@@ -9,9 +9,9 @@ pub(super) enum Part<'a> {
     Line(&'a str),
     /// A block between fences.
     Block {
-        /// Where its first fence is, from 1.
+        /// Line number of its first fence, from 1.
         at: usize,
-        /// What stands behind that fence.
+        /// Text after that fence.
         info: &'a str,
         lines: Vec<&'a str>,
     },
@@ -28,7 +28,7 @@ pub(super) fn parts(page: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// What stands behind a fence.
+/// Returns the text after a fence.
 fn fence(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("```")
 }

@@ -1,4 +1,4 @@
-//! Somebody who does what a page says.
+//! A reader who runs the commands of a documentation page.
 
 use rustix::process::Signal;
 use std::{
@@ -17,7 +17,7 @@ use super::{
 use crate::session::PATIENCE;
 use crate::{Daemon, free_port};
 
-/// Where the control API is, unless somebody says otherwise.
+/// Default port of the control API.
 const CONTROL: u16 = 8474;
 
 /// Runs the console blocks of a page, command after command, and compares what they print with what the page shows.
@@ -110,7 +110,7 @@ impl Reader {
         self
     }
 
-    /// Does all that the page says; returns how many commands it were.
+    /// Runs all steps of the page. Returns the number of commands.
     ///
     /// # Panics
     ///

@@ -18,7 +18,7 @@ const PACKAGES: [(&str, &str); 5] = [
     ("redis-server", "redis-server"),
 ];
 
-/// A directory of its own, and an environment that is not the caller's.
+/// A separate directory, and an environment that does not inherit from the caller's.
 #[derive(Debug)]
 pub(super) struct Shell {
     directory: TempDir,

