@@ -13,7 +13,7 @@ use testkit::packages;
 
 use crate::cargo;
 
-/// What `cargo fuzz --sanitizer none` builds with: libFuzzer is told which branches are taken, and what is compared.
+/// What `cargo fuzz --sanitizer none` builds with. libFuzzer receives the taken branches and the compared values.
 const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
     let work = target_directory().join("fuzz");
     let mut build = cargo();
     build.args(["build", "--release", "--locked", "--manifest-path"]).arg(fuzz.join("libfuzzer/Cargo.toml"));
-    // for a target of its own, so that build scripts are built without the flags
+    // an explicit target, so that build scripts are built without the flags
     build.arg("--target-dir").arg(&work).args(["--target", &host()?]);
     build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
     ensure!(build.status().context("cannot run cargo")?.success(), "the targets cannot be built");
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
     Ok(())
 }
 
-/// For libFuzzer, to which 0 is no limit.
+/// Returns the time limit for libFuzzer, at least 1, since 0 means unlimited.
 fn seconds(minutes: f64) -> f64 {
     (minutes * 60.0).round().max(1.0)
 }
@@ -92,7 +92,7 @@ fn written(directory: &Path) -> Result<Vec<(PathBuf, SystemTime)>> {
     fs::read_dir(directory)?.map(|found| entry(found?)).collect()
 }
 
-/// Those asked for, or all that have seeds.
+/// Returns the requested targets. Defaults to all that have seeds.
 fn names(seeds: &Path, asked: &[String]) -> Result<Vec<String>> {
     let names =
         fs::read_dir(seeds)?.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));

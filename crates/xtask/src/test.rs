@@ -31,8 +31,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     run_to_end(&mut test)
 }
 
-/// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. Cargo would test the whole workspace all the same if
-/// `--workspace` stood beside them.
+/// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. With `--workspace` in addition, cargo would
+/// test the whole workspace nevertheless.
 fn selects_packages(args: &[OsString]) -> bool {
     args.iter()
         .take_while(|arg| *arg != "--")

@@ -72,7 +72,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds both programs as this one was built, and says where they are.
+/// Builds both programs with the profile of this one. Returns their directory.
 fn build() -> Result<PathBuf> {
     let mut command = cargo();
     command.args(["build", "--quiet", "--package", "nats-proxy-server", "--package", "nats-proxy-client"]);
@@ -85,7 +85,7 @@ fn build() -> Result<PathBuf> {
     Ok(this.parent().context("this program is in no directory")?.to_owned())
 }
 
-/// Runs a program until it says `ready`.
+/// Starts a program and waits until it prints `ready`.
 fn start(program: &Path, args: &[&str], ready: &str) -> Daemon {
     println!("$ {}", typed(program, args));
     let daemon = Daemon::spawn(program, args, &[]);
@@ -117,7 +117,7 @@ impl Redis {
         Ok(())
     }
 
-    /// Pushes the numbers to a list in one session, and meanwhile kills `nats` and starts it again.
+    /// Pushes the numbers to a list in one session. Kills and restarts `nats` during the session.
     fn push_numbers(&self, nats: Daemon, nats_args: &[&str]) -> Result<Daemon> {
         let args = ["-h", "127.0.0.1", "-p", &self.port, "--pipe"];
         println!("$ seq {NUMBERS} | sed 's/^/RPUSH numbers /' | {}", typed(&self.program, &args));

@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How a session through an echo ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// As its client wanted.
+    /// The session ended as its client intended.
     AsWanted,
-    /// By somebody else, or it stood still: with all bytes as they were until then.
+    /// The session was reset or stalled. All bytes until then were correct.
     Cut(io::Error),
     /// A byte was wrong.
     Wrong(String),
@@ -116,7 +116,7 @@ pub(super) fn psql(port: u16, draws: &mut impl Rng) -> Ended {
     if told == expected { Ended::AsWanted } else { Ended::Wrong(format!("psql shows {told:?} for {sql}")) }
 }
 
-/// Sets a key in Redis, which nobody else uses, and gets it again.
+/// Sets a key in Redis that no other client uses, and reads it back.
 pub(super) fn redis(stream: &TcpStream, key: &str, draws: &mut impl Rng) -> Ended {
     let value = format!("{:016x}", draws.random::<u64>()).repeat(draws.random_range(1..100));
     for (request, reply) in [

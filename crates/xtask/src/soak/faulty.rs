@@ -19,11 +19,11 @@ use super::{Soak, program};
 const ECHO_CLIENTS: u64 = 6;
 const REDIS_CLIENTS: u64 = 2;
 const CHANGED: [&str; 3] = ["proxy-1", "proxy-3", "proxy-6"];
-/// Of faults at once.
+/// Names of faults that may exist at the same time.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// With proxies before an echo, before one whose replies are corrupted, before Redis, before nobody, before a name that is none, and
-/// before PostgreSQL.
+/// fault-proxy with a proxy for each of these upstreams: an echo, an echo whose responses are corrupted, Redis, a closed port, an
+/// invalid name, and PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Faulty {
     process: Process,
@@ -139,7 +139,7 @@ impl Faulty {
         }
     }
 
-    /// As many bytes come back as were sent, whatever they are.
+    /// Expects as many bytes back as it sent. Their values may differ.
     fn corrupted(&self, soak: &Soak) {
         let mut draws = soak.draws(200);
         while !soak.is_over() {
@@ -196,7 +196,7 @@ impl Faulty {
         let is_there = there.as_array().context("an array")?.iter().any(|toxic| toxic["name"] == name);
         match draws.random_range(0..20) {
             0 => self.api.call(&Method::POST, &path, &json!({"enabled": false})),
-            // whatever disabled it: not for long
+            // enable it again often, so that it is not disabled for long
             1..4 => self.api.call(&Method::POST, &path, &json!({"enabled": true})),
             4..12 if is_there => self.api.call(&Method::DELETE, &fault, &Value::Null),
             _ if is_there => {
@@ -251,7 +251,7 @@ fn clients_without_upstream(line: &str) -> u64 {
     count.unwrap_or(1)
 }
 
-/// Of every type that leaves bytes as they are.
+/// Returns a random fault of the types that do not change bytes.
 fn any_fault(draws: &mut impl Rng) -> (&'static str, Value) {
     let ms = draws.random_range(0..50);
     match draws.random_range(0..15) {

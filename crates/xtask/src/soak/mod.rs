@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`faulty`] | fault-proxy, with faults that come and go at random |
+//! | [`faulty`] | fault-proxy, with faults that are added and removed at random |
 //! | [`tunnel`] | the NATS programs, with a nats-server that is killed and paused |
 //! | [`starved`] | fault-proxy without descriptors, and without room for its journal |
 //! | [`clients`] | who checks every byte |

@@ -13,7 +13,7 @@ use super::Soak;
 const SETTLING: Duration = Duration::from_secs(60);
 /// Kept connections of HTTP clients, and the like.
 const SPARE_DESCRIPTORS: usize = 4;
-/// Those of an allocator, which come when there is something to do.
+/// Threads of an allocator, which starts them under load.
 const SPARE_THREADS: usize = 4;
 /// What an allocator may keep.
 const SPARE_BYTES: u64 = 48 << 20;
@@ -23,7 +23,7 @@ const ENDING: Duration = Duration::from_secs(60);
 pub(super) struct Process {
     name: &'static str,
     pub(super) daemon: Daemon,
-    /// Of its HTTP endpoint.
+    /// Address of its HTTP endpoint.
     pub(super) http: SocketAddr,
     descriptors: usize,
     threads: usize,

@@ -66,7 +66,7 @@ impl Tunnel {
         scope.spawn(move || self.trouble(soak));
     }
 
-    /// No session breaks, whatever NATS does; one may only not begin.
+    /// Sessions must survive all failures of NATS. Only opening a session may fail.
     fn echo(&self, soak: &Soak, number: u64) {
         let mut draws = soak.draws(number);
         while !soak.is_over() {
