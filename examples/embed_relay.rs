@@ -1,4 +1,4 @@
-//! A service that embeds the relay: everything sent to one port arrives at another, until it is told to stop.
+//! A service that embeds the relay: it forwards all data from one port to another until it is stopped.
 #![allow(clippy::print_stdout, reason = "it shows what it does")]
 
 use fault_proxy_relay::{Config, Relay, Route, Shutdown, TcpAcceptor, TcpConnector};

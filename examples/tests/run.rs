@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Cargo builds a package's examples before its tests, beside the test's own directory.
+/// Returns the path of an example. Cargo builds a package's examples before its tests, next to the directory of the tests.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
     let target = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");

@@ -1,4 +1,4 @@
-//! What must hold whatever bytes come. Each function panics if it does not.
+//! Properties that must hold for any input bytes. Each function panics if its property does not hold.
 //!
 //! | function | what reads the bytes |
 //! |---|---|
@@ -99,7 +99,7 @@ pub fn message(bytes: &[u8]) {
     fault_proxy_nats::fuzz::message(bytes);
 }
 
-/// A session stays sound whatever the other end sends, and whenever.
+/// A session stays consistent for any bytes from the peer, at any time.
 pub fn session(bytes: &[u8]) {
     fault_proxy_nats::fuzz::session(bytes);
 }
