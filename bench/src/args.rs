@@ -12,7 +12,7 @@ pub(crate) struct BenchArgs<Section: ValueEnum + Clone + Send + Sync + 'static> 
 }
 
 impl<Section: ValueEnum + PartialEq + Send + Sync> BenchArgs<Section> {
-    /// Those asked for, or all.
+    /// Returns the requested sections. Defaults to all.
     pub(super) fn sections(&self) -> impl Iterator<Item = &Section> {
         let is_wanted = |section: &&Section| self.only.is_empty() || self.only.contains(section);
         Section::value_variants().iter().filter(is_wanted)

@@ -25,9 +25,9 @@ pub(super) enum Flow {
 /// What one bulk measurement found.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    /// In 10^9 bytes a second.
+    /// Throughput in 10^9 bytes per second.
     pub(super) throughput: f64,
-    /// Of the proxy, for 10^9 bytes.
+    /// Processor time of the proxy for 10^9 bytes.
     pub(super) cpu_seconds: Option<f64>,
 }
 

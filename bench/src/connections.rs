@@ -51,7 +51,7 @@ pub(super) fn run(comparison: &Comparison<'_>, scale: &Scale, cpu_goal: Option<f
     Ok(targets)
 }
 
-/// Connects for so long, each worker one connection after the other.
+/// Opens connections for `duration`. Each worker opens one after the other.
 pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
     let (begin, cpu_before) = (Instant::now(), peer.cpu_seconds());
     let counts: Vec<(u32, u32)> = thread::scope(|scope| {

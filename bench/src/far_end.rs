@@ -1,7 +1,7 @@
-//! The service at the far end of every measured path, a process of its own.
+//! The service at the far end of every measured path, in a separate process.
 //!
-//! The first byte of a session says what the session is for and comes back at once; a load that has it back knows
-//! that the whole path stands.
+//! The first byte of a session selects its mode. The service echoes it immediately, which shows the load that the whole path
+//! is open.
 
 mod tls;
 
@@ -23,7 +23,7 @@ use super::load::{CHUNK, discard_to_end, runtime, single_thread};
 pub(super) const ECHO: u8 = b'e';
 /// Reads to the end and answers the number of bytes read, eight bytes big-endian.
 pub(super) const SINK: u8 = b's';
-/// Reads a number, eight bytes big-endian, and sends so many bytes.
+/// Reads a number, eight bytes big-endian, and sends this number of bytes.
 pub(super) const SOURCE: u8 = b'g';
 /// The same, with little in the socket's buffer: what TCP lets a thousand of them hold otherwise is more than the
 /// kernel lets all of TCP have.
@@ -53,7 +53,7 @@ pub(crate) struct FarEndArgs {
     key: Option<PathBuf>,
 }
 
-/// Listens on a port of its own and serves until it is killed.
+/// Listens on a free port and serves until it is killed.
 pub(crate) fn run(args: FarEndArgs) -> Result<()> {
     let runtime = if args.one_thread { single_thread()? } else { runtime()? };
     let tls = match (args.tls, args.cert, args.key) {

@@ -45,7 +45,7 @@ pub(super) fn run(scale: &Scale) -> Result<()> {
     Ok(())
 }
 
-/// Round trip p50 and p99, connections a second, their errors, bytes a session.
+/// Returns round trip p50 and p99, connections per second, their errors, and bytes per session.
 fn measure(peer: &Peer, sessions: usize, scale: &Scale) -> Result<[Option<f64>; 5]> {
     let before = peer.resident_bytes();
     let mut open = open_all(peer, ECHO, sessions)?;

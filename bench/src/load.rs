@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::peers::Peer;
 
-/// What bulk senders and receivers move at once.
+/// Bytes per write and read of bulk senders and receivers.
 pub(super) const CHUNK: usize = 1 << 20;
 
 /// An answer that takes longer than this does not come.
@@ -32,7 +32,7 @@ pub(super) fn single_thread() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Opens a session to the peer's far end, ready for what `mode` says.
+/// Opens a session to the peer's far end in the given mode.
 pub(super) fn open(peer: &Peer, mode: u8) -> Result<TcpStream> {
     prepare(TcpStream::connect(peer.addr())?, mode).context("cannot open a session")
 }

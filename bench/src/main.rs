@@ -1,11 +1,11 @@
-//! `cargo xtask bench`: what the project's programs cost, and how exact their faults are, as Markdown tables.
+//! `cargo xtask bench`: the cost of the project's programs and the accuracy of their faults, as Markdown tables.
 //!
 //! `relay` compares the relay of `fault-proxy` with HAProxy, nginx and no proxy at all, and `tls` does the same over
-//! [`mod@tls`]. `faults` compares its [`faults`] with what was asked for, `control` measures its [`control`] plane, and
+//! [`mod@tls`]. `faults` compares its [`faults`] with their configuration, `control` measures its [`control`] plane, and
 //! `nats` compares the tunnel of the [`nats`] programs with plain NATS clients.
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
-//! ([`far_end`]); every measurement has processes of its own ([`peers`]). A section a question: [`bulk`],
+//! ([`far_end`]); every measurement has separate processes ([`peers`]). Each section answers one question: [`bulk`],
 //! [`round_trip`], [`connections`], [`system_calls`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
@@ -60,7 +60,7 @@ enum Task {
     /// A plain NATS client, which the benchmarks compare with.
     #[command(hide = true)]
     NatsNeighbour {
-        /// Of the server.
+        /// URL of the NATS server.
         url: String,
         #[command(subcommand)]
         role: nats::neighbour::Role,

@@ -42,7 +42,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// A running path to a far end of its own; ends with the value.
+/// A running path to a separate far end. Dropping the value stops it.
 #[derive(Debug)]
 pub(super) struct Peer {
     who: Who,

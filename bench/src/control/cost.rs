@@ -1,4 +1,4 @@
-//! The data path with a control plane beside it, and without: in turns, and without it twice, which shows what chance does.
+//! The cost of a control plane for the data path. Runs with and without it take turns. Two runs without it show the noise.
 
 use anyhow::Result;
 
@@ -26,7 +26,7 @@ const LABELS: [&str; 5] = [
     "connections/s, 16 workers",
 ];
 
-/// Of which less is better.
+/// Measurements of which lower is better.
 const IS_COST: [&str; 2] = [LABELS[1], LABELS[2]];
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {

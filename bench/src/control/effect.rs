@@ -1,6 +1,6 @@
-//! How soon a fault that is added by a call is in effect on an open session, and how soon one that is removed is not.
+//! The time until an added fault takes effect on an open session, and until a removed fault stops acting.
 //!
-//! Small messages go there and back all the time; a blackhole for replies lets none of them through. The time runs from before the
+//! Small messages make round trips continuously. A blackhole for responses blocks all of them. The time starts before the
 //! call, so that it includes the call itself.
 
 use std::io::{Read as _, Write as _};
@@ -22,7 +22,7 @@ use crate::verdict::at_most;
 
 /// Between messages: what the times are exact to.
 const INTERVAL: Duration = Duration::from_micros(200);
-/// With nothing coming for so long, the fault is in effect.
+/// Time without data after which the fault counts as in effect.
 const SILENCE: Duration = Duration::from_millis(30);
 
 /// In milliseconds.

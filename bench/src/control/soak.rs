@@ -17,9 +17,9 @@ use crate::load::{ping, prepare};
 use crate::report::{Target, figure, markdown, percentile};
 use crate::verdict::at_least;
 
-/// Each with faults of its own.
+/// Number of callers. Each has separate faults.
 const CALLERS: u64 = 4;
-/// All of them together; a little more than is wanted.
+/// Rate of all callers together, slightly above the target.
 const CALLS_A_SECOND: u64 = 1040;
 const WANTED: f64 = 1000.0;
 const SESSIONS: usize = 8;

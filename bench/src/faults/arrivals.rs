@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes that were read at once.
+/// Bytes of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
     /// Since the measurement began.

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_burst_counts_in_the_total_and_in_no_window() {
-        // 1000 bytes a second in steps of 10 ms, 50 at once at first, and a hole of 10 ms
+        // 1000 bytes per second in steps of 10 ms, with a burst of 50 at the start and a gap of 10 ms
         let mut arrivals: Vec<_> =
             (0..100).map(|step| Arrival { at: Duration::from_millis(10 * step), bytes: 10 }).collect();
         arrivals[0].bytes += 50;

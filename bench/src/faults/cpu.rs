@@ -8,7 +8,7 @@ use super::super::report::{Target, figure, markdown, median};
 use super::scale::Scale;
 use super::{bandwidth_flags, latency_flags, on_requests, verdict};
 
-/// Of the processor time without faults.
+/// Target, relative to the processor time without faults.
 const SHARE: f64 = 1.3;
 /// Bytes a second that no machine reaches.
 const UNREACHED: u64 = 100_000_000_000;

@@ -25,7 +25,7 @@ pub(super) struct DelayLine {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A packet and when it goes on.
+/// A packet and the time to forward it.
 type Held = (Instant, Vec<u8>);
 
 /// More packets than a flow has on its way.
@@ -106,7 +106,7 @@ fn write(socket: &Socket, held: &Receiver<Held>) {
     }
 }
 
-/// Of an IPv4 packet (RFC 791, section 3.1).
+/// Returns the destination of an IPv4 packet (RFC 791, section 3.1).
 fn destination(packet: &[u8]) -> Option<Ipv4Addr> {
     let octets: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
     Some(octets.into())

@@ -14,7 +14,7 @@ use super::arrivals::{Arrival, total};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Amount {
     Bytes(u64),
-    /// What arrives so long after the first byte.
+    /// All data that arrives within this time after the first byte.
     For(Duration),
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Flow {
 /// A sender looks so often whether it has sent long enough.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Sends `amount` through `sender` to whoever accepts on `listener`, here.
+/// Sends `amount` through `sender`, and receives it on `listener` in this process.
 pub(super) fn flow(sender: TcpStream, listener: &TcpListener, amount: Amount) -> Result<Flow> {
     let stop = AtomicBool::new(false);
     let begin = Instant::now();

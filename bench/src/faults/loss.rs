@@ -19,7 +19,7 @@ const ROUND_TRIP: Duration = Duration::from_millis(20);
 /// What a packet of 1500 bytes carries.
 const SEGMENT: f64 = 1460.0;
 const TOLERANCE: f64 = 0.25;
-/// Of ours at once.
+/// Number of concurrent flows through fault-proxy.
 const FLOWS: u64 = 8;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -76,7 +76,7 @@ fn mathis(share: f64) -> f64 {
     SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()
 }
 
-/// The mean of several proxies at once, each with its own losses: one flow meets too few of them in the time.
+/// Returns the mean of several concurrent proxies with independent losses. A single flow would meet too few losses in the time.
 fn ours(rate: &str, duration: Duration) -> Result<f64> {
     let one = |seed: u64| {
         let path = Path::through(&format!(

@@ -30,10 +30,10 @@ pub(super) struct LossyPath {
     _server: Namespace,
 }
 
-/// Installs what a lossy path is made with.
+/// Installs the programs that a lossy path needs.
 ///
 /// # Errors
-/// The error says what this machine lacks.
+/// Returns an error that states what this machine lacks.
 pub(super) fn prepare() -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "network namespaces need root");
     packages::install_missing(packages::LOSSY_PATH)
@@ -86,7 +86,7 @@ impl LossyPath {
         Ok(shortest)
     }
 
-    /// Packets lost in `middle`, which nobody asked for.
+    /// Returns the number of packets lost in `middle` in addition to the configured losses.
     pub(super) fn further_losses(&self) -> Result<u64> {
         delay_line::overflowed(&self.middle)
     }

@@ -73,7 +73,7 @@ fn on_requests(faults: &[&str]) -> String {
     flags.join(" ")
 }
 
-/// Constant latency of so many milliseconds on requests.
+/// Returns the flags for a constant latency in milliseconds on requests.
 fn latency_flags(millis: u64) -> String {
     format!(
         "--with-latency --latency-side server --latency-direction egress --latency-distribution constant \
@@ -81,7 +81,7 @@ fn latency_flags(millis: u64) -> String {
     )
 }
 
-/// A rate in bytes a second on requests, with a burst of 10 ms.
+/// Returns the flags for a rate in bytes per second on requests, with a burst of 10 ms.
 fn bandwidth_flags(rate: u64) -> String {
     format!(
         "--with-bandwidth --bandwidth-side server --bandwidth-direction egress --bandwidth-rate {rate} \

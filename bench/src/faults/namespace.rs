@@ -59,7 +59,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Runs a command whose arguments hold no spaces.
+/// Runs a command. Its arguments must not contain spaces.
 fn run(command: &str) -> Result<()> {
     let mut words = command.split(' ');
     let program = testkit::require(words.next().unwrap_or_default(), "iproute2");

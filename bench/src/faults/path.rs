@@ -41,7 +41,7 @@ impl Path {
     }
 }
 
-/// A listener with room for hundreds of connections at once, whose `accept` ends after [`PATIENCE`].
+/// Returns a listener with a backlog of hundreds of connections. Its `accept` times out after [`PATIENCE`].
 pub(super) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&addr.into())?;

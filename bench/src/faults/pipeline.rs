@@ -13,7 +13,7 @@ use super::{latency_flags, on_requests, verdict};
 
 const BYTES: u64 = 1 << 30;
 const LATENCY_MILLIS: u64 = 50;
-/// Of the throughput without faults.
+/// Target, relative to the throughput without faults.
 const SHARE: f64 = 0.9;
 
 /// GB/s of one transfer.

@@ -1,4 +1,4 @@
-//! One stream: how many bytes a second, against the same bytes published and received by plain NATS clients.
+//! The throughput of one stream, compared with plain NATS clients that publish and receive the same bytes.
 
 use anyhow::Result;
 
@@ -13,10 +13,10 @@ use super::turns::{Contender, medians};
 const BINARY_SHARE: f64 = 0.70;
 const JSON_SHARE: f64 = 1.00;
 
-/// What the plain clients publish at once where bytes are bytes.
+/// Message size of the plain clients for binary data.
 const BINARY_CHUNK: usize = 16 << 10;
 
-/// What they may publish at once as JSON: the fastest counts.
+/// Message sizes of the plain clients for JSON. The fastest counts.
 const JSON_CHUNKS: [usize; 4] = [4 << 10, 16 << 10, 32 << 10, 64 << 10];
 
 pub(super) fn binary(scale: &Scale) -> Result<Vec<Target>> {

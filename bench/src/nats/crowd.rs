@@ -1,4 +1,4 @@
-//! Many streams at once: what they move together, and whether each gets its share.
+//! Many concurrent streams: their total throughput, and whether it is shared fairly.
 
 use std::io::Write as _;
 use std::net::TcpStream as StdStream;
@@ -66,7 +66,7 @@ fn watch(streams: usize, watching: Duration) -> Result<[f64; 3]> {
     Ok([total / MIB / seconds, share(moved.iter().min()), share(moved.iter().max())])
 }
 
-/// What each stream brings in about so long, and in how many seconds.
+/// Returns the bytes that each stream delivers in about `watching`, and the exact time in seconds.
 async fn moved(sources: Vec<StdStream>, watching: Duration) -> Result<(Vec<u64>, f64)> {
     let mut readers = JoinSet::new();
     let mut counts = Vec::with_capacity(sources.len());

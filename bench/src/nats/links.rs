@@ -84,7 +84,7 @@ fn slow() -> Result<[f64; 6]> {
     Ok([idle, beside_one, beside_four, opening, free, goodput])
 }
 
-/// Measures beside downloads, which are aborted at the end. `count` is what they have read.
+/// Measures while downloads run, and aborts them at the end. `count` is the number of bytes that they have read.
 fn beside<T>(
     tunnel: &Tunnel,
     downloads: usize,

@@ -1,8 +1,8 @@
 //! `cargo xtask bench nats`: the TCP tunnel of `nats-proxy-client` and `nats-proxy-server` against plain NATS clients.
 //!
-//! A section a question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`], [`links`]. Every measurement
-//! has a nats-server and processes of its own ([`tunnel`], [`neighbour`]); those to be compared take turns
-//! ([`turns`]). [`streams`] is the load.
+//! Each section answers one question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`], [`links`].
+//! Every measurement has a separate nats-server and processes ([`tunnel`], [`neighbour`]). Measurements that are compared
+//! take turns ([`turns`]). [`streams`] is the load.
 
 mod bulk;
 mod churn;
@@ -34,7 +34,7 @@ pub(crate) enum Section {
     /// One stream, JSON.
     Json,
     RoundTrip,
-    /// Many streams at once.
+    /// Many concurrent streams.
     Crowd,
     /// Memory of sessions that do nothing.
     Idle,

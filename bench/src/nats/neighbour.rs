@@ -1,4 +1,4 @@
-//! What the tunnel is compared with: plain clients of the same NATS library, each a process of its own.
+//! Plain clients of the same NATS library, to compare the tunnel with. Each runs in a separate process.
 
 mod roles;
 
@@ -11,7 +11,7 @@ use testkit::{Daemon, NatsServer};
 
 pub(crate) use roles::play;
 
-/// What the plain clients send one another, and how many bytes of it at once.
+/// Encoding of the data that the plain clients exchange, and the number of bytes per message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Payload {
     Bytes(usize),
@@ -30,9 +30,9 @@ impl fmt::Display for Payload {
 /// What one plain client does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
-    /// Publishes so many bytes, no more ahead of its subscriber than a window; prints the MiB a second.
+    /// Publishes data, at most a window ahead of its subscriber; prints MiB per second.
     Publish(Load),
-    /// Receives them and says so.
+    /// Receives the data and reports it.
     Subscribe(Load),
     /// Sends requests, one at a time; prints the round trip's p50 and p99 in microseconds.
     Request {
@@ -81,7 +81,7 @@ pub(super) fn request(warm_up: usize, count: usize, threads: bool) -> Result<[f6
     figures(&format!("reply{flag}"), &format!("request {warm_up} {count}{flag}"))
 }
 
-/// What `measuring` prints beside `serving`.
+/// Returns the figures that `measuring` prints while `serving` runs.
 fn figures<const N: usize>(serving: &str, measuring: &str) -> Result<[f64; N]> {
     let nats = NatsServer::start();
     let url = nats.url();
@@ -97,7 +97,7 @@ fn figures<const N: usize>(serving: &str, measuring: &str) -> Result<[f64; N]> {
     figures.and_then(|figures| figures.try_into().ok()).with_context(|| format!("{measuring} said {line:?}"))
 }
 
-/// What a client that serves another prints when it can.
+/// Line that a serving client prints when it is ready.
 const READY: &str = "ready";
-/// What stands before what was measured.
+/// Prefix of the line with the figures.
 const FIGURES: &str = "figures";

@@ -11,11 +11,11 @@ pub(super) struct Scale {
     pub(super) long_rounds: usize,
     /// What a stream moves.
     pub(super) bulk_bytes: u64,
-    /// The same where bytes stand in JSON.
+    /// The same for data in JSON.
     pub(super) json_bytes: u64,
     pub(super) pings: usize,
     pub(super) warm_up_pings: usize,
-    /// How many streams are busy at once, or idle.
+    /// Number of concurrent busy streams, or of idle ones.
     pub(super) sessions: usize,
     /// How long many streams are watched.
     pub(super) watching: Duration,

@@ -1,4 +1,4 @@
-//! A stream whose reader is slow, beside one whose reader is not.
+//! The throughput of a stream while another stream has a slow reader.
 
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use super::turns::medians;
 
 const SHARE: f64 = 0.90;
 
-/// What the slow reader takes at once, ten times a second.
+/// Bytes per read of the slow reader, which reads ten times per second.
 const SIP: usize = 100_000;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -55,7 +55,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         .collect())
 }
 
-/// MiB a second beside a reader that takes so much at once.
+/// Returns MiB per second next to a reader that reads `sip` bytes at a time.
 fn beside(sip: Option<usize>, bytes: u64) -> Result<[f64; 1]> {
     let tunnel = Tunnel::start(&[])?;
     let slow = source(&tunnel, u64::MAX)?;

@@ -48,7 +48,7 @@ pub(super) fn download(tunnel: &Tunnel, bytes: u64) -> Result<f64> {
     Ok(rate(bytes, begin))
 }
 
-/// A session in which the far end sends so many bytes.
+/// Opens a session in which the far end sends `bytes` bytes.
 pub(super) fn source(tunnel: &Tunnel, bytes: u64) -> Result<TcpStream> {
     let mut stream = tunnel.open(SOURCE)?;
     stream.write_all(&bytes.to_be_bytes()).context("cannot ask for bytes")?;

@@ -59,7 +59,7 @@ impl Tunnel {
         Ok(tunnel)
     }
 
-    /// Opens a session to the far end, ready for what `mode` says.
+    /// Opens a session to the far end in the given mode.
     pub(super) fn open(&self, mode: u8) -> Result<TcpStream> {
         prepare(TcpStream::connect(self.addr)?, mode).context("cannot open a session")
     }

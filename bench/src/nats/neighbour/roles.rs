@@ -23,7 +23,7 @@ const ECHO: &str = "bench.echo";
 
 /// How far the publisher may be ahead of its subscriber, in bytes; as much as a session of the tunnel.
 const WINDOW: u64 = 4 << 20;
-/// How often the subscriber says what it has received, in bytes.
+/// Interval in bytes at which the subscriber reports what it has received.
 const REPORT_EVERY: u64 = WINDOW / 4;
 
 /// A message of the tunnel's JSON encoding.
@@ -39,11 +39,10 @@ struct Message<'a> {
     metadata: Option<()>,
 }
 
-/// Does what `role` says until that is done, on one thread, as the tunnel does, unless it
-/// asks for more: with two, everything here is slower.
+/// Runs `role` to its end. Like the tunnel, it uses one thread unless the role requests more: all roles are slower with two.
 ///
 /// # Errors
-/// If the server at `url` cannot be used, or an answer does not come.
+/// Returns an error if the server at `url` cannot be used, or a response does not arrive.
 pub(crate) fn play(url: &str, role: &Role) -> Result<()> {
     let threads = matches!(role, Role::Request { threads: true, .. } | Role::Reply { threads: true });
     let runtime = if threads { tokio::runtime::Runtime::new()? } else { single_thread()? };
