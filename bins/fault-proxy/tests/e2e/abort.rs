@@ -34,7 +34,7 @@ fn greeted(proxy: &Proxy, greeting: &[u8]) -> TcpStream {
     stream
 }
 
-/// What a client sees that connects and says nothing.
+/// Connects without sending data. Returns how the connection ends.
 fn visit(proxy: &Proxy) -> Result<(), ErrorKind> {
     TcpStream::connect(proxy.addr).map_err(|error| error.kind()).and_then(|stream| {
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
@@ -60,7 +60,7 @@ fn an_upstream_that_aborts_is_no_end_of_file_to_the_client() {
     for data_path in ["copy", "splice"] {
         let far_end = FarEnd::start(|mut stream| {
             stream.write_all(&ANSWER).expect("the proxy reads");
-            // The client has the whole answer when it says so: what comes then is the abort alone.
+            // The client confirms that it has the complete response, so that only the abort follows.
             stream.read_exact(&mut [0]).expect("the client confirms");
             abort(stream);
         });
@@ -159,7 +159,7 @@ fn a_client_killed_during_its_upload_aborts_the_upstream() {
     });
     let proxy = Proxy::to(far_end.addr());
     let before = open_descriptors(proxy.pid());
-    // What a dead process has not read makes its kernel say RST; `read` takes no byte beyond the first line.
+    // The kernel sends an RST for a dead process with unread data. `read` does not read beyond the first line.
     let upload =
         format!("exec 3<>/dev/tcp/127.0.0.1/{} && read -r line <&3 && exec cat /dev/zero >&3", proxy.port());
     let mut client = Command::new(require("bash", "bash"))
@@ -206,7 +206,7 @@ fn an_unknown_host_closes_the_client_and_the_proxy_goes_on() {
 
 #[test]
 fn an_upstream_that_does_not_answer_is_given_up_at_the_time_out() {
-    // A listener that nobody accepts from takes one connection, and ignores all further ones.
+    // Without `accept`, this listener queues one connection and ignores all further ones.
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
     listener.listen(0).unwrap();

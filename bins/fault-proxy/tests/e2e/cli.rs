@@ -1,4 +1,4 @@
-//! The command line: what is refused and how, and the commands besides `run`.
+//! The command line: refused arguments and their messages, and the commands other than `run`.
 
 use std::fs;
 

@@ -405,7 +405,7 @@ fn a_change_goes_on_when_its_client_goes_away() {
         drop(stream);
         api.post("/proxies/db", &json!({"enabled": true}));
     }
-    // Some may come late; none is left half done.
+    // Some calls may complete late, but none may remain half applied.
     eventually("it does as it says", || is_refused(addr) != (api.get("/proxies/db")["enabled"] == true));
     eventually("it is enabled and works", || {
         api.post("/proxies/db", &json!({"enabled": true}));

@@ -1,4 +1,4 @@
-//! The calls in docs/control-api.md, one after another, answer as it says.
+//! The calls in docs/control-api.md, in order, return the documented responses.
 
 use std::path::Path;
 use std::process::Command;

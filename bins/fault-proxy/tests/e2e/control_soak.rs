@@ -11,7 +11,7 @@ use testkit::FarEnd;
 
 const CALLERS: usize = 4;
 const SESSIONS: usize = 8;
-/// Of each caller: a fault made, changed and removed.
+/// Rounds per caller. Each round creates, changes and removes a fault.
 const ROUNDS: usize = 300;
 
 #[test]
@@ -48,7 +48,7 @@ fn no_call_is_stuck_and_no_session_breaks_while_faults_come_and_go() {
     }
 }
 
-/// Round trips until the end, each of 8 bytes of its own. How many there were.
+/// Makes round trips of 8 distinct bytes until the end. Returns their number.
 fn carry(client: TcpStream, is_over: &AtomicBool) -> u64 {
     let mut count = 0_u64;
     while !is_over.load(Ordering::Relaxed) {
@@ -58,7 +58,7 @@ fn carry(client: TcpStream, is_over: &AtomicBool) -> u64 {
     count
 }
 
-/// Of all faults that delay without breaking.
+/// Creates, changes and removes faults that delay data without losing it.
 fn change_faults(api: &Api, number: usize) {
     let faults = [
         ("latency", json!({"latency": 1}), json!({"jitter": 1})),

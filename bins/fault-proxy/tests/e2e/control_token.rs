@@ -1,4 +1,4 @@
-//! A token that is empty protects nothing, and lets nobody in.
+//! An empty control API token neither protects the API nor authorizes clients.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use testkit::{Daemon, Signal, free_port};
 
 const EMPTY_VARIABLE: (&str, &str) = ("FAULT_CONTROL_TOKEN", "");
 
-/// The exit code and what is said on stderr, of a run with one proxy.
+/// Returns the exit code and stderr of a run with one proxy.
 fn ended(control: &str, options: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let proxy = format!("{}=127.0.0.1:9", free_port());
     let args = [&["run", "--control", control, "--proxy", &proxy, "--duration", "1s"], options].concat();

@@ -29,7 +29,7 @@ impl Ctl<'_> {
         serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"))
     }
 
-    /// What a command that fails says of it.
+    /// Returns the error message of a command that must fail.
     fn complains(&self, args: &[&str]) -> String {
         let ended = self.run(args);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{args:?}");

@@ -1,4 +1,4 @@
-//! The pages of the documentation, read by somebody who types what they show ([`Reader`] says how), and where they lead.
+//! Runs the commands on the pages of the documentation (see [`Reader`]), and checks their links.
 
 use std::fs;
 use std::path::{Path, PathBuf};

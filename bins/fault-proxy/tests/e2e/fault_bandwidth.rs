@@ -113,7 +113,7 @@ fn a_rate_does_not_limit_the_other_direction() {
     let far_end = FarEnd::start(move |stream| {
         outcome.send(receive(&stream, &Pattern::new(5), 0)).ok();
     });
-    // Of replies: the upload would take over an hour and a half.
+    // The limit applies to responses. The upload would take more than an hour and a half.
     let proxy = Proxy::with(far_end.addr(), &["--with-bandwidth", "--bandwidth-rate", "1000"]);
     send(&proxy.connect(), &Pattern::new(5), 0, 6_000_000).unwrap();
     assert_eq!(outcomes.recv_timeout(PATIENCE).unwrap().unwrap(), 6_000_000);

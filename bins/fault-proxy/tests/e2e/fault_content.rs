@@ -10,7 +10,7 @@ use crate::fault_support::{Scheduled, ms, timed};
 use crate::support::{PATIENCE, Proxy, receive, send};
 use testkit::{FarEnd, Pattern};
 
-/// An upstream that tells all it gets, in the parts in which it came.
+/// Returns an upstream that reports all received data, one item per read.
 fn listener() -> (FarEnd, Receiver<Vec<Vec<u8>>>) {
     let (heard, hears) = mpsc::channel();
     let far_end = FarEnd::start(move |mut stream| {

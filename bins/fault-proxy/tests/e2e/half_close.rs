@@ -13,7 +13,7 @@ use testkit::{Certificates, FarEnd, Pattern};
 const GREETING: &[u8] = b"all I have to say";
 const UPLOAD: u64 = 8 << 20;
 
-/// Sends a request of its own to [`FarEnd::reply_after_eof`], half-closes, and expects it back.
+/// Sends a distinct request to [`FarEnd::reply_after_eof`], half-closes, and expects it back.
 fn ask(mut stream: &TcpStream, pattern: &Pattern, number: usize) {
     let mut request = vec![0; 8_000 + number];
     pattern.fill(number as u64, &mut request);
@@ -36,7 +36,7 @@ fn assert_replies(proxy: &Proxy, clients: usize) {
     }
 }
 
-/// An upstream that greets and half-closes, then reads to the end and tells what came.
+/// Returns an upstream that sends a greeting and half-closes, then reads to the end and reports the result.
 fn greeter() -> (FarEnd, Receiver<io::Result<u64>>) {
     let (outcome, outcomes) = mpsc::channel();
     let far_end = FarEnd::start(move |mut stream| {

@@ -25,7 +25,7 @@ fn site() -> TempDir {
 
 fn curl(scheme: &str, proxy: &Proxy, file: &str, options: &[&str]) -> Output {
     Command::new(require("curl", "curl"))
-        // Neither a configuration nor an HTTP proxy of whoever runs the tests.
+        // Ignore the configuration and HTTP proxy of the user who runs the tests.
         .args(["--disable", "--noproxy", "*", "--silent", "--show-error", "--fail", "--max-time", "60"])
         .args(options)
         .arg(format!("{scheme}://127.0.0.1:{}/{file}", proxy.port()))

@@ -128,7 +128,7 @@ fn a_mapping_at_the_limit_leaves_places_for_another() {
     assert!(waits >= 2 && told >= waits, "{waits} {told}\n{stderr}");
 }
 
-/// Sixty clients at once, each of which stays until `may_leave` and comes back if it is reset.
+/// Runs sixty concurrent clients. Each stays until `may_leave`, and reconnects if it is reset.
 fn crowd(proxy: &Proxy, may_leave: impl Fn() -> bool + Sync) {
     thread::scope(|scope| {
         for number in 0..60 {

@@ -1,4 +1,4 @@
-//! The log: its formats and levels, and that nobody has to read it.
+//! The log: its formats and levels. The run does not depend on a reader.
 
 use std::{
     fs,

@@ -64,7 +64,7 @@ fn the_api_refuses_what_would_lead_back_and_nothing_changes() {
         assert_eq!(listen_of(&api.get("/proxies/first")), first);
         round_trip(&connect(second), b"as before").expect("a chain relays");
     }
-    // Away from it, and then it is no loop.
+    // Change the upstream of the second proxy, so that the chain is not a loop.
     api.post("/proxies/second", &json!({"upstream": echo.addr().to_string()}));
     api.post("/proxies/first", &json!({"upstream": second.to_string()}));
     round_trip(&connect(first), b"the other way").expect("a chain relays");

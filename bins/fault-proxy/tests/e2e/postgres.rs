@@ -13,7 +13,7 @@ fn answer(proxy: &Proxy, sslmode: &str, sql: &str) -> String {
     printed(&psql(proxy.port(), sslmode, sql))
 }
 
-/// A client of PostgreSQL without settings of whoever runs the tests.
+/// Returns a PostgreSQL client that ignores the settings of the user who runs the tests.
 fn libpq(program: &str, debian_package: &str, proxy: &Proxy, sslmode: &str) -> Command {
     let mut command = Command::new(require(program, debian_package));
     command

@@ -52,7 +52,7 @@ fn clear_clients_authenticate_in_every_mode() {
     }
 }
 
-/// libpq of psycopg is newer than Debian's, and the others have SCRAM of their own.
+/// The libpq of psycopg is newer than Debian's, and the other drivers implement SCRAM themselves.
 #[test]
 fn clear_clients_of_all_drivers_authenticate() {
     let server = Server::start();

@@ -177,7 +177,7 @@ fn a_file_that_changes_while_the_run_starts_is_read_again() {
     let echo = FarEnd::echo();
     let [old, new] = [(); 2].map(|()| free_port());
     let config = Config::new(&entry(old, echo.addr(), SLOW));
-    // Until somebody reads it, the run does not get on.
+    // The run blocks until the pipe has a reader.
     let journal = config.file.with_file_name("journal");
     assert!(Command::new("mkfifo").arg(&journal).status().expect("mkfifo runs").success());
     let args = ["run", "--config", utf8(&config.file), "--journal", utf8(&journal)];

@@ -28,7 +28,7 @@ fn health(addr: &str) -> Output {
     Command::new(BINARY).args(["health", addr]).output().expect("it starts")
 }
 
-/// Of whatever the variable names.
+/// Runs `health` with the address from the variable.
 fn health_by_variable(control: &str) -> Output {
     Command::new(BINARY).arg("health").env("FAULT_CONTROL", control).output().expect("it starts")
 }

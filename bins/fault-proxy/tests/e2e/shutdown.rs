@@ -93,7 +93,7 @@ fn nothing_is_opened_while_a_run_drains() {
     let api = Api::with(&["--drain-timeout", "1h"]);
     api.post("/proxies", &proxy("open", open, true));
     api.post("/proxies", &proxy("disabled", disabled, false));
-    // So many that hardly any thread has none: threads without a session are gone at once.
+    // With this many sessions, almost every thread has one. Threads without a session end immediately.
     let clients = [(); 16].map(|()| {
         let client = patient(TcpStream::connect(("127.0.0.1", open)).expect("it listens"));
         round_trip(&client, b"before").unwrap();

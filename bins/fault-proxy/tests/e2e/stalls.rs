@@ -1,4 +1,4 @@
-//! The end of a run whose files and pipes take nothing.
+//! The end of a run whose files and pipes do not accept data.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -17,7 +17,7 @@ use testkit::{Daemon, FarEnd, free_port};
 struct Run(Child);
 
 impl Run {
-    /// Of a mapping to `far_end`; once it listens.
+    /// Starts a run with a mapping to `far_end`, and waits until it listens.
     fn start(far_end: &FarEnd, options: &[&str], stdout: Stdio, stderr: Stdio) -> (Self, SocketAddr) {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mapping = format!("{}={}", addr.port(), far_end.addr());
@@ -32,7 +32,7 @@ impl Run {
         kill_process(Pid::from_child(&self.0), signal).expect("an unreaped child takes signals");
     }
 
-    /// A first signal, and a second one that is none of the first.
+    /// Sends SIGTERM, and SIGINT once the run drains.
     fn signal_twice(&self, addr: SocketAddr) {
         self.signal(Signal::TERM);
         eventually("it drains", || TcpStream::connect(addr).is_err());
@@ -126,7 +126,7 @@ fn a_stdout_that_takes_nothing_does_not_survive_a_second_signal() {
 #[test]
 fn a_stderr_that_takes_nothing_does_not_survive_a_second_signal() {
     let far_end = FarEnd::echo();
-    // the expectation is not met, which is to be told on stderr
+    // the expectation is not met, which must be reported on stderr
     let expect = ["--with-latency", "--latency-mean", "1ms", "--expect", "latency.sessions>=1000"];
     let (_reader, stderr) = full_pipe();
     let (mut run, addr) = Run::start(&far_end, &expect, Stdio::null(), stderr.into());

@@ -173,7 +173,7 @@ fn an_incomplete_journal_is_told_rather_than_a_full_stdout() {
     let directory = TempDir::new().unwrap();
     let journal = directory.path().join("journal");
     assert!(Command::new("mkfifo").arg(&journal).status().expect("mkfifo runs").success());
-    // Opened for both, it waits for nobody.
+    // Opening the pipe for both reading and writing does not block.
     let reader = File::options().read(true).write(true).open(&journal).unwrap();
     let port = free_port();
     let options = format!(

@@ -1,4 +1,4 @@
-//! Whatever goes in comes out, byte for byte.
+//! All data is forwarded unchanged.
 
 use std::{
     fs, io,
@@ -24,7 +24,7 @@ fn exchange(stream: &TcpStream, ours: u64, theirs: u64, length: u64) -> io::Resu
     })
 }
 
-/// An upstream that exchanges `length` bytes with its only client and tells what came of it.
+/// Returns an upstream that exchanges `length` bytes with its only client and reports the result.
 fn exchanging(length: u64) -> (FarEnd, Receiver<io::Result<u64>>) {
     let (outcome, outcomes) = mpsc::channel();
     let far_end = FarEnd::start(move |stream| {

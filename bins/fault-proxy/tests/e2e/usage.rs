@@ -1,4 +1,4 @@
-//! What people try first, and what they are told.
+//! First attempts at using the program, and its output.
 
 use std::fs;
 use std::net::SocketAddr;

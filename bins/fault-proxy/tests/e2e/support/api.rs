@@ -12,7 +12,7 @@ use ureq::{Agent, Body, http::Response};
 
 use crate::support::{BINARY, PATIENCE, patient};
 
-/// `fault-proxy run` with a control API on a port of its own.
+/// `fault-proxy run` with a control API on a free port.
 pub(crate) struct Api {
     daemon: Daemon,
     /// `HOST:PORT`.

@@ -109,7 +109,7 @@ pub(crate) fn utf8(path: &Path) -> &str {
     path.to_str().expect("temporary files have UTF-8 names")
 }
 
-/// As [`session::receive`], without counting meanwhile.
+/// Calls [`session::receive`] without counting progress.
 pub(crate) fn receive(stream: &TcpStream, pattern: &Pattern, offset: u64) -> io::Result<u64> {
     session::receive(stream, pattern, offset, &AtomicU64::new(0))
 }

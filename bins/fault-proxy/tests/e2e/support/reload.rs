@@ -32,7 +32,7 @@ impl Config {
         fs::write(&self.file, text).expect("it is ours");
     }
 
-    /// Beside the file; gives its text to the first who reads it.
+    /// Creates a pipe next to the file. Its first reader receives `text`.
     pub(crate) fn pipe(&self, name: &str, text: String) -> PathBuf {
         let pipe = self.file.with_file_name(name);
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());

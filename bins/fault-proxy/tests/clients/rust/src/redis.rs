@@ -60,7 +60,7 @@ impl Redis {
     }
 }
 
-/// Whether nobody listens there.
+/// Returns true if the port refuses connections.
 pub fn is_refused(port: u16) -> bool {
     Redis::try_on(port).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
