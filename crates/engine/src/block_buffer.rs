@@ -23,7 +23,7 @@ impl BlockBuffer {
         Self { blocks: VecDeque::new(), capacity: 0, gone: 0, next_block: MIN_BLOCK }
     }
 
-    /// Where the next bytes are read to. A new block has at most `limit` bytes, or the smallest size.
+    /// Returns the block to read the next bytes into. A new block has at most `limit` bytes, or the smallest size.
     pub(crate) fn room(&mut self, limit: usize) -> &mut BytesMut {
         let size = self.next_block.min(limit.max(MIN_BLOCK));
         let spare = self.blocks.back().map_or(0, |block| block.capacity() - block.len());
@@ -89,12 +89,12 @@ impl BlockBuffer {
         }
     }
 
-    /// The bytes that its blocks take.
+    /// Returns the bytes that its blocks take.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Gives all memory back.
+    /// Releases all memory.
     pub(crate) fn shrink(&mut self) {
         self.blocks = VecDeque::new();
         self.capacity = 0;

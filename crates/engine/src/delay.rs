@@ -95,7 +95,7 @@ impl Delay {
         delay.min(Self::MAX)
     }
 
-    /// Whether every draw is the same.
+    /// Returns true if all draws are equal.
     pub fn is_constant(&self) -> bool {
         match self {
             Self::Constant(_) => true,

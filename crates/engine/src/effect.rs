@@ -21,7 +21,7 @@ pub struct Fault {
     pub directions: Directions,
     /// Fraction of sessions that it applies to, 0 to 1. Drawn once per session.
     pub probability: f64,
-    /// When it is on, counted from the start of the run.
+    /// Times at which it is on, since the start of the run.
     pub windows: Windows,
     /// Its effect.
     pub effect: Effect,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::journal::Journal;
 use crate::pipeline::plan::Buckets;
 
-/// What an engine is made with.
+/// Settings of an engine.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {

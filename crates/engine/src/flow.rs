@@ -78,7 +78,7 @@ impl FaultFlow {
         }
     }
 
-    /// Whether bytes pass as they are at this moment.
+    /// Returns true if bytes currently pass unchanged.
     pub(crate) fn is_passthrough(&self) -> bool {
         let is_clear = match &self.state {
             State::Clear(_) => true,
@@ -90,7 +90,7 @@ impl FaultFlow {
         is_clear && self.is_up_to_date() && self.shared.ended().is_none()
     }
 
-    /// Whether the plan is still the one that it has taken over.
+    /// Returns true if the plan has not changed since it was applied.
     pub(crate) fn is_up_to_date(&self) -> bool {
         self.version == self.shared.faults.version()
     }
@@ -213,7 +213,7 @@ impl FaultFlow {
         }
     }
 
-    /// Takes in a part of `bytes`; returns its length.
+    /// Buffers a part of `bytes`. Returns its length.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
         let limit = self.shared.faults.engine.room();
         let room = self.faulted().buffer.room(limit);
@@ -230,7 +230,7 @@ impl FaultFlow {
         self.source_was_empty = false;
     }
 
-    /// Takes in all of `bytes`, room or not.
+    /// Buffers all of `bytes`, even beyond the limit.
     pub(crate) fn write_unbounded(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let taken = self.write(bytes);

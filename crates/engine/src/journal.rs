@@ -54,12 +54,12 @@ pub struct JournalEntry {
     pub fault: Arc<str>,
     /// Offset in the flow of the first byte concerned.
     pub offset: u64,
-    /// What was decided.
+    /// The decision.
     #[serde(flatten)]
     pub decision: Decision,
 }
 
-/// What can be decided.
+/// A decision of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "decision", rename_all = "kebab-case")]
 #[non_exhaustive]

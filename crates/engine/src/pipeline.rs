@@ -226,7 +226,7 @@ impl Pipeline {
         self.deadline = deadlines.flatten().min();
     }
 
-    /// What is next at the head of the store.
+    /// Returns what to do with the bytes at the head of the buffer.
     pub(crate) fn output(&self) -> Output {
         if let Some(end) = self.ended_now {
             return Output::End(end);

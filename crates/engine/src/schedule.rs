@@ -51,7 +51,7 @@ impl Schedule {
         Ok(Self { text: text.to_owned(), periods, merged: joined })
     }
 
-    /// Whether the usual reading made one window of a start and a duration that stood on their own.
+    /// Returns true if lenient parsing joined a separate start and a separate duration into one window.
     pub fn merged_periods(&self) -> bool {
         self.merged
     }

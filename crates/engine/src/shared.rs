@@ -61,7 +61,7 @@ impl SessionShared {
         is_gone.store(true, Ordering::Relaxed);
     }
 
-    /// Whether bytes in `direction` can go nowhere.
+    /// Returns true if bytes in `direction` cannot be delivered.
     pub(crate) fn has_no_receiver(&self, direction: Direction) -> bool {
         let is_gone = match direction {
             Direction::ToUpstream => &self.upstream_is_gone,

@@ -95,7 +95,7 @@ impl FaultCounters {
         self.lost.fetch_add(lost, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// Returns a snapshot of the counters.
     pub(crate) fn stats(&self) -> FaultStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let limited = Duration::from_nanos(count(&self.limited_nanos));
@@ -126,7 +126,7 @@ fn add(histogram: &AtomicHistogram, time: Duration) {
     let _ = histogram.increment(nanos(time).min(MAX_VALUE));
 }
 
-/// What a fault has done so far.
+/// Snapshot of the counters of a fault.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FaultStats {
@@ -136,7 +136,7 @@ pub struct FaultStats {
     pub actions: u64,
     /// Delays drawn, if any.
     pub requested_delay: Option<Quantiles>,
-    /// How long chunks were really held by it, waiting for those before them included.
+    /// How long the fault held chunks, including the wait for earlier chunks.
     pub delay: Option<Quantiles>,
     /// How much later than due they were released.
     pub error: Option<Quantiles>,
@@ -145,7 +145,7 @@ pub struct FaultStats {
     /// Bytes per second in the time in which the bandwidth was the limit, since its rate last changed. `None` if that was less
     /// than 100 ms.
     pub rate: Option<f64>,
-    /// As [`delay`](Self::delay), all of them.
+    /// Histogram of the durations in [`delay`](Self::delay).
     pub held: DurationHistogram,
     /// Segments that its simulated sender sent.
     pub segments: u64,
@@ -163,7 +163,7 @@ pub struct DurationHistogram {
 }
 
 impl DurationHistogram {
-    /// How many there are.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.histogram.as_slice().iter().sum()
     }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The tokens that are shared by all who share the bandwidth. Times are in nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct TokenBucket {
-    /// When the next byte may leave if all before it left as soon as they could.
+    /// Time at which the next byte may leave if all earlier bytes left as early as possible.
     free: AtomicU64,
-    /// When the last chunk left that had to wait.
+    /// Time at which the last chunk that had to wait left.
     limited: AtomicU64,
     /// The length of that chunk; 0 if a chunk has left since then that did not have to wait.
     limited_len: AtomicU64,
@@ -16,9 +16,9 @@ pub(crate) struct TokenBucket {
 /// Tokens that were taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taken {
-    /// When the chunk may leave.
+    /// Time at which the chunk may leave.
     pub(crate) due: u64,
-    /// Whether the bucket was still in debt for the chunks before.
+    /// True if the bucket was still in debt for earlier chunks.
     continues: bool,
     /// The time that the bytes take.
     cost: u64,
@@ -33,7 +33,7 @@ impl TokenBucket {
         Taken { due: after(free).saturating_sub(burst).max(at), continues: free >= at, cost }
     }
 
-    /// Gives back tokens of a chunk that does not leave.
+    /// Returns the tokens of a chunk that does not leave to the bucket.
     pub(crate) fn give_back(&self, taken: Taken) {
         let before = |free: u64| Some(free.saturating_sub(taken.cost));
         let _ = self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, before);

@@ -46,7 +46,7 @@ impl ArrivalTimes {
         self.0.memory()
     }
 
-    /// Gives all memory back.
+    /// Releases all memory.
     pub(crate) fn clear(&mut self) {
         self.0 = Fifo::new();
     }

@@ -63,7 +63,7 @@ impl LossProcess {
         Self { ladder, start, state: None }
     }
 
-    /// Whether the next segment is lost. Always two draws, which are that segment's own.
+    /// Returns true if the next segment is lost. It always uses two draws, which belong to that segment only.
     pub(super) fn is_lost(&mut self, rng: &mut impl Rng) -> bool {
         let step = rng.random::<f64>();
         let state = match (self.state, self.start) {

@@ -130,7 +130,7 @@ impl Queue {
         self.ready.front().map(|chunk| chunk.at)
     }
 
-    /// Whether anything was not delivered.
+    /// Returns true if any segment is not delivered.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
     }

@@ -112,7 +112,7 @@ impl LossySender {
         self.queue.pop(now)
     }
 
-    /// When [`pop`](Self::pop) is next worth a call; `None` if nothing is held.
+    /// Returns the time of the next call to [`pop`](Self::pop), or `None` if nothing is held.
     pub(crate) fn due(&self) -> Option<Duration> {
         self.queue.next_ready().or_else(|| self.next_event().filter(|_| self.queue.holds()))
     }

@@ -10,7 +10,7 @@ use crate::journal::{Decision, JournalEntry};
 use crate::pipeline::plan::PlanEntry;
 use crate::stage::rng::DrawKey;
 
-/// What the draws and the decisions of a session depend on.
+/// The values that the draws and decisions of a session depend on.
 #[derive(Debug)]
 pub(crate) struct SessionContext {
     pub(crate) seed: u64,
@@ -23,7 +23,7 @@ pub(crate) struct SessionContext {
 }
 
 impl SessionContext {
-    /// Whether the fault applies to this session: the same whenever it is asked.
+    /// Returns true if the fault applies to this session. The result is the same for every call.
     pub(crate) fn applies(&self, entry: &PlanEntry) -> bool {
         let probability = entry.fault.probability;
         probability >= 1.0 || self.key(None, &entry.fault.name).at(0).random::<f64>() < probability

@@ -71,7 +71,7 @@ impl FaultInstance {
         self.stage.is_some()
     }
 
-    /// When it is to be switched next.
+    /// Returns the next time at which it is switched on or off.
     pub(crate) fn changes_at(&self) -> Option<Duration> {
         self.changes_at
     }

@@ -18,7 +18,7 @@ pub(crate) struct PlanEntry {
     /// The name of the fault, as its decisions share it.
     pub(crate) name: Arc<str>,
     pub(crate) counters: Arc<FaultCounters>,
-    /// When it became part of the plan.
+    /// Time at which it became part of the plan.
     pub(crate) added: Duration,
     buckets: Option<Arc<Buckets>>,
 }

@@ -33,11 +33,11 @@ pub(crate) struct Segmenter {
 /// Received bytes, as the segmenter sees them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
-    /// When the bytes are received.
+    /// Time at which the bytes are received.
     pub(crate) at: Duration,
-    /// How many bytes the other direction has sent.
+    /// Number of bytes that the other direction has sent.
     pub(crate) turn: u64,
-    /// Whether the source was found empty since the bytes before.
+    /// True if the source was found empty since the previous bytes.
     pub(crate) was_empty: bool,
 }
 

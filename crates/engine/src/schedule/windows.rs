@@ -1,7 +1,7 @@
 use std::iter;
 use std::time::Duration;
 
-/// When a fault is on, counted from the start of the run: on at the start of a window, off at its end.
+/// Times at which a fault is on, since the start of the run. It is on from the start of a window and off from its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
     /// The instants at which it changes, strictly ascending: on, off, on, ...
@@ -37,7 +37,7 @@ impl Windows {
         Self { changes }
     }
 
-    /// Whether the fault is on at this instant.
+    /// Returns true if the fault is on at this time.
     pub fn is_on(&self, at: Duration) -> bool {
         self.changes_until(at) % 2 == 1
     }
@@ -47,7 +47,7 @@ impl Windows {
         self.changes.get(self.changes_until(after)).copied()
     }
 
-    /// Whether the fault is on from the start of the run, for ever.
+    /// Returns true if the fault is on for the whole run.
     pub fn is_always(&self) -> bool {
         self.changes == [Duration::ZERO]
     }

@@ -11,7 +11,8 @@ const INSERTED: u64 = 1 << 63;
 /// Consecutive bytes that travel together, or the ending behind the last of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunk {
-    /// When it came to the stage that holds it; on leaving, when it left, whenever that was noticed.
+    /// Time of arrival at the stage that holds it. For a chunk that has left, the time at which it left, even if the call was
+    /// later.
     pub(crate) at: Duration,
     /// Offset of its first byte in the flow.
     pub(crate) offset: u64,
@@ -55,7 +56,7 @@ impl Chunk {
         }
     }
 
-    /// Takes the first `len` bytes off.
+    /// Splits off the first `len` bytes.
     pub(crate) fn split(&mut self, len: usize) -> Self {
         let first = Self { len, cut: false, ..*self };
         self.offset += len as u64;

@@ -9,7 +9,7 @@ use crate::journal::Decision;
 use crate::stage::chunk::{Chunk, FlowEnd};
 use crate::stage::{Stage, StageContext};
 
-/// What may wait before the source is not read any more.
+/// Maximum number of held bytes before the source is no longer read.
 const WAITING_LIMIT: usize = 256 << 10;
 
 /// Closed for as long as it is there.

@@ -12,7 +12,7 @@ fn union(windows: &[Window]) -> Windows {
     Windows::union(windows.iter().map(|(start, end)| (second(*start), end.map(second))).collect())
 }
 
-/// Whether one of the windows holds the instant.
+/// Returns true if one of the windows contains the time.
 fn naive(windows: &[Window], at: u64) -> bool {
     windows.iter().any(|(start, end)| *start <= at && end.is_none_or(|end| at < end))
 }
