@@ -26,7 +26,7 @@ pub struct Postgres {
     port: u16,
 }
 
-/// Who may connect over TCP.
+/// Clients that may connect over TCP.
 enum Access<'a> {
     Cleartext,
     Tls(&'a Certificates),
@@ -91,7 +91,7 @@ impl Postgres {
         self.process.directory().join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// The server's processes, one a connection among them, for accounting.
+    /// Returns the server's processes, including one per connection, for accounting.
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }

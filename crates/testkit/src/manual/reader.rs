@@ -44,7 +44,7 @@ pub struct Reader {
     commands: usize,
 }
 
-/// A program in a terminal of its own.
+/// A program in a separate terminal.
 #[derive(Debug)]
 struct Running {
     name: String,
@@ -54,7 +54,7 @@ struct Running {
 }
 
 impl Reader {
-    /// Of a page in docs. `programs`: a directory with the project's own.
+    /// Creates a reader of a page in docs. `programs` is a directory with the project's programs.
     ///
     /// # Panics
     ///
@@ -63,7 +63,7 @@ impl Reader {
         Self::new(Page::read(page, None), programs)
     }
 
-    /// Of one section of a page, without those below it.
+    /// Creates a reader of one section of a page, without its subsections.
     ///
     /// # Panics
     ///

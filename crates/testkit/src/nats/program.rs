@@ -20,7 +20,7 @@ const VARIABLE: &str = "NATS_SERVER";
 ///
 /// # Panics
 ///
-/// If there is none, saying what to install.
+/// Panics if it is not installed. The message names the package.
 pub fn nats_server() -> PathBuf {
     named().unwrap_or_else(|| require("nats-server", "nats-server"))
 }
