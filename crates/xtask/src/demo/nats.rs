@@ -15,7 +15,7 @@ use crate::cargo;
 
 /// What is pushed while the NATS server dies: 1, 2, … up to this.
 const NUMBERS: u32 = 500_000;
-/// It dies when so many have been sent.
+/// The server is killed after this number of sent values.
 const KILL_AT: u32 = NUMBERS / 3;
 const AWAY: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 use testkit::Pattern;
 
-/// A connection by which nothing comes for so long is given up.
+/// Time without received data after which a client gives up its connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a session through an echo ended.

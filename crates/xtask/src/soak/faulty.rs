@@ -1,4 +1,4 @@
-//! fault-proxy, with faults that come and go at random.
+//! fault-proxy, with faults that are added and removed at random.
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -9,7 +9,7 @@ use testkit::{Daemon, FarEnd, Signal, free_port, require};
 
 use super::{Soak, clients, program};
 
-/// Two a session, and some besides.
+/// Two per session, and a few more.
 const DESCRIPTORS: usize = 256;
 const CLIENTS: usize = 300;
 /// That the journal may have.
@@ -50,7 +50,7 @@ fn without_descriptors() -> Result<()> {
     ensure!(served > 0, "nobody is served");
     drop(crowd);
     let mut refused = 0;
-    // who is reset at once may already see it when it connects
+    // a client that is reset immediately may see this while it connects
     while clients::connect(addr).map_err(Error::from).and_then(|mut client| round_trip(&mut client)).is_err()
     {
         refused += 1;
@@ -61,12 +61,12 @@ fn without_descriptors() -> Result<()> {
     end(&daemon, 0)
 }
 
-/// Sessions go on, and the end says what is missing.
+/// Sessions continue, and the run reports at its end what is missing.
 fn with_the_disk_full() -> Result<()> {
     let (echo, port) = (FarEnd::echo(), free_port());
     let directory = tempfile::tempdir()?;
     let journal = directory.path().join("journal");
-    // Files may have so many blocks of 512 bytes; what goes beyond fails, as it does on a full disk.
+    // The limit on file sizes is in blocks of 512 bytes. Writes beyond it fail, as on a full disk.
     let shell = format!(
         "trap '' XFSZ; ulimit -f {BLOCKS}; exec PROXY --journal {} --with-latency --latency-mean 1ms",
         journal.display()
