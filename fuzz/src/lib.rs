@@ -55,7 +55,7 @@ pub fn schedule(bytes: &[u8]) {
     }
 }
 
-/// A fault of a file resolves or says what is wrong, and one that resolves is written as it is read.
+/// A fault from a file resolves or returns an error. A fault that resolves is written as it was read.
 pub fn fault(bytes: &[u8]) {
     let Ok(params) = serde_json::from_slice::<FaultParams>(bytes) else { return };
     for reading in [ParseMode::Lenient, ParseMode::Strict] {
