@@ -1,7 +1,7 @@
 //! Launcher of proxies.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
