@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Of mappings whose upstreams are addresses; `10.0.0.1` is this host's.
+    /// Hops of mappings whose upstreams are addresses; `10.0.0.1` belongs to this host.
     fn looped(mappings: &[(&str, &str)]) -> Option<Vec<usize>> {
         let hop = |(listen, to): &(&str, &str)| Hop {
             listen: vec![listen.parse().unwrap()],

@@ -286,7 +286,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever listeners take, wait for and give back: no place is lost or given twice, and nobody waits who may go.
+        /// For any sequence of acquires and releases, no place is lost or used twice, and no listener waits for a free place.
         #[test]
         fn places_are_neither_lost_nor_given_twice(
             max in 1usize..40,

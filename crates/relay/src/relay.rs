@@ -90,7 +90,7 @@ impl Relay {
     }
 
     /// Counts all listeners that run on this handle and its clones as one, for its share in
-    /// [`Config::max_sessions`]. Without it, each [`run`](Self::run) has a share of its own.
+    /// [`Config::max_sessions`]. Without it, each [`run`](Self::run) has its own share.
     #[must_use]
     pub fn as_one_listener(mut self) -> Self {
         self.share = Some(self.shared.places.join());

@@ -30,7 +30,7 @@ pub fn tune_listener<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     keep_alive(&*socket)
 }
 
-/// Delivers urgent bytes in line. The other options of an upstream's socket come later: most sessions end before they need them.
+/// Delivers urgent bytes in line. The other options of an upstream's socket are set later, since most sessions end before they need them.
 pub(crate) fn keep_urgent_in_line<'s>(socket: impl Into<SockRef<'s>>) -> io::Result<()> {
     socket.into().set_out_of_band_inline(true)
 }

@@ -1,4 +1,4 @@
-//! Downstreams that say where they want to go.
+//! Downstreams that request their upstream.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Every byte arrives, once and in order, whatever the path and the chunks.
+//! Every byte arrives once and in order, on each data path and with chunks of any size.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Streams that say that their session is to end, whatever is undelivered.
+//! Streams that end their session, even with undelivered data.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::{ConnectTo, Prepared, Running};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A peer that takes nothing, not even its half-close, and sends as long as `sends`.
+/// A peer that does not read, not even its half-close, and sends as long as `sends` is set.
 struct Stalled {
     sends: bool,
     /// Set once the relay asks the one that sends.

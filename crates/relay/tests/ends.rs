@@ -26,7 +26,7 @@ async fn relay_to(far_end: &FarEnd) -> Running {
     Running::start(Config::default(), route_to(far_end)).await
 }
 
-/// Tells how reading a connection to its end went.
+/// Reads a connection to its end and returns the result.
 fn reporting(how: Sender<io::Result<Vec<u8>>>) -> impl Fn(net::TcpStream) + Send + Sync + 'static {
     let how = Mutex::new(how);
     move |mut stream| {

@@ -42,7 +42,7 @@ struct TestLayer {
 #[derive(Debug)]
 struct TestSession {
     steps: Steps,
-    /// Whether the relay has told it the connect time.
+    /// True once the relay has passed the connect time.
     is_dialed: bool,
     replacement: Option<Legs>,
 }
@@ -86,7 +86,7 @@ impl Layer for TestLayer {
 
 const DIAL_TIME: Duration = Duration::from_millis(20);
 
-/// Takes [`DIAL_TIME`] to connect to a stream that nobody reads, or to fail.
+/// Connects to a stream without a reader, or fails, after [`DIAL_TIME`].
 #[derive(Debug)]
 struct Upstream {
     steps: Steps,

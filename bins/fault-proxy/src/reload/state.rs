@@ -149,7 +149,7 @@ impl<'a> ReloadState<'a> {
         }
     }
 
-    /// Sets the names of proxies that have none in the file. A running proxy keeps its name unless the file gives that name to
+    /// Sets the names of proxies that are unnamed in the file. A running proxy keeps its name unless the file gives that name to
     /// another one. The others get a free name.
     fn named(&self, mut wanted: Vec<ProxySettings>) -> Vec<ProxySettings> {
         let made = || self.all.iter().filter(|known| known.made.is_some()).map(|known| &known.wanted);

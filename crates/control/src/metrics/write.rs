@@ -38,7 +38,7 @@ pub(super) fn series<M: EncodeMetric>(
     kind: MetricType,
     series: impl IntoIterator<Item = (Labels, M)>,
 ) -> fmt::Result {
-    // The registry ends the help of its own metrics with a full stop.
+    // The registry ends the help of each metric with a full stop.
     let help = format!("{help}.");
     let mut family = encoder.encode_descriptor(name, &help, unit, kind)?;
     for (labels, metric) in series {

@@ -30,7 +30,7 @@ pub struct State {
 
 /// Snapshot of a proxy.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are descriptive")]
 pub struct ProxyState {
     pub name: String,
     pub label: String,
@@ -95,7 +95,7 @@ pub struct FaultState {
 
 /// Distribution of times in milliseconds.
 #[derive(Debug, Clone, Copy, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are descriptive")]
 pub struct TimesState {
     pub p50: f64,
     pub p99: f64,
@@ -103,7 +103,7 @@ pub struct TimesState {
 
 /// Snapshot of an open session.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are descriptive")]
 pub struct SessionState {
     pub id: u64,
     pub client: String,

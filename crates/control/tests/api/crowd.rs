@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Api;
 
-/// Connections at once.
+/// Number of concurrent connections.
 const MAX: usize = 256;
 
 /// Clients that send all the time: more than fit, but few enough for a busy machine to serve them.

@@ -1,4 +1,4 @@
-//! Clients that go away, and clients at the same time.
+//! Clients that disconnect, and concurrent clients.
 
 use tokio::net::TcpStream;
 
@@ -13,7 +13,7 @@ async fn a_change_is_done_whether_its_client_stays_or_not() {
     while TcpStream::connect(&*listen).await.is_ok() {}
     drop(client);
     for _ in 0..20 {
-        // so that the server sees it, and answers others meanwhile
+        // so that the server detects it and serves others in the meantime
         assert_eq!(api.get("/proxies/p").await.json()["enabled"], false);
     }
     api.host.release();

@@ -95,7 +95,7 @@ async fn sessions_are_counted_by_how_they_end() {
 
     let test = async |server: SocketAddr| {
         let mut client = client(relay_addr).await;
-        // also of a session that goes on
+        // of an open session as well
         let open = samples(&get(server, "/metrics").await);
         assert_eq!(open["p_sessions_active"], 1.0);
         assert_eq!(open["p_sessions_opened_total"], 1.0);
@@ -127,7 +127,7 @@ async fn sessions_are_counted_by_how_they_end() {
         assert_eq!(samples["p_errors_total{reason=\"refused\"}"], 1.0);
     };
 
-    // Bound, so that nobody else listens there.
+    // Bound, so that no other program listens there.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody_addr = nobody.local_addr().unwrap();

@@ -125,7 +125,7 @@ mod tests {
     async fn an_attempt_that_is_slow_still_wins_if_it_is_first() {
         let slow = raced(&[Some((300, true)), Some((100, true))]).await;
         assert_eq!(slow, (Some(0), 300, vec![], vec![0, 250]));
-        // The failure of an old attempt starts the next at once.
+        // The failure of an old attempt starts the next one immediately.
         let late_failure = raced(&[Some((260, false)), DEAD, Some((1, true))]).await;
         assert_eq!(late_failure, (Some(2), 261, vec![0], vec![0, 250, 260]));
     }

@@ -118,7 +118,7 @@ mod tests {
     use crate::connect::TcpConnector;
     use crate::places::Places;
 
-    /// Memory of a session's future, in bytes. The runtime allocates it with about 170 bytes of its own and of the tracing span,
+    /// Memory of a session's future, in bytes. The runtime allocates it with about 170 bytes for the task and the tracing span,
     /// rounded up to a multiple of 128: with this size that is 1,024. One field more makes an idle session 256 bytes larger.
     const MAX_SIZE: usize = 824;
 

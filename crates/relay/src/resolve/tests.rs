@@ -131,7 +131,7 @@ async fn silent_names_leave_threads_for_names_that_resolve() {
         timeout(FOREVER, script.resolver.resolve("healthy", 1)).await.unwrap().unwrap();
     }
     assert_eq!(script.running.load(Ordering::Relaxed), MAX_NEW_LOOKUPS);
-    // Those that wait for a place get theirs.
+    // Waiting look-ups get their places.
     script.open();
     for each in join_all(silent).await {
         each.unwrap().unwrap();
@@ -163,7 +163,7 @@ async fn the_limit_counts_from_the_beginning_of_the_lookup() {
     let limit = Duration::from_millis(50);
     let late = script.resolver.resolve_within("slow", 1, limit).await.unwrap_err();
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
-    // The same look-up is older than that by now: nobody waits again.
+    // The same look-up is older than the time limit now, so no caller waits again.
     let again = script.resolver.resolve_within("slow", 1, limit).now_or_never();
     assert_eq!(again.expect("it does not wait").unwrap_err().kind(), io::ErrorKind::TimedOut);
     script.open();
