@@ -1,4 +1,4 @@
-//! The server's end: a listener whose downstreams say where they want to go.
+//! The server's end: a listener whose downstreams request their targets.
 
 mod remembered;
 mod request_connector;
@@ -37,7 +37,7 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 /// Longest request with its headers, in bytes.
 const MAX_REQUEST: usize = 64 << 10;
 
-/// What reaches a target, or why this server does not; the client is told.
+/// Returns the connector to a target, or the reason why this server refuses it, which is sent to the client.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
 
 /// Takes the requests of clients.
@@ -152,7 +152,7 @@ impl NatsAccept {
             Ok(request) => request,
             Err(error) => {
                 ignored(&error);
-                // Whoever sends no message at all is no client, and gets no answer.
+                // A sender of other data is not a client, and does not get a response.
                 if !matches!(error, RequestError::Message(_)) {
                     answer(reply, None).refuse(error.to_string(), Scope::All);
                 }

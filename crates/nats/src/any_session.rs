@@ -165,7 +165,7 @@ impl AnySession {
         either!(self, session => session.no_responders(now));
     }
 
-    /// A message to nobody is back; only a session of the plain protocol sends any.
+    /// Handles a marker that NATS has returned. Only sessions of the plain protocol send markers.
     pub(crate) fn marker(&mut self, now: Duration) {
         if let Self::Legacy(session) = self {
             session.marker(now);

@@ -1,4 +1,4 @@
-//! The task behind a tunnel: what comes from NATS, what is sent besides payloads, and time.
+//! The task behind a tunnel. It handles messages from NATS, deadlines, and all frames without payload.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Driver {
     link: NatsConnection,
     client: Client,
     messages: Subscriber,
-    /// Of a session of the plain protocol.
+    /// Driver of a session of the plain protocol.
     markers: Option<Subscriber>,
     status: ReusableBoxFuture<'static, (watch::Receiver<Status>, bool)>,
     connects: u64,
@@ -229,7 +229,7 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // First, so that whatever the stream does meanwhile makes this run again.
+        // First, so that concurrent actions of the stream wake this task again.
         this.shared.lock().wait_to_drive(cx);
         this.poll_status(cx);
         let has_ended = this.poll_messages(cx);

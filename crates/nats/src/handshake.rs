@@ -35,7 +35,7 @@ const MAX_MESSAGE: &str = "max-message";
 const MAX_SHOWN_HOST: usize = 100;
 /// Longest inbox for notices that a server remembers, in bytes.
 const MAX_NOTICES: usize = 256;
-/// Of what a peer says, in characters.
+/// Maximum length of a text of a peer, in characters.
 const MAX_REASON: usize = 500;
 
 /// What a client wants to reach through a server.
@@ -48,7 +48,7 @@ pub enum Target {
         /// The TCP port.
         port: u16,
     },
-    /// Whatever servers offer under this name.
+    /// The target that servers offer under this name.
     Service(ServiceName),
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<(String, Option
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) target: Target,
-    /// `None`: a client that only speaks the plain protocol.
+    /// `None` if the client only supports the plain protocol.
     pub(crate) offer: Option<Offer>,
     /// Servers that have refused it.
     pub(crate) refused_by: Vec<InstanceId>,
@@ -307,7 +307,7 @@ pub(crate) fn pending(server: InstanceId) -> Bytes {
 pub(crate) enum Reply {
     Opened {
         id: SessionId,
-        /// `None`: a server that only speaks the plain protocol.
+        /// `None` if the server only supports the plain protocol.
         agreed: Option<Negotiated>,
     },
     /// A server has the request, and has not decided yet.
@@ -323,16 +323,16 @@ pub(crate) enum Reply {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReplyError {
-    /// It is no message.
+    /// The reply is not a message.
     #[error(transparent)]
     Message(#[from] MessageError),
-    /// It names no session.
+    /// The reply does not contain a session.
     #[error("the server's reply names no session")]
     Id(#[from] InvalidId),
-    /// It agrees to an encoding that nobody knows.
+    /// The reply chooses an unknown encoding.
     #[error("the server's reply has an unknown encoding")]
     Encoding,
-    /// It grants no credit.
+    /// The reply does not grant credit.
     #[error("the server's reply has no window")]
     Window,
 }
@@ -372,7 +372,7 @@ impl Reply {
     }
 }
 
-/// What a peer says, fit for a log.
+/// Returns the text of a peer in a form that is safe to log.
 pub(crate) fn printable(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     text.chars().take(MAX_REASON).map(|c| if c.is_control() { ' ' } else { c }).collect()

@@ -69,7 +69,7 @@ impl fmt::Display for InstanceId {
     }
 }
 
-/// A text that is no ID of a session.
+/// Error for a text that is not a session ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it is no session ID: 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
 pub struct InvalidId;

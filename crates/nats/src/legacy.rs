@@ -22,7 +22,7 @@ const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 const MARKER_INTERVAL: u64 = 256 << 10;
 /// Bytes that the NATS server is not known to have taken, at most.
 const MAX_IN_FLIGHT: u64 = 1 << 20;
-/// For what a peer may still send after this side's close: it never says that it has no more.
+/// Time to receive data after this side has closed. The protocol does not have an end of data in that case.
 const FIN_WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A message to be published.
@@ -30,7 +30,7 @@ const FIN_WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
     pub(crate) to: Destination,
-    /// With the subject where NATS is to say that nobody listens as the reply subject.
+    /// True if the message has a reply subject on which NATS reports a missing subscriber.
     pub(crate) wants_reply: bool,
 }
 
@@ -47,7 +47,7 @@ enum Peer {
     Unknown {
         probe_at: Duration,
     },
-    /// The probe is to be followed by a marker. `is_absent`: NATS said that nobody listens.
+    /// The probe was sent, and a marker follows. `is_absent` is true if NATS reported that the peer does not subscribe.
     Probed {
         is_absent: bool,
     },
@@ -241,7 +241,7 @@ impl LegacySession {
         Ok(())
     }
 
-    /// Nobody listens to the probe.
+    /// Handles the report that the peer does not subscribe to the probe.
     pub(crate) fn no_responders(&mut self, _now: Duration) {
         if let Peer::Probed { is_absent } | Peer::Marked { is_absent, .. } = &mut self.peer {
             *is_absent = true;
@@ -282,7 +282,7 @@ impl LegacySession {
     pub(crate) fn has_transmit(&self) -> bool {
         match self.close {
             Close::Sent => false,
-            // Not before the peer is there to hear of it, unless it does not matter any more.
+            // Not before the peer has subscribed, unless the close is no longer relevant.
             Close::Due => self.failure.is_some() || self.is_probed() || self.peer == Peer::Listens,
             Close::Open => self.marker_due || self.is_probed(),
         }

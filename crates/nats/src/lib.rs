@@ -13,7 +13,7 @@
 //! | `any_session` | either of them |
 //! | `message`, `subject`, `id`, `handshake` | what goes over NATS |
 //! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
-//! | `connect`, `accept`, `tunnels` | how sessions come about |
+//! | `connect`, `accept`, `tunnels` | how sessions are created |
 //! | `link` | the connection to NATS |
 //! | `relearn` | a limit of it that may have grown |
 //! | `targets` | what a server's clients may reach |

@@ -21,9 +21,9 @@ use serde::{
 };
 use serde_json::error::Category;
 
-/// The key of `Metadata` that says what a message is; [`CLOSE`] is the only value in use.
+/// Key of `Metadata` with the type of a message. [`CLOSE`] is the only value in use.
 pub(crate) const TYPE: &str = "type";
-/// The value of [`TYPE`] with which an end says that it sends no more.
+/// Value of [`TYPE`] in the last message of an end.
 pub(crate) const CLOSE: &str = "close";
 
 const HEAD: &[u8] = br#"{"ID":""#;
@@ -45,17 +45,17 @@ impl Message<'_> {
         self.metadata.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
     }
 
-    /// Whether the sender says with this message that it sends no more.
+    /// True if this is the last message of the sender.
     pub(crate) fn is_close(&self) -> bool {
         self.get(TYPE) == Some(CLOSE)
     }
 }
 
-/// Why a payload is no message that this end can use. The texts hold nothing of the payload.
+/// Error for a payload that is not a usable message. The texts do not contain any of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// The payload is no JSON.
+    /// The payload is not JSON.
     #[error("not JSON (line {line}, column {column} of {len} bytes)")]
     NotJson {
         /// Where the reader stopped; the first line is 1.
@@ -100,7 +100,7 @@ pub(crate) fn metadata_len(metadata: &[(&str, &str)]) -> usize {
     2 + metadata.iter().map(|(key, value)| escaped_len(key) + escaped_len(value) + 6).sum::<usize>()
 }
 
-/// The most data of a message without metadata that takes no more than `max` bytes.
+/// Returns the maximum data length of a message without metadata and with at most `max` bytes.
 pub(crate) fn data_within(id: &str, max: usize) -> usize {
     max.saturating_sub(capacity(id, 0, 0)) / 4 * 3
 }
@@ -122,7 +122,7 @@ pub(crate) fn begin(out: &mut BytesMut, id: &str, data: &[u8]) {
     out.put_slice(METADATA);
 }
 
-/// Ends what [`begin`] began: the metadata, or null if there is none.
+/// Completes a message that [`begin`] started: writes the metadata, or null.
 pub(crate) fn end<'a>(out: &mut BytesMut, metadata: impl IntoIterator<Item = (&'a str, impl Display)>) {
     let mut before = "{\"";
     for (key, value) in metadata {

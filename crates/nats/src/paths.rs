@@ -17,7 +17,7 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// Returns the path to a process. Each session with a peer that does not name its process gets a path of its own.
+    /// Returns the path to a process. Each session with a peer that does not send the ID of its process gets a separate path.
     pub(crate) fn to(&self, peer: Option<InstanceId>) -> Arc<PathState> {
         let new = || PathState::new(Arc::clone(&self.probe));
         let Some(peer) = peer else { return new() };

@@ -44,13 +44,13 @@ pub(crate) use self::window::Window;
 /// read in two parts, and copied.
 const MAX_MESSAGE: usize = (32 << 10) - 512;
 const ACK_DELAY: Duration = Duration::from_millis(40);
-/// An end with nothing at stake leaves when nobody has listened to it for so long.
+/// An end without undelivered data leaves after this time without a subscriber.
 const NO_RESPONDERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client has got its reply, and answers it with a frame, within this time.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a session that may have no subscription waits for a sign of one. Peers answer the first frame at once.
+/// Time limit for a sign of a subscription that may not exist. Peers answer the first frame immediately.
 const DOUBT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why an end aborts whose own connection was reset, or closed with bytes unread. Other reasons are failures.
@@ -61,7 +61,7 @@ pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
-    /// With this end's own subject to reply to, so that NATS says when nobody listens.
+    /// True if the message has this end's subject as its reply subject, so that NATS reports a missing subscriber.
     pub(crate) wants_reply: bool,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Session {
     is_over: bool,
     peer_done: bool,
     has_reader: bool,
-    /// Frames to be sent, besides payloads.
+    /// Frames to be sent in addition to payloads.
     answer_due: bool,
     gap_due: bool,
     /// This end's own connection is back. A frame has to request everything that was in flight.
@@ -142,7 +142,7 @@ impl Session {
         session
     }
 
-    /// The server's end, which hears of its credit first of all.
+    /// Creates the server's end, which first receives its credit.
     pub(crate) fn server(
         id: &str,
         encoding: Encoding,
@@ -324,7 +324,7 @@ impl Session {
         } else if self.receiver.has_unacked() {
             self.ack_by.get_or_insert(now + ACK_DELAY);
         } else {
-            // A duplicate: what the other end was told did not arrive.
+            // A duplicate shows that the last acknowledgment did not arrive.
             self.answer_due = true;
         }
     }

@@ -37,7 +37,7 @@ pub(crate) struct Subjects {
     pub(crate) local: Subject,
     /// Where the other does.
     pub(crate) peer: Subject,
-    /// Where nobody does, and where NATS is to say so.
+    /// Subject without subscribers. NATS reports that when it has processed all earlier messages.
     pub(crate) pacing: Subject,
     pub(crate) markers: Subject,
     /// Where the client listens for notices, if this is the server's end.
@@ -135,7 +135,7 @@ impl Inner {
         }
     }
 
-    /// Wakes whoever the driver has brought something.
+    /// Wakes the tasks that can continue after the driver has run.
     pub(crate) fn wake_stream(&mut self) {
         if self.core.is_readable()
             && let Some(waker) = self.reader.take()

@@ -96,7 +96,7 @@ impl fmt::Display for ServiceName {
     }
 }
 
-/// A text that names no service.
+/// Error for a text that is not the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{0}` names no service: 1 to {MAX_NAME} letters, digits, `-` and `_`")]
 pub struct InvalidServiceName(String);

@@ -17,7 +17,7 @@ use crate::host;
 pub struct Targets {
     /// What may be reached.
     pub allow: Vec<Rule>,
-    /// What may not, whatever is allowed.
+    /// Rules for refused targets. They take precedence over [`allow`](Self::allow).
     pub deny: Vec<Rule>,
 }
 
@@ -124,7 +124,7 @@ fn reached(addr: IpAddr) -> IpAddr {
     }
 }
 
-/// A text that is no rule.
+/// Error for a text that is not a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{rule}`: {problem}; write HOST:PORTS: db:5432, *.internal:*, 10.0.0.0/8:5000-6000, [fd00::]/8")]
 pub struct InvalidRule {

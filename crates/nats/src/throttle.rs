@@ -31,7 +31,7 @@ impl RareWarning {
 pub(crate) struct MessageWarnings(Throttle);
 
 impl MessageWarnings {
-    /// `line` is told how many messages it is about: `a message`, `7 messages`.
+    /// Calls `line` with the number of messages in words: `a message`, `7 messages`.
     pub(crate) fn warn(&self, line: impl FnOnce(&str) -> String) {
         if let Some(count) = self.0.pass(Instant::now(), "") {
             let times = if count == 1 { "a message".to_owned() } else { format!("{count} messages") };

@@ -93,7 +93,7 @@ pub(crate) enum Role {
 }
 
 impl Tunnels {
-    /// Over `link`. `seed` is what session IDs are drawn from: 32 bytes that nobody can guess.
+    /// Creates tunnels over `link`. Session IDs are drawn from `seed`, which must be 32 unpredictable bytes.
     pub fn new(link: NatsConnection, config: Config, seed: [u8; 32]) -> Self {
         let mut ids = StdRng::from_seed(seed);
         let inner = Inner {
@@ -114,7 +114,7 @@ impl Tunnels {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Waits until no session is left that the other end still has to hear of. New ones keep it waiting.
+    /// Waits until the peers of all sessions have been notified of their end. New sessions prolong the wait.
     ///
     /// # Cancel safety
     /// Can be called again.

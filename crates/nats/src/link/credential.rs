@@ -1,4 +1,4 @@
-//! Who we are to NATS.
+//! Credentials for NATS.
 
 use std::fmt;
 use std::path::PathBuf;

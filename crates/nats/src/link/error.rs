@@ -20,7 +20,7 @@ pub enum LinkError {
         /// The URL without its credentials.
         url: String,
     },
-    /// TLS is required, and this URL has none.
+    /// TLS is required, but this URL does not use it.
     #[error("`{url}` has no TLS, which other options require: write wss://")]
     InClear {
         /// The URL without its credentials.
@@ -53,7 +53,7 @@ pub enum LinkError {
     Tls {
         /// Where it was tried.
         urls: String,
-        /// What rustls says.
+        /// Error of rustls.
         reason: String,
     },
     /// The server does not take the shortest messages that sessions need.

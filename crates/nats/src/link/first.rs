@@ -64,7 +64,7 @@ pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> 
     }
 }
 
-/// The kind says little when there is a cause.
+/// The cause, if there is one, has more detail than the kind.
 fn reason(error: &ConnectError) -> String {
     if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(reason))) = tls_error(error)
     {

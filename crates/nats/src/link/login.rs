@@ -123,7 +123,7 @@ pub(super) fn check_creds(path: &Path) -> Result<(), LinkError> {
     read_creds(path).map(drop)
 }
 
-/// A creds file holds two blocks, the JWT and the seed: each a line between two that begin with dashes.
+/// Reads a creds file. It has two blocks, the JWT and the seed, each of which is a line between two lines that begin with dashes.
 fn read_creds(path: &Path) -> Result<Secret, LinkError> {
     let text = read(path)?;
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -8,13 +8,13 @@ use async_nats::rustls::ClientConfig;
 use super::credential::Credential;
 use super::url::NatsUrl;
 
-/// How to reach NATS and who we are there. `Debug` shows no secret.
+/// How to reach NATS and log in. `Debug` does not show secrets.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NatsOptions {
     /// The servers of one cluster. Further ones are learnt from the one that is reached.
     pub urls: Vec<NatsUrl>,
-    /// Who we are, unless a URL says it: all are told the same.
+    /// Credential for all servers. A URL may have it instead.
     pub credential: Credential,
     /// The file that the password, token or seed in `credential` was read from. It is read again at each connect. While
     /// it is missing or unusable, the secret that was read last stays.

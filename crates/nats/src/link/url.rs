@@ -25,7 +25,7 @@ pub struct NatsUrl {
 }
 
 impl NatsUrl {
-    /// Who asks, if the URL says it.
+    /// Credential in the URL, if any.
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
@@ -43,7 +43,7 @@ impl FromStr for NatsUrl {
     }
 }
 
-/// A text that is no URL of a NATS server. Nothing of the text is shown, which may hold a password.
+/// Error for a text that is not a URL of a NATS server. It does not show the text, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{problem}; write nats://HOST:PORT, tls://HOST:PORT, ws://HOST:PORT or wss://HOST:PORT")]
 pub struct InvalidUrl {

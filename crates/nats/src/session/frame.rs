@@ -13,11 +13,11 @@ const MAGIC: u8 = 0xB1;
 /// Bytes before the payload of a binary frame.
 const PREFIX: usize = 26;
 
-/// What a frame says besides its payload. Numbers count bytes of a direction, from 0.
+/// The fields of a frame, without its payload. Numbers count the bytes of a direction, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Header {
     pub(crate) flags: Flags,
-    /// Of the payload's first byte, or of the next one to be sent.
+    /// Number of the payload's first byte, or of the next byte to be sent.
     pub(crate) seq: u64,
     /// Everything below is delivered.
     pub(crate) ack: u64,
@@ -78,7 +78,7 @@ impl fmt::Display for Flags {
     }
 }
 
-/// Why a message is no frame of this session.
+/// Error for a message that is not a frame of this session.
 #[derive(Debug, Error)]
 pub(crate) enum FrameError {
     #[error(transparent)]
@@ -101,7 +101,7 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
-    /// Maximum number of bytes of a JSON frame besides its ID and its encoded payload.
+    /// Maximum number of bytes of a JSON frame, without its ID and its encoded payload.
     const JSON_OVERHEAD: usize = 200;
 
     /// Returns the length of the longest payload of a frame that fits into a NATS message of `max` bytes.

@@ -11,7 +11,7 @@ use super::{DOUBT_TIMEOUT, Doubt, Failure, Session, State};
 use crate::handshake::printable;
 
 impl Session {
-    /// Takes a message that came on this end's subject.
+    /// Processes a message on this end's subject.
     pub(crate) fn receive(&mut self, now: Duration, message: Bytes) -> Result<(), FrameError> {
         let (header, payload) = self.codec.decode(message)?;
         if self.is_over {
@@ -123,7 +123,7 @@ impl Session {
         self.peer_done |= header.flags.has(Flags::FINAL);
         self.complete(now);
         if self.state == State::Complete {
-            // Whoever asks has not seen the farewell.
+            // The peer is still probing, so it did not receive the final frame.
             self.final_frame_due |= std::mem::take(&mut self.answer_due);
             self.is_over = self.peer_done && !self.final_frame_due;
             self.liveness.arm(now);
@@ -147,7 +147,7 @@ impl Session {
         }
     }
 
-    /// NATS says that nobody listens to what was published with a reply subject.
+    /// Handles the report of NATS that the subject of a message with a reply subject does not have a subscriber.
     pub(crate) fn no_responders(&mut self, now: Duration) {
         if let Some(doubt) = self.doubt.take_if(|doubt| doubt.is_about_peer) {
             self.abort(now, doubt.reason);

@@ -61,7 +61,7 @@ impl LivenessTimer {
         (self.probe_at, self.probe_delay) = (None, INITIAL_PROBE_DELAY);
     }
 
-    /// Starts the delay of the probe anew: the peer has acknowledged something.
+    /// Resets the delay of the probe, since the peer has acknowledged data.
     pub(super) fn progress(&mut self, now: Duration) {
         (self.probe_at, self.probe_delay) = (Some(now + INITIAL_PROBE_DELAY), INITIAL_PROBE_DELAY);
     }

@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    /// A question, or whatever the state has to say.
+    /// Sends a probe, or the frame that the state requires.
     pub(super) fn probe(&mut self, now: Duration) {
         self.probe_due = true;
         self.final_frame_due |= self.state != State::Open;

@@ -1,4 +1,4 @@
-//! What is sent to the other end, besides payloads.
+//! Frames to the peer, except new payloads.
 
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl Session {
         Some(self.codec.encode(&header, &piece))
     }
 
-    /// What every frame says; the other end counts as told.
+    /// Returns the header of a frame. It counts as advertised to the peer.
     pub(super) fn header(&mut self, now: Duration) -> Header {
         self.ack_by = None;
         self.answer_due = false;

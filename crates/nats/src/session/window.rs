@@ -132,7 +132,7 @@ impl Window {
         let alpha = least_alpha + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
         let mut size = delivered(gain * min_rtt.max(MIN_RTT)).saturating_add(alpha).min(2 * self.size);
         if !trip.is_limited {
-            // The sender had little to send. It may have more at once later.
+            // The sender had little data. It may have more later.
             size = size.max(self.size.min(FIRST_WINDOW));
         }
         self.probe_size = (delivered(min_rtt) / 2).max(MIN_PROBE_WINDOW);
