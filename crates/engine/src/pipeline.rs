@@ -8,6 +8,7 @@ mod instance;
 pub(crate) mod plan;
 mod segment;
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub(crate) struct Pipeline {
     /// Next time at which an instance is switched on or off, or releases a chunk.
     deadline: Option<Duration>,
     decisions: JournalEntries,
+    /// Chunks on their way between two stages; empty except in `settle`.
+    leaving: Vec<Chunk>,
     context: Arc<SessionContext>,
 }
 
@@ -80,6 +83,7 @@ impl Pipeline {
             ended_now: None,
             deadline: None,
             decisions: identity.has_journal.then(Vec::new),
+            leaving: Vec::new(),
             context: identity,
         };
         line.sync_plan(plan, now);
@@ -171,7 +175,7 @@ impl Pipeline {
                 Some(chunk) => passing = chunk,
                 None => return,
             }
-            if let Some(bytes) = self.instances[index].insert(&mut self.decisions) {
+            if let Some(bytes) = self.instances[index].take_inserted() {
                 self.push(index + 1, passing);
                 return self.insert(index + 1, passing, bytes);
             }
@@ -215,11 +219,16 @@ impl Pipeline {
 
     fn settle(&mut self, now: Duration) {
         for index in 0..self.instances.len() {
-            while let Some(chunk) = self.instances[index].pop(now, &mut self.decisions) {
-                self.push(index + 1, chunk);
-                if let Some(bytes) = self.instances[index].insert(&mut self.decisions) {
-                    self.insert(index + 1, chunk, bytes);
+            loop {
+                let mut leaving = mem::take(&mut self.leaving);
+                self.instances[index].pop_all(now, &mut leaving, &mut self.decisions);
+                let last = leaving.last().copied();
+                for chunk in leaving.drain(..) {
+                    self.push(index + 1, chunk);
                 }
+                self.leaving = leaving;
+                let Some((chunk, bytes)) = last.zip(self.instances[index].take_inserted()) else { break };
+                self.insert(index + 1, chunk, bytes);
             }
         }
         let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
@@ -263,7 +272,7 @@ impl Pipeline {
 
     /// Removes and returns the decisions so far, in order.
     pub(crate) fn take_decisions(&mut self) -> Vec<JournalEntry> {
-        self.decisions.as_mut().map(std::mem::take).unwrap_or_default()
+        self.decisions.as_mut().map(mem::take).unwrap_or_default()
     }
 
     /// Time of the next call to [`advance`](Self::advance).

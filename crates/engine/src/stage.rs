@@ -33,9 +33,13 @@ pub(crate) trait Stage: Any + Debug + Send {
         None
     }
 
-    /// Returns bytes to insert after the chunk that has just left, as a separate write.
-    fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
-        None
+    /// Moves the chunks that leave by `now` to `leaving`, up to the first that bytes are inserted after.
+    fn pop_all(&mut self, now: Duration, leaving: &mut Vec<Chunk>, context: &mut StageContext<'_>) {
+        while context.inserted.is_none()
+            && let Some(chunk) = self.pop(now, context)
+        {
+            leaving.push(chunk);
+        }
     }
 
     /// Returns when `pop` must be called next, or `None` if that depends on another `push`.
@@ -74,9 +78,11 @@ pub(crate) trait Stage: Any + Debug + Send {
     fn resume_from(&mut self, _before: &dyn Stage) {}
 }
 
-/// Statistics and decisions of a stage.
+/// Statistics, decisions and inserted bytes of a stage.
 pub(crate) struct StageContext<'a> {
     pub(crate) counters: &'a FaultCounters,
+    /// Bytes to insert after the chunk that `push` or `pop` returns, as a separate write.
+    pub(crate) inserted: &'a mut Option<Bytes>,
     /// Records a decision about a place in the flow.
     pub(crate) record_decision: &'a mut dyn FnMut(Duration, u64, Decision),
 }

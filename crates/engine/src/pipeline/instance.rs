@@ -26,6 +26,8 @@ pub(crate) struct FaultInstance {
     is_to_count: bool,
     changes_at: Option<Duration>,
     stage: Option<Box<dyn Stage>>,
+    /// Bytes to insert after the chunk that has just left.
+    inserted: Option<Bytes>,
     key: DrawKey,
     direction: Direction,
     context: Arc<SessionContext>,
@@ -43,6 +45,7 @@ impl FaultInstance {
             is_to_count: is_first,
             changes_at: Some(Duration::ZERO),
             stage: None,
+            inserted: None,
             key,
             direction,
             context: identity,
@@ -119,13 +122,13 @@ impl FaultInstance {
         decisions: &mut JournalEntries,
         act: impl FnOnce(&mut dyn Stage, &mut StageContext<'_>) -> Option<T>,
     ) -> Option<T> {
-        let Self { entry, stage, direction, context: identity, .. } = self;
+        let Self { entry, stage, inserted, direction, context: identity, .. } = self;
         let mut tell = |at, offset, decision| {
             if let Some(decisions) = decisions {
                 decisions.push(identity.decision(at, Some(*direction), entry, offset, decision));
             }
         };
-        let mut context = StageContext { counters: &entry.counters, record_decision: &mut tell };
+        let mut context = StageContext { counters: &entry.counters, inserted, record_decision: &mut tell };
         act(&mut **stage.as_mut()?, &mut context)
     }
 
@@ -137,13 +140,22 @@ impl FaultInstance {
         self.with_stage(decisions, |stage, context| stage.push(chunk, context))
     }
 
-    pub(crate) fn pop(&mut self, now: Duration, decisions: &mut JournalEntries) -> Option<Chunk> {
-        self.with_stage(decisions, |stage, context| stage.pop(now, context))
+    /// See [`Stage::pop_all`].
+    pub(crate) fn pop_all(
+        &mut self,
+        now: Duration,
+        leaving: &mut Vec<Chunk>,
+        decisions: &mut JournalEntries,
+    ) {
+        self.with_stage(decisions, |stage, context| {
+            stage.pop_all(now, leaving, context);
+            Some(())
+        });
     }
 
-    /// Returns bytes to insert after the chunk that has just left.
-    pub(crate) fn insert(&mut self, decisions: &mut JournalEntries) -> Option<Bytes> {
-        self.with_stage(decisions, |stage, context| stage.insert(context))
+    /// Takes the bytes to insert after the chunk that has just left.
+    pub(crate) fn take_inserted(&mut self) -> Option<Bytes> {
+        self.inserted.take()
     }
 
     /// Changes received bytes in place; the first is at `offset`.

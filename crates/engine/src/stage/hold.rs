@@ -40,16 +40,16 @@ impl<T: HoldTimes> Stage for HoldStage<T> {
     fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
         let time = self.times.hold_time(&chunk, context);
         self.last_due = self.last_due.max(chunk.at.saturating_add(time));
+        if !T::COUNTS_ALL && self.queue.is_empty() && self.last_due == chunk.at {
+            return Some(chunk);
+        }
         self.queue.push_back((chunk, self.last_due));
         None
     }
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
-        let (chunk, due) = *self.queue.front()?;
-        if due > now {
-            return None;
-        }
-        self.queue.pop_front();
+        self.queue.front().filter(|(_, due)| *due <= now)?;
+        let (chunk, due) = self.queue.pop_front()?;
         let leaving = Chunk { at: due, ..chunk };
         if T::COUNTS_ALL || due > chunk.at {
             context.held(&leaving, chunk.at, now);

@@ -34,7 +34,6 @@ impl Behavior for Echo {
 struct EchoStage {
     /// Copies of what was read, and the offsets behind it.
     copies: VecDeque<(u64, Bytes)>,
-    passed: u64,
 }
 
 impl Stage for EchoStage {
@@ -42,17 +41,12 @@ impl Stage for EchoStage {
         self.copies.push_back((offset + bytes.len() as u64, bytes.to_ascii_lowercase().into()));
     }
 
-    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
-        self.passed = chunk.offset + chunk.len as u64;
-        Some(chunk)
-    }
-
-    fn insert(&mut self, _tools: &mut StageContext<'_>) -> Option<Bytes> {
-        let (end, _) = self.copies.front()?;
-        if *end > self.passed {
-            return None;
+    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let passed = chunk.offset + chunk.len as u64;
+        if self.copies.front().is_some_and(|(end, _)| *end <= passed) {
+            *context.inserted = self.copies.pop_front().map(|(_, bytes)| bytes);
         }
-        self.copies.pop_front().map(|(_, bytes)| bytes)
+        Some(chunk)
     }
 }
 
