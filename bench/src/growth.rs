@@ -17,9 +17,9 @@ const TABLES: [&str; 6] = [
     "Growth: throughput of N streams, GB/s",
     "Growth: round trip over N sessions in turn, p50, µs",
     "Growth: round trip over N sessions in turn, p99, µs",
-    "Growth: connections/s beside N idle sessions, 4 workers",
+    "Growth: connections/s with N idle sessions, 4 workers",
     "Growth: errors of those connections",
-    "Growth: resident memory, bytes a session",
+    "Growth: resident memory, bytes per session",
 ];
 
 pub(super) fn run(scale: &Scale) -> Result<()> {

@@ -104,7 +104,7 @@ impl Peer {
                 let upstream = format!("tls://localhost:{port}");
                 Proxy::Ours(start_ours(addr, &upstream, &format!("--upstream-ca {ca}"))?)
             }
-            Who::Direct | Who::OursSplice => bail!("{who} has no TLS of its own"),
+            Who::Direct | Who::OursSplice => bail!("{who} does not support TLS"),
         };
         thread::sleep(SETTLING);
         Ok(Self { who, addr, proxy, _far_end: far_end })

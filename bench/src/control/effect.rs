@@ -110,6 +110,6 @@ fn removed(controlled: &Controlled, last: &AtomicU64, nanos: &impl Fn() -> u64) 
         (call.join().expect("a call does not panic"), first)
     });
     call?;
-    ensure!(first != before, "no reply comes though the blackhole is gone");
+    ensure!(first != before, "no reply after the blackhole was removed");
     Ok(Duration::from_nanos(first.saturating_sub(begin)))
 }

@@ -57,7 +57,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         vec!["p99, ms".to_owned(), ms(0.99)],
         vec!["longest, ms".to_owned(), ms(1.0)],
         vec!["calls that failed".to_owned(), "0".to_owned()],
-        vec![format!("round trips of {SESSIONS} sessions meanwhile, all as sent"), pings.to_string()],
+        vec![format!("round trips of {SESSIONS} sessions during it, all bytes as sent"), pings.to_string()],
         vec!["sessions that broke".to_owned(), "0".to_owned()],
     ];
     let table = markdown(["", ""].map(str::to_owned).to_vec(), rows.into_iter());

@@ -28,7 +28,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let after = resident();
     let a_session = [0, 1].map(|end| (with[end] - before[end]) / scale.sessions as f64);
     println!(
-        "\n### Resident memory, {} idle sessions that have said a byte each, KiB\n\n{}",
+        "\n### Resident memory, {} idle sessions that have sent one byte each, KiB\n\n{}",
         scale.sessions,
         markdown(
             ["", "before", "with the sessions", "after", "a session"].map(str::to_owned).to_vec(),

@@ -36,9 +36,9 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let [idle, beside_one, beside_four, opening, free, goodput] = slow;
     let rows = [
         ("echo alone, p50, ms", idle),
-        ("echo beside one download, p50, ms", beside_one),
-        ("echo beside four downloads, p50, ms", beside_four),
-        ("new session beside four downloads, ms", opening),
+        ("echo during one download, p50, ms", beside_one),
+        ("echo during four downloads, p50, ms", beside_four),
+        ("new session during four downloads, ms", opening),
         ("new session after their abort, ms", free),
         ("share of the link that one download gets", goodput),
         ("one download at 100 ms without a limit, MB/s", long),
@@ -52,9 +52,9 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         )
     );
     Ok(vec![
-        verdict::at_most("slow link, echo beside one download: times alone", beside_one / idle, 5.0),
-        verdict::at_most("slow link, echo beside four downloads: times alone", beside_four / idle, 8.0),
-        verdict::at_most("slow link, new session beside four downloads: s", opening / 1000.0, 2.0),
+        verdict::at_most("slow link, echo during one download: times alone", beside_one / idle, 5.0),
+        verdict::at_most("slow link, echo during four downloads: times alone", beside_four / idle, 8.0),
+        verdict::at_most("slow link, new session during four downloads: s", opening / 1000.0, 2.0),
         verdict::at_most("slow link, new session after their abort: s", free / 1000.0, 1.0),
         verdict::at_least("slow link, one download: share of the link", goodput, 0.95),
         verdict::at_least("100 ms, one download: MB/s", long, 100.0),

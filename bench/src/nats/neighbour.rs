@@ -21,8 +21,8 @@ pub(super) enum Payload {
 impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Payload::Bytes(chunk) => write!(f, "plain, {} KiB at once", chunk >> 10),
-            Payload::Json(chunk) => write!(f, "plain JSON, {} KiB at once", chunk >> 10),
+            Payload::Bytes(chunk) => write!(f, "plain, messages of {} KiB", chunk >> 10),
+            Payload::Json(chunk) => write!(f, "plain JSON, messages of {} KiB", chunk >> 10),
         }
     }
 }

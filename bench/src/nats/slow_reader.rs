@@ -30,13 +30,13 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let beside_slow = || beside(Some(SIP), scale.bulk_bytes);
     let contenders: [(&str, &dyn Fn() -> _); 3] = [
         ("alone", &alone),
-        ("beside a reader that takes nothing", &beside_none),
-        ("beside a reader that takes 1 MB/s", &beside_slow),
+        ("with a reader that stopped", &beside_none),
+        ("with a reader of 1 MB/s", &beside_slow),
     ];
     let rates = medians("slow reader", scale.rounds, &contenders)?;
     let alone = rates[0][0];
     println!(
-        "\n### 1 stream from the far end, beside a slow reader ({} rounds)\n\n{}",
+        "\n### 1 stream from the far end, with a slow reader ({} rounds)\n\n{}",
         scale.rounds,
         markdown(
             ["", "MiB/s", "of alone"].map(str::to_owned).to_vec(),

@@ -93,7 +93,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
 /// Refuses attributes that the API would ignore.
 fn check_names(kind: &str, attributes: &[(String, Value)]) -> Result<()> {
     let Some(known) = attribute_names(kind) else { return Ok(()) };
-    // The API also accepts hyphens, and its error says where the last three belong.
+    // The API also accepts hyphens, and its error names the place of the last three.
     let is_known = |name: &String| {
         known.contains(&name.replace('-', "_")) || ["name", "probability", "type"].contains(&name.as_str())
     };

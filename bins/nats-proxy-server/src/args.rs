@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   nats-proxy-server --nats-url nats://127.0.0.1:4222
-      whatever clients ask for
+      to every target that clients ask for
   nats-proxy-server --allow 10.0.0.0/8:5432 --service cache=redis:6379
       PostgreSQL in one network, and nats-service:cache
 

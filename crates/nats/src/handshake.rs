@@ -219,7 +219,7 @@ pub(crate) struct Request {
 pub(crate) enum RequestError {
     #[error(transparent)]
     Message(#[from] MessageError),
-    #[error("the request names no `{0}`")]
+    #[error("the request has no `{0}`")]
     Missing(&'static str),
     #[error(
         "the request's `remote_host` {0:?} is not a host name (letters, digits, `-`, `_` and `.`) or an IP address"
@@ -227,7 +227,7 @@ pub(crate) enum RequestError {
     Host(String),
     #[error("the request's `remote_port` is not a port: 1 to 65535")]
     Port,
-    #[error("the request names no service")]
+    #[error("the request has no service")]
     Service,
 }
 
@@ -327,7 +327,7 @@ pub enum ReplyError {
     #[error(transparent)]
     Message(#[from] MessageError),
     /// The reply does not contain a session.
-    #[error("the server's reply names no session")]
+    #[error("the server's reply has no session")]
     Id(#[from] InvalidId),
     /// The reply chooses an unknown encoding.
     #[error("the server's reply has an unknown encoding")]

@@ -71,7 +71,7 @@ impl fmt::Display for InstanceId {
 
 /// Error for a text that is not a session ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it is no session ID: 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
+#[error("it is not a session ID: use 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
 pub struct InvalidId;
 
 #[cfg(test)]

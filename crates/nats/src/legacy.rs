@@ -361,7 +361,7 @@ impl LegacySession {
             let seconds = self.idle_timeout.as_secs_f64();
             self.abort(
                 now,
-                &format!("nothing moved for {seconds} s, and the other end cannot say whether it is there"),
+                &format!("no data for {seconds} s, and the protocol of the other end has no keep-alive"),
             );
         }
     }

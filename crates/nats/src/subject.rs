@@ -98,7 +98,7 @@ impl fmt::Display for ServiceName {
 
 /// Error for a text that is not the name of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` names no service: 1 to {MAX_NAME} letters, digits, `-` and `_`")]
+#[error("`{0}` is not a service name: use 1 to {MAX_NAME} letters, digits, `-` and `_`")]
 pub struct InvalidServiceName(String);
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Targets {
     /// The addresses of `asked`, as found, that may be dialled.
     ///
     /// # Errors
-    /// When none may: says which rule refuses, or that none allows, in words for whoever asked.
+    /// If no target is allowed, the message names the rule that refuses it, or states that no rule allows it.
     pub fn check(&self, asked: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
         let mut denying = None;
         let is_allowed = |addr: &SocketAddr| {
@@ -158,25 +158,25 @@ fn parse_hosts(text: &str) -> Result<Hosts, &'static str> {
     }
     if let Some(rest) = text.strip_prefix('[') {
         let (address, prefix) = rest.split_once(']').ok_or("a `]` is missing")?;
-        return parse_net(&format!("{address}{prefix}")).ok_or("it is no IPv6 address or network");
+        return parse_net(&format!("{address}{prefix}")).ok_or("it is not an IPv6 address or network");
     }
     if let Some(net) = parse_net(text) {
         return Ok(net);
     }
     if text.contains('/') {
-        return Err("it is no network: ADDRESS/BITS");
+        return Err("it is not a network: use ADDRESS/BITS");
     }
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     let end = name.strip_prefix("*.");
     let labels = end.unwrap_or(&name);
     if labels.split('.').any(str::is_empty) && !labels.is_empty() {
-        return Err("a dot in its name stands between nothing");
+        return Err("its name has an empty part between dots");
     }
     if !host::is_name(labels) {
         return Err("it has no host name, address or network");
     }
     if host::is_numeric(labels) {
-        return Err("it is no IPv4 address");
+        return Err("it is not an IPv4 address");
     }
     Ok(match end {
         Some(end) => Hosts::NamesEndingIn(format!(".{end}")),
@@ -202,7 +202,7 @@ fn canonical(net: IpNet) -> IpNet {
 }
 
 fn parse_ports(text: Option<&str>) -> Result<RangeInclusive<u16>, &'static str> {
-    const PROBLEM: &str = "its ports are no number, range or `*`";
+    const PROBLEM: &str = "its port must be a number, a range or `*`";
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or(PROBLEM);
     match text {
         None | Some("*") => Ok(1..=u16::MAX),
@@ -369,23 +369,23 @@ mod tests {
             (":80", "no host"),
             ("a b", "no host"),
             ("*internal", "no host"),
-            ("db..", "a dot"),
-            (".db:80", "a dot"),
-            ("*..a:80", "a dot"),
-            ("*.a..b", "a dot"),
+            ("db..", "an empty part"),
+            (".db:80", "an empty part"),
+            ("*..a:80", "an empty part"),
+            ("*.a..b", "an empty part"),
             ("fd00::1", "in brackets"),
             ("[fd00", "`]` is missing"),
-            ("[db]:80", "no IPv6"),
-            ("10.0.0.0/33", "no network"),
-            ("10.0.0:80", "no IPv4"),
-            ("0x7f.1", "no IPv4"),
-            ("0x7f000001:80", "no IPv4"),
-            ("2130706433", "no IPv4"),
+            ("[db]:80", "not an IPv6"),
+            ("10.0.0.0/33", "not a network"),
+            ("10.0.0:80", "not an IPv4"),
+            ("0x7f.1", "not an IPv4"),
+            ("0x7f000001:80", "not an IPv4"),
+            ("2130706433", "not an IPv4"),
             (r"\115ecret.example", "no host"),
             ("m\u{fc}nchen.de", "no host"),
-            ("[fe80::1%eth0]", "no IPv6"),
-            ("db:0", "its ports"),
-            ("db:x", "its ports"),
+            ("[fe80::1%eth0]", "not an IPv6"),
+            ("db:0", "its port must"),
+            ("db:x", "its port must"),
             ("db:9-8", "ends before"),
         ] {
             let refused = text.parse::<Rule>().unwrap_err().to_string();

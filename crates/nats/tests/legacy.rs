@@ -104,7 +104,7 @@ async fn a_legacy_client_hears_of_a_refusal_in_a_text_with_a_space() {
         in_time("the reply", client.request("proxy.request", REQUEST.into())).await.expect("served");
     let missing: Value = serde_json::from_slice(&missing.payload).expect("JSON");
     let text = String::from_utf8(base64(missing["Data"].as_str().expect("a text"))).expect("text");
-    assert_eq!(text, "the request names no `remote_host`");
+    assert_eq!(text, "the request has no `remote_host`");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ enum Task {
 
 #[derive(Debug, Subcommand)]
 enum Demo {
-    /// Redis over NATS, and a NATS server that is killed meanwhile; some seconds.
+    /// Redis over NATS while a NATS server is killed; takes some seconds.
     Nats,
 }
 

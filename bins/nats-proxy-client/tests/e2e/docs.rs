@@ -1,4 +1,4 @@
-//! What the program tells of its own command line.
+//! Help and man page of the program.
 
 use std::fs::File;
 use std::io;

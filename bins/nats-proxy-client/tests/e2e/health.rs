@@ -84,7 +84,7 @@ fn sessions_and_bytes_are_counted() {
 
 #[test]
 fn a_default_port_that_is_taken_ends_nothing_and_one_that_was_asked_for_does() {
-    // Taken by this test, or by somebody else already.
+    // In use by this test or by another process.
     let _taken = std::net::TcpListener::bind("[::]:8080");
     let nats = NatsServer::start();
     let server = spawn(&server_binary(), &["--nats-url", &nats.url()], &[]);

@@ -1,4 +1,4 @@
-//! The pages about NATS, read by somebody who types what they show ([`Reader`] says how).
+//! Runs the commands that the pages about NATS show; see [`Reader`].
 
 use crate::support::{client_binary, server_binary};
 use testkit::manual::Reader;

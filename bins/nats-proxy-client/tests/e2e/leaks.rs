@@ -10,7 +10,7 @@ use testkit::{FarEnd, abort, open_descriptors, resident_bytes};
 
 /// The server's, for requests and for repeated ones, and the client's, for notices.
 const IDLE: u64 = 3;
-/// Sessions at once.
+/// Number of concurrent sessions.
 const ABREAST: usize = 16;
 
 /// One in ten ends by the client's reset, one by its upstream's, the others cleanly.

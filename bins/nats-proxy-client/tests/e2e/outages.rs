@@ -23,7 +23,7 @@ fn a_hung_server_is_noticed_and_its_sessions_go_on_afterwards() {
     flood.wait_for_mib(8);
     pair.nats.pause();
     pair.both_log(LOST);
-    // What is tried meanwhile gets no answer either.
+    // A connection during the outage gets no answer either.
     thread::sleep(Duration::from_secs(5));
     pair.nats.resume();
     pair.both_log(AGAIN);
@@ -98,7 +98,7 @@ fn an_outage_beyond_its_limit_resets_both_ends_with_the_reason() {
     eventually("new sessions work", || round_trip(&pair.connect(), b"!").is_ok());
 }
 
-/// Answers one byte; `false` if there is none.
+/// Answers one byte. Returns `false` if no byte arrives.
 fn round_trip_of_upstream(mut stream: &TcpStream) -> bool {
     let mut byte = [0];
     stream.read_exact(&mut byte).is_ok() && stream.write_all(&byte).is_ok()
@@ -108,7 +108,7 @@ fn round_trip_of_upstream(mut stream: &TcpStream) -> bool {
 fn sessions_survive_the_death_of_either_ends_node() {
     let far_end = FarEnd::echo();
     let cluster = NatsCluster::start(3);
-    // Each is told of one node, and learns of the others there.
+    // Each program knows one node, and learns of the others from it.
     let server = Server::at(&cluster.nodes[1].url());
     let client = Client::to(&cluster.nodes[0].url(), far_end.addr());
     let flood = Flood::through(client.connect());

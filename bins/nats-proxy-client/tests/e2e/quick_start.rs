@@ -41,7 +41,7 @@ fn assert_works(client: &Client) {
     assert_eq!(redis_cli(client, &["GET", "key"]), "value\n");
 }
 
-/// A connection of its own, to its clean end.
+/// A separate connection, up to its clean end.
 fn ping(client: &Client) {
     let mut stream = client.connect();
     stream.write_all(b"PING\r\n").expect("open");
@@ -74,7 +74,7 @@ fn variables_alone_are_enough() {
     let (nats, redis, listen) = (NatsServer::start(), Redis::start(), free_addr());
     let nats_url = nats.url();
     let of_both = [("NATS_URL", &*nats_url), ("LOG_LEVEL", "info")];
-    // Others may have port 8080, and no variable says another.
+    // Port 8080 may be in use, and no variable sets another.
     let _server = Server::run(&["--listen-addr", "off"], &of_both);
     let (listens, remote) = (listen.to_string(), format!("127.0.0.1:{}", redis.port()));
     let of_client = [("LISTEN_ADDR", &*listens), ("REMOTE_ADDR", &remote), ("PROXY_ADDR", "localhost:8081")];

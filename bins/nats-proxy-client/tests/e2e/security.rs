@@ -55,13 +55,13 @@ fn the_documented_permissions_are_enough_for_both() {
             for log in clients.iter().map(|client| &**client).chain([&*server]) {
                 let text = log.stderr();
                 assert!(text.contains("TRACE") && !text.contains("change-me"), "{text}");
-                assert!(!text.contains("NATS says") && !text.contains("NATS refuses"), "{text}");
+                assert!(!text.contains("NATS reports") && !text.contains("NATS refuses"), "{text}");
             }
         }
     }
 }
 
-/// That the program ends at once, and complains of the credentials without showing them.
+/// Checks that the program ends without waiting, with an error about the credentials that does not contain them.
 fn assert_refused(program: &Path, url: &str, args: &[&str], variables: &[(&str, &str)], names: &str) {
     let started = Instant::now();
     let args = [&["--nats-url", url, "--log-level", "trace"], args].concat();

@@ -1,4 +1,4 @@
-//! Whatever goes in comes out, byte for byte, also while nats-server dies again and again.
+//! Every byte arrives as it was sent, also while nats-server is killed repeatedly.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -19,7 +19,7 @@ fn exchanging(length: u64, progress: &Arc<AtomicU64>) -> (FarEnd, Receiver<io::R
     (far_end, outcomes)
 }
 
-/// Both ways at once, while `meanwhile` runs.
+/// Transfers in both directions while `meanwhile` runs.
 fn assert_both_ways(
     pair: &Pair,
     length: u64,

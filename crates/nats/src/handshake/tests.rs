@@ -104,8 +104,8 @@ fn a_services_request_names_it_by_its_subject() {
 
 #[test]
 fn what_is_wrong_with_a_request_is_said() {
-    assert_eq!(refused(&[("remote_port", "1")]), "the request names no `remote_host`");
-    assert_eq!(refused(&[("remote_host", "a")]), "the request names no `remote_port`");
+    assert_eq!(refused(&[("remote_port", "1")]), "the request has no `remote_host`");
+    assert_eq!(refused(&[("remote_host", "a")]), "the request has no `remote_port`");
     for port in ["0", "65536", "x", ""] {
         assert!(refused(&[("remote_host", "a"), ("remote_port", port)]).contains("is not a port"));
     }

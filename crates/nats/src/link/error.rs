@@ -14,7 +14,7 @@ pub enum LinkError {
     NoUrl,
     /// Credentials in a URL and different ones in another URL or in the options.
     #[error(
-        "`{url}` brings credentials that differ from others given: the servers of one cluster are told the same user"
+        "`{url}` contains credentials that differ from others given: all servers of a cluster need the same user"
     )]
     TwoCredentials {
         /// The URL without its credentials.
@@ -27,7 +27,7 @@ pub enum LinkError {
         url: String,
     },
     /// Replies cannot be asked for under this prefix.
-    #[error("`{0}` is no inbox prefix: it takes words joined by dots, without spaces, `*` and `>`")]
+    #[error("`{0}` is not an inbox prefix: use words joined by dots, without spaces, `*` and `>`")]
     InboxPrefix(String),
     /// A file of credentials cannot be used.
     #[error("cannot use {}: {reason}", path.display())]

@@ -228,7 +228,7 @@ impl Observer {
             Event::ServerError(error) if is_too_long(error) => self.on_refusal(&mut log),
             Event::ServerError(error) => {
                 if let Some(more) = log.server.pass() {
-                    warn!(more, "NATS says: {error}");
+                    warn!(more, "NATS reports: {error}");
                 }
             }
             Event::ClientError(error) if is_refused(error) => {

@@ -85,7 +85,7 @@ pub(crate) enum FrameError {
     Message(#[from] MessageError),
     #[error("it is shorter than its own fields")]
     Short,
-    #[error("it has flags that nobody knows")]
+    #[error("it has unknown flags")]
     Flags,
     #[error("`{0}` is missing or no number")]
     Number(&'static str),

@@ -56,7 +56,7 @@ impl Session {
             let seconds = self.limits.max_outage.as_secs_f64();
             let reason = match self.liveness.no_responders_since() {
                 _ if !self.is_up => format!("NATS was away for {seconds} s"),
-                Some(_) => format!("the other end is gone: nobody listened for {seconds} s"),
+                Some(_) => format!("the other end is gone: NATS had no subscriber for {seconds} s"),
                 None => format!("the other end has not answered for {seconds} s"),
             };
             match self.state {
@@ -73,7 +73,7 @@ impl Session {
         }
         if self.is_half_closed() && now >= self.last_progress.saturating_add(self.half_close_timeout()) {
             let seconds = self.half_close_timeout().as_secs_f64();
-            self.abort(now, format!("half-closed, and nothing moved for {seconds} s"));
+            self.abort(now, format!("half-closed, and no data for {seconds} s"));
         }
     }
 

@@ -162,7 +162,7 @@ async fn what_the_server_refuses_is_told_with_its_subject_and_not_each_time() {
     for _ in 0..20 {
         assert!(!link.flush_confirmed("b.c".into(), "a".into(), Duration::from_millis(20)).await);
     }
-    let refusals = || logged.count("WARN fault_proxy_nats::link::events: NATS says");
+    let refusals = || logged.count("WARN fault_proxy_nats::link::events: NATS reports");
     timeout(LONG, async {
         while refusals() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -107,13 +107,13 @@ pub(super) fn psql(port: u16, draws: &mut impl Rng) -> Ended {
     let (rows, factor) = (draws.random_range(1..2_000_u64), draws.random_range(1..1_000_000_u64));
     let sql = format!("SELECT n * {factor} FROM generate_series(1, {rows}) AS n");
     let output = testkit::psql(port, "disable", &sql);
-    let told = String::from_utf8_lossy(&output.stdout);
+    let shown = String::from_utf8_lossy(&output.stdout);
     let expected: String = (1..=rows).map(|n| format!("{}\n", n * factor)).collect();
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Ended::Cut(io::Error::new(ErrorKind::ConnectionAborted, told));
+        let shown = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Ended::Cut(io::Error::new(ErrorKind::ConnectionAborted, shown));
     }
-    if told == expected { Ended::AsWanted } else { Ended::Wrong(format!("psql shows {told:?} for {sql}")) }
+    if shown == expected { Ended::AsWanted } else { Ended::Wrong(format!("psql shows {shown:?} for {sql}")) }
 }
 
 /// Sets a key in Redis that no other client uses, and reads it back.

@@ -100,7 +100,7 @@ impl UnitTests {
         };
         let message =
             built.iter().find(is_it).with_context(|| format!("cargo has built no tests of {name}"))?;
-        let path = |value: &Value| value.as_str().map(PathBuf::from).context("cargo names no path");
+        let path = |value: &Value| value.as_str().map(PathBuf::from).context("cargo reported no path");
         let manifest = path(&message["manifest_path"])?;
         let crate_folder = manifest.parent().context("a manifest is in a folder")?.to_owned();
         Ok(Self { program: path(&message["executable"])?, crate_folder })

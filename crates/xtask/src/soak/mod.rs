@@ -62,7 +62,7 @@ impl Soak {
     /// Must not happen; the soak goes on and fails at its end.
     fn wrong(&self, what: String) {
         eprintln!("wrong: {what}");
-        self.wrong.lock().expect("nobody panics with it").push(what);
+        self.wrong.lock().expect("no thread panics while it holds the lock").push(what);
     }
 }
 

@@ -47,17 +47,17 @@ fn without_descriptors() -> Result<()> {
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut crowd: Vec<TcpStream> = (0..CLIENTS).filter_map(|_| clients::connect(addr).ok()).collect();
     let served = crowd.iter_mut().map(round_trip).filter(Result::is_ok).take(DESCRIPTORS / 4).count();
-    ensure!(served > 0, "nobody is served");
+    ensure!(served > 0, "no client is served");
     drop(crowd);
     let mut refused = 0;
     // a client that is reset immediately may see this while it connects
     while clients::connect(addr).map_err(Error::from).and_then(|mut client| round_trip(&mut client)).is_err()
     {
         refused += 1;
-        ensure!(refused < 100, "nobody is served any more: {}", end_of(&daemon));
+        ensure!(refused < 100, "no client is served any more: {}", end_of(&daemon));
     }
     let is_explained = daemon.stderr().contains("Too many open files");
-    ensure!(is_explained, "the log does not say why: {}", end_of(&daemon));
+    ensure!(is_explained, "the log does not have the reason: {}", end_of(&daemon));
     end(&daemon, 0)
 }
 
@@ -77,7 +77,7 @@ fn with_the_disk_full() -> Result<()> {
     }
     end(&daemon, 1)?;
     let error = format!("--journal {}: File too large", journal.display());
-    ensure!(daemon.stderr().contains(&error), "nobody hears of it: {}", end_of(&daemon));
+    ensure!(daemon.stderr().contains(&error), "no client got the error: {}", end_of(&daemon));
     Ok(())
 }
 

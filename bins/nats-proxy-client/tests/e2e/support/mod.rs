@@ -42,7 +42,7 @@ impl Pair {
         self.client.connect()
     }
 
-    /// Waits until either says so in its log.
+    /// Waits until the log of either program contains it.
     pub(crate) fn both_log(&self, needle: &str) {
         self.server.wait_for_line(needle);
         self.client.wait_for_line(needle);
@@ -58,7 +58,7 @@ impl Server {
         Self::with(nats_url, &[])
     }
 
-    /// Without an HTTP endpoint, unless the flags say where.
+    /// Without an HTTP endpoint unless the flags set its address.
     pub(crate) fn with(nats_url: &str, options: &[&str]) -> Self {
         let quiet: &[&str] = if options.contains(&"--listen-addr") { &[] } else { &["--listen-addr", "off"] };
         Self::run(&[&["--nats-url", nats_url], quiet, options].concat(), &[])
@@ -119,7 +119,7 @@ impl Deref for Client {
     }
 }
 
-/// Neither settings nor variables of whoever runs the tests.
+/// Ignores settings and variables of the user who runs the tests.
 pub(crate) fn spawn(program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Daemon {
     let empty = ["NATS_URL", "NATS_USER", "NATS_PASSWORD", "LISTEN_ADDR", "REMOTE_ADDR", "LOG_LEVEL"];
     let nothing = empty.iter().map(|name| (*name, ""));
@@ -132,7 +132,7 @@ pub(crate) fn client_binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_nats-proxy-client"))
 }
 
-/// Beside the client's. Only a test of the whole workspace builds it as well.
+/// In the folder of the client. Only a test of the whole workspace builds it as well.
 pub(crate) fn server_binary() -> PathBuf {
     let binary = client_binary().with_file_name("nats-proxy-server");
     assert!(

@@ -103,7 +103,7 @@ fn past_the_longest_outage_both_ends_are_aborted_with_the_reason() {
     world.pass(61 * SECOND);
     assert!(world.failure(1).expect("aborted").reason.contains("NATS was away for 60 s"));
     world.pass(61 * SECOND);
-    assert!(world.failure(0).expect("aborted").reason.contains("nobody listened for 60 s"));
+    assert!(world.failure(0).expect("aborted").reason.contains("NATS had no subscriber for 60 s"));
     world.pass(120 * SECOND);
     assert!(world.is_over());
 }
