@@ -13,7 +13,6 @@ use bytes::{Buf, Bytes};
 use fault_proxy_relay::Stream;
 use futures_util::Sink;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use crate::link::NatsConnection;
 use crate::session;
@@ -69,10 +68,6 @@ impl Stream for NatsStream {
     }
 
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
         None
     }
 

@@ -18,13 +18,17 @@ use crate::{socket, sys};
 /// (`poll_shutdown` = ours); the other ending, the abort, is [`abort`](Stream::abort).
 ///
 /// A wrapper returns the stream that it wraps from [`inner`](Stream::inner). The provided methods ask that stream, so a wrapper only
-/// implements those in which it takes part. Every stream has to answer the required methods itself: a default that is wrong
-/// for a wrapper would go unnoticed.
+/// implements those in which it takes part. [`as_tcp`](Stream::as_tcp) and [`as_buffered`](Stream::as_buffered) do not ask it: `None` is
+/// right for every stream, and what the wrapped stream returns would let bytes bypass the wrapper.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Makes dropping this stream an abort (TCP: RST) instead of a half-close, and gives up what is not yet sent.
     ///
     /// A transport without aborts does nothing: its peer then sees an end of file.
-    fn abort(&mut self);
+    fn abort(&mut self) {
+        if let Some(inner) = self.inner() {
+            inner.abort();
+        }
+    }
 
     /// Returns the wrapped stream, or `None` if this is not a wrapper.
     fn inner(&mut self) -> Option<&mut dyn Stream>;
@@ -35,13 +39,17 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes returns
     /// `None` from then on and sees every later byte through `poll_read` and `poll_write`. A stream that holds
     /// bytes in its own buffers (read ahead, or not yet written) must return `None`.
-    fn as_tcp(&self) -> Option<&TcpStream>;
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        None
+    }
 
     /// The stream itself, if it holds bytes that can be written on from where they are.
     ///
     /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more. A wrapper passes
     /// the answer on only while it changes no byte.
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)>;
+    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
+        None
+    }
 
     /// Ready once the session must end, even with undelivered data: `Ok` closes it, and an error resets it. The relay calls this
     /// while it holds bytes of this stream that the other side does not accept, since it does not read on then.
@@ -125,10 +133,6 @@ impl Stream for TcpStream {
         Some(self)
     }
 
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        None
-    }
-
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         socket::poll_sent(self, cx)
     }
@@ -159,34 +163,14 @@ impl Stream for TcpStream {
 /// Unix sockets have no RST: an abort is a close.
 #[cfg(unix)]
 impl Stream for UnixStream {
-    fn abort(&mut self) {}
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 }
 
 /// For tests without sockets. An abort is a close.
 impl Stream for DuplexStream {
-    fn abort(&mut self) {}
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 }

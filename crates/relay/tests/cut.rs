@@ -10,8 +10,7 @@ use std::task::{Context, Poll};
 
 use fault_proxy_relay::{CloseReason, Config, Route, Stream};
 use support::{ConnectTo, Prepared, Running};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A peer that does not read, not even its half-close, and sends as long as `sends` is set.
 struct Stalled {
@@ -49,17 +48,7 @@ impl AsyncWrite for Stalled {
 }
 
 impl Stream for Stalled {
-    fn abort(&mut self) {}
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 

@@ -122,10 +122,6 @@ impl Watch {
 }
 
 impl<S: Stream> Stream for ChannelBinding<S> {
-    fn abort(&mut self) {
-        self.stream.abort();
-    }
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
         Some(&mut self.stream)
     }

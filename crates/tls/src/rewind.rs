@@ -27,10 +27,6 @@ impl Rewind {
 }
 
 impl Stream for Rewind {
-    fn abort(&mut self) {
-        self.stream.abort();
-    }
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
         Some(&mut *self.stream)
     }

@@ -5,8 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use fault_proxy_relay::{BoxStream, Stream};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 use tracing::debug;
 
@@ -49,20 +48,8 @@ impl Encrypted {
 }
 
 impl Stream for Encrypted {
-    fn abort(&mut self) {
-        self.socket().abort();
-    }
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
         Some(&mut **self.socket())
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        None
     }
 }
 

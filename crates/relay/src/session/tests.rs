@@ -6,8 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::{CHECK_INTERVAL, STALLED_CHECKS, Session};
@@ -138,14 +137,6 @@ impl Stream for Scripted {
     }
 
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 

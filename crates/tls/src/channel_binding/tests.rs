@@ -99,17 +99,7 @@ impl AsyncWrite for Resetting<'_> {
 }
 
 impl Stream for Resetting<'static> {
-    fn abort(&mut self) {}
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
-        None
-    }
-
-    fn as_tcp(&self) -> Option<&TcpStream> {
-        None
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 
