@@ -12,7 +12,7 @@ async fn main() -> std::io::Result<()> {
     let (upstream_port, addr) = (upstream.local_addr()?.port(), listener.local_addr()?);
 
     let relay = Relay::new(Config::default()).on_session_end(|session| {
-        println!("{} bytes there, {} back", session.bytes_to_upstream, session.bytes_to_downstream);
+        println!("{} bytes there, {} back", session.bytes.to_upstream, session.bytes.to_downstream);
     });
     let shutdown = Shutdown::new();
     let running = relay.run(

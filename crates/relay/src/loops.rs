@@ -59,7 +59,7 @@ struct State {
 type Connection = (IpAddr, u16, u16);
 
 /// A proxy, and where it listens, for a [`LoopDetector`].
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ProxyPort {
     detector: LoopDetector,
     number: usize,
@@ -202,15 +202,6 @@ impl Drop for Follows {
 impl fmt::Debug for LoopDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopDetector").field("dialed", &self.0.dialed).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for ProxyPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxyPort")
-            .field("label", &self.label)
-            .field("port", &self.port)
-            .finish_non_exhaustive()
     }
 }
 

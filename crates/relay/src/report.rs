@@ -33,14 +33,7 @@ impl Failures {
 
     /// Reports the end of a session.
     pub(crate) fn report(&self, summary: &SessionSummary) {
-        let SessionSummary {
-            bytes_to_upstream,
-            bytes_to_downstream,
-            duration,
-            downstream_end,
-            upstream_end,
-            ..
-        } = summary;
+        let SessionSummary { bytes, duration, downstream_end, upstream_end, .. } = summary;
         match (downstream_end, upstream_end) {
             // The first of each loop is in the log already.
             (_, CloseReason::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
@@ -56,8 +49,8 @@ impl Failures {
                 warnings.warn(reason);
             }
             _ => info!(
-                bytes_to_upstream,
-                bytes_to_downstream,
+                bytes_to_upstream = bytes.to_upstream,
+                bytes_to_downstream = bytes.to_downstream,
                 ?duration,
                 client = %downstream_end,
                 upstream = %upstream_end,

@@ -89,10 +89,7 @@ impl Session {
             upstream.acknowledge();
         }
         if let Some(live) = &self.live {
-            live.set_bytes(ByteCounts {
-                to_upstream: to_upstream.written,
-                to_downstream: to_downstream.written,
-            });
+            live.set_bytes(self.bytes());
         }
         loop {
             if matches!((&self.to_upstream.state, &self.to_downstream.state), (State::Done, State::Done)) {
@@ -175,12 +172,9 @@ impl Session {
         self.closed = true;
     }
 
-    pub(crate) fn bytes_to_upstream(&self) -> u64 {
-        self.to_upstream.written
-    }
-
-    pub(crate) fn bytes_to_downstream(&self) -> u64 {
-        self.to_downstream.written
+    /// Returns how many bytes each side was given.
+    pub(crate) fn bytes(&self) -> ByteCounts {
+        ByteCounts { to_upstream: self.to_upstream.written, to_downstream: self.to_downstream.written }
     }
 
     /// How the downstream and the upstream ended.

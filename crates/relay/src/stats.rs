@@ -2,7 +2,6 @@
 
 mod ends;
 
-use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -52,6 +51,7 @@ pub struct RelayStats {
 }
 
 /// An open session.
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct OpenSession {
     /// Number of the session within its [`Relay`](crate::Relay), from 1.
@@ -140,17 +140,6 @@ impl OpenSession {
     pub(crate) fn set_bytes(&self, moved: ByteCounts) {
         self.to_upstream.store(moved.to_upstream, Ordering::Relaxed);
         self.to_downstream.store(moved.to_downstream, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Debug for OpenSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenSession")
-            .field("id", &self.id)
-            .field("downstream", &self.downstream)
-            .field("upstream", &self.upstream())
-            .field("moved", &self.bytes())
-            .finish_non_exhaustive()
     }
 }
 

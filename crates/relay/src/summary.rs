@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::stats::ByteCounts;
 use crate::stream::Peer;
 
 /// One session, from accept to end.
@@ -15,10 +16,8 @@ pub struct SessionSummary {
     pub downstream: Peer,
     /// Address of the upstream, or `None` if it was not reached.
     pub upstream: Option<Peer>,
-    /// Bytes handed to the upstream's socket.
-    pub bytes_to_upstream: u64,
-    /// Bytes handed to the downstream's socket.
-    pub bytes_to_downstream: u64,
+    /// Bytes handed to the sockets.
+    pub bytes: ByteCounts,
     /// Time from accept to end.
     pub duration: Duration,
     /// How the downstream side ended.
@@ -34,12 +33,6 @@ impl SessionSummary {
     /// Returns true if both sides ended with a half-close.
     pub fn is_clean(&self) -> bool {
         self.downstream_end == CloseReason::Finished && self.upstream_end == CloseReason::Finished
-    }
-
-    /// Returns true if a side could not be opened or failed. An abort by a peer does not count as an error.
-    pub fn is_error(&self) -> bool {
-        let error = |end: &CloseReason| matches!(end, CloseReason::NotOpened(_) | CloseReason::Failed(_));
-        error(&self.downstream_end) || error(&self.upstream_end)
     }
 }
 

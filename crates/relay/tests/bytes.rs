@@ -12,7 +12,7 @@ use fault_proxy_relay::{CloseReason, Config, DataPath, Route, Stream, TcpConnect
 use proptest::prelude::*;
 use support::{ConnectTo, Prepared, Running, in_time};
 use testkit::{FarEnd, Pattern};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -67,7 +67,7 @@ proptest! {
             }).await;
             assert!(got_request == request && got_reply == reply);
             let summary = running.summary().await;
-            assert_eq!((summary.bytes_to_upstream, summary.bytes_to_downstream), (request.len() as u64, reply.len() as u64));
+            assert_eq!((summary.bytes.to_upstream, summary.bytes.to_downstream), (request.len() as u64, reply.len() as u64));
             assert!(summary.is_clean(), "{summary:?}");
         });
     }
@@ -113,7 +113,7 @@ async fn both_data_paths_carry_bulk_both_ways() {
         let mut running = Running::start(config, route).await;
         transfer_and_back(running.addr, 256 << 20).await;
         let summary = running.summary().await;
-        assert_eq!((summary.bytes_to_upstream, summary.bytes_to_downstream), (256 << 20, 256 << 20));
+        assert_eq!((summary.bytes.to_upstream, summary.bytes.to_downstream), (256 << 20, 256 << 20));
         assert!(summary.is_clean(), "{data_path:?}: {summary:?}");
     }
 }
@@ -126,20 +126,12 @@ struct Watched {
 }
 
 impl Stream for Watched {
-    fn abort(&mut self) {
-        Stream::abort(&mut self.stream);
-    }
-
     fn inner(&mut self) -> Option<&mut dyn Stream> {
         Some(&mut self.stream)
     }
 
     fn as_tcp(&self) -> Option<&TcpStream> {
         self.is_plain.load(Ordering::SeqCst).then_some(&self.stream)
-    }
-
-    fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        None
     }
 }
 

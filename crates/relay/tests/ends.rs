@@ -119,7 +119,7 @@ async fn a_client_that_aborts_behind_a_stalled_upstream_is_noticed() {
     tokio::time::pause();
     let summary = running.summary().await;
     drop(hold);
-    assert!(summary.bytes_to_upstream < sent, "the upstream took all {sent} bytes");
+    assert!(summary.bytes.to_upstream < sent, "the upstream took all {sent} bytes");
     assert_eq!(ends(&summary), (&CloseReason::Aborted, &CloseReason::AbortedByRelay));
 }
 
@@ -161,7 +161,6 @@ async fn without_an_upstream_the_client_is_reset_and_the_next_one_served() {
             };
             assert_eq!(end.kind(), ErrorKind::ConnectionReset);
             let summary = running.summary().await;
-            assert!(summary.is_error());
             let CloseReason::NotOpened(reason) = &summary.upstream_end else { panic!("{summary:?}") };
             assert!(reason.contains(why), "{reason}");
         }

@@ -77,7 +77,6 @@ async fn an_upstream_is_not_dialed_any_longer_for_a_client_that_has_gone() {
             (&summary.downstream_end, &summary.upstream_end),
             (&CloseReason::Aborted, &CloseReason::AbortedByRelay)
         );
-        assert!(!summary.is_error(), "{summary:?}");
 
         // The session's place is free for another client.
         let mut next = TcpStream::connect(running.addr).await.unwrap();

@@ -134,7 +134,7 @@ async fn a_layer_acts_before_the_dial_and_returns_the_connections_that_are_relay
     assert_eq!(steps.all(), ["before_dial", "dial", "wrap"]);
     drop((client, server));
     let summary = running.summary().await;
-    assert_eq!((summary.bytes_to_upstream, summary.bytes_to_downstream), (7, 8));
+    assert_eq!((summary.bytes.to_upstream, summary.bytes.to_downstream), (7, 8));
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::places::Place;
 use crate::route::Route;
 use crate::session::Session;
 use crate::shutdown::Shutdown;
-use crate::stats::SessionGuard;
+use crate::stats::{ByteCounts, SessionGuard};
 use crate::stream::{BoxStream, Legs, Peer};
 use crate::summary::{CloseReason, SessionSummary};
 
@@ -51,8 +51,7 @@ impl SessionTask {
             id,
             downstream: peer,
             upstream: None,
-            bytes_to_upstream: 0,
-            bytes_to_downstream: 0,
+            bytes: ByteCounts::default(),
             duration: started.elapsed(),
             downstream_end: CloseReason::AbortedByRelay,
             upstream_end: CloseReason::AbortedByRelay,
@@ -91,8 +90,7 @@ impl SessionTask {
                     () = run.shutdown.closed() => session.close(),
                     () = run.shutdown.aborted() => {}
                 }
-                self.summary.bytes_to_upstream = session.bytes_to_upstream();
-                self.summary.bytes_to_downstream = session.bytes_to_downstream();
+                self.summary.bytes = session.bytes();
                 (self.summary.downstream_end, self.summary.upstream_end) = session.ends();
             }
             self.ended(&run.relay);

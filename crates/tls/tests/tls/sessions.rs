@@ -109,7 +109,7 @@ async fn a_client_in_clear_has_32_mib_echoed_by_a_server_with_tls() {
         .await;
         assert_eq!(heard, LENGTH);
         assert!(summary.is_clean(), "{summary:?}");
-        assert_eq!((summary.bytes_to_upstream, summary.bytes_to_downstream), (LENGTH, LENGTH));
+        assert_eq!((summary.bytes.to_upstream, summary.bytes.to_downstream), (LENGTH, LENGTH));
         let upstream = summary.upstream.expect("reached");
         assert_eq!(upstream, server.addr().into());
     }
@@ -175,7 +175,7 @@ async fn a_client_of_postgres_in_clear_reaches_a_server_with_tls() {
     .await;
     assert_eq!(reply, b"after EOF: \0\0\0\x11\0\x03\0\0user\0me\0\0");
     assert!(summary.is_clean(), "{summary:?}");
-    assert_eq!(summary.bytes_to_upstream, 17, "the client's requests are not the upstream's");
+    assert_eq!(summary.bytes.to_upstream, 17, "the client's requests are not the upstream's");
 }
 
 #[tokio::test]
