@@ -19,12 +19,6 @@ impl SocketPath {
     }
 }
 
-impl AsRef<Path> for SocketPath {
-    fn as_ref(&self) -> &Path {
-        self.as_path()
-    }
-}
-
 impl fmt::Display for SocketPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
