@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ValueError, number_or_text, sensible, split};
 
@@ -21,7 +21,7 @@ const UNITS: [(&str, u64); 7] = [
 /// A whole number of bytes; a text may carry `B`, `KB` (1000), `KiB` (1024), `MB`, `MiB`, `GB` or `GiB`.
 ///
 /// At most 2^53.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ByteCount(u64);
 
 impl ByteCount {
@@ -85,11 +85,5 @@ impl fmt::Display for ByteCount {
 impl<'de> Deserialize<'de> for ByteCount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         number_or_text(deserializer, WANTED)
-    }
-}
-
-impl Serialize for ByteCount {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(self.0)
     }
 }

@@ -9,58 +9,27 @@ use super::{Ratio, ValueError, number_or_text, sensible, split};
 const RATE: &str = "a rate: use 1000, 500kbit/s or 1MBps for a bandwidth, 0.01 or 1% for a loss";
 
 /// A unit of bandwidth. `KB` is 1000 bytes, `kbit` 1000 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unit {
-    /// Bytes per second.
-    Bps,
-    /// 1000 bytes per second.
-    KBps,
-    /// 1,000,000 bytes per second.
-    MBps,
-    /// 1,000,000,000 bytes per second.
-    GBps,
-    /// 1000 bits per second.
-    KbitPerSecond,
-    /// 1,000,000 bits per second.
-    MbitPerSecond,
-    /// 1,000,000,000 bits per second.
-    GbitPerSecond,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unit {
+    name: &'static str,
+    bytes_per_second: f64,
 }
 
 impl Unit {
+    const BPS: Self = Self::new("Bps", 1.0);
+
     pub(super) const ALL: [Self; 7] = [
-        Self::Bps,
-        Self::KBps,
-        Self::MBps,
-        Self::GBps,
-        Self::KbitPerSecond,
-        Self::MbitPerSecond,
-        Self::GbitPerSecond,
+        Self::BPS,
+        Self::new("KBps", 1e3),
+        Self::new("MBps", 1e6),
+        Self::new("GBps", 1e9),
+        Self::new("kbit/s", 1e3 / 8.0),
+        Self::new("mbit/s", 1e6 / 8.0),
+        Self::new("gbit/s", 1e9 / 8.0),
     ];
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bps => "Bps",
-            Self::KBps => "KBps",
-            Self::MBps => "MBps",
-            Self::GBps => "GBps",
-            Self::KbitPerSecond => "kbit/s",
-            Self::MbitPerSecond => "mbit/s",
-            Self::GbitPerSecond => "gbit/s",
-        }
-    }
-
-    fn bytes_per_second(self) -> f64 {
-        match self {
-            Self::Bps => 1.0,
-            Self::KBps => 1e3,
-            Self::MBps => 1e6,
-            Self::GBps => 1e9,
-            Self::KbitPerSecond => 1e3 / 8.0,
-            Self::MbitPerSecond => 1e6 / 8.0,
-            Self::GbitPerSecond => 1e9 / 8.0,
-        }
+    const fn new(name: &'static str, bytes_per_second: f64) -> Self {
+        Self { name, bytes_per_second }
     }
 }
 
@@ -69,7 +38,7 @@ impl FromStr for Unit {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let text = text.trim();
-        match Self::ALL.into_iter().find(|unit| unit.name() == text) {
+        match Self::ALL.into_iter().find(|unit| unit.name == text) {
             Some(unit) => Ok(unit),
             None => Err(ValueError::new(format!("{text:?} is not a unit of bandwidth: {}", hint(text)))),
         }
@@ -94,7 +63,7 @@ fn hint(text: &str) -> String {
 
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(self.name)
     }
 }
 
@@ -106,7 +75,7 @@ impl<'de> Deserialize<'de> for Unit {
 
 impl Serialize for Unit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -119,7 +88,7 @@ pub struct Rate {
     suffix: Suffix,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Suffix {
     None,
     Percent,
@@ -137,7 +106,7 @@ impl Rate {
     /// Returns an error if the rate is a percentage, or if both the text and `unit` specify a unit.
     pub fn bytes_per_second(self, unit: Option<Unit>) -> Result<f64, ValueError> {
         let unit = match (self.suffix, unit) {
-            (Suffix::None, unit) => unit.unwrap_or(Unit::Bps),
+            (Suffix::None, unit) => unit.unwrap_or(Unit::BPS),
             (Suffix::Unit(unit), None) => unit,
             (Suffix::Unit(own), Some(unit)) => {
                 return Err(ValueError::new(format!(
@@ -150,7 +119,7 @@ impl Rate {
                 )));
             }
         };
-        Ok(self.number * unit.bytes_per_second())
+        Ok(self.number * unit.bytes_per_second)
     }
 
     /// As a share, 0 to 1.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{ValueError, number_or_text, sensible, split};
 
@@ -9,7 +9,7 @@ pub(super) const RATIO: &str = "a share: use 0 to 1, like 0.01, or a percentage,
 const NUMBER: &str = "a number: use 0 or more, like 1.5";
 
 /// A share or a probability: 0 to 1, or a text like `1%`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 pub struct Ratio(f64);
 
 impl Ratio {
@@ -57,14 +57,8 @@ impl<'de> Deserialize<'de> for Ratio {
     }
 }
 
-impl Serialize for Ratio {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.0)
-    }
-}
-
 /// A number without a unit, finite and not negative.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 pub struct Number(f64);
 
 impl Number {
@@ -102,11 +96,5 @@ impl fmt::Display for Number {
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         number_or_text(deserializer, NUMBER)
-    }
-}
-
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(self.0)
     }
 }

@@ -123,7 +123,10 @@ fn bandwidths() {
         rate.bytes_per_second(unit).expect_err("refused").to_string()
     };
     assert_eq!(message("1%", None), "1% is not a bandwidth: use 1000, 500kbit/s or 1MBps");
-    assert_eq!(message("1kbit/s", Some(Unit::Bps)), "1kbit/s has kbit/s as its unit already: leave out Bps");
+    assert_eq!(
+        message("1kbit/s", Some("Bps".parse().unwrap())),
+        "1kbit/s has kbit/s as its unit already: leave out Bps"
+    );
     refused::<Rate>(
         json!("fast"),
         &format!(
