@@ -42,7 +42,7 @@ impl Fault {
 
 /// The effect of a fault: one of [`faults`](crate::faults). It is displayed as one line for people, such as
 /// `latency normal 300 ms ± 40 ms`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Effect(Arc<dyn Behavior>);
 
 impl Effect {
@@ -73,20 +73,17 @@ impl PartialEq for Effect {
     }
 }
 
-impl Debug for Effect {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Debug::fmt(&self.0, f)
-    }
-}
-
 impl Display for Effect {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.0, f)
+        self.0.describe(f)
     }
 }
 
 /// Behavior of a type of fault.
-pub(crate) trait Behavior: Same + Debug + Display + Send + Sync {
+pub(crate) trait Behavior: Same + Debug + Send + Sync {
+    /// Writes the effect as text: see [`Effect`]'s `Display`.
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result;
+
     /// Returns where it acts.
     fn place(&self) -> Place;
 

@@ -12,6 +12,7 @@ mod jitter;
 mod latency;
 mod limit_data;
 mod packet_loss;
+mod prelude;
 mod refuse;
 mod reset;
 mod slicer;

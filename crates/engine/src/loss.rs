@@ -19,8 +19,7 @@ mod timeout;
 mod window;
 
 pub use model::LossModel;
-#[allow(unused_imports, reason = "being built")]
-pub(crate) use sender::{LossCounts, LossEvent, LossKind, LossySender};
+pub(crate) use sender::{LossCounts, LossEvent, LossySender};
 
 #[cfg(test)]
 mod tests;

@@ -4,24 +4,11 @@
 //! first byte; those for the others are owed. That time follows from the bytes before it. A late call does not slow the
 //! flow down, and the stages behind see the same times however reads cut the flow.
 
-use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::describe::{BitRate, Scaled, Size};
-use crate::direction::{Scope, Side};
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
-};
-use crate::fifo::Fifo;
+use super::prelude::*;
 use crate::journal::nanos;
-use crate::stage::chunk::Chunk;
-use crate::stage::{Stage, StageContext};
 use crate::token_bucket::{Taken, TokenBucket};
-use crate::units::{ByteCount, Rate, Unit};
 
 /// The time that a unit may take at most.
 const MAX_CHUNK_TIME: Duration = Duration::from_millis(2);
@@ -63,8 +50,8 @@ impl Bandwidth {
     }
 }
 
-impl Display for Bandwidth {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Bandwidth {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.rate == 0.0 {
             return f.write_str("bandwidth 0, bytes wait");
         }
@@ -76,9 +63,7 @@ impl Display for Bandwidth {
         };
         write!(f, "bandwidth {bits} ({bytes}) burst {} {scope}", Size(self.burst))
     }
-}
 
-impl Behavior for Bandwidth {
     fn place(&self) -> Place {
         Place::Bottleneck
     }

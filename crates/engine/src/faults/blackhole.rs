@@ -1,16 +1,6 @@
 //! Holds or drops all data.
 
-use std::fmt::{self, Display, Formatter};
-
-use serde::{Deserialize, Serialize};
-
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
-    words,
-};
-use crate::stage::Stage;
+use super::prelude::*;
 use crate::stage::gate::Gate;
 
 /// Holds or drops all data.
@@ -28,13 +18,11 @@ impl Blackhole {
     }
 }
 
-impl Display for Blackhole {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Blackhole {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(if self.discard { "blackhole, bytes are dropped" } else { "blackhole, bytes are held" })
     }
-}
 
-impl Behavior for Blackhole {
     fn place(&self) -> Place {
         Place::Blackhole
     }

@@ -1,23 +1,10 @@
 //! Flips bits.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric};
-use serde::{Deserialize, Serialize};
 
-use crate::describe::Percent;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, ratio_from,
-    read_own,
-};
-use crate::journal::Decision;
-use crate::stage::rng::{DrawKey, FaultRng};
-use crate::stage::{Stage, StageContext};
-use crate::units::Rate;
+use super::prelude::*;
+use crate::stage::rng::FaultRng;
 
 /// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
 const BLOCK: u64 = 4096;
@@ -37,13 +24,11 @@ impl Corrupt {
     }
 }
 
-impl Display for Corrupt {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Corrupt {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "corrupt {} of bytes", Percent(self.rate))
     }
-}
 
-impl Behavior for Corrupt {
     fn place(&self) -> Place {
         Place::Content
     }

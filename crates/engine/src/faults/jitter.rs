@@ -1,22 +1,9 @@
 //! Delays some segments.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 
-use crate::describe::{Time, rounded};
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
-};
-use crate::stage::chunk::Chunk;
+use super::prelude::*;
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::rng::DrawKey;
-use crate::stage::{Stage, StageContext};
-use crate::units::{Millis, Number};
 
 /// Holds some segments for a time drawn uniformly from 0 to `amplitude`.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +22,13 @@ impl Jitter {
     }
 }
 
-impl Display for Jitter {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Jitter {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (longest, frequency) = (Time(self.amplitude), rounded(self.frequency));
         let times = if frequency == 1.0 { "time" } else { "times" };
         write!(f, "jitter up to {longest}, {frequency} {times} a second at most")
     }
-}
 
-impl Behavior for Jitter {
     fn place(&self) -> Place {
         Place::Variation
     }

@@ -2,25 +2,12 @@
 
 mod table;
 
-use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::prelude::*;
 use crate::delay::Delay;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
-    read_own, words,
-};
-use crate::stage::chunk::Chunk;
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::rng::DrawKey;
-use crate::stage::{Stage, StageContext};
-use crate::units::{Millis, Number};
 
 /// Holds each segment for a random time.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,14 +26,12 @@ impl Latency {
     }
 }
 
-impl Display for Latency {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Latency {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "latency {}", self.delay)?;
         f.write_str(if self.once { ", once a flow" } else { "" })
     }
-}
 
-impl Behavior for Latency {
     fn place(&self) -> Place {
         Place::Way
     }

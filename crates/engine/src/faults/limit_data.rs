@@ -1,19 +1,7 @@
 //! Closes both connections after a number of bytes.
 
-use std::fmt::{self, Display, Formatter};
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::Size;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
-    read_own,
-};
-use crate::stage::Stage;
+use super::prelude::*;
 use crate::stage::limit::Limit;
-use crate::units::ByteCount;
 
 /// Closes both connections after this many bytes in one direction. With 0, before the first byte.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +18,11 @@ impl LimitData {
     }
 }
 
-impl Display for LimitData {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for LimitData {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "data limit {}", Size(self.bytes))
     }
-}
 
-impl Behavior for LimitData {
     fn place(&self) -> Place {
         Place::Amount
     }

@@ -1,22 +1,7 @@
 //! Delays segments as if they were lost and sent again.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::{Percent, Size, Time};
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
-    ratio_from, read_own, words,
-};
-use crate::journal::Decision;
-use crate::loss::{LossCounts, LossEvent, LossKind, LossModel, LossySender};
-use crate::stage::chunk::Chunk;
-use crate::stage::{Stage, StageContext};
-use crate::units::{ByteCount, Millis, Rate, Ratio};
+use super::prelude::*;
+use crate::loss::{LossCounts, LossEvent, LossModel, LossySender};
 
 /// Bytes that may wait for the congestion window.
 const WAITING_LIMIT: usize = 256 << 10;
@@ -40,17 +25,6 @@ impl PacketLoss {
     }
 }
 
-impl Display for PacketLoss {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "packet loss {}, ", InWords(&self.model))?;
-        match self.rtt {
-            Some(rtt) => write!(f, "round trip {}, ", Time(rtt))?,
-            None => f.write_str("round trip as measured, ")?,
-        }
-        write!(f, "segments of {}", Size(u64::from(self.mss)))
-    }
-}
-
 struct InWords<'a>(&'a LossModel);
 
 impl Display for InWords<'_> {
@@ -70,13 +44,22 @@ impl Display for InWords<'_> {
 }
 
 impl Behavior for PacketLoss {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "packet loss {}, ", InWords(&self.model))?;
+        match self.rtt {
+            Some(rtt) => write!(f, "round trip {}, ", Time(rtt))?,
+            None => f.write_str("round trip as measured, ")?,
+        }
+        write!(f, "segments of {}", Size(u64::from(self.mss)))
+    }
+
     fn place(&self) -> Place {
         Place::Sender
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
         let sender = LossySender::new(&self.model, self.rtt.unwrap_or(start.rtt), self.mss, start.key);
-        Some(Box::new(LossStage { counted: sender.counts(), sender }))
+        Some(Box::new(LossStage(sender)))
     }
 
     fn segment_size(&self) -> Option<u32> {
@@ -89,49 +72,43 @@ impl Behavior for PacketLoss {
 }
 
 #[derive(Debug)]
-struct LossStage {
-    sender: LossySender,
-    counted: LossCounts,
-}
+struct LossStage(LossySender);
 
 impl LossStage {
     /// Counts what the sender has sent since the last time.
     fn count(&mut self, context: &mut StageContext<'_>) {
-        let counts = self.sender.counts();
-        context
-            .counters
-            .record_segments(counts.segments - self.counted.segments, counts.lost - self.counted.lost);
-        self.counted = counts;
+        let LossCounts { segments, lost } = self.0.take_counts();
+        context.counters.record_segments(segments, lost);
     }
 }
 
 impl Stage for LossStage {
     fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
-        self.sender.push(chunk, &mut |event| tell(event, context));
+        self.0.push(chunk, &mut |event| tell(event, context));
         self.count(context);
         None
     }
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
-        let chunk = self.sender.pop(now, &mut |event| tell(event, context));
+        let chunk = self.0.pop(now, &mut |event| tell(event, context));
         self.count(context);
         chunk
     }
 
     fn due(&self) -> Option<Duration> {
-        self.sender.due()
+        self.0.due()
     }
 
     fn drain(&mut self) -> Vec<Chunk> {
-        self.sender.drain().collect()
+        self.0.drain().collect()
     }
 
     fn memory(&self) -> usize {
-        self.sender.memory()
+        self.0.memory()
     }
 
     fn is_full(&self) -> bool {
-        self.sender.waiting() >= WAITING_LIMIT
+        self.0.waiting() >= WAITING_LIMIT
     }
 
     fn needs_segments(&self) -> bool {
@@ -140,13 +117,7 @@ impl Stage for LossStage {
 }
 
 fn tell(event: LossEvent, context: &mut StageContext<'_>) {
-    let decision = match event.kind {
-        LossKind::Lost => Decision::Lost,
-        LossKind::Retransmitted { lost } => Decision::Retransmit { lost },
-        LossKind::Probed { lost } => Decision::Probe { lost },
-        LossKind::TimedOut { n, lost } => Decision::RetransmitTimeout { n, lost },
-    };
-    (context.record_decision)(event.at, event.offset, decision);
+    (context.record_decision)(event.at, event.offset, event.decision);
 }
 
 pub(super) static TYPE: FaultType = FaultType {

@@ -1,24 +1,16 @@
 //! Refuses new clients.
 
-use std::fmt::{self, Display, Formatter};
-
-use serde::{Deserialize, Serialize};
-
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Opening, Place};
-use crate::fault_type::{FaultType, ParamError, Parameters, ReadFile, Target, read_own};
+use super::prelude::*;
 
 /// Refuses new clients.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refuse;
 
-impl Display for Refuse {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Refuse {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("refuse")
     }
-}
 
-impl Behavior for Refuse {
     fn place(&self) -> Place {
         Place::Opening
     }

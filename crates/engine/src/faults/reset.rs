@@ -1,20 +1,8 @@
 //! Resets connections.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::{Size, Time};
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, read_own,
-};
-use crate::stage::Stage;
+use super::prelude::*;
 use crate::stage::gate::Gate;
 use crate::stage::limit::Limit;
-use crate::units::{ByteCount, Millis};
 
 /// Resets the connections of a session (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +31,8 @@ impl Reset {
     }
 }
 
-impl Display for Reset {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Reset {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self.sides {
             Side::Client => "reset of the client's connection",
             Side::Server => "reset of the server's connection",
@@ -53,9 +41,7 @@ impl Display for Reset {
         write!(f, " after {}", Time(self.after))?;
         self.bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
     }
-}
 
-impl Behavior for Reset {
     fn place(&self) -> Place {
         Place::Reset
     }
@@ -73,13 +59,11 @@ impl ResetOnData {
     }
 }
 
-impl Display for ResetOnData {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for ResetOnData {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "reset of both connections {} after the first bytes", Time(self.after))
     }
-}
 
-impl Behavior for ResetOnData {
     fn place(&self) -> Place {
         Place::Reset
     }

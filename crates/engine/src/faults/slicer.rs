@@ -1,24 +1,8 @@
 //! Cuts a flow into small pieces that are delivered one by one.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 
-use crate::describe::{Size, Time};
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
-    read_own,
-};
-use crate::fifo::Fifo;
-use crate::journal::Decision;
-use crate::stage::chunk::Chunk;
-use crate::stage::rng::DrawKey;
-use crate::stage::{Stage, StageContext};
-use crate::units::{ByteCount, Millis};
+use super::prelude::*;
 
 /// Maximum number of waiting bytes.
 const WAITING_LIMIT: usize = 64 << 10;
@@ -42,14 +26,12 @@ impl Slicer {
     }
 }
 
-impl Display for Slicer {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Slicer {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (size, variation) = (Size(self.size.into()), Size(self.variation.into()));
         write!(f, "slicer, pieces of {size} ± {variation} every {}", Time(self.delay))
     }
-}
 
-impl Behavior for Slicer {
     fn place(&self) -> Place {
         Place::Pieces
     }

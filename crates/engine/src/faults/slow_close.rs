@@ -1,21 +1,8 @@
 //! Delays the half-close.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::Time;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, needed,
-    read_own,
-};
-use crate::stage::chunk::{Chunk, FlowEnd};
+use super::prelude::*;
+use crate::stage::chunk::FlowEnd;
 use crate::stage::hold::{HoldStage, HoldTimes};
-use crate::stage::{Stage, StageContext};
-use crate::units::Millis;
 
 /// Delays the end of a flow (half-close).
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +19,11 @@ impl SlowClose {
     }
 }
 
-impl Display for SlowClose {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for SlowClose {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "slow close, {} later", Time(self.delay))
     }
-}
 
-impl Behavior for SlowClose {
     fn place(&self) -> Place {
         Place::End
     }

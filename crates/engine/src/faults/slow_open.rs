@@ -1,17 +1,6 @@
 //! Delays the connection to the upstream.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::Time;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Measured, Opening, Place};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, Target, ValueType, needed, read_own,
-};
-use crate::units::Millis;
+use super::prelude::*;
 
 /// Delays the connection to the upstream.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,13 +17,11 @@ impl SlowOpen {
     }
 }
 
-impl Display for SlowOpen {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for SlowOpen {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "slow open, {} later", Time(self.delay))
     }
-}
 
-impl Behavior for SlowOpen {
     fn place(&self) -> Place {
         Place::Opening
     }

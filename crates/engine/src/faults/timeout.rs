@@ -1,19 +1,7 @@
 //! Holds all data, then closes both connections.
 
-use std::fmt::{self, Display, Formatter};
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
-use crate::describe::Time;
-use crate::direction::Side;
-use crate::effect::{Behavior, Effect, Place, Start};
-use crate::fault_type::{
-    FaultType, ParamError, Parameter, Parameters, ReadFile, SocketDirection, Target, ValueType, read_own,
-};
-use crate::stage::Stage;
+use super::prelude::*;
 use crate::stage::gate::Gate;
-use crate::units::Millis;
 
 /// Holds all data, then closes both connections.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,17 +20,15 @@ impl Timeout {
     }
 }
 
-impl Display for Timeout {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Timeout {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.after {
             Some(after) => write!(f, "timeout, closed after {}", Time(after))?,
             None => f.write_str("timeout, never closed")?,
         }
         f.write_str(if self.discard { ", bytes are dropped" } else { "" })
     }
-}
 
-impl Behavior for Timeout {
     fn place(&self) -> Place {
         Place::Timeout
     }

@@ -10,6 +10,7 @@ use super::process::LossProcess;
 use super::queue::Queue;
 use super::timeout::{Alarm, Timer};
 use super::window::Window;
+use crate::journal::Decision;
 use crate::stage::chunk::Chunk;
 use crate::stage::rng::DrawKey;
 
@@ -46,8 +47,6 @@ pub(crate) struct LossCounts {
     pub(crate) segments: u64,
     /// Segments whose first transmission was lost.
     pub(crate) lost: u64,
-    /// Retransmissions, lost again or not.
-    pub(crate) retransmissions: u64,
 }
 
 /// A decision of the sender or of the path, in order of time.
@@ -59,21 +58,8 @@ pub(crate) struct LossEvent {
     pub(crate) segment: u64,
     /// Offset of the segment's first byte.
     pub(crate) offset: u64,
-    /// Kind of the event.
-    pub(crate) kind: LossKind,
-}
-
-/// What happened to a segment; `lost`: the transmission was lost again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LossKind {
-    /// Sent for the first time, and lost.
-    Lost,
-    /// Sent again, because later transmissions were acknowledged and it was not, or after a timeout of an earlier segment.
-    Retransmitted { lost: bool },
-    /// Sent again as the last of several outstanding segments, to learn which of them have arrived.
-    Probed { lost: bool },
-    /// Sent again because no acknowledgment arrived within the retransmission timeout, for the `n`th time in a row, from 1.
-    TimedOut { n: u32, lost: bool },
+    /// What happened to the segment.
+    pub(crate) decision: Decision,
 }
 
 impl LossySender {
@@ -135,8 +121,8 @@ impl LossySender {
         self.queue.drain(self.clock)
     }
 
-    pub(crate) fn counts(&self) -> LossCounts {
-        self.counts
+    pub(crate) fn take_counts(&mut self) -> LossCounts {
+        std::mem::take(&mut self.counts)
     }
 
     fn next_alarm(&self) -> Option<(Duration, Alarm)> {
@@ -170,7 +156,7 @@ impl LossySender {
         if last_lost.is_some_and(|segment| self.window.is_news(segment)) {
             self.window.halve(self.queue.next_unsent(), self.flight.unacknowledged());
             // RFC 6675, section 5, step 4.3: the first lost segment is sent again regardless of the window.
-            self.resend_first_lost(|lost| LossKind::Retransmitted { lost }, report);
+            self.resend_first_lost(|lost| Decision::Retransmit { lost }, report);
         }
     }
 
@@ -178,7 +164,7 @@ impl LossySender {
         if !self.send_new(report)
             && let Some(segment) = self.flight.take_last_missing()
         {
-            self.resend(segment, |lost| LossKind::Probed { lost }, report);
+            self.resend(segment, |lost| Decision::Probe { lost }, report);
         }
         self.timer.probed(self.clock);
     }
@@ -187,13 +173,13 @@ impl LossySender {
         let n = self.timer.timed_out();
         self.flight.give_up(self.clock);
         self.window.collapse(n == 1, self.queue.next_unsent(), self.flight.unacknowledged());
-        self.resend_first_lost(|lost| LossKind::TimedOut { n, lost }, report);
+        self.resend_first_lost(|lost| Decision::RetransmitTimeout { n, lost }, report);
     }
 
     fn send_allowed(&mut self, report: &mut dyn FnMut(LossEvent)) {
         while self.flight.outstanding() < self.window.size() {
-            let sent = self.resend_first_lost(|lost| LossKind::Retransmitted { lost }, report)
-                || self.send_new(report);
+            let sent =
+                self.resend_first_lost(|lost| Decision::Retransmit { lost }, report) || self.send_new(report);
             if !sent {
                 break;
             }
@@ -207,7 +193,7 @@ impl LossySender {
         self.counts.lost += u64::from(lost);
         if lost {
             let (number, offset) = (segment.number, segment.offset);
-            report(LossEvent { at: self.clock, segment: number, offset, kind: LossKind::Lost });
+            report(LossEvent { at: self.clock, segment: number, offset, decision: Decision::Lost });
         }
         self.timer.sent(self.clock, self.flight.outstanding() == 0);
         self.transmit(index, lost);
@@ -216,25 +202,24 @@ impl LossySender {
 
     fn resend_first_lost(
         &mut self,
-        kind: impl Fn(bool) -> LossKind,
+        decision: impl Fn(bool) -> Decision,
         report: &mut dyn FnMut(LossEvent),
     ) -> bool {
         let first = self.flight.take_lost();
         if let Some(segment) = first {
-            self.resend(segment, kind, report);
+            self.resend(segment, decision, report);
         }
         first.is_some()
     }
 
-    fn resend(&mut self, index: u64, kind: impl Fn(bool) -> LossKind, report: &mut dyn FnMut(LossEvent)) {
-        self.counts.retransmissions += 1;
+    fn resend(&mut self, index: u64, decision: impl Fn(bool) -> Decision, report: &mut dyn FnMut(LossEvent)) {
         let segment = self.queue.segment(index);
         let lost = segment.draws.random::<f64>() < self.share;
         report(LossEvent {
             at: self.clock,
             segment: segment.number,
             offset: segment.offset,
-            kind: kind(lost),
+            decision: decision(lost),
         });
         self.timer.sent_again(self.clock);
         self.transmit(index, lost);

@@ -4,7 +4,8 @@ mod throughput;
 
 use std::time::Duration;
 
-use super::{LossEvent, LossKind, LossModel, LossySender};
+use super::{LossEvent, LossModel, LossySender};
+use crate::journal::Decision;
 use crate::stage::chunk::{Chunk, FlowEnd};
 use crate::stage::rng::DrawKey;
 
@@ -45,9 +46,11 @@ fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<Los
 }
 
 /// The first run of `count` segments, over seeds from 0, in which these things happen and nothing else.
-fn run_with(rate: f64, count: u64, wanted: &[(u64, LossKind)]) -> (Vec<Duration>, Vec<LossEvent>) {
+fn run_with(rate: f64, count: u64, wanted: &[(u64, Decision)]) -> (Vec<Duration>, Vec<LossEvent>) {
     (0..1_000_000)
         .map(|seed| send_at_once(&mut sender(&independent(rate), seed), count))
-        .find(|(_, events)| events.iter().map(|event| (event.segment, event.kind)).eq(wanted.iter().copied()))
+        .find(|(_, events)| {
+            events.iter().map(|event| (event.segment, event.decision)).eq(wanted.iter().copied())
+        })
         .expect("some seed makes these draws")
 }

@@ -94,7 +94,7 @@ proptest! {
     ) {
         let lost = |rtt| -> Vec<u64> {
             let (_, events) = run(&model, seed, Duration::from_millis(rtt), &chunks, None);
-            let lost = events.iter().filter(|event| event.kind == LossKind::Lost);
+            let lost = events.iter().filter(|event| event.decision == Decision::Lost);
             lost.map(|event| event.segment).collect()
         };
         prop_assert_eq!(lost(rtt), lost(20));

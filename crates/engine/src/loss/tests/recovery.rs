@@ -7,7 +7,7 @@ const RTO: Duration = Duration::from_millis(220);
 
 #[test]
 fn a_lone_segment_lost_comes_after_one_timeout() {
-    let wanted = [(0, LossKind::Lost), (0, LossKind::TimedOut { n: 1, lost: false })];
+    let wanted = [(0, Decision::Lost), (0, Decision::RetransmitTimeout { n: 1, lost: false })];
     let (left, events) = run_with(0.5, 1, &wanted);
     assert_eq!(left, [RTO]);
     assert_eq!(events.iter().map(|event| event.at).collect::<Vec<_>>(), [Duration::ZERO, RTO]);
@@ -16,27 +16,27 @@ fn a_lone_segment_lost_comes_after_one_timeout() {
 #[test]
 fn lost_twice_it_comes_after_one_timeout_and_one_of_double_length() {
     let wanted = [
-        (0, LossKind::Lost),
-        (0, LossKind::TimedOut { n: 1, lost: true }),
-        (0, LossKind::TimedOut { n: 2, lost: false }),
+        (0, Decision::Lost),
+        (0, Decision::RetransmitTimeout { n: 1, lost: true }),
+        (0, Decision::RetransmitTimeout { n: 2, lost: false }),
     ];
     assert_eq!(run_with(0.5, 1, &wanted).0, [3 * RTO]);
 }
 
 #[test]
 fn a_loss_followed_by_others_comes_after_one_round_trip_and_holds_those_after_it() {
-    let wanted = [(1, LossKind::Lost), (1, LossKind::Retransmitted { lost: false })];
+    let wanted = [(1, Decision::Lost), (1, Decision::Retransmit { lost: false })];
     let (left, events) = run_with(0.1, 4, &wanted);
     assert_eq!(left, [Duration::ZERO, RTT, RTT, RTT]);
-    assert_eq!(events[1], LossEvent { at: RTT, segment: 1, offset: 1460, kind: wanted[1].1 });
+    assert_eq!(events[1], LossEvent { at: RTT, segment: 1, offset: 1460, decision: wanted[1].1 });
 }
 
 #[test]
 fn a_retransmission_lost_is_sent_again_a_round_trip_later_while_others_follow_it() {
     let wanted = [
-        (1, LossKind::Lost),
-        (1, LossKind::Retransmitted { lost: true }),
-        (1, LossKind::Retransmitted { lost: false }),
+        (1, Decision::Lost),
+        (1, Decision::Retransmit { lost: true }),
+        (1, Decision::Retransmit { lost: false }),
     ];
     // New segments that the other acknowledgements let go follow it, and theirs show that it is lost.
     let (left, _) = run_with(0.03, 20, &wanted);
@@ -45,14 +45,15 @@ fn a_retransmission_lost_is_sent_again_a_round_trip_later_while_others_follow_it
 
 #[test]
 fn the_last_of_several_lost_waits_for_the_timeout_and_the_last_two_for_a_probe() {
-    let (left, _) = run_with(0.2, 3, &[(2, LossKind::Lost), (2, LossKind::TimedOut { n: 1, lost: false })]);
+    let (left, _) =
+        run_with(0.2, 3, &[(2, Decision::Lost), (2, Decision::RetransmitTimeout { n: 1, lost: false })]);
     assert_eq!(left[2], RTT + RTO);
 
     let wanted = [
-        (1, LossKind::Lost),
-        (2, LossKind::Lost),
-        (2, LossKind::Probed { lost: false }),
-        (1, LossKind::Retransmitted { lost: false }),
+        (1, Decision::Lost),
+        (2, Decision::Lost),
+        (2, Decision::Probe { lost: false }),
+        (1, Decision::Retransmit { lost: false }),
     ];
     let (left, _) = run_with(0.2, 3, &wanted);
     // Acknowledged at RTT, probed two later; the probe's acknowledgement shows the other loss.
@@ -93,7 +94,7 @@ fn the_pieces_of_a_segment_share_its_fate() {
     sender.push(part(300 * MS, 200, 100), &mut report);
     let left: Vec<Chunk> = std::iter::from_fn(|| sender.pop(300 * MS, &mut report)).collect();
     assert_eq!(left, [part(RTO, 0, 100), part(RTO, 100, 100), part(300 * MS, 200, 100)]);
-    assert_eq!(sender.counts(), LossCounts { segments: 1, lost: 1, retransmissions: 1 });
+    assert_eq!(sender.take_counts(), LossCounts { segments: 1, lost: 1 });
 }
 
 #[test]

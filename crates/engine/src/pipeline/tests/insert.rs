@@ -1,7 +1,7 @@
 //! Bytes that a fault inserts.
 
 use std::collections::VecDeque;
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Formatter};
 
 use proptest::prelude::*;
 
@@ -14,13 +14,11 @@ use crate::stage::{Stage, StageContext};
 #[derive(Debug, Clone, PartialEq)]
 struct Echo;
 
-impl Display for Echo {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+impl Behavior for Echo {
+    fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("echo")
     }
-}
 
-impl Behavior for Echo {
     fn place(&self) -> Place {
         Place::Content
     }
