@@ -1,6 +1,5 @@
 //! Requests to the control API.
 
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -19,16 +18,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Characters to escape in a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// Error response of the API, as opposed to an error of the connection.
-#[derive(Debug)]
-pub(super) struct ApiError(String);
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Client of the API.
 #[derive(Debug)]
@@ -97,7 +86,7 @@ impl Api {
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
                 Err(self.not_found(&problem, proxy, rest.get(1).copied()))
             }
-            _ => Err(Error::msg(ApiError(problem))),
+            _ => Err(Error::msg(problem)),
         }
     }
 

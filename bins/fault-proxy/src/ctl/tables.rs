@@ -4,6 +4,7 @@ use comfy_table::{Table, presets};
 use proxy_cli::terminal::escape_control;
 use serde_json::Value;
 
+use super::attributes;
 use crate::args::{CtlCommand, FaultCommand};
 
 pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
@@ -16,13 +17,14 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
             Some(true) => format!("{} is enabled: it {}", escape_control(proxy), where_to(answer)),
             _ => format!("{} is disabled", escape_control(proxy)),
         },
-        CtlCommand::Fault(FaultCommand::Add { proxy, .. }) => {
-            with_attributes(format!("{} has {}", escape_control(proxy), text(&answer["name"])), answer)
+        CtlCommand::Fault(FaultCommand::Add { proxy, attributes, .. }) => {
+            let what = format!("{} has {}", escape_control(proxy), text(&answer["name"]));
+            with_attributes(what, as_given(answer, attributes))
         }
-        CtlCommand::Fault(FaultCommand::Update { proxy, fault, .. }) => with_attributes(
-            format!("{} of {} is changed", escape_control(fault), escape_control(proxy)),
-            answer,
-        ),
+        CtlCommand::Fault(FaultCommand::Update { proxy, fault, attributes, .. }) => {
+            let what = format!("{} of {} is changed", escape_control(fault), escape_control(proxy));
+            with_attributes(what, as_given(answer, attributes))
+        }
         CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => {
             format!("{} of {} is removed", escape_control(fault), escape_control(proxy))
         }
@@ -30,11 +32,22 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
     }
 }
 
-fn with_attributes(what: String, fault: &Value) -> String {
-    match &*attributes(fault) {
+fn with_attributes(what: String, fault: Value) -> String {
+    match &*attributes::shown(&fault) {
         "" => what,
         attributes => format!("{what}: {attributes}"),
     }
+}
+
+/// Returns the fault with attributes in the units in which the user gave them.
+fn as_given(fault: &Value, given: &[(String, Value)]) -> Value {
+    let mut fault = fault.clone();
+    for (name, value) in given.iter().filter(|(_, value)| value.is_string()) {
+        if let Some(shown) = fault["attributes"].get_mut(name).filter(|shown| shown.is_number()) {
+            *shown = value.clone();
+        }
+    }
+    fault
 }
 
 fn where_to(proxy: &Value) -> String {
@@ -68,17 +81,9 @@ fn inspect(proxy: &Value) -> String {
             "stream" if is_both => "both".to_owned(),
             field => text(&fault[field]),
         });
-        table.add_row(fields.into_iter().chain([attributes(fault)]));
+        table.add_row(fields.into_iter().chain([attributes::shown(fault)]));
     }
     if table.is_empty() { format!("{heading}\nno faults") } else { format!("{heading}\n{table}") }
-}
-
-fn attributes(fault: &Value) -> String {
-    let given = fault["attributes"].as_object().into_iter().flatten();
-    given
-        .map(|(name, value)| format!("{}={}", escape_control(name), text(value)))
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {

@@ -53,7 +53,7 @@ fn a_proxy_and_its_faults_are_managed() {
 
     let added =
         ctl.says(&["fault", "add", "my db", "latency", "mean=300ms", "stddev=40", "--toxicity", "0.5"]);
-    assert_eq!(added, "my db has latency_downstream: mean=300 stddev=40\n");
+    assert_eq!(added, "my db has latency_downstream: mean=300ms stddev=40ms\n");
     ctl.says(&[
         "fault",
         "add",
@@ -76,7 +76,7 @@ fn a_proxy_and_its_faults_are_managed() {
     assert_eq!(ctl.says(&["fault", "remove", "my db", "loss"]), "loss of my db is removed\n");
 
     let slow = ctl.says(&["fault", "add", "my db", "slow-open", "delay=1"]);
-    assert_eq!(slow, "my db has slow_open_downstream: delay=1\n");
+    assert_eq!(slow, "my db has slow_open_downstream: delay=1ms\n");
     let down = ctl.says(&["fault", "add", "my db", "refuse", "--toxicity", "0"]);
     assert_eq!(down, "my db has refuse_downstream\n");
 

@@ -206,14 +206,16 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}));
     let add = |fault: &[&str]| run(&[&["ctl", "--addr", &*api.addr, "fault", "add", "p"], fault].concat());
     for (fault, words) in [
-        (&["latency"][..], "as in mean=300ms"),
+        (&["latency"][..], "latency: mean: is needed, for example 300ms"),
         (&["bandwidth"], "as in rate=1mbit/s"),
-        (&["limit_data"], "as in bytes=1KiB"),
-        (&["latency", "latency=500ms"], "`latency=500` is in ms, without a unit; or use mean=500ms"),
-        (&["timeout", "timeout=1s"], "`timeout=500` is in ms, without a unit"),
+        (&["limit_data"], "bytes: is needed"),
+        (&["limit_data", "bytes=0"], "bytes: is 0"),
+        (&["bandwidth", "rate=0"], "rate: is 0: use a blackhole"),
+        (&["latency", "latency=0.5ms"], "`latency=0.5ms` is not a whole number"),
+        (&["latency", "latency=500", "mean=1s"], "`mean` does not go with `latency`"),
         (&["latency", "meen=3"], "unknown attribute `meen` of latency; did you mean `mean`?"),
-        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit-data; did you mean `bytes`?"),
-        (&["reset-peer", "after=3"], "unknown attribute `after` of reset-peer"),
+        (&["limit-data", "byte=3"], "unknown attribute `byte` of limit_data; did you mean `bytes`?"),
+        (&["reset-peer", "after=3"], "unknown attribute `after` of reset_peer"),
     ] {
         let ended = add(fault);
         assert!(ended.code == Some(1) && ended.stderr.contains(words), "{ended:?}");

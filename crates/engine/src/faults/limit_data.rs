@@ -47,6 +47,12 @@ struct Params {
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        Ok(LimitData { bytes: needed("bytes", self.bytes, "64KiB")?.count() }.into())
+        match needed("bytes", self.bytes, "64KiB")?.count() {
+            0 => Err(ParamError::new(
+                "bytes",
+                "is 0: use a refuse fault to let no session through, or at least 1B",
+            )),
+            bytes => Ok(LimitData { bytes }.into()),
+        }
     }
 }

@@ -142,7 +142,7 @@ fn defaults() {
             REPLIES,
             Effect::from(Slicer { size: 64, variation: 0, delay: ms(0) }),
         ),
-        (json!({"type": "limit-data", "bytes": 0}), Directions::BOTH, Effect::from(LimitData { bytes: 0 })),
+        (json!({"type": "limit-data", "bytes": 1}), Directions::BOTH, Effect::from(LimitData { bytes: 1 })),
         (json!({"type": "refuse"}), Directions::BOTH, Effect::from(Refuse)),
         (
             json!({"type": "slow_open", "delay": "2s"}),

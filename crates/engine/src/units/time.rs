@@ -8,6 +8,10 @@ use super::{ValueError, number_or_text, sensible, split};
 
 const WANTED: &str = "a time: use 300 or 300ms, 500us, 2s, 1m or 1h";
 
+/// Units of times in nanoseconds, the longest first.
+const UNITS: [(&str, u64); 5] =
+    [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+
 /// A time. A plain number is milliseconds, fractions allowed; a text may carry `us`, `ms`, `s`, `m` or `h`.
 ///
 /// At most 365 days, to the nanosecond. Serialized as milliseconds.
@@ -45,21 +49,28 @@ impl FromStr for Millis {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let (number, unit) = split(text, WANTED)?;
-        let millis = match unit {
-            "us" | "µs" | "μs" => number / 1e3,
-            "" | "ms" => number,
-            "s" => number * 1e3,
-            "m" => number * 60e3,
-            "h" => number * 3600e3,
-            _ => return Err(ValueError::new(format!("{text:?} has no known unit: use us, ms, s, m or h"))),
+        let unit = match unit {
+            "" => "ms",
+            "µs" | "μs" => "us",
+            unit => unit,
         };
+        let Some((_, nanos)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return Err(ValueError::new(format!("{text:?} has no known unit: use us, ms, s, m or h")));
+        };
+        let millis = number * (*nanos as f64 / 1e6);
         millis.try_into()
     }
 }
 
+/// In the largest unit in which it is whole.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.millis())
+        let nanos = self.0.as_nanos();
+        let is_whole = |(_, unit): &&(&str, u64)| nanos > 0 && nanos.is_multiple_of(u128::from(*unit));
+        match UNITS.iter().find(is_whole) {
+            Some((name, unit)) => write!(f, "{}{name}", nanos / u128::from(*unit)),
+            None => write!(f, "{}ms", self.millis()),
+        }
     }
 }
 

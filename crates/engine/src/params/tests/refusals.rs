@@ -38,6 +38,10 @@ fn refusals() {
         (json!({"type": "slow-close"}), "slow-close: delay: is needed, for example 2s"),
         (json!({"type": "slow-open"}), "slow-open: delay: is needed, for example 2s"),
         (json!({"type": "limit-data"}), "limit-data: bytes: is needed, for example 64KiB"),
+        (
+            json!({"type": "limit-data", "bytes": 0}),
+            "limit-data: bytes: is 0: use a refuse fault to let no session through, or at least 1B",
+        ),
         (json!({"type": "corrupt"}), "corrupt: rate: is needed, for example 0.01 or 1%"),
         (
             json!({"type": "corrupt", "rate": "1kbit/s"}),
@@ -90,7 +94,7 @@ fn refused_latencies() {
             json!({"distribution": "pareto-normal", "scale": 1, "shape": 1}),
             "mean: is needed, for example 300ms",
         ),
-        (json!({"mean": "2h"}), "mean: 7200000ms is too long: use 1h at most"),
+        (json!({"mean": "2h"}), "mean: 2h is too long: use 1h at most"),
         (json!({"distribution": "table"}), "table: is needed, for example delays.csv"),
     ] {
         let mut value = value;
