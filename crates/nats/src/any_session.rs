@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::legacy::{Destination, LegacySession, Transmit};
-use crate::session::{self, Failure, FrameError, Session};
+use crate::legacy::LegacySession;
+use crate::session::{self, Failure, FrameError, Session, Transmit};
 
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "nearly all sessions are of the larger kind")]
@@ -183,11 +183,7 @@ impl AnySession {
     /// Messages of a reliable session are of `max_message` bytes at most; those of a plain one carry no data.
     pub(crate) fn poll_transmit(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         match self {
-            Self::Reliable(session) => session.poll_transmit(now, max_message).map(|transmit| Transmit {
-                message: transmit.message,
-                to: Destination::Peer,
-                wants_reply: transmit.wants_reply,
-            }),
+            Self::Reliable(session) => session.poll_transmit(now, max_message),
             Self::Legacy(session) => session.poll_transmit(now),
         }
     }

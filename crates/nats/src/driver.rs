@@ -14,9 +14,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::ReusableBoxFuture;
 use tracing::debug;
 
-use crate::legacy::{Destination, Transmit};
 use crate::link::{MIN_MESSAGE, NatsConnection, Status};
 use crate::rights::Registration;
+use crate::session::{Destination, Transmit};
 use crate::shared::Shared;
 use crate::subject;
 use crate::throttle::MessageWarnings;

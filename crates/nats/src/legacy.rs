@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
 use crate::message::{self, MessageError};
+use crate::session::{Destination, Transmit};
 
 /// Longer data is truncated by peers.
 const MAX_DATA: usize = 32 << 10;
@@ -24,21 +25,6 @@ const MARKER_INTERVAL: u64 = 256 << 10;
 const MAX_IN_FLIGHT: u64 = 1 << 20;
 /// Time to receive data after this side has closed. The protocol does not have an end of data in that case.
 const FIN_WAIT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A message to be published.
-#[derive(Debug)]
-pub(crate) struct Transmit {
-    pub(crate) message: Bytes,
-    pub(crate) to: Destination,
-    /// True if the message has a reply subject on which NATS reports a missing subscriber.
-    pub(crate) wants_reply: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Destination {
-    Peer,
-    Pacing,
-}
 
 /// Whether the peer has subscribed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,7 +280,7 @@ impl LegacySession {
         }
         if self.close == Close::Due && (self.failure.is_some() || self.peer == Peer::Listens) {
             self.close = Close::Sent;
-            let message = message::encode(&self.id, &[], &[(message::TYPE, message::CLOSE)]);
+            let message = message::close(&self.id);
             return Some(Transmit { message, to: Destination::Peer, wants_reply: false });
         }
         match self.peer {

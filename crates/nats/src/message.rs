@@ -22,9 +22,9 @@ use serde::{
 use serde_json::error::Category;
 
 /// Key of `Metadata` with the type of a message. [`CLOSE`] is the only value in use.
-pub(crate) const TYPE: &str = "type";
+const TYPE: &str = "type";
 /// Value of [`TYPE`] in the last message of an end.
-pub(crate) const CLOSE: &str = "close";
+const CLOSE: &str = "close";
 
 const HEAD: &[u8] = br#"{"ID":""#;
 const DATA: &[u8] = br#"","Reply":"","Data":"#;
@@ -147,6 +147,11 @@ pub(crate) fn encode(id: &str, data: &[u8], metadata: &[(&str, &str)]) -> Bytes 
     begin(&mut out, id, data);
     end(&mut out, metadata.iter().copied());
     out.freeze()
+}
+
+/// The message of the plain protocol that closes a session.
+pub(crate) fn close(id: &str) -> Bytes {
+    encode(id, &[], &[(TYPE, CLOSE)])
 }
 
 /// A whole message with metadata that is an empty object, as replies to peers have it.

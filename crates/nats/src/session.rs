@@ -61,8 +61,15 @@ pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
+    pub(crate) to: Destination,
     /// True if the message has this end's subject as its reply subject, so that NATS reports a missing subscriber.
     pub(crate) wants_reply: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Peer,
+    Pacing,
 }
 
 /// Why a session was aborted.

@@ -182,14 +182,10 @@ async fn refuse(tunnels: &Tunnels, id: &SessionId, agreed: Option<Negotiated>) {
             header.flags.set(Flags::RST, true);
             Codec { encoding, id: id.as_str().into() }.encode(&header, NOT_WANTED.as_bytes())
         }
-        None => close(id),
+        None => message::close(id.as_str()),
     };
     let subject = subject::to_server(id.as_str());
     if let Err(error) = tunnels.inner.link.client().publish(subject, message).await {
         debug!(%error, "cannot end a session that is not wanted");
     }
-}
-
-fn close(id: &SessionId) -> Bytes {
-    message::encode(id.as_str(), &[], &[(message::TYPE, message::CLOSE)])
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::frame::{Flags, Header};
-use super::{Session, State, Transmit};
+use super::{Destination, Session, State, Transmit};
 
 impl Session {
     /// Whether [`Self::poll_transmit`] has a message.
@@ -60,7 +60,7 @@ impl Session {
     ) -> Option<Transmit> {
         if let Some(message) = self.next_resend(now, max_message) {
             self.liveness.arm(now);
-            return Some(Transmit { message, wants_reply: false });
+            return Some(Transmit { message, to: Destination::Peer, wants_reply: false });
         }
         let is_gap = std::mem::take(&mut self.gap_due) | std::mem::take(&mut self.resume_due);
         if !(std::mem::take(&mut self.final_frame_due) | is_gap) {
@@ -80,6 +80,7 @@ impl Session {
         let longest = self.limit.max_message().min(max_message);
         Some(Transmit {
             message: self.codec.encode_within(&header, reason.as_bytes(), longest),
+            to: Destination::Peer,
             wants_reply: true,
         })
     }
@@ -87,7 +88,7 @@ impl Session {
     fn poll_transmit_open(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         if let Some(message) = self.next_resend(now, max_message) {
             self.liveness.arm(now);
-            return Some(Transmit { message, wants_reply: false });
+            return Some(Transmit { message, to: Destination::Peer, wants_reply: false });
         }
         if self.sender.take_end() {
             let mut header = self.header(now);
@@ -141,6 +142,6 @@ impl Session {
     }
 
     fn message(&self, header: &Header, payload: &[u8], wants_reply: bool) -> Transmit {
-        Transmit { message: self.codec.encode(header, payload), wants_reply }
+        Transmit { message: self.codec.encode(header, payload), to: Destination::Peer, wants_reply }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::budget::MemoryBudget;
 use crate::handshake::Encoding;
 use crate::session::window::FIRST_WINDOW;
-use crate::session::{Failure, Limits, PathState, Session, Transmit, Window};
+use crate::session::{Destination, Failure, Limits, PathState, Session, Transmit, Window};
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 const TRANSIT: Duration = Duration::from_micros(100);
@@ -217,7 +217,7 @@ impl World {
             let message = writer.session.write(self.now, &payload);
             writer.written += room as u64;
             written += room;
-            self.publish(end, Transmit { message, wants_reply: false });
+            self.publish(end, Transmit { message, to: Destination::Peer, wants_reply: false });
         }
         written
     }
