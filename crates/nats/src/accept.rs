@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use self::remembered::Known;
 pub(crate) use self::remembered::Remembered;
 use self::request_connector::{PendingSession, RequestConnector};
-use self::requests::{Requests, SUBSCRIBE_TIMEOUT, Source, settle};
+use self::requests::{Requests, SUBSCRIBE_TIMEOUT, Source};
 use self::responder::{Responder, publish_later};
 use crate::handshake::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
@@ -85,8 +85,7 @@ impl NatsAccept {
         let direct = Subject::from(subject::to_server(&tunnels.inner.instance.to_string()));
         requests.push(Source::subscribe(client, direct.to_string()).await?);
         // The caller may announce the server to clients: NATS must have the subscriptions by then.
-        let (to, back) = tunnels.unused_subjects();
-        tunnels.inner.link.settle_with_longest(to, back, SUBSCRIBE_TIMEOUT).await?;
+        tunnels.settle_with_longest(SUBSCRIBE_TIMEOUT).await?;
         let confirmed_on = (*limit_hits.borrow() == hits).then_some(connects);
         let requests = Requests::new(tunnels.clone(), requests, confirmed_on);
         Ok(Self { tunnels, dial, requests, direct })
@@ -95,8 +94,9 @@ impl NatsAccept {
     /// The session that a request asks for; `None` if the request is answered already. It may have waited `unseen`.
     fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {
         let Message { subject, reply, payload, headers, length, .. } = message;
+        let inner = &self.tunnels.inner;
         let ignored = |why: &dyn fmt::Display| {
-            self.tunnels.inner.bad_messages.warn(|times| format!("dropped {times} on {subject}: {why}"));
+            inner.bad_messages.warn(|times| format!("dropped {times} on {subject}: {why}"));
         };
         let Some(reply) = reply else {
             ignored(&"a request without a reply subject");
@@ -116,35 +116,19 @@ impl NatsAccept {
         if let Some((report, unable)) = handshake::parse_check(headers.as_ref()) {
             if !report.is_empty() {
                 if let Some(unable) = unable {
-                    self.tunnels.inner.link.rights().suspect(unable, &report);
+                    inner.link.rights().suspect(unable, &report);
                 }
-                self.tunnels
-                    .inner
-                    .refused
-                    .warn(|times| format!("{times} reported a client's problem: {report}"));
+                inner.refused.warn(|times| format!("{times} reported a client's problem: {report}"));
             }
             answer(reply, None).refuse("the request was a check".to_owned(), Scope::All);
             return None;
         }
-        if let Some(reason) = self.tunnels.inner.link.rights().obstacle("server", &subject) {
-            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
-            answer(reply, None).refuse(reason, Scope::ThisServer);
+        if let Some(reason) = self.obstacle(&subject) {
+            self.refuse_here(answer(reply, None), reason);
             return None;
         }
-        if let Some(problem) = self.tunnels.inner.link.message_limit_problem() {
-            let reason = format!("the server's {problem}");
-            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
-            answer(reply, None).refuse(reason, Scope::ThisServer);
-            return None;
-        }
-        if self.tunnels.inner.link.rights().is_full() {
-            let reason = "NATS refuses more subscriptions of this server";
-            self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
-            answer(reply, None).refuse(reason.to_owned(), Scope::ThisServer);
-            return None;
-        }
-        if self.tunnels.inner.budget.is_full() {
-            self.tunnels.inner.budget.report_shortage();
+        if inner.budget.is_full() {
+            inner.budget.report_shortage();
             answer(reply, None).refuse("this server's memory limit is reached".to_owned(), Scope::Busy);
             return None;
         }
@@ -159,7 +143,7 @@ impl NatsAccept {
                 return None;
             }
         };
-        if request.refused_by.contains(&self.tunnels.inner.instance) {
+        if request.refused_by.contains(&inner.instance) {
             answer(reply, None).refuse("this server has refused it before".to_owned(), Scope::ThisServer);
             return None;
         }
@@ -183,14 +167,24 @@ impl NatsAccept {
             }
             Err(reason) => {
                 let reason = format!("{}: {reason}", request.target);
-                self.tunnels
-                    .inner
-                    .refused
-                    .warn(|times| format!("refused {times}, the last because {reason}"));
-                answer(reply, request.id).refuse(reason, Scope::ThisServer);
+                self.refuse_here(answer(reply, request.id), reason);
                 None
             }
         }
+    }
+
+    /// Returns why this server cannot have sessions now.
+    fn obstacle(&self, subject: &str) -> Option<String> {
+        let (link, rights) = (&self.tunnels.inner.link, self.tunnels.inner.link.rights());
+        rights
+            .obstacle("server", subject)
+            .or_else(|| link.message_limit_problem().map(|problem| format!("the server's {problem}")))
+            .or_else(|| rights.is_full().then(|| "NATS refuses more subscriptions of this server".to_owned()))
+    }
+
+    fn refuse_here(&self, answer: Responder, reason: String) {
+        self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
+        answer.refuse(reason, Scope::ThisServer);
     }
 
     /// Answers a request that its client has sent to this server alone, since it has it.
@@ -201,19 +195,15 @@ impl NatsAccept {
     }
 
     fn answer_known(&self, known: Known, reply: Subject) {
-        let refusal = match known {
+        let (reason, scope) = match known {
             Known::Pending => {
-                publish_later(&self.tunnels, reply, handshake::pending(self.tunnels.inner.instance));
-                return;
+                return publish_later(&self.tunnels, reply, handshake::pending(self.tunnels.inner.instance));
             }
-            Known::Answered(answer) => {
-                publish_later(&self.tunnels, reply, answer);
-                return;
-            }
-            Known::New => ("this server does not have the request".to_owned(), Scope::Busy),
-            Known::Foreign => ("the request has the ID of another one".to_owned(), Scope::All),
+            Known::Answered(answer) => return publish_later(&self.tunnels, reply, answer),
+            Known::New => ("this server does not have the request", Scope::Busy),
+            Known::Foreign => ("the request has the ID of another one", Scope::All),
         };
-        Responder::new(self.tunnels.clone(), Some(reply), None).refuse(refusal.0, refusal.1);
+        Responder::new(self.tunnels.clone(), Some(reply), None).refuse(reason.to_owned(), scope);
     }
 
     fn accepted(&self, request: Request, connector: Arc<dyn Connector>, answer: Responder) -> Accepted {
@@ -261,7 +251,7 @@ impl Drop for NatsAccept {
                 // Fails only with the connection, and then nothing more comes either.
                 let _ = source.subscriber.unsubscribe_after(IGNORED_COUNT).await;
             }
-            settle(&tunnels).await;
+            tunnels.settle(SUBSCRIBE_TIMEOUT).await;
             for mut source in requests {
                 let _ = source.subscriber.unsubscribe().await;
                 while let Some(Message { reply, .. }) = source.next().await {

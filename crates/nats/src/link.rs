@@ -30,6 +30,7 @@ mod url;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -70,7 +71,7 @@ impl NatsConnection {
         options.check()?;
         let observer = Arc::new(Observer::new(options.max_message));
         let client = first::connect(options, &observer).await?;
-        let max_payload = client.max_payload().min(observer.limit().get());
+        let max_payload = client.max_payload().min(observer.limit.get());
         if max_payload < MIN_MESSAGE {
             return Err(LinkError::MaxPayload {
                 urls: options.shown_urls(),
@@ -98,13 +99,13 @@ impl NatsConnection {
 
     /// Whether there is a connection, as far as is known: a server that hangs is noticed after 12 s.
     pub fn is_up(&self) -> bool {
-        self.shared.observer.is_up() && self.client().connection_state() == State::Connected
+        self.shared.observer.status.borrow().is_up && self.client().connection_state() == State::Connected
     }
 
     /// The status and its changes. Two losses in a row may show as one: compare
     /// [`connects`](Status::connects).
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.shared.observer.status()
+        self.shared.observer.status.subscribe()
     }
 
     /// Waits until the server has taken all subscriptions and messages so far, which async-nats' `flush` does not. An empty
@@ -171,12 +172,12 @@ impl NatsConnection {
 
     /// How many errors NATS has reported.
     pub fn errors(&self) -> u64 {
-        self.shared.observer.errors()
+        self.shared.observer.errors.load(Ordering::Relaxed)
     }
 
     /// Rights and subscriptions that NATS has refused on this connection.
     pub(crate) fn rights(&self) -> &Arc<Rights> {
-        self.shared.observer.rights()
+        &self.shared.observer.rights
     }
 
     /// Returns the size of the longest message that may be published now, in bytes. It may be

@@ -36,7 +36,7 @@ impl Tunnels {
             known = Connects::from_connection(link);
             let pause = retry.pause(link.max_message());
             if is_new && link.is_limit_learned() {
-                self.try_longer().await;
+                self.settle_with_longer(ANSWER_TIMEOUT).await;
             } else {
                 select! {
                     // Never an error: the link has the sender.
@@ -59,12 +59,7 @@ impl Tunnels {
             }
             let _ = timeout(ANSWER_TIMEOUT, link.reconnect()).await;
         }
-        self.try_longer().await;
-    }
-
-    async fn try_longer(&self) {
-        let (to, back) = self.unused_subjects();
-        self.inner.link.settle_with_longer(to, back, ANSWER_TIMEOUT).await;
+        self.settle_with_longer(ANSWER_TIMEOUT).await;
     }
 
     fn has_plain_sessions(&self) -> bool {

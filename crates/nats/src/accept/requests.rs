@@ -148,7 +148,7 @@ impl Requests {
         for subject in subjects {
             self.subscribe_again(subject).await;
         }
-        settle(&self.tunnels).await;
+        self.tunnels.settle(SUBSCRIBE_TIMEOUT).await;
         self.confirmed_on = (*limit_hits.borrow() == before).then_some(connects);
     }
 
@@ -172,7 +172,7 @@ impl Requests {
         self.last_look = Instant::now();
         if gap >= MIN_GAP {
             let tunnels = self.tunnels.clone();
-            let round_trip = async move { settle(&tunnels).await }.boxed();
+            let round_trip = async move { _ = tunnels.settle(SUBSCRIBE_TIMEOUT).await }.boxed();
             self.doubt = Some(Doubt { gap, round_trip: Some(round_trip) });
         }
     }
@@ -188,10 +188,4 @@ impl Requests {
             _ => std::future::pending().await,
         }
     }
-}
-
-/// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
-pub(super) async fn settle(tunnels: &Tunnels) {
-    let (to, back) = tunnels.unused_subjects();
-    tunnels.inner.link.flush_confirmed(to, back, SUBSCRIBE_TIMEOUT).await;
 }

@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn max_message(&self) -> usize {
-        self.observer.limit().get().min(self.client.max_payload())
+        self.observer.limit.get().min(self.client.max_payload())
     }
 
     /// Since the start, the first one included.
@@ -50,13 +50,13 @@ const MAX_SILENT_OUTAGE: Duration = Duration::from_secs(1);
 
 /// Turns events into the status and the log.
 pub(super) struct Observer {
-    limit: PayloadLimit,
-    status: watch::Sender<Status>,
+    pub(super) limit: PayloadLimit,
+    pub(super) status: watch::Sender<Status>,
     /// Empty while the first connection is made.
     link: OnceLock<Weak<Shared>>,
     log: Mutex<Log>,
-    rights: Arc<Rights>,
-    errors: AtomicU64,
+    pub(super) rights: Arc<Rights>,
+    pub(super) errors: AtomicU64,
 }
 
 #[derive(Default)]
@@ -93,31 +93,11 @@ impl Observer {
         }
     }
 
-    pub(super) fn limit(&self) -> &PayloadLimit {
-        &self.limit
-    }
-
     /// From now on the connection itself can be asked.
     pub(super) fn watch(&self, link: &Arc<Shared>) {
         let _ = self.link.set(Arc::downgrade(link));
         self.update(None);
         self.report_limit();
-    }
-
-    pub(super) fn status(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
-    }
-
-    pub(super) fn errors(&self) -> u64 {
-        self.errors.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn rights(&self) -> &Arc<Rights> {
-        &self.rights
-    }
-
-    pub(super) fn is_up(&self) -> bool {
-        self.status.borrow().is_up
     }
 
     pub(super) fn see(&self, event: &Event) {

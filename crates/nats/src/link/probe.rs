@@ -9,42 +9,47 @@ use tokio::select;
 use tokio::time::timeout;
 
 use super::{LinkError, MIN_MESSAGE, NatsConnection};
+use crate::tunnels::Tunnels;
 
-impl NatsConnection {
-    /// Like [`Self::flush_confirmed`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
+impl Tunnels {
+    /// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
+    /// Returns false if that is not certain within this time.
+    pub(crate) async fn settle(&self, within: Duration) -> bool {
+        let (to, back) = self.unused_subjects();
+        self.inner.link.flush_confirmed(to, back, within).await
+    }
+
+    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
     /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
     ///
     /// # Errors
     ///
     /// NATS refuses messages of [`MIN_MESSAGE`] bytes.
-    pub(crate) async fn settle_with_longest(
-        &self,
-        to: String,
-        back: String,
-        within: Duration,
-    ) -> Result<(), LinkError> {
+    pub(crate) async fn settle_with_longest(&self, within: Duration) -> Result<(), LinkError> {
+        let (link, (to, back)) = (&self.inner.link, self.unused_subjects());
         let settled = async {
-            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
-            while self.max_message() >= MIN_MESSAGE
-                && !self.is_taken(self.max_message(), &mut answers, &to, &back).await?
+            let mut answers = link.client().subscribe(back.clone()).await.ok()?;
+            while link.max_message() >= MIN_MESSAGE
+                && !link.is_taken(link.max_message(), &mut answers, &to, &back).await?
             {}
             Some(())
         };
         let _ = timeout(within, settled).await;
-        self.shared.observer.limit().set_probed(0);
-        if self.max_message() < MIN_MESSAGE {
+        link.shared.observer.limit.set_probed(0);
+        if link.max_message() < MIN_MESSAGE {
             return Err(LinkError::MessagesRefused { size: MIN_MESSAGE });
         }
         Ok(())
     }
 
     /// Tries longer messages than those that were not refused before, up to what NATS announces. A refusal ends the connection.
-    pub(crate) async fn settle_with_longer(&self, to: String, back: String, within: Duration) {
-        let limit = self.shared.observer.limit();
+    pub(crate) async fn settle_with_longer(&self, within: Duration) {
+        let (link, (to, back)) = (&self.inner.link, self.unused_subjects());
+        let limit = &link.shared.observer.limit;
         let tried = async {
-            let mut answers = self.client().subscribe(back.clone()).await.ok()?;
-            while let Some(size) = limit.next_longer(limit.announced(self.client().max_payload()))
-                && self.is_taken(size, &mut answers, &to, &back).await?
+            let mut answers = link.client().subscribe(back.clone()).await.ok()?;
+            while let Some(size) = limit.next_longer(limit.announced(link.client().max_payload()))
+                && link.is_taken(size, &mut answers, &to, &back).await?
             {
                 limit.on_taken(size);
             }
@@ -54,12 +59,14 @@ impl NatsConnection {
         let _ = timeout(within, tried).await;
         limit.set_probed(0);
     }
+}
 
+impl NatsConnection {
     /// Publishes a message of this size. Returns whether NATS takes it, or `None` if the client has ended.
     async fn is_taken(&self, size: usize, answers: &mut Subscriber, to: &str, back: &str) -> Option<bool> {
         let mut status = self.status();
         let connects = status.wait_for(|status| status.is_up).await.ok()?.connects;
-        self.shared.observer.limit().set_probed(size);
+        self.shared.observer.limit.set_probed(size);
         let message = Bytes::from(vec![0; size]);
         self.client().publish_with_reply(to.to_owned(), back.to_owned(), message).await.ok()?;
         select! {
@@ -84,13 +91,13 @@ impl NatsConnection {
 
     /// True if refusals have led to a smaller limit than NATS announces.
     pub(crate) fn is_limit_learned(&self) -> bool {
-        let limit = self.shared.observer.limit();
+        let limit = &self.shared.observer.limit;
         limit.next_longer(limit.announced(self.client().max_payload())).is_some()
     }
 
     /// Connections so far, without those that followed a refusal of a message.
     pub(crate) fn other_connects(&self) -> u64 {
-        self.shared.connects().saturating_sub(self.shared.observer.limit().refusals())
+        self.shared.connects().saturating_sub(self.shared.observer.limit.refusals())
     }
 
     /// Logs a change of the limit that has not been logged yet.

@@ -32,7 +32,7 @@ pub(super) fn connect_options(
         let (login, logins) = (Arc::clone(&login), Arc::clone(&logins));
         async move {
             let auth = login.auth(&nonce)?;
-            logins.limit().on_login(auth.jwt.as_deref());
+            logins.limit.on_login(auth.jwt.as_deref());
             Ok(auth)
         }
     };

@@ -96,10 +96,7 @@ impl Tunnels {
     async fn try_subscription(&self) {
         let rights = self.inner.link.rights();
         let hits = *rights.limit_hits.borrow();
-        let (to, back) = self.unused_subjects();
-        if self.inner.link.flush_confirmed(to, back, ROUND_TIMEOUT).await
-            && *rights.limit_hits.borrow() == hits
-        {
+        if self.settle(ROUND_TIMEOUT).await && *rights.limit_hits.borrow() == hits {
             rights.is_full.send_replace(false);
             info!("NATS takes subscriptions again");
         }
@@ -138,8 +135,7 @@ impl Tunnels {
                 return false;
             }
         }
-        let (to, back) = self.unused_subjects();
-        let is_settled = self.inner.link.flush_confirmed(to, back, ROUND_TIMEOUT).await;
+        let is_settled = self.settle(ROUND_TIMEOUT).await;
         // Dropped only now: NATS was to process the subscription, and the inbox stays until then.
         drop(replies);
         for mut requests in requests {

@@ -35,8 +35,7 @@ impl Tunnels {
         let mut shortest = None;
         for _ in 0..ROUND_TRIPS {
             let start = Instant::now();
-            let (to, back) = self.unused_subjects();
-            if !self.inner.link.flush_confirmed(to, back, ANSWER_TIMEOUT).await {
+            if !self.settle(ANSWER_TIMEOUT).await {
                 break;
             }
             let elapsed = start.elapsed();
@@ -48,8 +47,7 @@ impl Tunnels {
     /// Finds out how many bytes a message may have, up to the 44 KiB that sessions use at most. Returns `None` if NATS refuses messages that
     /// are long enough for a session.
     pub async fn max_message(&self) -> Option<usize> {
-        let (to, back) = self.unused_subjects();
-        self.inner.link.settle_with_longest(to, back, ANSWER_TIMEOUT).await.ok()?;
+        self.settle_with_longest(ANSWER_TIMEOUT).await.ok()?;
         Some(self.inner.link.max_message())
     }
 
@@ -76,9 +74,8 @@ impl Tunnels {
             let (_, back) = self.unused_subjects();
             subscriptions.extend(self.inner.link.client().subscribe(back).await.ok());
         }
-        let (to, back) = self.unused_subjects();
         // Without an answer, this subscription was one too many as well.
-        let is_settled = self.inner.link.flush_confirmed(to, back, ANSWER_TIMEOUT).await;
+        let is_settled = self.settle(ANSWER_TIMEOUT).await;
         sleep(Duration::from_millis(if is_settled { 0 } else { 50 })).await;
         let hits = usize::try_from(*limit_hits.borrow() - before).unwrap_or(usize::MAX);
         let of_settling = usize::from(!is_settled && hits > 0);
