@@ -12,6 +12,15 @@ pub enum Direction {
     ToDownstream,
 }
 
+impl Direction {
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::ToUpstream => Self::ToDownstream,
+            Self::ToDownstream => Self::ToUpstream,
+        }
+    }
+}
+
 /// A set of directions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directions {

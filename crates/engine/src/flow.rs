@@ -69,7 +69,8 @@ impl FaultFlow {
     /// Returns the state that faults need, and creates it if it is missing.
     fn faulted(&mut self) -> &mut Faulted {
         if let State::Clear(segmenter) = &self.state {
-            let faulted = Faulted::new(&self.shared, self.direction, segmenter.clone(), self.now());
+            let faulted =
+                Faulted::new(Arc::clone(&self.shared), self.direction, segmenter.clone(), self.now());
             self.state = State::Faulted(Box::new(faulted));
         }
         match &mut self.state {
@@ -111,7 +112,7 @@ impl FaultFlow {
             if !faulted.pipeline.is_idle() {
                 return false;
             }
-            if faulted.poll_deadline(&self.shared, cx, now).is_pending() {
+            if faulted.poll_deadline(cx, now).is_pending() {
                 self.release_unused();
                 return true;
             }
@@ -132,7 +133,7 @@ impl FaultFlow {
         let now = self.sync_plan();
         if let State::Faulted(faulted) = &mut self.state {
             faulted.pipeline.advance(now);
-            faulted.record(&self.shared);
+            faulted.record();
         }
         now
     }
@@ -147,7 +148,7 @@ impl FaultFlow {
             match &mut self.state {
                 State::Faulted(faulted) => {
                     faulted.pipeline.sync_plan(&plan, now);
-                    faulted.record(&self.shared);
+                    faulted.record();
                 }
                 State::Clear(_) if plan.iter().any(|entry| entry.acts_on(self.direction)) => {
                     self.faulted();
@@ -209,7 +210,7 @@ impl FaultFlow {
     pub(crate) fn has_room(&self) -> bool {
         match &self.state {
             State::Clear(_) => true,
-            State::Faulted(faulted) => faulted.has_room(&self.shared),
+            State::Faulted(faulted) => faulted.has_room(),
         }
     }
 
@@ -243,11 +244,11 @@ impl FaultFlow {
         let turn = self.shared.count(self.direction, len);
         let was_empty = std::mem::take(&mut self.source_was_empty);
         let State::Faulted(faulted) = &mut self.state else { return };
-        faulted.on_received(&self.shared, self.direction, Arrival { at: now, turn, was_empty }, len);
+        faulted.on_received(Arrival { at: now, turn, was_empty }, len);
         if self.is_hollow {
-            faulted.drop_bytes(&self.shared, self.direction, len);
+            faulted.drop_bytes(len);
         }
-        faulted.charge(&self.shared);
+        faulted.charge();
     }
 
     /// Drops the bytes if their receiver has reset its connection.
@@ -255,8 +256,8 @@ impl FaultFlow {
         if !self.is_hollow && self.shared.has_no_receiver(self.direction) {
             self.is_hollow = true;
             if let State::Faulted(faulted) = &mut self.state {
-                faulted.drop_bytes(&self.shared, self.direction, faulted.pipeline.held());
-                faulted.charge(&self.shared);
+                faulted.drop_bytes(faulted.pipeline.held());
+                faulted.charge();
             }
         }
     }
@@ -265,10 +266,9 @@ impl FaultFlow {
         if !self.source_ended {
             self.source_ended = true;
             let now = self.sync_plan();
-            let common = Arc::clone(&self.shared);
             let faulted = self.faulted();
             faulted.pipeline.finish(now, end);
-            faulted.record(&common);
+            faulted.record();
         }
     }
 
@@ -284,20 +284,20 @@ impl FaultFlow {
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
             match faulted.pipeline.output() {
                 Output::Insert if self.is_hollow => drop(faulted.pipeline.take_inserted()),
-                Output::Insert => faulted.write_inserted(&self.shared, self.direction, now),
+                Output::Insert => faulted.write_inserted(now),
                 Output::Deliver(len) | Output::Discard(len) if self.is_hollow => {
                     faulted.pipeline.on_output(len);
-                    faulted.charge(&self.shared);
+                    faulted.charge();
                 }
                 Output::Deliver(len) => {
                     // The deadline of the remaining bytes applies even if the caller does not take these.
-                    if faulted.poll_deadline(&self.shared, cx, now).is_pending() {
+                    if faulted.poll_deadline(cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
                 }
                 Output::Discard(len) => {
                     self.shared.faults.on_lost(self.direction, len);
-                    faulted.advance(&self.shared, now, len);
+                    faulted.advance(now, len);
                 }
                 Output::End(FlowEnd::Finish | FlowEnd::No) => return Poll::Ready(Ok(0)),
                 Output::End(FlowEnd::Fail) => {
@@ -307,7 +307,7 @@ impl FaultFlow {
                 Output::End(FlowEnd::Reset(sides) | FlowEnd::ResetNow(sides)) => {
                     self.end_session(cx, SessionEnd::Reset(sides));
                 }
-                Output::Wait => std::task::ready!(faulted.poll_deadline(&self.shared, cx, now)),
+                Output::Wait => std::task::ready!(faulted.poll_deadline(cx, now)),
             }
         }
     }
@@ -341,7 +341,7 @@ impl FaultFlow {
     pub(crate) fn consume(&mut self, len: usize) {
         let now = self.now();
         if let State::Faulted(faulted) = &mut self.state {
-            let byte_micros = faulted.advance(&self.shared, now, len);
+            let byte_micros = faulted.advance(now, len);
             self.shared.faults.on_delivered(self.direction, len, byte_micros);
         }
     }
@@ -359,7 +359,7 @@ impl Drop for FaultFlow {
     fn drop(&mut self) {
         if let State::Faulted(faulted) = &self.state {
             let held = if self.is_hollow { 0 } else { faulted.pipeline.held() };
-            faulted.give_up(&self.shared, self.direction, held);
+            faulted.give_up(held);
         }
     }
 }

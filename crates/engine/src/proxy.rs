@@ -54,7 +54,7 @@ impl Faults {
 
     /// How much its faults have held up in `direction`.
     pub fn flow_stats(&self, direction: Direction) -> FlowStats {
-        self.shared.counters(direction).stats()
+        self.shared.counters[direction as usize].stats()
     }
 
     /// Returns whether every client must be refused now, as by a closed port.

@@ -14,11 +14,11 @@ pub(crate) struct SessionShared {
     pub(crate) faults: Arc<proxy::Shared>,
     pub(crate) timers: Timers,
     pub(crate) context: Arc<SessionContext>,
-    to_upstream: AtomicU64,
-    to_downstream: AtomicU64,
+    /// Bytes received, by [`Direction`].
+    received: [AtomicU64; 2],
     end: AtomicU8,
-    upstream_is_gone: AtomicBool,
-    client_is_gone: AtomicBool,
+    /// True if the connection that sends in a [`Direction`] was reset.
+    sender_is_gone: [AtomicBool; 2],
 }
 
 /// How a fault ended a session.
@@ -28,66 +28,50 @@ pub(crate) enum SessionEnd {
     Reset(Side),
 }
 
+/// The ends in the order of their codes, from 1. The code of a session that has not ended is 0.
+const ENDS: [SessionEnd; 4] = [
+    SessionEnd::Closed,
+    SessionEnd::Reset(Side::Client),
+    SessionEnd::Reset(Side::Server),
+    SessionEnd::Reset(Side::Both),
+];
+
 impl SessionShared {
     pub(crate) fn new(faults: Arc<proxy::Shared>, timers: Timers, identity: SessionContext) -> Self {
         Self {
             faults,
             timers,
             context: Arc::new(identity),
-            to_upstream: AtomicU64::new(0),
-            to_downstream: AtomicU64::new(0),
+            received: Default::default(),
             end: AtomicU8::new(0),
-            upstream_is_gone: AtomicBool::new(false),
-            client_is_gone: AtomicBool::new(false),
+            sender_is_gone: Default::default(),
         }
     }
 
     /// Counts bytes that came in `direction`; returns what came in the other.
     pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
-        let (this, other) = match direction {
-            Direction::ToUpstream => (&self.to_upstream, &self.to_downstream),
-            Direction::ToDownstream => (&self.to_downstream, &self.to_upstream),
-        };
-        this.fetch_add(bytes as u64, Ordering::Relaxed);
-        other.load(Ordering::Relaxed)
+        self.received[direction as usize].fetch_add(bytes as u64, Ordering::Relaxed);
+        self.received[direction.opposite() as usize].load(Ordering::Relaxed)
     }
 
     /// The connection that sends in `direction` was reset, so it receives nothing any more either.
     pub(crate) fn sender_is_gone(&self, direction: Direction) {
-        let is_gone = match direction {
-            Direction::ToUpstream => &self.client_is_gone,
-            Direction::ToDownstream => &self.upstream_is_gone,
-        };
-        is_gone.store(true, Ordering::Relaxed);
+        self.sender_is_gone[direction as usize].store(true, Ordering::Relaxed);
     }
 
     /// Returns true if bytes in `direction` cannot be delivered.
     pub(crate) fn has_no_receiver(&self, direction: Direction) -> bool {
-        let is_gone = match direction {
-            Direction::ToUpstream => &self.upstream_is_gone,
-            Direction::ToDownstream => &self.client_is_gone,
-        };
-        is_gone.load(Ordering::Relaxed)
+        self.sender_is_gone[direction.opposite() as usize].load(Ordering::Relaxed)
     }
 
     /// The first end counts.
     pub(crate) fn end(&self, end: SessionEnd) {
-        let code = match end {
-            SessionEnd::Closed => 1,
-            SessionEnd::Reset(Side::Client) => 2,
-            SessionEnd::Reset(Side::Server) => 3,
-            SessionEnd::Reset(Side::Both) => 4,
-        };
+        let code = (1..).zip(ENDS).find(|(_, other)| *other == end).map_or(0, |(code, _)| code);
         let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn ended(&self) -> Option<SessionEnd> {
-        Some(match self.end.load(Ordering::Relaxed) {
-            0 => return None,
-            1 => SessionEnd::Closed,
-            2 => SessionEnd::Reset(Side::Client),
-            3 => SessionEnd::Reset(Side::Server),
-            _ => SessionEnd::Reset(Side::Both),
-        })
+        let code = usize::from(self.end.load(Ordering::Relaxed));
+        ENDS.get(code.checked_sub(1)?).copied()
     }
 }

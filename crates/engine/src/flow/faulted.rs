@@ -21,80 +21,73 @@ pub(super) struct Faulted {
     /// Memory that the engine has counted for the flow.
     memory: usize,
     timer: Timer,
+    shared: Arc<SessionShared>,
+    direction: Direction,
 }
 
 impl Faulted {
     /// With the plan of this moment.
     pub(super) fn new(
-        common: &SessionShared,
+        shared: Arc<SessionShared>,
         direction: Direction,
         segmenter: Segmenter,
         now: Duration,
     ) -> Self {
-        let (plan, identity) = (common.faults.plan(), Arc::clone(&common.context));
+        let (plan, identity) = (shared.faults.plan(), Arc::clone(&shared.context));
         let mut faulted = Self {
             pipeline: Pipeline::new(&plan, identity, direction, segmenter, now),
             buffer: BlockBuffer::new(),
             failure: None,
             arrivals: ArrivalTimes::default(),
             memory: 0,
-            timer: Timer::new(common.timers.clone()),
+            timer: Timer::new(shared.timers.clone()),
+            shared,
+            direction,
         };
-        faulted.record(common);
+        faulted.record();
         faulted
     }
 
     /// Ready if the line is to be advanced. Otherwise wakes the task when it is.
-    pub(super) fn poll_deadline(
-        &mut self,
-        common: &SessionShared,
-        cx: &mut Context<'_>,
-        now: Duration,
-    ) -> Poll<()> {
+    pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         match self.pipeline.deadline() {
             None => {
                 self.timer.clear();
                 Poll::Pending
             }
             Some(deadline) if deadline <= now => Poll::Ready(()),
-            Some(deadline) => self.timer.poll_until(cx, common.faults.engine.instant(deadline)),
+            Some(deadline) => self.timer.poll_until(cx, self.shared.faults.engine.instant(deadline)),
         }
     }
 
-    pub(super) fn has_room(&self, common: &SessionShared) -> bool {
-        !self.pipeline.is_full() && common.faults.engine.has_room(self.pipeline.held(), self.memory)
+    pub(super) fn has_room(&self) -> bool {
+        !self.pipeline.is_full() && self.shared.faults.engine.has_room(self.pipeline.held(), self.memory)
     }
 
     /// The last `len` bytes in the store have just come.
-    pub(super) fn on_received(
-        &mut self,
-        common: &SessionShared,
-        direction: Direction,
-        arrival: Arrival,
-        len: usize,
-    ) {
-        common.faults.on_received(direction, len);
+    pub(super) fn on_received(&mut self, arrival: Arrival, len: usize) {
+        self.shared.faults.on_received(self.direction, len);
         self.arrivals.push(arrival.at, len);
         self.pipeline.on_received(arrival, self.buffer.last(len));
-        self.record(common);
+        self.record();
     }
 
     /// Passes what the line has decided to the journal.
-    pub(super) fn record(&mut self, common: &SessionShared) {
-        self.pipeline.take_decisions().into_iter().for_each(|decision| common.faults.record(decision));
+    pub(super) fn record(&mut self) {
+        self.pipeline.take_decisions().into_iter().for_each(|decision| self.shared.faults.record(decision));
     }
 
     /// The inserted bytes that depart next are put before all others.
-    pub(super) fn write_inserted(&mut self, common: &SessionShared, direction: Direction, now: Duration) {
+    pub(super) fn write_inserted(&mut self, now: Duration) {
         let bytes = self.pipeline.take_inserted();
-        common.faults.on_received(direction, bytes.len());
+        self.shared.faults.on_received(self.direction, bytes.len());
         self.arrivals.push_front(now, bytes.len());
         self.buffer.prepend(&bytes);
-        self.charge(common);
+        self.charge();
     }
 
     /// Removes the first `len` bytes. Returns the sum over these bytes of the times since they arrived, in microseconds.
-    pub(super) fn advance(&mut self, common: &SessionShared, now: Duration, len: usize) -> u64 {
+    pub(super) fn advance(&mut self, now: Duration, len: usize) -> u64 {
         let byte_micros = self.arrivals.pop(now, len);
         self.buffer.consume(len);
         self.pipeline.on_output(len);
@@ -102,31 +95,31 @@ impl Faulted {
             self.buffer.shrink();
             self.arrivals.clear();
         }
-        self.charge(common);
+        self.charge();
         byte_micros
     }
 
     /// All that the store has, which is `len` bytes, is given up. The line still has their lengths and times.
-    pub(super) fn drop_bytes(&mut self, common: &SessionShared, direction: Direction, len: usize) {
+    pub(super) fn drop_bytes(&mut self, len: usize) {
         self.buffer.shrink();
         self.arrivals.clear();
-        common.faults.on_lost(direction, len);
+        self.shared.faults.on_lost(self.direction, len);
     }
 
     /// Counts the memory of the flow while it holds anything. Small chunks take more memory than they have bytes.
-    pub(super) fn charge(&mut self, common: &SessionShared) {
+    pub(super) fn charge(&mut self) {
         let memory = if self.pipeline.held() == 0 {
             0
         } else {
             self.buffer.capacity() + self.arrivals.memory() + self.pipeline.memory()
         };
-        common.faults.engine.charge(self.memory, memory);
+        self.shared.faults.engine.charge(self.memory, memory);
         self.memory = memory;
     }
 
     /// The flow ends. `held` bytes are in the store.
-    pub(super) fn give_up(&self, common: &SessionShared, direction: Direction, held: usize) {
-        common.faults.on_lost(direction, held);
-        common.faults.engine.charge(self.memory, 0);
+    pub(super) fn give_up(&self, held: usize) {
+        self.shared.faults.on_lost(self.direction, held);
+        self.shared.faults.engine.charge(self.memory, 0);
     }
 }

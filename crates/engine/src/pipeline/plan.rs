@@ -23,21 +23,13 @@ pub(crate) struct PlanEntry {
     buckets: Option<Arc<Buckets>>,
 }
 
-/// One for each direction.
-#[derive(Debug, Default)]
-pub(crate) struct Buckets {
-    to_upstream: Arc<TokenBucket>,
-    to_downstream: Arc<TokenBucket>,
-}
+/// One for each [`Direction`].
+pub(crate) type Buckets = [Arc<TokenBucket>; 2];
 
 impl PlanEntry {
     /// The bucket that the fault's bandwidth in `direction` comes out of.
     pub(crate) fn bucket(&self, direction: Direction) -> Arc<TokenBucket> {
-        match (&self.buckets, direction) {
-            (None, _) => Arc::default(),
-            (Some(buckets), Direction::ToUpstream) => Arc::clone(&buckets.to_upstream),
-            (Some(buckets), Direction::ToDownstream) => Arc::clone(&buckets.to_downstream),
-        }
+        self.buckets.as_ref().map_or_else(Arc::default, |buckets| Arc::clone(&buckets[direction as usize]))
     }
 
     /// Where it acts.

@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     sessions: AtomicU64,
     pub(super) listeners: Listeners,
     /// One for each direction.
-    counters: [FlowCounters; 2],
+    pub(super) counters: [FlowCounters; 2],
 }
 
 impl Shared {
@@ -71,26 +71,19 @@ impl Shared {
     /// Counts bytes that a flow holds from now on.
     pub(crate) fn on_received(&self, direction: Direction, bytes: usize) {
         self.engine.take(bytes);
-        self.counters(direction).on_received(bytes);
+        self.counters[direction as usize].on_received(bytes);
     }
 
     /// Counts bytes that were passed on, after `byte_micros` of holding all together.
     pub(crate) fn on_delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
         self.engine.give(bytes);
-        self.counters(direction).on_delivered(bytes, byte_micros);
+        self.counters[direction as usize].on_delivered(bytes, byte_micros);
     }
 
     /// Counts bytes that were discarded or lost with their session.
     pub(crate) fn on_lost(&self, direction: Direction, bytes: usize) {
         self.engine.give(bytes);
-        self.counters(direction).on_lost(bytes);
-    }
-
-    pub(super) fn counters(&self, direction: Direction) -> &FlowCounters {
-        match direction {
-            Direction::ToUpstream => &self.counters[0],
-            Direction::ToDownstream => &self.counters[1],
-        }
+        self.counters[direction as usize].on_lost(bytes);
     }
 
     /// Passes a decision of one of its sessions to the journal, if there is one.
