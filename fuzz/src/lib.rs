@@ -38,14 +38,12 @@ pub fn mapping(bytes: &[u8]) {
     }
 }
 
-/// A schedule is written as it is read, and an error shows the text.
+/// A schedule resolves to windows of some length, and an error shows the text.
 pub fn schedule(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     for reading in [ParseMode::Lenient, ParseMode::Strict] {
         match Schedule::parse(text, reading) {
             Ok(schedule) => {
-                let written = schedule.to_string();
-                assert_eq!(Schedule::parse(&written, ParseMode::Strict).as_ref(), Ok(&schedule), "{written}");
                 schedule.resolve(None).ok();
                 let windows = schedule.resolve(Some(Duration::from_secs(600))).expect("there is a duration");
                 assert!(windows.iter().all(|(start, end)| end.is_none_or(|end| start < end)), "{windows:?}");

@@ -106,26 +106,6 @@ impl Delay {
             Self::Table(values) => values.windows(2).all(|pair| pair[0] == pair[1]),
         }
     }
-
-    /// The mean of the distribution, before its draws are cut at 0 and at [`MAX`](Self::MAX).
-    ///
-    /// [`MAX`](Self::MAX) where it is longer, as that of Pareto with a shape of 1 or less, which is infinite.
-    pub fn mean(&self) -> Duration {
-        let mean = match self {
-            Self::Constant(mean) | Self::Normal { mean, .. } | Self::LogNormal { mean, .. } => *mean,
-            Self::Uniform { min, max } => min.saturating_add(max.saturating_sub(*min) / 2),
-            Self::Around { center, .. } => *center,
-            Self::Pareto { scale, shape } => pareto_mean(*scale, *shape),
-            Self::ParetoNormal { scale, shape, mean, .. } => {
-                pareto_mean(*scale, *shape).saturating_add(*mean)
-            }
-            Self::Table(values) => {
-                let sum = values.iter().fold(0.0, |sum, value| sum + nanos(*value));
-                from_nanos(sum / values.len() as f64)
-            }
-        };
-        mean.min(Self::MAX)
-    }
 }
 
 fn normal(mean: Duration, stddev: Duration, draws: &mut impl Rng) -> f64 {
@@ -146,10 +126,6 @@ fn log_normal(mean: Duration, stddev: Duration, draws: &mut impl Rng) -> f64 {
 fn pareto(scale: Duration, shape: f64, draws: &mut impl Rng) -> f64 {
     let exponential: f64 = Exp1.sample(draws);
     nanos(scale) * (exponential / shape).exp()
-}
-
-fn pareto_mean(scale: Duration, shape: f64) -> Duration {
-    if shape > 1.0 { from_nanos(nanos(scale) * shape / (shape - 1.0)) } else { Delay::MAX }
 }
 
 fn nanos(time: Duration) -> f64 {

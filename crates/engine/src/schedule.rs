@@ -18,7 +18,6 @@ mod parse;
 mod time;
 mod windows;
 
-use std::fmt;
 use std::time::Duration;
 
 pub use error::ScheduleError;
@@ -81,27 +80,6 @@ impl Schedule {
         let number = self.text[..sign].trim_end();
         let start = number.trim_end_matches(|digit: char| digit.is_ascii_digit()).len();
         ScheduleError::new(&self.text, Problem::ShareOfNothing, start..sign + 1)
-    }
-}
-
-impl PartialEq for Schedule {
-    fn eq(&self, other: &Self) -> bool {
-        self.periods == other.periods
-    }
-}
-
-impl Eq for Schedule {}
-
-impl fmt::Display for Schedule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Period { start, duration }) in self.periods.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ";" };
-            write!(f, "{separator}start:{start}")?;
-            if let Some(duration) = duration {
-                write!(f, ",duration:{duration}")?;
-            }
-        }
-        Ok(())
     }
 }
 

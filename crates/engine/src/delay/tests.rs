@@ -145,7 +145,6 @@ fn no_draw_is_longer_than_the_longest() {
         Delay::Table([Duration::MAX].into()),
     ] {
         assert!(draw(&delay, 4)[DRAWS - 1] <= 3_600_000.0, "{delay:?}");
-        assert_eq!(delay.mean(), Delay::MAX);
     }
 }
 
@@ -158,25 +157,6 @@ fn parameters_without_sense_draw_something() {
         Delay::Pareto { scale: ms(1), shape: f64::NAN },
     ] {
         draw(&delay, 4);
-        delay.mean();
-    }
-}
-
-#[test]
-fn means() {
-    let table: Arc<[Duration]> = [10, 20, 60].map(ms).into();
-    for (delay, mean) in [
-        (Delay::Constant(ms(7)), ms(7)),
-        (Delay::Uniform { min: ms(300), max: ms(500) }, ms(400)),
-        (Delay::Normal { mean: ms(300), stddev: ms(40) }, ms(300)),
-        (Delay::LogNormal { mean: ms(300), stddev: ms(40) }, ms(300)),
-        (Delay::Pareto { scale: ms(20), shape: 1.5 }, ms(60)),
-        (Delay::Pareto { scale: ms(20), shape: 1.0 }, Delay::MAX),
-        (Delay::ParetoNormal { scale: ms(20), shape: 1.5, mean: ms(50), stddev: ms(15) }, ms(110)),
-        (Delay::Table(table), ms(30)),
-        (Delay::Table(Arc::new([])), ms(0)),
-    ] {
-        assert_eq!(delay.mean(), mean, "{delay}");
     }
 }
 

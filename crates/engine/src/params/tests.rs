@@ -308,7 +308,7 @@ proptest! {
                 Delay::Pareto { scale, shape } | Delay::ParetoNormal { scale, shape, .. } => {
                     prop_assert!(*scale > Duration::ZERO && *shape > 0.0);
                 }
-                delay => prop_assert!(delay.mean() <= Delay::MAX),
+                _ => {}
             }
         } else if let Some(Jitter { frequency, .. }) = effect.downcast_ref() {
             prop_assert!(*frequency > 0.0);

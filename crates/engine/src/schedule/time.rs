@@ -1,10 +1,9 @@
-use std::fmt;
 use std::time::Duration;
 
 use super::error::Problem;
 
 /// Milliseconds a unit, the longest first.
-const UNITS: [(&str, u64); 6] =
+pub(super) const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// A time as written in a schedule.
@@ -49,19 +48,4 @@ fn share(run: Duration, percent: u32) -> Duration {
     let hundredth = run / 100;
     let rest = run - hundredth * 100;
     hundredth * percent + rest * percent / 100
-}
-
-/// In the longest unit of which it is a whole number.
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Percent(percent) => write!(f, "{percent}%"),
-            Self::Millis(0) => f.write_str("0s"),
-            Self::Millis(millis) => {
-                let whole = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size));
-                let (name, size) = whole.expect("any number is a multiple of 1");
-                write!(f, "{}{name}", millis / size)
-            }
-        }
-    }
 }

@@ -182,6 +182,11 @@ where
     T: FromStr<Err = ValueError> + fmt::Display + Serialize + DeserializeOwned + PartialEq + fmt::Debug,
 {
     assert_eq!(value.to_string().parse().as_ref(), Ok(&value));
+    comes_back_as_json(value);
+}
+
+#[track_caller]
+fn comes_back_as_json<T: Serialize + DeserializeOwned + PartialEq + fmt::Debug>(value: T) {
     assert_eq!(read(serde_json::to_value(&value).expect("JSON")).as_ref(), Ok(&value));
 }
 
@@ -195,8 +200,8 @@ proptest! {
         unit in proptest::sample::select(&Unit::ALL[..]),
     ) {
         comes_back(Millis::try_from(millis).expect("a time"));
-        comes_back(Ratio::try_from(fraction).expect("a share"));
-        comes_back(Number::try_from(number).expect("a number"));
+        comes_back_as_json(Ratio::try_from(fraction).expect("a share"));
+        comes_back_as_json(Number::try_from(number).expect("a number"));
         comes_back(ByteCount::try_from(count as f64).expect("a count"));
         comes_back(ByteCount::try_from((count >> 20 << 10) as f64).expect("a count"));
         comes_back(unit);
