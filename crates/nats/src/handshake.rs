@@ -3,7 +3,6 @@
 mod refusal;
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Subject};
@@ -82,24 +81,16 @@ pub enum Encoding {
     Json,
 }
 
-impl fmt::Display for Encoding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Encoding {
+    fn name(self) -> &'static str {
+        match self {
             Self::Binary => "binary",
             Self::Json => "json",
-        })
-    }
-}
-
-impl FromStr for Encoding {
-    type Err = ReplyError;
-
-    fn from_str(text: &str) -> Result<Self, ReplyError> {
-        match text {
-            "binary" => Ok(Self::Binary),
-            "json" => Ok(Self::Json),
-            _ => Err(ReplyError::Encoding),
         }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [Self::Binary, Self::Json].into_iter().find(|encoding| encoding.name() == name)
     }
 }
 
@@ -158,7 +149,7 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
         headers.insert(HOST, host.as_str());
         headers.insert(PORT, port.to_string());
     }
-    let encodings: Vec<_> = offer.encodings.iter().map(ToString::to_string).collect();
+    let encodings: Vec<_> = offer.encodings.iter().map(|encoding| encoding.name()).collect();
     headers.insert(OFFERED_VERSION, VERSION);
     headers.insert(OFFERED_ENCODINGS, encodings.join(","));
     if let Some(instance) = offer.sender.instance {
@@ -258,7 +249,7 @@ impl Request {
         let offer = field(OFFERED_VERSION).map(|_| {
             let encodings = field(OFFERED_ENCODINGS).unwrap_or_default();
             Offer {
-                encodings: encodings.split(',').filter_map(|name| name.trim().parse().ok()).collect(),
+                encodings: encodings.split(',').filter_map(|name| Encoding::from_name(name.trim())).collect(),
                 sender: EndInfo {
                     instance: field(OFFERED_INSTANCE).and_then(InstanceId::parse),
                     max_message: field(OFFERED_MAX_MESSAGE).and_then(|text| text.parse().ok()),
@@ -286,10 +277,10 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Negotiated>) -> Bytes {
     match agreed {
         None => message::encode_reply(data),
         Some(Negotiated { encoding, window, sender }) => {
-            let (encoding, window) = (encoding.to_string(), window.to_string());
+            let window = window.to_string();
             let instance = sender.instance.map(|instance| instance.to_string());
             let max_message = sender.max_message.map(|max_message| max_message.to_string());
-            let mut metadata = vec![("version", VERSION), ("encoding", &encoding), ("window", &window)];
+            let mut metadata = vec![("version", VERSION), ("encoding", encoding.name()), ("window", &window)];
             metadata.extend(instance.as_deref().map(|instance| (INSTANCE, instance)));
             metadata.extend(max_message.as_deref().map(|max_message| (MAX_MESSAGE, max_message)));
             message::encode("", data, &metadata)
@@ -321,8 +312,7 @@ pub(crate) enum Reply {
 
 /// Why a reply cannot be used.
 #[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ReplyError {
+pub(crate) enum ReplyError {
     /// The reply is not a message.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -351,7 +341,10 @@ impl Reply {
         let agreed = match message.get("version") {
             None => None,
             Some(_) => Some(Negotiated {
-                encoding: message.get("encoding").ok_or(ReplyError::Encoding)?.parse()?,
+                encoding: message
+                    .get("encoding")
+                    .and_then(Encoding::from_name)
+                    .ok_or(ReplyError::Encoding)?,
                 window: message.get("window").and_then(|text| text.parse().ok()).ok_or(ReplyError::Window)?,
                 sender: EndInfo {
                     instance: server,

@@ -14,11 +14,11 @@ pub(crate) type RequestId = SessionId;
 ///
 /// Ours are 128 random bits in hexadecimal; those of other servers are any token that a subject can end in.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionId(Box<str>);
+pub(crate) struct SessionId(Box<str>);
 
 impl SessionId {
     /// From 128 bits of `rng`, which must not be predictable.
-    pub fn random(rng: &mut impl Rng) -> Self {
+    pub(crate) fn random(rng: &mut impl Rng) -> Self {
         let (high, low) = (rng.next_u64(), rng.next_u64());
         Self(format!("{high:016x}{low:016x}").into())
     }
@@ -27,7 +27,7 @@ impl SessionId {
     ///
     /// # Errors
     /// When no subject can end in it.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidId> {
         let is_token = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>');
         if text.is_empty() || text.len() > MAX_LEN || !text.chars().all(is_token) {
             return Err(InvalidId);
@@ -36,7 +36,7 @@ impl SessionId {
     }
 
     /// As subjects have it.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -72,7 +72,7 @@ impl fmt::Display for InstanceId {
 /// Error for a text that is not a session ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it is not a session ID: use 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
-pub struct InvalidId;
+pub(crate) struct InvalidId;
 
 #[cfg(test)]
 mod tests {

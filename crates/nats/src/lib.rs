@@ -47,8 +47,7 @@ mod tunnels;
 
 pub use accept::{Dial, NatsAccept};
 pub use connect::NatsConnect;
-pub use handshake::{Encoding, ReplyError, Target};
-pub use id::{InvalidId, SessionId};
+pub use handshake::{Encoding, Target};
 pub use link::{Credential, InvalidUrl, LinkError, NatsConnection, NatsOptions, NatsUrl, Status, Tls};
 pub use rights::{Needs, Right, ServerAnswer};
 pub use stream::NatsStream;

@@ -53,8 +53,7 @@ impl Message<'_> {
 
 /// Error for a payload that is not a usable message. The texts do not contain any of the payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MessageError {
+pub(crate) enum MessageError {
     /// The payload is not JSON.
     #[error("not JSON (line {line}, column {column} of {len} bytes)")]
     NotJson {
