@@ -29,17 +29,11 @@ impl Encrypted {
 
     /// The application protocol (ALPN) that the server chose.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
-        match &self.stream {
-            TlsStream::Client(stream) => stream.get_ref().1.alpn_protocol(),
-            TlsStream::Server(stream) => stream.get_ref().1.alpn_protocol(),
-        }
+        self.stream.get_ref().1.alpn_protocol()
     }
 
     fn transport(&mut self) -> &mut FirstBytes {
-        match &mut self.stream {
-            TlsStream::Client(stream) => stream.get_mut().0,
-            TlsStream::Server(stream) => stream.get_mut().0,
-        }
+        self.stream.get_mut().0
     }
 
     fn socket(&mut self) -> &mut BoxStream {
