@@ -126,6 +126,18 @@ impl Parameter {
         Self { name, value, help, default: None, variable: None, with: &[] }
     }
 
+    pub(crate) const fn time(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, ValueType::Time, help)
+    }
+
+    pub(crate) const fn bytes(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, ValueType::Bytes, help)
+    }
+
+    pub(crate) const fn share(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, ValueType::Share, help)
+    }
+
     pub(crate) const fn or(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
     }
@@ -159,12 +171,8 @@ pub const COMMON_PARAMETERS: [Parameter; 5] = [
         ValueType::Words("DIRECTION", SocketDirection::WORDS),
         "Data to act on: read from that connection (ingress), written to it (egress) or both",
     ),
-    Parameter::new(
-        "probability",
-        ValueType::Share,
-        "Share of sessions that the fault acts on, for example 0.1 or 10%",
-    )
-    .or("all"),
+    Parameter::share("probability", "Share of sessions that the fault acts on, for example 0.1 or 10%")
+        .or("all"),
     Parameter::new(
         "schedule",
         ValueType::Text("SCHEDULE"),

@@ -240,7 +240,7 @@ pub(super) static TYPE: FaultType = FaultType {
             "Unit of a bare number: Bps, KBps, MBps, GBps, kbit/s, mbit/s or gbit/s",
         )
         .or("Bps"),
-        Parameter::new("burst", ValueType::Bytes, "Amount of data that passes without delay after a pause")
+        Parameter::bytes("burst", "Amount of data that passes without delay after a pause")
             .or("what the rate allows in 1 ms"),
         Parameter::new(
             "scope",

@@ -126,9 +126,8 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "corrupt",
     help: "Flip random bits",
     target: Target::Flow(SocketDirection::Ingress),
-    parameters: &[Parameter::new(
+    parameters: &[Parameter::share(
         "rate",
-        ValueType::Share,
         "Share of bytes in which to flip a bit, for example 0.001 or 0.1%",
     )],
     read: read_own::<Params>,

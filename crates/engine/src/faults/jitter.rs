@@ -86,7 +86,7 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Delay data at random times",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::new("amplitude", ValueType::Time, "Longest delay").or("20ms"),
+        Parameter::time("amplitude", "Longest delay").or("20ms"),
         Parameter::new("frequency", ValueType::Number("HERTZ"), "Maximum number of delays per second")
             .or("5")
             .in_variable("FREQ"),

@@ -84,9 +84,9 @@ pub(super) static TYPE: FaultType = FaultType {
             "Distribution of the delays: normal, uniform, pareto, pareto-normal, constant, log-normal or table",
         )
         .or("normal"),
-        Parameter::new("mean", ValueType::Time, "Mean delay, for example 300ms; a bare number is in milliseconds")
+        Parameter::time("mean", "Mean delay, for example 300ms; a bare number is in milliseconds")
             .with(&["normal", "constant", "log-normal", "pareto-normal"]),
-        Parameter::new("stddev", ValueType::Time, "Standard deviation of the delay")
+        Parameter::time("stddev", "Standard deviation of the delay")
             .or("0")
             .in_variable("STANDARD_DEVIATION")
             .with(&["normal", "log-normal", "pareto-normal"]),
@@ -96,9 +96,9 @@ pub(super) static TYPE: FaultType = FaultType {
             "Shape of the Pareto distribution; smaller values give a heavier tail",
         )
         .with(PARETO),
-        Parameter::new("scale", ValueType::Time, "Shortest delay of the Pareto distribution").with(PARETO),
-        Parameter::new("min", ValueType::Time, "Shortest delay of the uniform distribution").with(&["uniform"]),
-        Parameter::new("max", ValueType::Time, "Longest delay of the uniform distribution").with(&["uniform"]),
+        Parameter::time("scale", "Shortest delay of the Pareto distribution").with(PARETO),
+        Parameter::time("min", "Shortest delay of the uniform distribution").with(&["uniform"]),
+        Parameter::time("max", "Longest delay of the uniform distribution").with(&["uniform"]),
         Parameter::new("table", ValueType::File, "File of delays in milliseconds, for the distribution table")
             .with(&["table"]),
         Parameter::new("once", ValueType::Switch(Some(("per-read-write", "Delay all data; this is the default"))), "Delay only the first data of each session"),

@@ -125,49 +125,28 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Delay data as if packets were lost and sent again",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::new("rate", ValueType::Share, "Share of packets to lose, for example 0.01 or 1%")
-            .with(&["bernoulli"]),
+        Parameter::share("rate", "Share of packets to lose, for example 0.01 or 1%").with(&["bernoulli"]),
         Parameter::new(
             "model",
             ValueType::Words("NAME", Model::WORDS),
             "Loss model: bernoulli, gilbert-elliott or markov",
         )
         .or("bernoulli with a rate, otherwise markov"),
-        Parameter::new(
-            "correlation",
-            ValueType::Share,
-            "Correlation of loss between consecutive packets, 0 to 1",
-        )
-        .or("0")
-        .with(&["bernoulli"]),
-        Parameter::new(
-            "good-to-bad",
-            ValueType::Share,
-            "Probability per packet of entering the bad state (gilbert-elliott)",
-        )
-        .with(STATES),
-        Parameter::new(
-            "bad-to-good",
-            ValueType::Share,
-            "Probability per packet of leaving the bad state (gilbert-elliott)",
-        )
-        .with(STATES),
-        Parameter::new(
-            "good-loss",
-            ValueType::Share,
-            "Share of packets to lose in the good state (gilbert-elliott)",
-        )
-        .or("0")
-        .with(STATES),
-        Parameter::new(
-            "bad-loss",
-            ValueType::Share,
-            "Share of packets to lose in the bad state (gilbert-elliott)",
-        )
-        .or("1")
-        .with(STATES),
-        Parameter::new("rtt", ValueType::Time, "Round-trip time of the path").or("as measured"),
-        Parameter::new("mss", ValueType::Bytes, "Payload size of a packet").or("1460"),
+        Parameter::share("correlation", "Correlation of loss between consecutive packets, 0 to 1")
+            .or("0")
+            .with(&["bernoulli"]),
+        Parameter::share("good-to-bad", "Probability per packet of entering the bad state (gilbert-elliott)")
+            .with(STATES),
+        Parameter::share("bad-to-good", "Probability per packet of leaving the bad state (gilbert-elliott)")
+            .with(STATES),
+        Parameter::share("good-loss", "Share of packets to lose in the good state (gilbert-elliott)")
+            .or("0")
+            .with(STATES),
+        Parameter::share("bad-loss", "Share of packets to lose in the bad state (gilbert-elliott)")
+            .or("1")
+            .with(STATES),
+        Parameter::time("rtt", "Round-trip time of the path").or("as measured"),
+        Parameter::bytes("mss", "Payload size of a packet").or("1460"),
     ],
     read: read_own::<Params>,
 };

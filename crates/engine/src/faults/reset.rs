@@ -78,8 +78,8 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Reset connections",
     target: Target::Connections,
     parameters: &[
-        Parameter::new("after", ValueType::Time, "Time after the start of the session").or("0"),
-        Parameter::new("bytes", ValueType::Bytes, "Minimum number of bytes to forward before the reset"),
+        Parameter::time("after", "Time after the start of the session").or("0"),
+        Parameter::bytes("bytes", "Minimum number of bytes to forward before the reset"),
     ],
     read: read_own::<Params>,
 };

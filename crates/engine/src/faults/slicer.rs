@@ -133,10 +133,9 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Forward data in small pieces",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::new("size", ValueType::Bytes, "Average size of a piece"),
-        Parameter::new("variation", ValueType::Bytes, "Maximum difference of a piece from the average size")
-            .or("0"),
-        Parameter::new("delay", ValueType::Time, "Delay between pieces").or("0"),
+        Parameter::bytes("size", "Average size of a piece"),
+        Parameter::bytes("variation", "Maximum difference of a piece from the average size").or("0"),
+        Parameter::time("delay", "Delay between pieces").or("0"),
     ],
     read: read_own::<Params>,
 };

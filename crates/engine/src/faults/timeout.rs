@@ -43,12 +43,9 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "timeout",
     help: "Hold all data, then close the session",
     target: Target::Flow(SocketDirection::Both),
-    parameters: &[Parameter::new(
-        "after",
-        ValueType::Time,
-        "Time after the start of the session at which to close it",
-    )
-    .or("never")],
+    parameters: &[
+        Parameter::time("after", "Time after the start of the session at which to close it").or("never")
+    ],
     read: read_own::<Params>,
 };
 
