@@ -104,7 +104,8 @@ impl ProxyHost {
                 .on(&self.relay)
                 .as_one_listener()
                 .for_proxy(proxy)
-                .with_label(start.name.as_str()),
+                .with_label(start.name.as_str())
+                .with_listener(addr.to_string()),
             handshake,
             connector,
             faults: (!is_plain).then_some(start.faults),

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
-use fault_proxy_control::proxies::Proxies;
+use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_control::{Access, Health, Metrics, serve_control};
 use fault_proxy_engine::{Engine, Journal};
 use fault_proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
@@ -31,7 +31,7 @@ use crate::reload::{Reload, Source};
 use crate::replay;
 use crate::report::Report;
 use crate::serve::{Workers, runtime};
-use crate::start::{reason, spec, start_error};
+use crate::start::{log_listening, reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
 use crate::view::View;
 use crate::wire::Wire;
@@ -164,7 +164,7 @@ impl Running<'_> {
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
         let spec = spec(proxy, self.settings.run.bind);
         let started = self.proxies.create(spec).await.map_err(|error| start_error(error, proxy))?;
-        info!("listening on {} for {}", started.listen, proxy.mapping);
+        log_listening(&started, &proxy.mapping);
         Ok(())
     }
 
@@ -173,9 +173,10 @@ impl Running<'_> {
         let (made, error) =
             self.proxies.populate(self.settings.populate.iter().cloned().map(Ok).collect()).await;
         for proxy in made {
-            let (name, listen, upstream) = (proxy.name, proxy.listen, proxy.upstream.text);
+            let Proxy { name, listen, upstream, .. } = &proxy;
+            let upstream = &upstream.text;
             if proxy.enabled {
-                info!("listening on {listen} for {name}={upstream}");
+                log_listening(&proxy, format_args!("{name}={upstream}"));
             } else {
                 info!("{name} is disabled: it will listen on {listen} for {upstream}");
             }
@@ -194,7 +195,7 @@ impl Running<'_> {
                 let acceptor = TcpAcceptor::from_std(listeners)?;
                 let addresses = acceptor.local_addrs()?;
                 for addr in &addresses {
-                    info!("control API on http://{addr}");
+                    info!(%addr, "control API on http://{addr}");
                 }
                 // If one address is not on loopback, clients of other machines may use any name.
                 let elsewhere = addresses.iter().find(|addr| !addr.ip().is_loopback());

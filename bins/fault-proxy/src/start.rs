@@ -1,9 +1,11 @@
 //! Conversion of settings into proxies.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 
 use anyhow::{Error, anyhow};
-use fault_proxy_control::proxies::{ChangeError, Spec, StartError};
+use fault_proxy_control::proxies::{ChangeError, Proxy, Spec, StartError};
+use tracing::info;
 
 use crate::config::{ConfiguredFault, ProxySettings};
 
@@ -17,6 +19,12 @@ pub(crate) fn spec(proxy: &ProxySettings, bind: IpAddr) -> Spec {
         enabled: true,
         faults: proxy.faults.iter().map(ConfiguredFault::record).collect(),
     }
+}
+
+/// Logs that a proxy listens. The field `proxy` is its name in the control API.
+pub(crate) fn log_listening(proxy: &Proxy, mapping: impl Display) {
+    let addr = &proxy.listen;
+    info!(proxy = proxy.name, %addr, "listening on {addr} for {mapping}");
 }
 
 /// Returns the error of a proxy that did not start, in terms of the command line.

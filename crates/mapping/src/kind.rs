@@ -18,6 +18,9 @@ pub enum ErrorKind {
     /// Nothing stands after the `=`.
     #[error("nothing to connect to after the `=`")]
     EmptyUpstream,
+    /// The name before the `@` is empty or has another character.
+    #[error("not a name of a proxy before the `@`")]
+    InvalidProxyName,
     /// There is whitespace, outside a socket path.
     #[error("whitespace in the mapping")]
     Whitespace,
@@ -118,6 +121,9 @@ impl ErrorKind {
             Self::MoreThanOneEquals => "one mapping has one `=`; write several mappings apart",
             Self::EmptyListen => "the left side is the port to listen on",
             Self::EmptyUpstream => "the right side is a host and its port",
+            Self::InvalidProxyName => {
+                "a name has letters, digits, `-`, `_` and `.`, as in cache@6380=localhost:6379"
+            }
             Self::Whitespace => "a mapping has no whitespace",
             Self::ListenScheme => {
                 "a scheme belongs to the upstream; the left side is a port, or an address and a port"

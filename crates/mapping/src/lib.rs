@@ -72,7 +72,7 @@
 //! A Unix socket upstream:
 //!
 //! ```
-//! # use fault_proxy_mapping::{Mapping, Upstream};
+//! # use fault_proxy_mapping::{Mapping, ProxyName, Upstream};
 //! let mapping: Mapping = "9090=unix:/run/app.sock".parse()?;
 //! let Upstream::Unix { path } = mapping.upstream else { panic!("not a Unix socket") };
 //! assert_eq!(path.as_path(), std::path::Path::new("/run/app.sock"));
@@ -122,6 +122,6 @@ pub use addr::ListenAddr;
 pub use error::ParseError;
 pub use host::{Host, HostName};
 pub use kind::ErrorKind;
-pub use mapping::{Listen, Mapping, Upstream};
+pub use mapping::{Listen, Mapping, ProxyName, Upstream};
 pub use scheme::Scheme;
 pub use unix::SocketPath;

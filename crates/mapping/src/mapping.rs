@@ -16,10 +16,25 @@ use crate::unix::SocketPath;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mapping {
+    /// Name of the proxy, if the mapping has one.
+    pub name: Option<ProxyName>,
     /// Where downstream clients connect.
     pub listen: Listen,
     /// What they reach.
     pub upstream: Upstream,
+}
+
+/// Name of a proxy: ASCII letters, digits, `-`, `_` and `.`.
+///
+/// Made by parsing a [`Mapping`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ProxyName(pub(crate) String);
+
+impl ProxyName {
+    /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Where a mapping listens: its left side, `PORT` or `HOST:PORT`.
@@ -70,6 +85,9 @@ impl Upstream {
 
 impl fmt::Display for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(ProxyName(name)) = &self.name {
+            write!(f, "{name}@")?;
+        }
         write!(f, "{}={}", self.listen, self.upstream)
     }
 }

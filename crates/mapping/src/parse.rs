@@ -8,7 +8,7 @@ use crate::diagnose;
 use crate::error::{ParseError, Refusal};
 use crate::host::{self, Host};
 use crate::kind::ErrorKind;
-use crate::mapping::{Listen, Mapping, Upstream};
+use crate::mapping::{Listen, Mapping, ProxyName, Upstream};
 use crate::scheme::Scheme;
 use crate::suggest::suggest;
 use crate::{port, unix};
@@ -47,9 +47,20 @@ impl FromStr for Upstream {
 fn mapping(text: &str) -> Result<Mapping, Refusal> {
     let sides = text.split_once('=').ok_or_else(|| Refusal::new(ErrorKind::MissingEquals, 0..text.len()));
     let (left, right) = sides?;
-    let listen = listen(left)?;
+    let (name, side) = match left.split_once('@') {
+        Some((name, side)) => (Some(proxy_name(name)?), side),
+        None => (None, left),
+    };
+    let listen = listen(side).map_err(|refusal| refusal.at(left.len() - side.len()))?;
     let upstream = upstream(right).map_err(|refusal| refusal.at(left.len() + 1))?;
-    Ok(Mapping { listen, upstream })
+    Ok(Mapping { name, listen, upstream })
+}
+
+fn proxy_name(text: &str) -> Result<ProxyName, Refusal> {
+    match Grammar::parse(Rule::label, text) {
+        Ok(_) => Ok(ProxyName(text.to_owned())),
+        Err(_) => Err(Refusal::new(ErrorKind::InvalidProxyName, 0..text.len())),
+    }
 }
 
 fn listen(side: &str) -> Result<Listen, Refusal> {
@@ -113,7 +124,9 @@ mod tests {
         let is_known =
             |url: &str| url.split_once("://").is_none_or(|(name, _)| Scheme::from_name(name).is_some());
         text.split_once('=').is_some_and(|(left, right)| {
-            let sides = Grammar::parse(Rule::listen, left).and(Grammar::parse(Rule::upstream, right));
+            let (name, listen) = left.split_once('@').unwrap_or(("a", left));
+            let left = Grammar::parse(Rule::label, name).and(Grammar::parse(Rule::listen, listen));
+            let sides = left.and(Grammar::parse(Rule::upstream, right));
             sides.is_ok() && (right.starts_with("unix:/") || is_known(right))
         })
     }
@@ -136,7 +149,7 @@ mod tests {
     /// Whether the text has the mark of an extension.
     fn is_extended(text: &str) -> bool {
         let (left, right) = text.split_once('=').unwrap_or((text, ""));
-        left.contains(':')
+        left.contains([':', '@'])
             || right.starts_with('[')
             || right.contains("://[")
             || right.starts_with("tcp://")

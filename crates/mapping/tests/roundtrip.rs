@@ -43,7 +43,10 @@ fn listens() -> impl Strategy<Value = Listen> {
 }
 
 fn mappings() -> impl Strategy<Value = Mapping> {
-    (listens(), upstreams()).prop_map(|(listen, upstream)| Mapping { listen, upstream })
+    (prop::option::of("[a-zA-Z0-9._-]{1,12}"), listens(), upstreams()).prop_map(|(name, listen, upstream)| {
+        let named = name.map(|name| format!("{name}@1=h:1").parse::<Mapping>().expect("a mapping"));
+        Mapping { name: named.and_then(|named| named.name), listen, upstream }
+    })
 }
 
 /// The base grammar, rule by rule, with hosts and ports that exist.

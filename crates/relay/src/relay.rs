@@ -34,6 +34,7 @@ pub struct Relay {
     share: Option<Arc<Share>>,
     proxy: Option<Arc<ProxyPort>>,
     label: Option<Arc<str>>,
+    listener: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -64,6 +65,7 @@ impl Relay {
             share: None,
             proxy: None,
             label: None,
+            listener: None,
         }
     }
 
@@ -111,6 +113,13 @@ impl Relay {
     pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
         self.failures = Arc::new(Failures::new());
+        self
+    }
+
+    /// Adds the field `listener`, the address that clients connect to, to the log lines of sessions.
+    #[must_use]
+    pub fn with_listener(mut self, addr: impl Into<Arc<str>>) -> Self {
+        self.listener = Some(addr.into());
         self
     }
 

@@ -1,5 +1,7 @@
 //! Log lines about sessions that have ended.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -51,7 +53,7 @@ impl Failures {
             _ => info!(
                 bytes_to_upstream = bytes.to_upstream,
                 bytes_to_downstream = bytes.to_downstream,
-                ?duration,
+                duration_ms = millis(*duration),
                 client = %downstream_end,
                 upstream = %upstream_end,
                 "session ended"
@@ -84,6 +86,11 @@ struct Warnings {
     /// How the clients end.
     end: &'static str,
     throttle: Throttle,
+}
+
+/// To the microsecond.
+fn millis(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
 }
 
 impl Warnings {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use fault_proxy_mapping::{Host, Mapping, Scheme};
+use fault_proxy_mapping::{Host, Mapping, ProxyName, Scheme};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::faults::from_flags;
 
@@ -95,6 +95,7 @@ struct Named<'a> {
 
 impl<'a> Named<'a> {
     fn new(index: usize, given: Option<&str>, mapping: &'a Mapping, of_file: Option<&'a FileProxy>) -> Self {
+        let given = given.or(mapping.name.as_ref().map(ProxyName::as_str));
         let name = given.map_or_else(|| format!("proxy-{}", index + 1), str::to_owned);
         let label = given.map_or_else(|| mapping.to_string(), str::to_owned);
         Self { name, label, mapping, of_file }
@@ -110,7 +111,13 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     } else {
         mappings.iter().enumerate().map(|(index, mapping)| Named::new(index, None, mapping, None)).collect()
     };
-    for (index, Named { name, label, mapping, .. }) in named.iter().enumerate() {
+    for (index, Named { name, label, mapping, of_file }) in named.iter().enumerate() {
+        if let Some(file) = of_file
+            && file.name.is_some()
+            && mapping.name.is_some()
+        {
+            bail!("proxies[{index}]: `{mapping}` has a name, and `name` is set: leave one out");
+        }
         if named[..index].iter().any(|other| other.label == *label) {
             if *label == mapping.to_string() {
                 bail!("--proxy {label} and --proxy {label} listen on one port: use different ports");

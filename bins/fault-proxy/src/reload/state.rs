@@ -8,7 +8,7 @@ use fault_proxy_control::proxies::{ChangeError, Generation, Proxies, Proxy, Spec
 use tracing::{error, info};
 
 use crate::config::{ConfiguredFault, ProxySettings, Settings};
-use crate::start::{spec, start_error};
+use crate::start::{log_listening, spec, start_error};
 
 /// Proxies of the file and their state.
 #[derive(Debug)]
@@ -271,7 +271,7 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
     let (Some(made), Some(now)) = (&mut known.made, now) else {
         known.made = None;
         let started = proxies.create(spec(new, bind)).await?;
-        info!("listening on {} for {}", started.listen, new.mapping);
+        log_listening(&started, &new.mapping);
         return Ok(());
     };
     let replaced = if known.is_replaced {
@@ -303,7 +303,7 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
         }
     };
     if proxy.enabled {
-        info!("listening on {} for {}", proxy.listen, new.mapping);
+        log_listening(&proxy, &new.mapping);
     } else {
         info!("{} is {} now, and stays disabled", new.label, new.mapping);
     }

@@ -17,8 +17,11 @@ impl Api {
     fn start() -> Self {
         let daemon = Daemon::spawn(Path::new(BINARY), &["run", "--control", "127.0.0.1:0"], &[]);
         let line = daemon.wait_for_line("control API on http://");
-        let (_, addr) = line.split_once("http://").expect("an address");
-        Self { addr: addr.trim().to_owned(), _daemon: daemon, redis: Redis::start() }
+        let addr = line
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split_whitespace().next())
+            .expect("an address");
+        Self { addr: addr.to_owned(), _daemon: daemon, redis: Redis::start() }
     }
 }
 

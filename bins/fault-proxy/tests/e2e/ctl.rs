@@ -224,3 +224,27 @@ fn a_stdout_that_takes_nothing_is_no_panic() {
     assert_eq!(full.status.code(), Some(1), "{told}");
     assert!(told.starts_with("fault-proxy: cannot write to stdout: No space left"), "{told}");
 }
+
+#[test]
+fn a_name_before_the_mapping_is_what_ctl_and_the_log_call_the_proxy() {
+    let far_end = FarEnd::echo();
+    let (named, unnamed) = (free_port(), free_port());
+    let first = format!("cache@{named}={}", far_end.addr());
+    let second = format!("{unnamed}={}", far_end.addr());
+    let api = Api::with(&["--proxy", &first, "--proxy", &second]);
+    let line = api.wait_for_line(&format!("listening on 127.0.0.1:{named} for {first}"));
+    assert!(line.contains("proxy=\"cache\""), "{line}");
+    let line = api.wait_for_line(&format!("listening on 127.0.0.1:{unnamed} for {second}"));
+    assert!(line.contains("proxy=\"proxy-2\""), "{line}");
+    let ctl = Ctl(&api);
+    assert!(ctl.says(&["inspect", "cache"]).starts_with(&format!("cache listens on 127.0.0.1:{named} ")));
+    assert!(ctl.says(&["inspect", "proxy-2"]).starts_with("proxy-2 listens on"));
+    for (mapping, problem) in
+        [("my cache@1=h:1", "not a name of a proxy before the `@`"), ("cache@1=h", "cache@1=h:PORT")]
+    {
+        let refused = run(&["check", "--proxy", mapping]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(problem), "{refused:?}");
+    }
+    let twice = run(&["check", "--proxy", "a@1=h:1", "--proxy", "a@2=h:1"]);
+    assert!(twice.code == Some(2) && twice.stderr.contains("two proxies are called `a`"), "{twice:?}");
+}

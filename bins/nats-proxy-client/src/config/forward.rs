@@ -28,6 +28,12 @@ impl FromStr for Forward {
             return Ok(Self { listen: listen.addr(local), target: right.parse()? });
         }
         let mapping: Mapping = text.parse().map_err(|error: ParseError| error.to_string())?;
+        if let Some(name) = &mapping.name {
+            return Err(format!(
+                "`{0}@`: proxies of this program have no names: leave out {0}@",
+                name.as_str()
+            ));
+        }
         Ok(Self { listen: mapping.listen.addr(local), target: Target::try_from(&mapping.upstream)? })
     }
 }
@@ -61,6 +67,7 @@ mod tests {
             ("5432=unix:/run/db.sock", "write HOST:PORT"),
             ("x=nats-service:cache", "a port is a number"),
             ("1=nats-service:a.b", "letters, digits"),
+            ("db@35432=db:5432", "leave out db@"),
             ("db:5432", "LISTEN_PORT=HOST:PORT"),
         ] {
             let refused = text.parse::<Forward>().unwrap_err();

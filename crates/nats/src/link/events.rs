@@ -180,7 +180,7 @@ impl Observer {
                 log.has_error = false;
                 let after = log.lost_at.take().map(|lost_at| now - lost_at);
                 if let Some(after) = after.filter(|after| log.is_loss_logged || *after > MAX_SILENT_OUTAGE) {
-                    info!(?after, "connected to NATS again");
+                    info!(after_ms = after.as_millis(), "connected to NATS again");
                 }
             }
             Event::Disconnected => {

@@ -71,6 +71,7 @@ impl Relay {
                         "session",
                         session.id = id,
                         proxy = self.label.as_deref(),
+                        listener = self.listener.as_deref(),
                         client.addr = %peer,
                         upstream.addr = field::Empty,
                     );

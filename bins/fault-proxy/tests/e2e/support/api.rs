@@ -34,10 +34,13 @@ impl Api {
         let args = [&["run", "--control", control], options].concat();
         let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
         let line = daemon.wait_for_line("control API on http://");
-        let (_, addr) = line.split_once("http://").expect("an address");
+        let addr = line
+            .split_once("http://")
+            .and_then(|(_, rest)| rest.split_whitespace().next())
+            .expect("an address");
         let config =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { daemon, addr: addr.trim().to_owned(), agent: config.new_agent() }
+        Self { daemon, addr: addr.to_owned(), agent: config.new_agent() }
     }
 
     /// The status and the body, as it is.
