@@ -23,16 +23,11 @@ const STEP: usize = 256;
 #[derive(Debug)]
 pub(crate) struct ChannelBinding<S> {
     stream: S,
-    state: State,
+    /// `None` once the authentication is over.
+    watch: Option<Watch>,
 }
 
-#[derive(Debug)]
-enum State {
-    Watching(Watch),
-    Over,
-}
-
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Watch {
     client_is_clear: bool,
     /// Bytes of the server that are not passed on yet, and how many of them are.
@@ -52,17 +47,8 @@ struct Watch {
 
 impl<S> ChannelBinding<S> {
     pub(crate) fn new(stream: S, client_is_clear: bool) -> Self {
-        let watch = Watch {
-            client_is_clear,
-            ahead: Vec::new(),
-            passed: 0,
-            is_told: false,
-            skip: 0,
-            response: None,
-            is_last: false,
-            failed: None,
-        };
-        Self { stream, state: State::Watching(watch) }
+        let watch = Watch { client_is_clear, ..Watch::default() };
+        Self { stream, watch: Some(watch) }
     }
 }
 
@@ -127,11 +113,11 @@ impl<S: Stream> Stream for ChannelBinding<S> {
     }
 
     fn as_tcp(&self) -> Option<&TcpStream> {
-        if matches!(self.state, State::Over) { self.stream.as_tcp() } else { None }
+        if self.watch.is_none() { self.stream.as_tcp() } else { None }
     }
 
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
-        if matches!(self.state, State::Over) { self.stream.as_buffered() } else { None }
+        if self.watch.is_none() { self.stream.as_buffered() } else { None }
     }
 }
 
@@ -141,15 +127,15 @@ impl<S: Stream> AsyncRead for ChannelBinding<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { stream, state } = &mut *self;
-        while let State::Watching(watch) = state {
+        let Self { stream, watch: state } = &mut *self;
+        while let Some(watch) = state {
             if watch.give(buf) {
                 return Poll::Ready(Ok(()));
             }
             if watch.is_last {
                 match watch.failed.take() {
                     Some(error) => return Poll::Ready(Err(error)),
-                    None => *state = State::Over,
+                    None => *state = None,
                 }
                 continue;
             }
@@ -178,9 +164,9 @@ impl<S: Stream> AsyncRead for ChannelBinding<S> {
 
 impl<S: Stream> AsyncWrite for ChannelBinding<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, state } = &mut *self;
+        let Self { stream, watch } = &mut *self;
         let written = ready!(Pin::new(stream).poll_write(cx, buf))?;
-        if let State::Watching(Watch { response: Some(response), .. }) = state {
+        if let Some(Watch { response: Some(response), .. }) = watch {
             let missing = INITIAL_RESPONSE - response.len();
             response.extend_from_slice(&buf[..written.min(missing)]);
         }

@@ -143,11 +143,11 @@ async fn a_clients_choice_is_seen_in_pieces_and_only_until_authentication_ends()
         for piece in response.chunks(piece) {
             stream.write_all(piece).await.unwrap();
         }
-        let State::Watching(watch) = &stream.state else { panic!("still watching") };
+        let Some(watch) = &stream.watch else { panic!("still watching") };
         assert!(watch.response.as_deref().is_some_and(chooses_plus));
         server.write_all(b"R\0\0\0\x09\0\0\0\x0b?R\0\0\0\x08\0\0\0\0Z").await.unwrap();
         stream.read_exact(&mut [0; 10 + 9 + 1]).await.unwrap();
-        assert!(matches!(stream.state, State::Over));
+        assert!(stream.watch.is_none());
     }
 }
 
