@@ -63,7 +63,7 @@ pub use loss::LossModel;
 pub use params::{CommonParams, FaultParams, ScheduleContext};
 pub use proxy::{Faults, ListenerHandle};
 pub use schedule::{ParseMode, Schedule, ScheduleError, Windows};
-pub use session::{Session, SideFaults};
+pub use session::Session;
 pub use stats::{DurationHistogram, FaultStats, FlowStats, Quantiles};
 pub use stream::FaultStream;
 pub use timer::{TimerDriver, Timers};

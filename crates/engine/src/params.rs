@@ -27,13 +27,17 @@ use crate::units::Ratio;
 /// sense together.
 ///
 /// Names of parameters and words among values may be written with `_` for `-`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct FaultParams {
+    #[serde(rename = "type", serialize_with = "name_of_type")]
     fault_type: &'static FaultType,
     /// Parameters that all types of faults have.
+    #[serde(flatten)]
     pub common: CommonParams,
     /// Parameters of its type, with names in kebab-case.
+    #[serde(flatten)]
     own: Map<String, Value>,
+    #[serde(skip)]
     read: Arc<dyn Parameters>,
 }
 
@@ -216,18 +220,8 @@ impl PartialEq for FaultParams {
     }
 }
 
-impl Serialize for FaultParams {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Written<'a> {
-            r#type: &'a str,
-            #[serde(flatten)]
-            common: &'a CommonParams,
-            #[serde(flatten)]
-            own: &'a Map<String, Value>,
-        }
-        Written { r#type: self.fault_type.name, common: &self.common, own: &self.own }.serialize(serializer)
-    }
+fn name_of_type<S: Serializer>(fault_type: &FaultType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(fault_type.name)
 }
 
 impl<'de> Deserialize<'de> for FaultParams {

@@ -30,11 +30,8 @@ impl Layer for Faults {
 
     fn wrap(mut session: Session, connect_time: Duration, legs: Legs) -> Legs {
         session.set_rtt(connect_time);
-        let (client, server) = session.split();
-        Legs {
-            downstream: Box::new(client.wrap(legs.downstream)),
-            upstream: Box::new(server.wrap(legs.upstream)),
-        }
+        let (client, server) = session.wrap(legs.downstream, legs.upstream);
+        Legs { downstream: Box::new(client), upstream: Box::new(server) }
     }
 }
 

@@ -132,15 +132,13 @@ impl Session {
         self.identity.rtt = rtt.max(MIN_RTT);
     }
 
-    /// The faults for a proxy's two connections: to the client, and to the upstream.
+    /// Puts the faults around a proxy's two connections: to the client, and to the server.
     ///
-    /// Each direction's faults act on what is read, from the client or from the upstream; writes pass as they are.
-    pub fn split(self) -> (SideFaults, SideFaults) {
+    /// Each direction's faults act on what is read, from the client or from the server; writes pass as they are.
+    pub fn wrap<C, S>(self, client: C, server: S) -> (FaultStream<C>, FaultStream<S>) {
         let (to_upstream, to_downstream) = self.flows();
-        (
-            SideFaults { ingress: to_upstream, side: Side::Client },
-            SideFaults { ingress: to_downstream, side: Side::Server },
-        )
+        let client = FaultStream::reading(client, to_upstream, Side::Client);
+        (client, FaultStream::reading(server, to_downstream, Side::Server))
     }
 
     /// Puts the faults around a client's own connection: on what it writes (requests) and on what it reads (replies).
@@ -162,19 +160,5 @@ fn open_delay(entry: &PlanEntry) -> Option<Duration> {
     match entry.fault.effect.behavior().opening() {
         Some(Opening::Delay(delay)) => Some(delay),
         _ => None,
-    }
-}
-
-/// The faults of a session for one of its two connections.
-#[derive(Debug)]
-pub struct SideFaults {
-    ingress: FaultFlow,
-    side: Side,
-}
-
-impl SideFaults {
-    /// Puts them there.
-    pub fn wrap<S>(self, connection: S) -> FaultStream<S> {
-        FaultStream::reading(connection, self.ingress, self.side)
     }
 }

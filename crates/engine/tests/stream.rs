@@ -36,8 +36,7 @@ fn client(faults: &Faults, pipe: usize) -> (FaultStream<DuplexStream>, DuplexStr
 /// As in a proxy: the client's end and the server's end, with a relay between them.
 async fn relayed(faults: &Faults) -> (DuplexStream, DuplexStream, tokio::task::JoinSet<()>) {
     let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
-    let (client_side, server_side) = faults.session().split();
-    let (mut down, mut up) = (client_side.wrap(proxy_client), server_side.wrap(proxy_server));
+    let (mut down, mut up) = faults.session().wrap(proxy_client, proxy_server);
     let mut relay = tokio::task::JoinSet::new();
     relay.spawn(async move {
         let _ = tokio::io::copy_bidirectional(&mut down, &mut up).await;
@@ -379,9 +378,7 @@ async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
         let engine = Engine::new(Settings::default());
         let faults = engine.proxy("test", vec![latency(60_000)]);
         let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
-        let (client_side, server_side) = faults.session().split();
-        let (mut down, mut up) =
-            (client_side.wrap(resets(proxy_client)), server_side.wrap(resets(proxy_server)));
+        let (mut down, mut up) = faults.session().wrap(resets(proxy_client), resets(proxy_server));
         let (mut sender, mut peer) = if client_resets { (client, server) } else { (server, client) };
         let (mut requests, mut responses) = (Got::default(), Got::default());
         let mut relay = async |time: Duration| {

@@ -11,7 +11,7 @@ use crate::fifo::Fifo;
 ///
 /// So the acknowledgement of a transmission shows that those before it, not acknowledged, are lost: RACK (RFC 8985) with
 /// no allowance for reordering, on selective acknowledgements (RFC 2018).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Flight {
     round_trip: Duration,
     transmissions: u64,
@@ -42,13 +42,7 @@ pub(super) struct Acknowledgement {
 
 impl Flight {
     pub(super) fn new(round_trip: Duration) -> Self {
-        Self {
-            round_trip,
-            transmissions: 0,
-            arrived: Fifo::new(),
-            missing: Fifo::new(),
-            lost: BinaryHeap::new(),
-        }
+        Self { round_trip, ..Self::default() }
     }
 
     /// Sends `segment`; returns the number of the transmission.

@@ -13,7 +13,7 @@ const MAX: Duration = Duration::from_secs(120);
 /// place of 4·RTTVAR. It doubles each time in a row. The probe (RFC 8985, tail loss probe) comes two round trips after the
 /// last transmission or acknowledgement, once, unless a loss is being recovered or a single segment is outstanding, whose
 /// acknowledgement the receiver might delay.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Timer {
     round_trip: Duration,
     started: Duration,
@@ -31,13 +31,7 @@ pub(super) enum Alarm {
 
 impl Timer {
     pub(super) fn new(round_trip: Duration) -> Self {
-        Self {
-            round_trip,
-            started: Duration::ZERO,
-            last_activity: Duration::ZERO,
-            in_a_row: 0,
-            probed: false,
-        }
+        Self { round_trip, ..Self::default() }
     }
 
     /// A new segment was sent; `alone`: nothing else is outstanding.

@@ -1,7 +1,7 @@
 //! The congestion window, in segments.
 
 /// Slow start, congestion avoidance, one halving a window (RFC 5681), one segment after a timeout.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Window {
     size: usize,
     threshold: usize,
@@ -20,15 +20,7 @@ pub(super) struct Window {
 impl Window {
     /// RFC 6928: ten segments, or 14,600 bytes of larger ones, at least two.
     pub(super) fn new(mss: u32) -> Self {
-        Self {
-            size: (14_600 / mss.max(1)).clamp(2, 10) as usize,
-            threshold: usize::MAX,
-            acknowledged: 0,
-            full_to: 0,
-            cut_at: 0,
-            unrecovered: 0,
-            after_timeout: false,
-        }
+        Self { size: (14_600 / mss.max(1)).clamp(2, 10) as usize, threshold: usize::MAX, ..Self::default() }
     }
 
     pub(super) fn size(&self) -> usize {

@@ -13,7 +13,7 @@ use crate::stage::{Stage, StageContext};
 const WAITING_LIMIT: usize = 256 << 10;
 
 /// Closed for as long as it is there.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
     discard: bool,
     held: Fifo<Chunk>,
@@ -29,16 +29,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(discard: bool) -> Self {
-        Self {
-            discard,
-            held: Fifo::new(),
-            waiting: 0,
-            discarded: Fifo::new(),
-            ends_at: None,
-            ends_after: None,
-            first_came: None,
-            ending_on_leaving: None,
-        }
+        Self { discard, ..Self::default() }
     }
 
     /// Closes the session at `close_at`, if set. A gate that discards also closes the session when it is removed.
