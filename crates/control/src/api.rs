@@ -25,7 +25,7 @@ use self::response::json_response;
 use crate::proxies::Proxies;
 use crate::toxic;
 
-/// Returns the routes of `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/events` and `/openapi.json`, and the fallback
+/// Returns the routes of `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/changes`, `/events` and `/openapi.json`, and the fallback
 /// for unknown paths.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
@@ -39,6 +39,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/populate", post(proxies::populate))
         .route("/version", get(version))
         .route("/fault-types", get(fault_types))
+        .route("/changes", get(changes))
         .route("/events", get(events::events).with_state(Events::new(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(Extension(Budget::default()))
@@ -60,6 +61,10 @@ async fn no_path() -> ApiError {
 
 async fn version(State(proxies): State<Proxies>) -> Response {
     json_response(StatusCode::OK, &json!({"version": proxies.version()}))
+}
+
+async fn changes(State(proxies): State<Proxies>) -> Response {
+    json_response(StatusCode::OK, &json!(proxies.changes()))
 }
 
 async fn fault_types() -> Response {

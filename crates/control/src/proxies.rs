@@ -1,6 +1,7 @@
 //! The proxies of a program: created, changed and deleted while they run.
 
 mod change;
+mod changes;
 mod entry;
 mod error;
 mod host;
@@ -17,12 +18,14 @@ use fault_proxy_engine::{Engine, ScheduleContext};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::change::wait_applied;
+use self::changes::Changes;
+pub(crate) use self::changes::Client;
 use self::entry::Entry;
 pub use self::error::{ChangeError, StartError};
 pub use self::host::{CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, Starting};
 pub use self::proxy::{Generation, Proxy, ProxyUpstream, Spec, Update};
-pub(crate) use self::record::Dialect;
 pub use self::record::FaultRecord;
+pub(crate) use self::record::{Dialect, all_shown, shown};
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
@@ -30,7 +33,11 @@ pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 /// A change of faults takes effect immediately, also while a proxy starts or stops. Proxies start and stop one after another, and
 /// these changes continue if the caller drops its future.
 #[derive(Clone)]
-pub struct Proxies(Arc<Inner>);
+pub struct Proxies {
+    inner: Arc<Inner>,
+    /// Client of the API that makes the changes of this handle, if it is one.
+    client: Option<Arc<Client>>,
+}
 
 struct Inner {
     host: Box<dyn ProxyLauncher>,
@@ -39,6 +46,7 @@ struct Inner {
     version: String,
     duration: Option<Duration>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    changes: Mutex<Changes>,
     /// Held while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
@@ -47,29 +55,31 @@ struct Inner {
 impl Proxies {
     /// Creates an empty registry. `duration` is that of the run, if it has one.
     pub fn new(host: impl ProxyLauncher, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             host: Box::new(host),
             engine,
             version: version.to_owned(),
             duration,
             entries: Mutex::default(),
+            changes: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
-        }))
+        };
+        Self { inner: Arc::new(inner), client: None }
     }
 
     /// Returns the engine that applies the faults.
     pub fn engine(&self) -> &Engine {
-        &self.0.engine
+        &self.inner.engine
     }
 
     /// Returns the context for schedules of faults.
     pub(crate) fn schedules(&self) -> ScheduleContext {
-        ScheduleContext { duration: self.0.duration, ..ScheduleContext::default() }
+        ScheduleContext { duration: self.inner.duration, ..ScheduleContext::default() }
     }
 
     pub(crate) fn version(&self) -> &str {
-        &self.0.version
+        &self.inner.version
     }
 
     /// Returns all proxies in the order of their names.
@@ -86,8 +96,19 @@ impl Proxies {
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Inner {
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whole milliseconds.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Proxies {

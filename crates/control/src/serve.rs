@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::middleware::from_fn_with_state;
 use fault_proxy_relay::{Shutdown, TcpAcceptor};
@@ -104,7 +105,9 @@ async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: A
     }
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: Request<Incoming>| {
-        let response = router.call(activity.request(request));
+        let mut request = activity.request(request);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let response = router.call(request);
         async { response.await.map(|response| activity.response(response)) }
     });
     let served = http1::Builder::new()

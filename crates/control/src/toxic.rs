@@ -88,24 +88,6 @@ pub(crate) fn merge(
     Ok(changed)
 }
 
-/// Returns the fault in the form of the API.
-pub(crate) fn shown(record: &FaultRecord) -> Value {
-    json!({
-        "attributes": record.attributes,
-        "name": record.name,
-        "type": record.kind,
-        "stream": record.stream,
-        "toxicity": record.toxicity,
-    })
-}
-
-/// Returns the faults of a proxy in the order of the API, which shows those of the upstream stream first.
-pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
-    let is_upstream = |record: &&FaultRecord| record.stream.eq_ignore_ascii_case("upstream");
-    let (upstream, downstream): (Vec<_>, Vec<_>) = records.iter().partition(is_upstream);
-    upstream.into_iter().chain(downstream).map(shown).collect()
-}
-
 /// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then native ones. `None` if there is no
 /// such type. The API ignores other attributes, as the original does.
 pub fn attribute_names(kind: &str) -> Option<Vec<String>> {

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod config_errors;
 mod control_api;
+mod control_changes;
 mod control_clients;
 mod control_docs;
 mod control_effect;

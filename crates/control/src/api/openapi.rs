@@ -92,6 +92,8 @@ fn paths() -> Value {
         "/reset": {"post": Operation::new("reset", "Removes all faults and enables all proxies").or(&[500])},
         "/fault-types": {"get": Operation::new("fault_types", "The types of faults and their attributes, without those of toxics")
             .gives(200, "FaultTypes")},
+        "/changes": {"get": Operation::new("changes", "The latest 1,000 changes by clients of the API, the oldest first")
+            .gives(200, "Changes")},
         "/version": {"get": Operation::new("version", "The program's version").gives(200, "Version")},
     })
 }
@@ -195,12 +197,24 @@ fn schemas() -> Value {
     };
     let any = json!({"type": "object"});
     let words = json!({"type": "array", "items": text});
+    let (count, state) = (
+        json!({"type": "integer"}),
+        json!({"description": "null if there was nothing, or if nothing is left"}),
+    );
+    let changed = object(
+        &["number", "at_ms", "unix_ms", "client", "user_agent", "action", "proxy", "before", "after"],
+        &json!({
+            "number": count, "at_ms": count, "unix_ms": count, "client": text, "user_agent": {"type": ["string", "null"]},
+            "action": text, "proxy": {"type": "string"}, "before": state, "after": state,
+        }),
+    );
     let new_toxics: Vec<_> = attributes_by_type()
         .iter()
         .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
         .collect();
     json!({
         "Proxy": object(&["name", "listen", "upstream", "enabled", "toxics"], &proxy(array("Toxic"))),
+        "Changes": {"type": "array", "items": changed},
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
         "NewProxy": object(&["name", "upstream"], &proxy(array("NewToxic"))),
         "NewProxies": array("NewProxy"),

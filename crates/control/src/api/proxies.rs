@@ -11,35 +11,32 @@ use fault_proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
 
 use super::address;
-use super::request::{Body, Names};
-use super::response::{ApiError, json_response, shown};
+use super::request::{Acting, Body, Names};
+use super::response::{ApiError, json_response};
 use crate::proxies::{Proxies, Proxy, Spec, StartError, Update};
 use crate::toxic::{self, json as body};
 
 pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
-    let all: Map<_, _> = proxies.all().iter().map(|proxy| (proxy.name.clone(), shown(proxy))).collect();
+    let all: Map<_, _> = proxies.all().iter().map(|proxy| (proxy.name.clone(), proxy.shown())).collect();
     json_response(StatusCode::OK, &Value::Object(all))
 }
 
-pub(super) async fn create(
-    State(proxies): State<Proxies>,
-    Body(request): Body,
-) -> Result<Response, ApiError> {
+pub(super) async fn create(Acting(proxies): Acting, Body(request): Body) -> Result<Response, ApiError> {
     let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
     let spec = parse_spec(&request, "", &proxies.schedules())?.map_err(|problem| ApiError::body(&problem))?;
     let proxy = proxies.create(spec).await?;
-    Ok(json_response(StatusCode::CREATED, &shown(&proxy)))
+    Ok(json_response(StatusCode::CREATED, &proxy.shown()))
 }
 
 pub(super) async fn get(
     State(proxies): State<Proxies>,
     Names(name): Names<String>,
 ) -> Result<Response, ApiError> {
-    Ok(json_response(StatusCode::OK, &shown(&proxies.get(&name)?)))
+    Ok(json_response(StatusCode::OK, &proxies.get(&name)?.shown()))
 }
 
 pub(super) async fn update(
-    State(proxies): State<Proxies>,
+    Acting(proxies): Acting,
     Names(name): Names<String>,
     Body(request): Body,
 ) -> Result<Response, ApiError> {
@@ -55,23 +52,23 @@ pub(super) async fn update(
         })
     };
     let update = read().map_err(|problem: String| ApiError::body(&problem))?;
-    Ok(json_response(StatusCode::OK, &shown(&proxies.update(&name, update).await?)))
+    Ok(json_response(StatusCode::OK, &proxies.update(&name, update).await?.shown()))
 }
 
 pub(super) async fn delete(
-    State(proxies): State<Proxies>,
+    Acting(proxies): Acting,
     Names(name): Names<String>,
 ) -> Result<Response, ApiError> {
     proxies.delete(&name).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) async fn reset(State(proxies): State<Proxies>) -> Result<Response, ApiError> {
+pub(super) async fn reset(Acting(proxies): Acting) -> Result<Response, ApiError> {
     proxies.reset().await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body) -> Response {
+pub(super) async fn populate(Acting(proxies): Acting, Body(request): Body) -> Response {
     let specs = match parse_specs(&request, &proxies.schedules()) {
         Ok(specs) => specs,
         Err(refused) => return populated(&[], Some(refused)),
@@ -84,7 +81,7 @@ pub(super) async fn populate(State(proxies): State<Proxies>, Body(request): Body
 
 /// The response lists the proxies that were created, also after an error.
 fn populated(done: &[Proxy], refused: Option<ApiError>) -> Response {
-    let done: Vec<_> = done.iter().map(shown).collect();
+    let done: Vec<_> = done.iter().map(Proxy::shown).collect();
     match refused {
         None => json_response(StatusCode::CREATED, &json!({"proxies": done})),
         Some(refused) => {

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body;
-use axum::extract::{Extension, FromRequest, FromRequestParts, Path, Request};
-use axum::http::StatusCode;
+use axum::extract::{ConnectInfo, Extension, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::response::ApiError;
+use crate::proxies::{Client, Proxies};
 
 /// Time limit to receive a body.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -59,6 +60,23 @@ impl<S: Send + Sync> FromRequest<S> for Body {
                 Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body of the request does not come"))
             }
         }
+    }
+}
+
+/// The proxies, changed on behalf of the client that sent the request.
+#[derive(Debug)]
+pub(super) struct Acting(pub(super) Proxies);
+
+impl FromRequestParts<Proxies> for Acting {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, proxies: &Proxies) -> Result<Self, ApiError> {
+        let user_agent = parts.headers.get(header::USER_AGENT);
+        let user_agent = user_agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+        let ConnectInfo(addr) = ConnectInfo::from_request_parts(parts, proxies)
+            .await
+            .map_err(|refused| ApiError::new(refused.status(), refused.body_text()))?;
+        Ok(Self(proxies.on_behalf_of(Client { addr, user_agent })))
     }
 }
 

@@ -5,8 +5,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::proxies::{ChangeError, Proxy};
-use crate::toxic::{ToxicError, all_shown};
+use crate::proxies::ChangeError;
+use crate::toxic::ToxicError;
 
 /// Returns a response with JSON and a line end.
 pub(super) fn json_response(status: StatusCode, body: &Value) -> Response {
@@ -63,14 +63,4 @@ impl From<ToxicError> for ApiError {
     fn from(error: ToxicError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, error.to_string())
     }
-}
-
-pub(super) fn shown(proxy: &Proxy) -> Value {
-    json!({
-        "name": proxy.name,
-        "listen": proxy.listen.to_string(),
-        "upstream": proxy.upstream.text,
-        "enabled": proxy.enabled,
-        "toxics": all_shown(&proxy.faults),
-    })
 }

@@ -4,10 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::request::{Body, Names};
+use super::request::{Acting, Body, Names};
 use super::response::{ApiError, json_response};
-use crate::proxies::{FaultRecord, Proxies, Proxy, wait_applied};
-use crate::toxic::{self, all_shown, json as body, shown};
+use crate::proxies::{FaultRecord, Proxies, Proxy, all_shown, shown, wait_applied};
+use crate::toxic::{self, json as body};
 
 type OfToxic = Names<(String, String)>;
 
@@ -19,7 +19,7 @@ pub(super) async fn all(
 }
 
 pub(super) async fn add(
-    State(proxies): State<Proxies>,
+    Acting(proxies): Acting,
     Names(proxy): Names<String>,
     Body(request): Body,
 ) -> Result<Response, ApiError> {
@@ -40,7 +40,7 @@ pub(super) async fn get(
 }
 
 pub(super) async fn update(
-    State(proxies): State<Proxies>,
+    Acting(proxies): Acting,
     Names((proxy, name)): OfToxic,
     Body(request): Body,
 ) -> Result<Response, ApiError> {
@@ -58,7 +58,7 @@ pub(super) async fn update(
 }
 
 pub(super) async fn delete(
-    State(proxies): State<Proxies>,
+    Acting(proxies): Acting,
     Names((proxy, name)): OfToxic,
 ) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use futures_util::future::join_all;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::entry::Entry;
-use super::record::effective;
+use super::record::{effective, shown};
 use super::{ChangeError, FaultRecord, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
 /// Maximum time to wait for listeners.
@@ -61,7 +62,7 @@ impl Proxies {
     /// invalid, no proxy is created. An error in place of a proxy stops the creation at its position.
     pub async fn populate(&self, specs: Vec<Result<Spec, ChangeError>>) -> (Vec<Proxy>, Option<ChangeError>) {
         for (index, spec) in specs.iter().enumerate() {
-            if let Ok(Err(problem)) = spec.as_ref().map(|spec| self.0.host.check(&spec.upstream.addr)) {
+            if let Ok(Err(problem)) = spec.as_ref().map(|spec| self.inner.host.check(&spec.upstream.addr)) {
                 let problem = format!("{problem} at proxy {}", index + 1);
                 return (Vec::new(), Some(ChangeError::Invalid(problem)));
             }
@@ -109,9 +110,10 @@ impl Proxies {
     /// # Errors
     /// A proxy could not be enabled. The other proxies are enabled.
     pub async fn reset(&self) -> Result<(), ChangeError> {
+        let before = self.all();
         self.remove_all_faults();
         let result = self
-            .in_turn(async |proxies: Proxies| {
+            .in_turn(async move |proxies: Proxies| {
                 // Also remove those of proxies that were being created.
                 proxies.remove_all_faults();
                 let names: Vec<_> = proxies.entries().keys().cloned().collect();
@@ -119,6 +121,11 @@ impl Proxies {
                 for name in &names {
                     let started = proxies.start_now(name).await;
                     result = result.and(started);
+                }
+                for before in &before {
+                    if let Ok(after) = proxies.get(&before.name) {
+                        proxies.record("reset", &before.name, before.shown(), after.shown());
+                    }
                 }
                 result
             })
@@ -145,6 +152,11 @@ impl Proxies {
         let entry = entries.get_mut(name).ok_or(ChangeError::NoSuchProxy)?;
         let mut records = entry.records.clone();
         let changed = change(&mut records)?;
+        if self.client.is_some() {
+            let [before, after] = [(&entry.records, &records), (&records, &entry.records)]
+                .map(|(some, others)| some.iter().filter(|one| !others.contains(one)).map(shown).collect());
+            self.record("change faults", name, before, after);
+        }
         entry.set_records(records);
         Ok(changed)
     }
@@ -152,7 +164,7 @@ impl Proxies {
     /// Resolves a listen address before the change starts, so that a name server that does not respond does not delay
     /// other changes.
     async fn check_listen(&self, listen: &ListenAddr) -> Result<(), ChangeError> {
-        Ok(self.0.host.address(listen).await.map(drop)?)
+        Ok(self.inner.host.address(listen).await.map(drop)?)
     }
 
     /// Runs a change after the earlier ones. The change completes even if the caller drops its future.
@@ -162,8 +174,8 @@ impl Proxies {
     ) -> T {
         let change = change(self.clone());
         let proxies = self.clone();
-        let task = self.0.tasks.spawn(async move {
-            let _turn = proxies.0.turn.lock().await;
+        let task = self.inner.tasks.spawn(async move {
+            let _turn = proxies.inner.turn.lock().await;
             change.await
         });
         task.await.expect("a change neither panics nor is aborted")
@@ -173,17 +185,19 @@ impl Proxies {
         if self.entries().contains_key(&spec.name) {
             return Err(ChangeError::ProxyExists);
         }
-        self.put_now(spec).await
+        let proxy = self.put_now(spec).await?;
+        self.record("create", &proxy.name, Value::Null, proxy.shown());
+        Ok(proxy)
     }
 
     /// Starts a proxy, then replaces the one of the same name.
     async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_new(&spec).await?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
-        let faults = self.0.engine.proxy(&name, effective(&spec.faults));
+        let faults = self.inner.engine.proxy(&name, effective(&spec.faults));
         let mut entry = Entry::new(spec, faults);
         if enabled {
-            entry.started = Some(self.0.host.start(entry.start(&name)).await?);
+            entry.started = Some(self.inner.host.start(entry.start(&name)).await?);
         }
         let proxy = entry.proxy(&name);
         let before = self.entries().insert(name, entry);
@@ -194,6 +208,15 @@ impl Proxies {
     }
 
     async fn update_now(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
+        let before = self.get(name)?.shown();
+        let updated = self.apply_now(name, update).await;
+        // A proxy may be stopped although the rest of the change failed.
+        let after = self.get(name).map_or(Value::Null, |proxy| proxy.shown());
+        self.record("update", name, before, after);
+        updated
+    }
+
+    async fn apply_now(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
         let (now, was_given) = {
             let entries = self.entries();
             let entry = entries.get(name).ok_or(ChangeError::NoSuchProxy)?;
@@ -209,7 +232,7 @@ impl Proxies {
         let is_elsewhere = listen.is_some() || upstream != now.upstream;
         let is_to_listen = update.enabled.unwrap_or(now.enabled);
         if is_elsewhere {
-            self.0.host.check(&upstream.addr).map_err(ChangeError::Invalid)?;
+            self.inner.host.check(&upstream.addr).map_err(ChangeError::Invalid)?;
             if is_to_listen {
                 // Check before stopping, so that an error changes nothing.
                 self.check_loop(name, listen.as_ref().unwrap_or(&now.listen), &upstream.addr).await?;
@@ -252,7 +275,7 @@ impl Proxies {
         // A stopped proxy keeps the port that the system chose.
         let stopped = self.entries().get(name).map(|entry| entry.listen.clone());
         start.listen = listen.clone().or(stopped).unwrap_or(start.listen);
-        let started = match self.0.host.start(start).await {
+        let started = match self.inner.host.start(start).await {
             Ok(started) => started,
             Err(error) => {
                 if is_running {
@@ -270,7 +293,7 @@ impl Proxies {
     }
 
     async fn check_new(&self, spec: &Spec) -> Result<(), ChangeError> {
-        self.0.host.check(&spec.upstream.addr).map_err(ChangeError::Invalid)?;
+        self.inner.host.check(&spec.upstream.addr).map_err(ChangeError::Invalid)?;
         if spec.enabled {
             self.check_loop(&spec.name, &spec.listen, &spec.upstream.addr).await?;
         }
@@ -278,11 +301,12 @@ impl Proxies {
     }
 
     async fn check_loop(&self, name: &str, at: &ListenAddr, to: &Upstream) -> Result<(), ChangeError> {
-        self.0.host.check_loop(name, at, to).await.map_err(ChangeError::Invalid)
+        self.inner.host.check_loop(name, at, to).await.map_err(ChangeError::Invalid)
     }
 
     async fn delete_now(&self, name: &str) -> Result<(), ChangeError> {
         let entry = self.entries().remove(name).ok_or(ChangeError::NoSuchProxy)?;
+        self.record("delete", name, entry.proxy(name).shown(), Value::Null);
         if let Some(started) = entry.started {
             started.stop().await;
         }
@@ -290,7 +314,7 @@ impl Proxies {
     }
 
     async fn populate_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
-        let Ok(proxy) = self.get(&spec.name) else { return self.put_now(spec).await };
+        let Ok(proxy) = self.get(&spec.name) else { return self.create_now(spec).await };
         if proxy.upstream == spec.upstream && self.is_same_address(&spec.listen, &proxy.listen).await {
             return Ok(proxy);
         }
@@ -301,14 +325,16 @@ impl Proxies {
         }
         let name = spec.name.clone();
         let replaced = self.put_now(spec).await;
-        if replaced.is_err() && proxy.enabled {
+        if let Ok(new) = &replaced {
+            self.record("replace", &name, proxy.shown(), new.shown());
+        } else if proxy.enabled {
             self.start_now(&name).await?;
         }
         replaced
     }
 
     async fn is_same_address(&self, one: &ListenAddr, other: &ListenAddr) -> bool {
-        let address = |of| self.0.host.address(of);
+        let address = |of| self.inner.host.address(of);
         one == other
             || matches!((address(one).await, address(other).await), (Ok(one), Ok(other)) if one == other)
     }
@@ -320,7 +346,7 @@ impl Proxies {
             _ => return Ok(()),
         };
         self.check_loop(name, &start.listen, &start.upstream).await?;
-        let started = self.0.host.start(start).await?;
+        let started = self.inner.host.start(start).await?;
         if let Some(entry) = self.entries().get_mut(name) {
             entry.started = Some(started);
         }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use fault_proxy_engine::Faults;
 use fault_proxy_mapping::{ListenAddr, Upstream};
+use serde_json::{Value, json};
 
-use super::record::FaultRecord;
+use super::record::{FaultRecord, all_shown};
 use crate::watch::SessionMetrics;
 
 /// Upstream of a proxy, with its text as given.
@@ -72,6 +73,19 @@ pub struct Proxy {
     pub watch: SessionMetrics,
     /// Changes when the proxy is created, disabled, or gets another address or upstream.
     pub stop_generation: Generation,
+}
+
+impl Proxy {
+    /// Returns the proxy in the form of the API.
+    pub(crate) fn shown(&self) -> Value {
+        json!({
+            "name": self.name,
+            "listen": self.listen.to_string(),
+            "upstream": self.upstream.text,
+            "enabled": self.enabled,
+            "toxics": all_shown(&self.faults),
+        })
+    }
 }
 
 /// Token of a period in the life of a proxy. It is equal to its clones only.

@@ -1,5 +1,5 @@
 use fault_proxy_engine::Fault;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Dialect of the types and parameters of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,4 +32,22 @@ pub struct FaultRecord {
 /// Returns the faults that have an effect.
 pub(super) fn effective(records: &[FaultRecord]) -> Vec<Fault> {
     records.iter().filter_map(|record| record.fault.clone()).collect()
+}
+
+/// Returns the fault in the form of the API.
+pub(crate) fn shown(record: &FaultRecord) -> Value {
+    json!({
+        "attributes": record.attributes,
+        "name": record.name,
+        "type": record.kind,
+        "stream": record.stream,
+        "toxicity": record.toxicity,
+    })
+}
+
+/// Returns the faults of a proxy in the order of the API, which shows those of the upstream stream first.
+pub(crate) fn all_shown(records: &[FaultRecord]) -> Vec<Value> {
+    let is_upstream = |record: &&FaultRecord| record.stream.eq_ignore_ascii_case("upstream");
+    let (upstream, downstream): (Vec<_>, Vec<_>) = records.iter().partition(is_upstream);
+    upstream.into_iter().chain(downstream).map(shown).collect()
 }

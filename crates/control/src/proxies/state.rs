@@ -8,7 +8,7 @@ use fault_proxy_relay::OpenSession;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{FaultRecord, Proxies, Proxy};
+use super::{FaultRecord, Proxies, Proxy, millis};
 
 /// Maximum number of listed sessions per proxy.
 const LISTED_SESSIONS: usize = 100;
@@ -118,9 +118,9 @@ impl Proxies {
     pub fn state(&self) -> State {
         let now = self.engine().now();
         State {
-            version: self.0.version.clone(),
+            version: self.inner.version.clone(),
             uptime_ms: millis(now),
-            duration_ms: self.0.duration.map(millis),
+            duration_ms: self.inner.duration.map(millis),
             seed: self.engine().seed(),
             proxies: self.all().into_iter().map(|proxy| ProxyState::from_proxy(proxy, now)).collect(),
         }
@@ -207,8 +207,4 @@ impl SessionState {
             bytes_to_client: moved.to_downstream,
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

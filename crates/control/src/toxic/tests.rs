@@ -6,6 +6,7 @@ use fault_proxy_engine::faults::{
 use fault_proxy_engine::{Delay, Directions, Effect, LossModel};
 
 use super::*;
+use crate::proxies::shown;
 
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
     parse(&json::parse_object(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())

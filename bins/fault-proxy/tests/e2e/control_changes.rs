@@ -1,0 +1,84 @@
+//! The record of who changed what through the control API.
+
+use serde_json::{Value, json};
+
+use crate::support::api::Api;
+use crate::support::run;
+
+#[test]
+fn each_change_is_kept_and_logged_with_its_client_and_what_it_changed() {
+    let api = Api::alone();
+    assert_eq!(api.get("/changes"), json!([]));
+    let made = api.post("/proxies", &json!({"name": "db", "listen": "127.0.0.1:0", "upstream": "up:1"}));
+    let added =
+        ["ctl", "--addr", &api.addr, "fault", "add", "db", "latency", "latency=500ms", "--name", "slow"];
+    assert_eq!(run(&added).code, Some(0));
+    api.post("/proxies/db/toxics/slow", &json!({"attributes": {"latency": 700}}));
+    api.post("/proxies/db", &json!({"enabled": false}));
+    assert_eq!(api.ask("POST", "/reset", &Value::Null).0, 204);
+    api.delete("/proxies/db");
+    // Neither is a change.
+    assert_eq!(api.ask("POST", "/proxies/db/toxics", &json!({"type": "latency"})).0, 404);
+    assert_eq!(api.ask("POST", "/reset", &Value::Null).0, 204);
+
+    let changes = api.get("/changes");
+    let changes = changes.as_array().expect("an array");
+    let of = |field: &str| changes.iter().map(|change| change[field].clone()).collect::<Vec<_>>();
+    assert_eq!(of("action"), ["create", "change faults", "change faults", "update", "reset", "delete"]);
+    assert_eq!(of("number"), [1, 2, 3, 4, 5, 6]);
+    assert!(of("proxy").iter().all(|proxy| proxy == "db"));
+    assert!(
+        of("client").iter().all(|client| client.as_str().is_some_and(|addr| addr.starts_with("127.0.0.1:")))
+    );
+    let agent = of("user_agent")[1].clone();
+    assert!(agent.as_str().is_some_and(|agent| agent.starts_with("fault-proxy/")), "{agent}");
+    let times: Vec<_> = of("at_ms").iter().map(|at| at.as_u64().expect("milliseconds")).collect();
+    assert!(times.is_sorted(), "{times:?}");
+
+    let latency = |latency: u64| {
+        json!({
+            "name": "slow", "type": "latency", "stream": "downstream", "toxicity": 1.0,
+            "attributes": {"latency": latency, "jitter": 0}
+        })
+    };
+    let shown = |enabled: bool, toxics: Value| {
+        let mut proxy = made.clone();
+        (proxy["enabled"], proxy["toxics"]) = (enabled.into(), toxics);
+        proxy
+    };
+    let (before, after) = (of("before"), of("after"));
+    assert_eq!((&before[0], &after[0]), (&Value::Null, &made));
+    assert_eq!((&before[1], &after[1]), (&json!([]), &json!([latency(500)])));
+    assert_eq!((&before[2], &after[2]), (&json!([latency(500)]), &json!([latency(700)])));
+    let slow = json!([latency(700)]);
+    assert_eq!((&before[3], &after[3]), (&shown(true, slow.clone()), &shown(false, slow.clone())));
+    assert_eq!((&before[4], &after[4]), (&shown(false, slow), &shown(true, json!([]))));
+    assert_eq!((&before[5], &after[5]), (&shown(true, json!([])), &Value::Null));
+
+    let stderr = api.stderr();
+    let logged: Vec<_> = stderr.lines().filter(|line| line.contains("changed by the control API")).collect();
+    assert_eq!(logged.len(), 6, "{stderr}");
+    for part in
+        ["INFO", "client=127.0.0.1:", "user_agent=\"fault-proxy/", "action=\"change faults\"", "proxy=\"db\""]
+    {
+        assert!(logged[1].contains(part), "{part}: {}", logged[1]);
+    }
+    assert!(logged[1].contains("before=[]") && logged[1].contains(r#""latency":500"#), "{}", logged[1]);
+}
+
+#[test]
+fn populate_records_what_it_creates_and_replaces() {
+    let api = Api::alone();
+    let proxy =
+        |name: &str, upstream: &str| json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream});
+    api.post("/populate", &json!([proxy("a", "up:1"), proxy("b", "up:1")]));
+    api.post("/populate", &json!([proxy("a", "up:2")]));
+    let changes = api.get("/changes");
+    let shown = |index: usize| (changes[index]["action"].clone(), changes[index]["proxy"].clone());
+    assert_eq!(shown(0), (json!("create"), json!("a")));
+    assert_eq!(shown(1), (json!("create"), json!("b")));
+    assert_eq!(shown(2), (json!("replace"), json!("a")));
+    assert_eq!(changes[2]["before"]["upstream"], "up:1");
+    assert_eq!(changes[2]["after"]["upstream"], "up:2");
+    assert_eq!(changes[3], Value::Null);
+}
