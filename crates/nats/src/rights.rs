@@ -37,7 +37,7 @@ pub(crate) struct Rights {
     /// How often NATS has refused a subscription because there are too many.
     limit_hits: watch::Sender<u64>,
     /// No subscription has succeeded for certain since then.
-    is_full: watch::Sender<bool>,
+    pub(crate) is_full: watch::Sender<bool>,
     /// Rights that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Right>>,
     missing: watch::Sender<Missing>,
@@ -173,10 +173,6 @@ impl Rights {
         is_server && is_reply
     }
 
-    fn begin_round(&self) {
-        self.missing.send_modify(Missing::begin_round);
-    }
-
     fn end_round(&self) {
         self.missing.send_if_modified(|missing| {
             let is_changed = missing.end_round();
@@ -185,15 +181,6 @@ impl Rights {
             }
             is_changed
         });
-    }
-
-    fn is_denied_in_round(&self) -> bool {
-        self.missing.borrow().is_denied_in_round()
-    }
-
-    async fn wait_denied_in_round(&self) {
-        // Never ends with an error: the sender is here.
-        let _ = self.missing.subscribe().wait_for(Missing::is_denied_in_round).await;
     }
 
     /// The rights that are missing, and changes of them.
@@ -225,11 +212,6 @@ impl Rights {
     /// Counts the subscriptions that NATS has refused because there are too many.
     pub(crate) fn limit_hits(&self) -> watch::Receiver<u64> {
         self.limit_hits.subscribe()
-    }
-
-    /// Changes of [`Self::is_full`].
-    pub(crate) fn fullness(&self) -> watch::Receiver<bool> {
-        self.is_full.subscribe()
     }
 
     /// Whether NATS refuses more subscriptions, so that new sessions fail.

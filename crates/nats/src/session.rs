@@ -164,8 +164,8 @@ impl Session {
         Self {
             limits,
             codec: Codec { encoding, id: id.into() },
-            sender: Sender::new(credit, Share::new(Arc::clone(window.budget()))),
-            limit: MessageLimit::new(MAX_MESSAGE, Arc::clone(window.path()), now),
+            sender: Sender::new(credit, Share::new(Arc::clone(&window.budget))),
+            limit: MessageLimit::new(MAX_MESSAGE, Arc::clone(&window.path), now),
             receiver: Receiver::new(window),
             liveness: LivenessTimer::new(now),
             cut: None,
@@ -203,7 +203,7 @@ impl Session {
         if !self.is_up || self.state != State::Open {
             return 0;
         }
-        let longest = self.limit.max_new_message(self.sender.arrived()).min(max_message);
+        let longest = self.limit.max_new_message(self.sender.arrived).min(max_message);
         let longest = self.codec.payload_within(longest);
         let room = self.sender.send_capacity().min(window::part(self.sender.window()).max(1));
         usize::try_from(room).unwrap_or(longest).min(longest)
@@ -214,7 +214,7 @@ impl Session {
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
-        self.limit.on_new_message(self.sender.next(), bytes.len(), message.len());
+        self.limit.on_new_message(self.sender.next, bytes.len(), message.len());
         self.sender.push_unacked(now, bytes.len(), message.clone());
         self.last_progress = now;
         self.liveness.arm(now);

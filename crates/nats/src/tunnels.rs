@@ -1,6 +1,6 @@
 //! What all tunnels of a NATS connection share.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::accept::Remembered;
 use crate::any_session::AnySession;
 use crate::budget::MemoryBudget;
 use crate::driver::Driver;
-use crate::handshake::{Encoding, EndInfo, Offer};
+use crate::handshake::{Encoding, EndInfo};
 use crate::id::{InstanceId, SessionId};
 use crate::legacy::LegacySession;
 use crate::link::NatsConnection;
@@ -75,7 +75,7 @@ pub(crate) struct Inner {
     /// Requests of clients, if this is a server.
     remembered: Mutex<Remembered>,
     /// The last reply came from a server that does not know repeated requests.
-    has_old_servers: AtomicBool,
+    pub(crate) has_old_servers: AtomicBool,
     pub(crate) budget: Arc<MemoryBudget>,
     /// Where this process listens for notices, if it is a client. Empty until it does.
     pub(crate) notices: OnceLock<String>,
@@ -193,18 +193,6 @@ impl Tunnels {
 
     pub(crate) fn remembered(&self) -> MutexGuard<'_, Remembered> {
         self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn has_old_servers(&self) -> bool {
-        self.inner.has_old_servers.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_old_servers(&self, has_old_servers: bool) {
-        self.inner.has_old_servers.store(has_old_servers, Ordering::Relaxed);
-    }
-
-    pub(crate) fn offer(&self) -> Offer {
-        Offer { encodings: self.inner.config.encodings.clone(), sender: self.end_info() }
     }
 
     /// Returns what peers receive about this end when a session opens.

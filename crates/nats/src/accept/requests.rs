@@ -78,7 +78,7 @@ impl Requests {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut missing = tunnels.inner.link.rights().missing();
         missing.mark_changed();
-        let is_full = tunnels.inner.link.rights().fullness();
+        let is_full = tunnels.inner.link.rights().is_full.subscribe();
         let (refused, last_look) = (Vec::new(), Instant::now());
         Self { subscribers, tunnels, missing, refused, is_full, confirmed_on, ticks, last_look, doubt: None }
     }

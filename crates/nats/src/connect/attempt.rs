@@ -1,6 +1,7 @@
 //! One request, repeated until a server answers it.
 
 use std::future::pending;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, StatusCode, Subscriber};
@@ -11,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::debug;
 
-use crate::handshake::{self, Negotiated, Reply, Terms};
+use crate::handshake::{self, Negotiated, Offer, Reply, Terms};
 use crate::id::{InstanceId, RequestId, SessionId};
 use crate::message;
 use crate::session::frame::{Codec, Flags, Header};
@@ -64,7 +65,8 @@ pub(super) async fn attempt(
         };
         let wait = until.saturating_duration_since(Instant::now());
         let notices = tunnels.inner.notices.get().map(String::as_str);
-        let terms = Terms { offer: &tunnels.offer(), id: &id, wait, refused_by, notices };
+        let offer = Offer { encodings: tunnels.inner.config.encodings.clone(), sender: tunnels.end_info() };
+        let terms = Terms { offer: &offer, id: &id, wait, refused_by, notices };
         let longest = tunnels.inner.link.max_message();
         let (mut headers, mut body) = handshake::request(target, &terms);
         if message_length(&headers, &body) > longest {
@@ -81,7 +83,7 @@ pub(super) async fn attempt(
             let message = match timeout_at(repeat_at, replies.next()).await {
                 Ok(message) => message?,
                 // A server of an older version would dial again.
-                Err(_) if tunnels.has_old_servers() => replies.next().await?,
+                Err(_) if tunnels.inner.has_old_servers.load(Ordering::Relaxed) => replies.next().await?,
                 Err(_) => break,
             };
             if message.status == Some(StatusCode::NO_RESPONDERS) {
@@ -91,7 +93,7 @@ pub(super) async fn attempt(
                 return Ok(None);
             }
             let reply = Reply::parse(&message.payload)?;
-            tunnels.set_old_servers(reply.server().is_none());
+            tunnels.inner.has_old_servers.store(reply.server().is_none(), Ordering::Relaxed);
             match reply {
                 Reply::Pending { server } => holder = Some((server, 0)),
                 Reply::Opened { ref id, .. } => {

@@ -10,7 +10,7 @@ use tokio::select;
 use tokio::time::{sleep, timeout};
 use tracing::info;
 
-use super::Right;
+use super::{Missing, Right};
 use crate::accept::decline;
 use crate::handshake;
 use crate::id::InstanceId;
@@ -38,16 +38,17 @@ impl Tunnels {
     async fn try_some(&self, is_tried: impl Fn(&Right) -> bool) -> bool {
         let link = &self.inner.link;
         let (rights, inbox) = (link.rights(), Subject::from(link.client().new_inbox()));
-        rights.begin_round();
+        rights.missing.send_modify(Missing::begin_round);
         let refused = async {
-            rights.wait_denied_in_round().await;
+            // Never ends with an error: the sender is here.
+            _ = rights.missing().wait_for(Missing::is_denied_in_round).await;
             sleep(REFUSALS_TIMEOUT).await;
         };
         let tried = select! {
             tried = timeout(ROUND_TIMEOUT, self.use_all(rights.needed(), &inbox, is_tried)) => tried.unwrap_or(false),
             () = refused => true,
         };
-        if tried || rights.is_denied_in_round() {
+        if tried || rights.missing.borrow().is_denied_in_round() {
             if !rights.missing().borrow().is_empty() {
                 // A refusal comes before the end of the round trip, but on another way through async-nats.
                 sleep(REFUSALS_TIMEOUT).await;

@@ -50,7 +50,7 @@ impl Session {
         match self.sender.on_ack(now, header) {
             AckOutcome::Unchanged => {}
             AckOutcome::Advanced => {
-                self.limit.on_arrival(self.sender.arrived());
+                self.limit.on_arrival(self.sender.arrived);
                 self.last_progress = now;
                 self.liveness.progress(now);
             }
@@ -97,7 +97,7 @@ impl Session {
             return;
         }
         if told == AckOutcome::Advanced {
-            self.limit.on_arrival(self.sender.arrived());
+            self.limit.on_arrival(self.sender.arrived);
         }
         if header.flags.has(Flags::GAP) {
             // With a question it comes from an end whose own connection was lost.
@@ -139,7 +139,7 @@ impl Session {
     /// A message was lost on the way, maybe because a server there takes shorter ones only.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
-        if self.sender.has_unacked() && self.limit.on_loss(now, self.sender.arrived()) {
+        if self.sender.has_unacked() && self.limit.on_loss(now, self.sender.arrived) {
             self.abort_undelivered(
                 now,
                 "the shortest messages are lost on the way to the other end, again and again",

@@ -26,7 +26,7 @@ pub(super) struct LivenessTimer {
     probe_at: Option<Duration>,
     probe_delay: Duration,
     /// When NATS first reported that the peer does not listen.
-    no_responders_since: Option<Duration>,
+    pub(super) no_responders_since: Option<Duration>,
     retry_delay: Duration,
 }
 
@@ -94,10 +94,6 @@ impl LivenessTimer {
         self.since.get_or_insert(now);
         self.probe_at = Some(now + self.retry_delay);
         self.retry_delay = (self.retry_delay * 2).min(MAX_RETRY_DELAY);
-    }
-
-    pub(super) fn no_responders_since(&self) -> Option<Duration> {
-        self.no_responders_since
     }
 
     /// This end's connection to NATS is lost.

@@ -55,7 +55,7 @@ impl Probe {
 #[derive(Debug)]
 pub(crate) struct PathState {
     inner: Mutex<Inner>,
-    probe: Arc<Probe>,
+    pub(super) probe: Arc<Probe>,
     /// Size of the longest message that has arrived since the last loss, in bytes.
     max_message: AtomicUsize,
     /// Size of the longest message that may be tried, in bytes.
@@ -161,10 +161,6 @@ impl PathState {
     /// Whether data queued on the path lately.
     pub(super) fn is_congested(&self, now: Duration) -> bool {
         self.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
-    }
-
-    pub(super) fn probe(&self) -> &Probe {
-        &self.probe
     }
 
     /// Takes a round trip that ended now, and the bytes since the session's last one.

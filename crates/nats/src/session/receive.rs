@@ -52,12 +52,12 @@ pub(super) enum ReceiveOutcome {
 
 impl Receiver {
     pub(super) fn new(window: Window) -> Self {
-        let told = Header { limit: window.size() as u64, ..Header::default() };
+        let told = Header { limit: window.size as u64, ..Header::default() };
         Self {
             queue: VecDeque::new(),
             queued: 0,
             reading: 0,
-            share: Share::new(Arc::clone(window.budget())),
+            share: Share::new(Arc::clone(&window.budget)),
             got: 0,
             taken: 0,
             end: None,
@@ -125,7 +125,7 @@ impl Receiver {
 
     /// A window is set aside whether it is used or not. The first 64 KiB are not, since most sessions never use them.
     fn charge(&mut self) {
-        self.share.set(self.queued.max(self.window.held()));
+        self.share.set(self.queued.max(self.window.held));
     }
 
     pub(super) fn has_next(&self) -> bool {
@@ -228,7 +228,7 @@ impl Receiver {
     pub(super) fn check_share(&self) {
         let queued: usize = self.queue.iter().map(|chunk| payload_size(chunk.len())).sum();
         assert_eq!(self.queued, queued + self.reading);
-        assert_eq!(self.share.held(), self.queued.max(self.window.held()));
+        assert_eq!(self.share.held(), self.queued.max(self.window.held));
     }
 
     #[cfg(test)]

@@ -30,10 +30,11 @@ struct Sent {
 #[derive(Debug)]
 pub(super) struct Sender {
     unacked: VecDeque<Sent>,
-    /// Number of the next new byte.
-    next: u64,
+    /// Number of the next new byte: everything below it was sent, at least once.
+    pub(super) next: u64,
     delivered: u64,
-    arrived: u64,
+    /// Number below which the peer has received everything.
+    pub(super) arrived: u64,
     limit: u64,
     /// Number from which on everything is sent again.
     resend_from: Option<u64>,
@@ -75,16 +76,6 @@ impl Sender {
     /// Returns the peer's credit beyond the bytes that it has read.
     pub(super) fn window(&self) -> u64 {
         self.limit.saturating_sub(self.delivered)
-    }
-
-    /// Returns the number below which the peer has received everything.
-    pub(super) fn arrived(&self) -> u64 {
-        self.arrived
-    }
-
-    /// Returns the number below which everything was sent, at least once.
-    pub(super) fn next(&self) -> u64 {
-        self.next
     }
 
     /// Returns the number for the header of a frame that is sent now: the next one that the peer expects.

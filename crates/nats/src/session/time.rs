@@ -36,7 +36,7 @@ impl Session {
         }
         if self.is_up && self.liveness.is_probe_due(now) {
             self.probe_due = true;
-            self.limit.on_question(self.sender.next());
+            self.limit.on_question(self.sender.next);
             self.final_frame_due |= self.state != State::Open;
             if now.saturating_sub(self.last_progress) >= liveness::KEEP_ALIVE_INTERVAL {
                 self.sender.shrink();
@@ -54,7 +54,7 @@ impl Session {
         let nobody_since = self.no_responders_since();
         if self.liveness.has_expired(now, &self.limits) {
             let seconds = self.limits.max_outage.as_secs_f64();
-            let reason = match self.liveness.no_responders_since() {
+            let reason = match self.liveness.no_responders_since {
                 _ if !self.is_up => format!("NATS was away for {seconds} s"),
                 Some(_) => format!("the other end is gone: NATS had no subscriber for {seconds} s"),
                 None => format!("the other end has not answered for {seconds} s"),
@@ -86,7 +86,7 @@ impl Session {
 
     /// Returns since when no peer has listened, if no bytes are left to deliver or to receive.
     fn no_responders_since(&self) -> Option<Duration> {
-        self.liveness.no_responders_since().filter(|_| self.state != State::Open && !self.is_unfinished())
+        self.liveness.no_responders_since.filter(|_| self.state != State::Open && !self.is_unfinished())
     }
 
     /// True while an abort needs the peer, which can be reached.

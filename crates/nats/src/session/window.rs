@@ -36,16 +36,16 @@ pub(super) fn part(window: u64) -> u64 {
 /// The window of one session's reader.
 #[derive(Debug)]
 pub(crate) struct Window {
-    size: usize,
-    /// Part of the budget.
-    held: usize,
+    pub(super) size: usize,
+    /// Part of the budget that is set aside for what may be under way.
+    pub(super) held: usize,
     round: Option<Round>,
     /// When a round trip last ended, and the number below which everything was read then, or had just arrived.
     measured: Option<(Duration, u64)>,
     rates: Rates,
     probe_size: usize,
-    path: Arc<PathState>,
-    budget: Arc<MemoryBudget>,
+    pub(super) path: Arc<PathState>,
+    pub(super) budget: Arc<MemoryBudget>,
 }
 
 impl Window {
@@ -62,26 +62,9 @@ impl Window {
         }
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
-    pub(super) fn path(&self) -> &Arc<PathState> {
-        &self.path
-    }
-
-    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
-        &self.budget
-    }
-
-    /// Returns the part of the budget that is set aside for what may be under way.
-    pub(super) fn held(&self) -> usize {
-        self.held
-    }
-
     /// Returns the number from which on nothing may be sent, if the peer was granted everything below `told` before.
     pub(super) fn limit(&self, now: Duration, told: u64, taken: u64) -> u64 {
-        let size = match self.path.probe().is_on(now) {
+        let size = match self.path.probe.is_on(now) {
             // Nothing until everything has arrived, and then a little.
             true if taken < told => return told,
             true => self.probe_size.min(self.size),
@@ -122,7 +105,7 @@ impl Window {
         let (since, before) = self.measured.replace((now, read)).unwrap_or((now, read));
         let bytes = read.saturating_sub(before);
         let Estimate { min_rtt, rate: path_rate } = self.path.on_round_trip(now, trip, bytes);
-        if self.path.probe().was_on(since) {
+        if self.path.probe.was_on(since) {
             return;
         }
         let is_growing = self.rates.push(bytes, now.saturating_sub(since));
@@ -178,11 +161,11 @@ mod tests {
         let mut windows =
             [(); 4].map(|()| Window::new(Arc::clone(&path), Arc::clone(&budget), Duration::ZERO));
         windows[0].resize(usize::MAX);
-        assert_eq!(windows[0].size(), FIRST_WINDOW + (6 << 20));
+        assert_eq!(windows[0].size, FIRST_WINDOW + (6 << 20));
         for _ in 0..100 {
             windows.iter_mut().for_each(|window| window.resize(usize::MAX));
         }
-        let sizes = windows.each_ref().map(Window::size);
+        let sizes = windows.each_ref().map(|window| window.size);
         let [least, most] = [sizes.iter().min(), sizes.iter().max()].map(|size| *size.expect("four"));
         assert!(most - least < 1000 && least > FIRST_WINDOW + (1 << 20), "{sizes:?}");
         drop(windows);
