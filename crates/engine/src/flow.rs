@@ -85,7 +85,7 @@ impl FaultFlow {
             State::Clear(_) => true,
             State::Faulted(faulted) => {
                 let line = &faulted.pipeline;
-                line.is_idle() && line.deadline().is_none_or(|deadline| self.now() < deadline)
+                line.is_idle() && line.deadline.is_none_or(|deadline| self.now() < deadline)
             }
         };
         is_clear && self.is_up_to_date() && self.shared.ended().is_none()
@@ -256,7 +256,7 @@ impl FaultFlow {
         if !self.is_hollow && self.shared.has_no_receiver(self.direction) {
             self.is_hollow = true;
             if let State::Faulted(faulted) = &mut self.state {
-                faulted.drop_bytes(faulted.pipeline.held());
+                faulted.drop_bytes(faulted.pipeline.held);
                 faulted.charge();
             }
         }
@@ -350,7 +350,7 @@ impl FaultFlow {
     pub(crate) fn is_empty(&self) -> bool {
         match &self.state {
             State::Clear(_) => true,
-            State::Faulted(faulted) => faulted.pipeline.held() == 0,
+            State::Faulted(faulted) => faulted.pipeline.held == 0,
         }
     }
 }
@@ -358,7 +358,7 @@ impl FaultFlow {
 impl Drop for FaultFlow {
     fn drop(&mut self) {
         if let State::Faulted(faulted) = &self.state {
-            let held = if self.is_hollow { 0 } else { faulted.pipeline.held() };
+            let held = if self.is_hollow { 0 } else { faulted.pipeline.held };
             faulted.give_up(held);
         }
     }

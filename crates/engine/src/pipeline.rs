@@ -49,14 +49,14 @@ pub(crate) struct Pipeline {
     instances: Vec<FaultInstance>,
     segmenter: Segmenter,
     /// Bytes that have arrived and not left.
-    held: usize,
+    pub(crate) held: usize,
     out: Fifo<Chunk>,
     /// Bytes that may be written.
     ready: usize,
     inserted: Inserted,
     ended_now: Option<FlowEnd>,
     /// Next time at which an instance is switched on or off, or releases a chunk.
-    deadline: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
     decisions: JournalEntries,
     /// Chunks on their way between two stages; empty except in `settle`.
     leaving: Vec<Chunk>,
@@ -132,7 +132,7 @@ impl Pipeline {
         let now = arrival.at;
         self.advance(now);
         for unit in &mut self.instances {
-            unit.change(now, self.segmenter.position(), bytes, &mut self.decisions);
+            unit.change(now, self.segmenter.position, bytes, &mut self.decisions);
         }
         let in_segments =
             self.decisions.is_some() || self.instances.iter().any(FaultInstance::needs_segments);
@@ -140,7 +140,7 @@ impl Pipeline {
         self.held += bytes.len();
         let mut left = bytes.len();
         while left > 0 {
-            let offset = self.segmenter.position();
+            let offset = self.segmenter.position;
             let (segment, len) = self.segmenter.take(left);
             let len = if in_segments {
                 len
@@ -163,7 +163,7 @@ impl Pipeline {
     /// The source has ended.
     pub(crate) fn finish(&mut self, now: Duration, end: FlowEnd) {
         let segment = self.segmenter.alone();
-        self.push(0, Chunk { offset: self.segmenter.position(), segment, ..Chunk::ending(now, end) });
+        self.push(0, Chunk { offset: self.segmenter.position, segment, ..Chunk::ending(now, end) });
         self.settle(now);
     }
 
@@ -231,7 +231,7 @@ impl Pipeline {
                 self.insert(index + 1, chunk, bytes);
             }
         }
-        let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at(), unit.due()]);
+        let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at, unit.due()]);
         self.deadline = deadlines.flatten().min();
     }
 
@@ -273,16 +273,6 @@ impl Pipeline {
     /// Removes and returns the decisions so far, in order.
     pub(crate) fn take_decisions(&mut self) -> Vec<JournalEntry> {
         self.decisions.as_mut().map(mem::take).unwrap_or_default()
-    }
-
-    /// Time of the next call to [`advance`](Self::advance).
-    pub(crate) fn deadline(&self) -> Option<Duration> {
-        self.deadline
-    }
-
-    /// Returns the number of bytes that have arrived and not left.
-    pub(crate) fn held(&self) -> usize {
-        self.held
     }
 
     /// Returns the memory of the chunks in bytes, without the data.

@@ -50,7 +50,7 @@ impl Faulted {
 
     /// Ready if the line is to be advanced. Otherwise wakes the task when it is.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
-        match self.pipeline.deadline() {
+        match self.pipeline.deadline {
             None => {
                 self.timer.clear();
                 Poll::Pending
@@ -61,7 +61,7 @@ impl Faulted {
     }
 
     pub(super) fn has_room(&self) -> bool {
-        !self.pipeline.is_full() && self.shared.faults.engine.has_room(self.pipeline.held(), self.memory)
+        !self.pipeline.is_full() && self.shared.faults.engine.has_room(self.pipeline.held, self.memory)
     }
 
     /// The last `len` bytes in the store have just come.
@@ -108,7 +108,7 @@ impl Faulted {
 
     /// Counts the memory of the flow while it holds anything. Small chunks take more memory than they have bytes.
     pub(super) fn charge(&mut self) {
-        let memory = if self.pipeline.held() == 0 {
+        let memory = if self.pipeline.held == 0 {
             0
         } else {
             self.buffer.capacity() + self.arrivals.memory() + self.pipeline.memory()

@@ -24,7 +24,7 @@ pub(super) struct Queue {
     held: Fifo<Chunk>,
     /// Delivered chunks.
     ready: Fifo<Chunk>,
-    unsent_bytes: usize,
+    pub(super) unsent_bytes: usize,
     /// Bytes that were sent and not delivered.
     sent_bytes: usize,
 }
@@ -133,10 +133,6 @@ impl Queue {
     /// Returns true if any segment is not delivered.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
-    }
-
-    pub(super) fn unsent_bytes(&self) -> usize {
-        self.unsent_bytes
     }
 
     pub(super) fn memory(&self) -> usize {

@@ -105,7 +105,7 @@ impl LossySender {
 
     /// Bytes that wait for the window. A source that is read while they are fewer than 64 KiB fills it.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue.unsent_bytes()
+        self.queue.unsent_bytes
     }
 
     /// The bytes that chunks, segments and transmissions are allocated in.
@@ -177,7 +177,7 @@ impl LossySender {
     }
 
     fn send_allowed(&mut self, report: &mut dyn FnMut(LossEvent)) {
-        while self.flight.outstanding() < self.window.size() {
+        while self.flight.outstanding() < self.window.size {
             let sent =
                 self.resend_first_lost(|lost| Decision::Retransmit { lost }, report) || self.send_new(report);
             if !sent {

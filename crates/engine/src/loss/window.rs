@@ -3,7 +3,7 @@
 /// Slow start, congestion avoidance, one halving a window (RFC 5681), one segment after a timeout.
 #[derive(Debug, Default)]
 pub(super) struct Window {
-    size: usize,
+    pub(super) size: usize,
     threshold: usize,
     /// Acknowledgements since the window last grew, in congestion avoidance.
     acknowledged: usize,
@@ -21,10 +21,6 @@ impl Window {
     /// RFC 6928: ten segments, or 14,600 bytes of larger ones, at least two.
     pub(super) fn new(mss: u32) -> Self {
         Self { size: (14_600 / mss.max(1)).clamp(2, 10) as usize, threshold: usize::MAX, ..Self::default() }
-    }
-
-    pub(super) fn size(&self) -> usize {
-        self.size
     }
 
     pub(super) fn recovering(&self) -> bool {
@@ -102,15 +98,15 @@ mod tests {
 
     /// Acknowledges a full window, whose segments start at `first`.
     fn round(window: &mut Window, first: u64) -> u64 {
-        let count = window.size() as u64;
-        window.sent(first + count - 1, window.size());
+        let count = window.size as u64;
+        window.sent(first + count - 1, window.size);
         (first..first + count).for_each(|segment| window.acknowledged(segment, segment));
         first + count
     }
 
     #[test]
     fn the_initial_window_follows_rfc_6928() {
-        let sizes = [536, 1460, 4000, 9000, 65_000].map(|mss| Window::new(mss).size());
+        let sizes = [536, 1460, 4000, 9000, 65_000].map(|mss| Window::new(mss).size);
         assert_eq!(sizes, [10, 10, 3, 2, 2]);
     }
 
@@ -118,13 +114,13 @@ mod tests {
     fn it_doubles_a_round_below_the_threshold_and_adds_one_above() {
         let mut window = Window::new(1460);
         let next = round(&mut window, 0);
-        assert_eq!(window.size(), 20);
+        assert_eq!(window.size, 20);
         window.halve(next, 0);
-        assert_eq!(window.size(), 10);
+        assert_eq!(window.size, 10);
         let next = round(&mut window, next);
-        assert_eq!(window.size(), 11);
+        assert_eq!(window.size, 11);
         round(&mut window, next);
-        assert_eq!(window.size(), 12);
+        assert_eq!(window.size, 12);
     }
 
     #[test]
@@ -132,7 +128,7 @@ mod tests {
         let mut window = Window::new(1460);
         window.sent(8, 9);
         (0..9).for_each(|segment| window.acknowledged(segment, segment));
-        assert_eq!(window.size(), 10);
+        assert_eq!(window.size, 10);
     }
 
     #[test]
@@ -142,9 +138,9 @@ mod tests {
         assert!(!window.is_news(9) && window.is_news(10));
         window.sent(40, 10);
         (1..10).for_each(|segment| window.acknowledged(segment, segment));
-        assert_eq!((window.size(), window.recovering()), (5, false));
+        assert_eq!((window.size, window.recovering()), (5, false));
         (10..15).for_each(|segment| window.acknowledged(segment, segment));
-        assert_eq!(window.size(), 6);
+        assert_eq!(window.size, 6);
     }
 
     #[test]
@@ -152,18 +148,18 @@ mod tests {
         let mut window = Window::new(1460);
         window.collapse(true, 10, 10);
         window.collapse(false, 10, 10);
-        assert_eq!(window.size(), 1);
+        assert_eq!(window.size, 1);
         let next = round(&mut window, 0);
         let next = round(&mut window, next);
-        assert_eq!(window.size(), 4);
+        assert_eq!(window.size, 4);
         round(&mut window, next);
-        assert_eq!((window.size(), window.threshold), (5, 5));
+        assert_eq!((window.size, window.threshold), (5, 5));
     }
 
     #[test]
     fn a_cut_leaves_two_segments_at_least() {
         let mut window = Window::new(1460);
         (0..5).for_each(|_| window.halve(1, 1));
-        assert_eq!(window.size(), 2);
+        assert_eq!(window.size, 2);
     }
 }

@@ -24,7 +24,8 @@ pub(crate) struct FaultInstance {
     applies: bool,
     /// The session is not yet counted. The instance of one of its flows counts it.
     is_to_count: bool,
-    changes_at: Option<Duration>,
+    /// Next time at which it is switched on or off.
+    pub(crate) changes_at: Option<Duration>,
     stage: Option<Box<dyn Stage>>,
     /// Bytes to insert after the chunk that has just left.
     inserted: Option<Bytes>,
@@ -72,11 +73,6 @@ impl FaultInstance {
 
     pub(crate) fn is_on(&self) -> bool {
         self.stage.is_some()
-    }
-
-    /// Returns the next time at which it is switched on or off.
-    pub(crate) fn changes_at(&self) -> Option<Duration> {
-        self.changes_at
     }
 
     /// Applies the schedule up to `now`. Returns the held chunks if it switches the fault off.

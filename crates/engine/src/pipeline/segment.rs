@@ -24,7 +24,7 @@ pub(crate) struct Segmenter {
     number: u64,
     /// The offsets of its first byte, of the next byte, and of the first that does not fit.
     start: u64,
-    position: u64,
+    pub(crate) position: u64,
     full_at: u64,
     turn: u64,
     last_at: Duration,
@@ -51,11 +51,6 @@ impl Segmenter {
     pub(crate) fn for_plan(plan: &Plan) -> Self {
         let size = plan.iter().find_map(|entry| entry.fault.effect.behavior().segment_size());
         Self::new(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(SEGMENT_SIZE))
-    }
-
-    /// The number of bytes so far.
-    pub(crate) fn position(&self) -> u64 {
-        self.position
     }
 
     /// Counts bytes that no fault has acted on.

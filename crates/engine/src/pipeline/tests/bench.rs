@@ -84,13 +84,13 @@ impl Bench {
 
     /// Takes out the bytes that are due at each deadline, up to `end`.
     pub(super) fn run_to(&mut self, end: Duration) {
-        while let Some(deadline) = self.line.deadline().filter(|deadline| *deadline <= end) {
+        while let Some(deadline) = self.line.deadline.filter(|deadline| *deadline <= end) {
             self.take(deadline);
             if self.end.is_some() {
                 return;
             }
             assert!(
-                self.line.deadline().is_none_or(|next| next > deadline),
+                self.line.deadline.is_none_or(|next| next > deadline),
                 "stuck at {deadline:?}: {:?}",
                 self.line
             );

@@ -84,7 +84,7 @@ proptest! {
         bench.run_to(now + Duration::from_secs(3600));
         prop_assert_eq!(bench.received(), expected(bench.sent));
         prop_assert!(matches!(bench.end, Some((_, FlowEnd::Finish))), "{:?}", bench.end);
-        prop_assert_eq!(bench.line.held(), 0);
+        prop_assert_eq!(bench.line.held, 0);
     }
 
     #[test]
