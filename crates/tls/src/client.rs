@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 
 use crate::insecure::AcceptAny;
 use crate::sessions::Sessions;
-use crate::verifier::Verifier;
+use crate::verifier::{Trust, Verifier};
 use crate::{Error, TlsNegotiation, pem, provider, refusal};
 
 /// Settings of TLS to the upstream. The default trusts the roots of the system and does not send a client certificate.
@@ -39,8 +39,9 @@ impl ClientTls {
             );
             builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAny))
         } else {
-            let verifier = Arc::new(verifier(system_roots(), self.ca_file.as_deref())?);
-            builder.dangerous().with_custom_certificate_verifier(verifier)
+            let trust = Arc::new(trust(system_roots(), self.ca_file.as_deref())?);
+            let verifier = Verifier::new(move || Arc::clone(&trust));
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         };
         let mut config = match &self.identity {
             Some((chain, key)) => {
@@ -65,7 +66,7 @@ pub(crate) fn system_roots() -> RootCertStore {
 }
 
 /// Trusts these roots and the certificates in the file.
-pub(crate) fn verifier(mut roots: RootCertStore, ca_file: Option<&Path>) -> Result<Verifier, Error> {
+pub(crate) fn trust(mut roots: RootCertStore, ca_file: Option<&Path>) -> Result<Trust, Error> {
     let trusted = ca_file.map(pem::certificates).transpose()?.unwrap_or_default();
     // webpki does not check that a trust anchor may sign certificates: a server's own certificate would vouch for any name.
     for certificate in trusted.iter().filter(|certificate| may_sign(certificate)) {
@@ -79,7 +80,7 @@ pub(crate) fn verifier(mut roots: RootCertStore, ca_file: Option<&Path>) -> Resu
             name_constraints: None,
         });
     }
-    if roots.is_empty() { Err(Error::NoRoots) } else { Verifier::new(roots, trusted) }
+    if roots.is_empty() { Err(Error::NoRoots) } else { Trust::new(roots, trusted) }
 }
 
 /// Returns true for certificates of authorities, including those of X.509 version 1, which cannot state whether they are. Returns

@@ -4,14 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore, SignatureScheme};
 use tracing::warn;
 
-use crate::verifier::Verifier;
+use crate::verifier::{Trust, Verifier};
 use crate::{Error, client, pem, provider, refusal};
 
 /// Files of TLS for a library that takes rustls' configuration once, and connects again and again with it. The default trusts the system's
@@ -33,11 +31,11 @@ impl ReloadingTls {
     /// When a file cannot be used now, or the system has no trusted roots and there is no CA file.
     pub fn config(&self) -> Result<ClientConfig, Error> {
         let Self { ca_file, identity } = self.clone();
-        let verifier = Latest::new(move || verifier(ca_file.as_deref()))?;
+        let trust = Latest::new(move || trust(ca_file.as_deref()))?;
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::new(Verifier::new(move || trust.get())));
         let mut config = match identity {
             Some((chain, key)) => {
                 builder.with_client_cert_resolver(Arc::new(Latest::new(move || certified(&chain, &key))?))
@@ -50,9 +48,9 @@ impl ReloadingTls {
     }
 }
 
-fn verifier(ca_file: Option<&Path>) -> Result<Verifier, Error> {
+fn trust(ca_file: Option<&Path>) -> Result<Trust, Error> {
     let roots = if ca_file.is_some() { RootCertStore::empty() } else { client::system_roots() };
-    client::verifier(roots, ca_file)
+    client::trust(roots, ca_file)
 }
 
 fn certified(chain: &Path, key: &Path) -> Result<CertifiedKey, Error> {
@@ -82,10 +80,6 @@ impl<T> Latest<T> {
                 warn!(error, "TLS files not read again, using what was read last");
             }
         }
-        self.last()
-    }
-
-    fn last(&self) -> Arc<T> {
         Arc::clone(&self.lock())
     }
 
@@ -107,40 +101,5 @@ impl ResolvesClientCert for Latest<CertifiedKey> {
 
     fn has_certs(&self) -> bool {
         true
-    }
-}
-
-impl ServerCertVerifier for Latest<Verifier> {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.get().verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.last().verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.last().verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.last().supported_verify_schemes()
     }
 }

@@ -1,11 +1,13 @@
 //! Verifies upstreams by a chain to a trusted authority, or by their own certificate.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -13,15 +15,14 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::{provider, refusal};
 
-/// rustls' verifier, with two differences: a certificate that is trusted itself needs no chain, and a certificate is refused
-/// with what is wrong with it.
+/// Whom a [`Verifier`] trusts.
 #[derive(Debug)]
-pub(crate) struct Verifier {
+pub(crate) struct Trust {
     chains: Arc<WebPkiServerVerifier>,
     trusted: Vec<CertificateDer<'static>>,
 }
 
-impl Verifier {
+impl Trust {
     /// Trusts the authorities in `roots`, and servers that show one of the certificates in `trusted`.
     pub(crate) fn new(
         roots: RootCertStore,
@@ -34,6 +35,26 @@ impl Verifier {
     }
 }
 
+/// rustls' verifier, with two differences: a certificate that is trusted itself needs no chain, and a certificate is refused
+/// with what is wrong with it.
+pub(crate) struct Verifier {
+    trust: Box<dyn Fn() -> Arc<Trust> + Send + Sync>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Verifier {
+    /// Each handshake asks for the trust of its moment.
+    pub(crate) fn new(trust: impl Fn() -> Arc<Trust> + Send + Sync + 'static) -> Self {
+        Self { trust: Box::new(trust), algorithms: provider().signature_verification_algorithms }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier").finish_non_exhaustive()
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -43,11 +64,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let by_chain =
-            self.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Trust { chains, trusted } = &*(self.trust)();
+        let by_chain = chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         let Ok((_, certificate)) = X509Certificate::from_der(end_entity) else { return by_chain };
         let verified = match by_chain {
-            Err(_) if self.trusted.iter().any(|trusted| trusted == end_entity) => {
+            Err(_) if trusted.contains(end_entity) => {
                 verify_trusted(end_entity, &certificate, server_name, now)
             }
             by_chain => by_chain,
@@ -56,7 +77,7 @@ impl ServerCertVerifier for Verifier {
             // A key that no handshake can be verified with would fail later, with less to say about it.
             Ok(verified) => refusal::key_flaw(&certificate).map_or(Ok(verified), |flaw| Err(flaw.into())),
             Err(error @ Error::InvalidCertificate(_)) => {
-                let others = intermediates.iter().chain(&self.trusted);
+                let others = intermediates.iter().chain(trusted);
                 Err(refusal::flaw(&certificate, others, &error).map_or(error, Error::from))
             }
             Err(error) => Err(error),
@@ -69,7 +90,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, cert, dss)
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -78,11 +99,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, cert, dss)
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
