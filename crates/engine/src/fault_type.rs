@@ -149,10 +149,6 @@ impl Parameter {
     pub(crate) const fn with(self, choices: &'static [&'static str]) -> Self {
         Self { with: choices, ..self }
     }
-
-    pub(crate) fn goes_with(&self, chosen: &str) -> bool {
-        self.with.is_empty() || self.with.contains(&chosen)
-    }
 }
 
 /// Parameters that all types of faults have, in addition to those of their type. Types with [`Target::Opening`] have neither

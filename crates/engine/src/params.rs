@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use crate::direction::{Directions, Side};
 use crate::effect::Fault;
 use crate::fault_type::{
-    COMMON_PARAMETERS, FaultType, ParamError, Parameter, Parameters, ReadError, ReadFile, SocketDirection,
-    Target, quoted, read,
+    COMMON_PARAMETERS, FaultType, ParamError, Parameters, ReadError, ReadFile, SocketDirection, Target,
+    quoted, read,
 };
 use crate::faults::{self, FAULT_TYPES};
 use crate::schedule::{ParseMode, Schedule, Windows};
@@ -198,11 +198,9 @@ impl FaultParams {
     fn check_choice(&self) -> Result<(), ParamError> {
         let Some((by, chosen)) = self.read.choice() else { return Ok(()) };
         let parameters = self.fault_type.parameters;
-        let given = |parameter: &&Parameter| self.own.contains_key(parameter.name);
-        let Some(refused) = parameters.iter().filter(given).find(|parameter| !parameter.goes_with(chosen))
-        else {
-            return Ok(());
-        };
+        let is_out_of_place = |with: &[&str]| !with.is_empty() && !with.contains(&chosen);
+        let mut given = parameters.iter().filter(|parameter| self.own.contains_key(parameter.name));
+        let Some(refused) = given.find(|parameter| is_out_of_place(parameter.with)) else { return Ok(()) };
         let takes = parameters.iter().filter(|parameter| parameter.with.contains(&chosen));
         let takes: Vec<_> = takes.map(|parameter| parameter.name).collect();
         let takes = if takes.is_empty() { "no parameters".to_owned() } else { quoted(takes) };

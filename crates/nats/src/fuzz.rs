@@ -49,12 +49,7 @@ pub fn session(bytes: &[u8]) {
             match steps.byte() % 9 {
                 0 => drop(session.receive(now, Bytes::copy_from_slice(steps.some()))),
                 1 => {
-                    let mut flags = Flags::default();
-                    let bits = steps.byte();
-                    let all = [Flags::FIN, Flags::GAP, Flags::PROBE, Flags::RST, Flags::FINAL];
-                    for (place, flag) in all.into_iter().enumerate() {
-                        flags.set(flag, bits & 1 << place != 0);
-                    }
+                    let flags = Flags::from_bits(steps.byte() % 32).expect("five bits");
                     let (seq, ack) = (steps.number(), steps.number());
                     let mut beyond_ack = || ack.saturating_add(u64::from(steps.byte()) * 1000);
                     let header = Header { flags, seq, ack, got: beyond_ack(), limit: beyond_ack() };

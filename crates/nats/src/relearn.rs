@@ -32,7 +32,7 @@ impl Tunnels {
             // Connections in a row that end soon are over by then, and what is learned from them is logged once.
             sleep(RETRY_INTERVAL).await;
             link.report_limit();
-            let is_new = known.is_outdated(link);
+            let is_new = link.other_connects() > known.other;
             known = Connects::from_connection(link);
             let pause = retry.pause(link.max_message());
             if is_new && link.is_limit_learned() {
@@ -79,11 +79,6 @@ struct Connects {
 impl Connects {
     fn from_connection(link: &NatsConnection) -> Self {
         Self { all: link.status().borrow().connects, other: link.other_connects() }
-    }
-
-    /// True if there has been a connection since then that may have another limit than the one before.
-    fn is_outdated(&self, link: &NatsConnection) -> bool {
-        link.other_connects() > self.other
     }
 }
 

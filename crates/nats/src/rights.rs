@@ -143,8 +143,10 @@ impl Rights {
     }
 
     fn deny(&self, right: Right) -> bool {
-        let needed =
-            self.needed().iter().find(|needed| needed.covers(right.subject()) && needed.is_same_kind(&right));
+        let needed = self
+            .needed()
+            .iter()
+            .find(|needed| needed.covers(right.subject()) && needed.is_publish() == right.is_publish());
         let Some(needed) = needed else { return false };
         self.missing.send_modify(|missing| {
             if missing.deny(needed.clone()) {

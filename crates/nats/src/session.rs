@@ -228,7 +228,7 @@ impl Session {
 
     /// Returns the peer's credit: its first, before anything was received.
     pub(crate) fn granted(&self) -> u64 {
-        self.receiver.granted()
+        self.receiver.advertised.limit
     }
 
     /// Nothing more will be written.

@@ -24,7 +24,7 @@ impl NatsOptions {
             return Err(LinkError::InClear { url: url.to_string() });
         }
         match self.the_credential()? {
-            Credential::CredsFile(path) => login::check_creds(path),
+            Credential::CredsFile(path) => login::read_creds(path).map(drop),
             _ => Ok(()),
         }
     }

@@ -26,7 +26,7 @@ struct State {
 
 /// A credential with everything that files hold.
 #[derive(Clone, PartialEq)]
-enum Secret {
+pub(super) enum Secret {
     Plain(Credential),
     Jwt { jwt: String, seed: String },
 }
@@ -118,13 +118,8 @@ fn signed(seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>), AuthError> {
     Ok((pair.public_key(), pair.sign(nonce).map_err(AuthError::new)?))
 }
 
-/// Looks whether a creds file can be used.
-pub(super) fn check_creds(path: &Path) -> Result<(), LinkError> {
-    read_creds(path).map(drop)
-}
-
 /// Reads a creds file. It has two blocks, the JWT and the seed, each of which is a line between two lines that begin with dashes.
-fn read_creds(path: &Path) -> Result<Secret, LinkError> {
+pub(super) fn read_creds(path: &Path) -> Result<Secret, LinkError> {
     let text = read(path)?;
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let is_mark = |line: &str| line.starts_with("---") && line.ends_with("---");

@@ -69,10 +69,6 @@ impl Right {
         self.subject.to_string()
     }
 
-    pub(super) fn is_same_kind(&self, other: &Self) -> bool {
-        self.operation == other.operation
-    }
-
     /// Whether this is about `subject`, or about the subjects of all sessions if that is one.
     pub(super) fn covers(&self, subject: &str) -> bool {
         let stem = self.subject.strip_suffix(['*', '>']);

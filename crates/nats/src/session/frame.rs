@@ -45,6 +45,10 @@ impl Flags {
         (Self::FINAL, "done"),
     ];
 
+    pub(crate) fn from_bits(bits: u8) -> Option<Self> {
+        (bits < 32).then_some(Self(bits))
+    }
+
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0
     }
@@ -205,10 +209,7 @@ fn read_binary(mut frame: Bytes) -> Result<(Header, Bytes), FrameError> {
         return Err(FrameError::Short);
     }
     frame.advance(1);
-    let flags = Flags(frame.get_u8());
-    if flags.0 >= 32 {
-        return Err(FrameError::Flags);
-    }
+    let flags = Flags::from_bits(frame.get_u8()).ok_or(FrameError::Flags)?;
     let (seq, ack) = (frame.get_u64(), frame.get_u64());
     let mut beyond_ack = || ack.checked_add(frame.get_u32().into()).ok_or(FrameError::Numbers);
     let (got, limit) = (beyond_ack()?, beyond_ack()?);

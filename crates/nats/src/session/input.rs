@@ -21,7 +21,7 @@ impl Session {
         self.first_frame_by = None;
         self.on_subscribed();
         if let Some(asked) = self.opened.take() {
-            self.receiver.on_answer(now, now.saturating_sub(asked));
+            self.receiver.window.on_answer(now, now.saturating_sub(asked));
         }
         match &self.state {
             State::Aborted(failure) if failure.is_remote => self.on_reset_frame(now, &header, payload),

@@ -28,9 +28,9 @@ pub(super) struct Receiver {
     end: Option<u64>,
     /// The peer has reset the session, and delivers everything below.
     reset: Option<u64>,
-    window: Window,
+    pub(super) window: Window,
     /// Last header that was sent to the peer.
-    advertised: Header,
+    pub(super) advertised: Header,
     unacked_chunks: u32,
     reported_gap: Option<u64>,
 }
@@ -164,16 +164,6 @@ impl Receiver {
 
     fn limit(&self, now: Duration) -> u64 {
         self.window.limit(now, self.advertised.limit, self.taken)
-    }
-
-    /// Returns what the peer was granted.
-    pub(super) fn granted(&self) -> u64 {
-        self.advertised.limit
-    }
-
-    /// Records that the peer answered after this time.
-    pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
-        self.window.on_answer(now, rtt);
     }
 
     /// Whether something has changed that the peer does not know.

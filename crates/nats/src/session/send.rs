@@ -39,7 +39,7 @@ pub(super) struct Sender {
     /// Number from which on everything is sent again.
     resend_from: Option<u64>,
     end: End,
-    share: Share,
+    pub(super) share: Share,
 }
 
 /// Result of processing the header of a frame.
@@ -206,15 +206,6 @@ impl Sender {
 
     pub(super) fn shrink(&mut self) {
         self.unacked.shrink_to_fit();
-    }
-
-    pub(super) fn memory_deadline(&self) -> Option<Duration> {
-        self.share.deadline()
-    }
-
-    /// Returns whether the kept frames have used too much memory for too long.
-    pub(super) fn must_end(&mut self, now: Duration) -> bool {
-        self.share.must_end(now)
     }
 
     #[cfg(test)]

@@ -23,7 +23,7 @@ impl Session {
             half_closed,
             left,
             given_up,
-            self.sender.memory_deadline(),
+            self.sender.share.deadline(),
             Some(patience),
         ];
         times.into_iter().flatten().min()
@@ -68,7 +68,7 @@ impl Session {
         {
             self.is_over = true;
         }
-        if self.sender.must_end(now) {
+        if self.sender.share.must_end(now) {
             self.run_out_of_memory(now);
         }
         if self.is_half_closed() && now >= self.last_progress.saturating_add(self.half_close_timeout()) {

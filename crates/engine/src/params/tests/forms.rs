@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::ValueType;
+use crate::fault_type::Parameter;
 
 #[test]
 fn what_does_not_deserialize() {
