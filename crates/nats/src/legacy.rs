@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
 use crate::message::{self, MessageError};
-use crate::session::{Destination, Transmit};
+use crate::session::{Destination, End, Transmit};
 
 /// Longer data is truncated by peers.
 const MAX_DATA: usize = 32 << 10;
@@ -66,16 +66,9 @@ pub(crate) struct LegacySession {
     share: Share,
     has_ended: bool,
     end_was_taken: bool,
-    close: Close,
+    close: End,
     has_reader: bool,
     failure: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Close {
-    Open,
-    Due,
-    Sent,
 }
 
 impl LegacySession {
@@ -97,14 +90,14 @@ impl LegacySession {
             share: Share::new(budget),
             has_ended: false,
             end_was_taken: false,
-            close: Close::Open,
+            close: End::Open,
             has_reader: true,
             failure: None,
         }
     }
 
     pub(crate) fn room(&self, max_message: usize) -> usize {
-        if self.peer != Peer::Listens || self.close != Close::Open || self.failure.is_some() {
+        if self.peer != Peer::Listens || self.close != End::Open || self.failure.is_some() {
             return 0;
         }
         let longest = MAX_DATA.min(message::data_within(&self.id, max_message));
@@ -121,15 +114,15 @@ impl LegacySession {
     }
 
     pub(crate) fn finish(&mut self, now: Duration) {
-        if self.close == Close::Open {
-            self.close = Close::Due;
+        if self.close == End::Open {
+            self.close = End::Wanted;
             (self.last_progress, self.last_received) = (now, now);
         }
     }
 
     /// All that can be known: the close went out.
     pub(crate) fn is_delivered(&self) -> bool {
-        self.close == Close::Sent && self.failure.is_none()
+        self.close == End::Sent && self.failure.is_none()
     }
 
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
@@ -159,15 +152,15 @@ impl LegacySession {
     pub(crate) fn abort(&mut self, _now: Duration, reason: &str) {
         if self.failure.is_none() && !self.is_over() {
             self.failure = Some(reason.to_owned());
-            if self.close == Close::Open {
-                self.close = Close::Due;
+            if self.close == End::Open {
+                self.close = End::Wanted;
             }
         }
     }
 
     pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
-        self.close = Close::Sent;
+        self.close = End::Sent;
     }
 
     /// The other end is not known to listen, and no question about it may come back.
@@ -198,7 +191,7 @@ impl LegacySession {
 
     pub(crate) fn is_over(&self) -> bool {
         let needs_no_more = self.end_was_taken || !self.has_reader || self.failure.is_some();
-        self.close == Close::Sent && needs_no_more
+        self.close == End::Sent && needs_no_more
     }
 
     pub(crate) fn receive(&mut self, now: Duration, payload: &[u8]) -> Result<(), MessageError> {
@@ -267,19 +260,19 @@ impl LegacySession {
 
     pub(crate) fn has_transmit(&self) -> bool {
         match self.close {
-            Close::Sent => false,
+            End::Sent => false,
             // Not before the peer has subscribed, unless the close is no longer relevant.
-            Close::Due => self.failure.is_some() || self.is_probed() || self.peer == Peer::Listens,
-            Close::Open => self.marker_due || self.is_probed(),
+            End::Wanted => self.failure.is_some() || self.is_probed() || self.peer == Peer::Listens,
+            End::Open => self.marker_due || self.is_probed(),
         }
     }
 
     pub(crate) fn poll_transmit(&mut self, now: Duration) -> Option<Transmit> {
-        if self.close == Close::Sent {
+        if self.close == End::Sent {
             return None;
         }
-        if self.close == Close::Due && (self.failure.is_some() || self.peer == Peer::Listens) {
-            self.close = Close::Sent;
+        if self.close == End::Wanted && (self.failure.is_some() || self.peer == Peer::Listens) {
+            self.close = End::Sent;
             let message = message::close(&self.id);
             return Some(Transmit { message, to: Destination::Peer, wants_reply: false });
         }
@@ -316,7 +309,7 @@ impl LegacySession {
             Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_TIMEOUT),
         };
         let last_words =
-            (self.close == Close::Sent && !self.has_ended).then(|| self.last_received + FIN_WAIT_TIMEOUT);
+            (self.close == End::Sent && !self.has_ended).then(|| self.last_received + FIN_WAIT_TIMEOUT);
         let idle = Some(self.last_progress.saturating_add(self.idle_timeout));
         [of_peer, last_words, idle, self.share.deadline()].into_iter().flatten().min()
     }
@@ -336,7 +329,7 @@ impl LegacySession {
             }
             Peer::Unknown { .. } | Peer::Probed { .. } | Peer::Marked { .. } | Peer::Listens => {}
         }
-        if self.close == Close::Sent && now >= self.last_received + FIN_WAIT_TIMEOUT {
+        if self.close == End::Sent && now >= self.last_received + FIN_WAIT_TIMEOUT {
             self.has_ended = true;
         }
         if self.share.must_end(now) {

@@ -32,6 +32,7 @@ use self::limit::MessageLimit;
 pub(crate) use self::liveness::Limits;
 use self::liveness::LivenessTimer;
 use self::receive::Receiver;
+pub(crate) use self::send::End;
 use self::send::Sender;
 use crate::budget::{OUT_OF_MEMORY, Share};
 use crate::handshake::Encoding;

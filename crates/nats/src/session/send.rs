@@ -11,9 +11,9 @@ use crate::budget::{Share, entry_size};
 /// Maximum number of frames that are kept. Further small writes wait, and are sent together.
 const MAX_UNACKED: usize = 1024;
 
-/// State of the direction's end.
+/// State of the end of what this side sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     Open,
     Wanted,
     Sent,
