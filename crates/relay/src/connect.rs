@@ -163,10 +163,11 @@ impl TcpConnector {
     async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let deadline = Instant::now() + self.timeout;
         let mut attempts = Vec::new();
-        let addresses = match timeout_at(deadline, self.resolve()).await {
-            Ok(addresses) => addresses?,
-            Err(_) => return Err(self.timed_out(attempts)),
+        let Ok(resolved) = timeout_at(deadline, self.resolver.resolve(&self.host, self.port)).await else {
+            return Err(self.timed_out(attempts));
         };
+        let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
+        let addresses = resolved.map_err(failed)?;
         let addresses = match &self.permit {
             Some(permit) => permit(addresses).map_err(ConnectError::Refused)?,
             None => addresses,
@@ -176,11 +177,6 @@ impl TcpConnector {
             Ok(None) => Err(ConnectError::Unreachable { target: self.to_string(), attempts }),
             Err(_) => Err(self.timed_out(attempts)),
         }
-    }
-
-    async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let failed = |source| ConnectError::Resolve { host: self.host.clone(), source };
-        self.resolver.resolve(&self.host, self.port).await.map_err(failed)
     }
 
     fn timed_out(&self, attempts: Vec<(SocketAddr, io::Error)>) -> ConnectError {
