@@ -94,7 +94,7 @@ impl TlsHandshake {
             if !protocols.is_empty() {
                 let StartHandshake { accepted, io, .. } = start;
                 let offer = ProtocolOffer { protocols, complete: self.complete(accepted, begun) };
-                return Ok(HandshakeProgress::OffersProtocols(io.into_stream(), offer));
+                return Ok(HandshakeProgress::OffersProtocols(io.stream, offer));
             }
             start.into_stream(Arc::clone(&self.config)).await?
         } else {

@@ -15,10 +15,11 @@ const MIN_LENGTH: usize = 4;
 /// A stream, and its first bytes for the case that they are not TLS.
 #[derive(Debug)]
 pub(crate) struct FirstBytes {
-    stream: BoxStream,
+    pub(crate) stream: BoxStream,
     bytes: [u8; MAX_LENGTH],
     length: usize,
-    has_received: bool,
+    /// True if bytes or their end arrived since the reader last set it to false.
+    pub(crate) has_received: bool,
 }
 
 /// Protocol that a peer speaks instead of TLS.
@@ -32,19 +33,6 @@ pub(crate) enum Protocol {
 impl FirstBytes {
     pub(crate) fn new(stream: BoxStream) -> Self {
         Self { stream, bytes: [0; MAX_LENGTH], length: 0, has_received: false }
-    }
-
-    pub(crate) fn into_stream(self) -> BoxStream {
-        self.stream
-    }
-
-    pub(crate) fn stream(&mut self) -> &mut BoxStream {
-        &mut self.stream
-    }
-
-    /// Returns true if bytes or their end arrived since the last call.
-    pub(crate) fn take_has_received(&mut self) -> bool {
-        std::mem::take(&mut self.has_received)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

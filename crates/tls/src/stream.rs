@@ -23,7 +23,7 @@ impl Encrypted {
         let stream = stream.into();
         let mut encrypted = Self { awaits_tickets: matches!(stream, TlsStream::Client(_)), stream };
         // The handshake has answered everything that it read.
-        encrypted.transport().take_has_received();
+        encrypted.transport().has_received = false;
         encrypted
     }
 
@@ -37,7 +37,7 @@ impl Encrypted {
     }
 
     fn socket(&mut self) -> &mut BoxStream {
-        self.transport().stream()
+        &mut self.transport().stream
     }
 }
 
@@ -55,7 +55,7 @@ impl AsyncRead for Encrypted {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.awaits_tickets &= read.is_pending();
-        if self.awaits_tickets && self.transport().take_has_received() {
+        if self.awaits_tickets && std::mem::take(&mut self.transport().has_received) {
             // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that its next
             // ticket and its answer may wait for.
             self.socket().acknowledge();

@@ -24,7 +24,8 @@ pub enum ReadError {
 ///
 /// It displays as `latency: shape: …`. Callers that write parameters differently, such as `--latency-shape` or
 /// `proxies[0].faults[1].shape`, use [`display_with`](Self::display_with).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}{param}: {problem}", fault_type.map(|name| format!("{name}: ")).unwrap_or_default())]
 pub struct ParamError {
     fault_type: Option<&'static str>,
     param: Cow<'static, str>,
@@ -76,17 +77,6 @@ pub fn display_with(text: &str, spell: impl Fn(&str) -> String) -> String {
     }
     message
 }
-
-impl fmt::Display for ParamError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(fault_type) = self.fault_type {
-            write!(f, "{fault_type}: ")?;
-        }
-        write!(f, "{}: {}", self.param, self.problem)
-    }
-}
-
-impl std::error::Error for ParamError {}
 
 /// Names of parameters as [`ParamError`] wants them in its problem.
 pub(crate) fn quoted(params: Vec<&str>) -> String {

@@ -5,7 +5,6 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +76,7 @@ impl Drop for TimerDriver {
 }
 
 /// The deadlines and whom to wake; closed (`None`) when the driver is dropped.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Queue(Arc<Mutex<Option<Open>>>);
 
 impl Queue {
@@ -94,12 +93,7 @@ impl Queue {
     }
 }
 
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").finish_non_exhaustive()
-    }
-}
-
+#[derive(Debug)]
 pub(super) struct Open {
     timerfd: Arc<OwnedFd>,
     /// What the `timerfd` is armed for: never later than the first deadline.
