@@ -20,8 +20,9 @@ use crate::stream::Stream;
 const POLL_BUDGET: usize = 4 << 20;
 
 /// Where a direction stands.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum State {
+    #[default]
     Running,
     /// The source has half-closed. Everything but the half-close itself is delivered.
     Finishing,
@@ -33,8 +34,9 @@ pub(crate) enum State {
     WriteFailed(io::Error),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum PendingData {
+    #[default]
     Nothing,
     Buffer {
         lease: Lease,
@@ -46,7 +48,7 @@ enum PendingData {
     InSource,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Flow {
     pub(crate) state: State,
     /// Bytes handed to the destination.
@@ -63,16 +65,7 @@ pub(crate) struct Flow {
 impl Flow {
     /// `sets_nodelay`: the destination's small writes may be delayed until the relay forbids it.
     pub(crate) fn new(data_path: DataPath, sets_nodelay: bool) -> Self {
-        Self {
-            state: State::Running,
-            written: 0,
-            held: PendingData::Nothing,
-            next_read: Size::SMALL,
-            unflushed: false,
-            data_path,
-            failure: None,
-            sets_nodelay,
-        }
+        Self { data_path, sets_nodelay, ..Self::default() }
     }
 
     /// Returns true while the flow waits for its source and holds no data for its destination.

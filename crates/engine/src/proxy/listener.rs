@@ -29,7 +29,7 @@ impl ListenerHandle {
     pub fn set_open(&self, is_open: bool) {
         let listeners = self.listeners();
         lock(&listeners.are_open)[self.key] = is_open;
-        listeners.notify();
+        listeners.changed.notify_waiters();
     }
 
     fn listeners(&self) -> &Listeners {
@@ -41,7 +41,7 @@ impl Drop for ListenerHandle {
     fn drop(&mut self) {
         let listeners = self.listeners();
         lock(&listeners.are_open).remove(self.key);
-        listeners.notify();
+        listeners.changed.notify_waiters();
     }
 }
 

@@ -54,7 +54,7 @@ impl Shared {
         *lock(&self.plan) = next;
         self.version.fetch_add(1, Ordering::Release);
         drop(changing);
-        self.listeners.notify();
+        self.listeners.changed.notify_waiters();
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
     }
@@ -104,13 +104,6 @@ impl Shared {
 pub(super) struct Listeners {
     pub(super) are_open: Mutex<Slab<bool>>,
     pub(super) changed: Notify,
-}
-
-impl Listeners {
-    /// Wakes the tasks that wait for listeners.
-    pub(super) fn notify(&self) {
-        self.changed.notify_waiters();
-    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

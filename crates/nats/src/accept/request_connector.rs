@@ -30,7 +30,7 @@ impl PendingSession {
     /// Listens, and then lets the client know.
     async fn open(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Self { answer, id, encoding, shared } = self;
-        let tunnels = answer.tunnels().clone();
+        let tunnels = answer.tunnels.clone();
         shared.lock().core.expect_first_frame(shared.clock.now());
         tunnels.start(&shared).await?;
         let window = shared.lock().core.on_opening(shared.clock.now());

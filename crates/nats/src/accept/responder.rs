@@ -11,7 +11,7 @@ use crate::tunnels::Tunnels;
 /// Owed to a client. Dropped, it sends the client to another server.
 #[derive(Debug)]
 pub(super) struct Responder {
-    tunnels: Tunnels,
+    pub(super) tunnels: Tunnels,
     reply: Option<Subject>,
     /// Clients of older versions do not number their requests.
     request: Option<RequestId>,
@@ -20,10 +20,6 @@ pub(super) struct Responder {
 impl Responder {
     pub(super) fn new(tunnels: Tunnels, reply: Option<Subject>, request: Option<RequestId>) -> Self {
         Self { tunnels, reply, request }
-    }
-
-    pub(super) fn tunnels(&self) -> &Tunnels {
-        &self.tunnels
     }
 
     pub(super) fn refuse(mut self, reason: String, scope: Scope) {
