@@ -143,16 +143,16 @@ fn become_ready(measured: &[&str]) -> Result<()> {
     );
     for package in measured {
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        let status = build.args(["build", "--release", "--package", package]).status()?;
+        let status = build.args(["build", "--profile", "dist", "--package", package]).status()?;
         ensure!(status.success(), "cannot build {package}");
     }
     raise_descriptor_limit()
 }
 
-/// `target/release`, seen from this program in `target/<profile>`.
-fn release_directory() -> Result<PathBuf> {
+/// `target/dist`, seen from this program in `target/<profile>`.
+fn dist_directory() -> Result<PathBuf> {
     let this = env::current_exe().context("cannot find this program")?;
-    Ok(this.ancestors().nth(2).context("this program is in no target directory")?.join("release"))
+    Ok(this.ancestors().nth(2).context("this program is in no target directory")?.join("dist"))
 }
 
 /// Raises the limit for this process and those it starts.

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use testkit::{Certificates, Daemon, Haproxy, Nginx, free_addr};
 
+use super::dist_directory;
 use super::far_end::Version;
-use super::release_directory;
 
 /// A proxy accepts connections before all its processes stand.
 pub(super) const SETTLING: Duration = Duration::from_millis(200);
@@ -166,7 +166,7 @@ fn utf8(path: &Path) -> &str {
 
 /// Runs fault-proxy from `addr` to `far_end`, with these flags separated by spaces, until it listens.
 pub(super) fn start_ours(addr: SocketAddr, far_end: impl fmt::Display, flags: &str) -> Result<Daemon> {
-    let program = release_directory()?.join("fault-proxy");
+    let program = dist_directory()?.join("fault-proxy");
     let mapping = format!("{addr}={far_end}");
     let mut args = vec!["run", "--proxy", &mapping, "--log-level", "warn"];
     args.extend(flags.split_whitespace());

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 
+use super::dist_directory;
 use super::peers::Who;
-use super::release_directory;
 
 /// One figure of every peer, a sample a round.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ pub(super) fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<Strin
 
 /// What is measured where, against `others`, and the command that does it again.
 pub(super) fn print_heading(program: &str, others: &[String]) -> Result<()> {
-    let program = release_directory()?.join(program);
+    let program = dist_directory()?.join(program);
     let versions = [&[first_line(Command::new(&program).arg("--version"))?], others].concat();
     let cores = thread::available_parallelism()?;
     let kernel =

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use testkit::{Daemon, NatsServer, free_addr};
 
+use super::super::dist_directory;
 use super::super::far_end::ECHO;
 use super::super::load::{ping, prepare};
 use super::super::peers::{SETTLING, start_far_end, start_ours};
-use super::super::release_directory;
 
 const START: Duration = Duration::from_secs(10);
 
@@ -46,7 +46,7 @@ impl Tunnel {
         let (listen, remote) = (addr.to_string(), far_end_addr.to_string());
         let program = |name, url: &str, args: &[&str]| -> Result<Daemon> {
             let common = ["--log-level", "warn", "--nats-url", url];
-            Ok(Daemon::spawn(&release_directory()?.join(name), &[&common, flags, args].concat(), &[]))
+            Ok(Daemon::spawn(&dist_directory()?.join(name), &[&common, flags, args].concat(), &[]))
         };
         let server = program("nats-proxy-server", &nats_url, &["--listen-addr", "off"])?;
         wait_until(&server, || nats.subscriptions() > 0)?;

@@ -15,7 +15,7 @@ use crate::config::{Config, Settings};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    proxy_cli::nats::main(
+    nats_proxy_cli::main(
         env!("CARGO_PKG_NAME"),
         Some("HEALTH_ADDR"),
         Config::load,

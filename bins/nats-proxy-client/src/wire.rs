@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use fault_proxy_relay::Route;
+use nats_proxy_cli::{Sessions, take_port};
 use proxy_cli::bind::listed;
-use proxy_cli::nats::{Sessions, take_port};
 use tracing::info;
 
 use crate::config::{Forward, Settings};

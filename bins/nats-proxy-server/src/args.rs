@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 use fault_proxy_nats::Rule;
+use nats_proxy_cli::{NatsArgs, TunnelArgs};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::{Given, list};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
-use proxy_cli::nats::{NatsArgs, TunnelArgs};
 use serde::Deserialize;
 use serde_with::{As, DisplayFromStr};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use fault_proxy_nats::{ServiceName, Target, Targets};
 use fault_proxy_relay::{ConnectError, Connecting, Connector, Resolver, TcpConnector};
-use proxy_cli::nats::Sessions;
+use nats_proxy_cli::Sessions;
 use tracing::{info, warn};
 
 use crate::config::{Service, Settings};

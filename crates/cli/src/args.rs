@@ -66,10 +66,10 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
 }
 
 /// Prefix of the variables of both NATS programs, except those of tcp-sproxy and of the connection to NATS.
-pub(crate) const NATS_PROXY: &str = "NATS_PROXY_";
+pub const NATS_PROXY: &str = "NATS_PROXY_";
 
 /// The flags of a NATS program, each with its variable.
-pub(crate) fn nats_command<C: Parser>() -> Command {
+pub fn nats_command<C: Parser>() -> Command {
     let of_tcp_sproxy = [("log_level", "LOG_LEVEL"), ("log_format", "LOG_FORMAT"), ("log_file", "LOG_FILE")];
     let command = of_tcp_sproxy
         .into_iter()

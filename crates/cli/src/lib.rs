@@ -16,13 +16,6 @@
 //! | [`secret`] | values that are not shown |
 //! | [`tally`] | table of sessions and bytes |
 //! | [`terminal`] | text output |
-//!
-//! And with the feature `nats`:
-//!
-//! | module | what it is |
-//! |---|---|
-//! | `nats` | code of the two NATS programs |
-//! | `target` | targets of nats-proxy-server |
 
 pub mod addr;
 pub mod args;
@@ -34,14 +27,10 @@ pub mod health;
 pub mod limits;
 pub mod listener;
 pub mod log;
-#[cfg(feature = "nats")]
-pub mod nats;
 pub mod open;
 pub mod secret;
 pub mod service;
 pub mod signals;
 pub mod sys;
 pub mod tally;
-#[cfg(feature = "nats")]
-pub mod target;
 pub mod terminal;

@@ -58,9 +58,9 @@ enum Demo {
 fn main() -> Result<ExitCode> {
     match Args::parse().command {
         Task::Test { args } => test::run(&args),
-        Task::Bench { args } => {
-            run_to_end(cargo().args(["run", "--release", "--package", "proxy-bench", "--"]).args(args))
-        }
+        Task::Bench { args } => run_to_end(
+            cargo().args(["run", "--profile", "dist", "--package", "proxy-bench", "--"]).args(args),
+        ),
         Task::Soak(args) => soak::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Fuzz(args) => fuzz::run(&args).map(|()| ExitCode::SUCCESS),
         Task::Demo(Demo::Nats) => demo::nats::run().map(|()| ExitCode::SUCCESS),

@@ -3,7 +3,7 @@ use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use fault_proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
-use proxy_cli::target::Target;
+use nats_proxy_cli::target::Target;
 
 /// Forward of connections to `listen` to `target`.
 ///

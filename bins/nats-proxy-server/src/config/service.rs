@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
 use fault_proxy_nats::{InvalidServiceName, ServiceName};
-use proxy_cli::target::Target;
+use nats_proxy_cli::target::Target;
 
 /// Target with a name. Its text is `NAME=HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::{Needs, Targets};
+use nats_proxy_cli::{NatsArgs, Program, TunnelArgs};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, read_settings};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
-use proxy_cli::nats::{NatsArgs, Program, TunnelArgs};
 use serde::Deserialize;
 use tracing::debug;
 

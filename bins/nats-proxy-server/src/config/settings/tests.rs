@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Parser;
-use proxy_cli::nats::Encoding;
+use nats_proxy_cli::Encoding;
 use tempfile::TempDir;
 use tracing::level_filters::LevelFilter;
 

@@ -6,8 +6,8 @@ use fault_proxy_relay::CONNECT_TIMEOUT;
 use serde::Deserialize;
 
 use super::MemoryLimit;
-use crate::args::{Time, Timeout};
-use crate::signals::DRAIN_TIMEOUT;
+use proxy_cli::args::{Time, Timeout};
+use proxy_cli::signals::DRAIN_TIMEOUT;
 
 const TUNNELS: &str = "Tunnels";
 

@@ -5,9 +5,9 @@ use clap::{Args, Parser};
 use tracing::warn;
 
 use super::{Checked, Program};
-use crate::args::{self, NATS_PROXY};
-use crate::log::{Log, LogArgs};
-use crate::terminal::{self, print};
+use proxy_cli::args::{self, NATS_PROXY};
+use proxy_cli::log::{Log, LogArgs};
+use proxy_cli::terminal::{self, print};
 
 /// Exit codes of failures.
 const FAILED: u8 = 1;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use fault_proxy_nats::Credential;
 
 use super::NatsArgs;
-use crate::secret::{Secret, warn_if_shared};
+use proxy_cli::secret::{Secret, warn_if_shared};
 
 /// Flags of one credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,13 +18,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::TunnelArgs;
-use crate::bind;
-use crate::faults::{FaultSettings, any_seed};
-use crate::limits;
-use crate::listener::FaultListener;
-use crate::service;
-use crate::signals::{self, Signals};
-use crate::tally;
+use proxy_cli::bind;
+use proxy_cli::faults::{FaultSettings, any_seed};
+use proxy_cli::limits;
+use proxy_cli::listener::FaultListener;
+use proxy_cli::service;
+use proxy_cli::signals::{self, Signals};
+use proxy_cli::tally;
 
 /// Time limit to report the end of the last sessions to the peers when the program ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -9,8 +9,8 @@ use fault_proxy_tls::ReloadingTls;
 use serde::Deserialize;
 
 use super::url::NatsUrlParser;
-use crate::args::{Given, list, switch};
-use crate::secret::{Secret, warn_if_shared};
+use proxy_cli::args::{Given, list, switch};
+use proxy_cli::secret::{Secret, warn_if_shared};
 
 const NATS: &str = "NATS";
 const DEFAULT_URL: &str = "nats://localhost:4222";

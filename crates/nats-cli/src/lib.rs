@@ -1,0 +1,22 @@
+//! Code that the two NATS programs share, on top of `proxy-cli`. Each group of flags is also a section of their files.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`target`] | targets of nats-proxy-server |
+
+mod check;
+mod connection;
+mod credential;
+mod entry;
+mod memory;
+mod program;
+pub mod target;
+mod tunnel;
+mod url;
+
+pub use check::Checked;
+pub use connection::NatsArgs;
+pub use entry::main;
+pub use memory::MemoryLimit;
+pub use program::{Program, Sessions, take_port};
+pub use tunnel::{Encoding, TunnelArgs};
