@@ -40,7 +40,7 @@ pub fn session(bytes: &[u8]) {
     let codec = Codec { encoding: Encoding::Binary, id: "f".into() };
     let mut now = Duration::ZERO;
     let window = || Window::new(PathState::new(Default::default()), budget.clone(), now);
-    let server = Session::server("f", Encoding::Binary, limits.clone(), window(), now);
+    let server = Session::new("f", Encoding::Binary, 0, limits.clone(), window(), now);
     let client = Session::client("f", Encoding::Binary, 1 << 16, limits, window(), now);
     let mut steps = Steps(bytes);
     for mut session in [server, client] {

@@ -150,18 +150,15 @@ impl Session {
         session
     }
 
-    /// Creates the server's end, which first receives its credit.
-    pub(crate) fn server(
+    /// Creates an end that may send `credit` bytes at first. The server's end may send nothing, and receives its credit with the first frame.
+    pub(crate) fn new(
         id: &str,
         encoding: Encoding,
+        credit: u64,
         limits: Limits,
         window: Window,
         now: Duration,
     ) -> Self {
-        Self::new(id, encoding, 0, limits, window, now)
-    }
-
-    fn new(id: &str, encoding: Encoding, credit: u64, limits: Limits, window: Window, now: Duration) -> Self {
         Self {
             limits,
             codec: Codec { encoding, id: id.into() },

@@ -153,7 +153,7 @@ impl Tunnels {
                 AnySession::Reliable(Session::client(id, encoding, credit, limits, window, now))
             }
             (Some(encoding), Role::Server) => {
-                AnySession::Reliable(Session::server(id, encoding, limits, window, now))
+                AnySession::Reliable(Session::new(id, encoding, 0, limits, window, now))
             }
         };
         if let (AnySession::Reliable(session), Some(max_message)) = (&mut core, peer.max_message) {

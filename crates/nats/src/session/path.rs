@@ -37,11 +37,6 @@ impl Probe {
         now < self.end()
     }
 
-    /// Whether a probe disturbed what has been measured since then.
-    pub(super) fn was_on(&self, since: Duration) -> bool {
-        self.is_on(since)
-    }
-
     fn end(&self) -> Duration {
         Duration::from_micros(self.end.load(Ordering::Relaxed))
     }
@@ -174,7 +169,7 @@ impl PathState {
         }
         let probe_end = self.probe.end();
         if probe_end > inner.probed {
-            if trip.is_alone && self.probe.was_on(now.saturating_sub(trip.rtt)) {
+            if trip.is_alone && self.probe.is_on(now.saturating_sub(trip.rtt)) {
                 inner.probe_min = Some(inner.probe_min.map_or(trip.rtt, |min| min.min(trip.rtt)));
             }
             if now >= probe_end {

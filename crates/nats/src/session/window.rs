@@ -105,7 +105,7 @@ impl Window {
         let (since, before) = self.measured.replace((now, read)).unwrap_or((now, read));
         let bytes = read.saturating_sub(before);
         let Estimate { min_rtt, rate: path_rate } = self.path.on_round_trip(now, trip, bytes);
-        if self.path.probe.was_on(since) {
+        if self.path.probe.is_on(since) {
             return;
         }
         let is_growing = self.rates.push(bytes, now.saturating_sub(since));

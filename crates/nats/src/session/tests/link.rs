@@ -116,7 +116,7 @@ impl Link {
         let now = self.now;
         let [client, server] =
             [0, 1].map(|end| Window::new(Arc::clone(&paths[end]), Arc::clone(&self.budgets[end]), now));
-        let mut server = Session::server("0a", Encoding::Binary, LIMITS, server, now);
+        let mut server = Session::new("0a", Encoding::Binary, 0, LIMITS, server, now);
         server.on_opening(now);
         let credit = server.granted();
         let client = Session::client("0a", Encoding::Binary, credit, LIMITS, client, now);

@@ -86,7 +86,7 @@ impl World {
         });
         let credit = FIRST_WINDOW as u64;
         let client = Session::client("0a", encoding, credit, limits.clone(), client, now);
-        let server = Session::server("0a", encoding, limits, server, now);
+        let server = Session::new("0a", encoding, 0, limits, server, now);
         let end =
             |session| End { session, written: 0, read: 0, saw_end: false, max_message: 1 << 20, is_up: true };
         Self {
