@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -30,17 +31,12 @@ pub struct Session {
 impl Faults {
     /// Begins a session: it gets the next number.
     pub fn session(&self) -> Session {
-        Session::new(Arc::clone(&self.shared), self.shared.next_session(), self.timers.clone())
-    }
-}
-
-impl Session {
-    fn new(faults: Arc<proxy::Shared>, number: u64, timers: Timers) -> Self {
+        let faults = Arc::clone(&self.shared);
         let settings = &faults.engine.settings;
         let identity = SessionContext {
             seed: settings.seed,
             proxy: Arc::clone(&faults.proxy),
-            session: number,
+            session: faults.sessions.fetch_add(1, Ordering::Relaxed) + 1,
             opened: faults.engine.now(),
             rtt: MIN_RTT,
             has_journal: settings.journal.is_some(),
@@ -52,9 +48,11 @@ impl Session {
                 faults.record(identity.decision(identity.opened, None, entry, 0, decision));
             }
         }
-        Self { faults, timers, identity }
+        Session { faults, timers: self.timers.clone(), identity }
     }
+}
 
+impl Session {
     /// The name of the fault that refuses this session's client, if one does.
     pub fn refused(&self) -> Option<String> {
         let now = self.faults.engine.now();

@@ -7,7 +7,7 @@ use crate::handshake::Handshake;
 use crate::layer::{DynLayer, Layer};
 
 /// Where the sessions of a listener go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Route {
     /// Handshake with the downstream before the upstream is dialed, if any.
     pub handshake: Option<Arc<dyn Handshake>>,
@@ -36,17 +36,12 @@ pub enum OnUpstreamFailure {
 impl Route {
     /// Returns a route to the upstream of `connector`, without a handshake.
     pub fn to(connector: impl Connector) -> Self {
-        Self { connector: Some(Arc::new(connector)), ..Self::from_accepted() }
+        Self { connector: Some(Arc::new(connector)), ..Self::default() }
     }
 
     /// To where each downstream asks to go ([`Accepted::connector`](crate::Accepted::connector)), without a handshake.
     pub fn from_accepted() -> Self {
-        Self {
-            handshake: None,
-            connector: None,
-            layer: None,
-            on_upstream_failure: OnUpstreamFailure::default(),
-        }
+        Self::default()
     }
 
     /// Lets `layer` take part in each session. It replaces a layer set before.

@@ -25,7 +25,8 @@ pub(crate) struct Shared {
     changing: Mutex<()>,
     version: AtomicU64,
     watchers: Mutex<Slab<Waker>>,
-    sessions: AtomicU64,
+    /// Number of the last session.
+    pub(crate) sessions: AtomicU64,
     pub(super) listeners: Listeners,
     /// One for each direction.
     pub(super) counters: [FlowCounters; 2],
@@ -57,11 +58,6 @@ impl Shared {
         self.listeners.changed.notify_waiters();
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
-    }
-
-    /// The number of a session that begins.
-    pub(crate) fn next_session(&self) -> u64 {
-        self.sessions.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn plan(&self) -> Plan {
