@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::fidelity::NEVER_ACTED;
 use fault_proxy_engine::{FaultStats, Faults, Measured, Millis, Rate, Ratio, ValueError};
 
 /// Condition `FAULT.METRIC OP VALUE`.
@@ -149,6 +150,10 @@ impl Expectation {
                     continue;
                 }
                 is_there = true;
+                if !figures.has_acted(&fault.effect) {
+                    unmet.push(format!("{}: the fault {NEVER_ACTED} on {proxy}", self.text));
+                    continue;
+                }
                 match self.metric.value(&figures) {
                     Some(value) if self.holds(value) => {}
                     Some(value) => {
@@ -226,11 +231,12 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_was_removed_is_not_as_expected() {
+    fn a_fault_that_never_acted_or_was_removed_is_not_as_expected() {
         let faults =
             Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", Effect::from(Refuse))]);
         let expectation: Expectation = "latency.actions<=5".parse().unwrap();
-        assert!(expectation.unmet([("db", &faults)]).is_empty());
+        let unmet = expectation.unmet([("db", &faults)]);
+        assert_eq!(unmet, ["latency.actions<=5: the fault never acted on db"]);
         faults.replace(Vec::new());
         let unmet = expectation.unmet([("db", &faults)]);
         assert_eq!(unmet, ["latency.actions<=5: no proxy has the fault latency any more"]);

@@ -7,6 +7,9 @@ use fault_proxy_engine::{BitRate, Fault, FaultStats, Faults, Measured, Quantiles
 use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, escape_control};
 
+/// What is shown of a fault that has affected nothing.
+pub(crate) const NEVER_ACTED: &str = "never acted";
+
 /// Returns a table with one row for each fault.
 pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
     let mut table = Table::new();
@@ -28,8 +31,21 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
     table
 }
 
+/// Returns the faults that never acted: the proxy and the name of each.
+pub(crate) fn idle<'a>(
+    proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
+) -> impl Iterator<Item = (&'a str, String)> {
+    proxies.into_iter().flat_map(|(proxy, faults)| {
+        let idle = faults.stats().into_iter().filter(|(fault, figures)| !figures.has_acted(&fault.effect));
+        idle.map(move |(fault, _)| (proxy, fault.name))
+    })
+}
+
 fn achieved(fault: &Fault, figures: &FaultStats) -> String {
     let nothing = || "nothing".to_owned();
+    if !figures.has_acted(&fault.effect) {
+        return NEVER_ACTED.to_owned();
+    }
     match fault.effect.measured() {
         Measured::Delays => match (&figures.requested_delay, &figures.delay) {
             (Some(drawn), Some(held)) => {
@@ -39,7 +55,6 @@ fn achieved(fault: &Fault, figures: &FaultStats) -> String {
         },
         Measured::Rate(_) => match figures.rate {
             Some(rate) => format!("{rate:.0} B/s ({}) while bytes waited", BitRate(rate)),
-            None if figures.bytes == 0 => nothing(),
             None => "not the limit for 100 ms".to_owned(),
         },
         Measured::Loss => figures.loss_share.map_or_else(nothing, |share| {

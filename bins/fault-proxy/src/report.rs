@@ -9,7 +9,7 @@ use proxy_cli::tally;
 use proxy_cli::terminal::{escape_control, print, print_error};
 
 use crate::expect::Expectation;
-use crate::fidelity;
+use crate::fidelity::{self, NEVER_ACTED};
 
 /// Proxies and the conditions to check.
 #[derive(Debug)]
@@ -33,10 +33,13 @@ impl Report<'_> {
         }
     }
 
-    /// Returns the conditions that are not met.
-    pub(crate) fn unmet(&self) -> Vec<String> {
+    /// Returns the conditions that are not met; with `is_strict`, also the faults that never acted.
+    pub(crate) fn unmet(&self, is_strict: bool) -> Vec<String> {
         let faulty = self.faulty();
-        self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).collect()
+        let idle = fidelity::idle(named(&faulty)).filter(|_| is_strict);
+        let idle =
+            idle.map(|(proxy, fault)| format!("the fault {fault} {NEVER_ACTED} on {proxy} (--strict)"));
+        self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).chain(idle).collect()
     }
 
     /// Prints unmet conditions to stderr. Returns true if all are met.
@@ -59,6 +62,10 @@ impl Report<'_> {
         let bytes =
             rows.iter().map(|(_, totals)| totals.bytes.to_upstream + totals.bytes.to_downstream).sum();
         print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
+        for (proxy, fault) in fidelity::idle(named(&faulty)) {
+            let (proxy, fault) = (escape_control(proxy), escape_control(&fault));
+            print(format_args!("{NEVER_ACTED}: {fault} on {proxy}"))?;
+        }
         Ok(())
     }
 }

@@ -106,7 +106,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     ran.and(joined)?;
     let report = running.report();
     last.does("its report was being written");
-    let unmet = report.unmet();
+    let unmet = report.unmet(settings.run.strict);
     if !unmet.is_empty() {
         last.fails_with(NOT_AS_EXPECTED);
     }

@@ -174,6 +174,12 @@ impl FaultStats {
             Measured::Actions => self.actions,
         }
     }
+
+    /// Returns true if it has affected anything. A bandwidth needs bytes for that.
+    pub fn has_acted(&self, effect: &Effect) -> bool {
+        let is_idle = matches!(effect.measured(), Measured::Rate(_)) && self.bytes == 0;
+        self.applied(effect) > 0 && !is_idle
+    }
 }
 
 /// Arguments of a stage.

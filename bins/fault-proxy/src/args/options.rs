@@ -52,6 +52,9 @@ pub(crate) struct Options {
     /// or set to several conditions with `;` between them [default: none].
     #[arg(long, value_name = "EXPR", value_delimiter = ';')]
     pub(crate) expect: Vec<String>,
+    /// Exit with code 3 if a fault never acted on one of its proxies.
+    #[arg(long, action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) strict: bool,
     /// Do not show the live view on a terminal.
     #[arg(long, env = "FAULT_PROXY_NO_UI", action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) no_ui: bool,
@@ -75,6 +78,7 @@ impl Default for Options {
             max_in_flight_total: ByteCount::from(faults.total_limit),
             journal: None,
             expect: Vec::new(),
+            strict: false,
             no_ui: false,
             tail: false,
         }

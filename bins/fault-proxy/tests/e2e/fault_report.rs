@@ -29,6 +29,31 @@ fn expectations_decide_the_exit_code() {
 }
 
 #[test]
+fn a_run_whose_fault_never_acted_is_not_green() {
+    let server = Redis::start();
+    let upstream = format!("localhost:{}", server.port());
+    for (options, code, is_named) in
+        [(&[][..], 0, false), (&["--strict"], 3, true), (&["--expect", "reset.actions<=5"], 3, true)]
+    {
+        // The requests of the script are shorter, so that no session is reset.
+        let reset = ["--with-reset", "--reset-bytes", "1GiB"];
+        let proxy = Proxy::with(&upstream, &[&LATENCY, &reset[..], options].concat());
+        redis_script(&proxy);
+        assert_eq!(end(&proxy), Some(code), "{options:?}: {}", proxy.stderr());
+        let named: Vec<_> =
+            proxy.lines().into_iter().filter(|line| line.contains("not as expected")).collect();
+        assert_eq!(named.len(), usize::from(is_named), "{named:?}");
+        assert!(
+            named.iter().all(|line| line.contains("reset") && line.contains("never acted on")),
+            "{named:?}"
+        );
+        let report = proxy.stdout();
+        assert!(report.trim_end().ends_with(&format!("never acted: reset on {}", proxy.mapping)), "{report}");
+        assert!(!report.contains("never acted: latency"), "{report}");
+    }
+}
+
+#[test]
 fn an_expectation_of_no_fault_of_the_run_is_refused() {
     let mapping = format!("{}=localhost:1", free_port());
     for (expectation, reason) in [
