@@ -1,5 +1,6 @@
 // Follows the server's state and shows it; each proxy is shown by `proxy.js`.
 
+import { Changes } from "./changes.js";
 import { age } from "./charts.js";
 import { loadFaults } from "./faults.js";
 import { Proxy } from "./proxy.js";
@@ -13,6 +14,8 @@ function headers(more = {}) {
   const token = sessionStorage.getItem(TOKEN);
   return { "X-Fault-Proxy-Page": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}), ...more };
 }
+
+const changes = new Changes(by("changes"), headers);
 
 // Sends a request that changes something: the answer, or what is wrong.
 async function change(method, path, body) {
@@ -38,6 +41,7 @@ function show(state) {
   by("version").textContent = state.version;
   by("uptime").textContent = `up ${age(state.uptime_ms)}${state.duration_ms ? ` of ${age(state.duration_ms)}` : ""}`;
   by("seed").textContent = `seed ${state.seed}`;
+  changes.update(state.changes);
   by("empty").hidden = state.proxies.length > 0;
   const elapsed = before ? Math.max(1, state.uptime_ms - before.uptime_ms) / 1000 : 1;
   before = state;

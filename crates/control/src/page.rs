@@ -14,11 +14,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Files of the page with their paths.
-pub(crate) const FILES: [(&str, &str, &str); 6] = [
+pub(crate) const FILES: [(&str, &str, &str); 7] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),
     ("/page.js", JS, include_str!("../page/page.js")),
     ("/proxy.js", JS, include_str!("../page/proxy.js")),
+    ("/changes.js", JS, include_str!("../page/changes.js")),
     ("/charts.js", JS, include_str!("../page/charts.js")),
     ("/faults.js", JS, include_str!("../page/faults.js")),
 ];

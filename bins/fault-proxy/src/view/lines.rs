@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn state(uptime_ms: u64, duration_ms: Option<u64>, proxies: Vec<ProxyState>) -> State {
-        State { version: String::new(), uptime_ms, duration_ms, seed: 0, proxies }
+        State { version: String::new(), uptime_ms, duration_ms, seed: 0, changes: 0, proxies }
     }
 
     #[test]

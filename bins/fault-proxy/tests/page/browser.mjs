@@ -75,6 +75,11 @@ try {
   await proxy.getByText("Fidelity").click();
   await page.screenshot({ path: join(screenshots, "page-light.png"), fullPage: true });
 
+  console.log("the change is listed with its client");
+  await page.getByText(/^Changes: 1 by/).click();
+  const change = page.locator("#changes tbody tr").filter({ hasText: "change faults" });
+  await change.filter({ hasText: "Mozilla" }).filter({ hasText: '"mean":' }).waitFor();
+
   console.log("changed to 400 ms");
   await proxy.getByRole("button", { name: "Change latency_downstream" }).click();
   await form.getByLabel("Mean").fill("400ms");

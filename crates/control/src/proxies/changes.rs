@@ -76,6 +76,10 @@ impl Proxies {
         self.inner.changes().latest.iter().map(|(_, change)| change.clone()).collect()
     }
 
+    pub(super) fn change_count(&self) -> u64 {
+        self.inner.changes().count
+    }
+
     /// Logs and keeps a change, if a client of the API makes it and it has an effect.
     pub(super) fn record(&self, action: &'static str, proxy: &str, before: Value, after: Value) {
         let Some(client) = self.client.as_ref().filter(|_| before != after) else { return };

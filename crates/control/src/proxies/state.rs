@@ -24,6 +24,8 @@ pub struct State {
     pub duration_ms: Option<u64>,
     /// Seed of all random decisions.
     pub seed: u64,
+    /// Number of changes by clients of the API, which `GET /changes` lists.
+    pub changes: u64,
     /// Proxies in the order of their names.
     pub proxies: Vec<ProxyState>,
 }
@@ -122,6 +124,7 @@ impl Proxies {
             uptime_ms: millis(now),
             duration_ms: self.inner.duration.map(millis),
             seed: self.engine().seed(),
+            changes: self.change_count(),
             proxies: self.all().into_iter().map(|proxy| ProxyState::from_proxy(proxy, now)).collect(),
         }
     }
