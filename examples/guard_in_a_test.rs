@@ -32,8 +32,8 @@ impl FaultProxy {
             if log.read_line(&mut line)? == 0 {
                 return Err(io::Error::other("fault-proxy ended"));
             }
-            if let Some((_, control)) = line.split_once("control API on http://") {
-                break control.trim().to_owned();
+            if let Some((_, rest)) = line.split_once("control API on http://") {
+                break rest.split_whitespace().next().unwrap_or_default().to_owned();
             }
         };
         // so that it never waits for a reader
