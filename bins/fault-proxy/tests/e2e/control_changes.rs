@@ -55,6 +55,7 @@ fn each_change_is_kept_and_logged_with_its_client_and_what_it_changed() {
     assert_eq!((&before[4], &after[4]), (&shown(false, slow), &shown(true, json!([]))));
     assert_eq!((&before[5], &after[5]), (&shown(true, json!([])), &Value::Null));
 
+    api.wait_for_line("action=\"delete\"");
     let stderr = api.stderr();
     let logged: Vec<_> = stderr.lines().filter(|line| line.contains("changed by the control API")).collect();
     assert_eq!(logged.len(), 6, "{stderr}");
