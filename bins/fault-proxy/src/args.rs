@@ -17,7 +17,7 @@ mod tls;
 mod values;
 
 pub(crate) use control::ControlArgs;
-pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand};
+pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand, attribute};
 pub(crate) use options::{DataPath, OnUpstreamFailure, Options};
 pub(crate) use tls::{ListenerTlsArgs, UpstreamTlsArgs};
 pub(crate) use values::{Protocol, SelfSigned};
@@ -56,7 +56,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 3 an --expect condition was not met.";
 
 /// Hints for flags that do not exist.
-pub(crate) const HINTS: [Hint; 9] = [
+pub(crate) const HINTS: [Hint; 14] = [
     ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
@@ -64,9 +64,18 @@ pub(crate) const HINTS: [Hint; 9] = [
     ("--disable-http-proxy", "there is no HTTP proxy to disable: remove the flag"),
     ("--grpc-plugin", "there are no plugins: remove the flag"),
     ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
-    ("--host", "--control HOST:PORT sets the address of the control API"),
-    ("--port", "--control HOST:PORT sets the address of the control API"),
+    ("--host", CONTROL_OR_TOXIPROXY),
+    ("--port", CONTROL_OR_TOXIPROXY),
+    ("--config", RUN_OR_TOXIPROXY),
+    ("--seed", RUN_OR_TOXIPROXY),
+    ("--runtime-metrics", TOXIPROXY),
+    ("--proxy-metrics", TOXIPROXY),
+    ("--version", "use --version, or `fault-proxy toxiproxy-server -version`"),
 ];
+
+const CONTROL_OR_TOXIPROXY: &str = "use `fault-proxy run --control HOST:PORT`, or `fault-proxy toxiproxy-server -host=HOST -port=PORT` for the flags of Toxiproxy";
+const RUN_OR_TOXIPROXY: &str = "put it after the command, as in `fault-proxy run --config FILE`, or use `fault-proxy toxiproxy-server -config=FILE` for the flags of Toxiproxy";
+const TOXIPROXY: &str = "use `fault-proxy toxiproxy-server -host=HOST` for the flags of Toxiproxy";
 
 /// Prefix of the program's variables.
 pub(crate) const VARIABLES: &str = "FAULT_";

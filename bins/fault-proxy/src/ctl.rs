@@ -9,11 +9,12 @@ use fault_proxy_engine::faults;
 use proxy_cli::terminal::print;
 use serde_json::{Map, Value, json};
 
-use self::api::Api;
+pub(crate) use self::api::Api;
+pub(crate) use self::tables::{inspect, list};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
-    let api = Api::new(&args.addr, args.token.as_ref());
+    let api = Api::new(&args.addr, args.token.as_ref(), "--addr");
     let answer = match &args.command {
         CtlCommand::List => api.get(&["proxies"])?,
         CtlCommand::Inspect { proxy } => api.get(&["proxies", proxy])?,
@@ -43,7 +44,8 @@ fn json(answer: &Value) -> String {
     format!("{answer:#}").chars().map(escaped).collect()
 }
 
-fn toggle(api: &Api, proxy: &str) -> Result<Value> {
+/// Disables an enabled proxy, or enables it again. Returns the proxy.
+pub(crate) fn toggle(api: &Api, proxy: &str) -> Result<Value> {
     let now = api.get(&["proxies", proxy])?;
     let enabled =
         now["enabled"].as_bool().context("the response does not contain whether the proxy is enabled")?;

@@ -2,6 +2,7 @@
 //!
 //! - `args`: the command line; `config`: resolved settings of flags, variables and a file; `wire`: connectors and handshakes.
 //! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the worker threads; `host`: the launcher of proxies on them.
+//! - `toxiproxy`: the command lines of Toxiproxy's programs.
 //! - `start`, `reload`: the proxies of settings, and of a changed file.
 //! - `journal`, `replay`: decisions of faults, written and compared.
 //! - `timeline`, `view`, `report`, `fidelity`, `expect`: output during a run and at its end.
@@ -25,15 +26,18 @@ mod run;
 mod serve;
 mod start;
 mod timeline;
+mod toxiproxy;
 mod view;
 mod wire;
 
+use std::env;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
-use proxy_cli::args::{Given, unknown_variables, with_sources};
+use proxy_cli::args::{Given, parse_from, unknown_variables, with_sources};
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
 use tracing::warn;
@@ -44,6 +48,7 @@ use crate::journal::Header;
 use crate::reload::Source;
 use crate::replay::Comparison;
 use crate::run::{NOT_AS_EXPECTED, RunMode, RunOutcome};
+use crate::toxiproxy::{Program, Server};
 use crate::wire::Wire;
 
 #[cfg(all(feature = "jemalloc", target_os = "linux"))]
@@ -55,13 +60,40 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli: Cli = proxy_cli::args::parse(&args::HINTS);
+    let args: Vec<_> = env::args_os().collect();
+    match toxiproxy::program(&args) {
+        Some((Program::Server, args)) => match Server::parse(&args) {
+            Ok(Some(server)) => start(&server.as_run(), |settings| {
+                settings.populate = server.proxies();
+                settings.skips_failed = true;
+                if let Some(control) = &mut settings.control {
+                    control.flag = "-host and -port";
+                }
+            }),
+            Ok(None) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, FAILED),
+        },
+        Some((Program::Cli, args)) => match toxiproxy::cli(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                terminal::print_error("toxiproxy-cli", error);
+                ExitCode::from(FAILED)
+            }
+        },
+        None => start(&args, |_| {}),
+    }
+}
+
+/// Does what the command line of fault-proxy asks for. `adjust` changes the settings of a run.
+fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
+    let cli: Cli = parse_from(args, &args::HINTS);
     match cli.command {
         Command::Run(args) => {
             let again = RunMode::Reload(Source::new(&args, &cli.log));
             let sourced = |error| with_sources(error, &Cli::command(), args.config.as_deref());
             match prepare(&args, &cli.log) {
-                Ok((settings, wire, log)) => {
+                Ok((mut settings, wire, log)) => {
+                    adjust(&mut settings);
                     finished(run::run(&settings, wire, &log, again).map_err(sourced))
                 }
                 Err(error) => fail(&sourced(error), WRONG_USAGE),

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Context, Error, Result, bail};
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_control::{Access, Health, Metrics, serve_control};
 use fault_proxy_engine::{Engine, Journal};
@@ -21,7 +21,7 @@ use proxy_cli::signals::{Signals, end};
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::terminal::print;
 use tokio::select;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
@@ -170,18 +170,26 @@ impl Running<'_> {
 
     /// Creates the proxies of --toxiproxy-config.
     async fn populate(&self) -> Result<()> {
-        let (made, error) =
-            self.proxies.populate(self.settings.populate.iter().cloned().map(Ok).collect()).await;
-        for proxy in made {
-            let Proxy { name, listen, upstream, .. } = &proxy;
-            let upstream = &upstream.text;
-            if proxy.enabled {
-                log_listening(&proxy, format_args!("{name}={upstream}"));
-            } else {
-                info!("{name} is disabled: it will listen on {listen} for {upstream}");
+        for spec in &self.settings.populate {
+            let (made, error) = self.proxies.populate(vec![Ok(spec.clone())]).await;
+            for proxy in made {
+                let Proxy { name, listen, upstream, .. } = &proxy;
+                let upstream = &upstream.text;
+                if proxy.enabled {
+                    log_listening(&proxy, format_args!("{name}={upstream}"));
+                } else {
+                    info!("{name} is disabled: it will listen on {listen} for {upstream}");
+                }
+            }
+            match error.map(reason) {
+                Some(error) if self.settings.skips_failed => {
+                    error!(proxy = spec.name, error, "proxy skipped")
+                }
+                Some(error) => bail!("--toxiproxy-config: {error}"),
+                None => {}
             }
         }
-        error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {}", reason(error))))
+        Ok(())
     }
 
     fn report(&self) -> Report<'_> {
@@ -196,6 +204,11 @@ impl Running<'_> {
                 let addresses = acceptor.local_addrs()?;
                 for addr in &addresses {
                     info!(%addr, "control API on http://{addr}");
+                }
+                if addresses.iter().any(|addr| !addr.ip().is_loopback()) && control.token.is_none() {
+                    warn!(
+                        "other machines can use the control API without a token: FAULT_CONTROL_TOKEN requires one"
+                    );
                 }
                 // If one address is not on loopback, clients of other machines may use any name.
                 let elsewhere = addresses.iter().find(|addr| !addr.ip().is_loopback());
@@ -245,7 +258,7 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
 /// Binds all addresses of the control API.
 pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
     let failed = |BindError { listen, source }| {
-        Error::from(source).context(format!("cannot listen on {listen} for --control"))
+        Error::from(source).context(format!("cannot listen on {listen} for {}", control.flag))
     };
     let listeners: Vec<_> = listen(&control.addr, 1).map_err(failed)?.into_iter().flatten().collect();
     for listener in &listeners {

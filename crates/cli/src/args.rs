@@ -1,7 +1,7 @@
 //! Parsing of the command line and of its values.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::exit;
 
@@ -28,13 +28,14 @@ const CHECK: &str = "check";
 /// An unknown flag that users of other programs expect, and what to use instead.
 pub type Hint = (&'static str, &'static str);
 
-/// Parses the arguments. Ends the program if they are invalid or ask for help. The error for an unknown flag shows its hint.
-pub fn parse<C: Parser>(hints: &[Hint]) -> C {
-    let (mut command, matches) = matches(C::command(), hints);
+/// Parses the arguments, the first of which is the program. Ends the program if they are invalid or ask for help. The error for
+/// an unknown flag shows its hint.
+pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
+    let (mut command, matches) = matches(C::command(), args, hints);
     C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// Like [`parse`], for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
+/// Like [`parse_from`] with the arguments of the process, for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
 /// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
 /// whether they are those of `check`.
 pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
@@ -47,7 +48,8 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
         .args_conflicts_with_subcommands(true)
         .mut_subcommands(health_at(usual, variable))
         .subcommand(check_command(&of_program));
-    let (mut command, matches) = matches(command, &[]);
+    let args: Vec<_> = env::args_os().collect();
+    let (mut command, matches) = matches(command, &args, &[]);
     if let Some((CHECK, matches)) = matches.subcommand() {
         let checked = C::from_arg_matches(matches).unwrap_or_else(|error| error.format(&mut command).exit());
         return (checked, true);
@@ -87,16 +89,17 @@ fn check_command(program: &Command) -> Command {
     Command::new(CHECK).args(program.get_arguments()).about(about).long_about(long_about).after_help("")
 }
 
-fn matches(command: Command, hints: &[Hint]) -> (Command, ArgMatches) {
+fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, ArgMatches) {
     let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
-    if let Some(arg) = env::args().skip(1).find(|arg| is_single_dashed(arg)) {
+    let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
+    if let Some((_, arg)) = texts.into_iter().find(|(index, arg)| is_single_dashed(arg, *index == 1)) {
         let hint = hint_for(&format!("-{arg}"), hints).unwrap_or("long flags begin with two dashes");
         command
             .error(ErrorKind::UnknownArgument, format!("unexpected argument '{arg}' found: {hint}"))
             .exit();
     }
-    let matches = command.try_get_matches_from_mut(env::args_os()).unwrap_or_else(|error| {
-        let is_written = |flag: &str| env::args_os().any(|arg| is_flag(&arg, flag));
+    let matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| {
+        let is_written = |flag: &str| args.iter().any(|arg| is_flag(arg, flag));
         with_hint(naming_variable(error, &command, is_written), hints).exit()
     });
     (command, matches)
@@ -109,9 +112,10 @@ fn unless_empty(arg: Arg) -> Arg {
 }
 
 /// Returns true for a flag such as `-host`. clap reads it as `-h` and exits with status 0, so a misconfigured container would look
-/// successful.
-fn is_single_dashed(arg: &str) -> bool {
-    arg.len() > 2 && (arg.starts_with("-h") || arg.starts_with("-V"))
+/// successful. The first argument, which cannot be the value of a flag, may begin with any letter.
+fn is_single_dashed(arg: &str, is_first: bool) -> bool {
+    let Some(flag) = arg.strip_prefix('-').filter(|flag| flag.len() > 1) else { return false };
+    flag.starts_with(['h', 'V']) || (is_first && flag.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
 fn hint_for(flag: &str, hints: &[Hint]) -> Option<&'static str> {

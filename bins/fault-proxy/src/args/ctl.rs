@@ -112,7 +112,7 @@ pub(crate) enum FaultCommand {
 }
 
 /// Parses KEY=VALUE. Numbers, true and false keep their type; other values are text.
-fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
+pub(crate) fn attribute(text: &str) -> Result<(String, serde_json::Value), String> {
     let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write KEY=VALUE")?;
     let value = match serde_json::from_str(value) {
         Ok(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => value,

@@ -19,6 +19,8 @@ pub(crate) struct Control {
     pub(crate) addr: ListenAddr,
     /// The user did not set the address. The run continues without the API if the port is in use.
     pub(crate) is_default: bool,
+    /// Flag that sets the address.
+    pub(crate) flag: &'static str,
     pub(crate) token: Option<Secret>,
     /// Whether clients of other machines may use the API without a token.
     pub(crate) is_insecure: bool,
@@ -65,5 +67,5 @@ pub(super) fn control(config: &Config) -> Result<Option<Control>> {
             "--control-token is empty: the control API would reject every request; set a token, or remove the flag"
         );
     }
-    Ok(Some(Control { addr, is_default, token, is_insecure }))
+    Ok(Some(Control { addr, is_default, flag: "--control", token, is_insecure }))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) proxies: Vec<ProxySettings>,
     /// Proxies of --toxiproxy-config.
     pub(crate) populate: Vec<Spec>,
+    /// Whether the run goes on without those of `populate` that do not start.
+    pub(crate) skips_failed: bool,
     /// `None` if only a signal ends the run.
     pub(crate) duration: Option<Duration>,
     /// `None` for a new seed.
@@ -110,6 +112,7 @@ impl Settings {
             run: config.run,
             proxies,
             populate,
+            skips_failed: false,
             duration,
             seed: config.fault_options.seed,
             expect,

@@ -21,14 +21,17 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// Client of the API.
 #[derive(Debug)]
-pub(super) struct Api {
+pub(crate) struct Api {
     agent: Agent,
     base: String,
+    /// Flag that sets the address.
+    flag: &'static str,
     authorization: Option<String>,
 }
 
 impl Api {
-    pub(super) fn new(addr: &str, token: Option<&Secret>) -> Self {
+    /// `flag` sets the address.
+    pub(crate) fn new(addr: &str, token: Option<&Secret>, flag: &'static str) -> Self {
         let addr = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -40,19 +43,20 @@ impl Api {
         Self {
             agent: config.new_agent(),
             base: format!("http://{addr}"),
+            flag,
             authorization: token.map(|token| format!("Bearer {}", token.expose())),
         }
     }
 
-    pub(super) fn get(&self, path: &[&str]) -> Result<Value> {
+    pub(crate) fn get(&self, path: &[&str]) -> Result<Value> {
         self.send(path, Request::get(self.url(path)), ())
     }
 
-    pub(super) fn delete(&self, path: &[&str]) -> Result<Value> {
+    pub(crate) fn delete(&self, path: &[&str]) -> Result<Value> {
         self.send(path, Request::delete(self.url(path)), ())
     }
 
-    pub(super) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
+    pub(crate) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
         let request = Request::post(self.url(path)).header("content-type", "application/json");
         self.send(path, request, body.to_string())
     }
@@ -91,11 +95,11 @@ impl Api {
     }
 
     fn unreached(&self, error: ureq::Error) -> Error {
-        let base = &self.base;
+        let Self { base, flag, .. } = self;
         match error {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => anyhow!(
                 "cannot connect to the control API at {base}: connection refused; start it with `fault-proxy run --control ADDR`, or \
-                 set --addr"
+                 set {flag}"
             ),
             error => anyhow!("{base}: {error}"),
         }

@@ -55,7 +55,7 @@ fn where_to(proxy: &Value) -> String {
     format!("{state} on {} for {}", text(&proxy["listen"]), text(&proxy["upstream"]))
 }
 
-fn list(proxies: &Value) -> String {
+pub(crate) fn list(proxies: &Value) -> String {
     let mut table = table(["proxy", "listen", "upstream", "enabled", "faults"]);
     for proxy in proxies.as_object().into_iter().flat_map(|proxies| proxies.values()) {
         let faults = proxy["toxics"].as_array().into_iter().flatten().map(|fault| text(&fault["name"]));
@@ -71,7 +71,7 @@ fn list(proxies: &Value) -> String {
     if table.is_empty() { "there are no proxies".to_owned() } else { table.to_string() }
 }
 
-fn inspect(proxy: &Value) -> String {
+pub(crate) fn inspect(proxy: &Value) -> String {
     let enabled = if proxy["enabled"] == true { "" } else { ", disabled" };
     let heading = format!("{} {}{enabled}", text(&proxy["name"]), where_to(proxy));
     let mut table = table(["fault", "type", "stream", "toxicity", "attributes"]);

@@ -51,6 +51,8 @@ mod silent_names;
 mod stalls;
 mod support;
 mod terminal;
+mod toxiproxy_cli;
+mod toxiproxy_server;
 mod transfer;
 mod upstream_failure;
 mod urgent;

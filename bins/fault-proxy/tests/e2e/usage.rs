@@ -26,7 +26,7 @@ fn flags_of_other_programs_have_a_hint() {
         ("--with-http-response", "no faults for HTTP"),
         ("--disable-http-proxy", "no HTTP proxy"),
         ("--grpc-plugin", "no plugins"),
-        ("-host=0.0.0.0", "--control HOST:PORT sets"),
+        ("-host=0.0.0.0", "fault-proxy toxiproxy-server -host=HOST"),
         ("-hello", "two dashes"),
     ] {
         let complaint = refusal(&["run", flag]);

@@ -32,7 +32,11 @@ impl Api {
 
     pub(crate) fn on(control: &str, options: &[&str]) -> Self {
         let args = [&["run", "--control", control], options].concat();
-        let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
+        Self::of(Daemon::spawn(Path::new(BINARY), &args, &[]))
+    }
+
+    /// That of a program that logs its address.
+    pub(crate) fn of(daemon: Daemon) -> Self {
         let line = daemon.wait_for_line("control API on http://");
         let addr = line
             .split_once("http://")
