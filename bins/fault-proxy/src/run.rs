@@ -247,7 +247,7 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     let Some(control) = &settings.control else { return Ok(None) };
     match listen_for(control) {
         Ok(listeners) => Ok(Some(listeners)),
-        Err(error) if control.is_default => {
+        Err(error) if control.is_default && settings.has_proxies() => {
             warn!("no control API: {error:#}; --control gives it another port, or off");
             Ok(None)
         }

@@ -1,5 +1,6 @@
 //! Proxies of flags, variables and the file, with their names and faults.
 
+use std::io::{IsTerminal, stdin};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -35,7 +36,7 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
     let Config { tables, mappings, faults: flags, file, .. } = config;
     let run = config.fault_options.run(duration);
     let named = named(mappings, &tables.proxies)?;
-    if named.is_empty() && !is_api_alone(&config.control) {
+    if named.is_empty() && !is_api_alone(&config.control, file.file()) {
         match file.file() {
             "" => bail!(
                 "no proxies configured: set --proxy <MAPPING>, FAULT_PROXY or [[proxies]] in a --config file, or --control ADDR to \
@@ -135,7 +136,14 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     Ok(named)
 }
 
-/// Returns true if the run may start without proxies.
-fn is_api_alone(control: &ControlArgs) -> bool {
-    matches!(control.control, Some(Endpoint(Some(_)))) || control.toxiproxy_config.is_some()
+/// Returns whether a run without proxies of flags and the file serves the control API. A person who types `run` and nothing else
+/// has forgotten something, but a container or service may create its proxies through the API. The run looks at stdin to distinguish them,
+/// because the output of a person's command may go to a pipe or a file.
+fn is_api_alone(control: &ControlArgs, file: &str) -> bool {
+    match control.control {
+        _ if control.toxiproxy_config.is_some() => true,
+        Some(Endpoint(Some(_))) => true,
+        Some(Endpoint(None)) => false,
+        None => file.is_empty() && !stdin().is_terminal(),
+    }
 }

@@ -55,6 +55,11 @@ pub(crate) enum ListenerTls {
 }
 
 impl Settings {
+    /// Returns whether flags, variables or files set a proxy.
+    pub(crate) fn has_proxies(&self) -> bool {
+        !self.proxies.is_empty() || !self.populate.is_empty()
+    }
+
     /// Returns all proxies that a run starts: the displayed name or mapping, the listen address and the upstream.
     pub(crate) fn enabled(&self) -> impl Iterator<Item = (String, ListenAddr, &Upstream)> {
         let mappings = self.proxies.iter().map(|proxy| &proxy.mapping);

@@ -7,7 +7,7 @@ use crate::support::{BINARY, utf8};
 use testkit::{Daemon, Redis, clients, free_port, require};
 
 /// A run with nothing but its API, and a Redis to proxy.
-struct Api {
+pub(crate) struct Api {
     _daemon: Daemon,
     redis: Redis,
     addr: String,
@@ -15,7 +15,10 @@ struct Api {
 
 impl Api {
     fn start() -> Self {
-        let daemon = Daemon::spawn(Path::new(BINARY), &["run", "--control", "127.0.0.1:0"], &[]);
+        Self::of(Daemon::spawn(Path::new(BINARY), &["run", "--control", "127.0.0.1:0"], &[]))
+    }
+
+    pub(crate) fn of(daemon: Daemon) -> Self {
         let line = daemon.wait_for_line("control API on http://");
         let addr = line
             .split_once("http://")
@@ -39,7 +42,11 @@ fn here(file: &str) -> PathBuf {
 
 #[test]
 fn toxiproxy_node_client() {
-    let api = Api::start();
+    drive_with_node(Api::start());
+}
+
+/// Drives a program with Toxiproxy's client for Node.js.
+pub(crate) fn drive_with_node(api: Api) {
     let mut node = Command::new(require("node", "nodejs"));
     node.arg(here("node/scenario.cjs")).args([format!("http://{}", api.addr), api.redis.port().to_string()]);
     node.env("NODE_PATH", clients::npm_modules("toxiproxy-node-client"));

@@ -52,6 +52,7 @@ mod stalls;
 mod support;
 mod terminal;
 mod toxiproxy_cli;
+mod toxiproxy_image;
 mod toxiproxy_server;
 mod transfer;
 mod upstream_failure;
