@@ -15,7 +15,7 @@ use humantime::format_duration;
 use proxy_cli::bind::listed;
 use proxy_cli::terminal::{counted, escape_control, print};
 
-use crate::config::Settings;
+use crate::config::{Control, Settings};
 use crate::host;
 use crate::journal;
 use crate::run::listen_for;
@@ -37,8 +37,9 @@ pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
     }
     // A pending look-up must not delay the end.
     runtime.shutdown_background();
-    // A run continues without the default port.
-    let control = settings.control.as_ref().filter(|control| !control.is_default).map(listen_for);
+    // A run with proxies continues without the default port.
+    let is_needed = |control: &&Control| !control.is_default || !settings.has_proxies();
+    let control = settings.control.as_ref().filter(is_needed).map(listen_for);
     let is_control_missing = matches!(control, Some(Err(_)));
     if let Some(control) = control {
         let addr = control.and_then(|listeners| Ok(listed(&listeners)?));

@@ -132,15 +132,19 @@ fn the_image_of_fault_proxy_serves_the_api_with_nothing_to_run() {
 #[test]
 fn run_with_nothing_to_run_serves_the_api_or_fails() {
     // The default port is free in a separate network. The second process inherits a socket that listens there.
-    let network = |python: &str| {
-        let python = format!("import os, socket; {python} os.execv('{BINARY}', ['{BINARY}', 'run'])");
+    let network = |python: &str, command: &str| {
+        let python = format!("import os, socket; {python} os.execv('{BINARY}', ['{BINARY}', '{command}'])");
         let script = "ip link set lo up && exec python3 -c \"$0\"";
         let args = ["--map-root-user", "--net", "sh", "-c", script, &python];
         Daemon::spawn(Path::new("unshare"), &args, &[])
     };
-    let served = network("");
+    let served = network("", "run");
     served.wait_for_line("control API on http://127.0.0.1:8474");
-    let taken = network("os.set_inheritable(socket.create_server(('127.0.0.1', 8474)).detach(), True);");
+    let take = "os.set_inheritable(socket.create_server(('127.0.0.1', 8474)).detach(), True);";
+    let checked = network(take, "check");
+    assert_eq!(checked.wait(PATIENCE).code(), Some(1));
+    assert!(checked.stderr().contains("the control API would not work"), "{}", checked.stderr());
+    let taken = network(take, "run");
     assert_eq!(taken.wait(PATIENCE).code(), Some(1));
     assert!(taken.stderr().contains("cannot listen on 127.0.0.1:8474 for --control"), "{}", taken.stderr());
 }
