@@ -4,7 +4,7 @@ mod api;
 mod attributes;
 mod tables;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_engine::faults;
 use proxy_cli::terminal::print;
 use serde_json::{Map, Value, json};
@@ -70,12 +70,11 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 }
             }
             let answer = api.post(&["proxies", proxy, "toxics"], &body);
-            answer.map_err(|error| match faults::find(&kind) {
-                Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
-                _ if error.to_string() == "toxic already exists" => anyhow!(
+            answer.map_err(|error| match with_types(error, &kind) {
+                error if error.to_string() == "toxic already exists" => anyhow!(
                     "{proxy} already has a fault of this name: set another with --name, or update or remove the existing fault"
                 ),
-                _ => error,
+                error => error,
             })
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity } => {
@@ -90,6 +89,14 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }
         FaultCommand::Remove { proxy, fault } => api.delete(&["proxies", proxy, "toxics", fault]),
+    }
+}
+
+/// Adds the known types to the error of an unknown one.
+pub(crate) fn with_types(error: Error, kind: &str) -> Error {
+    match faults::find(kind) {
+        Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
+        _ => error,
     }
 }
 

@@ -202,7 +202,8 @@ impl Toxic {
                 if let Some(name) = name {
                     request["name"] = name.as_str().into();
                 }
-                let added = api.post(&["proxies", proxy, "toxics"], &request)?;
+                let added = api.post(&["proxies", proxy, "toxics"], &request);
+                let added = added.map_err(|error| ctl::with_types(error, kind))?;
                 let [stream, kind, name] = ["stream", "type", "name"].map(|field| text::shown(&added[field]));
                 (format!("Added {stream} {kind}"), name, proxy)
             }

@@ -149,7 +149,11 @@ fn mistakes_are_named_and_fail() {
         (&["inspect", "databse"][..], 1, "proxy not found: `databse`; did you mean `database`?"),
         (&["delete", "none"], 1, "proxy not found: `none`"),
         (&["create", "-l", "127.0.0.1:0", "-u", "127.0.0.1:1", "database"], 1, "proxy already exists"),
-        (&["toxic", "add", "-t", "laten", "database"], 1, "invalid toxic type"),
+        (
+            &["toxic", "add", "-t", "laten", "database"],
+            1,
+            "invalid toxic type: \"laten\" is not a type of fault: use latency",
+        ),
         (&["toxic", "remove", "-n", "slow", "database"], 1, "toxic not found: `slow`"),
         (&["toxic", "add", "database"], 2, "--type"),
         (&["toxic", "add", "-t", "latency", "-u", "-d", "database"], 2, "--downstream"),
