@@ -3,7 +3,7 @@
 //! - [`Engine`] is made once a process: seed, limits, zero of the clock. [`Engine::proxy`] gives the [`Faults`] of a proxy;
 //!   [`Faults::replace`] changes them while sessions are open.
 //! - [`Faults::session`] begins a [`Session`], which puts a [`FaultStream`] around a client's connection
-//!   ([`Session::client`]) or around both of a proxy's ([`Session::split`]).
+//!   ([`Session::client`]) or around both of a proxy's ([`Session::wrap`]).
 //! - With the feature `relay`, [`Faults`] is a layer of `fault-proxy-relay`: `Route::to(connector).through(faults)` puts the faults on
 //!   each session of a relay.
 //! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.

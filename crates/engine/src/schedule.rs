@@ -30,7 +30,7 @@ use time::Time;
 
 /// The periods in which a fault is on, as they were written: some may be percentages of the run.
 ///
-/// Two schedules are equal if their periods are. [`Display`](fmt::Display) writes all periods with their
+/// Two schedules are equal if their periods are. [`Display`](std::fmt::Display) writes all periods with their
 /// start, so that what it writes parses to an equal schedule in either [`ParseMode`].
 #[derive(Debug, Clone)]
 pub struct Schedule {
