@@ -7,7 +7,7 @@ use fault_proxy_engine::{BitRate, Fault, FaultStats, Faults, Measured, Quantiles
 use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, escape_control};
 
-/// What is shown of a fault that has affected nothing.
+/// Text for a fault that has not affected anything.
 pub(crate) const NEVER_ACTED: &str = "never acted";
 
 /// Returns a table with one row for each fault.

@@ -15,7 +15,7 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::{provider, refusal};
 
-/// Whom a [`Verifier`] trusts.
+/// Certificates that a [`Verifier`] trusts.
 #[derive(Debug)]
 pub(crate) struct Trust {
     chains: Arc<WebPkiServerVerifier>,

@@ -1,4 +1,4 @@
-//! What the file of a fault needs besides the modules of its stage: `use super::prelude::*`.
+//! Imports of the files of faults, except the modules of their stages: `use super::prelude::*`.
 
 pub(super) use std::fmt::{self, Display, Formatter};
 pub(super) use std::time::Duration;

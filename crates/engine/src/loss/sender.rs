@@ -58,7 +58,7 @@ pub(crate) struct LossEvent {
     pub(crate) segment: u64,
     /// Offset of the segment's first byte.
     pub(crate) offset: u64,
-    /// What happened to the segment.
+    /// Outcome of the segment.
     pub(crate) decision: Decision,
 }
 
