@@ -22,6 +22,7 @@ pub(crate) use self::segment::{Arrival, Segmenter};
 use crate::direction::Direction;
 use crate::fifo::Fifo;
 use crate::journal::JournalEntry;
+use crate::stage::MAX_BATCH;
 use crate::stage::chunk::{Chunk, FlowEnd};
 
 /// Maximum number of bytes that are ready but not yet written, before the source has to wait. Held bytes are in the simulated network, but
@@ -222,13 +223,16 @@ impl Pipeline {
             loop {
                 let mut leaving = mem::take(&mut self.leaving);
                 self.instances[index].pop_all(now, &mut leaving, &mut self.decisions);
-                let last = leaving.last().copied();
+                let (last, is_full) = (leaving.last().copied(), leaving.len() == MAX_BATCH);
                 for chunk in leaving.drain(..) {
                     self.push(index + 1, chunk);
                 }
                 self.leaving = leaving;
-                let Some((chunk, bytes)) = last.zip(self.instances[index].take_inserted()) else { break };
-                self.insert(index + 1, chunk, bytes);
+                match last.zip(self.instances[index].take_inserted()) {
+                    Some((chunk, bytes)) => self.insert(index + 1, chunk, bytes),
+                    None if is_full => {}
+                    None => break,
+                }
             }
         }
         let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at, unit.due()]);
@@ -278,6 +282,7 @@ impl Pipeline {
     /// Returns the memory of the chunks in bytes, without the data.
     pub(crate) fn memory(&self) -> usize {
         self.out.memory()
+            + self.leaving.capacity() * size_of::<Chunk>()
             + self.inserted.memory()
             + self.instances.iter().map(FaultInstance::memory).sum::<usize>()
     }

@@ -16,7 +16,11 @@ use crate::journal::{Decision, nanos};
 use crate::stage::chunk::{Chunk, FlowEnd};
 use crate::stats::FaultCounters;
 
-/// A stage of a line. It takes chunks, and releases them in order at times that depend only on their arrival.
+/// Maximum number of chunks that move from stage to stage in one call. Each flow keeps a buffer for as many, and a stage may
+/// hold hundreds of thousands that leave at the same time.
+pub(crate) const MAX_BATCH: usize = 32;
+
+/// A stage of a pipeline. It takes chunks, and releases them in order at times that depend only on their arrival.
 ///
 /// By default, chunks pass immediately.
 pub(crate) trait Stage: Any + Debug + Send {
@@ -33,9 +37,10 @@ pub(crate) trait Stage: Any + Debug + Send {
         None
     }
 
-    /// Moves the chunks that leave by `now` to `leaving`, up to the first that bytes are inserted after.
+    /// Moves the chunks that leave by `now` to `leaving`: at most [`MAX_BATCH`], and none after one that bytes are inserted after.
     fn pop_all(&mut self, now: Duration, leaving: &mut Vec<Chunk>, context: &mut StageContext<'_>) {
-        while context.inserted.is_none()
+        while leaving.len() < MAX_BATCH
+            && context.inserted.is_none()
             && let Some(chunk) = self.pop(now, context)
         {
             leaving.push(chunk);

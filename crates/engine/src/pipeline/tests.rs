@@ -70,6 +70,18 @@ fn latency_is_a_pipeline() {
 }
 
 #[test]
+fn chunks_that_leave_together_all_leave_through_a_small_buffer() {
+    // Of the two delays, the first has 1,000 chunks that leave at one time.
+    let mut bench = Bench::new(vec![always(constant(50)), always(constant(70))]);
+    for _ in 0..1000 {
+        bench.send(Duration::ZERO, 1);
+    }
+    bench.run_to(500 * MS);
+    assert_eq!(bench.arrivals(), [(120, 1000)]);
+    assert!(bench.line.leaving.capacity() <= MAX_BATCH, "{}", bench.line.leaving.capacity());
+}
+
+#[test]
 fn latency_once_holds_the_first_segment_only() {
     let once = Effect::from(Latency { delay: Delay::Constant(50 * MS), once: true });
     let mut bench = Bench::new(vec![always(once)]);
