@@ -163,7 +163,7 @@ fn a_dead_server_program_is_a_reset_after_the_limit() {
     round_trip(&client, b"!").unwrap();
     pair.server.signal(Signal::KILL);
     assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset));
-    pair.client.wait_for_line("upstream=failed: the other end is gone");
+    pair.client.wait_for_line("upstream=failed: the other end has ended");
 }
 
 #[test]
@@ -178,5 +178,5 @@ fn a_dead_client_program_is_a_reset_after_the_limit() {
     round_trip(&client, b"!").unwrap();
     pair.client.signal(Signal::KILL);
     assert_eq!(ends.recv_timeout(PATIENCE).unwrap(), Err(ErrorKind::ConnectionReset));
-    pair.server.wait_for_line("client=failed: the other end is gone");
+    pair.server.wait_for_line("client=failed: the other end has ended");
 }

@@ -56,7 +56,7 @@ impl Session {
             let seconds = self.limits.max_outage.as_secs_f64();
             let reason = match self.liveness.no_responders_since {
                 _ if !self.is_up => format!("NATS was away for {seconds} s"),
-                Some(_) => format!("the other end is gone: NATS had no subscriber for {seconds} s"),
+                Some(_) => format!("the other end has ended: NATS had no subscriber for {seconds} s"),
                 None => format!("the other end has not answered for {seconds} s"),
             };
             match self.state {
