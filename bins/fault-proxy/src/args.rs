@@ -53,7 +53,7 @@ Examples:
       validate the settings and connect to the upstream, without running
 
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
-3 an --expect condition was not met.";
+3 an --expect condition was not met, or with --strict a fault never acted.";
 
 /// Hints for flags that do not exist.
 pub(crate) const HINTS: [Hint; 14] = [

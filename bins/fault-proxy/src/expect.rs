@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::fidelity::NEVER_ACTED;
 use fault_proxy_engine::{FaultStats, Faults, Measured, Millis, Rate, Ratio, ValueError};
+
+use crate::fidelity::NEVER_ACTED;
 
 /// Condition `FAULT.METRIC OP VALUE`.
 #[derive(Debug, Clone)]

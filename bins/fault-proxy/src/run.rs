@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_control::{Access, Health, Metrics, serve_control};
 use fault_proxy_engine::{Engine, Journal};
@@ -170,26 +170,19 @@ impl Running<'_> {
 
     /// Creates the proxies of --toxiproxy-config.
     async fn populate(&self) -> Result<()> {
-        for spec in &self.settings.populate {
-            let (made, error) = self.proxies.populate(vec![Ok(spec.clone())]).await;
-            for proxy in made {
-                let Proxy { name, listen, upstream, .. } = &proxy;
-                let upstream = &upstream.text;
-                if proxy.enabled {
-                    log_listening(&proxy, format_args!("{name}={upstream}"));
-                } else {
-                    info!("{name} is disabled: it will listen on {listen} for {upstream}");
+        let specs = &self.settings.populate;
+        if self.settings.skips_failed {
+            for spec in specs {
+                match self.proxies.create(spec.clone()).await {
+                    Ok(proxy) => log_populated(&proxy),
+                    Err(error) => error!(proxy = spec.name, error = reason(error), "proxy skipped"),
                 }
             }
-            match error.map(reason) {
-                Some(error) if self.settings.skips_failed => {
-                    error!(proxy = spec.name, error, "proxy skipped")
-                }
-                Some(error) => bail!("--toxiproxy-config: {error}"),
-                None => {}
-            }
+            return Ok(());
         }
-        Ok(())
+        let (made, error) = self.proxies.populate(specs.iter().cloned().map(Ok).collect()).await;
+        made.iter().for_each(log_populated);
+        error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {}", reason(error))))
     }
 
     fn report(&self) -> Report<'_> {
@@ -228,6 +221,16 @@ impl Running<'_> {
             }
             pending().await
         })
+    }
+}
+
+fn log_populated(proxy: &Proxy) {
+    let Proxy { name, listen, upstream, .. } = proxy;
+    let upstream = &upstream.text;
+    if proxy.enabled {
+        log_listening(proxy, format_args!("{name}={upstream}"));
+    } else {
+        info!("{name} is disabled: it will listen on {listen} for {upstream}");
     }
 }
 
