@@ -75,8 +75,9 @@ fn faults(settings: &Settings) -> Table {
     let mut table = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
     for proxy in &settings.proxies {
         for given in &proxy.faults {
-            let Fault { name, directions: flows, probability, windows, effect } = &given.fault;
-            let sessions = format!("{}%", (probability * 1e8).round() / 1e6);
+            let Fault { name, directions: flows, probability, selection, windows, effect } = &given.fault;
+            let share = format!("{}%", (probability * 1e8).round() / 1e6);
+            let sessions = if selection.is_all() { share } else { format!("{share}, {selection}") };
             table.add_row([
                 escape_control(&proxy.label),
                 escape_control(name),

@@ -24,6 +24,7 @@ impl Core {
             opened: Duration::ZERO,
             rtt: Duration::from_millis(1),
             has_journal: false,
+            selected_by: Box::default(),
         };
         let plan = plan::next(&[], faults, Duration::ZERO, |_| Arc::default());
         let segmenter = Segmenter::for_plan(&plan);

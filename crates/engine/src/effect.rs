@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::direction::{Directions, Scope};
 use crate::schedule::Windows;
+use crate::selection::Selection;
 use crate::stage::Stage;
 use crate::stage::rng::DrawKey;
 use crate::stats::FaultStats;
@@ -21,6 +22,8 @@ pub struct Fault {
     pub directions: Directions,
     /// Fraction of sessions that it applies to, 0 to 1. Drawn once per session.
     pub probability: f64,
+    /// Sessions that it applies to, by the order in which they start.
+    pub selection: Selection,
     /// Times at which it is on, since the start of the run.
     pub windows: Windows,
     /// Its effect.
@@ -34,6 +37,7 @@ impl Fault {
             name: name.into(),
             directions: Directions::BOTH,
             probability: 1.0,
+            selection: Selection::ALL,
             windows: Windows::always(),
             effect: effect.into(),
         }

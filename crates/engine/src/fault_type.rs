@@ -134,6 +134,10 @@ impl Parameter {
         Self::new(name, ValueType::Bytes, help)
     }
 
+    pub(crate) const fn count(name: &'static str, help: &'static str) -> Self {
+        Self::new(name, ValueType::Number("N"), help)
+    }
+
     pub(crate) const fn share(name: &'static str, help: &'static str) -> Self {
         Self::new(name, ValueType::Share, help)
     }
@@ -153,7 +157,7 @@ impl Parameter {
 
 /// Parameters that all types of faults have, in addition to those of their type. Types with [`Target::Opening`] have neither
 /// `side` nor `direction`.
-pub const COMMON_PARAMETERS: [Parameter; 5] = [
+pub const COMMON_PARAMETERS: [Parameter; 8] = [
     Parameter::new("name", ValueType::Text("NAME"), "Name of the fault, unique within its proxy")
         .or("its type"),
     Parameter::new(
@@ -169,6 +173,10 @@ pub const COMMON_PARAMETERS: [Parameter; 5] = [
     ),
     Parameter::share("probability", "Share of sessions that the fault acts on, for example 0.1 or 10%")
         .or("all"),
+    Parameter::count("skip", "Number of sessions to leave alone first").or("0"),
+    Parameter::count("every", "Act on every Nth session, beginning with the first that is not skipped")
+        .or("1"),
+    Parameter::count("times", "Maximum number of sessions to act on").or("unlimited"),
     Parameter::new(
         "schedule",
         ValueType::Text("SCHEDULE"),

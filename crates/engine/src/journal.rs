@@ -64,7 +64,8 @@ pub struct JournalEntry {
 #[serde(tag = "decision", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Decision {
-    /// Whether the fault applies to the session. Recorded when the session opens, if the probability is less than 1.
+    /// Whether the fault applies to the session. Recorded when the session opens, if the fault has a probability below 1 or a
+    /// selection.
     Applies {
         /// It does.
         applies: bool,

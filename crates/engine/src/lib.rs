@@ -40,6 +40,7 @@ mod proxy;
 #[cfg(feature = "relay")]
 mod relay;
 mod schedule;
+mod selection;
 mod session;
 mod shared;
 mod stage;
@@ -63,8 +64,9 @@ pub use loss::LossModel;
 pub use params::{CommonParams, FaultParams, ScheduleContext};
 pub use proxy::{Faults, ListenerHandle};
 pub use schedule::{ParseMode, Schedule, ScheduleError, Windows};
+pub use selection::Selection;
 pub use session::Session;
 pub use stats::{DurationHistogram, FaultStats, FlowStats, Quantiles};
 pub use stream::FaultStream;
 pub use timer::{TimerDriver, Timers};
-pub use units::{ByteCount, Millis, Number, Rate, Ratio, Unit, ValueError};
+pub use units::{ByteCount, Count, Millis, Number, Rate, Ratio, Unit, ValueError};

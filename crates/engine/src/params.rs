@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::fault_type::{
 };
 use crate::faults::{self, FAULT_TYPES};
 use crate::schedule::{ParseMode, Schedule, Windows};
-use crate::units::Ratio;
+use crate::selection::Selection;
+use crate::units::{Count, Ratio};
 
 /// The parameters of a fault, as given: each has a value of its type, and belongs to the type of the fault. They need not make
 /// sense together.
@@ -59,6 +61,15 @@ pub struct CommonParams {
     /// Share of sessions. Defaults to all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<Ratio>,
+    /// Number of sessions to leave alone first. Defaults to 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Count>,
+    /// Distance between the sessions that the fault acts on. Defaults to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Count>,
+    /// Maximum number of sessions. Defaults to unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<Count>,
     /// Times at which the fault is on, such as `start:30s,duration:10%`. Defaults to always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
@@ -134,6 +145,7 @@ impl FaultParams {
                 name: self.name()?,
                 directions: self.flows()?,
                 probability: self.common.probability.map_or(1.0, Ratio::fraction),
+                selection: self.selection()?,
                 windows: self.windows(run)?,
                 effect: self.read.resolve(self.common.side, run.read_file)?,
             })
@@ -149,6 +161,17 @@ impl FaultParams {
             ),
             Some(name) => Ok(name.clone()),
         }
+    }
+
+    fn selection(&self) -> Result<Selection, ParamError> {
+        let CommonParams { skip, every, times, .. } = self.common;
+        let positive = |param, count: Option<Count>, problem| match count.map(Count::value) {
+            Some(0) => Err(ParamError::new(param, problem)),
+            count => Ok(count.and_then(NonZeroU64::new)),
+        };
+        let every = positive("every", every, "is 0: use 1 for each session, 2 for every other one")?;
+        let times = positive("times", times, "is 0: use at least 1, or leave it out for no limit")?;
+        Ok(Selection { skip: skip.map_or(0, Count::value), every: every.unwrap_or(NonZeroU64::MIN), times })
     }
 
     fn windows(&self, run: &ScheduleContext) -> Result<Windows, ParamError> {

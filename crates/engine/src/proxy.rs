@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 pub use self::listener::ListenerHandle;
-pub(crate) use self::shared::{Shared, Watcher};
+pub(crate) use self::shared::{MIN_RTT, Shared, Watcher};
 use crate::direction::Direction;
 use crate::effect::{Fault, Opening};
 use crate::engine::Engine;
@@ -63,6 +63,7 @@ impl Faults {
         self.shared.plan().iter().map(|entry| &entry.fault).any(|fault| {
             fault.effect.behavior().opening() == Some(Opening::Refuse)
                 && fault.probability >= 1.0
+                && fault.selection.is_all()
                 && fault.windows.is_on(now)
         })
     }

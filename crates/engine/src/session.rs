@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -12,13 +11,10 @@ use crate::flow::FaultFlow;
 use crate::journal::{Decision, nanos};
 use crate::pipeline::SessionContext;
 use crate::pipeline::plan::PlanEntry;
-use crate::proxy::{self, Faults, Watcher};
+use crate::proxy::{self, Faults, MIN_RTT, Watcher};
 use crate::shared::SessionShared;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
-
-/// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
-const MIN_RTT: Duration = Duration::from_millis(1);
 
 /// A session that has begun: faults on its opening first, then streams with faults around its two ends.
 #[derive(Debug)]
@@ -32,22 +28,7 @@ impl Faults {
     /// Begins a session: it gets the next number.
     pub fn session(&self) -> Session {
         let faults = Arc::clone(&self.shared);
-        let settings = &faults.engine.settings;
-        let identity = SessionContext {
-            seed: settings.seed,
-            proxy: Arc::clone(&faults.proxy),
-            session: faults.sessions.fetch_add(1, Ordering::Relaxed) + 1,
-            opened: faults.engine.now(),
-            rtt: MIN_RTT,
-            has_journal: settings.journal.is_some(),
-        };
-        if identity.has_journal {
-            for entry in faults.plan().iter().filter(|entry| entry.fault.probability < 1.0) {
-                let applies = identity.applies(entry);
-                let decision = Decision::Applies { applies };
-                faults.record(identity.decision(identity.opened, None, entry, 0, decision));
-            }
-        }
+        let identity = faults.begin_session();
         Session { faults, timers: self.timers.clone(), identity }
     }
 }

@@ -9,12 +9,14 @@ use std::str::FromStr;
 use serde::de::{self, Deserializer, Visitor};
 
 mod bytes;
+mod count;
 mod rate;
 mod ratio;
 mod time;
 
 pub use bytes::ByteCount;
 pub(crate) use bytes::in_largest_unit;
+pub use count::Count;
 pub use rate::{Rate, Unit};
 pub use ratio::{Number, Ratio};
 pub use time::Millis;

@@ -28,6 +28,7 @@ mod fault_redis_cli;
 mod fault_report;
 mod fault_reset;
 mod fault_schedule;
+mod fault_selection;
 mod fault_support;
 mod half_close;
 mod https;

@@ -154,8 +154,27 @@ fn defaults() {
         let fault = resolved(value.clone());
         assert_eq!((fault.directions, fault.effect), (flows, effect), "{value}");
         assert_eq!(fault.name, params(value).fault_type().name);
-        assert_eq!(fault.probability, 1.0);
+        assert_eq!((fault.probability, fault.selection), (1.0, Selection::ALL));
         assert_eq!(fault.windows, Windows::always());
+    }
+}
+
+#[test]
+fn sessions_are_selected_by_their_order() {
+    let fault = resolved(json!({"type": "reset", "skip": 2, "every": "3", "times": 1}));
+    assert_eq!(fault.selection.to_string(), "skip 2, every 3, times 1");
+    for (value, message) in [
+        (
+            json!({"type": "reset", "every": 0}),
+            "reset: every: is 0: use 1 for each session, 2 for every other one",
+        ),
+        (
+            json!({"type": "reset", "times": 0}),
+            "reset: times: is 0: use at least 1, or leave it out for no limit",
+        ),
+    ] {
+        let error = params(value).resolve(&ScheduleContext::default()).expect_err(message);
+        assert_eq!(error.to_string(), message);
     }
 }
 

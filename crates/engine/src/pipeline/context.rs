@@ -8,6 +8,7 @@ use rand::RngExt;
 use crate::direction::Direction;
 use crate::journal::{Decision, JournalEntry};
 use crate::pipeline::plan::PlanEntry;
+use crate::selection::SessionSelector;
 use crate::stage::rng::DrawKey;
 
 /// The values that the draws and decisions of a session depend on.
@@ -20,11 +21,21 @@ pub(crate) struct SessionContext {
     pub(crate) opened: Duration,
     pub(crate) rtt: Duration,
     pub(crate) has_journal: bool,
+    /// Selectors that have selected the session.
+    pub(crate) selected_by: Box<[Arc<SessionSelector>]>,
 }
 
 impl SessionContext {
     /// Returns true if the fault applies to this session. The result is the same for every call.
     pub(crate) fn applies(&self, entry: &PlanEntry) -> bool {
+        match &entry.selector {
+            Some(selector) => self.selected_by.iter().any(|other| Arc::ptr_eq(other, selector)),
+            None => self.is_drawn(entry),
+        }
+    }
+
+    /// Returns true if the fault's probability does not spare this session. The result is the same for every call.
+    pub(crate) fn is_drawn(&self, entry: &PlanEntry) -> bool {
         let probability = entry.fault.probability;
         probability >= 1.0 || self.key(None, &entry.fault.name).at(0).random::<f64>() < probability
     }

@@ -108,7 +108,8 @@ impl FaultInstance {
     /// Returns the decision whether the fault applies to the session, if the fault was added while the session was open.
     pub(crate) fn late_draw(&self, now: Duration) -> Option<JournalEntry> {
         let fault = &self.entry.fault;
-        let is_late = self.is_to_count && fault.probability < 1.0 && self.entry.added > self.context.opened;
+        let is_drawn = fault.probability < 1.0 && self.entry.selector.is_none();
+        let is_late = self.is_to_count && is_drawn && self.entry.added > self.context.opened;
         let decision = Decision::Applies { applies: self.applies };
         is_late.then(|| self.context.decision(now, None, &self.entry, 0, decision))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::direction::{Direction, Scope};
 use crate::effect::{Fault, Measured, Place};
+use crate::selection::SessionSelector;
 use crate::stats::FaultCounters;
 use crate::token_bucket::TokenBucket;
 
@@ -20,6 +21,8 @@ pub(crate) struct PlanEntry {
     pub(crate) counters: Arc<FaultCounters>,
     /// Time at which it became part of the plan.
     pub(crate) added: Duration,
+    /// Counts the sessions if the fault selects them by their order.
+    pub(crate) selector: Option<Arc<SessionSelector>>,
     buckets: Option<Arc<Buckets>>,
 }
 
@@ -30,6 +33,11 @@ impl PlanEntry {
     /// The bucket that the fault's bandwidth in `direction` comes out of.
     pub(crate) fn bucket(&self, direction: Direction) -> Arc<TokenBucket> {
         self.buckets.as_ref().map_or_else(Arc::default, |buckets| Arc::clone(&buckets[direction as usize]))
+    }
+
+    /// Returns true if it may spare a session.
+    pub(crate) fn is_selective(&self) -> bool {
+        self.fault.probability < 1.0 || self.selector.is_some()
     }
 
     /// Where it acts.
@@ -43,7 +51,8 @@ impl PlanEntry {
     }
 }
 
-/// The plan that follows `current`: what has not changed stays the same entry, what has changed keeps its statistics.
+/// The plan that follows `current`: what has not changed stays the same entry, what has changed keeps its statistics, and goes on
+/// counting sessions unless its selection has changed.
 ///
 /// `common` gives the buckets that all faults of a name share.
 pub(crate) fn next(
@@ -69,8 +78,13 @@ pub(crate) fn next(
             if before.is_some_and(|entry| rate(&entry.fault) != rate(&fault)) {
                 stats.restart_rate();
             }
+            let selector = (!fault.selection.is_all()).then(|| {
+                let before = before.and_then(|entry| entry.selector.clone());
+                let before = before.filter(|selector| selector.selection == fault.selection);
+                before.unwrap_or_else(|| Arc::new(SessionSelector::new(fault.selection)))
+            });
             let name = fault.name.as_str().into();
-            Arc::new(PlanEntry { fault, name, counters: stats, added: now, buckets })
+            Arc::new(PlanEntry { fault, name, counters: stats, added: now, selector, buckets })
         })
         .collect();
     entries.sort_by_key(|entry| entry.place());

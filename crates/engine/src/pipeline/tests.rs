@@ -12,7 +12,7 @@ use self::bench::Bench;
 use super::*;
 use crate::block_buffer::BlockBuffer;
 use crate::delay::Delay;
-use crate::direction::{Directions, Scope, Side};
+use crate::direction::{Scope, Side};
 use crate::effect::{Effect, Fault};
 use crate::faults::{Bandwidth, Blackhole, Latency, PacketLoss, Slicer, SlowClose};
 use crate::journal::Decision;
@@ -24,7 +24,7 @@ const MS: Duration = Duration::from_millis(1);
 
 fn fault(effect: Effect, windows: Windows) -> Fault {
     let name = format!("{effect:?}");
-    Fault { name, directions: Directions::BOTH, probability: 1.0, windows, effect }
+    Fault { name, windows, ..Fault::new("", effect) }
 }
 
 fn always(effect: Effect) -> Fault {

@@ -11,9 +11,13 @@ use tokio::sync::Notify;
 use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine;
-use crate::journal::JournalEntry;
+use crate::journal::{Decision, JournalEntry};
+use crate::pipeline::SessionContext;
 use crate::pipeline::plan::{self, Plan};
 use crate::stats::FlowCounters;
+
+/// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
+pub(crate) const MIN_RTT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -25,8 +29,8 @@ pub(crate) struct Shared {
     changing: Mutex<()>,
     version: AtomicU64,
     watchers: Mutex<Slab<Waker>>,
-    /// Number of the last session.
-    pub(crate) sessions: AtomicU64,
+    /// Number of the last session. Locked while a session starts, so that all faults count sessions in the order of their numbers.
+    sessions: Mutex<u64>,
     pub(super) listeners: Listeners,
     /// One for each direction.
     pub(super) counters: [FlowCounters; 2],
@@ -43,7 +47,7 @@ impl Shared {
             counters: Default::default(),
             version: AtomicU64::new(0),
             watchers: Mutex::default(),
-            sessions: AtomicU64::new(0),
+            sessions: Mutex::new(0),
             listeners: Listeners::default(),
         }
     }
@@ -62,6 +66,35 @@ impl Shared {
 
     pub(crate) fn plan(&self) -> Plan {
         Arc::clone(&lock(&self.plan))
+    }
+
+    /// Begins a session: it gets the next number, and faults with a selection count it.
+    pub(crate) fn begin_session(&self) -> SessionContext {
+        let mut number = lock(&self.sessions);
+        *number += 1;
+        let settings = &self.engine.settings;
+        let mut context = SessionContext {
+            seed: settings.seed,
+            proxy: Arc::clone(&self.proxy),
+            session: *number,
+            opened: self.engine.now(),
+            rtt: MIN_RTT,
+            has_journal: settings.journal.is_some(),
+            selected_by: Box::default(),
+        };
+        let plan = self.plan();
+        let selectors = plan.iter().filter(|entry| entry.fault.windows.is_on(context.opened));
+        let selectors = selectors.filter_map(|entry| {
+            let selector = entry.selector.as_ref()?;
+            selector.select(|| context.is_drawn(entry)).then(|| Arc::clone(selector))
+        });
+        context.selected_by = selectors.collect();
+        drop(number);
+        for entry in plan.iter().filter(|entry| context.has_journal && entry.is_selective()) {
+            let decision = Decision::Applies { applies: context.applies(entry) };
+            self.record(context.decision(context.opened, None, entry, 0, decision));
+        }
+        context
     }
 
     /// Counts bytes that a flow holds from now on.

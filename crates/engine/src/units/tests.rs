@@ -51,6 +51,20 @@ fn times() {
 }
 
 #[test]
+fn counts() {
+    for (value, count) in
+        [(json!(0), 0), (json!(3), 3), (json!(2.0), 2), (json!("12"), 12), (json!(" 7 "), 7)]
+    {
+        assert_eq!(read::<Count>(value).map(Count::value), Ok(count));
+    }
+    let wanted = "a whole number: use 0 or more, like 3";
+    refused::<Count>(json!(1.5), &format!("1.5 is not {wanted}"));
+    refused::<Count>(json!("3x"), &format!("\"3x\" is not {wanted}"));
+    refused::<Count>(json!(-1), &format!("-1 is negative, not {wanted}"));
+    refused::<Count>(json!(1e16), "10000000000000000 is too large: use 2^53 at most");
+}
+
+#[test]
 fn shares() {
     for (value, share) in
         [(json!(0), 0.0), (json!(1), 1.0), (json!(0.01), 0.01), (json!("1%"), 0.01), (json!("100 %"), 1.0)]

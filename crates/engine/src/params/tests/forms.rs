@@ -71,8 +71,8 @@ fn values() -> Map<String, Value> {
 
 /// All that a type takes, but for values that make sense together.
 fn full(fault_type: &FaultType) -> Map<String, Value> {
-    let Value::Object(mut full) =
-        json!({"type": fault_type.name, "name": "x", "probability": 0.5, "schedule": "start:1s"})
+    let Value::Object(mut full) = json!({"type": fault_type.name, "name": "x", "probability": 0.5, "skip": 2, "every": 3,
+            "times": 4, "schedule": "start:1s"})
     else {
         panic!("an object")
     };

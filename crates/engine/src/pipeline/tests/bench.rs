@@ -27,6 +27,7 @@ impl Bench {
             opened: Duration::ZERO,
             rtt: 20 * MS,
             has_journal: true,
+            selected_by: Box::default(),
         };
         let plan = plan_of(faults, Duration::ZERO);
         let segmenter = Segmenter::for_plan(&plan);
