@@ -33,6 +33,8 @@ pub(super) struct Step {
 pub(super) enum Kind {
     /// A file to write.
     File { name: String, text: String },
+    /// Lines of a file to replace.
+    Edit { name: String, removed: String, added: String },
     /// A command, and its complete output.
     Command { command: String, shown: Vec<String> },
     /// A command that continues to run, and its first output.
@@ -66,6 +68,7 @@ impl Kind {
     fn text(&self) -> &str {
         match self {
             Self::File { text, .. } => text,
+            Self::Edit { added, .. } => added,
             Self::Command { command, .. } | Self::Start { command, .. } => command,
             Self::More { .. } | Self::Interrupt { .. } | Self::Rest { .. } => "",
         }
@@ -90,6 +93,10 @@ fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
                 let mut words = info.split_whitespace();
                 if words.next() == Some("console") {
                     console(&lines, at + 1, words.next(), &mut steps);
+                } else if let (Some(name), "diff") = (file_name(before), info) {
+                    let name = name.to_owned();
+                    let (removed, added) = (marked(&lines, '-'), marked(&lines, '+'));
+                    steps.push(Step { line: at, kind: Kind::Edit { name, removed, added } });
                 } else if let Some(name) = file_name(before) {
                     let text = lines.iter().flat_map(|line| [line, "\n"]).collect();
                     steps.push(Step { line: at, kind: Kind::File { name: name.to_owned(), text } });
@@ -104,6 +111,11 @@ fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
 /// The name in a line that ends with it, in backticks, and a colon.
 fn file_name(line: &str) -> Option<&str> {
     line.strip_suffix("`:")?.rsplit('`').next().filter(|name| !name.contains(' '))
+}
+
+/// The lines of a diff with this mark, without it.
+fn marked(diff: &[&str], mark: char) -> String {
+    diff.iter().filter_map(|line| line.strip_prefix(mark)).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<Step>) {
@@ -226,6 +238,14 @@ mod tests {
                 (27, Kind::Rest { program, shown: lines(&["end"]) }),
             ]
         );
+    }
+
+    #[test]
+    fn a_diff_replaces_lines_of_a_file() {
+        let page = "In `a.py`:\n\n```diff\n-a\n-b\n+c\n```\n";
+        let [removed, added] = ["a\nb\n", "c\n"].map(str::to_owned);
+        let kind = Kind::Edit { name: "a.py".to_owned(), removed, added };
+        assert_eq!(steps(page, None), [Step { line: 3, kind }]);
     }
 
     #[test]

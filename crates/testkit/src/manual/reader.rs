@@ -30,7 +30,8 @@ const CONTROL: u16 = 8474;
 ///   the lines above. A block that does not begin with a prompt shows what the last one of them that still runs, or the one
 ///   whose name stands behind ```` ```console ````, prints next; `^C` is Ctrl-C. Without `^C` or a last `…`, it is
 ///   what the program prints up to its end, without its log, of which a line may come late.
-/// - A block below a line that ends with a file's name and a colon is written to that file first.
+/// - A block below a line that ends with a file's name and a colon is written to that file first. If it is a `diff`, its lines
+///   with `-` are replaced in the file by those with `+`.
 /// - Ports in commands and files are replaced by free ones.
 ///
 /// What runs is killed when this is dropped, with all that it started; it alone when the test's thread ends.
@@ -128,6 +129,12 @@ impl Reader {
             Kind::File { name, text } => {
                 fs::write(self.shell.directory().join(name), self.here(&text))
                     .expect("the directory is ours");
+            }
+            Kind::Edit { name, removed, added } => {
+                let file = self.shell.directory().join(name);
+                let (text, removed) = (fs::read_to_string(&file).expect(&place), self.here(&removed));
+                assert_eq!(text.matches(&removed).count(), 1, "{place}: {removed}");
+                fs::write(file, text.replace(&removed, &self.here(&added))).expect("the directory is ours");
             }
             Kind::Command { command, shown } => {
                 let daemon = self.start(&command, false);
