@@ -41,6 +41,7 @@ mod packaging;
 mod page;
 mod postgres;
 mod postgres_password;
+mod python_package;
 mod redis;
 mod refused_upload;
 mod reload;
