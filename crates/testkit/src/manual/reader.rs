@@ -4,6 +4,7 @@ use rustix::process::Signal;
 use std::{
     fmt::Display,
     fs,
+    os::unix::fs::symlink,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -101,6 +102,17 @@ impl Reader {
     #[must_use]
     pub fn with_file(self, name: &str, file: &Path) -> Self {
         fs::copy(file, self.shell.directory().join(name)).expect("the directory is ours");
+        self
+    }
+
+    /// Puts a link to a directory into the page's directory.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    #[must_use]
+    pub fn with_directory(self, name: &str, directory: &Path) -> Self {
+        symlink(directory, self.shell.directory().join(name)).expect("the directory is ours");
         self
     }
 
