@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Packages and versions to install with npm in [`npm_directory`].
-pub const NPM_REQUIREMENTS: [(&str, &str); 2] =
-    [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1")];
+pub const NPM_REQUIREMENTS: [(&str, &str); 3] =
+    [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1"), ("typescript", "5.9.3")];
 
 /// Packages and versions to install with pip in [`python_directory`].
 pub const PYTHON_REQUIREMENTS: [(&str, &str); 11] = [

@@ -37,6 +37,7 @@ mod limits;
 mod log;
 mod loops;
 mod names;
+mod npm_package;
 mod packaging;
 mod page;
 mod postgres;
