@@ -33,6 +33,8 @@ pub struct Directions {
 impl Directions {
     /// Both directions.
     pub const BOTH: Self = Self { to_upstream: true, to_downstream: true };
+    /// Responses.
+    pub const TO_DOWNSTREAM: Self = Self { to_upstream: false, to_downstream: true };
 
     /// Whether `direction` is one of them.
     pub fn contains(self, direction: Direction) -> bool {

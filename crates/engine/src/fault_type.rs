@@ -199,6 +199,7 @@ impl FaultType {
     /// The common parameters that mean something to it, with its defaults.
     pub fn common_parameters(&self) -> impl Iterator<Item = Parameter> + use<> {
         let (target, has_direction) = (self.target, self.has_direction());
+        let has_after_bytes = self.parameter("after-bytes").is_some();
         COMMON_PARAMETERS
             .into_iter()
             .filter(move |parameter| has_direction || !["side", "direction"].contains(&parameter.name))
@@ -211,6 +212,7 @@ impl FaultType {
                 .or("both"),
                 ("direction", Target::Flow(SocketDirection::Ingress)) => parameter.or("ingress"),
                 ("direction", Target::Flow(SocketDirection::Egress)) => parameter.or("egress"),
+                ("direction", _) if has_after_bytes => parameter.or("both; responses with after-bytes or at"),
                 ("direction", _) => parameter.or("both"),
                 _ => parameter,
             })

@@ -5,6 +5,7 @@
 use crate::fault_type::{FaultType, not_one_of, same_word};
 use crate::units::ValueError;
 
+mod after_bytes;
 mod bandwidth;
 mod blackhole;
 mod corrupt;

@@ -99,6 +99,8 @@ pub enum Decision {
         /// Its bytes.
         size: u64,
     },
+    /// Data is held until the fault ends.
+    Stall,
     /// Bytes are discarded.
     Discard {
         /// How many.

@@ -204,6 +204,9 @@ impl FaultParams {
             Target::Flow(usual) => usual,
             Target::Connections => SocketDirection::Both,
         };
+        if let (None, Some(directions)) = (direction, self.read.default_directions()) {
+            return Ok(directions);
+        }
         // Both connections may be reset: then the direction is that of the server's.
         let client = side == Some(Side::Client);
         Ok(match (client, direction.unwrap_or(usual)) {

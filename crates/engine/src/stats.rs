@@ -281,8 +281,7 @@ mod tests {
     #[test]
     fn what_a_fault_has_applied_never_shrinks() {
         let latency = Effect::from(Latency { delay: Delay::Constant(Duration::ZERO), once: false });
-        let effects =
-            [latency, Effect::from(LimitData { bytes: 1 }), Effect::from(Blackhole { discard: false })];
+        let effects = [latency, Effect::from(LimitData { bytes: 1 }), Effect::from(Blackhole::new(false))];
         let stats = FaultCounters::new();
         let applied = || effects.each_ref().map(|effect| stats.stats().applied(effect));
         stats.record_session();

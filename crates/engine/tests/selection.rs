@@ -100,7 +100,7 @@ async fn both_directions_of_a_session_count_once() {
 async fn open_sessions_are_left_alone() {
     let faults = proxy(Vec::new());
     let mut open_before = open(&faults);
-    faults.replace(vec![selected(Reset::new(Duration::ZERO, None, Side::Both), 0, 1, 1)]);
+    faults.replace(vec![selected(Reset::new(Duration::ZERO, Side::Both), 0, 1, 1)]);
     assert_eq!(times(&mut open_before).await, (Duration::ZERO, Duration::ZERO));
     let (mut stream, _peer) = open(&faults);
     assert_eq!(stream.read_u8().await.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));

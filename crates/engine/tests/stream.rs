@@ -172,7 +172,7 @@ async fn a_limit_closes_both_ways_after_its_bytes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reset_is_an_error_to_reads_and_writes() {
-    let reset = Effect::from(Reset::new(100 * MS, None, Side::Both));
+    let reset = Effect::from(Reset::new(100 * MS, Side::Both));
     let (mut client, _server) = client(&faults(vec![Fault::new("reset", reset)]), 1 << 16);
     let started = Instant::now();
     let read = client.read_u8().await.unwrap_err();

@@ -36,7 +36,7 @@ fn a_run_whose_fault_never_acted_is_not_green() {
         [(&[][..], 0, false), (&["--strict"], 3, true), (&["--expect", "reset.actions<=5"], 3, true)]
     {
         // The requests of the script are shorter, so that no session is reset.
-        let reset = ["--with-reset", "--reset-bytes", "1GiB"];
+        let reset = ["--with-reset", "--reset-after-bytes", "1GiB"];
         let proxy = Proxy::with(&upstream, &[&LATENCY, &reset[..], options].concat());
         redis_script(&proxy);
         assert_eq!(end(&proxy), Some(code), "{options:?}: {}", proxy.stderr());

@@ -80,7 +80,15 @@ fn a_reset_after_some_bytes_comes_behind_them() {
     let (far_end, outcomes) = witness();
     let proxy = Proxy::with(
         far_end.addr(),
-        &["--with-reset", "--reset-bytes", "80", "--reset-direction", "egress", "--reset-side", "client"],
+        &[
+            "--with-reset",
+            "--reset-after-bytes",
+            "80",
+            "--reset-direction",
+            "egress",
+            "--reset-side",
+            "client",
+        ],
     );
     let client = proxy.connect();
     for _ in 0..9 {
@@ -107,7 +115,7 @@ fn what_comes_before_a_reset_is_what_was_sent() {
         };
         ended.send(end).ok();
     });
-    let proxy = Proxy::with(far_end.addr(), &["--with-reset", "--reset-bytes", "1MB"]);
+    let proxy = Proxy::with(far_end.addr(), &["--with-reset", "--reset-after-bytes", "1MB"]);
     let client = proxy.connect();
     assert_eq!(receive(&client, &Pattern::new(7), 0).unwrap_err().kind(), ErrorKind::ConnectionReset);
     let end = ends.recv_timeout(PATIENCE).unwrap();

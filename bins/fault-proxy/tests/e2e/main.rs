@@ -23,6 +23,7 @@ mod fault_flags;
 mod fault_journal;
 mod fault_latency;
 mod fault_loss;
+mod fault_mid_response;
 mod fault_openings;
 mod fault_redis_cli;
 mod fault_report;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::ParamError;
-use crate::direction::Side;
+use crate::direction::{Directions, Side};
 use crate::effect::Effect;
 use crate::units::{Rate, Ratio};
 
@@ -21,6 +21,11 @@ pub type ReadFile = fn(&Path) -> io::Result<String>;
 pub(crate) trait Parameters: Debug + Send + Sync {
     /// Returns the effect, with defaults for missing parameters.
     fn resolve(&self, side: Option<Side>, read_file: ReadFile) -> Result<Effect, ParamError>;
+
+    /// Returns the directions of a fault without a `direction`, if they are not those of its type.
+    fn default_directions(&self) -> Option<Directions> {
+        None
+    }
 
     /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
     fn choice(&self) -> Option<(&'static str, &'static str)> {

@@ -53,7 +53,8 @@ pub(crate) fn same_word(text: &str, word: &str) -> bool {
 
 pub(crate) fn not_one_of(text: &str, what: &str, words: &[&str]) -> ValueError {
     let (last, others) = words.split_last().expect("no list of words is empty");
-    ValueError::new(format!("{text:?} is not {what}: use {} or {last}", others.join(", ")))
+    let others = if others.is_empty() { String::new() } else { format!("{} or ", others.join(", ")) };
+    ValueError::new(format!("{text:?} is not {what}: use {others}{last}"))
 }
 
 /// Which bytes of a side's socket: those read from it, those written to it.

@@ -1,5 +1,6 @@
 //! Holds or drops all data.
 
+use super::after_bytes::{AFTER_BYTES, AT, Moment, bytes_before};
 use super::prelude::*;
 use crate::stage::gate::Gate;
 
@@ -9,30 +10,43 @@ use crate::stage::gate::Gate;
 pub struct Blackhole {
     /// Drops received bytes. Otherwise they are forwarded when the fault ends.
     pub discard: bool,
+    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on.
+    pub after_bytes: u64,
 }
 
 impl Blackhole {
     /// Holds all data, or drops it if `discard` is set.
     pub fn new(discard: bool) -> Self {
-        Self { discard }
+        Self { discard, after_bytes: 0 }
+    }
+
+    /// Lets this number of bytes pass first.
+    #[must_use]
+    pub fn after_bytes(self, bytes: u64) -> Self {
+        Self { after_bytes: bytes, ..self }
     }
 }
 
 impl Behavior for Blackhole {
     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.discard { "blackhole, bytes are dropped" } else { "blackhole, bytes are held" })
+        f.write_str("blackhole")?;
+        if self.after_bytes > 0 {
+            write!(f, " after {}", Size(self.after_bytes))?;
+        }
+        f.write_str(if self.discard { ", bytes are dropped" } else { ", bytes are held" })
     }
 
     fn place(&self) -> Place {
         Place::Blackhole
     }
 
-    fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
-        Some(Box::new(Gate::new(self.discard)))
+    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(Gate::new(self.discard).closing_after(self.after_bytes, start.since)))
     }
 
     fn measured(&self) -> Measured {
-        Measured::Sessions
+        // Sessions may end before these bytes have passed.
+        if self.after_bytes > 0 { Measured::Actions } else { Measured::Sessions }
     }
 }
 
@@ -40,18 +54,25 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "blackhole",
     help: "Hold or drop all data",
     target: Target::Flow(SocketDirection::Ingress),
-    parameters: &[Parameter::new(
-        "mode",
-        ValueType::Words("MODE", Mode::WORDS),
-        "Action for received data: stall (hold) or discard (drop)",
-    )
-    .or("stall")],
+    parameters: &[
+        Parameter::new(
+            "mode",
+            ValueType::Words("MODE", Mode::WORDS),
+            "Action for received data: stall (hold) or discard (drop)",
+        )
+        .or("stall"),
+        AFTER_BYTES,
+        AT,
+    ],
     read: read_own::<Params>,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     mode: Option<Mode>,
+    #[serde(rename = "after-bytes")]
+    after_bytes: Option<ByteCount>,
+    at: Option<Moment>,
 }
 
 /// Action for received bytes: hold them until the fault ends, or drop them.
@@ -65,6 +86,7 @@ words! { Mode, "a mode", Stall = "stall", Discard = "discard" }
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        Ok(Blackhole { discard: self.mode == Some(Mode::Discard) }.into())
+        let after_bytes = bytes_before(self.after_bytes, self.at)?;
+        Ok(Blackhole { discard: self.mode == Some(Mode::Discard), after_bytes }.into())
     }
 }

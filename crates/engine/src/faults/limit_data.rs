@@ -27,8 +27,8 @@ impl Behavior for LimitData {
         Place::Amount
     }
 
-    fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
-        Some(Box::new(Limit::data(start.since, self.bytes)))
+    fn stage(&self, _start: Start) -> Option<Box<dyn Stage>> {
+        Some(Box::new(Limit::new(self.bytes)))
     }
 }
 

@@ -1,17 +1,21 @@
 //! Resets connections.
 
+use super::after_bytes::{AFTER_BYTES, AT, Moment, bytes_before};
 use super::prelude::*;
+use crate::direction::Directions;
+use crate::stage::chunk::FlowEnd;
 use crate::stage::gate::Gate;
-use crate::stage::limit::Limit;
 
 /// Resets the connections of a session (TCP: RST).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reset {
-    /// Time since the session opened or the fault was switched on, whichever is later.
+    /// Time since the session opened or the fault was switched on, whichever is later, or since the last of
+    /// [`after_bytes`](Self::after_bytes) has passed.
     pub after: Duration,
-    /// Minimum number of bytes forwarded in its direction since then.
-    pub bytes: Option<u64>,
+    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on. Those that
+    /// follow are held until the reset. With 0, all bytes pass until then.
+    pub after_bytes: u64,
     /// Connections to reset. The other one is closed.
     pub sides: Side,
 }
@@ -25,9 +29,15 @@ pub struct ResetOnData {
 }
 
 impl Reset {
-    /// Resets the connections of `sides` after this time, once `bytes` are forwarded.
-    pub fn new(after: Duration, bytes: Option<u64>, sides: Side) -> Self {
-        Self { after, bytes, sides }
+    /// Resets the connections of `sides` after this time.
+    pub fn new(after: Duration, sides: Side) -> Self {
+        Self { after, after_bytes: 0, sides }
+    }
+
+    /// Lets this number of bytes pass first.
+    #[must_use]
+    pub fn after_bytes(self, bytes: u64) -> Self {
+        Self { after_bytes: bytes, ..self }
     }
 }
 
@@ -38,8 +48,11 @@ impl Behavior for Reset {
             Side::Server => "reset of the server's connection",
             Side::Both => "reset of both connections",
         })?;
-        write!(f, " after {}", Time(self.after))?;
-        self.bytes.map_or(Ok(()), |bytes| write!(f, " and {}", Size(bytes)))
+        match self.after_bytes {
+            0 => write!(f, " after {}", Time(self.after)),
+            bytes if self.after.is_zero() => write!(f, " after {}", Size(bytes)),
+            bytes => write!(f, " {} after {}", Time(self.after), Size(bytes)),
+        }
     }
 
     fn place(&self) -> Place {
@@ -47,8 +60,14 @@ impl Behavior for Reset {
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
-        let not_before = start.since.saturating_add(self.after);
-        Some(Box::new(Limit::reset(self.sides, not_before, self.bytes)))
+        Some(Box::new(match self.after_bytes {
+            0 => {
+                Gate::open().ending_at(start.since.saturating_add(self.after), FlowEnd::ResetNow(self.sides))
+            }
+            bytes => Gate::new(false)
+                .closing_after(bytes, start.since)
+                .ending_after(self.after, FlowEnd::Reset(self.sides)),
+        }))
     }
 }
 
@@ -78,8 +97,13 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Reset connections",
     target: Target::Connections,
     parameters: &[
-        Parameter::time("after", "Time after the start of the session").or("0"),
-        Parameter::bytes("bytes", "Minimum number of bytes to forward before the reset"),
+        Parameter::time(
+            "after",
+            "Time after the start of the session, or after the last byte of `after-bytes` or `at`",
+        )
+        .or("0"),
+        AFTER_BYTES,
+        AT,
     ],
     read: read_own::<Params>,
 };
@@ -87,13 +111,19 @@ pub(super) static TYPE: FaultType = FaultType {
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     after: Option<Millis>,
-    bytes: Option<ByteCount>,
+    #[serde(rename = "after-bytes")]
+    after_bytes: Option<ByteCount>,
+    at: Option<Moment>,
 }
 
 impl Parameters for Params {
     fn resolve(&self, side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let after = self.after.map(Millis::duration).unwrap_or_default();
-        let bytes = self.bytes.map(ByteCount::count);
-        Ok(Reset { after, bytes, sides: side.unwrap_or_default() }.into())
+        let after_bytes = bytes_before(self.after_bytes, self.at)?;
+        Ok(Reset { after, after_bytes, sides: side.unwrap_or_default() }.into())
+    }
+
+    fn default_directions(&self) -> Option<Directions> {
+        (self.after_bytes.is_some() || self.at.is_some()).then_some(Directions::TO_DOWNSTREAM)
     }
 }

@@ -1,30 +1,47 @@
 //! Holds all data, then closes both connections.
 
+use super::after_bytes::{AFTER_BYTES, AT, Moment, bytes_before};
 use super::prelude::*;
+use crate::direction::Directions;
+use crate::stage::chunk::FlowEnd;
 use crate::stage::gate::Gate;
 
 /// Holds all data, then closes both connections.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Timeout {
-    /// Time since the session opened or the fault was switched on. Without it, the connections stay open.
+    /// Time since the session opened or the fault was switched on, or since the last of [`after_bytes`](Self::after_bytes)
+    /// has passed. Without it, the connections stay open.
     pub after: Option<Duration>,
     /// Drops received bytes, and closes the connections when the fault is removed. Otherwise the bytes are forwarded then.
     pub discard: bool,
+    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on.
+    pub after_bytes: u64,
 }
 
 impl Timeout {
     /// Closes both connections after this time, and drops the data until then if `discard` is set.
     pub fn new(after: Option<Duration>, discard: bool) -> Self {
-        Self { after, discard }
+        Self { after, discard, after_bytes: 0 }
+    }
+
+    /// Lets this number of bytes pass first.
+    #[must_use]
+    pub fn after_bytes(self, bytes: u64) -> Self {
+        Self { after_bytes: bytes, ..self }
     }
 }
 
 impl Behavior for Timeout {
     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("timeout")?;
+        if self.after_bytes > 0 {
+            write!(f, " after {}", Size(self.after_bytes))?;
+        }
         match self.after {
-            Some(after) => write!(f, "timeout, closed after {}", Time(after))?,
-            None => f.write_str("timeout, never closed")?,
+            Some(after) if self.after_bytes > 0 => write!(f, ", closed {} later", Time(after))?,
+            Some(after) => write!(f, ", closed after {}", Time(after))?,
+            None => f.write_str(", never closed")?,
         }
         f.write_str(if self.discard { ", bytes are dropped" } else { "" })
     }
@@ -34,8 +51,15 @@ impl Behavior for Timeout {
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
-        let close_at = self.after.map(|after| start.since.saturating_add(after));
-        Some(Box::new(Gate::timeout(self.discard, close_at)))
+        let mut gate = Gate::new(self.discard).closing_after(self.after_bytes, start.since);
+        if self.discard {
+            gate = gate.ending_on_removal(FlowEnd::CloseNow);
+        }
+        Some(Box::new(match self.after {
+            None => gate,
+            Some(after) if self.after_bytes > 0 => gate.ending_after(after, FlowEnd::Close),
+            Some(after) => gate.ending_at(start.since.saturating_add(after), FlowEnd::CloseNow),
+        }))
     }
 }
 
@@ -44,7 +68,13 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Hold all data, then close the session",
     target: Target::Flow(SocketDirection::Both),
     parameters: &[
-        Parameter::time("after", "Time after the start of the session at which to close it").or("never")
+        Parameter::time(
+            "after",
+            "Time after which to close the session, from its start or from the last byte that passes",
+        )
+        .or("never"),
+        AFTER_BYTES,
+        AT,
     ],
     read: read_own::<Params>,
 };
@@ -52,10 +82,18 @@ pub(super) static TYPE: FaultType = FaultType {
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     after: Option<Millis>,
+    #[serde(rename = "after-bytes")]
+    after_bytes: Option<ByteCount>,
+    at: Option<Moment>,
 }
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        Ok(Timeout { after: self.after.map(Millis::duration), discard: false }.into())
+        let after_bytes = bytes_before(self.after_bytes, self.at)?;
+        Ok(Timeout { after: self.after.map(Millis::duration), discard: false, after_bytes }.into())
+    }
+
+    fn default_directions(&self) -> Option<Directions> {
+        (self.after_bytes.is_some() || self.at.is_some()).then_some(Directions::TO_DOWNSTREAM)
     }
 }

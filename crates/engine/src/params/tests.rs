@@ -125,13 +125,9 @@ fn defaults() {
                 bad_loss: 1.0,
             }),
         ),
-        (json!({"type": "blackhole"}), REPLIES, Effect::from(Blackhole { discard: false })),
-        (
-            json!({"type": "reset"}),
-            Directions::BOTH,
-            Effect::from(Reset { after: ms(0), bytes: None, sides: Side::Both }),
-        ),
-        (json!({"type": "timeout"}), Directions::BOTH, Effect::from(Timeout { after: None, discard: false })),
+        (json!({"type": "blackhole"}), REPLIES, Effect::from(Blackhole::new(false))),
+        (json!({"type": "reset"}), Directions::BOTH, Effect::from(Reset::new(ms(0), Side::Both))),
+        (json!({"type": "timeout"}), Directions::BOTH, Effect::from(Timeout::new(None, false))),
         (
             json!({"type": "slow-close", "delay": 5}),
             Directions::BOTH,
@@ -179,6 +175,56 @@ fn sessions_are_selected_by_their_order() {
 }
 
 #[test]
+fn a_fault_begins_in_the_middle_of_the_responses() {
+    for (value, flows, effect) in [
+        (
+            json!({"type": "blackhole", "at": "first-byte"}),
+            REPLIES,
+            Blackhole::new(false).after_bytes(1).into(),
+        ),
+        (
+            json!({"type": "blackhole", "after_bytes": "1KiB", "direction": "egress"}),
+            Directions { to_upstream: true, to_downstream: false },
+            Blackhole::new(false).after_bytes(1024).into(),
+        ),
+        (
+            json!({"type": "timeout", "after": "1s", "at": "first_byte"}),
+            REPLIES,
+            Timeout::new(Some(ms(1000)), false).after_bytes(1).into(),
+        ),
+        (
+            json!({"type": "timeout", "after-bytes": 5, "direction": "both"}),
+            Directions::BOTH,
+            Timeout::new(None, false).after_bytes(5).into(),
+        ),
+        (
+            json!({"type": "reset", "after-bytes": 5, "side": "client"}),
+            REPLIES,
+            Effect::from(Reset::new(ms(0), Side::Client).after_bytes(5)),
+        ),
+    ] {
+        let fault = resolved(value.clone());
+        assert_eq!((fault.directions, fault.effect), (flows, effect), "{value}");
+    }
+    for (value, message) in [
+        (
+            json!({"type": "blackhole", "after-bytes": 5, "at": "first-byte"}),
+            "blackhole: at: is given with `after-bytes`: use one of them",
+        ),
+        (
+            json!({"type": "reset", "after-bytes": 0}),
+            "reset: after-bytes: is 0: leave it out to let no byte pass, or use at least 1B",
+        ),
+    ] {
+        let error = params(value).resolve(&ScheduleContext::default()).expect_err(message);
+        assert_eq!(error.to_string(), message);
+    }
+    let unknown = json!({"type": "timeout", "at": "last-byte"});
+    let error = serde_json::from_value::<FaultParams>(unknown).expect_err("unknown");
+    assert_eq!(error.to_string(), "timeout: at: \"last-byte\" is not a moment: use first-byte");
+}
+
+#[test]
 fn everything_given() {
     let loss = json!({
         "type": "packet-loss", "name": "bad Wi-Fi", "probability": "25%",
@@ -217,15 +263,12 @@ fn everything_given() {
                 mss: 1460,
             }),
         ),
-        (json!({"type": "blackhole", "mode": "discard"}), Effect::from(Blackhole { discard: true })),
+        (json!({"type": "blackhole", "mode": "discard"}), Effect::from(Blackhole::new(true))),
         (
-            json!({"type": "reset", "after": "5s", "bytes": "10KB", "side": "client"}),
-            Effect::from(Reset { after: ms(5000), bytes: Some(10_000), sides: Side::Client }),
+            json!({"type": "reset", "after": "5s", "after-bytes": "10KB", "side": "client"}),
+            Effect::from(Reset::new(ms(5000), Side::Client).after_bytes(10_000)),
         ),
-        (
-            json!({"type": "timeout", "after": 500}),
-            Effect::from(Timeout { after: Some(ms(500)), discard: false }),
-        ),
+        (json!({"type": "timeout", "after": 500}), Effect::from(Timeout::new(Some(ms(500)), false))),
         (
             json!({"type": "slicer", "size": 64, "variation": 63, "delay": 10}),
             Effect::from(Slicer { size: 64, variation: 63, delay: ms(10) }),

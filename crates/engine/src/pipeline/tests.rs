@@ -1,5 +1,6 @@
 //! A line without sockets: bytes in at some times, bytes out at others.
 
+mod after_bytes;
 mod bench;
 mod decisions;
 mod endings;
@@ -176,7 +177,7 @@ fn bandwidth_makes_its_source_wait() {
 #[test]
 fn a_stall_passes_what_it_held_when_it_ends() {
     let windows = Windows::always().within(10 * MS, Some(300 * MS));
-    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole { discard: false }), windows)]);
+    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole::new(false)), windows)]);
     for at in [0, 20, 40] {
         bench.send(at * MS, 10);
         bench.take(at * MS);
@@ -191,7 +192,7 @@ fn a_stall_passes_what_it_held_when_it_ends() {
 #[test]
 fn a_discarding_blackhole_takes_the_bytes_of_its_time() {
     let windows = Windows::always().within(10 * MS, Some(300 * MS));
-    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole { discard: true }), windows)]);
+    let mut bench = Bench::new(vec![fault(Effect::from(Blackhole::new(true)), windows)]);
     for at in [0, 20, 40, 400] {
         bench.send(at * MS, 10);
         bench.run_to(at * MS);

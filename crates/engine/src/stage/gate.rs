@@ -1,4 +1,4 @@
-//! Lets nothing pass, and at a deadline ends the session.
+//! Lets a number of bytes pass, then nothing, and at a deadline ends the session.
 
 use std::any::Any;
 use std::time::Duration;
@@ -12,75 +12,143 @@ use crate::stage::{Stage, StageContext};
 /// Maximum number of held bytes before the source is no longer read.
 const WAITING_LIMIT: usize = 256 << 10;
 
-/// Closed for as long as it is there.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     discard: bool,
+    /// Bytes to let pass before it closes. `None` if it does not close.
+    limit: Option<u64>,
+    since: Duration,
+    /// Bytes that have passed.
+    passed: u64,
     held: Fifo<Chunk>,
     waiting: usize,
     /// Discarded chunks on their way out.
     discarded: Fifo<Chunk>,
-    ends_at: Option<(Duration, FlowEnd)>,
-    /// This long after the first chunk it is to end.
+    /// The end of the session, at its time.
+    ending: Option<Chunk>,
+    /// How the session ends this long after its clock has started: with the first chunk, or with the last byte that passes.
     ends_after: Option<(Duration, FlowEnd)>,
-    first_came: Option<Duration>,
+    /// The empty chunk with which the clock started.
+    clock: Option<Chunk>,
     ending_on_leaving: Option<FlowEnd>,
+    /// The first held chunk was recorded.
+    has_stalled: bool,
 }
 
 impl Gate {
+    /// Holds all data, or discards it.
     pub(crate) fn new(discard: bool) -> Self {
-        Self { discard, ..Self::default() }
+        Self { discard, limit: Some(0), ..Self::default() }
     }
 
-    /// Closes the session at `close_at`, if set. A gate that discards also closes the session when it is removed.
-    pub(crate) fn timeout(discard: bool, close_at: Option<Duration>) -> Self {
-        Self {
-            ends_at: close_at.map(|at| (at, FlowEnd::CloseNow)),
-            ending_on_leaving: discard.then_some(FlowEnd::CloseNow),
-            ..Self::new(discard)
-        }
+    /// Lets all data pass.
+    pub(crate) fn open() -> Self {
+        Self { limit: None, ..Self::default() }
+    }
+
+    /// Lets `bytes` pass first, from `since` on.
+    pub(crate) fn closing_after(self, bytes: u64, since: Duration) -> Self {
+        Self { limit: Some(bytes), since, ..self }
+    }
+
+    /// Ends the session at this time, even if data is still held.
+    pub(crate) fn ending_at(self, at: Duration, end: FlowEnd) -> Self {
+        Self { ending: Some(Chunk::ending(at, end)), ..self }
+    }
+
+    /// Ends the session this long after the last byte that passes, or after the first chunk of a gate that nothing passes.
+    pub(crate) fn ending_after(self, after: Duration, end: FlowEnd) -> Self {
+        Self { ends_after: Some((after, end)), ..self }
+    }
+
+    /// Ends the session when the gate is removed.
+    pub(crate) fn ending_on_removal(self, end: FlowEnd) -> Self {
+        Self { ending_on_leaving: Some(end), ..self }
     }
 
     /// Resets the session `after` the first chunk, or on removal after that chunk, because the discarded bytes are missing.
     pub(crate) fn reset_on_data(after: Duration) -> Self {
-        Self { ends_after: Some((after, FlowEnd::ResetNow(Side::Both))), ..Self::new(true) }
+        Self::new(true).ending_after(after, FlowEnd::ResetNow(Side::Both))
     }
 
-    fn came(&mut self, at: Duration) {
-        self.first_came.get_or_insert(at);
-        if let Some((after, ending)) = self.ends_after.take() {
-            self.ends_at = Some((at.saturating_add(after), ending));
-            self.ending_on_leaving = Some(ending);
+    /// Starts the clock with `chunk`, an empty one.
+    fn start_clock(&mut self, chunk: Chunk) {
+        let clock = *self.clock.get_or_insert(chunk);
+        if let Some((after, end)) = self.ends_after.take() {
+            self.ending = Some(Chunk { at: clock.at.saturating_add(after), end, ..clock });
+            if self.discard {
+                self.ending_on_leaving = Some(end);
+            }
         }
     }
-}
 
-impl Stage for Gate {
-    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
-        self.came(chunk.at);
+    /// Splits off the part of `chunk` that passes.
+    fn split_passing(&mut self, chunk: &mut Chunk) -> Option<Chunk> {
+        let Some(limit) = self.limit else {
+            let behind = chunk.followed_by(chunk.at, FlowEnd::No);
+            return Some(std::mem::replace(chunk, behind));
+        };
+        let left = limit.saturating_sub(self.passed);
+        if left == 0 {
+            return None;
+        }
+        let is_counted = chunk.end == FlowEnd::No && !chunk.discarded;
+        let counted = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len);
+        let behind = chunk.followed_by(chunk.at, FlowEnd::No);
+        let passing = match counted < chunk.len && is_counted {
+            true => chunk.split(counted),
+            false => std::mem::replace(chunk, behind),
+        };
+        if is_counted {
+            self.passed += counted as u64;
+            if self.passed == limit {
+                self.start_clock(passing.followed_by(passing.at, FlowEnd::No));
+            }
+        }
+        Some(passing)
+    }
+
+    fn take_in(&mut self, chunk: Chunk, context: &mut StageContext<'_>) {
+        if self.limit == Some(0) {
+            self.start_clock(Chunk { len: 0, end: FlowEnd::No, ..chunk });
+        }
         if self.discard && chunk.end == FlowEnd::No {
             context.counters.record_action();
             context.record(&chunk, Decision::Discard { bytes: chunk.len as u64 });
             self.discarded.push_back(Chunk { discarded: true, ..chunk });
-        } else {
-            self.waiting += chunk.len;
-            self.held.push_back(chunk);
+            return;
         }
-        None
+        // The end of a session is an action by itself.
+        if !self.has_stalled && self.ending.is_none() {
+            self.has_stalled = true;
+            context.counters.record_action();
+            context.record(&chunk, Decision::Stall);
+        }
+        self.waiting += chunk.len;
+        self.held.push_back(chunk);
+    }
+}
+
+impl Stage for Gate {
+    fn push(&mut self, mut chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
+        let passing = self.split_passing(&mut chunk);
+        if passing.is_none() || chunk.len > 0 {
+            self.take_in(chunk, context);
+        }
+        passing
     }
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
         if let Some(chunk) = self.discarded.pop_front() {
             return Some(chunk);
         }
-        let (at, ending) = self.ends_at.take_if(|(at, _)| *at <= now)?;
-        let ending = Chunk::ending(at, ending);
+        let ending = self.ending.take_if(|ending| ending.at <= now)?;
         context.ends(&ending);
         Some(ending)
     }
 
     fn due(&self) -> Option<Duration> {
-        self.discarded.front().map(|chunk| chunk.at).or(self.ends_at.map(|(at, _)| at))
+        self.discarded.front().or(self.ending.as_ref()).map(|chunk| chunk.at)
     }
 
     fn drain(&mut self) -> Vec<Chunk> {
@@ -100,11 +168,22 @@ impl Stage for Gate {
         self.ending_on_leaving
     }
 
-    /// Its session is to end as it would have with this one from the first chunk on.
+    /// Counts what has passed before it changed. Its session is to end as it would have with this gate from the start.
     fn resume_from(&mut self, before: &dyn Stage) {
-        if let Some(first) = (before as &dyn Any).downcast_ref::<Self>().and_then(|before| before.first_came)
-        {
-            self.came(first);
+        let Some(before) = (before as &dyn Any).downcast_ref::<Self>() else { return };
+        self.has_stalled = before.has_stalled;
+        match (self.limit, before.limit) {
+            (Some(0), Some(0)) => {
+                before.clock.into_iter().for_each(|clock| self.start_clock(clock));
+            }
+            (Some(limit @ 1..), Some(1..)) => {
+                self.passed = before.passed.min(limit);
+                if self.passed == limit {
+                    let now = Chunk::ending(self.since, FlowEnd::No);
+                    self.start_clock(before.clock.unwrap_or(now));
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -30,8 +30,8 @@ fn effect() -> impl Strategy<Value = Effect> {
             rtt: None,
             mss: 1460
         })),
-        Just(Effect::from(Blackhole { discard: false })),
-        Just(Effect::from(Timeout { after: None, discard: false })),
+        Just(Effect::from(Blackhole::new(false))),
+        Just(Effect::from(Timeout::new(None, false))),
         (millis(0..30), millis(0..30)).prop_map(|(center, spread)| Effect::from(Latency {
             delay: Delay::Around { center, spread },
             once: false

@@ -4,7 +4,7 @@ use crate::faults::{Reset, ResetOnData, Timeout};
 #[test]
 fn a_timeout_closes_after_its_time() {
     let windows = Windows::always().within(100 * MS, Some(10_000 * MS));
-    let timeout = Effect::from(Timeout { after: Some(500 * MS), discard: false });
+    let timeout = Effect::from(Timeout::new(Some(500 * MS), false));
     let mut bench = Bench::new(vec![fault(timeout, windows)]);
     bench.send(200 * MS, 10);
     bench.run_to(2000 * MS);
@@ -13,7 +13,7 @@ fn a_timeout_closes_after_its_time() {
 
 #[test]
 fn a_reset_overtakes_what_is_held() {
-    let reset = Effect::from(Reset { after: 20 * MS, bytes: None, sides: Side::Client });
+    let reset = Effect::from(Reset::new(20 * MS, Side::Client));
     let mut bench = Bench::new(vec![always(constant(50)), always(reset)]);
     bench.send(Duration::ZERO, 10);
     bench.run_to(100 * MS);
@@ -22,14 +22,14 @@ fn a_reset_overtakes_what_is_held() {
 
 #[test]
 fn a_timeout_that_discards_closes_when_it_goes() {
-    let timeout = Effect::from(Timeout { after: None, discard: true });
+    let timeout = Effect::from(Timeout::new(None, true));
     let named = |effect| Fault { name: "timeout".to_owned(), ..always(effect) };
     let mut bench = Bench::new(vec![named(timeout)]);
     bench.send(10 * MS, 100);
     bench.run_to(20 * MS);
     assert_eq!(bench.received().len(), 0);
     // Another of its kind takes its place: nothing is closed.
-    let longer = Effect::from(Timeout { after: Some(3_600_000 * MS), discard: true });
+    let longer = Effect::from(Timeout::new(Some(3_600_000 * MS), true));
     bench.line.sync_plan(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
     bench.run_to(40 * MS);
     assert_eq!(bench.line.output(), Output::Wait);
@@ -41,7 +41,7 @@ fn a_timeout_that_discards_closes_when_it_goes() {
 fn what_was_discarded_is_never_followed_by_other_bytes() {
     let rare = |fault: &Fault| Fault { probability: 0.0, ..fault.clone() };
     for (effect, ending) in [
-        (Effect::from(Timeout { after: None, discard: true }), FlowEnd::CloseNow),
+        (Effect::from(Timeout::new(None, true)), FlowEnd::CloseNow),
         (Effect::from(ResetOnData { after: 3_600_000 * MS }), FlowEnd::ResetNow(Side::Both)),
     ] {
         let fault = always(effect);

@@ -83,7 +83,7 @@ fn inserted_bytes_behind_the_end_of_a_limit_are_gone() {
 
 #[test]
 fn inserted_bytes_that_wait_pass_when_the_fault_goes() {
-    let mut bench = bench(Some(Timeout { after: None, discard: false }.into()));
+    let mut bench = bench(Some(Timeout::new(None, false).into()));
     let expected = echoed(&mut bench, &[10, 20]);
     assert!(bench.received().is_empty());
     bench.line.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
