@@ -119,6 +119,7 @@ mod tests {
             engine: Engine::new(Settings::default()).proxy(name, Vec::new()),
             watch: SessionMetrics::default(),
             stop_generation: Generation::default(),
+            client_generation: Generation::default(),
         }
     }
 

@@ -31,8 +31,8 @@ struct ManagedProxy {
     is_replaced: bool,
     /// Set while the proxy is disabled to exchange its port with another one.
     gave_way: Option<Generation>,
-    /// State at the last failed attempt: whether the proxy was enabled, and its last stop.
-    left: Option<(bool, Generation)>,
+    /// Last change by an API client before the first failed attempt.
+    client_generation: Option<Generation>,
     /// Error of the last attempt.
     problem: Option<String>,
     /// Error that was logged last.
@@ -41,8 +41,9 @@ struct ManagedProxy {
 
 impl ManagedProxy {
     fn new(wanted: ProxySettings) -> Self {
-        let (made, gave_way, left, problem, logged) = (None, None, None, None, None);
-        Self { wanted, made, is_replaced: false, gave_way, left, problem, logged }
+        let (made, gave_way, client_generation) = (None, None, None);
+        let (problem, logged) = (None, None);
+        Self { wanted, made, is_replaced: false, gave_way, client_generation, problem, logged }
     }
 
     fn made(wanted: ProxySettings) -> Self {
@@ -108,12 +109,12 @@ impl<'a> ReloadState<'a> {
         self.log_problems().await;
     }
 
-    /// Stops following a proxy after a failed attempt if an API client has changed or deleted it since.
+    /// Stops following a proxy after a failed attempt if an API client has changed or deleted it since that attempt began.
     fn leave_to_others(&mut self) {
         for known in &mut self.all {
-            let Some(left) = known.left.take() else { continue };
-            let as_left = |proxy: Proxy| (proxy.enabled, proxy.stop_generation) == left;
-            if !self.proxies.get(&known.wanted.name).is_ok_and(as_left) {
+            let Some(before) = &known.client_generation else { continue };
+            let is_unchanged = |proxy: Proxy| proxy.client_generation == *before;
+            if !self.proxies.get(&known.wanted.name).is_ok_and(is_unchanged) {
                 info!("{}: not tried again, because an API client has changed it", known.wanted.label);
                 *known = ManagedProxy::made(known.wanted.clone());
             }
@@ -227,7 +228,8 @@ impl<'a> ReloadState<'a> {
         }
         for (index, ..) in &waiting {
             let known = &mut self.all[*index];
-            let disabled = Update { enabled: Some(false), ..Update::default() };
+            let required = known.client_generation.clone();
+            let disabled = Update { enabled: Some(false), required, ..Update::default() };
             known.gave_way = self
                 .proxies
                 .update(&known.wanted.name, disabled)
@@ -243,7 +245,8 @@ impl<'a> ReloadState<'a> {
         for known in self.all.iter_mut().filter(|known| known.problem.is_some()) {
             let name = &known.wanted.name;
             if known.gave_way.is_some() {
-                let enabled = Update { enabled: Some(true), ..Update::default() };
+                let required = known.client_generation.clone();
+                let enabled = Update { enabled: Some(true), required, ..Update::default() };
                 if self.proxies.update(name, enabled).await.is_ok() {
                     known.gave_way = None;
                 }
@@ -260,7 +263,6 @@ impl<'a> ReloadState<'a> {
                 }
                 known.logged.clone_from(&known.problem);
             }
-            known.left = proxy.map(|proxy| (proxy.enabled, proxy.stop_generation));
         }
     }
 }
@@ -268,12 +270,16 @@ impl<'a> ReloadState<'a> {
 async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Result<(), ChangeError> {
     let new = &known.wanted;
     let now = proxies.get(&new.name).ok();
+    if now.is_none() && known.client_generation.is_some() {
+        return Err(ChangeError::NoSuchProxy);
+    }
     let (Some(made), Some(now)) = (&mut known.made, now) else {
         known.made = None;
         let started = proxies.create(spec(new, bind)).await?;
         log_listening(&started, &new.mapping);
         return Ok(());
     };
+    let required = known.client_generation.get_or_insert(now.client_generation).clone();
     let replaced = if known.is_replaced {
         let (mut replaced, error) = proxies.populate(vec![Ok(spec(new, bind))]).await;
         error.map_or(Ok(()), Err)?;
@@ -298,7 +304,8 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
         None => {
             let Spec { listen, upstream, .. } = spec(new, bind);
             let enabled = is_ours.then_some(true);
-            let addresses = Update { listen: Some(listen), upstream: Some(upstream), enabled };
+            let required = Some(required);
+            let addresses = Update { listen: Some(listen), upstream: Some(upstream), enabled, required };
             proxies.update(&new.name, addresses).await?
         }
     };

@@ -49,6 +49,7 @@ pub(super) async fn update(
             listen: some_text(&request, "listen")?.map(|text| address::listen(&text)).transpose()?,
             upstream: some_text(&request, "upstream")?.map(|text| address::upstream(&text)).transpose()?,
             enabled: body::switch(&request, "enabled")?,
+            required: None,
         })
     };
     let update = read().map_err(|problem: String| ApiError::body(&problem))?;

@@ -51,7 +51,7 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         let status = match error {
             ChangeError::NoSuchProxy => StatusCode::NOT_FOUND,
-            ChangeError::ProxyExists => StatusCode::CONFLICT,
+            ChangeError::ProxyExists | ChangeError::ChangedByClient => StatusCode::CONFLICT,
             ChangeError::Invalid(_) => StatusCode::BAD_REQUEST,
             ChangeError::Start(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::entry::Entry;
 use super::record::{effective, shown};
-use super::{ChangeError, FaultRecord, Proxies, Proxy, ProxyUpstream, Spec, Update};
+use super::{ChangeError, FaultRecord, Generation, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
 /// Maximum time to wait for listeners.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,7 +36,8 @@ impl Proxies {
     /// Changes a proxy. If its addresses change, or it is disabled, the connections of its sessions are closed.
     ///
     /// # Errors
-    /// The proxy does not exist, an address is invalid, or the port cannot be bound. The proxy then stays unchanged.
+    /// The proxy does not exist, an API client has changed it since the required generation, an address is invalid, or the port
+    /// cannot be bound. The proxy then stays unchanged.
     pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
         if let Some(listen) = &update.listen {
             self.check_listen(listen).await?;
@@ -208,11 +209,21 @@ impl Proxies {
     }
 
     async fn update_now(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
-        let before = self.get(name)?.shown();
+        let before = self.get(name)?;
+        if update.required.as_ref().is_some_and(|required| *required != before.client_generation) {
+            return Err(ChangeError::ChangedByClient);
+        }
         let updated = self.apply_now(name, update).await;
         // A proxy may be stopped although the rest of the change failed.
-        let after = self.get(name).map_or(Value::Null, |proxy| proxy.shown());
-        self.record("update", name, before, after);
+        let after = self.get(name)?;
+        let state = |proxy: &Proxy| (proxy.enabled, proxy.stop_generation.clone());
+        if self.client.is_some()
+            && state(&before) != state(&after)
+            && let Some(entry) = self.entries().get_mut(name)
+        {
+            entry.client_generation = Generation::default();
+        }
+        self.record("update", name, before.shown(), after.shown());
         updated
     }
 

@@ -24,6 +24,7 @@ pub(super) struct Entry {
     /// `None` while the proxy is disabled.
     pub(super) started: Option<RunningProxy>,
     stop_generation: Generation,
+    pub(super) client_generation: Generation,
 }
 
 impl Entry {
@@ -41,6 +42,7 @@ impl Entry {
             last_address: None,
             started: None,
             stop_generation: stopped,
+            client_generation: Generation::default(),
         }
     }
 
@@ -55,6 +57,7 @@ impl Entry {
             engine: self.faults.clone(),
             watch: self.watch.clone(),
             stop_generation: self.stop_generation.clone(),
+            client_generation: self.client_generation.clone(),
         }
     }
 

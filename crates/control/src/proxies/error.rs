@@ -35,6 +35,9 @@ pub enum ChangeError {
     /// The listen address or the upstream is invalid.
     #[error("bad request body: {0}")]
     Invalid(String),
+    /// An API client has changed the proxy since the required generation.
+    #[error("an API client has changed the proxy")]
+    ChangedByClient,
     /// The proxy did not start.
     #[error(transparent)]
     Start(#[from] StartError),

@@ -50,6 +50,8 @@ pub struct Update {
     pub upstream: Option<ProxyUpstream>,
     /// Whether it listens.
     pub enabled: Option<bool>,
+    /// Required [`Proxy::client_generation`]. The update fails if an API client has changed the proxy since.
+    pub required: Option<Generation>,
 }
 
 /// State of a proxy.
@@ -73,6 +75,8 @@ pub struct Proxy {
     pub watch: SessionMetrics,
     /// Changes when the proxy is created, disabled, or gets another address or upstream.
     pub stop_generation: Generation,
+    /// Changes when the proxy is created, and when an API client enables, disables or moves it.
+    pub client_generation: Generation,
 }
 
 impl Proxy {

@@ -1,5 +1,6 @@
 //! Clients that disconnect, and concurrent clients.
 
+use fault_proxy_control::proxies::{ChangeError, Update};
 use tokio::net::TcpStream;
 
 use super::Api;
@@ -21,6 +22,35 @@ async fn a_change_is_done_whether_its_client_stays_or_not() {
     let proxy = api.post("/proxies/p", "{}").await.json();
     assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
     TcpStream::connect(&*listen).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_update_that_waited_for_a_change_by_a_client_does_not_undo_it() {
+    let api = Api::with_proxy().await;
+    let required = Some(api.proxies.get("p").unwrap().client_generation);
+    let update = |enabled| Update { enabled: Some(enabled), required: required.clone(), ..Update::default() };
+    for enabled in [false, true] {
+        let own = api.proxies.update("p", update(enabled)).await.unwrap();
+        assert_eq!(Some(own.client_generation), required);
+    }
+    api.post("/proxies/p", r#"{"enabled":true}"#).await;
+    assert_eq!(Some(api.proxies.get("p").unwrap().client_generation), required, "nothing was changed");
+
+    api.host.hold();
+    let client = api.post("/proxies/p", r#"{"upstream":"up:2"}"#);
+    let updating = async {
+        while api.proxies.get("p").unwrap().enabled {
+            tokio::task::yield_now().await;
+        }
+        let waiting = api.proxies.update("p", update(false));
+        api.host.release();
+        waiting.await
+    };
+    let (changed, refused) = tokio::join!(client, updating);
+    assert_eq!(changed.status, 200);
+    assert!(matches!(refused, Err(ChangeError::ChangedByClient)), "{refused:?}");
+    let proxy = api.proxies.get("p").unwrap();
+    assert_eq!((proxy.enabled, &*proxy.upstream.text), (true, "up:2"));
 }
 
 #[tokio::test]
