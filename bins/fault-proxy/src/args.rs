@@ -91,13 +91,16 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Validate all settings, connect to the upstreams and print the resulting configuration.
     #[command(after_help = MORE_HELP, after_long_help = "")]
-    Check(RunArgs),
+    Check(CheckArgs),
     /// Repeat a run that --journal recorded, with the same seed, and compare the decisions.
     ///
     /// The replay has the proxies, faults and schedules of the recorded run. It is exact only if the clients send the same bytes.
     Replay {
         /// Journal of the recorded run.
         file: PathBuf,
+        /// Print the comparison as JSON instead of the tables.
+        #[arg(long)]
+        json: bool,
     },
     /// Show round trips through a proxy to a built-in upstream, with and without latency.
     Demo(DemoArgs),
@@ -141,6 +144,16 @@ pub(crate) struct RunArgs {
     pub(crate) control: Given<ControlArgs>,
     #[command(flatten)]
     pub(crate) faults: FaultArgs,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Returns the flags that are also keys at the top level of the file.

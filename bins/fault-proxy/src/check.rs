@@ -1,5 +1,6 @@
 //! The command `check`, which tests what a run needs.
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,54 +15,162 @@ use fault_proxy_relay::Connected;
 use humantime::format_duration;
 use proxy_cli::bind::listed;
 use proxy_cli::terminal::{counted, escape_control, print};
+use serde::Serialize;
 
 use crate::config::{Control, Settings};
 use crate::host;
-use crate::journal;
+use crate::report;
 use crate::run::listen_for;
 use crate::serve;
 use crate::wire::Wire;
 
-pub(crate) fn check(settings: &Settings, wire: &Wire) -> Result<()> {
-    let all: Vec<_> = settings.enabled().collect();
-    let runtime = serve::runtime()?;
-    let mut table = table(["proxy", "listen", "upstream"]);
-    // Keep the ports bound until the end, so that two proxies cannot share one.
-    let mut ports = Vec::new();
-    let mut failed = 0;
-    for (shown, listen, upstream) in &all {
-        let listen = runtime.block_on(listen_on(listen, &mut ports));
-        let upstream = runtime.block_on(connect(upstream, wire));
-        failed += usize::from(listen.is_err() || upstream.is_err());
-        table.add_row([escape_control(shown), result_cell(listen), result_cell(upstream)]);
+/// Version of the format of `--json`. A new member does not change it.
+const FORMAT: u32 = 1;
+
+/// What was checked.
+#[derive(Debug, Serialize)]
+struct Checked {
+    check: u32,
+    ok: bool,
+    proxies: Vec<CheckedProxy>,
+    /// `None` if the run would do without a control API.
+    control: Option<Tried>,
+    /// Files of flags that a run would write.
+    files: BTreeMap<&'static str, Tried>,
+    faults: Vec<CheckedFault>,
+    settings: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedProxy {
+    /// Mapping, or name of a proxy of --toxiproxy-config.
+    proxy: String,
+    listen: Tried,
+    upstream: Tried,
+}
+
+/// Result of an attempt, or its error.
+#[derive(Debug, Serialize)]
+struct Tried {
+    ok: bool,
+    result: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedFault {
+    proxy: String,
+    name: String,
+    effect: String,
+    direction: &'static str,
+    probability: f64,
+    /// Which sessions it applies to, unless to all.
+    selection: Option<String>,
+    on: String,
+}
+
+impl Tried {
+    fn new(result: Result<String>) -> Self {
+        let ok = result.is_ok();
+        Self { ok, result: result.unwrap_or_else(|error| format!("{error:#}")) }
     }
-    // A pending look-up must not delay the end.
-    runtime.shutdown_background();
-    // A run with proxies continues without the default port.
-    let is_needed = |control: &&Control| !control.is_default || !settings.has_proxies();
-    let control = settings.control.as_ref().filter(is_needed).map(listen_for);
-    let is_control_missing = matches!(control, Some(Err(_)));
-    if let Some(control) = control {
-        let addr = control.and_then(|listeners| Ok(listed(&listeners)?));
-        table.add_row(["control API".to_owned(), result_cell(addr), String::new()]);
+
+    fn cell(&self) -> String {
+        let result = escape_control(&self.result);
+        if self.ok { result } else { format!("FAILED: {result}") }
     }
-    let journal = settings.run.journal.as_deref().map(journal);
-    let is_journal_missing = matches!(journal, Some(Err(_)));
-    print(table)?;
-    if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
-        print(format_args!("\n{}", faults(settings)))?;
+}
+
+/// Checks what a run would need, and prints it.
+///
+/// # Errors
+/// Something would not work.
+pub(crate) fn check(settings: &Settings, wire: &Wire, as_json: bool) -> Result<()> {
+    let checked = Checked::new(settings, wire)?;
+    if as_json {
+        print(serde_json::to_string_pretty(&checked)?)?;
+    } else {
+        checked.print()?;
     }
-    print(format_args!("\n{}", settings_table(settings, journal)))?;
+    let failed = checked.proxies.iter().filter(|proxy| !proxy.is_ok()).count();
     if failed > 0 {
-        bail!("{failed} of {} would not work", counted(all.len() as u64, "mapping"));
+        bail!("{failed} of {} would not work", counted(checked.proxies.len() as u64, "mapping"));
     }
-    if is_control_missing {
+    if checked.control.is_some_and(|control| !control.ok) {
         bail!("the control API would not work");
     }
-    if is_journal_missing {
-        bail!("the journal would not work");
+    if let Some((flag, _)) = checked.files.iter().find(|(_, tried)| !tried.ok) {
+        bail!("{flag} would not work");
     }
     Ok(())
+}
+
+impl Checked {
+    fn new(settings: &Settings, wire: &Wire) -> Result<Self> {
+        let runtime = serve::runtime()?;
+        // Keep the ports bound until the end, so that two proxies cannot share one.
+        let mut ports = Vec::new();
+        let proxies = settings.enabled().map(|(proxy, listen, upstream)| CheckedProxy {
+            proxy,
+            listen: Tried::new(runtime.block_on(listen_on(&listen, &mut ports))),
+            upstream: Tried::new(runtime.block_on(connect(upstream, wire))),
+        });
+        let proxies: Vec<_> = proxies.collect();
+        // A pending look-up must not delay the end.
+        runtime.shutdown_background();
+        // A run with proxies continues without the default port.
+        let is_needed = |control: &&Control| !control.is_default || !settings.has_proxies();
+        let control = settings.control.as_ref().filter(is_needed).map(listen_for);
+        let control =
+            control.map(|control| Tried::new(control.and_then(|listeners| Ok(listed(&listeners)?))));
+        let run = &settings.run;
+        let files = [("--journal", &run.journal), ("--report", &run.report), ("--junit", &run.junit)];
+        let files = files.into_iter().filter_map(|(flag, path)| Some((flag, file(flag, path.as_deref()?))));
+        let files: BTreeMap<_, _> = files.collect();
+        let ok = proxies.iter().all(CheckedProxy::is_ok)
+            && control.iter().chain(files.values()).all(|tried| tried.ok);
+        let (faults, settings) = (faults(settings), shown_settings(settings));
+        Ok(Self { check: FORMAT, ok, proxies, control, files, faults, settings })
+    }
+
+    fn print(&self) -> Result<()> {
+        let mut listed = table(["proxy", "listen", "upstream"]);
+        for CheckedProxy { proxy, listen, upstream } in &self.proxies {
+            listed.add_row([escape_control(proxy), listen.cell(), upstream.cell()]);
+        }
+        if let Some(control) = &self.control {
+            listed.add_row(["control API".to_owned(), control.cell(), String::new()]);
+        }
+        print(listed)?;
+        if !self.faults.is_empty() {
+            let mut listed = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
+            for fault in &self.faults {
+                let share = format!("{}%", (fault.probability * 1e8).round() / 1e6);
+                let sessions = match &fault.selection {
+                    Some(selection) => format!("{share}, {selection}"),
+                    None => share,
+                };
+                let (proxy, name) = (escape_control(&fault.proxy), escape_control(&fault.name));
+                let (effect, direction) = (fault.effect.clone(), fault.direction.to_owned());
+                listed.add_row([proxy, name, effect, direction, sessions, fault.on.clone()]);
+            }
+            print(format_args!("\n{listed}"))?;
+        }
+        let mut listed = table(["setting", "value"]);
+        listed.load_style(presets::NOTHING);
+        for (name, value) in &self.settings {
+            listed.add_row([name, &*escape_control(value)]);
+        }
+        for (flag, tried) in &self.files {
+            listed.add_row([flag.trim_start_matches('-'), &tried.cell()]);
+        }
+        print(format_args!("\n{listed}")).map(drop)
+    }
+}
+
+impl CheckedProxy {
+    fn is_ok(&self) -> bool {
+        self.listen.ok && self.upstream.ok
+    }
 }
 
 fn table<const N: usize>(header: [&str; N]) -> Table {
@@ -70,25 +179,22 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// Returns a table with one row for each fault of each proxy.
-fn faults(settings: &Settings) -> Table {
-    let mut table = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
-    for proxy in &settings.proxies {
-        for given in &proxy.faults {
-            let Fault { name, directions: flows, probability, selection, windows, effect } = &given.fault;
-            let share = format!("{}%", (probability * 1e8).round() / 1e6);
-            let sessions = if selection.is_all() { share } else { format!("{share}, {selection}") };
-            table.add_row([
-                escape_control(&proxy.label),
-                escape_control(name),
-                effect.to_string(),
-                in_words(*flows).to_owned(),
-                sessions,
-                when(windows),
-            ]);
+fn faults(settings: &Settings) -> Vec<CheckedFault> {
+    let faults =
+        settings.proxies.iter().flat_map(|proxy| proxy.faults.iter().map(move |given| (proxy, given)));
+    let checked = faults.map(|(proxy, given)| {
+        let Fault { name, directions, probability, selection, windows, effect } = &given.fault;
+        CheckedFault {
+            proxy: proxy.label.clone(),
+            name: name.clone(),
+            effect: effect.to_string(),
+            direction: in_words(*directions),
+            probability: *probability,
+            selection: (!selection.is_all()).then(|| selection.to_string()),
+            on: when(windows),
         }
-    }
-    table
+    });
+    checked.collect()
 }
 
 fn in_words(flows: Directions) -> &'static str {
@@ -110,44 +216,30 @@ fn when(windows: &Windows) -> String {
     if all.is_empty() { "never".to_owned() } else { all.join(", ") }
 }
 
-/// Returns a table of the settings that do not belong to a proxy, a fault or TLS.
-fn settings_table(settings: &Settings, journal: Option<Result<String>>) -> Table {
+/// Returns the settings that do not belong to a proxy, a fault or TLS.
+fn shown_settings(settings: &Settings) -> Vec<(&'static str, String)> {
     let optional = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
     let time = |time| format_duration(time).to_string();
     let name =
         |value: Option<PossibleValue>| value.map_or_else(String::new, |value| value.get_name().to_owned());
-    let mut table = table(["setting", "value"]);
-    table.load_style(presets::NOTHING);
-    table.add_rows([
-        ["duration".to_owned(), optional(settings.duration.map(time), "until a signal")],
-        ["drain-timeout".to_owned(), time(settings.run.drain_timeout.0)],
-        ["connect-timeout".to_owned(), time(settings.run.connect_timeout.0)],
-        [
-            "max-sessions".to_owned(),
-            optional(settings.run.max_sessions.map(|max| max.to_string()), "what open files allow"),
-        ],
-        ["on-upstream-failure".to_owned(), name(settings.run.on_upstream_failure.to_possible_value())],
-        ["data-path".to_owned(), name(settings.run.data_path.to_possible_value())],
-        ["seed".to_owned(), optional(settings.seed.map(|seed| seed.to_string()), "a new one")],
-        ["max-in-flight".to_owned(), format!("{} bytes", settings.run.max_in_flight.count())],
-        ["max-in-flight-total".to_owned(), format!("{} bytes", settings.run.max_in_flight_total.count())],
-    ]);
-    if let Some(journal) = journal {
-        table.add_row(["journal", &result_cell(journal)]);
-    }
-    for expectation in &settings.expect {
-        table.add_row(["expect", &escape_control(&expectation.to_string())]);
-    }
-    table
+    let run = &settings.run;
+    let mut shown = vec![
+        ("duration", optional(settings.duration.map(time), "until a signal")),
+        ("drain-timeout", time(run.drain_timeout.0)),
+        ("connect-timeout", time(run.connect_timeout.0)),
+        ("max-sessions", optional(run.max_sessions.map(|max| max.to_string()), "what open files allow")),
+        ("on-upstream-failure", name(run.on_upstream_failure.to_possible_value())),
+        ("data-path", name(run.data_path.to_possible_value())),
+        ("seed", optional(settings.seed.map(|seed| seed.to_string()), "a new one")),
+        ("max-in-flight", format!("{} bytes", run.max_in_flight.count())),
+        ("max-in-flight-total", format!("{} bytes", run.max_in_flight_total.count())),
+    ];
+    shown.extend(settings.expect.iter().map(|expectation| ("expect", expectation.to_string())));
+    shown
 }
 
-fn journal(path: &Path) -> Result<String> {
-    journal::check(path)?;
-    Ok(escape_control(&path.display().to_string()))
-}
-
-fn result_cell(result: Result<String>) -> String {
-    result.unwrap_or_else(|error| escape_control(&format!("FAILED: {error:#}")))
+fn file(flag: &str, path: &Path) -> Tried {
+    Tried::new(report::check(flag, path).map(|()| path.display().to_string()))
 }
 
 async fn listen_on(listen: &ListenAddr, ports: &mut Vec<TcpListener>) -> Result<String> {

@@ -1,46 +1,35 @@
 //! Conditions of `--expect`.
 
+mod metric;
+
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
-use fault_proxy_engine::{FaultStats, Faults, Measured, Millis, Rate, Ratio, ValueError};
+use fault_proxy_engine::Fault;
+use proxy_cli::config::{did_you_mean, nearest};
 
+use self::metric::{METRICS, Metric};
 use crate::fidelity::NEVER_ACTED;
+use crate::report::{MeasuredProxy, Verdict};
 
-/// Condition `FAULT.METRIC OP VALUE`.
+/// Condition `FAULT.METRIC OP VALUE`, `PROXY.METRIC OP VALUE`, or `METRIC OP VALUE` for all proxies together.
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     text: String,
-    pub(crate) fault: String,
+    subject: Subject,
     metric: Metric,
     is_less: bool,
     or_equal: bool,
     value: f64,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Metric {
-    P50,
-    P99,
-    P50Error,
-    P99Error,
-    Rate,
-    Loss,
-    Sessions,
-    Actions,
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    All,
+    Proxy(String),
+    /// Fault, or a proxy before [`Expectation::resolve`].
+    Fault(String),
 }
-
-const METRICS: [(&str, Metric); 8] = [
-    ("p50", Metric::P50),
-    ("p99", Metric::P99),
-    ("p50_error", Metric::P50Error),
-    ("p99_error", Metric::P99Error),
-    ("rate", Metric::Rate),
-    ("loss", Metric::Loss),
-    ("sessions", Metric::Sessions),
-    ("actions", Metric::Actions),
-];
 
 impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,140 +44,138 @@ impl FromStr for Expectation {
         let usage = |what: &str| {
             let names = METRICS.map(|(name, _)| name).join(", ");
             format!(
-                "{what}; use FAULT.METRIC<VALUE (or <=, >, >=), as in latency.p99_error<1ms; metrics: {names}"
+                "{what}; use FAULT.METRIC<VALUE, PROXY.METRIC<VALUE or METRIC<VALUE (or <=, >, >=), as in \
+                 latency.p99_error<1ms; metrics: {names}"
             )
         };
         let place = text.find(['<', '>']).ok_or_else(|| usage("it does not compare a metric"))?;
-        let (subject, rest) = text.split_at(place);
+        let (left, rest) = text.split_at(place);
         let is_less = rest.starts_with('<');
         let (or_equal, value) = match rest[1..].strip_prefix('=') {
             Some(value) => (true, value),
             None => (false, &rest[1..]),
         };
-        let (fault, metric) = subject
-            .trim()
-            .rsplit_once('.')
-            .ok_or_else(|| usage(&format!("`{}` has no metric", subject.trim())))?;
-        let (_, metric) = METRICS
-            .into_iter()
-            .find(|(name, _)| *name == metric)
-            .ok_or_else(|| usage(&format!("`{metric}` is not a metric")))?;
+        let (subject, metric) = match left.trim().rsplit_once('.') {
+            Some((name, metric)) => (Subject::Fault(name.to_owned()), metric),
+            None => (Subject::All, left.trim()),
+        };
+        let found = METRICS.into_iter().find(|(name, _)| *name == metric).map(|(_, metric)| metric);
+        let metric = match (found, &subject) {
+            (Some(metric), Subject::All) if !metric.is_of_sessions() => {
+                return Err(usage(&format!("`{}` requires the name of a fault before it", left.trim())));
+            }
+            (None, Subject::All) => return Err(usage(&format!("`{metric}` has no metric"))),
+            (None, _) => return Err(usage(&format!("`{metric}` is not a metric"))),
+            (Some(metric), _) => metric,
+        };
         let value = metric.parse(value.trim()).map_err(|problem| format!("`{}`: {problem}", value.trim()))?;
-        Ok(Self { text: text.to_owned(), fault: fault.to_owned(), metric, is_less, or_equal, value })
-    }
-}
-
-impl Metric {
-    /// Parses a value. Times are in seconds, rates in bytes per second. Shares and counts do not have a unit.
-    fn parse(self, text: &str) -> Result<f64, String> {
-        match self {
-            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => text
-                .parse::<Millis>()
-                .map(|time| time.duration().as_secs_f64())
-                .map_err(|error| error.to_string()),
-            Self::Rate => text
-                .parse::<Rate>()
-                .and_then(|rate| rate.bytes_per_second(None))
-                .map_err(|error| error.to_string()),
-            Self::Loss => text.parse().map(Ratio::fraction).map_err(|error: ValueError| error.to_string()),
-            Self::Sessions | Self::Actions => text.parse().map_err(|_| "not a number".to_owned()),
-        }
-    }
-
-    /// Returns true if a fault with this measure can have a value other than 0.
-    fn is_of(self, measured: Measured) -> bool {
-        match self {
-            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => measured == Measured::Delays,
-            Self::Rate => matches!(measured, Measured::Rate(_)),
-            Self::Loss => measured == Measured::Loss,
-            Self::Sessions => true,
-            Self::Actions => !matches!(measured, Measured::Rate(_) | Measured::Loss),
-        }
-    }
-
-    fn value(self, figures: &FaultStats) -> Option<f64> {
-        let seconds = |time: Duration| time.as_secs_f64();
-        match self {
-            Self::P50 => figures.delay.map(|held| seconds(held.p50)),
-            Self::P99 => figures.delay.map(|held| seconds(held.p99)),
-            Self::P50Error => figures.error.map(|late| seconds(late.p50)),
-            Self::P99Error => figures.error.map(|late| seconds(late.p99)),
-            Self::Rate => figures.rate,
-            Self::Loss => figures.loss_share,
-            Self::Sessions => Some(figures.sessions as f64),
-            Self::Actions => Some(figures.actions as f64),
-        }
-    }
-
-    /// Returns the reason for a missing value.
-    fn missing(self, figures: &FaultStats) -> &'static str {
-        match self {
-            Self::Rate if figures.bytes > 0 => "the bandwidth was the limit for less than 100 ms",
-            _ => "nothing was measured",
-        }
-    }
-
-    fn show(self, value: f64) -> String {
-        match self {
-            Self::P50 | Self::P99 | Self::P50Error | Self::P99Error => format!("{:.3} ms", value * 1e3),
-            Self::Rate => format!("{value:.0} B/s"),
-            Self::Loss => format!("{:.3} %", value * 100.0),
-            Self::Sessions | Self::Actions => format!("{value:.0}"),
-        }
+        Ok(Self { text: text.to_owned(), subject, metric, is_less, or_equal, value })
     }
 }
 
 impl Expectation {
-    /// Returns one line for each proxy that does not meet the condition. A removed fault does not meet it.
-    pub(crate) fn unmet<'a>(
-        &'a self,
-        proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
-    ) -> Vec<String> {
-        let (mut unmet, mut is_there) = (Vec::new(), false);
-        for (proxy, faults) in proxies {
-            for (fault, figures) in faults.stats() {
-                if fault.name != self.fault {
-                    continue;
-                }
-                is_there = true;
-                if !figures.has_acted(&fault.effect) {
-                    unmet.push(format!("{}: the fault {NEVER_ACTED} on {proxy}", self.text));
-                    continue;
-                }
-                match self.metric.value(&figures) {
-                    Some(value) if self.holds(value) => {}
-                    Some(value) => {
-                        unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.show(value)))
-                    }
-                    None if self.is_vacuous(&figures) => {}
-                    None => {
-                        unmet.push(format!("{}: {} on {proxy}", self.text, self.metric.missing(&figures)))
-                    }
+    /// Finds the fault or proxy that the condition names. `faults` has each fault with its name, or `None` for a toxic without an
+    /// effect.
+    ///
+    /// # Errors
+    /// Nothing has this name, or what has it does not have the metric.
+    pub(crate) fn resolve(
+        mut self,
+        faults: &[(&String, Option<&Fault>)],
+        proxies: &[&String],
+    ) -> Result<Self, String> {
+        let Subject::Fault(name) = &self.subject else { return Ok(self) };
+        let mut named = faults.iter().filter(|(fault, _)| *fault == name).peekable();
+        let (is_fault, is_proxy) = (named.peek().is_some(), proxies.contains(&name));
+        match (is_fault, is_proxy) {
+            (true, true) if self.metric.is_of_sessions() && self.metric.is_of_faults() => {
+                return Err(format!("`{name}` is a fault and a proxy: give one of them another name"));
+            }
+            (_, true) if self.metric.is_of_sessions() => {
+                self.subject = Subject::Proxy(name.clone());
+                return Ok(self);
+            }
+            (false, true) => {
+                return Err(format!(
+                    "`{name}` is a proxy, whose metrics are {}; to name a fault, use its type or its name",
+                    metric::names(Metric::is_of_sessions)
+                ));
+            }
+            (false, false) => {
+                let names = faults.iter().map(|(name, _)| *name).chain(proxies.iter().copied());
+                let meant = did_you_mean(nearest(name, names.map(String::as_str)));
+                return Err(format!("no fault or proxy is called `{name}`{meant}"));
+            }
+            (true, _) => {}
+        }
+        for measured in named.filter_map(|(_, fault)| *fault).map(|fault| fault.effect.measured()) {
+            if !self.metric.is_of(measured) {
+                let metrics = metric::names(|metric| metric.is_of(measured));
+                return Err(format!("`{name}` has no such metric; its metrics are {metrics}"));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Compares the condition with what was measured. A condition on a fault has a verdict for each proxy that has the fault.
+    pub(crate) fn verdicts(&self, proxies: &[MeasuredProxy]) -> Vec<Verdict> {
+        match &self.subject {
+            Subject::All => {
+                let count = proxies.iter().filter_map(|proxy| self.metric.count(&proxy.totals)).sum();
+                vec![self.compared(None, count)]
+            }
+            Subject::Proxy(name) => {
+                let proxy = proxies.iter().find(|proxy| proxy.name == *name);
+                let count = proxy.and_then(|proxy| Some((proxy, self.metric.count(&proxy.totals)?)));
+                vec![match count {
+                    Some((proxy, count)) => self.compared(Some(proxy), count),
+                    None => self.not_measured(None, &format!("the proxy {name} has been deleted")),
+                }]
+            }
+            Subject::Fault(name) => {
+                let verdicts: Vec<_> =
+                    proxies.iter().filter_map(|proxy| self.verdict_on(name, proxy)).collect();
+                if verdicts.is_empty() {
+                    vec![self.not_measured(None, &format!("no proxy has the fault {name} any more"))]
+                } else {
+                    verdicts
                 }
             }
         }
-        if !is_there {
-            unmet.push(format!("{}: no proxy has the fault {} any more", self.text, self.fault));
-        }
-        unmet
     }
 
-    /// Checks that a fault with this measure has the metric.
-    ///
-    /// # Errors
-    /// Lists the metrics that the fault has.
-    pub(crate) fn check(&self, measured: Measured) -> Result<(), String> {
-        if self.metric.is_of(measured) {
-            return Ok(());
-        }
-        let metrics = METRICS.iter().filter(|(_, metric)| metric.is_of(measured));
-        let metrics: Vec<_> = metrics.map(|(name, _)| *name).collect();
-        Err(format!("`{}` has no such metric; its metrics are {}", self.fault, metrics.join(", ")))
+    /// Returns `None` if the proxy does not have the fault.
+    fn verdict_on(&self, name: &str, proxy: &MeasuredProxy) -> Option<Verdict> {
+        let (fault, figures) = proxy.faults.iter().find(|(fault, _)| fault.name == *name)?;
+        Some(match self.metric.value(figures) {
+            _ if !figures.has_acted(&fault.effect) => {
+                self.not_measured(Some(proxy), &format!("the fault {NEVER_ACTED}"))
+            }
+            Some(value) => self.compared(Some(proxy), value),
+            // A bandwidth that did not limit anything did not exceed its rate.
+            None if self.is_less && self.metric.is_unlimited_rate(figures) => {
+                Verdict { is_met: true, ..self.not_measured(Some(proxy), self.metric.missing(figures)) }
+            }
+            None => self.not_measured(Some(proxy), self.metric.missing(figures)),
+        })
     }
 
-    /// Returns true if a missing value meets the condition: a bandwidth that did not limit anything did not exceed its rate.
-    fn is_vacuous(&self, figures: &FaultStats) -> bool {
-        self.is_less && matches!(self.metric, Metric::Rate) && figures.bytes > 0
+    fn compared(&self, proxy: Option<&MeasuredProxy>, value: f64) -> Verdict {
+        let is_met = self.holds(value);
+        let shown = self.metric.show(value);
+        Verdict { is_met, value: Some(self.metric.reported(value)), ..self.not_measured(proxy, &shown) }
+    }
+
+    fn not_measured(&self, proxy: Option<&MeasuredProxy>, measured: &str) -> Verdict {
+        Verdict {
+            condition: self.text.clone(),
+            proxy: proxy.map(|proxy| proxy.name.clone()),
+            label: proxy.map(|proxy| proxy.label.clone()),
+            is_met: false,
+            value: None,
+            unit: self.metric.unit(),
+            measured: measured.to_owned(),
+        }
     }
 
     fn holds(&self, value: f64) -> bool {
@@ -199,22 +186,41 @@ impl Expectation {
 
 #[cfg(test)]
 mod tests {
-    use fault_proxy_engine::{Effect, Engine, Fault, Settings};
+    use fault_proxy_engine::faults::Refuse;
+    use fault_proxy_engine::{Effect, Engine, Settings};
+    use fault_proxy_relay::RelayStats;
 
     use super::*;
-    use fault_proxy_engine::faults::Refuse;
+
+    fn parsed(text: &str) -> Expectation {
+        text.parse().unwrap()
+    }
 
     fn holds(text: &str, value: f64) -> bool {
-        text.parse::<Expectation>().unwrap().holds(value)
+        parsed(text).holds(value)
+    }
+
+    fn measured(name: &str, sessions: u64, faults: &[&str]) -> MeasuredProxy {
+        let faults = faults.iter().map(|name| Fault::new(*name, Effect::from(Refuse))).collect();
+        let mut totals = RelayStats::default();
+        totals.sessions = sessions;
+        let faults = Engine::new(Settings::default()).proxy(name, faults).stats();
+        MeasuredProxy { name: name.to_owned(), label: format!("{name}=up:1"), totals, faults }
+    }
+
+    fn told(expectation: &Expectation, proxies: &[MeasuredProxy]) -> Vec<(bool, String)> {
+        let verdicts = expectation.verdicts(proxies).into_iter();
+        verdicts.map(|verdict| (verdict.is_met, verdict.to_string())).collect()
     }
 
     #[test]
     fn values_have_the_units_of_their_metrics() {
         assert!(holds("latency.p99_error<1ms", 0.0009) && !holds("latency.p99_error<1ms", 0.001));
-        assert!(holds("latency.p50 >= 300", 0.3));
+        assert!(holds("latency.p50 >= 300", 0.3) && holds("latency.max<=1s", 1.0));
         assert!(holds("bandwidth.rate<=500kbit/s", 62_500.0) && !holds("bandwidth.rate<500kbit/s", 62_500.0));
         assert!(holds("storm/packet-loss.loss<2%", 0.019) && !holds("storm/packet-loss.loss<2%", 0.021));
         assert!(holds("refuse.actions>0", 1.0) && !holds("refuse.actions>0", 0.0));
+        assert!(holds("errors<1", 0.0) && !holds("cache.failed<1", 1.0));
     }
 
     #[test]
@@ -222,8 +228,10 @@ mod tests {
         for (text, problem) in [
             ("latency.p99", "it does not compare a metric; use FAULT.METRIC<VALUE"),
             ("latency<1ms", "`latency` has no metric; use"),
-            ("latency.p95<1ms", "`p95` is not a metric; use"),
+            ("p99<1ms", "`p99` requires the name of a fault before it; use"),
+            ("latency.p98<1ms", "`p98` is not a metric; use"),
             ("latency.p99<soon", "`soon`: "),
+            ("errors<nan", "`nan`: not a number"),
             ("bandwidth.rate>1kbps", "use KBps (bytes) or kbit/s (bits)"),
         ] {
             let error = text.parse::<Expectation>().unwrap_err();
@@ -232,34 +240,68 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_that_of_a_fault_or_of_a_proxy() {
+        let (latency, refuse, cache, db) =
+            ("latency".to_owned(), "refuse".to_owned(), "cache".to_owned(), "db".to_owned());
+        let fault = Fault::new("refuse", Effect::from(Refuse));
+        let faults = [(&latency, None), (&refuse, Some(&fault)), (&db, None)];
+        let resolve = |text: &str| parsed(text).resolve(&faults, &[&cache, &db]);
+        for (text, subject) in [
+            ("errors<1", Subject::All),
+            ("cache.sessions>1", Subject::Proxy(cache.clone())),
+            ("db.errors<1", Subject::Proxy(db.clone())),
+            ("db.actions<1", Subject::Fault(db.clone())),
+            ("latency.sessions>1", Subject::Fault(latency.clone())),
+        ] {
+            assert_eq!(resolve(text).unwrap().subject, subject, "{text}");
+        }
+        for (text, problem) in [
+            ("db.sessions>1", "`db` is a fault and a proxy: give one of them another name"),
+            ("cache.p50<1ms", "`cache` is a proxy, whose metrics are sessions, errors, failed"),
+            ("latncy.p50<1ms", "no fault or proxy is called `latncy`; did you mean `latency`?"),
+            ("cach.errors<1", "no fault or proxy is called `cach`; did you mean `cache`?"),
+            ("refuse.errors<1", "`refuse` has no such metric; its metrics are sessions, actions"),
+        ] {
+            let error = resolve(text).unwrap_err();
+            assert!(error.starts_with(problem), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn a_fault_that_never_acted_or_was_removed_is_not_as_expected() {
-        let faults =
-            Engine::new(Settings::default()).proxy("db", vec![Fault::new("latency", Effect::from(Refuse))]);
-        let expectation: Expectation = "latency.actions<=5".parse().unwrap();
-        let unmet = expectation.unmet([("db", &faults)]);
-        assert_eq!(unmet, ["latency.actions<=5: the fault never acted on db"]);
-        faults.replace(Vec::new());
-        let unmet = expectation.unmet([("db", &faults)]);
-        assert_eq!(unmet, ["latency.actions<=5: no proxy has the fault latency any more"]);
+        let expectation = parsed("latency.actions<=5");
+        let idle = "latency.actions<=5: the fault never acted on db=up:1".to_owned();
+        assert_eq!(told(&expectation, &[measured("db", 1, &["latency"])]), [(false, idle)]);
+        let gone = "latency.actions<=5: no proxy has the fault latency any more".to_owned();
+        assert_eq!(told(&expectation, &[measured("db", 1, &[])]), [(false, gone)]);
+    }
+
+    #[test]
+    fn sessions_are_those_of_a_proxy_or_of_all() {
+        let proxies = [measured("cache", 2, &[]), measured("db", 3, &[])];
+        let all = "sessions>=5: 5".to_owned();
+        assert_eq!(told(&parsed("sessions>=5"), &proxies), [(true, all)]);
+        let of_db = parsed("db.sessions>3").resolve(&[], &[&"db".to_owned()]).unwrap();
+        assert_eq!(told(&of_db, &proxies), [(false, "db.sessions>3: 3 on db=up:1".to_owned())]);
+        let gone = "db.sessions>3: the proxy db has been deleted".to_owned();
+        assert_eq!(told(&of_db, &proxies[..1]), [(false, gone)]);
     }
 
     #[test]
     fn a_rate_that_was_not_measured_is_below_any_limit_if_bytes_passed() {
-        let faults =
-            Engine::new(Settings::default()).proxy("db", vec![Fault::new("bandwidth", Effect::from(Refuse))]);
-        let mut figures = faults.stats().remove(0).1;
-        let unmet = |text: &str, figures: &FaultStats| {
-            let expectation: Expectation = text.parse().unwrap();
-            !expectation.is_vacuous(figures)
+        let mut figures = measured("db", 1, &["bandwidth"]).faults.remove(0).1;
+        let is_met = |text: &str, figures: &fault_proxy_engine::FaultStats| {
+            let expected = parsed(text);
+            expected.is_less && expected.metric.is_unlimited_rate(figures)
         };
-        assert!(unmet("bandwidth.rate<1MBps", &figures), "nothing passed");
+        assert!(!is_met("bandwidth.rate<1MBps", &figures), "nothing passed");
         figures.bytes = 1;
-        assert!(!unmet("bandwidth.rate<1MBps", &figures) && !unmet("bandwidth.rate<=1MBps", &figures));
-        assert!(unmet("bandwidth.rate>1MBps", &figures) && unmet("bandwidth.p50<1ms", &figures));
+        assert!(is_met("bandwidth.rate<1MBps", &figures) && is_met("bandwidth.rate<=1MBps", &figures));
+        assert!(!is_met("bandwidth.rate>1MBps", &figures) && !is_met("bandwidth.p50<1ms", &figures));
     }
 
     #[test]
     fn a_name_may_have_dots() {
-        assert_eq!("v1.2.latency.p99<1ms".parse::<Expectation>().unwrap().fault, "v1.2.latency");
+        assert_eq!(parsed("v1.2.latency.p99<1ms").subject, Subject::Fault("v1.2.latency".to_owned()));
     }
 }

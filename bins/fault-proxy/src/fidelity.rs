@@ -3,27 +3,29 @@
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use fault_proxy_engine::{BitRate, Fault, FaultStats, Faults, Measured, Quantiles};
+use fault_proxy_engine::{BitRate, Fault, FaultStats, Measured, Quantiles};
 use proxy_cli::sys::cpu_time;
 use proxy_cli::terminal::{counted, escape_control};
+
+use crate::report::MeasuredProxy;
 
 /// Text for a fault that has not affected anything.
 pub(crate) const NEVER_ACTED: &str = "never acted";
 
 /// Returns a table with one row for each fault.
-pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>) -> Table {
+pub(crate) fn table(proxies: &[MeasuredProxy]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["proxy", "fault", "asked", "sessions", "achieved", "late by p50 / p99"]);
-    for (proxy, faults) in proxies {
-        for (fault, figures) in faults.stats() {
+    for proxy in proxies {
+        for (fault, figures) in &proxy.faults {
             let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
             table.add_row([
-                escape_control(proxy),
+                escape_control(&proxy.label),
                 escape_control(&fault.name),
                 fault.effect.to_string(),
                 figures.sessions.to_string(),
-                achieved(&fault, &figures),
+                achieved(fault, figures),
                 late,
             ]);
         }
@@ -31,17 +33,8 @@ pub(crate) fn table<'a>(proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>
     table
 }
 
-/// Returns the faults that never acted: the proxy and the name of each.
-pub(crate) fn idle<'a>(
-    proxies: impl IntoIterator<Item = (&'a str, &'a Faults)>,
-) -> impl Iterator<Item = (&'a str, String)> {
-    proxies.into_iter().flat_map(|(proxy, faults)| {
-        let idle = faults.stats().into_iter().filter(|(fault, figures)| !figures.has_acted(&fault.effect));
-        idle.map(move |(fault, _)| (proxy, fault.name))
-    })
-}
-
-fn achieved(fault: &Fault, figures: &FaultStats) -> String {
+/// Describes what was measured of a fault.
+pub(crate) fn achieved(fault: &Fault, figures: &FaultStats) -> String {
     let nothing = || "nothing".to_owned();
     if !figures.has_acted(&fault.effect) {
         return NEVER_ACTED.to_owned();

@@ -42,7 +42,7 @@ use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
 use tracing::warn;
 
-use crate::args::{Cli, Command, RunArgs, VARIABLES};
+use crate::args::{CheckArgs, Cli, Command, RunArgs, VARIABLES};
 use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
 use crate::reload::Source;
@@ -99,13 +99,13 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
                 Err(error) => fail(&sourced(error), WRONG_USAGE),
             }
         }
-        Command::Check(args) => match prepare(&args, &cli.log) {
-            Ok((settings, wire, _log)) => ended(check::check(&settings, &wire)),
+        Command::Check(CheckArgs { run: args, json }) => match prepare(&args, &cli.log) {
+            Ok((settings, wire, _log)) => ended(check::check(&settings, &wire, json)),
             Err(error) => fail(&with_sources(error, &Cli::command(), args.config.as_deref()), WRONG_USAGE),
         },
-        Command::Replay { file } => match prepare_again(&file, &cli.log) {
+        Command::Replay { file, json: as_json } => match prepare_again(&file, &cli.log) {
             Ok(((settings, wire, log), journal)) => {
-                finished(run::run(&settings, wire, &log, RunMode::Replay(&journal)))
+                finished(run::run(&settings, wire, &log, RunMode::Replay { journal: &journal, as_json }))
             }
             Err(error) => fail(&error, WRONG_USAGE),
         },

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::{Decision, Direction, JournalEntry};
 use proxy_cli::terminal::counted;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::journal::{FORMAT, Header};
 
@@ -85,6 +85,25 @@ struct AtPlace {
     is_reached: bool,
 }
 
+/// Numbers of decisions.
+#[derive(Debug, Serialize)]
+struct Compared {
+    /// In the journal. Each was repeated or not.
+    decisions: u64,
+    repeated: u64,
+    not_repeated: u64,
+    /// Of the run, but not in the journal.
+    not_in_journal: u64,
+    /// Not repeated, at a place where the run decided otherwise.
+    decided_otherwise: u64,
+    /// Not repeated, at an offset of a session where the run decided nothing.
+    at_offsets_without_decision: u64,
+    /// Not repeated, of a session that the run did not have.
+    of_missing_sessions: u64,
+    /// Of the run, at a place that the journal does not have.
+    at_new_offsets: u64,
+}
+
 impl Comparison {
     /// Compares a decision of the run.
     pub(crate) fn record(&self, decision: &JournalEntry) {
@@ -96,7 +115,16 @@ impl Comparison {
 
     /// Formats the result for the user.
     pub(crate) fn report(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).report()
+        self.compared().report()
+    }
+
+    /// Formats the result as JSON.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(&self.compared())
+    }
+
+    fn compared(&self) -> Compared {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).compared()
     }
 }
 
@@ -119,7 +147,7 @@ impl Counts {
         }
     }
 
-    fn report(&self) -> String {
+    fn compared(&self) -> Compared {
         let (mut left_here, mut left_elsewhere, mut left_sessions) = (0, 0, 0);
         for (place, there) in &self.places {
             let left = there.expected.len() as u64;
@@ -133,12 +161,28 @@ impl Counts {
         }
         let (same, different, elsewhere) = (self.same, self.different, self.elsewhere);
         let left = left_here + left_elsewhere + left_sessions;
+        Compared {
+            decisions: same + left,
+            repeated: same,
+            not_repeated: left,
+            not_in_journal: different + elsewhere,
+            decided_otherwise: left_here,
+            at_offsets_without_decision: left_elsewhere,
+            of_missing_sessions: left_sessions,
+            at_new_offsets: elsewhere,
+        }
+    }
+}
+
+impl Compared {
+    fn report(&self) -> String {
+        let Self { repeated: same, not_repeated: left, not_in_journal: new, .. } = *self;
+        let left_here = self.decided_otherwise;
         let mut report = format!(
-            "replayed {same} of {}; {left} were not made again, {} were not in the journal",
-            counted(same + left, "decision"),
-            different + elsewhere
+            "replayed {same} of {}; {left} were not made again, {new} were not in the journal",
+            counted(self.decisions, "decision"),
         );
-        if left + different + elsewhere > 0 {
+        if left + new > 0 {
             let _ = write!(report, "\nat offsets of both runs: {same} of {} are the same", same + left_here);
         }
         let mut explain = |count: u64, what: &str| {
@@ -151,11 +195,11 @@ impl Counts {
             "were decided otherwise: by the time when bytes arrived, by a schedule, or by the segments before them",
         );
         explain(
-            left_elsewhere,
+            self.at_offsets_without_decision,
             "are at offsets where this run decided nothing: its segments began elsewhere, or these bytes did not arrive",
         );
-        explain(left_sessions, "are of sessions that this run did not have");
-        explain(elsewhere, "of this run are at offsets that the journal does not have");
+        explain(self.of_missing_sessions, "are of sessions that this run did not have");
+        explain(self.at_new_offsets, "of this run are at offsets that the journal does not have");
         report
     }
 }
@@ -188,7 +232,7 @@ mod tests {
             counts.count(place(session, offset), hold(delay));
         }
         let all = "replayed 3 of 3 decisions; 0 were not made again, 0 were not in the journal";
-        assert_eq!(counts.report(), all);
+        assert_eq!(counts.compared().report(), all);
     }
 
     #[test]
@@ -197,7 +241,7 @@ mod tests {
         for (offset, delay) in [(0, 5), (10, 9), (15, 1), (25, 1)] {
             counts.count(place(1, offset), hold(delay));
         }
-        let lines = counts.report();
+        let lines = counts.compared().report();
         let expected = [
             "replayed 1 of 4 decisions; 3 were not made again, 3 were not in the journal",
             "at offsets of both runs: 1 of 2 are the same",
@@ -219,6 +263,7 @@ mod tests {
         counts.count(place(1, 0), hold(5));
         assert!(
             counts
+                .compared()
                 .report()
                 .starts_with("replayed 1 of 1 decision; 0 were not made again, 1 were not in the journal")
         );

@@ -1,75 +1,87 @@
-//! Report on the faults: on demand, and at the end with the conditions of `--expect`.
+//! What a run measured: tables on demand and at the end, and reports for programs.
+
+mod document;
+mod files;
+mod junit;
+mod markdown;
+mod measured;
 
 use anyhow::Result;
-use fault_proxy_control::proxies::{Proxies, Proxy};
-use fault_proxy_engine::Faults;
+use fault_proxy_control::proxies::Proxies;
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
 use proxy_cli::terminal::{escape_control, print, print_error};
 
+pub(crate) use self::document::RunReport;
+pub(crate) use self::files::{ReportFiles, check};
+pub(crate) use self::measured::{MeasuredProxy, Verdict};
 use crate::expect::Expectation;
 use crate::fidelity::{self, NEVER_ACTED};
 
-/// Proxies and the conditions to check.
-#[derive(Debug)]
-pub(crate) struct Report<'a> {
-    pub(crate) proxies: &'a Proxies,
-    pub(crate) expected: &'a [Expectation],
+/// Prints the table of the faults at each signal. Never returns.
+pub(crate) async fn on_demand(proxies: &Proxies, mut signal: RequestSignal, log: &Log) {
+    loop {
+        signal.recv().await;
+        log.print(&fidelity::table(&measured::all(proxies)).to_string());
+    }
 }
 
-impl Report<'_> {
-    /// Returns the proxies that have faults.
-    fn faulty(&self) -> Vec<Proxy> {
-        let has_faults = |proxy: &Proxy| !proxy.engine.current().is_empty();
-        self.proxies.all().into_iter().filter(has_faults).collect()
+/// Results at the end of a run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    proxies: Vec<MeasuredProxy>,
+    verdicts: Vec<Verdict>,
+    /// Whether each fault must have acted.
+    is_strict: bool,
+}
+
+impl Report {
+    pub(crate) fn new(proxies: &Proxies, expected: &[Expectation], is_strict: bool) -> Self {
+        let proxies = measured::all(proxies);
+        let verdicts = expected.iter().flat_map(|expected| expected.verdicts(&proxies)).collect();
+        Self { proxies, verdicts, is_strict }
     }
 
-    /// Prints the table at each signal. Never returns.
-    pub(crate) async fn on_demand(&self, mut signal: RequestSignal, log: &Log) {
-        loop {
-            signal.recv().await;
-            log.print(&fidelity::table(named(&self.faulty())).to_string());
+    /// Returns the verdicts on all conditions, including those of `--strict`.
+    fn verdicts(&self) -> impl Iterator<Item = Verdict> {
+        let acted = self.proxies.iter().filter(|_| self.is_strict).flat_map(measured::acted);
+        self.verdicts.iter().cloned().chain(acted)
+    }
+
+    /// Returns true if all conditions are met.
+    pub(crate) fn is_as_expected(&self) -> bool {
+        self.verdicts().all(|verdict| verdict.is_met)
+    }
+
+    /// Prints the verdicts to stderr. A condition of `--strict` that is met is not printed.
+    pub(crate) fn print_verdicts(&self) {
+        let unmet = self.verdicts().skip(self.verdicts.len()).filter(|verdict| !verdict.is_met);
+        for verdict in self.verdicts.iter().cloned().chain(unmet) {
+            let result = if verdict.is_met { "as expected" } else { "not as expected" };
+            print_error("fault-proxy", format_args!("{result}: {}", escape_control(&verdict.to_string())));
         }
-    }
-
-    /// Returns the conditions that are not met; with `is_strict`, also the faults that never acted.
-    pub(crate) fn unmet(&self, is_strict: bool) -> Vec<String> {
-        let faulty = self.faulty();
-        let idle = fidelity::idle(named(&faulty)).filter(|_| is_strict);
-        let idle =
-            idle.map(|(proxy, fault)| format!("the fault {fault} {NEVER_ACTED} on {proxy} (--strict)"));
-        self.expected.iter().flat_map(|expected| expected.unmet(named(&faulty))).chain(idle).collect()
-    }
-
-    /// Prints unmet conditions to stderr. Returns true if all are met.
-    pub(crate) fn verdict(&self, unmet: &[String]) -> bool {
-        for line in unmet {
-            print_error("fault-proxy", format_args!("not as expected: {}", escape_control(line)));
-        }
-        unmet.is_empty()
     }
 
     /// Prints the tables.
     pub(crate) fn print(&self) -> Result<()> {
-        let row = |proxy: Proxy| (proxy.label, proxy.watch.live().stats());
-        let rows: Vec<_> = self.proxies.all().into_iter().map(row).collect();
-        print(tally::table(rows.iter().cloned()))?;
-        let faulty = self.faulty();
-        if faulty.is_empty() && self.expected.is_empty() {
+        let rows = self.proxies.iter().map(|proxy| (proxy.label.clone(), proxy.totals));
+        print(tally::table(rows))?;
+        if self.proxies.iter().all(|proxy| proxy.faults.is_empty()) && self.verdicts.is_empty() {
             return Ok(());
         }
-        let bytes =
-            rows.iter().map(|(_, totals)| totals.bytes.to_upstream + totals.bytes.to_downstream).sum();
-        print(format_args!("\n{}\n{}", fidelity::table(named(&faulty)), fidelity::overhead(bytes)))?;
-        for (proxy, fault) in fidelity::idle(named(&faulty)) {
-            let (proxy, fault) = (escape_control(proxy), escape_control(&fault));
+        let bytes = self.proxies.iter().map(|proxy| proxy.totals.bytes);
+        let bytes = bytes.map(|bytes| bytes.to_upstream + bytes.to_downstream).sum();
+        print(format_args!("\n{}\n{}", fidelity::table(&self.proxies), fidelity::overhead(bytes)))?;
+        for (proxy, fault) in self.proxies.iter().flat_map(MeasuredProxy::idle) {
+            let (proxy, fault) = (escape_control(&proxy.label), escape_control(fault));
             print(format_args!("{NEVER_ACTED}: {fault} on {proxy}"))?;
         }
         Ok(())
     }
-}
 
-fn named(proxies: &[Proxy]) -> impl Iterator<Item = (&str, &Faults)> + Clone {
-    proxies.iter().map(|proxy| (proxy.label.as_str(), &proxy.engine))
+    /// Returns the report for programs.
+    pub(crate) fn document(&self, proxies: &Proxies) -> RunReport {
+        RunReport::new(proxies, &self.proxies, self.verdicts().collect())
+    }
 }

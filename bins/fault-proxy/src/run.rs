@@ -1,8 +1,10 @@
 //! The command `run`.
 
+use std::env;
 use std::future::pending;
 use std::net::TcpListener;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ use crate::host::ProxyHost;
 use crate::journal;
 use crate::reload::{Reload, Source};
 use crate::replay;
-use crate::report::Report;
+use crate::report::{self, Report, ReportFiles};
 use crate::serve::{Workers, runtime};
 use crate::start::{log_listening, reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
@@ -48,21 +50,25 @@ pub(crate) enum RunMode<'a> {
     /// Sources of the settings to read again.
     Reload(Source<'a>),
     /// Decisions of the recorded run.
-    Replay(&'a replay::Comparison),
+    Replay {
+        journal: &'a replay::Comparison,
+        /// Whether to print the comparison as JSON, without the tables.
+        as_json: bool,
+    },
 }
 
 impl<'a> RunMode<'a> {
     fn replayed(self) -> Option<&'a replay::Comparison> {
         match self {
             Self::Reload(_) => None,
-            Self::Replay(journal) => Some(journal),
+            Self::Replay { journal, .. } => Some(journal),
         }
     }
 
     fn reload(self) -> Result<Option<Reload<'a>>> {
         match self {
             Self::Reload(source) => Reload::new(source),
-            Self::Replay(_) => Ok(None),
+            Self::Replay { .. } => Ok(None),
         }
     }
 }
@@ -87,6 +93,8 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
         let _context = runtime.enter();
         (RequestSignal::report().context("cannot handle signals")?, again.reload()?)
     };
+    let summary = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| replayed.is_none() && !path.is_empty());
+    let files = ReportFiles::create(&settings.run, summary.map(PathBuf::from), &signals)?;
     let (engine, journal) = engine(settings, replayed, &signals)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;
@@ -104,18 +112,20 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     // Complete the journal even if the run failed.
     let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
-    let report = running.report();
+    let report = Report::new(&proxies, &settings.expect, settings.run.strict);
     last.does("its report was being written");
-    let unmet = report.unmet(settings.run.strict);
-    if !unmet.is_empty() {
+    let is_as_expected = report.is_as_expected();
+    if !is_as_expected {
         last.fails_with(NOT_AS_EXPECTED);
     }
-    let is_as_expected = report.verdict(&unmet);
-    let printed = report.print().and_then(|()| match replayed {
-        Some(replayed) => print(replayed.report()).map(drop),
-        None => Ok(()),
-    });
-    Ok(RunOutcome { expectations_met: is_as_expected, written: journal.and(printed) })
+    report.print_verdicts();
+    let filed = files.write(&report.document(&proxies));
+    let printed = match again {
+        RunMode::Replay { journal, as_json: true } => print(journal.json()?).map(drop),
+        RunMode::Replay { journal, .. } => report.print().and_then(|()| print(journal.report()).map(drop)),
+        RunMode::Reload(_) => report.print(),
+    };
+    Ok(RunOutcome { expectations_met: is_as_expected, written: journal.and(filed).and(printed) })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -148,14 +158,13 @@ impl Running<'_> {
         }
         let has_view = !settings.run.no_ui && log.leaves_room_for_a_bar();
         let _shown = has_view.then(|| View::start(log, proxies.clone()));
-        let report = self.report();
         service::ready();
         select! {
             () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}
             () = control => {}
             () = log_changes(proxies, settings.run.tail) => {}
-            () = report.on_demand(on_demand, log) => {}
+            () = report::on_demand(proxies, on_demand, log) => {}
             () = follow(reload, settings, proxies, shutdown) => {}
         }
         Ok(())
@@ -183,10 +192,6 @@ impl Running<'_> {
         let (made, error) = self.proxies.populate(specs.iter().cloned().map(Ok).collect()).await;
         made.iter().for_each(log_populated);
         error.map_or(Ok(()), |error| Err(anyhow!("--toxiproxy-config: {}", reason(error))))
-    }
-
-    fn report(&self) -> Report<'_> {
-        Report { proxies: self.proxies, expected: &self.settings.expect }
     }
 
     /// Serves the control API. Never returns.

@@ -21,6 +21,9 @@ pub enum Common {
         /// HTTP endpoint of the program: HOST:PORT.
         #[arg(required = false)]
         addr: Endpoint,
+        /// Print the answer as JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Print a completion script for a shell.
     Completions {
@@ -50,7 +53,13 @@ impl Common {
     /// If the output cannot be written, or `health` finds that the program is not ready.
     pub fn run(&self, mut command: Command, out: &mut impl Write) -> Result<()> {
         match self {
-            Self::Health { addr } => health::request(addr),
+            Self::Health { addr, json } => {
+                let readiness = health::request(addr)?;
+                if *json {
+                    terminal::write(out, format!("{}\n", serde_json::to_string(&readiness)?).as_bytes())?;
+                }
+                readiness.check()
+            }
             Self::Completions { shell } => {
                 let name = command.get_name().to_owned();
                 let mut script = Vec::new();

@@ -3,8 +3,9 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use fault_proxy_mapping::{Host, ListenAddr};
+use serde::Serialize;
 use ureq::Agent;
 
 use crate::addr::Endpoint;
@@ -12,11 +13,37 @@ use crate::terminal::escape_control;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Checks whether the program with this HTTP endpoint is ready.
+/// Whether a program is ready.
+#[derive(Debug, Serialize)]
+pub struct Readiness {
+    url: String,
+    ready: bool,
+    /// Status of the answer, or `None` without an answer.
+    status: Option<u16>,
+    /// Text of the answer, or the reason why there is none. Control characters are escaped.
+    answer: String,
+}
+
+impl Readiness {
+    /// Returns an error unless the program is ready.
+    ///
+    /// # Errors
+    /// The program is not ready, or cannot be reached.
+    pub fn check(&self) -> Result<()> {
+        let Self { url, answer, .. } = self;
+        match self.status {
+            Some(_) if self.ready => Ok(()),
+            Some(status) => bail!("{url} answers {status}: {answer}"),
+            None => bail!("no answer from {url}: {answer}"),
+        }
+    }
+}
+
+/// Asks the program with this HTTP endpoint whether it is ready.
 ///
 /// # Errors
-/// The program is not ready or cannot be reached.
-pub fn request(Endpoint(addr): &Endpoint) -> Result<()> {
+/// The endpoint is off.
+pub fn request(Endpoint(addr): &Endpoint) -> Result<Readiness> {
     let Some(addr) = addr else { bail!("the HTTP endpoint of the program is off") };
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -25,12 +52,14 @@ pub fn request(Endpoint(addr): &Endpoint) -> Result<()> {
         .timeout_global(Some(TIMEOUT))
         .build();
     let url = format!("http://{}/readyz", from_here(addr));
-    let mut answer = config.new_agent().get(&url).call().with_context(|| format!("no answer from {url}"))?;
-    if answer.status().is_success() {
-        return Ok(());
-    }
-    let text = answer.body_mut().read_to_string().unwrap_or_default();
-    bail!("{url} answers {}: {}", answer.status().as_u16(), escape_control(text.trim()))
+    let (ready, status, text) = match config.new_agent().get(&url).call() {
+        Ok(mut answer) => {
+            let text = answer.body_mut().read_to_string().unwrap_or_default();
+            (answer.status().is_success(), Some(answer.status().as_u16()), text)
+        }
+        Err(error) => (false, None, error.to_string()),
+    };
+    Ok(Readiness { url, ready, status, answer: escape_control(text.trim()) })
 }
 
 /// Returns the loopback address for an endpoint on all interfaces.

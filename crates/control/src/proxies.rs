@@ -18,6 +18,7 @@ use fault_proxy_engine::{Engine, ScheduleContext};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::change::wait_applied;
+pub use self::changes::Change;
 use self::changes::Changes;
 pub(crate) use self::changes::Client;
 use self::entry::Entry;

@@ -48,8 +48,14 @@ pub(crate) struct Options {
     /// Write every decision of the faults to this file, for `fault-proxy replay` [default: none].
     #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%'; can be repeated,
-    /// or set to several conditions with `;` between them [default: none].
+    /// Write a report on the run to this file at its end, as JSON [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write a test case for each condition of --expect and --strict to this file at the end of the run, as JUnit XML [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%' or 'errors<1'; can be
+    /// repeated, or set to several conditions with `;` between them [default: none].
     #[arg(long, value_name = "EXPR", value_delimiter = ';')]
     pub(crate) expect: Vec<String>,
     /// Exit with code 3 if a fault never acted on one of its proxies.
@@ -77,6 +83,8 @@ impl Default for Options {
             max_in_flight: ByteCount::from(faults.flow_limit),
             max_in_flight_total: ByteCount::from(faults.total_limit),
             journal: None,
+            report: None,
+            junit: None,
             expect: Vec::new(),
             strict: false,
             no_ui: false,

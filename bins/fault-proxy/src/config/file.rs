@@ -119,7 +119,7 @@ impl Config {
         let file = FileErrors::new(path).with_hints(hint);
         let mut config = Self::new(record, None, log, file)?;
         config.fault_options.seed = Some(seed);
-        config.run.journal = None;
+        (config.run.journal, config.run.report, config.run.junit) = (None, None, None);
         // Changes through the API are not recorded, so a replay must not allow them.
         config.control.control = Some(Endpoint(None));
         Ok(config)

@@ -9,7 +9,6 @@ use fault_proxy_engine::{ByteCount, Fault};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_tls::ClientTls;
 use proxy_cli::args::Time;
-use proxy_cli::config::{did_you_mean, nearest};
 
 use super::control::{Control, control};
 use super::file::{Config, RecordedConfig};
@@ -103,7 +102,10 @@ impl Settings {
             .map(|given| (&given.fault.name, Some(&given.fault)));
         let toxics =
             populate.iter().flat_map(|spec| &spec.faults).map(|toxic| (&toxic.name, toxic.fault.as_ref()));
-        let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>())?;
+        let names: Vec<_> =
+            proxies.iter().map(|proxy| &proxy.name).chain(populate.iter().map(|spec| &spec.name)).collect();
+        let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>(), &names)?;
+        check_outputs(&config.run)?;
         require_some("--max-in-flight", config.run.max_in_flight)?;
         require_some("--max-in-flight-total", config.run.max_in_flight_total)?;
         let tls = config.upstream_tls;
@@ -133,21 +135,30 @@ impl Settings {
 }
 
 /// Parses the conditions. `faults` has each fault with its name, or `None` for a toxic without an effect.
-fn expectations(texts: &[String], faults: &[(&String, Option<&Fault>)]) -> Result<Vec<Expectation>> {
+fn expectations(
+    texts: &[String],
+    faults: &[(&String, Option<&Fault>)],
+    proxies: &[&String],
+) -> Result<Vec<Expectation>> {
     let parse = |text: &String| {
-        let problem = |problem: String| anyhow!("--expect {text}: {problem}");
-        let expected: Expectation = text.parse().map_err(problem)?;
-        let mut named = faults.iter().filter(|(name, _)| **name == expected.fault).peekable();
-        if named.peek().is_none() {
-            let meant = did_you_mean(nearest(&expected.fault, faults.iter().map(|(name, _)| name.as_str())));
-            return Err(problem(format!("no fault is called `{}`{meant}", expected.fault)));
-        }
-        for fault in named.filter_map(|(_, fault)| *fault) {
-            expected.check(fault.effect.measured()).map_err(problem)?;
-        }
-        Ok(expected)
+        let parsed = text.parse().and_then(|expected: Expectation| expected.resolve(faults, proxies));
+        parsed.map_err(|problem| anyhow!("--expect {text}: {problem}"))
     };
     texts.iter().map(parse).collect()
+}
+
+/// Refuses a file that two flags write, and a `--junit` without test cases.
+fn check_outputs(run: &Options) -> Result<()> {
+    if run.junit.is_some() && run.expect.is_empty() && !run.strict {
+        bail!("--junit requires --expect or --strict: it has a test case for each of their conditions");
+    }
+    let files = [("--journal", &run.journal), ("--report", &run.report), ("--junit", &run.junit)];
+    for (index, (flag, path)) in files.iter().enumerate() {
+        if let Some((other, _)) = files[..index].iter().find(|(_, other)| path.is_some() && other == path) {
+            bail!("{other} and {flag} have the same file: set another one for {flag}");
+        }
+    }
+    Ok(())
 }
 
 fn duration(config: &Config) -> Option<Duration> {

@@ -161,11 +161,13 @@ mod tests {
             windows: windows.to_vec(),
             sessions: 0,
             applied: 0,
+            acted: false,
             asked_ms: None,
             held_ms: None,
             late_ms: None,
             bytes_per_second: None,
             segments: 0,
+            lost: 0,
             loss_share: None,
         }
     }

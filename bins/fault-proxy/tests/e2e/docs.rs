@@ -38,6 +38,11 @@ fn an_outage_is_rehearsed() {
 }
 
 #[test]
+fn a_suite_reports_its_results() {
+    assert_more_than(3, reader("reports.md").follow());
+}
+
+#[test]
 fn a_fault_is_found_for_a_failure() {
     assert_more_than(10, reader("how-to/which-fault.md").follow());
 }

@@ -26,6 +26,8 @@ fn expectations_decide_the_exit_code() {
     let complaints: Vec<_> =
         unmet.lines().into_iter().filter(|line| line.contains("not as expected")).collect();
     assert!(complaints.len() == 1 && complaints[0].contains("latency.p50<1ms: "), "{complaints:?}");
+    let met = unmet.lines().into_iter().find(|line| line.contains("fault-proxy: as expected"));
+    assert!(met.as_ref().is_some_and(|line| line.contains("latency.sessions>=3: 3 on")), "{met:?}");
 }
 
 #[test]
@@ -63,7 +65,7 @@ fn an_expectation_of_no_fault_of_the_run_is_refused() {
         ("latency.p50=1ms", "does not compare a metric"),
         (
             "latency.rate<3",
-            "no such metric; its metrics are p50, p99, p50_error, p99_error, sessions, actions",
+            "no such metric; its metrics are p50, p90, p95, p99, max, p50_error, p90_error, p95_error, p99_error, max_error, sessions, actions",
         ),
         ("latency.loss<3%", "no such metric"),
     ] {
@@ -81,7 +83,7 @@ fn a_variable_has_several_expectations() {
     let ended = check.env("FAULT_EXPECT", "latency.p50<1ms;late.p50<1ms").output().expect("it runs");
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains(" late.p50<1ms: no fault is called `late`"), "{stderr}");
+    assert!(stderr.contains(" late.p50<1ms: no fault or proxy is called `late`"), "{stderr}");
 }
 
 #[test]

@@ -49,6 +49,7 @@ mod refused_upload;
 mod reload;
 mod reload_partial;
 mod reload_ports;
+mod run_report;
 mod service;
 mod shutdown;
 mod silent_names;

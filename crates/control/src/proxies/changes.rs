@@ -28,9 +28,9 @@ pub(crate) struct Client {
     pub(crate) user_agent: Option<String>,
 }
 
-/// A change of a proxy or of its faults.
+/// A change of a proxy or of its faults, which serializes as in `GET /changes`.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Change {
+pub struct Change {
     /// From 1, in the order of the changes.
     number: u64,
     /// Since the start of the run.
@@ -72,7 +72,7 @@ impl Proxies {
     }
 
     /// Returns the latest changes by clients of the API, the oldest first.
-    pub(crate) fn changes(&self) -> Vec<Change> {
+    pub fn changes(&self) -> Vec<Change> {
         self.inner.changes().latest.iter().map(|(_, change)| change.clone()).collect()
     }
 

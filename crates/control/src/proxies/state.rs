@@ -81,6 +81,8 @@ pub struct FaultState {
     pub sessions: u64,
     /// Number of times that the fault acted.
     pub applied: u64,
+    /// Whether the fault has affected anything.
+    pub acted: bool,
     /// Requested delays, as drawn.
     pub asked_ms: Option<TimesState>,
     /// Measured delays.
@@ -91,6 +93,8 @@ pub struct FaultState {
     pub bytes_per_second: Option<f64>,
     /// Segments sent.
     pub segments: u64,
+    /// Segments lost.
+    pub lost: u64,
     /// Ratio of lost segments, from 0 to 1.
     pub loss_share: Option<f64>,
 }
@@ -99,8 +103,12 @@ pub struct FaultState {
 #[derive(Debug, Clone, Copy, Serialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct TimesState {
+    pub count: u64,
     pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
     pub p99: f64,
+    pub max: f64,
 }
 
 /// Snapshot of an open session.
@@ -168,6 +176,7 @@ impl FaultState {
         let on = fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));
         let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
         let applied = figures.map_or(0, |(fault, figures)| figures.applied(&fault.effect));
+        let acted = figures.is_some_and(|(fault, figures)| figures.has_acted(&fault.effect));
         let figures = figures.map(|(_, figures)| figures);
         let times =
             |of: fn(&FaultStats) -> Option<Quantiles>| figures.and_then(of).map(TimesState::from_quantiles);
@@ -182,11 +191,13 @@ impl FaultState {
             windows,
             sessions: figures.map_or(0, |figures| figures.sessions),
             applied,
+            acted,
             asked_ms: times(|figures| figures.requested_delay),
             held_ms: times(|figures| figures.delay),
             late_ms: times(|figures| figures.error),
             bytes_per_second: figures.and_then(|figures| figures.rate),
             segments: figures.map_or(0, |figures| figures.segments),
+            lost: figures.map_or(0, |figures| figures.lost),
             loss_share: figures.and_then(|figures| figures.loss_share),
         }
     }
@@ -194,7 +205,9 @@ impl FaultState {
 
 impl TimesState {
     fn from_quantiles(times: Quantiles) -> Self {
-        Self { p50: times.p50.as_secs_f64() * 1e3, p99: times.p99.as_secs_f64() * 1e3 }
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let Quantiles { count, p50, p90, p95, p99, max, .. } = times;
+        Self { count, p50: ms(p50), p90: ms(p90), p95: ms(p95), p99: ms(p99), max: ms(max) }
     }
 }
 

@@ -1,0 +1,91 @@
+//! Files of `--report` and `--junit`, and the summary of a GitHub Actions job.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use proxy_cli::open::open_blocking;
+use proxy_cli::signals::Signals;
+use tracing::warn;
+
+use super::{RunReport, junit, markdown};
+use crate::args::Options;
+
+/// Files for the report at the end of a run. They are empty until then, so that a killed run does not leave an older report.
+#[derive(Debug)]
+pub(crate) struct ReportFiles {
+    report: Option<OpenFile>,
+    junit: Option<OpenFile>,
+    summary: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    /// Flag and path.
+    name: String,
+    file: File,
+}
+
+impl ReportFiles {
+    /// Creates the files. `summary` is the file to append the summary to.
+    ///
+    /// # Errors
+    /// A file cannot be created, or a signal arrived while it blocked.
+    pub(crate) fn create(options: &Options, summary: Option<PathBuf>, signals: &Signals) -> Result<Self> {
+        let create = |flag: &str, path: &Option<PathBuf>| -> Result<Option<OpenFile>> {
+            let Some(path) = path.clone() else { return Ok(None) };
+            let name = format!("{flag} {}", path.display());
+            let notice = || warn!("{name} is blocked: the run starts when something reads from it");
+            let file = open_blocking(move || File::create(path), notice, || signals.have_come());
+            Ok(Some(OpenFile { file: file.with_context(|| name.clone())?, name }))
+        };
+        let report = create("--report", &options.report)?;
+        Ok(Self { report, junit: create("--junit", &options.junit)?, summary })
+    }
+
+    /// Writes the report to all files. A summary that cannot be written is only logged, because nobody asked for it.
+    ///
+    /// # Errors
+    /// A file cannot be written. The others are written.
+    pub(crate) fn write(self, report: &RunReport) -> Result<()> {
+        let json = || {
+            let mut json = serde_json::to_vec_pretty(report)?;
+            json.push(b'\n');
+            Ok(json)
+        };
+        let reported = self.report.map_or(Ok(()), |file| file.write(json));
+        let junit = self.junit.map_or(Ok(()), |file| file.write(|| junit::document(report)));
+        if let Some(path) = self.summary {
+            let file = OpenOptions::new().create(true).append(true).open(&path);
+            let written = file.and_then(|mut file| file.write_all(markdown::summary(report).as_bytes()));
+            if let Err(error) = written {
+                warn!(path = %path.display(), %error, "cannot write the summary of GITHUB_STEP_SUMMARY");
+            }
+        }
+        reported.and(junit)
+    }
+}
+
+impl OpenFile {
+    fn write(mut self, document: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<()> {
+        document().and_then(|document| self.file.write_all(&document)).context(self.name)
+    }
+}
+
+/// Checks whether the file of a flag could be created, without changing it.
+pub(crate) fn check(flag: &str, path: &Path) -> Result<()> {
+    let checked = match fs::metadata(path) {
+        Ok(there) if there.is_file() || there.is_dir() => {
+            OpenOptions::new().append(true).open(path).map(drop)
+        }
+        // Opening a pipe would wait for its reader.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(target) => return check(flag, &path.with_file_name(target)),
+            Err(_) => File::create_new(path).and_then(|_| fs::remove_file(path)),
+        },
+        Err(error) => Err(error),
+    };
+    checked.with_context(|| format!("{flag} {}", path.display()))
+}

@@ -1,0 +1,61 @@
+//! Verdicts in the XML format of JUnit, with the elements and attributes that CI systems read.
+
+use std::io::{self, Cursor, Write};
+
+use proxy_cli::terminal::escape_control;
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesText, Event};
+
+use super::RunReport;
+
+/// Returns the document: a test case for each verdict, with the proxy as its class.
+pub(super) fn document(report: &RunReport) -> io::Result<Vec<u8>> {
+    let mut xml = Writer::new_with_indent(Cursor::new(Vec::new()), b' ', 2);
+    xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+    let failures = report.expectations.iter().filter(|verdict| !verdict.is_met).count().to_string();
+    let tests = report.expectations.len().to_string();
+    let time = (report.duration_ms as f64 / 1e3).to_string();
+    let counts = || {
+        [
+            ("name", "fault-proxy"),
+            ("tests", &*tests),
+            ("failures", &*failures),
+            ("errors", "0"),
+            ("time", &*time),
+        ]
+    };
+    xml.create_element("testsuites").with_attributes(counts()).write_inner_content(|xml| {
+        let suite = xml.create_element("testsuite").with_attributes(counts());
+        suite.write_inner_content(|xml| cases(xml, report)).map(drop)
+    })?;
+    let mut document = xml.into_inner().into_inner();
+    document.push(b'\n');
+    Ok(document)
+}
+
+fn cases<W: Write>(xml: &mut Writer<W>, report: &RunReport) -> io::Result<()> {
+    xml.create_element("properties").write_inner_content(|xml| {
+        let seed = report.seed.to_string();
+        xml.create_element("property")
+            .with_attributes([("name", "seed"), ("value", &*seed)])
+            .write_empty()
+            .map(drop)
+    })?;
+    for verdict in &report.expectations {
+        let class = escape_control(verdict.label.as_deref().unwrap_or("all proxies"));
+        let name = escape_control(&verdict.condition);
+        let case = xml.create_element("testcase");
+        let case = case.with_attributes([("name", &*name), ("classname", &*class), ("time", "0")]);
+        let measured = escape_control(&verdict.to_string());
+        if verdict.is_met {
+            case.write_inner_content(|xml| {
+                xml.create_element("system-out").write_text_content(BytesText::new(&measured)).map(drop)
+            })?;
+        } else {
+            case.write_inner_content(|xml| {
+                xml.create_element("failure").with_attribute(("message", &*measured)).write_empty().map(drop)
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Results of a run for programs: the JSON report, JUnit, the summary of a GitHub job, and `--json`.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::{Daemon, Redis, Signal, clients, free_port, require};
+
+use crate::fault_support::script::{LATENCY, end, redis_script};
+use crate::support::api::Api;
+use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, eventually, printed, run, utf8};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json");
+const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/report.py");
+
+/// Reads a report and a JUnit file as their users would. Returns the report and the test cases.
+fn read(report: &Path, junit: &Path) -> (Value, Vec<String>) {
+    let mut python = Command::new(require("python3", "python3"));
+    python.args([CHECK, SCHEMA]).args([report, junit]);
+    python.env("PYTHONPATH", clients::python_modules("jsonschema_rs"));
+    let cases = printed(&python.output().expect("python starts"));
+    let report = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    (report, cases.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn a_report_has_proxies_faults_verdicts_and_changes() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit, summary] = ["r.json", "j.xml", "s.md"].map(|name| directory.path().join(name));
+    fs::write(&report, "of an earlier run").expect("it is ours");
+    fs::write(&summary, "# Job\n").expect("it is ours");
+    let [cache, dead] = [free_port(), free_port()];
+    let mappings = [
+        format!("cache@{cache}=localhost:{}", server.port()),
+        format!("dead@{dead}=localhost:{}", free_port()),
+    ];
+    let args = [
+        &["run", "--control", "127.0.0.1:0", "--proxy", &mappings[0], "--proxy", &mappings[1], "--seed", "7"]
+            [..],
+        &LATENCY,
+        &["--with-reset", "--reset-bytes", "1GiB", "--with-packet-loss", "--packet-loss-rate", "1%"],
+        &["--expect", "latency.max>=1ms", "--expect", "dead.errors<1", "--expect", "sessions>=2", "--strict"],
+        &["--report", utf8(&report), "--junit", utf8(&junit)],
+    ]
+    .concat();
+    let api = Api::of(Daemon::spawn(Path::new(BINARY), &args, &[("GITHUB_STEP_SUMMARY", utf8(&summary))]));
+    assert_eq!(fs::read(&report).expect("it is there"), b"", "no report of an earlier run is left");
+    let redis = TcpStream::connect((Ipv4Addr::LOCALHOST, cache)).expect("it listens");
+    ping(&redis);
+    drop(redis);
+    TcpStream::connect((Ipv4Addr::LOCALHOST, dead)).expect("it listens");
+    eventually("both sessions have ended", || {
+        api.stderr().contains("session ended") && api.stderr().contains("cannot connect")
+    });
+    api.post(
+        "/proxies/cache/toxics",
+        &json!({"type": "limit_data", "name": "late", "attributes": {"bytes": 5}}),
+    );
+    assert_eq!(end(&api), Some(3), "{}", api.stderr());
+
+    let (report, cases) = read(&report, &junit);
+    assert_eq!(
+        (&report["report"], &report["seed"], &report["passed"]),
+        (&json!(1), &json!(7), &json!(false))
+    );
+    let [cache_report, dead_report] = [0, 1].map(|index| report["proxies"][index].clone());
+    assert_eq!((&cache_report["name"], &cache_report["sessions"]), (&json!("cache"), &json!(1)));
+    assert_eq!(cache_report["bytes_to_client"], 7);
+    assert_eq!(
+        (&dead_report["ends"]["not_opened"], &dead_report["errors"]),
+        (&json!(1), &json!({"refused": 1}))
+    );
+    let fault = |name: &str| {
+        let faults = cache_report["faults"].as_array().expect("a list").iter();
+        faults.clone().find(|fault| fault["name"] == name).expect("it is there").clone()
+    };
+    assert_eq!((&fault("latency")["acted"], &fault("reset")["acted"]), (&json!(true), &json!(false)));
+    assert!(fault("latency")["held_ms"]["max"].as_f64() >= fault("latency")["held_ms"]["p50"].as_f64());
+    assert_eq!(fault("late")["attributes"], json!({"bytes": 5}));
+    let change = &report["changes"][0];
+    assert_eq!((&change["action"], &change["proxy"]), (&json!("change faults"), &json!("cache")));
+
+    let verdict = |condition: &str, class: &str| -> &str {
+        let start = format!("{class} | {condition} | ");
+        let case = cases.iter().find_map(|case| case.strip_prefix(&start));
+        case.unwrap_or_else(|| panic!("{start}: {cases:?}"))
+    };
+    assert_eq!(verdict("latency.max>=1ms", "cache"), "passed");
+    assert_eq!(verdict("sessions>=2", "all proxies"), "passed");
+    assert_eq!(verdict("dead.errors<1", "dead"), "dead.errors<1: 1 on dead");
+    assert_eq!(verdict("--strict latency", "cache"), "passed");
+    assert_eq!(verdict("--strict reset", "cache"), "--strict reset: the fault never acted on cache");
+
+    let summary = fs::read_to_string(summary).expect("it is text");
+    assert!(summary.starts_with("# Job\n### fault-proxy: failed\n"), "{summary}");
+    assert!(summary.contains("| ❌ | dead.errors&lt;1 | dead | 1 |\n"), "{summary}");
+    assert!(summary.contains("| ✅ | sessions>=2 | all | 2 |\n"), "{summary}");
+}
+
+fn ping(redis: &TcpStream) {
+    (&*redis).write_all(b"PING\r\n").expect("it is open");
+    let mut answer = [0; 7];
+    (&*redis).read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"+PONG\r\n");
+}
+
+#[test]
+fn a_run_that_meets_its_expectations_passes() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
+    let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
+    let expected = ["--expect", "latency.sessions>=3;errors<1"];
+    let proxy =
+        Proxy::with(format!("localhost:{}", server.port()), &[&LATENCY[..], &expected, &files].concat());
+    redis_script(&proxy);
+    assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+    let (report, cases) = read(&report, &junit);
+    assert_eq!((&report["passed"], cases.len()), (&json!(true), 2));
+    assert_eq!(report["proxies"][0]["label"], proxy.mapping);
+    assert_eq!(report["proxies"][0]["name"], "proxy-1");
+}
+
+#[test]
+fn files_that_cannot_be_written_end_a_run_before_it_starts() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let run = |options: &[&str]| run(&[&["run", "--proxy", &mapping][..], options].concat());
+    for (options, code, problem) in [
+        (&["--report", "/nowhere/report.json"][..], 1, "--report /nowhere/report.json: "),
+        (&["--junit", "/nowhere/j.xml", "--strict"], 1, "--junit /nowhere/j.xml: "),
+        (&["--junit", "j.xml"], 2, "--junit requires --expect or --strict"),
+        (
+            &["--report", "a", "--journal", "a"],
+            2,
+            "--journal and --report have the same file: set another one for --report",
+        ),
+    ] {
+        let ended = run(options);
+        assert_eq!(ended.code, Some(code), "{options:?}: {ended:?}");
+        assert!(ended.stderr.contains(problem), "{options:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("listening on"), "{options:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_summary_that_cannot_be_written_is_only_logged() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let args = ["run", "--proxy", &mapping, "--duration", "100ms"];
+    let summary = ("GITHUB_STEP_SUMMARY", "/nowhere/summary.md");
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[ANY_CONTROL_PORT, summary]);
+    daemon.wait_for_line("cannot write the summary of GITHUB_STEP_SUMMARY");
+    assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
+}
+
+#[test]
+fn check_health_and_replay_print_json() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let journal = directory.path().join("run.jsonl");
+    let upstream = format!("localhost:{}", server.port());
+    let proxy = Proxy::with(&upstream, &[&LATENCY[..], &["--journal", utf8(&journal)]].concat());
+    let line = proxy.wait_for_line("control API on http://");
+    let control =
+        line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let json = |args: &[&str], code: i32| -> Value {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(code), "{args:?}: {ended:?}");
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {ended:?}"))
+    };
+    let health = json(&["health", control, "--json"], 0);
+    assert_eq!(
+        (&health["ready"], &health["status"], &health["answer"]),
+        (&json!(true), &json!(200), &json!("ok"))
+    );
+    redis_script(&proxy);
+    assert_eq!(end(&proxy), Some(0));
+    let health = json(&["health", control, "--json"], 1);
+    assert_eq!((&health["ready"], &health["status"]), (&json!(false), &Value::Null));
+
+    let mappings =
+        [format!("{}={upstream}", free_port()), format!("{}=localhost:{}", free_port(), free_port())];
+    let all = ["check", "--proxy", &mappings[0], "--proxy", &mappings[1], "--control", "off", "--json"];
+    let checked = json(&[&all[..], &LATENCY].concat(), 1);
+    assert_eq!((&checked["check"], &checked["ok"]), (&json!(1), &json!(false)));
+    let [good, bad] = [0, 1].map(|index| checked["proxies"][index]["upstream"].clone());
+    assert_eq!((&good["ok"], &bad["ok"]), (&json!(true), &json!(false)));
+    assert!(bad["result"].as_str().is_some_and(|reason| reason.contains("refused")), "{bad}");
+    assert_eq!(checked["faults"][1]["proxy"], mappings[1]);
+
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal), "--json"], &[]);
+    replay.wait_for_line("listening on");
+    replay.signal(Signal::TERM);
+    assert_eq!(replay.wait(PATIENCE).code(), Some(0), "{}", replay.stderr());
+    let compared: Value = serde_json::from_str(&replay.stdout()).expect("only JSON");
+    let decisions = compared["decisions"].as_u64().expect("a number");
+    assert!(decisions > 30, "{compared}");
+    assert_eq!(compared["of_missing_sessions"], decisions);
+}
