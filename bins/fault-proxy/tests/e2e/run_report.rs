@@ -43,7 +43,7 @@ fn a_report_has_proxies_faults_verdicts_and_changes() {
         &["run", "--control", "127.0.0.1:0", "--proxy", &mappings[0], "--proxy", &mappings[1], "--seed", "7"]
             [..],
         &LATENCY,
-        &["--with-reset", "--reset-bytes", "1GiB", "--with-packet-loss", "--packet-loss-rate", "1%"],
+        &["--with-reset", "--reset-after-bytes", "1GiB", "--with-packet-loss", "--packet-loss-rate", "1%"],
         &["--expect", "latency.max>=1ms", "--expect", "dead.errors<1", "--expect", "sessions>=2", "--strict"],
         &["--report", utf8(&report), "--junit", utf8(&junit)],
     ]
