@@ -57,6 +57,6 @@ fn guard_in_a_test_switches_a_fault_on_and_off() {
     // built with the tests of the whole workspace
     let program = example("../fault-proxy");
     let printed =
-        run_with("guard_in_a_test", &[("FAULT_PROXY_PROGRAM", program.to_str().expect("a path in UTF-8"))]);
+        run_with("guard_in_a_test", &[("FAULT_PROXY_BIN", program.to_str().expect("a path in UTF-8"))]);
     assert!(printed.starts_with("with 200 ms of latency: 2") && printed.contains("\nwithout: "), "{printed}");
 }

@@ -38,7 +38,7 @@ class Api {
     return text ? JSON.parse(text) : undefined;
   }
 
-  /** Deletes what `path` names, unless it is gone already, for example after `reset`. */
+  /** Deletes what `path` names, unless a reset has removed it. */
   async delete(...path) {
     try {
       await this.send("DELETE", path);

@@ -130,7 +130,7 @@ class Down(_Scope):
 
 
 def _delete(api: Api, *path: str) -> None:
-    """Deletes what `path` names, unless it is gone already, for example after `FaultProxy.reset`."""
+    """Deletes what `path` names, unless a reset has removed it."""
     try:
         api.delete(*path)
     except ApiError as error:
