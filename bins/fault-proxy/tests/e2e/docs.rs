@@ -6,9 +6,10 @@ use std::process::{Command, Output};
 
 use crate::support::api::Api;
 use crate::support::{BINARY, printed};
+use crate::{npm_package, python_package};
 use serde_json::json;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, clients, free_port};
+use testkit::{Certificates, Postgres, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
@@ -27,9 +28,10 @@ fn the_tutorial_goes_as_it_says() {
 
 #[test]
 fn a_test_suite_switches_faults() {
-    let python = clients::python_modules("toxiproxy");
-    let reader = reader("how-to/test-suite.md").with_variable("PYTHONPATH", python.display());
-    assert_more_than(5, reader.follow());
+    let python = python_package::python().parent().expect("it is in a directory");
+    let reader = Reader::of("how-to/test-suite.md", python);
+    let reader = reader.with_directory("node_modules", &npm_package::installed().join("node_modules"));
+    assert_more_than(8, reader.follow());
 }
 
 #[test]

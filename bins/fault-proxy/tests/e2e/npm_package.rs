@@ -9,8 +9,11 @@ use crate::support::{BINARY, printed};
 use testkit::manual::Reader;
 use testkit::{Redis, clients, require};
 
-/// A directory with the packages and their tests.
-static INSTALLED: LazyLock<PathBuf> = LazyLock::new(install);
+/// Returns a directory with the packages and their tests.
+pub(crate) fn installed() -> &'static Path {
+    static INSTALLED: LazyLock<PathBuf> = LazyLock::new(install);
+    &INSTALLED
+}
 
 /// The packages' directory in the project.
 fn packages() -> PathBuf {
@@ -59,7 +62,7 @@ fn install() -> PathBuf {
 fn its_tests_pass() {
     let redis = Redis::start();
     let mut tests = node();
-    tests.args(["--test", "test/faults.test.mjs", "test/program.test.mjs"]).current_dir(&*INSTALLED);
+    tests.args(["--test", "test/faults.test.mjs", "test/program.test.mjs"]).current_dir(installed());
     tests.env("REDIS_PORT", redis.port().to_string()).env_remove("FAULT_PROXY_BIN");
     tests.env("NODE_PATH", clients::npm_modules("toxiproxy-node-client"));
     let output = tests.output().expect("it starts");
@@ -72,7 +75,7 @@ fn its_types_fit_a_program_in_typescript() {
     let compiler = clients::npm_modules("typescript").join("typescript/bin/tsc");
     let mut tsc = node();
     tsc.arg(compiler).args(["--noEmit", "--strict", "--target", "es2022", "--module", "nodenext"]);
-    tsc.args(["--lib", "es2022,esnext.disposable", "test/types.ts"]).current_dir(&*INSTALLED);
+    tsc.args(["--lib", "es2022,esnext.disposable", "test/types.ts"]).current_dir(installed());
     let output = tsc.output().expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
@@ -83,5 +86,5 @@ fn the_test_in_its_readme_passes() {
     let programs = Path::new(BINARY).parent().expect("it is in a directory");
     let reader = Reader::of("../packaging/npm/fault-proxy/README.md", programs);
     let reader = reader.with_server(6379, redis.port());
-    assert_eq!(reader.with_directory("node_modules", &INSTALLED.join("node_modules")).follow(), 1);
+    assert_eq!(reader.with_directory("node_modules", &installed().join("node_modules")).follow(), 1);
 }

@@ -11,8 +11,11 @@ use serde_json::json;
 use testkit::manual::Reader;
 use testkit::{Redis, clients, require};
 
-/// An environment with the wheel and without packages of the system.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);
+/// Returns `python` of an environment with the wheel, and with the program of the wheel beside it.
+pub(crate) fn python() -> &'static Path {
+    static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);
+    &PYTHON
+}
 
 /// The project's directory.
 fn project() -> PathBuf {
@@ -83,7 +86,7 @@ fn cargo_with_program(directory: &Path) -> PathBuf {
 #[test]
 fn its_tests_pass() {
     let redis = Redis::start();
-    let mut tests = Command::new(&*PYTHON);
+    let mut tests = Command::new(python());
     tests.args(["-m", "pytest", "-q"]).arg(project().join("packaging/python/tests"));
     tests.env("REDIS_PORT", redis.port().to_string()).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tests.output().expect("it starts");
@@ -94,7 +97,7 @@ fn its_tests_pass() {
 #[test]
 fn the_test_in_the_readme_fails_and_then_passes() {
     let redis = Redis::start();
-    let programs = PYTHON.parent().expect("it is in a directory");
+    let programs = python().parent().expect("it is in a directory");
     let reader = Reader::of_section("../README.md", "A test in Python", programs);
     assert_eq!(reader.with_server(6379, redis.port()).follow(), 2);
 }
