@@ -56,7 +56,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 3 an --expect condition was not met, or with --strict a fault never acted.";
 
 /// Hints for flags that do not exist.
-pub(crate) const HINTS: [Hint; 14] = [
+pub(crate) const HINTS: [Hint; 15] = [
     ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
@@ -64,6 +64,7 @@ pub(crate) const HINTS: [Hint; 14] = [
     ("--disable-http-proxy", "there is no HTTP proxy to disable: remove the flag"),
     ("--grpc-plugin", "there are no plugins: remove the flag"),
     ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
+    ("*-ttl", "a fault of a flag is not removed: set its schedule, for example --latency-sched duration:30s"),
     ("--host", CONTROL_OR_TOXIPROXY),
     ("--port", CONTROL_OR_TOXIPROXY),
     ("--config", RUN_OR_TOXIPROXY),

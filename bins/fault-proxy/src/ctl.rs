@@ -54,7 +54,7 @@ pub(crate) fn toggle(api: &Api, proxy: &str) -> Result<Value> {
 
 fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
-        FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity } => {
+        FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity, ttl } => {
             // The API derives the name of the fault from this spelling.
             let kind = kind.replace('-', "_");
             let given = attributes::for_request(&kind, &object(attributes))?;
@@ -63,6 +63,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 ("name", name.clone().map(Value::from)),
                 ("stream", stream.clone().map(Value::from)),
                 ("toxicity", toxicity.map(Value::from)),
+                ("ttl", ttl.clone().map(Value::from)),
             ];
             for (field, value) in given {
                 if let Some(value) = value {
@@ -77,7 +78,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 error => error,
             })
         }
-        FaultCommand::Update { proxy, fault, attributes, toxicity } => {
+        FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();
             let changed = object(attributes);
@@ -85,7 +86,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             all.extend(changed.clone());
             let mut sent = attributes::for_request(kind, &all)?;
             sent.retain(|name, _| changed.contains_key(name));
-            let body = json!({"attributes": sent, "toxicity": toxicity});
+            let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }
         FaultCommand::Remove { proxy, fault } => api.delete(&["proxies", proxy, "toxics", fault]),

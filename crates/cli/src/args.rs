@@ -25,7 +25,7 @@ pub use values::{Time, Timeout, list, switch};
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
 
-/// An unknown flag that users of other programs expect, and what to use instead.
+/// An unknown flag that users expect, and what to use instead. A flag that begins with `*` is any with this ending.
 pub type Hint = (&'static str, &'static str);
 
 /// Parses the arguments, the first of which is the program. Ends the program if they are invalid or ask for help. The error for
@@ -120,7 +120,8 @@ fn is_single_dashed(arg: &str, is_first: bool) -> bool {
 
 fn hint_for(flag: &str, hints: &[Hint]) -> Option<&'static str> {
     let flag = flag.split(['=', ' ']).next()?;
-    hints.iter().find(|(name, _)| *name == flag).map(|(_, hint)| *hint)
+    let is_meant = |name: &str| name.strip_prefix('*').map_or(name == flag, |end| flag.ends_with(end));
+    hints.iter().find(|(name, _)| is_meant(name)).map(|(_, hint)| *hint)
 }
 
 /// Replaces the suggestion of a similar flag with the hint for an unknown flag.

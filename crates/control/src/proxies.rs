@@ -4,6 +4,7 @@ mod change;
 mod changes;
 mod entry;
 mod error;
+mod expiry;
 mod host;
 mod proxy;
 mod record;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fault_proxy_engine::{Engine, ScheduleContext};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use self::change::wait_applied;
@@ -26,7 +28,7 @@ pub use self::error::{ChangeError, StartError};
 pub use self::host::{CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, Starting};
 pub use self::proxy::{Generation, Proxy, ProxyUpstream, Spec, Update};
 pub use self::record::FaultRecord;
-pub(crate) use self::record::{Dialect, all_shown, shown};
+pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
@@ -51,6 +53,8 @@ struct Inner {
     /// Held while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
+    /// Notified when a fault with a time to live is added or changed.
+    new_expiry: Notify,
 }
 
 impl Proxies {
@@ -65,6 +69,7 @@ impl Proxies {
             changes: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
+            new_expiry: Notify::new(),
         };
         Self { inner: Arc::new(inner), client: None }
     }

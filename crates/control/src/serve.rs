@@ -55,7 +55,7 @@ pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shut
     accept(listener, router, shutdown).await;
 }
 
-/// Like [`serve`], with the page and the API that changes `proxies`.
+/// Like [`serve`], with the page and the API that changes `proxies`. Removes faults whose time to live has passed.
 ///
 /// # Cancel safety
 /// As for [`serve`]. A change that has started continues.
@@ -67,11 +67,15 @@ pub async fn serve_control(
     access: Access,
     shutdown: Shutdown,
 ) {
+    let removal = proxies.clone();
     let router = routes(health, metrics, shutdown.clone())
         .merge(api::routes(proxies))
         .merge(page::routes())
         .layer(from_fn_with_state(access, access::check));
-    accept(listener, router, shutdown).await;
+    select! {
+        () = accept(listener, router, shutdown) => {}
+        never = removal.remove_expired_faults() => match never {},
+    }
 }
 
 async fn accept(listener: TcpAcceptor, router: Router, shutdown: Shutdown) {

@@ -14,16 +14,21 @@ mod toxiproxy;
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{FaultType, ScheduleContext};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::proxies::{Dialect, FaultRecord};
 
-pub(crate) use self::common::ToxicError;
-use self::common::{Common, flows, share};
+use self::common::{Common, check_attributes, flows, share, ttl};
+pub(crate) use self::common::{MAX_TTL, ToxicError};
 pub use self::native::record;
 pub(crate) use self::native::types;
 
-/// Parses a new fault.
-pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<FaultRecord, ToxicError> {
+/// Parses a new fault. Its time to live starts `now`.
+pub(crate) fn parse(
+    body: &Map<String, Value>,
+    run: &ScheduleContext,
+    now: Instant,
+) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
     // Some clients use this name.
     let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
@@ -31,11 +36,14 @@ pub(crate) fn parse(body: &Map<String, Value>, run: &ScheduleContext) -> Result<
         return Err(ToxicError::Stream);
     }
     let none = Map::new();
+    let attributes = json::object(body, "attributes")?.unwrap_or(&none);
+    check_attributes(attributes)?;
     let common = Common {
         name: json::text(body, "name")?.filter(|name| !name.is_empty()),
         stream,
         toxicity: json::number(body, "toxicity")?.unwrap_or(1.0),
-        attributes: json::object(body, "attributes")?.unwrap_or(&none),
+        ttl: ttl(body, now)?,
+        attributes,
     };
     match (toxiproxy::fields(&kind), faults::find(&kind)) {
         (Some(fields), kind_of_ours) => {
@@ -66,15 +74,18 @@ fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
 
-/// Returns the fault with changed attributes or toxicity.
+/// Returns the fault with changed attributes or toxicity. A new time to live starts `now`.
 pub(crate) fn merge(
     record: &FaultRecord,
     body: &Map<String, Value>,
     run: &ScheduleContext,
+    now: Instant,
 ) -> Result<FaultRecord, ToxicError> {
     let none = Map::new();
     let given = json::object(body, "attributes")?.unwrap_or(&none);
+    check_attributes(given)?;
     let mut changed = record.clone();
+    changed.ttl = ttl(body, now)?.or(record.ttl);
     if let Some(toxicity) = json::number(body, "toxicity")? {
         changed.toxicity = toxicity;
     }

@@ -1,6 +1,7 @@
 //! Arguments of `ctl`.
 
 use clap::{Args, Subcommand};
+use fault_proxy_engine::Millis;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
 
@@ -88,6 +89,9 @@ pub(crate) enum FaultCommand {
         /// Share of sessions that the fault acts on, 0 to 1 [default: 1].
         #[arg(long, value_name = "SHARE")]
         toxicity: Option<f64>,
+        /// Time after which the fault is removed, for example 30s [default: the fault stays].
+        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        ttl: Option<String>,
     },
     /// Change a fault.
     Update {
@@ -101,6 +105,9 @@ pub(crate) enum FaultCommand {
         /// Share of sessions that the fault acts on, 0 to 1.
         #[arg(long, value_name = "SHARE")]
         toxicity: Option<f64>,
+        /// Time from now after which the fault is removed, for example 30s [default: as before].
+        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        ttl: Option<String>,
     },
     /// Remove a fault.
     Remove {
@@ -119,6 +126,15 @@ pub(crate) fn attribute(text: &str) -> Result<(String, serde_json::Value), Strin
         _ => value.into(),
     };
     Ok((key.to_owned(), value))
+}
+
+/// Checks a time to live. It needs a unit, because `--duration` of `run` counts seconds and the API milliseconds.
+fn ttl(text: &str) -> Result<String, String> {
+    text.parse::<Millis>().map_err(|error| error.to_string())?;
+    match text.parse::<f64>() {
+        Ok(_) => Err(format!("no unit: use {text}s for seconds, or {text}ms")),
+        Err(_) => Ok(text.to_owned()),
+    }
 }
 
 /// Parses a stream of the API, which ignores letter case.
@@ -157,6 +173,13 @@ mod tests {
             assert_eq!(attribute(text).unwrap().1, expected, "{text}");
         }
         assert!(attribute("latency").is_err() && attribute("=1").is_err());
+    }
+
+    #[test]
+    fn a_time_to_live_has_a_unit() {
+        assert_eq!(ttl("30s"), Ok("30s".to_owned()));
+        assert_eq!(ttl("30").expect_err("no unit"), "no unit: use 30s for seconds, or 30ms");
+        assert!(ttl("soon").expect_err("no time").contains("is not a time"));
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub(super) fn hint(place: &str) -> Option<String> {
             key.to_uppercase().replace('-', "_")
         ));
     }
+    if is_fault && key == "ttl" {
+        return Some("a fault of the file is not removed: use schedule = \"duration:30s\"".to_owned());
+    }
     if is_fault && key == "proxy" {
         return Some("a fault of one proxy belongs under that proxy, as [[proxies.faults]]".to_owned());
     }
@@ -98,6 +101,8 @@ mod tests {
             ("proxies[0].max_in_flight", "move it to the top of the file, as `max-in-flight`"),
             ("faults[0].latency-mean", "use `mean`"),
             ("faults[0].proxy", "[[proxies.faults]]"),
+            ("faults[0].ttl", "schedule = \"duration:30s\""),
+            ("proxies[1].faults[0].ttl", "schedule = \"duration:30s\""),
             ("with-latency", "type = \"latency\""),
             ("proxies[0].latency", "type = \"latency\""),
             ("control-token", "FAULT_CONTROL_TOKEN"),

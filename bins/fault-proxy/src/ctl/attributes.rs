@@ -60,9 +60,10 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
 /// Refuses attributes that the API would ignore.
 fn check_names(kind: &str, given: &Map<String, Value>) -> Result<()> {
     let Some(known) = attribute_names(kind) else { return Ok(()) };
-    // The API also accepts hyphens, and its error names the place of the last three.
+    // The API also accepts hyphens, and its error names the place of these four.
     let is_known = |name: &String| {
-        known.contains(&name.replace('-', "_")) || ["name", "probability", "type"].contains(&name.as_str())
+        known.contains(&name.replace('-', "_"))
+            || ["name", "probability", "ttl", "type"].contains(&name.as_str())
     };
     match given.keys().find(|name| !is_known(name)) {
         Some(unknown) => {
@@ -101,7 +102,7 @@ fn in_unit(text: &str, unit: &str) -> Option<u64> {
     number.and_then(|number| u64::try_from(number).ok())
 }
 
-/// Returns the attributes of a fault of the API with their units, as in `mean=300ms`.
+/// Returns the attributes and the time to live of a fault of the API with their units, as in `mean=300ms`.
 pub(super) fn shown(fault: &Value) -> String {
     let kind = fault["type"].as_str().unwrap_or_default();
     let attributes = fault["attributes"].as_object();
@@ -114,7 +115,9 @@ pub(super) fn shown(fault: &Value) -> String {
         };
         format!("{}={}", escape_control(name), escape_control(&value))
     };
-    attributes.into_iter().flatten().map(with_unit).collect::<Vec<_>>().join(" ")
+    let ttl = fault["ttl"].as_f64().and_then(|millis| Millis::try_from(millis).ok());
+    let ttl = ttl.map(|ttl| format!("ttl={ttl}"));
+    attributes.into_iter().flatten().map(with_unit).chain(ttl).collect::<Vec<_>>().join(" ")
 }
 
 fn in_largest_unit(kind: &str, name: &str, value: &Value) -> Option<String> {

@@ -14,6 +14,7 @@ mod control_effect;
 mod control_schema;
 mod control_soak;
 mod control_token;
+mod control_ttl;
 mod ctl;
 mod docs;
 mod fault_bandwidth;

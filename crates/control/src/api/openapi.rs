@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::response::json_response;
 use crate::proxies::Proxies;
-use crate::toxic::attributes_by_type;
+use crate::toxic::{MAX_TTL, attributes_by_type};
 
 const STREAM_TEXT: &str =
     "upstream or downstream, in any case. The attribute direction is \"both\" if a fault acts on both.";
@@ -183,7 +183,11 @@ fn schemas() -> Value {
     let addresses = json!({"listen": listen, "upstream": upstream, "enabled": switch});
     let stream = json!({"description": STREAM_TEXT, "type": "string", "pattern": STREAM});
     let toxicity = json!({"type": "number", "description": "Fraction of sessions that the fault applies to, drawn once per session"});
-    let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": attributes});
+    let ttl = json!({
+        "description": "Time after which the fault is removed, in milliseconds or with a unit", "type": ["number", "string"],
+        "exclusiveMinimum": 0, "maximum": MAX_TTL.as_millis(), "examples": ["30s"],
+    });
+    let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "ttl": ttl, "attributes": attributes});
     let proxy = |toxics: Value| {
         let mut proxy = addresses.clone();
         proxy["name"] = text.clone();
@@ -223,7 +227,7 @@ fn schemas() -> Value {
         "Toxic": object(&["name", "type", "stream", "toxicity", "attributes"], &toxic(&text, &any)),
         "Toxics": array("Toxic"),
         "NewToxic": {"anyOf": new_toxics},
-        "ToxicChange": object(&[], &json!({"toxicity": toxicity, "attributes": any})),
+        "ToxicChange": object(&[], &json!({"toxicity": toxicity, "ttl": ttl, "attributes": any})),
         "Error": object(&["error", "status"], &json!({
             "error": text, "status": {"type": "integer"},
             "proxies": {"type": "array", "items": named("Proxy"), "description": "Proxies that /populate created before the error"},

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use fault_proxy_engine::ScheduleContext;
 use fault_proxy_mapping::ListenAddr;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::address;
 use super::request::{Acting, Body, Names};
@@ -110,6 +111,13 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     let numbered = specs.into_iter().zip(1..);
     let specs = numbered.map(|(spec, number)| spec.map_err(|problem| format!("{problem} at proxy {number}")));
     let specs = specs.collect::<Result<Vec<Spec>, _>>()?;
+    let expires = |spec: &&Spec| spec.faults.iter().any(|fault| fault.ttl.is_some());
+    if let Some(spec) = specs.iter().find(expires) {
+        return Err(format!(
+            "ttl of a toxic of `{}`: a file has no faults that are removed: use the attribute schedule, such as duration:30s",
+            spec.name
+        ));
+    }
     let mut names = BTreeSet::new();
     match specs.iter().find(|spec| !names.insert(&spec.name)) {
         Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),
@@ -139,7 +147,7 @@ fn parse_spec(
     let enabled = body::switch(entry, "enabled").map_err(problem)?.unwrap_or(true);
     let mut faults = Vec::new();
     for toxic in body::objects(entry, "toxics").map_err(problem)?.unwrap_or_default() {
-        let added = toxic::parse(toxic, run)
+        let added = toxic::parse(toxic, run, Instant::now())
             .map_err(ApiError::from)
             .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
         added.map_err(|refused| ApiError::new(refused.status, format!("{}{place}", refused.text)))?;

@@ -76,7 +76,7 @@ impl FromRequestParts<Proxies> for Acting {
         let ConnectInfo(addr) = ConnectInfo::from_request_parts(parts, proxies)
             .await
             .map_err(|refused| ApiError::new(refused.status(), refused.body_text()))?;
-        Ok(Self(proxies.on_behalf_of(Client { addr, user_agent })))
+        Ok(Self(proxies.on_behalf_of(Client::new(addr, user_agent))))
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 
 use super::request::{Acting, Body, Names};
 use super::response::{ApiError, json_response};
@@ -25,7 +26,7 @@ pub(super) async fn add(
 ) -> Result<Response, ApiError> {
     let proxy = proxies.get(&proxy)?;
     let request = body::parse_object(&request).map_err(|problem| ApiError::body(&problem))?;
-    let record = toxic::parse(&request, &proxies.schedules())?;
+    let record = toxic::parse(&request, &proxies.schedules(), Instant::now())?;
     let added = shown(&record);
     change(&proxies, &proxy, |faults| add_to(faults, record)).await?;
     Ok(json_response(StatusCode::OK, &added))
@@ -50,7 +51,7 @@ pub(super) async fn update(
     let run = proxies.schedules();
     let changed = change(&proxies, &proxy, |faults| {
         let place = index_for(faults, &name)?;
-        faults[place] = toxic::merge(&faults[place], &request, &run)?;
+        faults[place] = toxic::merge(&faults[place], &request, &run, Instant::now())?;
         Ok(shown(&faults[place]))
     })
     .await?;

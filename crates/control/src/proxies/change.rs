@@ -149,6 +149,16 @@ impl Proxies {
         name: &str,
         change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.edit_faults("change faults", name, change)
+    }
+
+    /// As [`change_faults`](Self::change_faults). `action` is what the record calls it.
+    pub(super) fn edit_faults<T, E: From<ChangeError>>(
+        &self,
+        action: &'static str,
+        name: &str,
+        change: impl FnOnce(&mut Vec<FaultRecord>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut entries = self.entries();
         let entry = entries.get_mut(name).ok_or(ChangeError::NoSuchProxy)?;
         let mut records = entry.records.clone();
@@ -156,8 +166,9 @@ impl Proxies {
         if self.client.is_some() {
             let [before, after] = [(&entry.records, &records), (&records, &entry.records)]
                 .map(|(some, others)| some.iter().filter(|one| !others.contains(one)).map(shown).collect());
-            self.record("change faults", name, before, after);
+            self.record(action, name, before, after);
         }
+        self.on_new_faults(&records);
         entry.set_records(records);
         Ok(changed)
     }
@@ -202,6 +213,7 @@ impl Proxies {
         }
         let proxy = entry.proxy(&name);
         let before = self.entries().insert(name, entry);
+        self.on_new_faults(&proxy.faults);
         if let Some(started) = before.and_then(|before| before.started) {
             started.stop().await;
         }

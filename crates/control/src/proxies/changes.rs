@@ -20,12 +20,23 @@ const MAX_BYTES: usize = 4 << 20;
 /// Maximum length of a text in a log line, in characters.
 const MAX_LOGGED: usize = 1000;
 
-/// Client of the API that makes changes.
+/// Client of the API that makes changes, or the end of a time to live.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Client {
     #[serde(rename = "client")]
-    pub(crate) addr: SocketAddr,
-    pub(crate) user_agent: Option<String>,
+    name: String,
+    user_agent: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(addr: SocketAddr, user_agent: Option<String>) -> Self {
+        Self { name: addr.to_string(), user_agent }
+    }
+
+    /// Returns the client in whose name expired faults are removed.
+    pub(super) fn ttl() -> Self {
+        Self { name: "ttl".to_owned(), user_agent: None }
+    }
 }
 
 /// A change of a proxy or of its faults, which serializes as in `GET /changes`.
@@ -87,7 +98,7 @@ impl Proxies {
         let len = texts.iter().chain(&client.user_agent).map(String::len).sum();
         let [logged_before, logged_after] = texts.each_ref().map(|text| short(text));
         info!(
-            client = %client.addr,
+            client = %client.name,
             user_agent = client.user_agent,
             action,
             proxy,
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_latest_changes_are_kept_within_both_limits() {
-        let client = Client { addr: ([127, 0, 0, 1], 1).into(), user_agent: None };
+        let client = Client::new(([127, 0, 0, 1], 1).into(), None);
         let change = |number| Change {
             number,
             at_ms: 0,

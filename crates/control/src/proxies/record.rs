@@ -1,5 +1,6 @@
-use fault_proxy_engine::Fault;
+use fault_proxy_engine::{Fault, Millis};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 /// Dialect of the types and parameters of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,6 +9,21 @@ pub(crate) enum Dialect {
     Toxiproxy,
     /// Names of flags and configuration files.
     Native,
+}
+
+/// Time after which a fault is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ttl {
+    /// As given.
+    pub(crate) time: Millis,
+    pub(crate) ends: Instant,
+}
+
+impl Ttl {
+    /// Starts the time.
+    pub(crate) fn new(time: Millis, now: Instant) -> Self {
+        Self { time, ends: now + time.duration() }
+    }
 }
 
 /// A fault as given and as applied. [`record`](crate::record) and the API create it.
@@ -26,6 +42,7 @@ pub struct FaultRecord {
     pub attributes: Map<String, Value>,
     /// The fault as applied, with this [`name`](Self::name). `None` if it has no effect.
     pub fault: Option<Fault>,
+    pub(crate) ttl: Option<Ttl>,
     pub(crate) vocabulary: Dialect,
 }
 
@@ -36,13 +53,17 @@ pub(super) fn effective(records: &[FaultRecord]) -> Vec<Fault> {
 
 /// Returns the fault in the form of the API.
 pub(crate) fn shown(record: &FaultRecord) -> Value {
-    json!({
+    let mut shown = json!({
         "attributes": record.attributes,
         "name": record.name,
         "type": record.kind,
         "stream": record.stream,
         "toxicity": record.toxicity,
-    })
+    });
+    if let Some(ttl) = record.ttl {
+        shown["ttl"] = json!(ttl.time);
+    }
+    shown
 }
 
 /// Returns the faults of a proxy in the order of the API, which shows those of the upstream stream first.

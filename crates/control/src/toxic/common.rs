@@ -1,8 +1,16 @@
 //! Parts that toxics and native faults share.
 
-use fault_proxy_engine::{Directions, Fault};
+use std::time::Duration;
+
+use fault_proxy_engine::{Directions, Fault, Millis};
 use serde_json::{Map, Value};
 use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::proxies::Ttl;
+
+/// A week: a fault that is to stay longer is not left behind by a test.
+pub(crate) const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Error in the body of a request for a fault.
 #[derive(Debug, PartialEq, Eq, Error)]
@@ -26,7 +34,31 @@ pub(super) struct Common<'a> {
     pub(super) name: Option<String>,
     pub(super) stream: Option<String>,
     pub(super) toxicity: f64,
+    pub(super) ttl: Option<Ttl>,
     pub(super) attributes: &'a Map<String, Value>,
+}
+
+/// Parses the time to live of a request, which starts `now`.
+pub(super) fn ttl(body: &Map<String, Value>, now: Instant) -> Result<Option<Ttl>, String> {
+    let Some(value) = body.get("ttl").filter(|value| !value.is_null()) else { return Ok(None) };
+    let time: Millis = serde_json::from_value(value.clone()).map_err(|error| format!("ttl: {error}"))?;
+    match time.duration() {
+        Duration::ZERO => {
+            Err("ttl: is 0: use a time such as 30s, or leave it out to keep the fault".to_owned())
+        }
+        longer if longer > MAX_TTL => Err(format!("ttl: {time} is too long: use 168h (a week) at most")),
+        _ => Ok(Some(Ttl::new(time, now))),
+    }
+}
+
+/// Refuses a time to live among the attributes, where Toxiproxy ignores what it does not know.
+pub(super) fn check_attributes(attributes: &Map<String, Value>) -> Result<(), String> {
+    match attributes.get("ttl") {
+        None | Some(Value::Null) => Ok(()),
+        Some(_) => {
+            Err("ttl is not an attribute: set ttl at the top level of the request (ctl: --ttl)".to_owned())
+        }
+    }
 }
 
 /// Returns `None` for an unknown stream.

@@ -117,6 +117,7 @@ pub fn record(params: &FaultParams, fault: Fault) -> FaultRecord {
         toxicity: fault.probability,
         attributes: attributes_for(params, fault.directions),
         fault: Some(fault),
+        ttl: None,
         vocabulary: Dialect::Native,
     }
 }
@@ -154,6 +155,7 @@ pub(super) fn parse(
         toxicity: common.toxicity,
         attributes: attributes_for(&params, fault.directions),
         fault: Some(fault),
+        ttl: common.ttl,
         vocabulary: Dialect::Native,
     })
 }

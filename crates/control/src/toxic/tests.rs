@@ -9,7 +9,11 @@ use super::*;
 use crate::proxies::shown;
 
 fn parsed(body: Value) -> Result<FaultRecord, ToxicError> {
-    parse(&json::parse_object(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
+    parse(
+        &json::parse_object(body.to_string().as_bytes()).unwrap(),
+        &ScheduleContext::default(),
+        Instant::now(),
+    )
 }
 
 fn effect(body: Value) -> Option<Effect> {
@@ -88,9 +92,10 @@ fn bodies_are_read_leniently_but_numbers_are_whole() {
     assert_eq!(fault.directions, Directions { to_upstream: true, to_downstream: false });
     for attribute in ["1.5", "1e3", "[]", "true"] {
         let body = format!(r#"{{"type": "latency", "attributes": {{"latency": {attribute}}}}}"#);
-        let refused = parse(&json::parse_object(body.as_bytes()).unwrap(), &ScheduleContext::default())
-            .unwrap_err()
-            .to_string();
+        let refused =
+            parse(&json::parse_object(body.as_bytes()).unwrap(), &ScheduleContext::default(), Instant::now())
+                .unwrap_err()
+                .to_string();
         assert!(refused.starts_with("bad request body: latency is "), "{refused}");
     }
 }
@@ -197,7 +202,12 @@ fn a_stream_is_where_the_fault_acts() {
 }
 
 fn merged(record: &FaultRecord, body: Value) -> Result<FaultRecord, ToxicError> {
-    merge(record, &json::parse_object(body.to_string().as_bytes()).unwrap(), &ScheduleContext::default())
+    merge(
+        record,
+        &json::parse_object(body.to_string().as_bytes()).unwrap(),
+        &ScheduleContext::default(),
+        Instant::now(),
+    )
 }
 
 #[test]
@@ -270,4 +280,47 @@ fn each_attribute_has_the_schema_of_its_parameter() {
         "{distributions:?}"
     );
     assert!(latency["mean"]["description"].as_str().is_some_and(|text| text.contains("delay")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_to_live_stands_beside_the_attributes() {
+    let start = Instant::now();
+    for (kind, ttl, millis) in [("latency", json!("30s"), 30_000), ("blackhole", json!(1500), 1500)] {
+        let added = parsed(json!({"type": kind, "ttl": ttl})).unwrap();
+        let ends = |record: &FaultRecord| record.ttl.unwrap().ends - start;
+        assert_eq!(ends(&added), millis * MS);
+        assert_eq!(shown(&added)["ttl"], millis);
+        // A change keeps it, unless it has another one, which starts with the change.
+        let after = merged(&added, json!({"attributes": {"schedule": "start:1s"}, "toxicity": 0.5})).unwrap();
+        assert_eq!(ends(&after), millis * MS);
+        let after = merged(&added, json!({"TTL": "1m"})).unwrap();
+        assert_eq!(ends(&after), Duration::from_secs(60));
+    }
+    let forever = parsed(json!({"type": "latency", "ttl": null})).unwrap();
+    assert!(forever.ttl.is_none() && shown(&forever).get("ttl").is_none());
+}
+
+#[test]
+fn a_time_to_live_that_makes_no_sense_is_refused() {
+    for (ttl, problem) in [
+        (json!(0), "bad request body: ttl: is 0: use a time such as 30s, or leave it out to keep the fault"),
+        (json!("169h"), "bad request body: ttl: 169h is too long: use 168h (a week) at most"),
+        (
+            json!(-5),
+            "bad request body: ttl: -5 is negative, not a time: use 300 or 300ms, 500us, 2s, 1m or 1h",
+        ),
+        (
+            json!("soon"),
+            "bad request body: ttl: \"soon\" is not a time: use 300 or 300ms, 500us, 2s, 1m or 1h",
+        ),
+    ] {
+        assert_eq!(refused(json!({"type": "latency", "ttl": ttl})), problem);
+        let latency = parsed(json!({"type": "latency"})).unwrap();
+        assert_eq!(merged(&latency, json!({"ttl": ttl})).unwrap_err().to_string(), problem);
+    }
+    // Also where Toxiproxy ignores unknown attributes.
+    for kind in ["latency", "refuse"] {
+        let refused = refused(json!({"type": kind, "attributes": {"ttl": "30s"}}));
+        assert!(refused.contains("set ttl at the top level of the request (ctl: --ttl)"), "{refused}");
+    }
 }

@@ -41,6 +41,7 @@ pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<F
         toxicity: common.toxicity,
         attributes,
         fault: None,
+        ttl: common.ttl,
         vocabulary: Dialect::Toxiproxy,
     };
     record.fault = fault(&record)?;
