@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import threading
 from collections import deque
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
 
@@ -16,6 +17,7 @@ from ._errors import ProgramError
 _NAME = "fault-proxy.exe" if os.name == "nt" else "fault-proxy"
 _VARIABLE = "FAULT_PROXY_BIN"
 _API = re.compile(r"control API on (http://\S+)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT")
 #: Log lines that are kept.
 _MAX_LINES = 10_000
 _START_TIMEOUT = 30.0
@@ -77,6 +79,11 @@ def _script_directories() -> Iterator[Path]:
     yield Path(__file__).resolve().parent.parent / "bin"
 
 
+def log_time() -> str:
+    """Returns the present time as the log shows it."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class Program:
     """A running `fault-proxy run` with its log."""
 
@@ -94,7 +101,6 @@ class Program:
             start_new_session=True,
         )
         self._lines: "deque[str]" = deque(maxlen=_MAX_LINES)
-        self._count = 0
         self._lock = threading.Lock()
         self._url: Optional[str] = None
         self._started = threading.Event()
@@ -121,23 +127,16 @@ class Program:
             line = raw.decode(errors="replace").rstrip("\r\n")
             with self._lock:
                 self._lines.append(line)
-                self._count += 1
             api = None if self._url else _API.search(line)
             if api:
                 self._url = api[1]
                 self._started.set()
         self._started.set()
 
-    def mark(self) -> int:
-        """Returns a position in the log: its present end."""
+    def lines(self, since: str = "") -> "list[str]":
+        """Returns the latest log lines, those that have a time only from `since` on."""
         with self._lock:
-            return self._count
-
-    def lines(self, since: int = 0) -> "list[str]":
-        """Returns the latest log lines, from the position `since` on."""
-        with self._lock:
-            skipped = max(0, since - (self._count - len(self._lines)))
-            return list(self._lines)[skipped:]
+            return [line for line in self._lines if line >= since or not _TIME.match(line)]
 
     def close(self) -> None:
         """Ends the program and waits for its end. Does nothing the second time."""

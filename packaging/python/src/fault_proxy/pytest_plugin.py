@@ -6,8 +6,9 @@ import pytest
 
 from ._errors import FaultProxyError
 from ._faults import FaultProxy
+from ._program import log_time
 
-_MARK = pytest.StashKey[int]()
+_STARTED = pytest.StashKey[str]()
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +31,7 @@ def fault_proxy(fault_proxy_session: FaultProxy, request: pytest.FixtureRequest)
     # A test that was interrupted, or that used another client, may have left faults behind.
     faults.reset()
     before = faults.proxies()
-    request.node.stash[_MARK] = faults._program.mark()
+    request.node.stash[_STARTED] = log_time()
     yield faults
     for name, proxy in faults.proxies().items():
         if name not in before:
@@ -50,5 +51,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, "pytest.Call
         state = faults._state() or ["no proxies"]
     except FaultProxyError as error:
         state = [str(error)]
-    log = faults._program.lines(item.stash.get(_MARK, 0))
+    log = faults._program.lines(item.stash.get(_STARTED, ""))
     report.sections.append(("fault-proxy", "\n".join([*state, "", *log])))
