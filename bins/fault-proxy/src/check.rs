@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::config::{Control, Settings};
 use crate::host;
 use crate::report;
-use crate::run::listen_for;
+use crate::run::{listen_for, metrics_listeners};
 use crate::serve;
 use crate::wire::Wire;
 
@@ -35,6 +35,8 @@ struct Checked {
     proxies: Vec<CheckedProxy>,
     /// `None` if the run would do without a control API.
     control: Option<Tried>,
+    /// `None` without `--metrics`.
+    metrics: Option<Tried>,
     /// Files of flags that a run would write.
     files: BTreeMap<&'static str, Tried>,
     faults: Vec<CheckedFault>,
@@ -91,17 +93,8 @@ pub(crate) fn check(settings: &Settings, wire: &Wire, as_json: bool) -> Result<(
     } else {
         checked.print()?;
     }
-    let failed = checked.proxies.iter().filter(|proxy| !proxy.is_ok()).count();
-    if failed > 0 {
-        bail!("{failed} of {} would not work", counted(checked.proxies.len() as u64, "mapping"));
-    }
-    if checked.control.is_some_and(|control| !control.ok) {
-        bail!("the control API would not work");
-    }
-    if let Some((flag, _)) = checked.files.iter().find(|(_, tried)| !tried.ok) {
-        bail!("{flag} would not work");
-    }
-    Ok(())
+    let failed = checked.failed();
+    if failed.is_empty() { Ok(()) } else { bail!("{} would not work", failed.join(", ")) }
 }
 
 impl Checked {
@@ -122,14 +115,29 @@ impl Checked {
         let control = settings.control.as_ref().filter(is_needed).map(listen_for);
         let control =
             control.map(|control| Tried::new(control.and_then(|listeners| Ok(listed(&listeners)?))));
+        let metrics = settings.metrics.as_ref().map(metrics_listeners);
+        let metrics =
+            metrics.map(|metrics| Tried::new(metrics.and_then(|listeners| Ok(listed(&listeners)?))));
         let run = &settings.run;
         let files = [("--journal", &run.journal), ("--report", &run.report), ("--junit", &run.junit)];
         let files = files.into_iter().filter_map(|(flag, path)| Some((flag, file(flag, path.as_deref()?))));
         let files: BTreeMap<_, _> = files.collect();
-        let ok = proxies.iter().all(CheckedProxy::is_ok)
-            && control.iter().chain(files.values()).all(|tried| tried.ok);
         let (faults, settings) = (faults(settings), shown_settings(settings));
-        Ok(Self { check: FORMAT, ok, proxies, control, files, faults, settings })
+        let mut checked =
+            Self { check: FORMAT, ok: true, proxies, control, metrics, files, faults, settings };
+        checked.ok = checked.failed().is_empty();
+        Ok(checked)
+    }
+
+    /// Lists what would not work.
+    fn failed(&self) -> Vec<String> {
+        let count = self.proxies.iter().filter(|proxy| !proxy.is_ok()).count();
+        let proxies = format!("{count} of {}", counted(self.proxies.len() as u64, "mapping"));
+        let others = [("the control API", &self.control), ("--metrics", &self.metrics)];
+        let others = others.into_iter().filter_map(|(name, tried)| Some((name, tried.as_ref()?)));
+        let files = self.files.iter().map(|(flag, tried)| (*flag, tried));
+        let others = others.chain(files).filter(|(_, tried)| !tried.ok).map(|(name, _)| name.to_owned());
+        (count > 0).then_some(proxies).into_iter().chain(others).collect()
     }
 
     fn print(&self) -> Result<()> {
@@ -139,6 +147,9 @@ impl Checked {
         }
         if let Some(control) = &self.control {
             listed.add_row(["control API".to_owned(), control.cell(), String::new()]);
+        }
+        if let Some(metrics) = &self.metrics {
+            listed.add_row(["metrics".to_owned(), metrics.cell(), String::new()]);
         }
         print(listed)?;
         if !self.faults.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::future::pending;
+use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -10,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::proxies::{Proxies, Proxy};
-use fault_proxy_control::{Access, Health, Metrics, serve_control};
+use fault_proxy_control::{Access, Health, Metrics, serve_control, serve_metrics};
 use fault_proxy_engine::{Engine, Journal};
+use fault_proxy_mapping::ListenAddr;
 use fault_proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use proxy_cli::bind::{BindError, listen};
 use proxy_cli::faults::any_seed;
@@ -87,6 +89,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
     let last = signals.last().clone();
+    let metrics = settings.metrics.as_ref().map(metrics_listeners).transpose()?;
     let control = control_listeners(settings)?;
     let runtime = runtime()?;
     let (on_demand, reload) = {
@@ -104,7 +107,8 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
         ProxyHost::new(wire, workers.hands().clone(), relay.clone(), shutdown.clone(), are_faults_fixed);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown };
-    let ran = runtime.block_on(running.until_ended(&mut workers, control, signals, on_demand, reload));
+    let ran =
+        runtime.block_on(running.until_ended(&mut workers, (control, metrics), signals, on_demand, reload));
     // A pending look-up must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
@@ -142,7 +146,7 @@ impl Running<'_> {
     async fn until_ended(
         self,
         workers: &mut Workers,
-        control: Option<Vec<TcpListener>>,
+        (control, metrics): (Option<Vec<TcpListener>>, Option<Vec<TcpListener>>),
         signals: Signals,
         on_demand: RequestSignal,
         reload: Option<Reload<'_>>,
@@ -153,6 +157,7 @@ impl Running<'_> {
         }
         self.populate().await?;
         let control = self.control(control)?;
+        let metrics = self.metrics(metrics)?;
         if let Some(chart) = Timeline::from_proxies(&proxies.all()).chart(settings.duration) {
             log.print(&chart);
         }
@@ -163,6 +168,7 @@ impl Running<'_> {
             () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}
             () = control => {}
+            () = metrics => {}
             () = log_changes(proxies, settings.run.tail) => {}
             () = report::on_demand(proxies, on_demand, log) => {}
             () = follow(reload, settings, proxies, shutdown) => {}
@@ -218,15 +224,36 @@ impl Running<'_> {
         let (proxies, relay, shutdown) = (self.proxies.clone(), self.relay.clone(), self.shutdown.clone());
         Ok(async move {
             if let Some((acceptor, access)) = server {
-                let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
-                metrics.proxies(&proxies);
-                metrics.session_limit(&relay);
-                let health = Health::new(|| Ok(())).with_session_limit(&relay);
+                let (health, metrics) = observed(&proxies, &relay);
                 serve_control(acceptor, proxies, health, metrics, access, shutdown).await;
             }
             pending().await
         })
     }
+
+    /// Serves the metrics alone. Never returns.
+    fn metrics(&self, listeners: Option<Vec<TcpListener>>) -> Result<impl Future<Output = ()>> {
+        let acceptor = listeners.map(TcpAcceptor::from_std).transpose()?;
+        for addr in acceptor.iter().map(TcpAcceptor::local_addrs).collect::<io::Result<Vec<_>>>()?.concat() {
+            info!(%addr, "metrics on http://{addr}/metrics");
+        }
+        let (health, metrics) = observed(self.proxies, self.relay);
+        let shutdown = self.shutdown.clone();
+        Ok(async move {
+            if let Some(acceptor) = acceptor {
+                serve_metrics(acceptor, health, metrics, shutdown).await;
+            }
+            pending().await
+        })
+    }
+}
+
+/// Returns what the HTTP servers show of the run.
+fn observed(proxies: &Proxies, relay: &Relay) -> (Health, Metrics) {
+    let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
+    metrics.proxies(proxies);
+    metrics.session_limit(relay);
+    (Health::new(|| Ok(())).with_session_limit(relay), metrics)
 }
 
 fn log_populated(proxy: &Proxy) {
@@ -263,12 +290,22 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     }
 }
 
+/// Binds all addresses of `--metrics`.
+pub(crate) fn metrics_listeners(addr: &ListenAddr) -> Result<Vec<TcpListener>> {
+    bound(addr, "--metrics")
+}
+
+/// Binds all addresses of a flag.
+fn bound(addr: &ListenAddr, flag: &str) -> Result<Vec<TcpListener>> {
+    let failed = |BindError { listen, source }| {
+        Error::from(source).context(format!("cannot listen on {listen} for {flag}"))
+    };
+    Ok(listen(addr, 1).map_err(failed)?.into_iter().flatten().collect())
+}
+
 /// Binds all addresses of the control API.
 pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
-    let failed = |BindError { listen, source }| {
-        Error::from(source).context(format!("cannot listen on {listen} for {}", control.flag))
-    };
-    let listeners: Vec<_> = listen(&control.addr, 1).map_err(failed)?.into_iter().flatten().collect();
+    let listeners = bound(&control.addr, control.flag)?;
     for listener in &listeners {
         control.guard(listener.local_addr()?)?;
     }

@@ -16,6 +16,8 @@ use crate::proxies::Proxies;
 use crate::watch::SessionMetrics;
 
 mod faults;
+#[cfg(target_os = "linux")]
+mod process;
 mod sessions;
 mod write;
 
@@ -25,7 +27,9 @@ mod write;
 /// `nats_proxy_server_sessions_total`. The methods take names without this prefix. Units are base units
 /// (seconds, bytes) and the last word of the name.
 ///
-/// `PROGRAM_build_info{version="…"}` always exists.
+/// `PROGRAM_build_info{version="…"}` always exists. So do, on Linux and without the prefix, `process_cpu_seconds_total`,
+/// `process_start_time_seconds`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_open_fds`,
+/// `process_max_fds` and `process_threads`.
 ///
 /// [naming practices]: https://prometheus.io/docs/practices/naming/
 #[derive(Debug)]
@@ -40,7 +44,11 @@ impl Metrics {
     pub fn new(program: &str, version: &str) -> Self {
         let mut registry = Registry::with_prefix(program.replace('-', "_"));
         registry.register("build", "The running program", Info::new([("version", version.to_owned())]));
-        Self { registry, foreign: Registry::default() }
+        #[allow(unused_mut, reason = "other systems than Linux have no metrics of the process")]
+        let mut foreign = Registry::default();
+        #[cfg(target_os = "linux")]
+        foreign.register_collector(Box::new(Scrape(process::encode)));
+        Self { registry, foreign }
     }
 
     /// Adds the metrics of the sessions that `watch` sees, read at each scrape:

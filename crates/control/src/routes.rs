@@ -14,17 +14,23 @@ use tokio::select;
 use crate::health::Health;
 use crate::metrics::Metrics;
 
+const OK: &str = "ok\n";
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Returns the routes that all servers have.
 pub(crate) fn routes(health: Health, metrics: Metrics, shutdown: Shutdown) -> Router {
     Router::new()
         .route("/readyz", get(readyz))
         .with_state((health, shutdown))
         .route("/metrics", get(scrape))
         .with_state(Arc::new(metrics))
-        .route("/livez", get("ok\n"))
-        .route("/health", get("ok\n"))
+        .route("/livez", get(OK))
+}
+
+/// Returns the route of health checks that are made for other programs.
+pub(crate) fn health() -> Router {
+    Router::new().route("/health", get(OK))
 }
 
 async fn readyz(State((health, shutdown)): State<(Health, Shutdown)>) -> (StatusCode, String) {

@@ -30,7 +30,7 @@ use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::page;
 use crate::proxies::Proxies;
-use crate::routes::routes;
+use crate::routes::{self, routes};
 
 /// Time limit to receive the head of the first request.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,13 +45,23 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Delay after a failed accept, usually because the descriptors are used up.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Responds to requests until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller whose sessions end
+/// Serves `/metrics`, `/livez` and `/readyz` until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller
+/// whose sessions end before the abort drops the future.
+///
+/// # Cancel safety
+/// Dropping the future closes its connections.
+pub async fn serve_metrics(listener: TcpAcceptor, health: Health, metrics: Metrics, shutdown: Shutdown) {
+    let router = routes(health, metrics, shutdown.clone());
+    accept(listener, router, shutdown).await;
+}
+
+/// Like [`serve_metrics`], with `/health`. Responds to requests until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller whose sessions end
 /// before the abort drops the future.
 ///
 /// # Cancel safety
 /// Dropping the future closes its connections.
 pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shutdown: Shutdown) {
-    let router = routes(health, metrics, shutdown.clone());
+    let router = routes(health, metrics, shutdown.clone()).merge(routes::health());
     accept(listener, router, shutdown).await;
 }
 
@@ -69,6 +79,7 @@ pub async fn serve_control(
 ) {
     let removal = proxies.clone();
     let router = routes(health, metrics, shutdown.clone())
+        .merge(routes::health())
         .merge(api::routes(proxies))
         .merge(page::routes())
         .layer(from_fn_with_state(access, access::check));

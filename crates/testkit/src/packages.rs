@@ -41,6 +41,8 @@ pub const TESTS: &[Needed] = &[
     (OnPath("nginx"), "nginx"),
     (File("/usr/lib/nginx/modules/ngx_stream_module.so"), "libnginx-mod-stream"),
     (OnPath("haproxy"), "haproxy"),
+    // scrapes the metrics, and answers the queries of the dashboard
+    (OnPath("prometheus"), "prometheus"),
     (OnPath("curl"), "curl"),
     (OnPath("openssl"), "openssl"),
     (OnPath("setpriv"), "util-linux"),

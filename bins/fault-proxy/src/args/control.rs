@@ -22,6 +22,11 @@ pub(crate) struct ControlArgs {
     /// Allow clients of other machines to use --control without a token.
     #[arg(long, help_heading = CONTROL, action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) control_insecure: bool,
+    /// Address that serves metrics, /livez and /readyz, and nothing else: HOST:PORT, :PORT for all interfaces, or off
+    /// [default: off].
+    #[arg(long, value_name = "ADDR", help_heading = CONTROL)]
+    #[serde(with = "As::<Option<DisplayFromStr>>")]
+    pub(crate) metrics: Option<Endpoint>,
     /// Also create the proxies of this file in Toxiproxy's format: a JSON array, as for POST /populate.
     #[arg(long, value_name = "FILE", help_heading = CONTROL)]
     pub(crate) toxiproxy_config: Option<PathBuf>,

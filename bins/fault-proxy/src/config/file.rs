@@ -122,6 +122,7 @@ impl Config {
         (config.run.journal, config.run.report, config.run.junit) = (None, None, None);
         // Changes through the API are not recorded, so a replay must not allow them.
         config.control.control = Some(Endpoint(None));
+        config.control.metrics = None;
         Ok(config)
     }
 

@@ -18,7 +18,8 @@ pub(super) fn refuse_shared(settings: &Settings) -> Result<()> {
     // A run continues if the default port of the control API is in use.
     let control = settings.control.iter().filter(|control| !control.is_default);
     let control = control.map(|control| (format!("--control {}", control.addr), control.addr.clone()));
-    let all: Vec<_> = proxies.chain(specs).chain(control).collect();
+    let metrics = settings.metrics.iter().map(|addr| (format!("--metrics {addr}"), addr.clone()));
+    let all: Vec<_> = proxies.chain(specs).chain(control).chain(metrics).collect();
     for (index, (listener, addr)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..index].iter().find(|(_, other)| is_shared(addr, other)) {
             bail!("{other} and {listener} listen on one port: use different ports");

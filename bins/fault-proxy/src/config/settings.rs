@@ -8,6 +8,7 @@ use fault_proxy_control::specs;
 use fault_proxy_engine::{ByteCount, Fault};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_tls::ClientTls;
+use proxy_cli::addr::Endpoint;
 use proxy_cli::args::Time;
 
 use super::control::{Control, control};
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) listener_alpn: Vec<Vec<u8>>,
     /// `None` without a control API.
     pub(crate) control: Option<Control>,
+    /// Address of the metrics alone.
+    pub(crate) metrics: Option<ListenAddr>,
 }
 
 /// Certificate for clients.
@@ -94,6 +97,7 @@ impl Settings {
         let upstream_alpn: Vec<_> = config.upstream_tls.upstream_alpn.iter().map(Protocol::bytes).collect();
         let listener_alpn: Vec<_> = config.listener_tls.tls_alpn.iter().map(Protocol::bytes).collect();
         let control = control(&config)?;
+        let metrics = config.control.metrics.and_then(|Endpoint(addr)| addr);
         let listener_tls = listener_tls(config.listener_tls)?;
         refuse_useless_alpn(listener_tls.is_some(), &upstream_alpn, &listener_alpn)?;
         let faults = proxies
@@ -130,6 +134,7 @@ impl Settings {
             listener_tls,
             listener_alpn,
             control,
+            metrics,
         })
     }
 }

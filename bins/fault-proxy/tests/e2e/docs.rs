@@ -45,6 +45,11 @@ fn a_suite_reports_its_results() {
 }
 
 #[test]
+fn metrics_are_scraped() {
+    assert_more_than(2, reader("how-to/prometheus.md").follow());
+}
+
+#[test]
 fn a_fault_is_found_for_a_failure() {
     assert_more_than(10, reader("how-to/which-fault.md").follow());
 }

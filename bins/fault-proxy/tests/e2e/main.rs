@@ -38,6 +38,7 @@ mod keep_alive;
 mod limits;
 mod log;
 mod loops;
+mod metrics;
 mod names;
 mod npm_package;
 mod packaging;
