@@ -31,8 +31,8 @@ pub(crate) struct Gate {
     /// The empty chunk with which the clock started.
     clock: Option<Chunk>,
     ending_on_leaving: Option<FlowEnd>,
-    /// The first held chunk was recorded.
-    has_stalled: bool,
+    /// The gate has recorded that it holds data, or that it ends the session.
+    has_recorded: bool,
 }
 
 impl Gate {
@@ -119,8 +119,8 @@ impl Gate {
             return;
         }
         // The end of a session is an action by itself.
-        if !self.has_stalled && self.ending.is_none() {
-            self.has_stalled = true;
+        if !self.has_recorded && self.ending.is_none() {
+            self.has_recorded = true;
             context.counters.record_action();
             context.record(&chunk, Decision::Stall);
         }
@@ -144,6 +144,7 @@ impl Stage for Gate {
         }
         let ending = self.ending.take_if(|ending| ending.at <= now)?;
         context.ends(&ending);
+        self.has_recorded = true;
         Some(ending)
     }
 
@@ -171,7 +172,7 @@ impl Stage for Gate {
     /// Counts what has passed before it changed. Its session is to end as it would have with this gate from the start.
     fn resume_from(&mut self, before: &dyn Stage) {
         let Some(before) = (before as &dyn Any).downcast_ref::<Self>() else { return };
-        self.has_stalled = before.has_stalled;
+        self.has_recorded = before.has_recorded;
         match (self.limit, before.limit) {
             (Some(0), Some(0)) => {
                 before.clock.into_iter().for_each(|clock| self.start_clock(clock));

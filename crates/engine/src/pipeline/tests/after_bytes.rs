@@ -71,6 +71,18 @@ fn the_clock_starts_with_the_last_byte_that_passes() {
 }
 
 #[test]
+fn an_end_that_waits_for_its_receiver_is_one_action() {
+    for (effect, end) in effects(100, Duration::ZERO).into_iter().skip(2) {
+        let mut bench = Bench::new(vec![named(effect)]);
+        // All bytes arrive before the receiver takes the first.
+        (1..5).for_each(|ms| bench.arrive(ms * MS, 60));
+        bench.take(5 * MS);
+        assert_eq!((bench.received(), bench.end), (expected(100), end.map(|end| (5 * MS, end))));
+        assert_eq!(decisions(&mut bench).len(), 1);
+    }
+}
+
+#[test]
 fn a_flow_that_ends_before_is_not_affected() {
     for (effect, _) in effects(100, Duration::ZERO) {
         let mut bench = Bench::new(vec![named(effect)]);
