@@ -32,6 +32,7 @@ mod fault_reset;
 mod fault_schedule;
 mod fault_selection;
 mod fault_support;
+mod github_action;
 mod half_close;
 mod https;
 mod keep_alive;
