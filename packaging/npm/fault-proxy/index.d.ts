@@ -49,6 +49,8 @@ export interface FaultOptions {
   toxicity?: number;
   /** Defaults to `TYPE_STREAM`. Required for a second fault of one type and stream. */
   name?: string;
+  /** Time after which the fault ends in any case, for example `30s`. Defaults to no limit. */
+  ttl?: string;
 }
 
 /** A fault as the control API shows it. */
@@ -57,6 +59,8 @@ export interface FaultState {
   type: string;
   stream: "downstream" | "upstream";
   toxicity: number;
+  /** Time limit in milliseconds, if the fault has one. */
+  ttl?: number;
   attributes: Record<string, string | number | boolean>;
 }
 

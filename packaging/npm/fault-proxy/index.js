@@ -144,8 +144,8 @@ class Proxy {
     return Number(this.address.slice(this.address.lastIndexOf(":") + 1));
   }
 
-  async fault(type, attributes = {}, { stream = "downstream", toxicity = 1, name } = {}) {
-    const spec = { type, stream, toxicity, name, attributes };
+  async fault(type, attributes = {}, { stream = "downstream", toxicity = 1, name, ttl } = {}) {
+    const spec = { type, stream, toxicity, name, ttl, attributes };
     const made = await this.#api.send("POST", ["proxies", this.name, "toxics"], spec);
     return new Fault(made.name, () => this.#api.delete("proxies", this.name, "toxics", made.name));
   }

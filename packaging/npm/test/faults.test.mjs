@@ -78,10 +78,17 @@ test("an outage ends when it is removed, and a fault at the end of its block", a
 test("a fault has all settings of the API", async (t) => {
   const faults = await FaultProxy.forTest(t);
   const cache = await faults.proxy("a/b c?", REDIS);
-  await cache.fault("latency", { latency: 200, jitter: 50 }, { stream: "upstream", toxicity: 0.5, name: "x/y" });
+  await cache.fault("latency", { latency: 200, jitter: 50 }, { stream: "upstream", toxicity: 0.5, name: "x/y", ttl: "1h" });
   const [slow] = await cache.faults();
   const attributes = { latency: 200, jitter: 50 };
-  assert.deepEqual(slow, { name: "x/y", type: "latency", stream: "upstream", toxicity: 0.5, attributes });
+  assert.deepEqual(slow, {
+    name: "x/y",
+    type: "latency",
+    stream: "upstream",
+    toxicity: 0.5,
+    ttl: 3_600_000,
+    attributes,
+  });
   await cache.remove();
   assert.deepEqual(await faults.proxies(), []);
 });

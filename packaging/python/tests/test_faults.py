@@ -41,7 +41,7 @@ def test_a_fault_without_a_block_acts_until_the_reset(fault_proxy, redis):
 def test_a_fault_has_all_settings_of_the_api(fault_proxy, redis):
     cache = fault_proxy.proxy("cache", redis)
     cache.fault("latency", stream="upstream", toxicity=0.5, name="slow", latency=200, jitter=50)
-    cache.fault("packet_loss", model="gilbert-elliott", good_to_bad="1%", bad_to_good=0.25)
+    cache.fault("packet_loss", ttl="1h", model="gilbert-elliott", good_to_bad="1%", bad_to_good=0.25)
     slow, loss = cache.faults()
     assert slow == {
         "name": "slow",
@@ -50,7 +50,7 @@ def test_a_fault_has_all_settings_of_the_api(fault_proxy, redis):
         "toxicity": 0.5,
         "attributes": {"latency": 200, "jitter": 50},
     }
-    assert loss["attributes"]["good_to_bad"] == 0.01
+    assert (loss["attributes"]["good_to_bad"], loss["ttl"]) == (0.01, 3_600_000)
 
 
 def test_an_outage_refuses_connections_until_its_end(fault_proxy, redis, ping):

@@ -40,6 +40,7 @@ class Proxy:
         stream: str = "downstream",
         toxicity: float = 1.0,
         name: Optional[str] = None,
+        ttl: Optional[str] = None,
         **attributes: Attribute,
     ) -> "Fault":
         """Adds a fault, which acts on open connections too.
@@ -52,11 +53,14 @@ class Proxy:
 
         `stream` is `downstream` (responses) or `upstream` (requests). The attribute `direction="both"` selects
         both. `toxicity` is the share of connections that the fault acts on. `name` defaults to `TYPE_STREAM`; it
-        is required for a second fault of one type and stream.
+        is required for a second fault of one type and stream. `ttl` is the time after which the fault ends in any case,
+        for example `30s`.
         """
         spec: Dict[str, Any] = {"type": type, "stream": stream, "toxicity": toxicity, "attributes": attributes}
         if name is not None:
             spec["name"] = name
+        if ttl is not None:
+            spec["ttl"] = ttl
         made = self._api.post("proxies", self.name, "toxics", body=spec)
         return Fault(self._api, self.name, made["name"])
 
