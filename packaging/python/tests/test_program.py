@@ -103,6 +103,24 @@ def test_the_program_ends_if_the_tests_are_killed(tmp_path):
 
 
 @posix
+def test_a_forked_process_does_not_delay_the_end():
+    faults = FaultProxy()
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+        os._exit(0)
+    try:
+        started = time.monotonic()
+        faults.close()
+        assert time.monotonic() - started < 10
+        with pytest.raises(ProgramError, match="^cannot reach the control API of fault-proxy at http://127"):
+            faults.reset()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+@posix
 def test_a_program_that_hangs_is_killed(tmp_path):
     pid = tmp_path / "pid"
     hangs = f"trap '' TERM\necho $$ > {pid}\necho 'control API on http://127.0.0.1:1' >&2\nexec sleep 600\n"

@@ -24,22 +24,26 @@ _START_TIMEOUT = 30.0
 #: More than the supervisor needs: it kills a program that takes more than 5 s to end.
 _END_TIMEOUT = 15.0
 
-# Runs the program until stdin is closed, which also happens when the process of the tests is killed. It gives its
-# stderr to the program alone, so that the end of the program is the end of the log.
+# Runs the program until stdin is closed, which also happens when the process of the tests is killed, or until SIGTERM,
+# because a process that the tests have forked may keep stdin open. It leaves its stderr to the program alone, so that
+# the end of the program is the end of the log.
 _SUPERVISOR = """\
-import os, subprocess, sys
+import os, signal, subprocess, sys
 try:
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 except OSError as error:
     sys.exit(str(error))
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-sys.stdin.buffer.read()
-program.terminate()
 try:
-    program.wait(5)
-except subprocess.TimeoutExpired:
-    program.kill()
-    program.wait()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    sys.stdin.buffer.read()
+finally:
+    program.terminate()
+    try:
+        program.wait(5)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
 """
 
 
@@ -142,12 +146,16 @@ class Program:
         """Ends the program and waits for its end. Does nothing the second time."""
         process = self._process
         assert process.stdin is not None and process.stderr is not None
-        process.stdin.close()
+        if os.name == "nt":
+            process.stdin.close()
+        else:
+            process.terminate()
         try:
             process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdin.close()
         self._reader.join(1)
         if not self._reader.is_alive():
             process.stderr.close()
