@@ -75,8 +75,9 @@ class Program {
 
   constructor(program, args) {
     const run = ["run", "--control", "127.0.0.1:0", "--no-ui", "--drain-timeout", "0", ...args];
-    // The tests decide what the program does, not the variables of the shell that runs them.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("FAULT_")));
+    // The tests decide what the program does, not the variables of the shell that runs them. Its summary is not that of a
+    // GitHub workflow.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(FAULT|GITHUB)_/.test(name)));
     // In a separate process group, because Ctrl-C is for the tests.
     this.#process = spawn(process.execPath, ["-e", SUPERVISOR, "--", program, ...run], {
       stdio: ["pipe", "ignore", "pipe"],

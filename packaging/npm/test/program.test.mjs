@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -83,7 +83,10 @@ test("variables of the shell change nothing", () => {
     console.log((await faults.proxies()).length);
     await faults.close();
   `;
-  assert.equal(node(start, { FAULT_PROXY: "not a mapping", FAULT_LOG_LEVEL: "error" }).stdout, "0\n");
+  const summary = path.join(directory, "summary");
+  const env = { FAULT_PROXY: "not a mapping", FAULT_LOG_LEVEL: "error", GITHUB_STEP_SUMMARY: summary };
+  assert.equal(node(start, env).stdout, "0\n");
+  assert.ok(!existsSync(summary));
 });
 
 test("the program ends with tests that forget it, and with tests that are killed", async () => {

@@ -68,11 +68,13 @@ def test_a_program_that_does_not_start_says_why():
         FaultProxy(program="/no/program")
 
 
-def test_variables_of_the_shell_change_nothing(monkeypatch):
+def test_variables_of_the_shell_change_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("FAULT_PROXY", "not a mapping")
     monkeypatch.setenv("FAULT_LOG_LEVEL", "error")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     with FaultProxy() as faults:
         assert faults.proxies() == {}
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_connections_that_are_still_open_do_not_delay_the_end(redis):

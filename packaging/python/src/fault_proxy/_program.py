@@ -93,8 +93,9 @@ class Program:
 
     def __init__(self, program: Path, args: Sequence[str]) -> None:
         run = [str(program), "run", "--control", "127.0.0.1:0", "--no-ui", "--drain-timeout", "0", *args]
-        # The tests decide what the program does, not the variables of the shell that runs them.
-        env = {name: value for name, value in os.environ.items() if not name.startswith("FAULT_")}
+        # The tests decide what the program does, not the variables of the shell that runs them. Its summary is not that
+        # of a GitHub workflow.
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("FAULT_", "GITHUB_"))}
         # Ctrl-C is for the tests: they end the program when their fixtures do.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _SUPERVISOR, *run],
