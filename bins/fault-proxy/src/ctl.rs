@@ -5,6 +5,7 @@ mod attributes;
 mod tables;
 
 use anyhow::{Context, Error, Result, anyhow};
+use fault_proxy_control::changed_attributes;
 use fault_proxy_engine::faults;
 use proxy_cli::terminal::print;
 use serde_json::{Map, Value, json};
@@ -81,11 +82,9 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
         FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();
-            let changed = object(attributes);
-            let mut all = existing["attributes"].as_object().cloned().unwrap_or_default();
-            all.extend(changed.clone());
-            let mut sent = attributes::for_request(kind, &all)?;
-            sent.retain(|name, _| changed.contains_key(name));
+            let before = existing["attributes"].as_object().cloned().unwrap_or_default();
+            let mut sent = attributes::for_request(kind, &changed_attributes(&before, object(attributes)))?;
+            sent.retain(|name, _| attributes.iter().any(|(given, _)| given.replace('-', "_") == *name));
             let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }

@@ -33,5 +33,5 @@ pub use api::specs;
 pub use health::Health;
 pub use metrics::Metrics;
 pub use serve::{serve, serve_control, serve_metrics};
-pub use toxic::{attribute_names, record};
+pub use toxic::{attribute_names, changed_attributes, record};
 pub use watch::SessionMetrics;

@@ -20,8 +20,8 @@ use crate::proxies::{Dialect, FaultRecord};
 
 use self::common::{Common, check_attributes, flows, share, ttl};
 pub(crate) use self::common::{MAX_TTL, ToxicError};
-pub use self::native::record;
 pub(crate) use self::native::types;
+pub use self::native::{changed_attributes, record};
 
 /// Parses a new fault. Its time to live starts `now`.
 pub(crate) fn parse(

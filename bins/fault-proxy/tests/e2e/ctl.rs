@@ -75,6 +75,17 @@ fn a_proxy_and_its_faults_are_managed() {
     assert!(ctl.says(&["list"]).contains("loss, latency_downstream"));
     assert_eq!(ctl.says(&["fault", "remove", "my db", "loss"]), "loss of my db is removed\n");
 
+    ctl.says(&["fault", "add", "my db", "blackhole", "at=first-byte", "--name", "stall"]);
+    for (change, shown) in [
+        ("after-bytes=1KiB", "after_bytes=1KiB"),
+        ("after-bytes=2KiB", "after_bytes=2KiB"),
+        ("at=first-byte", "at=first-byte"),
+    ] {
+        let said = ctl.says(&["fault", "update", "my db", "stall", change]);
+        assert_eq!(said, format!("stall of my db is changed: {shown}\n"));
+    }
+    ctl.says(&["fault", "remove", "my db", "stall"]);
+
     let slow = ctl.says(&["fault", "add", "my db", "slow-open", "delay=1"]);
     assert_eq!(slow, "my db has slow_open_downstream: delay=1ms\n");
     let down = ctl.says(&["fault", "add", "my db", "refuse", "--toxicity", "0"]);

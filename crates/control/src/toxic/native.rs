@@ -17,6 +17,9 @@ const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("prob
 /// Parameter that names a file, which the API does not accept.
 const TABLE: &str = "table";
 
+/// Attributes that exclude each other.
+const ALTERNATIVES: [[&str; 2]; 1] = [["at", "after_bytes"]];
+
 /// Returns true if a fault has a parameter of this name.
 pub(super) fn is_parameter(name: &str) -> bool {
     let name = as_parameter(name);
@@ -170,10 +173,7 @@ pub(super) fn merge(
     let given = checked(kind, given)?;
     let has_schedule = given.contains_key("schedule");
     let has_direction = given.contains_key("side") || given.contains_key("direction");
-    let mut all: Map<_, _> =
-        record.attributes.iter().map(|(name, value)| (as_parameter(name), value.clone())).collect();
-    all.extend(given);
-    let (params, mut fault) = resolve(kind, all, run)?;
+    let (params, mut fault) = resolve(kind, changed_attributes(&record.attributes, given), run)?;
     if let Some(before) = &record.fault {
         if !has_schedule {
             fault.windows = before.windows.clone();
@@ -188,6 +188,19 @@ pub(super) fn merge(
     }
     record.fault = Some(renamed(fault, &record.name, record.toxicity));
     Ok(())
+}
+
+/// Returns the attributes of a native fault after a change. An attribute takes the place of one that it excludes.
+pub fn changed_attributes(existing: &Map<String, Value>, given: Map<String, Value>) -> Map<String, Value> {
+    let in_attributes = |all: Map<String, Value>| {
+        all.into_iter().map(|(name, value)| (as_attribute(&name), value)).collect::<Map<_, _>>()
+    };
+    let (mut all, given) = (in_attributes(existing.clone()), in_attributes(given));
+    for names in ALTERNATIVES.iter().filter(|names| names.iter().any(|name| given.contains_key(*name))) {
+        all.retain(|name, _| !names.contains(&name.as_str()));
+    }
+    all.extend(given);
+    all
 }
 
 /// Returns the attributes of a request with the names of parameters.

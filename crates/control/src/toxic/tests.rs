@@ -324,3 +324,15 @@ fn a_time_to_live_that_makes_no_sense_is_refused() {
         assert!(refused.contains("set ttl at the top level of the request (ctl: --ttl)"), "{refused}");
     }
 }
+
+#[test]
+fn a_moment_and_a_number_of_bytes_take_the_place_of_each_other() {
+    let stall = |attributes: Value| json!({"type": "blackhole", "attributes": attributes});
+    let before = parsed(stall(json!({"at": "first-byte", "mode": "discard"}))).unwrap();
+    let after = merged(&before, json!({"attributes": {"after_bytes": "1KiB"}})).unwrap();
+    assert_eq!(Value::from(after.attributes.clone()), json!({"after_bytes": 1024, "mode": "discard"}));
+    let again = merged(&after, json!({"attributes": {"at": "first-byte"}})).unwrap();
+    assert_eq!(again.attributes, before.attributes);
+    let both = merged(&before, json!({"attributes": {"at": "first-byte", "after_bytes": 5}}));
+    assert!(both.unwrap_err().to_string().contains("use one of them"));
+}
