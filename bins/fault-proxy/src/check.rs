@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
-use comfy_table::{Table, presets};
 use fault_proxy_engine::{Directions, Fault, Windows};
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Connected;
 use humantime::format_duration;
 use proxy_cli::bind::listed;
-use proxy_cli::terminal::{counted, escape_control, print};
+use proxy_cli::table::Table;
+use proxy_cli::terminal::{counted, print};
 use serde::Serialize;
 
 use crate::config::{Control, Settings};
@@ -77,8 +77,8 @@ impl Tried {
     }
 
     fn cell(&self) -> String {
-        let result = escape_control(&self.result);
-        if self.ok { result } else { format!("FAILED: {result}") }
+        let result = &self.result;
+        if self.ok { result.clone() } else { format!("FAILED: {result}") }
     }
 }
 
@@ -141,9 +141,9 @@ impl Checked {
     }
 
     fn print(&self) -> Result<()> {
-        let mut listed = table(["proxy", "listen", "upstream"]);
+        let mut listed = Table::new(["proxy", "listen", "upstream"]);
         for CheckedProxy { proxy, listen, upstream } in &self.proxies {
-            listed.add_row([escape_control(proxy), listen.cell(), upstream.cell()]);
+            listed.add_row([proxy.clone(), listen.cell(), upstream.cell()]);
         }
         if let Some(control) = &self.control {
             listed.add_row(["control API".to_owned(), control.cell(), String::new()]);
@@ -151,30 +151,28 @@ impl Checked {
         if let Some(metrics) = &self.metrics {
             listed.add_row(["metrics".to_owned(), metrics.cell(), String::new()]);
         }
-        print(listed)?;
+        print(listed.for_stdout())?;
         if !self.faults.is_empty() {
-            let mut listed = table(["proxy", "fault", "effect", "direction", "sessions", "on"]);
+            let mut listed = Table::new(["proxy", "fault", "effect", "direction", "sessions", "on"]);
             for fault in &self.faults {
                 let share = format!("{}%", (fault.probability * 1e8).round() / 1e6);
                 let sessions = match &fault.selection {
                     Some(selection) => format!("{share}, {selection}"),
                     None => share,
                 };
-                let (proxy, name) = (escape_control(&fault.proxy), escape_control(&fault.name));
-                let (effect, direction) = (fault.effect.clone(), fault.direction.to_owned());
-                listed.add_row([proxy, name, effect, direction, sessions, fault.on.clone()]);
+                let CheckedFault { proxy, name, effect, direction, on, .. } = fault;
+                listed.add_row([proxy, name, effect, *direction, &sessions, on]);
             }
-            print(format_args!("\n{listed}"))?;
+            print(format_args!("\n{}", listed.for_stdout()))?;
         }
-        let mut listed = table(["setting", "value"]);
-        listed.load_style(presets::NOTHING);
+        let mut listed = Table::new(["setting", "value"]);
         for (name, value) in &self.settings {
-            listed.add_row([name, &*escape_control(value)]);
+            listed.add_row([name, &**value]);
         }
         for (flag, tried) in &self.files {
             listed.add_row([flag.trim_start_matches('-'), &tried.cell()]);
         }
-        print(format_args!("\n{listed}")).map(drop)
+        print(format_args!("\n{}", listed.for_stdout())).map(drop)
     }
 }
 
@@ -182,12 +180,6 @@ impl CheckedProxy {
     fn is_ok(&self) -> bool {
         self.listen.ok && self.upstream.ok
     }
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
-    table
 }
 
 fn faults(settings: &Settings) -> Vec<CheckedFault> {

@@ -68,7 +68,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<()> {
     });
     shutdown.abort();
     workers.join()?;
-    let told = print(format_args!("\n{}", tally::table([(mapping, live.stats())])));
+    let told = print(format_args!("\n{}", tally::table([(mapping, live.stats())]).for_stdout()));
     outcome.and(told.map(drop))
 }
 

@@ -1,9 +1,9 @@
 //! The command `faults`.
 
 use anyhow::Result;
-use comfy_table::{Table, presets};
 use fault_proxy_engine::faults::{self, FAULT_TYPES};
 use fault_proxy_engine::{FaultType, ValueType, display_with};
+use proxy_cli::table::Table;
 
 /// Describes all types, or the one with this name.
 pub(crate) fn described(name: Option<&str>) -> Result<String> {
@@ -14,17 +14,18 @@ pub(crate) fn described(name: Option<&str>) -> Result<String> {
 }
 
 fn list() -> String {
-    let mut table = table(["fault", "effect"]);
+    let mut table = Table::new(["fault", "effect"]);
     for fault_type in FAULT_TYPES {
         table.add_row([fault_type.name.to_owned(), as_written(fault_type.help)]);
     }
     format!(
-        "{table}\n\nfault-proxy faults NAME lists the parameters of a fault. --with-NAME of run and check adds it to every proxy."
+        "{}\n\nfault-proxy faults NAME lists the parameters of a fault. --with-NAME of run and check adds it to every proxy.",
+        table.for_stdout()
     )
 }
 
 fn describe(fault_type: &FaultType) -> String {
-    let mut table = table(["parameter", "value", "default", "meaning"]);
+    let mut table = Table::new(["parameter", "value", "default", "meaning"]);
     for parameter in fault_type.parameters.iter().copied().chain(fault_type.common_parameters()) {
         let value = match parameter.value {
             ValueType::Switch(_) => "true or false",
@@ -35,19 +36,14 @@ fn describe(fault_type: &FaultType) -> String {
     }
     let name = fault_type.name;
     format!(
-        "{name}: {}\n\n{table}\n\nA file and the control API have the parameters by these names. Flags are --with-{name} and --{name}-PARAMETER, \
+        "{name}: {}\n\n{}\n\nA file and the control API have the parameters by these names. Flags are --with-{name} and --{name}-PARAMETER, \
          but --{name}-sched for the schedule.",
-        as_written(fault_type.help)
+        as_written(fault_type.help),
+        table.for_stdout()
     )
 }
 
 /// Returns a text with the names of parameters in files.
 fn as_written(text: &str) -> String {
     display_with(text, str::to_owned)
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    table
 }

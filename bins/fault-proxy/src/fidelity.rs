@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use comfy_table::{Table, presets};
 use fault_proxy_engine::{BitRate, Fault, FaultStats, Measured, Quantiles};
 use proxy_cli::sys::cpu_time;
-use proxy_cli::terminal::{counted, escape_control};
+use proxy_cli::table::Table;
+use proxy_cli::terminal::counted;
 
 use crate::report::MeasuredProxy;
 
@@ -14,15 +14,13 @@ pub(crate) const NEVER_ACTED: &str = "never acted";
 
 /// Returns a table with one row for each fault.
 pub(crate) fn table(proxies: &[MeasuredProxy]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["proxy", "fault", "asked", "sessions", "achieved", "late by p50 / p99"]);
+    let mut table = Table::new(["proxy", "fault", "asked", "sessions", "achieved", "late by p50 / p99"]);
     for proxy in proxies {
         for (fault, figures) in &proxy.faults {
             let late = figures.error.map_or_else(|| "–".to_owned(), |late| both(&late));
             table.add_row([
-                escape_control(&proxy.label),
-                escape_control(&fault.name),
+                proxy.label.clone(),
+                fault.name.clone(),
                 fault.effect.to_string(),
                 figures.sessions.to_string(),
                 achieved(fault, figures),

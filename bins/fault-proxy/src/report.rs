@@ -23,7 +23,7 @@ use crate::fidelity::{self, NEVER_ACTED};
 pub(crate) async fn on_demand(proxies: &Proxies, mut signal: RequestSignal, log: &Log) {
     loop {
         signal.recv().await;
-        log.print(&fidelity::table(&measured::all(proxies)).to_string());
+        log.print(&fidelity::table(&measured::all(proxies)).for_stderr());
     }
 }
 
@@ -66,13 +66,14 @@ impl Report {
     /// Prints the tables.
     pub(crate) fn print(&self) -> Result<()> {
         let rows = self.proxies.iter().map(|proxy| (proxy.label.clone(), proxy.totals));
-        print(tally::table(rows))?;
+        print(tally::table(rows).for_stdout())?;
         if self.proxies.iter().all(|proxy| proxy.faults.is_empty()) && self.verdicts.is_empty() {
             return Ok(());
         }
         let bytes = self.proxies.iter().map(|proxy| proxy.totals.bytes);
         let bytes = bytes.map(|bytes| bytes.to_upstream + bytes.to_downstream).sum();
-        print(format_args!("\n{}\n{}", fidelity::table(&self.proxies), fidelity::overhead(bytes)))?;
+        let faults = fidelity::table(&self.proxies).for_stdout();
+        print(format_args!("\n{faults}\n{}", fidelity::overhead(bytes)))?;
         for (proxy, fault) in self.proxies.iter().flat_map(MeasuredProxy::idle) {
             let (proxy, fault) = (escape_control(&proxy.label), escape_control(fault));
             print(format_args!("{NEVER_ACTED}: {fault} on {proxy}"))?;

@@ -32,5 +32,6 @@ pub mod secret;
 pub mod service;
 pub mod signals;
 pub mod sys;
+pub mod table;
 pub mod tally;
 pub mod terminal;

@@ -168,7 +168,7 @@ impl Program {
         watched.wait().await;
         last.does("its report was being written");
         let rows = sessions.rows.iter().map(|(name, live)| (name.clone(), live.stats()));
-        Ok(tally::table(rows).to_string())
+        Ok(tally::table(rows).for_stdout())
     }
 
     fn metrics(&self, watch: &SessionMetrics, link: &NatsConnection) -> Metrics {

@@ -1,6 +1,6 @@
 //! Tables of `ctl`.
 
-use comfy_table::{Table, presets};
+use proxy_cli::table::Table;
 use proxy_cli::terminal::escape_control;
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ fn where_to(proxy: &Value) -> String {
 }
 
 pub(crate) fn list(proxies: &Value) -> String {
-    let mut table = table(["proxy", "listen", "upstream", "enabled", "faults"]);
+    let mut table = Table::new(["proxy", "listen", "upstream", "enabled", "faults"]);
     for proxy in proxies.as_object().into_iter().flat_map(|proxies| proxies.values()) {
         let faults = proxy["toxics"].as_array().into_iter().flatten().map(|fault| text(&fault["name"]));
         let faults = faults.collect::<Vec<_>>().join(", ");
@@ -68,13 +68,13 @@ pub(crate) fn list(proxies: &Value) -> String {
             if faults.is_empty() { "none".to_owned() } else { faults },
         ]);
     }
-    if table.is_empty() { "there are no proxies".to_owned() } else { table.to_string() }
+    if table.is_empty() { "there are no proxies".to_owned() } else { table.for_stdout() }
 }
 
 pub(crate) fn inspect(proxy: &Value) -> String {
     let enabled = if proxy["enabled"] == true { "" } else { ", disabled" };
     let heading = format!("{} {}{enabled}", text(&proxy["name"]), where_to(proxy));
-    let mut table = table(["fault", "type", "stream", "toxicity", "attributes"]);
+    let mut table = Table::new(["fault", "type", "stream", "toxicity", "attributes"]);
     for fault in proxy["toxics"].as_array().into_iter().flatten() {
         let is_both = fault["attributes"]["direction"] == "both";
         let fields = ["name", "type", "stream", "toxicity"].map(|field| match field {
@@ -83,13 +83,11 @@ pub(crate) fn inspect(proxy: &Value) -> String {
         });
         table.add_row(fields.into_iter().chain([attributes::shown(fault)]));
     }
-    if table.is_empty() { format!("{heading}\nno faults") } else { format!("{heading}\n{table}") }
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header);
-    table
+    if table.is_empty() {
+        format!("{heading}\nno faults")
+    } else {
+        format!("{heading}\n{}", table.for_stdout())
+    }
 }
 
 fn yes_or_no(value: &Value) -> String {
@@ -116,8 +114,8 @@ mod tests {
         let answer =
             json!({"name": EVIL, "listen": EVIL, "upstream": EVIL, "enabled": true, "toxics": [fault]});
         for (command, answer, lines) in [
-            (CtlCommand::List, &json!({EVIL: answer}), 5),
-            (CtlCommand::Inspect { proxy: proxy() }, &answer, 6),
+            (CtlCommand::List, &json!({EVIL: answer}), 2),
+            (CtlCommand::Inspect { proxy: proxy() }, &answer, 3),
             (CtlCommand::Delete { proxy: proxy() }, &answer, 1),
             (CtlCommand::Toggle { proxy: proxy() }, &answer, 1),
             (CtlCommand::Fault(FaultCommand::Remove { proxy: proxy(), fault: proxy() }), &fault, 1),
@@ -125,7 +123,7 @@ mod tests {
             let told = render(&command, answer);
             assert_eq!(told.lines().count(), lines, "{told}");
             assert!(told.contains(r"two\nlines\u{1b}[2J\u{9b}2J"), "{told}");
-            assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+            assert!(!told.contains(|c: char| c.is_control() && !"\n\t".contains(c)), "{told:?}");
         }
     }
 }

@@ -191,8 +191,9 @@ fn names_cannot_control_the_terminal() {
     const EVIL: &str = "evil\u{1b}]0;pwned\u{7}\u{9b}2J\ntwo";
     let api = Api::alone();
     let ctl = Ctl(&api);
-    let is_plain =
-        |said: &str| !said.contains(|c: char| c.is_control() && c != '\n') && !said.contains("\ntwo");
+    let is_plain = |said: &str| {
+        !said.contains(|c: char| c.is_control() && !['\n', '\t'].contains(&c)) && !said.contains("\ntwo")
+    };
     ctl.says(&["create", EVIL, "--upstream", "127.0.0.1:1"]);
     let fault = json!({"name": EVIL, "type": "latency", "attributes": {"latency": 1}});
     api.post("/proxies/evil%1B%5D0%3Bpwned%07%C2%9B2J%0Atwo/toxics", &fault);

@@ -59,7 +59,7 @@ impl Terminal {
         let pid = self.script.id().to_string();
         let ended = Command::new("pkill").args(["-INT", "-P", &pid]).status().expect("pkill runs");
         assert!(ended.success());
-        self.until("aborted   errors");
+        self.until("aborted  errors");
         assert!(self.script.wait().expect("it ends").success());
         self.all.extend(self.shown.iter());
     }
@@ -113,7 +113,7 @@ fn names_cannot_control_the_view() {
 
 /// Whether nothing in it moves the cursor, or changes a colour.
 fn is_plain(said: &str) -> bool {
-    !said.contains(|c: char| c.is_control() && c != '\n')
+    !said.contains(|c: char| c.is_control() && !['\n', '\t'].contains(&c))
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn names_in_a_file_cannot_control_the_terminal() {
     let config = file("two.toml", &(proxy("plain") + &proxy(EVIL) + fault));
     let populate = file("evil.json", &toxiproxy(&format!("{EVIL} three"), "127.0.0.1:0"));
     let told = run(&["check", "--config", &config, "--toxiproxy-config", &populate]);
-    for row in [format!(" {SHOWN}  "), format!(" {SHOWN} three ")] {
+    for row in [format!("\n{SHOWN}\t"), format!("\n{SHOWN} three\t")] {
         assert!(told.stdout.contains(&row) && is_plain(&told.stdout), "{told:?}");
     }
     let told = run(&["run", "--control", "off", "--duration", "1s", "--config", &config]);
