@@ -72,12 +72,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
                 }
             }
             let answer = api.post(&["proxies", proxy, "toxics"], &body);
-            answer.map_err(|error| match with_types(error, &kind) {
-                error if error.to_string() == "toxic already exists" => anyhow!(
-                    "{proxy} already has a fault of this name: set another with --name, or update or remove the existing fault"
-                ),
-                error => error,
-            })
+            answer.map_err(|error| with_types(error, &kind))
         }
         FaultCommand::Update { proxy, fault, attributes, toxicity, ttl } => {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;

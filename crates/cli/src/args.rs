@@ -32,7 +32,8 @@ pub type Hint = (&'static str, &'static str);
 /// an unknown flag shows its hint.
 pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
     let (mut command, matches) = matches(C::command(), args, hints);
-    C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    C::from_arg_matches(&matches)
+        .unwrap_or_else(|error| error.format(given_command(&mut command, args)).exit())
 }
 
 /// Like [`parse_from`] with the arguments of the process, for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
@@ -100,9 +101,27 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
     }
     let matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| {
         let is_written = |flag: &str| args.iter().any(|arg| is_flag(arg, flag));
-        with_hint(naming_variable(error, &command, is_written), hints).exit()
+        let mut error = naming_variable(error, &command, is_written);
+        if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
+            command.build();
+            let usage = given_command(&mut command, args).render_usage();
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+        }
+        with_hint(error, hints).exit()
     });
     (command, matches)
+}
+
+/// Returns the subcommand that these arguments select.
+fn given_command<'a>(command: &'a mut Command, args: &[OsString]) -> &'a mut Command {
+    args.iter().skip(1).filter_map(|arg| arg.to_str()).fold(command, |command, arg| {
+        // Two look-ups, because a borrow by the first would exclude the return of `command`.
+        if command.find_subcommand(arg).is_some() {
+            command.find_subcommand_mut(arg).expect("it was found")
+        } else {
+            command
+        }
+    })
 }
 
 /// Ignores a variable that is set but empty.
@@ -231,6 +250,20 @@ mod tests {
         let error = command.clone().try_get_matches_from(["test", "run", "--count=many"]).unwrap_err();
         let named = naming_variable(error, &command, |_| false).to_string();
         assert!(named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
+    }
+
+    #[test]
+    fn the_selected_subcommand_is_found_behind_flags() {
+        let inner = Command::new("add").arg(clap::Arg::new("flag").long("flag"));
+        let mut command = Command::new("test").subcommand(Command::new("fault").subcommand(inner));
+        for (args, name) in [
+            (&["test", "fault", "--flag", "x", "add", "cache"][..], "add"),
+            (&["test", "fault"], "fault"),
+            (&["test", "other"], "test"),
+        ] {
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            assert_eq!(given_command(&mut command, &args).get_name(), name, "{args:?}");
+        }
     }
 
     #[test]

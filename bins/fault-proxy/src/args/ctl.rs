@@ -5,6 +5,8 @@ use fault_proxy_engine::Millis;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
 
+const API: &str = "Control API";
+
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
     /// Address of the control API: HOST:PORT.
@@ -12,15 +14,16 @@ pub(crate) struct CtlArgs {
         long,
         value_name = "ADDR",
         global = true,
+        help_heading = API,
         env = "FAULT_CONTROL_ADDR",
         default_value = "127.0.0.1:8474"
     )]
     pub(crate) addr: String,
     /// Bearer token of the control API.
-    #[arg(long, value_name = "TOKEN", global = true, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", global = true, help_heading = API, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Secret>,
     /// Print the response of the API as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = API)]
     pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: CtlCommand,

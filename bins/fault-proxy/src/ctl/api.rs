@@ -58,7 +58,35 @@ impl Api {
 
     pub(crate) fn post(&self, path: &[&str], body: &Value) -> Result<Value> {
         let request = Request::post(self.url(path)).header("content-type", "application/json");
-        self.send(path, request, body.to_string())
+        let sent = self.send(path, request, body.to_string());
+        sent.map_err(|error| match (path, error.to_string().as_str()) {
+            (["proxies"], "proxy already exists") => {
+                anyhow!("{error}: {}; delete it, or use another name", named(&body["name"]))
+            }
+            (["proxies", proxy, "toxics"], "toxic already exists") => anyhow!(
+                "{error}: {} of {}; update or remove it, or use another name",
+                named(&self.name_of_new(proxy, body)),
+                escape_control(proxy)
+            ),
+            _ => error,
+        })
+    }
+
+    /// Returns the name that the API gives to a fault: that of the request, or its type and stream.
+    fn name_of_new(&self, proxy: &str, fault: &Value) -> Value {
+        if fault["name"].is_string() {
+            return fault["name"].clone();
+        }
+        // Without a stream, the type decides.
+        let start = fault["type"].as_str().unwrap_or_default().replace('-', "_")
+            + "_"
+            + fault["stream"].as_str().unwrap_or_default();
+        let all = self.get(&["proxies", proxy, "toxics"]).unwrap_or_default();
+        let mut names = all.as_array().into_iter().flatten().map(|fault| &fault["name"]);
+        names
+            .find(|name| name.as_str().is_some_and(|name| name.starts_with(&start)))
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn url(&self, path: &[&str]) -> String {
@@ -121,4 +149,8 @@ impl Api {
         let meant = did_you_mean(nearest(name, there.iter().map(String::as_str)));
         anyhow!("{problem}: `{}`{}", escape_control(name), escape_control(&meant))
     }
+}
+
+fn named(name: &Value) -> String {
+    format!("`{}`", escape_control(name.as_str().unwrap_or_default()))
 }

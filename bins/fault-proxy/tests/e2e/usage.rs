@@ -235,7 +235,9 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     }
     let twice = add(&["latency", "latency=500"]);
     assert!(
-        twice.stderr.contains("p already has a fault of this name: set another with --name"),
+        twice.stderr.contains(
+            "toxic already exists: `latency_downstream` of p; update or remove it, or use another name"
+        ),
         "{twice:?}"
     );
     let update = run(&["ctl", "--addr", &api.addr, "fault", "update", "p", "latency_downstream", "jiter=3"]);

@@ -82,7 +82,7 @@ impl FaultFlags {
                 None => Ok(None),
                 Some(flag) => Err(Error::raw(
                     ErrorKind::MissingRequiredArgument,
-                    format!("--{} does nothing without --{}\n", flag.flag, self.with.flag),
+                    format!("--{} does nothing without --{}", flag.flag, self.with.flag),
                 )),
             };
         }
@@ -99,7 +99,7 @@ impl FaultFlags {
         }
         FaultParams::read(params).map(Some).map_err(|error| {
             let ReadError::Refused(error) = error else {
-                return Error::raw(ErrorKind::UnknownArgument, format!("{error}\n"));
+                return Error::raw(ErrorKind::UnknownArgument, error);
             };
             let message = error.display_with(|parameter| {
                 let Some(flag) = said_by.get(parameter) else { return flag_for(self.fault_type, parameter) };
@@ -108,7 +108,7 @@ impl FaultFlags {
                     false => format!("--{} (from {})", flag.flag, flag.env),
                 }
             });
-            Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
+            Error::raw(ErrorKind::ValueValidation, message)
         })
     }
 }
