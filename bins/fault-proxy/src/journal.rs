@@ -1,9 +1,13 @@
-//! The journal of a run: its settings in the first line, then one decision per line.
+//! The journal of a run: its settings in the first line, then a decision or a change by a client of the control API per line.
 
+mod changes;
 mod writer;
 
+use fault_proxy_control::proxies::Change;
+use fault_proxy_engine::JournalEntry;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::changes::Recorder;
 pub(crate) use self::writer::Writer;
 
 /// First line of a journal.
@@ -17,3 +21,11 @@ pub(crate) struct Header<S> {
 }
 
 pub(crate) const FORMAT: u32 = 1;
+
+/// Line after the header.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Line {
+    Decision(JournalEntry),
+    Change { change: Box<Change> },
+}

@@ -10,11 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::{Decision, Direction, JournalEntry};
 use proxy_cli::terminal::counted;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{FORMAT, Header};
 
-/// Line of a journal without its time, which differs between runs.
+/// Line of a journal.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// A replay has no control API, so its clients cannot repeat this.
+    Change {
+        #[expect(dead_code, reason = "the key makes it a change")]
+        change: IgnoredAny,
+    },
+    Decision(Recorded),
+}
+
+/// Decision in a journal without its time, which differs between runs.
 #[derive(Debug, Deserialize)]
 struct Recorded {
     #[serde(flatten)]
@@ -51,9 +64,14 @@ pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<
         }
         let mut counts = Counts::default();
         for (number, line) in lines.enumerate() {
-            let Recorded { place, verdict } = serde_json::from_str(&line?)
-                .with_context(|| format!("line {} is not a decision", number + 2))?;
-            counts.places.entry(place).or_default().expected.push(verdict);
+            let line = serde_json::from_str(&line?)
+                .with_context(|| format!("line {} is neither a decision nor a change", number + 2))?;
+            match line {
+                Line::Change { .. } => counts.changes += 1,
+                Line::Decision(Recorded { place, verdict }) => {
+                    counts.places.entry(place).or_default().expected.push(verdict);
+                }
+            }
         }
         Ok((header, Comparison(Arc::new(Mutex::new(counts)))))
     };
@@ -74,6 +92,8 @@ struct Counts {
     /// Number of decisions that the journal does not have: at its places, and at other places.
     different: u64,
     elsewhere: u64,
+    /// Number of changes in the journal.
+    changes: u64,
 }
 
 /// Decisions at one place.
@@ -102,6 +122,8 @@ struct Compared {
     of_missing_sessions: u64,
     /// Of the run, at a place that the journal does not have.
     at_new_offsets: u64,
+    /// Changes by clients of the control API in the journal, which a replay does not repeat.
+    changes: u64,
 }
 
 impl Comparison {
@@ -170,6 +192,7 @@ impl Counts {
             at_offsets_without_decision: left_elsewhere,
             of_missing_sessions: left_sessions,
             at_new_offsets: elsewhere,
+            changes: self.changes,
         }
     }
 }
@@ -200,6 +223,10 @@ impl Compared {
         );
         explain(self.of_missing_sessions, "are of sessions that this run did not have");
         explain(self.at_new_offsets, "of this run are at offsets that the journal does not have");
+        if self.changes > 0 {
+            let changes = counted(self.changes, "change");
+            let _ = write!(report, "\n{changes} by clients of the control API could not be repeated");
+        }
         report
     }
 }

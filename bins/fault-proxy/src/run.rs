@@ -30,7 +30,7 @@ use tracing::{error, info, warn};
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
 use crate::host::ProxyHost;
-use crate::journal;
+use crate::journal::{self, Recorder};
 use crate::reload::{Reload, Source};
 use crate::replay;
 use crate::report::{self, Report, ReportFiles};
@@ -106,13 +106,18 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let host =
         ProxyHost::new(wire, workers.hands().clone(), relay.clone(), shutdown.clone(), are_faults_fixed);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
-    let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown };
+    let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
+    let recorder = recorder.as_ref();
+    let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown, recorder };
     let ran =
         runtime.block_on(running.until_ended(&mut workers, (control, metrics), signals, on_demand, reload));
     // A pending look-up must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
     let joined = workers.join();
+    if let Some(recorder) = recorder {
+        recorder.finish();
+    }
     // Complete the journal even if the run failed.
     let journal = journal.map_or(Ok(()), journal::Writer::finish);
     ran.and(joined)?;
@@ -139,6 +144,8 @@ struct Running<'a> {
     proxies: &'a Proxies,
     relay: &'a Relay,
     shutdown: &'a Shutdown,
+    /// Recorder of the journal, if there is one.
+    recorder: Option<&'a Recorder<'a>>,
 }
 
 impl Running<'_> {
@@ -170,6 +177,7 @@ impl Running<'_> {
             () = control => {}
             () = metrics => {}
             () = log_changes(proxies, settings.run.tail) => {}
+            () = record_changes(self.recorder) => {}
             () = report::on_demand(proxies, on_demand, log) => {}
             () = follow(reload, settings, proxies, shutdown) => {}
         }
@@ -264,6 +272,14 @@ fn log_populated(proxy: &Proxy) {
     } else {
         info!("{name} is disabled: it will listen on {listen} for {upstream}");
     }
+}
+
+/// Records the changes by clients of the control API. Never returns.
+async fn record_changes(recorder: Option<&Recorder<'_>>) {
+    if let Some(recorder) = recorder {
+        recorder.follow().await;
+    }
+    pending().await
 }
 
 /// Follows the file until the run drains. Never returns.

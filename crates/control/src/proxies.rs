@@ -50,6 +50,8 @@ struct Inner {
     duration: Option<Duration>,
     entries: Mutex<BTreeMap<String, Entry>>,
     changes: Mutex<Changes>,
+    /// Notified after each change by a client.
+    changed: Notify,
     /// Held while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
@@ -67,6 +69,7 @@ impl Proxies {
             duration,
             entries: Mutex::default(),
             changes: Mutex::default(),
+            changed: Notify::new(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             new_expiry: Notify::new(),

@@ -11,14 +11,16 @@ use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use fault_proxy_control::proxies::Change;
 use fault_proxy_engine::JournalEntry;
 use proxy_cli::open::open_blocking;
 use proxy_cli::signals::{Last, Signals};
 use proxy_cli::terminal::counted;
 use serde::Serialize;
+use tokio::time;
 use tracing::{error, warn};
 
-use super::{FORMAT, Header};
+use super::{FORMAT, Header, Line};
 
 /// Maximum number of decisions that wait for the disk. Sessions wait while the queue is full, so that no decision is lost.
 const QUEUE: usize = 4096;
@@ -34,11 +36,11 @@ pub(crate) struct Writer {
     thread: JoinHandle<io::Result<()>>,
 }
 
-/// Queue of decisions between the sessions and the writing thread.
+/// Queue between the sessions and the writing thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
-    /// Sends `None` after the last decision.
-    sender: SyncSender<Option<JournalEntry>>,
+    /// Sends `None` after the last line.
+    sender: SyncSender<Option<Line>>,
     recorded: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
     /// Sessions and the end of the run stop waiting for the disk when this hurries.
@@ -97,7 +99,7 @@ impl Writer {
         let written = queue.written.load(Ordering::Relaxed);
         match queue.recorded.load(Ordering::Relaxed).saturating_sub(written) {
             0 => Ok(()),
-            lost => bail!("the journal is incomplete: the file did not take {}", counted(lost, "decision")),
+            lost => bail!("the journal is incomplete: the file did not take {}", counted(lost, "line")),
         }
     }
 }
@@ -107,10 +109,32 @@ impl Queue {
     /// [`Writer::finish`] reports the number of lost decisions.
     pub(crate) fn record(&self, decision: JournalEntry) {
         self.recorded.fetch_add(1, Ordering::Relaxed);
-        self.send(Some(decision));
+        self.send(Some(Line::Decision(decision)));
     }
 
-    fn send(&self, mut message: Option<JournalEntry>) {
+    /// Like [`record`](Self::record), without blocking the thread.
+    ///
+    /// # Cancel safety
+    /// A canceled call does not record the change.
+    pub(super) async fn record_change(&self, change: Change) {
+        let mut message = Some(Line::Change { change: Box::new(change) });
+        while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {
+            if self.end.hurries() {
+                break;
+            }
+            time::sleep(POLL_INTERVAL).await;
+            message = refused;
+        }
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Like [`record`](Self::record).
+    pub(super) fn record_last_change(&self, change: Change) {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+        self.send(Some(Line::Change { change: Box::new(change) }));
+    }
+
+    fn send(&self, mut message: Option<Line>) {
         while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {
             if self.end.hurries() {
                 return;
@@ -122,11 +146,7 @@ impl Queue {
 }
 
 /// Writes decisions to the file and counts those that are written.
-fn write(
-    decisions: &Receiver<Option<JournalEntry>>,
-    mut file: impl Write,
-    written: &AtomicU64,
-) -> io::Result<()> {
+fn write(decisions: &Receiver<Option<Line>>, mut file: impl Write, written: &AtomicU64) -> io::Result<()> {
     let mut text = Vec::new();
     while let Ok(Some(first)) = decisions.recv() {
         sleep(BATCH_INTERVAL);

@@ -1,9 +1,15 @@
 //! The record of who changed what through the control API.
 
-use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::{Daemon, Signal, free_port};
+
+use crate::fault_support::script::end;
 use crate::support::api::Api;
-use crate::support::run;
+use crate::support::{BINARY, PATIENCE, eventually, run, utf8};
 
 #[test]
 fn each_change_is_kept_and_logged_with_its_client_and_what_it_changed() {
@@ -82,4 +88,34 @@ fn populate_records_what_it_creates_and_replaces() {
     assert_eq!(changes[2]["before"]["upstream"], "up:1");
     assert_eq!(changes[2]["after"]["upstream"], "up:2");
     assert_eq!(changes[3], Value::Null);
+}
+
+#[test]
+fn the_journal_has_the_changes_and_a_replay_says_that_it_cannot_repeat_them() {
+    let directory = TempDir::new().expect("a directory");
+    let journal = directory.path().join("run.jsonl");
+    let mapping = format!("db@{}=127.0.0.1:1", free_port());
+    let api = Api::with(&["--proxy", &mapping, "--journal", utf8(&journal)]);
+    api.post("/proxies/db/toxics", &json!({"type": "latency"}));
+    let recorded = || -> Vec<Value> {
+        let text = fs::read_to_string(&journal).expect("it is text");
+        text.lines().skip(1).map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    eventually("a change is written while the run goes on", || recorded().len() == 1);
+    // The end of the run comes right behind these.
+    for _ in 0..5 {
+        api.post("/proxies/db", &json!({"enabled": false}));
+        api.post("/proxies/db", &json!({"enabled": true}));
+    }
+    let changes = api.get("/changes");
+    assert_eq!(end(&api), Some(0), "{}", api.stderr());
+    let recorded: Vec<_> = recorded().into_iter().map(|line| line["change"].clone()).collect();
+    assert_eq!(json!(recorded), changes);
+    assert_eq!(recorded.len(), 11);
+
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal), "--json"], &[]);
+    replay.wait_for_line("listening on");
+    replay.signal(Signal::TERM);
+    assert_eq!(replay.wait(PATIENCE).code(), Some(0), "{}", replay.stderr());
+    assert!(replay.stdout().contains("\"changes\": 11"), "{}", replay.stdout());
 }

@@ -87,6 +87,21 @@ impl Proxies {
         self.inner.changes().latest.iter().map(|(_, change)| change.clone()).collect()
     }
 
+    /// Waits for changes after the one with this number, and returns those that are kept. Only one caller may wait at a time.
+    ///
+    /// # Cancel safety
+    /// A canceled call loses no change.
+    pub async fn changes_after(&self, number: u64) -> Vec<Change> {
+        loop {
+            let changes = self.changes();
+            let new: Vec<_> = changes.into_iter().filter(|change| change.number > number).collect();
+            if !new.is_empty() {
+                return new;
+            }
+            self.inner.changed.notified().await;
+        }
+    }
+
     pub(super) fn change_count(&self) -> u64 {
         self.inner.changes().count
     }
@@ -118,6 +133,14 @@ impl Proxies {
             before,
             after,
         });
+        self.inner.changed.notify_one();
+    }
+}
+
+impl Change {
+    /// Returns the number of the change: the first is 1, and each is one more than the one before it.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 }
 
