@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import threading
 from collections import deque
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Iterator, Optional, Sequence
@@ -24,26 +25,23 @@ _START_TIMEOUT = 30.0
 #: More than the supervisor needs: it kills a program that takes more than 5 s to end.
 _END_TIMEOUT = 15.0
 
-# Runs the program until stdin is closed, which also happens when the process of the tests is killed, or until SIGTERM,
-# because a process that the tests have forked may keep stdin open. It leaves its stderr to the program alone, so that
-# the end of the program is the end of the log.
+# Runs the program until stdin has a byte or is closed, which also happens when the process of the tests is killed. The
+# byte is for a normal end, because a process that the tests have forked may keep stdin open. The supervisor leaves its
+# stderr to the program alone, so that the end of the program is the end of the log.
 _SUPERVISOR = """\
-import os, signal, subprocess, sys
+import os, subprocess, sys
 try:
     program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 except OSError as error:
     sys.exit(str(error))
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+os.read(0, 1)
+program.terminate()
 try:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    sys.stdin.buffer.read()
-finally:
-    program.terminate()
-    try:
-        program.wait(5)
-    except subprocess.TimeoutExpired:
-        program.kill()
-        program.wait()
+    program.wait(5)
+except subprocess.TimeoutExpired:
+    program.kill()
+    program.wait()
 """
 
 
@@ -147,16 +145,18 @@ class Program:
         """Ends the program and waits for its end. Does nothing the second time."""
         process = self._process
         assert process.stdin is not None and process.stderr is not None
-        if os.name == "nt":
-            process.stdin.close()
-        else:
-            process.terminate()
+        if not process.stdin.closed:
+            # The supervisor may have ended, if the program did not start.
+            with suppress(OSError):
+                process.stdin.write(b"\n")
+                process.stdin.flush()
         try:
             process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stdin.close()
+        with suppress(OSError):
+            process.stdin.close()
         self._reader.join(1)
         if not self._reader.is_alive():
             process.stderr.close()
