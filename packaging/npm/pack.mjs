@@ -1,7 +1,7 @@
 // What a release publishes to npm: node packaging/npm/pack.mjs OUTPUT_DIRECTORY PLATFORM=PROGRAM...
 // Packs fault-proxy, and @fault-proxy/PLATFORM for each platform with its program, for example linux-x64=target/dist/fault-proxy.
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,18 +10,22 @@ const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const project = path.join(here, "../..");
-const [output, ...programs] = process.argv.slice(2);
-if (!output || programs.length === 0) fail("expected OUTPUT_DIRECTORY PLATFORM=PROGRAM...");
+const [output, ...args] = process.argv.slice(2);
+if (!output || args.length === 0) fail("expected OUTPUT_DIRECTORY PLATFORM=PROGRAM...");
+const programs = args.map((arg) => {
+  const [platform, program] = arg.split(/=(.*)/s);
+  if (!PLATFORMS.includes(platform) || !program) {
+    fail(`${arg}: expected PLATFORM=PROGRAM, where PLATFORM is one of ${PLATFORMS.join(", ")}`);
+  }
+  if (!existsSync(program)) fail(`${arg}: ${program} does not exist: build it, for example with cargo build --release`);
+  return [platform, program];
+});
 const version = readFileSync(path.join(project, "Cargo.toml"), "utf8").match(/^version = "(.*)"$/m)[1];
 const stage = mkdtempSync(path.join(tmpdir(), "fault-proxy-npm-"));
 
 try {
   mkdirSync(output, { recursive: true });
-  for (const argument of programs) {
-    const [platform, program] = argument.split(/=(.*)/s);
-    if (!PLATFORMS.includes(platform) || !program) {
-      fail(`${argument}: expected PLATFORM=PROGRAM, where PLATFORM is one of ${PLATFORMS.join(", ")}`);
-    }
+  for (const [platform, program] of programs) {
     pack(platform, platformPackage(platform), (directory) => {
       copyFileSync(program, path.join(directory, "fault-proxy"));
       chmodSync(path.join(directory, "fault-proxy"), 0o755);
