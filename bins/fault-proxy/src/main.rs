@@ -4,7 +4,7 @@
 //! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the worker threads; `host`: the launcher of proxies on them.
 //! - `toxiproxy`: the command lines of Toxiproxy's programs.
 //! - `start`, `reload`: the proxies of settings, and of a changed file.
-//! - `journal`, `replay`: decisions of faults, written and compared.
+//! - `journal`, `replay`, `traced`: decisions of faults, written, compared and added to traces.
 //! - `timeline`, `view`, `report`, `fidelity`, `expect`: output during a run and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
@@ -27,6 +27,7 @@ mod serve;
 mod start;
 mod timeline;
 mod toxiproxy;
+mod traced;
 mod view;
 mod wire;
 

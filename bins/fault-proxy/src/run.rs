@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_control::{Access, Health, Metrics, serve_control, serve_metrics};
-use fault_proxy_engine::{Engine, Journal};
+use fault_proxy_engine::Engine;
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use proxy_cli::bind::{BindError, listen};
@@ -37,6 +37,7 @@ use crate::report::{self, Report, ReportFiles};
 use crate::serve::{Workers, runtime};
 use crate::start::{log_listening, reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
+use crate::traced::{Record, traced};
 use crate::view::View;
 use crate::wire::Wire;
 
@@ -98,7 +99,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     };
     let summary = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| replayed.is_none() && !path.is_empty());
     let files = ReportFiles::create(&settings.run, summary.map(PathBuf::from), &signals)?;
-    let (engine, journal) = engine(settings, replayed, &signals)?;
+    let (engine, journal) = engine(settings, replayed, &signals, log)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
@@ -346,6 +347,7 @@ fn engine(
     settings: &Settings,
     replayed: Option<&replay::Comparison>,
     signals: &Signals,
+    log: &Log,
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
@@ -359,13 +361,14 @@ fn engine(
     of_engine.seed = seed;
     of_engine.flow_limit = usize::try_from(settings.run.max_in_flight.count()).unwrap_or(usize::MAX);
     of_engine.total_limit = usize::try_from(settings.run.max_in_flight_total.count()).unwrap_or(usize::MAX);
-    of_engine.journal = match (&journal, replayed.cloned()) {
-        (_, Some(comparison)) => Some(Journal::new(move |decision| comparison.record(&decision))),
+    let record: Option<Record> = match (&journal, replayed.cloned()) {
+        (_, Some(comparison)) => Some(Box::new(move |decision| comparison.record(&decision))),
         (Some(journal), None) => {
             let queue = journal.queue().clone();
-            Some(Journal::new(move |decision| queue.record(decision)))
+            Some(Box::new(move |decision| queue.record(decision)))
         }
         (None, None) => None,
     };
+    of_engine.journal = traced(record, log.exports_traces());
     Ok((Engine::new(of_engine), journal))
 }

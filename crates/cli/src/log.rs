@@ -18,16 +18,26 @@ use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuar
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry};
 
 use crate::open::open_blocking;
 use crate::terminal::plain_lines;
 
 mod args;
+#[cfg(feature = "otlp")]
+mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "log/no_traces.rs"]
+mod traces;
 
 pub use args::LogArgs;
+use traces::Traces;
 
 /// Time limit for the writing thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Target of events that are not logged. Traces have them as events of the session.
+pub const TRACED: &str = "traced";
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -52,6 +62,8 @@ pub struct Log {
     /// Disconnected when the writing thread has written all lines.
     written: Receiver<()>,
     file: Option<PathBuf>,
+    /// Exporter of traces, if the environment asks for one.
+    traces: Option<Traces>,
 }
 
 /// Progress bar that is shown on stderr.
@@ -61,7 +73,7 @@ impl Log {
     /// Starts logging for the whole process.
     ///
     /// # Errors
-    /// The file cannot be opened.
+    /// The file cannot be opened, or a variable of OpenTelemetry is invalid.
     ///
     /// # Panics
     /// The process has a log already.
@@ -86,18 +98,18 @@ impl Log {
             None => builder.finish(BesideBar(Arc::clone(&bar))),
         };
         let lines = settings.log_file.is_none().then(|| writer.clone());
-        let log = tracing_subscriber::fmt()
-            .with_max_level(settings.log_level)
+        let log = tracing_subscriber::fmt::layer()
             .with_target(false)
             .fmt_fields(debug_fn(for_people).delimited(" "))
             .with_ansi(settings.log_file.is_none() && io::stderr().is_terminal())
             .with_writer(writer);
         let targets = targets(settings.log_level);
+        let traces = Traces::from_env()?;
         match settings.log_format {
-            LogFormat::Human => log.finish().with(targets).init(),
+            LogFormat::Human => install(log, targets, traces.as_ref()),
             LogFormat::Json => {
                 let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
-                log.finish().with(targets).init();
+                install(log, targets, traces.as_ref());
             }
         }
         let is_json_on_stderr = settings.log_format == LogFormat::Json && settings.log_file.is_none();
@@ -108,6 +120,7 @@ impl Log {
             guard: Some(guard),
             written,
             file: settings.log_file.clone(),
+            traces,
         })
     }
 
@@ -120,6 +133,11 @@ impl Log {
                 None => writeln!(io::stderr(), "{text}").ok(),
             };
         }
+    }
+
+    /// Returns whether traces are exported. Prefer this to `tracing::enabled!`, after which filters of layers may drop the next event.
+    pub fn exports_traces(&self) -> bool {
+        self.traces.is_some()
     }
 
     /// Returns whether stderr can show a progress bar: it is a terminal, and the log lines there are not JSON.
@@ -145,10 +163,24 @@ impl Drop for Log {
     }
 }
 
+/// Starts the log, and the export of traces.
+fn install(log: impl Layer<Registry> + Send + Sync + 'static, targets: Targets, traces: Option<&Traces>) {
+    match traces {
+        // A filter for both is faster than one for each.
+        None => tracing_subscriber::registry().with(log).with(targets).init(),
+        Some(traces) => {
+            tracing_subscriber::registry().with(log.with_filter(targets)).with(traces.layer()).init()
+        }
+    }
+}
+
 /// Returns a filter for `level`. Events of the NATS client are only shown from DEBUG on, because it logs each of them at INFO.
 fn targets(level: LevelFilter) -> Targets {
     let of_nats = if level < LevelFilter::DEBUG { LevelFilter::OFF } else { level };
-    Targets::new().with_default(level).with_target("async_nats", of_nats)
+    Targets::new()
+        .with_default(level)
+        .with_target("async_nats", of_nats)
+        .with_target(TRACED, LevelFilter::OFF)
 }
 
 /// Writes a field. Escapes control characters and indents further lines, so that names cannot look like log lines.

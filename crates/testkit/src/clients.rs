@@ -7,7 +7,7 @@ pub const NPM_REQUIREMENTS: [(&str, &str); 3] =
     [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1"), ("typescript", "5.9.3")];
 
 /// Packages and versions to install with pip in [`python_directory`].
-pub const PYTHON_REQUIREMENTS: [(&str, &str); 11] = [
+pub const PYTHON_REQUIREMENTS: [(&str, &str); 12] = [
     ("toxiproxy-python", "0.1.1"),
     ("schemathesis", "4.32.5"),
     ("psycopg", "3.3.9"),
@@ -16,6 +16,8 @@ pub const PYTHON_REQUIREMENTS: [(&str, &str); 11] = [
     ("pg8000", "1.31.6"),
     ("asyncpg", "0.32.0"),
     ("grpcio", "1.85.3"),
+    // decodes traces
+    ("opentelemetry-proto", "1.45.2"),
     // builds the Python package, and runs its tests
     ("maturin", "1.16.0"),
     ("pytest", "9.2.0"),

@@ -21,7 +21,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
     packages::install_newer_nats_server()?;
     packages::install_clients()?;
-    let all: &[&str] = if selects_packages(args) { &[] } else { &["--workspace"] };
+    let all = ["--workspace", "--features", "fault-proxy/otlp"];
+    let all = if selects_packages(args) { &[] } else { &all[..] };
     let mut test = cargo();
     test.arg("test").args(all).args(args);
     if env::var_os(THREADS).is_none() {

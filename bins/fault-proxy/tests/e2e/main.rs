@@ -42,6 +42,8 @@ mod loops;
 mod metrics;
 mod names;
 mod npm_package;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod packaging;
 mod page;
 mod postgres;
