@@ -2,15 +2,16 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FaultProxy, findProgram } from "fault-proxy";
 
 const directory = mkdtempSync(path.join(tmpdir(), "fault-proxy-test-"));
+after(() => rmSync(directory, { recursive: true }));
 const here = path.dirname(fileURLToPath(import.meta.url));
 
 function script(name, text) {
