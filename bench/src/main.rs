@@ -143,7 +143,9 @@ fn become_ready(measured: &[&str]) -> Result<()> {
     );
     for package in measured {
         let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        let status = build.args(["build", "--profile", "dist", "--package", package]).status()?;
+        let status = build
+            .args(["build", "--profile", "dist", "--features", "jemalloc", "--package", package])
+            .status()?;
         ensure!(status.success(), "cannot build {package}");
     }
     raise_descriptor_limit()

@@ -68,8 +68,6 @@ pub const NATS_DEMO: &[Needed] = &[
     (OnPath("redis-server"), "redis-server"),
     (OnPath("redis-cli"), "redis-tools"),
     (OnPath("setpriv"), "util-linux"),
-    // jemalloc is built with it
-    (OnPath("make"), "make"),
 ];
 
 /// What `soak` runs.

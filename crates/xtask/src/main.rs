@@ -67,6 +67,9 @@ fn main() -> Result<ExitCode> {
     }
 }
 
+/// Arguments of cargo for the whole workspace as it is tested: with the features of archives and images.
+const WORKSPACE: [&str; 3] = ["--workspace", "--features", "jemalloc,otlp"];
+
 /// The cargo that runs this program.
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use anyhow::Result;
 use testkit::packages;
 
-use crate::{cargo, run_to_end};
+use crate::{WORKSPACE, cargo, run_to_end};
 
 /// Environment variable with the number of tests that a test program runs in parallel.
 const THREADS: &str = "RUST_TEST_THREADS";
@@ -21,8 +21,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
     packages::install_newer_nats_server()?;
     packages::install_clients()?;
-    let all = ["--workspace", "--features", "fault-proxy/otlp"];
-    let all = if selects_packages(args) { &[] } else { &all[..] };
+    let all = if selects_packages(args) { &[] } else { &WORKSPACE[..] };
     let mut test = cargo();
     test.arg("test").args(all).args(args);
     if env::var_os(THREADS).is_none() {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::Soak;
-use crate::cargo;
+use crate::{WORKSPACE, cargo};
 
 const FACTOR: u32 = 20;
 const DEFAULT_CASES: u32 = 256;
@@ -84,7 +84,9 @@ fn run_group(soak: &Soak, tests: &UnitTests, name: &str, filter: &str, cases: u3
 /// Returns cargo's messages about the tests of the workspace, which are built already.
 fn built_tests() -> Result<Vec<Value>> {
     let output = cargo()
-        .args(["test", "--workspace", "--no-run", "--quiet", "--message-format", "json"])
+        .arg("test")
+        .args(WORKSPACE)
+        .args(["--no-run", "--quiet", "--message-format", "json"])
         .output()
         .context("cannot run cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);

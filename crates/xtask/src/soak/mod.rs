@@ -29,7 +29,7 @@ use rand::SeedableRng as _;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use testkit::packages;
 
-use crate::cargo;
+use crate::{WORKSPACE, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<()> {
     packages::install_missing(packages::SOAK)?;
     // as the tests do, so that it is built already
     ensure!(
-        cargo().args(["test", "--workspace", "--no-run", "--quiet"]).status()?.success(),
+        cargo().arg("test").args(WORKSPACE).args(["--no-run", "--quiet"]).status()?.success(),
         "cannot build the programs"
     );
     let soak = Soak { is_over: AtomicBool::new(false), seed: args.seed, wrong: Mutex::default() };
