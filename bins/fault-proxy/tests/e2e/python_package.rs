@@ -57,10 +57,13 @@ fn write_program(file: &Path, text: &str) {
     fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("the directory is ours");
 }
 
-/// Writes a program that maturin calls as cargo. It presents the program of this build, because cargo would build all
+/// Writes a program that maturin calls as cargo. It presents a copy of the program of this build, because cargo would build all
 /// dependencies again: the features of one package are not those of the workspace.
 fn cargo_with_program(directory: &Path) -> PathBuf {
     let file = directory.join("cargo");
+    // maturin moves what cargo has built, and puts it back. Other tests would miss the program meanwhile.
+    let program = directory.join("fault-proxy");
+    fs::copy(BINARY, &program).expect("the directory is ours");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     let source = manifest.join("src/main.rs");
     let kind = ["bin"];
@@ -75,7 +78,7 @@ fn cargo_with_program(directory: &Path) -> PathBuf {
         "reason": "compiler-artifact",
         "package_id": format!("path+file://{}#{}", utf8(manifest), env!("CARGO_PKG_VERSION")),
         "manifest_path": manifest.join("Cargo.toml"), "target": target, "profile": profile, "features": [],
-        "filenames": [BINARY], "executable": BINARY, "fresh": true,
+        "filenames": [program], "executable": program, "fresh": true,
     });
     let text =
         format!("#!/bin/sh\n[ \"$1\" = rustc ] || exec '{}' \"$@\"\necho '{artifact}'\n", env!("CARGO"));
