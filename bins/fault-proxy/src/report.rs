@@ -72,8 +72,9 @@ impl Report {
         }
         let bytes = self.proxies.iter().map(|proxy| proxy.totals.bytes);
         let bytes = bytes.map(|bytes| bytes.to_upstream + bytes.to_downstream).sum();
-        let faults = fidelity::table(&self.proxies).for_stdout();
-        print(format_args!("\n{faults}\n{}", fidelity::overhead(bytes)))?;
+        let faults = fidelity::table(&self.proxies);
+        let faults = if faults.is_empty() { String::new() } else { format!("\n{}", faults.for_stdout()) };
+        print(format_args!("{faults}\n{}", fidelity::overhead(bytes)))?;
         for (proxy, fault) in self.proxies.iter().flat_map(MeasuredProxy::idle) {
             let (proxy, fault) = (escape_control(&proxy.label), escape_control(fault));
             print(format_args!("{NEVER_ACTED}: {fault} on {proxy}"))?;

@@ -139,6 +139,21 @@ impl Settings {
     }
 }
 
+/// Returns true for a pipe or a device such as `/dev/null`, which several flags may write.
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
+}
+
+/// Returns the path of a file that may not exist yet, without links and `..` in its directory.
+fn resolved(path: &Path) -> PathBuf {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(path), fs::canonicalize(directory), path.file_name()) {
+        (Ok(path), ..) => path,
+        (_, Ok(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
 /// Parses the conditions. `faults` has each fault with its name, or `None` for a toxic without an effect.
 fn expectations(
     texts: &[String],
@@ -159,7 +174,9 @@ fn check_outputs(run: &Options) -> Result<()> {
     }
     let files = [("--journal", &run.journal), ("--report", &run.report), ("--junit", &run.junit)];
     for (index, (flag, path)) in files.iter().enumerate() {
-        if let Some((other, _)) = files[..index].iter().find(|(_, other)| path.is_some() && other == path) {
+        let Some(path) = path.as_deref().filter(|path| !is_device(path)).map(resolved) else { continue };
+        let is_same = |other: &Option<PathBuf>| other.as_deref().map(resolved).as_ref() == Some(&path);
+        if let Some((other, _)) = files[..index].iter().find(|(_, other)| is_same(other)) {
             bail!("{other} and {flag} have the same file: set another one for {flag}");
         }
     }

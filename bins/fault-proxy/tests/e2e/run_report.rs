@@ -139,6 +139,7 @@ fn files_that_cannot_be_written_end_a_run_before_it_starts() {
             2,
             "--journal and --report have the same file: set another one for --report",
         ),
+        (&["--report", "a", "--junit", "./a", "--strict"], 2, "--report and --junit have the same file"),
     ] {
         let ended = run(options);
         assert_eq!(ended.code, Some(code), "{options:?}: {ended:?}");
