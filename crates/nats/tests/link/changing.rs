@@ -224,8 +224,9 @@ async fn the_limit_of_an_account_is_learned_again() {
         };
         ends.watched(async {
             change(&mut account, 4096);
-            // Messages are short at first, and again after a reconnect of the peer.
-            while ends.links.iter().any(|link| link.max_message() != 4096) {
+            // Messages are short at first, and again after a reconnect of the peer. An end that has learned its limit announces
+            // it to its peer, which then sends nothing from which it could learn its own.
+            while ends.links.iter().all(|link| link.max_message() != 4096) {
                 echo(&ends, LENGTH).await;
             }
             change(&mut account, -1);
