@@ -27,7 +27,7 @@ use crate::wire::Wire;
 /// Version of the format of `--json`. A new member does not change it.
 const FORMAT: u32 = 1;
 
-/// What was checked.
+/// Results of `check`.
 #[derive(Debug, Serialize)]
 struct Checked {
     check: u32,

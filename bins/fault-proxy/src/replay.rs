@@ -112,7 +112,7 @@ struct Compared {
     decisions: u64,
     repeated: u64,
     not_repeated: u64,
-    /// Of the run, but not in the journal.
+    /// Decisions of the run that are not in the journal.
     not_in_journal: u64,
     /// Not repeated, at a place where the run decided otherwise.
     decided_otherwise: u64,
@@ -120,7 +120,7 @@ struct Compared {
     at_offsets_without_decision: u64,
     /// Not repeated, of a session that the run did not have.
     of_missing_sessions: u64,
-    /// Of the run, at a place that the journal does not have.
+    /// Decisions of the run at places that the journal does not have.
     at_new_offsets: u64,
     /// Changes by clients of the control API in the journal, which a replay does not repeat.
     changes: u64,

@@ -1,4 +1,4 @@
-//! What a run measured: tables on demand and at the end, and reports for programs.
+//! Results of a run: tables on demand and at the end, and reports for programs.
 
 mod document;
 mod files;

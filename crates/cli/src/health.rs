@@ -20,7 +20,7 @@ pub struct Readiness {
     ready: bool,
     /// Status of the answer, or `None` without an answer.
     status: Option<u16>,
-    /// Text of the answer, or the reason why there is none. Control characters are escaped.
+    /// Text of the answer, or the reason why the program did not answer. Control characters are escaped.
     answer: String,
 }
 

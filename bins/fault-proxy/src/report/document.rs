@@ -49,7 +49,7 @@ pub(super) struct ProxyReport {
 pub(super) struct FaultReport {
     #[serde(flatten)]
     pub(super) state: FaultState,
-    /// What was measured, as in the table at the end of the run.
+    /// Measurement, as in the table at the end of the run.
     pub(super) achieved: String,
 }
 

@@ -44,7 +44,7 @@ impl ReportFiles {
         Ok(Self { report, junit: create("--junit", &options.junit)?, summary })
     }
 
-    /// Writes the report to all files. A summary that cannot be written is only logged, because nobody asked for it.
+    /// Writes the report to all files. A summary that cannot be written is only logged, because no flag asks for it.
     ///
     /// # Errors
     /// A file cannot be written. The others are written.

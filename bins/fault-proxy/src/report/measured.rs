@@ -43,7 +43,7 @@ pub(super) fn all(proxies: &Proxies) -> Vec<MeasuredProxy> {
 pub(crate) struct Verdict {
     /// Text of the condition.
     pub(crate) condition: String,
-    /// Name of the proxy that it is about, or `None` if it is about all or the proxy or fault is gone.
+    /// Name of the proxy that was measured. `None` for all together, and if the proxy or the fault has been removed.
     pub(crate) proxy: Option<String>,
     #[serde(skip)]
     pub(crate) label: Option<String>,

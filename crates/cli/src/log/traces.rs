@@ -82,7 +82,7 @@ impl Drop for Traces {
     }
 }
 
-/// Sends requests with blocking calls. The exporter has a thread of its own.
+/// Sends requests with blocking calls. The exporter has its own thread.
 #[derive(Debug)]
 struct Client(Agent);
 
