@@ -120,7 +120,7 @@ impl Config {
         let mut config = Self::new(record, None, log, file)?;
         config.fault_options.seed = Some(seed);
         (config.run.journal, config.run.report, config.run.junit) = (None, None, None);
-        // Changes through the API are not recorded, so a replay must not allow them.
+        // A replay does not repeat changes through the API, so it must not allow others.
         config.control.control = Some(Endpoint(None));
         config.control.metrics = None;
         Ok(config)

@@ -29,7 +29,7 @@ struct Job {
     values: BTreeMap<String, String>,
     /// `RUNNER_OS` and `RUNNER_ARCH`.
     system: (&'static str, &'static str),
-    /// What the steps have added to the page of the workflow run.
+    /// Text that the steps have added to the page of the workflow run.
     summary: String,
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use testkit::manual::Reader;
 use testkit::{Redis, clients, require};
 
-/// Returns `python` of an environment with the wheel, and with the program of the wheel beside it.
+/// Returns `python` of an environment with the wheel. Its directory also has the program of the wheel.
 pub(crate) fn python() -> &'static Path {
     static PYTHON: LazyLock<PathBuf> = LazyLock::new(install);
     &PYTHON
@@ -61,7 +61,7 @@ fn write_program(file: &Path, text: &str) {
 /// dependencies again: the features of one package are not those of the workspace.
 fn cargo_with_program(directory: &Path) -> PathBuf {
     let file = directory.join("cargo");
-    // maturin moves what cargo has built, and puts it back. Other tests would miss the program meanwhile.
+    // maturin moves what cargo has built, and puts it back. Until then, other tests would not find the program.
     let program = directory.join("fault-proxy");
     fs::copy(BINARY, &program).expect("the directory is ours");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
