@@ -249,3 +249,27 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     let row = shown.lines().find(|line| line.contains("blackhole_both")).expect("it is there");
     assert_eq!(row.split_whitespace().nth(2), Some("both"), "{row}");
 }
+
+#[test]
+fn a_wrong_value_shows_the_usage_of_its_command() {
+    for (args, usage) in [
+        (&["run", "--duration", "soon"][..], "Usage: fault-proxy run [OPTIONS]"),
+        (&["run", "--with-latency", "--latency-mean", "soon"], "Usage: fault-proxy run [OPTIONS]"),
+        (
+            &["ctl", "fault", "add", "p", "latency", "--ttl", "soon"],
+            "Usage: fault-proxy ctl fault add [OPTIONS] <PROXY> <TYPE> [KEY=VALUE]...",
+        ),
+    ] {
+        let ended = run(args);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.lines().any(|line| line == usage), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn help_shows_the_options_of_a_command_first_and_the_log_last() {
+    let help = run(&["ctl", "fault", "add", "-h"]).stdout;
+    let places = ["--toxicity", "Control API:", "--addr", "Log:", "--log-level"];
+    let places = places.map(|text| help.find(text).unwrap_or_else(|| panic!("{text}: {help}")));
+    assert!(places.is_sorted(), "{help}");
+}
