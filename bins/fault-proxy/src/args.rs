@@ -10,6 +10,8 @@ use proxy_cli::faults::{FaultArgs, FaultOptions};
 use proxy_cli::log::LogArgs;
 use proxy_cli::secret::Secret;
 
+use crate::ctl::complete;
+
 mod control;
 mod ctl;
 mod options;
@@ -108,6 +110,7 @@ pub(crate) enum Command {
     /// List the types of faults, or describe one with its parameters.
     Faults {
         /// Type of fault, for example latency.
+        #[arg(add = complete::types())]
         name: Option<String>,
     },
     /// Inspect and change a running proxy through its control API.

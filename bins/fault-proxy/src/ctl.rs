@@ -2,6 +2,7 @@
 
 mod api;
 mod attributes;
+pub(crate) mod complete;
 mod tables;
 
 use anyhow::{Context, Error, Result, anyhow};
@@ -10,12 +11,12 @@ use fault_proxy_engine::faults;
 use proxy_cli::terminal::print;
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::api::Api;
+pub(crate) use self::api::{Api, TIMEOUT};
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
-    let api = Api::new(&args.addr, args.token.as_ref(), "--addr");
+    let api = Api::new(&args.addr, args.token.as_ref(), "--addr", TIMEOUT);
     let answer = match &args.command {
         CtlCommand::List => api.get(&["proxies"])?,
         CtlCommand::Inspect { proxy } => api.get(&["proxies", proxy])?,

@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use proxy_cli::args::{Given, parse_from, unknown_variables, with_sources};
+use proxy_cli::completion;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::terminal;
 use tracing::warn;
@@ -61,6 +62,7 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    completion::complete(Cli::command);
     let args: Vec<_> = env::args_os().collect();
     match toxiproxy::program(&args) {
         Some((Program::Server, args)) => match Server::parse(&args) {

@@ -10,6 +10,7 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{Common, health_at};
+use crate::completion;
 use crate::config::{did_you_mean, nearest};
 use crate::terminal;
 
@@ -49,6 +50,7 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
         .args_conflicts_with_subcommands(true)
         .mut_subcommands(health_at(usual, variable))
         .subcommand(check_command(&of_program));
+    completion::complete(|| command.clone());
     let args: Vec<_> = env::args_os().collect();
     let (mut command, matches) = matches(command, &args, &[]);
     if let Some((CHECK, matches)) = matches.subcommand() {

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use crate::addr::Endpoint;
+use crate::completion;
 use crate::health;
 use crate::terminal;
 
@@ -51,7 +52,7 @@ impl Common {
     ///
     /// # Errors
     /// If the output cannot be written, or `health` finds that the program is not ready.
-    pub fn run(&self, mut command: Command, out: &mut impl Write) -> Result<()> {
+    pub fn run(&self, command: Command, out: &mut impl Write) -> Result<()> {
         match self {
             Self::Health { addr, json } => {
                 let readiness = health::request(addr)?;
@@ -61,10 +62,7 @@ impl Common {
                 readiness.check()
             }
             Self::Completions { shell } => {
-                let name = command.get_name().to_owned();
-                let mut script = Vec::new();
-                clap_complete::generate(*shell, &mut command, name, &mut script);
-                terminal::write(out, &script).map(drop)
+                terminal::write(out, &completion::script(*shell, command.get_name())).map(drop)
             }
             Self::Man { dir: None } => {
                 let mut page = Vec::new();

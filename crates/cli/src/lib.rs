@@ -5,6 +5,7 @@
 //! | [`args`] | parsing the command line; values of flags |
 //! | [`config`] | reading of files, and errors in them |
 //! | [`commands`] | commands that every program has: health, completion scripts, manual pages |
+//! | [`completion`] | completion of the command line by shells |
 //! | [`faults`] | the flags of faults, and the [`Fault`](fault_proxy_engine::Fault)s that they set |
 //! | [`listener`] | the TCP listener of a proxy that may have faults |
 //! | [`addr`], [`bind`] | resolving and binding of listen addresses |
@@ -21,6 +22,7 @@ pub mod addr;
 pub mod args;
 pub mod bind;
 pub mod commands;
+pub mod completion;
 pub mod config;
 pub mod faults;
 pub mod health;

@@ -48,6 +48,9 @@ pub const TESTS: &[Needed] = &[
     (OnPath("setpriv"), "util-linux"),
     // a terminal for the live view
     (OnPath("script"), "bsdutils"),
+    // complete the command line, as bash does
+    (OnPath("zsh"), "zsh"),
+    (OnPath("fish"), "fish"),
     (OnPath("pkill"), "procps"),
     // client libraries of the control API, and a browser for its page
     (OnPath("node"), "nodejs"),

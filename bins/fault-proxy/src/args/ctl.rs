@@ -2,10 +2,16 @@
 
 use clap::{Args, Subcommand};
 use fault_proxy_engine::Millis;
+use proxy_cli::completion::one_of;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
 
+use crate::ctl::complete;
+
 const API: &str = "Control API";
+
+/// Directions of Toxiproxy's API.
+const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
@@ -36,11 +42,12 @@ pub(crate) enum CtlCommand {
     /// Show a proxy and its faults.
     Inspect {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
     },
     /// Create a proxy.
     Create {
-        /// Name of the proxy.
+        /// Name of the proxy to create.
         proxy: String,
         /// Listen address: HOST:PORT; port 0 selects a free port.
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -55,11 +62,13 @@ pub(crate) enum CtlCommand {
     /// Delete a proxy and close its sessions.
     Delete {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
     },
     /// Disable a proxy and close its sessions, or enable it again.
     Toggle {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
     },
     /// Add, change and remove the faults of a proxy.
@@ -75,19 +84,20 @@ pub(crate) enum FaultCommand {
     #[command(after_help = "Example:\n  fault-proxy ctl fault add db latency mean=300ms stddev=40ms")]
     Add {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
         /// Type: latency, jitter, bandwidth, packet_loss, blackhole, reset, timeout, slow_close, slicer, limit_data,
         /// refuse, slow_open, corrupt, or a toxic of Toxiproxy's API.
-        #[arg(value_name = "TYPE")]
+        #[arg(value_name = "TYPE", add = complete::types())]
         kind: String,
         /// Parameters of the fault.
-        #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
+        #[arg(value_name = "KEY=VALUE", value_parser = attribute, add = complete::attributes())]
         attributes: Vec<(String, serde_json::Value)>,
         /// Name of the fault [default: its type and stream].
         #[arg(long)]
         name: Option<String>,
         /// Direction that the fault acts on: upstream (requests) or downstream (responses) [default: that of its type].
-        #[arg(long, value_parser = stream)]
+        #[arg(long, value_parser = stream, add = one_of(&STREAMS))]
         stream: Option<String>,
         /// Share of sessions that the fault acts on, 0 to 1 [default: 1].
         #[arg(long, value_name = "SHARE")]
@@ -99,11 +109,13 @@ pub(crate) enum FaultCommand {
     /// Change a fault.
     Update {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
         /// Name of the fault.
+        #[arg(add = complete::faults_of_proxy())]
         fault: String,
         /// Parameters to change.
-        #[arg(value_name = "KEY=VALUE", value_parser = attribute)]
+        #[arg(value_name = "KEY=VALUE", value_parser = attribute, add = complete::attributes())]
         attributes: Vec<(String, serde_json::Value)>,
         /// Share of sessions that the fault acts on, 0 to 1.
         #[arg(long, value_name = "SHARE")]
@@ -115,8 +127,10 @@ pub(crate) enum FaultCommand {
     /// Remove a fault.
     Remove {
         /// Name of the proxy.
+        #[arg(add = complete::proxies())]
         proxy: String,
         /// Name of the fault.
+        #[arg(add = complete::faults_of_proxy())]
         fault: String,
     },
 }
@@ -142,7 +156,6 @@ fn ttl(text: &str) -> Result<String, String> {
 
 /// Parses a stream of the API, which ignores letter case.
 fn stream(text: &str) -> Result<String, String> {
-    const STREAMS: [&str; 2] = ["upstream", "downstream"];
     if STREAMS.iter().any(|stream| text.eq_ignore_ascii_case(stream)) {
         return Ok(text.to_owned());
     }

@@ -13,8 +13,8 @@ use ureq::http::request::Builder;
 use ureq::http::{Request, StatusCode};
 use ureq::{Agent, AsSendBody};
 
-/// Longer than the time limit of the API for a change.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit of a request. It is longer than the time limit of the API for a change.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Characters to escape in a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -30,14 +30,14 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// `flag` sets the address.
-    pub(crate) fn new(addr: &str, token: Option<&Secret>, flag: &'static str) -> Self {
+    /// `flag` sets the address. A request has this time limit.
+    pub(crate) fn new(addr: &str, token: Option<&Secret>, flag: &'static str, timeout: Duration) -> Self {
         let addr = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .user_agent(concat!("fault-proxy/", env!("CARGO_PKG_VERSION")))
             .build();
         Self {

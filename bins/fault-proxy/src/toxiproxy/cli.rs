@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{boolean, text};
 use crate::args::attribute;
-use crate::ctl::{self, Api};
+use crate::ctl::{self, Api, TIMEOUT};
 
 /// Inspects and changes proxies and toxics, with the command line of Toxiproxy's client.
 ///
@@ -155,7 +155,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// Runs the program with these arguments. Ends it if they are invalid.
 pub(crate) fn cli(args: &[OsString]) -> Result<()> {
     let cli: Cli = parse_from(args, &[]);
-    let api = Api::new(&cli.host, cli.token.as_ref(), "--host");
+    let api = Api::new(&cli.host, cli.token.as_ref(), "--host", TIMEOUT);
     let done = cli.command.run(&api, stdout().is_terminal())?;
     if !done.is_empty() {
         print(done)?;

@@ -4,6 +4,7 @@ mod abort;
 mod alpn;
 mod certificates;
 mod cli;
+mod completion;
 mod config;
 mod config_errors;
 mod control_api;

@@ -1,68 +1,26 @@
 //! The live view of a run whose stderr is a terminal.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::Instant;
+use std::process::{Command, Stdio};
 
+use crate::support::terminal::Terminal;
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, Proxy, patient, round_trip, run, utf8};
 use tempfile::TempDir;
-use testkit::{Daemon, FarEnd, Signal, free_port, require};
+use testkit::{Daemon, FarEnd, Signal, free_port};
 
-/// `fault-proxy run` on a terminal.
-struct Terminal {
-    script: Child,
-    shown: Receiver<String>,
-    /// What it has shown, as it was written.
-    all: String,
+/// Starts `fault-proxy run` on a terminal.
+fn run_on_terminal(args: &str) -> Terminal {
+    Terminal::start(&format!("exec {BINARY} run {args}"))
 }
 
-impl Terminal {
-    fn run(args: &str) -> Self {
-        let command = format!("exec {BINARY} run {args}");
-        let mut script = Command::new(require("script", "bsdutils"))
-            .args(["--quiet", "--return", "--flush", "--command", &command, "/dev/null"])
-            .env("TERM", "xterm")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("script starts");
-        let mut screen = script.stdout.take().expect("it is piped");
-        let (told, shown) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(len) = screen.read(&mut bytes) {
-                if len == 0 || told.send(String::from_utf8_lossy(&bytes[..len]).into_owned()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { script, shown, all: String::new() }
-    }
-
-    fn until(&mut self, needle: &str) {
-        let began = Instant::now();
-        while !self.all.contains(needle) {
-            match self.shown.recv_timeout(PATIENCE) {
-                Ok(more) if began.elapsed() < PATIENCE => self.all += &more,
-                _ => panic!("no {needle:?} in {}", self.all),
-            }
-        }
-    }
-
-    /// Ends the run, which shows its table.
-    fn end(&mut self) {
-        let pid = self.script.id().to_string();
-        let ended = Command::new("pkill").args(["-INT", "-P", &pid]).status().expect("pkill runs");
-        assert!(ended.success());
-        self.until("aborted  errors");
-        assert!(self.script.wait().expect("it ends").success());
-        self.all.extend(self.shown.iter());
-    }
+/// Ends the run, which shows its table.
+fn end(terminal: &mut Terminal) {
+    terminal.signal("INT");
+    terminal.until("aborted  errors");
+    terminal.wait();
 }
 
 #[test]
@@ -70,7 +28,7 @@ fn a_terminal_shows_sessions_rates_and_faults_until_the_end() {
     let echo = FarEnd::echo();
     let port = free_port();
     let mapping = format!("{port}={}", echo.addr());
-    let mut terminal = Terminal::run(&format!(
+    let mut terminal = run_on_terminal(&format!(
         "--control off --proxy {mapping} --with-latency --latency-mean 1ms --latency-sched start:1h"
     ));
     terminal.until("listening on");
@@ -82,7 +40,7 @@ fn a_terminal_shows_sessions_rates_and_faults_until_the_end() {
     terminal.until(" on in 59m ");
     drop(client);
     terminal.until("session ended");
-    terminal.end();
+    end(&mut terminal);
 }
 
 #[test]
@@ -104,9 +62,9 @@ fn names_cannot_control_the_view() {
     let proxy =
         r#"[{"name": "evil\u001b]0;\u0007\ntwo", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}]"#;
     fs::write(config.path(), proxy).unwrap();
-    let mut terminal = Terminal::run(&format!("--control off --toxiproxy-config {}", utf8(config.path())));
+    let mut terminal = run_on_terminal(&format!("--control off --toxiproxy-config {}", utf8(config.path())));
     terminal.until("  0 open  up ");
-    terminal.end();
+    end(&mut terminal);
     assert!(terminal.all.contains("evil\\u{1b}]0;\\u{7}\\ntwo  0 open"), "{}", terminal.all);
     assert!(!terminal.all.contains("\u{1b}]0;"), "{}", terminal.all);
 }

@@ -21,7 +21,11 @@ fn health_is_that_of_its_http_endpoint() {
 
 #[test]
 fn it_tells_its_own_command_line() {
-    assert!(tells(&["completions", "fish"]).contains("drain-timeout"));
+    assert!(tells(&["completions", "fish"]).contains("--command nats-proxy-server"));
+    let mut asked = Command::new(BINARY);
+    asked.env("PROXY_COMPLETION_SHELL", "fish").args(["--", "nats-proxy-server", "--drain-t"]);
+    let candidates = String::from_utf8(asked.output().expect("it starts").stdout).expect("text");
+    assert!(candidates.starts_with("--drain-timeout\t"), "{candidates}");
     let page = tells(&["man"]);
     assert!(page.contains(".TH nats-proxy-server 1") && page.contains("drain\\-timeout"), "{page}");
     let directory = tempfile::tempdir().expect("a directory");

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::table::{FaultFlags, Flag, FlagValue, faults};
 use crate::args::switch;
+use crate::completion;
 
 const WITH_HEADING: &str = "Faults, on every proxy";
 
@@ -44,7 +45,10 @@ impl Flag {
         let arg =
             Arg::new(self.flag.clone()).long(self.flag.clone()).env(self.env.clone()).help(self.help.clone());
         match self.value {
-            FlagValue::Text(name) => arg.value_name(name).value_parser(NonEmptyStringValueParser::new()),
+            FlagValue::Text(value) => arg
+                .value_name(value.placeholder())
+                .value_parser(NonEmptyStringValueParser::new())
+                .add(completion::of_type(value)),
             FlagValue::Switch(_) => arg.action(ArgAction::SetTrue).value_parser(switch),
         }
     }

@@ -24,8 +24,8 @@ pub(super) struct Flag {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FlagValue {
-    /// Text with this placeholder in the help.
-    Text(&'static str),
+    /// Text of this type.
+    Text(ValueType),
     /// Switch that sets the parameter to this value.
     Switch(bool),
 }
@@ -74,7 +74,7 @@ fn flags(fault: &str, parameter: &Parameter) -> Vec<Flag> {
                 }))
                 .collect()
         }
-        value => vec![flag(name, variable, FlagValue::Text(value.placeholder()), help)],
+        value => vec![flag(name, variable, FlagValue::Text(value), help)],
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod reload;
 pub(crate) mod setup;
+pub(crate) mod terminal;
 
 use std::{
     fmt::Display,
