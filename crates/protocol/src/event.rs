@@ -1,0 +1,104 @@
+use std::fmt;
+
+/// Position in one of the two streams of a session at which a message begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Number of bytes of the stream before this place.
+    pub offset: u64,
+    /// The message, and which end of it.
+    pub kind: EventKind<'a>,
+}
+
+/// Kind of an event. Requests are numbered from 1 in the order in which they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventKind<'a> {
+    /// The first byte of a request, in the stream of requests.
+    ///
+    /// The event comes when the framer has read the key, up to [`MAX_KEY`](crate::MAX_KEY) bytes of it. Until then
+    /// [`Framer::undecided_since`](crate::Framer::undecided_since) has its offset.
+    RequestBegins(Request<'a>),
+    /// The end of a request, in the stream of requests.
+    RequestEnds {
+        /// Number of the request.
+        request: u64,
+    },
+    /// The first byte of a response, in the stream of responses.
+    ResponseBegins {
+        /// Number of the request.
+        request: u64,
+    },
+    /// The end of a row or another part of a response.
+    PartEnds {
+        /// Number of the request.
+        request: u64,
+        /// Number of the part in its response, from 1.
+        part: u64,
+    },
+    /// The first byte of PostgreSQL's ReadyForQuery, in the stream of responses.
+    Ready {
+        /// Number of the last request before it. It is `None` at the start of a session, and after a group of messages without
+        /// a request.
+        request: Option<u64>,
+    },
+    /// The end of a response, in the stream of responses.
+    ResponseEnds {
+        /// Number of the request.
+        request: u64,
+        /// Result of the request.
+        outcome: Outcome<'a>,
+    },
+    /// The framer cannot read the session from here on, in the stream that it read last. No further events follow.
+    Opaque(OpaqueReason),
+}
+
+/// A request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request<'a> {
+    /// Its number in the session, from 1.
+    pub number: u64,
+    /// For PostgreSQL, the kinds of its statements: one or more of `begin`, `commit`, `rollback`, `select`, `insert`, `update`, `delete`,
+    /// `ddl`, `copy` and `other`.
+    pub kinds: &'a [&'a str],
+    /// For PostgreSQL, the text of the statement, with each run of white space as one space. Long keys are cut.
+    pub key: &'a [u8],
+}
+
+/// Result of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'a> {
+    /// The request was executed.
+    Success,
+    /// The request failed with this code: for PostgreSQL the SQLSTATE.
+    Failure(&'a [u8]),
+    /// The server skipped the request, because one before it in its group failed.
+    Skipped,
+}
+
+/// Reason why a framer cannot read a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpaqueReason {
+    /// The bytes are not those of the protocol.
+    OtherProtocol,
+    /// The session is encrypted from here on.
+    Encrypted,
+    /// The session replicates a database.
+    Replication,
+    /// The session has more open requests or prepared statements than the framer remembers.
+    TooMany,
+}
+
+impl fmt::Display for OpaqueReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherProtocol => "the data is not of the protocol",
+            Self::Encrypted => "the session is encrypted",
+            Self::Replication => "the session replicates a database",
+            Self::TooMany => "the session has too many open requests or prepared statements",
+        })
+    }
+}
+
+/// Receives events.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(Event<'_>);

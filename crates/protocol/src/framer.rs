@@ -1,0 +1,90 @@
+use crate::event::{Event, EventKind, OpaqueReason};
+use crate::psql::Psql;
+
+/// A protocol that framers know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// PostgreSQL, protocol 3.
+    Psql,
+}
+
+/// Finds requests and responses in the two streams of a session.
+///
+/// The framer copies only keys and names. It has no I/O and no clock. How the streams are cut into pieces changes neither the events
+/// nor their order in a stream.
+///
+/// # Examples
+/// ```
+/// use fault_proxy_protocol::{EventKind, Framer, Protocol};
+///
+/// let mut framer = Framer::new(Protocol::Psql);
+/// framer.on_requests(b"\x00\x00\x00\x0a\x00\x03\x00\x00u\x00", |_| {});
+/// framer.on_responses(b"R\x00\x00\x00\x08\x00\x00\x00\x00Z\x00\x00\x00\x05I", |_| {});
+///
+/// let mut seen = Vec::new();
+/// framer.on_requests(b"Q\x00\x00\x00\x0bcommit\x00", |event| {
+///     if let EventKind::RequestBegins(request) = event.kind {
+///         seen.push((event.offset, request.kinds.join(" ")));
+///     }
+/// });
+/// assert_eq!(seen, [(10, "commit".to_owned())]);
+/// ```
+#[derive(Debug)]
+pub struct Framer {
+    core: Psql,
+    is_opaque: bool,
+}
+
+impl Framer {
+    /// Creates the framer of a new session.
+    pub fn new(protocol: Protocol) -> Self {
+        let core = match protocol {
+            Protocol::Psql => Psql::default(),
+        };
+        Self { core, is_opaque: false }
+    }
+
+    /// Reads the next bytes that the client sent.
+    pub fn on_requests(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
+        if self.is_opaque || bytes.is_empty() {
+            return;
+        }
+        let result = self.core.on_requests(bytes, &mut sink);
+        self.check(result, &mut sink);
+    }
+
+    /// Reads the next bytes that the server sent. The requests that they respond to must have been read before.
+    pub fn on_responses(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
+        if self.is_opaque || bytes.is_empty() {
+            return;
+        }
+        let result = self.core.on_responses(bytes, &mut sink);
+        self.check(result, &mut sink);
+    }
+
+    /// Returns the offset of the message in the stream of requests that may become a request, but has not been read far enough.
+    pub fn undecided_since(&self) -> Option<u64> {
+        if self.is_opaque { None } else { self.core.undecided_since() }
+    }
+
+    /// Returns true if the framer has given up.
+    pub fn is_opaque(&self) -> bool {
+        self.is_opaque
+    }
+
+    fn check(&mut self, result: Result<(), Opaque>, sink: &mut dyn FnMut(Event<'_>)) {
+        if let Err(Opaque { offset, reason }) = result {
+            self.is_opaque = true;
+            self.core = Psql::default();
+            sink(Event { offset, kind: EventKind::Opaque(reason) });
+        }
+    }
+}
+
+/// A framer that gives up at this offset of the stream it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opaque {
+    pub(crate) offset: u64,
+    pub(crate) reason: OpaqueReason,
+}

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+
+mod event;
+mod framer;
+mod key;
+mod psql;
+#[cfg(test)]
+mod testing;
+
+pub use event::{Event, EventKind, OpaqueReason, Outcome, Request};
+pub use framer::{Framer, Protocol};
+pub use key::MAX_KEY;

@@ -1,0 +1,75 @@
+//! PostgreSQL, as in "Frontend/Backend Protocol" of its documentation, version 3.
+
+mod messages;
+mod requests;
+mod responses;
+mod sql;
+mod startup;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use self::messages::Messages;
+use self::responses::Response;
+use self::startup::Startup;
+use self::statements::Statements;
+use crate::event::{Event, EventKind, OpaqueReason, Sink};
+use crate::framer::Opaque;
+
+/// Most messages that can wait for their response.
+const MAX_PENDING: usize = 1 << 16;
+
+/// The framer of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Psql {
+    requests: Messages,
+    responses: Messages,
+    session: Session,
+}
+
+/// State that both streams of a session share.
+#[derive(Debug, Default)]
+struct Session {
+    startup: Startup,
+    /// Messages that wait for a response, in the order in which they were sent.
+    pending: VecDeque<Pending>,
+    /// Number of the last request.
+    last: u64,
+    /// Offset of the message that the client is sending.
+    begin: u64,
+    /// The message that the client is sending may be a request, and its key has not been read.
+    is_undecided: bool,
+    /// The request that the client is sending.
+    sending: Option<u64>,
+    statements: Statements,
+    /// The server reads the data of COPY. It ignores Sync until the data ends.
+    copies_in: bool,
+    response: Response,
+}
+
+/// A message that waits for a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pending {
+    /// Query or FunctionCall. The response ends with ReadyForQuery.
+    Query(u64),
+    /// Execute.
+    Execute(u64),
+    /// Sync. The response is ReadyForQuery.
+    Sync,
+}
+
+impl Psql {
+    pub(crate) fn undecided_since(&self) -> Option<u64> {
+        self.session.is_undecided.then_some(self.session.begin)
+    }
+}
+
+fn other_protocol(offset: u64) -> Opaque {
+    Opaque { offset, reason: OpaqueReason::OtherProtocol }
+}
+
+fn emit(sink: Sink<'_>, offset: u64, kind: EventKind<'_>) {
+    sink(Event { offset, kind });
+}

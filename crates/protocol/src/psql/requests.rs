@@ -1,0 +1,116 @@
+//! The stream of requests.
+
+use super::messages::Step;
+use super::sql::Kinds;
+use super::statements::TooMany;
+use super::{MAX_PENDING, Pending, Psql, Session, emit, other_protocol};
+use crate::event::{EventKind, OpaqueReason, Request, Sink};
+use crate::framer::Opaque;
+use crate::key::MAX_KEY;
+
+/// Tags that clients send.
+const TAGS: &[u8] = b"QPBEDCSHFXdcfp";
+
+/// Returns the number of bytes to read of the payload of a message.
+fn wanted(tag: u8) -> usize {
+    match tag {
+        b'Q' | b'P' | b'B' | b'E' | b'C' => MAX_KEY,
+        _ => 0,
+    }
+}
+
+impl Psql {
+    pub(crate) fn on_requests(&mut self, mut bytes: &[u8], sink: Sink<'_>) -> Result<(), Opaque> {
+        if !self.on_startup(&mut bytes)? {
+            return Ok(());
+        }
+        let session = &mut self.session;
+        while let Some(step) = self.requests.next(&mut bytes, wanted)? {
+            match step {
+                Step::Begins { tag, offset } if TAGS.contains(&tag) => {
+                    session.begin_message(tag, offset, sink)
+                }
+                Step::Begins { offset, .. } => return Err(other_protocol(offset)),
+                Step::Prefix { tag, payload } => session.read_message(tag, payload, sink),
+                Step::Ends { tag, offset } => session.end_message(tag, offset, sink),
+            }?;
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    fn begin_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        self.begin = offset;
+        self.is_undecided = matches!(tag, b'Q' | b'E');
+        if tag == b'F' {
+            let number = self.begin_request(Pending::Query)?;
+            report(offset, number, Kinds::of("other"), &[], sink);
+        }
+        Ok(())
+    }
+
+    fn read_message(&mut self, tag: u8, payload: &[u8], sink: Sink<'_>) -> Result<(), Opaque> {
+        let offset = self.begin;
+        let too_many = |TooMany| Opaque { offset, reason: OpaqueReason::TooMany };
+        match tag {
+            b'Q' => {
+                let number = self.begin_request(Pending::Query)?;
+                let (kinds, key) = self.statements.query(payload);
+                report(offset, number, kinds, key, sink);
+            }
+            b'E' => {
+                let number = self.begin_request(Pending::Execute)?;
+                match self.statements.of_portal(payload) {
+                    Some(statement) => report(offset, number, statement.kinds, &statement.key, sink),
+                    None => report(offset, number, Kinds::of("other"), &[], sink),
+                }
+            }
+            b'P' => self.statements.parse(payload).map_err(too_many)?,
+            b'B' => self.statements.bind(payload).map_err(too_many)?,
+            _ => self.statements.close(payload),
+        }
+        Ok(())
+    }
+
+    fn end_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        if self.is_undecided {
+            // Query and Execute have a payload.
+            return Err(other_protocol(offset));
+        }
+        if let Some(request) = self.sending.take() {
+            emit(sink, offset, EventKind::RequestEnds { request });
+        }
+        match tag {
+            b'S' if !self.copies_in => self.push(Pending::Sync)?,
+            b'c' | b'f' if self.copies_in => {
+                self.copies_in = false;
+                self.pending.retain(|pending| *pending != Pending::Sync);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Returns the number of a new request.
+    fn begin_request(&mut self, pending: impl FnOnce(u64) -> Pending) -> Result<u64, Opaque> {
+        let number = self.last + 1;
+        self.push(pending(number))?;
+        self.last = number;
+        self.sending = Some(number);
+        self.is_undecided = false;
+        Ok(number)
+    }
+
+    fn push(&mut self, pending: Pending) -> Result<(), Opaque> {
+        if self.pending.len() >= MAX_PENDING {
+            return Err(Opaque { offset: self.begin, reason: OpaqueReason::TooMany });
+        }
+        self.pending.push_back(pending);
+        Ok(())
+    }
+}
+
+fn report(offset: u64, number: u64, kinds: Kinds, key: &[u8], sink: Sink<'_>) {
+    kinds.with_names(|kinds| emit(sink, offset, EventKind::RequestBegins(Request { number, kinds, key })));
+}

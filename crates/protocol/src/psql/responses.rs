@@ -1,0 +1,147 @@
+//! The stream of responses.
+
+use super::messages::Step;
+use super::startup::Startup;
+use super::{Pending, Psql, Session, emit, other_protocol};
+use crate::event::{EventKind, OpaqueReason, Outcome, Sink};
+use crate::framer::Opaque;
+
+/// Tags that servers send. NoticeResponse, NotificationResponse and ParameterStatus may come at any time.
+const TAGS: &[u8] = b"RKvNASZTtDCEI123nsGHWVdc";
+const ANY_TIME: &[u8] = b"NAS";
+
+/// Bytes of an ErrorResponse that have its severity and its SQLSTATE, which are the first fields.
+const ERROR_PREFIX: usize = 128;
+
+fn wanted(tag: u8) -> usize {
+    if tag == b'E' { ERROR_PREFIX } else { 0 }
+}
+
+/// State of the response to the first pending message.
+#[derive(Debug, Default)]
+pub(super) struct Response {
+    has_begun: bool,
+    parts: u64,
+    failure: Option<[u8; 5]>,
+    /// The last request of the group whose response has ended.
+    ended: Option<u64>,
+}
+
+impl Psql {
+    pub(crate) fn on_responses(&mut self, mut bytes: &[u8], sink: Sink<'_>) -> Result<(), Opaque> {
+        if !self.on_startup_response(&mut bytes)? {
+            return Ok(());
+        }
+        let session = &mut self.session;
+        while let Some(step) = self.responses.next(&mut bytes, wanted)? {
+            match step {
+                Step::Begins { tag, .. } if ANY_TIME.contains(&tag) => {}
+                Step::Begins { tag, offset } if TAGS.contains(&tag) => {
+                    session.begin_response_message(tag, offset, sink)?;
+                }
+                Step::Begins { offset, .. } => return Err(other_protocol(offset)),
+                Step::Prefix { payload, .. } => session.response.failure = Some(sqlstate(payload)),
+                Step::Ends { tag, offset } => session.end_response_message(tag, offset, sink)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        if self.startup == Startup::Authentication {
+            if tag == b'Z' {
+                emit(sink, offset, EventKind::Ready { request: None });
+            }
+            return Ok(());
+        }
+        if tag == b'W' {
+            return Err(Opaque { offset, reason: OpaqueReason::Replication });
+        }
+        match self.pending.front() {
+            Some(Pending::Query(request) | Pending::Execute(request)) if !self.response.has_begun => {
+                self.response.has_begun = true;
+                emit(sink, offset, EventKind::ResponseBegins { request: *request });
+            }
+            // Before it closes a connection, a server may send an error that answers nothing.
+            None if !b"123tTnE".contains(&tag) => return Err(other_protocol(offset)),
+            _ => {}
+        }
+        if tag == b'Z' {
+            emit(sink, offset, EventKind::Ready { request: self.last_of_group() });
+        }
+        Ok(())
+    }
+
+    fn end_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        if self.startup == Startup::Authentication {
+            if tag == b'Z' {
+                self.startup = Startup::Done;
+                self.response = Response::default();
+            }
+            return Ok(());
+        }
+        match (tag, self.pending.front().copied()) {
+            (b'Z', _) => return self.end_group(offset, sink),
+            (b'G', _) => self.copies_in = true,
+            (b'D', Some(Pending::Query(request) | Pending::Execute(request))) => {
+                self.response.parts += 1;
+                emit(sink, offset, EventKind::PartEnds { request, part: self.response.parts });
+            }
+            (b'C' | b'I' | b's' | b'E', Some(Pending::Execute(request))) => {
+                self.end_response(request, offset, sink);
+                self.pending.pop_front();
+            }
+            (b'C' | b'D' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Ends the group of messages that ReadyForQuery answers. After a failure, the server has skipped the rest of the group.
+    fn end_group(&mut self, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        while let Some(pending) = self.pending.pop_front() {
+            match pending {
+                Pending::Execute(request) => {
+                    emit(sink, offset, EventKind::ResponseEnds { request, outcome: Outcome::Skipped });
+                }
+                Pending::Query(request) => self.end_response(request, offset, sink),
+                Pending::Sync => {}
+            }
+            if !matches!(pending, Pending::Execute(_)) {
+                self.copies_in = false;
+                self.response = Response::default();
+                return Ok(());
+            }
+        }
+        Err(other_protocol(offset))
+    }
+
+    fn end_response(&mut self, request: u64, offset: u64, sink: Sink<'_>) {
+        let failure = self.response.failure;
+        let outcome = failure.as_ref().map_or(Outcome::Success, |code| Outcome::Failure(code));
+        emit(sink, offset, EventKind::ResponseEnds { request, outcome });
+        self.response = Response { ended: Some(request), ..Response::default() };
+    }
+
+    /// Returns the last request that the next ReadyForQuery answers.
+    fn last_of_group(&self) -> Option<u64> {
+        let mut last = self.response.ended;
+        for pending in &self.pending {
+            match pending {
+                Pending::Query(request) => return Some(*request),
+                Pending::Execute(request) => last = Some(*request),
+                Pending::Sync => break,
+            }
+        }
+        last
+    }
+}
+
+/// Returns the SQLSTATE of an ErrorResponse, or zeros.
+fn sqlstate(payload: &[u8]) -> [u8; 5] {
+    let mut fields = payload.split(|byte| *byte == 0);
+    let code = fields.find_map(|field| field.strip_prefix(b"C"));
+    code.and_then(|code| code.try_into().ok()).unwrap_or(*b"00000")
+}

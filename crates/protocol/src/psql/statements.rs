@@ -1,0 +1,93 @@
+//! Prepared statements and portals.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::sql::{self, Kinds};
+
+/// Most named statements, and most named portals, that are remembered.
+const MAX_NAMED: usize = 4096;
+
+/// A statement as its requests report it.
+#[derive(Debug)]
+pub(super) struct Statement {
+    pub(super) kinds: Kinds,
+    pub(super) key: Box<[u8]>,
+}
+
+type Named = HashMap<Box<[u8]>, Arc<Statement>>;
+
+/// Statements that Parse has named, and the portals that Bind has made of them.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    prepared: Named,
+    portals: Named,
+    scratch: Vec<u8>,
+}
+
+/// There are too many names to remember.
+#[derive(Debug)]
+pub(super) struct TooMany;
+
+impl Statements {
+    /// Parse: `payload` has a name and a text, each of which ends with a zero.
+    pub(super) fn parse(&mut self, payload: &[u8]) -> Result<(), TooMany> {
+        let (name, rest) = text(payload);
+        let (query, _) = text(rest);
+        let kinds = sql::scan(query, &mut self.scratch);
+        let statement = Arc::new(Statement { kinds, key: self.scratch.as_slice().into() });
+        insert(&mut self.prepared, name, statement)
+    }
+
+    /// Bind: `payload` has the names of a portal and of its statement.
+    pub(super) fn bind(&mut self, payload: &[u8]) -> Result<(), TooMany> {
+        let (portal, rest) = text(payload);
+        let (statement, _) = text(rest);
+        match self.prepared.get(statement).cloned() {
+            Some(statement) => insert(&mut self.portals, portal, statement),
+            None => {
+                self.portals.remove(portal);
+                Ok(())
+            }
+        }
+    }
+
+    /// Execute: `payload` has the name of a portal.
+    pub(super) fn of_portal(&self, payload: &[u8]) -> Option<&Statement> {
+        self.portals.get(text(payload).0).map(Arc::as_ref)
+    }
+
+    /// Close: `payload` has the type and the name of what to close.
+    pub(super) fn close(&mut self, payload: &[u8]) {
+        if let Some((kind, rest)) = payload.split_first() {
+            let named = if *kind == b'S' { &mut self.prepared } else { &mut self.portals };
+            named.remove(text(rest).0);
+        }
+    }
+
+    /// Scans the text of a simple query, and returns its kinds and key.
+    pub(super) fn query(&mut self, payload: &[u8]) -> (Kinds, &[u8]) {
+        let kinds = sql::scan(text(payload).0, &mut self.scratch);
+        (kinds, &self.scratch)
+    }
+}
+
+fn insert(named: &mut Named, name: &[u8], statement: Arc<Statement>) -> Result<(), TooMany> {
+    if let Some(existing) = named.get_mut(name) {
+        *existing = statement;
+        return Ok(());
+    }
+    if named.len() >= MAX_NAMED {
+        return Err(TooMany);
+    }
+    named.insert(name.into(), statement);
+    Ok(())
+}
+
+/// Returns the bytes up to the first zero, and those after it. A text that was cut has no zero.
+fn text(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes.iter().position(|byte| *byte == 0) {
+        Some(end) => (&bytes[..end], &bytes[end + 1..]),
+        None => (bytes, &[]),
+    }
+}

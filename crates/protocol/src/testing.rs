@@ -1,0 +1,60 @@
+//! Framers fed with sessions in pieces of any size.
+
+use proptest::prelude::*;
+
+use crate::{Event, EventKind, Framer, Protocol};
+
+/// A part of a session: bytes that one side sends before the other side goes on.
+#[derive(Debug, Clone)]
+pub(crate) enum Turn {
+    Client(Vec<u8>),
+    Server(Vec<u8>),
+}
+
+/// Returns the events of a session as text, in the order of their emission. `pieces` are the lengths to feed, over and over.
+pub(crate) fn events(protocol: Protocol, session: &[Turn], pieces: &[usize]) -> Vec<String> {
+    let mut framer = Framer::new(protocol);
+    let mut lengths = pieces.iter().copied().cycle();
+    let mut seen = Vec::new();
+    for turn in session {
+        let (Turn::Client(bytes) | Turn::Server(bytes)) = turn;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(lengths.next().expect("an endless iterator").min(rest.len()));
+            rest = later;
+            let sink = |event: Event<'_>| seen.push(shown(event));
+            match turn {
+                Turn::Client(_) => framer.on_requests(piece, sink),
+                Turn::Server(_) => framer.on_responses(piece, sink),
+            }
+        }
+    }
+    seen
+}
+
+fn shown(Event { offset, kind }: Event<'_>) -> String {
+    match kind {
+        EventKind::RequestBegins(request) => {
+            let key = String::from_utf8_lossy(request.key);
+            format!("{offset}: request {} {} `{key}`", request.number, request.kinds.join("+"))
+        }
+        EventKind::RequestEnds { request } => format!("{offset}: sent {request}"),
+        EventKind::ResponseBegins { request } => format!("{offset}: response {request}"),
+        EventKind::PartEnds { request, part } => format!("{offset}: part {part} of {request}"),
+        EventKind::Ready { request } => format!("{offset}: ready {request:?}"),
+        EventKind::ResponseEnds { request, outcome } => {
+            let outcome = match outcome {
+                crate::Outcome::Success => "success".to_owned(),
+                crate::Outcome::Failure(code) => String::from_utf8_lossy(code).into_owned(),
+                crate::Outcome::Skipped => "skipped".to_owned(),
+            };
+            format!("{offset}: done {request} {outcome}")
+        }
+        EventKind::Opaque(reason) => format!("{offset}: opaque: {reason}"),
+    }
+}
+
+/// Lengths of pieces, short ones the most.
+pub(crate) fn pieces() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::vec(prop_oneof![1..8_usize, 1..200_usize, 4000..5000_usize], 1..16)
+}
