@@ -57,4 +57,8 @@ impl Stream for FaultStream<BoxStream> {
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_ended(cx)
     }
+
+    fn terminates_behind_data(&mut self) -> bool {
+        self.is_reset_behind_data()
+    }
 }

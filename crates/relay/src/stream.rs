@@ -57,6 +57,12 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
 
+    /// Returns true if the end that [`poll_terminated`](Stream::poll_terminated) reports has a place in the data. The relay then waits for
+    /// a limited time until the data before it has been sent.
+    fn terminates_behind_data(&mut self) -> bool {
+        self.inner().is_some_and(|inner| inner.terminates_behind_data())
+    }
+
     /// Ready once the transport has sent all written data, or cannot send it. The relay calls this before it aborts a
     /// stream, since an abort discards unsent data. Nothing is written to the stream afterwards.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {

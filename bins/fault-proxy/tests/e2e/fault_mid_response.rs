@@ -136,6 +136,24 @@ fn a_reset_comes_behind_the_last_byte_on_either_data_path_and_through_tls() {
 }
 
 /// An upstream that responds with a greeting, and tells how many bytes it has when nothing comes for a while.
+#[test]
+fn all_bytes_before_a_reset_arrive_although_the_sockets_hold_megabytes() {
+    const BEFORE: usize = 5 << 20;
+    let far_end = FarEnd::start(|mut stream| {
+        let _ = stream.write_all(&vec![b'r'; 4 * BEFORE]);
+    });
+    for data_path in ["copy", "splice"] {
+        let options = ["--with-reset", "--reset-after-bytes", "5MiB", "--data-path", data_path];
+        let proxy = Proxy::with(far_end.addr(), &options);
+        for _ in 0..10 {
+            let mut client = proxy.connect();
+            let mut received = Vec::new();
+            let ended = client.read_to_end(&mut received).map_err(|error| error.kind());
+            assert_eq!((received.len(), ended), (BEFORE, Err(ErrorKind::ConnectionReset)), "{data_path}");
+        }
+    }
+}
+
 fn counter() -> (FarEnd, Receiver<usize>) {
     let (count, counts) = mpsc::channel();
     let far_end = FarEnd::start(move |mut stream| {

@@ -21,9 +21,18 @@ const CLIENT_PAUSE: Duration = Duration::from_millis(250);
 impl Session {
     /// Waits until what was delivered to a side that has not failed has been sent: the abort would give it up.
     ///
-    /// Does not wait if a fault has cut the session or the receiver is stalled.
+    /// Does not wait if the receiver is stalled. If a stream has terminated the session, only waits for data that was delivered before
+    /// the place of the end.
     pub(super) async fn linger(&mut self) {
-        if self.receiver_is_stalled() || self.is_cut().await {
+        if self.receiver_is_stalled() {
+            return;
+        }
+        if self.is_cut().await {
+            if self.downstream.terminates_behind_data() || self.upstream.terminates_behind_data() {
+                let downstream_sent = poll_fn(|cx| self.downstream.poll_sent(cx));
+                let upstream_sent = poll_fn(|cx| self.upstream.poll_sent(cx));
+                _ = timeout(SEND_TIMEOUT, async { tokio::join!(downstream_sent, upstream_sent) }).await;
+            }
             return;
         }
         if self.to_downstream.written > 0 && !self.downstream_has_failed() {
