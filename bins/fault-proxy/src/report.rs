@@ -7,7 +7,7 @@ mod markdown;
 mod measured;
 
 use anyhow::Result;
-use fault_proxy_control::proxies::Proxies;
+use fault_proxy_control::proxies::{Proxies, RemovedFault};
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
@@ -15,6 +15,7 @@ use proxy_cli::terminal::{escape_control, print, print_error};
 
 pub(crate) use self::document::RunReport;
 pub(crate) use self::files::{ReportFiles, check};
+use self::measured::NamedFault;
 pub(crate) use self::measured::{MeasuredProxy, Verdict};
 use crate::expect::Expectation;
 use crate::fidelity::{self, NEVER_ACTED};
@@ -31,6 +32,7 @@ pub(crate) async fn on_demand(proxies: &Proxies, mut signal: RequestSignal, log:
 #[derive(Debug)]
 pub(crate) struct Report {
     proxies: Vec<MeasuredProxy>,
+    removed: Vec<RemovedFault>,
     verdicts: Vec<Verdict>,
     /// Whether each fault must have acted.
     is_strict: bool,
@@ -38,15 +40,20 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(proxies: &Proxies, expected: &[Expectation], is_strict: bool) -> Self {
-        let proxies = measured::all(proxies);
+        let (proxies, removed) = (measured::all(proxies), proxies.removed_faults());
         let verdicts = expected.iter().flat_map(|expected| expected.verdicts(&proxies)).collect();
-        Self { proxies, verdicts, is_strict }
+        Self { proxies, removed, verdicts, is_strict }
     }
 
     /// Returns the verdicts on all conditions, including those of `--strict`.
     fn verdicts(&self) -> impl Iterator<Item = Verdict> {
-        let acted = self.proxies.iter().filter(|_| self.is_strict).flat_map(measured::acted);
+        let faults = if self.is_strict { self.named_faults() } else { Vec::new() };
+        let acted: Vec<_> = faults.iter().map(NamedFault::acted).collect();
         self.verdicts.iter().cloned().chain(acted)
+    }
+
+    fn named_faults(&self) -> Vec<NamedFault<'_>> {
+        NamedFault::all(&self.proxies, &self.removed)
     }
 
     /// Returns true if all conditions are met.
@@ -67,23 +74,26 @@ impl Report {
     pub(crate) fn print(&self) -> Result<()> {
         let rows = self.proxies.iter().map(|proxy| (proxy.label.clone(), proxy.totals));
         print(tally::table(rows).for_stdout())?;
-        if self.proxies.iter().all(|proxy| proxy.faults.is_empty()) && self.verdicts.is_empty() {
-            return Ok(());
+        if self.proxies.iter().any(|proxy| !proxy.faults.is_empty()) || !self.verdicts.is_empty() {
+            let bytes = self.proxies.iter().map(|proxy| proxy.totals.bytes);
+            let bytes = bytes.map(|bytes| bytes.to_upstream + bytes.to_downstream).sum();
+            let faults = fidelity::table(&self.proxies);
+            let faults = if faults.is_empty() { String::new() } else { format!("\n{}", faults.for_stdout()) };
+            print(format_args!("{faults}\n{}", fidelity::overhead(bytes)))?;
         }
-        let bytes = self.proxies.iter().map(|proxy| proxy.totals.bytes);
-        let bytes = bytes.map(|bytes| bytes.to_upstream + bytes.to_downstream).sum();
-        let faults = fidelity::table(&self.proxies);
-        let faults = if faults.is_empty() { String::new() } else { format!("\n{}", faults.for_stdout()) };
-        print(format_args!("{faults}\n{}", fidelity::overhead(bytes)))?;
         for (proxy, fault) in self.proxies.iter().flat_map(MeasuredProxy::idle) {
             let (proxy, fault) = (escape_control(&proxy.label), escape_control(fault));
             print(format_args!("{NEVER_ACTED}: {fault} on {proxy}"))?;
+        }
+        for fault in self.named_faults().iter().filter(|fault| fault.removed_idle > 0) {
+            let (proxy, fault) = (escape_control(fault.label), escape_control(fault.name));
+            print(format_args!("{NEVER_ACTED} before it was removed: {fault} on {proxy}"))?;
         }
         Ok(())
     }
 
     /// Returns the report for programs.
     pub(crate) fn document(&self, proxies: &Proxies) -> RunReport {
-        RunReport::new(proxies, &self.proxies, self.verdicts().collect())
+        RunReport::new(proxies, &self.proxies, &self.removed, self.verdicts().collect())
     }
 }

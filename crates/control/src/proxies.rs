@@ -8,6 +8,7 @@ mod expiry;
 mod host;
 mod proxy;
 mod record;
+mod removed;
 mod state;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ pub use self::host::{CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, Runn
 pub use self::proxy::{Generation, Proxy, ProxyUpstream, Spec, Update};
 pub use self::record::FaultRecord;
 pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
+use self::removed::Removed;
+pub use self::removed::RemovedFault;
 pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
@@ -50,6 +53,7 @@ struct Inner {
     duration: Option<Duration>,
     entries: Mutex<BTreeMap<String, Entry>>,
     changes: Mutex<Changes>,
+    removed: Mutex<Removed>,
     /// Notified after each change by a client.
     changed: Notify,
     /// Held while a proxy starts or stops.
@@ -69,6 +73,7 @@ impl Proxies {
             duration,
             entries: Mutex::default(),
             changes: Mutex::default(),
+            removed: Mutex::default(),
             changed: Notify::new(),
             turn: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
@@ -112,6 +117,10 @@ impl Proxies {
 impl Inner {
     fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn removed(&self) -> MutexGuard<'_, Removed> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fault_proxy_control::proxies::{Change, FaultState, Proxies, ProxyState};
+use fault_proxy_control::proxies::{Change, FaultState, Proxies, ProxyState, RemovedFault};
 use serde::Serialize;
 
 use super::measured::{MeasuredProxy, Verdict};
@@ -24,6 +24,7 @@ pub(crate) struct RunReport {
     /// Whether all conditions are met.
     pub(super) passed: bool,
     pub(super) proxies: Vec<ProxyReport>,
+    removed_faults: Vec<RemovedFaultReport>,
     pub(super) expectations: Vec<Verdict>,
     changes: Vec<Change>,
 }
@@ -53,8 +54,21 @@ pub(super) struct FaultReport {
     pub(super) achieved: String,
 }
 
+#[derive(Debug, Serialize)]
+struct RemovedFaultReport {
+    proxy: String,
+    /// Since the start of the run.
+    removed_at_ms: u64,
+    fault: FaultReport,
+}
+
 impl RunReport {
-    pub(super) fn new(proxies: &Proxies, measured: &[MeasuredProxy], expectations: Vec<Verdict>) -> Self {
+    pub(super) fn new(
+        proxies: &Proxies,
+        measured: &[MeasuredProxy],
+        removed: &[RemovedFault],
+        expectations: Vec<Verdict>,
+    ) -> Self {
         let state = proxies.state();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let started = now.saturating_sub(Duration::from_millis(state.uptime_ms));
@@ -66,8 +80,20 @@ impl RunReport {
             seed: state.seed,
             passed: expectations.iter().all(|verdict| verdict.is_met),
             proxies: state.proxies.into_iter().zip(measured).map(ProxyReport::new).collect(),
+            removed_faults: removed.iter().map(RemovedFaultReport::new).collect(),
             expectations,
             changes: proxies.changes(),
+        }
+    }
+}
+
+impl RemovedFaultReport {
+    fn new(removed: &RemovedFault) -> Self {
+        let achieved = achieved(&removed.fault, &removed.stats);
+        Self {
+            proxy: removed.proxy.clone(),
+            removed_at_ms: u64::try_from(removed.removed_at.as_millis()).unwrap_or(u64::MAX),
+            fault: FaultReport { state: removed.state.clone(), achieved },
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Measurements of proxies and faults, and verdicts on them.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use fault_proxy_control::proxies::Proxies;
+use fault_proxy_control::proxies::{Proxies, RemovedFault};
 use fault_proxy_engine::{Fault, FaultStats};
 use fault_proxy_relay::RelayStats;
 use serde::Serialize;
@@ -64,19 +65,62 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Returns the verdicts of `--strict`: one for each fault.
-pub(super) fn acted(proxy: &MeasuredProxy) -> impl Iterator<Item = Verdict> {
-    proxy.faults.iter().map(|(fault, figures)| {
-        let is_met = figures.has_acted(&fault.effect);
-        let measured = if is_met { "the fault acted" } else { &format!("the fault {NEVER_ACTED}") };
-        Verdict {
-            condition: format!("--strict {}", fault.name),
-            proxy: Some(proxy.name.clone()),
-            label: Some(proxy.label.clone()),
-            is_met,
-            value: Some(figures.applied(&fault.effect) as f64),
-            unit: "count",
-            measured: measured.to_owned(),
+/// Faults of one name on one proxy: the one that it has at the end of the run, and those that were removed before.
+#[derive(Debug)]
+pub(super) struct NamedFault<'a> {
+    proxy: &'a str,
+    pub(super) label: &'a str,
+    pub(super) name: &'a str,
+    applied: u64,
+    is_idle: bool,
+    /// Number of those that were removed before they acted.
+    pub(super) removed_idle: usize,
+}
+
+impl<'a> NamedFault<'a> {
+    /// Returns the faults of all proxies, then those whose names only removed faults have.
+    pub(super) fn all(proxies: &'a [MeasuredProxy], removed: &'a [RemovedFault]) -> Vec<Self> {
+        let of_proxy = |proxy: &'a MeasuredProxy| {
+            proxy.faults.iter().map(|(fault, figures)| Self {
+                proxy: &proxy.name,
+                label: &proxy.label,
+                name: &fault.name,
+                applied: figures.applied(&fault.effect),
+                is_idle: !figures.has_acted(&fault.effect),
+                removed_idle: 0,
+            })
+        };
+        let mut all: Vec<_> = proxies.iter().flat_map(of_proxy).collect();
+        let mut places: HashMap<_, _> =
+            all.iter().enumerate().map(|(place, fault)| ((fault.proxy, fault.name), place)).collect();
+        for RemovedFault { proxy, label, state, .. } in removed {
+            let place = *places.entry((proxy, &state.name)).or_insert_with(|| {
+                let (name, applied, removed_idle) = (&state.name, 0, 0);
+                all.push(Self { proxy, label, name, applied, is_idle: false, removed_idle });
+                all.len() - 1
+            });
+            all[place].applied += state.applied;
+            all[place].removed_idle += usize::from(!state.acted);
         }
-    })
+        all
+    }
+
+    /// Returns the verdict of `--strict`.
+    pub(super) fn acted(&self) -> Verdict {
+        let measured = match (self.is_idle, self.removed_idle) {
+            (true, _) => format!("the fault {NEVER_ACTED}"),
+            (false, 0) => "the fault acted".to_owned(),
+            (false, 1) => format!("the fault {NEVER_ACTED} before it was removed"),
+            (false, times) => format!("the fault {NEVER_ACTED} before it was removed, {times} times"),
+        };
+        Verdict {
+            condition: format!("--strict {}", self.name),
+            proxy: Some(self.proxy.to_owned()),
+            label: Some(self.label.to_owned()),
+            is_met: !self.is_idle && self.removed_idle == 0,
+            value: Some(self.applied as f64),
+            unit: "count",
+            measured,
+        }
+    }
 }

@@ -202,3 +202,60 @@ fn check_health_and_replay_print_json() {
     assert!(decisions > 30, "{compared}");
     assert_eq!(compared["of_missing_sessions"], decisions);
 }
+
+#[test]
+fn a_fault_that_was_removed_stays_in_the_report_and_must_have_acted() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
+    let cache = free_port();
+    let mapping = format!("cache@{cache}=localhost:{}", server.port());
+    let args = [
+        &["run", "--control", "127.0.0.1:0", "--proxy", &mapping, "--strict"][..],
+        &["--with-latency", "--latency-mean", "1ms"],
+        &["--report", utf8(&report), "--junit", utf8(&junit)],
+    ]
+    .concat();
+    let api = Api::of(Daemon::spawn(Path::new(BINARY), &args, &[]));
+    api.post("/reset", &Value::Null);
+    let add = |kind: &str, name: &str, attributes: Value| {
+        api.post("/proxies/cache/toxics", &json!({"type": kind, "name": name, "attributes": attributes}));
+    };
+    // One acts, is removed, and does not act the second time. The other one acts each time.
+    add("latency", "slow", json!({"mean": 1}));
+    add("slicer", "small", json!({"size": 1}));
+    ping(&TcpStream::connect((Ipv4Addr::LOCALHOST, cache)).expect("it listens"));
+    api.delete("/proxies/cache/toxics/slow");
+    add("latency", "slow", json!({"mean": 2}));
+    api.delete("/proxies/cache/toxics/slow");
+    api.delete("/proxies/cache");
+    assert_eq!(end(&api), Some(3), "{}", api.stderr());
+    let stdout = api.stdout();
+    for name in ["latency", "slow"] {
+        let line = format!("never acted before it was removed: {name} on cache\n");
+        assert!(stdout.contains(&line), "{line}: {stdout}");
+    }
+
+    let (report, cases) = read(&report, &junit);
+    assert_eq!((&report["passed"], &report["proxies"]), (&json!(false), &json!([])));
+    let removed = report["removed_faults"].as_array().expect("a list");
+    let shown: Vec<_> = removed
+        .iter()
+        .map(|removed| (&removed["proxy"], &removed["fault"]))
+        .map(|(proxy, fault)| json!([proxy, fault["name"], fault["attributes"]["mean"], fault["acted"]]))
+        .collect();
+    assert_eq!(
+        json!(shown),
+        json!([
+            ["cache", "latency", 1, false],
+            ["cache", "slow", 1, true],
+            ["cache", "slow", 2, false],
+            ["cache", "small", null, true],
+        ])
+    );
+    assert!(removed[1]["fault"]["held_ms"]["count"].as_u64() > Some(0), "{report}");
+    let idle = "the fault never acted before it was removed on cache";
+    let [latency, slow] =
+        ["latency", "slow"].map(|name| format!("cache | --strict {name} | --strict {name}: {idle}"));
+    assert_eq!(cases, [latency, slow, "cache | --strict small | passed".to_owned()]);
+}

@@ -136,7 +136,7 @@ impl Proxies {
     }
 
     fn remove_all_faults(&self) {
-        self.entries().values_mut().for_each(|entry| entry.set_records(Vec::new()));
+        self.entries().iter_mut().for_each(|(name, entry)| self.set_records(name, entry, Vec::new()));
     }
 
     /// Changes the faults of a proxy and of its open sessions. `change` edits the list of faults. If it fails, nothing changes. It
@@ -169,7 +169,7 @@ impl Proxies {
             self.record(action, name, before, after);
         }
         self.on_new_faults(&records);
-        entry.set_records(records);
+        self.set_records(name, entry, records);
         Ok(changed)
     }
 
@@ -214,6 +214,9 @@ impl Proxies {
         let proxy = entry.proxy(&name);
         let before = self.entries().insert(name, entry);
         self.on_new_faults(&proxy.faults);
+        if let Some(before) = &before {
+            self.keep_removed(&proxy.name, before, &[]);
+        }
         if let Some(started) = before.and_then(|before| before.started) {
             started.stop().await;
         }
@@ -330,6 +333,7 @@ impl Proxies {
     async fn delete_now(&self, name: &str) -> Result<(), ChangeError> {
         let entry = self.entries().remove(name).ok_or(ChangeError::NoSuchProxy)?;
         self.record("delete", name, entry.proxy(name).shown(), Value::Null);
+        self.keep_removed(name, &entry, &[]);
         if let Some(started) = entry.started {
             started.stop().await;
         }

@@ -49,7 +49,7 @@ impl Entry {
     pub(super) fn proxy(&self, name: &str) -> Proxy {
         Proxy {
             name: name.to_owned(),
-            label: self.label.clone().unwrap_or_else(|| name.to_owned()),
+            label: self.label(name),
             listen: self.listen(),
             upstream: self.upstream.clone(),
             enabled: self.started.is_some(),
@@ -59,6 +59,10 @@ impl Entry {
             stop_generation: self.stop_generation.clone(),
             client_generation: self.client_generation.clone(),
         }
+    }
+
+    pub(super) fn label(&self, name: &str) -> String {
+        self.label.clone().unwrap_or_else(|| name.to_owned())
     }
 
     pub(super) fn listen(&self) -> ListenAddr {

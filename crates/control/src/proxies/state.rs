@@ -169,7 +169,11 @@ impl ProxyState {
 }
 
 impl FaultState {
-    fn from_record(record: FaultRecord, figures: Option<&(Fault, FaultStats)>, now: Duration) -> Self {
+    pub(super) fn from_record(
+        record: FaultRecord,
+        figures: Option<&(Fault, FaultStats)>,
+        now: Duration,
+    ) -> Self {
         let FaultRecord { name, kind, stream, toxicity, attributes, fault, .. } = record;
         let windows = fault.iter().flat_map(|fault| fault.windows.iter());
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
