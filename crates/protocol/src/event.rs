@@ -28,7 +28,7 @@ pub enum EventKind<'a> {
         /// Number of the request.
         request: u64,
     },
-    /// The end of a row or another part of a response.
+    /// The end of a row of PostgreSQL.
     PartEnds {
         /// Number of the request.
         request: u64,
@@ -57,10 +57,11 @@ pub enum EventKind<'a> {
 pub struct Request<'a> {
     /// Its number in the session, from 1.
     pub number: u64,
-    /// For PostgreSQL, the kinds of its statements: one or more of `begin`, `commit`, `rollback`, `select`, `insert`, `update`, `delete`,
-    /// `ddl`, `copy` and `other`.
+    /// For PostgreSQL, the kinds of its statements: one or more of `begin`, `commit`, `rollback`, `select`, `insert`, `update`,
+    /// `delete`, `ddl`, `copy` and `other`. For Redis, the name of the command in upper case.
     pub kinds: &'a [&'a str],
-    /// For PostgreSQL, the text of the statement, with each run of white space as one space. Long keys are cut.
+    /// For PostgreSQL, the text of the statement, with each run of white space as one space. For Redis, the first key of the
+    /// command, which is its first argument in most commands. Long keys are cut.
     pub key: &'a [u8],
 }
 
@@ -69,7 +70,7 @@ pub struct Request<'a> {
 pub enum Outcome<'a> {
     /// The request was executed.
     Success,
-    /// The request failed with this code: for PostgreSQL the SQLSTATE.
+    /// The request failed with this code: for PostgreSQL the SQLSTATE, for Redis the first word of the error.
     Failure(&'a [u8]),
     /// The server skipped the request, because one before it in its group failed.
     Skipped,
@@ -85,6 +86,8 @@ pub enum OpaqueReason {
     Encrypted,
     /// The session replicates a database.
     Replication,
+    /// The number of responses to a request is not known, as for MONITOR of Redis.
+    UnknownResponses,
     /// The session has more open requests or prepared statements than the framer remembers.
     TooMany,
 }
@@ -95,6 +98,7 @@ impl fmt::Display for OpaqueReason {
             Self::OtherProtocol => "the data is not of the protocol",
             Self::Encrypted => "the session is encrypted",
             Self::Replication => "the session replicates a database",
+            Self::UnknownResponses => "the number of responses to a request is not known",
             Self::TooMany => "the session has too many open requests or prepared statements",
         })
     }

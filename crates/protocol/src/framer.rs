@@ -1,5 +1,6 @@
 use crate::event::{Event, EventKind, OpaqueReason};
 use crate::psql::Psql;
+use crate::redis::Redis;
 
 /// A protocol that framers know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -7,6 +8,8 @@ use crate::psql::Psql;
 pub enum Protocol {
     /// PostgreSQL, protocol 3.
     Psql,
+    /// Redis, RESP2 and RESP3.
+    Redis,
 }
 
 /// Finds requests and responses in the two streams of a session.
@@ -32,51 +35,63 @@ pub enum Protocol {
 /// ```
 #[derive(Debug)]
 pub struct Framer {
-    core: Psql,
-    is_opaque: bool,
+    core: Core,
+}
+
+#[derive(Debug)]
+enum Core {
+    Psql(Psql),
+    Redis(Redis),
+    Opaque,
 }
 
 impl Framer {
     /// Creates the framer of a new session.
     pub fn new(protocol: Protocol) -> Self {
         let core = match protocol {
-            Protocol::Psql => Psql::default(),
+            Protocol::Psql => Core::Psql(Psql::default()),
+            Protocol::Redis => Core::Redis(Redis::default()),
         };
-        Self { core, is_opaque: false }
+        Self { core }
     }
 
     /// Reads the next bytes that the client sent.
     pub fn on_requests(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
-        if self.is_opaque || bytes.is_empty() {
-            return;
-        }
-        let result = self.core.on_requests(bytes, &mut sink);
+        let result = match &mut self.core {
+            Core::Psql(core) => core.on_requests(bytes, &mut sink),
+            Core::Redis(core) => core.on_requests(bytes, &mut sink),
+            Core::Opaque => Ok(()),
+        };
         self.check(result, &mut sink);
     }
 
     /// Reads the next bytes that the server sent. The requests that they respond to must have been read before.
     pub fn on_responses(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
-        if self.is_opaque || bytes.is_empty() {
-            return;
-        }
-        let result = self.core.on_responses(bytes, &mut sink);
+        let result = match &mut self.core {
+            Core::Psql(core) => core.on_responses(bytes, &mut sink),
+            Core::Redis(core) => core.on_responses(bytes, &mut sink),
+            Core::Opaque => Ok(()),
+        };
         self.check(result, &mut sink);
     }
 
     /// Returns the offset of the message in the stream of requests that may become a request, but has not been read far enough.
     pub fn undecided_since(&self) -> Option<u64> {
-        if self.is_opaque { None } else { self.core.undecided_since() }
+        match &self.core {
+            Core::Psql(core) => core.undecided_since(),
+            Core::Redis(core) => core.undecided_since(),
+            Core::Opaque => None,
+        }
     }
 
-    /// Returns true if the framer has given up.
+    /// Returns true if the framer cannot read the session any more.
     pub fn is_opaque(&self) -> bool {
-        self.is_opaque
+        matches!(self.core, Core::Opaque)
     }
 
     fn check(&mut self, result: Result<(), Opaque>, sink: &mut dyn FnMut(Event<'_>)) {
         if let Err(Opaque { offset, reason }) = result {
-            self.is_opaque = true;
-            self.core = Psql::default();
+            self.core = Core::Opaque;
             sink(Event { offset, kind: EventKind::Opaque(reason) });
         }
     }

@@ -4,6 +4,7 @@ mod event;
 mod framer;
 mod key;
 mod psql;
+mod redis;
 #[cfg(test)]
 mod testing;
 

@@ -1,0 +1,55 @@
+//! Commands whose requests or responses differ from others.
+
+use crate::event::OpaqueReason;
+
+/// Returns the index of the argument that is the key: 0 is the name of the command.
+pub(super) fn key_index(command: &str) -> u64 {
+    match command {
+        // A script, the number of its keys, and the keys.
+        "EVAL" | "EVALSHA" | "EVAL_RO" | "EVALSHA_RO" | "FCALL" | "FCALL_RO" => 3,
+        _ => 1,
+    }
+}
+
+/// Returns true if the first argument is a secret.
+pub(super) fn has_secret(command: &str) -> bool {
+    command == "AUTH"
+}
+
+/// Returns true if the command has a reply for each of its arguments.
+pub(super) fn subscribes(command: &str) -> bool {
+    matches!(
+        command,
+        "SUBSCRIBE" | "PSUBSCRIBE" | "SSUBSCRIBE" | "UNSUBSCRIBE" | "PUNSUBSCRIBE" | "SUNSUBSCRIBE"
+    )
+}
+
+/// Returns the reason why the responses that follow this command cannot be read.
+pub(super) fn opaque_after(
+    command: &str,
+    key: &[u8],
+    arguments: u64,
+    in_transaction: bool,
+) -> Option<OpaqueReason> {
+    match command {
+        "MONITOR" => Some(OpaqueReason::UnknownResponses),
+        "SYNC" | "PSYNC" => Some(OpaqueReason::Replication),
+        "CLIENT" if key.eq_ignore_ascii_case(b"REPLY") => Some(OpaqueReason::UnknownResponses),
+        // Without channels, the number of replies depends on the subscriptions of the session.
+        _ if subscribes(command) && (arguments < 2 || in_transaction) => Some(OpaqueReason::UnknownResponses),
+        _ => None,
+    }
+}
+
+/// Returns true if a message with this first element is the reply to a request to subscribe or unsubscribe.
+pub(super) fn confirms_subscription(first: &[u8]) -> bool {
+    matches!(
+        first,
+        b"subscribe" | b"psubscribe" | b"ssubscribe" | b"unsubscribe" | b"punsubscribe" | b"sunsubscribe"
+    )
+}
+
+/// Returns true if a message with this first element was published to a subscribed channel.
+pub(super) fn is_published(first: &[u8]) -> bool {
+    matches!(first, b"message" | b"pmessage" | b"smessage")
+}

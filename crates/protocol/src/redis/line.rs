@@ -1,0 +1,64 @@
+//! Lines that end with CR LF.
+
+/// Collects the first bytes of a line that arrives in pieces.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Line {
+    bytes: [u8; Line::KEPT],
+    /// Length without the line break, up to `KEPT`.
+    length: u8,
+    ends_with_cr: bool,
+}
+
+impl Line {
+    /// Longer than the longest number and the longest code of an error.
+    pub(super) const KEPT: usize = 32;
+
+    /// Takes bytes up to the end of the line. Returns their number, and whether the line is complete.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> (usize, bool) {
+        for (index, byte) in bytes.iter().enumerate() {
+            if *byte == b'\n' && self.ends_with_cr {
+                return (index + 1, true);
+            }
+            if self.ends_with_cr {
+                self.push(b'\r');
+            }
+            self.ends_with_cr = *byte == b'\r';
+            if !self.ends_with_cr {
+                self.push(*byte);
+            }
+        }
+        (bytes.len(), false)
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(usize::from(self.length)) {
+            *place = byte;
+            self.length += 1;
+        }
+    }
+
+    /// The line without its line break. A long one is cut.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Returns true if the line is longer than what is kept of it.
+    pub(super) fn is_long(&self) -> bool {
+        usize::from(self.length) == Self::KEPT
+    }
+
+    /// Returns the number that the line has after its first byte.
+    pub(super) fn number(&self) -> Option<i64> {
+        let digits = self.text().get(1..)?;
+        let is_number = !self.is_long()
+            && digits
+                .iter()
+                .enumerate()
+                .all(|(index, byte)| byte.is_ascii_digit() || (index == 0 && *byte == b'-'));
+        if is_number { str::from_utf8(digits).ok()?.parse().ok() } else { None }
+    }
+}

@@ -1,0 +1,237 @@
+use proptest::prelude::*;
+
+use crate::Protocol;
+use crate::testing::{Turn, events, pieces};
+
+fn command(arguments: &[&str]) -> String {
+    let bulks = arguments.iter().map(|argument| format!("${}\r\n{argument}\r\n", argument.len()));
+    format!("*{}\r\n{}", arguments.len(), bulks.collect::<String>())
+}
+
+fn client(text: &str) -> Turn {
+    Turn::Client(text.as_bytes().to_vec())
+}
+
+fn server(text: &str) -> Turn {
+    Turn::Server(text.as_bytes().to_vec())
+}
+
+fn seen(turns: &[Turn]) -> Vec<String> {
+    events(Protocol::Redis, turns, &[usize::MAX])
+}
+
+/// The events without their offsets.
+fn without_offsets(turns: &[Turn]) -> Vec<String> {
+    seen(turns).iter().filter_map(|event| Some(event.split_once(": ")?.1.to_owned())).collect()
+}
+
+#[test]
+fn a_command_has_its_name_and_its_first_key() {
+    let turns = [client(&command(&["set", "session:1", "v"])), server("+OK\r\n")];
+    let expected = ["0: request 1 SET `session:1`", "35: sent 1", "0: response 1", "5: done 1 success"];
+    assert_eq!(seen(&turns), expected);
+}
+
+#[test]
+fn commands_in_one_line_are_read_and_empty_lines_ignored() {
+    let turns = [client("\r\nPING\r\n get  k \r\n"), server("+PONG\r\n$-1\r\n")];
+    let expected = [
+        "request 1 PING ``",
+        "sent 1",
+        "request 2 GET `k`",
+        "sent 2",
+        "response 1",
+        "done 1 success",
+        "response 2",
+        "done 2 success",
+    ];
+    assert_eq!(without_offsets(&turns), expected);
+}
+
+#[test]
+fn scripts_have_the_key_after_its_count_and_passwords_are_no_keys() {
+    for (arguments, expected) in [
+        (&["EVAL", "return 1", "1", "k"][..], "request 1 EVAL `k`"),
+        (&["EVAL", "return 1", "0"], "request 1 EVAL ``"),
+        (&["AUTH", "s3cr3t"], "request 1 AUTH ``"),
+        (&["GET", ""], "request 1 GET ``"),
+    ] {
+        assert_eq!(without_offsets(&[client(&command(arguments))])[0], expected);
+    }
+    assert_eq!(without_offsets(&[client("AUTH s3cr3t\r\n")])[0], "request 1 AUTH ``");
+}
+
+#[test]
+fn every_type_of_reply_ends_where_it_ends() {
+    let replies = [
+        "+OK\r\n",
+        ":1\r\n",
+        "$3\r\na\r\n\r\n",
+        "$0\r\n\r\n",
+        "$-1\r\n",
+        "*-1\r\n",
+        "*0\r\n",
+        "*2\r\n*2\r\n:1\r\n-ERR nested\r\n$1\r\na\r\n",
+        "%1\r\n+a\r\n*1\r\n:1\r\n",
+        "~2\r\n:1\r\n:2\r\n",
+        "_\r\n",
+        "#t\r\n",
+        ",1.5\r\n",
+        "(12345678901234567890\r\n",
+        "=7\r\ntxt:abc\r\n",
+    ];
+    let ping = command(&["PING"]).repeat(replies.len());
+    let all = seen(&[client(&ping), server(&replies.concat())]);
+    let ends: Vec<_> = all.iter().filter(|event| event.contains("done")).cloned().collect();
+    let mut offset = 0;
+    let expected = replies.iter().zip(1..).map(|(reply, number)| {
+        offset += reply.len();
+        format!("{offset}: done {number} success")
+    });
+    assert_eq!(ends, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn an_error_gives_its_code() {
+    let turns =
+        [client(&command(&["GET", "k"]).repeat(2)), server("-MOVED 1 127.0.0.1:1\r\n!5\r\nERR x\r\n")];
+    let seen = without_offsets(&turns);
+    assert!(seen.contains(&"done 1 MOVED".to_owned()) && seen.contains(&"done 2 ERR".to_owned()), "{seen:?}");
+}
+
+#[test]
+fn a_transaction_has_a_response_for_each_command() {
+    let turns = [
+        client(&[command(&["MULTI"]), command(&["INCR", "a"]), command(&["EXEC"])].concat()),
+        server("+OK\r\n+QUEUED\r\n*1\r\n:1\r\n"),
+    ];
+    assert_eq!(without_offsets(&turns).last().expect("events"), "done 3 success");
+}
+
+#[test]
+fn published_messages_are_not_responses() {
+    let message = "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$2\r\nhi\r\n";
+    let confirmed =
+        |verb: &str, channel: &str| format!("*3\r\n${}\r\n{verb}\r\n$1\r\n{channel}\r\n:1\r\n", verb.len());
+    for push in [false, true] {
+        let as_sent = |text: &str| if push { text.replacen('*', ">", 1) } else { text.to_owned() };
+        let turns = [
+            client(&command(&["SUBSCRIBE", "a", "b"])),
+            server(&as_sent(&confirmed("subscribe", "a"))),
+            server(&as_sent(message)),
+            server(&as_sent(&confirmed("subscribe", "b"))),
+            server(&as_sent(message)),
+            client(&command(&["PING"])),
+            server(&as_sent(message)),
+            server("*2\r\n$4\r\npong\r\n$0\r\n\r\n"),
+            client(&command(&["UNSUBSCRIBE", "a"])),
+            server(&as_sent(&confirmed("unsubscribe", "a"))),
+        ];
+        let expected = [
+            "request 1 SUBSCRIBE `a`",
+            "sent 1",
+            "response 1",
+            "done 1 success",
+            "request 2 PING ``",
+            "sent 2",
+            "response 2",
+            "done 2 success",
+            "request 3 UNSUBSCRIBE `a`",
+            "sent 3",
+            "response 3",
+            "done 3 success",
+        ];
+        assert_eq!(without_offsets(&turns), expected, "push: {push}");
+    }
+}
+
+#[test]
+fn a_refused_subscription_has_one_response() {
+    let turns = [client(&command(&["SUBSCRIBE", "a", "b"])), server("-NOAUTH no\r\n")];
+    assert_eq!(without_offsets(&turns).last().expect("events"), "done 1 NOAUTH");
+}
+
+#[test]
+fn requests_with_an_unknown_number_of_responses_are_opaque() {
+    for arguments in [&["MONITOR"][..], &["PSYNC", "?", "-1"], &["client", "reply", "off"], &["UNSUBSCRIBE"]]
+    {
+        let seen = seen(&[client(&command(arguments))]);
+        assert!(seen.len() == 2 && seen[1].starts_with("0: opaque"), "{arguments:?}: {seen:?}");
+    }
+    let in_transaction = [client(&[command(&["MULTI"]), command(&["SUBSCRIBE", "a"])].concat())];
+    assert!(seen(&in_transaction).last().expect("events").contains("opaque"));
+}
+
+#[test]
+fn other_protocols_are_opaque() {
+    for bytes in [
+        &b"\x16\x03\x01\x02\n"[..],
+        b"*1\r\n:1\r\n",
+        b"*x\r\n",
+        b"*1\r\n$-1\r\n",
+        b"\0\0\0\x08\x04\xd2\x16\x2f\n",
+    ] {
+        let seen = events(Protocol::Redis, &[Turn::Client(bytes.to_vec())], &[1]);
+        assert!(seen.len() == 1 && seen[0].contains("opaque"), "{bytes:?}: {seen:?}");
+    }
+    assert!(seen(&[server("+OK\r\n")])[0].contains("opaque"));
+    assert!(seen(&[client("GET / HTTP/1.1\r\n"), server("HTTP/1.1 200 OK\r\n")])[2].contains("opaque"));
+}
+
+/// A command and its reply.
+fn exchange() -> impl Strategy<Value = (String, String)> {
+    let argument = prop_oneof!["[a-z]{0,8}", (4000..6000_usize).prop_map(|length| "x".repeat(length))];
+    let sent = proptest::collection::vec(argument, 0..4).prop_map(|arguments| {
+        let arguments: Vec<_> = ["LPUSH"].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+        command(&arguments)
+    });
+    let leaf = prop_oneof![
+        Just("+OK\r\n".to_owned()),
+        Just("-ERR a\r\n".to_owned()),
+        Just("$-1\r\n".to_owned()),
+        "[a-z\r\n]{0,20}".prop_map(|text| format!("${}\r\n{text}\r\n", text.len())),
+    ];
+    let reply = leaf.prop_recursive(3, 16, 4, |inner| {
+        (any::<bool>(), proptest::collection::vec(inner, 0..4)).prop_map(|(is_map, values)| {
+            if is_map && values.len() % 2 == 0 {
+                format!("%{}\r\n{}", values.len() / 2, values.concat())
+            } else {
+                format!("*{}\r\n{}", values.len(), values.concat())
+            }
+        })
+    });
+    (sent, reply)
+}
+
+proptest! {
+    #[test]
+    fn pieces_change_no_event(
+        pipelines in proptest::collection::vec(proptest::collection::vec(exchange(), 1..5), 1..5),
+        subscribes: bool,
+        pieces in pieces(),
+    ) {
+        let subscription = subscribes.then(|| {
+            [client(&command(&["SUBSCRIBE", "a"])), server("*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n")]
+        });
+        let pipelines = pipelines.iter().flat_map(|pipeline| {
+            let (sent, replies): (Vec<_>, Vec<_>) = pipeline.iter().cloned().unzip();
+            [client(&sent.concat()), server(&replies.concat())]
+        });
+        let session: Vec<_> = subscription.into_iter().flatten().chain(pipelines).collect();
+        let whole = events(Protocol::Redis, &session, &[usize::MAX]);
+        prop_assert_eq!(&events(Protocol::Redis, &session, &pieces), &whole);
+        prop_assert!(!whole.iter().any(|event| event.contains("opaque")), "{:?}", whole);
+        let count = |word: &str| whole.iter().filter(|event| event.contains(word)).count();
+        prop_assert_eq!(count(": request "), count(": done "));
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_a_panic(
+        turns in proptest::collection::vec((any::<bool>(), "[*$+:>%a0-9\r\n-]{0,40}"), 0..12),
+        pieces in pieces(),
+    ) {
+        let turn = |(of_client, text): (bool, String)| if of_client { client(&text) } else { server(&text) };
+        let session: Vec<_> = turns.into_iter().map(turn).collect();
+        prop_assert_eq!(events(Protocol::Redis, &session, &pieces), events(Protocol::Redis, &session, &[usize::MAX]));
+    }
+}
