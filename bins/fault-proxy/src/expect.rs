@@ -148,14 +148,14 @@ impl Expectation {
     fn verdict_on(&self, name: &str, proxy: &MeasuredProxy) -> Option<Verdict> {
         let (fault, figures) = proxy.faults.iter().find(|(fault, _)| fault.name == *name)?;
         Some(match self.metric.value(figures) {
-            _ if !figures.has_acted(&fault.effect) => {
-                self.not_measured(Some(proxy), &format!("the fault {NEVER_ACTED}"))
-            }
-            Some(value) => self.compared(Some(proxy), value),
             // A bandwidth that did not limit anything did not exceed its rate.
             None if self.is_less && self.metric.is_unlimited_rate(figures) => {
                 Verdict { is_met: true, ..self.not_measured(Some(proxy), self.metric.missing(figures)) }
             }
+            _ if !figures.has_acted(&fault.effect) => {
+                self.not_measured(Some(proxy), &format!("the fault {NEVER_ACTED}"))
+            }
+            Some(value) => self.compared(Some(proxy), value),
             None => self.not_measured(Some(proxy), self.metric.missing(figures)),
         })
     }

@@ -51,8 +51,9 @@ pub(crate) fn achieved(fault: &Fault, figures: &FaultStats) -> String {
         Measured::Loss => figures.loss_share.map_or_else(nothing, |share| {
             format!("{:.3} % of {} lost", share * 100.0, counted(figures.segments, "segment"))
         }),
-        _ if figures.actions == 0 => nothing(),
-        _ => counted(figures.actions, "time"),
+        _ if figures.actions > 0 => counted(figures.actions, "time"),
+        _ if fault.effect.is_refusal() => "port closed".to_owned(),
+        _ => "data held".to_owned(),
     }
 }
 

@@ -60,6 +60,11 @@ impl Effect {
         self.behavior().measured()
     }
 
+    /// Returns whether it refuses clients, so that it may close the port.
+    pub fn is_refusal(&self) -> bool {
+        self.behavior().opening() == Some(Opening::Refuse)
+    }
+
     pub(crate) fn behavior(&self) -> &dyn Behavior {
         &*self.0
     }
@@ -179,10 +184,15 @@ impl FaultStats {
         }
     }
 
-    /// Returns true if it has affected anything. A bandwidth needs bytes for that.
+    /// Returns true if it has affected anything: it delayed, held or changed data, or it ended or refused a session.
     pub fn has_acted(&self, effect: &Effect) -> bool {
-        let is_idle = matches!(effect.measured(), Measured::Rate(_)) && self.bytes == 0;
-        self.applied(effect) > 0 && !is_idle
+        let acted = match effect.measured() {
+            Measured::Delays => self.requested_delay.is_some_and(|drawn| !drawn.max.is_zero()),
+            Measured::Rate(_) => false,
+            Measured::Loss => self.lost > 0,
+            Measured::Sessions | Measured::Actions => self.actions > 0,
+        };
+        acted || self.has_affected
     }
 }
 

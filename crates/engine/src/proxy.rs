@@ -9,7 +9,7 @@ use std::task::Poll;
 pub use self::listener::ListenerHandle;
 pub(crate) use self::shared::{MIN_RTT, Shared, Watcher};
 use crate::direction::Direction;
-use crate::effect::{Fault, Opening};
+use crate::effect::Fault;
 use crate::engine::Engine;
 use crate::stats::{FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
@@ -60,15 +60,11 @@ impl Faults {
     /// Returns whether every client must be refused now, as by a closed port.
     pub fn is_refusing(&self) -> bool {
         let now = self.shared.engine.now();
-        self.shared.plan().iter().map(|entry| &entry.fault).any(|fault| {
-            fault.effect.behavior().opening() == Some(Opening::Refuse)
-                && fault.probability >= 1.0
-                && fault.selection.is_all()
-                && fault.windows.is_on(now)
-        })
+        self.shared.plan().iter().any(|entry| entry.refuses_all(now))
     }
 
-    /// Waits until [`is_refusing`](Self::is_refusing) answers `down`.
+    /// Waits until [`is_refusing`](Self::is_refusing) answers `down`. A closed listener waits for `false`: the faults that keep it
+    /// closed have then acted.
     ///
     /// # Cancel safety
     /// Nothing is lost when it is dropped.
@@ -81,9 +77,13 @@ impl Faults {
                 if self.is_refusing() == down {
                     return Poll::Ready(());
                 }
-                let now = self.shared.engine.now();
-                let changes =
-                    self.shared.plan().iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
+                let (plan, now) = (self.shared.plan(), self.shared.engine.now());
+                if !down {
+                    plan.iter()
+                        .filter(|entry| entry.refuses_all(now))
+                        .for_each(|entry| entry.counters.record_effect());
+                }
+                let changes = plan.iter().filter_map(|entry| entry.fault.windows.next_change(now)).min();
                 let Some(change) = changes else { return Poll::Pending };
                 std::task::ready!(timer.poll_until(cx, self.shared.engine.instant(change)));
             }

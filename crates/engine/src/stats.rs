@@ -1,6 +1,6 @@
 //! Counters of the actions of faults. They are atomic, so that updates do not block.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use histogram::{AtomicHistogram, Config, Histogram};
@@ -20,6 +20,7 @@ const MAX_VALUE: u64 = (1 << MAX_VALUE_POWER) - 1;
 pub(crate) struct FaultCounters {
     sessions: AtomicU64,
     actions: AtomicU64,
+    has_affected: AtomicBool,
     bytes: AtomicU64,
     limited_bytes: AtomicU64,
     limited_nanos: AtomicU64,
@@ -38,6 +39,7 @@ impl FaultCounters {
         Self {
             sessions: AtomicU64::new(0),
             actions: AtomicU64::new(0),
+            has_affected: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
             limited_bytes: AtomicU64::new(0),
             limited_nanos: AtomicU64::new(0),
@@ -58,6 +60,14 @@ impl FaultCounters {
     /// It did what it does once: closed, reset, held an end, flipped a bit, jittered, sliced.
     pub(crate) fn record_action(&self) {
         self.actions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It affected something that is not counted: it closed the port, or held data.
+    pub(crate) fn record_effect(&self) {
+        // Most calls are not the first, and a store would be slower.
+        if !self.has_affected.load(Ordering::Relaxed) {
+            self.has_affected.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A delay was drawn.
@@ -107,6 +117,7 @@ impl FaultCounters {
         FaultStats {
             sessions: count(&self.sessions),
             actions: count(&self.actions),
+            has_affected: self.has_affected.load(Ordering::Relaxed),
             delay: Quantiles::from_histogram(&held.histogram),
             held,
             requested_delay: Quantiles::from_histogram(&self.asked.load()),
@@ -134,6 +145,9 @@ pub struct FaultStats {
     pub sessions: u64,
     /// Times it did what it does: sessions closed or reset, ends held, bits flipped, slices cut, moments jittered.
     pub actions: u64,
+    /// Whether it affected something that is not counted: it closed the port, made data wait for a bandwidth, or held data of a
+    /// session that it was to end later.
+    pub has_affected: bool,
     /// Delays drawn, if any.
     pub requested_delay: Option<Quantiles>,
     /// How long the fault held chunks, including the wait for earlier chunks.

@@ -259,3 +259,24 @@ fn a_fault_that_was_removed_stays_in_the_report_and_must_have_acted() {
         ["latency", "slow"].map(|name| format!("cache | --strict {name} | --strict {name}: {idle}"));
     assert_eq!(cases, [latency, slow, "cache | --strict small | passed".to_owned()]);
 }
+
+#[test]
+fn a_closed_port_has_acted_and_a_bandwidth_without_effect_has_not() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let report = directory.path().join("r.json");
+    let achieved = |faults: &[&str], code: i32| {
+        let options = [faults, &["--strict", "--report", utf8(&report)]].concat();
+        let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
+        if faults[0] == "--with-refuse" {
+            eventually("the port is closed", || TcpStream::connect(proxy.addr).is_err());
+        } else {
+            ping(&proxy.connect());
+        }
+        assert_eq!(end(&proxy), Some(code), "{}", proxy.stderr());
+        let report: Value = serde_json::from_slice(&fs::read(&report).expect("a report")).expect("JSON");
+        report["proxies"][0]["faults"][0]["achieved"].clone()
+    };
+    assert_eq!(achieved(&["--with-refuse"], 0), "port closed");
+    assert_eq!(achieved(&["--with-bandwidth", "--bandwidth-rate", "1GBps"], 3), "never acted");
+}

@@ -125,6 +125,18 @@ impl BandwidthStage {
         self.schedule();
     }
 
+    /// Returns whether the first chunk of the queue has to wait.
+    fn is_waiting(&self) -> bool {
+        let Some(first) = self.queue.front() else { return false };
+        self.next.is_none_or(|(_, taken)| taken.due > nanos(first.at))
+    }
+
+    fn record_wait(&self, context: &StageContext<'_>) {
+        if self.is_waiting() {
+            context.counters.record_effect();
+        }
+    }
+
     /// Takes tokens for the first grain of the queue.
     fn schedule(&mut self) {
         if self.next.is_some() {
@@ -183,13 +195,15 @@ impl BandwidthStage {
 }
 
 impl Stage for BandwidthStage {
-    fn push(&mut self, chunk: Chunk, _tools: &mut StageContext<'_>) -> Option<Chunk> {
+    fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
         self.add(chunk);
+        self.record_wait(context);
         None
     }
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
         let (chunk, limited) = self.leave(now)?;
+        self.record_wait(context);
         context.counters.record_bytes(chunk.len);
         if let Some((bytes, time)) = limited {
             context.counters.record_limited(bytes, time);

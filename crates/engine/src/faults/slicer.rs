@@ -103,8 +103,11 @@ impl Stage for SlicerStage {
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
         let (chunk, drawn) = self.leave(now)?;
-        if let Some(size) = drawn {
+        // Data that is shorter than a piece passes as it is.
+        if chunk.len > 0 && self.left == 0 {
             context.counters.record_action();
+        }
+        if let Some(size) = drawn {
             context.record(&chunk, Decision::Slice { size: size as u64 });
         }
         Some(chunk)

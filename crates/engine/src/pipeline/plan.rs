@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::direction::{Direction, Scope};
-use crate::effect::{Fault, Measured, Place};
+use crate::effect::{Fault, Measured, Opening, Place};
 use crate::selection::SessionSelector;
 use crate::stats::FaultCounters;
 use crate::token_bucket::TokenBucket;
@@ -38,6 +38,13 @@ impl PlanEntry {
     /// Returns true if it may spare a session.
     pub(crate) fn is_selective(&self) -> bool {
         self.fault.probability < 1.0 || self.selector.is_some()
+    }
+
+    /// Returns whether it refuses every client at this time.
+    pub(crate) fn refuses_all(&self, now: Duration) -> bool {
+        self.fault.effect.behavior().opening() == Some(Opening::Refuse)
+            && !self.is_selective()
+            && self.fault.windows.is_on(now)
     }
 
     /// Where it acts.

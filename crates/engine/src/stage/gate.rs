@@ -124,6 +124,7 @@ impl Gate {
             context.counters.record_action();
             context.record(&chunk, Decision::Stall);
         }
+        context.counters.record_effect();
         self.waiting += chunk.len;
         self.held.push_back(chunk);
     }
