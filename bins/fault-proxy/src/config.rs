@@ -5,6 +5,7 @@
 //! | `file` | reads a file and overwrites it with flags and variables |
 //! | `control` | settings of the control API |
 //! | `faults` | faults of each proxy |
+//! | `files` | refuses files that are written and also read or written twice |
 //! | `hints` | hints for unknown keys and variables |
 //! | `phases` | phases as faults that are on during their phase |
 //! | `ports` | refuses listeners that need the same port |
@@ -15,6 +16,7 @@
 mod control;
 mod faults;
 mod file;
+mod files;
 mod hints;
 mod phases;
 mod ports;

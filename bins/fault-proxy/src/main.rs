@@ -127,7 +127,9 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
 
 /// Loads and validates all settings.
 fn prepare(args: &RunArgs, log: &Given<LogArgs>) -> Result<Prepared> {
-    let prepared = resolve(Config::load(args, log)?)?;
+    let config = Config::load(args, log)?;
+    config.refuse_shared_files(report::summary_file())?;
+    let prepared = resolve(config)?;
     refuse_unused_tls(&prepared.0)?;
     Ok(prepared)
 }
@@ -141,7 +143,9 @@ type Prepared = (Settings, Wire, Log);
 
 fn prepare_again(journal: &Path, log: &Given<LogArgs>) -> Result<(Prepared, Comparison)> {
     let (Header { seed, settings, .. }, comparison) = replay::read(journal)?;
-    let prepared = resolve(Config::again(settings, seed, journal, log)?);
+    let config = Config::again(settings, seed, journal, log)?;
+    config.refuse_shared_files(None)?;
+    let prepared = resolve(config);
     Ok((prepared.with_context(|| format!("settings in {}", journal.display()))?, comparison))
 }
 

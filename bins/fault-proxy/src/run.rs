@@ -1,11 +1,9 @@
 //! The command `run`.
 
-use std::env;
 use std::future::pending;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -97,8 +95,8 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
         let _context = runtime.enter();
         (RequestSignal::report().context("cannot handle signals")?, again.reload()?)
     };
-    let summary = env::var_os("GITHUB_STEP_SUMMARY").filter(|path| replayed.is_none() && !path.is_empty());
-    let files = ReportFiles::create(&settings.run, summary.map(PathBuf::from), &signals)?;
+    let summary = report::summary_file().filter(|_| replayed.is_none());
+    let files = ReportFiles::create(&settings.run, summary, &signals)?;
     let (engine, journal) = engine(settings, replayed, &signals, log)?;
     let shutdown = Shutdown::new();
     let mut workers = Workers::start(threads, &shutdown)?;

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     /// Faults of flags and variables.
     pub(super) faults: Vec<FaultParams>,
     pub(super) file: FileErrors,
+    /// Flag or argument that names the file.
+    pub(super) file_flag: &'static str,
     /// Token of the flag or the variable. The record does not contain it.
     pub(super) control_token: Option<Secret>,
     /// All settings, for the journal.
@@ -118,6 +120,7 @@ impl Config {
     ) -> Result<Self> {
         let file = FileErrors::new(path).with_hints(hint);
         let mut config = Self::new(record, None, log, file)?;
+        config.file_flag = "the journal to replay";
         config.fault_options.seed = Some(seed);
         (config.run.journal, config.run.report, config.run.junit) = (None, None, None);
         // A replay does not repeat changes through the API, so it must not allow others.
@@ -145,6 +148,7 @@ impl Config {
             mappings: record.proxies.clone(),
             faults: record.faults.clone(),
             file,
+            file_flag: "--config",
             control_token: None,
             record,
         })

@@ -109,7 +109,7 @@ impl Settings {
         let names: Vec<_> =
             proxies.iter().map(|proxy| &proxy.name).chain(populate.iter().map(|spec| &spec.name)).collect();
         let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>(), &names)?;
-        check_outputs(&config.run)?;
+        check_junit(&config.run)?;
         require_some("--max-in-flight", config.run.max_in_flight)?;
         require_some("--max-in-flight-total", config.run.max_in_flight_total)?;
         let tls = config.upstream_tls;
@@ -139,21 +139,6 @@ impl Settings {
     }
 }
 
-/// Returns true for a pipe or a device such as `/dev/null`, which several flags may write.
-fn is_device(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file())
-}
-
-/// Returns the path of a file that may not exist yet, without links and `..` in its directory.
-fn resolved(path: &Path) -> PathBuf {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (fs::canonicalize(path), fs::canonicalize(directory), path.file_name()) {
-        (Ok(path), ..) => path,
-        (_, Ok(directory), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
-    }
-}
-
 /// Parses the conditions. `faults` has each fault with its name, or `None` for a toxic without an effect.
 fn expectations(
     texts: &[String],
@@ -167,18 +152,10 @@ fn expectations(
     texts.iter().map(parse).collect()
 }
 
-/// Refuses a file that two flags write, and a `--junit` without test cases.
-fn check_outputs(run: &Options) -> Result<()> {
+/// Refuses a `--junit` without test cases.
+fn check_junit(run: &Options) -> Result<()> {
     if run.junit.is_some() && run.expect.is_empty() && !run.strict {
         bail!("--junit requires --expect or --strict: it has a test case for each of their conditions");
-    }
-    let files = [("--journal", &run.journal), ("--report", &run.report), ("--junit", &run.junit)];
-    for (index, (flag, path)) in files.iter().enumerate() {
-        let Some(path) = path.as_deref().filter(|path| !is_device(path)).map(resolved) else { continue };
-        let is_same = |other: &Option<PathBuf>| other.as_deref().map(resolved).as_ref() == Some(&path);
-        if let Some((other, _)) = files[..index].iter().find(|(_, other)| is_same(other)) {
-            bail!("{other} and {flag} have the same file: set another one for {flag}");
-        }
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Files of `--report` and `--junit`, and the summary of a GitHub Actions job.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,11 @@ impl OpenFile {
     fn write(mut self, document: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<()> {
         document().and_then(|document| self.file.write_all(&document)).context(self.name)
     }
+}
+
+/// Returns the file to append the summary to, in a job of GitHub Actions.
+pub(crate) fn summary_file() -> Option<PathBuf> {
+    env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// Checks whether the file of a flag could be created, without changing it.

@@ -149,6 +149,64 @@ fn files_that_cannot_be_written_end_a_run_before_it_starts() {
 }
 
 #[test]
+fn a_file_that_a_run_reads_or_writes_twice_is_refused_before_it_is_emptied() {
+    let directory = TempDir::new().expect("a directory");
+    let path = |name: &str| directory.path().join(name);
+    let [config, toxiproxy, table, pem, link] = ["c.toml", "t.json", "t.csv", "c.pem", "link"].map(path);
+    let mapping = format!("{}=localhost:1", free_port());
+    let contents = format!("[[proxies]]\nproxy = \"{mapping}\"\n");
+    fs::write(&config, &contents).expect("it is ours");
+    fs::write(&toxiproxy, "[]").expect("it is ours");
+    [&table, &pem].into_iter().for_each(|file| fs::write(file, "5\n").expect("it is ours"));
+    fs::hard_link(&config, &link).expect("it is ours");
+    let other = path("sub/../new");
+    fs::create_dir(path("sub")).expect("it is ours");
+    let (config, new) = (utf8(&config), path("new"));
+    let proxy = ["--proxy", &mapping];
+    let table_of = ["--with-latency", "--latency-distribution", "table", "--latency-table", utf8(&table)];
+    let summary = ("GITHUB_STEP_SUMMARY", utf8(&new));
+    for (args, variables, problem) in [
+        (vec!["--config", config, "--report", config], vec![], "--config and --report"),
+        (vec!["--config", config, "--journal", utf8(&link)], vec![], "--config and --journal"),
+        (vec!["--config", config, "--log-file", config], vec![], "--config and --log-file"),
+        (
+            vec!["--toxiproxy-config", utf8(&toxiproxy), "--strict", "--junit", utf8(&toxiproxy)],
+            vec![],
+            "--toxiproxy-config and --junit",
+        ),
+        (
+            [&proxy[..], &table_of, &["--report", utf8(&table)]].concat(),
+            vec![],
+            "--latency-table and --report",
+        ),
+        (
+            [&proxy[..], &["--upstream-ca", utf8(&pem), "--report", utf8(&pem)]].concat(),
+            vec![],
+            "--upstream-ca and --report",
+        ),
+        (
+            [&proxy[..], &["--log-file", utf8(&new), "--journal", utf8(&other)]].concat(),
+            vec![],
+            "--log-file and --journal",
+        ),
+        (
+            [&proxy[..], &["--report", utf8(&other)]].concat(),
+            vec![summary],
+            "GITHUB_STEP_SUMMARY and --report",
+        ),
+    ] {
+        let run = [&["run"], &args[..], &["--duration", "1ms"]].concat();
+        let daemon = Daemon::spawn(Path::new(BINARY), &run, &[&variables[..], &[ANY_CONTROL_PORT]].concat());
+        assert_eq!(daemon.wait(PATIENCE).code(), Some(2), "{args:?}: {}", daemon.stderr());
+        let line = format!("{problem} have the same file: set another one for --");
+        assert!(daemon.stderr().contains(&line), "{line}: {}", daemon.stderr());
+        assert_eq!(fs::read_to_string(config).expect("it is there"), contents);
+    }
+    assert_eq!(fs::read_to_string(&toxiproxy).expect("it is there"), "[]");
+    assert!(!new.exists(), "nothing was written");
+}
+
+#[test]
 fn a_summary_that_cannot_be_written_is_only_logged() {
     let mapping = format!("{}=localhost:1", free_port());
     let args = ["run", "--proxy", &mapping, "--duration", "100ms"];

@@ -91,3 +91,8 @@ pub fn file_id(file: &Metadata) -> u64 {
 pub fn cpu_time() -> Option<Duration> {
     clock_gettime(ClockId::ProcessCPUTime).try_into().ok()
 }
+
+/// Returns an identifier that is the same for all links to a file.
+pub fn link_id(metadata: &Metadata) -> Option<(u64, u64)> {
+    Some((metadata.dev(), metadata.ino()))
+}

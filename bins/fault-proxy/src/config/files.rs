@@ -1,0 +1,115 @@
+//! Files that a run reads and writes, which must differ.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use figment::value::Dict;
+use proxy_cli::sys::link_id;
+
+use super::file::Config;
+use crate::args::SelfSigned;
+
+/// A file with the flag that names it.
+type Named<'a> = (&'a str, PathBuf);
+
+impl Config {
+    /// Refuses a file that the run would write although it reads the file, or writes it for another flag too. `summary` is the
+    /// file of `GITHUB_STEP_SUMMARY`.
+    pub(crate) fn refuse_shared_files(&self, summary: Option<PathBuf>) -> Result<()> {
+        let mut files = self.inputs();
+        for (flag, path) in self.outputs(summary) {
+            if let Some((other, _)) = files.iter().find(|(_, other)| is_same(other, &path)) {
+                bail!("{other} and {flag} have the same file: set another one for {flag}");
+            }
+            files.push((flag, path));
+        }
+        Ok(())
+    }
+
+    fn inputs(&self) -> Vec<Named<'_>> {
+        let (upstream, listener) = (&self.upstream_tls, &self.listener_tls);
+        let read = [
+            (self.file_flag, Some(PathBuf::from(self.file.file())).filter(|path| path != Path::new(""))),
+            ("--toxiproxy-config", self.control.toxiproxy_config.clone()),
+            ("--upstream-ca", upstream.upstream_ca.clone()),
+            ("--upstream-cert", upstream.upstream_cert.clone()),
+            ("--upstream-key", upstream.upstream_key.clone()),
+            ("--tls-cert", listener.tls_cert.clone()),
+            ("--tls-key", listener.tls_key.clone()),
+        ];
+        let of_flags = self.faults.iter().filter_map(|fault| {
+            let given = serde_json::to_value(fault).ok()?;
+            Some(("--latency-table", PathBuf::from(given.get("table")?.as_str()?)))
+        });
+        let tables = &self.tables;
+        let of_file = tables.faults.iter().chain(tables.proxies.iter().flat_map(|proxy| &proxy.faults));
+        let of_file = of_file.chain(tables.phases.iter().flat_map(|phase| &phase.faults));
+        let of_file = of_file.filter_map(|fault: &Dict| {
+            Some(("the table of a latency", PathBuf::from(fault.get("table")?.as_str()?)))
+        });
+        let read = read.into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        read.chain(of_flags).chain(of_file).collect()
+    }
+
+    fn outputs(&self, summary: Option<PathBuf>) -> impl Iterator<Item = Named<'_>> {
+        let self_signed = match &self.listener_tls.tls_self_signed {
+            Some(SelfSigned::CopiedTo(path)) => Some(path.clone()),
+            _ => None,
+        };
+        let written = [
+            ("--log-file", self.log.log_file.clone()),
+            ("GITHUB_STEP_SUMMARY", summary),
+            ("--tls-self-signed", self_signed),
+            ("--journal", self.run.journal.clone()),
+            ("--report", self.run.report.clone()),
+            ("--junit", self.run.junit.clone()),
+        ];
+        written.into_iter().filter_map(|(flag, path)| Some((flag, path?)))
+    }
+}
+
+/// Compares the files of two paths. A pipe or a device such as `/dev/null` is never the same: several flags may use it.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let [of_one, of_other] = [one, other].map(|path| fs::metadata(path).ok());
+    if [&of_one, &of_other].into_iter().flatten().any(|metadata| !metadata.is_file()) {
+        return false;
+    }
+    // Hard links have different paths.
+    let ids = of_one.zip(of_other).and_then(|(one, other)| Some((link_id(&one)?, link_id(&other)?)));
+    ids.is_some_and(|(one, other)| one == other) || resolved(one) == resolved(other)
+}
+
+/// Returns the path of a file that may not exist yet, without links and `..` in its directory.
+fn resolved(path: &Path) -> PathBuf {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (fs::canonicalize(path), fs::canonicalize(directory), path.file_name()) {
+        (Ok(path), ..) => path,
+        (_, Ok(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_same_by_any_of_its_names() {
+        let directory = TempDir::new().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        File::create(path("a")).unwrap();
+        fs::create_dir(path("sub")).unwrap();
+        assert!(is_same(&path("a"), &path("sub/../a")));
+        assert!(is_same(&path("new"), &path("sub/../new")), "it does not exist yet");
+        assert!(!is_same(&path("a"), &path("new")));
+        fs::hard_link(path("a"), path("b")).unwrap();
+        assert!(cfg!(windows) || is_same(&path("a"), &path("b")));
+        let null = Path::new("/dev/null");
+        assert!(!is_same(null, null));
+    }
+}
