@@ -54,6 +54,7 @@ impl Messages {
     }
 
     /// Takes bytes from `bytes` up to the next step. `wanted` is the number of bytes to read of the payload of a message with a tag.
+    #[inline]
     pub(super) fn next<'a, 'b: 'a>(
         &'a mut self,
         bytes: &mut &'b [u8],
@@ -63,10 +64,17 @@ impl Messages {
             match self.state {
                 State::Tag => {
                     let Some((&tag, rest)) = bytes.split_first() else { return Ok(None) };
-                    *bytes = rest;
                     let offset = self.offset;
-                    self.offset += 1;
-                    self.state = State::Length { tag, read: 0, count: 0 };
+                    // Nearly all headers arrive whole.
+                    if let Some((length, rest)) = rest.split_first_chunk() {
+                        *bytes = rest;
+                        self.offset += 5;
+                        self.state = State::Length { tag, read: u32::from_be_bytes(*length), count: 4 };
+                    } else {
+                        *bytes = rest;
+                        self.offset += 1;
+                        self.state = State::Length { tag, read: 0, count: 0 };
+                    }
                     return Ok(Some(Step::Begins { tag, offset }));
                 }
                 State::Length { tag, read, count: 4 } => {

@@ -21,17 +21,15 @@ impl Kinds {
         self.0 |= Self::of(name).0;
     }
 
-    pub(super) fn contains(self, name: &str) -> bool {
-        self.0 & Self::of(name).0 != 0
-    }
-
     /// Calls `then` with the names of the kinds.
     pub(super) fn with_names<T>(self, then: impl FnOnce(&[&str]) -> T) -> T {
         let mut names = [""; NAMES.len()];
         let mut count = 0;
-        for name in NAMES.into_iter().filter(|name| self.contains(name)) {
-            names[count] = name;
-            count += 1;
+        for (index, name) in NAMES.into_iter().enumerate() {
+            if self.0 & (1 << index) != 0 {
+                names[count] = name;
+                count += 1;
+            }
         }
         then(&names[..count])
     }
@@ -41,22 +39,26 @@ impl Kinds {
 pub(super) fn scan(text: &[u8], key: &mut Vec<u8>) -> Kinds {
     key.clear();
     let mut scanner = Scanner { text, at: 0, kinds: Kinds::default(), statement: Statement::default() };
-    while let Some(token) = scanner.token() {
-        match token {
-            Token::Space => {
-                if !key.is_empty() {
-                    key.push(b' ');
-                }
-            }
-            Token::Text(range) => {
-                key.extend_from_slice(&text[range.0..range.1]);
+    // Begin of the text that is not in the key. It is copied in long pieces.
+    let mut copied = 0;
+    while scanner.at < text.len() {
+        let begin = scanner.at;
+        if !text[begin].is_ascii_whitespace() {
+            scanner.skip_token();
+            continue;
+        }
+        scanner.skip_space();
+        let is_at_edge = begin == 0 || scanner.at == text.len();
+        if is_at_edge || text[begin..scanner.at] != b" "[..] {
+            key.extend_from_slice(&text[copied..begin]);
+            copied = scanner.at;
+            if !is_at_edge {
+                key.push(b' ');
             }
         }
     }
+    key.extend_from_slice(&text[copied..]);
     scanner.end_statement();
-    if key.last() == Some(&b' ') {
-        key.pop();
-    }
     if scanner.kinds == Kinds::default() {
         scanner.kinds.add(OTHER);
     }
@@ -74,6 +76,25 @@ struct Statement {
     seeks_verb: bool,
 }
 
+impl Statement {
+    /// Returns true if further words do not change the kind.
+    fn is_decided(&self) -> bool {
+        self.words >= 3 && !self.seeks_verb
+    }
+}
+
+/// Bytes without a meaning once the kind of a statement is decided.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let special = b" \t\n\x0c\r'\"-/$;()";
+    let mut index = 0;
+    while index < special.len() {
+        plain[special[index] as usize] = false;
+        index += 1;
+    }
+    plain
+};
+
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
@@ -81,24 +102,18 @@ struct Scanner<'a> {
     statement: Statement,
 }
 
-enum Token {
-    Space,
-    Text((usize, usize)),
-}
-
 impl Scanner<'_> {
-    fn token(&mut self) -> Option<Token> {
-        let start = self.at;
-        let rest = &self.text[start..];
-        let first = *rest.first()?;
+    fn skip_space(&mut self) {
+        self.at += self.text[self.at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    }
+
+    /// Skips a word, a quoted text, a comment or another character.
+    fn skip_token(&mut self) {
+        let rest = &self.text[self.at..];
+        let first = rest[0];
         let length = match first {
-            _ if first.is_ascii_whitespace() => {
-                self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-                return Some(Token::Space);
-            }
-            b'\'' => quoted(rest, b'\'', false),
+            b'\'' => quoted(rest, b'\'', self.begins_escapes()),
             b'"' => quoted(rest, b'"', false),
-            b'E' | b'e' if rest.get(1) == Some(&b'\'') => 1 + quoted(&rest[1..], b'\'', true),
             b'-' if rest.starts_with(b"--") => position(rest, b"\n").unwrap_or(rest.len()),
             b'/' if rest.starts_with(b"/*") => comment(rest),
             b'$' => dollar_quoted(rest),
@@ -114,6 +129,9 @@ impl Scanner<'_> {
                 self.statement.depth = self.statement.depth.saturating_sub(1);
                 1
             }
+            _ if self.statement.is_decided() => {
+                rest.iter().take_while(|byte| PLAIN[usize::from(**byte)]).count().max(1)
+            }
             _ if is_word(first) => {
                 let length = rest.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count();
                 self.word(&rest[..length]);
@@ -122,7 +140,13 @@ impl Scanner<'_> {
             _ => 1,
         };
         self.at += length;
-        Some(Token::Text((start, self.at)))
+    }
+
+    /// Returns true for a quote after a separate E, as in `E'\n'`.
+    fn begins_escapes(&self) -> bool {
+        let mut before = self.text[..self.at].iter().rev();
+        before.next().is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'))
+            && !before.next().is_some_and(|byte| is_word(*byte))
     }
 
     fn word(&mut self, word: &[u8]) {
@@ -264,6 +288,8 @@ mod tests {
             (";;", "other"),
             ("update t set a = 'x; commit'", "update"),
             ("update t set a = E'\\'; commit --'", "update"),
+            ("update t set a = name'\\' ; commit", "commit update"),
+            ("update t set a = 1 where b = e'\\' ; commit'", "update"),
             ("do $x$ begin; commit; end $x$", "other"),
             ("select $1; commit", "commit select"),
             ("begin; insert into t values (1); commit", "begin commit insert"),

@@ -22,6 +22,8 @@ type Named = HashMap<Box<[u8]>, Arc<Statement>>;
 pub(super) struct Statements {
     prepared: Named,
     portals: Named,
+    /// Nearly all portals have no name.
+    unnamed_portal: Option<Arc<Statement>>,
     scratch: Vec<u8>,
 }
 
@@ -43,7 +45,12 @@ impl Statements {
     pub(super) fn bind(&mut self, payload: &[u8]) -> Result<(), TooMany> {
         let (portal, rest) = text(payload);
         let (statement, _) = text(rest);
-        match self.prepared.get(statement).cloned() {
+        let statement = self.prepared.get(statement).cloned();
+        if portal.is_empty() {
+            self.unnamed_portal = statement;
+            return Ok(());
+        }
+        match statement {
             Some(statement) => insert(&mut self.portals, portal, statement),
             None => {
                 self.portals.remove(portal);
@@ -54,14 +61,20 @@ impl Statements {
 
     /// Execute: `payload` has the name of a portal.
     pub(super) fn of_portal(&self, payload: &[u8]) -> Option<&Statement> {
-        self.portals.get(text(payload).0).map(Arc::as_ref)
+        match text(payload).0 {
+            [] => self.unnamed_portal.as_deref(),
+            name => self.portals.get(name).map(Arc::as_ref),
+        }
     }
 
     /// Close: `payload` has the type and the name of what to close.
     pub(super) fn close(&mut self, payload: &[u8]) {
         if let Some((kind, rest)) = payload.split_first() {
-            let named = if *kind == b'S' { &mut self.prepared } else { &mut self.portals };
-            named.remove(text(rest).0);
+            match (kind, text(rest).0) {
+                (b'S', name) => drop(self.prepared.remove(name)),
+                (_, []) => self.unnamed_portal = None,
+                (_, name) => drop(self.portals.remove(name)),
+            }
         }
     }
 
