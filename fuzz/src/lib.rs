@@ -7,6 +7,7 @@
 //! | [`control`] | the bodies of the control API |
 //! | [`target`] | what nats-proxy-client is to reach, rules and URLs |
 //! | [`message`], [`session`] | what comes over NATS |
+//! | [`psql`], [`redis`] | both streams of a session of the protocol |
 
 #[path = "../../crates/mapping/tests/check/mod.rs"]
 mod check;
@@ -16,12 +17,13 @@ use std::time::Duration;
 
 use fault_proxy_engine::{FaultParams, ParseMode, Schedule, ScheduleContext};
 use fault_proxy_nats::{NatsUrl, Rule, ServiceName};
+use fault_proxy_protocol::{Event, EventKind, Framer, Protocol};
 
 /// A check, by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("mapping", mapping),
     ("schedule", schedule),
     ("fault", fault),
@@ -29,6 +31,8 @@ pub const TARGETS: [Target; 7] = [
     ("target", target),
     ("message", message),
     ("session", session),
+    ("psql", psql),
+    ("redis", redis),
 ];
 
 /// A mapping is written as it is read, and an error shows its place and the way out.
@@ -100,4 +104,38 @@ pub fn message(bytes: &[u8]) {
 /// A session stays consistent for any bytes from the peer, at any time.
 pub fn session(bytes: &[u8]) {
     fault_proxy_nats::fuzz::session(bytes);
+}
+
+/// The framer for PostgreSQL gives the same events for any pieces.
+pub fn psql(bytes: &[u8]) {
+    framer(Protocol::Psql, bytes);
+}
+
+/// The framer for Redis gives the same events for any pieces.
+pub fn redis(bytes: &[u8]) {
+    framer(Protocol::Redis, bytes);
+}
+
+/// The input has turns, each after a byte: the highest bit is set for the server, and the others are the length.
+fn framer(protocol: Protocol, bytes: &[u8]) {
+    let read = |piece: usize| {
+        let (mut framer, mut rest, mut events) = (Framer::new(protocol), bytes, Vec::new());
+        while let Some((head, after)) = rest.split_first() {
+            let (turn, after) = after.split_at(usize::from(head & 0x7f).min(after.len()));
+            rest = after;
+            for part in turn.chunks(piece) {
+                let sink = |event: Event<'_>| events.push(format!("{event:?}"));
+                if head & 0x80 == 0 {
+                    framer.on_requests(part, sink)
+                } else {
+                    framer.on_responses(part, sink)
+                }
+            }
+        }
+        events
+    };
+    let whole = read(usize::MAX);
+    assert_eq!(read(1), whole);
+    let opaque = format!("{:?}", EventKind::Opaque(fault_proxy_protocol::OpaqueReason::OtherProtocol));
+    assert!(whole.iter().rev().skip(1).all(|event| !event.contains(&opaque)), "{whole:?}");
 }
