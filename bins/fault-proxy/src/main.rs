@@ -143,10 +143,14 @@ type Prepared = (Settings, Wire, Log);
 
 fn prepare_again(journal: &Path, log: &Given<LogArgs>) -> Result<(Prepared, Comparison)> {
     let (Header { seed, settings, .. }, comparison) = replay::read(journal)?;
-    let config = Config::again(settings, seed, journal, log)?;
+    let config = Config::again(settings, seed, journal, log);
+    let config = config.with_context(|| format!("cannot replay {}", journal.display()))?;
     config.refuse_shared_files(None)?;
-    let prepared = resolve(config);
-    Ok((prepared.with_context(|| format!("settings in {}", journal.display()))?, comparison))
+    let prepared = resolve(config).with_context(|| format!("settings in {}", journal.display()))?;
+    if comparison.is_cut() {
+        warn!(path = %journal.display(), "the last line of the journal is incomplete and is left out");
+    }
+    Ok((prepared, comparison))
 }
 
 fn resolve(config: Config) -> Result<Prepared> {

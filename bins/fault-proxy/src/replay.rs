@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, bail};
 use fault_proxy_engine::{Decision, Direction, JournalEntry};
 use proxy_cli::terminal::counted;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::journal::{FORMAT, Header};
 
@@ -21,10 +21,26 @@ use crate::journal::{FORMAT, Header};
 enum Line {
     /// A replay has no control API, so its clients cannot repeat this.
     Change {
-        #[expect(dead_code, reason = "the key makes it a change")]
-        change: IgnoredAny,
+        change: Changed,
     },
     Decision(Recorded),
+}
+
+/// Change by a client of the control API.
+#[derive(Debug, Deserialize)]
+struct Changed {
+    proxy: String,
+    /// The proxy, or the faults that were added or changed.
+    after: Value,
+}
+
+impl Changed {
+    /// Returns the names of the faults that the client added or changed.
+    fn faults(&self) -> impl Iterator<Item = &str> {
+        let of_proxy = self.after.get("toxics");
+        let faults = of_proxy.unwrap_or(&self.after).as_array().into_iter().flatten();
+        faults.filter_map(|fault| fault["name"].as_str())
+    }
 }
 
 /// Decision in a journal without its time, which differs between runs.
@@ -52,25 +68,34 @@ struct SessionId {
     session: u64,
 }
 
-/// Reads a journal: its header and its decisions.
+/// Reads a journal: its header and its decisions. A run that was killed, or whose disk was full, may leave an incomplete last line,
+/// which is left out.
 pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
     let read = || -> Result<(Header<S>, Comparison)> {
-        let mut lines = BufReader::new(File::open(path)?).lines();
-        let first = lines.next().context("it is empty")??;
+        let mut lines = BufReader::new(File::open(path)?);
+        let mut line = Vec::new();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            bail!("it is empty");
+        }
         let header: Header<S> =
-            serde_json::from_str(&first).context("its first line is not a journal header")?;
+            serde_json::from_slice(&line).context("its first line is not a journal header")?;
         if header.journal != FORMAT {
             bail!("it has format {}, this version reads {FORMAT}", header.journal);
         }
         let mut counts = Counts::default();
-        for (number, line) in lines.enumerate() {
-            let line = serde_json::from_str(&line?)
-                .with_context(|| format!("line {} is neither a decision nor a change", number + 2))?;
-            match line {
-                Line::Change { .. } => counts.changes += 1,
-                Line::Decision(Recorded { place, verdict }) => {
-                    counts.places.entry(place).or_default().expected.push(verdict);
+        for number in 2.. {
+            line.clear();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let whole = line.strip_suffix(b"\n");
+            match serde_json::from_slice(whole.unwrap_or(&line)) {
+                Ok(line) => counts.expect(line),
+                Err(_) if whole.is_none() => counts.is_cut = true,
+                Err(error) if error.is_data() => {
+                    bail!("line {number} is neither a decision nor a change of this version")
                 }
+                Err(error) => bail!("line {number} is not JSON from column {} on", error.column()),
             }
         }
         Ok((header, Comparison(Arc::new(Mutex::new(counts)))))
@@ -94,6 +119,10 @@ struct Counts {
     elsewhere: u64,
     /// Number of changes in the journal.
     changes: u64,
+    /// Names of proxies and faults that clients of the control API added or changed.
+    of_clients: HashSet<(String, String)>,
+    /// Whether the last line of the journal is incomplete.
+    is_cut: bool,
 }
 
 /// Decisions at one place.
@@ -118,6 +147,8 @@ struct Compared {
     decided_otherwise: u64,
     /// Not repeated, at an offset of a session where the run decided nothing.
     at_offsets_without_decision: u64,
+    /// Not repeated, of a fault that a client of the control API added or changed in the recorded run.
+    of_client_faults: u64,
     /// Not repeated, of a session that the run did not have.
     of_missing_sessions: u64,
     /// Decisions of the run at places that the journal does not have.
@@ -145,12 +176,37 @@ impl Comparison {
         serde_json::to_string_pretty(&self.compared())
     }
 
+    /// Returns true if the last line of the journal is incomplete.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_cut
+    }
+
     fn compared(&self) -> Compared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).compared()
     }
 }
 
 impl Counts {
+    /// Adds a line of the journal.
+    fn expect(&mut self, line: Line) {
+        match line {
+            Line::Change { change } => {
+                self.changes += 1;
+                let faults = change.faults().map(|fault| (change.proxy.clone(), fault.to_owned()));
+                self.of_clients.extend(faults);
+            }
+            Line::Decision(Recorded { place, verdict }) => {
+                self.places.entry(place).or_default().expected.push(verdict);
+            }
+        }
+    }
+
+    fn is_of_client(&self, place: &Place) -> bool {
+        // Most journals have no changes.
+        !self.of_clients.is_empty()
+            && self.of_clients.contains(&(place.session.proxy.clone(), place.fault.clone()))
+    }
+
     fn count(&mut self, place: Place, verdict: Decision) {
         if let Some(there) = self.places.get_mut(&place) {
             there.is_reached = true;
@@ -170,11 +226,13 @@ impl Counts {
     }
 
     fn compared(&self) -> Compared {
-        let (mut left_here, mut left_elsewhere, mut left_sessions) = (0, 0, 0);
+        let (mut left_here, mut left_elsewhere, mut left_sessions, mut left_clients) = (0, 0, 0, 0);
         for (place, there) in &self.places {
             let left = there.expected.len() as u64;
             if there.is_reached {
                 left_here += left;
+            } else if self.is_of_client(place) {
+                left_clients += left;
             } else if self.sessions.contains(&place.session) {
                 left_elsewhere += left;
             } else {
@@ -182,7 +240,7 @@ impl Counts {
             }
         }
         let (same, different, elsewhere) = (self.same, self.different, self.elsewhere);
-        let left = left_here + left_elsewhere + left_sessions;
+        let left = left_here + left_elsewhere + left_sessions + left_clients;
         Compared {
             decisions: same + left,
             repeated: same,
@@ -190,6 +248,7 @@ impl Counts {
             not_in_journal: different + elsewhere,
             decided_otherwise: left_here,
             at_offsets_without_decision: left_elsewhere,
+            of_client_faults: left_clients,
             of_missing_sessions: left_sessions,
             at_new_offsets: elsewhere,
             changes: self.changes,
@@ -220,6 +279,10 @@ impl Compared {
         explain(
             self.at_offsets_without_decision,
             "are at offsets where this run decided nothing: its segments began elsewhere, or these bytes did not arrive",
+        );
+        explain(
+            self.of_client_faults,
+            "are of faults that clients of the control API added or changed, which a replay does not repeat",
         );
         explain(self.of_missing_sessions, "are of sessions that this run did not have");
         explain(self.at_new_offsets, "of this run are at offsets that the journal does not have");
@@ -281,6 +344,29 @@ mod tests {
         for (line, expected) in lines.lines().zip(expected) {
             assert!(line.starts_with(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn decisions_of_faults_that_clients_made_have_a_reason_of_their_own() {
+        let mut counts = journal(&[(1, 0, 5), (2, 0, 5)]);
+        let change = r#"{"change": {"proxy": "db", "after": [{"name": "latency"}]}}"#;
+        counts.expect(serde_json::from_str(change).unwrap());
+        counts.count(place(1, 10), hold(1));
+        let compared = counts.compared();
+        assert_eq!(
+            (compared.of_client_faults, compared.of_missing_sessions, compared.not_repeated),
+            (2, 0, 2)
+        );
+        assert!(
+            compared.report().contains("\n2 are of faults that clients of the control API added or changed")
+        );
+        let created =
+            r#"{"change": {"proxy": "web", "after": {"name": "web", "toxics": [{"name": "slow"}]}}}"#;
+        counts.expect(serde_json::from_str(created).unwrap());
+        let deleted = r#"{"change": {"proxy": "web", "after": null}}"#;
+        counts.expect(serde_json::from_str(deleted).unwrap());
+        assert!(counts.of_clients.contains(&("web".to_owned(), "slow".to_owned())));
+        assert_eq!((counts.of_clients.len(), counts.changes), (2, 3));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use fault_proxy_engine::FaultParams;
 use fault_proxy_mapping::Mapping;
@@ -123,6 +123,15 @@ impl Config {
         config.file_flag = "the journal to replay";
         config.fault_options.seed = Some(seed);
         (config.run.journal, config.run.report, config.run.junit) = (None, None, None);
+        if config.mappings.is_empty()
+            && config.tables.proxies.is_empty()
+            && config.control.toxiproxy_config.is_none()
+        {
+            bail!(
+                "nothing to replay: only clients of the control API created proxies, which a replay does not repeat; record a run \
+                 whose proxies are set with flags or a file"
+            );
+        }
         // A replay does not repeat changes through the API, so it must not allow others.
         config.control.control = Some(Endpoint(None));
         config.control.metrics = None;

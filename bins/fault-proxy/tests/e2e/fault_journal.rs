@@ -13,7 +13,9 @@ use std::{
 
 use crate::fault_support::RedisSession;
 use crate::fault_support::script::{LATENCY, end, redis_script};
+use crate::support::api::Api;
 use crate::support::{BINARY, Proxy, eventually, run, utf8};
+use serde_json::json;
 use tempfile::TempDir;
 use testkit::{Daemon, FarEnd, Pattern, Redis, free_port};
 
@@ -241,6 +243,58 @@ fn a_replay_of_something_else_is_refused() {
         assert_eq!(ended.code, Some(2), "{text:?}: {ended:?}");
         assert!(ended.stderr.contains(utf8(&file)), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn an_incomplete_last_line_is_left_out_with_a_warning() {
+    let (server, directory) = (Redis::start(), TempDir::new().unwrap());
+    let journal = directory.path().join("run.jsonl");
+    let options = [&LATENCY[..], &["--journal", utf8(&journal)]].concat();
+    let proxy = Proxy::with(format!("localhost:{}", server.port()), &options);
+    redis_script(&proxy);
+    assert_eq!(end(&proxy), Some(0));
+    let whole = fs::read(&journal).unwrap();
+    let count = decisions(&journal).len();
+    let replayed = |text: &[u8]| {
+        fs::write(&journal, text).unwrap();
+        let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal)], &[]);
+        replay.wait_for_line("listening on");
+        assert_eq!(end(&replay), Some(0), "{}", replay.stderr());
+        (replay.stdout(), replay.stderr())
+    };
+    let warning = "the last line of the journal is incomplete";
+    let (stdout, stderr) = replayed(&whole[..whole.len() - 5]);
+    assert!(stdout.contains(&format!("replayed 0 of {} decisions", count - 1)), "{stdout}");
+    assert!(stderr.contains(warning), "{stderr}");
+    // Only the line end is missing.
+    let (stdout, stderr) = replayed(&whole[..whole.len() - 1]);
+    assert!(stdout.contains(&format!("replayed 0 of {count} decisions")), "{stdout}");
+    assert!(!stderr.contains(warning), "{stderr}");
+    for (line, problem) in [
+        ("{\"foo\":1}\n", "is neither a decision nor a change of this version\n"),
+        ("{\"foo\n", "is not JSON from column 5 on\n"),
+    ] {
+        fs::write(&journal, [&whole, line.as_bytes()].concat()).unwrap();
+        let ended = run(&["replay", utf8(&journal)]);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(problem), "{problem}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_journal_of_clients_alone_cannot_be_replayed() {
+    let directory = TempDir::new().unwrap();
+    let journal = directory.path().join("run.jsonl");
+    let api = Api::with(&["--journal", utf8(&journal)]);
+    api.post("/proxies", &json!({"name": "db", "listen": "127.0.0.1:0", "upstream": "up:1"}));
+    assert_eq!(end(&api), Some(0));
+    let ended = run(&["replay", utf8(&journal)]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("nothing to replay: only clients of the control API created proxies"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]
