@@ -2,6 +2,7 @@
 
 mod metric;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,6 +49,9 @@ impl FromStr for Expectation {
                  latency.p99_error<1ms; metrics: {names}"
             )
         };
+        if text.trim().is_empty() {
+            return Err("it is empty: remove a `;`".to_owned());
+        }
         let place = text.find(['<', '>']).ok_or_else(|| usage("it does not compare a metric"))?;
         let (left, rest) = text.split_at(place);
         let is_less = rest.starts_with('<');
@@ -69,7 +73,12 @@ impl FromStr for Expectation {
             (Some(metric), _) => metric,
         };
         let value = metric.parse(value.trim()).map_err(|problem| format!("`{}`: {problem}", value.trim()))?;
-        Ok(Self { text: text.to_owned(), subject, metric, is_less, or_equal, value })
+        let expected = Self { text: text.to_owned(), subject, metric, is_less, or_equal, value };
+        expected.refuse_unmeetable()?;
+        if expected.subject == Subject::All {
+            expected.refuse_tautology()?;
+        }
+        Ok(expected)
     }
 }
 
@@ -93,18 +102,17 @@ impl Expectation {
             }
             (_, true) if self.metric.is_of_sessions() => {
                 self.subject = Subject::Proxy(name.clone());
+                self.refuse_tautology()?;
                 return Ok(self);
             }
             (false, true) => {
-                return Err(format!(
-                    "`{name}` is a proxy, whose metrics are {}; to name a fault, use its type or its name",
-                    metric::names(Metric::is_of_sessions)
-                ));
+                let (metrics, faults) = (metric::names(Metric::is_of_sessions), listed(faults));
+                return Err(format!("`{name}` is a proxy, whose metrics are {metrics}; {faults}"));
             }
             (false, false) => {
                 let names = faults.iter().map(|(name, _)| *name).chain(proxies.iter().copied());
                 let meant = did_you_mean(nearest(name, names.map(String::as_str)));
-                return Err(format!("no fault or proxy is called `{name}`{meant}"));
+                return Err(format!("no fault or proxy is called `{name}`{meant}; {}", listed(faults)));
             }
             (true, _) => {}
         }
@@ -115,6 +123,24 @@ impl Expectation {
             }
         }
         Ok(self)
+    }
+
+    /// Refuses a condition that no value meets. Values are not negative, and shares are at most 1.
+    fn refuse_unmeetable(&self) -> Result<(), String> {
+        let max = if self.metric == Metric::Loss { 1.0 } else { f64::INFINITY };
+        if self.or_equal || self.value != if self.is_less { 0.0 } else { max } {
+            return Ok(());
+        }
+        let op = if self.is_less { "<=" } else { ">=" };
+        Err(format!("no value can meet it: use {op}"))
+    }
+
+    /// Refuses a condition on sessions that every value meets. One on a fault requires that the fault acted.
+    fn refuse_tautology(&self) -> Result<(), String> {
+        if !self.is_less && self.or_equal && self.value == 0.0 {
+            return Err("every value meets it: use >".to_owned());
+        }
+        Ok(())
     }
 
     /// Compares the condition with what was measured. A condition on a fault has a verdict for each proxy that has the fault.
@@ -184,6 +210,19 @@ impl Expectation {
     }
 }
 
+/// Lists the names of the faults that conditions can use.
+fn listed(faults: &[(&String, Option<&Fault>)]) -> String {
+    const MAX_LISTED: usize = 10;
+    let names: BTreeSet<_> = faults.iter().map(|(name, _)| name.as_str()).collect();
+    let more = if names.len() > MAX_LISTED { ", …" } else { "" };
+    let names: Vec<_> = names.into_iter().take(MAX_LISTED).collect();
+    if names.is_empty() {
+        "no fault is set".to_owned()
+    } else {
+        format!("faults: {}{more}", names.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use fault_proxy_engine::faults::Refuse;
@@ -232,6 +271,12 @@ mod tests {
             ("latency.p98<1ms", "`p98` is not a metric; use"),
             ("latency.p99<soon", "`soon`: "),
             ("errors<nan", "`nan`: not a number"),
+            ("sessions>=-1", "`-1`: is negative"),
+            ("errors<0", "no value can meet it: use <="),
+            ("latency.p50<0ms", "no value can meet it: use <="),
+            ("packet-loss.loss>100%", "no value can meet it: use >="),
+            ("sessions>=0", "every value meets it: use >"),
+            (" ", "it is empty: remove a `;`"),
             ("bandwidth.rate>1kbps", "use KBps (bytes) or kbit/s (bits)"),
         ] {
             let error = text.parse::<Expectation>().unwrap_err();
@@ -257,8 +302,15 @@ mod tests {
         }
         for (text, problem) in [
             ("db.sessions>1", "`db` is a fault and a proxy: give one of them another name"),
-            ("cache.p50<1ms", "`cache` is a proxy, whose metrics are sessions, errors, failed"),
-            ("latncy.p50<1ms", "no fault or proxy is called `latncy`; did you mean `latency`?"),
+            (
+                "cache.p50<1ms",
+                "`cache` is a proxy, whose metrics are sessions, errors, failed; faults: db, latency, refuse",
+            ),
+            ("cache.errors>=0", "every value meets it: use >"),
+            (
+                "latncy.p50<1ms",
+                "no fault or proxy is called `latncy`; did you mean `latency`?; faults: db, latency, refuse",
+            ),
             ("cach.errors<1", "no fault or proxy is called `cach`; did you mean `cache`?"),
             ("refuse.errors<1", "`refuse` has no such metric; its metrics are sessions, actions"),
         ] {

@@ -147,7 +147,7 @@ fn expectations(
 ) -> Result<Vec<Expectation>> {
     let parse = |text: &String| {
         let parsed = text.parse().and_then(|expected: Expectation| expected.resolve(faults, proxies));
-        parsed.map_err(|problem| anyhow!("--expect {text}: {problem}"))
+        parsed.map_err(|problem| anyhow!("--expect '{text}': {problem}"))
     };
     texts.iter().map(parse).collect()
 }

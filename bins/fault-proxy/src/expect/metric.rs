@@ -69,10 +69,11 @@ impl Metric {
                 .and_then(|rate| rate.bytes_per_second(None))
                 .map_err(|error| error.to_string()),
             Self::Loss => text.parse().map(Ratio::fraction).map_err(|error: ValueError| error.to_string()),
-            Self::Sessions | Self::Actions | Self::Errors | Self::Failed => {
-                let count = text.parse::<f64>().ok().filter(|count| count.is_finite());
-                count.ok_or_else(|| "not a number".to_owned())
-            }
+            Self::Sessions | Self::Actions | Self::Errors | Self::Failed => match text.parse::<f64>() {
+                Ok(count) if count.is_finite() && count >= 0.0 => Ok(count),
+                Ok(count) if count < 0.0 => Err("is negative, but counts are not".to_owned()),
+                _ => Err("not a number".to_owned()),
+            },
         }
     }
 
@@ -106,7 +107,11 @@ impl Metric {
             Self::Rate => figures.rate,
             Self::Loss => figures.loss_share,
             Self::Sessions => Some(figures.sessions as f64),
-            Self::Actions => Some(figures.actions as f64),
+            // Latencies do not count actions but their delays. Other faults that delay count both.
+            Self::Actions => {
+                let delays = figures.requested_delay.map_or(0, |delays| delays.count);
+                Some(figures.actions.max(delays) as f64)
+            }
             Self::Errors | Self::Failed => None,
         }
     }

@@ -83,7 +83,7 @@ fn a_variable_has_several_expectations() {
     let ended = check.env("FAULT_EXPECT", "latency.p50<1ms;late.p50<1ms").output().expect("it runs");
     let stderr = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains(" late.p50<1ms: no fault or proxy is called `late`"), "{stderr}");
+    assert!(stderr.contains(" 'late.p50<1ms': no fault or proxy is called `late`"), "{stderr}");
 }
 
 #[test]

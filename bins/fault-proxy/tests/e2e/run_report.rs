@@ -115,13 +115,13 @@ fn a_run_that_meets_its_expectations_passes() {
     let directory = TempDir::new().expect("a directory");
     let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
     let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
-    let expected = ["--expect", "latency.sessions>=3;errors<1"];
+    let expected = ["--expect", "latency.sessions>=3;errors<1;latency.actions>=36"];
     let proxy =
         Proxy::with(format!("localhost:{}", server.port()), &[&LATENCY[..], &expected, &files].concat());
     redis_script(&proxy);
     assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
     let (report, cases) = read(&report, &junit);
-    assert_eq!((&report["passed"], cases.len()), (&json!(true), 2));
+    assert_eq!((&report["passed"], cases.len()), (&json!(true), 3));
     assert_eq!(report["proxies"][0]["label"], proxy.mapping);
     assert_eq!(report["proxies"][0]["name"], "proxy-1");
 }
