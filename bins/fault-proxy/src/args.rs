@@ -125,7 +125,7 @@ pub(crate) struct RunArgs {
     /// Listen port and upstream; can be repeated.
     ///
     /// PORT=HOST:PORT, PORT=SCHEME://HOST, PORT=SCHEME://HOST:PORT or PORT=unix:/PATH. Use ADDRESS:PORT on the left to set the
-    /// listen address. The schemes http, psql and tcp connect without TLS; https, tls and psqls connect with TLS. Separate several
+    /// listen address. The schemes http, psql, redis and tcp connect without TLS; https, psqls, rediss and tls connect with TLS. Separate several
     /// mappings in one text with `;`. They replace the proxies of a configuration file.
     #[arg(long = "proxy", value_name = "MAPPING", value_delimiter = ';')]
     pub(crate) mappings: Vec<Mapping>,

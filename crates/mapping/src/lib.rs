@@ -60,6 +60,16 @@
 //! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
+//! The schemes `redis` and `rediss`, the latter over TLS:
+//!
+//! ```
+//! # use fault_proxy_mapping::Mapping;
+//! for text in ["6380=redis://cache", "6380=rediss://cache"] {
+//!     assert_eq!(text.parse::<Mapping>()?.to_string(), format!("{text}:6379"));
+//! }
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
+//! ```
+//!
 //! The `tcp` scheme, which says aloud that nothing is known of the protocol and has no default port:
 //!
 //! ```

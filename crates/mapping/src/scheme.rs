@@ -11,6 +11,10 @@ pub enum Scheme {
     Psql,
     /// `psqls`: PostgreSQL over TLS, asked for with its `SSLRequest`.
     Psqls,
+    /// `redis`: Redis without TLS.
+    Redis,
+    /// `rediss`: Redis over TLS.
+    Rediss,
     /// `tcp`: any protocol, copied as it is.
     Tcp,
     /// `tls`: any protocol over TLS.
@@ -27,7 +31,8 @@ struct Definition {
 
 impl Scheme {
     /// All schemes, in the order in which people are shown them.
-    pub const ALL: [Self; 6] = [Self::Http, Self::Https, Self::Psql, Self::Psqls, Self::Tcp, Self::Tls];
+    pub const ALL: [Self; 8] =
+        [Self::Http, Self::Https, Self::Psql, Self::Psqls, Self::Redis, Self::Rediss, Self::Tcp, Self::Tls];
 
     const fn definition(self) -> Definition {
         let (name, default_port, is_encrypted, is_postgres) = match self {
@@ -35,6 +40,8 @@ impl Scheme {
             Self::Https => ("https", Some(443), true, false),
             Self::Psql => ("psql", Some(5432), false, true),
             Self::Psqls => ("psqls", Some(5432), true, true),
+            Self::Redis => ("redis", Some(6379), false, false),
+            Self::Rediss => ("rediss", Some(6379), true, false),
             Self::Tcp => ("tcp", None, false, false),
             Self::Tls => ("tls", Some(443), true, false),
         };

@@ -55,8 +55,8 @@ fn whitespace() {
 #[test]
 fn schemes() {
     check(&[
-        ("9090=redis://c:6379", ErrorKind::UnknownScheme, "redis", Some("9090=tcp://c:6379")),
-        ("9090=redis://c", ErrorKind::UnknownScheme, "redis", Some("9090=tcp://c:PORT")),
+        ("9090=mysql://c:3306", ErrorKind::UnknownScheme, "mysql", Some("9090=tcp://c:3306")),
+        ("9090=mysql://c", ErrorKind::UnknownScheme, "mysql", Some("9090=tcp://c:PORT")),
         ("9090=://c:1", ErrorKind::UnknownScheme, "", Some("9090=tcp://c:1")),
         ("9090=HTTPS://h", ErrorKind::SchemeCase, "HTTPS", Some("9090=https://h")),
         ("9090=UNIX:///a b", ErrorKind::SchemeCase, "UNIX", Some("9090=unix:///a b")),
@@ -192,7 +192,7 @@ fn a_side_alone_is_refused_as_in_a_mapping() {
     for (text, kind, span) in [
         ("h", ErrorKind::MissingPort, 0..1),
         ("", ErrorKind::EmptyUpstream, 0..0),
-        ("redis://h:1", ErrorKind::UnknownScheme, 0..5),
+        ("mysql://h:1", ErrorKind::UnknownScheme, 0..5),
         ("tcp://h", ErrorKind::TcpWithoutPort, 0..7),
         ("psql://h:99999", ErrorKind::PortOutOfRange, 9..14),
         ("unix:/a\n", ErrorKind::ControlCharacter, 7..8),

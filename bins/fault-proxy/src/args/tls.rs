@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{Protocol, SelfSigned};
 
-const UPSTREAM_TLS: &str = "TLS to the upstream (https, tls, psqls)";
+const UPSTREAM_TLS: &str = "TLS to the upstream (https, psqls, rediss, tls)";
 const LISTENER_TLS: &str = "TLS from the client";
 
 /// Settings of TLS to the upstream.

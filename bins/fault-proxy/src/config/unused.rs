@@ -45,8 +45,8 @@ pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
         |scheme: Option<Scheme>| scheme.is_none_or(|scheme| !scheme.is_encrypted() && !scheme.is_postgres());
     if !settings.listener_alpn.is_empty() && !schemes.clone().any(may_choose) {
         bail!(
-            "--tls-alpn has no effect: it applies to upstreams with http://, tcp://, unix: or no scheme, and no proxy has one; \
-             https:// and tls:// upstreams choose the protocol themselves, and psql:// and psqls:// always use `postgresql`; \
+            "--tls-alpn has no effect: it applies to upstreams with http://, redis://, tcp://, unix: or no scheme, and no proxy has one; \
+             https://, rediss:// and tls:// upstreams choose the protocol themselves, and psql:// and psqls:// always use `postgresql`; \
              remove --tls-alpn"
         );
     }

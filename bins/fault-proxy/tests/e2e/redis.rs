@@ -1,13 +1,14 @@
 //! Redis with its own clients.
 
 use std::{
+    net::Ipv4Addr,
     process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use crate::support::{Proxy, eventually, printed};
-use testkit::{Redis, require};
+use crate::support::{Proxy, eventually, printed, tls_before, utf8};
+use testkit::{Certificates, Redis, require};
 
 fn command(program: &str, proxy: &Proxy, args: &[&str]) -> Command {
     let mut command = Command::new(require(program, "redis-tools"));
@@ -26,6 +27,18 @@ fn commands_are_answered() {
     assert_eq!(redis_cli(&proxy, &["PING"]), "PONG\n");
     assert_eq!(redis_cli(&proxy, &["SET", "greeting", "hello"]), "OK\n");
     assert_eq!(redis_cli(&proxy, &["GET", "greeting"]), "hello\n");
+}
+
+#[test]
+fn the_schemes_of_redis_reach_it_with_and_without_tls() {
+    let server = Redis::start();
+    let proxy = Proxy::to(format!("redis://localhost:{}", server.port()));
+    assert_eq!(redis_cli(&proxy, &["PING"]), "PONG\n");
+    let certificates = Certificates::generate();
+    let (_haproxy, port) = tls_before((Ipv4Addr::LOCALHOST, server.port()).into(), &certificates);
+    let proxy =
+        Proxy::with(format!("rediss://localhost:{port}"), &["--upstream-ca", utf8(certificates.ca_file())]);
+    assert_eq!(redis_cli(&proxy, &["PING"]), "PONG\n");
 }
 
 #[test]
