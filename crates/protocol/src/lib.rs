@@ -5,9 +5,11 @@ mod framer;
 mod key;
 mod psql;
 mod redis;
+mod selector;
 #[cfg(test)]
 mod testing;
 
 pub use event::{Event, EventKind, OpaqueReason, Outcome, Request};
 pub use framer::{Framer, Protocol};
 pub use key::MAX_KEY;
+pub use selector::{Selector, SelectorError};

@@ -60,6 +60,16 @@ enum Pending {
     Sync,
 }
 
+/// Kinds of statements.
+pub(crate) use self::sql::NAMES as KINDS;
+
+/// Returns a statement as the keys of requests have it.
+pub(crate) fn normalized(text: &str) -> Vec<u8> {
+    let mut key = Vec::new();
+    sql::scan(text.as_bytes(), &mut key);
+    key
+}
+
 impl Psql {
     pub(crate) fn undecided_since(&self) -> Option<u64> {
         self.session.is_undecided.then_some(self.session.begin)

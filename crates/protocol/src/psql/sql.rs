@@ -6,7 +6,7 @@
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kinds(u16);
 
-const NAMES: [&str; 10] =
+pub(crate) const NAMES: [&str; 10] =
     ["begin", "commit", "rollback", "select", "insert", "update", "delete", "ddl", "copy", "other"];
 
 const OTHER: &str = "other";

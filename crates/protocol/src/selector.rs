@@ -1,0 +1,240 @@
+use std::fmt;
+
+use regex_lite::Regex;
+use thiserror::Error;
+
+use crate::psql;
+use crate::{Protocol, Request};
+
+/// Selects requests by their kind and key.
+///
+/// | protocol | text | selects |
+/// |---|---|---|
+/// | PostgreSQL | `commit` | requests with a statement of this kind |
+/// | | `sql=select 1` | requests with exactly this text; the amount of white space does not count |
+/// | | `sql=/UPDATE accounts/` | requests whose text has a match of this regular expression ([`regex_lite`] syntax) |
+/// | Redis | `SET` | requests with this command, in upper or lower case |
+/// | | `SET session:*` | those whose first key fits too; `*` stands for any text |
+/// | | `* session:*` | those with any command |
+///
+/// # Examples
+/// ```
+/// use fault_proxy_protocol::{Protocol, Request, Selector};
+///
+/// let selector = Selector::parse(Protocol::Redis, "set session:*")?;
+/// assert!(selector.matches(&Request { number: 1, kinds: &["SET"], key: b"session:1" }));
+/// assert!(!selector.matches(&Request { number: 2, kinds: &["GET"], key: b"session:1" }));
+/// # Ok::<(), fault_proxy_protocol::SelectorError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Selector {
+    text: Box<str>,
+    kind: Option<Box<str>>,
+    key: Key,
+}
+
+#[derive(Debug, Clone)]
+enum Key {
+    Any,
+    Text(Box<[u8]>),
+    Glob(Box<str>),
+    Regex(Regex),
+}
+
+/// Text that is not a selector.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SelectorError {
+    /// The text has no selector.
+    #[error("a kind of request is required, for example {example}")]
+    Empty {
+        /// A selector of the protocol.
+        example: &'static str,
+    },
+    /// PostgreSQL has no requests of this kind.
+    #[error("`{text}` is not a kind of statement: use {kinds}, or sql=TEXT or sql=/REGEX/")]
+    UnknownKind {
+        /// The text.
+        text: String,
+        /// The known kinds.
+        kinds: String,
+    },
+    /// The regular expression is wrong.
+    #[error("the regular expression in `{text}` is invalid: {problem}")]
+    Regex {
+        /// The text.
+        text: String,
+        /// The place and the reason.
+        problem: String,
+    },
+    /// A selector of Redis has more than a command and a key.
+    #[error("`{text}` has more than a command and a key: use COMMAND or COMMAND KEY, with `*` for any text")]
+    TooManyWords {
+        /// The text.
+        text: String,
+    },
+}
+
+impl Selector {
+    /// Parses a selector for requests of this protocol.
+    ///
+    /// # Errors
+    /// If the text is not a selector.
+    pub fn parse(protocol: Protocol, text: &str) -> Result<Self, SelectorError> {
+        let text = text.trim();
+        let (kind, key) = match protocol {
+            Protocol::Psql => statement(text)?,
+            Protocol::Redis => command(text)?,
+        };
+        Ok(Self { text: text.into(), kind, key })
+    }
+
+    /// Returns true if it selects this request.
+    pub fn matches(&self, request: &Request<'_>) -> bool {
+        let is_of_kind = |kind: &str| request.kinds.iter().any(|each| each.eq_ignore_ascii_case(kind));
+        self.kind.as_deref().is_none_or(is_of_kind) && self.key.matches(request.key)
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Key {
+    fn matches(&self, key: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Text(text) => **text == *key,
+            Self::Glob(pattern) => fits(pattern.as_bytes(), key),
+            Self::Regex(regex) => regex.is_match(&String::from_utf8_lossy(key)),
+        }
+    }
+}
+
+fn statement(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
+    let Some(sql) = text.strip_prefix("sql=") else {
+        let is_known = psql::KINDS.iter().any(|kind| kind.eq_ignore_ascii_case(text));
+        return match text {
+            "" => Err(SelectorError::Empty { example: "commit" }),
+            _ if is_known => Ok((Some(text.into()), Key::Any)),
+            _ => Err(SelectorError::UnknownKind { text: text.to_owned(), kinds: psql::KINDS.join(", ") }),
+        };
+    };
+    if let Some(pattern) = sql.strip_prefix('/').and_then(|sql| sql.strip_suffix('/')) {
+        let regex = Regex::new(pattern);
+        let wrong = |error: regex_lite::Error| SelectorError::Regex {
+            text: text.to_owned(),
+            problem: error.to_string(),
+        };
+        return Ok((None, Key::Regex(regex.map_err(wrong)?)));
+    }
+    if sql.trim().is_empty() {
+        return Err(SelectorError::Empty { example: "sql=select 1" });
+    }
+    Ok((None, Key::Text(psql::normalized(sql).into())))
+}
+
+fn command(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
+    let mut words = text.split_whitespace();
+    let Some(command) = words.next() else {
+        return Err(SelectorError::Empty { example: "SET session:*" });
+    };
+    let key = words.next().map_or(Key::Any, |key| Key::Glob(key.into()));
+    if words.next().is_some() {
+        return Err(SelectorError::TooManyWords { text: text.to_owned() });
+    }
+    Ok(((command != "*").then(|| command.into()), key))
+}
+
+/// Returns true if the text fits the pattern, in which `*` stands for any text.
+fn fits(pattern: &[u8], text: &[u8]) -> bool {
+    let mut parts = pattern.split(|byte| *byte == b'*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts.filter(|part| !part.is_empty()) {
+        // The earliest place leaves most for the parts that follow.
+        let Some(place) = rest.windows(part.len()).position(|window| window == part) else { return false };
+        rest = &rest[place + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(protocol: Protocol, selector: &str, kinds: &[&str], key: &str) -> bool {
+        let request = Request { number: 1, kinds, key: key.as_bytes() };
+        Selector::parse(protocol, selector).expect(selector).matches(&request)
+    }
+
+    #[test]
+    fn statements_are_selected_by_kind_text_or_expression() {
+        for (selector, kinds, key, expected) in [
+            ("commit", &["commit"][..], "COMMIT", true),
+            ("COMMIT", &["begin", "commit"], "begin; commit", true),
+            ("commit", &["rollback"], "ROLLBACK", false),
+            ("sql=select  1", &["select"], "select 1", true),
+            ("sql=select 1", &["select"], "select 12", false),
+            ("sql=/UPDATE accounts/", &["update"], "UPDATE accounts SET a = 1", true),
+            ("sql=/(?i)^update ACCOUNTS/", &["update"], "UPDATE accounts SET a = 1", true),
+            ("sql=/^accounts/", &["update"], "UPDATE accounts SET a = 1", false),
+        ] {
+            assert_eq!(matches(Protocol::Psql, selector, kinds, key), expected, "{selector} {key}");
+        }
+    }
+
+    #[test]
+    fn commands_are_selected_by_name_and_key() {
+        for (selector, command, key, expected) in [
+            ("SET", "SET", "a", true),
+            ("set", "SET", "a", true),
+            ("SET", "SETEX", "a", false),
+            ("SET session:*", "SET", "session:1", true),
+            ("SET session:*", "SET", "sessions", false),
+            ("* *:lock", "DEL", "a:lock", true),
+            ("GET a", "GET", "a", true),
+            ("GET a", "GET", "ab", false),
+        ] {
+            assert_eq!(
+                matches(Protocol::Redis, selector, &[command], key),
+                expected,
+                "{selector} {command} {key}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_selector_names_the_way_out() {
+        for (protocol, text, expected) in [
+            (Protocol::Psql, "", "a kind of request is required, for example commit"),
+            (Protocol::Psql, "comit", "`comit` is not a kind of statement: use begin, commit, rollback,"),
+            (Protocol::Psql, "sql=", "for example sql=select 1"),
+            (Protocol::Psql, "sql=/(/", "the regular expression in `sql=/(/` is invalid: "),
+            (Protocol::Redis, " ", "for example SET session:*"),
+            (Protocol::Redis, "SET a b", "`SET a b` has more than a command and a key"),
+        ] {
+            let error = Selector::parse(protocol, text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_fits_as_its_regular_expression(pattern in "[ab*]{0,8}", text in "[ab]{0,12}") {
+            let regex = Regex::new(&format!("^{}$", pattern.replace('*', ".*"))).expect("valid");
+            prop_assert_eq!(fits(pattern.as_bytes(), text.as_bytes()), regex.is_match(&text), "{} {}", pattern, text);
+        }
+    }
+}
