@@ -47,6 +47,7 @@ pub(crate) fn parse(
     };
     match (toxiproxy::fields(&kind), faults::find(&kind)) {
         (Some(fields), kind_of_ours) => {
+            refuse_mixed(&kind, fields, common.attributes, false)?;
             match kind_of_ours.ok().filter(|ours| is_native(ours, fields, common.attributes)) {
                 Some(ours) => native::parse(&kind, ours, common, run),
                 None => toxiproxy::parse(&kind, fields, common),
@@ -70,6 +71,47 @@ fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>)
     })
 }
 
+/// Refuses parameters of native faults beside attributes that only the toxic has, and parameters of all native faults for a toxic
+/// without a native fault, or for one that `exists` and stays a toxic. The API would ignore them.
+fn refuse_mixed(
+    kind: &str,
+    fields: &[&str],
+    attributes: &Map<String, Value>,
+    exists: bool,
+) -> Result<(), ToxicError> {
+    let native = faults::find(kind).ok();
+    let given = || attributes.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str());
+    let is_of_toxic =
+        |name: &&str| fields.contains(name) && native.is_none_or(|native| native.parameter(name).is_none());
+    let is_of_native = |name: &&str| {
+        !fields.contains(name) && (native::is_common(name) || native.is_some() && native::is_parameter(name))
+    };
+    let Some(other) = given().find(is_of_native) else { return Ok(()) };
+    let way_out = match kind {
+        "latency" => "set mean, and stddev for a jitter",
+        "timeout" => "set after",
+        "slicer" => "set size and variation",
+        "reset_peer" => "use the type reset",
+        "noop" => return Err(format!("`{other}` does not go with noop, which has no effect").into()),
+        _ => "use those of the native fault",
+    };
+    let problem = match (given().find(is_of_toxic), native) {
+        (Some(field), _) => {
+            format!(
+                "`{other}` does not go with `{field}`, an attribute of Toxiproxy's {kind}: {way_out} instead"
+            )
+        }
+        (None, None) => format!("`{other}` does not go with Toxiproxy's {kind}: {way_out} instead"),
+        (None, Some(_)) if exists => {
+            format!(
+                "`{other}` does not go with Toxiproxy's {kind}: delete it and add it again with `{other}`"
+            )
+        }
+        (None, Some(_)) => return Ok(()),
+    };
+    Err(problem.into())
+}
+
 fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
@@ -90,7 +132,12 @@ pub(crate) fn merge(
         changed.toxicity = toxicity;
     }
     match record.vocabulary {
-        Dialect::Toxiproxy => toxiproxy::merge(&mut changed, given)?,
+        Dialect::Toxiproxy => {
+            let mut all = record.attributes.clone();
+            all.extend(given.clone());
+            refuse_mixed(&record.kind, toxiproxy::fields(&record.kind).unwrap_or_default(), &all, true)?;
+            toxiproxy::merge(&mut changed, given)?;
+        }
         Dialect::Native => native::merge(&mut changed, given, run)?,
     }
     if let Some(fault) = &mut changed.fault {

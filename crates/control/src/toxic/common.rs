@@ -12,6 +12,8 @@ use crate::proxies::Ttl;
 /// A week: a fault that is to stay longer is not left behind by a test.
 pub(crate) const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
+const MAX_TTL_HINT: &str = "use 168h (a week) at most";
+
 /// Error in the body of a request for a fault.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum ToxicError {
@@ -41,12 +43,16 @@ pub(super) struct Common<'a> {
 /// Parses the time to live of a request, which starts `now`.
 pub(super) fn ttl(body: &Map<String, Value>, now: Instant) -> Result<Option<Ttl>, String> {
     let Some(value) = body.get("ttl").filter(|value| !value.is_null()) else { return Ok(None) };
-    let time: Millis = serde_json::from_value(value.clone()).map_err(|error| format!("ttl: {error}"))?;
+    let time: Millis = serde_json::from_value(value.clone()).map_err(|error| {
+        // Times have a higher limit than this one.
+        let error = error.to_string();
+        format!("ttl: {}", error.replace("use 8760h (a year) at most", MAX_TTL_HINT))
+    })?;
     match time.duration() {
         Duration::ZERO => {
             Err("ttl: is 0: use a time such as 30s, or leave it out to keep the fault".to_owned())
         }
-        longer if longer > MAX_TTL => Err(format!("ttl: {time} is too long: use 168h (a week) at most")),
+        longer if longer > MAX_TTL => Err(format!("ttl: {time} is too long: {MAX_TTL_HINT}")),
         _ => Ok(Some(Ttl::new(time, now))),
     }
 }

@@ -60,7 +60,8 @@ fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.iter().any(|(elsewhere, _)| *elsewhere == name)
 }
 
-fn is_common(name: &str) -> bool {
+/// Returns true if all faults have a parameter of this name.
+pub(super) fn is_common(name: &str) -> bool {
     COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name)
 }
 
@@ -163,17 +164,21 @@ pub(super) fn parse(
     })
 }
 
-/// Overwrites the given parameters. The schedule continues unless a new one is given.
+/// Overwrites the given parameters, and removes those that are null. The schedule continues unless a new one is given.
 pub(super) fn merge(
     record: &mut FaultRecord,
     given: &Map<String, Value>,
     run: &ScheduleContext,
 ) -> Result<(), ToxicError> {
     let kind = faults::find(&record.kind).map_err(|_| ToxicError::Type)?;
+    let has = |names: &[&str]| names.iter().any(|name| given.contains_key(*name));
+    let (has_schedule, has_direction) = (has(&["schedule"]), has(&["side", "direction"]));
+    let mut kept = record.attributes.clone();
+    kept.retain(|name, _| {
+        !given.iter().any(|(given, value)| value.is_null() && as_attribute(given) == *name)
+    });
     let given = checked(kind, given)?;
-    let has_schedule = given.contains_key("schedule");
-    let has_direction = given.contains_key("side") || given.contains_key("direction");
-    let (params, mut fault) = resolve(kind, changed_attributes(&record.attributes, given), run)?;
+    let (params, mut fault) = resolve(kind, changed_attributes(&kept, given), run)?;
     if let Some(before) = &record.fault {
         if !has_schedule {
             fault.windows = before.windows.clone();

@@ -291,7 +291,7 @@ async fn a_time_to_live_stands_beside_the_attributes() {
         assert_eq!(ends(&added), millis * MS);
         assert_eq!(shown(&added)["ttl"], millis);
         // A change keeps it, unless it has another one, which starts with the change.
-        let after = merged(&added, json!({"attributes": {"schedule": "start:1s"}, "toxicity": 0.5})).unwrap();
+        let after = merged(&added, json!({"toxicity": 0.5})).unwrap();
         assert_eq!(ends(&after), millis * MS);
         let after = merged(&added, json!({"TTL": "1m"})).unwrap();
         assert_eq!(ends(&after), Duration::from_secs(60));
@@ -335,4 +335,72 @@ fn a_moment_and_a_number_of_bytes_take_the_place_of_each_other() {
     assert_eq!(again.attributes, before.attributes);
     let both = merged(&before, json!({"attributes": {"at": "first-byte", "after_bytes": 5}}));
     assert!(both.unwrap_err().to_string().contains("use one of them"));
+}
+
+#[test]
+fn parameters_that_a_toxic_would_ignore_are_refused() {
+    for (kind, attributes, expected) in [
+        (
+            "latency",
+            json!({"latency": 1, "times": 2}),
+            "`times` does not go with `latency`, an attribute of Toxiproxy's latency: set mean,",
+        ),
+        ("timeout", json!({"timeout": 5, "times": 1}), "`times` does not go with `timeout`,"),
+        (
+            "slicer",
+            json!({"average_size": 5, "schedule": "start:1s"}),
+            "`schedule` does not go with `average_size`,",
+        ),
+        (
+            "reset_peer",
+            json!({"timeout": 5, "every": 2}),
+            "`every` does not go with `timeout`, an attribute of Toxiproxy's reset_peer: use the type reset instead",
+        ),
+        (
+            "reset_peer",
+            json!({"skip": 2}),
+            "`skip` does not go with Toxiproxy's reset_peer: use the type reset",
+        ),
+        ("noop", json!({"times": 1}), "`times` does not go with noop"),
+    ] {
+        let refused = refused(json!({"type": kind, "attributes": attributes}));
+        assert!(refused.starts_with(&format!("bad request body: {expected}")), "{refused}");
+    }
+    for (kind, expected) in [
+        ("latency", "`times` does not go with `"),
+        (
+            "limit_data",
+            "`times` does not go with Toxiproxy's limit_data: delete it and add it again with `times`",
+        ),
+    ] {
+        let toxic = parsed(json!({"type": kind})).unwrap();
+        let refused = merged(&toxic, json!({"attributes": {"times": 1}})).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("bad request body: {expected}")), "{refused}");
+    }
+    // Unknown names are ignored, as by Toxiproxy, and null is nothing.
+    parsed(json!({"type": "reset_peer", "attributes": {"timeout": 5, "more": 1, "times": null}})).unwrap();
+    parsed(json!({"type": "limit_data", "attributes": {"bytes": 5, "times": 1}})).unwrap();
+}
+
+#[test]
+fn null_removes_a_parameter_of_a_native_fault() {
+    let attributes = json!({"times": 2, "after_bytes": 5, "schedule": "start:1s"});
+    let fault = parsed(json!({"type": "reset", "attributes": attributes})).unwrap();
+    let changed = merged(&fault, json!({"attributes": {"times": null, "after-bytes": null}})).unwrap();
+    assert_eq!(shown(&changed)["attributes"], json!({"schedule": "start:1s"}));
+    let applied = |record: &FaultRecord| record.fault.clone().unwrap();
+    assert!(applied(&changed).selection.is_all());
+    assert_eq!(applied(&changed).windows, applied(&fault).windows);
+    let changed = merged(&changed, json!({"attributes": {"schedule": null}})).unwrap();
+    assert_eq!(applied(&changed).windows, fault_proxy_engine::Windows::always());
+    let latency = parsed(json!({"type": "latency", "attributes": {"mean": 5}})).unwrap();
+    assert!(merged(&latency, json!({"attributes": {"mean": null}})).is_err());
+}
+
+#[test]
+fn a_time_to_live_that_is_too_long_names_one_limit() {
+    for ttl in [json!(1e30), json!("9000h"), json!("200h")] {
+        let refused = refused(json!({"type": "latency", "ttl": ttl}));
+        assert!(refused.ends_with("is too long: use 168h (a week) at most"), "{refused}");
+    }
 }
