@@ -74,6 +74,23 @@ fn each_change_is_kept_and_logged_with_its_client_and_what_it_changed() {
 }
 
 #[test]
+fn a_time_to_live_that_starts_again_is_a_change() {
+    let api = Api::alone();
+    api.post("/proxies", &json!({"name": "db", "listen": "127.0.0.1:0", "upstream": "up:1"}));
+    api.post("/proxies/db/toxics", &json!({"type": "latency", "name": "slow", "ttl": "1h"}));
+    // The first one changes nothing.
+    api.post("/proxies/db/toxics/slow", &json!({"attributes": {"latency": 0}}));
+    api.post("/proxies/db/toxics/slow", &json!({"ttl": "1h"}));
+    let changes = api.get("/changes");
+    assert_eq!(changes.as_array().map(Vec::len), Some(3), "{changes}");
+    assert_eq!(changes[2]["action"], "change faults");
+    assert_eq!(
+        (&changes[2]["before"][0]["ttl"], &changes[2]["after"][0]["ttl"]),
+        (&json!(3_600_000), &json!(3_600_000))
+    );
+}
+
+#[test]
 fn populate_records_what_it_creates_and_replaces() {
     let api = Api::alone();
     let proxy =

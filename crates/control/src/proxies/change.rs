@@ -166,7 +166,10 @@ impl Proxies {
         if self.client.is_some() {
             let [before, after] = [(&entry.records, &records), (&records, &entry.records)]
                 .map(|(some, others)| some.iter().filter(|one| !others.contains(one)).map(shown).collect());
-            self.record(action, name, before, after);
+            // A new time to live may be as long as the one before it.
+            if entry.records != records {
+                self.record_change(action, name, before, after);
+            }
         }
         self.on_new_faults(&records);
         self.set_records(name, entry, records);

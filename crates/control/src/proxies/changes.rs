@@ -108,7 +108,14 @@ impl Proxies {
 
     /// Logs and keeps a change, if a client of the API makes it and it has an effect.
     pub(super) fn record(&self, action: &'static str, proxy: &str, before: Value, after: Value) {
-        let Some(client) = self.client.as_ref().filter(|_| before != after) else { return };
+        if before != after {
+            self.record_change(action, proxy, before, after);
+        }
+    }
+
+    /// As [`record`](Self::record), also if the change is not visible in the values.
+    pub(super) fn record_change(&self, action: &'static str, proxy: &str, before: Value, after: Value) {
+        let Some(client) = &self.client else { return };
         let texts = [&before, &after].map(Value::to_string);
         let len = texts.iter().chain(&client.user_agent).map(String::len).sum();
         let [logged_before, logged_after] = texts.each_ref().map(|text| short(text));
