@@ -1,7 +1,7 @@
 //! Arguments of `ctl`.
 
 use clap::{Args, Subcommand};
-use fault_proxy_engine::Millis;
+use fault_proxy_engine::{Millis, Ratio};
 use proxy_cli::completion::one_of;
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
@@ -100,10 +100,10 @@ pub(crate) enum FaultCommand {
         #[arg(long, value_parser = stream, add = one_of(&STREAMS))]
         stream: Option<String>,
         /// Share of sessions that the fault acts on, 0 to 1 [default: 1].
-        #[arg(long, value_name = "SHARE")]
+        #[arg(long, value_name = "SHARE", value_parser = share, allow_hyphen_values = true)]
         toxicity: Option<f64>,
         /// Time after which the fault is removed, for example 30s [default: the fault stays].
-        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        #[arg(long, value_name = "TIME", value_parser = ttl, allow_hyphen_values = true)]
         ttl: Option<String>,
     },
     /// Change a fault.
@@ -118,10 +118,10 @@ pub(crate) enum FaultCommand {
         #[arg(value_name = "KEY=VALUE", value_parser = attribute, add = complete::attributes())]
         attributes: Vec<(String, serde_json::Value)>,
         /// Share of sessions that the fault acts on, 0 to 1.
-        #[arg(long, value_name = "SHARE")]
+        #[arg(long, value_name = "SHARE", value_parser = share, allow_hyphen_values = true)]
         toxicity: Option<f64>,
         /// Time from now after which the fault is removed, for example 30s [default: as before].
-        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        #[arg(long, value_name = "TIME", value_parser = ttl, allow_hyphen_values = true)]
         ttl: Option<String>,
     },
     /// Remove a fault.
@@ -145,9 +145,16 @@ pub(crate) fn attribute(text: &str) -> Result<(String, serde_json::Value), Strin
     Ok((key.to_owned(), value))
 }
 
+/// Parses a share of sessions. The API limits a share without an error, as Toxiproxy does.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse::<Ratio>().map(Ratio::fraction).map_err(|error| error.to_string())
+}
+
 /// Checks a time to live. It needs a unit, because `--duration` of `run` counts seconds and the API milliseconds.
 fn ttl(text: &str) -> Result<String, String> {
-    text.parse::<Millis>().map_err(|error| error.to_string())?;
+    // The API has a lower limit than other times.
+    let with_limit = |error: String| error.replace("use 8760h (a year) at most", "use 168h (a week) at most");
+    text.parse::<Millis>().map_err(|error| with_limit(error.to_string()))?;
     match text.parse::<f64>() {
         Ok(_) => Err(format!("no unit: use {text}s for seconds, or {text}ms")),
         Err(_) => Ok(text.to_owned()),
@@ -195,7 +202,16 @@ mod tests {
     fn a_time_to_live_has_a_unit() {
         assert_eq!(ttl("30s"), Ok("30s".to_owned()));
         assert_eq!(ttl("30").expect_err("no unit"), "no unit: use 30s for seconds, or 30ms");
+        assert!(ttl("9000h").expect_err("too long").contains("168h (a week)"));
         assert!(ttl("soon").expect_err("no time").contains("is not a time"));
+    }
+
+    #[test]
+    fn a_share_is_at_most_1() {
+        assert_eq!(share("0.5"), Ok(0.5));
+        for text in ["1.5", "-1", "half"] {
+            assert!(share(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context, Error, Result, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::secret::Secret;
-use proxy_cli::terminal::escape_control;
+use proxy_cli::terminal::{escape_control, plain_lines};
 use serde_json::Value;
 use ureq::http::request::Builder;
 use ureq::http::{Request, StatusCode};
@@ -112,8 +112,14 @@ impl Api {
         if status.is_success() {
             return Ok(body);
         }
-        let problem = escape_control(body["error"].as_str().ok_or_else(no_api)?);
+        let problem = plain_lines(body["error"].as_str().ok_or_else(no_api)?);
         match (status, path) {
+            (StatusCode::UNAUTHORIZED, _) if self.authorization.is_some() => {
+                bail!(
+                    "the control API at {} does not accept the token of --token or FAULT_CONTROL_TOKEN",
+                    self.base
+                )
+            }
             (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: give --token, or FAULT_CONTROL_TOKEN"),
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
                 Err(self.not_found(&problem, proxy, rest.get(1).copied()))

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, anyhow, bail};
 use fault_proxy_control::attribute_names;
-use fault_proxy_engine::{ByteCount, FaultParams, Millis, ScheduleContext, ValueType, faults};
+use fault_proxy_engine::{
+    ByteCount, COMMON_PARAMETERS, FaultParams, Millis, ScheduleContext, ValueType, faults,
+};
 use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::escape_control;
 use serde_json::{Map, Value};
@@ -49,6 +51,9 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
                 "`{name}={text}` is not a whole number, or a whole number of {unit} with a unit, such as 500{unit}"
             )),
         },
+        (None, Some(unit)) if value.as_f64().is_some_and(|number| number < 0.0) => {
+            Err(anyhow!("`{name}={value}` is negative: use 0 or more, such as 500{unit}"))
+        }
         (_, None) if faults::find(kind).is_ok_and(|native| native.parameter(name).is_some()) => {
             Err(anyhow!("`{name}` does not go with `{toxic}`, which is an attribute of Toxiproxy's {kind}"))
         }
@@ -60,10 +65,12 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
 /// Refuses attributes that the API would ignore.
 fn check_names(kind: &str, given: &Map<String, Value>) -> Result<()> {
     let Some(known) = attribute_names(kind) else { return Ok(()) };
-    // The API also accepts hyphens, and its error names the place of these four.
+    // The API also accepts hyphens. Its errors name the place of these, or the type that takes them.
+    let is_common = |name: &str| COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name);
     let is_known = |name: &String| {
         known.contains(&name.replace('-', "_"))
-            || ["name", "probability", "ttl", "type"].contains(&name.as_str())
+            || ["name", "ttl", "type"].contains(&name.as_str())
+            || is_common(name)
     };
     match given.keys().find(|name| !is_known(name)) {
         Some(unknown) => {
@@ -162,6 +169,8 @@ mod tests {
             ("latency", json!({"latency": "abc"}), "such as 500ms"),
             ("slicer", json!({"average_size": "5s"}), "such as 500B"),
             ("latency", json!({"latency": 5, "mean": "1s"}), "`mean` does not go with `latency`"),
+            ("latency", json!({"latency": 5, "jitter": -1}), "`jitter=-1` is negative: use 0 or more"),
+            ("reset_peer", json!({"timeout": -5}), "`timeout=-5` is negative"),
             ("latency", json!({"laten": 5}), "did you mean `latency`?"),
         ] {
             let refused = request(kind, &given).expect_err("refused");

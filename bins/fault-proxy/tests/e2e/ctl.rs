@@ -108,6 +108,8 @@ fn what_goes_wrong_is_named_with_the_way_out() {
     let ctl = Ctl(&api);
     let refused = ctl.complains(&["list"]);
     assert!(refused.contains("give --token"), "{refused}");
+    let wrong = ctl.complains(&["--token", "wrong", "list"]);
+    assert!(wrong.contains("does not accept the token of --token"), "{wrong}");
     let with_token = |args: &[&str]| ctl.run(&[&["--token", "s3cr3t"], args].concat());
     with_token(&["create", "database", "--upstream", "a:1"]);
     for (args, expected) in [
@@ -122,6 +124,14 @@ fn what_goes_wrong_is_named_with_the_way_out() {
             &["fault", "add", "database", "earthquake"],
             "invalid toxic type: \"earthquake\" is not a type of fault: use latency",
         ),
+        (
+            &["fault", "add", "database", "latency", "latency=1", "times=2"],
+            "`times` does not go with `latency`, an attribute of Toxiproxy's latency: set mean",
+        ),
+        (&["fault", "add", "database", "reset_peer", "timeout=5s", "times=1"], "use the type reset instead"),
+        (&["fault", "add", "database", "latency", "latency=-5"], "`latency=-5` is negative"),
+        // The error of a schedule has several lines.
+        (&["fault", "add", "database", "blackhole", "schedule=foo"], "\n  foo\n  ^^^\nhint: "),
     ] {
         let ended = with_token(args);
         assert_eq!(ended.code, Some(1), "{args:?}");
@@ -134,6 +144,13 @@ fn what_goes_wrong_is_named_with_the_way_out() {
         nobody.stderr
     );
     assert_eq!(run(&["ctl", "fault", "add", "database", "latency", "mean"]).code, Some(2));
+    for (option, value, problem) in [
+        ("--toxicity", "1.5", "invalid value '1.5' for '--toxicity <SHARE>'"),
+        ("--ttl", "-1s", "invalid value '-1s' for '--ttl <TIME>'"),
+    ] {
+        let ended = run(&["ctl", "fault", "add", "database", "latency", "mean=1s", option, value]);
+        assert!(ended.code == Some(2) && ended.stderr.contains(problem), "{ended:?}");
+    }
 }
 
 /// Answers each request with this.
