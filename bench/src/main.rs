@@ -59,11 +59,11 @@ enum Task {
     FarEnd(far_end::FarEndArgs),
     /// A plain NATS client, which the benchmarks compare with.
     #[command(hide = true)]
-    NatsNeighbour {
+    NatsNeighbor {
         /// URL of the NATS server.
         url: String,
         #[command(subcommand)]
-        role: nats::neighbour::Role,
+        role: nats::neighbor::Role,
     },
 }
 
@@ -88,7 +88,7 @@ fn main() -> Result<()> {
         Task::Control(args) => control::run(&args),
         Task::Nats(args) => nats::run(&args),
         Task::FarEnd(args) => far_end::run(args),
-        Task::NatsNeighbour { url, role } => nats::neighbour::play(&url, &role),
+        Task::NatsNeighbor { url, role } => nats::neighbor::play(&url, &role),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-const NEIGHBOURS: usize = 200;
+const NEIGHBORS: usize = 200;
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
@@ -17,23 +17,23 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_seed_and_its_neighbours_pass() {
+fn every_seed_and_its_neighbors_pass() {
     let mut draws = Xoshiro256PlusPlus::seed_from_u64(1);
     for (target, check) in fuzz::TARGETS {
         let seeds = seeds(target);
         assert!(seeds.len() > 2, "{target} has no seeds");
         for seed in &seeds {
             check(seed);
-            for _ in 0..NEIGHBOURS {
+            for _ in 0..NEIGHBORS {
                 let other = &seeds[draws.random_range(0..seeds.len())];
-                check(&neighbour(seed, other, &mut draws));
+                check(&neighbor(seed, other, &mut draws));
             }
         }
     }
 }
 
 /// The one with a byte changed, a part left out, or the other's end.
-fn neighbour(one: &[u8], other: &[u8], draws: &mut impl Rng) -> Vec<u8> {
+fn neighbor(one: &[u8], other: &[u8], draws: &mut impl Rng) -> Vec<u8> {
     let mut bytes = one.to_vec();
     let mut place = |len: usize| draws.random_range(0..=len);
     let (from, to, from_other, what) = (place(one.len()), place(one.len()), place(other.len()), place(2));

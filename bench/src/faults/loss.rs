@@ -70,7 +70,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 }
 
 /// Bytes a second at a share of lost segments: MSS/RTT · √(3/2) / √p (Mathis, Semke, Mahdavi, Ott: The macroscopic
-/// behavior of the TCP congestion avoidance algorithm, 1997; the constant is that of periodic loss and an acknowledgement
+/// behavior of the TCP congestion avoidance algorithm, 1997; the constant is that of periodic loss and an acknowledgment
 /// a segment).
 fn mathis(share: f64) -> f64 {
     SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::super::report::{Target, figure, markdown};
 use super::super::verdict;
-use super::neighbour::{self, Payload};
+use super::neighbor::{self, Payload};
 use super::scale::Scale;
 use super::streams::{download, upload};
 use super::tunnel::Tunnel;
@@ -20,28 +20,28 @@ const BINARY_CHUNK: usize = 16 << 10;
 const JSON_CHUNKS: [usize; 4] = [4 << 10, 16 << 10, 32 << 10, 64 << 10];
 
 pub(super) fn binary(scale: &Scale) -> Result<Vec<Target>> {
-    let neighbours = [BINARY_CHUNK].map(Payload::Bytes);
-    compare("binary", &[], &neighbours, scale.rounds, scale.bulk_bytes, BINARY_SHARE)
+    let neighbors = [BINARY_CHUNK].map(Payload::Bytes);
+    compare("binary", &[], &neighbors, scale.rounds, scale.bulk_bytes, BINARY_SHARE)
 }
 
 pub(super) fn json(scale: &Scale) -> Result<Vec<Target>> {
-    let neighbours = JSON_CHUNKS.map(Payload::Json);
-    compare("JSON", &["--encoding", "json"], &neighbours, scale.rounds, scale.json_bytes, JSON_SHARE)
+    let neighbors = JSON_CHUNKS.map(Payload::Json);
+    compare("JSON", &["--encoding", "json"], &neighbors, scale.rounds, scale.json_bytes, JSON_SHARE)
 }
 
 fn compare(
     encoding: &str,
     flags: &[&str],
-    neighbours: &[Payload],
+    neighbors: &[Payload],
     rounds: usize,
     bytes: u64,
     share: f64,
 ) -> Result<Vec<Target>> {
     let upload = || Ok([upload(&Tunnel::start(flags)?, bytes)?]);
     let download = || Ok([download(&Tunnel::start(flags)?, bytes)?]);
-    let plain: Vec<_> = neighbours
+    let plain: Vec<_> = neighbors
         .iter()
-        .map(|&payload| (payload.to_string(), move || Ok([neighbour::publish(payload, bytes)?])))
+        .map(|&payload| (payload.to_string(), move || Ok([neighbor::publish(payload, bytes)?])))
         .collect();
     let mut contenders: Vec<Contender<'_, 1>> = vec![("upload", &upload), ("download", &download)];
     contenders.extend(plain.iter().map(|(name, measure)| (name.as_str(), measure as _)));

@@ -1,7 +1,7 @@
 //! `cargo xtask bench nats`: the TCP tunnel of `nats-proxy-client` and `nats-proxy-server` against plain NATS clients.
 //!
 //! Each section answers one question: [`bulk`], [`round_trip`], [`crowd`], [`idle`], [`churn`], [`slow_reader`], [`links`].
-//! Every measurement has a separate nats-server and processes ([`tunnel`], [`neighbour`]). Measurements that are compared
+//! Every measurement has a separate nats-server and processes ([`tunnel`], [`neighbor`]). Measurements that are compared
 //! take turns ([`turns`]). [`streams`] is the load.
 
 mod bulk;
@@ -9,7 +9,7 @@ mod churn;
 mod crowd;
 mod idle;
 mod links;
-pub(crate) mod neighbour;
+pub(crate) mod neighbor;
 mod round_trip;
 mod scale;
 mod slow_reader;

@@ -6,7 +6,7 @@ use super::super::far_end::ECHO;
 use super::super::load::ping;
 use super::super::report::{Target, figure, markdown, percentile};
 use super::super::verdict;
-use super::neighbour;
+use super::neighbor;
 use super::scale::Scale;
 use super::tunnel::Tunnel;
 use super::turns::medians;
@@ -21,8 +21,8 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         let times = ping(&mut session, scale.pings)?;
         Ok([0.50, 0.99].map(|quantile| percentile(&times, quantile).as_secs_f64() * 1e6))
     };
-    let plain = || neighbour::request(scale.warm_up_pings, scale.pings, false);
-    let threads = || neighbour::request(scale.warm_up_pings, scale.pings, true);
+    let plain = || neighbor::request(scale.warm_up_pings, scale.pings, false);
+    let threads = || neighbor::request(scale.warm_up_pings, scale.pings, true);
     let contenders: [(&str, &dyn Fn() -> _); 3] = [
         ("tunnel", &ours),
         ("request and reply, one thread each", &plain),

@@ -50,7 +50,7 @@ impl Session {
         Some(entry.fault.name.clone())
     }
 
-    /// Waits as long as slow-open faults want the upstream to be dialled later: from the session's beginning, and
+    /// Waits as long as slow-open faults want the upstream to be dialed later: from the session's beginning, and
     /// while they are on.
     ///
     /// # Cancel safety

@@ -44,7 +44,7 @@ impl NatsConnect {
     /// there was no usable answer in time.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the session up. A server that has dialled by then notices after its `max_outage`.
+    /// Dropping the future gives the session up. A server that has dialed by then notices after its `max_outage`.
     pub async fn open(&self) -> Result<Connected, ConnectError> {
         let open_timeout = self.tunnels.inner.config.open_timeout;
         let mut progress = "NATS is not reachable";

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::host;
 
-/// Rules for what may be dialled: by the name that was asked for, and by each address that it has.
+/// Rules for what may be dialed: by the name that was asked for, and by each address that it has.
 ///
 /// A matching deny rule refuses. If there are allow rules, one of them must match; without, everything else is allowed.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +42,7 @@ impl Targets {
         Err(not_allowed(asked, port))
     }
 
-    /// The addresses of `asked`, as found, that may be dialled.
+    /// The addresses of `asked`, as found, that may be dialed.
     ///
     /// # Errors
     /// If no target is allowed, the message names the rule that refuses it, or states that no rule allows it.
@@ -244,7 +244,7 @@ mod tests {
         Targets { allow: rules(allow), deny: rules(deny) }
     }
 
-    /// Whether `asked` may be dialled at this address.
+    /// Whether `asked` may be dialed at this address.
     fn may(targets: &Targets, asked: &str, addr: &str) -> bool {
         let addr: SocketAddr = addr.parse().unwrap();
         targets.check(asked, addr.port(), vec![addr]).is_ok()

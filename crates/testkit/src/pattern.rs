@@ -118,7 +118,7 @@ mod tests {
     fn damage_is_seen_where_it_was_done() {
         for offset in OFFSETS {
             assert_eq!(seen_at(offset, |buffer| buffer[300] ^= 1), 300, "changed");
-            // Neighbours may be equal by chance, which moves the first visible place on by as many bytes.
+            // Neighbors may be equal by chance, which moves the first visible place on by as many bytes.
             let dropped = seen_at(offset, |buffer| _ = buffer.remove(300));
             assert!((300..310).contains(&dropped), "dropped: {dropped}");
             let duplicated = seen_at(offset, |buffer| buffer.insert(300, buffer[300]));

@@ -11,7 +11,7 @@ use std::{
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 
-/// Far apart, so that test processes with neighbouring ids try different ports.
+/// Far apart, so that test processes with neighboring ids try different ports.
 const PROCESS_STRIDE: u32 = 7_919;
 
 /// Returns a free TCP port on 127.0.0.1. Within a process, it returns each port once before it repeats any.

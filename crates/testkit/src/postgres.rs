@@ -71,7 +71,7 @@ impl Postgres {
         // All users may connect to its unix socket.
         own(directory.path(), account, 0o755);
         let data = directory.path().join("data");
-        initialise(&data, account);
+        initialize(&data, account);
         let port = free_port();
         configure(&data, account, directory.path(), port, access);
 
@@ -133,7 +133,7 @@ fn server_account() -> Option<Account> {
     rustix::process::getuid().is_root().then(|| Account { uid: id("-u"), gid: id("-g") })
 }
 
-fn initialise(data: &Path, account: Option<Account>) {
+fn initialize(data: &Path, account: Option<Account>) {
     fs::create_dir(data).expect("the directory is ours");
     own(data, account, 0o700);
     let output = guarded(&program("initdb", "postgresql"), Stop::Kill, account)

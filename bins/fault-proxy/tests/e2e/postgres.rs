@@ -74,7 +74,7 @@ fn psqls_encrypts_to_the_server_what_its_clients_send_in_clear() {
 }
 
 #[test]
-fn a_query_is_cancelled_through_a_second_session() {
+fn a_query_is_canceled_through_a_second_session() {
     let certificates = Certificates::generate();
     let server = Postgres::start_tls(&certificates);
     let upstream = format!("psqls://localhost:{}", server.port());
@@ -82,7 +82,7 @@ fn a_query_is_cancelled_through_a_second_session() {
     let (cert, key) = (utf8(certificates.server_cert()), utf8(certificates.server_key()));
     let tls = [&ca[..], &["--tls-cert", cert, "--tls-key", key]].concat();
     assert_cancels(&Proxy::with(&upstream, &ca), "prefer");
-    // libpq asks for the cancelling in clear, also where its session is encrypted.
+    // libpq asks for the canceling in clear, also where its session is encrypted.
     assert_cancels(&Proxy::with(&upstream, &tls), "require");
 }
 
@@ -98,8 +98,8 @@ fn assert_cancels(proxy: &Proxy, sslmode: &str) {
         format!("select count(*) from pg_stat_activity where state = 'active' and query = '{QUERY}'");
     eventually("the query runs", || answer(proxy, sslmode, &running) == "1\n");
     kill_process(Pid::from_child(&client), Signal::INT).expect("psql waits");
-    let cancelled = complaint(&client.wait_with_output().expect("it ends"));
-    assert!(cancelled.contains("canceling statement due to user request"), "{cancelled}");
+    let canceled = complaint(&client.wait_with_output().expect("it ends"));
+    assert!(canceled.contains("canceling statement due to user request"), "{canceled}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Transmissions on the path, and what the sender has learnt of them.
+//! Transmissions on the path, and what the sender has learned of them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::fifo::Fifo;
 
-/// A path that never reorders, with an acknowledgement for each transmission that arrived, one round trip later.
+/// A path that never reorders, with an acknowledgment for each transmission that arrived, one round trip later.
 ///
-/// So the acknowledgement of a transmission shows that those before it, not acknowledged, are lost: RACK (RFC 8985) with
-/// no allowance for reordering, on selective acknowledgements (RFC 2018).
+/// So the acknowledgment of a transmission shows that those before it, not acknowledged, are lost: RACK (RFC 8985) with
+/// no allowance for reordering, on selective acknowledgments (RFC 2018).
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     round_trip: Duration,
@@ -32,9 +32,9 @@ pub(super) struct Transmission {
     at: Duration,
 }
 
-/// What an acknowledgement tells.
+/// Acknowledgment of one transmission.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Acknowledgement {
+pub(super) struct Acknowledgment {
     pub(super) of: Transmission,
     /// The last of the segments that it shows to be lost.
     pub(super) last_lost: Option<u64>,
@@ -68,15 +68,15 @@ impl Flight {
         self.outstanding() + self.lost.len()
     }
 
-    pub(super) fn next_acknowledgement(&self) -> Option<Duration> {
+    pub(super) fn next_acknowledgment(&self) -> Option<Duration> {
         self.arrived.front().map(|transmission| transmission.at.saturating_add(self.round_trip))
     }
 
-    /// Takes the next acknowledgement in.
-    pub(super) fn acknowledge(&mut self) -> Option<Acknowledgement> {
+    /// Takes the next acknowledgment in.
+    pub(super) fn acknowledge(&mut self) -> Option<Acknowledgment> {
         let of = self.arrived.pop_front()?;
         let last_lost = self.lose(|missing| missing.number < of.number);
-        Some(Acknowledgement { of, last_lost })
+        Some(Acknowledgment { of, last_lost })
     }
 
     /// Takes as lost all that should have been acknowledged by `now`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::flight::{Acknowledgement, Flight};
+use super::flight::{Acknowledgment, Flight};
 use super::model::LossModel;
 use super::process::LossProcess;
 use super::queue::Queue;
@@ -131,13 +131,13 @@ impl LossySender {
 
     fn next_event(&self) -> Option<Duration> {
         let alarm = self.next_alarm().map(|(at, _)| at);
-        self.flight.next_acknowledgement().into_iter().chain(alarm).min()
+        self.flight.next_acknowledgment().into_iter().chain(alarm).min()
     }
 
     fn advance(&mut self, now: Duration, report: &mut dyn FnMut(LossEvent)) {
         while let Some(at) = self.next_event().filter(|at| *at <= now) {
             self.clock = self.clock.max(at);
-            if self.flight.next_acknowledgement() == Some(at) {
+            if self.flight.next_acknowledgment() == Some(at) {
                 self.acknowledge(report);
             } else if let Some((_, alarm)) = self.next_alarm() {
                 match alarm {
@@ -150,7 +150,7 @@ impl LossySender {
     }
 
     fn acknowledge(&mut self, report: &mut dyn FnMut(LossEvent)) {
-        let Some(Acknowledgement { of, last_lost }) = self.flight.acknowledge() else { return };
+        let Some(Acknowledgment { of, last_lost }) = self.flight.acknowledge() else { return };
         self.timer.acknowledged(self.clock);
         self.window.acknowledged(of.segment, of.number);
         if last_lost.is_some_and(|segment| self.window.is_news(segment)) {

@@ -7,12 +7,12 @@ const MIN_VARIANCE: Duration = Duration::from_millis(200);
 /// The longest timeout of Linux (`TCP_RTO_MAX`).
 const MAX: Duration = Duration::from_secs(120);
 
-/// One timer, restarted by acknowledgements, for the retransmission timeout and for the probe before it.
+/// One timer, restarted by acknowledgments, for the retransmission timeout and for the probe before it.
 ///
 /// The timeout is SRTT + 4·RTTVAR (RFC 6298); on a path of constant delay RTTVAR tends to 0, and Linux puts 200 ms in the
 /// place of 4·RTTVAR. It doubles each time in a row. The probe (RFC 8985, tail loss probe) comes two round trips after the
-/// last transmission or acknowledgement, once, unless a loss is being recovered or a single segment is outstanding, whose
-/// acknowledgement the receiver might delay.
+/// last transmission or acknowledgment, once, unless a loss is being recovered or a single segment is outstanding, whose
+/// acknowledgment the receiver might delay.
 #[derive(Debug, Default)]
 pub(super) struct Timer {
     round_trip: Duration,
@@ -93,7 +93,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn the_timeout_doubles_up_to_two_minutes_and_an_acknowledgement_resets_it() {
+    fn the_timeout_doubles_up_to_two_minutes_and_an_acknowledgment_resets_it() {
         let mut timer = Timer::new(50 * MS);
         let at = |timer: &Timer| timer.next(1, false);
         assert_eq!(at(&timer), Some((250 * MS, Alarm::Timeout)));

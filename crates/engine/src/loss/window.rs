@@ -5,7 +5,7 @@
 pub(super) struct Window {
     pub(super) size: usize,
     threshold: usize,
-    /// Acknowledgements since the window last grew, in congestion avoidance.
+    /// Acknowledgments since the window last grew, in congestion avoidance.
     acknowledged: usize,
     /// Transmissions before this one were part of a full window.
     full_to: u64,

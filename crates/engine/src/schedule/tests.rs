@@ -64,7 +64,7 @@ fn a_lone_start_and_a_lone_duration_are_one_window_or_literally_two() {
 }
 
 #[test]
-fn other_neighbours_are_not_joined() {
+fn other_neighbors_are_not_joined() {
     for (text, expected) in [
         ("duration:3s;start:30s", vec![(0, Some(3)), (30, None)]),
         ("start:30s,duration:1s;duration:3s", vec![(0, Some(3)), (30, Some(31))]),

@@ -12,7 +12,7 @@ use super::url::NatsUrl;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NatsOptions {
-    /// The servers of one cluster. Further ones are learnt from the one that is reached.
+    /// The servers of one cluster. Further ones are learned from the one that is reached.
     pub urls: Vec<NatsUrl>,
     /// Credential for all servers. A URL may have it instead.
     pub credential: Credential,

@@ -18,7 +18,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(4);
 const QUEUED_COMMANDS: usize = 256;
 
 /// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
-/// are learnt, reconnecting never ends.
+/// are learned, reconnecting never ends.
 pub(super) fn connect_options(
     options: &NatsOptions,
     observer: &Arc<Observer>,

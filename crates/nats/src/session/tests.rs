@@ -188,7 +188,7 @@ fn more_than_was_granted_aborts() {
 }
 
 #[test]
-fn an_acknowledgement_of_what_was_never_sent_aborts() {
+fn an_acknowledgment_of_what_was_never_sent_aborts() {
     let mut world = world();
     let header = Header { ack: 1, got: 1, limit: 1, ..Header::default() };
     let frame = world.ends[0].session.codec.encode(&header, &[]);

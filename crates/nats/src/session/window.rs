@@ -28,7 +28,7 @@ const MIN_PART: u64 = 4 << 10;
 const MIN_PROBE_WINDOW: usize = 1 << 10;
 
 /// The part of a window that one message carries, or one grant adds. A window in a single message would leave the path empty while its
-/// acknowledgement comes back.
+/// acknowledgment comes back.
 pub(super) fn part(window: u64) -> u64 {
     (window / 4).max(MIN_PART.min(window / 2))
 }

@@ -139,7 +139,7 @@ async fn a_client_that_resets_resets_the_server() {
 /// Returns the bytes received by a client that sent `words` to a TLS listener, and the summary of its session.
 async fn turned_away(opening: TlsNegotiation, words: &[u8]) -> (Vec<u8>, SessionSummary) {
     let certificates = Certificates::generate();
-    let never = FarEnd::start(|_| panic!("dialled for a client without TLS"));
+    let never = FarEnd::start(|_| panic!("dialed for a client without TLS"));
     let mut route = to(&never, &trusting(&certificates), TlsNegotiation::Direct);
     route.handshake = Some(Arc::new(handshake(&certificates, opening)));
     session(route, async |addr| {

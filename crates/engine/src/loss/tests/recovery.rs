@@ -38,7 +38,7 @@ fn a_retransmission_lost_is_sent_again_a_round_trip_later_while_others_follow_it
         (1, Decision::Retransmit { lost: true }),
         (1, Decision::Retransmit { lost: false }),
     ];
-    // New segments that the other acknowledgements let go follow it, and theirs show that it is lost.
+    // New segments that the other acknowledgments let go follow it, and theirs show that it is lost.
     let (left, _) = run_with(0.03, 20, &wanted);
     assert_eq!(left[1], 2 * RTT);
 }
@@ -56,12 +56,12 @@ fn the_last_of_several_lost_waits_for_the_timeout_and_the_last_two_for_a_probe()
         (1, Decision::Retransmit { lost: false }),
     ];
     let (left, _) = run_with(0.2, 3, &wanted);
-    // Acknowledged at RTT, probed two later; the probe's acknowledgement shows the other loss.
+    // Acknowledged at RTT, probed two later; the probe's acknowledgment shows the other loss.
     assert_eq!(left, [Duration::ZERO, 4 * RTT, 4 * RTT]);
 }
 
 #[test]
-fn segments_beyond_the_window_wait_for_acknowledgements() {
+fn segments_beyond_the_window_wait_for_acknowledgments() {
     let (left, events) = send_at_once(&mut sender(&independent(0.0), 1), 40);
     assert_eq!(events, []);
     let expected = [(10, Duration::ZERO), (20, RTT), (10, 2 * RTT)];

@@ -17,7 +17,7 @@ fn world_with(server: &Arc<MemoryBudget>) -> World {
     world
 }
 
-/// All the credit there is, and never an acknowledgement.
+/// All the credit there is, and never an acknowledgment.
 fn grant_everything(world: &mut World) {
     let frame =
         world.ends[0].session.codec.encode(&Header { limit: u32::MAX.into(), ..Header::default() }, &[]);

@@ -87,7 +87,7 @@ fn figures<const N: usize>(serving: &str, measuring: &str) -> Result<[f64; N]> {
     let url = nats.url();
     let this = env::current_exe().context("cannot find this program")?;
     let start = |role: &str| {
-        let args: Vec<&str> = ["nats-neighbour", &url].into_iter().chain(role.split(' ')).collect();
+        let args: Vec<&str> = ["nats-neighbor", &url].into_iter().chain(role.split(' ')).collect();
         Daemon::spawn(&this, &args, &[])
     };
     let serving = start(serving);
