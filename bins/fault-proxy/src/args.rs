@@ -32,7 +32,7 @@ const CONTROL: &str = "Control while it runs";
 /// delays, throttles, stalls or closes connections, or corrupts data.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
-#[command(mut_subcommands(health_at("127.0.0.1:8474", Some("FAULT_CONTROL"))))]
+#[command(mut_subcommands(health_at(Some("127.0.0.1:8474"), Some("FAULT_CONTROL"))))]
 #[command(mut_subcommands(with_run_variables), mut_args(global))]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -17,6 +17,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     nats_proxy_cli::main(
         env!("CARGO_PKG_NAME"),
+        None,
         Some("HEALTH_ADDR"),
         Config::load,
         Settings::resolve,

@@ -17,6 +17,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     nats_proxy_cli::main(
         env!("CARGO_PKG_NAME"),
+        Some("127.0.0.1:8080"),
         None,
         Config::load,
         Settings::resolve,

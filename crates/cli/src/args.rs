@@ -40,7 +40,10 @@ pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
 /// Like [`parse_from`] with the arguments of the process, for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
 /// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
 /// whether they are those of `check`.
-pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'static str>) -> (C, bool) {
+pub fn parse_or_do<C: Parser + Args>(
+    default: Option<&'static str>,
+    variable: Option<&'static str>,
+) -> (C, bool) {
     let of_program = nats_command::<C>();
     let command = Common::augment_subcommands(of_program.clone())
         .about(of_program.get_about().cloned().unwrap_or_default())
@@ -48,7 +51,7 @@ pub fn parse_or_do<C: Parser + Args>(usual: &'static str, variable: Option<&'sta
         .disable_help_subcommand(true)
         .subcommand_required(false)
         .args_conflicts_with_subcommands(true)
-        .mut_subcommands(health_at(usual, variable))
+        .mut_subcommands(health_at(default, variable))
         .subcommand(check_command(&of_program));
     completion::complete(|| command.clone());
     let args: Vec<_> = env::args_os().collect();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -20,9 +20,8 @@ pub enum Common {
     /// Check whether the running program is ready, for container health checks; exit code 1 if it is not.
     Health {
         /// HTTP endpoint of the program: HOST:PORT.
-        #[arg(required = false)]
-        addr: Endpoint,
-        /// Print the answer as JSON.
+        addr: Option<Endpoint>,
+        /// Print the response as JSON.
         #[arg(long)]
         json: bool,
     },
@@ -39,12 +38,27 @@ pub enum Common {
     },
 }
 
-/// Sets the default address of the command `health`, and the variable that overrides it. Leaves other commands unchanged.
-pub fn health_at(usual: &'static str, variable: Option<&'static str>) -> impl Fn(Command) -> Command {
+/// Sets the default address of the command `health`, if the program has one, and the variable that overrides it. Leaves other
+/// commands unchanged.
+pub fn health_at(
+    default: Option<&'static str>,
+    variable: Option<&'static str>,
+) -> impl Fn(Command) -> Command {
     move |command| match command.get_name() {
-        "health" => command.mut_arg("addr", |addr| addr.default_value(usual).env(variable)),
+        "health" => command.mut_arg("addr", |addr| {
+            let addr = addr.env(variable);
+            default.into_iter().fold(addr, |addr, default| addr.default_value(default))
+        }),
         _ => command,
     }
+}
+
+/// Returns the variable that sets the address of the command `health`.
+fn variable_of_health(command: &Command) -> String {
+    let health = command.find_subcommand("health").into_iter().flat_map(Command::get_arguments);
+    let variable = health.filter_map(|arg| arg.get_env()).next();
+    variable
+        .map_or_else(|| "the configuration".to_owned(), |variable| variable.to_string_lossy().into_owned())
 }
 
 impl Common {
@@ -55,6 +69,13 @@ impl Common {
     pub fn run(&self, command: Command, out: &mut impl Write) -> Result<()> {
         match self {
             Self::Health { addr, json } => {
+                let Some(addr) = addr else {
+                    bail!(
+                        "the HTTP endpoint of the program is off by default: `health` requires its address, as an argument \
+                         or in {}",
+                        variable_of_health(&command)
+                    )
+                };
                 let readiness = health::request(addr)?;
                 if *json {
                     terminal::write(out, format!("{}\n", serde_json::to_string(&readiness)?).as_bytes())?;

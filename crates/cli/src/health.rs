@@ -18,9 +18,9 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Readiness {
     url: String,
     ready: bool,
-    /// Status of the answer, or `None` without an answer.
+    /// Status of the response, or `None` without a response.
     status: Option<u16>,
-    /// Text of the answer, or the reason why the program did not answer. Control characters are escaped.
+    /// Text of the response, or the reason why the program did not respond. Control characters are escaped.
     answer: String,
 }
 
@@ -62,8 +62,8 @@ pub fn request(Endpoint(addr): &Endpoint) -> Result<Readiness> {
     Ok(Readiness { url, ready, status, answer: escape_control(text.trim()) })
 }
 
-/// Returns the loopback address for an endpoint on all interfaces.
-fn from_here(addr: &ListenAddr) -> ListenAddr {
+/// Returns the address to connect to: the loopback address for an endpoint on all interfaces.
+pub fn from_here(addr: &ListenAddr) -> ListenAddr {
     let host = match &addr.host {
         None | Some(Host::V4(Ipv4Addr::UNSPECIFIED)) => Host::V4(Ipv4Addr::LOCALHOST),
         Some(Host::V6(Ipv6Addr::UNSPECIFIED)) => Host::V6(Ipv6Addr::LOCALHOST),

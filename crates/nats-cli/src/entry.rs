@@ -13,13 +13,12 @@ use proxy_cli::terminal::{self, print};
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
-/// Default address of the HTTP endpoint.
-const HEALTH_ADDR: &str = "127.0.0.1:8080";
-
 /// Runs a program with this name. `load` adds a file to the arguments, `resolve` validates the settings, and `run` returns a table of
-/// the sessions. The command `check` checks the `program` instead. A variable can set the address of the HTTP endpoint.
+/// the sessions. The command `check` checks the `program` instead. The command `health`
+/// asks the HTTP endpoint at `health_addr`, or at the address in the variable.
 pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
+    health_addr: Option<&'static str>,
     health_variable: Option<&'static str>,
     load: impl FnOnce(Cli) -> Result<(Config, LogArgs)>,
     resolve: impl FnOnce(Config) -> Result<Settings>,
@@ -31,7 +30,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
         ExitCode::from(code)
     };
     let prepare = || {
-        let (cli, is_check) = args::parse_or_do(HEALTH_ADDR, health_variable);
+        let (cli, is_check) = args::parse_or_do(health_addr, health_variable);
         let (config, log) = load(cli)?;
         let log = Log::init(&log)?;
         for prefix in [NATS_PROXY, "FAULT_"] {

@@ -28,6 +28,17 @@ fn health_is_asked_where_the_variable_puts_it() {
 }
 
 #[test]
+fn health_without_an_address_is_an_error() {
+    let output = Command::new(BINARY).arg("health").env_remove("HEALTH_ADDR").output().expect("it starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("off by default: `health` requires its address") && told.contains("HEALTH_ADDR"),
+        "{told}"
+    );
+}
+
+#[test]
 fn it_tells_its_own_command_line() {
     assert!(tells(&["completions", "fish"]).contains("--command nats-proxy-client"));
     let mut asked = Command::new(BINARY);
@@ -44,7 +55,7 @@ fn it_tells_its_own_command_line() {
     );
     assert!(tells(&["--help"]).starts_with("Carries TCP connections"));
     let help = tells(&["health", "--help"]).split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("[default: 127.0.0.1:8080]"), "{help}");
+    assert!(help.contains("[env: HEALTH_ADDR=]") && !help.contains("[default:"), "{help}");
     assert!(tells(&["check", "--help"]).contains("--nats-inbox-prefix"));
 }
 
