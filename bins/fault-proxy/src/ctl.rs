@@ -5,6 +5,8 @@ mod attributes;
 pub(crate) mod complete;
 mod tables;
 
+use std::env;
+
 use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::changed_attributes;
 use fault_proxy_engine::faults;
@@ -15,8 +17,12 @@ pub(crate) use self::api::{Api, TIMEOUT};
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
+/// Variable with the address that `run` listens on.
+const CONTROL: &str = "FAULT_CONTROL";
+
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
-    let api = Api::new(&args.addr, args.token.as_ref(), "--addr", TIMEOUT);
+    let addr = api::addr(args.addr.clone(), env::var(CONTROL).ok())?;
+    let api = Api::new(&addr, args.token.as_ref(), "--addr", TIMEOUT);
     let answer = match &args.command {
         CtlCommand::List => api.get(&["proxies"])?,
         CtlCommand::Inspect { proxy } => api.get(&["proxies", proxy])?,

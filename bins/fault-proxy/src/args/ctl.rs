@@ -15,16 +15,15 @@ const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
 #[derive(Debug, Args)]
 pub(crate) struct CtlArgs {
-    /// Address of the control API: HOST:PORT.
+    /// Address of the control API: HOST:PORT [default: FAULT_CONTROL, or 127.0.0.1:8474].
     #[arg(
         long,
         value_name = "ADDR",
         global = true,
         help_heading = API,
-        env = "FAULT_CONTROL_ADDR",
-        default_value = "127.0.0.1:8474"
+        env = "FAULT_CONTROL_ADDR"
     )]
-    pub(crate) addr: String,
+    pub(crate) addr: Option<String>,
     /// Bearer token of the control API.
     #[arg(long, value_name = "TOKEN", global = true, help_heading = API, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Secret>,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{did_you_mean, nearest};
+use proxy_cli::health::from_here;
 use proxy_cli::secret::Secret;
 use proxy_cli::terminal::{escape_control, plain_lines};
 use serde_json::Value;
@@ -18,6 +20,24 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Characters to escape in a segment of a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Default address of the API.
+const DEFAULT_ADDR: &str = "127.0.0.1:8474";
+
+/// Returns the address to connect to: the given one, or that of a proxy that was started with this value of `--control`.
+///
+/// # Errors
+/// The control API of such a proxy is off, or the value is not an address.
+pub(crate) fn addr(given: Option<String>, control: Option<String>) -> Result<String> {
+    let (None, Some(control)) = (&given, control) else {
+        return Ok(given.unwrap_or_else(|| DEFAULT_ADDR.to_owned()));
+    };
+    match control.parse() {
+        Ok(Endpoint(Some(addr))) => Ok(from_here(&addr).to_string()),
+        Ok(Endpoint(None)) => bail!("the control API is off: FAULT_CONTROL is `off`; set --addr"),
+        Err(error) => bail!("FAULT_CONTROL: {error}"),
+    }
+}
 
 /// Client of the API.
 #[derive(Debug)]
@@ -159,4 +179,25 @@ impl Api {
 
 fn named(name: &Value) -> String {
     format!("`{}`", escape_control(name.as_str().unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_the_given_one_or_that_of_the_proxy() {
+        let found = |given: Option<&str>, control: Option<&str>| {
+            addr(given.map(str::to_owned), control.map(str::to_owned)).map_err(|error| error.to_string())
+        };
+        assert_eq!(found(None, None).unwrap(), "127.0.0.1:8474");
+        assert_eq!(found(None, Some("127.0.0.1:9000")).unwrap(), "127.0.0.1:9000");
+        assert_eq!(found(None, Some(":9000")).unwrap(), "127.0.0.1:9000");
+        assert_eq!(found(Some("db:1"), Some("off")).unwrap(), "db:1");
+        assert_eq!(
+            found(None, Some("off")).unwrap_err(),
+            "the control API is off: FAULT_CONTROL is `off`; set --addr"
+        );
+        assert!(found(None, Some("9000")).unwrap_err().starts_with("FAULT_CONTROL: "));
+    }
 }

@@ -1,5 +1,6 @@
 //! Completion of names that the control API knows, and of the attributes of faults.
 
+use std::env;
 use std::ffi::OsStr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use proxy_cli::secret::Secret;
 use proxy_cli::terminal::escape_control;
 use serde_json::Value;
 
-use super::Api;
+use super::{Api, CONTROL, api};
 use crate::args::Cli;
 
 /// Longer than a look-up on this machine takes, and short for someone who waits for the candidates.
@@ -96,7 +97,8 @@ impl Typed {
         }
         let text = |name: &str| command.try_get_one::<String>(name).ok().flatten().cloned();
         let token = command.try_get_one::<Secret>("token").ok().flatten();
-        let api = Api::new(&text("addr")?, token, "--addr", TIMEOUT);
+        let addr = api::addr(text("addr"), env::var(CONTROL).ok()).ok()?;
+        let api = Api::new(&addr, token, "--addr", TIMEOUT);
         Some(Self { api, proxy: text("proxy"), kind: text("kind"), fault: text("fault") })
     }
 

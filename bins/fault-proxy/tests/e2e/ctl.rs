@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::api::Api;
-use crate::support::{BINARY, Ended, PATIENCE, run};
+use crate::support::{BINARY, Ended, PATIENCE, printed, run};
 use serde_json::{Value, json};
 use testkit::{Daemon, FarEnd, Signal, free_port};
 
@@ -252,6 +252,16 @@ fn a_stdout_that_takes_nothing_is_no_panic() {
     let told = String::from_utf8_lossy(&full.stderr).into_owned();
     assert_eq!(full.status.code(), Some(1), "{told}");
     assert!(told.starts_with("fault-proxy: cannot write to stdout: No space left"), "{told}");
+}
+
+#[test]
+fn the_address_of_the_proxy_is_that_of_ctl() {
+    let api = Api::alone();
+    let mut list = Command::new(BINARY);
+    list.args(["ctl", "list"]).env("FAULT_CONTROL", &api.addr).env_remove("FAULT_CONTROL_ADDR");
+    assert_eq!(printed(&list.output().expect("it starts")), "there are no proxies\n");
+    list.env("FAULT_CONTROL", "off").env("FAULT_CONTROL_ADDR", &api.addr);
+    assert_eq!(printed(&list.output().expect("it starts")), "there are no proxies\n");
 }
 
 #[test]
