@@ -112,7 +112,11 @@ impl Expectation {
             (false, false) => {
                 let names = faults.iter().map(|(name, _)| *name).chain(proxies.iter().copied());
                 let meant = did_you_mean(nearest(name, names.map(String::as_str)));
-                return Err(format!("no fault or proxy is called `{name}`{meant}; {}", listed(faults)));
+                let proxies = some(proxies.iter().map(|proxy| proxy.as_str()));
+                let faults = listed(faults);
+                return Err(format!(
+                    "no fault or proxy is called `{name}`{meant}; {faults}; proxies: {proxies}"
+                ));
             }
             (true, _) => {}
         }
@@ -212,15 +216,19 @@ impl Expectation {
 
 /// Lists the names of the faults that conditions can use.
 fn listed(faults: &[(&String, Option<&Fault>)]) -> String {
+    if faults.is_empty() {
+        return "no fault is set".to_owned();
+    }
+    format!("faults: {}", some(faults.iter().map(|(name, _)| name.as_str())))
+}
+
+/// Lists some of the names, in order.
+fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const MAX_LISTED: usize = 10;
-    let names: BTreeSet<_> = faults.iter().map(|(name, _)| name.as_str()).collect();
+    let names: BTreeSet<_> = names.into_iter().collect();
     let more = if names.len() > MAX_LISTED { ", …" } else { "" };
     let names: Vec<_> = names.into_iter().take(MAX_LISTED).collect();
-    if names.is_empty() {
-        "no fault is set".to_owned()
-    } else {
-        format!("faults: {}{more}", names.join(", "))
-    }
+    format!("{}{more}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -312,6 +320,10 @@ mod tests {
                 "no fault or proxy is called `latncy`; did you mean `latency`?; faults: db, latency, refuse",
             ),
             ("cach.errors<1", "no fault or proxy is called `cach`; did you mean `cache`?"),
+            (
+                "6380=db:6379.errors<1",
+                "no fault or proxy is called `6380=db:6379`; faults: db, latency, refuse; proxies: cache, db",
+            ),
             ("refuse.errors<1", "`refuse` has no such metric; its metrics are sessions, actions"),
         ] {
             let error = resolve(text).unwrap_err();
