@@ -45,7 +45,10 @@ pub async fn end(mut signals: Signals, duration: Option<Duration>, shutdown: &Sh
         }
     };
     select! {
-        name = signals.next() => info!("{name}: draining, a second signal ends now"),
+        name = signals.next() => info!(
+            "{name}: draining for up to {}; a second signal resets the open sessions",
+            humantime::format_duration(drain_timeout)
+        ),
         () = duration => info!("the run's duration is over: draining"),
     }
     shutdown.drain();

@@ -125,7 +125,7 @@ fn a_second_signal_ends_at_once() {
     let client = proxy.connect();
     round_trip(&client, b"before").unwrap();
     proxy.signal(Signal::INT);
-    proxy.wait_for_line("SIGINT: draining");
+    proxy.wait_for_line("SIGINT: draining for up to 1h; a second signal resets the open sessions");
     proxy.signal(Signal::TERM);
     assert_eq!(ending(&client), Err(ErrorKind::ConnectionReset));
     assert_eq!(proxy.wait(PATIENCE).code(), Some(0));
