@@ -8,7 +8,7 @@ use crate::table::Table;
 
 /// Returns a table with one row for each mapping.
 pub fn table(rows: impl IntoIterator<Item = (String, RelayStats)>) -> Table {
-    let header = ["proxy", "sessions", "bytes to upstream", "bytes to client", "aborted", "errors"];
+    let header = ["proxy", "sessions", "request bytes", "response bytes", "aborted", "errors"];
     let mut table = Table::new(header).with_numbers_from(1);
     for (mapping, RelayStats { sessions, bytes, ends, .. }) in rows {
         let counts = [sessions, bytes.to_upstream, bytes.to_downstream, ends.aborted(), ends.errors()];

@@ -54,7 +54,7 @@ export class Chart {
     const most = (values) => this.told(Math.max(0, ...values));
     this.svg.setAttribute("aria-label",
       `${this.what} of the last minute. Requests: now ${last(this.up)}, at most ${most(this.up)}. ` +
-      `Replies: now ${last(this.down)}, at most ${most(this.down)}.`);
+      `Responses: now ${last(this.down)}, at most ${most(this.down)}.`);
   }
 }
 

@@ -3,7 +3,7 @@
 import { Chart, age, bytes, millis } from "./charts.js";
 import { FAULTS, fieldsOf, labelOf, valueOf } from "./faults.js";
 
-const ACTS_ON = { upstream: "requests", downstream: "replies" };
+const ACTS_ON = { upstream: "requests", downstream: "responses" };
 const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
 
 export class Proxy {

@@ -26,11 +26,7 @@ pub(super) fn summary(report: &RunReport) -> String {
         let [sessions, aborted, errors, up, down] = counts.map(|count| count.to_string());
         [cell(&proxy.label), sessions, aborted, errors, up, down]
     });
-    table(
-        &mut text,
-        ["proxy", "sessions", "aborted", "errors", "bytes to upstream", "bytes to client"],
-        rows,
-    );
+    table(&mut text, ["proxy", "sessions", "aborted", "errors", "request bytes", "response bytes"], rows);
     let faults = report.proxies.iter().flat_map(|proxy| proxy.faults.iter().map(move |fault| (proxy, fault)));
     let rows: Vec<_> = faults
         .map(|(proxy, fault)| {

@@ -70,7 +70,7 @@ fn proxy_line(before: &ProxyState, now: &ProxyState, seconds: f64, label_width: 
     let label = cut(&escape_control(&now.label), label_width);
     let padding = " ".repeat(label_width.saturating_sub(label.width()));
     let state = if now.enabled { format!("{} open", now.sessions_active) } else { "disabled".to_owned() };
-    let rates = format!("up {}  down {}", rate(up, seconds), rate(down, seconds));
+    let rates = format!("requests {}  responses {}", rate(up, seconds), rate(down, seconds));
     format!("{label}{padding}  {state}  {rates}  added {added:.1} ms")
 }
 
@@ -206,7 +206,7 @@ mod tests {
             lines,
             [
                 "1s · 2 sessions open, 3 so far",
-                "1=db:5432  2 open  up 1.0 KB/s  down 3.0 MB/s  added 200.0 ms",
+                "1=db:5432  2 open  requests 1.0 KB/s  responses 3.0 MB/s  added 200.0 ms",
             ]
         );
     }
@@ -229,7 +229,7 @@ mod tests {
         evil.label = "\u{1b}[2J\u{7}".to_owned();
         let now = state(1000, None, vec![evil, proxy("a", Vec::new())]);
         let lines = lines(&now, &now, 120);
-        let rest = "  2 open  up 0 B/s  down 0 B/s  added 0.0 ms";
+        let rest = "  2 open  requests 0 B/s  responses 0 B/s  added 0.0 ms";
         assert_eq!(lines[1], format!(r"\u{{1b}}[2J\u{{7}}{rest}"));
         assert_eq!(lines[2], r"  on  a\nb: latency 5 ms");
         assert_eq!(lines[3], format!("a=db:5432     {rest}"));

@@ -35,7 +35,7 @@ fn a_terminal_shows_sessions_rates_and_faults_until_the_end() {
     let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
     round_trip(&client, b"hello").unwrap();
     terminal.until("1 session open, 1 so far");
-    terminal.until(&format!("{mapping}  1 open  up "));
+    terminal.until(&format!("{mapping}  1 open  requests "));
     terminal.until("off latency: latency normal 1 ms");
     terminal.until(" on in 59m ");
     drop(client);
@@ -63,13 +63,13 @@ fn names_cannot_control_the_view() {
         r#"[{"name": "evil\u001b]0;\u0007\ntwo", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"}]"#;
     fs::write(config.path(), proxy).unwrap();
     let mut terminal = run_on_terminal(&format!("--control off --toxiproxy-config {}", utf8(config.path())));
-    terminal.until("  0 open  up ");
+    terminal.until("  0 open  requests ");
     end(&mut terminal);
     assert!(terminal.all.contains("evil\\u{1b}]0;\\u{7}\\ntwo  0 open"), "{}", terminal.all);
     assert!(!terminal.all.contains("\u{1b}]0;"), "{}", terminal.all);
 }
 
-/// Whether nothing in it moves the cursor, or changes a colour.
+/// Whether nothing in it moves the cursor, or changes a color.
 fn is_plain(said: &str) -> bool {
     !said.contains(|c: char| c.is_control() && !['\n', '\t'].contains(&c))
 }

@@ -70,7 +70,7 @@ try {
   assert.equal(await page.evaluate(() => document.activeElement.name), "type", "the focus is where the next one begins");
   await eventually("the round trip rises", async () => await roundTrip() >= 200);
   await eventually("the chart rises", async () => (await shown()) >= 150);
-  assert.match(await chart(), /Replies: now \d+ ms/);
+  assert.match(await chart(), /Responses: now \d+ ms/);
   await page.getByText("latency_downstream is added").waitFor();
   await proxy.getByText("Fidelity").click();
   await page.screenshot({ path: join(screenshots, "page-light.png"), fullPage: true });
