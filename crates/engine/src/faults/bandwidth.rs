@@ -255,7 +255,7 @@ pub(super) static TYPE: FaultType = FaultType {
         )
         .or("Bps"),
         Parameter::bytes("burst", "Amount of data that passes without delay after a pause")
-            .or("what the rate allows in 1 ms"),
+            .or("what the rate allows in 1 ms, at least 1500 bytes"),
         Parameter::new(
             "scope",
             ValueType::Words("SCOPE", Scope::WORDS),
