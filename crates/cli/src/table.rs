@@ -1,5 +1,7 @@
 //! Tables: in columns that fit a terminal, with tabs between the fields elsewhere.
 
+mod fit;
+
 use std::io::{self, IsTerminal};
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, TableStyle};
@@ -9,6 +11,9 @@ use crate::terminal::escape_control;
 
 /// Width of a terminal that does not report one.
 const DEFAULT_WIDTH: u16 = 80;
+
+/// Spaces between two columns.
+const PADDING: u16 = 2;
 
 /// Rows below a header. Control characters in cells are escaped.
 #[derive(Debug)]
@@ -57,18 +62,36 @@ impl Table {
         let Some(width) = width else {
             return self.rows.iter().map(|row| row.join("\t")).collect::<Vec<_>>().join("\n");
         };
-        let (header, rows) = self.rows.split_first().expect("a table has a header");
+        let rows = self.fitted(usize::from(width));
+        let (header, rows) = rows.split_first().expect("a table has a header");
         let mut table = comfy_table::Table::new();
         table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─')));
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
         table.set_header(header).add_rows(rows);
         for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((0, if index + 1 < header.len() { 2 } else { 0 }));
+            column.set_padding((0, if index + 1 < header.len() { PADDING } else { 0 }));
             if index >= self.numbers {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
         table.trim_fmt()
+    }
+
+    /// Returns the rows with line breaks in cells, so that they fit this width. The table would otherwise cut words, and give all
+    /// columns the same width.
+    fn fitted(&self, width: usize) -> Vec<Vec<String>> {
+        let max = |column: usize, of: fn(&str) -> usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| of(cell)).max().unwrap_or(0)
+        };
+        let columns = 0..self.rows[0].len();
+        let natural: Vec<_> = columns.clone().map(|column| max(column, fit::width)).collect();
+        let words: Vec<_> = columns.map(|column| max(column, fit::longest_word)).collect();
+        let padding = usize::from(PADDING) * natural.len().saturating_sub(1);
+        let widths = fit::widths(&natural, &words, width.saturating_sub(padding));
+        let fit_row = |row: &Vec<String>| {
+            row.iter().zip(&widths).map(|(cell, width)| fit::lines(cell, *width)).collect()
+        };
+        self.rows.iter().map(fit_row).collect()
     }
 }
 
@@ -106,5 +129,11 @@ mod tests {
             assert!(narrow.lines().all(|line| line.chars().count() <= usize::from(width)), "{narrow}");
             assert!(narrow.contains("12345"), "{narrow}");
         }
+        let mut proxies = Table::new(["name", "listen", "enabled", "toxics"]);
+        proxies.add_row(["database", "127.0.0.1:37077", "yes", "stream, packet_loss_down"]);
+        let expected = "name      listen           enabled  toxics\n\
+                        ────────────────────────────────────────────────────\n\
+                        database  127.0.0.1:37077  yes      stream,\n                                    packet_loss_down";
+        assert_eq!(proxies.render(Some(55)), expected);
     }
 }
