@@ -25,7 +25,8 @@ impl Args for FaultArgs {
         let switches = faults.iter().map(|fault| fault.with.arg().help_heading(WITH_HEADING));
         let parameters = faults.iter().flat_map(|fault| {
             fault.parameters.iter().map(|flag| {
-                let others = fault.parameters.iter().filter(|other| other.parameter == flag.parameter);
+                let is_other = |other: &&Flag| other.parameter == flag.parameter && other.flag != flag.flag;
+                let others = fault.parameters.iter().filter(is_other);
                 flag.arg()
                     .help_heading(format!("Fault: {}", fault.fault_type.name))
                     .hide_short_help(true)
@@ -150,6 +151,14 @@ mod tests {
     fn a_wrong_value_is_named_by_its_flag() {
         let error = parse(&["--with-latency", "--latency-mean", "soon"]).unwrap_err().to_string();
         assert!(error.contains("--latency-mean: \"soon\""), "{error}");
+    }
+
+    #[test]
+    fn a_flag_that_is_given_twice_is_refused() {
+        for twice in [&["--latency-mean", "1ms", "--latency-mean", "2ms"][..], &["--latency-once"; 2]] {
+            let error = parse(&[&["--with-latency"], twice].concat()).unwrap_err().to_string();
+            assert!(error.contains("cannot be used multiple times"), "{error}");
+        }
     }
 
     #[test]
