@@ -42,11 +42,11 @@ fn cases<W: Write>(xml: &mut Writer<W>, report: &RunReport) -> io::Result<()> {
             .map(drop)
     })?;
     for verdict in &report.expectations {
-        let class = escape_control(verdict.label.as_deref().unwrap_or("all proxies"));
-        let name = escape_control(&verdict.condition);
+        let class = text(verdict.label.as_deref().unwrap_or("all proxies"));
+        let name = text(&verdict.condition);
         let case = xml.create_element("testcase");
         let case = case.with_attributes([("name", &*name), ("classname", &*class), ("time", "0")]);
-        let measured = escape_control(&verdict.to_string());
+        let measured = text(&verdict.to_string());
         if verdict.is_met {
             case.write_inner_content(|xml| {
                 xml.create_element("system-out").write_text_content(BytesText::new(&measured)).map(drop)
@@ -58,4 +58,19 @@ fn cases<W: Write>(xml: &mut Writer<W>, report: &RunReport) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Escapes control characters, and replaces the two other characters that XML cannot contain.
+fn text(plain: &str) -> String {
+    escape_control(plain).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_has_only_characters_of_xml() {
+        assert_eq!(text("a\u{fffe}\u{ffff}\u{0}\u{fffd}🐢<"), "a\u{fffd}\u{fffd}\\u{0}\u{fffd}🐢<");
+    }
 }
