@@ -14,7 +14,7 @@ use proxy_cli::tally;
 use proxy_cli::terminal::{escape_control, print, print_error};
 
 pub(crate) use self::document::RunReport;
-pub(crate) use self::files::{ReportFiles, check, summary_file};
+pub(crate) use self::files::{ReportFiles, all, check, summary_file};
 use self::measured::NamedFault;
 pub(crate) use self::measured::{MeasuredProxy, Verdict};
 use crate::expect::Expectation;

@@ -133,7 +133,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
         RunMode::Replay { journal, .. } => report.print().and_then(|()| print(journal.report()).map(drop)),
         RunMode::Reload(_) => report.print(),
     };
-    Ok(RunOutcome { expectations_met: is_as_expected, written: journal.and(filed).and(printed) })
+    Ok(RunOutcome { expectations_met: is_as_expected, written: report::all([journal, filed, printed]) })
 }
 
 #[derive(Debug, Clone, Copy)]

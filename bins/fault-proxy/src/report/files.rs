@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proxy_cli::open::open_blocking;
 use proxy_cli::signals::Signals;
 use tracing::warn;
@@ -64,13 +64,25 @@ impl ReportFiles {
                 warn!(path = %path.display(), %error, "cannot write the summary of GITHUB_STEP_SUMMARY");
             }
         }
-        reported.and(junit)
+        all([reported, junit])
     }
 }
 
 impl OpenFile {
     fn write(mut self, document: impl FnOnce() -> io::Result<Vec<u8>>) -> Result<()> {
         document().and_then(|document| self.file.write_all(&document)).context(self.name)
+    }
+}
+
+/// Returns the errors of all results as one, a line each.
+///
+/// # Errors
+/// A result is an error.
+pub(crate) fn all<const N: usize>(results: [Result<()>; N]) -> Result<()> {
+    let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    match &errors[..] {
+        [] => Ok(()),
+        errors => bail!("{}", errors.iter().map(|error| format!("{error:#}")).collect::<Vec<_>>().join("\n")),
     }
 }
 

@@ -338,3 +338,15 @@ fn a_closed_port_has_acted_and_a_bandwidth_without_effect_has_not() {
     assert_eq!(achieved(&["--with-refuse"], 0), "port closed");
     assert_eq!(achieved(&["--with-bandwidth", "--bandwidth-rate", "1GBps"], 3), "never acted");
 }
+
+#[test]
+fn each_file_that_cannot_be_written_at_the_end_is_named() {
+    let mapping = format!("{}=localhost:1", free_port());
+    let args = ["run", "--proxy", &mapping, "--duration", "100ms", "--expect", "errors<1"];
+    let files = ["--report", "/dev/full", "--junit", "/dev/full"];
+    let ended = run(&[&args[..], &files].concat());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for file in ["--report /dev/full", "--junit /dev/full"] {
+        assert!(ended.stderr.contains(&format!("{file}: No space left on device")), "{}", ended.stderr);
+    }
+}
