@@ -23,12 +23,12 @@ pub enum EventKind<'a> {
         /// Number of the request.
         request: u64,
     },
-    /// The first byte of a response, in the stream of responses.
+    /// The first byte of a response, in the stream of responses. For HTTP, a response begins with its first interim response.
     ResponseBegins {
         /// Number of the request.
         request: u64,
     },
-    /// The end of a row of PostgreSQL.
+    /// The end of a row of PostgreSQL, or of a server-sent event in an HTTP response, before the rest of its chunk.
     PartEnds {
         /// Number of the request.
         request: u64,
@@ -41,7 +41,7 @@ pub enum EventKind<'a> {
         /// a request.
         request: Option<u64>,
     },
-    /// The end of a response, in the stream of responses.
+    /// The end of a response, in the stream of responses. An HTTP response that lasts until the connection closes has no such event.
     ResponseEnds {
         /// Number of the request.
         request: u64,
@@ -58,10 +58,11 @@ pub struct Request<'a> {
     /// Its number in the session, from 1.
     pub number: u64,
     /// For PostgreSQL, the kinds of its statements: one or more of `begin`, `commit`, `rollback`, `select`, `insert`, `update`,
-    /// `delete`, `ddl`, `copy` and `other`. For Redis, the name of the command in upper case.
+    /// `delete`, `ddl`, `copy` and `other`. For Redis, the name of the command in upper case. For HTTP, the method as sent.
     pub kinds: &'a [&'a str],
     /// For PostgreSQL, the text of the statement, with each run of white space as one space. For Redis, the first key of the
-    /// command, which is its first argument in most commands. Long keys are cut.
+    /// command, which is its first argument in most commands. For HTTP, the request target as sent, which is the path with the
+    /// query in most requests. Long keys are cut.
     pub key: &'a [u8],
 }
 
@@ -70,7 +71,8 @@ pub struct Request<'a> {
 pub enum Outcome<'a> {
     /// The request was executed.
     Success,
-    /// The request failed with this code: for PostgreSQL the SQLSTATE, for Redis the first word of the error.
+    /// The request failed with this code: for PostgreSQL the SQLSTATE, for Redis the first word of the error, for HTTP the status
+    /// if it is 400 or higher.
     Failure(&'a [u8]),
     /// The server skipped the request, because one before it in its group failed.
     Skipped,
@@ -88,6 +90,14 @@ pub enum OpaqueReason {
     Replication,
     /// The number of responses to a request is not known, as for MONITOR of Redis.
     UnknownResponses,
+    /// The head or the body of an HTTP message does not determine where it ends, or peers can disagree about it.
+    Ambiguous,
+    /// The session is a tunnel or of another protocol from here on, after CONNECT or Upgrade of HTTP.
+    Switched,
+    /// The server sent an HTTP response before a request.
+    Unrequested,
+    /// The head of an HTTP message, or its trailers, are longer than 64 KiB.
+    LongHead,
     /// The session has more open requests or prepared statements than the framer remembers.
     TooMany,
 }
@@ -99,6 +109,10 @@ impl fmt::Display for OpaqueReason {
             Self::Encrypted => "the session is encrypted",
             Self::Replication => "the session replicates a database",
             Self::UnknownResponses => "the number of responses to a request is not known",
+            Self::Ambiguous => "the end of a message is ambiguous",
+            Self::Switched => "the session has switched to another protocol",
+            Self::Unrequested => "a response has no request",
+            Self::LongHead => "the head of a message is too long",
             Self::TooMany => "the session has too many open requests or prepared statements",
         })
     }

@@ -1,4 +1,5 @@
 use crate::event::{Event, EventKind, OpaqueReason};
+use crate::http::Http;
 use crate::psql::Psql;
 use crate::redis::Redis;
 
@@ -6,6 +7,8 @@ use crate::redis::Redis;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http,
     /// PostgreSQL, protocol 3.
     Psql,
     /// Redis, RESP2 and RESP3.
@@ -40,6 +43,7 @@ pub struct Framer {
 
 #[derive(Debug)]
 enum Core {
+    Http(Http),
     Psql(Psql),
     Redis(Redis),
     Opaque,
@@ -49,6 +53,7 @@ impl Framer {
     /// Creates the framer of a new session.
     pub fn new(protocol: Protocol) -> Self {
         let core = match protocol {
+            Protocol::Http => Core::Http(Http::default()),
             Protocol::Psql => Core::Psql(Psql::default()),
             Protocol::Redis => Core::Redis(Redis::default()),
         };
@@ -58,6 +63,7 @@ impl Framer {
     /// Reads the next bytes that the client sent.
     pub fn on_requests(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
         let result = match &mut self.core {
+            Core::Http(core) => core.on_requests(bytes, &mut sink),
             Core::Psql(core) => core.on_requests(bytes, &mut sink),
             Core::Redis(core) => core.on_requests(bytes, &mut sink),
             Core::Opaque => Ok(()),
@@ -68,6 +74,7 @@ impl Framer {
     /// Reads the next bytes that the server sent. The requests that they respond to must have been read before.
     pub fn on_responses(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>)) {
         let result = match &mut self.core {
+            Core::Http(core) => core.on_responses(bytes, &mut sink),
             Core::Psql(core) => core.on_responses(bytes, &mut sink),
             Core::Redis(core) => core.on_responses(bytes, &mut sink),
             Core::Opaque => Ok(()),
@@ -78,6 +85,7 @@ impl Framer {
     /// Returns the offset of the message in the stream of requests that may become a request, but has not been read far enough.
     pub fn undecided_since(&self) -> Option<u64> {
         match &self.core {
+            Core::Http(core) => core.undecided_since(),
             Core::Psql(core) => core.undecided_since(),
             Core::Redis(core) => core.undecided_since(),
             Core::Opaque => None,

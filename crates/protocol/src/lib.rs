@@ -2,6 +2,7 @@
 
 mod event;
 mod framer;
+mod http;
 mod key;
 mod psql;
 mod redis;

@@ -16,6 +16,9 @@ use crate::{Protocol, Request};
 /// | Redis | `SET` | requests with this command, in upper or lower case |
 /// | | `SET session:*` | those whose first key fits too; `*` stands for any text |
 /// | | `* session:*` | those with any command |
+/// | HTTP | `POST` | requests with this method, in upper or lower case |
+/// | | `POST /orders/*` | those whose target fits too: the path with its query |
+/// | | `* /orders/*` | those with any method |
 ///
 /// # Examples
 /// ```
@@ -67,11 +70,13 @@ pub enum SelectorError {
         /// The place and the reason.
         problem: String,
     },
-    /// A selector of Redis has more than a command and a key.
-    #[error("`{text}` has more than a command and a key: use COMMAND or COMMAND KEY, with `*` for any text")]
+    /// A selector of Redis or HTTP has more than two words.
+    #[error("`{text}` has more than two words: use {syntax}, with `*` for any text")]
     TooManyWords {
         /// The text.
         text: String,
+        /// The forms of a selector.
+        syntax: &'static str,
     },
 }
 
@@ -84,7 +89,8 @@ impl Selector {
         let text = text.trim();
         let (kind, key) = match protocol {
             Protocol::Psql => statement(text)?,
-            Protocol::Redis => command(text)?,
+            Protocol::Redis => words(text, "SET session:*", "COMMAND or COMMAND KEY")?,
+            Protocol::Http => words(text, "POST /orders/*", "METHOD or METHOD PATH")?,
         };
         Ok(Self { text: text.into(), kind, key })
     }
@@ -142,16 +148,19 @@ fn statement(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
     Ok((None, Key::Text(psql::normalized(sql).into())))
 }
 
-fn command(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
+/// Parses a kind and a pattern for the key.
+fn words(
+    text: &str,
+    example: &'static str,
+    syntax: &'static str,
+) -> Result<(Option<Box<str>>, Key), SelectorError> {
     let mut words = text.split_whitespace();
-    let Some(command) = words.next() else {
-        return Err(SelectorError::Empty { example: "SET session:*" });
-    };
+    let kind = words.next().ok_or(SelectorError::Empty { example })?;
     let key = words.next().map_or(Key::Any, |key| Key::Glob(key.into()));
     if words.next().is_some() {
-        return Err(SelectorError::TooManyWords { text: text.to_owned() });
+        return Err(SelectorError::TooManyWords { text: text.to_owned(), syntax });
     }
-    Ok(((command != "*").then(|| command.into()), key))
+    Ok(((kind != "*").then(|| kind.into()), key))
 }
 
 /// Returns true if the text fits the pattern, in which `*` stands for any text.
@@ -216,6 +225,24 @@ mod tests {
     }
 
     #[test]
+    fn http_requests_are_selected_by_method_and_target() {
+        for (selector, method, key, expected) in [
+            ("POST", "POST", "/orders", true),
+            ("post", "POST", "/orders", true),
+            ("POST /orders/*", "POST", "/orders/1?dry=1", true),
+            ("POST /orders", "POST", "/orders?dry=1", false),
+            ("POST /orders*", "GET", "/orders", false),
+            ("* /orders*", "GET", "/orders", true),
+        ] {
+            assert_eq!(
+                matches(Protocol::Http, selector, &[method], key),
+                expected,
+                "{selector} {method} {key}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_selector_names_the_way_out() {
         for (protocol, text, expected) in [
             (Protocol::Psql, "", "a kind of request is required, for example commit"),
@@ -223,7 +250,9 @@ mod tests {
             (Protocol::Psql, "sql=", "for example sql=select 1"),
             (Protocol::Psql, "sql=/(/", "the regular expression in `sql=/(/` is invalid: "),
             (Protocol::Redis, " ", "for example SET session:*"),
-            (Protocol::Redis, "SET a b", "`SET a b` has more than a command and a key"),
+            (Protocol::Redis, "SET a b", "`SET a b` has more than two words: use COMMAND or COMMAND KEY,"),
+            (Protocol::Http, "", "for example POST /orders/*"),
+            (Protocol::Http, "GET / HTTP/1.1", "use METHOD or METHOD PATH, with"),
         ] {
             let error = Selector::parse(protocol, text).expect_err(text).to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -1,0 +1,202 @@
+mod lengths;
+mod parts;
+mod random;
+
+use super::Http;
+use crate::testing::{Turn, events};
+use crate::{MAX_KEY, Protocol};
+
+const GET: &str = "GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn client(text: &str) -> Turn {
+    Turn::Client(text.as_bytes().to_vec())
+}
+
+fn server(text: &str) -> Turn {
+    Turn::Server(text.as_bytes().to_vec())
+}
+
+fn seen(turns: &[Turn]) -> Vec<String> {
+    events(Protocol::Http, turns, &[usize::MAX])
+}
+
+/// The events without their offsets.
+fn without_offsets(turns: &[Turn]) -> Vec<String> {
+    seen(turns).iter().filter_map(|event| Some(event.split_once(": ")?.1.to_owned())).collect()
+}
+
+/// The events of a response to a request.
+fn answered(request: &str, response: &str) -> Vec<String> {
+    let all = seen(&[client(request), server(response)]);
+    all.into_iter().filter(|event| !event.contains("request") && !event.contains("sent")).collect()
+}
+
+fn assert_opaque(turns: &[Turn], why: &str) {
+    let all = seen(turns);
+    assert!(all.last().is_some_and(|event| event.ends_with(why)), "{turns:?}: {all:?}");
+    for length in [1, 2, 7] {
+        assert_eq!(events(Protocol::Http, turns, &[length]), all, "{turns:?}");
+    }
+}
+
+const AMBIGUOUS: &str = "opaque: the end of a message is ambiguous";
+const OTHER: &str = "opaque: the data is not of the protocol";
+const SWITCHED: &str = "opaque: the session has switched to another protocol";
+const UNREQUESTED: &str = "opaque: a response has no request";
+
+#[test]
+fn a_request_has_its_method_and_its_target() {
+    let turns = [client(GET), server("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")];
+    let expected = ["0: request 1 GET `/a?b`", "30: sent 1", "0: response 1", "40: done 1 success"];
+    assert_eq!(seen(&turns), expected);
+    for (line, expected) in [
+        ("OPTIONS * HTTP/1.1", "request 1 OPTIONS `*`"),
+        ("PROPFIND http://a/b?c HTTP/1.0", "request 1 PROPFIND `http://a/b?c`"),
+        ("CONNECT a:443 HTTP/1.1", "request 1 CONNECT `a:443`"),
+        ("get /é HTTP/1.1", "request 1 get `/é`"),
+    ] {
+        assert_eq!(without_offsets(&[client(&format!("{line}\r\n\r\n"))])[0], expected);
+    }
+}
+
+#[test]
+fn a_request_begins_before_the_rest_of_its_head() {
+    assert_eq!(seen(&[client("\r\n\r\nGET / HTTP/1.")]), ["4: request 1 GET `/`"]);
+    let mut framer = crate::Framer::new(Protocol::Http);
+    framer.on_requests(b"\r\nGET / HTTP", |event| panic!("{event:?}"));
+    assert_eq!(framer.undecided_since(), Some(2));
+    framer.on_requests(b"/1.", |_| {});
+    assert_eq!(framer.undecided_since(), None);
+}
+
+#[test]
+fn a_long_target_is_cut() {
+    let target = format!("/{}", "x".repeat(3 * MAX_KEY));
+    let turns = [client(&format!("GET {target} HTTP/1.1\r\n\r\n"))];
+    let expected = [format!("request 1 GET `{}`", &target[..MAX_KEY]), "sent 1".to_owned()];
+    assert_eq!(without_offsets(&turns), expected);
+}
+
+#[test]
+fn rfc_9112_2_2_line_breaks_are_cr_lf() {
+    for request in [
+        "GET / HTTP/1.1\n\n",
+        "GET / HTTP/1.1\r\nA: b\n\r\n",
+        "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+        "GET / HTTP/1.1\r\r\n",
+    ] {
+        assert_opaque(&[client(request)], AMBIGUOUS);
+    }
+    assert_opaque(&[client("\n\nGET / HTTP/1.1\r\n\r\n")], OTHER);
+}
+
+#[test]
+fn rfc_9112_5_malformed_fields_are_opaque() {
+    for field in ["A : b", " A: b", "A: b\r\n c", "A", ": b", "A: \u{1}"] {
+        assert_opaque(&[client(&format!("GET / HTTP/1.1\r\n{field}\r\n\r\n"))], OTHER);
+        assert_opaque(&[client(GET), server(&format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n"))], OTHER);
+    }
+}
+
+#[test]
+fn other_protocols_are_opaque() {
+    assert_opaque(&[client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")], OTHER);
+    assert_eq!(seen(&[client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")]).len(), 1);
+    assert_eq!(seen(&[client("OPTIONS rtsp://a RTSP/1.0\r\n\r\n")]).len(), 1);
+    assert_opaque(&[client("\u{16}\u{3}\u{1}")], "opaque: the session is encrypted");
+    assert_opaque(&[client("GET /\r\n")], OTHER);
+    assert_opaque(&[client("GET  / HTTP/1.1\r\n\r\n")], OTHER);
+    assert_opaque(&[client("EHLO a\r\n")], OTHER);
+    assert_opaque(&[client(GET), server("<html>")], OTHER);
+    assert_opaque(&[client(GET), server("HTTP/1.1 20\r\n\r\n")], OTHER);
+    assert_opaque(&[client(GET), server("HTTP/1.1 099 A\r\n\r\n")], OTHER);
+}
+
+#[test]
+fn heads_and_trailers_have_a_limit() {
+    let long = "opaque: the head of a message is too long";
+    let fields = "A: b\r\n".repeat(11_000);
+    assert_opaque(&[client(&format!("GET / HTTP/1.1\r\n{fields}"))], long);
+    assert_opaque(&[client(GET), server(&format!("HTTP/1.1 200 OK\r\n{fields}"))], long);
+    let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+    assert_opaque(&[client(&format!("{head}{fields}"))], long);
+    let fields = "A: b\r\n".repeat(10_000);
+    assert_eq!(seen(&[client(&format!("GET / HTTP/1.1\r\n{fields}\r\n"))])[1], "60018: sent 1");
+}
+
+#[test]
+fn rfc_9110_15_2_interim_responses_belong_to_the_response() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
+    let response = format!("{interim}HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+    let expected = ["0: response 1".to_owned(), format!("{}: done 1 503", response.len())];
+    assert_eq!(answered(GET, &response), expected);
+}
+
+#[test]
+fn rfc_9110_10_1_1_a_client_may_wait_with_the_body() {
+    let head = client("PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n");
+    let (go_on, ok) =
+        (server("HTTP/1.1 100 Continue\r\n\r\n"), server("HTTP/1.1 201 A\r\nContent-Length: 0\r\n\r\n"));
+    let waits = [head.clone(), go_on, client("ab"), ok.clone()];
+    let expected = ["request 1 PUT `/`", "response 1", "sent 1", "done 1 success"];
+    assert_eq!(without_offsets(&waits), expected);
+    let impatient = [head.clone(), client("ab"), ok];
+    let expected = ["request 1 PUT `/`", "sent 1", "response 1", "done 1 success"];
+    assert_eq!(without_offsets(&impatient), expected);
+    // The client may send the body now, or another request.
+    let refused = server("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+    assert_opaque(&[head, refused, client("GE")], AMBIGUOUS);
+}
+
+#[test]
+fn a_response_may_end_before_its_request() {
+    let turns = [
+        client("POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nab"),
+        server("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"),
+        client("cd"),
+        client(GET),
+        server("HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+    ];
+    let expected = [
+        "request 1 POST `/`",
+        "response 1",
+        "done 1 413",
+        "sent 1",
+        "request 2 GET `/a?b`",
+        "sent 2",
+        "response 2",
+        "done 2 404",
+    ];
+    assert_eq!(without_offsets(&turns), expected);
+}
+
+#[test]
+fn a_response_without_a_request_is_opaque() {
+    let timeout = server("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n");
+    assert_opaque(std::slice::from_ref(&timeout), UNREQUESTED);
+    let ok = server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    assert_opaque(&[client(GET), ok, timeout], UNREQUESTED);
+}
+
+#[test]
+fn rfc_9112_9_3_2_pipelined_requests_have_responses_in_order() {
+    let requests = format!("{GET}{}{GET}", GET.replace("GET", "HEAD"));
+    let first = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let second = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n";
+    let third = "HTTP/1.1 500 A\r\nContent-Length: 1\r\n\r\na";
+    let ends = [first.len(), first.len() + second.len(), first.len() + second.len() + third.len()];
+    let expected = [
+        "0: response 1".to_owned(),
+        format!("{}: done 1 success", ends[0]),
+        format!("{}: response 2", ends[0]),
+        format!("{}: done 2 success", ends[1]),
+        format!("{}: response 3", ends[1]),
+        format!("{}: done 3 500", ends[2]),
+    ];
+    assert_eq!(answered(&requests, &format!("{first}{second}{third}")), expected);
+}
+
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Http>() <= 512, "{}", size_of::<Http>());
+}
