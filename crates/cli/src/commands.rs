@@ -14,12 +14,18 @@ use crate::completion;
 use crate::health;
 use crate::terminal;
 
+/// Parses the address of a running program. The errors of a listen address suggest what a client cannot use.
+fn endpoint_of_program(text: &str) -> Result<Endpoint, String> {
+    text.parse().map_err(|_| "expected the HOST:PORT of a running program, such as 127.0.0.1:8474".to_owned())
+}
+
 /// Commands that every program has.
 #[derive(Debug, Subcommand)]
 pub enum Common {
     /// Check whether the running program is ready, for container health checks; exit code 1 if it is not.
     Health {
         /// HTTP endpoint of the program: HOST:PORT.
+        #[arg(value_parser = endpoint_of_program)]
         addr: Option<Endpoint>,
         /// Print the response as JSON.
         #[arg(long)]

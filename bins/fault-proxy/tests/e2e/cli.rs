@@ -115,6 +115,9 @@ fn manual_pages_are_of_all_commands() {
 
 #[test]
 fn health_says_where_it_asks() {
+    let wrong = run(&["health", "foo"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("expected the HOST:PORT of a running program"), "{wrong:?}");
     let help = run(&["health", "--help"]).stdout;
     assert!(help.contains("[default: 127.0.0.1:8474]") && help.contains("[env: FAULT_CONTROL="), "{help}");
 }

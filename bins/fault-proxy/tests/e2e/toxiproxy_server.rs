@@ -89,6 +89,7 @@ fn a_file_that_cannot_be_used_is_logged_and_the_api_serves() {
     let files = [
         (missing, "cannot read it: No such file"),
         (server.file("words.json", "no JSON"), "expected"),
+        (server.file("empty.json", "\n"), "it is empty: expected a JSON array of proxies"),
         (server.file("unnamed.json", r#"[{"upstream": "a:1"}]"#), "missing required field: name at proxy 1"),
     ];
     for (file, reason) in files {

@@ -99,6 +99,9 @@ fn populated(done: &[Proxy], refused: Option<ApiError>) -> Response {
 /// # Errors
 /// A proxy is invalid, or two have the same name. The error names the position or the name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
+    if json.trim_ascii().is_empty() {
+        return Err("it is empty: expected a JSON array of proxies".to_owned());
+    }
     if let Some(rest) = body::rest_after(json) {
         return Err(format!("unexpected `{rest}` after the array of proxies"));
     }
