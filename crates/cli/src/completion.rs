@@ -3,6 +3,7 @@
 //! The script of a shell asks the program itself for the candidates.
 
 mod bash;
+mod zsh;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -11,14 +12,14 @@ use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
-use clap_complete::env::{Elvish, Fish, Powershell, Shells, Zsh};
+use clap_complete::env::{Elvish, Fish, Powershell, Shells};
 use clap_complete::{CompleteEnv, Shell};
 use fault_proxy_engine::ValueType;
 
 /// Variable that a completion script sets to its shell.
 const VARIABLE: &str = "PROXY_COMPLETION_SHELL";
 
-const SHELLS: Shells<'static> = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &Zsh]);
+const SHELLS: Shells<'static> = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &zsh::Zsh]);
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 

@@ -19,8 +19,9 @@ impl Shell {
     fn start(shell: &str, options: &str, load: &str) -> Self {
         let program = require(shell, shell);
         let directory = Path::new(BINARY).parent().expect("it is in a directory");
+        // Lines that do not fit would be shown in parts.
         let mut terminal = Terminal::start(&format!(
-            "TERM=dumb PATH={}:$PATH PS1='$ ' HISTFILE= exec {} {options}",
+            "stty cols 300; TERM=dumb PATH={}:$PATH PS1='$ ' HISTFILE= exec {} {options}",
             utf8(directory),
             utf8(&program)
         ));
@@ -63,6 +64,8 @@ fn completes_commands_flags_values_and_names(mut shell: Shell) {
         &format!("fault-proxy ctl --addr {addr} fault update orders-cache slow-night std"),
         "stddev=",
     );
+    // The value of a key follows without a space.
+    shell.completes("fault-proxy ctl fault add orders-cache latency std\t5", "stddev=5");
     shell.completes("fault-proxy faults slow-c", "slow-close");
 }
 
