@@ -111,3 +111,20 @@ pub(crate) struct Opaque {
     pub(crate) offset: u64,
     pub(crate) reason: OpaqueReason,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+
+    #[test]
+    fn a_framer_is_small() {
+        for protocol in [Protocol::Psql, Protocol::Redis] {
+            let framer = assert_send(Framer::new(protocol));
+            assert!(size_of_val(&framer) <= 512, "{protocol:?}: {}", size_of_val(&framer));
+        }
+    }
+}
