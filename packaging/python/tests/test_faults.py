@@ -29,6 +29,13 @@ def test_a_fault_acts_until_the_end_of_its_block(fault_proxy, redis, ping):
     assert cache.faults() == []
 
 
+def test_an_unknown_type_is_named_with_the_known_ones(fault_proxy, redis):
+    cache = fault_proxy.proxy("cache", redis)
+    with pytest.raises(ApiError, match="invalid toxic type: 'latencyy'; types of faults: latency, jitter, ") as refused:
+        cache.fault("latencyy")
+    assert refused.value.status == 400
+
+
 def test_a_fault_without_a_block_acts_until_the_reset(fault_proxy, redis):
     cache = fault_proxy.proxy("cache", redis)
     fault = cache.fault("latency", mean="300ms")

@@ -61,7 +61,14 @@ class Proxy:
             spec["name"] = name
         if ttl is not None:
             spec["ttl"] = ttl
-        made = self._api.post("proxies", self.name, "toxics", body=spec)
+        try:
+            made = self._api.post("proxies", self.name, "toxics", body=spec)
+        except ApiError as error:
+            # The text is that of Toxiproxy, which does not name the type.
+            if str(error) != "invalid toxic type":
+                raise
+            types = ", ".join(known["type"] for known in self._api.get("fault-types"))
+            raise ApiError(f"{error}: {type!r}; types of faults: {types}", error.status) from None
         return Fault(self._api, self.name, made["name"])
 
     def down(self) -> "Down":
