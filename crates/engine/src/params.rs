@@ -103,7 +103,7 @@ impl FaultParams {
         let (mut common, mut own) = (Map::new(), Map::new());
         let name = match given.get("type") {
             None | Some(Value::Null) => {
-                return Err(ParamError::new("type", "is needed, for example latency").into());
+                return Err(ParamError::new("type", "is required, for example latency").into());
             }
             Some(Value::String(name)) => name.clone(),
             Some(other) => other.to_string(),

@@ -184,8 +184,8 @@ mod tests {
             ("limit_data", json!({"bytes": 0}), "bytes: "),
             ("bandwidth", json!({"rate": 0}), "rate: is 0: use a blackhole"),
             ("bandwidth", json!({}), "rate=1mbit/s"),
-            ("packet_loss", json!({"model": "bernoulli"}), "rate: is needed"),
-            ("slow_close", json!({}), "delay: is needed"),
+            ("packet_loss", json!({"model": "bernoulli"}), "rate: is required"),
+            ("slow_close", json!({}), "delay: is required"),
         ] {
             let refused = request(kind, &given).expect_err("refused");
             assert!(refused.contains(expected), "{kind} {given}: {refused}");

@@ -27,7 +27,7 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
             with("[[proxies.faults]]\ntype = 'latency'\nmean = 'soon'"),
             &["proxies[0].faults[0].mean in ", "\"soon\""],
         ),
-        (with("[[proxies.faults]]\ntype = 'latency'"), &["proxies[0].faults[0].mean in ", "is needed"]),
+        (with("[[proxies.faults]]\ntype = 'latency'"), &["proxies[0].faults[0].mean in ", "is required"]),
         (
             with("[[proxies.faults]]\ntype = 'refuse'\n[[proxies.faults]]\ntype = 'jitter'\nname = 'refuse'"),
             &["proxies[0].faults[1] in ", "`db` has a fault called `refuse` already"],

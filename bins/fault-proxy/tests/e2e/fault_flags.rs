@@ -135,7 +135,7 @@ fn variables_of_a_fault_that_is_off_are_ignored_and_empty_ones_too() {
 fn what_is_wrong_is_named_by_its_flag() {
     for (options, parts) in [
         (&["--latency-mean", "1ms"][..], &["--latency-mean does nothing without --with-latency"][..]),
-        (&["--with-latency"], &["--latency-mean: is needed"]),
+        (&["--with-latency"], &["--latency-mean: is required"]),
         (
             &["--with-latency", "--latency-distribution", "pareto", "--latency-scale", "20"],
             &["--latency-shape: "],

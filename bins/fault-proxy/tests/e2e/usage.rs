@@ -206,9 +206,9 @@ fn ctl_adds_no_fault_that_does_not_say_how_much() {
     api.post("/proxies", &json!({"name": "p", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:9"}));
     let add = |fault: &[&str]| run(&[&["ctl", "--addr", &*api.addr, "fault", "add", "p"], fault].concat());
     for (fault, words) in [
-        (&["latency"][..], "latency: mean: is needed, for example 300ms"),
+        (&["latency"][..], "latency: mean: is required, for example 300ms"),
         (&["bandwidth"], "as in rate=1mbit/s"),
-        (&["limit_data"], "bytes: is needed"),
+        (&["limit_data"], "bytes: is required"),
         (&["limit_data", "bytes=0"], "bytes: is 0"),
         (&["bandwidth", "rate=0"], "rate: is 0: use a blackhole"),
         (&["latency", "latency=0.5ms"], "`latency=0.5ms` is not a whole number"),

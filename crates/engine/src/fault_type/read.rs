@@ -82,7 +82,7 @@ fn in_words(error: &serde_json::Error) -> String {
 
 /// The value, if it is given.
 pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
-    value.ok_or_else(|| ParamError::new(param, format!("is needed, for example {example}")))
+    value.ok_or_else(|| ParamError::new(param, format!("is required, for example {example}")))
 }
 
 /// A rate that is a share.

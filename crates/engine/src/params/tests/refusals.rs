@@ -9,7 +9,7 @@ fn refused(value: Value, message: &str) {
 #[test]
 fn refusals() {
     for (value, message) in [
-        (json!({}), "type: is needed, for example latency"),
+        (json!({}), "type: is required, for example latency"),
         (
             json!({"type": "bandwidth", "shape": 1}),
             "bandwidth: shape: does not apply to bandwidth; it takes `rate`, `unit`, `burst`, `scope`",
@@ -35,19 +35,19 @@ fn refusals() {
             "jitter: name: \" \" is not a name: use a word or two on one line",
         ),
         (json!({"type": "jitter", "frequency": 0}), "jitter: frequency: must be greater than 0, like 5"),
-        (json!({"type": "slow-close"}), "slow-close: delay: is needed, for example 2s"),
-        (json!({"type": "slow-open"}), "slow-open: delay: is needed, for example 2s"),
-        (json!({"type": "limit-data"}), "limit-data: bytes: is needed, for example 64KiB"),
+        (json!({"type": "slow-close"}), "slow-close: delay: is required, for example 2s"),
+        (json!({"type": "slow-open"}), "slow-open: delay: is required, for example 2s"),
+        (json!({"type": "limit-data"}), "limit-data: bytes: is required, for example 64KiB"),
         (
             json!({"type": "limit-data", "bytes": 0}),
             "limit-data: bytes: is 0: use a refuse fault to let no session through, or at least 1B",
         ),
-        (json!({"type": "corrupt"}), "corrupt: rate: is needed, for example 0.01 or 1%"),
+        (json!({"type": "corrupt"}), "corrupt: rate: is required, for example 0.01 or 1%"),
         (
             json!({"type": "corrupt", "rate": "1kbit/s"}),
             "corrupt: rate: \"1kbit/s\" is not a share: use 0 to 1, like 0.01, or a percentage, like 1%",
         ),
-        (json!({"type": "slicer"}), "slicer: size: is needed, for example 64B"),
+        (json!({"type": "slicer"}), "slicer: size: is required, for example 64B"),
         (json!({"type": "slicer", "size": 0}), "slicer: size: is 0: use at least 1B"),
         (json!({"type": "slicer", "size": "4GiB"}), "slicer: size: 4GiB is too many: use less than 4GiB"),
         (
@@ -62,8 +62,8 @@ fn refusals() {
 #[test]
 fn refused_latencies() {
     for (value, message) in [
-        (json!({}), "mean: is needed, for example 300ms"),
-        (json!({"distribution": "constant"}), "mean: is needed, for example 300ms"),
+        (json!({}), "mean: is required, for example 300ms"),
+        (json!({"distribution": "constant"}), "mean: is required, for example 300ms"),
         (
             json!({"min": 1, "max": 2}),
             "min: does not apply to `distribution` normal, which takes `mean`, `stddev`; use `distribution` uniform",
@@ -76,26 +76,26 @@ fn refused_latencies() {
             json!({"distribution": "constant", "mean": 1, "stddev": 2}),
             "stddev: does not apply to `distribution` constant, which takes `mean`; use `distribution` normal",
         ),
-        (json!({"distribution": "uniform", "min": 1}), "max: is needed, for example 500ms"),
-        (json!({"distribution": "uniform", "max": 1}), "min: is needed, for example 300ms"),
+        (json!({"distribution": "uniform", "min": 1}), "max: is required, for example 500ms"),
+        (json!({"distribution": "uniform", "max": 1}), "min: is required, for example 300ms"),
         (json!({"distribution": "uniform", "min": 2, "max": 1}), "min: is more than `max`: exchange them"),
         (json!({"distribution": "log-normal", "mean": 0}), "mean: must be greater than 0"),
         (
             json!({"distribution": "pareto", "scale": 20}),
-            "shape: is needed, for example 1.5; the smaller, the heavier the tail",
+            "shape: is required, for example 1.5; the smaller, the heavier the tail",
         ),
         (
             json!({"distribution": "pareto", "shape": 1}),
-            "scale: is needed, for example 20ms, the shortest delay",
+            "scale: is required, for example 20ms, the shortest delay",
         ),
         (json!({"distribution": "pareto", "scale": 1, "shape": 0}), "shape: must be greater than 0"),
         (json!({"distribution": "pareto", "scale": 0, "shape": 1}), "scale: must be greater than 0"),
         (
             json!({"distribution": "pareto-normal", "scale": 1, "shape": 1}),
-            "mean: is needed, for example 300ms",
+            "mean: is required, for example 300ms",
         ),
         (json!({"mean": "2h"}), "mean: 2h is too long: use 1h at most"),
-        (json!({"distribution": "table"}), "table: is needed, for example delays.csv"),
+        (json!({"distribution": "table"}), "table: is required, for example delays.csv"),
     ] {
         let mut value = value;
         value["type"] = json!("latency");
@@ -127,17 +127,17 @@ fn refused_losses() {
     let gilbert_elliott = "which takes `good-to-bad`, `bad-to-good`, `good-loss`, `bad-loss`";
     for (value, message) in [
         (json!({"rate": 2}), "rate: 2 is more than 1: a share is 0 to 1, or use 2%".to_owned()),
-        (json!({"model": "bernoulli"}), "rate: is needed, for example 0.01 or 1%".to_owned()),
+        (json!({"model": "bernoulli"}), "rate: is required, for example 0.01 or 1%".to_owned()),
         (
             json!({"model": "gilbert-elliott", "rate": 0.1}),
             format!(
                 "rate: does not apply to `model` gilbert-elliott, {gilbert_elliott}; use `model` bernoulli"
             ),
         ),
-        (json!({"model": "gilbert-elliott"}), "good-to-bad: is needed, for example 1%".to_owned()),
+        (json!({"model": "gilbert-elliott"}), "good-to-bad: is required, for example 1%".to_owned()),
         (
             json!({"model": "gilbert-elliott", "good-to-bad": 0.1}),
-            "bad-to-good: is needed, for example 25%".to_owned(),
+            "bad-to-good: is required, for example 25%".to_owned(),
         ),
         (
             json!({"good-to-bad": 0.1}),
