@@ -43,7 +43,7 @@ pub fn asked_words() -> Vec<OsString> {
     env::args_os().skip_while(|arg| arg != "--").skip(1).collect()
 }
 
-/// Completes the arguments whose placeholder says what they take.
+/// Adds completion to the arguments whose placeholder names their type.
 fn with_values(command: Command) -> Command {
     command.mut_args(with_value).mut_subcommands(with_values)
 }

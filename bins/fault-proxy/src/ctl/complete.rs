@@ -71,14 +71,14 @@ fn attributes_of(kind: &str, typed: &str) -> Vec<CompletionCandidate> {
     values.into_iter().map(|value| value.add_prefix(format!("{name}="))).collect()
 }
 
-/// Returns a candidate unless a shell would interpret the name: whoever can reach the API chooses it.
+/// Returns a candidate unless a shell would interpret the name. Any client of the API can choose a name.
 fn candidate(name: &str, help: &Value) -> Option<CompletionCandidate> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.:,@%+/".contains(c);
     let help = help.as_str().map(|help| escape_control(help).into());
     (!name.is_empty() && name.chars().all(is_plain)).then(|| CompletionCandidate::new(name).help(help))
 }
 
-/// What the command line to complete has so far.
+/// Arguments on the command line to complete.
 struct Typed {
     api: Api,
     proxy: Option<String>,

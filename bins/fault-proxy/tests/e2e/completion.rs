@@ -25,7 +25,7 @@ impl Shell {
             utf8(directory),
             utf8(&program)
         ));
-        // What is typed is shown too, but not with the result of the arithmetic.
+        // The terminal also shows the typed text, which does not have the result of the arithmetic.
         let ready = if shell == "fish" { "echo loaded-(math 6 x 7)" } else { "echo loaded-$((6*7))" };
         terminal.keys(&format!("{load}\n{ready}\n"));
         terminal.until("loaded-42");

@@ -8,7 +8,7 @@ use clap::Command;
 use clap_complete::env::{self, EnvCompleter};
 
 /// The script. Bash splits words at `=`, `:` and `@`, and replaces only the piece at the cursor. The script joins the pieces
-/// that no space separates, and removes from each candidate what stands before the piece at the cursor.
+/// that no space separates, and removes the part before the piece at the cursor from each candidate.
 const SCRIPT: &str = r#"_NAME_complete() {
     local IFS=$'\n' rest=${COMP_LINE:0:COMP_POINT} words=() piece before i
     for ((i = 0; i <= COMP_CWORD; i++)); do

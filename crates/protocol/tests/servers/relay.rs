@@ -8,7 +8,7 @@ use std::thread;
 
 use fault_proxy_protocol::{Event, EventKind, Framer, Outcome, Protocol};
 
-/// What the framers of all sessions have found.
+/// Events of the framers of all sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// Number of requests by their kinds.

@@ -14,7 +14,7 @@ use super::PATIENCE;
 pub(crate) struct Terminal {
     script: Child,
     shown: Receiver<String>,
-    /// What it has shown, as it was written.
+    /// Output since the last keys, without bells.
     pub(crate) all: String,
 }
 
