@@ -71,7 +71,7 @@ fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>)
     })
 }
 
-/// Refuses parameters of native faults beside attributes that only the toxic has, and parameters of all native faults for a toxic
+/// Refuses parameters of native faults in addition to attributes that only the toxic has, and parameters of all native faults for a toxic
 /// without a native fault, or for one that `exists` and stays a toxic. The API would ignore them.
 fn refuse_mixed(
     kind: &str,
