@@ -1,5 +1,6 @@
 //! The framers in front of real servers, with real clients.
 
+mod http;
 mod postgres;
 mod redis;
 mod relay;
