@@ -7,7 +7,7 @@
 //! | [`control`] | the bodies of the control API |
 //! | [`target`] | what nats-proxy-client is to reach, rules and URLs |
 //! | [`message`], [`session`] | what comes over NATS |
-//! | [`psql`], [`redis`] | both streams of a session of the protocol |
+//! | [`http`], [`psql`], [`redis`] | both streams of a session of the protocol |
 
 #[path = "../../crates/mapping/tests/check/mod.rs"]
 mod check;
@@ -23,7 +23,7 @@ use fault_proxy_protocol::{Event, EventKind, Framer, Protocol};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("mapping", mapping),
     ("schedule", schedule),
     ("fault", fault),
@@ -31,6 +31,7 @@ pub const TARGETS: [Target; 9] = [
     ("target", target),
     ("message", message),
     ("session", session),
+    ("http", http),
     ("psql", psql),
     ("redis", redis),
 ];
@@ -104,6 +105,11 @@ pub fn message(bytes: &[u8]) {
 /// A session stays consistent for any bytes from the peer, at any time.
 pub fn session(bytes: &[u8]) {
     fault_proxy_nats::fuzz::session(bytes);
+}
+
+/// The framer for HTTP gives the same events for any pieces.
+pub fn http(bytes: &[u8]) {
+    framer(Protocol::Http, bytes);
 }
 
 /// The framer for PostgreSQL gives the same events for any pieces.
