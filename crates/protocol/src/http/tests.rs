@@ -137,14 +137,16 @@ fn rfc_9110_10_1_1_a_client_may_wait_with_the_body() {
     let head = client("PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-Continue\r\n\r\n");
     let (go_on, ok) =
         (server("HTTP/1.1 100 Continue\r\n\r\n"), server("HTTP/1.1 201 A\r\nContent-Length: 0\r\n\r\n"));
-    let waits = [head.clone(), go_on, client("ab"), ok.clone()];
+    let waits = [head.clone(), go_on.clone(), client("ab"), ok.clone()];
     let expected = ["request 1 PUT `/`", "response 1", "sent 1", "done 1 success"];
     assert_eq!(without_offsets(&waits), expected);
     let impatient = [head.clone(), client("ab"), ok];
     let expected = ["request 1 PUT `/`", "sent 1", "response 1", "done 1 success"];
     assert_eq!(without_offsets(&impatient), expected);
-    // The client may send the body now, or another request.
     let refused = server("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+    let goes_on = [head.clone(), go_on, refused.clone(), client("ab"), client(GET)];
+    assert_eq!(without_offsets(&goes_on)[2..], ["done 1 417", "sent 1", "request 2 GET `/a?b`", "sent 2"]);
+    // The client may send the body now, or another request.
     assert_opaque(&[head, refused, client("GE")], AMBIGUOUS);
 }
 
@@ -168,6 +170,19 @@ fn a_response_may_end_before_its_request() {
         "done 2 404",
     ];
     assert_eq!(without_offsets(&turns), expected);
+}
+
+#[test]
+fn a_response_may_end_before_the_head_of_its_request() {
+    let early = |rest: &str, next: &str| {
+        let response = server("HTTP/1.1 431 Large\r\nContent-Length: 0\r\n\r\n");
+        [client("PUT / HTTP/1.1\r\n"), response, client(rest), client(next)]
+    };
+    let turns = early("Upgrade: a\r\n\r\n", GET);
+    let expected =
+        ["request 1 PUT `/`", "response 1", "done 1 431", "sent 1", "request 2 GET `/a?b`", "sent 2"];
+    assert_eq!(without_offsets(&turns), expected);
+    assert_opaque(&early("Content-Length: 2\r\nExpect: 100-continue\r\n\r\n", "ab"), AMBIGUOUS);
 }
 
 #[test]
