@@ -107,10 +107,25 @@ fn refuse_mixed(
                 "`{other}` does not go with Toxiproxy's {kind}: delete it and add it again with `{other}`"
             )
         }
-        (None, Some(_)) => return Ok(()),
+        (None, Some(_)) => {
+            // Parameters of one type decide whose units count. Those of all types do not.
+            let ambiguous = UNITS.iter().find(|(of, field, ..)| {
+                *of == kind
+                    && attributes.get(*field).is_some_and(Value::is_number)
+                    && given().all(|name| fields.contains(&name) || native::is_common(name))
+            });
+            let Some((_, field, of_toxic, of_native)) = ambiguous else { return Ok(()) };
+            format!(
+                "`{field}` needs a unit with `{other}`: Toxiproxy counts in {of_toxic}, and fault-proxy in {of_native}; write for example `{field}`: \"100{of_toxic}\""
+            )
+        }
     };
     Err(problem.into())
 }
+
+/// Attributes that the toxic and the native fault of a type have, with the units of their numbers, which differ.
+const UNITS: [(&str, &str, &str, &str); 2] =
+    [("bandwidth", "rate", "KBps", "Bps"), ("slicer", "delay", "us", "ms")];
 
 fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
