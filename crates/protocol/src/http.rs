@@ -22,6 +22,9 @@ use crate::framer::Opaque;
 /// Most requests that can wait for their response.
 const MAX_PENDING: usize = 1 << 16;
 
+/// Number of requests for which a session keeps memory after a long pipeline.
+const KEPT_PENDING: usize = 64;
+
 /// The framer of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Http {

@@ -6,7 +6,7 @@ use super::events::Events;
 use super::head::{HeadBuffer, ResponseHead};
 use super::lines::Lines;
 use super::request_line::VERSION;
-use super::{Method, Session, emit};
+use super::{KEPT_PENDING, Method, Session, emit};
 use crate::event::{EventKind, OpaqueReason, Outcome, Sink};
 use crate::framer::Opaque;
 
@@ -154,6 +154,9 @@ impl Responses {
         let code = self.status.to_string();
         let outcome = if self.status < 400 { Outcome::Success } else { Outcome::Failure(code.as_bytes()) };
         session.pending.pop_front();
+        if session.pending.is_empty() {
+            session.pending.shrink_to(KEPT_PENDING);
+        }
         (self.state, self.has_begun, self.events, self.parts) = (State::Start, false, None, 0);
         emit(sink, offset, EventKind::ResponseEnds { request, outcome });
     }

@@ -212,6 +212,16 @@ fn rfc_9112_9_3_2_pipelined_requests_have_responses_in_order() {
 }
 
 #[test]
-fn a_session_is_small() {
+fn a_session_is_small_also_after_a_long_pipeline() {
     assert!(size_of::<Http>() <= 512, "{}", size_of::<Http>());
+    let mut http = Http::default();
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    for (requests, responses) in
+        [(GET.repeat(1000), response.repeat(999)), (String::new(), response.to_owned())]
+    {
+        http.on_requests(requests.as_bytes(), &mut |_| {}).expect("requests");
+        http.on_responses(responses.as_bytes(), &mut |_| {}).expect("responses");
+    }
+    let kept = http.session.pending.capacity();
+    assert!(http.session.pending.is_empty() && kept <= 128, "{kept}");
 }
