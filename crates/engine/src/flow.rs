@@ -30,7 +30,7 @@ pub(crate) struct FaultFlow {
     state: State,
     watcher: Watcher,
     version: u64,
-    direction: Direction,
+    pub(crate) direction: Direction,
     source_ended: bool,
     /// Whether the source was found empty after the last read, and has been polled since then.
     source_was_empty: bool,
@@ -277,7 +277,7 @@ impl FaultFlow {
         loop {
             match self.shared.ended() {
                 Some(SessionEnd::Closed) => return Poll::Ready(Ok(0)),
-                Some(SessionEnd::Reset(_) | SessionEnd::ResetNow(_)) => return Poll::Ready(Err(reset())),
+                Some(SessionEnd::Reset(..) | SessionEnd::ResetNow(_)) => return Poll::Ready(Err(reset())),
                 None => {}
             }
             let now = self.update(cx);
@@ -304,7 +304,9 @@ impl FaultFlow {
                     return Poll::Ready(Err(faulted.failure.take().unwrap_or_else(reset)));
                 }
                 Output::End(FlowEnd::Close | FlowEnd::CloseNow) => self.end_session(cx, SessionEnd::Closed),
-                Output::End(FlowEnd::Reset(sides)) => self.end_session(cx, SessionEnd::Reset(sides)),
+                Output::End(FlowEnd::Reset(sides)) => {
+                    self.end_session(cx, SessionEnd::Reset(sides, self.direction));
+                }
                 Output::End(FlowEnd::ResetNow(sides)) => self.end_session(cx, SessionEnd::ResetNow(sides)),
                 Output::Wait => std::task::ready!(faulted.poll_deadline(cx, now)),
             }

@@ -25,18 +25,21 @@ pub(crate) struct SessionShared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
     Closed,
-    /// Reset behind delivered data, which the transport still sends.
-    Reset(Side),
+    /// Reset behind data that was delivered in this direction, which the transport still sends.
+    Reset(Side, Direction),
     /// Reset that gives up unsent data.
     ResetNow(Side),
 }
 
 /// The ends in the order of their codes, from 1. The code of a session that has not ended is 0.
-const ENDS: [SessionEnd; 7] = [
+const ENDS: [SessionEnd; 10] = [
     SessionEnd::Closed,
-    SessionEnd::Reset(Side::Client),
-    SessionEnd::Reset(Side::Server),
-    SessionEnd::Reset(Side::Both),
+    SessionEnd::Reset(Side::Client, Direction::ToUpstream),
+    SessionEnd::Reset(Side::Server, Direction::ToUpstream),
+    SessionEnd::Reset(Side::Both, Direction::ToUpstream),
+    SessionEnd::Reset(Side::Client, Direction::ToDownstream),
+    SessionEnd::Reset(Side::Server, Direction::ToDownstream),
+    SessionEnd::Reset(Side::Both, Direction::ToDownstream),
     SessionEnd::ResetNow(Side::Client),
     SessionEnd::ResetNow(Side::Server),
     SessionEnd::ResetNow(Side::Both),

@@ -73,16 +73,17 @@ impl<S> FaultStream<S> {
     /// Returns true if a fault has reset the other connection of the session, so that this one must be closed, not reset.
     pub fn is_spared(&self) -> bool {
         match self.ingress.shared.ended() {
-            Some(SessionEnd::Reset(sides) | SessionEnd::ResetNow(sides)) => {
+            Some(SessionEnd::Reset(sides, _) | SessionEnd::ResetNow(sides)) => {
                 sides != Side::Both && sides != self.side
             }
             _ => false,
         }
     }
 
-    /// Returns true if a fault has reset the session behind data that must still be sent.
+    /// Returns true if a fault has reset the session behind data that was read from this stream and must still be sent.
     pub fn is_reset_behind_data(&self) -> bool {
-        matches!(self.ingress.shared.ended(), Some(SessionEnd::Reset(_)))
+        let ended = self.ingress.shared.ended();
+        matches!(ended, Some(SessionEnd::Reset(_, direction)) if direction == self.ingress.direction)
     }
 
     /// Advances the faults on received bytes while the caller does not read, for example because it cannot write them. Ready once a
@@ -94,14 +95,14 @@ impl<S> FaultStream<S> {
         match self.ingress.poll_ended(cx) {
             None => Poll::Pending,
             Some(SessionEnd::Closed) => Poll::Ready(Ok(())),
-            Some(SessionEnd::Reset(_) | SessionEnd::ResetNow(_)) => Poll::Ready(Err(reset())),
+            Some(SessionEnd::Reset(..) | SessionEnd::ResetNow(_)) => Poll::Ready(Err(reset())),
         }
     }
 
     fn write_error(&self) -> Option<io::Error> {
         Some(match self.ingress.shared.ended()? {
             SessionEnd::Closed => io::ErrorKind::BrokenPipe.into(),
-            SessionEnd::Reset(_) | SessionEnd::ResetNow(_) => io::ErrorKind::ConnectionReset.into(),
+            SessionEnd::Reset(..) | SessionEnd::ResetNow(_) => io::ErrorKind::ConnectionReset.into(),
         })
     }
 }

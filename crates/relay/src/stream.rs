@@ -57,8 +57,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
 
-    /// Returns true if the end that [`poll_terminated`](Stream::poll_terminated) reports has a place in the data. The relay then waits for
-    /// a limited time until the data before it has been sent.
+    /// Returns true if the end that [`poll_terminated`](Stream::poll_terminated) reports has a place in the data that was read from this
+    /// stream. The relay then waits for a limited time until the data before it has been sent to the other stream.
     fn terminates_behind_data(&mut self) -> bool {
         self.inner().is_some_and(|inner| inner.terminates_behind_data())
     }

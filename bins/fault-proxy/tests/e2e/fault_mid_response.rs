@@ -137,6 +137,30 @@ fn a_reset_comes_behind_the_last_byte_on_either_data_path_and_through_tls() {
 
 /// An upstream that responds with a greeting, and tells how many bytes it has when nothing comes for a while.
 #[test]
+fn a_reset_of_responses_does_not_wait_for_an_upload_that_the_upstream_does_not_read() {
+    const BEFORE: usize = 64 << 10;
+    let (release, released) = mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let far_end = FarEnd::start(move |mut stream| {
+        // It responds once the upload is stalled, and reads nothing.
+        std::thread::sleep(Duration::from_secs(1));
+        let _ = stream.write_all(&vec![b'r'; 2 * BEFORE]);
+        let _ = released.lock().expect("no holder panics").recv();
+    });
+    let proxy = Proxy::with(far_end.addr(), &["--with-reset", "--reset-after-bytes", "64KiB"]);
+    let mut client = proxy.connect();
+    let mut upload = client.try_clone().expect("a second handle");
+    let uploading = std::thread::spawn(move || while upload.write_all(&[b'u'; 64 << 10]).is_ok() {});
+    let (began, mut received) = (Instant::now(), Vec::new());
+    // The system reports the reset to the upload or to the reader.
+    let _ = client.read_to_end(&mut received);
+    assert_eq!(received.len(), BEFORE);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(release);
+    uploading.join().expect("it ends with the connection");
+}
+
+#[test]
 fn all_bytes_before_a_reset_arrive_although_the_sockets_hold_megabytes() {
     const BEFORE: usize = 5 << 20;
     let far_end = FarEnd::start(|mut stream| {

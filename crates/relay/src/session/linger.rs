@@ -28,11 +28,14 @@ impl Session {
             return;
         }
         if self.is_cut().await {
-            if self.downstream.terminates_behind_data() || self.upstream.terminates_behind_data() {
-                let downstream_sent = poll_fn(|cx| self.downstream.poll_sent(cx));
-                let upstream_sent = poll_fn(|cx| self.upstream.poll_sent(cx));
-                _ = timeout(SEND_TIMEOUT, async { tokio::join!(downstream_sent, upstream_sent) }).await;
-            }
+            // Data in the other direction is given up: its receiver may be stalled.
+            let destination =
+                match (self.downstream.terminates_behind_data(), self.upstream.terminates_behind_data()) {
+                    (true, _) => &mut self.upstream,
+                    (_, true) => &mut self.downstream,
+                    _ => return,
+                };
+            _ = timeout(SEND_TIMEOUT, poll_fn(|cx| destination.poll_sent(cx))).await;
             return;
         }
         if self.to_downstream.written > 0 && !self.downstream_has_failed() {
