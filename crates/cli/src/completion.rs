@@ -7,19 +7,65 @@ mod zsh;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::Path;
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{
     ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
-use clap_complete::env::{Elvish, Fish, Powershell, Shells};
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Shells, Zsh};
 use clap_complete::{CompleteEnv, Shell};
 use fault_proxy_engine::ValueType;
 
 /// Variable that a completion script sets to its shell.
 const VARIABLE: &str = "PROXY_COMPLETION_SHELL";
 
-const SHELLS: Shells<'static> = Shells(&[&bash::Bash, &Elvish, &Fish, &Powershell, &zsh::Zsh]);
+const SHELLS: Shells<'static> = Shells(&[
+    &WithScript { shell: &Bash, script: bash::script },
+    &Elvish,
+    &Fish,
+    &Powershell,
+    &WithScript { shell: &Zsh, script: zsh::script },
+]);
+
+/// A shell of clap_complete with another script.
+struct WithScript {
+    shell: &'static (dyn EnvCompleter + Sync),
+    /// Returns the script from the name of the variable and of the program.
+    script: fn(&str, &str) -> String,
+}
+
+impl EnvCompleter for WithScript {
+    fn name(&self) -> &'static str {
+        self.shell.name()
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.shell.is(name)
+    }
+
+    fn write_registration(
+        &self,
+        variable: &str,
+        _name: &str,
+        program: &str,
+        _completer: &str,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        out.write_all((self.script)(variable, program).as_bytes())
+    }
+
+    fn write_complete(
+        &self,
+        command: &mut Command,
+        args: Vec<OsString>,
+        directory: Option<&Path>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.shell.write_complete(command, args, directory, out)
+    }
+}
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 

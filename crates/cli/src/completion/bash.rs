@@ -1,12 +1,5 @@
 //! Completion by bash.
 
-use std::ffi::OsString;
-use std::io::{Result, Write};
-use std::path::Path;
-
-use clap::Command;
-use clap_complete::env::{self, EnvCompleter};
-
 /// The script. Bash splits words at `=`, `:` and `@`, and replaces only the piece at the cursor. The script joins the pieces
 /// that no space separates, and removes the part before the piece at the cursor from each candidate.
 const SCRIPT: &str = r#"_NAME_complete() {
@@ -35,38 +28,8 @@ const SCRIPT: &str = r#"_NAME_complete() {
 complete -o bashdefault -o nosort -F _NAME_complete PROGRAM 2> /dev/null || complete -o bashdefault -F _NAME_complete PROGRAM
 "#;
 
-/// Bash as in [`env::Bash`], which does not complete after `=`, with a script that does.
-#[derive(Debug)]
-pub(super) struct Bash;
-
-impl EnvCompleter for Bash {
-    fn name(&self) -> &'static str {
-        env::Bash.name()
-    }
-
-    fn is(&self, name: &str) -> bool {
-        env::Bash.is(name)
-    }
-
-    fn write_registration(
-        &self,
-        variable: &str,
-        name: &str,
-        program: &str,
-        _completer: &str,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        let script = SCRIPT.replace("NAME", &name.replace('-', "_"));
-        out.write_all(script.replace("PROGRAM", program).replace("VARIABLE", variable).as_bytes())
-    }
-
-    fn write_complete(
-        &self,
-        command: &mut Command,
-        args: Vec<OsString>,
-        directory: Option<&Path>,
-        out: &mut dyn Write,
-    ) -> Result<()> {
-        env::Bash.write_complete(command, args, directory, out)
-    }
+/// Returns the script for a program with this name.
+pub(super) fn script(variable: &str, program: &str) -> String {
+    let script = SCRIPT.replace("NAME", &program.replace('-', "_"));
+    script.replace("PROGRAM", program).replace("VARIABLE", variable)
 }
