@@ -71,11 +71,13 @@ fn attributes_of(kind: &str, typed: &str) -> Vec<CompletionCandidate> {
     values.into_iter().map(|value| value.add_prefix(format!("{name}="))).collect()
 }
 
-/// Returns a candidate unless a shell would interpret the name. Any client of the API can choose a name.
+/// Returns a candidate unless a shell would interpret the name, or this program would read it as a flag. Any client of the API can
+/// choose a name.
 fn candidate(name: &str, help: &Value) -> Option<CompletionCandidate> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.:,@%+/".contains(c);
     let help = help.as_str().map(|help| escape_control(help).into());
-    (!name.is_empty() && name.chars().all(is_plain)).then(|| CompletionCandidate::new(name).help(help))
+    (!name.is_empty() && !name.starts_with('-') && name.chars().all(is_plain))
+        .then(|| CompletionCandidate::new(name).help(help))
 }
 
 /// Arguments on the command line to complete.
@@ -122,7 +124,7 @@ mod tests {
     #[test]
     fn names_that_a_shell_interprets_are_no_candidates() {
         assert!(candidate("cache-1.orders", &Value::Null).is_some());
-        for name in ["", "a b", "$(reboot)", "`reboot`", "a;b", "a|b", "a\nb", "a>b", "~", "*", "-rf'"] {
+        for name in ["", "a b", "$(reboot)", "`reboot`", "a;b", "a|b", "a\nb", "a>b", "~", "*", "--json"] {
             assert!(candidate(name, &Value::Null).is_none(), "{name}");
         }
     }
