@@ -28,20 +28,33 @@ pub enum EventKind<'a> {
         /// Number of the request.
         request: u64,
     },
-    /// The end of a row of PostgreSQL, or of a server-sent event in an HTTP response, before the rest of its chunk.
+    /// The end of a row of PostgreSQL, which can be one of COPY, or of a server-sent event in an HTTP response, before the rest of
+    /// its chunk.
     PartEnds {
         /// Number of the request.
         request: u64,
         /// Number of the part in its response, from 1.
         part: u64,
     },
-    /// The first byte of PostgreSQL's ReadyForQuery, in the stream of responses.
-    Ready {
+    /// The first byte of PostgreSQL's ReadyForQuery, in the stream of responses. What the server sends for the requests before it,
+    /// such as CommandComplete or an error, ends at or before this place.
+    ReadyBegins {
         /// Number of the last request before it. It is `None` at the start of a session, and after a group of messages without
         /// a request.
         request: Option<u64>,
     },
+    /// The end of PostgreSQL's ReadyForQuery, in the stream of responses. The responses that end with it have their events after
+    /// this one.
+    Ready {
+        /// Number of the last request before it, as in [`ReadyBegins`](Self::ReadyBegins).
+        request: Option<u64>,
+        /// State of the transaction of the session.
+        status: TransactionStatus,
+    },
     /// The end of a response, in the stream of responses. An HTTP response that lasts until the connection closes has no such event.
+    ///
+    /// The response to a simple query or a function call of PostgreSQL ends with ReadyForQuery. That to Execute ends with its
+    /// CommandComplete, PortalSuspended or error, before ReadyForQuery. A skipped one ends with ReadyForQuery.
     ResponseEnds {
         /// Number of the request.
         request: u64,
@@ -76,6 +89,29 @@ pub enum Outcome<'a> {
     Failure(&'a [u8]),
     /// The server skipped the request, because one before it in its group failed.
     Skipped,
+}
+
+/// State of the transaction of a PostgreSQL session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// The session is not in a transaction block.
+    Idle,
+    /// The session is in a transaction block.
+    InTransaction,
+    /// The session is in a transaction block that has failed. The server rejects statements until the block ends.
+    Failed,
+}
+
+impl TransactionStatus {
+    /// Returns the status that ReadyForQuery has as this byte.
+    pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            b'I' => Some(Self::Idle),
+            b'T' => Some(Self::InTransaction),
+            b'E' => Some(Self::Failed),
+            _ => None,
+        }
+    }
 }
 
 /// Reason why a framer cannot read a session.

@@ -41,7 +41,8 @@ fn shown(Event { offset, kind }: Event<'_>) -> String {
         EventKind::RequestEnds { request } => format!("{offset}: sent {request}"),
         EventKind::ResponseBegins { request } => format!("{offset}: response {request}"),
         EventKind::PartEnds { request, part } => format!("{offset}: part {part} of {request}"),
-        EventKind::Ready { request } => format!("{offset}: ready {request:?}"),
+        EventKind::ReadyBegins { request } => format!("{offset}: ready {request:?}"),
+        EventKind::Ready { request, status } => format!("{offset}: ready {request:?} {status:?}"),
         EventKind::ResponseEnds { request, outcome } => {
             let outcome = match outcome {
                 crate::Outcome::Success => "success".to_owned(),

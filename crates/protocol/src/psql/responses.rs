@@ -3,7 +3,7 @@
 use super::messages::Step;
 use super::startup::Startup;
 use super::{Pending, Psql, Session, emit, other_protocol};
-use crate::event::{EventKind, OpaqueReason, Outcome, Sink};
+use crate::event::{EventKind, OpaqueReason, Outcome, Sink, TransactionStatus};
 use crate::framer::Opaque;
 
 /// Tags that servers send. NoticeResponse, NotificationResponse and ParameterStatus may come at any time.
@@ -14,7 +14,11 @@ const ANY_TIME: &[u8] = b"NAS";
 const ERROR_PREFIX: usize = 128;
 
 fn wanted(tag: u8) -> usize {
-    if tag == b'E' { ERROR_PREFIX } else { 0 }
+    match tag {
+        b'E' => ERROR_PREFIX,
+        b'Z' => 1,
+        _ => 0,
+    }
 }
 
 /// State of the response to the first pending message.
@@ -23,6 +27,8 @@ pub(super) struct Response {
     has_begun: bool,
     parts: u64,
     failure: Option<[u8; 5]>,
+    /// Status in the ReadyForQuery that the server is sending.
+    status: Option<TransactionStatus>,
     /// The last request of the group whose response has ended.
     ended: Option<u64>,
 }
@@ -40,6 +46,9 @@ impl Psql {
                     session.begin_response_message(tag, offset, sink)?;
                 }
                 Step::Begins { offset, .. } => return Err(other_protocol(offset)),
+                Step::Prefix { tag: b'Z', payload } => {
+                    session.response.status = TransactionStatus::from_byte(payload[0]);
+                }
                 Step::Prefix { payload, .. } => session.response.failure = Some(sqlstate(payload)),
                 Step::Ends { tag, offset } => session.end_response_message(tag, offset, sink)?,
             }
@@ -52,7 +61,7 @@ impl Session {
     fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
         if self.startup == Startup::Authentication {
             if tag == b'Z' {
-                emit(sink, offset, EventKind::Ready { request: None });
+                emit(sink, offset, EventKind::ReadyBegins { request: None });
             }
             return Ok(());
         }
@@ -69,7 +78,7 @@ impl Session {
             _ => {}
         }
         if tag == b'Z' {
-            emit(sink, offset, EventKind::Ready { request: self.last_of_group() });
+            emit(sink, offset, EventKind::ReadyBegins { request: self.last_of_group() });
         }
         Ok(())
     }
@@ -77,15 +86,19 @@ impl Session {
     fn end_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
         if self.startup == Startup::Authentication {
             if tag == b'Z' {
+                self.ready(None, offset, sink)?;
                 self.startup = Startup::Done;
                 self.response = Response::default();
             }
             return Ok(());
         }
         match (tag, self.pending.front().copied()) {
-            (b'Z', _) => return self.end_group(offset, sink),
+            (b'Z', _) => {
+                self.ready(self.last_of_group(), offset, sink)?;
+                return self.end_group(offset, sink);
+            }
             (b'G', _) => self.copies_in = true,
-            (b'D', Some(Pending::Query(request) | Pending::Execute(request))) => {
+            (b'D' | b'd', Some(Pending::Query(request) | Pending::Execute(request))) => {
                 self.response.parts += 1;
                 emit(sink, offset, EventKind::PartEnds { request, part: self.response.parts });
             }
@@ -93,9 +106,15 @@ impl Session {
                 self.end_response(request, offset, sink);
                 self.pending.pop_front();
             }
-            (b'C' | b'D' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
+            (b'C' | b'D' | b'd' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
             _ => {}
         }
+        Ok(())
+    }
+
+    fn ready(&self, request: Option<u64>, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        let status = self.response.status.ok_or(other_protocol(offset))?;
+        emit(sink, offset, EventKind::Ready { request, status });
         Ok(())
     }
 

@@ -68,7 +68,7 @@ fn started() -> Vec<Turn> {
 }
 
 fn seen(turns: &[Turn]) -> Vec<String> {
-    events(Protocol::Psql, &[&started()[..], turns].concat(), &[usize::MAX])[1..].to_vec()
+    events(Protocol::Psql, &[&started()[..], turns].concat(), &[usize::MAX])[2..].to_vec()
 }
 
 #[test]
@@ -79,6 +79,7 @@ fn a_simple_query_has_a_response_up_to_ready_for_query() {
         "33: sent 1",
         "15: response 1",
         "27: ready Some(1)",
+        "33: ready Some(1) Idle",
         "33: done 1 success",
     ];
     assert_eq!(seen(&turns), expected);
@@ -107,6 +108,37 @@ fn rows_are_parts_and_notices_are_none() {
 }
 
 #[test]
+fn each_row_of_copy_is_a_part() {
+    let turns = [
+        client(&[query("copy t to stdout")]),
+        server(&[message(b'H', b"\0\0\0"), message(b'd', b"1\n"), message(b'd', b"2\n"), message(b'c', b"")]),
+    ];
+    assert_eq!(seen(&turns)[3..], ["30: part 1 of 1", "37: part 2 of 1"]);
+}
+
+#[test]
+fn ready_for_query_has_the_status_of_the_transaction() {
+    for (status, expected) in [(b'I', "Idle"), (b'T', "InTransaction"), (b'E', "Failed")] {
+        let turns = [client(&[query("a")]), server(&[complete(), ready(status)])];
+        assert!(seen(&turns).contains(&format!("33: ready Some(1) {expected}")), "{expected}");
+    }
+    for ready in [ready(b'X'), message(b'Z', b"")] {
+        let turns = [client(&[query("a")]), server(&[complete(), ready])];
+        assert!(seen(&turns).last().expect("events").ends_with("opaque: the data is not of the protocol"));
+    }
+}
+
+#[test]
+fn commands_complete_before_ready_for_query_begins() {
+    let group = [parse("", "commit"), bind("", ""), execute(""), sync()];
+    let answer = [message(b'1', b""), message(b'2', b""), complete(), message(b'S', b"a\0b\0"), ready(b'I')];
+    let turns = [client(&group), server(&answer)];
+    // A parameter of the session is between them.
+    let expected = ["37: done 1 success", "46: ready Some(1)", "52: ready Some(1) Idle"];
+    assert_eq!(seen(&turns)[3..], expected);
+}
+
+#[test]
 fn a_prepared_statement_is_known_by_its_name_in_later_round_trips() {
     let turns = [
         client(&[parse("s1", "insert into t  values ($1)"), sync()]),
@@ -117,7 +149,7 @@ fn a_prepared_statement_is_known_by_its_name_in_later_round_trips() {
     ];
     let seen = seen(&turns);
     assert!(seen[0].ends_with("ready None"), "{seen:?}");
-    assert!(seen[1].ends_with("request 1 insert `insert into t values ($1)`"), "{seen:?}");
+    assert!(seen[2].ends_with("request 1 insert `insert into t values ($1)`"), "{seen:?}");
     // Without its statement, the server answers with an error.
     assert!(seen.iter().any(|event| event.ends_with("request 2 other ``")), "{seen:?}");
 }
@@ -147,7 +179,7 @@ fn a_pipeline_gives_each_execute_its_response_and_skips_those_after_an_error() {
             ready(b'I'),
             row(),
             complete(),
-            ready(b'I'),
+            ready(b'E'),
         ]),
     ];
     let seen = seen(&turns);
@@ -159,10 +191,12 @@ fn a_pipeline_gives_each_execute_its_response_and_skips_those_after_an_error() {
         "done 2 22012",
         "response 3",
         "ready Some(3)",
+        "ready Some(3) Idle",
         "done 3 skipped",
         "response 4",
         "part 1 of 4",
         "ready Some(4)",
+        "ready Some(4) Failed",
         "done 4 success",
     ];
     assert_eq!(responses[8..], expected);
@@ -189,7 +223,7 @@ fn encryption_and_replication_are_opaque() {
     assert_eq!(events(Protocol::Psql, &ssl, &[1]), ["0: opaque: the session is encrypted"]);
     let refused =
         [&[client(&[packet(80_877_103, b"")]), Turn::Server(b"N".to_vec())], &started()[..]].concat();
-    assert_eq!(events(Protocol::Psql, &refused, &[1]), ["10: ready None"]);
+    assert_eq!(events(Protocol::Psql, &refused, &[1]), ["10: ready None", "16: ready None Idle"]);
     for (value, is_opaque) in [("database", true), ("true", true), ("off", false)] {
         let turns = [client(&[startup(&format!("user\0a\0replication\0{value}\0\0"))])];
         assert_eq!(!events(Protocol::Psql, &turns, &[3]).is_empty(), is_opaque, "{value}");
