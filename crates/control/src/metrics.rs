@@ -47,7 +47,7 @@ impl Metrics {
         #[allow(unused_mut, reason = "other systems than Linux have no metrics of the process")]
         let mut foreign = Registry::default();
         #[cfg(target_os = "linux")]
-        foreign.register_collector(Box::new(Scrape(process::encode)));
+        foreign.register_collector(Box::new(Scrape(process::encoder())));
         Self { registry, foreign }
     }
 
