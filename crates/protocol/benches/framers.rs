@@ -62,12 +62,29 @@ fn redis_benchmark() -> Traffic {
     }
 }
 
+/// A GET of 1 KiB by curl from nginx, over a connection that is kept alive.
+fn http() -> Traffic {
+    let requests =
+        "GET /items/98765 HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n";
+    let head = "HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 29 Nov 2026 11:30:00 GMT\r\n\
+                Content-Type: application/octet-stream\r\nContent-Length: 1024\r\n\
+                Last-Modified: Sun, 29 Nov 2026 11:00:00 GMT\r\nConnection: keep-alive\r\n\
+                ETag: \"692ad0f0-400\"\r\nAccept-Ranges: bytes\r\n\r\n";
+    Traffic {
+        protocol: Protocol::Http,
+        start: (Vec::new(), Vec::new()),
+        requests: requests.into(),
+        responses: format!("{head}{}", "x".repeat(1024)).into_bytes(),
+    }
+}
+
 fn framers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("framers");
     let all = [
         ("pgbench -S", pgbench(false)),
         ("pgbench -S -M prepared", pgbench(true)),
         ("redis-benchmark -P 16", redis_benchmark()),
+        ("HTTP, 1 KiB", http()),
     ];
     for (name, traffic) in all {
         group.throughput(Throughput::Bytes((traffic.requests.len() + traffic.responses.len()) as u64));
@@ -77,10 +94,10 @@ fn framers(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 framer.on_requests(black_box(&traffic.requests), |event| {
-                    black_box(event);
+                    black_box(&event);
                 });
                 framer.on_responses(black_box(&traffic.responses), |event| {
-                    black_box(event);
+                    black_box(&event);
                 });
             });
         });
