@@ -1,6 +1,7 @@
 //! Heads of messages, and the length of what follows them, as in RFC 9112, section 6.3.
 
 use httparse::{EMPTY_HEADER, Header, Status};
+use memchr::memchr_iter;
 
 use super::body::Body;
 use super::chunks::Chunks;
@@ -93,7 +94,7 @@ impl ResponseHead {
 }
 
 fn room(text: &[u8]) -> Vec<Header<'_>> {
-    vec![EMPTY_HEADER; text.iter().filter(|byte| **byte == b'\n').count()]
+    vec![EMPTY_HEADER; memchr_iter(b'\n', text).count()]
 }
 
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! Lines up to an empty one, as in a head and in trailers.
 
+use memchr::memchr2;
+
 use super::cursor::Cursor;
 use crate::event::OpaqueReason;
 
@@ -44,13 +46,25 @@ impl Lines {
 
     /// Takes bytes up to the end of an empty line. Returns true if there is one.
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, OpaqueReason> {
-        for (index, byte) in cursor.bytes.iter().enumerate() {
-            if self.push(*byte)? {
-                cursor.take(index as u64 + 1);
+        while !cursor.is_empty() {
+            let ordinary = if self.ends_with_cr { 0 } else { self.skip(cursor.bytes)? };
+            cursor.take(ordinary as u64);
+            let Some(byte) = cursor.take_byte() else { break };
+            if self.push(byte)? {
                 return Ok(true);
             }
         }
-        cursor.take(u64::MAX);
         Ok(false)
+    }
+
+    /// Reads bytes up to the first one that can be of a line break. Returns their number.
+    fn skip(&mut self, bytes: &[u8]) -> Result<usize, OpaqueReason> {
+        let count = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+        if count > MAX_HEAD - self.length {
+            return Err(OpaqueReason::LongHead);
+        }
+        self.length += count;
+        self.in_line |= count > 0;
+        Ok(count)
     }
 }
