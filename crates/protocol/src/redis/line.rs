@@ -1,5 +1,8 @@
 //! Lines that end with CR LF.
 
+/// Most digits of a number that fits in any case.
+const MAX_DIGITS: usize = 18;
+
 /// Collects the first bytes of a line that arrives in pieces.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Line {
@@ -61,4 +64,18 @@ impl Line {
                 .all(|(index, byte)| byte.is_ascii_digit() || (index == 0 && *byte == b'-'));
         if is_number { str::from_utf8(digits).ok()?.parse().ok() } else { None }
     }
+}
+
+/// Returns the number that a line has after its first byte, and the length of the line with its line break, if the whole line is there
+/// and the number is not negative.
+pub(super) fn whole_number(line: &[u8]) -> Option<(i64, usize)> {
+    let mut number = 0;
+    for (index, byte) in line.iter().enumerate().skip(1).take(MAX_DIGITS) {
+        match byte {
+            b'0'..=b'9' => number = 10 * number + i64::from(byte - b'0'),
+            b'\r' if index > 1 && line.get(index + 1) == Some(&b'\n') => return Some((number, index + 2)),
+            _ => return None,
+        }
+    }
+    None
 }

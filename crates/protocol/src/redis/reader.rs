@@ -1,6 +1,6 @@
 //! Commands in the stream of requests.
 
-use super::line::Line;
+use super::line::{Line, whole_number};
 use super::other_protocol;
 use crate::framer::Opaque;
 use crate::key::Prefix;
@@ -157,6 +157,12 @@ impl Commands {
     fn read_number(&mut self, bytes: &mut &[u8]) -> Result<Option<i64>, Opaque> {
         if self.line.is_empty() {
             self.line_begin = self.offset;
+            // Nearly all lines arrive whole.
+            if let Some((number, length)) = whole_number(bytes) {
+                *bytes = &bytes[length..];
+                self.offset += length as u64;
+                return Ok(Some(number));
+            }
         }
         let (taken, is_complete) = self.line.read(bytes);
         *bytes = &bytes[taken..];

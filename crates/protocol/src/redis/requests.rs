@@ -79,9 +79,8 @@ impl Command {
         }
     }
 
-    fn name(&self) -> &str {
-        // Set from text.
-        str::from_utf8(&self.name[..self.name_length]).unwrap_or_default()
+    fn name(&self) -> &[u8] {
+        &self.name[..self.name_length]
     }
 
     fn set_name(&mut self, text: &[u8]) -> Result<(), Opaque> {
@@ -124,7 +123,9 @@ impl Command {
         self.sending = Some(number);
         self.is_undecided = false;
         let name = self.name();
-        emit(sink, self.begin, EventKind::RequestBegins(Request { number, kinds: &[name], key }));
+        // It is ASCII.
+        let kinds = &[str::from_utf8(name).unwrap_or_default()];
+        emit(sink, self.begin, EventKind::RequestBegins(Request { number, kinds, key }));
         if let Some(reason) = commands::opaque_after(name, key, count, self.in_transaction) {
             return Err(Opaque { offset: self.begin, reason });
         }
@@ -133,8 +134,8 @@ impl Command {
             session.is_subscribed = true;
         }
         self.in_transaction = match name {
-            "MULTI" => true,
-            "EXEC" | "DISCARD" | "RESET" => false,
+            b"MULTI" => true,
+            b"EXEC" | b"DISCARD" | b"RESET" => false,
             _ => self.in_transaction,
         };
         Ok(())
