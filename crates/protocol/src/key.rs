@@ -2,7 +2,7 @@
 pub const MAX_KEY: usize = 4096;
 
 /// Capacity that a buffer keeps between messages, so that a session stays small.
-const KEPT_CAPACITY: usize = 512;
+pub(crate) const KEPT_CAPACITY: usize = 512;
 
 /// Collects the first bytes of a message that arrives in pieces.
 #[derive(Debug, Default)]

@@ -65,9 +65,7 @@ pub(crate) use self::sql::NAMES as KINDS;
 
 /// Returns a statement as the keys of requests have it.
 pub(crate) fn normalized(text: &str) -> Vec<u8> {
-    let mut key = Vec::new();
-    sql::scan(text.as_bytes(), &mut key);
-    key
+    sql::scan(text.as_bytes(), &mut Vec::new()).1.to_vec()
 }
 
 impl Psql {

@@ -7,6 +7,9 @@ use crate::key::Prefix;
 /// Longest message: the limit of PostgreSQL's own allocations is a gigabyte.
 const MAX_LENGTH: u32 = 1 << 30;
 
+/// Length of a tag and a length.
+const HEADER: u64 = 5;
+
 /// Stands for the tag of a message without a tag.
 const UNTAGGED: u8 = 0;
 
@@ -38,6 +41,8 @@ enum State {
 /// A step through a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
+    /// A message that arrives in one piece, as nearly all do, with the first bytes of its payload. It stands for the other steps.
+    Whole { tag: u8, offset: u64, payload: &'a [u8], end: u64 },
     /// The tag is at this offset.
     Begins { tag: u8, offset: u64 },
     /// The first bytes of the payload, as many as `wanted` said or the payload has.
@@ -65,16 +70,15 @@ impl Messages {
                 State::Tag => {
                     let Some((&tag, rest)) = bytes.split_first() else { return Ok(None) };
                     let offset = self.offset;
-                    // Nearly all headers arrive whole.
-                    if let Some((length, rest)) = rest.split_first_chunk() {
+                    if let Some((payload, rest)) = whole_payload(rest) {
                         *bytes = rest;
-                        self.offset += 5;
-                        self.state = State::Length { tag, read: u32::from_be_bytes(*length), count: 4 };
-                    } else {
-                        *bytes = rest;
-                        self.offset += 1;
-                        self.state = State::Length { tag, read: 0, count: 0 };
+                        self.offset += HEADER + payload.len() as u64;
+                        let payload = &payload[..payload.len().min(wanted(tag))];
+                        return Ok(Some(Step::Whole { tag, offset, payload, end: self.offset }));
                     }
+                    *bytes = rest;
+                    self.offset += 1;
+                    self.state = State::Length { tag, read: 0, count: 0 };
                     return Ok(Some(Step::Begins { tag, offset }));
                 }
                 State::Length { tag, read, count: 4 } => {
@@ -115,6 +119,13 @@ impl Messages {
             }
         }
     }
+}
+
+/// Splits off the payload of a message without its tag, if all of it is there.
+fn whole_payload(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk()?;
+    let length = u32::from_be_bytes(*length);
+    if (4..=MAX_LENGTH).contains(&length) { rest.split_at_checked(length as usize - 4) } else { None }
 }
 
 impl State {

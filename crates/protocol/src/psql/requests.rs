@@ -8,8 +8,13 @@ use crate::event::{EventKind, OpaqueReason, Request, Sink};
 use crate::framer::Opaque;
 use crate::key::MAX_KEY;
 
-/// Tags that clients send.
-const TAGS: &[u8] = b"QPBEDCSHFXdcfp";
+/// Returns true for tags that clients send.
+fn is_tag(tag: u8) -> bool {
+    matches!(
+        tag,
+        b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'S' | b'H' | b'F' | b'X' | b'd' | b'c' | b'f' | b'p'
+    )
+}
 
 /// Returns the number of bytes to read of the payload of a message.
 fn wanted(tag: u8) -> usize {
@@ -27,13 +32,17 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.requests.next(&mut bytes, wanted)? {
             match step {
-                Step::Begins { tag, offset } if TAGS.contains(&tag) => {
-                    session.begin_message(tag, offset, sink)
+                Step::Whole { tag, offset, payload, end } => {
+                    session.begin_message(tag, offset, sink)?;
+                    if !payload.is_empty() {
+                        session.read_message(tag, payload, sink)?;
+                    }
+                    session.end_message(tag, end, sink)?;
                 }
-                Step::Begins { offset, .. } => return Err(other_protocol(offset)),
-                Step::Prefix { tag, payload } => session.read_message(tag, payload, sink),
-                Step::Ends { tag, offset } => session.end_message(tag, offset, sink),
-            }?;
+                Step::Begins { tag, offset } => session.begin_message(tag, offset, sink)?,
+                Step::Prefix { tag, payload } => session.read_message(tag, payload, sink)?,
+                Step::Ends { tag, offset } => session.end_message(tag, offset, sink)?,
+            }
         }
         Ok(())
     }
@@ -41,11 +50,14 @@ impl Psql {
 
 impl Session {
     fn begin_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
+        if !is_tag(tag) {
+            return Err(other_protocol(offset));
+        }
         self.begin = offset;
         self.is_undecided = matches!(tag, b'Q' | b'E');
         if tag == b'F' {
             let number = self.begin_request(Pending::Query)?;
-            report(offset, number, Kinds::of("other"), &[], sink);
+            report(offset, number, Kinds::OTHER, &[], sink);
         }
         Ok(())
     }
@@ -63,7 +75,7 @@ impl Session {
                 let number = self.begin_request(Pending::Execute)?;
                 match self.statements.of_portal(payload) {
                     Some(statement) => report(offset, number, statement.kinds, &statement.key, sink),
-                    None => report(offset, number, Kinds::of("other"), &[], sink),
+                    None => report(offset, number, Kinds::OTHER, &[], sink),
                 }
             }
             b'P' => self.statements.parse(payload).map_err(too_many)?,

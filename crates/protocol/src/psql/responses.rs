@@ -6,9 +6,16 @@ use super::{Pending, Psql, Session, emit, other_protocol};
 use crate::event::{EventKind, OpaqueReason, Outcome, Sink, TransactionStatus};
 use crate::framer::Opaque;
 
-/// Tags that servers send. NoticeResponse, NotificationResponse and ParameterStatus may come at any time.
-const TAGS: &[u8] = b"RKvNASZTtDCEI123nsGHWVdc";
-const ANY_TIME: &[u8] = b"NAS";
+/// Returns true for tags that servers send.
+fn is_tag(tag: u8) -> bool {
+    matches!(tag, b'1'..=b'3' | b'A' | b'C'..=b'E' | b'G'..=b'I' | b'K' | b'N' | b'R'..=b'T' | b'V' | b'W' | b'Z')
+        || matches!(tag, b'c' | b'd' | b'n' | b's' | b't' | b'v')
+}
+
+/// Returns true for tags of messages that may come at any time: NoticeResponse, NotificationResponse and ParameterStatus.
+fn is_asynchronous(tag: u8) -> bool {
+    matches!(tag, b'N' | b'A' | b'S')
+}
 
 /// Bytes of an ErrorResponse that have its severity and its SQLSTATE, which are the first fields.
 const ERROR_PREFIX: usize = 128;
@@ -41,15 +48,13 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.responses.next(&mut bytes, wanted)? {
             match step {
-                Step::Begins { tag, .. } if ANY_TIME.contains(&tag) => {}
-                Step::Begins { tag, offset } if TAGS.contains(&tag) => {
+                Step::Whole { tag, offset, payload, end } => {
                     session.begin_response_message(tag, offset, sink)?;
+                    session.response.read(tag, payload);
+                    session.end_response_message(tag, end, sink)?;
                 }
-                Step::Begins { offset, .. } => return Err(other_protocol(offset)),
-                Step::Prefix { tag: b'Z', payload } => {
-                    session.response.status = TransactionStatus::from_byte(payload[0]);
-                }
-                Step::Prefix { payload, .. } => session.response.failure = Some(sqlstate(payload)),
+                Step::Begins { tag, offset } => session.begin_response_message(tag, offset, sink)?,
+                Step::Prefix { tag, payload } => session.response.read(tag, payload),
                 Step::Ends { tag, offset } => session.end_response_message(tag, offset, sink)?,
             }
         }
@@ -57,9 +62,26 @@ impl Psql {
     }
 }
 
+impl Response {
+    /// Reads the first bytes of the payload of a message.
+    fn read(&mut self, tag: u8, payload: &[u8]) {
+        match (tag, payload) {
+            (b'Z', [status, ..]) => self.status = TransactionStatus::from_byte(*status),
+            (b'E', [_, ..]) => self.failure = Some(sqlstate(payload)),
+            _ => {}
+        }
+    }
+}
+
 impl Session {
     fn begin_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
-        if self.startup == Startup::Authentication {
+        if is_asynchronous(tag) {
+            return Ok(());
+        }
+        if !is_tag(tag) {
+            return Err(other_protocol(offset));
+        }
+        if matches!(self.startup, Startup::Authentication) {
             if tag == b'Z' {
                 emit(sink, offset, EventKind::ReadyBegins { request: None });
             }
@@ -74,7 +96,9 @@ impl Session {
                 emit(sink, offset, EventKind::ResponseBegins { request: *request });
             }
             // Before it closes a connection, a server may send an error that answers nothing.
-            None if !b"123tTnE".contains(&tag) => return Err(other_protocol(offset)),
+            None if !matches!(tag, b'1' | b'2' | b'3' | b't' | b'T' | b'n' | b'E') => {
+                return Err(other_protocol(offset));
+            }
             _ => {}
         }
         if tag == b'Z' {
@@ -84,7 +108,7 @@ impl Session {
     }
 
     fn end_response_message(&mut self, tag: u8, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
-        if self.startup == Startup::Authentication {
+        if matches!(self.startup, Startup::Authentication) {
             if tag == b'Z' {
                 self.ready(None, offset, sink)?;
                 self.startup = Startup::Done;

@@ -2,31 +2,38 @@
 //!
 //! The lexical rules are those of the PostgreSQL documentation, "Lexical Structure": quotes, dollar quotes and nested comments.
 
+use crate::key::KEPT_CAPACITY;
+
 /// Kinds of statements, as a set.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kinds(u16);
 
+/// Names of the kinds, in the order of their bits.
 pub(crate) const NAMES: [&str; 10] =
     ["begin", "commit", "rollback", "select", "insert", "update", "delete", "ddl", "copy", "other"];
 
-const OTHER: &str = "other";
-
 impl Kinds {
-    pub(super) fn of(name: &str) -> Self {
-        let index = NAMES.iter().position(|known| *known == name);
-        Self(index.map_or(0, |index| 1 << index))
-    }
-
-    fn add(&mut self, name: &str) {
-        self.0 |= Self::of(name).0;
-    }
+    const BEGIN: Self = Self(1);
+    const COMMIT: Self = Self(1 << 1);
+    const ROLLBACK: Self = Self(1 << 2);
+    const SELECT: Self = Self(1 << 3);
+    const INSERT: Self = Self(1 << 4);
+    const UPDATE: Self = Self(1 << 5);
+    const DELETE: Self = Self(1 << 6);
+    const DDL: Self = Self(1 << 7);
+    const COPY: Self = Self(1 << 8);
+    pub(super) const OTHER: Self = Self(1 << 9);
 
     /// Calls `then` with the names of the kinds.
     pub(super) fn with_names<T>(self, then: impl FnOnce(&[&str]) -> T) -> T {
+        let first = self.0.trailing_zeros() as usize;
+        if self.0.is_power_of_two() {
+            return then(&NAMES[first..=first]);
+        }
         let mut names = [""; NAMES.len()];
         let mut count = 0;
-        for (index, name) in NAMES.into_iter().enumerate() {
-            if self.0 & (1 << index) != 0 {
+        for (bit, name) in NAMES.into_iter().enumerate().skip(first) {
+            if self.0 & (1 << bit) != 0 {
                 names[count] = name;
                 count += 1;
             }
@@ -35,11 +42,19 @@ impl Kinds {
     }
 }
 
-/// Returns the kinds of the statements of a text, and writes the text with each run of white space as one space to `key`.
-pub(super) fn scan(text: &[u8], key: &mut Vec<u8>) -> Kinds {
-    key.clear();
+/// Length of the longest known verb.
+const MAX_VERB: usize = 8;
+
+/// Bytes that are compared at once, and the one after them.
+const BLOCK: usize = 17;
+
+/// Returns the kinds of the statements of a text, and the text with each run of white space as one space. Uses `scratch` if it
+/// differs from the text.
+pub(super) fn scan<'a>(text: &'a [u8], scratch: &'a mut Vec<u8>) -> (Kinds, &'a [u8]) {
+    scratch.clear();
+    scratch.shrink_to(KEPT_CAPACITY);
     let mut scanner = Scanner { text, at: 0, kinds: Kinds::default(), statement: Statement::default() };
-    // Begin of the text that is not in the key. It is copied in long pieces.
+    // Begin of the text that is not in `scratch`. It is copied in long pieces.
     let mut copied = 0;
     while scanner.at < text.len() {
         let begin = scanner.at;
@@ -50,19 +65,20 @@ pub(super) fn scan(text: &[u8], key: &mut Vec<u8>) -> Kinds {
         scanner.skip_space();
         let is_at_edge = begin == 0 || scanner.at == text.len();
         if is_at_edge || text[begin..scanner.at] != b" "[..] {
-            key.extend_from_slice(&text[copied..begin]);
+            scratch.extend_from_slice(&text[copied..begin]);
             copied = scanner.at;
             if !is_at_edge {
-                key.push(b' ');
+                scratch.push(b' ');
             }
         }
     }
-    key.extend_from_slice(&text[copied..]);
     scanner.end_statement();
-    if scanner.kinds == Kinds::default() {
-        scanner.kinds.add(OTHER);
+    let kinds = if scanner.kinds == Kinds::default() { Kinds::OTHER } else { scanner.kinds };
+    if copied == 0 {
+        return (kinds, text);
     }
-    scanner.kinds
+    scratch.extend_from_slice(&text[copied..]);
+    (kinds, scratch)
 }
 
 /// State of the statement that is scanned.
@@ -71,7 +87,7 @@ struct Statement {
     /// Number of words so far, at most 3.
     words: u8,
     depth: u32,
-    kind: Option<&'static str>,
+    kind: Option<Kinds>,
     /// After WITH: the verb of the statement itself is still to come.
     seeks_verb: bool,
 }
@@ -79,21 +95,39 @@ struct Statement {
 impl Statement {
     /// Returns true if further words do not change the kind.
     fn is_decided(&self) -> bool {
-        self.words >= 3 && !self.seeks_verb
+        match self.kind {
+            None => false,
+            Some(Kinds::ROLLBACK | Kinds::COMMIT) => self.words >= 3,
+            Some(_) => !self.seeks_verb,
+        }
     }
 }
 
-/// Bytes without a meaning once the kind of a statement is decided.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let special = b" \t\n\x0c\r'\"-/$;()";
-    let mut index = 0;
-    while index < special.len() {
-        plain[special[index] as usize] = false;
-        index += 1;
+/// Returns true for bytes that can have a meaning once the kind of a statement is decided.
+fn is_special(byte: u8) -> bool {
+    (byte <= b' ')
+        | (byte == b'\'')
+        | (byte == b'"')
+        | (byte == b'-')
+        | (byte == b'/')
+        | (byte == b'$')
+        | (byte == b';')
+}
+
+/// Returns the number of bytes without a meaning at the beginning of a text whose kind is decided. Single spaces between words have
+/// none.
+fn plain(text: &[u8]) -> usize {
+    let is_plain = |byte: u8, next: u8| !is_special(byte) | ((byte == b' ') & (next > b' '));
+    let mut at = 0;
+    // The compiler turns the loop over an array into instructions for many bytes.
+    while let Some(bytes) = text[at..].first_chunk::<BLOCK>() {
+        if !(1..BLOCK).fold(true, |all, next| all & is_plain(bytes[next - 1], bytes[next])) {
+            break;
+        }
+        at += BLOCK - 1;
     }
-    plain
-};
+    at + text[at..].windows(2).take_while(|pair| is_plain(pair[0], pair[1])).count()
+}
 
 struct Scanner<'a> {
     text: &'a [u8],
@@ -129,9 +163,7 @@ impl Scanner<'_> {
                 self.statement.depth = self.statement.depth.saturating_sub(1);
                 1
             }
-            _ if self.statement.is_decided() => {
-                rest.iter().take_while(|byte| PLAIN[usize::from(**byte)]).count().max(1)
-            }
+            _ if self.statement.is_decided() => plain(rest).max(1),
             _ if is_word(first) => {
                 let length = rest.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count();
                 self.word(&rest[..length]);
@@ -158,16 +190,16 @@ impl Scanner<'_> {
             statement.kind = Some(kind_of_verb(word));
         } else if statement.words == 2 {
             // ROLLBACK TO SAVEPOINT ends no transaction, and the end of a prepared transaction is that of another session.
-            let ends = matches!(statement.kind, Some("rollback" | "commit"));
+            let ends = matches!(statement.kind, Some(Kinds::ROLLBACK | Kinds::COMMIT));
             if ends && (is("to") || is("prepared")) {
-                statement.kind = Some(OTHER);
+                statement.kind = Some(Kinds::OTHER);
             }
-        } else if statement.kind == Some("rollback") && is("to") {
-            statement.kind = Some(OTHER);
+        } else if statement.kind == Some(Kinds::ROLLBACK) && is("to") {
+            statement.kind = Some(Kinds::OTHER);
         }
         if statement.seeks_verb && statement.words > 1 && statement.depth == 0 {
             let kind = kind_of_verb(word);
-            if matches!(kind, "select" | "insert" | "update" | "delete") {
+            if matches!(kind, Kinds::SELECT | Kinds::INSERT | Kinds::UPDATE | Kinds::DELETE) {
                 statement.kind = Some(kind);
                 statement.seeks_verb = false;
             }
@@ -176,31 +208,29 @@ impl Scanner<'_> {
 
     fn end_statement(&mut self) {
         let ended = std::mem::take(&mut self.statement);
-        if let Some(kind) = ended.kind {
-            self.kinds.add(kind);
-        }
+        self.kinds.0 |= ended.kind.map_or(0, |kind| kind.0);
     }
 }
 
 /// Returns the kind of the statements that begin with this word.
-fn kind_of_verb(word: &[u8]) -> &'static str {
-    const VERBS: [(&str, &[&str]); 8] = [
-        ("begin", &["begin", "start"]),
-        ("commit", &["commit", "end"]),
-        ("rollback", &["rollback", "abort"]),
-        ("select", &["select", "values", "table"]),
-        ("insert", &["insert"]),
-        ("update", &["update"]),
-        ("delete", &["delete"]),
-        ("copy", &["copy"]),
-    ];
-    const DDL: [&str; 10] =
-        ["create", "alter", "drop", "truncate", "comment", "grant", "revoke", "reindex", "refresh", "import"];
-    let is = |name: &&str| word.eq_ignore_ascii_case(name.as_bytes());
-    match VERBS.iter().find(|(_, verbs)| verbs.iter().any(&is)) {
-        Some((kind, _)) => kind,
-        None if DDL.iter().any(is) => "ddl",
-        None => OTHER,
+fn kind_of_verb(word: &[u8]) -> Kinds {
+    let mut lower = [0; MAX_VERB];
+    let Some(lower) = lower.get_mut(..word.len()) else { return Kinds::OTHER };
+    for (lower, byte) in lower.iter_mut().zip(word) {
+        *lower = byte.to_ascii_lowercase();
+    }
+    match &*lower {
+        b"begin" | b"start" => Kinds::BEGIN,
+        b"commit" | b"end" => Kinds::COMMIT,
+        b"rollback" | b"abort" => Kinds::ROLLBACK,
+        b"select" | b"values" | b"table" => Kinds::SELECT,
+        b"insert" => Kinds::INSERT,
+        b"update" => Kinds::UPDATE,
+        b"delete" => Kinds::DELETE,
+        b"copy" => Kinds::COPY,
+        b"create" | b"alter" | b"drop" | b"truncate" | b"comment" | b"grant" | b"revoke" | b"reindex"
+        | b"refresh" | b"import" => Kinds::DDL,
+        _ => Kinds::OTHER,
     }
 }
 
@@ -264,10 +294,12 @@ fn position(text: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn kinds(text: &str) -> String {
-        scan(text.as_bytes(), &mut Vec::new()).with_names(|names| names.join(" "))
+        scan(text.as_bytes(), &mut Vec::new()).0.with_names(|names| names.join(" "))
     }
 
     #[test]
@@ -312,15 +344,40 @@ mod tests {
 
     #[test]
     fn white_space_outside_of_quotes_is_one_space() {
-        let mut key = Vec::new();
-        scan(b"  select \n\t 'a  b' ,\r\n\"c  d\"  ", &mut key);
-        assert_eq!(String::from_utf8_lossy(&key), "select 'a  b' , \"c  d\"");
+        for (text, expected) in [
+            ("  select \n\t 'a  b' ,\r\n\"c  d\"  ", "select 'a  b' , \"c  d\""),
+            ("select a, b from  c", "select a, b from c"),
+            ("select a , b from c where \td", "select a , b from c where d"),
+            ("select a from b ", "select a from b"),
+            (" a", "a"),
+            ("  ", ""),
+        ] {
+            let mut scratch = Vec::new();
+            assert_eq!(String::from_utf8_lossy(scan(text.as_bytes(), &mut scratch).1), expected, "{text}");
+        }
     }
 
     #[test]
     fn a_text_without_its_end_is_scanned_to_its_end() {
         for text in ["select 'a", "select \"a", "/* a", "$x$ a", "select E'a\\", "--", "$", "$$", "$a"] {
             assert!(!kinds(text).is_empty(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_separated_by_one_space(text in "(select|insert|,| |\\n|\\(|a|[a-z]{1,30}){0,20}") {
+            let expected = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let mut scratch = Vec::new();
+            prop_assert_eq!(String::from_utf8_lossy(scan(text.as_bytes(), &mut scratch).1), expected);
+        }
+
+        #[test]
+        fn a_normalized_text_is_normalized(text in "(commit|;|-a|/\\*|\\*/|'|\"|\\$x?\\$|[ \\n]{1,3}|[a-z]{1,20}){0,20}") {
+            let mut scratch = Vec::new();
+            let (kinds, key) = scan(text.as_bytes(), &mut scratch);
+            let mut scratch = Vec::new();
+            prop_assert_eq!(scan(key, &mut scratch), (kinds, key));
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use super::sql::{self, Kinds};
 
 /// Most named statements, and most named portals, that are remembered.
@@ -36,8 +38,8 @@ impl Statements {
     pub(super) fn parse(&mut self, payload: &[u8]) -> Result<(), TooMany> {
         let (name, rest) = text(payload);
         let (query, _) = text(rest);
-        let kinds = sql::scan(query, &mut self.scratch);
-        let statement = Arc::new(Statement { kinds, key: self.scratch.as_slice().into() });
+        let (kinds, key) = sql::scan(query, &mut self.scratch);
+        let statement = Arc::new(Statement { kinds, key: key.into() });
         insert(&mut self.prepared, name, statement)
     }
 
@@ -79,9 +81,10 @@ impl Statements {
     }
 
     /// Scans the text of a simple query, and returns its kinds and key.
-    pub(super) fn query(&mut self, payload: &[u8]) -> (Kinds, &[u8]) {
-        let kinds = sql::scan(text(payload).0, &mut self.scratch);
-        (kinds, &self.scratch)
+    pub(super) fn query<'a>(&'a mut self, payload: &'a [u8]) -> (Kinds, &'a [u8]) {
+        // It is faster than `text` unless the text is short.
+        let end = memchr(0, payload).unwrap_or(payload.len());
+        sql::scan(&payload[..end], &mut self.scratch)
     }
 }
 
