@@ -69,7 +69,7 @@ pub use pattern::Pattern;
 pub use ports::{free_addr, free_port};
 pub use postgres::{Postgres, psql};
 pub use process::{ServerProcess, Stop, require};
-pub use redis::Redis;
+pub use redis::{Redis, RedisCluster};
 pub use rustix::process::Signal;
 pub use service_manager::ServiceManager;
 pub use usage::{cpu_seconds, open_descriptors, resident_bytes, threads};

@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
 };
-use testkit::Redis;
+use testkit::{Redis, RedisCluster, free_port};
 
 #[test]
 fn it_answers_and_ends_with_its_guard() {
@@ -31,4 +31,14 @@ fn servers_started_at_once_do_not_meet() {
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 4);
+}
+
+#[test]
+fn a_cluster_redirects_to_the_announced_port() {
+    let cluster = RedisCluster::start([free_port(), free_port()], [1001, 1002]);
+    let mut stream = TcpStream::connect(("127.0.0.1", cluster.nodes()[0].port())).unwrap();
+    stream.write_all(b"GET foo\r\n").unwrap();
+    let mut reply = [0; 29];
+    stream.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"-MOVED 12182 127.0.0.1:1002\r\n");
 }
