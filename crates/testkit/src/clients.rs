@@ -3,11 +3,16 @@
 use std::path::{Path, PathBuf};
 
 /// Packages and versions to install with npm in [`npm_directory`].
-pub const NPM_REQUIREMENTS: [(&str, &str); 3] =
-    [("toxiproxy-node-client", "4.1.0"), ("playwright-core", "1.64.1"), ("typescript", "5.9.3")];
+pub const NPM_REQUIREMENTS: [(&str, &str); 5] = [
+    ("toxiproxy-node-client", "4.1.0"),
+    ("playwright-core", "1.64.1"),
+    ("typescript", "5.9.3"),
+    ("pg", "8.23.1"),
+    ("ioredis", "6.0.0"),
+];
 
 /// Packages and versions to install with pip in [`python_directory`].
-pub const PYTHON_REQUIREMENTS: [(&str, &str); 12] = [
+pub const PYTHON_REQUIREMENTS: [(&str, &str); 16] = [
     ("toxiproxy-python", "0.1.1"),
     ("schemathesis", "4.32.5"),
     ("psycopg", "3.3.9"),
@@ -15,6 +20,10 @@ pub const PYTHON_REQUIREMENTS: [(&str, &str); 12] = [
     ("psycopg2-binary", "2.9.13"),
     ("pg8000", "1.31.6"),
     ("asyncpg", "0.32.0"),
+    ("sqlalchemy", "2.1.9"),
+    ("redis", "8.1.0"),
+    ("httpx", "0.28.1"),
+    ("requests", "2.34.2"),
     ("grpcio", "1.85.3"),
     // decodes traces
     ("opentelemetry-proto", "1.45.2"),

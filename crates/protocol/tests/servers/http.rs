@@ -9,10 +9,12 @@ use testkit::session::printed;
 use testkit::{Nginx, free_port, require};
 
 use crate::relay::{Found, Relay};
+use crate::scripts::{node, python};
 
 const SIZE: usize = 100_000;
 
-/// Serves `/file` with its length, `/ssi/file` in chunks, and takes PUT below `/put`.
+/// Serves `/file` with its length, `/ssi/file` in chunks, events with a length below `/events` and in chunks below `/feed`, and takes
+/// PUT below `/put`.
 struct Site {
     relay: Relay,
     _server: Nginx,
@@ -22,15 +24,21 @@ struct Site {
 impl Site {
     fn start() -> Self {
         let root = tempfile::tempdir().expect("the temporary directory is writable");
-        for directory in ["ssi", "put"] {
+        for directory in ["ssi", "put", "events", "feed"] {
             fs::create_dir(root.path().join(directory)).expect("the directory is ours");
         }
         for file in ["file", "ssi/file"] {
             fs::write(root.path().join(file), "x".repeat(SIZE)).expect("the directory is ours");
         }
+        for file in ["events/five", "feed/five"] {
+            fs::write(root.path().join(file), ": hello\n\n".to_owned() + &"id: 1\ndata: x\n\n".repeat(5))
+                .expect("the directory is ours");
+        }
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let config = format!(
             "events {{}} http {{ server {{ listen {listen}; root '{}'; default_type text/html; client_max_body_size 1m;\n\
+             location /events {{ default_type text/event-stream; }}\n\
+             location /feed {{ default_type text/event-stream; ssi on; ssi_types text/event-stream; }}\n\
              location /ssi {{ ssi on; }} location /put {{ dav_methods PUT; }} location /busy {{ return 503; }} }} }}",
             root.path().display()
         );
@@ -140,4 +148,70 @@ fn nginx_responds_to_a_pipeline_in_order() {
     let (length, found) = site.send("GET /ssi/file HTTP/1.0\r\n\r\n");
     assert!(length > SIZE);
     assert_eq!((found.begun, found.sent, found.answered, found.opaque.len()), (1, 1, 0, 0), "{found:?}");
+}
+
+#[test]
+fn each_event_of_a_stream_is_a_part() {
+    let site = Site::start();
+    let urls = ["/events/five", "/feed/five"].map(|path| site.url(path));
+    for options in [&["-N"][..], &["--compressed"], &["--http1.0"]] {
+        let (printed, found) = site.curl(&[options, &[&*urls[0], &*urls[1]]].concat());
+        assert_eq!(printed.matches("data: x").count(), 10);
+        assert_eq!((found.begun, found.parts, found.opaque.len()), (2, 10, 0), "{options:?} {found:?}");
+    }
+}
+
+#[test]
+fn clients_of_python_are_read() {
+    let site = Site::start();
+    for (module, open) in [("requests", "requests.Session()"), ("httpx", "httpx.Client()")] {
+        let script = format!("import {module}\nclient = {open}\n{PYTHON}");
+        python(&site.relay, module, &script);
+        let found = site.relay.found();
+        found.assert_complete();
+        let expected = ["/file", "/ssi/file", "/missing?a=b", "/put/a", "/put/b", "/file", "/events/five"];
+        assert_eq!(found.keys, expected, "{module}");
+        let counts = ["GET", "PUT", "HEAD"].map(|kind| found.count(kind));
+        assert_eq!((counts, found.parts, found.failures), ([4, 2, 1], 5, vec!["404".to_owned()]), "{module}");
+    }
+}
+
+const PYTHON: &str = r#"
+url = f"http://127.0.0.1:{port}"
+assert len(client.get(f"{url}/file").content) == 100_000
+assert len(client.get(f"{url}/ssi/file").content) == 100_000
+assert client.get(f"{url}/missing", params={"a": "b"}).status_code == 404
+assert client.put(f"{url}/put/a", data=b"x" * 5000).status_code in (201, 204)
+# In chunks, because the length of a generator is not known.
+assert client.put(f"{url}/put/b", data=(b"x" * 500 for _ in range(5))).status_code in (201, 204)
+assert client.head(f"{url}/file").headers["content-length"] == "100000"
+assert client.get(f"{url}/events/five").text.count("data: x") == 5
+client.close()
+"#;
+
+#[test]
+fn fetch_of_node_reads_and_sends_streams() {
+    let site = Site::start();
+    // `fetch` is part of Node; any package will do.
+    node(
+        &site.relay,
+        "pg",
+        r#"
+const url = `http://127.0.0.1:${port}`;
+for (let i = 0; i < 5; i++) {
+  if ((await (await fetch(`${url}/file`)).text()).length !== 100_000) throw new Error("short");
+}
+if ((await fetch(`${url}/busy`, { method: "POST", body: "x" })).status !== 503) throw new Error("not busy");
+const body = new Blob(["x".repeat(5000)]).stream();
+const sent = await fetch(`${url}/put/a`, { method: "PUT", body, duplex: "half" });
+if (!sent.ok) throw new Error(sent.status);
+let text = "";
+for await (const piece of (await fetch(`${url}/feed/five`)).body) text += new TextDecoder().decode(piece);
+if (text.split("data: x").length !== 6) throw new Error(text);
+"#,
+    );
+    let found = site.relay.found();
+    found.assert_complete();
+    let counts = ["GET", "POST", "PUT"].map(|kind| found.count(kind));
+    assert_eq!((counts, found.parts, found.failures), ([6, 1, 1], 5, vec!["503".to_owned()]));
 }

@@ -3,4 +3,6 @@
 mod http;
 mod postgres;
 mod redis;
+mod redis_cluster;
 mod relay;
+mod scripts;

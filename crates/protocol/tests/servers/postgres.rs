@@ -1,11 +1,11 @@
 use std::process::Command;
 
 use fault_proxy_protocol::Protocol;
-use testkit::clients::python_directory;
 use testkit::session::printed;
 use testkit::{Postgres, psql, require};
 
 use crate::relay::Relay;
+use crate::scripts::{node, python};
 
 fn pgbench(relay: &Relay, args: &[&str]) {
     let mut command = Command::new(require("pgbench", "postgresql"));
@@ -62,22 +62,13 @@ fn psql_copies_fails_and_runs_several_statements_at_once() {
     assert_eq!(found.failures, ["22012"]);
 }
 
-/// Runs a script with the PostgreSQL drivers of Python. `port` is defined.
-fn python(relay: &Relay, script: &str) {
-    let ran = Command::new(require("python3", "python3"))
-        .env("PYTHONPATH", python_directory())
-        .args(["-c", &format!("port = {}\n{script}", relay.port)])
-        .output()
-        .expect("it is executable");
-    printed(&ran);
-}
-
 #[test]
 fn psycopg_prepares_pipelines_and_copies() {
     let server = Postgres::start();
     let relay = Relay::start(Protocol::Psql, server.port());
     python(
         &relay,
+        "psycopg",
         r#"
 import psycopg
 with psycopg.connect(host="127.0.0.1", port=port, user="postgres", autocommit=True) as c:
@@ -115,8 +106,10 @@ with psycopg.connect(host="127.0.0.1", port=port, user="postgres", autocommit=Tr
 fn other_drivers_of_python_are_read() {
     let server = Postgres::start();
     let relay = Relay::start(Protocol::Psql, server.port());
-    for script in [
-        r#"
+    for (module, script) in [
+        (
+            "psycopg2",
+            r#"
 import psycopg2
 c = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
 q = c.cursor()
@@ -124,7 +117,10 @@ for a in range(5): q.execute("select %s", [a])
 c.commit()
 c.close()
 "#,
-        r#"
+        ),
+        (
+            "pg8000",
+            r#"
 import pg8000.native
 c = pg8000.native.Connection("postgres", host="127.0.0.1", port=port)
 c.run("begin")
@@ -132,7 +128,10 @@ for a in range(5): c.run("select :a", a=a)
 c.run("commit")
 c.close()
 "#,
-        r#"
+        ),
+        (
+            "asyncpg",
+            r#"
 import asyncio, asyncpg
 async def main():
     c = await asyncpg.connect(host="127.0.0.1", port=port, user="postgres")
@@ -141,11 +140,80 @@ async def main():
     await c.close()
 asyncio.run(main())
 "#,
+        ),
     ] {
-        python(&relay, script);
+        python(&relay, module, script);
         let found = relay.found();
         found.assert_complete();
         let counts = ["begin", "select", "commit"].map(|kind| found.count(kind));
         assert_eq!(counts, [1, 5, 1], "{script}: {:?} {:?}", found.kinds, found.keys);
     }
+}
+
+#[test]
+fn node_postgres_sends_simple_unnamed_and_named_statements() {
+    let server = Postgres::start();
+    let relay = Relay::start(Protocol::Psql, server.port());
+    node(
+        &relay,
+        "pg",
+        r#"
+const { Client } = require("pg");
+const client = new Client({ host: "127.0.0.1", port, user: "postgres", database: "postgres" });
+await client.connect();
+await client.query("create table t (a int)");
+await client.query("begin");
+for (let a = 0; a < 5; a++) await client.query("insert into t values ($1)", [a]);
+for (let a = 0; a < 5; a++) {
+  const result = await client.query({ name: "read", text: "select *  from t where a = $1", values: [a] });
+  if (result.rows.length !== 1) throw new Error(result);
+}
+await client.query("commit");
+await client.query("select 1 / $1::int", [0]).then(() => { throw new Error("no error"); }, () => {});
+await client.end();
+"#,
+    );
+    let found = relay.found();
+    found.assert_complete();
+    let counts = ["ddl", "begin", "insert", "select", "commit"].map(|kind| found.count(kind));
+    assert_eq!(counts, [1, 1, 5, 6, 1], "{:?}", found.kinds);
+    assert_eq!(found.keys.iter().filter(|key| *key == "select * from t where a = $1").count(), 5);
+    assert_eq!((found.parts, &found.failures[..]), (5, &["22012".to_owned()][..]));
+}
+
+#[test]
+fn sqlalchemy_repeats_a_transaction_that_could_not_be_serialized() {
+    let server = Postgres::start();
+    let relay = Relay::start(Protocol::Psql, server.port());
+    python(
+        &relay,
+        "sqlalchemy",
+        r#"
+import sqlalchemy as sa
+engine = sa.create_engine(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres", isolation_level="REPEATABLE READ")
+with engine.begin() as c:
+    c.execute(sa.text("create table t (a int)"))
+    c.execute(sa.text("insert into t values (1)"))
+for attempt in (1, 2):
+    try:
+        with engine.begin() as c:
+            c.execute(sa.text("select a from t")).all()
+            if attempt == 1:
+                with engine.begin() as other:
+                    other.execute(sa.text("update t set a = a + 1"))
+            c.execute(sa.text("update t set a = a * :factor"), {"factor": 10})
+    except sa.exc.OperationalError as error:
+        assert error.orig.sqlstate == "40001"
+with engine.begin() as c:
+    assert c.execute(sa.text("select a from t")).scalar() == 20
+engine.dispose()
+"#,
+    );
+    let found = relay.found();
+    found.assert_complete();
+    assert_eq!((found.count("update"), &found.failures[..]), (3, &["40001".to_owned()][..]));
+    assert_eq!(found.keys.iter().filter(|key| key.starts_with("update t set a = a * $1")).count(), 2);
+    // The failed transaction, and those in which the engine looks at the server.
+    assert!(found.keys.contains(&"ROLLBACK".to_owned()), "{:?}", found.keys);
+    assert_eq!(found.count("commit"), 4, "{:?}", found.keys);
 }
