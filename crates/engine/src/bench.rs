@@ -26,7 +26,7 @@ impl Core {
             has_journal: false,
             selected_by: Box::default(),
         };
-        let plan = plan::next(&[], faults, Duration::ZERO, |_| Arc::default());
+        let plan = plan::next(&[], faults, None, Duration::ZERO, |_| Arc::default());
         let segmenter = Segmenter::for_plan(&plan);
         Self(Pipeline::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO))
     }

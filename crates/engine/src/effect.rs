@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::direction::{Directions, Scope};
+use crate::requests::rule::RequestFault;
 use crate::schedule::Windows;
 use crate::selection::Selection;
 use crate::stage::Stage;
@@ -106,6 +107,11 @@ pub(crate) trait Behavior: Same + Debug + Send + Sync {
         None
     }
 
+    /// Returns which requests the fault acts on, if it acts on requests and not on flows.
+    fn requests(&self) -> Option<&RequestFault> {
+        None
+    }
+
     /// Returns the sessions that share a [`Start::bucket`].
     fn scope(&self) -> Scope {
         Scope::Session
@@ -139,6 +145,8 @@ pub(crate) enum Place {
     Timeout,
     Amount,
     Reset,
+    /// Not in a flow, but on requests.
+    Requests,
 }
 
 /// Effect of a fault on a session that has no flows yet.

@@ -36,6 +36,8 @@ pub enum Target {
     Opening,
     /// One flow or both, by default this direction of the server's socket.
     Flow(SocketDirection),
+    /// Requests. Side and direction are not allowed.
+    Requests,
     /// Connections, which side chooses; by default both, in both directions.
     Connections,
 }
@@ -193,13 +195,14 @@ impl FaultType {
 
     /// Whether side and direction mean something to it.
     pub fn has_direction(&self) -> bool {
-        self.target != Target::Opening
+        !matches!(self.target, Target::Opening | Target::Requests)
     }
 
     /// The common parameters that mean something to it, with its defaults.
     pub fn common_parameters(&self) -> impl Iterator<Item = Parameter> + use<> {
         let (target, has_direction) = (self.target, self.has_direction());
         let has_after_bytes = self.parameter("after-bytes").is_some();
+        let acts_on_requests = self.parameter("on").is_some();
         COMMON_PARAMETERS
             .into_iter()
             .filter(move |parameter| has_direction || !["side", "direction"].contains(&parameter.name))
@@ -214,6 +217,16 @@ impl FaultType {
                 ("direction", Target::Flow(SocketDirection::Egress)) => parameter.or("egress"),
                 ("direction", _) if has_after_bytes => parameter.or("both; responses with after-bytes or at"),
                 ("direction", _) => parameter.or("both"),
+                (name, _) if acts_on_requests => Parameter {
+                    help: match name {
+                        "probability" => "Share of sessions, or of requests with `on`, that the fault acts on, for example 0.1 or 10%",
+                        "skip" => "Number of sessions, or of requests with `on`, to leave alone first",
+                        "every" => "Act on every Nth session, or request with `on`, beginning with the first that is not skipped",
+                        "times" => "Maximum number of sessions, or of requests with `on`, to act on",
+                        _ => parameter.help,
+                    },
+                    ..parameter
+                },
                 _ => parameter,
             })
     }

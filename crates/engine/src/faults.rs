@@ -5,13 +5,14 @@
 use crate::fault_type::{FaultType, not_one_of, same_word};
 use crate::units::ValueError;
 
-mod after_bytes;
 mod bandwidth;
 mod blackhole;
 mod corrupt;
 mod jitter;
 mod latency;
 mod limit_data;
+mod lose_response;
+mod moment;
 mod packet_loss;
 mod prelude;
 mod refuse;
@@ -34,6 +35,7 @@ pub use self::slicer::Slicer;
 pub use self::slow_close::SlowClose;
 pub use self::slow_open::SlowOpen;
 pub use self::timeout::Timeout;
+pub use crate::requests::rule::{Ending, Moment, Part, RequestAction, RequestFault};
 
 /// Every type of fault, in the order in which help names them.
 pub static FAULT_TYPES: &[&FaultType] = &[
@@ -44,6 +46,7 @@ pub static FAULT_TYPES: &[&FaultType] = &[
     &blackhole::TYPE,
     &reset::TYPE,
     &timeout::TYPE,
+    &lose_response::TYPE,
     &slow_close::TYPE,
     &slicer::TYPE,
     &limit_data::TYPE,

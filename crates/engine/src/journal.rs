@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fault_proxy_protocol::{Protocol, Request};
 use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
@@ -57,6 +58,34 @@ pub struct JournalEntry {
     /// The decision.
     #[serde(flatten)]
     pub decision: Decision,
+    /// Request that the fault acts on, if it acts on requests.
+    #[serde(flatten, skip_serializing_if = "Option::is_none", serialize_with = "request")]
+    pub request: Option<Arc<JournalRequest>>,
+}
+
+/// A request, as the journal names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct JournalRequest {
+    /// Its number in the session, from 1.
+    pub request: u64,
+    /// Its kinds, such as `commit` or `SET`, with spaces between them.
+    pub kind: String,
+    /// Its key without secrets: the statement without its literals, the path without its query, or the first key of the command.
+    pub key: String,
+}
+
+impl JournalEntry {
+    pub(crate) fn on_request(self, request: Arc<JournalRequest>) -> Self {
+        Self { request: Some(request), ..self }
+    }
+}
+
+impl JournalRequest {
+    pub(crate) fn new(protocol: Protocol, request: &Request<'_>) -> Self {
+        let Request { number, kinds, .. } = request;
+        Self { request: *number, kind: kinds.join(" "), key: request.redacted_key(protocol) }
+    }
 }
 
 /// A decision of a fault.
@@ -130,6 +159,13 @@ fn nanoseconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S
 
 fn text<S: serde::Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(text)
+}
+
+fn request<S: serde::Serializer>(
+    request: &Option<Arc<JournalRequest>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    request.as_deref().serialize(serializer)
 }
 
 /// Up to 584 years.

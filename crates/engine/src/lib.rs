@@ -39,6 +39,8 @@ mod pipeline;
 mod proxy;
 #[cfg(feature = "relay")]
 mod relay;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "a relay reads requests"))]
+mod requests;
 mod schedule;
 mod selection;
 mod session;
@@ -55,14 +57,16 @@ pub use describe::BitRate;
 pub use direction::{Direction, Directions, Scope, Side};
 pub use effect::{Effect, Fault, Measured};
 pub use engine::{Engine, Settings};
+pub use fault_proxy_protocol::Protocol;
 pub use fault_type::{
     COMMON_PARAMETERS, FaultType, ParamError, Parameter, ReadError, ReadFile, SocketDirection, Target,
     ValueType, display_with,
 };
-pub use journal::{Decision, Journal, JournalEntry};
+pub use journal::{Decision, Journal, JournalEntry, JournalRequest};
 pub use loss::LossModel;
 pub use params::{CommonParams, FaultParams, ScheduleContext};
 pub use proxy::{Faults, ListenerHandle};
+pub use requests::count::RequestStats;
 pub use schedule::{ParseMode, Schedule, ScheduleError, Windows};
 pub use selection::Selection;
 pub use session::Session;

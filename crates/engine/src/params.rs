@@ -21,6 +21,7 @@ use crate::fault_type::{
     quoted, read,
 };
 use crate::faults::{self, FAULT_TYPES};
+use crate::requests::rule::{Moment, RequestFault};
 use crate::schedule::{ParseMode, Schedule, Windows};
 use crate::selection::Selection;
 use crate::units::{Count, Ratio};
@@ -141,13 +142,17 @@ impl FaultParams {
     pub fn resolve(&self, run: &ScheduleContext) -> Result<Fault, ParamError> {
         let fault = || {
             self.check_choice()?;
+            let effect = self.read.resolve(self.common.side, run.read_file)?;
             Ok(Fault {
                 name: self.name()?,
-                directions: self.flows()?,
+                directions: match effect.behavior().requests() {
+                    Some(requests) => self.flows_of_requests(requests)?,
+                    None => self.flows()?,
+                },
                 probability: self.common.probability.map_or(1.0, Ratio::fraction),
                 selection: self.selection()?,
                 windows: self.windows(run)?,
-                effect: self.read.resolve(self.common.side, run.read_file)?,
+                effect,
             })
         };
         fault().map_err(|error: ParamError| error.of(self.fault_type.name))
@@ -185,7 +190,7 @@ impl FaultParams {
     fn flows(&self) -> Result<Directions, ParamError> {
         let CommonParams { side, direction, .. } = self.common;
         let usual = match self.fault_type.target {
-            Target::Opening => {
+            Target::Opening | Target::Requests => {
                 let given = [("side", side.is_some()), ("direction", direction.is_some())];
                 return match given.into_iter().find(|(_, given)| *given) {
                     Some((param, _)) => Err(ParamError::new(
@@ -218,6 +223,20 @@ impl FaultParams {
                 Directions { to_upstream: false, to_downstream: true }
             }
         })
+    }
+
+    /// Returns the flow in which a fault on requests acts.
+    fn flows_of_requests(&self, requests: &RequestFault) -> Result<Directions, ParamError> {
+        let CommonParams { side, direction, .. } = self.common;
+        // For a reset, the side is the connections to reset.
+        let has_side = side.is_some() && self.fault_type.target != Target::Connections;
+        let refused = [("side", has_side), ("direction", direction.is_some())];
+        if let Some((param, _)) = refused.into_iter().find(|(_, is_given)| *is_given) {
+            let problem = "does not apply to faults on requests: `at` says where they act";
+            return Err(ParamError::new(param, problem));
+        }
+        let to_upstream = matches!(requests.at, Moment::BeforeForward | Moment::AfterForward);
+        Ok(Directions { to_upstream, to_downstream: !to_upstream })
     }
 
     /// Refuses the parameters that belong to a choice other than the one made.

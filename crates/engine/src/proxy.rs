@@ -6,11 +6,14 @@ mod shared;
 use std::sync::Arc;
 use std::task::Poll;
 
+use fault_proxy_protocol::Protocol;
+
 pub use self::listener::ListenerHandle;
 pub(crate) use self::shared::{MIN_RTT, Shared, Watcher};
 use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine::Engine;
+use crate::requests::count::RequestStats;
 use crate::stats::{FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
 
@@ -40,6 +43,29 @@ impl Faults {
     /// Replaces all faults. Open sessions follow immediately. Faults that stay the same are not interrupted.
     pub fn replace(&self, faults: Vec<Fault>) {
         self.shared.replace(faults);
+    }
+
+    /// Sets the protocol of the sessions that begin from now on, which faults on requests need.
+    ///
+    /// Sessions of a relay read their requests once the proxy has had such a fault, or after [`read_requests`](Self::read_requests). Other
+    /// sessions pass as if no protocol was set. Check a fault with [`Fault::check_protocol`] before it is added.
+    pub fn set_protocol(&self, protocol: Option<Protocol>) {
+        self.shared.set_protocol(protocol);
+    }
+
+    /// Lets sessions that begin from now on read and count their requests, even if no fault acts on requests.
+    pub fn read_requests(&self) {
+        self.shared.read_requests();
+    }
+
+    /// Returns the counts of each kind of request, in the order of their names. Empty if no session was read.
+    pub fn request_stats(&self) -> Vec<RequestStats> {
+        self.shared.requests.stats()
+    }
+
+    /// Returns the number of sessions that were read, but not to their end, since they were encrypted, for example.
+    pub fn opaque_sessions(&self) -> u64 {
+        self.shared.requests.opaque()
     }
 
     /// The faults as they are, in the order in which they act.

@@ -12,6 +12,7 @@ use tokio::io::AsyncBufRead;
 use tokio::net::TcpStream;
 
 use crate::proxy::Faults;
+use crate::requests;
 use crate::session::Session;
 use crate::stream::FaultStream;
 
@@ -30,8 +31,15 @@ impl Layer for Faults {
 
     fn wrap(mut session: Session, connect_time: Duration, legs: Legs) -> Legs {
         session.set_rtt(connect_time);
+        let protocol = session.read_protocol();
         let (client, server) = session.wrap(legs.downstream, legs.upstream);
-        Legs { downstream: Box::new(client), upstream: Box::new(server) }
+        match protocol {
+            None => Legs { downstream: Box::new(client), upstream: Box::new(server) },
+            Some(protocol) => {
+                let [client, server] = requests::stream::wrap(protocol, client, server);
+                Legs { downstream: Box::new(client), upstream: Box::new(server) }
+            }
+        }
     }
 }
 

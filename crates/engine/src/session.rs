@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+#[cfg(feature = "relay")]
+use fault_proxy_protocol::Protocol;
+
 use crate::direction::{Direction, Side};
 use crate::effect::Opening;
 use crate::flow::FaultFlow;
@@ -111,9 +114,16 @@ impl Session {
         self.identity.rtt = rtt.max(MIN_RTT);
     }
 
+    /// Returns the protocol of the session, if its requests are to be read.
+    #[cfg(feature = "relay")]
+    pub(crate) fn read_protocol(&self) -> Option<Protocol> {
+        self.faults.read_protocol()
+    }
+
     /// Puts the faults around a proxy's two connections: to the client, and to the server.
     ///
-    /// Each direction's faults act on what is read, from the client or from the server; writes pass as they are.
+    /// Each direction's faults act on what is read, from the client or from the server; writes pass as they are. Faults on requests act in
+    /// a relay only.
     pub fn wrap<C, S>(self, client: C, server: S) -> (FaultStream<C>, FaultStream<S>) {
         let (to_upstream, to_downstream) = self.flows();
         let client = FaultStream::reading(client, to_upstream, Side::Client);

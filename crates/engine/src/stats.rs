@@ -132,6 +132,25 @@ impl FaultCounters {
     }
 }
 
+/// Counts durations in a histogram.
+#[derive(Debug)]
+pub(crate) struct DurationCounters(AtomicHistogram);
+
+impl DurationCounters {
+    pub(crate) fn new() -> Self {
+        let config = Config::new(GROUPING_POWER, MAX_VALUE_POWER).expect("the powers fit each other");
+        Self(AtomicHistogram::with_config(&config))
+    }
+
+    pub(crate) fn record(&self, time: Duration) {
+        add(&self.0, time);
+    }
+
+    pub(crate) fn quantiles(&self) -> Option<Quantiles> {
+        Quantiles::from_histogram(&self.0.load())
+    }
+}
+
 fn add(histogram: &AtomicHistogram, time: Duration) {
     // Fails for values beyond the longest only.
     let _ = histogram.increment(nanos(time).min(MAX_VALUE));

@@ -9,6 +9,8 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use crate::direction::Side;
 use crate::flow::{FaultFlow, reset};
 use crate::shared::SessionEnd;
+#[cfg(feature = "relay")]
+use crate::shared::SessionShared;
 use crate::stage::chunk::FlowEnd;
 
 /// A stream that applies the faults of its [`Session`](crate::Session) to its bytes.
@@ -52,6 +54,11 @@ impl<S> FaultStream<S> {
     pub(crate) fn both_ways(inner: S, ingress: FaultFlow, egress: FaultFlow) -> Self {
         let egress = Egress { flow: egress, is_shut: false, reader: None, writer: None };
         Self { inner, ingress, egress: Some(Box::new(egress)), side: Side::Both }
+    }
+
+    #[cfg(feature = "relay")]
+    pub(crate) fn session(&self) -> &SessionShared {
+        &self.ingress.shared
     }
 
     /// The stream inside.

@@ -92,6 +92,15 @@ impl Framer {
         }
     }
 
+    /// Returns true if the client has sent the end of a group of PostgreSQL messages that the server has not answered: ReadyForQuery
+    /// follows. False for other protocols.
+    pub fn expects_ready(&self) -> bool {
+        match &self.core {
+            Core::Psql(core) => core.expects_ready(),
+            Core::Http(_) | Core::Redis(_) | Core::Opaque => false,
+        }
+    }
+
     /// Returns true if the framer cannot read the session any more.
     pub fn is_opaque(&self) -> bool {
         matches!(self.core, Core::Opaque)

@@ -5,6 +5,7 @@ mod framer;
 mod http;
 mod key;
 mod psql;
+mod redact;
 mod redis;
 mod selector;
 #[cfg(test)]

@@ -72,6 +72,10 @@ impl Psql {
     pub(crate) fn undecided_since(&self) -> Option<u64> {
         self.session.is_undecided.then_some(self.session.begin)
     }
+
+    pub(crate) fn expects_ready(&self) -> bool {
+        self.session.pending.iter().any(|pending| !matches!(pending, Pending::Execute(_)))
+    }
 }
 
 fn other_protocol(offset: u64) -> Opaque {

@@ -1,9 +1,9 @@
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use fault_proxy_control::proxies::FaultRecord;
-use fault_proxy_engine::{Fault, FaultParams, ReadError, ScheduleContext};
+use fault_proxy_engine::{Fault, FaultParams, Protocol, ReadError, ScheduleContext};
 use figment::value::Dict;
 use proxy_cli::config::FileErrors;
-use proxy_cli::faults::warn_about_merged_periods;
+use proxy_cli::faults::{in_flags, warn_about_merged_periods};
 
 /// A fault as it was given, and as it is applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,9 +63,11 @@ pub(super) fn all_from_file(
     placed.collect()
 }
 
-/// Returns the faults of the proxy called `proxy`: those of the file, and those of flags, which replace faults of the same name.
+/// Returns the faults of the proxy called `proxy`: those of the file, and those of flags, which replace faults of the same name. Checks
+/// that they can act in sessions of its protocol.
 pub(super) fn joined(
     proxy: &str,
+    protocol: Option<Protocol>,
     of_file: impl IntoIterator<Item = LocatedFault>,
     of_flags: &[ConfiguredFault],
     file: &FileErrors,
@@ -81,9 +83,14 @@ pub(super) fn joined(
                 )
             ));
         }
+        let checked = given.fault.check_protocol(protocol);
+        checked.map_err(|error| file.param(&place, &error)).with_context(|| format!("proxy `{proxy}`"))?;
         faults.push(given);
     }
     for given in of_flags {
+        let fault_type = given.params.fault_type();
+        let checked = given.fault.check_protocol(protocol);
+        checked.map_err(|error| anyhow!("proxy `{proxy}`: {}", in_flags(&error, fault_type)))?;
         match faults.iter_mut().find(|other| other.fault.name == given.fault.name) {
             Some(other) => *other = given.clone(),
             None => faults.push(given.clone()),

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, stdin};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use fault_proxy_control::proxies::protocol_of;
 use fault_proxy_mapping::{Host, Mapping, ProxyName, Scheme};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::faults::from_flags;
@@ -78,7 +79,7 @@ pub(super) fn proxies(config: &Config, duration: Option<Duration>) -> Result<Vec
             .filter(|fault| fault.proxy.as_ref().is_none_or(|proxy| proxy == label))
             .map(|fault| fault.placed.clone());
         let of_file: Vec<LocatedFault> = of_all.iter().cloned().chain(own).chain(of_phases).collect();
-        let faults = faults::joined(label, of_file, &of_flags, file)?;
+        let faults = faults::joined(label, protocol_of(&mapping.upstream), of_file, &of_flags, file)?;
         let (name, label, mapping) = (name.clone(), label.clone(), (*mapping).clone());
         proxies.push(ProxySettings { name, label, mapping, faults });
     }

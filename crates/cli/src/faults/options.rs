@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::ArgAction::Set;
 use clap::Args;
-use fault_proxy_engine::{Fault, ParseMode, ScheduleContext};
+use fault_proxy_engine::{Fault, FaultParams, ParseMode, ScheduleContext};
 use serde::{Deserialize, Serialize};
 
 use super::resolve::read_file;
@@ -48,7 +48,18 @@ impl FaultOptions {
             }
         }
         let run = self.run(None);
-        let faults = faults.0.iter().map(|params| from_flags(params, &run)).collect::<Result<_>>()?;
+        let resolve = |params: &FaultParams| {
+            let fault = from_flags(params, &run)?;
+            let checked = fault.check_protocol(None);
+            checked.map_err(|_| {
+                let name = params.fault_type().name;
+                anyhow!(
+                    "--{name}-on: this program does not read requests; use fault-proxy for faults on requests"
+                )
+            })?;
+            Ok(fault)
+        };
+        let faults = faults.0.iter().map(resolve).collect::<Result<_>>()?;
         Ok(FaultSettings { faults, seed: self.seed })
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::entry::Entry;
-use super::record::{effective, shown};
+use super::record::{check_protocol, effective, shown};
 use super::{ChangeError, FaultRecord, Generation, Proxies, Proxy, ProxyUpstream, Spec, Update};
 
 /// Maximum time to wait for listeners.
@@ -163,6 +163,7 @@ impl Proxies {
         let entry = entries.get_mut(name).ok_or(ChangeError::NoSuchProxy)?;
         let mut records = entry.records.clone();
         let changed = change(&mut records)?;
+        check_protocol(&records, &entry.upstream.addr)?;
         if self.client.is_some() {
             let [before, after] = [(&entry.records, &records), (&records, &entry.records)]
                 .map(|(some, others)| some.iter().filter(|one| !others.contains(one)).map(shown).collect());
@@ -262,6 +263,7 @@ impl Proxies {
         let is_to_listen = update.enabled.unwrap_or(now.enabled);
         if is_elsewhere {
             self.inner.host.check(&upstream.addr).map_err(ChangeError::Invalid)?;
+            check_protocol(&now.faults, &upstream.addr)?;
             if is_to_listen {
                 // Check before stopping, so that an error changes nothing.
                 self.check_loop(name, listen.as_ref().unwrap_or(&now.listen), &upstream.addr).await?;
@@ -323,6 +325,7 @@ impl Proxies {
 
     async fn check_new(&self, spec: &Spec) -> Result<(), ChangeError> {
         self.inner.host.check(&spec.upstream.addr).map_err(ChangeError::Invalid)?;
+        check_protocol(&spec.faults, &spec.upstream.addr)?;
         if spec.enabled {
             self.check_loop(&spec.name, &spec.listen, &spec.upstream.addr).await?;
         }

@@ -6,7 +6,7 @@ use fault_proxy_mapping::ListenAddr;
 use super::host::LaunchRequest;
 use super::host::RunningProxy;
 use super::proxy::{Generation, Proxy, ProxyUpstream, Spec};
-use super::record::{FaultRecord, effective};
+use super::record::{FaultRecord, effective, protocol_of};
 use crate::watch::SessionMetrics;
 
 /// A proxy in the registry.
@@ -30,6 +30,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Creates an entry of a proxy that is not started.
     pub(super) fn new(spec: Spec, faults: Faults) -> Self {
+        faults.set_protocol(protocol_of(&spec.upstream.addr));
         let Spec { label, listen, upstream, faults: records, .. } = spec;
         let (watch, stopped) = (SessionMetrics::default(), Generation::default());
         Self {
@@ -75,6 +76,7 @@ impl Entry {
         if let Some(listen) = listen {
             (self.listen, self.last_address) = (listen, None);
         }
+        self.faults.set_protocol(protocol_of(&upstream.addr));
         self.upstream = upstream;
     }
 

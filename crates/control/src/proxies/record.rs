@@ -1,6 +1,9 @@
-use fault_proxy_engine::{Fault, Millis};
+use fault_proxy_engine::{Fault, Millis, Protocol};
+use fault_proxy_mapping::{Scheme, Upstream};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
+
+use super::ChangeError;
 
 /// Dialect of the types and parameters of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,27 @@ pub struct FaultRecord {
     pub fault: Option<Fault>,
     pub(crate) ttl: Option<Ttl>,
     pub(crate) vocabulary: Dialect,
+}
+
+/// Checks that all faults can act in sessions with this upstream.
+pub(super) fn check_protocol(records: &[FaultRecord], upstream: &Upstream) -> Result<(), ChangeError> {
+    let protocol = protocol_of(upstream);
+    for record in records {
+        let Some(fault) = &record.fault else { continue };
+        let invalid = |error| ChangeError::Invalid(format!("the fault `{}`: {error}", record.name));
+        fault.check_protocol(protocol).map_err(invalid)?;
+    }
+    Ok(())
+}
+
+/// Returns the protocol of sessions with this upstream, which its scheme names.
+pub fn protocol_of(upstream: &Upstream) -> Option<Protocol> {
+    match upstream.scheme()? {
+        Scheme::Http | Scheme::Https => Some(Protocol::Http),
+        Scheme::Psql | Scheme::Psqls => Some(Protocol::Psql),
+        Scheme::Redis | Scheme::Rediss => Some(Protocol::Redis),
+        Scheme::Tcp | Scheme::Tls => None,
+    }
 }
 
 /// Returns the faults that have an effect.

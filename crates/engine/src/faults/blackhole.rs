@@ -1,7 +1,8 @@
 //! Holds or drops all data.
 
-use super::after_bytes::{AFTER_BYTES, AT, Moment, bytes_before};
+use super::moment::{AFTER_BYTES, AT, BYTES, EVENTS, ON, ROWS, Where};
 use super::prelude::*;
+use crate::requests::rule::{Ending, Moment, RequestAction};
 use crate::stage::gate::Gate;
 
 /// Holds or drops all data.
@@ -62,7 +63,11 @@ pub(super) static TYPE: FaultType = FaultType {
         )
         .or("stall"),
         AFTER_BYTES,
-        AT,
+        ON,
+        AT.or("first-byte with on"),
+        BYTES,
+        ROWS,
+        EVENTS,
     ],
     read: read_own::<Params>,
 };
@@ -70,9 +75,8 @@ pub(super) static TYPE: FaultType = FaultType {
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     mode: Option<Mode>,
-    #[serde(rename = "after-bytes")]
-    after_bytes: Option<ByteCount>,
-    at: Option<Moment>,
+    #[serde(flatten)]
+    at: Where,
 }
 
 /// Action for received bytes: hold them until the fault ends, or drop them.
@@ -86,7 +90,17 @@ words! { Mode, "a mode", Stall = "stall", Discard = "discard" }
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        let after_bytes = bytes_before(self.after_bytes, self.at)?;
+        let stall = || RequestAction::End { after: Duration::ZERO, ending: Ending::Stall };
+        if let Some(fault) = self.at.on_requests(Moment::FirstByte, stall)? {
+            return match self.mode {
+                None | Some(Mode::Discard) => Ok(fault.into()),
+                Some(Mode::Stall) => Err(ParamError::new(
+                    "mode",
+                    "stall does not apply with `on`, since what follows is dropped: use discard",
+                )),
+            };
+        }
+        let after_bytes = self.at.bytes_before()?;
         Ok(Blackhole { discard: self.mode == Some(Mode::Discard), after_bytes }.into())
     }
 }

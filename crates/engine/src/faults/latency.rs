@@ -5,8 +5,10 @@ mod table;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::moment::{AT, BYTES, EVENTS, ON, OnRequests, ROWS};
 use super::prelude::*;
 use crate::delay::Delay;
+use crate::requests::rule::{Moment, RequestAction};
 use crate::stage::hold::{HoldStage, HoldTimes};
 
 /// Holds each segment for a random time.
@@ -102,6 +104,11 @@ pub(super) static TYPE: FaultType = FaultType {
         Parameter::new("table", ValueType::File, "File of delays in milliseconds, for the distribution table")
             .with(&["table"]),
         Parameter::new("once", ValueType::Switch(Some(("per-read-write", "Delay all data; this is the default"))), "Delay only the first data of each session"),
+        ON,
+        AT.or("first-byte"),
+        BYTES,
+        ROWS,
+        EVENTS,
     ],
     read: read_own::<Params>,
 };
@@ -120,6 +127,8 @@ struct Params {
     /// A CSV file of values in milliseconds: one or more a line, `#` starts a comment, the first line may be a header.
     table: Option<PathBuf>,
     once: Option<bool>,
+    #[serde(flatten)]
+    at: OnRequests,
 }
 
 /// The distribution of a latency; see [`Delay`].
@@ -157,7 +166,14 @@ impl Parameters for Params {
             },
             Distribution::Table => Delay::Table(self.table(read_file)?),
         };
-        Ok(Latency { delay, once: self.once.unwrap_or(false) }.into())
+        let on_requests = self.at.on_requests(Moment::FirstByte, || RequestAction::Delay(delay.clone()))?;
+        match on_requests {
+            Some(_) if self.once.is_some() => {
+                Err(ParamError::new("once", "does not apply with `on`: each request is delayed once"))
+            }
+            Some(fault) => Ok(fault.into()),
+            None => Ok(Latency { delay, once: self.once.unwrap_or(false) }.into()),
+        }
     }
 
     fn choice(&self) -> Option<(&'static str, &'static str)> {

@@ -1,8 +1,9 @@
 //! Holds all data, then closes both connections.
 
-use super::after_bytes::{AFTER_BYTES, AT, Moment, bytes_before};
+use super::moment::{AFTER_BYTES, AT, BYTES, EVENTS, ON, ROWS, Where};
 use super::prelude::*;
 use crate::direction::Directions;
+use crate::requests::rule::{Ending, Moment, RequestAction};
 use crate::stage::chunk::FlowEnd;
 use crate::stage::gate::Gate;
 
@@ -74,7 +75,11 @@ pub(super) static TYPE: FaultType = FaultType {
         )
         .or("never"),
         AFTER_BYTES,
-        AT,
+        ON,
+        AT.or("after-forward with on"),
+        BYTES,
+        ROWS,
+        EVENTS,
     ],
     read: read_own::<Params>,
 };
@@ -82,18 +87,24 @@ pub(super) static TYPE: FaultType = FaultType {
 #[derive(Debug, Serialize, Deserialize)]
 struct Params {
     after: Option<Millis>,
-    #[serde(rename = "after-bytes")]
-    after_bytes: Option<ByteCount>,
-    at: Option<Moment>,
+    #[serde(flatten)]
+    at: Where,
 }
 
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
-        let after_bytes = bytes_before(self.after_bytes, self.at)?;
+        let end = || match self.after.map(Millis::duration) {
+            Some(after) => RequestAction::End { after, ending: Ending::Close },
+            None => RequestAction::End { after: Duration::ZERO, ending: Ending::Stall },
+        };
+        if let Some(fault) = self.at.on_requests(Moment::AfterForward, end)? {
+            return Ok(fault.into());
+        }
+        let after_bytes = self.at.bytes_before()?;
         Ok(Timeout { after: self.after.map(Millis::duration), discard: false, after_bytes }.into())
     }
 
     fn default_directions(&self) -> Option<Directions> {
-        (self.after_bytes.is_some() || self.at.is_some()).then_some(Directions::TO_DOWNSTREAM)
+        self.at.directions()
     }
 }

@@ -221,7 +221,10 @@ fn a_fault_begins_in_the_middle_of_the_responses() {
     }
     let unknown = json!({"type": "timeout", "at": "last-byte"});
     let error = serde_json::from_value::<FaultParams>(unknown).expect_err("unknown");
-    assert_eq!(error.to_string(), "timeout: at: \"last-byte\" is not a moment: use first-byte");
+    assert_eq!(
+        error.to_string(),
+        "timeout: at: \"last-byte\" is not a moment: use before-forward, after-forward, first-byte, mid-response, before-ready or end"
+    );
 }
 
 #[test]

@@ -55,6 +55,6 @@ impl SessionContext {
         decision: Decision,
     ) -> JournalEntry {
         let (proxy, fault) = (Arc::clone(&self.proxy), Arc::clone(&entry.name));
-        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision }
+        JournalEntry { at, proxy, session: self.session, direction, fault, offset, decision, request: None }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fault_proxy_protocol::{Protocol, Selector};
+
 use crate::direction::{Direction, Scope};
 use crate::effect::{Fault, Measured, Opening, Place};
 use crate::selection::SessionSelector;
@@ -21,9 +23,13 @@ pub(crate) struct PlanEntry {
     pub(crate) counters: Arc<FaultCounters>,
     /// Time at which it became part of the plan.
     pub(crate) added: Duration,
-    /// Counts the sessions if the fault selects them by their order.
+    /// Counts the sessions, or the requests, if the fault selects them by their order.
     pub(crate) selector: Option<Arc<SessionSelector>>,
     buckets: Option<Arc<Buckets>>,
+    /// Protocol of the sessions.
+    protocol: Option<Protocol>,
+    /// Requests that the fault acts on, if it acts on requests of this protocol.
+    pub(crate) on: Option<Selector>,
 }
 
 /// One for each [`Direction`].
@@ -54,7 +60,7 @@ impl PlanEntry {
 
     /// Whether it acts on the flow in `direction` at all.
     pub(crate) fn acts_on(&self, direction: Direction) -> bool {
-        self.place() != Place::Opening && self.fault.directions.contains(direction)
+        !matches!(self.place(), Place::Opening | Place::Requests) && self.fault.directions.contains(direction)
     }
 }
 
@@ -65,6 +71,7 @@ impl PlanEntry {
 pub(crate) fn next(
     current: &[Arc<PlanEntry>],
     faults: Vec<Fault>,
+    protocol: Option<Protocol>,
     now: Duration,
     mut common: impl FnMut(&str) -> Arc<Buckets>,
 ) -> Plan {
@@ -72,7 +79,7 @@ pub(crate) fn next(
         .into_iter()
         .map(|fault| {
             let before = current.iter().find(|entry| entry.fault.name == fault.name);
-            if let Some(entry) = before.filter(|entry| entry.fault == fault) {
+            if let Some(entry) = before.filter(|entry| entry.fault == fault && entry.protocol == protocol) {
                 return Arc::clone(entry);
             }
             let buckets = match fault.effect.behavior().scope() {
@@ -91,7 +98,11 @@ pub(crate) fn next(
                 before.unwrap_or_else(|| Arc::new(SessionSelector::new(fault.selection)))
             });
             let name = fault.name.as_str().into();
-            Arc::new(PlanEntry { fault, name, counters: stats, added: now, selector, buckets })
+            let on = fault.effect.behavior().requests().and_then(|requests| {
+                // What cannot be parsed was refused before; see `Fault::check_protocol`.
+                Selector::parse(protocol?, &requests.on).ok()
+            });
+            Arc::new(PlanEntry { fault, name, counters: stats, added: now, selector, buckets, protocol, on })
         })
         .collect();
     entries.sort_by_key(|entry| entry.place());

@@ -33,7 +33,7 @@ fn always(effect: Effect) -> Fault {
 }
 
 fn plan_of(faults: Vec<Fault>, now: Duration) -> Plan {
-    plan::next(&[], faults, now, |_| Arc::default())
+    plan::next(&[], faults, None, now, |_| Arc::default())
 }
 
 #[allow(clippy::cast_possible_truncation)]

@@ -1,19 +1,21 @@
 //! What the sessions of a proxy share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use fault_proxy_protocol::Protocol;
 use slab::Slab;
 use tokio::sync::Notify;
 
 use crate::direction::Direction;
-use crate::effect::Fault;
+use crate::effect::{Fault, Place};
 use crate::engine;
 use crate::journal::{Decision, JournalEntry};
 use crate::pipeline::SessionContext;
 use crate::pipeline::plan::{self, Plan};
+use crate::requests::count::RequestCounters;
 use crate::stats::FlowCounters;
 
 /// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
@@ -34,11 +36,15 @@ pub(crate) struct Shared {
     pub(super) listeners: Listeners,
     /// One for each direction.
     pub(super) counters: [FlowCounters; 2],
+    pub(crate) requests: RequestCounters,
+    /// Protocol of the sessions, and whether it is read even if no fault needs it. Changed together with the plan.
+    protocol: Mutex<Option<Protocol>>,
+    reads_requests: AtomicBool,
 }
 
 impl Shared {
     pub(super) fn new(engine: Arc<engine::Shared>, proxy: &str, faults: Vec<Fault>) -> Self {
-        let plan = plan::next(&[], faults, Duration::ZERO, |name| engine.buckets(name));
+        let plan = plan::next(&[], faults, None, Duration::ZERO, |name| engine.buckets(name));
         Self {
             engine,
             proxy: proxy.into(),
@@ -49,16 +55,54 @@ impl Shared {
             watchers: Mutex::default(),
             sessions: Mutex::new(0),
             listeners: Listeners::default(),
+            requests: RequestCounters::default(),
+            protocol: Mutex::new(None),
+            reads_requests: AtomicBool::new(false),
         }
     }
 
     /// Wakes everyone who watches, after the plan and its version have changed.
     pub(super) fn replace(&self, faults: Vec<Fault>) {
         let changing = lock(&self.changing);
-        let next = plan::next(&self.plan(), faults, self.engine.now(), |name| self.engine.buckets(name));
+        self.change(faults);
+        drop(changing);
+        self.wake();
+    }
+
+    /// Sets the protocol of sessions that begin from now on.
+    pub(super) fn set_protocol(&self, protocol: Option<Protocol>) {
+        let changing = lock(&self.changing);
+        if std::mem::replace(&mut *lock(&self.protocol), protocol) != protocol {
+            self.change(self.plan().iter().map(|entry| entry.fault.clone()).collect());
+        }
+        drop(changing);
+        self.wake();
+    }
+
+    /// Sessions that begin from now on read their requests, whether a fault acts on requests or not.
+    pub(super) fn read_requests(&self) {
+        self.reads_requests.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the protocol that a new session reads, if it reads one.
+    #[cfg(feature = "relay")]
+    pub(crate) fn read_protocol(&self) -> Option<Protocol> {
+        (*lock(&self.protocol)).filter(|_| self.reads_requests.load(Ordering::Relaxed))
+    }
+
+    /// Makes the next plan.
+    fn change(&self, faults: Vec<Fault>) {
+        let protocol = *lock(&self.protocol);
+        let next =
+            plan::next(&self.plan(), faults, protocol, self.engine.now(), |name| self.engine.buckets(name));
+        if next.iter().any(|entry| entry.on.is_some()) {
+            self.read_requests();
+        }
         *lock(&self.plan) = next;
         self.version.fetch_add(1, Ordering::Release);
-        drop(changing);
+    }
+
+    fn wake(&self) {
         self.listeners.changed.notify_waiters();
         let watchers: Vec<_> = lock(&self.watchers).iter().map(|(_, waker)| waker.clone()).collect();
         watchers.iter().for_each(Waker::wake_by_ref);
@@ -83,14 +127,15 @@ impl Shared {
             selected_by: Box::default(),
         };
         let plan = self.plan();
-        let selectors = plan.iter().filter(|entry| entry.fault.windows.is_on(context.opened));
+        let on_sessions = || plan.iter().filter(|entry| entry.place() != Place::Requests);
+        let selectors = on_sessions().filter(|entry| entry.fault.windows.is_on(context.opened));
         let selectors = selectors.filter_map(|entry| {
             let selector = entry.selector.as_ref()?;
             selector.select(|| context.is_drawn(entry)).then(|| Arc::clone(selector))
         });
         context.selected_by = selectors.collect();
         drop(number);
-        for entry in plan.iter().filter(|entry| context.has_journal && entry.is_selective()) {
+        for entry in on_sessions().filter(|entry| context.has_journal && entry.is_selective()) {
             let decision = Decision::Applies { applies: context.applies(entry) };
             self.record(context.decision(context.opened, None, entry, 0, decision));
         }

@@ -1,0 +1,140 @@
+//! The requests of a session, and what faults do to them.
+//!
+//! [`Requests`] is pure: it reads bytes and times, and returns how far each stream may pass. [`stream`] puts it around the two connections
+//! of a session.
+
+pub(crate) mod count;
+mod open;
+mod pending;
+pub(crate) mod rule;
+mod state;
+#[cfg(feature = "relay")]
+pub(crate) mod stream;
+mod stream_plan;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault_proxy_protocol::{Framer, Protocol};
+
+use self::state::State;
+use self::stream_plan::{Next, StreamPlan};
+use crate::direction::Direction;
+use crate::pipeline::SessionContext;
+use crate::proxy;
+use crate::shared::SessionEnd;
+
+/// What to do with the bytes at the head of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Pass up to this number of bytes.
+    Pass(usize),
+    /// Drop this number of bytes.
+    Drop(usize),
+    /// Wait until this time.
+    Wait(Duration),
+    /// Receive more, or end if the stream has ended.
+    Receive,
+    /// End the session.
+    End(SessionEnd),
+}
+
+/// The requests of one session.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    framer: Framer,
+    state: State,
+}
+
+impl Requests {
+    pub(crate) fn new(protocol: Protocol, proxy: Arc<proxy::Shared>, context: Arc<SessionContext>) -> Self {
+        let state = State::new(protocol, proxy, context);
+        Self { framer: Framer::new(protocol), state }
+    }
+
+    /// Reads the next bytes that have come in `direction`.
+    pub(crate) fn on_received(&mut self, direction: Direction, now: Duration, bytes: &[u8]) {
+        let Self { framer, state } = self;
+        state.sync_plan();
+        state.stream(direction).on_received(bytes.len());
+        match direction {
+            Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
+            Direction::ToDownstream => {
+                framer.on_responses(bytes, |event| state.on_response(now, event));
+                if state.awaits_ready() && !framer.expects_ready() {
+                    state.end_group(now, u64::MAX, None);
+                }
+            }
+        }
+    }
+
+    /// No more bytes come in `direction`.
+    pub(crate) fn on_end(&mut self, direction: Direction) {
+        self.state.stream(direction).on_end();
+    }
+
+    /// Returns what to do with the bytes of `direction` that have come and have not passed.
+    pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
+        let Self { framer, state } = self;
+        loop {
+            let holds = direction == Direction::ToUpstream && state.holds_requests;
+            let undecided = if holds { framer.undecided_since() } else { None };
+            match state.stream(direction).next(now, undecided) {
+                Next::Pass(len) => return Output::Pass(to_usize(len)),
+                Next::Drop(len) => return Output::Drop(to_usize(len)),
+                Next::Wait(until) => return Output::Wait(until),
+                Next::Receive => {
+                    if let Some(output) = state.at_end(direction) {
+                        return output;
+                    }
+                }
+                Next::Step => {
+                    if let Some(end) = state.take_step(direction, now) {
+                        return Output::End(end);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Bytes have passed, and will be written.
+    pub(crate) fn on_passed(&mut self, direction: Direction, len: usize) {
+        self.state.stream(direction).on_passed(len as u64);
+    }
+
+    /// Bytes were dropped.
+    pub(crate) fn on_dropped(&mut self, direction: Direction, len: usize) {
+        let State { streams, open, .. } = &mut self.state;
+        let stream = &mut streams[direction as usize];
+        stream.on_dropped(len as u64);
+        while let Some(request) = stream.next_dropped() {
+            if direction == Direction::ToDownstream {
+                open.lose(request);
+            }
+        }
+    }
+
+    /// Bytes that had passed were written.
+    pub(crate) fn on_written(&mut self, direction: Direction, now: Duration, len: usize) {
+        let State { streams, open, .. } = &mut self.state;
+        let stream = &mut streams[direction as usize];
+        stream.on_written(len);
+        while let Some(request) = stream.next_written() {
+            match direction {
+                Direction::ToUpstream => open.forward(request),
+                Direction::ToDownstream => open.deliver(request, now),
+            }
+        }
+    }
+
+    /// Returns true if all bytes pass from now on.
+    pub(crate) fn is_transparent(&self) -> bool {
+        self.framer.is_opaque() && self.state.streams.iter().all(StreamPlan::is_clear)
+    }
+}
+
+fn to_usize(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,159 @@
+//! Counters of requests, by their kind.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fault_proxy_protocol::OpaqueReason;
+
+use crate::stats::{DurationCounters, Quantiles};
+
+/// Maximum number of kinds that a proxy counts separately. Clients choose the names of methods and commands.
+const MAX_KINDS: usize = 48;
+/// Kind that requests of all further kinds count as.
+const OTHER: &str = "other";
+
+/// Requests of a kind that a proxy has read, in all sessions whose protocol it reads.
+///
+/// A PostgreSQL request with several statements counts for the kind of each.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct RequestStats {
+    /// The kind: a kind of statement of PostgreSQL such as `commit`, a command of Redis such as `SET`, or a method of HTTP.
+    pub kind: Arc<str>,
+    /// Number of requests that clients have begun.
+    pub requests: u64,
+    /// Number of requests that were written to the upstream completely.
+    pub forwarded: u64,
+    /// Number of requests to which the upstream sent a complete response.
+    pub answered: u64,
+    /// Number of requests whose complete response was written to the client.
+    pub delivered: u64,
+    /// Number of requests that the upstream has executed without an error, and whose response did not reach the client.
+    pub unconfirmed: u64,
+    /// Times from the first byte of a request to the end of its response, as written to the client.
+    pub duration: Option<Quantiles>,
+}
+
+/// Counters of the requests of a proxy.
+#[derive(Debug, Default)]
+pub(crate) struct RequestCounters {
+    kinds: Mutex<Vec<Arc<KindCounters>>>,
+    opaque: AtomicU64,
+    /// Bit set of reasons that were reported.
+    reported: AtomicU32,
+}
+
+/// Counters of the requests of one kind.
+#[derive(Debug)]
+pub(crate) struct KindCounters {
+    pub(super) kind: Arc<str>,
+    pub(super) requests: AtomicU64,
+    pub(super) forwarded: AtomicU64,
+    pub(super) answered: AtomicU64,
+    pub(super) delivered: AtomicU64,
+    pub(super) unconfirmed: AtomicU64,
+    pub(super) duration: DurationCounters,
+}
+
+impl RequestCounters {
+    /// Returns the counters of this kind, and creates them if there are not too many.
+    pub(super) fn of(&self, kind: &str) -> Arc<KindCounters> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = kinds.iter().find(|counters| *counters.kind == *kind) {
+            return Arc::clone(counters);
+        }
+        let kind = if kinds.len() < MAX_KINDS { kind } else { OTHER };
+        let other = kinds.iter().find(|counters| *counters.kind == *kind).cloned();
+        other.unwrap_or_else(|| {
+            let counters = Arc::new(KindCounters::new(kind));
+            kinds.push(Arc::clone(&counters));
+            counters
+        })
+    }
+
+    /// Counts a session whose protocol cannot be read any more. Returns true for the first with this reason.
+    pub(super) fn record_opaque(&self, reason: OpaqueReason) -> bool {
+        self.opaque.fetch_add(1, Ordering::Relaxed);
+        let bit = 1 << (reason as u32);
+        self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Returns the number of sessions whose protocol could not be read to their end.
+    pub(crate) fn opaque(&self) -> u64 {
+        self.opaque.load(Ordering::Relaxed)
+    }
+
+    /// Returns the counts of each kind, in the order of their names.
+    pub(crate) fn stats(&self) -> Vec<RequestStats> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut stats: Vec<_> = kinds.iter().map(|counters| counters.stats()).collect();
+        stats.sort_by(|one, other| one.kind.cmp(&other.kind));
+        stats
+    }
+}
+
+impl KindCounters {
+    fn new(kind: &str) -> Self {
+        let count = || AtomicU64::new(0);
+        Self {
+            kind: kind.into(),
+            requests: count(),
+            forwarded: count(),
+            answered: count(),
+            delivered: count(),
+            unconfirmed: count(),
+            duration: DurationCounters::new(),
+        }
+    }
+
+    pub(super) fn record_delivered(&self, duration: Duration) {
+        add_one(&self.delivered);
+        self.duration.record(duration);
+    }
+
+    fn stats(&self) -> RequestStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RequestStats {
+            kind: Arc::clone(&self.kind),
+            // Later counts first, so that a response that is counted meanwhile does not exceed its request.
+            delivered: count(&self.delivered),
+            unconfirmed: count(&self.unconfirmed),
+            answered: count(&self.answered),
+            forwarded: count(&self.forwarded),
+            requests: count(&self.requests),
+            duration: self.duration.quantiles(),
+        }
+    }
+}
+
+pub(super) fn add_one(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_beyond_the_limit_count_as_one() {
+        let counters = RequestCounters::default();
+        for kind in 0..2 * MAX_KINDS {
+            add_one(&counters.of(&kind.to_string()).requests);
+        }
+        let stats = counters.stats();
+        assert_eq!(stats.len(), MAX_KINDS + 1);
+        assert_eq!(stats.iter().map(|kind| kind.requests).sum::<u64>(), 2 * MAX_KINDS as u64);
+        let other = stats.iter().find(|kind| &*kind.kind == OTHER).expect("the kind of the rest");
+        assert_eq!(other.requests, MAX_KINDS as u64);
+    }
+
+    #[test]
+    fn each_reason_is_reported_once() {
+        let counters = RequestCounters::default();
+        assert!(counters.record_opaque(OpaqueReason::Encrypted));
+        assert!(counters.record_opaque(OpaqueReason::TooMany));
+        assert!(!counters.record_opaque(OpaqueReason::Encrypted));
+        assert_eq!(counters.opaque(), 3);
+    }
+}

@@ -1,0 +1,125 @@
+//! The requests of a session whose responses were not delivered completely.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault_proxy_protocol::Request;
+
+use super::count::{KindCounters, RequestCounters, add_one};
+
+/// Maximum number of kinds that a session counts separately, the number of bits of a set.
+const MAX_KINDS: usize = 64;
+
+/// The requests of a session whose responses were not delivered completely.
+#[derive(Debug, Default)]
+pub(super) struct OpenRequests {
+    /// Their numbers follow each other.
+    open: VecDeque<OpenRequest>,
+    first: u64,
+    /// The kinds of the session's requests.
+    kinds: Vec<Arc<KindCounters>>,
+}
+
+#[derive(Debug)]
+struct OpenRequest {
+    /// Bit set of the positions of its kinds.
+    kinds: u64,
+    begun: Duration,
+    is_executed: bool,
+    /// Its response was delivered or dropped.
+    is_done: bool,
+}
+
+impl OpenRequests {
+    /// Adds the next request.
+    pub(super) fn begin(&mut self, counters: &RequestCounters, now: Duration, request: &Request<'_>) {
+        let kinds = request.kinds.iter().fold(0, |set, kind| set | 1 << self.position(counters, kind));
+        if self.open.is_empty() {
+            self.first = request.number;
+        }
+        self.open.push_back(OpenRequest { kinds, begun: now, is_executed: false, is_done: false });
+        self.count(kinds, |counters| add_one(&counters.requests));
+    }
+
+    fn position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
+        let known = self.kinds.iter().position(|counters| *counters.kind == *kind);
+        known.unwrap_or_else(|| {
+            if self.kinds.len() < MAX_KINDS {
+                self.kinds.push(counters.of(kind));
+            }
+            self.kinds.len() - 1
+        })
+    }
+
+    fn get(&mut self, request: u64) -> Option<&mut OpenRequest> {
+        let index = usize::try_from(request.checked_sub(self.first)?).ok()?;
+        self.open.get_mut(index)
+    }
+
+    fn count(&self, kinds: u64, count: impl Fn(&KindCounters)) {
+        let mut rest = kinds;
+        while rest != 0 {
+            count(&self.kinds[rest.trailing_zeros() as usize]);
+            rest &= rest - 1;
+        }
+    }
+
+    /// The request was written to the upstream.
+    pub(super) fn forward(&mut self, request: u64) {
+        if let Some(kinds) = self.get(request).map(|open| open.kinds) {
+            self.count(kinds, |counters| add_one(&counters.forwarded));
+        }
+    }
+
+    /// The upstream has sent the response.
+    pub(super) fn answer(&mut self, request: u64, is_executed: bool) {
+        if let Some(open) = self.get(request) {
+            open.is_executed = is_executed;
+            let kinds = open.kinds;
+            self.count(kinds, |counters| add_one(&counters.answered));
+        }
+    }
+
+    /// The response was written to the client.
+    pub(super) fn deliver(&mut self, request: u64, now: Duration) {
+        if let Some(open) = self.finish(request) {
+            self.count(open.0, |counters| counters.record_delivered(now.saturating_sub(open.1)));
+        }
+        self.forget_done();
+    }
+
+    /// The response was dropped.
+    pub(super) fn lose(&mut self, request: u64) {
+        let is_executed = self.get(request).is_some_and(|open| open.is_executed);
+        if let Some((kinds, _)) = self.finish(request)
+            && is_executed
+        {
+            self.count(kinds, |counters| add_one(&counters.unconfirmed));
+        }
+        self.forget_done();
+    }
+
+    /// Returns the kinds of a request that is done now, and when it began.
+    fn finish(&mut self, request: u64) -> Option<(u64, Duration)> {
+        let open = self.get(request).filter(|open| !open.is_done)?;
+        open.is_done = true;
+        Some((open.kinds, open.begun))
+    }
+
+    fn forget_done(&mut self) {
+        while self.open.front().is_some_and(|open| open.is_done) {
+            self.open.pop_front();
+            self.first += 1;
+        }
+    }
+}
+
+/// Responses that were not delivered by the end of the session are lost.
+impl Drop for OpenRequests {
+    fn drop(&mut self) {
+        for open in self.open.iter().filter(|open| open.is_executed && !open.is_done) {
+            self.count(open.kinds, |counters| add_one(&counters.unconfirmed));
+        }
+    }
+}

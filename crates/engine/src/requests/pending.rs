@@ -1,0 +1,61 @@
+//! What faults will do to requests that have begun.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::rule::{Ending, RequestAction, RequestFault};
+use crate::journal::JournalRequest;
+use crate::pipeline::plan::PlanEntry;
+
+/// A fault that acts on a request later.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) request: u64,
+    pub(super) entry: Arc<PlanEntry>,
+    /// The request as the journal records it, if there is one.
+    pub(super) recorded: Option<Arc<JournalRequest>>,
+}
+
+impl Pending {
+    pub(super) fn rule(&self) -> Option<&RequestFault> {
+        self.entry.fault.effect.behavior().requests()
+    }
+
+    /// Returns how the session ends after the response, if the fault drops the response.
+    pub(super) fn lost(&self) -> Option<Ending> {
+        match self.rule()?.action {
+            RequestAction::LoseResponse(ending) => Some(ending),
+            _ => None,
+        }
+    }
+}
+
+/// Faults that act on open requests later, in the order of the requests.
+#[derive(Debug, Default)]
+pub(super) struct PendingFaults(VecDeque<Pending>);
+
+impl PendingFaults {
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.0.push_back(pending);
+    }
+
+    pub(super) fn of(&self, request: u64) -> impl Iterator<Item = &Pending> {
+        let first = self.0.partition_point(|pending| pending.request < request);
+        self.0.range(first..).take_while(move |pending| pending.request == request)
+    }
+
+    /// Removes and returns the next one of the requests up to this one.
+    pub(super) fn next_up_to(&mut self, request: u64) -> Option<Pending> {
+        self.0.front().is_some_and(|pending| pending.request <= request).then(|| self.0.pop_front())?
+    }
+
+    /// Removes and returns the first one that drops a response.
+    pub(super) fn take_first_lost(&mut self) -> Option<Pending> {
+        let index = self.0.iter().position(|pending| pending.lost().is_some())?;
+        self.0.remove(index)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}

@@ -1,0 +1,365 @@
+//! The faults of a session's requests, and how far they are.
+
+use std::mem;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault_proxy_protocol::{Event, EventKind, OpaqueReason, Outcome, Protocol, Request};
+use rand::RngExt;
+use tracing::info;
+
+use super::Output;
+use super::open::OpenRequests;
+use super::pending::{Pending, PendingFaults};
+use super::rule::{Ending, Moment, Part, RequestAction, RequestFault};
+use super::stream_plan::{Step, StepAction, StreamPlan};
+use crate::direction::Direction;
+use crate::journal::{Decision, JournalRequest, nanos};
+use crate::pipeline::SessionContext;
+use crate::pipeline::plan::{Plan, PlanEntry};
+use crate::proxy;
+use crate::shared::SessionEnd;
+
+/// Faults of the requests, and how far they are.
+#[derive(Debug)]
+pub(super) struct State {
+    protocol: Protocol,
+    proxy: Arc<proxy::Shared>,
+    context: Arc<SessionContext>,
+    plan: Plan,
+    version: u64,
+    /// A fault may act on requests before they are forwarded.
+    pub(super) holds_requests: bool,
+    /// One for each [`Direction`].
+    pub(super) streams: [StreamPlan; 2],
+    pub(super) open: OpenRequests,
+    pending: PendingFaults,
+    /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
+    before_ready: Vec<Pending>,
+    /// Number of the last request before the last ReadyForQuery.
+    ready: u64,
+    /// Faults whose session is counted.
+    counted: Vec<Arc<PlanEntry>>,
+}
+
+impl State {
+    pub(super) fn new(protocol: Protocol, proxy: Arc<proxy::Shared>, context: Arc<SessionContext>) -> Self {
+        let (version, plan) = (proxy.version(), proxy.plan());
+        Self {
+            protocol,
+            version,
+            holds_requests: holds_requests(&plan),
+            plan,
+            proxy,
+            context,
+            streams: Default::default(),
+            open: OpenRequests::default(),
+            pending: PendingFaults::default(),
+            before_ready: Vec::new(),
+            ready: 0,
+            counted: Vec::new(),
+        }
+    }
+
+    pub(super) fn stream(&mut self, direction: Direction) -> &mut StreamPlan {
+        &mut self.streams[direction as usize]
+    }
+
+    /// Applies a changed plan to requests that begin from now on.
+    pub(super) fn sync_plan(&mut self) {
+        let version = self.proxy.version();
+        if version != self.version {
+            self.version = version;
+            self.plan = self.proxy.plan();
+            self.holds_requests = holds_requests(&self.plan);
+        }
+    }
+
+    pub(super) fn on_request(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
+        match kind {
+            EventKind::RequestBegins(request) => {
+                self.begin(now, offset, &request);
+                self.act(Direction::ToUpstream, now, request.number, |rule| {
+                    (rule.at == Moment::BeforeForward).then_some(offset)
+                });
+            }
+            EventKind::RequestEnds { request } => {
+                self.stream(Direction::ToUpstream).push_end(offset, request);
+                self.act(Direction::ToUpstream, now, request, |rule| {
+                    (rule.at == Moment::AfterForward).then_some(offset)
+                });
+            }
+            EventKind::Opaque(reason) => self.on_opaque(reason),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
+        self.open.begin(&self.proxy.requests, now, request);
+        let plan = Arc::clone(&self.plan);
+        for entry in plan.iter() {
+            let is_meant = entry.on.as_ref().is_some_and(|on| on.matches(request));
+            if !is_meant || !entry.fault.windows.is_on(now) {
+                continue;
+            }
+            let recorded =
+                self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
+            let pending = Pending { request: request.number, entry: Arc::clone(entry), recorded };
+            if self.select(now, offset, &pending) {
+                self.pending.push(pending);
+            }
+        }
+    }
+
+    /// Counts a request for a fault. Returns whether the fault acts on it.
+    fn select(&mut self, now: Duration, offset: u64, pending: &Pending) -> bool {
+        let entry = &pending.entry;
+        let probability = entry.fault.probability;
+        let is_drawn = || {
+            let key = self.context.key(None, &entry.fault.name);
+            probability >= 1.0 || key.at(pending.request).random::<f64>() < probability
+        };
+        let applies = entry.selector.as_ref().map_or_else(is_drawn, |selector| selector.select(is_drawn));
+        if entry.is_selective() {
+            self.record(Direction::ToUpstream, now, offset, pending, Decision::Applies { applies });
+        }
+        if applies && !self.counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
+            entry.counters.record_session();
+            self.counted.push(Arc::clone(entry));
+        }
+        applies
+    }
+
+    fn record(
+        &self,
+        direction: Direction,
+        now: Duration,
+        offset: u64,
+        pending: &Pending,
+        decision: Decision,
+    ) {
+        if let Some(request) = &pending.recorded {
+            let line = self.context.decision(now, Some(direction), &pending.entry, offset, decision);
+            self.proxy.record(line.on_request(Arc::clone(request)));
+        }
+    }
+
+    pub(super) fn on_response(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
+        let to_client = Direction::ToDownstream;
+        match kind {
+            EventKind::ResponseBegins { request } => self.act(to_client, now, request, |rule| {
+                let loses = matches!(rule.action, RequestAction::LoseResponse(_));
+                let ends = matches!(rule.action, RequestAction::End { .. });
+                match rule.at {
+                    _ if loses => Some(offset),
+                    // The client learns from the first byte that there is a response.
+                    Moment::FirstByte => Some(offset + u64::from(ends)),
+                    Moment::MidResponse(Part::Bytes(bytes)) => Some(offset.saturating_add(bytes.get())),
+                    _ => None,
+                }
+            }),
+            EventKind::PartEnds { request, part } => self.act(to_client, now, request, |rule| {
+                let is_last = |items: NonZeroU64| items.get() == part;
+                match rule.at {
+                    Moment::MidResponse(Part::Rows(items) | Part::Events(items)) if is_last(items) => {
+                        Some(offset)
+                    }
+                    _ => None,
+                }
+            }),
+            EventKind::ReadyBegins { request: Some(request) } => {
+                // The response to a simple query ends behind ReadyForQuery.
+                self.act(to_client, now, request, |rule| (rule.at == Moment::BeforeReady).then_some(offset));
+                self.end_group(now, request, Some(offset));
+                self.ready = request;
+            }
+            EventKind::ResponseEnds { request, outcome } => self.end_response(now, offset, request, outcome),
+            EventKind::Opaque(reason) => self.on_opaque(reason),
+            _ => {}
+        }
+    }
+
+    fn end_response(&mut self, now: Duration, offset: u64, request: u64, outcome: Outcome<'_>) {
+        self.stream(Direction::ToDownstream).push_end(offset, request);
+        self.stream(Direction::ToDownstream).end_steps(request, offset);
+        self.open.answer(request, outcome == Outcome::Success);
+        while let Some(pending) = self.pending.next_up_to(request) {
+            let Some(rule) = pending.rule() else { continue };
+            let is_ready = self.ready >= request;
+            match (&rule.action, rule.at) {
+                (RequestAction::LoseResponse(_), _) if outcome == Outcome::Skipped => {}
+                // Before that, the server may not have committed.
+                (RequestAction::LoseResponse(_), _) | (_, Moment::BeforeReady) if !is_ready => {
+                    self.before_ready.push(pending);
+                }
+                (RequestAction::LoseResponse(ending), _) => {
+                    self.push(Direction::ToDownstream, offset, StepAction::End(*ending), &pending);
+                }
+                (_, Moment::End) => self.act_now(Direction::ToDownstream, now, offset, &pending),
+                _ => {}
+            }
+        }
+    }
+
+    /// Returns true if faults wait for ReadyForQuery.
+    pub(super) fn awaits_ready(&self) -> bool {
+        !self.before_ready.is_empty()
+    }
+
+    /// ReadyForQuery of the requests up to this one begins at the offset, or does not come, and the client waits for the response.
+    pub(super) fn end_group(&mut self, now: Duration, request: u64, ready: Option<u64>) {
+        let is_over = |pending: &Pending| pending.request <= request;
+        if !self.before_ready.iter().any(is_over) {
+            return;
+        }
+        let to_client = Direction::ToDownstream;
+        let offset = ready.unwrap_or_else(|| self.stream(to_client).received());
+        for pending in mem::take(&mut self.before_ready) {
+            match pending.rule().map(|rule| &rule.action) {
+                Some(RequestAction::LoseResponse(ending)) if is_over(&pending) => {
+                    self.push(to_client, offset, StepAction::End(*ending), &pending);
+                }
+                Some(_) if is_over(&pending) && ready.is_some() => {
+                    self.act_now(to_client, now, offset, &pending);
+                }
+                _ => self.before_ready.push(pending),
+            }
+        }
+    }
+
+    /// Lets the faults of a request act whose offset is known now.
+    fn act(
+        &mut self,
+        direction: Direction,
+        now: Duration,
+        request: u64,
+        offset: impl Fn(&RequestFault) -> Option<u64>,
+    ) {
+        let due = self.pending.of(request).filter_map(|pending| {
+            let offset = offset(pending.rule()?)?;
+            Some((pending.clone(), offset))
+        });
+        // Most requests have none, and then nothing is allocated.
+        for (pending, offset) in due.collect::<Vec<_>>() {
+            self.act_now(direction, now, offset, &pending);
+        }
+    }
+
+    fn act_now(&mut self, direction: Direction, now: Duration, offset: u64, pending: &Pending) {
+        let Some(rule) = pending.rule() else { return };
+        match &rule.action {
+            RequestAction::Delay(delay) => {
+                let key = self.context.key(Some(direction), &pending.entry.fault.name);
+                let delay = delay.sample(&mut key.at(pending.request));
+                self.wait(direction, now, offset, delay, pending);
+                pending.entry.counters.record_requested(delay);
+                let delay_ns = nanos(delay);
+                self.record(direction, now, offset, pending, Decision::Hold { delay_ns });
+            }
+            RequestAction::End { after, ending } => {
+                if !after.is_zero() {
+                    self.wait(direction, now, offset, *after, pending);
+                }
+                self.push(direction, offset, StepAction::End(*ending), pending);
+            }
+            RequestAction::LoseResponse(_) => self.push(direction, offset, StepAction::Drop, pending),
+        }
+    }
+
+    /// Makes the bytes from the offset on wait, after earlier waits at the same offset.
+    fn wait(&mut self, direction: Direction, now: Duration, offset: u64, delay: Duration, pending: &Pending) {
+        let since = self.stream(direction).last_wait_at(offset).unwrap_or(now);
+        let action = StepAction::Wait { since, until: since.saturating_add(delay) };
+        self.push(direction, offset, action, pending);
+    }
+
+    fn push(&mut self, direction: Direction, offset: u64, action: StepAction, pending: &Pending) {
+        self.stream(direction).push(Step { offset, action, pending: pending.clone() });
+    }
+
+    /// Takes the first step, which is due. Returns the end of the session if it ends the session.
+    pub(super) fn take_step(&mut self, direction: Direction, now: Duration) -> Option<SessionEnd> {
+        let Step { offset, action, pending } = self.stream(direction).take_step()?;
+        let counters = &pending.entry.counters;
+        match action {
+            StepAction::Wait { since, until } => {
+                counters.record_held(now.saturating_sub(since), now.saturating_sub(until));
+                None
+            }
+            StepAction::Drop => None,
+            StepAction::End(ending) => {
+                counters.record_action();
+                let decision = match ending {
+                    Ending::Reset(_) => Decision::Reset,
+                    Ending::Close => Decision::Close,
+                    Ending::Stall => Decision::Stall,
+                };
+                self.record(direction, now, offset, &pending, decision);
+                match ending {
+                    Ending::Reset(sides) => Some(SessionEnd::Reset(sides, direction)),
+                    Ending::Close => Some(SessionEnd::Closed),
+                    Ending::Stall => {
+                        self.stream(direction).drop_rest();
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns what to do when all bytes that have come have passed, or `None` if a step has become due.
+    pub(super) fn at_end(&mut self, direction: Direction) -> Option<Output> {
+        let [to_upstream, to_client] = &self.streams;
+        let to_upstream_has_ended = to_upstream.has_ended();
+        if direction == Direction::ToUpstream || !to_client.has_ended() || !to_client.is_dropping() {
+            return Some(Output::Receive);
+        }
+        // The server has closed a connection whose responses are dropped.
+        if self.end_lost() {
+            return None;
+        }
+        Some(if to_upstream_has_ended {
+            Output::End(SessionEnd::Closed)
+        } else {
+            Output::Wait(Duration::MAX)
+        })
+    }
+
+    /// Ends the session if it drops a response whose end cannot be known any more.
+    fn end_lost(&mut self) -> bool {
+        let to_client = Direction::ToDownstream;
+        let is_dropping = self.stream(to_client).is_to_drop();
+        let index = self.before_ready.iter().position(|pending| pending.lost().is_some());
+        let lost = match index {
+            _ if !is_dropping => None,
+            Some(index) => Some(self.before_ready.remove(index)),
+            None => self.pending.take_first_lost(),
+        };
+        let Some(pending) = lost else { return false };
+        let (offset, ending) = (self.stream(to_client).received(), pending.lost());
+        if let Some(ending) = ending {
+            self.push(to_client, offset, StepAction::End(ending), &pending);
+        }
+        ending.is_some()
+    }
+
+    /// The session cannot be read any more.
+    fn on_opaque(&mut self, reason: OpaqueReason) {
+        self.end_lost();
+        self.pending.clear();
+        self.before_ready.clear();
+        if self.proxy.requests.record_opaque(reason) {
+            info!(
+                "proxy {}, session {}: faults on requests do not act any more in sessions such as this one, since {reason}",
+                self.context.proxy, self.context.session
+            );
+        }
+    }
+}
+
+/// Returns true if a fault of the plan may act on requests before they are forwarded.
+fn holds_requests(plan: &Plan) -> bool {
+    let mut rules = plan.iter().filter_map(|entry| entry.fault.effect.behavior().requests());
+    rules.any(|rule| rule.at == Moment::BeforeForward)
+}

@@ -1,0 +1,185 @@
+//! The requests of a session around its two connections.
+
+use std::io;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use fault_proxy_protocol::Protocol;
+use fault_proxy_relay::{BoxStream, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::{Output, Requests};
+use crate::direction::Direction;
+use crate::shared::SessionShared;
+use crate::stream::FaultStream;
+use crate::timer::Timer;
+
+/// A connection of a session whose requests are read: what is read from it passes as faults on requests let it pass.
+#[derive(Debug)]
+pub(crate) struct RequestStream {
+    inner: FaultStream<BoxStream>,
+    requests: Arc<Mutex<Requests>>,
+    /// Direction of the bytes that are read.
+    direction: Direction,
+    /// Bytes that were read from the connection and have not passed.
+    held: BytesMut,
+    end: Option<io::Result<()>>,
+    timer: Timer,
+}
+
+/// Reads the requests of a session between these two connections.
+pub(crate) fn wrap(
+    protocol: Protocol,
+    client: FaultStream<BoxStream>,
+    server: FaultStream<BoxStream>,
+) -> [RequestStream; 2] {
+    let session = client.session();
+    let requests = Requests::new(protocol, Arc::clone(&session.faults), Arc::clone(&session.context));
+    let requests = Arc::new(Mutex::new(requests));
+    [(client, Direction::ToUpstream), (server, Direction::ToDownstream)].map(|(inner, direction)| {
+        RequestStream {
+            timer: Timer::new(inner.session().timers.clone()),
+            inner,
+            requests: Arc::clone(&requests),
+            direction,
+            held: BytesMut::new(),
+            end: None,
+        }
+    })
+}
+
+impl RequestStream {
+    fn session(&self) -> &SessionShared {
+        self.inner.session()
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is due until bytes may pass: how many of those that are held. Ready with `None`: more bytes are needed, or the session
+    /// has ended.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        loop {
+            if self.session().ended().is_some() {
+                self.held = BytesMut::new();
+                return Poll::Ready(None);
+            }
+            let now = self.session().faults.engine.now();
+            let output = self.requests().output(self.direction, now);
+            match output {
+                Output::Pass(len) => return Poll::Ready(Some(len)),
+                Output::Receive => return Poll::Ready(None),
+                Output::Drop(len) => {
+                    self.held.advance(len);
+                    self.requests().on_dropped(self.direction, len);
+                }
+                Output::End(end) => {
+                    self.session().end(end);
+                    // One task polls both directions.
+                    cx.waker().wake_by_ref();
+                }
+                Output::Wait(until) => {
+                    let instant = self.session().faults.engine.instant(until);
+                    // Other faults may end the session meanwhile.
+                    if self.inner.poll_ended(cx).is_pending() {
+                        ready!(self.timer.poll_until(cx, instant));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Receives bytes. Those that may pass immediately stay in `buf`.
+    fn poll_receive(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<()> {
+        let before = buf.filled().len();
+        let result = ready!(Pin::new(&mut self.inner).poll_read(cx, buf));
+        let now = self.session().faults.engine.now();
+        let received = &buf.filled()[before..];
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if result.is_err() || received.is_empty() {
+            requests.on_end(self.direction);
+            self.end = Some(result);
+            return Poll::Ready(());
+        }
+        requests.on_received(self.direction, now, received);
+        let passing = match requests.output(self.direction, now) {
+            Output::Pass(len) if self.held.is_empty() => len,
+            _ => 0,
+        };
+        self.held.extend_from_slice(&received[passing..]);
+        requests.on_passed(self.direction, passing);
+        buf.set_filled(before + passing);
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for RequestStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        loop {
+            match ready!(this.poll_due(cx)) {
+                Some(len) => {
+                    let len = len.min(buf.remaining());
+                    buf.put_slice(&this.held[..len]);
+                    this.held.advance(len);
+                    this.requests().on_passed(this.direction, len);
+                    if this.held.is_empty() {
+                        this.held = BytesMut::new();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                // It reports how the session has ended.
+                None if this.session().ended().is_some() => {
+                    return Pin::new(&mut this.inner).poll_read(cx, buf);
+                }
+                None => match &mut this.end {
+                    Some(end) => return Poll::Ready(mem::replace(end, Ok(()))),
+                    None => ready!(this.poll_receive(cx, buf)),
+                },
+            }
+            if buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl AsyncWrite for RequestStream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
+        let now = this.session().faults.engine.now();
+        this.requests().on_written(this.direction.opposite(), now, written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+impl Stream for RequestStream {
+    fn inner(&mut self) -> Option<&mut dyn Stream> {
+        Some(&mut self.inner)
+    }
+
+    fn as_tcp(&self) -> Option<&TcpStream> {
+        if self.requests().is_transparent() { self.inner.as_tcp() } else { None }
+    }
+
+    fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The steps that are due may end the session.
+        let _ = self.poll_due(cx);
+        self.inner.poll_terminated(cx)
+    }
+}

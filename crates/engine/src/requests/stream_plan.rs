@@ -1,0 +1,180 @@
+//! What happens at the offsets of one stream of a session.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::pending::Pending;
+use super::rule::Ending;
+
+/// What happens at the offsets of one stream of a session.
+#[derive(Debug, Default)]
+pub(super) struct StreamPlan {
+    /// Number of bytes that were received.
+    received: u64,
+    /// Offset of the first byte that has neither passed nor been dropped.
+    position: u64,
+    /// In the order of their offsets.
+    steps: VecDeque<Step>,
+    is_dropping: bool,
+    has_ended: bool,
+    /// Offsets at which messages end that have not passed, and their requests.
+    ends: VecDeque<(u64, u64)>,
+    /// Number of bytes that have passed, and of those that were written.
+    passed: u64,
+    written: u64,
+    /// The number of passed bytes at the ends of messages that were not written, and their requests.
+    passed_ends: VecDeque<(u64, u64)>,
+}
+
+/// A step of a fault at an offset.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) offset: u64,
+    pub(super) action: StepAction,
+    /// The fault and the request.
+    pub(super) pending: Pending,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepAction {
+    /// The bytes from here on wait, since and until these times.
+    Wait { since: Duration, until: Duration },
+    /// The bytes from here on are dropped.
+    Drop,
+    /// The session ends.
+    End(Ending),
+}
+
+/// What to do with the bytes at the head of a stream.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Pass up to this number of bytes.
+    Pass(u64),
+    /// Drop this number of bytes.
+    Drop(u64),
+    /// Wait for this time.
+    Wait(Duration),
+    /// The first step is due; see [`StreamPlan::take_step`].
+    Step,
+    /// Receive more.
+    Receive,
+}
+
+impl StreamPlan {
+    pub(super) fn on_received(&mut self, len: usize) {
+        self.received += len as u64;
+    }
+
+    pub(super) fn on_end(&mut self) {
+        self.has_ended = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    pub(super) fn is_dropping(&self) -> bool {
+        self.is_dropping
+    }
+
+    /// Returns true if bytes are dropped, or will be.
+    pub(super) fn is_to_drop(&self) -> bool {
+        self.is_dropping || self.steps.iter().any(|step| step.action == StepAction::Drop)
+    }
+
+    /// Returns true if bytes pass as they are, whatever they are.
+    pub(super) fn is_clear(&self) -> bool {
+        !self.is_dropping && self.steps.is_empty() && self.position == self.received
+    }
+
+    /// Adds a step. The stream may be at its offset already, but not behind it.
+    pub(super) fn push(&mut self, step: Step) {
+        let behind = self.steps.iter().rposition(|other| other.offset <= step.offset);
+        self.steps.insert(behind.map_or(0, |index| index + 1), step);
+    }
+
+    /// Returns the end of the last wait at this offset.
+    pub(super) fn last_wait_at(&self, offset: u64) -> Option<Duration> {
+        self.steps.iter().rev().filter(|step| step.offset == offset).find_map(|step| match step.action {
+            StepAction::Wait { until, .. } => Some(until),
+            _ => None,
+        })
+    }
+
+    /// Removes the steps of a request that are behind `end`, which it does not reach.
+    pub(super) fn end_steps(&mut self, request: u64, end: u64) {
+        self.steps.retain(|step| step.pending.request != request || step.offset <= end);
+    }
+
+    /// Returns what to do next. The bytes from `undecided` on wait for more.
+    pub(super) fn next(&self, now: Duration, undecided: Option<u64>) -> Next {
+        let step = self.steps.front();
+        let limit = step.map_or(u64::MAX, |step| step.offset);
+        if self.position >= limit {
+            return match step.map(|step| step.action) {
+                Some(StepAction::Wait { until, .. }) if now < until => Next::Wait(until),
+                _ => Next::Step,
+            };
+        }
+        let undecided = undecided.filter(|_| !self.has_ended).unwrap_or(u64::MAX);
+        let until = limit.min(undecided).min(self.received);
+        match until.saturating_sub(self.position) {
+            0 => Next::Receive,
+            len if self.is_dropping => Next::Drop(len),
+            len => Next::Pass(len),
+        }
+    }
+
+    /// Takes the first step.
+    pub(super) fn take_step(&mut self) -> Option<Step> {
+        let step = self.steps.pop_front()?;
+        self.is_dropping |= step.action == StepAction::Drop;
+        Some(step)
+    }
+
+    /// From here on, all bytes are dropped.
+    pub(super) fn drop_rest(&mut self) {
+        self.is_dropping = true;
+        self.steps.clear();
+    }
+
+    /// A message of this request ends at the offset.
+    pub(super) fn push_end(&mut self, offset: u64, request: u64) {
+        self.ends.push_back((offset, request));
+    }
+
+    pub(super) fn on_passed(&mut self, len: u64) {
+        self.position += len;
+        self.passed += len;
+        while let Some((offset, request)) = pop_until(&mut self.ends, self.position) {
+            self.passed_ends.push_back((self.passed - (self.position - offset), request));
+        }
+    }
+
+    /// Returns the request of the next message that was dropped with its end.
+    pub(super) fn next_dropped(&mut self) -> Option<u64> {
+        pop_until(&mut self.ends, self.position).map(|(_, request)| request)
+    }
+
+    pub(super) fn on_dropped(&mut self, len: u64) {
+        self.position += len;
+    }
+
+    pub(super) fn on_written(&mut self, len: usize) {
+        self.written += len as u64;
+    }
+
+    /// Returns the request of the next message that was written with its end.
+    pub(super) fn next_written(&mut self) -> Option<u64> {
+        pop_until(&mut self.passed_ends, self.written).map(|(_, request)| request)
+    }
+}
+
+/// Removes the first end if it is at this place or before.
+fn pop_until(ends: &mut VecDeque<(u64, u64)>, place: u64) -> Option<(u64, u64)> {
+    ends.front().is_some_and(|(end, _)| *end <= place).then(|| ends.pop_front())?
+}

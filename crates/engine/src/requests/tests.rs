@@ -1,0 +1,403 @@
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fault_proxy_protocol::Protocol;
+use proptest::prelude::*;
+
+use super::rule::{Ending, Moment, Part, RequestAction, RequestFault};
+use super::{Output, Requests};
+use crate::direction::{Direction, Side};
+use crate::shared::SessionEnd;
+use crate::{Delay, Engine, Fault, Faults, Journal, JournalEntry, Selection, Settings};
+
+const RESET: SessionEnd = SessionEnd::Reset(Side::Client, Direction::ToDownstream);
+const LOST: RequestAction = RequestAction::LoseResponse(Ending::Reset(Side::Client));
+
+/// Both streams of a session, without connections.
+struct Streams {
+    requests: Requests,
+    now: Duration,
+    /// By direction: bytes that have come, and those that have passed.
+    held: [Vec<u8>; 2],
+    passed: [Vec<u8>; 2],
+    end: Option<SessionEnd>,
+}
+
+impl Streams {
+    fn of(faults: &Faults) -> Self {
+        let protocol = faults.shared.read_protocol().expect("a fault on requests");
+        let context = Arc::new(faults.shared.begin_session());
+        let requests = Requests::new(protocol, Arc::clone(&faults.shared), context);
+        let (held, passed) = Default::default();
+        Self { requests, now: Duration::ZERO, held, passed, end: None }
+    }
+
+    /// Bytes come, and pass as far as they may.
+    fn send(&mut self, direction: Direction, bytes: &[u8]) {
+        self.requests.on_received(direction, self.now, bytes);
+        self.held[direction as usize].extend_from_slice(bytes);
+        self.pass(direction);
+    }
+
+    fn finish(&mut self, direction: Direction) {
+        self.requests.on_end(direction);
+        self.pass(direction);
+    }
+
+    fn pass(&mut self, direction: Direction) {
+        let held = &mut self.held[direction as usize];
+        while self.end.is_none() {
+            match self.requests.output(direction, self.now) {
+                Output::Pass(len) => {
+                    self.passed[direction as usize].extend(held.drain(..len));
+                    self.requests.on_passed(direction, len);
+                    self.requests.on_written(direction, self.now, len);
+                }
+                Output::Drop(len) => {
+                    held.drain(..len);
+                    self.requests.on_dropped(direction, len);
+                }
+                Output::End(end) => self.end = Some(end),
+                Output::Wait(_) | Output::Receive => return,
+            }
+        }
+    }
+
+    fn advance(&mut self, time: Duration) {
+        self.now += time;
+        self.pass(Direction::ToUpstream);
+        self.pass(Direction::ToDownstream);
+    }
+
+    fn requests(&self) -> &[u8] {
+        &self.passed[Direction::ToUpstream as usize]
+    }
+
+    fn responses(&self) -> &[u8] {
+        &self.passed[Direction::ToDownstream as usize]
+    }
+}
+
+fn faults_of(protocol: Protocol, faults: Vec<Fault>) -> Faults {
+    let proxy = Engine::new(Settings::default()).proxy("test", faults);
+    proxy.set_protocol(Some(protocol));
+    proxy
+}
+
+fn fault(on: &str, at: Moment, action: RequestAction) -> Fault {
+    Fault::new("fault", RequestFault::new(on, at, action))
+}
+
+fn times(fault: Fault, times: u64) -> Fault {
+    Fault { selection: Selection { times: NonZeroU64::new(times), ..Selection::ALL }, ..fault }
+}
+
+/// A message of PostgreSQL.
+fn message(tag: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len() + 4).expect("short");
+    [&[tag][..], &len.to_be_bytes(), payload].concat()
+}
+
+fn query(text: &str) -> Vec<u8> {
+    message(b'Q', &[text.as_bytes(), b"\0"].concat())
+}
+
+/// The group of messages that executes a statement in the extended protocol.
+fn execute(text: &str) -> Vec<u8> {
+    let parse = [b"\0", text.as_bytes(), b"\0\0\0"].concat();
+    let bind = [0; 8];
+    [message(b'P', &parse), message(b'B', &bind), message(b'E', &[0; 5]), message(b'S', b"")].concat()
+}
+
+fn complete(tag: &str) -> Vec<u8> {
+    message(b'C', &[tag.as_bytes(), b"\0"].concat())
+}
+
+const READY: &[u8] = b"Z\0\0\0\x05I";
+
+/// A session of PostgreSQL after its start.
+fn psql(faults: &Faults) -> Streams {
+    let mut streams = Streams::of(faults);
+    streams.send(Direction::ToUpstream, b"\0\0\0\x0a\0\x03\0\0u\0");
+    streams.send(Direction::ToDownstream, b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+    streams.passed = Default::default();
+    streams
+}
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
+const POST: &[u8] = b"POST /orders/1?key=secret HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789";
+
+#[test]
+fn the_response_of_a_commit_is_lost_once_the_upstream_has_committed() {
+    for statement in [query("commit"), execute("COMMIT")] {
+        let faults = faults_of(Protocol::Psql, vec![fault("commit", Moment::FirstByte, LOST)]);
+        let mut streams = psql(&faults);
+        streams.send(Direction::ToUpstream, &query("insert into t values (1)"));
+        let inserted = [complete("INSERT 0 1"), READY.to_vec()].concat();
+        streams.send(Direction::ToDownstream, &inserted);
+        streams.send(Direction::ToUpstream, &statement);
+        assert!(streams.requests().ends_with(&statement), "the upstream gets the commit");
+        streams.send(Direction::ToDownstream, &complete("COMMIT"));
+        assert_eq!(streams.end, None, "the upstream may not have committed");
+        streams.send(Direction::ToDownstream, READY);
+        assert_eq!(streams.end, Some(RESET));
+        assert_eq!(streams.responses(), inserted);
+        let stats = faults.request_stats();
+        let [commit, insert] = &stats[..] else { panic!("{stats:?}") };
+        let counts =
+            |of: &crate::RequestStats| (of.requests, of.forwarded, of.answered, of.delivered, of.unconfirmed);
+        assert_eq!((&*commit.kind, counts(commit)), ("commit", (1, 1, 1, 0, 1)));
+        assert_eq!((&*insert.kind, counts(insert)), ("insert", (1, 1, 1, 1, 0)));
+    }
+}
+
+#[test]
+fn a_client_that_flushes_without_sync_loses_its_response_too() {
+    let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::FirstByte, LOST)]);
+    let mut streams = psql(&faults);
+    let group = execute("select 1");
+    streams.send(Direction::ToUpstream, &group[..group.len() - 5]);
+    streams.send(Direction::ToUpstream, &message(b'H', b""));
+    streams.send(Direction::ToDownstream, &complete("SELECT 1"));
+    assert_eq!((streams.end, streams.responses()), (Some(RESET), &b""[..]));
+}
+
+#[test]
+fn only_the_selected_requests_are_hit() {
+    let lost = Fault {
+        selection: Selection { skip: 1, every: NonZeroU64::new(2).expect("two"), times: NonZeroU64::new(2) },
+        ..fault("POST /orders/*", Moment::FirstByte, LOST)
+    };
+    let faults = faults_of(Protocol::Http, vec![lost]);
+    let mut hit = Vec::new();
+    for session in 1..=9 {
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+        assert_eq!((streams.end, streams.responses()), (None, OK));
+        streams.send(Direction::ToUpstream, POST);
+        streams.send(Direction::ToDownstream, OK);
+        if streams.end == Some(RESET) {
+            assert_eq!(streams.responses(), OK, "the response to GET only");
+            hit.push(session);
+        }
+    }
+    assert_eq!(hit, [2, 4]);
+}
+
+#[test]
+fn each_moment_ends_the_session_at_its_byte() {
+    let ended = |protocol, on: &str, at| {
+        let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+        let faults = faults_of(protocol, vec![times(fault(on, at, end), 1)]);
+        if protocol == Protocol::Psql { psql(&faults) } else { Streams::of(&faults) }
+    };
+    let bytes = |n| Moment::MidResponse(Part::Bytes(NonZeroU64::new(n).expect("not zero")));
+    for (at, requests, responses) in [
+        (Moment::BeforeForward, GET.len(), OK.len()),
+        (Moment::AfterForward, GET.len() + POST.len(), OK.len()),
+        (Moment::FirstByte, GET.len() + POST.len(), OK.len() + 1),
+        (bytes(7), GET.len() + POST.len(), OK.len() + 7),
+        (Moment::End, GET.len() + POST.len(), 2 * OK.len()),
+    ] {
+        let mut streams = ended(Protocol::Http, "POST", at);
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+        streams.send(Direction::ToUpstream, POST);
+        if streams.end.is_none() {
+            streams.send(Direction::ToDownstream, OK);
+        }
+        let passed = (streams.requests().len(), streams.responses().len());
+        assert_eq!((streams.end, passed), (Some(SessionEnd::Closed), (requests, responses)), "{at}");
+    }
+    let row = message(b'D', b"\0\0");
+    let rows = Moment::MidResponse(Part::Rows(NonZeroU64::new(2).expect("two")));
+    let completed = 3 * row.len() + complete("SELECT 3").len();
+    for (at, responses) in [(rows, 2 * row.len()), (Moment::BeforeReady, completed)] {
+        for statement in [query("select x"), execute("select x")] {
+            let mut streams = ended(Protocol::Psql, "select", at);
+            streams.send(Direction::ToUpstream, &statement);
+            let response = [&row[..], &row, &row, &complete("SELECT 3"), READY].concat();
+            streams.send(Direction::ToDownstream, &response);
+            assert_eq!(streams.end, Some(SessionEnd::Closed), "{at}");
+            assert_eq!(streams.responses().len(), responses, "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_response_that_ends_before_the_moment_is_left_alone() {
+    let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+    let at = Moment::MidResponse(Part::Bytes(NonZeroU64::new(1000).expect("not zero")));
+    let faults = faults_of(Protocol::Http, vec![fault("GET", at, end)]);
+    let mut streams = Streams::of(&faults);
+    for _ in 0..50 {
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+    }
+    assert_eq!((streams.end, streams.responses().len()), (None, 50 * OK.len()));
+}
+
+#[test]
+fn a_stall_drops_responses_until_the_client_gives_up() {
+    let stall = RequestAction::LoseResponse(Ending::Stall);
+    let faults = faults_of(Protocol::Http, vec![fault("GET", Moment::FirstByte, stall)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, OK);
+    streams.send(Direction::ToDownstream, OK);
+    streams.finish(Direction::ToDownstream);
+    assert_eq!((streams.end, streams.responses()), (None, &b""[..]));
+    streams.finish(Direction::ToUpstream);
+    streams.pass(Direction::ToDownstream);
+    assert_eq!(streams.end, Some(SessionEnd::Closed));
+}
+
+#[test]
+fn a_response_is_lost_even_if_the_upstream_closes_before_its_end() {
+    let faults = faults_of(Protocol::Http, vec![fault("GET", Moment::FirstByte, LOST)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, b"HTTP/1.1 200 OK\r\n\r\nuntil the end of the connection");
+    assert_eq!(streams.end, None);
+    streams.finish(Direction::ToDownstream);
+    assert_eq!((streams.end, streams.responses()), (Some(RESET), &b""[..]));
+}
+
+#[test]
+fn delays_of_a_request_add_up_and_others_pass_before() {
+    let delay = |ms| RequestAction::Delay(Delay::Constant(Duration::from_millis(ms)));
+    let mut faults: Vec<_> = [10, 20].map(|ms| fault("POST", Moment::FirstByte, delay(ms))).into();
+    faults[1].name = "other".to_owned();
+    let faults = faults_of(Protocol::Http, faults);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, &[GET, POST, GET].concat());
+    streams.send(Direction::ToDownstream, &[OK, OK, OK].concat());
+    assert_eq!(streams.responses(), OK);
+    streams.advance(Duration::from_millis(29));
+    assert_eq!(streams.responses(), OK);
+    streams.advance(Duration::from_millis(1));
+    assert_eq!(streams.responses().len(), 3 * OK.len());
+    assert!(
+        faults.stats().iter().all(|(_, stats)| stats.requested_delay.is_some_and(|drawn| drawn.count == 1))
+    );
+    let slow = faults.request_stats().into_iter().find(|kind| &*kind.kind == "POST").expect("counted");
+    assert!(slow.duration.is_some_and(|duration| duration.p50 >= Duration::from_millis(29)), "{slow:?}");
+}
+
+#[test]
+fn a_fault_acts_on_requests_that_begin_after_it_was_added() {
+    let faults = faults_of(Protocol::Http, Vec::new());
+    assert_eq!(faults.shared.read_protocol(), None, "sessions are not read without need");
+    faults.read_requests();
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, GET);
+    faults.replace(vec![fault("GET", Moment::FirstByte, LOST)]);
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!((streams.end, streams.responses()), (None, OK));
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!((streams.end, streams.responses()), (Some(RESET), OK));
+}
+
+#[test]
+fn a_session_that_cannot_be_read_passes() {
+    let lost = || vec![fault("commit", Moment::FirstByte, LOST)];
+    let faults = faults_of(Protocol::Psql, lost());
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, b"GET / HTTP/1.1\r\n\r\n");
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!((streams.end, streams.responses()), (None, OK));
+    assert!(streams.requests.is_transparent());
+    assert_eq!(faults.opaque_sessions(), 1);
+}
+
+#[test]
+fn the_journal_names_the_requests() {
+    let lines: Arc<Mutex<Vec<JournalEntry>>> = Arc::default();
+    let journal = Journal::new({
+        let lines = Arc::clone(&lines);
+        move |line| lines.lock().expect("no panic").push(line)
+    });
+    let settings = Settings { journal: Some(journal), ..Settings::default() };
+    let lost = times(fault("POST", Moment::FirstByte, LOST), 1);
+    let faults = Engine::new(settings).proxy("api", vec![lost]);
+    faults.set_protocol(Some(Protocol::Http));
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, &[GET, POST].concat());
+    streams.send(Direction::ToDownstream, &[OK, OK].concat());
+    let lines = lines.lock().expect("no panic");
+    let lines: Vec<_> = lines.iter().map(|line| serde_json::to_value(line).expect("JSON")).collect();
+    let [applies, reset] = &lines[..] else { panic!("{lines:?}") };
+    for line in [applies, reset] {
+        assert_eq!(line["request"], 2, "{line}");
+        assert_eq!(line["kind"], "POST", "{line}");
+        assert_eq!(line["key"], "/orders/1", "the query may be secret: {line}");
+    }
+    assert_eq!((&applies["decision"], &applies["offset"]), (&"applies".into(), &GET.len().into()));
+    assert_eq!((&reset["decision"], &reset["offset"]), (&"reset".into(), &(2 * OK.len()).into()));
+}
+
+/// Sends both streams in pieces, and returns what has passed and how the session has ended.
+fn outcome(faults: &Faults, cuts: &[usize]) -> (Vec<u8>, Vec<u8>, Option<SessionEnd>) {
+    let mut streams = psql(faults);
+    let rows = message(b'D', b"\0\0").repeat(3);
+    let steps = [
+        (
+            [query("begin"), query("select 1")].concat(),
+            [complete("BEGIN"), READY.to_vec(), rows.clone(), complete("SELECT 3"), READY.to_vec()].concat(),
+        ),
+        (
+            [execute("insert into t values (1)"), execute("commit")].concat(),
+            [complete("INSERT 0 1"), READY.to_vec(), complete("COMMIT"), READY.to_vec()].concat(),
+        ),
+        (query("select 2"), [rows, complete("SELECT 3"), READY.to_vec()].concat()),
+    ];
+    let mut cuts = cuts.iter().copied().cycle();
+    for (requests, responses) in steps {
+        for (direction, bytes) in [(Direction::ToUpstream, requests), (Direction::ToDownstream, responses)] {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() && streams.end.is_none() {
+                let (piece, behind) = rest.split_at(cuts.next().unwrap_or(1).clamp(1, rest.len()));
+                streams.send(direction, piece);
+                rest = behind;
+            }
+        }
+    }
+    let [requests, responses] = streams.passed;
+    (requests, responses, streams.end)
+}
+
+fn actions() -> impl Strategy<Value = (&'static str, Moment, RequestAction)> {
+    let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+    let part = |n| NonZeroU64::new(n).expect("not zero");
+    let moments = prop::sample::select(vec![
+        Moment::BeforeForward,
+        Moment::FirstByte,
+        Moment::MidResponse(Part::Bytes(part(9))),
+        Moment::MidResponse(Part::Rows(part(2))),
+        Moment::BeforeReady,
+        Moment::End,
+    ]);
+    let kinds = prop::sample::select(vec!["begin", "select", "insert", "commit", "sql=/select 2/"]);
+    let actions = prop::sample::select(vec![end, LOST]);
+    (kinds, moments, actions)
+}
+
+proptest! {
+    #[test]
+    fn how_the_streams_are_cut_does_not_change_what_passes(
+        (on, at, action) in actions(),
+        cuts in prop::collection::vec(1_usize..40, 1..12),
+    ) {
+        let faults = || faults_of(Protocol::Psql, vec![fault(on, at, action.clone())]);
+        let whole = outcome(&faults(), &[usize::MAX]);
+        let cut = outcome(&faults(), &cuts);
+        // With requests in one piece, more of those before the end may have been forwarded.
+        prop_assert_eq!(&cut.1, &whole.1);
+        prop_assert_eq!(cut.2, whole.2);
+        prop_assert_eq!(&cut.0, &whole.0);
+    }
+}
