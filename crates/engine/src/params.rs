@@ -232,7 +232,7 @@ impl FaultParams {
         let has_side = side.is_some() && self.fault_type.target != Target::Connections;
         let refused = [("side", has_side), ("direction", direction.is_some())];
         if let Some((param, _)) = refused.into_iter().find(|(_, is_given)| *is_given) {
-            let problem = "does not apply to faults on requests: `at` says where they act";
+            let problem = "does not apply to faults on requests, which act at the moment `at`";
             return Err(ParamError::new(param, problem));
         }
         let to_upstream = matches!(requests.at, Moment::BeforeForward | Moment::AfterForward);

@@ -1,4 +1,4 @@
-//! The requests of a session, and what faults do to them.
+//! The requests of a session, and faults on them.
 //!
 //! [`Requests`] is pure: it reads bytes and times, and returns how far each stream may pass. [`stream`] puts it around the two connections
 //! of a session.
@@ -26,7 +26,7 @@ use crate::pipeline::SessionContext;
 use crate::proxy;
 use crate::shared::SessionEnd;
 
-/// What to do with the bytes at the head of a stream.
+/// Next action for the bytes at the head of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Pass up to this number of bytes.
@@ -54,7 +54,7 @@ impl Requests {
         Self { framer: Framer::new(protocol), state }
     }
 
-    /// Reads the next bytes that have come in `direction`.
+    /// Reads the next bytes in `direction`.
     pub(crate) fn on_received(&mut self, direction: Direction, now: Duration, bytes: &[u8]) {
         let Self { framer, state } = self;
         state.sync_plan();
@@ -70,12 +70,12 @@ impl Requests {
         }
     }
 
-    /// No more bytes come in `direction`.
+    /// The stream in `direction` has ended.
     pub(crate) fn on_end(&mut self, direction: Direction) {
         self.state.stream(direction).on_end();
     }
 
-    /// Returns what to do with the bytes of `direction` that have come and have not passed.
+    /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
         loop {

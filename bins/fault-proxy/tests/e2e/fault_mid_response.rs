@@ -217,7 +217,10 @@ fn what_makes_no_sense_is_refused() {
             ["--blackhole-after-bytes", "0", "--blackhole-mode", "stall"],
             "--blackhole-after-bytes: is 0: leave it out",
         ),
-        (["--blackhole-at", "noon", "--blackhole-mode", "stall"], "\"noon\" is not a moment: use first-byte"),
+        (
+            ["--blackhole-at", "noon", "--blackhole-mode", "stall"],
+            "\"noon\" is not a moment: use before-forward, after-forward, first-byte,",
+        ),
     ] {
         let ended = run(&[&["check", "--proxy", &mapping, "--with-blackhole"][..], &options].concat());
         assert_eq!(ended.code, Some(2), "{ended:?}");

@@ -29,6 +29,7 @@ mod fault_mid_response;
 mod fault_openings;
 mod fault_redis_cli;
 mod fault_report;
+mod fault_requests;
 mod fault_reset;
 mod fault_schedule;
 mod fault_selection;

@@ -13,7 +13,7 @@ pub(super) static TYPE: FaultType = FaultType {
         Parameter::new(
             "then",
             ValueType::Words("ENDING", Then::WORDS),
-            "What follows when the response is complete: reset the client's connection, close both, or stall",
+            "Action when the response is complete: reset the client's connection, close both, or stall",
         )
         .or("reset"),
     ],
@@ -26,7 +26,7 @@ struct Params {
     then: Option<Then>,
 }
 
-/// What follows a lost response.
+/// End of the session after a lost response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
     Reset,

@@ -1,4 +1,4 @@
-//! Parameters that say where a fault acts: in the middle of a flow, or on requests.
+//! Parameters for the place of a fault: in the middle of a flow, or on requests.
 
 use std::num::NonZeroU64;
 
@@ -84,7 +84,7 @@ impl Where {
         }
     }
 
-    /// Returns the fault on requests, if it acts on requests. The moment is `usual` if none is given.
+    /// Returns the fault on requests, if it acts on requests. The moment defaults to `usual`.
     pub(super) fn on_requests(
         &self,
         usual: Moment,
@@ -107,7 +107,7 @@ impl Where {
 }
 
 impl OnRequests {
-    /// Returns the fault on requests, if it acts on requests. The moment is `usual` if none is given.
+    /// Returns the fault on requests, if it acts on requests. The moment defaults to `usual`.
     pub(super) fn on_requests(
         &self,
         usual: Moment,
@@ -133,7 +133,10 @@ impl OnRequests {
             (None, part) => part.map(|(name, _)| (name, "needs `on`".to_owned())),
         };
         needs_on.map_or(Ok(None), |(name, problem)| {
-            Err(ParamError::new(name, format!("{problem}, which says on which requests the fault acts")))
+            Err(ParamError::new(
+                name,
+                format!("{problem}, which selects the requests that the fault acts on"),
+            ))
         })
     }
 
@@ -147,7 +150,7 @@ impl OnRequests {
             (MomentWord::MidResponse, Some((_, part))) => Ok(Moment::MidResponse(part)),
             (MomentWord::MidResponse, None) => Err(ParamError::new(
                 "at",
-                "mid-response needs `bytes`, `rows` or `events`, which say how much passes first",
+                "mid-response needs `bytes`, `rows` or `events`, the part that passes first",
             )),
             (other, Some((name, _))) => {
                 Err(ParamError::new(name, format!("does not apply to `at` {other}: use mid-response")))
@@ -160,7 +163,7 @@ impl OnRequests {
         }
     }
 
-    /// Returns the part of the response that passes first, and the parameter that says so.
+    /// Returns the part of the response that passes first, and its parameter.
     fn part(&self) -> Result<Option<(&'static str, Part)>, ParamError> {
         let parts = [
             ("bytes", self.bytes.map(ByteCount::count), Part::Bytes as fn(NonZeroU64) -> Part),

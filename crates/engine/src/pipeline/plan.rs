@@ -99,7 +99,7 @@ pub(crate) fn next(
             });
             let name = fault.name.as_str().into();
             let on = fault.effect.behavior().requests().and_then(|requests| {
-                // What cannot be parsed was refused before; see `Fault::check_protocol`.
+                // `Fault::check_protocol` has refused other texts before.
                 Selector::parse(protocol?, &requests.on).ok()
             });
             Arc::new(PlanEntry { fault, name, counters: stats, added: now, selector, buckets, protocol, on })

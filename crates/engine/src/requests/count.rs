@@ -116,7 +116,7 @@ impl KindCounters {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         RequestStats {
             kind: Arc::clone(&self.kind),
-            // Later counts first, so that a response that is counted meanwhile does not exceed its request.
+            // Counts of later steps are read first, so that the number of responses does not exceed that of requests.
             delivered: count(&self.delivered),
             unconfirmed: count(&self.unconfirmed),
             answered: count(&self.answered),

@@ -1,4 +1,4 @@
-//! What faults will do to requests that have begun.
+//! Faults that will act on requests that have begun.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

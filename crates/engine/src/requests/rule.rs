@@ -1,4 +1,4 @@
-//! What a fault does to requests.
+//! Effects of faults on requests.
 
 use std::fmt::{self, Display, Formatter};
 use std::num::NonZeroU64;
@@ -23,11 +23,11 @@ pub struct RequestFault {
     pub on: String,
     /// Moment at which it acts.
     pub at: Moment,
-    /// What it does.
+    /// Its effect.
     pub action: RequestAction,
 }
 
-/// What a fault does to a request.
+/// Effect of a fault on a request.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RequestAction {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fault_proxy_protocol::{Event, EventKind, OpaqueReason, Outcome, Protocol, Request};
 use rand::RngExt;
-use tracing::info;
+use tracing::warn;
 
 use super::Output;
 use super::open::OpenRequests;
@@ -240,7 +240,7 @@ impl State {
             let offset = offset(pending.rule()?)?;
             Some((pending.clone(), offset))
         });
-        // Most requests have none, and then nothing is allocated.
+        // Most requests have no faults, and then this allocates no memory.
         for (pending, offset) in due.collect::<Vec<_>>() {
             self.act_now(direction, now, offset, &pending);
         }
@@ -308,7 +308,7 @@ impl State {
         }
     }
 
-    /// Returns what to do when all bytes that have come have passed, or `None` if a step has become due.
+    /// Returns the next action when all received bytes have passed, or `None` if a step has become due.
     pub(super) fn at_end(&mut self, direction: Direction) -> Option<Output> {
         let [to_upstream, to_client] = &self.streams;
         let to_upstream_has_ended = to_upstream.has_ended();
@@ -350,8 +350,12 @@ impl State {
         self.pending.clear();
         self.before_ready.clear();
         if self.proxy.requests.record_opaque(reason) {
-            info!(
-                "proxy {}, session {}: faults on requests do not act any more in sessions such as this one, since {reason}",
+            let hint = match reason {
+                OpaqueReason::Encrypted => "; let clients connect without TLS, or with TLS to the proxy",
+                _ => "",
+            };
+            warn!(
+                "proxy {}, session {}: faults on requests do not act in such sessions: {reason}{hint}",
                 self.context.proxy, self.context.session
             );
         }

@@ -85,7 +85,7 @@ impl RequestStream {
                 }
                 Output::Wait(until) => {
                     let instant = self.session().faults.engine.instant(until);
-                    // Other faults may end the session meanwhile.
+                    // Other faults may end the session in the meantime.
                     if self.inner.poll_ended(cx).is_pending() {
                         ready!(self.timer.poll_until(cx, instant));
                     }

@@ -1,4 +1,4 @@
-//! What happens at the offsets of one stream of a session.
+//! Steps of faults at the offsets of one stream of a session.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::pending::Pending;
 use super::rule::Ending;
 
-/// What happens at the offsets of one stream of a session.
+/// One stream of a session, with steps of faults at its offsets.
 #[derive(Debug, Default)]
 pub(super) struct StreamPlan {
     /// Number of bytes that were received.
@@ -45,7 +45,7 @@ pub(super) enum StepAction {
     End(Ending),
 }
 
-/// What to do with the bytes at the head of a stream.
+/// Next action for the bytes at the head of a stream.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Pass up to this number of bytes.
@@ -86,7 +86,7 @@ impl StreamPlan {
         self.is_dropping || self.steps.iter().any(|step| step.action == StepAction::Drop)
     }
 
-    /// Returns true if bytes pass as they are, whatever they are.
+    /// Returns true if all bytes pass unchanged.
     pub(super) fn is_clear(&self) -> bool {
         !self.is_dropping && self.steps.is_empty() && self.position == self.received
     }
@@ -110,7 +110,7 @@ impl StreamPlan {
         self.steps.retain(|step| step.pending.request != request || step.offset <= end);
     }
 
-    /// Returns what to do next. The bytes from `undecided` on wait for more.
+    /// Returns the next action. The bytes from `undecided` on wait for more.
     pub(super) fn next(&self, now: Duration, undecided: Option<u64>) -> Next {
         let step = self.steps.front();
         let limit = step.map_or(u64::MAX, |step| step.offset);

@@ -18,7 +18,7 @@ const LOST: RequestAction = RequestAction::LoseResponse(Ending::Reset(Side::Clie
 struct Streams {
     requests: Requests,
     now: Duration,
-    /// By direction: bytes that have come, and those that have passed.
+    /// By direction: bytes that were received and have not passed, and bytes that have passed.
     held: [Vec<u8>; 2],
     passed: [Vec<u8>; 2],
     end: Option<SessionEnd>,
