@@ -44,7 +44,7 @@ struct Session {
     /// The request that the client is sending.
     sending: Option<u64>,
     statements: Statements,
-    /// The server reads the data of COPY. It ignores Sync until the data ends.
+    /// The server reads the data of COPY, whose end has not been sent. It ignores Sync until then.
     copies_in: bool,
     response: Response,
 }
@@ -58,6 +58,8 @@ enum Pending {
     Execute(u64),
     /// Sync. The response is ReadyForQuery.
     Sync,
+    /// CopyDone or CopyFail, sent before the server has asked for the data. It has no response, and is never the first.
+    CopyEnd,
 }
 
 /// Kinds of statements.

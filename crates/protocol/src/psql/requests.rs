@@ -95,10 +95,8 @@ impl Session {
         }
         match tag {
             b'S' if !self.copies_in => self.push(Pending::Sync)?,
-            b'c' | b'f' if self.copies_in => {
-                self.copies_in = false;
-                self.pending.retain(|pending| *pending != Pending::Sync);
-            }
+            b'c' | b'f' if self.copies_in => self.copies_in = false,
+            b'c' | b'f' if !self.pending.is_empty() => self.push(Pending::CopyEnd)?,
             _ => {}
         }
         Ok(())

@@ -116,19 +116,22 @@ impl Session {
             }
             return Ok(());
         }
+        if tag == b'E' {
+            self.copies_in = false;
+        }
         match (tag, self.pending.front().copied()) {
             (b'Z', _) => {
                 self.ready(self.last_of_group(), offset, sink)?;
                 return self.end_group(offset, sink);
             }
-            (b'G', _) => self.copies_in = true,
+            (b'G', _) => self.begin_copy(),
             (b'D' | b'd', Some(Pending::Query(request) | Pending::Execute(request))) => {
                 self.response.parts += 1;
                 emit(sink, offset, EventKind::PartEnds { request, part: self.response.parts });
             }
             (b'C' | b'I' | b's' | b'E', Some(Pending::Execute(request))) => {
                 self.end_response(request, offset, sink);
-                self.pending.pop_front();
+                self.pop_pending();
             }
             (b'C' | b'D' | b'd' | b'I' | b's', Some(Pending::Sync)) => return Err(other_protocol(offset)),
             _ => {}
@@ -144,21 +147,38 @@ impl Session {
 
     /// Ends the group of messages that ReadyForQuery answers. After a failure, the server has skipped the rest of the group.
     fn end_group(&mut self, offset: u64, sink: Sink<'_>) -> Result<(), Opaque> {
-        while let Some(pending) = self.pending.pop_front() {
+        while let Some(pending) = self.pop_pending() {
             match pending {
                 Pending::Execute(request) => {
                     emit(sink, offset, EventKind::ResponseEnds { request, outcome: Outcome::Skipped });
+                    continue;
                 }
                 Pending::Query(request) => self.end_response(request, offset, sink),
-                Pending::Sync => {}
+                Pending::Sync | Pending::CopyEnd => {}
             }
-            if !matches!(pending, Pending::Execute(_)) {
-                self.copies_in = false;
-                self.response = Response::default();
-                return Ok(());
-            }
+            self.copies_in = false;
+            self.response = Response::default();
+            return Ok(());
         }
         Err(other_protocol(offset))
+    }
+
+    /// Takes the first pending message, and the ends of COPY after it, which are of no use without it.
+    fn pop_pending(&mut self) -> Option<Pending> {
+        let first = self.pending.pop_front();
+        while self.pending.front() == Some(&Pending::CopyEnd) {
+            self.pending.pop_front();
+        }
+        first
+    }
+
+    /// The server asks for the data of COPY. It ignores each Sync up to the end of the data.
+    fn begin_copy(&mut self) {
+        let is_other = |pending: &Pending| !matches!(pending, Pending::Sync | Pending::CopyEnd);
+        let group = self.pending.iter().skip(1).position(is_other).map_or(self.pending.len(), |end| end + 1);
+        let end = self.pending.iter().take(group).position(|pending| *pending == Pending::CopyEnd);
+        self.copies_in = end.is_none();
+        self.pending.drain(1.min(group)..end.map_or(group, |end| end + 1));
     }
 
     fn end_response(&mut self, request: u64, offset: u64, sink: Sink<'_>) {
@@ -176,6 +196,7 @@ impl Session {
                 Pending::Query(request) => return Some(*request),
                 Pending::Execute(request) => last = Some(*request),
                 Pending::Sync => break,
+                Pending::CopyEnd => {}
             }
         }
         last
