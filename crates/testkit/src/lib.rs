@@ -19,6 +19,7 @@
 //! | [`daemon`] | the project's own binaries, with their output |
 //! | [`clients`] | where the client libraries and the browser are |
 //! | [`service_manager`] | the notifications that systemd would receive |
+//! | [`pipelines`] | random sessions with pipelines of requests, and what their responses are |
 //! | [`pipes`] | pipes that do not accept data |
 //! | [`manual`] | the commands that the documentation shows |
 //! | [`packaging`] | what images, units and manifests start |
@@ -49,6 +50,7 @@ pub mod nginx;
 pub mod packages;
 pub mod packaging;
 pub mod pattern;
+pub mod pipelines;
 pub mod pipes;
 pub mod ports;
 pub mod postgres;
