@@ -2,6 +2,7 @@
 
 mod http;
 mod postgres;
+mod random;
 mod redis;
 mod redis_cluster;
 mod relay;
