@@ -5,8 +5,10 @@ mod file;
 mod find;
 mod nearest;
 mod table;
+mod toml;
 
 pub use error::{FileErrors, KeyHint, ip_address};
 pub use file::{as_file, read, read_settings};
 pub use find::find;
 pub use nearest::{did_you_mean, nearest};
+pub use toml::Toml;

@@ -100,7 +100,8 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn phases(toml: &str) -> Vec<Phase> {
-        use figment::providers::{Format, Toml};
+        use figment::providers::Format;
+        use proxy_cli::config::Toml;
         figment::Figment::from(Toml::string(toml)).extract_inner("phases").unwrap()
     }
 

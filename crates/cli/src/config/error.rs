@@ -18,8 +18,6 @@ use crate::args::flag_names;
 /// The standard library's error for a text that is not an IP address.
 const NOT_AN_IP: &str = "invalid IP address syntax";
 const IP: &str = "an IP address, for example 127.0.0.1 or 0.0.0.0";
-/// The TOML parser's error for an integer of more than 64 bits with its sign.
-const TOO_LARGE_IN_TOML: &str = "number too large to fit in target type";
 
 /// Parses an IP address of a flag.
 ///
@@ -114,9 +112,6 @@ impl FileErrors {
         }
         match &error.kind {
             Kind::Message(problem) if problem == NOT_AN_IP => self.at(&path, format!("expected {IP}")),
-            Kind::Message(problem) if problem.trim_end().ends_with(TOO_LARGE_IN_TOML) => {
-                anyhow!("{}: {}: the maximum in TOML is {}", self.file, problem.trim_end(), i64::MAX)
-            }
             Kind::UnknownField(key, known) => self.unknown_key(&path, key, known.iter().chain(keys).copied()),
             Kind::UnknownVariant(value, known) => {
                 let meant = did_you_mean(nearest(value, known.iter().copied()));

@@ -4,12 +4,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use figment::Figment;
 use figment::error::Kind;
-use figment::providers::{Json, Toml, Yaml};
+use figment::providers::{Json, Yaml};
 use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::FileErrors;
+use super::Toml;
 use super::table::Source;
 
 /// Reads the file of `--config`, in the format of its extension.

@@ -39,6 +39,10 @@ impl Provider for Source {
     }
 }
 
+fn out_of_range(number: impl fmt::Display) -> String {
+    format!("{number} is out of range: expected a number from {} to {}", i64::MIN, u64::MAX)
+}
+
 /// A value whose tables have each key once. JSON and YAML parsers accept a repeated key and drop its first value.
 struct Node(Value);
 
@@ -67,6 +71,14 @@ impl<'de> Visitor<'de> for Nodes {
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
         Ok(value.into())
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
+        Err(E::custom(out_of_range(value)))
+    }
+
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
+        Err(E::custom(out_of_range(value)))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
