@@ -76,7 +76,7 @@ impl Psql {
     }
 
     pub(crate) fn expects_ready(&self) -> bool {
-        self.session.pending.iter().any(|pending| !matches!(pending, Pending::Execute(_)))
+        self.session.pending.iter().any(|pending| matches!(pending, Pending::Query(_) | Pending::Sync))
     }
 }
 
