@@ -4,6 +4,7 @@
 
 mod http;
 mod psql;
+mod recorder;
 mod redis;
 
 use std::io::{self, Read, Write};
@@ -16,6 +17,7 @@ use rand::{RngExt, SeedableRng};
 
 pub use self::http::{http, serve_site};
 pub use self::psql::psql;
+pub use self::recorder::Recorder;
 pub use self::redis::redis;
 use crate::session::patient;
 
@@ -25,7 +27,7 @@ const MAX_PIECE: usize = 3000;
 /// Requests of a session, from its start to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RandomSession {
-    /// What the client sends.
+    /// Bytes that the client sends.
     pub bytes: Vec<u8>,
     /// The requests in these bytes.
     pub requests: Vec<Expected>,
@@ -47,6 +49,15 @@ pub struct Expected {
     pub rows: u64,
 }
 
+/// All bytes of a session.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// From the client to the server.
+    pub requests: Vec<u8>,
+    /// From the server to the client.
+    pub responses: Vec<u8>,
+}
+
 /// Stream of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -65,7 +76,7 @@ impl RandomSession {
     /// Returns the errors of the connection.
     pub fn play(&self, server: SocketAddr, observe: impl FnMut(Stream, &[u8]) + Send) -> io::Result<()> {
         let stream = patient(TcpStream::connect(server)?);
-        // Pieces are segments of their own.
+        // Each piece is a separate segment.
         stream.set_nodelay(true)?;
         let observe = Mutex::new(observe);
         let see = |stream, bytes: &[u8]| (observe.lock().expect("no holder panics"))(stream, bytes);
@@ -81,6 +92,20 @@ impl RandomSession {
             };
             sender.join().expect("it does not panic").and(received)
         })
+    }
+
+    /// Plays the session, and returns all bytes that were sent and received.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the connection.
+    pub fn record(&self, server: SocketAddr) -> io::Result<Recording> {
+        let mut recording = Recording::default();
+        self.play(server, |stream, bytes| match stream {
+            Stream::Requests => recording.requests.extend_from_slice(bytes),
+            Stream::Responses => recording.responses.extend_from_slice(bytes),
+        })?;
+        Ok(recording)
     }
 
     fn send(&self, mut stream: &TcpStream, see: impl Fn(&[u8])) -> io::Result<()> {

@@ -51,6 +51,7 @@ mod page;
 mod postgres;
 mod postgres_password;
 mod python_package;
+mod random_sessions;
 mod redis;
 mod refused_upload;
 mod reload;

@@ -14,7 +14,7 @@ const SESSIONS: u64 = 1000;
 /// Sessions at a time.
 const THREADS: usize = 8;
 
-/// What the framer finds in a session.
+/// Messages that the framer finds in a session.
 #[derive(Debug, Default)]
 struct Found {
     requests: Vec<Expected>,

@@ -1,0 +1,80 @@
+//! A relay that records the sessions of a server, to be put behind a proxy.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use super::Recording;
+
+/// Records sessions that have ended.
+#[derive(Debug)]
+pub struct Recorder {
+    addr: SocketAddr,
+    recordings: Arc<Mutex<Vec<Recording>>>,
+}
+
+impl Recorder {
+    /// Accepts sessions on a free port and relays them to this server.
+    ///
+    /// # Panics
+    ///
+    /// If there is no free port.
+    pub fn start(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let addr = listener.local_addr().expect("it is bound");
+        let recordings = Arc::new(Mutex::new(Vec::new()));
+        let all = Arc::clone(&recordings);
+        // It ends with the process.
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let all = Arc::clone(&all);
+                thread::spawn(move || {
+                    let upstream = TcpStream::connect(server).expect("the server listens");
+                    let recording = relay(&client, &upstream);
+                    all.lock().expect("no holder panics").push(recording);
+                });
+            }
+        });
+        Self { addr, recordings }
+    }
+
+    /// The address that it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Forgets a recording that is equal to this one. Returns false if there is none so far.
+    ///
+    /// # Panics
+    ///
+    /// If a session has panicked.
+    pub fn take(&self, recording: &Recording) -> bool {
+        let mut recordings = self.recordings.lock().expect("no holder panics");
+        let index = recordings.iter().position(|other| other == recording);
+        index.map(|index| recordings.swap_remove(index)).is_some()
+    }
+}
+
+fn relay(client: &TcpStream, server: &TcpStream) -> Recording {
+    thread::scope(|scope| {
+        let responses = scope.spawn(|| pump(server, client));
+        let requests = pump(client, server);
+        Recording { requests, responses: responses.join().expect("it does not panic") }
+    })
+}
+
+/// Forwards to the end, and returns all bytes that were read.
+fn pump(mut from: &TcpStream, mut to: &TcpStream) -> Vec<u8> {
+    let mut buffer = vec![0; 16 << 10];
+    let mut recorded = Vec::new();
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        recorded.extend_from_slice(&buffer[..length]);
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
+    // The peer may have closed.
+    let _ = to.shutdown(Shutdown::Write);
+    recorded
+}
