@@ -237,6 +237,9 @@ fn shown_settings(settings: &Settings) -> Vec<(&'static str, String)> {
         ("max-in-flight", format!("{} bytes", run.max_in_flight.count())),
         ("max-in-flight-total", format!("{} bytes", run.max_in_flight_total.count())),
     ];
+    if run.count_requests {
+        shown.push(("count-requests", "true".to_owned()));
+    }
     shown.extend(settings.expect.iter().map(|expectation| ("expect", expectation.to_string())));
     shown
 }

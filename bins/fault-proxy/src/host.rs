@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use fault_proxy_control::proxies::{
-    CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, StartError, Starting,
+    CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, StartError, Starting, protocol_of,
 };
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::{LoopDetector, Relay, Shutdown};
@@ -28,6 +28,7 @@ pub(crate) struct ProxyHost {
     relay: Relay,
     shutdown: Shutdown,
     are_faults_fixed: bool,
+    counts_requests: bool,
     running: Mutex<Vec<Running>>,
     loops: LoopDetector,
 }
@@ -43,13 +44,14 @@ struct Running {
 
 impl ProxyHost {
     /// Creates the launcher. `shutdown` is that of the run. With `are_faults_fixed`, proxies that start without faults never get
-    /// any, so their sessions bypass the fault engine.
+    /// any, so their sessions bypass the fault engine. With `counts_requests`, all proxies read the requests of their sessions.
     pub(crate) fn new(
         wire: Wire,
         hands: WorkerHandle,
         relay: Relay,
         shutdown: Shutdown,
         are_faults_fixed: bool,
+        counts_requests: bool,
     ) -> Self {
         Self {
             wire,
@@ -57,6 +59,7 @@ impl ProxyHost {
             relay,
             shutdown,
             are_faults_fixed,
+            counts_requests,
             running: Mutex::default(),
             loops: LoopDetector::default(),
         }
@@ -97,7 +100,11 @@ impl ProxyHost {
         let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
         let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;
         let shutdown = self.shutdown.child();
-        let is_plain = self.are_faults_fixed && start.faults.current().is_empty();
+        let reads_requests = self.counts_requests && protocol_of(&upstream).is_some();
+        if reads_requests {
+            start.faults.read_requests();
+        }
+        let is_plain = self.are_faults_fixed && !reads_requests && start.faults.current().is_empty();
         let work = RelayJob {
             relay: start
                 .watch

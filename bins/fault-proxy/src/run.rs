@@ -102,8 +102,9 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
     let are_faults_fixed = control.is_none() && reload.is_none();
+    let (hands, counts_requests) = (workers.hands().clone(), settings.run.count_requests);
     let host =
-        ProxyHost::new(wire, workers.hands().clone(), relay.clone(), shutdown.clone(), are_faults_fixed);
+        ProxyHost::new(wire, hands, relay.clone(), shutdown.clone(), are_faults_fixed, counts_requests);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
     let recorder = recorder.as_ref();

@@ -44,6 +44,9 @@ pub(crate) struct Options {
     /// Maximum amount of data that faults hold for all sessions [default: 1GiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_in_flight_total: ByteCount,
+    /// Read and count the requests of all proxies whose scheme has a protocol, even if no fault acts on requests.
+    #[arg(long, action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
+    pub(crate) count_requests: bool,
 
     /// Write every decision of the faults to this file, for `fault-proxy replay` [default: none].
     #[arg(long, value_name = "FILE")]
@@ -82,6 +85,7 @@ impl Default for Options {
             data_path: DataPath::default(),
             max_in_flight: ByteCount::from(faults.flow_limit),
             max_in_flight_total: ByteCount::from(faults.total_limit),
+            count_requests: false,
             journal: None,
             report: None,
             junit: None,

@@ -174,7 +174,7 @@ fn settings_of_all_sorts_can_stand_in_the_file() {
         "bind = '127.0.0.2'\nconnect-timeout = 3\ndrain-timeout = '4s'\nmax-sessions = 5\ndata-path = 'splice'\n\
          max-in-flight = '6KiB'\nmax-in-flight-total = '7KiB'\njournal = 'j.log'\nexpect = ['jitter.p99<1s', 'jitter.sessions>=2']\n\
          strict-schedules = true\nlog-level = 'debug'\nlog-format = 'json'\nlog-file = '{}'\n\
-         tls-self-signed = true\ntls-alpn = ['h2', 'http/1.1']\nno-ui = true\ntail = true\npsqls-direct = false\n\
+         tls-self-signed = true\ntls-alpn = ['h2', 'http/1.1']\nno-ui = true\ntail = true\ncount-requests = true\npsqls-direct = false\n\
          [[faults]]\ntype = 'jitter'\nschedule = 'start:8s;duration:3s'\n\
          [[proxies]]\nproxy = '{}'\n",
         log.display(),
@@ -192,6 +192,7 @@ fn settings_of_all_sorts_can_stand_in_the_file() {
         &["journal", "j.log"],
         &["expect", "jitter.p99<1s"],
         &["expect", "jitter.sessions>=2"],
+        &["count-requests", "true"],
         &["jitter", "0s to 3s, from 8s"],
     ] {
         row(&stdout, words);

@@ -118,6 +118,29 @@ fn a_fault_of_the_api_acts_on_requests_of_http() {
     assert!(refused.to_string().contains("METHOD"), "{refused}");
 }
 
+/// Returns the responses of one connection to a request before a fault on requests is added, and to one after it.
+fn around_a_fault(options: &[&str]) -> [Result<String, ErrorKind>; 2] {
+    let (server, api) = (counting(), Api::with(options));
+    let upstream = format!("http://{}", server.addr());
+    let proxy = api.post("/proxies", &json!({"name": "api", "listen": "127.0.0.1:0", "upstream": upstream}));
+    let client = connect(listen_of(&proxy));
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let before = ask(&client, "POST", "/orders");
+    let attributes = json!({"on": "POST", "then": "close"});
+    api.post("/proxies/api/toxics", &json!({"type": "lose-response", "attributes": attributes}));
+    [before, ask(&client, "POST", "/orders")]
+}
+
+#[test]
+fn a_fault_acts_on_sessions_that_were_open_before_if_requests_are_counted() {
+    let [before, after] = around_a_fault(&[]);
+    assert!(before.is_ok_and(|response| response.ends_with('1')));
+    assert!(after.is_ok_and(|response| response.ends_with('2')), "the session is not read");
+    let [before, after] = around_a_fault(&["--count-requests"]);
+    assert!(before.is_ok_and(|response| response.ends_with('1')));
+    assert_eq!(after.as_deref(), Ok(""), "the response is lost");
+}
+
 #[test]
 fn requests_of_redis_are_delayed_by_command_and_key() {
     let server = Redis::start();

@@ -90,7 +90,10 @@ class Program:
     """A running `fault-proxy run` with its log."""
 
     def __init__(self, program: Path, args: Sequence[str]) -> None:
-        run = [str(program), "run", "--control", "127.0.0.1:0", "--no-ui", "--drain-timeout", "0", *args]
+        run = [str(program), "run", "--control", "127.0.0.1:0", "--no-ui", "--drain-timeout", "0"]
+        # Tests add faults while pooled connections are open. A session that does not read its requests from its start
+        # cannot begin to.
+        run += ["--count-requests", *args]
         # The tests decide what the program does, not the variables of the shell that runs them. Its summary is not that
         # of a GitHub workflow.
         env = {name: value for name, value in os.environ.items() if not name.startswith(("FAULT_", "GITHUB_"))}
