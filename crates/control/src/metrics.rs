@@ -18,6 +18,7 @@ use crate::watch::SessionMetrics;
 mod faults;
 #[cfg(target_os = "linux")]
 mod process;
+mod requests;
 mod sessions;
 mod write;
 
@@ -80,6 +81,12 @@ impl Metrics {
     /// | `fault_sessions_total{proxy,fault,type}` | sessions that the fault was drawn for |
     /// | `faults_applied_total{proxy,fault,type}` | [actions of the fault](fault_proxy_engine::FaultStats::applied) |
     /// | `injected_delay_seconds{proxy,fault,type}` | histogram of hold times |
+    /// | `requests_total{proxy,kind}` | requests that clients have begun, of sessions whose requests are read |
+    /// | `requests_forwarded_total{proxy,kind}` | requests that were written to the upstream completely |
+    /// | `requests_answered_total{proxy,kind}` | requests that the upstream has answered completely |
+    /// | `requests_delivered_total{proxy,kind}` | requests whose response was written to the client completely |
+    /// | `requests_unconfirmed_total{proxy,kind}` | requests that the upstream has executed, and whose response did not reach the client |
+    /// | `sessions_opaque_total{proxy}` | sessions whose requests could not be read to their end |
     ///
     /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels
     /// `direction` (`upstream`, `downstream`), `listener`, `proxy` and `upstream`.
@@ -94,6 +101,10 @@ impl Metrics {
         let all = proxies.clone();
         self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
             faults::encode(&all, encoder)
+        })));
+        let all = proxies.clone();
+        self.registry.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {
+            requests::encode(&all, encoder)
         })));
         let all = proxies.clone();
         self.foreign.register_collector(Box::new(Scrape(move |encoder: DescriptorEncoder<'_>| {

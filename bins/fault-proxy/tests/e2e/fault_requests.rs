@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault_support::RedisSession;
 use crate::support::api::{Api, connect, listen_of};
-use crate::support::{PATIENCE, Proxy, printed, run};
+use crate::support::{PATIENCE, Proxy, eventually, printed, run};
 use serde_json::json;
 use testkit::{FarEnd, Postgres, Redis, clients, free_port, require};
 
@@ -129,6 +129,40 @@ fn around_a_fault(options: &[&str]) -> [Result<String, ErrorKind>; 2] {
     let attributes = json!({"on": "POST", "then": "close"});
     api.post("/proxies/api/toxics", &json!({"type": "lose-response", "attributes": attributes}));
     [before, ask(&client, "POST", "/orders")]
+}
+
+#[test]
+fn requests_are_counted_by_kind() {
+    let (server, api) = (counting(), Api::with(&["--count-requests"]));
+    let upstream = format!("http://{}", server.addr());
+    let proxy = api.post("/proxies", &json!({"name": "api", "listen": "127.0.0.1:0", "upstream": upstream}));
+    let lost = json!({"on": "POST", "skip": 1, "times": 1, "then": "close"});
+    api.post("/proxies/api/toxics", &json!({"type": "lose-response", "attributes": lost}));
+    let client = connect(listen_of(&proxy));
+    client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    for method in ["GET", "POST"] {
+        assert!(ask(&client, method, "/").is_ok_and(|response| !response.is_empty()), "{method}");
+    }
+    assert_eq!(ask(&client, "POST", "/").as_deref(), Ok(""), "the second is lost");
+    let opaque = connect(listen_of(&proxy));
+    (&opaque).write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").expect("it is open");
+
+    let lines = [
+        "requests_total{proxy=\"api\",kind=\"GET\"} 1",
+        "requests_total{proxy=\"api\",kind=\"POST\"} 2",
+        "requests_forwarded_total{proxy=\"api\",kind=\"POST\"} 2",
+        "requests_answered_total{proxy=\"api\",kind=\"POST\"} 2",
+        "requests_delivered_total{proxy=\"api\",kind=\"GET\"} 1",
+        "requests_delivered_total{proxy=\"api\",kind=\"POST\"} 1",
+        "requests_unconfirmed_total{proxy=\"api\",kind=\"GET\"} 0",
+        "requests_unconfirmed_total{proxy=\"api\",kind=\"POST\"} 1",
+        "sessions_opaque_total{proxy=\"api\"} 1",
+    ];
+    for line in lines {
+        let line = format!("fault_proxy_{line}");
+        let metrics = || api.send("GET", "/metrics", "", &[]).1;
+        eventually(&line, || metrics().lines().any(|other| other == line));
+    }
 }
 
 #[test]

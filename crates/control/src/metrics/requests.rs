@@ -1,0 +1,49 @@
+//! Metrics of requests.
+
+use std::fmt;
+
+use fault_proxy_engine::RequestStats;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::write::{Labels, counters, with};
+use crate::proxies::Proxies;
+
+/// Name and description of a count of [`RequestStats`].
+type Count = (&'static str, &'static str, fn(&RequestStats) -> u64);
+
+const COUNTS: [Count; 5] = [
+    ("requests", "Requests that clients have begun", |stats| stats.requests),
+    ("requests_forwarded", "Requests that were written to the upstream completely", |stats| stats.forwarded),
+    ("requests_answered", "Requests that the upstream has answered completely", |stats| stats.answered),
+    ("requests_delivered", "Requests whose response was written to the client completely", |stats| {
+        stats.delivered
+    }),
+    (
+        "requests_unconfirmed",
+        "Requests that the upstream has executed, and whose response did not reach the client",
+        |stats| stats.unconfirmed,
+    ),
+];
+
+pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    let all = proxies.all();
+    let of_proxy = |name: &str| -> Labels { vec![("proxy", name.to_owned())] };
+    let kinds: Vec<_> = all
+        .iter()
+        .flat_map(|proxy| {
+            let stats = proxy.engine.request_stats().into_iter();
+            stats.map(|stats| (with(&of_proxy(&proxy.name), "kind", &*stats.kind), stats))
+        })
+        .collect();
+    for (name, help, count) in COUNTS {
+        let values = kinds.iter().map(|(labels, stats)| (labels.clone(), count(stats)));
+        counters(&mut encoder, name, help, values)?;
+    }
+    let opaque = all.iter().map(|proxy| (of_proxy(&proxy.name), proxy.engine.opaque_sessions()));
+    counters(
+        &mut encoder,
+        "sessions_opaque",
+        "Sessions whose requests could not be read to their end",
+        opaque,
+    )
+}
