@@ -1,5 +1,7 @@
 //! Server-sent events.
 
+use proptest::prelude::*;
+
 use super::{GET, answered};
 
 /// Returns the ends of events in a body, as offsets in it.
@@ -43,4 +45,30 @@ fn events_are_found_across_chunks() {
     let body = "5\r\ndata:\r\n4;x\r\n a\r\n\r\n1\r\n\r\r\n1\r\n\n\r\n9\r\ndata: b\r\r\r\n8\r\ndata: c\n\r\n1\r\n\r\r\n0\r\n\r\n";
     let end = |text: &str| body.find(text).expect("it is in the body") + text.len();
     assert_eq!(parts(fields, body), [end("1\r\n\n"), end("b\r\r"), end("data: c\n\r\n1\r\n\r")]);
+}
+
+/// Returns the number of events that the HTML standard dispatches for this body.
+fn dispatched(body: &str) -> usize {
+    let body = body.strip_prefix('\u{feff}').unwrap_or(body).replace("\r\n", "\n").replace('\r', "\n");
+    let (mut count, mut has_data) = (0, false);
+    for line in body.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        match line.split(':').next() {
+            Some("") if line.is_empty() => count += usize::from(std::mem::take(&mut has_data)),
+            Some("data") => has_data = true,
+            _ => {}
+        }
+    }
+    count
+}
+
+proptest! {
+    #[test]
+    fn parts_are_the_events_that_are_dispatched(body in "\u{feff}?(data|dat|:|id: 1| |a|\r|\n|\r\n|\n\n){0,40}") {
+        let fields = format!("Content-Type: text/event-stream\r\nContent-Length: {}", body.len());
+        let ends = parts(&fields, &body);
+        prop_assert_eq!(ends.len(), dispatched(&body));
+        for (end, count) in ends.into_iter().zip(1..) {
+            prop_assert_eq!(dispatched(&body[..end]), count, "{}", end);
+        }
+    }
 }
