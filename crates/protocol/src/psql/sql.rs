@@ -150,6 +150,8 @@ impl Scanner<'_> {
             b'"' => quoted(rest, b'"', false),
             b'-' if rest.starts_with(b"--") => position(rest, b"\n").unwrap_or(rest.len()),
             b'/' if rest.starts_with(b"/*") => comment(rest),
+            // A dollar sign can be part of a name.
+            b'$' if self.text[..self.at].last().is_some_and(|byte| is_word(*byte)) => 1,
             b'$' => dollar_quoted(rest),
             b';' => {
                 self.end_statement();
@@ -324,6 +326,8 @@ mod tests {
             ("update t set a = 1 where b = e'\\' ; commit'", "update"),
             ("do $x$ begin; commit; end $x$", "other"),
             ("select $1; commit", "commit select"),
+            ("select a$b$; commit", "commit select"),
+            ("select a from $b$; commit; $b$", "select"),
             ("begin; insert into t values (1); commit", "begin commit insert"),
             ("insert into \"a;b\" values (1)", "insert"),
             ("SAVEPOINT a", "other"),
