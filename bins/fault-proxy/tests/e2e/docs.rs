@@ -9,11 +9,15 @@ use crate::support::{BINARY, printed};
 use crate::{npm_package, python_package};
 use serde_json::json;
 use testkit::manual::{self, Reader};
-use testkit::{Certificates, Postgres, free_port};
+use testkit::{Certificates, Postgres, clients, free_port};
 
 /// A reader with the programs of this build.
 fn reader(page: &str) -> Reader {
-    Reader::of(page, Path::new(BINARY).parent().expect("it is in a directory"))
+    Reader::of(page, programs())
+}
+
+fn programs() -> &'static Path {
+    Path::new(BINARY).parent().expect("it is in a directory")
 }
 
 fn assert_more_than(least: usize, commands: usize) {
@@ -42,6 +46,14 @@ fn an_outage_is_rehearsed() {
 #[test]
 fn a_suite_reports_its_results() {
     assert_more_than(3, reader("reports.md").follow());
+}
+
+#[test]
+fn a_lost_commit_is_committed_twice() {
+    let server = Postgres::start();
+    let reader = Reader::of_section("../README.md", "A lost COMMIT", programs());
+    let reader = reader.with_variable("PYTHONPATH", clients::python_modules("psycopg").display());
+    assert_eq!(reader.with_server(5432, server.port()).follow(), 4);
 }
 
 #[test]
