@@ -57,6 +57,14 @@ fn a_lost_commit_is_committed_twice() {
 }
 
 #[test]
+fn commits_are_proved_to_be_exactly_once() {
+    let server = Postgres::start();
+    let python = python_package::python().parent().expect("it is in a directory");
+    let reader = Reader::of("how-to/exactly-once.md", python).with_server(5432, server.port());
+    assert_more_than(10, reader.follow());
+}
+
+#[test]
 fn metrics_are_scraped() {
     assert_more_than(2, reader("how-to/prometheus.md").follow());
 }
