@@ -45,7 +45,7 @@ export class FaultProxy {
 export interface FaultOptions {
   /** Direction of the data. Defaults to `downstream` (responses). The attribute `direction: "both"` selects both directions. */
   stream?: "downstream" | "upstream";
-  /** Share of connections that the fault acts on, from 0 to 1. Defaults to 1. */
+  /** Share of connections that the fault acts on, or of requests if it has the attribute `on`, from 0 to 1. Defaults to 1. */
   toxicity?: number;
   /** Defaults to `TYPE_STREAM`. Required for a second fault of one type and stream. */
   name?: string;
@@ -80,7 +80,8 @@ export class Proxy {
    * Adds a fault, which acts on open connections too. It acts until it is removed, until the reset of its `FaultProxy`,
    * or until the end of a block that declares it by `await using`.
    * @param type type of fault, for example `latency`
-   * @param attributes its parameters by their names in the control API, for example `{ mean: "300ms" }`; `fault-proxy faults latency` lists them
+   * @param attributes its parameters by their names in the control API, for example `{ mean: "300ms" }` or
+   *   `{ on: "commit", times: 1 }`; `fault-proxy faults latency` lists them
    */
   fault(type: string, attributes?: Record<string, string | number | boolean>, options?: FaultOptions): Promise<Fault>;
   /** Closes all connections and refuses new ones, until the result is removed or the `FaultProxy` is reset. */

@@ -93,6 +93,19 @@ test("a fault has all settings of the API", async (t) => {
   assert.deepEqual(await faults.proxies(), []);
 });
 
+test("a fault on requests acts on those that are meant", async (t) => {
+  const faults = await FaultProxy.forTest(t);
+  const cache = await faults.proxy("cache", `redis://${REDIS}`);
+  const attributes = { on: "PING", at: "after-forward", times: 1 };
+  await cache.fault("reset", attributes);
+  assert.deepEqual((await cache.faults())[0].attributes, attributes);
+  await assert.rejects(ping(cache), { code: "ECONNRESET" });
+  assert.equal(await ping(cache), "+PONG\r\n");
+  await faults.reset();
+  await cache.fault("lose-response", { on: "GET *" });
+  assert.equal(await ping(cache), "+PONG\r\n");
+});
+
 test("an error has the message of the API", async (t) => {
   const faults = await FaultProxy.forTest(t);
   const cache = await faults.proxy("cache", REDIS);
