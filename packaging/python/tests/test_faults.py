@@ -60,6 +60,27 @@ def test_a_fault_has_all_settings_of_the_api(fault_proxy, redis):
     assert (loss["attributes"]["good_to_bad"], loss["ttl"]) == (0.01, 3_600_000)
 
 
+def test_a_fault_on_requests_acts_on_those_that_are_meant(fault_proxy, redis, ping):
+    cache = fault_proxy.proxy("cache", f"redis://{redis}")
+    attributes = {"on": "PING", "then": "close", "times": 1}
+    with cache.fault("lose-response", **attributes) as lost:
+        assert [(made["name"], made["attributes"]) for made in cache.faults()] == [(lost.name, attributes)]
+        assert ping(cache.address) == b""
+        assert ping(cache.address) == b"+PONG\r\n"
+    with cache.fault("reset", on="PING", at="after-forward"):
+        with pytest.raises(ConnectionResetError):
+            ping(cache.address)
+    with cache.fault("lose-response", on="GET *"):
+        assert ping(cache.address) == b"+PONG\r\n"
+
+
+def test_a_fault_on_requests_needs_a_protocol(fault_proxy, redis):
+    cache = fault_proxy.proxy("cache", redis)
+    with pytest.raises(ApiError, match="use the scheme psql, psqls, http, https, redis or rediss") as refused:
+        cache.fault("lose-response", on="PING")
+    assert refused.value.status == 400
+
+
 def test_an_outage_refuses_connections_until_its_end(fault_proxy, redis, ping):
     cache = fault_proxy.proxy("cache", redis)
     with cache.down():

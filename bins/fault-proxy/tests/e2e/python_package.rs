@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use crate::support::{BINARY, printed, utf8};
 use serde_json::json;
 use testkit::manual::Reader;
-use testkit::{Redis, clients, require};
+use testkit::{Postgres, Redis, clients, require};
 
 /// Returns `python` of an environment with the wheel. Its directory also has the program of the wheel.
 pub(crate) fn python() -> &'static Path {
@@ -95,6 +95,19 @@ fn its_tests_pass() {
     let output = tests.output().expect("it starts");
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && !report.contains("skipped"), "{report}");
+}
+
+#[test]
+fn its_example_passes() {
+    let server = Postgres::start();
+    let mut tests = Command::new(python());
+    tests.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
+    tests.arg(project().join("packaging/python/examples")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let port = server.port().to_string();
+    tests.envs([("PGHOST", "127.0.0.1"), ("PGPORT", &port), ("PGUSER", "postgres")]);
+    let output = tests.output().expect("it starts");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && report.contains("5 passed, 1 xfailed"), "{report}");
 }
 
 #[test]

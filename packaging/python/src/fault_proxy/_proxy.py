@@ -52,7 +52,8 @@ class Proxy:
         `mean="300ms"`. The names are those of the control API: `fault-proxy faults latency` lists them.
 
         `stream` is `downstream` (responses) or `upstream` (requests). The attribute `direction="both"` selects
-        both. `toxicity` is the share of connections that the fault acts on. `name` defaults to `TYPE_STREAM`; it
+        both. `toxicity` is the share of connections that the fault acts on, or of requests if it has the attribute
+        `on`, for example `on="commit"` for an upstream `psql://db`. `name` defaults to `TYPE_STREAM`; it
         is required for a second fault of one type and stream. `ttl` is the time after which the fault ends in any case,
         for example `30s`.
         """
