@@ -17,10 +17,12 @@ mod packet_loss;
 mod prelude;
 mod refuse;
 mod reset;
+mod respond;
 mod slicer;
 mod slow_close;
 mod slow_open;
 mod timeout;
+mod truncate;
 
 pub use self::bandwidth::Bandwidth;
 pub use self::blackhole::Blackhole;
@@ -35,6 +37,7 @@ pub use self::slicer::Slicer;
 pub use self::slow_close::SlowClose;
 pub use self::slow_open::SlowOpen;
 pub use self::timeout::Timeout;
+pub use crate::requests::response::Response;
 pub use crate::requests::rule::{Ending, Moment, Part, RequestAction, RequestFault};
 
 /// Every type of fault, in the order in which help names them.
@@ -47,6 +50,8 @@ pub static FAULT_TYPES: &[&FaultType] = &[
     &reset::TYPE,
     &timeout::TYPE,
     &lose_response::TYPE,
+    &respond::TYPE,
+    &truncate::TYPE,
     &slow_close::TYPE,
     &slicer::TYPE,
     &limit_data::TYPE,

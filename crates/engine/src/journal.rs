@@ -151,6 +151,8 @@ pub enum Decision {
     Reset,
     /// The client is refused.
     Refuse,
+    /// The proxy responds to the request instead of the upstream.
+    Respond,
 }
 
 fn nanoseconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,8 +6,11 @@
 pub(crate) mod count;
 mod open;
 mod pending;
+mod respond;
+pub(crate) mod response;
 pub(crate) mod rule;
 mod state;
+mod steps;
 #[cfg(feature = "relay")]
 pub(crate) mod stream;
 mod stream_plan;
@@ -17,6 +20,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fault_proxy_protocol::{Framer, Protocol};
 
 use self::state::State;
@@ -33,10 +37,14 @@ pub(crate) enum Output {
     Pass(usize),
     /// Drop this number of bytes.
     Drop(usize),
+    /// Pass these bytes, which are not from the stream, before all others.
+    Insert(Bytes),
+    /// These bytes were received, from the proxy itself.
+    Receive(Bytes),
     /// Wait until this time.
     Wait(Duration),
     /// Receive more, or end if the stream has ended.
-    Receive,
+    More,
     /// End the session.
     End(SessionEnd),
 }
@@ -54,8 +62,8 @@ impl Requests {
         Self { framer: Framer::new(protocol), state }
     }
 
-    /// Reads the next bytes in `direction`.
-    pub(crate) fn on_received(&mut self, direction: Direction, now: Duration, bytes: &[u8]) {
+    /// Reads the next bytes in `direction`. Returns true if the other direction may have to go on.
+    pub(crate) fn on_received(&mut self, direction: Direction, now: Duration, bytes: &[u8]) -> bool {
         let Self { framer, state } = self;
         state.sync_plan();
         state.stream(direction).on_received(bytes.len());
@@ -68,6 +76,11 @@ impl Requests {
                 }
             }
         }
+        while let Some(bytes) = state.own_response() {
+            framer.on_responses(&bytes, |event| state.on_response(now, event));
+            state.injected.extend_from_slice(&bytes);
+        }
+        !state.injected.is_empty()
     }
 
     /// The stream in `direction` has ended.
@@ -78,9 +91,11 @@ impl Requests {
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
+        if direction == Direction::ToDownstream && !state.injected.is_empty() {
+            return Output::Receive(state.injected.split().freeze());
+        }
         loop {
-            let holds = direction == Direction::ToUpstream && state.holds_requests;
-            let undecided = if holds { framer.undecided_since() } else { None };
+            let undecided = state.undecided(direction, framer);
             match state.stream(direction).next(now, undecided) {
                 Next::Pass(len) => return Output::Pass(to_usize(len)),
                 Next::Drop(len) => return Output::Drop(to_usize(len)),
@@ -91,17 +106,29 @@ impl Requests {
                     }
                 }
                 Next::Step => {
-                    if let Some(end) = state.take_step(direction, now) {
-                        return Output::End(end);
+                    if let Some(output) = state.take_step(direction, now) {
+                        return output;
                     }
                 }
             }
         }
     }
 
+    /// Returns how many of the bytes in `direction` that were received last may pass now, if all before them have passed.
+    pub(crate) fn passing(&mut self, direction: Direction, now: Duration) -> usize {
+        let undecided = self.state.undecided(direction, &self.framer);
+        let next = self.state.stream(direction).next(now, undecided);
+        if let Next::Pass(len) = next { to_usize(len) } else { 0 }
+    }
+
     /// Bytes have passed, and will be written.
     pub(crate) fn on_passed(&mut self, direction: Direction, len: usize) {
         self.state.stream(direction).on_passed(len as u64);
+    }
+
+    /// Inserted bytes have passed, and will be written.
+    pub(crate) fn on_inserted(&mut self, direction: Direction, len: usize) {
+        self.state.stream(direction).on_inserted(len);
     }
 
     /// Bytes were dropped.

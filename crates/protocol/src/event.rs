@@ -23,6 +23,9 @@ pub enum EventKind<'a> {
         /// Number of the request.
         request: u64,
     },
+    /// The end of a group of PostgreSQL messages, which the server answers with ReadyForQuery, in the stream of requests: the end of Sync,
+    /// of a simple query or of a function call.
+    GroupEnds,
     /// The first byte of a response, in the stream of responses. For HTTP, a response begins with its first interim response.
     ResponseBegins {
         /// Number of the request.
@@ -35,6 +38,11 @@ pub enum EventKind<'a> {
         request: u64,
         /// Number of the part in its response, from 1.
         part: u64,
+    },
+    /// The first byte of PostgreSQL's ErrorResponse to a request, in the stream of responses.
+    ErrorBegins {
+        /// Number of the request.
+        request: u64,
     },
     /// The first byte of PostgreSQL's ReadyForQuery, in the stream of responses. What the server sends for the requests before it,
     /// such as CommandComplete or an error, ends at or before this place.

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::fault_support::RedisSession;
 use crate::support::api::{Api, connect, listen_of};
-use crate::support::{PATIENCE, Proxy, eventually, printed, run};
+use crate::support::{BINARY, PATIENCE, Proxy, eventually, printed, run};
 use serde_json::json;
-use testkit::{FarEnd, Postgres, Redis, clients, free_port, require};
+use testkit::{Daemon, FarEnd, Postgres, Redis, clients, free_port, require};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/lost_commit.py");
 
@@ -63,13 +63,15 @@ fn counting() -> FarEnd {
         let mut buffer = [0; 4096];
         for number in 1.. {
             let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
+            // Bodies follow their heads in the same read, or are not sent.
+            while !String::from_utf8_lossy(&request).contains("\r\n\r\n") {
                 match stream.read(&mut buffer) {
                     Ok(0) | Err(_) => return,
                     Ok(len) => request.extend_from_slice(&buffer[..len]),
                 }
             }
-            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{number}");
+            let body = if request.starts_with(b"HEAD") { String::new() } else { number.to_string() };
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{body}");
             if stream.write_all(response.as_bytes()).is_err() {
                 return;
             }
@@ -173,6 +175,57 @@ fn a_fault_acts_on_sessions_that_were_open_before_if_requests_are_counted() {
     let [before, after] = around_a_fault(&["--count-requests"]);
     assert!(before.is_ok_and(|response| response.ends_with('1')));
     assert_eq!(after.as_deref(), Ok(""), "the response is lost");
+}
+
+const RESPONSES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/responses.py");
+
+/// PostgreSQL fails the transaction of a failed statement, and ends that of a failed commit. Redis fails a transaction with a failed command.
+const SEEN: &str = "insert ok INTRANS\nupdate 40P01 INERROR\nafter the error 25P02 INERROR\n\
+    prepared update 40P01 INERROR\ninsert ok INTRANS\ncommit 40001 IDLE\ninsert ok INTRANS\ncommit ok IDLE\n\
+    rows [(2,)]\ndelete 57P01 UNKNOWN\nclosed True\n\
+    GET 200 None 1\nPOST 503 2 busy\nHEAD 200 None \nPOST 503 2 busy\nGET 200 None 3\n\
+    True ReadOnlyError b'1'\nReadOnlyError\nb'1' None\n";
+
+#[test]
+fn clients_see_the_responses_of_the_proxy_as_those_of_the_server() {
+    let (postgres, http, redis) = (Postgres::start(), counting(), Redis::start());
+    let ports = [(); 3].map(|()| free_port());
+    let upstreams = [
+        format!("psql://127.0.0.1:{}", postgres.port()),
+        format!("http://{}", http.addr()),
+        format!("redis://127.0.0.1:{}", redis.port()),
+    ];
+    let proxies = ports
+        .iter()
+        .zip(&upstreams)
+        .map(|(port, upstream)| format!("[[proxies]]\nproxy = \"{port}={upstream}\"\n"));
+    let faults = [
+        &[
+            r#"on = "update", sqlstate = "40P01""#,
+            r#"on = "commit", sqlstate = "40001", times = 1, skip = 1, name = "b""#,
+            r#"on = "delete", sqlstate = "57P01", name = "c""#,
+        ][..],
+        &[r#"on = "POST", status = 503, retry-after = "1.5s", body = "busy""#],
+        &[r#"on = "SET session:*", error = "READONLY""#],
+    ];
+    let faults = faults.map(|faults| {
+        faults.iter().map(|fault| format!("{{ type = \"respond\", {fault} }},")).collect::<String>()
+    });
+    let file: String =
+        proxies.zip(&faults).map(|(proxy, faults)| format!("{proxy}faults = [{faults}]\n")).collect();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("fault-proxy.toml");
+    std::fs::write(&path, file).expect("the directory is writable");
+    let args = ["run", "--config", crate::support::utf8(&path), "--control", "off"];
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
+    ports.iter().for_each(|port| drop(daemon.wait_for_line(&format!("listening on 127.0.0.1:{port}"))));
+    let mut python = Command::new(require("python3", "python3"));
+    python
+        .env("PYTHONPATH", clients::python_modules("redis"))
+        .arg(RESPONSES)
+        .args(ports.map(|port| port.to_string()));
+    let seen = printed(&python.output().expect("python is executable"));
+    assert_eq!(seen, SEEN);
 }
 
 #[test]

@@ -140,6 +140,15 @@ impl OnRequests {
         })
     }
 
+    /// Returns the selected requests, and the part of their responses that passes. Both are required.
+    pub(super) fn part_of_response(&self) -> Result<(&str, Moment), ParamError> {
+        let on = needed("on", self.on.as_deref(), "GET /orders/* or select")?;
+        match self.part()? {
+            Some((_, part)) => Ok((on, Moment::MidResponse(part))),
+            None => Err(ParamError::new("bytes", "is required, or `rows` or `events`, for example 100")),
+        }
+    }
+
     fn moment(&self, usual: Moment) -> Result<Moment, ParamError> {
         let at = match self.at {
             Some(at) => at,

@@ -31,6 +31,8 @@ pub struct RequestStats {
     pub delivered: u64,
     /// Number of requests that the upstream has executed without an error, and whose response did not reach the client.
     pub unconfirmed: u64,
+    /// Number of requests that the proxy has responded to instead of the upstream.
+    pub injected: u64,
     /// Times from the first byte of a request to the end of its response, as written to the client.
     pub duration: Option<Quantiles>,
 }
@@ -53,6 +55,7 @@ pub(crate) struct KindCounters {
     pub(super) answered: AtomicU64,
     pub(super) delivered: AtomicU64,
     pub(super) unconfirmed: AtomicU64,
+    pub(super) injected: AtomicU64,
     pub(super) duration: DurationCounters,
 }
 
@@ -103,6 +106,7 @@ impl KindCounters {
             answered: count(),
             delivered: count(),
             unconfirmed: count(),
+            injected: count(),
             duration: DurationCounters::new(),
         }
     }
@@ -119,6 +123,7 @@ impl KindCounters {
             // Counts of later steps are read first, so that the number of responses does not exceed that of requests.
             delivered: count(&self.delivered),
             unconfirmed: count(&self.unconfirmed),
+            injected: count(&self.injected),
             answered: count(&self.answered),
             forwarded: count(&self.forwarded),
             requests: count(&self.requests),

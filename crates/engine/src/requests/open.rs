@@ -27,6 +27,8 @@ struct OpenRequest {
     kinds: u64,
     begun: Duration,
     is_executed: bool,
+    /// The proxy responds to it.
+    is_injected: bool,
     /// Its response was delivered or dropped.
     is_done: bool,
 }
@@ -38,7 +40,13 @@ impl OpenRequests {
         if self.open.is_empty() {
             self.first = request.number;
         }
-        self.open.push_back(OpenRequest { kinds, begun: now, is_executed: false, is_done: false });
+        self.open.push_back(OpenRequest {
+            kinds,
+            begun: now,
+            is_executed: false,
+            is_injected: false,
+            is_done: false,
+        });
         self.count(kinds, |counters| add_one(&counters.requests));
     }
 
@@ -74,17 +82,29 @@ impl OpenRequests {
 
     /// The upstream has sent the response.
     pub(super) fn answer(&mut self, request: u64, is_executed: bool) {
-        if let Some(open) = self.get(request) {
+        if let Some(open) = self.get(request).filter(|open| !open.is_injected) {
             open.is_executed = is_executed;
             let kinds = open.kinds;
             self.count(kinds, |counters| add_one(&counters.answered));
         }
     }
 
+    /// The proxy responds to the request instead of the upstream.
+    pub(super) fn inject(&mut self, request: u64) {
+        if let Some(open) = self.get(request) {
+            open.is_injected = true;
+            let kinds = open.kinds;
+            self.count(kinds, |counters| add_one(&counters.injected));
+        }
+    }
+
     /// The response was written to the client.
     pub(super) fn deliver(&mut self, request: u64, now: Duration) {
-        if let Some(open) = self.finish(request) {
-            self.count(open.0, |counters| counters.record_delivered(now.saturating_sub(open.1)));
+        let is_injected = self.get(request).is_some_and(|open| open.is_injected);
+        if let Some((kinds, begun)) = self.finish(request)
+            && !is_injected
+        {
+            self.count(kinds, |counters| counters.record_delivered(now.saturating_sub(begun)));
         }
         self.forget_done();
     }

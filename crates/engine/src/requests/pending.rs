@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::response::Response;
 use super::rule::{Ending, RequestAction, RequestFault};
 use crate::journal::JournalRequest;
 use crate::pipeline::plan::PlanEntry;
@@ -11,6 +12,8 @@ use crate::pipeline::plan::PlanEntry;
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) request: u64,
+    pub(super) is_commit: bool,
+    pub(super) is_head: bool,
     pub(super) entry: Arc<PlanEntry>,
     /// The request as the journal records it, if there is one.
     pub(super) recorded: Option<Arc<JournalRequest>>,
@@ -19,6 +22,14 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn rule(&self) -> Option<&RequestFault> {
         self.entry.fault.effect.behavior().requests()
+    }
+
+    /// Returns the response of the proxy, if the fault responds to the request.
+    pub(super) fn response(&self) -> Option<&Response> {
+        match &self.rule()?.action {
+            RequestAction::Respond(response) => Some(response),
+            _ => None,
+        }
     }
 
     /// Returns how the session ends after the response, if the fault drops the response.

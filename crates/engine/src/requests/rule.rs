@@ -11,6 +11,7 @@ use crate::describe::{Size, Time};
 use crate::direction::Side;
 use crate::effect::{Behavior, Fault, Measured, Place};
 use crate::fault_type::ParamError;
+use crate::requests::response::Response;
 
 /// Acts on requests that a selector selects, in sessions whose [`Protocol`] is known.
 ///
@@ -42,6 +43,10 @@ pub enum RequestAction {
     },
     /// The upstream executes the request. Its response is dropped, and the session ends when it is complete.
     LoseResponse(Ending),
+    /// The upstream does not execute the request. The proxy responds instead.
+    Respond(Response),
+    /// The session ends in the response, behind a [part](Part) of it. After rows or events, the next one begins.
+    Truncate(Ending),
 }
 
 /// How a session ends.
@@ -99,6 +104,8 @@ impl Behavior for RequestFault {
         match action {
             RequestAction::Delay(delay) => write!(f, "latency {delay} on {on}, {at}"),
             RequestAction::LoseResponse(ending) => write!(f, "lost response on {on}, then {ending}"),
+            RequestAction::Respond(response) => write!(f, "{response} instead of {on}"),
+            RequestAction::Truncate(_) => write!(f, "truncated response on {on}, {at}"),
             RequestAction::End { after, ending } => {
                 write!(f, "{ending} on {on}, {at}")?;
                 if after.is_zero() { Ok(()) } else { write!(f, ", {} later", Time(*after)) }
@@ -157,7 +164,7 @@ impl Fault {
     /// # Errors
     /// The fault acts on requests, and the protocol is unknown, or does not have such requests or moments.
     pub fn check_protocol(&self, protocol: Option<Protocol>) -> Result<(), ParamError> {
-        let Some(RequestFault { on, at, .. }) = self.effect.behavior().requests() else { return Ok(()) };
+        let Some(RequestFault { on, at, action }) = self.effect.behavior().requests() else { return Ok(()) };
         let Some(protocol) = protocol else {
             return Err(ParamError::new(
                 "on",
@@ -165,6 +172,17 @@ impl Fault {
             ));
         };
         Selector::parse(protocol, on).map_err(|error| ParamError::quoting("on", error))?;
+        if let RequestAction::Respond(response) = action
+            && response.protocol() != protocol
+        {
+            let parameter = |protocol| match protocol {
+                Protocol::Http => "status",
+                Protocol::Redis => "error",
+                _ => "sqlstate",
+            };
+            let (given, needed) = (parameter(response.protocol()), parameter(protocol));
+            return Err(ParamError::new(given, format!("does not apply to this protocol: use `{needed}`")));
+        }
         match (at, protocol) {
             (Moment::BeforeReady, Protocol::Http | Protocol::Redis) => {
                 Err(ParamError::new("at", "is before-ready, which only PostgreSQL has: use end"))

@@ -1,44 +1,64 @@
 //! The faults of a session's requests, and how far they are.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_protocol::{Event, EventKind, OpaqueReason, Outcome, Protocol, Request};
+use bytes::BytesMut;
+use fault_proxy_protocol::{
+    Event, EventKind, Framer, OpaqueReason, Outcome, Protocol, Request, TransactionStatus,
+};
 use rand::RngExt;
 use tracing::warn;
 
 use super::Output;
 use super::open::OpenRequests;
 use super::pending::{Pending, PendingFaults};
-use super::rule::{Ending, Moment, Part, RequestAction, RequestFault};
-use super::stream_plan::{Step, StepAction, StreamPlan};
+use super::response::Response;
+use super::rule::{Moment, Part, RequestAction};
+use super::stream_plan::{StepAction, StreamPlan};
 use crate::direction::Direction;
-use crate::journal::{Decision, JournalRequest, nanos};
+use crate::journal::{Decision, JournalRequest};
 use crate::pipeline::SessionContext;
 use crate::pipeline::plan::{Plan, PlanEntry};
 use crate::proxy;
 use crate::shared::SessionEnd;
 
+/// Number of bytes of the next row or event that pass before a response is truncated.
+const TRUNCATED_PART: u64 = 3;
+
 /// Faults of the requests, and how far they are.
 #[derive(Debug)]
 pub(super) struct State {
-    protocol: Protocol,
-    proxy: Arc<proxy::Shared>,
-    context: Arc<SessionContext>,
+    pub(super) protocol: Protocol,
+    pub(super) proxy: Arc<proxy::Shared>,
+    pub(super) context: Arc<SessionContext>,
     plan: Plan,
     version: u64,
     /// A fault may act on requests before they are forwarded.
-    pub(super) holds_requests: bool,
+    holds_requests: bool,
     /// One for each [`Direction`].
     pub(super) streams: [StreamPlan; 2],
     pub(super) open: OpenRequests,
-    pending: PendingFaults,
+    pub(super) pending: PendingFaults,
     /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
     before_ready: Vec<Pending>,
     /// Number of the last request before the last ReadyForQuery.
     ready: u64,
+    /// Status of PostgreSQL in the last ReadyForQuery.
+    pub(super) status: Option<TransactionStatus>,
+    /// Number of the last request whose response has ended.
+    pub(super) ended: u64,
+    /// The fault that responds to the request that the client is sending, or to its group.
+    pub(super) responding: Option<Pending>,
+    /// The faults that respond to complete requests of HTTP, in the order of these.
+    pub(super) own: VecDeque<Pending>,
+    /// The fault whose response takes the place of the one that the upstream is sending.
+    pub(super) replaced: Option<Pending>,
+    /// Responses of the proxy that the stream of responses has not received.
+    pub(super) injected: BytesMut,
     /// Faults whose session is counted.
     counted: Vec<Arc<PlanEntry>>,
 }
@@ -58,12 +78,27 @@ impl State {
             pending: PendingFaults::default(),
             before_ready: Vec::new(),
             ready: 0,
+            status: None,
+            ended: 0,
+            responding: None,
+            own: VecDeque::new(),
+            replaced: None,
+            injected: BytesMut::new(),
             counted: Vec::new(),
         }
     }
 
     pub(super) fn stream(&mut self, direction: Direction) -> &mut StreamPlan {
         &mut self.streams[direction as usize]
+    }
+
+    /// Returns the offset of bytes that wait, since they may be the begin of a request that a fault acts on.
+    pub(super) fn undecided(&self, direction: Direction, framer: &Framer) -> Option<u64> {
+        if direction == Direction::ToUpstream && self.holds_requests {
+            framer.undecided_since()
+        } else {
+            None
+        }
     }
 
     /// Applies a changed plan to requests that begin from now on.
@@ -84,8 +119,12 @@ impl State {
                     (rule.at == Moment::BeforeForward).then_some(offset)
                 });
             }
+            EventKind::GroupEnds => self.end_sending(offset),
             EventKind::RequestEnds { request } => {
                 self.stream(Direction::ToUpstream).push_end(offset, request);
+                if self.protocol != Protocol::Psql {
+                    self.end_sending(offset);
+                }
                 self.act(Direction::ToUpstream, now, request, |rule| {
                     (rule.at == Moment::AfterForward).then_some(offset)
                 });
@@ -97,6 +136,10 @@ impl State {
 
     fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
         self.open.begin(&self.proxy.requests, now, request);
+        if self.responding.is_some() {
+            // The request is in a group of messages that fails before it.
+            return;
+        }
         let plan = Arc::clone(&self.plan);
         for entry in plan.iter() {
             let is_meant = entry.on.as_ref().is_some_and(|on| on.matches(request));
@@ -105,7 +148,14 @@ impl State {
             }
             let recorded =
                 self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
-            let pending = Pending { request: request.number, entry: Arc::clone(entry), recorded };
+            let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
+            let pending = Pending {
+                request: request.number,
+                is_commit: is_of_kind("commit"),
+                is_head: is_of_kind("HEAD"),
+                entry: Arc::clone(entry),
+                recorded,
+            };
             if self.select(now, offset, &pending) {
                 self.pending.push(pending);
             }
@@ -131,28 +181,15 @@ impl State {
         applies
     }
 
-    fn record(
-        &self,
-        direction: Direction,
-        now: Duration,
-        offset: u64,
-        pending: &Pending,
-        decision: Decision,
-    ) {
-        if let Some(request) = &pending.recorded {
-            let line = self.context.decision(now, Some(direction), &pending.entry, offset, decision);
-            self.proxy.record(line.on_request(Arc::clone(request)));
-        }
-    }
-
     pub(super) fn on_response(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
         let to_client = Direction::ToDownstream;
         match kind {
             EventKind::ResponseBegins { request } => self.act(to_client, now, request, |rule| {
                 let loses = matches!(rule.action, RequestAction::LoseResponse(_));
                 let ends = matches!(rule.action, RequestAction::End { .. });
+                let responds = matches!(rule.action, RequestAction::Respond(Response::Redis { .. }));
                 match rule.at {
-                    _ if loses => Some(offset),
+                    _ if loses || responds => Some(offset),
                     // The client learns from the first byte that there is a response.
                     Moment::FirstByte => Some(offset + u64::from(ends)),
                     Moment::MidResponse(Part::Bytes(bytes)) => Some(offset.saturating_add(bytes.get())),
@@ -163,12 +200,20 @@ impl State {
                 let is_last = |items: NonZeroU64| items.get() == part;
                 match rule.at {
                     Moment::MidResponse(Part::Rows(items) | Part::Events(items)) if is_last(items) => {
-                        Some(offset)
+                        let truncates = matches!(rule.action, RequestAction::Truncate(_));
+                        Some(offset + if truncates { TRUNCATED_PART } else { 0 })
                     }
                     _ => None,
                 }
             }),
+            EventKind::ErrorBegins { request } => {
+                let responds = |pending: &&Pending| pending.response().is_some();
+                let responding = self.pending.of(request).find(responds).cloned();
+                responding.into_iter().for_each(|pending| self.replace_response(offset, pending));
+            }
+            EventKind::Ready { status, .. } => self.status = Some(status),
             EventKind::ReadyBegins { request: Some(request) } => {
+                self.end_replaced(offset);
                 // The response to a simple query ends behind ReadyForQuery.
                 self.act(to_client, now, request, |rule| (rule.at == Moment::BeforeReady).then_some(offset));
                 self.end_group(now, request, Some(offset));
@@ -184,6 +229,10 @@ impl State {
         self.stream(Direction::ToDownstream).push_end(offset, request);
         self.stream(Direction::ToDownstream).end_steps(request, offset);
         self.open.answer(request, outcome == Outcome::Success);
+        self.ended = request;
+        if self.protocol != Protocol::Psql {
+            self.end_replaced(offset);
+        }
         while let Some(pending) = self.pending.next_up_to(request) {
             let Some(rule) = pending.rule() else { continue };
             let is_ready = self.ready >= request;
@@ -228,92 +277,12 @@ impl State {
         }
     }
 
-    /// Lets the faults of a request act whose offset is known now.
-    fn act(
-        &mut self,
-        direction: Direction,
-        now: Duration,
-        request: u64,
-        offset: impl Fn(&RequestFault) -> Option<u64>,
-    ) {
-        let due = self.pending.of(request).filter_map(|pending| {
-            let offset = offset(pending.rule()?)?;
-            Some((pending.clone(), offset))
-        });
-        // Most requests have no faults, and then this allocates no memory.
-        for (pending, offset) in due.collect::<Vec<_>>() {
-            self.act_now(direction, now, offset, &pending);
-        }
-    }
-
-    fn act_now(&mut self, direction: Direction, now: Duration, offset: u64, pending: &Pending) {
-        let Some(rule) = pending.rule() else { return };
-        match &rule.action {
-            RequestAction::Delay(delay) => {
-                let key = self.context.key(Some(direction), &pending.entry.fault.name);
-                let delay = delay.sample(&mut key.at(pending.request));
-                self.wait(direction, now, offset, delay, pending);
-                pending.entry.counters.record_requested(delay);
-                let delay_ns = nanos(delay);
-                self.record(direction, now, offset, pending, Decision::Hold { delay_ns });
-            }
-            RequestAction::End { after, ending } => {
-                if !after.is_zero() {
-                    self.wait(direction, now, offset, *after, pending);
-                }
-                self.push(direction, offset, StepAction::End(*ending), pending);
-            }
-            RequestAction::LoseResponse(_) => self.push(direction, offset, StepAction::Drop, pending),
-        }
-    }
-
-    /// Makes the bytes from the offset on wait, after earlier waits at the same offset.
-    fn wait(&mut self, direction: Direction, now: Duration, offset: u64, delay: Duration, pending: &Pending) {
-        let since = self.stream(direction).last_wait_at(offset).unwrap_or(now);
-        let action = StepAction::Wait { since, until: since.saturating_add(delay) };
-        self.push(direction, offset, action, pending);
-    }
-
-    fn push(&mut self, direction: Direction, offset: u64, action: StepAction, pending: &Pending) {
-        self.stream(direction).push(Step { offset, action, pending: pending.clone() });
-    }
-
-    /// Takes the first step, which is due. Returns the end of the session if it ends the session.
-    pub(super) fn take_step(&mut self, direction: Direction, now: Duration) -> Option<SessionEnd> {
-        let Step { offset, action, pending } = self.stream(direction).take_step()?;
-        let counters = &pending.entry.counters;
-        match action {
-            StepAction::Wait { since, until } => {
-                counters.record_held(now.saturating_sub(since), now.saturating_sub(until));
-                None
-            }
-            StepAction::Drop => None,
-            StepAction::End(ending) => {
-                counters.record_action();
-                let decision = match ending {
-                    Ending::Reset(_) => Decision::Reset,
-                    Ending::Close => Decision::Close,
-                    Ending::Stall => Decision::Stall,
-                };
-                self.record(direction, now, offset, &pending, decision);
-                match ending {
-                    Ending::Reset(sides) => Some(SessionEnd::Reset(sides, direction)),
-                    Ending::Close => Some(SessionEnd::Closed),
-                    Ending::Stall => {
-                        self.stream(direction).drop_rest();
-                        None
-                    }
-                }
-            }
-        }
-    }
-
     /// Returns the next action when all received bytes have passed, or `None` if a step has become due.
     pub(super) fn at_end(&mut self, direction: Direction) -> Option<Output> {
         let [to_upstream, to_client] = &self.streams;
         let to_upstream_has_ended = to_upstream.has_ended();
         if direction == Direction::ToUpstream || !to_client.has_ended() || !to_client.is_dropping() {
-            return Some(Output::Receive);
+            return Some(Output::More);
         }
         // The server has closed a connection whose responses are dropped.
         if self.end_lost() {
@@ -349,6 +318,10 @@ impl State {
         self.end_lost();
         self.pending.clear();
         self.before_ready.clear();
+        (self.responding, self.replaced) = (None, None);
+        for pending in mem::take(&mut self.own) {
+            self.stream(Direction::ToUpstream).end_await(pending.request);
+        }
         if self.proxy.requests.record_opaque(reason) {
             let hint = match reason {
                 OpaqueReason::Encrypted => "; let clients connect without TLS, or with TLS to the proxy",

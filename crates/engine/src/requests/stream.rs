@@ -27,6 +27,8 @@ pub(crate) struct RequestStream {
     direction: Direction,
     /// Bytes that were read from the connection and have not passed.
     held: BytesMut,
+    /// Bytes of the proxy that pass before those.
+    inserted: BytesMut,
     end: Option<io::Result<()>>,
     timer: Timer,
 }
@@ -47,6 +49,7 @@ pub(crate) fn wrap(
             requests: Arc::clone(&requests),
             direction,
             held: BytesMut::new(),
+            inserted: BytesMut::new(),
             end: None,
         }
     })
@@ -61,10 +64,13 @@ impl RequestStream {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what is due until bytes may pass: how many of those that are held. Ready with `None`: more bytes are needed, or the session
-    /// has ended.
+    /// Does what is due until bytes may pass: how many of those that are held. Ready with `None`: inserted bytes are to pass, more bytes are
+    /// needed, or the session has ended.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         loop {
+            if !self.inserted.is_empty() && self.session().ended().is_none() {
+                return Poll::Ready(None);
+            }
             if self.session().ended().is_some() {
                 self.held = BytesMut::new();
                 return Poll::Ready(None);
@@ -73,7 +79,9 @@ impl RequestStream {
             let output = self.requests().output(self.direction, now);
             match output {
                 Output::Pass(len) => return Poll::Ready(Some(len)),
-                Output::Receive => return Poll::Ready(None),
+                Output::More => return Poll::Ready(None),
+                Output::Receive(bytes) => self.held.extend_from_slice(&bytes),
+                Output::Insert(bytes) => self.inserted.extend_from_slice(&bytes),
                 Output::Drop(len) => {
                     self.held.advance(len);
                     self.requests().on_dropped(self.direction, len);
@@ -106,9 +114,12 @@ impl RequestStream {
             self.end = Some(result);
             return Poll::Ready(());
         }
-        requests.on_received(self.direction, now, received);
-        let passing = match requests.output(self.direction, now) {
-            Output::Pass(len) if self.held.is_empty() => len,
+        if requests.on_received(self.direction, now, received) {
+            // One task polls both directions.
+            cx.waker().wake_by_ref();
+        }
+        let passing = match requests.passing(self.direction, now) {
+            len if self.held.is_empty() => len.min(received.len()),
             _ => 0,
         };
         self.held.extend_from_slice(&received[passing..]);
@@ -132,6 +143,12 @@ impl AsyncRead for RequestStream {
                     if this.held.is_empty() {
                         this.held = BytesMut::new();
                     }
+                    return Poll::Ready(Ok(()));
+                }
+                None if !this.inserted.is_empty() && this.session().ended().is_none() => {
+                    let len = this.inserted.len().min(buf.remaining());
+                    buf.put_slice(&this.inserted.split_to(len));
+                    this.requests().on_inserted(this.direction, len);
                     return Poll::Ready(Ok(()));
                 }
                 // It reports how the session has ended.

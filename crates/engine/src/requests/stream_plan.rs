@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::pending::Pending;
 use super::rule::Ending;
 
@@ -35,12 +37,18 @@ pub(super) struct Step {
     pub(super) pending: Pending,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum StepAction {
     /// The bytes from here on wait, since and until these times.
     Wait { since: Duration, until: Duration },
     /// The bytes from here on are dropped.
     Drop,
+    /// The bytes from here on are not dropped any more.
+    Resume,
+    /// These bytes pass first.
+    Insert(Bytes),
+    /// The bytes from here on wait for the response of the proxy.
+    AwaitResponse,
     /// The session ends.
     End(Ending),
 }
@@ -115,8 +123,9 @@ impl StreamPlan {
         let step = self.steps.front();
         let limit = step.map_or(u64::MAX, |step| step.offset);
         if self.position >= limit {
-            return match step.map(|step| step.action) {
-                Some(StepAction::Wait { until, .. }) if now < until => Next::Wait(until),
+            return match step.map(|step| &step.action) {
+                Some(StepAction::Wait { until, .. }) if now < *until => Next::Wait(*until),
+                Some(StepAction::AwaitResponse) => Next::Wait(Duration::MAX),
                 _ => Next::Step,
             };
         }
@@ -132,7 +141,11 @@ impl StreamPlan {
     /// Takes the first step.
     pub(super) fn take_step(&mut self) -> Option<Step> {
         let step = self.steps.pop_front()?;
-        self.is_dropping |= step.action == StepAction::Drop;
+        match step.action {
+            StepAction::Drop => self.is_dropping = true,
+            StepAction::Resume => self.is_dropping = false,
+            _ => {}
+        }
         Some(step)
     }
 
@@ -140,6 +153,13 @@ impl StreamPlan {
     pub(super) fn drop_rest(&mut self) {
         self.is_dropping = true;
         self.steps.clear();
+    }
+
+    /// The proxy has responded to the request.
+    pub(super) fn end_await(&mut self, request: u64) {
+        let is_waiting =
+            |step: &Step| step.action == StepAction::AwaitResponse && step.pending.request == request;
+        self.steps.retain(|step| !is_waiting(step));
     }
 
     /// A message of this request ends at the offset.
@@ -158,6 +178,10 @@ impl StreamPlan {
     /// Returns the request of the next message that was dropped with its end.
     pub(super) fn next_dropped(&mut self) -> Option<u64> {
         pop_until(&mut self.ends, self.position).map(|(_, request)| request)
+    }
+
+    pub(super) fn on_inserted(&mut self, len: usize) {
+        self.passed += len as u64;
     }
 
     pub(super) fn on_dropped(&mut self, len: u64) {

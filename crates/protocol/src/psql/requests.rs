@@ -93,6 +93,9 @@ impl Session {
         if let Some(request) = self.sending.take() {
             emit(sink, offset, EventKind::RequestEnds { request });
         }
+        if matches!(tag, b'Q' | b'F' | b'S') {
+            emit(sink, offset, EventKind::GroupEnds);
+        }
         match tag {
             b'S' if !self.copies_in => self.push(Pending::Sync)?,
             b'c' | b'f' if self.copies_in => self.copies_in = false,

@@ -101,8 +101,12 @@ impl Session {
             }
             _ => {}
         }
-        if tag == b'Z' {
-            emit(sink, offset, EventKind::ReadyBegins { request: self.last_of_group() });
+        match (tag, self.pending.front()) {
+            (b'E', Some(Pending::Query(request) | Pending::Execute(request))) => {
+                emit(sink, offset, EventKind::ErrorBegins { request: *request });
+            }
+            (b'Z', _) => emit(sink, offset, EventKind::ReadyBegins { request: self.last_of_group() }),
+            _ => {}
         }
         Ok(())
     }

@@ -67,8 +67,38 @@ fn started() -> Vec<Turn> {
     vec![client(&[startup("user\0a\0")]), server(&[message(b'R', b"\0\0\0\0"), ready(b'I')])]
 }
 
-fn seen(turns: &[Turn]) -> Vec<String> {
+fn all_seen(turns: &[Turn]) -> Vec<String> {
     events(Protocol::Psql, &[&started()[..], turns].concat(), &[usize::MAX])[2..].to_vec()
+}
+
+/// The events, without the ends of groups and the begins of errors.
+fn seen(turns: &[Turn]) -> Vec<String> {
+    let is_shown = |event: &String| !event.contains("group ends") && !event.contains("error of");
+    all_seen(turns).into_iter().filter(is_shown).collect()
+}
+
+#[test]
+fn ends_of_groups_and_begins_of_errors_have_offsets() {
+    let turns = [
+        client(&[query("select 1/0")]),
+        server(&[row(), error("22012"), ready(b'I')]),
+        client(&[parse("", "select 1/0"), bind("", ""), execute(""), sync()]),
+        server(&[message(b'1', b""), message(b'2', b""), error("22012"), ready(b'I')]),
+    ];
+    let lengths = |messages: &[Vec<u8>]| messages.iter().map(Vec::len).sum::<usize>();
+    let simple = 15 + lengths(&[query("select 1/0")]);
+    let group = simple + lengths(&[parse("", "select 1/0"), bind("", ""), execute(""), sync()]);
+    let first = 15 + lengths(&[row()]);
+    let second = first + lengths(&[error("22012"), ready(b'I'), message(b'1', b""), message(b'2', b"")]);
+    let expected = [
+        format!("{simple}: group ends"),
+        format!("{first}: error of 1"),
+        format!("{group}: group ends"),
+        format!("{second}: error of 2"),
+    ];
+    let all = all_seen(&turns);
+    let shown = all.into_iter().filter(|event| event.contains("group ends") || event.contains("error of"));
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
 
 #[test]

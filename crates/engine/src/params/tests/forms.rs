@@ -62,7 +62,8 @@ fn values() -> Map<String, Value> {
         "table": "delays.csv", "once": true, "amplitude": 30, "frequency": 5, "rate": 1, "unit": "kbit/s",
         "burst": 1500, "scope": "proxy", "model": "gilbert-elliott", "correlation": 0.25, "good-to-bad": 0.1,
         "bad-to-good": 0.2, "good-loss": 0.3, "bad-loss": 0.4, "rtt": 80, "mss": 1460, "mode": "stall",
-        "delay": 10, "bytes": 65536, "after": 5, "after-bytes": 1, "at": "first-byte", "on": "commit", "rows": 2, "events": 3, "then": "close",
+        "delay": 10, "bytes": 65536, "after": 5, "after-bytes": 1, "at": "first-byte", "on": "commit", "rows": 2, "events": 3, "then": "close", "sqlstate": "40001", "status": 503, "retry-after": 2,
+        "body": "busy", "error": "LOADING",
         "size": 64, "variation": 32
     }) else {
         panic!("an object")

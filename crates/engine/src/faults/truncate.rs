@@ -1,0 +1,26 @@
+//! Ends responses early.
+
+use super::moment::{BYTES, EVENTS, ON, OnRequests, ROWS};
+use super::prelude::*;
+use crate::requests::rule::{Ending, RequestAction, RequestFault};
+
+pub(super) static TYPE: FaultType = FaultType {
+    name: "truncate",
+    help: "End a response early and close the connections; requires `on` and one of `bytes`, `rows` and `events`",
+    target: Target::Requests,
+    parameters: &[ON, BYTES, ROWS, EVENTS],
+    read: read_own::<Params>,
+};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Params {
+    #[serde(flatten)]
+    requests: OnRequests,
+}
+
+impl Parameters for Params {
+    fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
+        let (on, part) = self.requests.part_of_response()?;
+        Ok(RequestFault::new(on, part, RequestAction::Truncate(Ending::Close)).into())
+    }
+}

@@ -1,0 +1,128 @@
+//! Steps that faults on requests take at offsets of the streams.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Output;
+use super::pending::Pending;
+use super::rule::{Ending, RequestAction, RequestFault};
+use super::state::State;
+use super::stream_plan::{Step, StepAction};
+use crate::direction::Direction;
+use crate::journal::{Decision, nanos};
+use crate::shared::SessionEnd;
+
+impl State {
+    /// Lets the faults of a request act whose offset is known now.
+    pub(super) fn act(
+        &mut self,
+        direction: Direction,
+        now: Duration,
+        request: u64,
+        offset: impl Fn(&RequestFault) -> Option<u64>,
+    ) {
+        let due = self.pending.of(request).filter_map(|pending| {
+            let offset = offset(pending.rule()?)?;
+            Some((pending.clone(), offset))
+        });
+        // Most requests have no faults, and then this allocates no memory.
+        for (pending, offset) in due.collect::<Vec<_>>() {
+            self.act_now(direction, now, offset, &pending);
+        }
+    }
+
+    pub(super) fn act_now(&mut self, direction: Direction, now: Duration, offset: u64, pending: &Pending) {
+        let Some(rule) = pending.rule() else { return };
+        match &rule.action {
+            RequestAction::Delay(delay) => {
+                let key = self.context.key(Some(direction), &pending.entry.fault.name);
+                let delay = delay.sample(&mut key.at(pending.request));
+                self.wait(direction, now, offset, delay, pending);
+                pending.entry.counters.record_requested(delay);
+                let delay_ns = nanos(delay);
+                self.record(direction, now, offset, pending, Decision::Hold { delay_ns });
+            }
+            RequestAction::End { after, ending } => {
+                if !after.is_zero() {
+                    self.wait(direction, now, offset, *after, pending);
+                }
+                self.push(direction, offset, StepAction::End(*ending), pending);
+            }
+            RequestAction::Truncate(ending) => {
+                self.push(direction, offset, StepAction::End(*ending), pending);
+            }
+            RequestAction::LoseResponse(_) => self.push(direction, offset, StepAction::Drop, pending),
+            RequestAction::Respond(_) if direction == Direction::ToUpstream => {
+                self.replace_request(now, offset, pending);
+            }
+            RequestAction::Respond(_) => self.replace_response(offset, pending.clone()),
+        }
+    }
+
+    /// Makes the bytes from the offset on wait, after earlier waits at the same offset.
+    pub(super) fn wait(
+        &mut self,
+        direction: Direction,
+        now: Duration,
+        offset: u64,
+        delay: Duration,
+        pending: &Pending,
+    ) {
+        let since = self.stream(direction).last_wait_at(offset).unwrap_or(now);
+        let action = StepAction::Wait { since, until: since.saturating_add(delay) };
+        self.push(direction, offset, action, pending);
+    }
+
+    pub(super) fn push(&mut self, direction: Direction, offset: u64, action: StepAction, pending: &Pending) {
+        self.stream(direction).push(Step { offset, action, pending: pending.clone() });
+    }
+
+    /// Takes the first step, which is due. Returns its output, if it has one.
+    pub(super) fn take_step(&mut self, direction: Direction, now: Duration) -> Option<Output> {
+        let Step { offset, action, pending } = self.stream(direction).take_step()?;
+        let counters = &pending.entry.counters;
+        match action {
+            StepAction::Wait { since, until } => {
+                counters.record_held(now.saturating_sub(since), now.saturating_sub(until));
+                None
+            }
+            StepAction::Drop | StepAction::Resume | StepAction::AwaitResponse => None,
+            StepAction::Insert(bytes) => Some(Output::Insert(bytes)),
+            StepAction::End(ending) => {
+                if pending.response().is_some() {
+                    // A fatal error of PostgreSQL was recorded as a response.
+                    return Some(Output::End(SessionEnd::Closed));
+                }
+                counters.record_action();
+                let decision = match ending {
+                    Ending::Reset(_) => Decision::Reset,
+                    Ending::Close => Decision::Close,
+                    Ending::Stall => Decision::Stall,
+                };
+                self.record(direction, now, offset, &pending, decision);
+                match ending {
+                    Ending::Reset(sides) => Some(Output::End(SessionEnd::Reset(sides, direction))),
+                    Ending::Close => Some(Output::End(SessionEnd::Closed)),
+                    Ending::Stall => {
+                        self.stream(direction).drop_rest();
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn record(
+        &self,
+        direction: Direction,
+        now: Duration,
+        offset: u64,
+        pending: &Pending,
+        decision: Decision,
+    ) {
+        if let Some(request) = &pending.recorded {
+            let line = self.context.decision(now, Some(direction), &pending.entry, offset, decision);
+            self.proxy.record(line.on_request(Arc::clone(request)));
+        }
+    }
+}
