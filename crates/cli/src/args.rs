@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, Write};
 use std::process::exit;
 
 use clap::builder::{OsStr as ClapStr, Resettable};
@@ -33,8 +33,23 @@ pub type Hint = (&'static str, &'static str);
 /// an unknown flag shows its hint.
 pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
     let (mut command, matches) = matches(C::command(), args, hints);
+    let name = command.get_name().to_owned();
     C::from_arg_matches(&matches)
-        .unwrap_or_else(|error| error.format(given_command(&mut command, args)).exit())
+        .unwrap_or_else(|error| exit_with(&name, &error.format(given_command(&mut command, args))))
+}
+
+/// Ends the program after an error of the command line, or after its help or version. clap's own function also ends it successfully
+/// if the help cannot be printed.
+fn exit_with(program: &str, error: &Error) -> ! {
+    let printed = error.print().and_then(|()| io::stdout().flush());
+    match printed {
+        Err(problem) if !error.use_stderr() && problem.kind() != io::ErrorKind::BrokenPipe => {
+            let problem = anyhow::Error::from(problem).context("cannot write to stdout");
+            terminal::print_error(program, problem);
+            exit(1)
+        }
+        _ => exit(error.exit_code()),
+    }
 }
 
 /// Like [`parse_from`] with the arguments of the process, for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
@@ -56,21 +71,25 @@ pub fn parse_or_do<C: Parser + Args>(
     completion::complete(|| command.clone());
     let args: Vec<_> = env::args_os().collect();
     let (mut command, matches) = matches(command, &args, &[]);
+    let name = command.get_name().to_owned();
     if let Some((CHECK, matches)) = matches.subcommand() {
-        let checked = C::from_arg_matches(matches).unwrap_or_else(|error| error.format(&mut command).exit());
+        let checked = C::from_arg_matches(matches)
+            .unwrap_or_else(|error| exit_with(&name, &error.format(&mut command)));
         return (checked, true);
     }
     if matches.subcommand().is_some() {
-        let asked =
-            Common::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit());
-        let name = command.get_name().to_owned();
+        let asked = Common::from_arg_matches(&matches)
+            .unwrap_or_else(|error| exit_with(&name, &error.format(&mut command)));
         let done = asked.run(command, &mut io::stdout());
         if let Err(error) = &done {
             terminal::print_error(&name, error);
         }
         exit(i32::from(done.is_err()));
     }
-    (C::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit()), false)
+    (
+        C::from_arg_matches(&matches).unwrap_or_else(|error| exit_with(&name, &error.format(&mut command))),
+        false,
+    )
 }
 
 /// Prefix of the variables of both NATS programs, except those of tcp-sproxy and of the connection to NATS.
@@ -97,12 +116,12 @@ fn check_command(program: &Command) -> Command {
 
 fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, ArgMatches) {
     let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
+    let name = command.get_name().to_owned();
     let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
     if let Some((_, arg)) = texts.into_iter().find(|(index, arg)| is_single_dashed(arg, *index == 1)) {
         let hint = hint_for(&format!("-{arg}"), hints).unwrap_or("long flags begin with two dashes");
-        command
-            .error(ErrorKind::UnknownArgument, format!("unexpected argument '{arg}' found: {hint}"))
-            .exit();
+        let text = format!("unexpected argument '{arg}' found: {hint}");
+        exit_with(&name, &command.error(ErrorKind::UnknownArgument, text));
     }
     let matches = command.try_get_matches_from_mut(args).unwrap_or_else(|error| {
         let is_written = |flag: &str| args.iter().any(|arg| is_flag(arg, flag));
@@ -112,7 +131,7 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
             let usage = given_command(&mut command, args).render_usage();
             error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
         }
-        with_hint(error, hints).exit()
+        exit_with(&name, &with_hint(error, hints))
     });
     (command, matches)
 }

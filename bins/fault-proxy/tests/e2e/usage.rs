@@ -138,6 +138,21 @@ fn an_error_names_the_variable_or_the_key_that_sets_the_value() {
 }
 
 #[test]
+fn help_that_cannot_be_printed_is_an_error() {
+    for args in [&["--help"][..], &["run", "-h"], &["--version"]] {
+        let full = fs::File::create("/dev/full").expect("Linux has it");
+        let ended = Command::new(BINARY).args(args).stdout(full).output().expect("it starts");
+        let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {told}");
+        assert!(told.starts_with("fault-proxy: cannot write to stdout: No space left"), "{args:?}: {told}");
+        let (reader, closed) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let ended = Command::new(BINARY).args(args).stdout(closed).output().expect("it starts");
+        assert_eq!((ended.status.code(), ended.stderr.len()), (Some(0), 0), "{args:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn variables_that_mean_nothing_are_warned_of() {
     let set = [
         ("FAULT_WITH_LATENCCY", "1"),
