@@ -58,7 +58,7 @@ Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration,
 3 an --expect condition was not met, or with --strict a fault never acted.";
 
 /// Hints for flags that do not exist.
-pub(crate) const HINTS: [Hint; 15] = [
+pub(crate) const HINTS: [Hint; 17] = [
     ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
@@ -67,6 +67,8 @@ pub(crate) const HINTS: [Hint; 15] = [
     ("--grpc-plugin", "there are no plugins: remove the flag"),
     ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
     ("*-ttl", "a fault of a flag is not removed: set its schedule, for example --latency-sched duration:30s"),
+    ("*-after-bytes", AFTER_BYTES),
+    ("*-at", AT),
     ("--host", CONTROL_OR_TOXIPROXY),
     ("--port", CONTROL_OR_TOXIPROXY),
     ("--config", RUN_OR_TOXIPROXY),
@@ -76,6 +78,8 @@ pub(crate) const HINTS: [Hint; 15] = [
     ("--version", "use --version, or `fault-proxy toxiproxy-server -version`"),
 ];
 
+const AFTER_BYTES: &str = "only three faults start after an amount of data: --blackhole-after-bytes, --timeout-after-bytes and --reset-after-bytes";
+const AT: &str = "only three faults start within a response: --blackhole-at, --timeout-at and --reset-at";
 const CONTROL_OR_TOXIPROXY: &str = "use `fault-proxy run --control HOST:PORT`, or `fault-proxy toxiproxy-server -host=HOST -port=PORT` for the flags of Toxiproxy";
 const RUN_OR_TOXIPROXY: &str = "put it after the command, as in `fault-proxy run --config FILE`, or use `fault-proxy toxiproxy-server -config=FILE` for the flags of Toxiproxy";
 const TOXIPROXY: &str = "use `fault-proxy toxiproxy-server -host=HOST` for the flags of Toxiproxy";

@@ -26,8 +26,11 @@ pub use values::{Time, Timeout, list, switch};
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
 
-/// An unknown flag that users expect, and what to use instead. A flag that begins with `*` is any with this ending.
+/// An unknown flag that users expect, and what to use instead. A flag that begins with `*` is any with this ending. The flag `*` is any
+/// that is not similar to an existing one.
 pub type Hint = (&'static str, &'static str);
+
+const ANY_FLAG: &str = "*";
 
 /// Parses the arguments, the first of which is the program. Ends the program if they are invalid or ask for help. The error for
 /// an unknown flag shows its hint.
@@ -119,7 +122,8 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
     let name = command.get_name().to_owned();
     let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
     if let Some((_, arg)) = texts.into_iter().find(|(index, arg)| is_single_dashed(arg, *index == 1)) {
-        let hint = hint_for(&format!("-{arg}"), hints).unwrap_or("long flags begin with two dashes");
+        let hint = hint_for(&format!("-{arg}"), hints);
+        let hint = hint.map_or("long flags begin with two dashes", |(_, hint)| hint);
         let text = format!("unexpected argument '{arg}' found: {hint}");
         exit_with(&name, &command.error(ErrorKind::UnknownArgument, text));
     }
@@ -161,20 +165,23 @@ fn is_single_dashed(arg: &str, is_first: bool) -> bool {
     flag.starts_with(['h', 'V']) || (is_first && flag.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
-fn hint_for(flag: &str, hints: &[Hint]) -> Option<&'static str> {
+fn hint_for(flag: &str, hints: &[Hint]) -> Option<Hint> {
     let flag = flag.split(['=', ' ']).next()?;
     let is_meant = |name: &str| name.strip_prefix('*').map_or(name == flag, |end| flag.ends_with(end));
-    hints.iter().find(|(name, _)| is_meant(name)).map(|(_, hint)| *hint)
+    hints.iter().copied().find(|(name, _)| is_meant(name))
 }
 
 /// Replaces the suggestion of a similar flag with the hint for an unknown flag.
 fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
     let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return error };
     if error.kind() == ErrorKind::UnknownArgument
-        && let Some(hint) = hint_for(flag, hints)
+        && let Some((name, hint)) = hint_for(flag, hints)
+        && (name != ANY_FLAG || error.get(ContextKind::SuggestedArg).is_none())
     {
         error.remove(ContextKind::SuggestedArg);
-        error.remove(ContextKind::Usage);
+        if name != ANY_FLAG {
+            error.remove(ContextKind::Usage);
+        }
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
     }
     error
@@ -186,7 +193,7 @@ fn with_hint(mut error: Error, hints: &[Hint]) -> Error {
 pub fn unknown_variables(
     command: &Command,
     prefix: &str,
-    alias: impl Fn(&str) -> Option<&'static str>,
+    alias: impl Fn(&str) -> Option<String>,
 ) -> Vec<String> {
     let mut commands = vec![command];
     let mut args = Vec::new();
@@ -209,7 +216,7 @@ pub fn unknown_variables(
         let flag = rest.to_lowercase().replace('_', "-");
         let of_flag = args.iter().filter(|arg| arg.get_long() == Some(&flag)).find_map(variable);
         let meant = of_flag
-            .or_else(|| alias(rest).map(str::to_owned))
+            .or_else(|| alias(rest))
             .or_else(|| nearest(rest, names()).map(|meant| format!("{prefix}{meant}")));
         format!("the variable {name} is unknown{}", did_you_mean(meant.as_deref()))
     };

@@ -65,10 +65,16 @@ pub(super) fn hint(place: &str) -> Option<String> {
         .then(|| format!("it applies to the whole run: move it to the top of the file, as `{key}`"))
 }
 
-/// Returns the variable that sets the mapping, for the name of an unknown variable without `FAULT_`, such as `UPSTREAMS`.
-pub(crate) fn variable_for(name: &str) -> Option<&'static str> {
+/// Returns the variable to set in place of an unknown one, whose name is without `FAULT_`: that of the mapping for `UPSTREAMS`, and that of
+/// the schedule for `RESET_TTL`, since a fault of a variable is not removed.
+pub(crate) fn variable_for(name: &str) -> Option<String> {
+    if let Some(fault) = name.strip_suffix("_TTL")
+        && fault_flag(&fault.to_lowercase().replace('_', "-")).is_some_and(|(_, param)| param.is_none())
+    {
+        return Some(format!("FAULT_{fault}_SCHED"));
+    }
     let part = name.strip_prefix("PROXY_").unwrap_or(name).to_ascii_lowercase();
-    is_part_of_mapping(&part).then_some("FAULT_PROXY")
+    is_part_of_mapping(&part).then(|| "FAULT_PROXY".to_owned())
 }
 
 fn is_part_of_mapping(name: &str) -> bool {

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdout};
 
 use anyhow::Result;
 use clap::{ArgAction, Args, Parser, Subcommand};
-use proxy_cli::args::parse_from;
+use proxy_cli::args::{Hint, parse_from};
 use proxy_cli::secret::Secret;
 use proxy_cli::terminal::{escape_control, print};
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ use crate::ctl::{self, Api, TIMEOUT};
 #[command(name = "toxiproxy-cli", version = concat!("version ", env!("CARGO_PKG_VERSION")), max_term_width = 110)]
 #[command(disable_help_flag = true, disable_version_flag = true, args_override_self = true)]
 struct Cli {
-    /// URL of the API; also -h.
+    /// URL of the API; also -h, which is a request for help without a URL.
     #[arg(
         long,
         alias = "h",
@@ -43,6 +43,11 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const HINTS: [Hint; 1] = [(
+    "*",
+    "this is fault-proxy with the command line of Toxiproxy's client: its commands are list, inspect, create, toggle, delete and toxic",
+)];
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -154,7 +159,12 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Runs the program with these arguments. Ends it if they are invalid.
 pub(crate) fn cli(args: &[OsString]) -> Result<()> {
-    let cli: Cli = parse_from(args, &[]);
+    let mut args = args.to_vec();
+    // Without a URL behind it, `-h` is a request for help.
+    if let Some(last) = args.last_mut().filter(|last| *last == "--h") {
+        *last = "--help".into();
+    }
+    let cli: Cli = parse_from(&args, &HINTS);
     let api = Api::new(&cli.host, cli.token.as_ref(), "--host", TIMEOUT);
     let done = cli.command.run(&api, stdout().is_terminal())?;
     if !done.is_empty() {

@@ -9,7 +9,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 use fault_proxy_control::proxies::Spec;
 use fault_proxy_control::specs;
 use fault_proxy_mapping::ListenAddr;
-use proxy_cli::args::parse_from;
+use proxy_cli::args::{Hint, parse_from};
 use proxy_cli::terminal::print;
 use tracing::{error, warn};
 
@@ -20,7 +20,7 @@ use super::boolean;
 /// Flags take one or two dashes.
 #[derive(Debug, Parser)]
 #[command(name = "toxiproxy-server", max_term_width = 110, after_help = VARIABLES)]
-#[command(disable_help_flag = true, args_override_self = true)]
+#[command(disable_help_flag = true, args_override_self = true, override_usage = USAGE)]
 pub(crate) struct Server {
     /// Host or IP address that the API listens on; 0.0.0.0 and an empty host stand for all interfaces.
     #[arg(long, value_name = "HOST", default_value = "localhost")]
@@ -50,6 +50,13 @@ pub(crate) struct Server {
     ignored: Vec<OsString>,
 }
 
+const USAGE: &str = "\
+toxiproxy-server [-host HOST] [-port PORT] [-config FILE] [-seed NUMBER]
+                        [-runtime-metrics] [-proxy-metrics] [-version] [-help]";
+
+const HINTS: [Hint; 1] =
+    [("*", "this is fault-proxy with the command line of Toxiproxy's server, which has these flags:")];
+
 const VARIABLES: &str = "\
 Variables:
   LOG_LEVEL            trace, debug, info, warn, error, fatal, panic or disabled [default: info]
@@ -63,7 +70,7 @@ impl Server {
     /// # Errors
     /// The version cannot be printed.
     pub(crate) fn parse(args: &[OsString]) -> Result<Option<Self>> {
-        let server: Self = parse_from(args, &[]);
+        let server: Self = parse_from(args, &HINTS);
         if server.version {
             print(concat!("toxiproxy-server version ", env!("CARGO_PKG_VERSION")))?;
             return Ok(None);

@@ -100,6 +100,28 @@ fn toxics_are_managed_by_its_commands_and_their_aliases() {
 }
 
 #[test]
+fn help_and_unknown_flags_show_what_the_program_is_and_does() {
+    let client = Client::new();
+    for args in [&["-h"][..], &["-help"], &["--help"], &["list", "-h"]] {
+        let help = client.says(&args.join(" "));
+        assert!(help.contains("--host <URL>") && help.contains("Usage: toxiproxy-cli"), "{args:?}: {help}");
+    }
+    let help = client.says("-h");
+    for part in ["command line of Toxiproxy's client", "inspect", "toxic"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+    let ended = client.run(&["-bogus"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{ended:?}");
+    for part in
+        ["'--bogus'", "fault-proxy with the command line of Toxiproxy's client", "list, inspect, create"]
+    {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+    let ended = client.run(&["-hots=a:1", "list"]);
+    assert!(ended.stderr.contains("a similar argument exists: '--host'"), "{ended:?}");
+}
+
+#[test]
 fn attributes_of_toxics_are_numbers_for_clients_that_cast_them() {
     let client = Client::new();
     client.create("db");

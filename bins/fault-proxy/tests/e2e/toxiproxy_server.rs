@@ -156,6 +156,10 @@ fn usage_and_version_are_those_of_that_program() {
     }
     for (args, parts) in [
         (&["-hots=0.0.0.0"][..], &["--hots", "'--host'", "Usage: toxiproxy-server"][..]),
+        (
+            &["-bogus"],
+            &["'--bogus'", "fault-proxy with the command line of Toxiproxy's server", "[-config FILE]"],
+        ),
         (&["-port=many"], &["'many'", "--port"]),
         (&["-host=a b"], &["-host a b"]),
         (&["-seed"], &["--seed"]),

@@ -138,6 +138,24 @@ fn an_error_names_the_variable_or_the_key_that_sets_the_value() {
 }
 
 #[test]
+fn a_parameter_that_a_fault_does_not_have_leads_to_the_faults_that_have_it() {
+    for (flag, existing) in [
+        (
+            "--latency-after-bytes",
+            ["--blackhole-after-bytes", "--timeout-after-bytes", "--reset-after-bytes"],
+        ),
+        ("--bandwidth-at", ["--blackhole-at", "--timeout-at", "--reset-at"]),
+    ] {
+        let complaint = refusal(&["run", flag, "100"]);
+        for existing in existing {
+            assert!(complaint.contains(existing), "{flag}: {complaint}");
+            let complaint = refusal(&["run", existing, "100"]);
+            assert!(!complaint.contains("unexpected argument"), "{complaint}");
+        }
+    }
+}
+
+#[test]
 fn help_that_cannot_be_printed_is_an_error() {
     for args in [&["--help"][..], &["run", "-h"], &["--version"]] {
         let full = fs::File::create("/dev/full").expect("Linux has it");
@@ -162,6 +180,7 @@ fn variables_that_mean_nothing_are_warned_of() {
         ("FAULT_DNS", "x"),
         ("FAULT_TAIL", "1"),
         ("FAULT_DURATION", "1s"),
+        ("FAULT_RESET_TTL", "3s"),
         ("FAULT_PROXY_SERVICE_HOST", "x"),
         ("FAULT_LATENCY_MEAN", "5ms"),
         ANY_CONTROL_PORT,
@@ -179,10 +198,11 @@ fn variables_that_mean_nothing_are_warned_of() {
         "FAULT_DNS is unknown\n",
         "FAULT_TAIL is unknown; did you mean `FAULT_PROXY_TAILING`?",
         "FAULT_DURATION is unknown; did you mean `FAULT_PROXY_DURATION`?",
+        "FAULT_RESET_TTL is unknown; did you mean `FAULT_RESET_SCHED`?",
     ] {
         assert!(stderr.contains(warned), "no {warned:?} in {stderr}");
     }
-    assert_eq!(stderr.matches("is unknown").count(), 7, "{stderr}");
+    assert_eq!(stderr.matches("is unknown").count(), 8, "{stderr}");
 }
 
 #[test]
