@@ -146,7 +146,12 @@ class Proxy {
 
   async fault(type, attributes = {}, { stream = "downstream", toxicity = 1, name, ttl } = {}) {
     const spec = { type, stream, toxicity, name, ttl, attributes };
-    const made = await this.#api.send("POST", ["proxies", this.name, "toxics"], spec);
+    const made = await this.#api.send("POST", ["proxies", this.name, "toxics"], spec).catch(async (error) => {
+      // The text is that of Toxiproxy, which does not name the type.
+      if (error.message !== "invalid toxic type") throw error;
+      const types = (await this.#api.send("GET", ["fault-types"])).map((known) => known.type).join(", ");
+      throw new ApiError(`${error.message}: '${type}'; types of faults: ${types}`, error.status);
+    });
     return new Fault(made.name, () => this.#api.delete("proxies", this.name, "toxics", made.name));
   }
 

@@ -117,6 +117,16 @@ test("an error has the message of the API", async (t) => {
   await assert.rejects(faults.proxy("cache", REDIS), { name: "ApiError", message: "proxy already exists", status: 409 });
 });
 
+test("an unknown type is named with the known ones", async (t) => {
+  const faults = await FaultProxy.forTest(t);
+  const cache = await faults.proxy("cache", REDIS);
+  await assert.rejects(cache.fault("latencyy"), (error) => {
+    assert.ok(error instanceof ApiError);
+    assert.match(error.message, /^invalid toxic type: 'latencyy'; types of faults: latency, jitter, /);
+    return error.status === 400;
+  });
+});
+
 test("Toxiproxy's client library accepts the URL", async (t) => {
   const { Toxiproxy } = createRequire(import.meta.url)("toxiproxy-node-client");
   const faults = await FaultProxy.forTest(t);
