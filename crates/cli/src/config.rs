@@ -4,6 +4,7 @@ mod error;
 mod file;
 mod find;
 mod nearest;
+mod same;
 mod table;
 mod toml;
 
@@ -11,4 +12,5 @@ pub use error::{FileErrors, KeyHint, ip_address};
 pub use file::{as_file, read, read_settings};
 pub use find::find;
 pub use nearest::{did_you_mean, nearest};
+pub use same::is_same_file;
 pub use toml::Toml;

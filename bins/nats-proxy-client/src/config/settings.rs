@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use fault_proxy_mapping::ListenAddr;
 use fault_proxy_nats::Needs;
 use nats_proxy_cli::target::Target;
-use nats_proxy_cli::{NatsArgs, Program, TunnelArgs};
+use nats_proxy_cli::{NatsArgs, Program, TunnelArgs, refuse_log_over_input};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{find, read_settings};
 use proxy_cli::faults::{FaultArgs, FaultOptions};
@@ -50,7 +50,9 @@ impl Config {
             fault_options: cli.fault_options.over(FaultOptions::default())?,
             faults: cli.faults,
         };
-        Ok((config, cli.log.over(file.log)?))
+        let log = cli.log.over(file.log)?;
+        refuse_log_over_input(&log, config.file.as_deref(), &config.nats)?;
+        Ok((config, log))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_nats-proxy-client");
@@ -69,6 +70,23 @@ fn a_stderr_that_takes_nothing_is_no_panic() {
             assert_eq!(ended.code(), Some(code), "{args:?}");
         }
     }
+}
+
+#[test]
+fn a_log_does_not_overwrite_the_file_of_the_configuration() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("nats.toml");
+    let text = "[log]\nlevel = 'info'\n";
+    std::fs::write(&file, text).expect("the directory is ours");
+    let server = Path::new(BINARY).with_file_name("nats-proxy-server");
+    for program in [Path::new(BINARY), &server] {
+        let output = Command::new(program).arg("--config").arg(&file).arg("--log-file").arg(&file).output();
+        let output = output.expect("it starts");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{complaint}");
+        assert!(complaint.contains("--config and --log-file have the same file"), "{complaint}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).expect("it exists"), text);
 }
 
 #[test]
