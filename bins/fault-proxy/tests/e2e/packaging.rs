@@ -1,10 +1,13 @@
 //! What is shipped, and what is documented, starts the program that there is.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::{BINARY, PATIENCE, utf8};
+use proxy_cli::config;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::manual::{self, Shown};
 use testkit::{Daemon, Signal, free_port, packaging};
@@ -57,4 +60,16 @@ fn units_wait_until_the_program_is_ready_and_images_ask_for_its_health() {
         let dockerfile = fs::read_to_string(packaging::directory().join("Dockerfile")).unwrap();
         assert!(dockerfile.contains(&format!("CMD [\"{program}\", \"health\"]")), "{dockerfile}");
     }
+}
+
+#[test]
+fn what_is_shipped_is_optimized() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    let manifest = config::read(&manifest).expect("it is TOML");
+    let packages = |profile: &str| -> BTreeMap<String, Value> {
+        manifest.extract_inner(&format!("profile.{profile}.package")).expect("it has packages")
+    };
+    // `dist` inherits from `release`, also the packages that are not optimized there.
+    let expected = packages("release").into_keys().map(|name| (name, json!({"opt-level": 3}))).collect();
+    assert_eq!(packages("dist"), expected);
 }
