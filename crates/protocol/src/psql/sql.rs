@@ -95,6 +95,10 @@ struct Statement {
     kind: Option<Kinds>,
     /// After WITH: the verb of the statement itself is still to come.
     seeks_verb: bool,
+    /// The last word is BEGIN.
+    after_begin: bool,
+    /// Number of open blocks in the body of a function: BEGIN ATOMIC and CASE, up to END.
+    blocks: u32,
 }
 
 impl Statement {
@@ -103,6 +107,8 @@ impl Statement {
         match self.kind {
             None => false,
             Some(Kinds::ROLLBACK | Kinds::COMMIT) => self.words >= 3,
+            // It may create a function whose body has statements.
+            Some(Kinds::DDL) => false,
             Some(_) => !self.seeks_verb,
         }
     }
@@ -159,7 +165,9 @@ impl Scanner<'_> {
             b'$' if self.text[..self.at].last().is_some_and(|byte| is_word(*byte)) => 1,
             b'$' => dollar_quoted(rest),
             b';' => {
-                self.end_statement();
+                if self.statement.blocks == 0 {
+                    self.end_statement();
+                }
                 1
             }
             b'(' => {
@@ -204,6 +212,10 @@ impl Scanner<'_> {
         } else if statement.kind == Some(Kinds::ROLLBACK) && is("to") {
             statement.kind = Some(Kinds::OTHER);
         }
+        if statement.kind == Some(Kinds::DDL) {
+            self.word_of_ddl(word);
+            return;
+        }
         if statement.seeks_verb && statement.words > 1 && statement.depth == 0 {
             let kind = kind_of_verb(word);
             if matches!(kind, Kinds::SELECT | Kinds::INSERT | Kinds::UPDATE | Kinds::DELETE) {
@@ -211,6 +223,19 @@ impl Scanner<'_> {
                 statement.seeks_verb = false;
             }
         }
+    }
+
+    /// Opens and closes blocks of the body of a function.
+    fn word_of_ddl(&mut self, word: &[u8]) {
+        let statement = &mut self.statement;
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let is_open = statement.blocks > 0;
+        if (statement.after_begin && is("atomic")) || (is_open && is("case")) {
+            statement.blocks += 1;
+        } else if is_open && is("end") {
+            statement.blocks -= 1;
+        }
+        statement.after_begin = is("begin");
     }
 
     fn end_statement(&mut self) {

@@ -29,6 +29,11 @@ fn statements_have_the_kind_of_their_verb() {
         ("do $x$ begin; commit; end $x$", "other"),
         ("select $1; commit", "commit select"),
         ("select a$b$; commit", "commit select"),
+        (
+            "create function f() returns int begin atomic select 1; select case when true then 2 end; end; select 3",
+            "select ddl",
+        ),
+        ("create table t (begin int, atomic int); commit", "commit ddl"),
         ("select a from $b$; commit; $b$", "select"),
         ("begin; insert into t values (1); commit", "begin commit insert"),
         ("insert into \"a;b\" values (1)", "insert"),
