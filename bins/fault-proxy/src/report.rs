@@ -8,6 +8,7 @@ mod measured;
 
 use anyhow::Result;
 use fault_proxy_control::proxies::{Proxies, RemovedFault};
+use fault_proxy_engine::RequestStats;
 use proxy_cli::log::Log;
 use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
@@ -80,6 +81,11 @@ impl Report {
             let faults = fidelity::table(&self.proxies);
             let faults = if faults.is_empty() { String::new() } else { format!("\n{}", faults.for_stdout()) };
             print(format_args!("{faults}\n{}", fidelity::overhead(bytes)))?;
+        }
+        for (proxy, stats) in self.proxies.iter().flat_map(MeasuredProxy::unconfirmed) {
+            let RequestStats { unconfirmed, requests, .. } = stats;
+            let (proxy, kind) = (escape_control(&proxy.label), escape_control(&stats.kind));
+            print(format_args!("unconfirmed: {unconfirmed} of {requests} {kind} on {proxy}"))?;
         }
         for (proxy, fault) in self.proxies.iter().flat_map(MeasuredProxy::idle) {
             let (proxy, fault) = (escape_control(&proxy.label), escape_control(fault));

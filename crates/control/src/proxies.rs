@@ -32,7 +32,7 @@ pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
 pub use self::record::{FaultRecord, protocol_of};
 use self::removed::Removed;
 pub use self::removed::RemovedFault;
-pub use self::state::{FaultState, ProxyState, SessionState, State, TimesState};
+pub use self::state::{FaultState, ProxyState, RequestsState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
 ///

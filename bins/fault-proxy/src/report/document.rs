@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fault_proxy_control::proxies::{Change, FaultState, Proxies, ProxyState, RemovedFault};
+use fault_proxy_control::proxies::{Change, FaultState, Proxies, ProxyState, RemovedFault, RequestsState};
 use serde::Serialize;
 
 use super::measured::{MeasuredProxy, Verdict};
@@ -43,6 +43,10 @@ pub(super) struct ProxyReport {
     errors: BTreeMap<&'static str, u64>,
     pub(super) bytes_to_upstream: u64,
     pub(super) bytes_to_client: u64,
+    protocol: Option<&'static str>,
+    /// Counts of each kind of request.
+    pub(super) requests: Vec<RequestsState>,
+    sessions_opaque: u64,
     pub(super) faults: Vec<FaultReport>,
 }
 
@@ -117,6 +121,9 @@ impl ProxyReport {
             errors: ends.by_reason().filter(|(_, count)| *count > 0).collect(),
             bytes_to_upstream: state.bytes_to_upstream,
             bytes_to_client: state.bytes_to_client,
+            protocol: state.protocol,
+            requests: state.requests,
+            sessions_opaque: state.sessions_opaque,
             faults: state.faults.into_iter().map(fault).collect(),
         }
     }

@@ -43,6 +43,19 @@ pub(super) fn summary(report: &RunReport) -> String {
     if !rows.is_empty() {
         table(&mut text, ["proxy", "fault", "asked", "sessions", "achieved"], rows);
     }
+    let requests =
+        report.proxies.iter().flat_map(|proxy| proxy.requests.iter().map(move |of_kind| (proxy, of_kind)));
+    let rows: Vec<_> = requests
+        .filter(|(_, of_kind)| of_kind.unconfirmed > 0)
+        .map(|(proxy, of_kind)| {
+            let counts = [of_kind.requests, of_kind.delivered, of_kind.unconfirmed];
+            let [requests, delivered, unconfirmed] = counts.map(|count| count.to_string());
+            [cell(&proxy.label), cell(&of_kind.kind), requests, delivered, unconfirmed]
+        })
+        .collect();
+    if !rows.is_empty() {
+        table(&mut text, ["proxy", "kind of request", "requests", "delivered", "unconfirmed"], rows);
+    }
     let seconds = report.duration_ms as f64 / 1e3;
     let _ = writeln!(text, "{seconds:.1} s, seed {}\n", report.seed);
     text

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use fault_proxy_control::proxies::{Proxies, RemovedFault};
-use fault_proxy_engine::{Fault, FaultStats};
+use fault_proxy_engine::{Fault, FaultStats, RequestStats};
 use fault_proxy_relay::RelayStats;
 use serde::Serialize;
 
@@ -18,6 +18,10 @@ pub(crate) struct MeasuredProxy {
     pub(crate) label: String,
     pub(crate) totals: RelayStats,
     pub(crate) faults: Vec<(Fault, FaultStats)>,
+    /// Counts of each kind of request.
+    pub(crate) requests: Vec<RequestStats>,
+    /// Sessions whose requests could not be read to their end.
+    pub(crate) opaque: u64,
 }
 
 impl MeasuredProxy {
@@ -26,6 +30,12 @@ impl MeasuredProxy {
         let idle = self.faults.iter().filter(|(fault, figures)| !figures.has_acted(&fault.effect));
         idle.map(move |(fault, _)| (self, fault.name.as_str()))
     }
+
+    /// Returns the kinds of requests with unconfirmed requests, each with the proxy.
+    pub(super) fn unconfirmed(&self) -> impl Iterator<Item = (&Self, &RequestStats)> {
+        let unconfirmed = self.requests.iter().filter(|stats| stats.unconfirmed > 0);
+        unconfirmed.map(move |stats| (self, stats))
+    }
 }
 
 /// Takes the measurements of all proxies.
@@ -33,6 +43,8 @@ pub(super) fn all(proxies: &Proxies) -> Vec<MeasuredProxy> {
     let measured = proxies.all().into_iter().map(|proxy| MeasuredProxy {
         totals: proxy.watch.live().stats(),
         faults: proxy.engine.stats(),
+        requests: proxy.engine.request_stats(),
+        opaque: proxy.engine.opaque_sessions(),
         name: proxy.name,
         label: proxy.label,
     });

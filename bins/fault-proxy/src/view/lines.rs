@@ -186,6 +186,9 @@ mod tests {
             held_bytes: 0,
             byte_ms_to_upstream: 0.0,
             byte_ms_to_client: 0.0,
+            protocol: None,
+            requests: Vec::new(),
+            sessions_opaque: 0,
             faults,
             sessions: Vec::new(),
         }

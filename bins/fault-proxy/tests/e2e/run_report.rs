@@ -102,6 +102,41 @@ fn a_report_has_proxies_faults_verdicts_and_changes() {
     assert!(summary.contains("| ✅ | sessions>=2 | all | 2 |\n"), "{summary}");
 }
 
+#[test]
+fn a_report_has_the_counts_of_requests() {
+    let server = Redis::start();
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit, summary] = ["r.json", "j.xml", "s.md"].map(|name| directory.path().join(name));
+    let port = free_port();
+    let mapping = format!("cache@{port}=redis://localhost:{}", server.port());
+    let lost = ["--with-lose-response", "--lose-response-on", "INCR", "--lose-response-times", "1"];
+    let files = ["--expect", "sessions>=2", "--report", utf8(&report), "--junit", utf8(&junit)];
+    let args = [&["run", "--control", "127.0.0.1:0", "--proxy", &mapping][..], &lost, &files].concat();
+    let api = Api::of(Daemon::spawn(Path::new(BINARY), &args, &[("GITHUB_STEP_SUMMARY", utf8(&summary))]));
+    let redis = || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+    let (mut first, mut client) = (redis(), redis());
+    first.write_all(b"INCR orders\r\n").expect("it is open");
+    let line = "fault_proxy_requests_unconfirmed_total{proxy=\"cache\",kind=\"INCR\"} 1";
+    eventually(line, || api.send("GET", "/metrics", "", &[]).1.lines().any(|other| other == line));
+    client.write_all(b"INCR orders\r\n").expect("it is open");
+    let mut answer = [0; 4];
+    client.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b":2\r\n", "the first was executed");
+    drop((first, client));
+    assert_eq!(end(&api), Some(0), "{}", api.stderr());
+
+    let proxy = read(&report, &junit).0["proxies"][0].clone();
+    assert_eq!((&proxy["protocol"], &proxy["sessions_opaque"]), (&json!("redis"), &json!(0)));
+    let mut requests = proxy["requests"].clone();
+    assert_eq!(requests[0]["duration_ms"]["count"], 1);
+    requests[0]["duration_ms"].take();
+    let counts = json!({"kind": "INCR", "requests": 2, "forwarded": 2, "answered": 2, "delivered": 1, "unconfirmed": 1, "duration_ms": null});
+    assert_eq!(requests, json!([counts]));
+    let summary = fs::read_to_string(summary).expect("it is text");
+    assert!(summary.contains("| cache | INCR | 2 | 1 | 1 |\n"), "{summary}");
+    assert!(api.stdout().contains("unconfirmed: 1 of 2 INCR on cache\n"), "{}", api.stdout());
+}
+
 fn ping(redis: &TcpStream) {
     (&*redis).write_all(b"PING\r\n").expect("it is open");
     let mut answer = [0; 7];

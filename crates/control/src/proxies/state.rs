@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_engine::{Direction, Fault, FaultStats, Quantiles};
+use fault_proxy_engine::{Direction, Fault, FaultStats, Protocol, Quantiles, RequestStats};
 use fault_proxy_relay::OpenSession;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{FaultRecord, Proxies, Proxy, millis};
+use super::{FaultRecord, Proxies, Proxy, millis, protocol_of};
 
 /// Maximum number of listed sessions per proxy.
 const LISTED_SESSIONS: usize = 100;
@@ -52,9 +52,29 @@ pub struct ProxyState {
     pub byte_ms_to_upstream: f64,
     /// As [`byte_ms_to_upstream`](Self::byte_ms_to_upstream).
     pub byte_ms_to_client: f64,
+    /// Protocol of its requests, which the scheme of the upstream names: `http`, `psql` or `redis`.
+    pub protocol: Option<&'static str>,
+    /// Counts of each kind of request, in the sessions whose requests are read.
+    pub requests: Vec<RequestsState>,
+    /// Number of sessions whose requests could not be read to their end.
+    pub sessions_opaque: u64,
     pub faults: Vec<FaultState>,
     /// Some of the open sessions.
     pub sessions: Vec<SessionState>,
+}
+
+/// Counts of requests of one kind, as in [`RequestStats`].
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "RequestStats describes them")]
+pub struct RequestsState {
+    pub kind: String,
+    pub requests: u64,
+    pub forwarded: u64,
+    pub answered: u64,
+    pub delivered: u64,
+    pub unconfirmed: u64,
+    /// Times from the first byte of a request to the end of its response, as written to the client.
+    pub duration_ms: Option<TimesState>,
 }
 
 /// Snapshot of a fault.
@@ -163,7 +183,35 @@ impl ProxyState {
             held_bytes: up.held + down.held,
             byte_ms_to_upstream: up.byte_seconds * 1e3,
             byte_ms_to_client: down.byte_seconds * 1e3,
+            protocol: protocol_of(&proxy.upstream.addr).and_then(name_of),
+            requests: proxy.engine.request_stats().iter().map(RequestsState::from_stats).collect(),
+            sessions_opaque: proxy.engine.opaque_sessions(),
             sessions: sessions.iter().map(SessionState::from_session).collect(),
+        }
+    }
+}
+
+fn name_of(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Http => Some("http"),
+        Protocol::Psql => Some("psql"),
+        Protocol::Redis => Some("redis"),
+        _ => None,
+    }
+}
+
+impl RequestsState {
+    fn from_stats(stats: &RequestStats) -> Self {
+        let RequestStats { requests, forwarded, answered, delivered, unconfirmed, .. } = *stats;
+        let duration_ms = stats.duration.map(TimesState::from_quantiles);
+        Self {
+            kind: stats.kind.to_string(),
+            requests,
+            forwarded,
+            answered,
+            delivered,
+            unconfirmed,
+            duration_ms,
         }
     }
 }
