@@ -1,34 +1,45 @@
 //! Conditions of `--expect`.
 
+mod comparison;
 mod metric;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use fault_proxy_engine::Fault;
+use fault_proxy_engine::{Fault, Protocol};
+use fault_proxy_protocol::Selector;
 use proxy_cli::config::{did_you_mean, nearest};
+use proxy_cli::terminal::counted;
 
+use self::comparison::Comparison;
 use self::metric::{METRICS, Metric};
 use crate::fidelity::NEVER_ACTED;
 use crate::report::{MeasuredProxy, Verdict};
 
-/// Condition `FAULT.METRIC OP VALUE`, `PROXY.METRIC OP VALUE`, or `METRIC OP VALUE` for all proxies together.
+/// Condition `FAULT.METRIC OP VALUE`, `PROXY.METRIC OP VALUE`, `PROXY.KIND.METRIC OP VALUE` for its requests of this kind, or
+/// `METRIC OP VALUE` for all proxies together.
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     text: String,
     subject: Subject,
     metric: Metric,
-    is_less: bool,
-    or_equal: bool,
+    comparison: Comparison,
     value: f64,
 }
+
+/// Name of a proxy, and the protocol of its requests.
+pub(crate) type NamedProxy<'a> = (&'a String, Option<Protocol>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Subject {
     All,
     Proxy(String),
-    /// Fault, or a proxy before [`Expectation::resolve`].
+    Requests {
+        proxy: String,
+        kind: String,
+    },
+    /// Fault, or a proxy or requests before [`Expectation::resolve`].
     Fault(String),
 }
 
@@ -45,26 +56,27 @@ impl FromStr for Expectation {
         let usage = |what: &str| {
             let names = METRICS.map(|(name, _)| name).join(", ");
             format!(
-                "{what}; use FAULT.METRIC<VALUE, PROXY.METRIC<VALUE or METRIC<VALUE (or <=, >, >=), as in \
-                 latency.p99_error<1ms; metrics: {names}"
+                "{what}; use FAULT.METRIC<VALUE, PROXY.METRIC<VALUE, PROXY.KIND.METRIC<VALUE or METRIC<VALUE (or <=, >, >=, =), \
+                 as in latency.p99_error<1ms or db.commit.unconfirmed=0; metrics: {names}"
             )
         };
         if text.trim().is_empty() {
             return Err("it is empty: remove a `;`".to_owned());
         }
-        let place = text.find(['<', '>']).ok_or_else(|| usage("it does not compare a metric"))?;
-        let (left, rest) = text.split_at(place);
-        let is_less = rest.starts_with('<');
-        let (or_equal, value) = match rest[1..].strip_prefix('=') {
-            Some(value) => (true, value),
-            None => (false, &rest[1..]),
-        };
+        let (left, comparison, value) =
+            comparison::split(text).ok_or_else(|| usage("it does not compare a metric"))?;
         let (subject, metric) = match left.trim().rsplit_once('.') {
             Some((name, metric)) => (Subject::Fault(name.to_owned()), metric),
             None => (Subject::All, left.trim()),
         };
         let found = METRICS.into_iter().find(|(name, _)| *name == metric).map(|(_, metric)| metric);
         let metric = match (found, &subject) {
+            (Some(Metric::Requests(_)), Subject::All) => {
+                let left = left.trim();
+                return Err(usage(&format!(
+                    "`{left}` requires the names of a proxy and a kind of request before it"
+                )));
+            }
             (Some(metric), Subject::All) if !metric.is_of_sessions() => {
                 return Err(usage(&format!("`{}` requires the name of a fault before it", left.trim())));
             }
@@ -73,7 +85,7 @@ impl FromStr for Expectation {
             (Some(metric), _) => metric,
         };
         let value = metric.parse(value.trim()).map_err(|problem| format!("`{}`: {problem}", value.trim()))?;
-        let expected = Self { text: text.to_owned(), subject, metric, is_less, or_equal, value };
+        let expected = Self { text: text.to_owned(), subject, metric, comparison, value };
         expected.refuse_unmeetable()?;
         if expected.subject == Subject::All {
             expected.refuse_tautology()?;
@@ -83,19 +95,33 @@ impl FromStr for Expectation {
 }
 
 impl Expectation {
-    /// Finds the fault or proxy that the condition names. `faults` has each fault with its name, or `None` for a toxic without an
-    /// effect.
+    /// Finds the fault, the proxy or the requests that the condition names. `faults` has each fault with its name, or `None` for a
+    /// toxic without an effect. `proxies` has the name and the protocol of each proxy.
     ///
     /// # Errors
     /// Nothing has this name, or what has it does not have the metric.
     pub(crate) fn resolve(
         mut self,
         faults: &[(&String, Option<&Fault>)],
-        proxies: &[&String],
+        proxies: &[NamedProxy<'_>],
     ) -> Result<Self, String> {
         let Subject::Fault(name) = &self.subject else { return Ok(self) };
         let mut named = faults.iter().filter(|(fault, _)| *fault == name).peekable();
-        let (is_fault, is_proxy) = (named.peek().is_some(), proxies.contains(&name));
+        let is_fault = named.peek().is_some();
+        if let Some((proxy, kind, protocol)) = requests(name, proxies)
+            && (!is_fault || self.metric.is_of_requests())
+        {
+            if is_fault && self.metric.is_of_faults() {
+                return Err(format!(
+                    "`{name}` is a fault, and could be the requests `{kind}` of the proxy `{proxy}`: give the fault another name"
+                ));
+            }
+            check_requests(self.metric, proxy, kind, protocol)?;
+            self.subject = Subject::Requests { proxy: proxy.to_owned(), kind: kind.to_owned() };
+            self.refuse_tautology()?;
+            return Ok(self);
+        }
+        let is_proxy = proxies.iter().any(|(proxy, _)| *proxy == name);
         match (is_fault, is_proxy) {
             (true, true) if self.metric.is_of_sessions() && self.metric.is_of_faults() => {
                 return Err(format!("`{name}` is a fault and a proxy: give one of them another name"));
@@ -107,12 +133,19 @@ impl Expectation {
             }
             (false, true) => {
                 let (metrics, faults) = (metric::names(Metric::is_of_sessions), listed(faults));
-                return Err(format!("`{name}` is a proxy, whose metrics are {metrics}; {faults}"));
+                let requests = match self.metric {
+                    Metric::Requests(_) => {
+                        "; put the kind of its requests before the metric, as in `db.commit.requests`"
+                    }
+                    _ => "",
+                };
+                return Err(format!("`{name}` is a proxy, whose metrics are {metrics}{requests}; {faults}"));
             }
             (false, false) => {
-                let names = faults.iter().map(|(name, _)| *name).chain(proxies.iter().copied());
+                let proxies = proxies.iter().map(|(proxy, _)| *proxy);
+                let names = faults.iter().map(|(name, _)| *name).chain(proxies.clone());
                 let meant = did_you_mean(nearest(name, names.map(String::as_str)));
-                let proxies = some(proxies.iter().map(|proxy| proxy.as_str()));
+                let proxies = some(proxies.map(String::as_str));
                 let faults = listed(faults);
                 return Err(format!(
                     "no fault or proxy is called `{name}`{meant}; {faults}; proxies: {proxies}"
@@ -132,16 +165,30 @@ impl Expectation {
     /// Refuses a condition that no value meets. Values are not negative, and shares are at most 1.
     fn refuse_unmeetable(&self) -> Result<(), String> {
         let max = if self.metric == Metric::Loss { 1.0 } else { f64::INFINITY };
-        if self.or_equal || self.value != if self.is_less { 0.0 } else { max } {
-            return Ok(());
+        match self.comparison {
+            Comparison::Less if self.value == 0.0 => Err("no value can meet it: use <=".to_owned()),
+            Comparison::Greater if self.value == max => Err("no value can meet it: use >=".to_owned()),
+            Comparison::Equal if !self.metric.is_count() => {
+                Err("a measured value hardly ever equals it: use <, <=, > or >=; = is for counts".to_owned())
+            }
+            Comparison::Equal if self.value.fract() != 0.0 => {
+                Err("no value can meet it: a count is a whole number".to_owned())
+            }
+            _ => Ok(()),
         }
-        let op = if self.is_less { "<=" } else { ">=" };
-        Err(format!("no value can meet it: use {op}"))
     }
 
-    /// Refuses a condition on sessions that every value meets. One on a fault requires that the fault acted.
+    /// Returns the name of the proxy whose requests the condition is about, if it is about requests.
+    pub(crate) fn reads_requests_of(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::Requests { proxy, .. } => Some(proxy),
+            _ => None,
+        }
+    }
+
+    /// Refuses a condition on sessions or requests that every value meets. One on a fault requires that the fault acted.
     fn refuse_tautology(&self) -> Result<(), String> {
-        if !self.is_less && self.or_equal && self.value == 0.0 {
+        if self.comparison == Comparison::AtLeast && self.value == 0.0 {
             return Err("every value meets it: use >".to_owned());
         }
         Ok(())
@@ -162,6 +209,13 @@ impl Expectation {
                     None => self.not_measured(None, &format!("the proxy {name} has been deleted")),
                 }]
             }
+            Subject::Requests { proxy: name, kind } => {
+                let proxy = proxies.iter().find(|proxy| proxy.name == *name);
+                vec![match proxy {
+                    Some(proxy) => self.verdict_on_requests(kind, proxy),
+                    None => self.not_measured(None, &format!("the proxy {name} has been deleted")),
+                }]
+            }
             Subject::Fault(name) => {
                 let verdicts: Vec<_> =
                     proxies.iter().filter_map(|proxy| self.verdict_on(name, proxy)).collect();
@@ -174,12 +228,25 @@ impl Expectation {
         }
     }
 
+    fn verdict_on_requests(&self, kind: &str, proxy: &MeasuredProxy) -> Verdict {
+        // Without this, a condition like `unconfirmed=0` would be met although nothing is known.
+        if proxy.requests.is_empty() && proxy.opaque > 0 {
+            let sessions = counted(proxy.opaque, "session");
+            return self.not_measured(Some(proxy), &format!("no request could be read, in {sessions}"));
+        }
+        let stats = proxy.requests.iter().find(|stats| stats.kind.eq_ignore_ascii_case(kind));
+        match self.metric.of_requests(stats) {
+            Some(value) => self.compared(Some(proxy), value),
+            None => self.not_measured(Some(proxy), "no response was delivered"),
+        }
+    }
+
     /// Returns `None` if the proxy does not have the fault.
     fn verdict_on(&self, name: &str, proxy: &MeasuredProxy) -> Option<Verdict> {
         let (fault, figures) = proxy.faults.iter().find(|(fault, _)| fault.name == *name)?;
         Some(match self.metric.value(figures) {
             // A bandwidth that did not limit anything did not exceed its rate.
-            None if self.is_less && self.metric.is_unlimited_rate(figures) => {
+            None if self.comparison.is_less() && self.metric.is_unlimited_rate(figures) => {
                 Verdict { is_met: true, ..self.not_measured(Some(proxy), self.metric.missing(figures)) }
             }
             _ if !figures.has_acted(&fault.effect) => {
@@ -209,9 +276,39 @@ impl Expectation {
     }
 
     fn holds(&self, value: f64) -> bool {
-        let is_beyond = if self.is_less { value < self.value } else { value > self.value };
-        is_beyond || self.or_equal && value == self.value
+        self.comparison.holds(value, self.value)
     }
+}
+
+/// Splits a name into a proxy, of which there may be several, and a kind of its requests. Both may have dots.
+fn requests<'a>(name: &'a str, proxies: &[NamedProxy<'a>]) -> Option<(&'a str, &'a str, Option<Protocol>)> {
+    let split = proxies.iter().filter_map(|(proxy, protocol)| {
+        let kind = name.strip_prefix(proxy.as_str())?.strip_prefix('.')?;
+        Some((proxy.as_str(), kind, *protocol))
+    });
+    split.max_by_key(|(proxy, ..)| proxy.len())
+}
+
+/// Checks that a proxy with this protocol can have requests of this kind with this metric.
+fn check_requests(metric: Metric, proxy: &str, kind: &str, protocol: Option<Protocol>) -> Result<(), String> {
+    let Some(protocol) = protocol else {
+        return Err(format!(
+            "the requests of `{proxy}` cannot be read: its upstream needs the scheme psql, psqls, http, https, redis or rediss, as in \
+             psql://HOST:PORT"
+        ));
+    };
+    if kind.is_empty() || kind.contains(|c: char| c.is_whitespace() || "*=".contains(c)) {
+        return Err(format!(
+            "`{kind}` is not a kind of request: use a kind of statement such as commit, a method of HTTP such as POST, or a command \
+             of Redis such as SET"
+        ));
+    }
+    Selector::parse(protocol, kind).map_err(|error| error.to_string())?;
+    if !metric.is_of_requests() {
+        let metrics = metric::names(Metric::is_of_requests);
+        return Err(format!("requests have no such metric; their metrics are {metrics}"));
+    }
+    Ok(())
 }
 
 /// Lists the names of the faults that conditions can use.
@@ -232,140 +329,4 @@ fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use fault_proxy_engine::faults::Refuse;
-    use fault_proxy_engine::{Effect, Engine, Settings};
-    use fault_proxy_relay::RelayStats;
-
-    use super::*;
-
-    fn parsed(text: &str) -> Expectation {
-        text.parse().unwrap()
-    }
-
-    fn holds(text: &str, value: f64) -> bool {
-        parsed(text).holds(value)
-    }
-
-    fn measured(name: &str, sessions: u64, faults: &[&str]) -> MeasuredProxy {
-        let faults = faults.iter().map(|name| Fault::new(*name, Effect::from(Refuse))).collect();
-        let mut totals = RelayStats::default();
-        totals.sessions = sessions;
-        let faults = Engine::new(Settings::default()).proxy(name, faults).stats();
-        MeasuredProxy { name: name.to_owned(), label: format!("{name}=up:1"), totals, faults }
-    }
-
-    fn told(expectation: &Expectation, proxies: &[MeasuredProxy]) -> Vec<(bool, String)> {
-        let verdicts = expectation.verdicts(proxies).into_iter();
-        verdicts.map(|verdict| (verdict.is_met, verdict.to_string())).collect()
-    }
-
-    #[test]
-    fn values_have_the_units_of_their_metrics() {
-        assert!(holds("latency.p99_error<1ms", 0.0009) && !holds("latency.p99_error<1ms", 0.001));
-        assert!(holds("latency.p50 >= 300", 0.3) && holds("latency.max<=1s", 1.0));
-        assert!(holds("bandwidth.rate<=500kbit/s", 62_500.0) && !holds("bandwidth.rate<500kbit/s", 62_500.0));
-        assert!(holds("storm/packet-loss.loss<2%", 0.019) && !holds("storm/packet-loss.loss<2%", 0.021));
-        assert!(holds("refuse.actions>0", 1.0) && !holds("refuse.actions>0", 0.0));
-        assert!(holds("errors<1", 0.0) && !holds("cache.failed<1", 1.0));
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_the_way_out() {
-        for (text, problem) in [
-            ("latency.p99", "it does not compare a metric; use FAULT.METRIC<VALUE"),
-            ("latency<1ms", "`latency` has no metric; use"),
-            ("p99<1ms", "`p99` requires the name of a fault before it; use"),
-            ("latency.p98<1ms", "`p98` is not a metric; use"),
-            ("latency.p99<soon", "`soon`: "),
-            ("errors<nan", "`nan`: not a number"),
-            ("sessions>=-1", "`-1`: is negative"),
-            ("errors<0", "no value can meet it: use <="),
-            ("latency.p50<0ms", "no value can meet it: use <="),
-            ("packet-loss.loss>100%", "no value can meet it: use >="),
-            ("sessions>=0", "every value meets it: use >"),
-            (" ", "it is empty: remove a `;`"),
-            ("bandwidth.rate>1kbps", "use KBps (bytes) or kbit/s (bits)"),
-        ] {
-            let error = text.parse::<Expectation>().unwrap_err();
-            assert!(error.contains(problem), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_that_of_a_fault_or_of_a_proxy() {
-        let (latency, refuse, cache, db) =
-            ("latency".to_owned(), "refuse".to_owned(), "cache".to_owned(), "db".to_owned());
-        let fault = Fault::new("refuse", Effect::from(Refuse));
-        let faults = [(&latency, None), (&refuse, Some(&fault)), (&db, None)];
-        let resolve = |text: &str| parsed(text).resolve(&faults, &[&cache, &db]);
-        for (text, subject) in [
-            ("errors<1", Subject::All),
-            ("cache.sessions>1", Subject::Proxy(cache.clone())),
-            ("db.errors<1", Subject::Proxy(db.clone())),
-            ("db.actions<1", Subject::Fault(db.clone())),
-            ("latency.sessions>1", Subject::Fault(latency.clone())),
-        ] {
-            assert_eq!(resolve(text).unwrap().subject, subject, "{text}");
-        }
-        for (text, problem) in [
-            ("db.sessions>1", "`db` is a fault and a proxy: give one of them another name"),
-            (
-                "cache.p50<1ms",
-                "`cache` is a proxy, whose metrics are sessions, errors, failed; faults: db, latency, refuse",
-            ),
-            ("cache.errors>=0", "every value meets it: use >"),
-            (
-                "latncy.p50<1ms",
-                "no fault or proxy is called `latncy`; did you mean `latency`?; faults: db, latency, refuse",
-            ),
-            ("cach.errors<1", "no fault or proxy is called `cach`; did you mean `cache`?"),
-            (
-                "6380=db:6379.errors<1",
-                "no fault or proxy is called `6380=db:6379`; faults: db, latency, refuse; proxies: cache, db",
-            ),
-            ("refuse.errors<1", "`refuse` has no such metric; its metrics are sessions, actions"),
-        ] {
-            let error = resolve(text).unwrap_err();
-            assert!(error.starts_with(problem), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_fault_that_never_acted_or_was_removed_is_not_as_expected() {
-        let expectation = parsed("latency.actions<=5");
-        let idle = "latency.actions<=5: the fault never acted on db=up:1".to_owned();
-        assert_eq!(told(&expectation, &[measured("db", 1, &["latency"])]), [(false, idle)]);
-        let gone = "latency.actions<=5: no proxy has the fault latency any more".to_owned();
-        assert_eq!(told(&expectation, &[measured("db", 1, &[])]), [(false, gone)]);
-    }
-
-    #[test]
-    fn sessions_are_those_of_a_proxy_or_of_all() {
-        let proxies = [measured("cache", 2, &[]), measured("db", 3, &[])];
-        let all = "sessions>=5: 5".to_owned();
-        assert_eq!(told(&parsed("sessions>=5"), &proxies), [(true, all)]);
-        let of_db = parsed("db.sessions>3").resolve(&[], &[&"db".to_owned()]).unwrap();
-        assert_eq!(told(&of_db, &proxies), [(false, "db.sessions>3: 3 on db=up:1".to_owned())]);
-        let gone = "db.sessions>3: the proxy db has been deleted".to_owned();
-        assert_eq!(told(&of_db, &proxies[..1]), [(false, gone)]);
-    }
-
-    #[test]
-    fn a_rate_that_was_not_measured_is_below_any_limit_if_bytes_passed() {
-        let mut figures = measured("db", 1, &["bandwidth"]).faults.remove(0).1;
-        let is_met = |text: &str, figures: &fault_proxy_engine::FaultStats| {
-            let expected = parsed(text);
-            expected.is_less && expected.metric.is_unlimited_rate(figures)
-        };
-        assert!(!is_met("bandwidth.rate<1MBps", &figures), "nothing passed");
-        figures.bytes = 1;
-        assert!(is_met("bandwidth.rate<1MBps", &figures) && is_met("bandwidth.rate<=1MBps", &figures));
-        assert!(!is_met("bandwidth.rate>1MBps", &figures) && !is_met("bandwidth.p50<1ms", &figures));
-    }
-
-    #[test]
-    fn a_name_may_have_dots() {
-        assert_eq!(parsed("v1.2.latency.p99<1ms").subject, Subject::Fault("v1.2.latency".to_owned()));
-    }
-}
+mod tests;

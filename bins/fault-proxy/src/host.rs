@@ -1,5 +1,6 @@
 //! Launcher of proxies.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,9 +29,16 @@ pub(crate) struct ProxyHost {
     relay: Relay,
     shutdown: Shutdown,
     are_faults_fixed: bool,
-    counts_requests: bool,
+    counted: CountedProxies,
     running: Mutex<Vec<Running>>,
     loops: LoopDetector,
+}
+
+/// Proxies that read the requests of their sessions even if no fault acts on requests.
+#[derive(Debug)]
+pub(crate) enum CountedProxies {
+    All,
+    Named(BTreeSet<String>),
 }
 
 /// A proxy that has been started.
@@ -44,14 +52,14 @@ struct Running {
 
 impl ProxyHost {
     /// Creates the launcher. `shutdown` is that of the run. With `are_faults_fixed`, proxies that start without faults never get
-    /// any, so their sessions bypass the fault engine. With `counts_requests`, all proxies read the requests of their sessions.
+    /// any, so their sessions bypass the fault engine.
     pub(crate) fn new(
         wire: Wire,
         hands: WorkerHandle,
         relay: Relay,
         shutdown: Shutdown,
         are_faults_fixed: bool,
-        counts_requests: bool,
+        counted: CountedProxies,
     ) -> Self {
         Self {
             wire,
@@ -59,7 +67,7 @@ impl ProxyHost {
             relay,
             shutdown,
             are_faults_fixed,
-            counts_requests,
+            counted,
             running: Mutex::default(),
             loops: LoopDetector::default(),
         }
@@ -67,6 +75,13 @@ impl ProxyHost {
 
     fn running(&self) -> MutexGuard<'_, Vec<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts_requests(&self, name: &str) -> bool {
+        match &self.counted {
+            CountedProxies::All => true,
+            CountedProxies::Named(names) => names.contains(name),
+        }
     }
 
     /// Returns the hops of all other running proxies.
@@ -100,7 +115,7 @@ impl ProxyHost {
         let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
         let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;
         let shutdown = self.shutdown.child();
-        let reads_requests = self.counts_requests && protocol_of(&upstream).is_some();
+        let reads_requests = self.counts_requests(&start.name) && protocol_of(&upstream).is_some();
         if reads_requests {
             start.faults.read_requests();
         }

@@ -27,7 +27,8 @@ use tracing::{error, info, warn};
 
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
-use crate::host::ProxyHost;
+use crate::expect::Expectation;
+use crate::host::{CountedProxies, ProxyHost};
 use crate::journal::{self, Recorder};
 use crate::reload::{Reload, Source};
 use crate::replay;
@@ -102,9 +103,8 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let mut workers = Workers::start(threads, &shutdown)?;
     let relay = Relay::new(config(settings));
     let are_faults_fixed = control.is_none() && reload.is_none();
-    let (hands, counts_requests) = (workers.hands().clone(), settings.run.count_requests);
-    let host =
-        ProxyHost::new(wire, hands, relay.clone(), shutdown.clone(), are_faults_fixed, counts_requests);
+    let (hands, counted) = (workers.hands().clone(), counted(settings));
+    let host = ProxyHost::new(wire, hands, relay.clone(), shutdown.clone(), are_faults_fixed, counted);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
     let recorder = recorder.as_ref();
@@ -326,6 +326,15 @@ pub(crate) fn listen_for(control: &Control) -> Result<Vec<TcpListener>> {
         control.guard(listener.local_addr()?)?;
     }
     Ok(listeners)
+}
+
+/// Returns the proxies whose requests are counted, because of --count-requests or a condition of --expect.
+fn counted(settings: &Settings) -> CountedProxies {
+    if settings.run.count_requests {
+        return CountedProxies::All;
+    }
+    let named = settings.expect.iter().filter_map(Expectation::reads_requests_of);
+    CountedProxies::Named(named.map(str::to_owned).collect())
 }
 
 fn config(settings: &Settings) -> Config {

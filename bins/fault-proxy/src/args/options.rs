@@ -57,7 +57,7 @@ pub(crate) struct Options {
     /// Write a test case for each condition of --expect and --strict to this file at the end of the run, as JUnit XML [default: none].
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%' or 'errors<1'; can be
+    /// Exit with code 3 unless this condition holds at the end of the run, for example 'packet-loss.loss<2%' or 'db.commit.unconfirmed=0'; can be
     /// repeated, or set to several conditions with `;` between them [default: none].
     #[arg(long, value_name = "EXPR", value_delimiter = ';')]
     pub(crate) expect: Vec<String>,

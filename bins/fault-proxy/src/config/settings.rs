@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use fault_proxy_control::proxies::Spec;
+use fault_proxy_control::proxies::{Spec, protocol_of};
 use fault_proxy_control::specs;
 use fault_proxy_engine::{ByteCount, Fault};
 use fault_proxy_mapping::{ListenAddr, Upstream};
@@ -17,7 +17,7 @@ use super::phases;
 use super::ports;
 use super::proxies::{ProxySettings, proxies};
 use crate::args::{ListenerTlsArgs, Options, Protocol, SelfSigned};
-use crate::expect::Expectation;
+use crate::expect::{Expectation, NamedProxy};
 
 /// Resolved settings of a run.
 #[derive(Debug)]
@@ -106,8 +106,9 @@ impl Settings {
             .map(|given| (&given.fault.name, Some(&given.fault)));
         let toxics =
             populate.iter().flat_map(|spec| &spec.faults).map(|toxic| (&toxic.name, toxic.fault.as_ref()));
-        let names: Vec<_> =
-            proxies.iter().map(|proxy| &proxy.name).chain(populate.iter().map(|spec| &spec.name)).collect();
+        let of_file = proxies.iter().map(|proxy| (&proxy.name, protocol_of(&proxy.mapping.upstream)));
+        let of_api = populate.iter().map(|spec| (&spec.name, protocol_of(&spec.upstream.addr)));
+        let names: Vec<_> = of_file.chain(of_api).collect();
         let expect = expectations(&config.run.expect, &faults.chain(toxics).collect::<Vec<_>>(), &names)?;
         check_junit(&config.run)?;
         require_some("--max-in-flight", config.run.max_in_flight)?;
@@ -143,7 +144,7 @@ impl Settings {
 fn expectations(
     texts: &[String],
     faults: &[(&String, Option<&Fault>)],
-    proxies: &[&String],
+    proxies: &[NamedProxy<'_>],
 ) -> Result<Vec<Expectation>> {
     let parse = |text: &String| {
         let parsed = text.parse().and_then(|expected: Expectation| expected.resolve(faults, proxies));

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use fault_proxy_engine::{FaultStats, Measured, Millis, Quantiles, Rate, Ratio, ValueError};
+use fault_proxy_engine::{FaultStats, Measured, Millis, Quantiles, Rate, Ratio, RequestStats, ValueError};
 use fault_proxy_relay::RelayStats;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Metric {
-    /// Hold time of data.
+    /// Hold time of data, or duration of requests.
     Delay(Point),
     /// How much later than due data was released.
     Error(Point),
@@ -19,6 +19,18 @@ pub(super) enum Metric {
     Errors,
     /// Sessions that failed after they were opened.
     Failed,
+    /// Number of requests of a kind.
+    Requests(Count),
+}
+
+/// Count of requests, as in [`RequestStats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Count {
+    Requests,
+    Forwarded,
+    Answered,
+    Delivered,
+    Unconfirmed,
 }
 
 /// Point of a distribution of times.
@@ -31,7 +43,7 @@ pub(super) enum Point {
     Max,
 }
 
-pub(super) const METRICS: [(&str, Metric); 16] = [
+pub(super) const METRICS: [(&str, Metric); 21] = [
     ("p50", Metric::Delay(Point::P50)),
     ("p90", Metric::Delay(Point::P90)),
     ("p95", Metric::Delay(Point::P95)),
@@ -48,6 +60,11 @@ pub(super) const METRICS: [(&str, Metric); 16] = [
     ("actions", Metric::Actions),
     ("errors", Metric::Errors),
     ("failed", Metric::Failed),
+    ("requests", Metric::Requests(Count::Requests)),
+    ("forwarded", Metric::Requests(Count::Forwarded)),
+    ("answered", Metric::Requests(Count::Answered)),
+    ("delivered", Metric::Requests(Count::Delivered)),
+    ("unconfirmed", Metric::Requests(Count::Unconfirmed)),
 ];
 
 /// Lists the names of some metrics.
@@ -69,12 +86,22 @@ impl Metric {
                 .and_then(|rate| rate.bytes_per_second(None))
                 .map_err(|error| error.to_string()),
             Self::Loss => text.parse().map(Ratio::fraction).map_err(|error: ValueError| error.to_string()),
-            Self::Sessions | Self::Actions | Self::Errors | Self::Failed => match text.parse::<f64>() {
+            _ => match text.parse::<f64>() {
                 Ok(count) if count.is_finite() && count >= 0.0 => Ok(count),
                 Ok(count) if count < 0.0 => Err("is negative, but counts are not".to_owned()),
                 _ => Err("not a number".to_owned()),
             },
         }
+    }
+
+    /// Returns true if it is a number of sessions, actions or requests.
+    pub(super) fn is_count(self) -> bool {
+        self.unit() == "count"
+    }
+
+    /// Returns true if kinds of requests have this metric.
+    pub(super) fn is_of_requests(self) -> bool {
+        matches!(self, Self::Requests(_) | Self::Delay(_))
     }
 
     /// Returns true if proxies have this metric.
@@ -84,7 +111,7 @@ impl Metric {
 
     /// Returns true if some faults have this metric.
     pub(super) fn is_of_faults(self) -> bool {
-        !matches!(self, Self::Errors | Self::Failed)
+        !matches!(self, Self::Errors | Self::Failed | Self::Requests(_))
     }
 
     /// Returns true if a fault with this measure can have a value other than 0.
@@ -95,7 +122,7 @@ impl Metric {
             Self::Loss => measured == Measured::Loss,
             Self::Sessions => true,
             Self::Actions => !matches!(measured, Measured::Rate(_) | Measured::Loss),
-            Self::Errors | Self::Failed => false,
+            Self::Errors | Self::Failed | Self::Requests(_) => false,
         }
     }
 
@@ -112,7 +139,16 @@ impl Metric {
                 let delays = figures.requested_delay.map_or(0, |delays| delays.count);
                 Some(figures.actions.max(delays) as f64)
             }
-            Self::Errors | Self::Failed => None,
+            Self::Errors | Self::Failed | Self::Requests(_) => None,
+        }
+    }
+
+    /// Returns the value of a kind of requests. `None` of the statistics is a kind without requests.
+    pub(super) fn of_requests(self, stats: Option<&RequestStats>) -> Option<f64> {
+        match self {
+            Self::Requests(count) => Some(stats.map_or(0, |stats| count.of(stats)) as f64),
+            Self::Delay(point) => Some(point.of(&stats?.duration?).as_secs_f64()),
+            _ => None,
         }
     }
 
@@ -155,7 +191,7 @@ impl Metric {
             Self::Delay(_) | Self::Error(_) => "ms",
             Self::Rate => "bytes/s",
             Self::Loss => "ratio",
-            Self::Sessions | Self::Actions | Self::Errors | Self::Failed => "count",
+            Self::Sessions | Self::Actions | Self::Errors | Self::Failed | Self::Requests(_) => "count",
         }
     }
 
@@ -164,7 +200,19 @@ impl Metric {
             Self::Delay(_) | Self::Error(_) => format!("{:.3} ms", value * 1e3),
             Self::Rate => format!("{value:.0} B/s"),
             Self::Loss => format!("{:.3} %", value * 100.0),
-            Self::Sessions | Self::Actions | Self::Errors | Self::Failed => format!("{value:.0}"),
+            _ => format!("{value:.0}"),
+        }
+    }
+}
+
+impl Count {
+    fn of(self, stats: &RequestStats) -> u64 {
+        match self {
+            Self::Requests => stats.requests,
+            Self::Forwarded => stats.forwarded,
+            Self::Answered => stats.answered,
+            Self::Delivered => stats.delivered,
+            Self::Unconfirmed => stats.unconfirmed,
         }
     }
 }

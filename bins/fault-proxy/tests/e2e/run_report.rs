@@ -137,6 +137,26 @@ fn a_report_has_the_counts_of_requests() {
     assert!(api.stdout().contains("unconfirmed: 1 of 2 INCR on cache\n"), "{}", api.stdout());
 }
 
+#[test]
+fn a_condition_on_requests_makes_the_proxy_read_them() {
+    let server = Redis::start();
+    for (conditions, code) in [
+        ("cache.PING.delivered=1;cache.ping.unconfirmed=0;cache.PING.max<10s;cache.SET.requests=0", 0),
+        ("cache.PING.delivered=2", 3),
+    ] {
+        let port = free_port();
+        let mapping = format!("cache@{port}=redis://localhost:{}", server.port());
+        let args = ["run", "--control", "off", "--proxy", &mapping, "--expect", conditions];
+        let proxy = Daemon::spawn(Path::new(BINARY), &args, &[]);
+        proxy.wait_for_line("listening on");
+        let redis = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens");
+        ping(&redis);
+        drop(redis);
+        assert_eq!(end(&proxy), Some(code), "{}", proxy.stderr());
+        assert!(proxy.stderr().contains("cache.PING.delivered="), "{}", proxy.stderr());
+    }
+}
+
 fn ping(redis: &TcpStream) {
     (&*redis).write_all(b"PING\r\n").expect("it is open");
     let mut answer = [0; 7];
