@@ -86,6 +86,7 @@ impl Metrics {
     /// | `requests_answered_total{proxy,kind}` | requests that the upstream has answered completely |
     /// | `requests_delivered_total{proxy,kind}` | requests whose response was written to the client completely |
     /// | `requests_unconfirmed_total{proxy,kind}` | requests that the upstream has executed, and whose response did not reach the client |
+    /// | `requests_injected_total{proxy,kind}` | requests that the proxy has responded to instead of the upstream |
     /// | `sessions_opaque_total{proxy}` | sessions whose requests could not be read to their end |
     ///
     /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels

@@ -31,6 +31,7 @@ pub(super) enum Count {
     Answered,
     Delivered,
     Unconfirmed,
+    Injected,
 }
 
 /// Point of a distribution of times.
@@ -43,7 +44,7 @@ pub(super) enum Point {
     Max,
 }
 
-pub(super) const METRICS: [(&str, Metric); 21] = [
+pub(super) const METRICS: [(&str, Metric); 22] = [
     ("p50", Metric::Delay(Point::P50)),
     ("p90", Metric::Delay(Point::P90)),
     ("p95", Metric::Delay(Point::P95)),
@@ -65,6 +66,7 @@ pub(super) const METRICS: [(&str, Metric); 21] = [
     ("answered", Metric::Requests(Count::Answered)),
     ("delivered", Metric::Requests(Count::Delivered)),
     ("unconfirmed", Metric::Requests(Count::Unconfirmed)),
+    ("injected", Metric::Requests(Count::Injected)),
 ];
 
 /// Lists the names of some metrics.
@@ -213,6 +215,7 @@ impl Count {
             Self::Answered => stats.answered,
             Self::Delivered => stats.delivered,
             Self::Unconfirmed => stats.unconfirmed,
+            Self::Injected => stats.injected,
         }
     }
 }

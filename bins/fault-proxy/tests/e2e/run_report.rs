@@ -130,7 +130,7 @@ fn a_report_has_the_counts_of_requests() {
     let mut requests = proxy["requests"].clone();
     assert_eq!(requests[0]["duration_ms"]["count"], 1);
     requests[0]["duration_ms"].take();
-    let counts = json!({"kind": "INCR", "requests": 2, "forwarded": 2, "answered": 2, "delivered": 1, "unconfirmed": 1, "duration_ms": null});
+    let counts = json!({"kind": "INCR", "requests": 2, "forwarded": 2, "answered": 2, "delivered": 1, "unconfirmed": 1, "injected": 0, "duration_ms": null});
     assert_eq!(requests, json!([counts]));
     let summary = fs::read_to_string(summary).expect("it is text");
     assert!(summary.contains("| cache | INCR | 2 | 1 | 1 |\n"), "{summary}");

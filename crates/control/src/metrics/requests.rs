@@ -11,7 +11,7 @@ use crate::proxies::Proxies;
 /// Name and description of a count of [`RequestStats`].
 type Count = (&'static str, &'static str, fn(&RequestStats) -> u64);
 
-const COUNTS: [Count; 5] = [
+const COUNTS: [Count; 6] = [
     ("requests", "Requests that clients have begun", |stats| stats.requests),
     ("requests_forwarded", "Requests that were written to the upstream completely", |stats| stats.forwarded),
     ("requests_answered", "Requests that the upstream has answered completely", |stats| stats.answered),
@@ -23,6 +23,9 @@ const COUNTS: [Count; 5] = [
         "Requests that the upstream has executed, and whose response did not reach the client",
         |stats| stats.unconfirmed,
     ),
+    ("requests_injected", "Requests that the proxy has responded to instead of the upstream", |stats| {
+        stats.injected
+    }),
 ];
 
 pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

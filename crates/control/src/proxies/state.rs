@@ -73,6 +73,7 @@ pub struct RequestsState {
     pub answered: u64,
     pub delivered: u64,
     pub unconfirmed: u64,
+    pub injected: u64,
     /// Times from the first byte of a request to the end of its response, as written to the client.
     pub duration_ms: Option<TimesState>,
 }
@@ -202,7 +203,7 @@ fn name_of(protocol: Protocol) -> Option<&'static str> {
 
 impl RequestsState {
     fn from_stats(stats: &RequestStats) -> Self {
-        let RequestStats { requests, forwarded, answered, delivered, unconfirmed, .. } = *stats;
+        let RequestStats { requests, forwarded, answered, delivered, unconfirmed, injected, .. } = *stats;
         let duration_ms = stats.duration.map(TimesState::from_quantiles);
         Self {
             kind: stats.kind.to_string(),
@@ -211,6 +212,7 @@ impl RequestsState {
             answered,
             delivered,
             unconfirmed,
+            injected,
             duration_ms,
         }
     }
