@@ -44,7 +44,7 @@ impl Recorder {
         self.addr
     }
 
-    /// Forgets a recording that is equal to this one. Returns false if there is none so far.
+    /// Forgets a recording that is equal to this one. Returns false if no session has been equal so far.
     ///
     /// # Panics
     ///
