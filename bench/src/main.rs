@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the cost of the project's programs and the accuracy of their faults, as Markdown tables.
 //!
 //! `relay` compares the relay of `fault-proxy` with HAProxy, nginx and no proxy at all, and `tls` does the same over
-//! [`mod@tls`]. `faults` compares its [`faults`] with their configuration, `control` measures its [`control`] plane, and
-//! `nats` compares the tunnel of the [`nats`] programs with plain NATS clients.
+//! [`mod@tls`]. `faults` compares its [`faults`] with their configuration, `control` measures its [`control`] plane,
+//! `protocol` measures what it costs to read requests ([`mod@protocol`]), and `nats` compares the tunnel of the [`nats`] programs with plain NATS clients.
 //!
 //! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
 //! ([`far_end`]); every measurement has separate processes ([`peers`]). Each section answers one question: [`bulk`],
@@ -20,6 +20,7 @@ mod idle;
 mod load;
 mod nats;
 mod peers;
+mod protocol;
 mod report;
 mod round_trip;
 mod rounds;
@@ -52,6 +53,8 @@ enum Task {
     Faults(BenchArgs<faults::Section>),
     /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
     Control(BenchArgs<control::Section>),
+    /// What it costs fault-proxy to read requests, as a Markdown table.
+    Protocol(BenchArgs<protocol::Section>),
     /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
     Nats(BenchArgs<nats::Section>),
     /// The service that the measured connections end at; prints the address it listens on.
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
         Task::Tls(args) => tls::run(&args),
         Task::Faults(args) => faults::run(&args),
         Task::Control(args) => control::run(&args),
+        Task::Protocol(args) => protocol::run(&args),
         Task::Nats(args) => nats::run(&args),
         Task::FarEnd(args) => far_end::run(args),
         Task::NatsNeighbor { url, role } => nats::neighbor::play(&url, &role),
