@@ -78,9 +78,9 @@ impl Requests {
         }
         while let Some(bytes) = state.own_response() {
             framer.on_responses(&bytes, |event| state.on_response(now, event));
-            state.injected.extend_from_slice(&bytes);
+            state.acting().injected.extend_from_slice(&bytes);
         }
-        !state.injected.is_empty()
+        state.acting.as_ref().is_some_and(|acting| !acting.injected.is_empty())
     }
 
     /// The stream in `direction` has ended.
@@ -91,8 +91,10 @@ impl Requests {
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
-        if direction == Direction::ToDownstream && !state.injected.is_empty() {
-            return Output::Receive(state.injected.split().freeze());
+        if direction == Direction::ToDownstream
+            && let Some(acting) = state.acting.as_mut().filter(|acting| !acting.injected.is_empty())
+        {
+            return Output::Receive(acting.injected.split().freeze());
         }
         loop {
             let undecided = state.undecided(direction, framer);

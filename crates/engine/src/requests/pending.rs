@@ -65,8 +65,4 @@ impl PendingFaults {
         let index = self.0.iter().position(|pending| pending.lost().is_some())?;
         self.0.remove(index)
     }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
 }

@@ -27,24 +27,25 @@ impl State {
             self.push(to_upstream, offset, StepAction::Insert(bytes), pending);
         }
         self.push(to_upstream, offset, StepAction::Drop, pending);
-        self.responding = Some(pending.clone());
+        self.acting().responding = Some(pending.clone());
     }
 
     /// The client has sent a request, or a group of messages.
     pub(super) fn end_sending(&mut self, offset: u64) {
-        let Some(pending) = self.responding.take() else { return };
+        let responding = self.acting.as_mut().and_then(|acting| acting.responding.take());
+        let Some(pending) = responding else { return };
         self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
         if self.protocol == Protocol::Http {
             self.push(Direction::ToUpstream, offset, StepAction::AwaitResponse, &pending);
-            self.own.push_back(pending);
+            self.acting().own.push_back(pending);
         }
     }
 
     /// Returns the response of the proxy, once all responses before it have ended.
     pub(super) fn own_response(&mut self) -> Option<Bytes> {
         let next = self.ended + 1;
-        let pending =
-            self.own.front().is_some_and(|first| first.request == next).then(|| self.own.pop_front())??;
+        let own = &mut self.acting.as_mut()?.own;
+        let pending = own.front().is_some_and(|first| first.request == next).then(|| own.pop_front())??;
         let bytes = pending.response()?.bytes(pending.is_head);
         self.stream(Direction::ToUpstream).end_await(pending.request);
         self.stream(Direction::ToDownstream).on_received(bytes.len());
@@ -60,13 +61,13 @@ impl State {
             self.push(to_client, offset, StepAction::End(Ending::Close), &pending);
         } else {
             self.push(to_client, offset, StepAction::Drop, &pending);
-            self.replaced = Some(pending);
+            self.acting().replaced = Some(pending);
         }
     }
 
     /// The response that the proxy has replaced, if there is one, ends at the offset.
     pub(super) fn end_replaced(&mut self, offset: u64) {
-        if let Some(pending) = self.replaced.take() {
+        if let Some(pending) = self.acting.as_mut().and_then(|acting| acting.replaced.take()) {
             self.push(Direction::ToDownstream, offset, StepAction::Resume, &pending);
         }
     }

@@ -42,15 +42,22 @@ pub(super) struct State {
     /// One for each [`Direction`].
     pub(super) streams: [StreamPlan; 2],
     pub(super) open: OpenRequests,
-    pub(super) pending: PendingFaults,
-    /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
-    before_ready: Vec<Pending>,
     /// Number of the last request before the last ReadyForQuery.
     ready: u64,
     /// Status of PostgreSQL in the last ReadyForQuery.
     pub(super) status: Option<TransactionStatus>,
     /// Number of the last request whose response has ended.
     pub(super) ended: u64,
+    /// Created for the first request that a fault acts on.
+    pub(super) acting: Option<Box<Acting>>,
+}
+
+/// Faults that act on open requests.
+#[derive(Debug, Default)]
+pub(super) struct Acting {
+    pub(super) pending: PendingFaults,
+    /// Faults that wait for the next ReadyForQuery of PostgreSQL. The responses of their requests have ended.
+    before_ready: Vec<Pending>,
     /// The fault that responds to the request that the client is sending, or to its group.
     pub(super) responding: Option<Pending>,
     /// The faults that respond to complete requests of HTTP, in the order of these.
@@ -75,21 +82,19 @@ impl State {
             context,
             streams: Default::default(),
             open: OpenRequests::default(),
-            pending: PendingFaults::default(),
-            before_ready: Vec::new(),
             ready: 0,
             status: None,
             ended: 0,
-            responding: None,
-            own: VecDeque::new(),
-            replaced: None,
-            injected: BytesMut::new(),
-            counted: Vec::new(),
+            acting: None,
         }
     }
 
     pub(super) fn stream(&mut self, direction: Direction) -> &mut StreamPlan {
         &mut self.streams[direction as usize]
+    }
+
+    pub(super) fn acting(&mut self) -> &mut Acting {
+        self.acting.get_or_insert_default()
     }
 
     /// Returns the offset of bytes that wait, since they may be the begin of a request that a fault acts on.
@@ -136,7 +141,7 @@ impl State {
 
     fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
         self.open.begin(&self.proxy.requests, now, request);
-        if self.responding.is_some() {
+        if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
             // The request is in a group of messages that fails before it.
             return;
         }
@@ -157,7 +162,7 @@ impl State {
                 recorded,
             };
             if self.select(now, offset, &pending) {
-                self.pending.push(pending);
+                self.acting().pending.push(pending);
             }
         }
     }
@@ -174,9 +179,10 @@ impl State {
         if entry.is_selective() {
             self.record(Direction::ToUpstream, now, offset, pending, Decision::Applies { applies });
         }
-        if applies && !self.counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
+        let counted = if applies { &mut self.acting().counted } else { return false };
+        if !counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
             entry.counters.record_session();
-            self.counted.push(Arc::clone(entry));
+            counted.push(Arc::clone(entry));
         }
         applies
     }
@@ -208,7 +214,8 @@ impl State {
             }),
             EventKind::ErrorBegins { request } => {
                 let responds = |pending: &&Pending| pending.response().is_some();
-                let responding = self.pending.of(request).find(responds).cloned();
+                let acting = self.acting.as_ref();
+                let responding = acting.and_then(|acting| acting.pending.of(request).find(responds).cloned());
                 responding.into_iter().for_each(|pending| self.replace_response(offset, pending));
             }
             EventKind::Ready { status, .. } => self.status = Some(status),
@@ -233,14 +240,14 @@ impl State {
         if self.protocol != Protocol::Psql {
             self.end_replaced(offset);
         }
-        while let Some(pending) = self.pending.next_up_to(request) {
+        while let Some(pending) = self.acting.as_mut().and_then(|acting| acting.pending.next_up_to(request)) {
             let Some(rule) = pending.rule() else { continue };
             let is_ready = self.ready >= request;
             match (&rule.action, rule.at) {
                 (RequestAction::LoseResponse(_), _) if outcome == Outcome::Skipped => {}
                 // Before that, the server may not have committed.
                 (RequestAction::LoseResponse(_), _) | (_, Moment::BeforeReady) if !is_ready => {
-                    self.before_ready.push(pending);
+                    self.acting().before_ready.push(pending);
                 }
                 (RequestAction::LoseResponse(ending), _) => {
                     self.push(Direction::ToDownstream, offset, StepAction::End(*ending), &pending);
@@ -253,18 +260,20 @@ impl State {
 
     /// Returns true if faults wait for ReadyForQuery.
     pub(super) fn awaits_ready(&self) -> bool {
-        !self.before_ready.is_empty()
+        self.acting.as_ref().is_some_and(|acting| !acting.before_ready.is_empty())
     }
 
     /// ReadyForQuery of the requests up to this one begins at the offset, or does not come, and the client waits for the response.
     pub(super) fn end_group(&mut self, now: Duration, request: u64, ready: Option<u64>) {
         let is_over = |pending: &Pending| pending.request <= request;
-        if !self.before_ready.iter().any(is_over) {
+        let Some(acting) = &mut self.acting else { return };
+        if !acting.before_ready.iter().any(is_over) {
             return;
         }
+        let waiting = mem::take(&mut acting.before_ready);
         let to_client = Direction::ToDownstream;
         let offset = ready.unwrap_or_else(|| self.stream(to_client).received());
-        for pending in mem::take(&mut self.before_ready) {
+        for pending in waiting {
             match pending.rule().map(|rule| &rule.action) {
                 Some(RequestAction::LoseResponse(ending)) if is_over(&pending) => {
                     self.push(to_client, offset, StepAction::End(*ending), &pending);
@@ -272,7 +281,7 @@ impl State {
                 Some(_) if is_over(&pending) && ready.is_some() => {
                     self.act_now(to_client, now, offset, &pending);
                 }
-                _ => self.before_ready.push(pending),
+                _ => self.acting().before_ready.push(pending),
             }
         }
     }
@@ -299,11 +308,10 @@ impl State {
     fn end_lost(&mut self) -> bool {
         let to_client = Direction::ToDownstream;
         let is_dropping = self.stream(to_client).is_to_drop();
-        let index = self.before_ready.iter().position(|pending| pending.lost().is_some());
-        let lost = match index {
-            _ if !is_dropping => None,
-            Some(index) => Some(self.before_ready.remove(index)),
-            None => self.pending.take_first_lost(),
+        let Some(acting) = self.acting.as_mut().filter(|_| is_dropping) else { return false };
+        let lost = match acting.before_ready.iter().position(|pending| pending.lost().is_some()) {
+            Some(index) => Some(acting.before_ready.remove(index)),
+            None => acting.pending.take_first_lost(),
         };
         let Some(pending) = lost else { return false };
         let (offset, ending) = (self.stream(to_client).received(), pending.lost());
@@ -316,10 +324,7 @@ impl State {
     /// The session cannot be read any more.
     fn on_opaque(&mut self, reason: OpaqueReason) {
         self.end_lost();
-        self.pending.clear();
-        self.before_ready.clear();
-        (self.responding, self.replaced) = (None, None);
-        for pending in mem::take(&mut self.own) {
+        for pending in self.acting.take().map(|acting| acting.own).unwrap_or_default() {
             self.stream(Direction::ToUpstream).end_await(pending.request);
         }
         if self.proxy.requests.record_opaque(reason) {

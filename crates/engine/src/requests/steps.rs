@@ -21,7 +21,8 @@ impl State {
         request: u64,
         offset: impl Fn(&RequestFault) -> Option<u64>,
     ) {
-        let due = self.pending.of(request).filter_map(|pending| {
+        let Some(acting) = &self.acting else { return };
+        let due = acting.pending.of(request).filter_map(|pending| {
             let offset = offset(pending.rule()?)?;
             Some((pending.clone(), offset))
         });

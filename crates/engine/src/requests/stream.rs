@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use fault_proxy_protocol::Protocol;
 use fault_proxy_relay::{BoxStream, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -27,10 +27,17 @@ pub(crate) struct RequestStream {
     direction: Direction,
     /// Bytes that were read from the connection and have not passed.
     held: BytesMut,
-    /// Bytes of the proxy that pass before those.
-    inserted: BytesMut,
     end: Option<io::Result<()>>,
+    /// Created when a fault needs it, so that other sessions stay small.
+    waiting: Option<Box<Waiting>>,
+}
+
+/// State that some faults need.
+#[derive(Debug)]
+struct Waiting {
     timer: Timer,
+    /// Bytes of the proxy that pass before all others.
+    inserted: Bytes,
 }
 
 /// Reads the requests of a session between these two connections.
@@ -44,12 +51,11 @@ pub(crate) fn wrap(
     let requests = Arc::new(Mutex::new(requests));
     [(client, Direction::ToUpstream), (server, Direction::ToDownstream)].map(|(inner, direction)| {
         RequestStream {
-            timer: Timer::new(inner.session().timers.clone()),
+            waiting: None,
             inner,
             requests: Arc::clone(&requests),
             direction,
             held: BytesMut::new(),
-            inserted: BytesMut::new(),
             end: None,
         }
     })
@@ -60,6 +66,19 @@ impl RequestStream {
         self.inner.session()
     }
 
+    fn waiting(&mut self) -> &mut Waiting {
+        let timers = &self.inner.session().timers;
+        let new = || Box::new(Waiting { timer: Timer::new(timers.clone()), inserted: Bytes::new() });
+        self.waiting.get_or_insert_with(new)
+    }
+
+    /// Returns the bytes of the proxy that pass next, unless the session has ended.
+    fn inserted(&mut self) -> Option<&mut Bytes> {
+        let has_ended = self.session().ended().is_some();
+        let waiting = self.waiting.as_mut().filter(|waiting| !has_ended && !waiting.inserted.is_empty())?;
+        Some(&mut waiting.inserted)
+    }
+
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +87,7 @@ impl RequestStream {
     /// needed, or the session has ended.
     fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         loop {
-            if !self.inserted.is_empty() && self.session().ended().is_none() {
+            if self.inserted().is_some() {
                 return Poll::Ready(None);
             }
             if self.session().ended().is_some() {
@@ -81,7 +100,7 @@ impl RequestStream {
                 Output::Pass(len) => return Poll::Ready(Some(len)),
                 Output::More => return Poll::Ready(None),
                 Output::Receive(bytes) => self.held.extend_from_slice(&bytes),
-                Output::Insert(bytes) => self.inserted.extend_from_slice(&bytes),
+                Output::Insert(bytes) => self.waiting().inserted = bytes,
                 Output::Drop(len) => {
                     self.held.advance(len);
                     self.requests().on_dropped(self.direction, len);
@@ -95,7 +114,7 @@ impl RequestStream {
                     let instant = self.session().faults.engine.instant(until);
                     // Other faults may end the session in the meantime.
                     if self.inner.poll_ended(cx).is_pending() {
-                        ready!(self.timer.poll_until(cx, instant));
+                        ready!(self.waiting().timer.poll_until(cx, instant));
                     }
                 }
             }
@@ -134,7 +153,14 @@ impl AsyncRead for RequestStream {
         let this = self.get_mut();
         let before = buf.filled().len();
         loop {
-            match ready!(this.poll_due(cx)) {
+            let due = ready!(this.poll_due(cx));
+            if let Some(inserted) = this.inserted() {
+                let len = inserted.len().min(buf.remaining());
+                buf.put_slice(&inserted.split_to(len));
+                this.requests().on_inserted(this.direction, len);
+                return Poll::Ready(Ok(()));
+            }
+            match due {
                 Some(len) => {
                     let len = len.min(buf.remaining());
                     buf.put_slice(&this.held[..len]);
@@ -143,12 +169,6 @@ impl AsyncRead for RequestStream {
                     if this.held.is_empty() {
                         this.held = BytesMut::new();
                     }
-                    return Poll::Ready(Ok(()));
-                }
-                None if !this.inserted.is_empty() && this.session().ended().is_none() => {
-                    let len = this.inserted.len().min(buf.remaining());
-                    buf.put_slice(&this.inserted.split_to(len));
-                    this.requests().on_inserted(this.direction, len);
                     return Poll::Ready(Ok(()));
                 }
                 // It reports how the session has ended.
@@ -198,5 +218,19 @@ impl Stream for RequestStream {
         // The steps that are due may end the session.
         let _ = self.poll_due(cx);
         self.inner.poll_terminated(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::size_of;
+
+    use super::*;
+
+    #[test]
+    fn a_session_that_is_read_takes_little_more_memory() {
+        let streams = 2 * (size_of::<RequestStream>() - size_of::<FaultStream<BoxStream>>());
+        let session = size_of::<Mutex<Requests>>() + 2 * size_of::<usize>();
+        assert!(streams + session <= 1024, "{streams} + {session}");
     }
 }
