@@ -96,7 +96,7 @@ test("a fault has all settings of the API", async (t) => {
 test("a fault on requests acts on those that are meant", async (t) => {
   const faults = await FaultProxy.forTest(t);
   const cache = await faults.proxy("cache", `redis://${REDIS}`);
-  const attributes = { on: "PING", at: "after-forward", times: 1 };
+  const attributes = { on: "PING", at: "before-forward", times: 1 };
   await cache.fault("reset", attributes);
   assert.deepEqual((await cache.faults())[0].attributes, attributes);
   await assert.rejects(ping(cache), { code: "ECONNRESET" });

@@ -12,12 +12,13 @@ SERVER = f"{os.environ.get('PGHOST', '127.0.0.1')}:{os.environ.get('PGPORT', '54
 
 
 def with_retries(transaction, db):
-    """Runs a transaction, and repeats it if the connection breaks."""
-    for _ in range(3):
+    """Runs a transaction, and repeats it if the connection breaks. Returns the number of attempts."""
+    for attempt in range(1, 4):
         try:
             # The proxy reads the requests, so the client does not encrypt them. The block ends with COMMIT.
             with psycopg.connect(host=db.host, port=db.port, sslmode="disable") as session:
-                return transaction(session)
+                transaction(session)
+            return attempt
         except psycopg.OperationalError as error:
             failure = error
     raise failure
@@ -59,12 +60,12 @@ def test_an_insert_without_a_key(db, server):
 @pytest.mark.parametrize("then", ["reset", "close"])
 def test_an_insert_with_a_key(db, server, then):
     with db.fault("lose-response", on="commit", times=1, then=then):
-        with_retries(insert_with_key, db)
+        assert with_retries(insert_with_key, db) == 2
     assert orders(server) == [("a book",)]
 
 
 @pytest.mark.parametrize("at", ["before-forward", "after-forward", "before-ready"])
 def test_an_order_is_not_lost_either(db, server, at):
     with db.fault("reset", on="commit", at=at, times=1):
-        with_retries(insert_with_key, db)
+        assert with_retries(insert_with_key, db) == 2
     assert orders(server) == [("a book",)]

@@ -67,7 +67,7 @@ def test_a_fault_on_requests_acts_on_those_that_are_meant(fault_proxy, redis, pi
         assert [(made["name"], made["attributes"]) for made in cache.faults()] == [(lost.name, attributes)]
         assert ping(cache.address) == b""
         assert ping(cache.address) == b"+PONG\r\n"
-    with cache.fault("reset", on="PING", at="after-forward"):
+    with cache.fault("reset", on="PING", at="before-forward"):
         with pytest.raises(ConnectionResetError):
             ping(cache.address)
     with cache.fault("lose-response", on="GET *"):
