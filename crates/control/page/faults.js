@@ -3,6 +3,12 @@
 // By type: whether it acts on a direction, and its fields by name. Those of the server, once they are loaded.
 export let FAULTS = {};
 
+// Attributes that only some protocols have, by attribute.
+const ONLY = { rows: "psql", sqlstate: "psql", events: "http", status: "http", retry_after: "http", body: "http", error: "redis" };
+
+// Attributes of faults on requests, which need a protocol.
+const OF_REQUESTS = ["on", "at", "bytes", "rows", "events"];
+
 // What stands beside the type's own attributes in the form.
 const COMMON = ["side", "direction", "schedule"];
 
@@ -12,8 +18,27 @@ export async function loadFaults(headers) {
   const own = ({ name }) => !COMMON.includes(name);
   FAULTS = Object.fromEntries((await response.json()).map(({ type, attributes }) => [type, {
     hasDirection: attributes.some(({ name }) => name === "direction"),
+    isOfRequests: attributes.some(({ name }) => name === "on") && !attributes.some(({ name }) => name === "side"),
     fields: Object.fromEntries(attributes.filter(own).map((attribute) => [attribute.name, attribute])),
   }]));
+}
+
+// The types that can act on a proxy. Its requests have a protocol, or null.
+export function typesFor(protocol) {
+  return Object.keys(FAULTS).filter((type) => protocol !== null || !FAULTS[type].isOfRequests);
+}
+
+// The fields of a type for a new fault of such a proxy.
+export function fieldsFor(type, protocol) {
+  const { fields } = FAULTS[type];
+  if (!("on" in fields)) return fields;
+  if (protocol !== null) {
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => (ONLY[name] ?? protocol) === protocol));
+  }
+  const rest = Object.fromEntries(Object.entries(fields).filter(([name]) => !OF_REQUESTS.includes(name)));
+  // Faults that can begin in the middle of data can also begin at its first byte.
+  if ("after_bytes" in fields) rest.at = { ...fields.at, choices: fields.at.choices.filter((moment) => moment === "first-byte") };
+  return rest;
 }
 
 export const labelOf = (name) => name.replaceAll("_", " ");

@@ -1,7 +1,7 @@
 // One proxy on the page.
 
 import { Chart, age, bytes, millis } from "./charts.js";
-import { FAULTS, fieldsOf, labelOf, valueOf } from "./faults.js";
+import { FAULTS, fieldsFor, fieldsOf, labelOf, typesFor, valueOf } from "./faults.js";
 
 const ACTS_ON = { upstream: "requests", downstream: "responses" };
 const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
@@ -9,7 +9,7 @@ const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
 export class Proxy {
   // `change` sends a request that changes something and returns its problem, if there is one.
   constructor(name, change, say) {
-    Object.assign(this, { name, change, say, before: null, editing: null });
+    Object.assign(this, { name, change, say, before: null, editing: null, protocol: null });
     this.section = document.getElementById("proxy").content.firstElementChild.cloneNode(true);
     const one = (selector) => this.section.querySelector(selector);
     this.one = one;
@@ -22,9 +22,8 @@ export class Proxy {
     this.throughput = new Chart(one(".throughput"), "Throughput", rate);
     this.latency = new Chart(one(".latency"), "Added latency", millis);
     this.form = one("form.fault");
-    this.form.elements.type.replaceChildren(...Object.keys(FAULTS).map((type) => new Option(labelOf(type), type)));
-    this.fields({}, FAULTS.latency.fields);
-    this.form.elements.type.addEventListener("change", () => this.fields({}, FAULTS[this.form.elements.type.value].fields));
+    this.types();
+    this.form.elements.type.addEventListener("change", () => this.ownFields());
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
     one(".cancel").addEventListener("click", () => this.edit(null));
     one(".enabled").addEventListener("change", (event) => this.enable(event.target));
@@ -36,8 +35,26 @@ export class Proxy {
     return `/proxies/${encodeURIComponent(this.name)}`;
   }
 
+  // Offers the types and fields that the protocol of the proxy has.
+  types() {
+    const { type } = this.form.elements;
+    const chosen = type.value;
+    const types = typesFor(this.protocol);
+    type.replaceChildren(...types.map((name) => new Option(labelOf(name), name)));
+    if (types.includes(chosen)) type.value = chosen;
+    this.ownFields();
+  }
+
+  ownFields() {
+    this.fields({}, fieldsFor(this.form.elements.type.value, this.protocol));
+  }
+
   update(proxy, state, elapsed) {
     const { one, before } = this;
+    if (proxy.protocol !== this.protocol) {
+      this.protocol = proxy.protocol;
+      if (this.editing === null) this.types();
+    }
     one(".listen").textContent = proxy.listen;
     one(".upstream").textContent = proxy.upstream;
     if (document.activeElement !== one(".enabled")) one(".enabled").checked = proxy.enabled;
@@ -59,6 +76,13 @@ export class Proxy {
     this.timeline(proxy.faults, state);
     one(".active").textContent = proxy.sessions_active;
     one(".total").textContent = proxy.sessions_total;
+    one(".requests").hidden = proxy.requests.length === 0 && proxy.sessions_opaque === 0;
+    one(".unconfirmed").textContent = proxy.requests.reduce((sum, { unconfirmed }) => sum + unconfirmed, 0);
+    one(".opaque").textContent = proxy.sessions_opaque;
+    rows(one(".requests tbody"), proxy.requests, (of) => of.kind, (of) => [
+      of.kind, of.requests, of.forwarded, of.answered, of.delivered, of.unconfirmed, of.injected,
+      of.duration_ms ? `${millis(of.duration_ms.p50)} / ${millis(of.duration_ms.p99)}` : "–",
+    ]);
     rows(one(".sessions tbody"), proxy.sessions, (session) => session.id, (session) => [
       session.id, session.client, session.upstream ?? "–", age(session.age_ms),
       bytes(session.bytes_to_upstream), bytes(session.bytes_to_client),
@@ -155,7 +179,7 @@ export class Proxy {
       this.fields(fault.attributes, fieldsOf(fault.type, fault.attributes));
       (form.querySelector(".attributes input, .attributes select") ?? form.elements.toxicity).focus();
     } else {
-      this.fields({}, FAULTS[form.elements.type.value].fields);
+      this.types();
     }
   }
 
@@ -176,7 +200,7 @@ export class Proxy {
       else if (FAULTS[type].hasDirection) attributes.direction = "both";
       body.type = type;
       if (type === "latency" && !("distribution" in attributes) && !("min" in attributes)) attributes.distribution = "normal";
-      if (type === "timeout" && !("after" in attributes)) attributes.direction ??= stream === "upstream" ? "egress" : "ingress";
+      if (type === "timeout" && !("after" in attributes) && !("on" in attributes)) attributes.direction ??= stream === "upstream" ? "egress" : "ingress";
       if (form.elements.name.value) body.name = form.elements.name.value.trim();
     }
     const path = `${this.path}/toxics${this.editing ? `/${encodeURIComponent(this.editing)}` : ""}`;

@@ -53,7 +53,12 @@ fn publish(latest: Arc<AtomicU64>) -> String {
 fn a_latency_is_added_changed_and_removed_by_the_form() {
     let echo = FarEnd::echo();
     let port = free_port();
-    let api = Api::with(&["--proxy", &format!("{port}={}", echo.addr())]);
+    let http = free_port();
+    let mappings = [
+        format!("{port}={}", echo.addr()),
+        format!("api@{http}={}", publish(Arc::default()).trim_end_matches('/')),
+    ];
+    let api = Api::with(&["--proxy", &mappings[0], "--proxy", &mappings[1]]);
     let round_trips = publish(run_client(port));
     let screenshots = clients::target_directory().join("screenshots");
     fs::create_dir_all(&screenshots).expect("target is ours");
@@ -64,6 +69,7 @@ fn a_latency_is_added_changed_and_removed_by_the_form() {
     browser
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/browser.mjs"))
         .args([&format!("http://{}/", api.addr), &round_trips, utf8(&screenshots)])
+        .arg(format!("http://127.0.0.1:{http}/"))
         .env("NODE_PATH", clients::npm_modules("playwright-core"))
         .env("CHROMIUM", require("chromium", "chromium"));
     let output = browser.output().expect("node starts");

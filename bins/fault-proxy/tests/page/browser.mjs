@@ -1,5 +1,6 @@
-// Uses the page as a person would, in a headless browser: browser.mjs PAGE_URL ROUND_TRIP_URL SCREENSHOTS_DIRECTORY.
+// Uses the page as a person would, in a headless browser: browser.mjs PAGE_URL ROUND_TRIP_URL SCREENSHOTS_DIRECTORY HTTP_URL.
 // ROUND_TRIP_URL answers with the latest round trip, in milliseconds, of a client that goes through the proxy all the time.
+// HTTP_URL is that of a server behind the proxy `api`.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -7,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { chromium } = createRequire(join(process.env.NODE_PATH, "none.cjs"))("playwright-core");
-const [page_url, round_trip_url, screenshots] = process.argv.slice(2);
+const [page_url, round_trip_url, screenshots, http_url] = process.argv.slice(2);
 const PATIENCE = 60_000;
 
 const browser = await chromium.launch({
@@ -49,7 +50,7 @@ try {
 
   console.log("it is live");
   await page.goto(page_url);
-  const proxy = page.locator("section.proxy");
+  const proxy = page.locator("section.proxy", { has: page.getByRole("heading", { name: "proxy-1" }) });
   await proxy.getByRole("heading", { name: "proxy-1" }).waitFor();
   await page.getByText("live", { exact: true }).waitFor();
   const latency = proxy.locator(".latency-down");
@@ -109,6 +110,15 @@ try {
   await eventually("the round trip falls", async () => await roundTrip() < 200);
   await eventually("the chart falls", async () => { const now = await shown(); return now !== null && now < 100; });
 
+  console.log("a proxy without a protocol has no faults on requests");
+  const offered = (of) => of.getByLabel("Type").locator("option").allInnerTexts();
+  const fields = (of) => of.locator(".attributes label").allInnerTexts();
+  assert(!(await offered(form)).some((type) => ["lose response", "respond"].includes(type)), String(await offered(form)));
+  await form.getByLabel("Type").selectOption("reset");
+  const moments = await form.locator("[name=attribute-at] option").allInnerTexts();
+  assert.deepEqual(moments, ["default", "first-byte"]);
+  assert(!(await fields(form)).some((field) => ["on", "bytes", "rows", "events"].includes(field)), String(await fields(form)));
+
   console.log("a schedule has a timeline");
   await form.getByLabel("Type").selectOption("blackhole");
   await form.getByLabel("Schedule").fill("start:1h,duration:1m");
@@ -126,6 +136,21 @@ try {
   await page.getByText("made/here is disabled").waitFor();
   await made.getByRole("button", { name: "Delete" }).click();
   await made.waitFor({ state: "detached" });
+
+  console.log("the response to a POST is lost, and counted");
+  const api = page.locator("section.proxy", { has: page.getByRole("heading", { name: "api", exact: true }) });
+  const lost = api.locator("form.fault");
+  await eventually("the types of a protocol", async () => (await offered(lost)).includes("lose response"));
+  await lost.getByLabel("Type").selectOption("lose_response");
+  await lost.getByLabel("on", { exact: true }).fill("POST");
+  await lost.getByRole("button", { name: "Add" }).click();
+  await api.getByRole("rowheader", { name: /lose/ }).first().waitFor();
+  await lost.getByLabel("Type").selectOption("reset");
+  assert((await fields(lost)).includes("events") && !(await fields(lost)).includes("rows"), String(await fields(lost)));
+  await assert.rejects(fetch(http_url, { method: "POST" }));
+  await api.getByText("1 executed and not confirmed").click();
+  const counts = api.locator(".requests tbody tr").filter({ hasText: "POST" });
+  assert.deepEqual((await counts.locator("td").allInnerTexts()).slice(0, 6), ["1", "1", "1", "0", "1", "0"]);
 
   assert.deepEqual(problems, []);
   assert.deepEqual(elsewhere, [], "it works without any other server");
