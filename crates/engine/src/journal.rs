@@ -151,6 +151,8 @@ pub enum Decision {
     Reset,
     /// The client is refused.
     Refuse,
+    /// The response passes at a limited rate.
+    Limit,
     /// The proxy responds to the request instead of the upstream.
     Respond,
 }

@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use super::moment::ON;
 use super::prelude::*;
 use crate::journal::nanos;
+use crate::requests::rule::{Moment, RequestAction, RequestFault};
 use crate::token_bucket::{Taken, TokenBucket};
 
 /// The time that a unit may take at most.
@@ -262,6 +264,7 @@ pub(super) static TYPE: FaultType = FaultType {
             "Sessions that share the limit: session (each has its own), proxy or all",
         )
         .or("session"),
+        ON,
     ],
     read: read_own::<Params>,
 };
@@ -276,6 +279,7 @@ struct Params {
     unit: Option<Unit>,
     burst: Option<ByteCount>,
     scope: Option<Scope>,
+    on: Option<String>,
 }
 
 impl Parameters for Params {
@@ -289,6 +293,9 @@ impl Parameters for Params {
         } else if rate > Bandwidth::MAX_RATE {
             format!("{given} is too high: use 1000GBps at most")
         } else {
+            if let Some(on) = &self.on {
+                return self.on_responses(on, rate);
+            }
             let burst = self.burst.map_or_else(|| default_burst(rate), ByteCount::count);
             if burst == 0 {
                 return Err(ParamError::new("burst", "is 0, so that nothing would pass: use at least 1B"));
@@ -296,6 +303,17 @@ impl Parameters for Params {
             return Ok(Bandwidth { rate, burst, scope: self.scope.unwrap_or_default() }.into());
         };
         Err(ParamError::new("rate", problem))
+    }
+}
+
+impl Params {
+    fn on_responses(&self, on: &str, rate: f64) -> Result<Effect, ParamError> {
+        let of_flows = [("burst", self.burst.is_some()), ("scope", self.scope.is_some())];
+        if let Some((param, _)) = of_flows.into_iter().find(|(_, is_given)| *is_given) {
+            let problem = "does not apply with `on`: each response has the rate for itself";
+            return Err(ParamError::new(param, problem));
+        }
+        Ok(RequestFault::new(on, Moment::FirstByte, RequestAction::Limit(rate)).into())
     }
 }
 

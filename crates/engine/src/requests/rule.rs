@@ -7,7 +7,7 @@ use std::time::Duration;
 use fault_proxy_protocol::{Protocol, Selector};
 
 use crate::delay::Delay;
-use crate::describe::{Size, Time};
+use crate::describe::{BitRate, Size, Time};
 use crate::direction::Side;
 use crate::effect::{Behavior, Fault, Measured, Place};
 use crate::fault_type::ParamError;
@@ -43,6 +43,8 @@ pub enum RequestAction {
     },
     /// The upstream executes the request. Its response is dropped, and the session ends when it is complete.
     LoseResponse(Ending),
+    /// The response passes at this rate, in bytes per second.
+    Limit(f64),
     /// The upstream does not execute the request. The proxy responds instead.
     Respond(Response),
     /// The session ends in the response, behind a [part](Part) of it. After rows or events, the next one begins.
@@ -104,6 +106,7 @@ impl Behavior for RequestFault {
         match action {
             RequestAction::Delay(delay) => write!(f, "latency {delay} on {on}, {at}"),
             RequestAction::LoseResponse(ending) => write!(f, "lost response on {on}, then {ending}"),
+            RequestAction::Limit(rate) => write!(f, "bandwidth {} on {on}", BitRate(*rate)),
             RequestAction::Respond(response) => write!(f, "{response} instead of {on}"),
             RequestAction::Truncate(_) => write!(f, "truncated response on {on}, {at}"),
             RequestAction::End { after, ending } => {

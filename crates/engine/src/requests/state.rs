@@ -194,8 +194,9 @@ impl State {
                 let loses = matches!(rule.action, RequestAction::LoseResponse(_));
                 let ends = matches!(rule.action, RequestAction::End { .. });
                 let responds = matches!(rule.action, RequestAction::Respond(Response::Redis { .. }));
+                let limits = matches!(rule.action, RequestAction::Limit(_));
                 match rule.at {
-                    _ if loses || responds => Some(offset),
+                    _ if loses || responds || limits => Some(offset),
                     // The client learns from the first byte that there is a response.
                     Moment::FirstByte => Some(offset + u64::from(ends)),
                     Moment::MidResponse(Part::Bytes(bytes)) => Some(offset.saturating_add(bytes.get())),
@@ -251,6 +252,9 @@ impl State {
                 }
                 (RequestAction::LoseResponse(ending), _) => {
                     self.push(Direction::ToDownstream, offset, StepAction::End(*ending), &pending);
+                }
+                (RequestAction::Limit(_), _) => {
+                    self.push(Direction::ToDownstream, offset, StepAction::EndLimit, &pending);
                 }
                 (_, Moment::End) => self.act_now(Direction::ToDownstream, now, offset, &pending),
                 _ => {}

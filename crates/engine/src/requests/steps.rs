@@ -52,6 +52,12 @@ impl State {
             RequestAction::Truncate(ending) => {
                 self.push(direction, offset, StepAction::End(*ending), pending);
             }
+            RequestAction::Limit(rate) => {
+                pending.entry.counters.record_action();
+                self.record(direction, now, offset, pending, Decision::Limit);
+                let action = StepAction::Limit { rate: *rate, since: now };
+                self.push(direction, offset, action, pending);
+            }
             RequestAction::LoseResponse(_) => self.push(direction, offset, StepAction::Drop, pending),
             RequestAction::Respond(_) if direction == Direction::ToUpstream => {
                 self.replace_request(now, offset, pending);
@@ -87,7 +93,11 @@ impl State {
                 counters.record_held(now.saturating_sub(since), now.saturating_sub(until));
                 None
             }
-            StepAction::Drop | StepAction::Resume | StepAction::AwaitResponse => None,
+            StepAction::Drop
+            | StepAction::Resume
+            | StepAction::Limit { .. }
+            | StepAction::EndLimit
+            | StepAction::AwaitResponse => None,
             StepAction::Insert(bytes) => Some(Output::Insert(bytes)),
             StepAction::End(ending) => {
                 if pending.response().is_some() {

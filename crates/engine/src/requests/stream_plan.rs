@@ -18,6 +18,7 @@ pub(super) struct StreamPlan {
     /// In the order of their offsets.
     steps: VecDeque<Step>,
     is_dropping: bool,
+    limit: Option<Box<Limit>>,
     has_ended: bool,
     /// Offsets at which messages end that have not passed, and their requests.
     ends: VecDeque<(u64, u64)>,
@@ -37,7 +38,7 @@ pub(super) struct Step {
     pub(super) pending: Pending,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum StepAction {
     /// The bytes from here on wait, since and until these times.
     Wait { since: Duration, until: Duration },
@@ -45,12 +46,41 @@ pub(super) enum StepAction {
     Drop,
     /// The bytes from here on are not dropped any more.
     Resume,
+    /// The bytes from here on pass at this rate, in bytes per second, since this time.
+    Limit { rate: f64, since: Duration },
+    /// The rate of the bytes from here on is not limited any more.
+    EndLimit,
     /// These bytes pass first.
     Insert(Bytes),
     /// The bytes from here on wait for the response of the proxy.
     AwaitResponse,
     /// The session ends.
     End(Ending),
+}
+
+/// A rate, and the bytes that have passed at it.
+#[derive(Debug)]
+struct Limit {
+    rate: f64,
+    since: Duration,
+    passed: u64,
+}
+
+impl Limit {
+    /// Returns how many of `len` bytes may pass now, or when the next ones may: those of 1 ms.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the casts saturate")]
+    fn next(&self, now: Duration, len: u64) -> Result<u64, Duration> {
+        let due = now.saturating_sub(self.since).as_secs_f64() * self.rate;
+        let next = len.min((self.rate / 1000.0) as u64).max(1);
+        match (due as u64).saturating_sub(self.passed) {
+            ready if ready >= next => Ok(ready.min(len)),
+            _ => {
+                let seconds = (self.passed + next) as f64 / self.rate;
+                // Rounded up, so that the bytes are due then.
+                Err(self.since + Duration::from_secs_f64(seconds) + Duration::from_nanos(1))
+            }
+        }
+    }
 }
 
 /// Next action for the bytes at the head of a stream.
@@ -134,7 +164,11 @@ impl StreamPlan {
         match until.saturating_sub(self.position) {
             0 => Next::Receive,
             len if self.is_dropping => Next::Drop(len),
-            len => Next::Pass(len),
+            len => match self.limit.as_ref().map(|limit| limit.next(now, len)) {
+                None => Next::Pass(len),
+                Some(Ok(len)) => Next::Pass(len),
+                Some(Err(until)) => Next::Wait(until),
+            },
         }
     }
 
@@ -144,6 +178,10 @@ impl StreamPlan {
         match step.action {
             StepAction::Drop => self.is_dropping = true,
             StepAction::Resume => self.is_dropping = false,
+            StepAction::Limit { rate, since } => {
+                self.limit = Some(Box::new(Limit { rate, since, passed: 0 }));
+            }
+            StepAction::EndLimit => self.limit = None,
             _ => {}
         }
         Some(step)
@@ -170,6 +208,9 @@ impl StreamPlan {
     pub(super) fn on_passed(&mut self, len: u64) {
         self.position += len;
         self.passed += len;
+        if let Some(limit) = &mut self.limit {
+            limit.passed += len;
+        }
         while let Some((offset, request)) = pop_until(&mut self.ends, self.position) {
             self.passed_ends.push_back((self.passed - (self.position - offset), request));
         }

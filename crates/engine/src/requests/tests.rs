@@ -418,6 +418,22 @@ fn an_error_of_redis_is_in_its_place_of_the_pipeline() {
 }
 
 #[test]
+fn the_rate_of_a_response_is_limited_and_that_of_others_is_not() {
+    let faults = faults_of(Protocol::Http, vec![fault("POST", Moment::FirstByte, RequestAction::Limit(1e3))]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, &[GET, POST, GET].concat());
+    streams.send(Direction::ToDownstream, &[OK, OK, OK].concat());
+    let mut passed = vec![streams.responses().len()];
+    for _ in 0..6 {
+        streams.advance(Duration::from_millis(10));
+        passed.push(streams.responses().len());
+    }
+    let first = OK.len();
+    assert_eq!(OK.len(), 49);
+    assert_eq!(passed, [0, 10, 20, 30, 40, 98, 98].map(|more| first + more), "a byte each millisecond");
+}
+
+#[test]
 fn a_truncated_response_ends_in_a_row() {
     let row = message(b'D', b"\0\0");
     let at = Moment::MidResponse(Part::Rows(NonZeroU64::new(1).expect("one")));

@@ -12,7 +12,7 @@ fn refusals() {
         (json!({}), "type: is required, for example latency"),
         (
             json!({"type": "bandwidth", "shape": 1}),
-            "bandwidth: shape: does not apply to bandwidth; it takes `rate`, `unit`, `burst`, `scope`",
+            "bandwidth: shape: does not apply to bandwidth; it takes `rate`, `unit`, `burst`, `scope`, `on`",
         ),
         (
             json!({"type": "refuse", "delay": 1}),
