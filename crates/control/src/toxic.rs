@@ -84,7 +84,8 @@ fn refuse_mixed(
     let is_of_toxic =
         |name: &&str| fields.contains(name) && native.is_none_or(|native| native.parameter(name).is_none());
     let is_of_native = |name: &&str| {
-        !fields.contains(name) && (native::is_common(name) || native.is_some() && native::is_parameter(name))
+        let needs_native = native::is_common(name) || ["on", "at"].contains(name);
+        !fields.contains(name) && (needs_native || native.is_some() && native::is_parameter(name))
     };
     let Some(other) = given().find(is_of_native) else { return Ok(()) };
     let way_out = match kind {

@@ -174,7 +174,7 @@ impl FaultParams {
             Some(0) => Err(ParamError::new(param, problem)),
             count => Ok(count.and_then(NonZeroU64::new)),
         };
-        let every = positive("every", every, "is 0: use 1 for each session, 2 for every other one")?;
+        let every = positive("every", every, "is 0: use 1 for each, 2 for every other one")?;
         let times = positive("times", times, "is 0: use at least 1, or leave it out for no limit")?;
         Ok(Selection { skip: skip.map_or(0, Count::value), every: every.unwrap_or(NonZeroU64::MIN), times })
     }

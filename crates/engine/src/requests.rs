@@ -91,6 +91,7 @@ impl Requests {
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
+        state.sync_plan();
         if direction == Direction::ToDownstream
             && let Some(acting) = state.acting.as_mut().filter(|acting| !acting.injected.is_empty())
         {

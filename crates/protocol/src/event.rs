@@ -22,11 +22,15 @@ pub enum EventKind<'a> {
     RequestEnds {
         /// Number of the request.
         request: u64,
+        /// The request is a whole group of PostgreSQL messages: a simple query or a function call.
+        is_group: bool,
     },
     /// The end of a group of PostgreSQL messages, which the server answers with ReadyForQuery, in the stream of requests: the end of Sync,
     /// of a simple query or of a function call.
     GroupEnds,
-    /// The first byte of a response, in the stream of responses. For HTTP, a response begins with its first interim response.
+    /// The first byte of a response, in the stream of responses. For HTTP, a response begins with its first interim response. For
+    /// PostgreSQL, it begins behind the messages that respond to Parse, Bind and Describe, and behind CopyInResponse, after which the
+    /// client sends data. A skipped request has no such event.
     ResponseBegins {
         /// Number of the request.
         request: u64,

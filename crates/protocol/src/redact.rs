@@ -14,7 +14,7 @@ impl Request<'_> {
         let key = String::from_utf8_lossy(self.key);
         let redacted = match protocol {
             Protocol::Psql => statement(&key),
-            Protocol::Http => key.split('?').next().unwrap_or_default().to_owned(),
+            Protocol::Http => path(&key).to_owned(),
             Protocol::Redis => key.into_owned(),
         };
         redacted.chars().take(MAX_LENGTH).collect()
@@ -28,7 +28,7 @@ fn statement(text: &str) -> String {
     while let Some(next) = rest.chars().next() {
         let is_in_word = redacted.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | '$'));
         let literal = match next {
-            '\'' => Some(quoted(rest, is_escape_string(&redacted))),
+            '\'' => Some(continued(rest, is_escape_string(&redacted))),
             '$' if !is_in_word => dollar_quoted(rest),
             '0'..='9' if !is_in_word => Some(number(rest)),
             _ => None,
@@ -58,6 +58,27 @@ fn is_escape_string(before: &str) -> bool {
     let mut last = before.chars().rev();
     let is_prefix = matches!(last.next(), Some('e' | 'E'));
     is_prefix && !last.next().is_some_and(|before| before.is_alphanumeric() || before == '_')
+}
+
+/// Returns the path of a target of HTTP, without its query. An absolute target may have a password before its path.
+fn path(target: &str) -> &str {
+    let target = target.split('?').next().unwrap_or_default();
+    match target.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |path| &rest[path..]),
+        None => target,
+    }
+}
+
+/// Returns the length of the literal in quotes at the start of the text, with the literals behind white space that continue it.
+fn continued(text: &str, has_escapes: bool) -> usize {
+    let mut len = quoted(text, has_escapes);
+    loop {
+        let rest = text[len..].trim_start();
+        if !rest.starts_with('\'') {
+            return len;
+        }
+        len = text.len() - rest.len() + quoted(rest, has_escapes);
+    }
 }
 
 /// Returns the length of the literal in quotes at the start of the text.
@@ -119,7 +140,8 @@ mod tests {
     #[test]
     fn literals_of_statements_are_replaced() {
         for (statement, expected) in [
-            ("ALTER ROLE joe PASSWORD 'it''s secret' VALID", "ALTER ROLE joe PASSWORD ?? VALID"),
+            ("ALTER ROLE joe PASSWORD 'it''s secret' VALID", "ALTER ROLE joe PASSWORD ? VALID"),
+            (r"select E'a' '\'secret', 1", "select E?, ?"),
             (r"select E'a\'b', e'c'", "select E?, e?"),
             ("select $1, $2 from t1 where a_1 = 12.5e3", "select $1, $2 from t1 where a_1 = ?"),
             ("do $$ begin 'x' end $$; do $b$ $$ $b$;", "do ?; do ?;"),
@@ -136,6 +158,7 @@ mod tests {
     #[test]
     fn queries_of_targets_are_removed() {
         assert_eq!(redacted(Protocol::Http, "/orders/1?token=x"), "/orders/1");
+        assert_eq!(redacted(Protocol::Http, "http://user:secret@host/orders?a"), "/orders");
         assert_eq!(redacted(Protocol::Redis, "session:1?"), "session:1?");
         assert_eq!(redacted(Protocol::Redis, &"x".repeat(300)).len(), MAX_LENGTH);
     }

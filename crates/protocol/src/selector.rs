@@ -142,6 +142,12 @@ fn statement(text: &str) -> Result<(Option<Box<str>>, Key), SelectorError> {
         };
         return Ok((None, Key::Regex(regex.map_err(wrong)?)));
     }
+    if sql.starts_with('/') {
+        return Err(SelectorError::Regex {
+            text: text.to_owned(),
+            problem: "its end `/` is missing".to_owned(),
+        });
+    }
     if sql.trim().is_empty() {
         return Err(SelectorError::Empty { example: "sql=select 1" });
     }

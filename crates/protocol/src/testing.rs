@@ -38,7 +38,7 @@ fn shown(Event { offset, kind }: Event<'_>) -> String {
             let key = String::from_utf8_lossy(request.key);
             format!("{offset}: request {} {} `{key}`", request.number, request.kinds.join("+"))
         }
-        EventKind::RequestEnds { request } => format!("{offset}: sent {request}"),
+        EventKind::RequestEnds { request, .. } => format!("{offset}: sent {request}"),
         EventKind::ResponseBegins { request } => format!("{offset}: response {request}"),
         EventKind::PartEnds { request, part } => format!("{offset}: part {part} of {request}"),
         EventKind::ReadyBegins { request } => format!("{offset}: ready {request:?}"),

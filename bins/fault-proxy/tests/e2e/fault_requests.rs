@@ -1,6 +1,6 @@
 //! Faults that act on requests, with real servers and clients.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -59,20 +59,22 @@ fn a_session_that_is_encrypted_is_left_alone_and_logged_once() {
 
 /// A server that responds to each request with its number.
 fn counting() -> FarEnd {
-    FarEnd::start(|mut stream| {
-        let mut buffer = [0; 4096];
+    FarEnd::start(|stream| {
+        let mut reader = BufReader::new(&stream);
         for number in 1.. {
-            let mut request = Vec::new();
-            // Bodies follow their heads in the same read, or are not sent.
-            while !String::from_utf8_lossy(&request).contains("\r\n\r\n") {
-                match stream.read(&mut buffer) {
-                    Ok(0) | Err(_) => return,
-                    Ok(len) => request.extend_from_slice(&buffer[..len]),
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut head).map_or(true, |len| len == 0) {
+                    return;
                 }
             }
-            let body = if request.starts_with(b"HEAD") { String::new() } else { number.to_string() };
-            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{body}");
-            if stream.write_all(response.as_bytes()).is_err() {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            let body_of_response = if head.starts_with("HEAD") { String::new() } else { number.to_string() };
+            let response = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{body_of_response}");
+            if reader.read_exact(&mut body).and_then(|()| (&stream).write_all(response.as_bytes())).is_err() {
                 return;
             }
         }

@@ -184,8 +184,7 @@ impl OnRequests {
         if let Some((other, ..)) = given.next() {
             return Err(ParamError::new(other, format!("is given with `{name}`: use one of them")));
         }
-        let count = NonZeroU64::new(count)
-            .ok_or_else(|| ParamError::new(name, "is 0: use at least 1, or `at` first-byte"))?;
+        let count = NonZeroU64::new(count).ok_or_else(|| ParamError::new(name, "is 0: use at least 1"))?;
         Ok(Some((name, part(count))))
     }
 }

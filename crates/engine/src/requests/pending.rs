@@ -12,7 +12,8 @@ use crate::pipeline::plan::PlanEntry;
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) request: u64,
-    pub(super) is_commit: bool,
+    /// It is a commit of PostgreSQL, or EXEC or DISCARD of Redis.
+    pub(super) ends_transaction: bool,
     pub(super) is_head: bool,
     pub(super) entry: Arc<PlanEntry>,
     /// The request as the journal records it, if there is one.

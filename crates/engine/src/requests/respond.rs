@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::Protocol;
+use fault_proxy_protocol::{Protocol, TransactionStatus};
 
 use super::pending::Pending;
 use super::response;
 use super::rule::Ending;
-use super::state::State;
+use super::state::{Acting, State};
 use super::stream_plan::StepAction;
 use crate::direction::Direction;
 use crate::journal::Decision;
@@ -23,21 +23,67 @@ impl State {
         pending.entry.counters.record_action();
         self.record(to_upstream, now, offset, pending, Decision::Respond);
         self.open.inject(pending.request);
-        if let Some(bytes) = response::replacement(self.protocol, pending.is_commit, self.status) {
-            self.push(to_upstream, offset, StepAction::Insert(bytes), pending);
-        }
         self.push(to_upstream, offset, StepAction::Drop, pending);
         self.acting().responding = Some(pending.clone());
     }
 
-    /// The client has sent a request, or a group of messages.
-    pub(super) fn end_sending(&mut self, offset: u64) {
-        let responding = self.acting.as_mut().and_then(|acting| acting.responding.take());
+    /// The client has sent the request. What the upstream receives instead follows.
+    pub(super) fn end_sending(&mut self, offset: u64, request: u64, is_group: bool) {
+        let is_meant = |pending: &mut Pending| pending.request == request;
+        let responding = self.acting.as_mut().and_then(|acting| acting.responding.take_if(is_meant));
         let Some(pending) = responding else { return };
+        let ends = pending.ends_transaction;
         self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
-        if self.protocol == Protocol::Http {
-            self.push(Direction::ToUpstream, offset, StepAction::AwaitResponse, &pending);
-            self.acting().own.push_back(pending);
+        let instead = match self.protocol {
+            Protocol::Psql if ends && self.status == Some(TransactionStatus::InTransaction) => {
+                if !is_group && self.in_group > 1 {
+                    // The server may skip the rest of the group, and then a simple query would be skipped too.
+                    response::failing_parse()
+                } else {
+                    let query = StepAction::Insert(response::failing_commit());
+                    self.push(Direction::ToUpstream, offset, query, &pending);
+                    if !is_group {
+                        // A simple query has its own ReadyForQuery, so the server must not receive Sync.
+                        self.push(Direction::ToUpstream, offset, StepAction::Drop, &pending);
+                        self.acting().responding = Some(pending);
+                    }
+                    return;
+                }
+            }
+            Protocol::Psql if is_group => response::failing_query(),
+            Protocol::Psql => response::failing_parse(),
+            Protocol::Redis => response::failing_command(ends),
+            _ => {
+                self.push(Direction::ToUpstream, offset, StepAction::AwaitResponse, &pending);
+                self.acting().own.push_back(pending);
+                return;
+            }
+        };
+        self.push(Direction::ToUpstream, offset, StepAction::Insert(instead), &pending);
+    }
+
+    /// The client has sent a group of messages.
+    pub(super) fn resume_sending(&mut self, offset: u64) {
+        let responding = self.acting.as_mut().and_then(|acting| acting.responding.take());
+        if let Some(pending) = responding {
+            self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
+        }
+    }
+
+    /// The session cannot be read any more from this offset on. What is dropped for a response of the proxy ends.
+    pub(super) fn stop_responding(&mut self, direction: Direction, offset: u64, acting: Acting) {
+        for pending in acting.own {
+            self.stream(Direction::ToUpstream).end_await(pending.request);
+        }
+        let dropping =
+            [(Direction::ToUpstream, acting.responding), (Direction::ToDownstream, acting.replaced)];
+        for (stream, pending) in dropping {
+            let Some(pending) = pending else { continue };
+            let end = if stream == direction { offset } else { self.stream(stream).received() };
+            self.push(stream, end, StepAction::Resume, &pending);
+        }
+        if !acting.injected.is_empty() {
+            self.acting().injected = acting.injected;
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::{Protocol, TransactionStatus};
+use fault_proxy_protocol::Protocol;
 
 use crate::fault_type::ParamError;
 
@@ -75,7 +75,7 @@ impl Response {
         let problem = match text.split(' ').collect::<Vec<_>>()[..] {
             [""] => Some("is empty: use for example LOADING, READONLY or OOM".to_owned()),
             _ if text.contains(char::is_control) => Some("must be one line".to_owned()),
-            [redirect @ ("MOVED" | "ASK"), ref rest @ ..] if rest.len() != 2 => Some(format!(
+            [redirect @ ("MOVED" | "ASK"), ref rest @ ..] if !is_place(rest) => Some(format!(
                 "{redirect} needs a slot and an address, for example {redirect} 3999 127.0.0.1:6381"
             )),
             _ => None,
@@ -122,39 +122,53 @@ impl Response {
     }
 }
 
-/// Returns a request that fails without an effect, to be sent to the upstream in place of the selected one, so that the upstream fails
-/// the transaction. `None` if the upstream need not know of it.
-pub(super) fn replacement(
-    protocol: Protocol,
-    is_commit: bool,
-    status: Option<TransactionStatus>,
-) -> Option<Bytes> {
-    match protocol {
-        Protocol::Psql => {
-            // A commit that fails ends its transaction, which a syntax error does not. The identifier is too long for PREPARE
-            // TRANSACTION, so nothing is prepared.
-            let text = if is_commit && status == Some(TransactionStatus::InTransaction) {
-                format!("prepare transaction '{:x<201}'", "fault-proxy")
-            } else {
-                "fault_proxy replaces this statement".to_owned()
-            };
-            let len = u32::try_from(text.len() + 5).ok()?;
-            Some(Bytes::from([b"Q", &len.to_be_bytes()[..], text.as_bytes(), b"\0"].concat()))
-        }
-        Protocol::Redis => Some(Bytes::from_static(b"*1\r\n$11\r\nFAULT-PROXY\r\n")),
-        _ => None,
-    }
+/// Returns true for the slot and the address of a redirect.
+fn is_place(words: &[&str]) -> bool {
+    matches!(words, [slot, address] if slot.parse::<u16>().is_ok_and(|slot| slot < 16_384) && address.contains(':'))
+}
+
+/// Text of statements that fail without an effect. The log of the server shows it.
+const FAILING: &str = "fault_proxy replaces this statement";
+
+/// Returns a simple query that fails without an effect.
+pub(super) fn failing_query() -> Bytes {
+    message(b'Q', &[FAILING.as_bytes(), b"\0"].concat())
+}
+
+/// Returns a Parse that fails without an effect. After an earlier error in its group, the server skips it.
+pub(super) fn failing_parse() -> Bytes {
+    message(b'P', &[b"fault_proxy\0", FAILING.as_bytes(), b"\0\0\0"].concat())
+}
+
+/// Returns a simple query that fails and ends the transaction, which a syntax error does not. The identifier is too long for PREPARE
+/// TRANSACTION, so nothing is prepared.
+pub(super) fn failing_commit() -> Bytes {
+    message(b'Q', format!("prepare transaction '{:x<201}'\0", "fault-proxy").as_bytes())
+}
+
+/// Returns a command of Redis that fails a transaction, or one that ends it without an effect.
+pub(super) fn failing_command(ends_transaction: bool) -> Bytes {
+    Bytes::from_static(if ends_transaction {
+        b"*1\r\n$7\r\nDISCARD\r\n"
+    } else {
+        b"*1\r\n$11\r\nFAULT-PROXY\r\n"
+    })
+}
+
+/// Returns a message of PostgreSQL.
+fn message(tag: u8, payload: &[u8]) -> Bytes {
+    let len = u32::try_from(payload.len() + 4).unwrap_or(u32::MAX);
+    Bytes::from([&[tag], &len.to_be_bytes()[..], payload].concat())
 }
 
 /// See "Error and Notice Message Fields" of the PostgreSQL documentation.
 fn error_response(sqlstate: &str, is_fatal: bool) -> Bytes {
     let severity = if is_fatal { "FATAL" } else { "ERROR" };
     let known = MESSAGES.iter().find(|(code, _)| *code == sqlstate);
-    let message = known.map_or("this statement fails", |(_, message)| message);
+    let text = known.map_or("this statement fails", |(_, text)| text);
     let fields =
-        format!("S{severity}\0V{severity}\0C{sqlstate}\0M{message}\0DThis error is from fault-proxy.\0\0");
-    let len = u32::try_from(fields.len() + 4).unwrap_or(u32::MAX);
-    Bytes::from([b"E", &len.to_be_bytes()[..], fields.as_bytes()].concat())
+        format!("S{severity}\0V{severity}\0C{sqlstate}\0M{text}\0DThis error is from fault-proxy.\0\0");
+    message(b'E', fields.as_bytes())
 }
 
 fn whole_seconds(time: Duration) -> u64 {
@@ -201,7 +215,7 @@ mod tests {
         assert_eq!(text("-ERR x y").expect("as it is"), "-ERR x y\r\n");
         assert_eq!(text("MOVED 1 a:2").expect("complete"), "-MOVED 1 a:2\r\n");
         for (wrong, expected) in
-            [("", "is empty"), ("MOVED", "MOVED 3999 127.0.0.1:6381"), ("a\r\nb", "one line")]
+            [("", "is empty"), ("MOVED a b", "MOVED 3999 127.0.0.1:6381"), ("a\r\nb", "one line")]
         {
             let error = Response::redis(wrong).expect_err(wrong).to_string();
             assert!(error.contains(expected), "{error}");

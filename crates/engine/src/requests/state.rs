@@ -48,6 +48,8 @@ pub(super) struct State {
     pub(super) status: Option<TransactionStatus>,
     /// Number of the last request whose response has ended.
     pub(super) ended: u64,
+    /// Number of requests in the group of PostgreSQL messages that the client is sending.
+    pub(super) in_group: u32,
     /// Created for the first request that a fault acts on.
     pub(super) acting: Option<Box<Acting>>,
 }
@@ -85,6 +87,7 @@ impl State {
             ready: 0,
             status: None,
             ended: 0,
+            in_group: 0,
             acting: None,
         }
     }
@@ -113,6 +116,10 @@ impl State {
             self.version = version;
             self.plan = self.proxy.plan();
             self.holds_requests = holds_requests(&self.plan);
+            // What a removed fault holds goes on.
+            let plan = &self.plan;
+            let is_removed = |entry: &Arc<PlanEntry>| !plan.iter().any(|other| Arc::ptr_eq(entry, other));
+            self.streams.iter_mut().for_each(|stream| stream.end_waits_of(is_removed));
         }
     }
 
@@ -124,30 +131,36 @@ impl State {
                     (rule.at == Moment::BeforeForward).then_some(offset)
                 });
             }
-            EventKind::GroupEnds => self.end_sending(offset),
-            EventKind::RequestEnds { request } => {
+            EventKind::GroupEnds => {
+                self.in_group = 0;
+                self.resume_sending(offset);
+            }
+            EventKind::RequestEnds { request, is_group } => {
                 self.stream(Direction::ToUpstream).push_end(offset, request);
-                if self.protocol != Protocol::Psql {
-                    self.end_sending(offset);
-                }
+                self.end_sending(offset, request, is_group);
                 self.act(Direction::ToUpstream, now, request, |rule| {
                     (rule.at == Moment::AfterForward).then_some(offset)
                 });
             }
-            EventKind::Opaque(reason) => self.on_opaque(reason),
+            EventKind::Opaque(reason) => self.on_opaque(Direction::ToUpstream, offset, reason),
             _ => {}
         }
     }
 
     fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
         self.open.begin(&self.proxy.requests, now, request);
+        self.in_group += 1;
         if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
             // The request is in a group of messages that fails before it.
             return;
         }
         let plan = Arc::clone(&self.plan);
+        let mut is_answered = false;
         for entry in plan.iter() {
             let is_meant = entry.on.as_ref().is_some_and(|on| on.matches(request));
+            if is_answered && responds(entry) {
+                continue;
+            }
             if !is_meant || !entry.fault.windows.is_on(now) {
                 continue;
             }
@@ -156,12 +169,13 @@ impl State {
             let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
             let pending = Pending {
                 request: request.number,
-                is_commit: is_of_kind("commit"),
+                ends_transaction: ["commit", "EXEC", "DISCARD"].into_iter().any(is_of_kind),
                 is_head: is_of_kind("HEAD"),
                 entry: Arc::clone(entry),
                 recorded,
             };
             if self.select(now, offset, &pending) {
+                is_answered |= responds(entry);
                 self.acting().pending.push(pending);
             }
         }
@@ -197,6 +211,8 @@ impl State {
                 let limits = matches!(rule.action, RequestAction::Limit(_));
                 match rule.at {
                     _ if loses || responds || limits => Some(offset),
+                    // The session may not have ended yet.
+                    Moment::AfterForward => Some(offset),
                     // The client learns from the first byte that there is a response.
                     Moment::FirstByte => Some(offset + u64::from(ends)),
                     Moment::MidResponse(Part::Bytes(bytes)) => Some(offset.saturating_add(bytes.get())),
@@ -228,7 +244,7 @@ impl State {
                 self.ready = request;
             }
             EventKind::ResponseEnds { request, outcome } => self.end_response(now, offset, request, outcome),
-            EventKind::Opaque(reason) => self.on_opaque(reason),
+            EventKind::Opaque(reason) => self.on_opaque(to_client, offset, reason),
             _ => {}
         }
     }
@@ -238,9 +254,7 @@ impl State {
         self.stream(Direction::ToDownstream).end_steps(request, offset);
         self.open.answer(request, outcome == Outcome::Success);
         self.ended = request;
-        if self.protocol != Protocol::Psql {
-            self.end_replaced(offset);
-        }
+        self.end_replaced(offset);
         while let Some(pending) = self.acting.as_mut().and_then(|acting| acting.pending.next_up_to(request)) {
             let Some(rule) = pending.rule() else { continue };
             let is_ready = self.ready >= request;
@@ -326,10 +340,10 @@ impl State {
     }
 
     /// The session cannot be read any more.
-    fn on_opaque(&mut self, reason: OpaqueReason) {
+    fn on_opaque(&mut self, direction: Direction, offset: u64, reason: OpaqueReason) {
         self.end_lost();
-        for pending in self.acting.take().map(|acting| acting.own).unwrap_or_default() {
-            self.stream(Direction::ToUpstream).end_await(pending.request);
+        if let Some(acting) = self.acting.take() {
+            self.stop_responding(direction, offset, *acting);
         }
         if self.proxy.requests.record_opaque(reason) {
             let hint = match reason {
@@ -342,6 +356,11 @@ impl State {
             );
         }
     }
+}
+
+fn responds(entry: &PlanEntry) -> bool {
+    let rule = entry.fault.effect.behavior().requests();
+    rule.is_some_and(|rule| matches!(rule.action, RequestAction::Respond(_)))
 }
 
 /// Returns true if a fault of the plan may act on requests before they are forwarded.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Output;
 use super::pending::Pending;
-use super::rule::{Ending, RequestAction, RequestFault};
+use super::rule::{Ending, Moment, RequestAction, RequestFault};
 use super::state::State;
 use super::stream_plan::{Step, StepAction};
 use crate::direction::Direction;
@@ -35,6 +35,11 @@ impl State {
     pub(super) fn act_now(&mut self, direction: Direction, now: Duration, offset: u64, pending: &Pending) {
         let Some(rule) = pending.rule() else { return };
         match &rule.action {
+            RequestAction::End { .. }
+                if direction == Direction::ToDownstream && rule.at == Moment::AfterForward =>
+            {
+                self.push(direction, offset, StepAction::Drop, pending);
+            }
             RequestAction::Delay(delay) => {
                 let key = self.context.key(Some(direction), &pending.entry.fault.name);
                 let delay = delay.sample(&mut key.at(pending.request));
@@ -75,7 +80,7 @@ impl State {
         delay: Duration,
         pending: &Pending,
     ) {
-        let since = self.stream(direction).last_wait_at(offset).unwrap_or(now);
+        let since = self.stream(direction).last_wait_at(offset, pending.request).unwrap_or(now);
         let action = StepAction::Wait { since, until: since.saturating_add(delay) };
         self.push(direction, offset, action, pending);
     }
@@ -98,6 +103,7 @@ impl State {
             | StepAction::Limit { .. }
             | StepAction::EndLimit
             | StepAction::AwaitResponse => None,
+            StepAction::Insert(_) if self.stream(direction).is_dropping() => None,
             StepAction::Insert(bytes) => Some(Output::Insert(bytes)),
             StepAction::End(ending) => {
                 if pending.response().is_some() {

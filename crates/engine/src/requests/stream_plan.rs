@@ -1,12 +1,14 @@
 //! Steps of faults at the offsets of one stream of a session.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::pending::Pending;
 use super::rule::Ending;
+use crate::pipeline::plan::PlanEntry;
 
 /// One stream of a session, with steps of faults at its offsets.
 #[derive(Debug, Default)]
@@ -17,7 +19,10 @@ pub(super) struct StreamPlan {
     position: u64,
     /// In the order of their offsets.
     steps: VecDeque<Step>,
-    is_dropping: bool,
+    /// Number of faults that drop the bytes.
+    drops: u32,
+    /// Everything is dropped to the end of the session.
+    is_stalled: bool,
     limit: Option<Box<Limit>>,
     has_ended: bool,
     /// Offsets at which messages end that have not passed, and their requests.
@@ -116,28 +121,32 @@ impl StreamPlan {
     }
 
     pub(super) fn is_dropping(&self) -> bool {
-        self.is_dropping
+        self.drops > 0 || self.is_stalled
     }
 
     /// Returns true if bytes are dropped, or will be.
     pub(super) fn is_to_drop(&self) -> bool {
-        self.is_dropping || self.steps.iter().any(|step| step.action == StepAction::Drop)
+        self.is_dropping() || self.steps.iter().any(|step| step.action == StepAction::Drop)
     }
 
     /// Returns true if all bytes pass unchanged.
     pub(super) fn is_clear(&self) -> bool {
-        !self.is_dropping && self.steps.is_empty() && self.position == self.received
+        !self.is_dropping() && self.steps.is_empty() && self.position == self.received
     }
 
     /// Adds a step. The stream may be at its offset already, but not behind it.
     pub(super) fn push(&mut self, step: Step) {
+        if self.is_stalled {
+            return;
+        }
         let behind = self.steps.iter().rposition(|other| other.offset <= step.offset);
         self.steps.insert(behind.map_or(0, |index| index + 1), step);
     }
 
-    /// Returns the end of the last wait at this offset.
-    pub(super) fn last_wait_at(&self, offset: u64) -> Option<Duration> {
-        self.steps.iter().rev().filter(|step| step.offset == offset).find_map(|step| match step.action {
+    /// Returns the end of the last wait of a request at this offset.
+    pub(super) fn last_wait_at(&self, offset: u64, request: u64) -> Option<Duration> {
+        let is_meant = |step: &&Step| step.offset == offset && step.pending.request == request;
+        self.steps.iter().rev().filter(is_meant).find_map(|step| match step.action {
             StepAction::Wait { until, .. } => Some(until),
             _ => None,
         })
@@ -163,7 +172,7 @@ impl StreamPlan {
         let until = limit.min(undecided).min(self.received);
         match until.saturating_sub(self.position) {
             0 => Next::Receive,
-            len if self.is_dropping => Next::Drop(len),
+            len if self.is_dropping() => Next::Drop(len),
             len => match self.limit.as_ref().map(|limit| limit.next(now, len)) {
                 None => Next::Pass(len),
                 Some(Ok(len)) => Next::Pass(len),
@@ -176,8 +185,8 @@ impl StreamPlan {
     pub(super) fn take_step(&mut self) -> Option<Step> {
         let step = self.steps.pop_front()?;
         match step.action {
-            StepAction::Drop => self.is_dropping = true,
-            StepAction::Resume => self.is_dropping = false,
+            StepAction::Drop => self.drops += 1,
+            StepAction::Resume => self.drops = self.drops.saturating_sub(1),
             StepAction::Limit { rate, since } => {
                 self.limit = Some(Box::new(Limit { rate, since, passed: 0 }));
             }
@@ -189,7 +198,7 @@ impl StreamPlan {
 
     /// From here on, all bytes are dropped.
     pub(super) fn drop_rest(&mut self) {
-        self.is_dropping = true;
+        self.is_stalled = true;
         self.steps.clear();
     }
 
@@ -198,6 +207,12 @@ impl StreamPlan {
         let is_waiting =
             |step: &Step| step.action == StepAction::AwaitResponse && step.pending.request == request;
         self.steps.retain(|step| !is_waiting(step));
+    }
+
+    /// Lets the bytes pass that wait for faults which `is_removed` selects.
+    pub(super) fn end_waits_of(&mut self, is_removed: impl Fn(&Arc<PlanEntry>) -> bool) {
+        let is_wait = |step: &Step| matches!(step.action, StepAction::Wait { .. });
+        self.steps.retain(|step| !is_wait(step) || !is_removed(&step.pending.entry));
     }
 
     /// A message of this request ends at the offset.

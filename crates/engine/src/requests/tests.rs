@@ -360,7 +360,7 @@ fn an_error_of_the_proxy_takes_the_place_of_one_of_the_server() {
                 streams.send(Direction::ToUpstream, piece);
             }
             let sent = String::from_utf8_lossy(streams.requests());
-            assert!(!sent.contains("set a = 1\0\0\0E") && sent.contains("fault_proxy replaces"), "{sent:?}");
+            assert!(!sent.contains("\0E\0") && sent.contains("fault_proxy replaces"), "{sent:?}");
             assert!(sent.ends_with("rollback\0"), "{sent:?}");
             let begun = [complete("BEGIN"), b"Z\0\0\0\x05T".to_vec()].concat();
             let rest = [b"Z\0\0\0\x05E".to_vec(), complete("ROLLBACK"), READY.to_vec()].concat();
@@ -385,6 +385,114 @@ fn a_commit_in_a_transaction_fails_with_its_transaction() {
         let sent = String::from_utf8_lossy(streams.requests()).into_owned();
         assert!(sent.contains(expected) && !sent.contains("commit"), "{sent}");
     }
+}
+
+/// A group whose first statement fails: the server skips the rest up to Sync.
+fn failing_group(second: &str) -> (Vec<u8>, Vec<u8>) {
+    let [first, second] = ["insert into nosuch values (1)", second].map(execute);
+    let failed = message(b'E', b"SERROR\0C42P01\0Mno such table\0\0");
+    ([&first[..first.len() - 5], &second].concat(), [&failed[..], READY].concat())
+}
+
+#[test]
+fn a_request_that_the_server_skips_is_left_alone() {
+    let error = || RequestAction::Respond(Response::Psql { sqlstate: "40001".to_owned() });
+    let end = || RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+    for (at, action) in
+        [(Moment::FirstByte, LOST), (Moment::FirstByte, end()), (Moment::BeforeForward, error())]
+    {
+        for kind in ["commit", "update t set a = 1"] {
+            let on = kind.split(' ').next().expect("a word");
+            let faults = faults_of(Protocol::Psql, vec![fault(on, at, action.clone())]);
+            let mut streams = psql(&faults);
+            let (requests, responses) = failing_group(kind);
+            streams.send(Direction::ToUpstream, &requests);
+            assert!(streams.requests().ends_with(&message(b'S', b"")), "the server gets the Sync");
+            streams.send(Direction::ToDownstream, &responses);
+            assert_eq!((streams.end, streams.responses()), (None, &responses[..]), "{action:?}");
+        }
+    }
+}
+
+#[test]
+fn no_response_arrives_after_the_moment_after_forward() {
+    let second = Duration::from_secs(1);
+    for (after, ending, end) in
+        [(second, Ending::Close, Some(SessionEnd::Closed)), (Duration::ZERO, Ending::Stall, None)]
+    {
+        let action = RequestAction::End { after, ending };
+        let faults = faults_of(Protocol::Http, vec![fault("POST", Moment::AfterForward, action)]);
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, &[GET, POST].concat());
+        streams.send(Direction::ToDownstream, &[OK, OK].concat());
+        assert_eq!((streams.end, streams.requests().len()), (None, GET.len() + POST.len()));
+        streams.advance(second);
+        assert_eq!((streams.end, streams.responses()), (end, OK));
+    }
+}
+
+#[test]
+fn one_fault_responds_to_a_request() {
+    let loading = Response::redis("LOADING").expect("known");
+    let mut faults = vec![respond("SET", loading.clone()), respond("* k", loading.clone())];
+    faults[1].name = "other".to_owned();
+    let mut streams = Streams::of(&faults_of(Protocol::Redis, faults));
+    streams.send(Direction::ToUpstream, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\na\r\n");
+    assert_eq!(streams.requests(), b"*1\r\n$11\r\nFAULT-PROXY\r\n");
+    streams.send(Direction::ToDownstream, b"-ERR unknown command\r\n");
+    assert_eq!(streams.responses(), loading.bytes(false));
+}
+
+#[test]
+fn a_response_of_the_proxy_does_not_end_a_stall() {
+    let stall = fault("INCR", Moment::FirstByte, RequestAction::LoseResponse(Ending::Stall));
+    let mut respond = respond("SET", Response::redis("OOM").expect("known"));
+    respond.name = "other".to_owned();
+    let mut streams = Streams::of(&faults_of(Protocol::Redis, vec![stall, respond]));
+    let pipeline =
+        b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n";
+    for pieces in [1, usize::MAX] {
+        pipeline.chunks(pieces).for_each(|piece| streams.send(Direction::ToUpstream, piece));
+        b":1\r\n-ERR unknown command\r\n+PONG\r\n"
+            .chunks(pieces)
+            .for_each(|piece| streams.send(Direction::ToDownstream, piece));
+        assert_eq!((streams.end, streams.responses()), (None, &b""[..]));
+    }
+}
+
+#[test]
+fn an_exec_that_fails_ends_its_transaction() {
+    let faults =
+        faults_of(Protocol::Redis, vec![respond("EXEC", Response::redis("READONLY").expect("known"))]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, b"*1\r\n$4\r\nEXEC\r\n");
+    assert_eq!(streams.requests(), b"*1\r\n$7\r\nDISCARD\r\n");
+}
+
+#[test]
+fn what_a_removed_fault_holds_goes_on() {
+    let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(30)));
+    let faults = faults_of(Protocol::Http, vec![fault("GET", Moment::FirstByte, delay)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!(streams.responses(), b"");
+    faults.replace(Vec::new());
+    streams.pass(Direction::ToDownstream);
+    assert_eq!(streams.responses(), OK);
+}
+
+#[test]
+fn delays_of_the_requests_of_a_group_do_not_add_up() {
+    let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));
+    let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::BeforeReady, delay)]);
+    let mut streams = psql(&faults);
+    let one = execute("select 1");
+    streams.send(Direction::ToUpstream, &[&one[..one.len() - 5], &one].concat());
+    streams
+        .send(Direction::ToDownstream, &[&complete("SELECT 1")[..], &complete("SELECT 1"), READY].concat());
+    streams.advance(Duration::from_secs(1));
+    assert!(streams.responses().ends_with(READY));
 }
 
 #[test]

@@ -126,7 +126,11 @@ impl Requests {
                         Step::NeedsMore => return Ok(()),
                         Step::Ends => {
                             self.state = State::Start;
-                            emit(sink, cursor.offset, EventKind::RequestEnds { request: session.last });
+                            emit(
+                                sink,
+                                cursor.offset,
+                                EventKind::RequestEnds { request: session.last, is_group: false },
+                            );
                         }
                     }
                 }

@@ -91,7 +91,7 @@ impl Session {
             return Err(other_protocol(offset));
         }
         if let Some(request) = self.sending.take() {
-            emit(sink, offset, EventKind::RequestEnds { request });
+            emit(sink, offset, EventKind::RequestEnds { request, is_group: matches!(tag, b'Q' | b'F') });
         }
         if matches!(tag, b'Q' | b'F' | b'S') {
             emit(sink, offset, EventKind::GroupEnds);

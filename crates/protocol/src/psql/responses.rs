@@ -62,6 +62,11 @@ impl Psql {
     }
 }
 
+/// Returns true for messages that come before the response to Execute, or do not come because it is skipped.
+fn precedes_execute(tag: u8) -> bool {
+    matches!(tag, b'1' | b'2' | b'3' | b't' | b'T' | b'n' | b'G' | b'Z')
+}
+
 impl Response {
     /// Reads the first bytes of the payload of a message.
     fn read(&mut self, tag: u8, payload: &[u8]) {
@@ -91,7 +96,11 @@ impl Session {
             return Err(Opaque { offset, reason: OpaqueReason::Replication });
         }
         match self.pending.front() {
-            Some(Pending::Query(request) | Pending::Execute(request)) if !self.response.has_begun => {
+            Some(Pending::Query(request)) if !self.response.has_begun && tag != b'G' => {
+                self.response.has_begun = true;
+                emit(sink, offset, EventKind::ResponseBegins { request: *request });
+            }
+            Some(Pending::Execute(request)) if !self.response.has_begun && !precedes_execute(tag) => {
                 self.response.has_begun = true;
                 emit(sink, offset, EventKind::ResponseBegins { request: *request });
             }

@@ -62,7 +62,7 @@ impl Requests {
                 Step::Ends { offset } => {
                     command.is_undecided = false;
                     if let Some(request) = command.sending.take() {
-                        emit(sink, offset, EventKind::RequestEnds { request });
+                        emit(sink, offset, EventKind::RequestEnds { request, is_group: false });
                     }
                 }
             }

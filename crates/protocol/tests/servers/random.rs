@@ -36,7 +36,7 @@ impl Found {
                 failure: None,
                 rows: 0,
             }),
-            EventKind::RequestEnds { request } => self.sent = next(self.sent, request),
+            EventKind::RequestEnds { request, .. } => self.sent = next(self.sent, request),
             EventKind::ResponseBegins { request } => {
                 // A skipped request may have no response that begins.
                 assert!(request > self.begun && request > self.ended, "{request} {self:?}");
