@@ -160,10 +160,7 @@ fn sessions_are_selected_by_their_order() {
     let fault = resolved(json!({"type": "reset", "skip": 2, "every": "3", "times": 1}));
     assert_eq!(fault.selection.to_string(), "skip 2, every 3, times 1");
     for (value, message) in [
-        (
-            json!({"type": "reset", "every": 0}),
-            "reset: every: is 0: use 1 for each session, 2 for every other one",
-        ),
+        (json!({"type": "reset", "every": 0}), "reset: every: is 0: use 1 for each, 2 for every other one"),
         (
             json!({"type": "reset", "times": 0}),
             "reset: times: is 0: use at least 1, or leave it out for no limit",
