@@ -24,7 +24,8 @@ fn libpq(program: &str, debian_package: &str, proxy: &Proxy, sslmode: &str) -> C
     command
 }
 
-fn pgbench(proxy: &Proxy, sslmode: &str, args: &[&str]) -> String {
+/// Returns the report of pgbench through a proxy.
+pub(crate) fn pgbench(proxy: &Proxy, sslmode: &str, args: &[&str]) -> String {
     let mut command = libpq("pgbench", "postgresql", proxy, sslmode);
     printed(&command.args(args).arg("postgres").output().expect("pgbench is executable"))
 }
