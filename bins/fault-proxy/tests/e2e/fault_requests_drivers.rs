@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::postgres::pgbench;
 use crate::support::{Proxy, printed};
-use testkit::{Postgres, clients, psql, require};
+use testkit::{Postgres, Redis, clients, psql, require};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
@@ -98,4 +98,17 @@ fn pgbench_repeats_the_transactions_whose_update_fails() {
         let sums = printed(&psql(server.port(), "disable", SUMS));
         assert_eq!(sums, "50|t|t|t\n", "{mode}: each transaction is executed once");
     }
+}
+
+#[test]
+fn ioredis_sees_a_read_only_replica_in_pipelines_transactions_and_failovers() {
+    let server = Redis::start();
+    let fault = ["--with-respond", "--respond-on", "SET session:*", "--respond-error", "READONLY"];
+    let upstream = format!("redis://127.0.0.1:{}", server.port());
+    let readonly = Proxy::with(&upstream, &fault);
+    let once = Proxy::with(&upstream, &[&fault[..], &["--respond-times", "1"]].concat());
+    let ports = [readonly.port(), once.port(), server.port()];
+    let expected = "set OK READONLY\npipeline OK READONLY 2\nmulti EXECABORT\nafter 2 null\n\
+        failover OK 2\nserver 2 null 4\n";
+    assert_eq!(node("ioredis", "ioredis_readonly.cjs", &ports), expected);
 }
