@@ -1,11 +1,14 @@
 //! Faults on requests, as the drivers of applications see them.
 
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::postgres::pgbench;
 use crate::support::{Proxy, printed};
-use testkit::{Postgres, Redis, clients, psql, require};
+use testkit::{FarEnd, Postgres, Redis, clients, psql, require};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
@@ -111,4 +114,84 @@ fn ioredis_sees_a_read_only_replica_in_pipelines_transactions_and_failovers() {
     let expected = "set OK READONLY\npipeline OK READONLY 2\nmulti EXECABORT\nafter 2 null\n\
         failover OK 2\nserver 2 null 4\n";
     assert_eq!(node("ioredis", "ioredis_readonly.cjs", &ports), expected);
+}
+
+const REPORT: usize = 10_000;
+
+/// A server that responds to each request with the number of orders (POST) that it has executed.
+fn orders() -> FarEnd {
+    let (orders, connections) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    FarEnd::start(move |stream| {
+        let connection = connections.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut requests = BufReader::new(&stream);
+        while let Some(request) = read_request(&mut requests) {
+            let order = usize::from(request.starts_with("POST "));
+            let executed = orders.fetch_add(order, Ordering::SeqCst) + order;
+            let written = match request.split(' ').nth(1) {
+                Some("/events") => write_events(&stream),
+                Some("/report") => respond(&stream, connection, &"x".repeat(REPORT)),
+                _ => respond(&stream, connection, &executed.to_string()),
+            };
+            if written.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Reads a request with its body, and returns its first line.
+fn read_request(requests: &mut impl BufRead) -> Option<String> {
+    let head: Vec<String> =
+        requests.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let length = head.iter().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
+    });
+    requests.read_exact(&mut vec![0; length.unwrap_or(0)]).ok()?;
+    head.into_iter().next()
+}
+
+fn respond(mut stream: &TcpStream, connection: usize, body: &str) -> io::Result<()> {
+    let (number, length) = (format!("Connection-Number: {connection}"), body.len());
+    let response = format!("HTTP/1.1 200 OK\r\n{number}\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(response.as_bytes())
+}
+
+fn write_events(mut stream: &TcpStream) -> io::Result<()> {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    for number in 1..=5 {
+        let event = format!("data: {number}\n\n");
+        stream.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
+    }
+    stream.write_all(b"0\r\n\r\n")
+}
+
+/// The first connection ends with the lost order, the second with the report, whose head has 64 bytes, and the third with the events.
+const SEEN_BY_HTTPX: &str = "GET /count 0 on connection 1\nPOST /other 1 on connection 1\n\
+    POST /orders/1 ReadError\nGET /count 2 on connection 2\nPOST /orders/1 3 on connection 2\n\
+    GET /report peer closed connection without sending complete message body (received 4936 bytes, expected 10000)\n\
+    data: 1\ndata: 2\nReadError\nGET /count 3 on connection 4\n";
+
+const SEEN_BY_FETCH: &str = "GET /count 0\nPOST /other 1\n\
+    POST /orders/1 TypeError: fetch failed (ECONNRESET)\nGET /count 2\nPOST /orders/1 3\n\
+    GET /report TypeError: terminated (UND_ERR_SOCKET)\n";
+
+#[test]
+fn http_clients_with_pools_see_lost_truncated_and_reset_responses() {
+    let faults = [
+        &["--with-lose-response", "--lose-response-on", "POST /orders/*", "--lose-response-times", "1"][..],
+        &["--with-truncate", "--truncate-on", "GET /report", "--truncate-bytes", "5000"],
+        &["--with-reset", "--reset-on", "GET /events", "--reset-at", "mid-response", "--reset-events", "2"],
+    ]
+    .concat();
+    let with_faults = |server: &FarEnd| Proxy::with(format!("http://{}", server.addr()), &faults);
+    let server = orders();
+    let proxy = with_faults(&server);
+    assert_eq!(python("httpx", "httpx_orders.py", &[proxy.port()]), SEEN_BY_HTTPX);
+
+    let server = orders();
+    let proxy = with_faults(&server);
+    let fetch = Command::new(require("node", "nodejs"));
+    assert_eq!(output(fetch, "node/fetch_orders.cjs", &[proxy.port()]), SEEN_BY_FETCH);
 }
