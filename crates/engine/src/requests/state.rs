@@ -351,7 +351,7 @@ impl State {
                 _ => "",
             };
             warn!(
-                "proxy {}, session {}: faults on requests do not act in such sessions: {reason}{hint}",
+                "proxy {}, session {}: requests of such sessions are not read, so no fault acts on them: {reason}{hint}",
                 self.context.proxy, self.context.session
             );
         }

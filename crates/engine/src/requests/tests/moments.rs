@@ -1,0 +1,134 @@
+//! Faults at the moments of a request.
+
+use super::*;
+
+#[test]
+fn each_moment_ends_the_session_at_its_byte() {
+    let ended = |protocol, on: &str, at| {
+        let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+        let faults = faults_of(protocol, vec![times(fault(on, at, end), 1)]);
+        if protocol == Protocol::Psql { psql(&faults) } else { Streams::of(&faults) }
+    };
+    let bytes = |n| Moment::MidResponse(Part::Bytes(NonZeroU64::new(n).expect("not zero")));
+    for (at, requests, responses) in [
+        (Moment::BeforeForward, GET.len(), OK.len()),
+        (Moment::AfterForward, GET.len() + POST.len(), OK.len()),
+        (Moment::FirstByte, GET.len() + POST.len(), OK.len() + 1),
+        (bytes(7), GET.len() + POST.len(), OK.len() + 7),
+        (Moment::End, GET.len() + POST.len(), 2 * OK.len()),
+    ] {
+        let mut streams = ended(Protocol::Http, "POST", at);
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+        streams.send(Direction::ToUpstream, POST);
+        if streams.end.is_none() {
+            streams.send(Direction::ToDownstream, OK);
+        }
+        let passed = (streams.requests().len(), streams.responses().len());
+        assert_eq!((streams.end, passed), (Some(SessionEnd::Closed), (requests, responses)), "{at}");
+    }
+    let row = message(b'D', b"\0\0");
+    let rows = Moment::MidResponse(Part::Rows(NonZeroU64::new(2).expect("two")));
+    let completed = 3 * row.len() + complete("SELECT 3").len();
+    for (at, responses) in [(rows, 2 * row.len()), (Moment::BeforeReady, completed)] {
+        for statement in [query("select x"), execute("select x")] {
+            let mut streams = ended(Protocol::Psql, "select", at);
+            streams.send(Direction::ToUpstream, &statement);
+            let response = [&row[..], &row, &row, &complete("SELECT 3"), READY].concat();
+            streams.send(Direction::ToDownstream, &response);
+            assert_eq!(streams.end, Some(SessionEnd::Closed), "{at}");
+            assert_eq!(streams.responses().len(), responses, "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_response_that_ends_before_the_moment_is_left_alone() {
+    let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Close };
+    let at = Moment::MidResponse(Part::Bytes(NonZeroU64::new(1000).expect("not zero")));
+    let faults = faults_of(Protocol::Http, vec![fault("GET", at, end)]);
+    let mut streams = Streams::of(&faults);
+    for _ in 0..50 {
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, OK);
+    }
+    assert_eq!((streams.end, streams.responses().len()), (None, 50 * OK.len()));
+}
+
+#[test]
+fn delays_of_a_request_add_up_and_others_pass_before() {
+    let delay = |ms| RequestAction::Delay(Delay::Constant(Duration::from_millis(ms)));
+    let mut faults: Vec<_> = [10, 20].map(|ms| fault("POST", Moment::FirstByte, delay(ms))).into();
+    faults[1].name = "other".to_owned();
+    let faults = faults_of(Protocol::Http, faults);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, &[GET, POST, GET].concat());
+    streams.send(Direction::ToDownstream, &[OK, OK, OK].concat());
+    assert_eq!(streams.responses(), OK);
+    streams.advance(Duration::from_millis(29));
+    assert_eq!(streams.responses(), OK);
+    streams.advance(Duration::from_millis(1));
+    assert_eq!(streams.responses().len(), 3 * OK.len());
+    assert!(
+        faults.stats().iter().all(|(_, stats)| stats.requested_delay.is_some_and(|drawn| drawn.count == 1))
+    );
+    let slow = faults.request_stats().into_iter().find(|kind| &*kind.kind == "POST").expect("counted");
+    assert!(slow.duration.is_some_and(|duration| duration.p50 >= Duration::from_millis(29)), "{slow:?}");
+}
+
+#[test]
+fn no_response_arrives_after_the_moment_after_forward() {
+    let second = Duration::from_secs(1);
+    for (after, ending, end) in
+        [(second, Ending::Close, Some(SessionEnd::Closed)), (Duration::ZERO, Ending::Stall, None)]
+    {
+        let action = RequestAction::End { after, ending };
+        let faults = faults_of(Protocol::Http, vec![fault("POST", Moment::AfterForward, action)]);
+        let mut streams = Streams::of(&faults);
+        streams.send(Direction::ToUpstream, &[GET, POST].concat());
+        streams.send(Direction::ToDownstream, &[OK, OK].concat());
+        assert_eq!((streams.end, streams.requests().len()), (None, GET.len() + POST.len()));
+        streams.advance(second);
+        assert_eq!((streams.end, streams.responses()), (end, OK));
+    }
+}
+
+#[test]
+fn delays_of_the_requests_of_a_group_do_not_add_up() {
+    let delay = RequestAction::Delay(Delay::Constant(Duration::from_secs(1)));
+    let faults = faults_of(Protocol::Psql, vec![fault("select", Moment::BeforeReady, delay)]);
+    let mut streams = psql(&faults);
+    let one = execute("select 1");
+    streams.send(Direction::ToUpstream, &[&one[..one.len() - 5], &one].concat());
+    streams
+        .send(Direction::ToDownstream, &[&complete("SELECT 1")[..], &complete("SELECT 1"), READY].concat());
+    streams.advance(Duration::from_secs(1));
+    assert!(streams.responses().ends_with(READY));
+}
+
+#[test]
+fn the_rate_of_a_response_is_limited_and_that_of_others_is_not() {
+    let faults = faults_of(Protocol::Http, vec![fault("POST", Moment::FirstByte, RequestAction::Limit(1e3))]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, &[GET, POST, GET].concat());
+    streams.send(Direction::ToDownstream, &[OK, OK, OK].concat());
+    let mut passed = vec![streams.responses().len()];
+    for _ in 0..6 {
+        streams.advance(Duration::from_millis(10));
+        passed.push(streams.responses().len());
+    }
+    let first = OK.len();
+    assert_eq!(OK.len(), 49);
+    assert_eq!(passed, [0, 10, 20, 30, 40, 98, 98].map(|more| first + more), "a byte each millisecond");
+}
+
+#[test]
+fn a_truncated_response_ends_in_a_row() {
+    let row = message(b'D', b"\0\0");
+    let at = Moment::MidResponse(Part::Rows(NonZeroU64::new(1).expect("one")));
+    let faults = faults_of(Protocol::Psql, vec![fault("select", at, RequestAction::Truncate(Ending::Close))]);
+    let mut streams = psql(&faults);
+    streams.send(Direction::ToUpstream, &query("select 1"));
+    streams.send(Direction::ToDownstream, &[&row[..], &row, &complete("SELECT 2"), READY].concat());
+    assert_eq!((streams.end, streams.responses().len()), (Some(SessionEnd::Closed), row.len() + 3));
+}

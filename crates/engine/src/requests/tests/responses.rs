@@ -1,0 +1,146 @@
+//! Responses of the proxy.
+
+use super::*;
+
+fn respond(on: &str, response: Response) -> Fault {
+    fault(on, Moment::BeforeForward, RequestAction::Respond(response))
+}
+
+#[test]
+fn the_proxy_responds_to_http_in_the_order_of_the_requests() {
+    let unavailable = Response::Http { status: 503, retry_after: None, body: Some("busy".to_owned()) };
+    for pieces in [1, 7, usize::MAX] {
+        let faults = faults_of(Protocol::Http, vec![respond("POST", unavailable.clone())]);
+        let mut streams = Streams::of(&faults);
+        for piece in [GET, POST, GET, POST].concat().chunks(pieces) {
+            streams.send(Direction::ToUpstream, piece);
+        }
+        assert_eq!(streams.requests(), GET, "the next request waits for the response of the proxy");
+        let own = unavailable.bytes(false);
+        for piece in OK.chunks(pieces) {
+            streams.send(Direction::ToDownstream, piece);
+        }
+        assert_eq!(streams.responses(), [OK, &own].concat());
+        assert_eq!(streams.requests(), [GET, GET].concat());
+        streams.send(Direction::ToDownstream, OK);
+        assert_eq!(streams.responses(), [OK, &own, OK, &own].concat());
+        streams.send(Direction::ToUpstream, POST);
+        assert_eq!(streams.responses(), [OK, &own, OK, &own, &own].concat());
+        assert_eq!(streams.requests(), [GET, GET].concat());
+        let stats = faults.request_stats();
+        let [get, post] = &stats[..] else { panic!("{stats:?}") };
+        assert_eq!((get.injected, get.delivered), (0, 2));
+        assert_eq!((post.injected, post.forwarded, post.answered, post.unconfirmed), (3, 0, 0, 0));
+    }
+}
+
+#[test]
+fn an_error_of_the_proxy_takes_the_place_of_one_of_the_server() {
+    let deadlock = Response::Psql { sqlstate: "40P01".to_owned() };
+    let own = deadlock.bytes(false);
+    let failed = message(b'E', b"SERROR\0C42601\0Msyntax error\0\0");
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    for (statement, before) in
+        [(query("update t set a = 1"), &b""[..]), (execute("update t set a = 1"), &bound)]
+    {
+        for pieces in [1, 5, usize::MAX] {
+            let faults = faults_of(Protocol::Psql, vec![respond("update", deadlock.clone())]);
+            let mut streams = psql(&faults);
+            for piece in [&query("begin")[..], &statement, &query("rollback")].concat().chunks(pieces) {
+                streams.send(Direction::ToUpstream, piece);
+            }
+            let sent = String::from_utf8_lossy(streams.requests());
+            assert!(!sent.contains("\0E\0") && sent.contains("fault_proxy replaces"), "{sent:?}");
+            assert!(sent.ends_with("rollback\0"), "{sent:?}");
+            let begun = [complete("BEGIN"), b"Z\0\0\0\x05T".to_vec()].concat();
+            let rest = [b"Z\0\0\0\x05E".to_vec(), complete("ROLLBACK"), READY.to_vec()].concat();
+            for piece in [&begun, before, &failed, &rest].concat().chunks(pieces) {
+                streams.send(Direction::ToDownstream, piece);
+            }
+            let seen = streams.responses();
+            assert_eq!(seen, [&begun, before, &own, &rest].concat(), "{}", String::from_utf8_lossy(seen));
+        }
+    }
+}
+
+#[test]
+fn a_commit_in_a_transaction_fails_with_its_transaction() {
+    let faults =
+        faults_of(Protocol::Psql, vec![respond("commit", Response::Psql { sqlstate: "40001".to_owned() })]);
+    for (status, expected) in [(b'T', "prepare transaction"), (b'I', "fault_proxy replaces")] {
+        let mut streams = psql(&faults);
+        streams.send(Direction::ToUpstream, &query("begin"));
+        streams.send(Direction::ToDownstream, &[complete("BEGIN"), message(b'Z', &[status])].concat());
+        streams.send(Direction::ToUpstream, &query("commit"));
+        let sent = String::from_utf8_lossy(streams.requests()).into_owned();
+        assert!(sent.contains(expected) && !sent.contains("commit"), "{sent}");
+    }
+}
+
+#[test]
+fn one_fault_responds_to_a_request() {
+    let loading = Response::redis("LOADING").expect("known");
+    let mut faults = vec![respond("SET", loading.clone()), respond("* k", loading.clone())];
+    faults[1].name = "other".to_owned();
+    let mut streams = Streams::of(&faults_of(Protocol::Redis, faults));
+    streams.send(Direction::ToUpstream, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\na\r\n");
+    assert_eq!(streams.requests(), b"*1\r\n$11\r\nFAULT-PROXY\r\n");
+    streams.send(Direction::ToDownstream, b"-ERR unknown command\r\n");
+    assert_eq!(streams.responses(), loading.bytes(false));
+}
+
+#[test]
+fn a_response_of_the_proxy_does_not_end_a_stall() {
+    let stall = fault("INCR", Moment::FirstByte, RequestAction::LoseResponse(Ending::Stall));
+    let mut respond = respond("SET", Response::redis("OOM").expect("known"));
+    respond.name = "other".to_owned();
+    let mut streams = Streams::of(&faults_of(Protocol::Redis, vec![stall, respond]));
+    let pipeline =
+        b"*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\na\r\n*1\r\n$4\r\nPING\r\n";
+    for pieces in [1, usize::MAX] {
+        pipeline.chunks(pieces).for_each(|piece| streams.send(Direction::ToUpstream, piece));
+        b":1\r\n-ERR unknown command\r\n+PONG\r\n"
+            .chunks(pieces)
+            .for_each(|piece| streams.send(Direction::ToDownstream, piece));
+        assert_eq!((streams.end, streams.responses()), (None, &b""[..]));
+    }
+}
+
+#[test]
+fn an_exec_that_fails_ends_its_transaction() {
+    let faults =
+        faults_of(Protocol::Redis, vec![respond("EXEC", Response::redis("READONLY").expect("known"))]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, b"*1\r\n$4\r\nEXEC\r\n");
+    assert_eq!(streams.requests(), b"*1\r\n$7\r\nDISCARD\r\n");
+}
+
+#[test]
+fn a_fatal_error_closes_the_session() {
+    let shutdown = Response::Psql { sqlstate: "57P01".to_owned() };
+    let faults = faults_of(Protocol::Psql, vec![respond("select", shutdown.clone())]);
+    let mut streams = psql(&faults);
+    streams.send(Direction::ToUpstream, &query("select 1"));
+    streams.send(Direction::ToDownstream, &message(b'E', b"SERROR\0C42601\0Msyntax error\0\0"));
+    assert_eq!((streams.end, streams.responses()), (Some(SessionEnd::Closed), &shutdown.bytes(false)[..]));
+    assert_eq!(faults.stats()[0].1.actions, 1);
+}
+
+#[test]
+fn an_error_of_redis_is_in_its_place_of_the_pipeline() {
+    let loading = Response::redis("LOADING").expect("known");
+    for pieces in [1, 4, usize::MAX] {
+        let faults = faults_of(Protocol::Redis, vec![respond("SET session:*", loading.clone())]);
+        let mut streams = Streams::of(&faults);
+        let set = b"*3\r\n$3\r\nSET\r\n$9\r\nsession:1\r\n$1\r\na\r\n";
+        let get = b"*2\r\n$3\r\nGET\r\n$1\r\nb\r\n";
+        for piece in [&get[..], set, get].concat().chunks(pieces) {
+            streams.send(Direction::ToUpstream, piece);
+        }
+        assert_eq!(streams.requests(), [&get[..], b"*1\r\n$11\r\nFAULT-PROXY\r\n", get].concat());
+        for piece in b"$1\r\nx\r\n-ERR unknown command\r\n$1\r\ny\r\n".chunks(pieces) {
+            streams.send(Direction::ToDownstream, piece);
+        }
+        assert_eq!(streams.responses(), [b"$1\r\nx\r\n", &loading.bytes(false)[..], b"$1\r\ny\r\n"].concat());
+    }
+}
