@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::postgres::pgbench;
 use crate::support::{Proxy, printed};
-use testkit::{FarEnd, Postgres, Redis, clients, psql, require};
+use testkit::{FarEnd, Postgres, Redis, RedisCluster, clients, free_port, psql, require};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
@@ -114,6 +114,20 @@ fn ioredis_sees_a_read_only_replica_in_pipelines_transactions_and_failovers() {
     let expected = "set OK READONLY\npipeline OK READONLY 2\nmulti EXECABORT\nafter 2 null\n\
         failover OK 2\nserver 2 null 4\n";
     assert_eq!(node("ioredis", "ioredis_readonly.cjs", &ports), expected);
+}
+
+/// The second node redirects the client back to the first, which has the slot of `bar`.
+#[test]
+fn ioredis_follows_a_redirect_of_the_proxy_in_a_cluster() {
+    let nodes = [free_port(), free_port()];
+    let [first, second] = nodes.map(|port| format!("redis://127.0.0.1:{port}"));
+    let second = Proxy::to(second);
+    let moved = format!("MOVED 5061 {}", second.addr);
+    let fault = ["--with-respond", "--respond-on", "GET bar", "--respond-times", "1", "--respond-error"];
+    let first = Proxy::with(first, &[&fault[..], &[&moved]].concat());
+    let _cluster = RedisCluster::start(nodes, [first.port(), second.port()]);
+    let seen = node("ioredis", "ioredis_moved.cjs", &[first.port(), nodes[1]]);
+    assert_eq!(seen, "value\nvalue\nerrorstat_MOVED:count=1\n");
 }
 
 const REPORT: usize = 10_000;
