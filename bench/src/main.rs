@@ -53,7 +53,7 @@ enum Task {
     Faults(BenchArgs<faults::Section>),
     /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
     Control(BenchArgs<control::Section>),
-    /// What it costs fault-proxy to read requests, as a Markdown table.
+    /// Cost of reading requests in fault-proxy, as a Markdown table.
     Protocol(BenchArgs<protocol::Section>),
     /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
     Nats(BenchArgs<nats::Section>),

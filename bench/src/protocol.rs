@@ -25,9 +25,9 @@ pub(crate) enum Section {
 #[derive(Debug)]
 struct Scale {
     rounds: usize,
-    /// Of pgbench, in seconds.
+    /// Duration of pgbench, in seconds.
     seconds: u32,
-    /// Of redis-benchmark.
+    /// Number of requests of redis-benchmark.
     requests: u32,
 }
 

@@ -116,7 +116,7 @@ impl State {
             self.version = version;
             self.plan = self.proxy.plan();
             self.holds_requests = holds_requests(&self.plan);
-            // What a removed fault holds goes on.
+            // A removed fault releases its data.
             let plan = &self.plan;
             let is_removed = |entry: &Arc<PlanEntry>| !plan.iter().any(|other| Arc::ptr_eq(entry, other));
             self.streams.iter_mut().for_each(|stream| stream.end_waits_of(is_removed));
