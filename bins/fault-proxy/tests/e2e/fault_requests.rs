@@ -6,8 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::fault_support::RedisSession;
+use crate::fault_support::script::end;
 use crate::support::api::{Api, connect, listen_of};
-use crate::support::{BINARY, PATIENCE, Proxy, eventually, printed, run};
+use crate::support::{BINARY, PATIENCE, Proxy, eventually, printed, run, utf8};
 use serde_json::json;
 use testkit::{Daemon, FarEnd, Postgres, Redis, clients, free_port, require};
 
@@ -35,10 +36,29 @@ fn a_lost_commit_is_committed() {
 }
 
 #[test]
+fn a_replay_hits_the_same_requests() {
+    let (server, directory) = (Postgres::start(), tempfile::tempdir().expect("a directory"));
+    let journal = directory.path().join("journal");
+    let draws = ["--seed", "5", "--journal", utf8(&journal), "--lose-response-probability", "0.6"];
+    let options = ["--with-lose-response", "--lose-response-on", "commit"];
+    let proxy = Proxy::with(format!("psql://127.0.0.1:{}", server.port()), &[&options[..], &draws].concat());
+    let seen = commits(proxy.port(), server.port());
+    assert!(seen.contains("lost") && seen.contains("ok"), "the seed draws both: {seen}");
+    assert_eq!(end(&proxy), Some(0), "{}", proxy.stderr());
+
+    let replay = Daemon::spawn(Path::new(BINARY), &["replay", utf8(&journal)], &[]);
+    replay.wait_for_line("listening on");
+    assert_eq!(commits(proxy.port(), server.port()), seen);
+    assert_eq!(end(&replay), Some(0), "{}", replay.stderr());
+    let all = "0 were not made again, 0 were not in the journal";
+    assert!(replay.stdout().contains(all), "{}", replay.stdout());
+}
+
+#[test]
 fn commits_of_clients_without_tls_are_lost_behind_psqls() {
     let certificates = testkit::Certificates::generate();
     let server = Postgres::start_tls(&certificates);
-    let options = [&LOSE[..], &["--upstream-ca", crate::support::utf8(certificates.ca_file())]].concat();
+    let options = [&LOSE[..], &["--upstream-ca", utf8(certificates.ca_file())]].concat();
     let proxy = Proxy::with(format!("psqls://localhost:{}", server.port()), &options);
     assert_eq!(commits(proxy.port(), server.port()), EVERY_OTHER);
 }
@@ -218,7 +238,7 @@ fn clients_see_the_responses_of_the_proxy_as_those_of_the_server() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("fault-proxy.toml");
     std::fs::write(&path, file).expect("the directory is writable");
-    let args = ["run", "--config", crate::support::utf8(&path), "--control", "off"];
+    let args = ["run", "--config", utf8(&path), "--control", "off"];
     let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
     ports.iter().for_each(|port| drop(daemon.wait_for_line(&format!("listening on 127.0.0.1:{port}"))));
     let mut python = Command::new(require("python3", "python3"));
