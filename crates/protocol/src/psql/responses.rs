@@ -163,7 +163,10 @@ impl Session {
         while let Some(pending) = self.pop_pending() {
             match pending {
                 Pending::Execute(request) => {
-                    emit(sink, offset, EventKind::ResponseEnds { request, outcome: Outcome::Skipped });
+                    // An error in Parse or Bind may arrive before the client has sent Execute.
+                    let failure = self.response.failure.take();
+                    let outcome = failure.as_ref().map_or(Outcome::Skipped, |code| Outcome::Failure(code));
+                    emit(sink, offset, EventKind::ResponseEnds { request, outcome });
                     continue;
                 }
                 Pending::Query(request) => self.end_response(request, offset, sink),

@@ -129,6 +129,20 @@ fn a_response_begins_behind_what_the_client_needs_first() {
 }
 
 #[test]
+fn an_error_that_arrives_before_execute_is_that_of_execute() {
+    let turns = [
+        client(&[parse("", "selec 1")]),
+        server(&[error("42601")]),
+        client(&[bind("", ""), execute(""), execute(""), sync()]),
+        server(&[ready(b'I')]),
+    ];
+    let seen = seen(&turns);
+    let ends: Vec<_> =
+        seen.iter().filter_map(|event| event.split_once("done ")).map(|(_, end)| end).collect();
+    assert_eq!(ends, ["1 42601", "2 skipped"]);
+}
+
+#[test]
 fn an_error_gives_its_sqlstate() {
     let turns = [client(&[query("select 1/0")]), server(&[error("22012"), ready(b'I')])];
     assert_eq!(seen(&turns).last().expect("events"), "59: done 1 22012");
