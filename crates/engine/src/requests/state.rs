@@ -119,7 +119,7 @@ impl State {
             // A removed fault releases its data.
             let plan = &self.plan;
             let is_removed = |entry: &Arc<PlanEntry>| !plan.iter().any(|other| Arc::ptr_eq(entry, other));
-            self.streams.iter_mut().for_each(|stream| stream.end_waits_of(is_removed));
+            self.streams.iter_mut().for_each(|stream| stream.remove_steps_of(is_removed));
         }
     }
 

@@ -209,10 +209,14 @@ impl StreamPlan {
         self.steps.retain(|step| !is_waiting(step));
     }
 
-    /// Lets the bytes pass that wait for faults which `is_removed` selects.
-    pub(super) fn end_waits_of(&mut self, is_removed: impl Fn(&Arc<PlanEntry>) -> bool) {
-        let is_wait = |step: &Step| matches!(step.action, StepAction::Wait { .. });
-        self.steps.retain(|step| !is_wait(step) || !is_removed(&step.pending.entry));
+    /// Removes the waits and the ends of faults which `is_removed` selects. A lost response or a response of the proxy is completed.
+    pub(super) fn remove_steps_of(&mut self, is_removed: impl Fn(&Arc<PlanEntry>) -> bool) {
+        let is_removable = |Step { action, pending, .. }: &Step| match action {
+            StepAction::Wait { .. } => true,
+            StepAction::Drop | StepAction::End(_) => pending.lost().is_none() && pending.response().is_none(),
+            _ => false,
+        };
+        self.steps.retain(|step| !is_removable(step) || !is_removed(&step.pending.entry));
     }
 
     /// A message of this request ends at the offset.

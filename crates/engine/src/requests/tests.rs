@@ -282,6 +282,19 @@ fn what_a_removed_fault_holds_goes_on() {
 }
 
 #[test]
+fn a_removed_fault_does_not_end_the_session() {
+    let end = RequestAction::End { after: Duration::from_secs(30), ending: Ending::Close };
+    let faults = faults_of(Protocol::Http, vec![fault("GET", Moment::FirstByte, end)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!(streams.responses(), &OK[..1]);
+    faults.replace(Vec::new());
+    streams.pass(Direction::ToDownstream);
+    assert_eq!((streams.end, streams.responses()), (None, OK));
+}
+
+#[test]
 fn a_session_that_cannot_be_read_passes() {
     let lost = || vec![fault("commit", Moment::FirstByte, LOST)];
     let faults = faults_of(Protocol::Psql, lost());
