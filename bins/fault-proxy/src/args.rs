@@ -79,7 +79,7 @@ pub(crate) const HINTS: [Hint; 17] = [
 ];
 
 const AFTER_BYTES: &str = "only three faults start after an amount of data: --blackhole-after-bytes, --timeout-after-bytes and --reset-after-bytes";
-const AT: &str = "only three faults start within a response: --blackhole-at, --timeout-at and --reset-at";
+const AT: &str = "only four faults have a moment: --latency-at, --blackhole-at, --timeout-at and --reset-at";
 const CONTROL_OR_TOXIPROXY: &str = "use `fault-proxy run --control HOST:PORT`, or `fault-proxy toxiproxy-server -host=HOST -port=PORT` for the flags of Toxiproxy";
 const RUN_OR_TOXIPROXY: &str = "put it after the command, as in `fault-proxy run --config FILE`, or use `fault-proxy toxiproxy-server -config=FILE` for the flags of Toxiproxy";
 const TOXIPROXY: &str = "use `fault-proxy toxiproxy-server -host=HOST` for the flags of Toxiproxy";

@@ -371,6 +371,11 @@ fn parameters_that_a_toxic_would_ignore_are_refused() {
             json!({"skip": 2}),
             "`skip` does not go with Toxiproxy's reset_peer: use the type reset",
         ),
+        (
+            "reset_peer",
+            json!({"timeout": 0, "on": "commit"}),
+            "`on` does not go with `timeout`, an attribute of Toxiproxy's reset_peer: use the type reset instead",
+        ),
         ("noop", json!({"times": 1}), "`times` does not go with noop"),
     ] {
         let refused = refused(json!({"type": kind, "attributes": attributes}));

@@ -2,7 +2,7 @@
 
 use super::moment::{BYTES, EVENTS, ON, OnRequests, ROWS};
 use super::prelude::*;
-use crate::requests::rule::{Ending, RequestAction, RequestFault};
+use crate::requests::rule::{RequestAction, RequestFault};
 
 pub(super) static TYPE: FaultType = FaultType {
     name: "truncate",
@@ -21,6 +21,6 @@ struct Params {
 impl Parameters for Params {
     fn resolve(&self, _side: Option<Side>, _read_file: ReadFile) -> Result<Effect, ParamError> {
         let (on, part) = self.requests.part_of_response()?;
-        Ok(RequestFault::new(on, part, RequestAction::Truncate(Ending::Close)).into())
+        Ok(RequestFault::new(on, part, RequestAction::Truncate).into())
     }
 }

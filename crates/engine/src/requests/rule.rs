@@ -47,8 +47,8 @@ pub enum RequestAction {
     Limit(f64),
     /// The upstream does not execute the request. The proxy responds instead.
     Respond(Response),
-    /// The session ends in the response, behind a [part](Part) of it. After rows or events, the next one begins.
-    Truncate(Ending),
+    /// Both connections are closed in the response, behind a [part](Part) of it. After rows or events, the next one begins.
+    Truncate,
 }
 
 /// How a session ends.
@@ -108,7 +108,7 @@ impl Behavior for RequestFault {
             RequestAction::LoseResponse(ending) => write!(f, "lost response on {on}, then {ending}"),
             RequestAction::Limit(rate) => write!(f, "bandwidth {} on {on}", BitRate(*rate)),
             RequestAction::Respond(response) => write!(f, "{response} instead of {on}"),
-            RequestAction::Truncate(_) => write!(f, "truncated response on {on}, {at}"),
+            RequestAction::Truncate => write!(f, "truncated response on {on}, {at}"),
             RequestAction::End { after, ending } => {
                 write!(f, "{ending} on {on}, {at}")?;
                 if after.is_zero() { Ok(()) } else { write!(f, ", {} later", Time(*after)) }

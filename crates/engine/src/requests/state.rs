@@ -223,7 +223,7 @@ impl State {
                 let is_last = |items: NonZeroU64| items.get() == part;
                 match rule.at {
                     Moment::MidResponse(Part::Rows(items) | Part::Events(items)) if is_last(items) => {
-                        let truncates = matches!(rule.action, RequestAction::Truncate(_));
+                        let truncates = matches!(rule.action, RequestAction::Truncate);
                         Some(offset + if truncates { TRUNCATED_PART } else { 0 })
                     }
                     _ => None,

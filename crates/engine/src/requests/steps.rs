@@ -54,8 +54,8 @@ impl State {
                 }
                 self.push(direction, offset, StepAction::End(*ending), pending);
             }
-            RequestAction::Truncate(ending) => {
-                self.push(direction, offset, StepAction::End(*ending), pending);
+            RequestAction::Truncate => {
+                self.push(direction, offset, StepAction::End(Ending::Close), pending);
             }
             RequestAction::Limit(rate) => {
                 pending.entry.counters.record_action();

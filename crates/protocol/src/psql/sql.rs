@@ -50,7 +50,7 @@ impl Kinds {
 /// Length of the longest known verb.
 const MAX_VERB: usize = 8;
 
-/// Bytes that are compared at once, and the one after them.
+/// Number of bytes that are compared together, and the one after them.
 const BLOCK: usize = 17;
 
 /// Returns the kinds of the statements of a text, and the text with each run of white space as one space. Uses `scratch` if it

@@ -126,7 +126,7 @@ fn the_rate_of_a_response_is_limited_and_that_of_others_is_not() {
 fn a_truncated_response_ends_in_a_row() {
     let row = message(b'D', b"\0\0");
     let at = Moment::MidResponse(Part::Rows(NonZeroU64::new(1).expect("one")));
-    let faults = faults_of(Protocol::Psql, vec![fault("select", at, RequestAction::Truncate(Ending::Close))]);
+    let faults = faults_of(Protocol::Psql, vec![fault("select", at, RequestAction::Truncate)]);
     let mut streams = psql(&faults);
     streams.send(Direction::ToUpstream, &query("select 1"));
     streams.send(Direction::ToDownstream, &[&row[..], &row, &complete("SELECT 2"), READY].concat());
