@@ -14,7 +14,7 @@ mod steps;
 #[cfg(feature = "relay")]
 pub(crate) mod stream;
 mod stream_plan;
-#[cfg(test)]
+#[cfg(all(test, feature = "relay"))]
 mod tests;
 
 use std::sync::Arc;
