@@ -90,6 +90,12 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)
         }
+        FaultCommand::Disable { proxy, fault } => {
+            api.post(&["proxies", proxy, "toxics", fault], &json!({"enabled": false}))
+        }
+        FaultCommand::Enable { proxy, fault } => {
+            api.post(&["proxies", proxy, "toxics", fault], &json!({"enabled": true}))
+        }
         FaultCommand::Remove { proxy, fault } => api.delete(&["proxies", proxy, "toxics", fault]),
     }
 }

@@ -96,7 +96,7 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
 
 #[cfg(test)]
 mod tests {
-    use fault_proxy_control::proxies::Generation;
+    use fault_proxy_control::proxies::{Generation, RecentState};
     use fault_proxy_control::{SessionMetrics, record};
     use fault_proxy_engine::{Engine, FaultParams, ScheduleContext, Settings};
     use fault_proxy_mapping::Upstream;
@@ -118,6 +118,7 @@ mod tests {
             faults: faults.iter().map(fault).collect(),
             engine: Engine::new(Settings::default()).proxy(name, Vec::new()),
             watch: SessionMetrics::default(),
+            recent: RecentState::default(),
             stop_generation: Generation::default(),
             client_generation: Generation::default(),
         }

@@ -3,6 +3,7 @@
 mod address;
 mod events;
 mod guard;
+mod history;
 mod openapi;
 mod proxies;
 mod request;
@@ -25,7 +26,7 @@ use self::response::json_response;
 use crate::proxies::Proxies;
 use crate::toxic;
 
-/// Returns the routes of `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/changes`, `/events` and `/openapi.json`, and the fallback
+/// Returns the routes of `/proxies`, `/populate`, `/reset`, `/version`, `/fault-types`, `/changes`, `/history`, `/events` and `/openapi.json`, and the fallback
 /// for unknown paths.
 pub(crate) fn routes(proxies: Proxies) -> Router {
     let one = get(proxies::get).post(proxies::update).patch(proxies::update).delete(proxies::delete);
@@ -33,6 +34,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
     let router = Router::new()
         .route("/proxies", get(proxies::all).post(proxies::create))
         .route("/proxies/{proxy}", one)
+        .route("/proxies/{proxy}/history", get(history::one))
         .route("/proxies/{proxy}/toxics", get(toxics::all).post(toxics::add))
         .route("/proxies/{proxy}/toxics/{toxic}", toxic)
         .route("/reset", post(proxies::reset))
@@ -40,6 +42,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/version", get(version))
         .route("/fault-types", get(fault_types))
         .route("/changes", get(changes))
+        .route("/history", get(history::all))
         .route("/events", get(events::events).with_state(Events::new(proxies.clone())))
         .route("/openapi.json", get(openapi::get))
         .route_layer(Extension(Budget::default()))

@@ -5,6 +5,7 @@ mod changes;
 mod entry;
 mod error;
 mod expiry;
+mod history;
 mod host;
 mod proxy;
 mod record;
@@ -26,13 +27,15 @@ use self::changes::Changes;
 pub(crate) use self::changes::Client;
 use self::entry::Entry;
 pub use self::error::{ChangeError, StartError};
+pub(crate) use self::history::INTERVAL;
+pub use self::history::{ProxyHistory, RecentState, Sample};
 pub use self::host::{CheckingLoop, LaunchRequest, ProxyLauncher, Resolving, RunningProxy, Starting};
 pub use self::proxy::{Generation, Proxy, ProxyUpstream, Spec, Update};
 pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
 pub use self::record::{FaultRecord, protocol_of};
 use self::removed::Removed;
 pub use self::removed::RemovedFault;
-pub use self::state::{FaultState, ProxyState, RequestsState, SessionState, State, TimesState};
+pub use self::state::{FailureState, FaultState, ProxyState, RequestsState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
 ///
@@ -58,6 +61,8 @@ struct Inner {
     changed: Notify,
     /// Held while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
+    /// Held by who takes the samples of the history.
+    sampling: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     /// Notified when a fault with a time to live is added or changed.
     new_expiry: Notify,
@@ -76,6 +81,7 @@ impl Proxies {
             removed: Mutex::default(),
             changed: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            sampling: tokio::sync::Mutex::default(),
             tasks: TaskTracker::new(),
             new_expiry: Notify::new(),
         };

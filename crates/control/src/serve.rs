@@ -65,7 +65,8 @@ pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shut
     accept(listener, router, shutdown).await;
 }
 
-/// Like [`serve`], with the page and the API that changes `proxies`. Removes faults whose time to live has passed.
+/// Like [`serve`], with the page and the API that changes `proxies`. Removes faults whose time to live has passed, and keeps the
+/// history of the proxies.
 ///
 /// # Cancel safety
 /// As for [`serve`]. A change that has started continues.
@@ -77,7 +78,7 @@ pub async fn serve_control(
     access: Access,
     shutdown: Shutdown,
 ) {
-    let removal = proxies.clone();
+    let kept = proxies.clone();
     let router = routes(health, metrics, shutdown.clone())
         .merge(routes::health())
         .merge(api::routes(proxies))
@@ -85,7 +86,8 @@ pub async fn serve_control(
         .layer(from_fn_with_state(access, access::check));
     select! {
         () = accept(listener, router, shutdown) => {}
-        never = removal.remove_expired_faults() => match never {},
+        never = kept.remove_expired_faults() => match never {},
+        never = kept.keep_history() => match never {},
     }
 }
 

@@ -45,7 +45,8 @@ pub(crate) fn parse(
         ttl: ttl(body, now)?,
         attributes,
     };
-    match (toxiproxy::fields(&kind), faults::find(&kind)) {
+    let enabled = json::switch(body, "enabled")?.unwrap_or(true);
+    let record = match (toxiproxy::fields(&kind), faults::find(&kind)) {
         (Some(fields), kind_of_ours) => {
             refuse_mixed(&kind, fields, common.attributes, false)?;
             match kind_of_ours.ok().filter(|ours| is_native(ours, fields, common.attributes)) {
@@ -55,7 +56,8 @@ pub(crate) fn parse(
         }
         (None, Ok(kind_of_ours)) => native::parse(&kind, kind_of_ours, common, run),
         (None, Err(_)) => Err(ToxicError::Type),
-    }
+    };
+    Ok(FaultRecord { enabled, ..record? })
 }
 
 /// Returns true if the attributes are those of the native fault and not of the toxic with the same name. This is so if only the
@@ -132,7 +134,7 @@ fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
 
-/// Returns the fault with changed attributes or toxicity. A new time to live starts `now`.
+/// Returns the fault with changed attributes or toxicity, or switched on or off. A new time to live starts `now`.
 pub(crate) fn merge(
     record: &FaultRecord,
     body: &Map<String, Value>,
@@ -146,6 +148,9 @@ pub(crate) fn merge(
     changed.ttl = ttl(body, now)?.or(record.ttl);
     if let Some(toxicity) = json::number(body, "toxicity")? {
         changed.toxicity = toxicity;
+    }
+    if let Some(enabled) = json::switch(body, "enabled")? {
+        changed.enabled = enabled;
     }
     match record.vocabulary {
         Dialect::Toxiproxy => {

@@ -1,9 +1,10 @@
 //! Counters of sessions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use fault_proxy_relay::{Relay, SessionSummary, SessionTracker};
+use fault_proxy_relay::{CloseReason, Relay, SessionSummary, SessionTracker};
 use prometheus_client::metrics::histogram::Histogram;
 
 /// Bucket bounds in seconds: from a request of 1 ms to a database connection of hours.
@@ -22,8 +23,30 @@ struct Inner {
     live: SessionTracker,
     duration: Histogram,
     connect: Histogram,
+    last_failure: Mutex<Option<Failure>>,
     /// Highest reported numbers of received bytes: to the upstream, to the downstream.
     received: [AtomicU64; 2],
+}
+
+/// Failure of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) at: Instant,
+    /// In one word: [`SessionSummary::not_opened`], or `failed`.
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// Returns `None` if the session did not fail.
+    fn of(summary: &SessionSummary) -> Option<Self> {
+        let message = |end: &CloseReason| match end {
+            CloseReason::NotOpened(message) | CloseReason::Failed(message) => Some(message.clone()),
+            _ => None,
+        };
+        let message = message(&summary.upstream_end).or_else(|| message(&summary.downstream_end))?;
+        Some(Self { at: Instant::now(), reason: summary.not_opened.unwrap_or("failed"), message })
+    }
 }
 
 impl Default for Inner {
@@ -32,6 +55,7 @@ impl Default for Inner {
             live: SessionTracker::new(),
             duration: Histogram::new(DURATION_BUCKETS),
             connect: Histogram::new(CONNECT_BUCKETS),
+            last_failure: Mutex::default(),
             received: Default::default(),
         }
     }
@@ -54,9 +78,22 @@ impl SessionMetrics {
         &self.0.live
     }
 
-    /// Counts the duration of an ended session, for a relay with another observer.
+    /// Counts the duration of an ended session and keeps its error, for a relay with another observer.
     pub fn ended(&self, summary: &SessionSummary) {
         self.0.duration.observe(summary.duration.as_secs_f64());
+        if let Some(failure) = Failure::of(summary) {
+            *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+        }
+    }
+
+    /// Returns the last failure of a session.
+    pub(crate) fn last_failure(&self) -> Option<Failure> {
+        self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns true if both share their counters.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     pub(crate) fn duration(&self) -> &Histogram {

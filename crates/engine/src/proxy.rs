@@ -14,7 +14,7 @@ use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine::Engine;
 use crate::requests::count::RequestStats;
-use crate::stats::{FaultStats, FlowStats};
+use crate::stats::{DurationHistogram, FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
 
 /// A handle on the faults of a proxy; cheap to clone.
@@ -81,6 +81,12 @@ impl Faults {
     /// How much its faults have held up in `direction`.
     pub fn flow_stats(&self, direction: Direction) -> FlowStats {
         self.shared.counters[direction as usize].stats()
+    }
+
+    /// Returns the times for which its faults have held data, in both directions. Each piece of data that is passed on counts once,
+    /// and each wait of a fault on requests.
+    pub fn delays(&self) -> DurationHistogram {
+        self.shared.delays()
     }
 
     /// Returns whether every client must be refused now, as by a closed port.

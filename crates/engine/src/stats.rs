@@ -27,9 +27,8 @@ pub(crate) struct FaultCounters {
     segments: AtomicU64,
     lost: AtomicU64,
     asked: AtomicHistogram,
-    held: AtomicHistogram,
+    held: DurationCounters,
     late: AtomicHistogram,
-    held_nanos: AtomicU64,
 }
 
 impl FaultCounters {
@@ -46,9 +45,8 @@ impl FaultCounters {
             segments: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             asked: histogram(),
-            held: histogram(),
+            held: DurationCounters::new(),
             late: histogram(),
-            held_nanos: AtomicU64::new(0),
         }
     }
 
@@ -77,8 +75,7 @@ impl FaultCounters {
 
     /// A chunk was held for `held`, and let go `late` after it was due.
     pub(crate) fn record_held(&self, held: Duration, late: Duration) {
-        add(&self.held, held);
-        self.held_nanos.fetch_add(nanos(held), Ordering::Relaxed);
+        self.held.record(held);
         add(&self.late, late);
     }
 
@@ -110,10 +107,7 @@ impl FaultCounters {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let limited = Duration::from_nanos(count(&self.limited_nanos));
         let segments = count(&self.segments);
-        let held = DurationHistogram {
-            histogram: self.held.load(),
-            sum: Duration::from_nanos(self.held_nanos.load(Ordering::Relaxed)),
-        };
+        let held = self.held.load();
         FaultStats {
             sessions: count(&self.sessions),
             actions: count(&self.actions),
@@ -134,20 +128,29 @@ impl FaultCounters {
 
 /// Counts durations in a histogram.
 #[derive(Debug)]
-pub(crate) struct DurationCounters(AtomicHistogram);
+pub(crate) struct DurationCounters {
+    histogram: AtomicHistogram,
+    nanos: AtomicU64,
+}
 
 impl DurationCounters {
     pub(crate) fn new() -> Self {
         let config = Config::new(GROUPING_POWER, MAX_VALUE_POWER).expect("the powers fit each other");
-        Self(AtomicHistogram::with_config(&config))
+        Self { histogram: AtomicHistogram::with_config(&config), nanos: AtomicU64::new(0) }
     }
 
     pub(crate) fn record(&self, time: Duration) {
-        add(&self.0, time);
+        add(&self.histogram, time);
+        self.nanos.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    pub(crate) fn load(&self) -> DurationHistogram {
+        let sum = Duration::from_nanos(self.nanos.load(Ordering::Relaxed));
+        DurationHistogram { histogram: self.histogram.load(), sum }
     }
 
     pub(crate) fn quantiles(&self) -> Option<Quantiles> {
-        Quantiles::from_histogram(&self.0.load())
+        Quantiles::from_histogram(&self.histogram.load())
     }
 }
 
@@ -213,6 +216,19 @@ impl DurationHistogram {
     /// All of them together, exactly.
     pub fn sum(&self) -> Duration {
         self.sum
+    }
+
+    /// Returns the durations that were counted after `earlier`, a snapshot of the same counters.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let histogram =
+            self.histogram.wrapping_sub(&earlier.histogram).unwrap_or_else(|_| self.histogram.clone());
+        Self { histogram, sum: self.sum.saturating_sub(earlier.sum) }
+    }
+
+    /// Returns the quantiles. `None` without any duration.
+    pub fn quantiles(&self) -> Option<Quantiles> {
+        Quantiles::from_histogram(&self.histogram)
     }
 
     /// How many are at most that long.
@@ -324,6 +340,19 @@ mod tests {
         assert_eq!(stats.stats().rate, Some(10_000.0));
         stats.restart_rate();
         assert_eq!((stats.stats().bytes, stats.stats().rate), (1_000_000, None));
+    }
+
+    #[test]
+    fn durations_since_a_snapshot_are_those_counted_after_it() {
+        let counters = DurationCounters::new();
+        counters.record(Duration::from_secs(1));
+        let earlier = counters.load();
+        assert_eq!(counters.load().since(&earlier).quantiles(), None);
+        counters.record(Duration::from_millis(1));
+        let since = counters.load().since(&earlier);
+        assert_eq!((since.count(), since.sum()), (1, Duration::from_millis(1)));
+        let p99 = since.quantiles().expect("one was counted").p99;
+        assert!(p99.abs_diff(Duration::from_millis(1)) < Duration::from_micros(20), "{p99:?}");
     }
 
     #[test]

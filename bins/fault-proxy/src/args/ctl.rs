@@ -70,7 +70,7 @@ pub(crate) enum CtlCommand {
         #[arg(add = complete::proxies())]
         proxy: String,
     },
-    /// Add, change and remove the faults of a proxy.
+    /// Add, change, switch and remove the faults of a proxy.
     #[command(subcommand)]
     Fault(FaultCommand),
     /// Remove all faults and enable all proxies.
@@ -122,6 +122,24 @@ pub(crate) enum FaultCommand {
         /// Time from now after which the fault is removed, for example 30s [default: as before].
         #[arg(long, value_name = "TIME", value_parser = ttl, allow_hyphen_values = true)]
         ttl: Option<String>,
+    },
+    /// Switch a fault off. It keeps its parameters and its measurements.
+    Disable {
+        /// Name of the proxy.
+        #[arg(add = complete::proxies())]
+        proxy: String,
+        /// Name of the fault.
+        #[arg(add = complete::faults_of_proxy())]
+        fault: String,
+    },
+    /// Switch a fault on again.
+    Enable {
+        /// Name of the proxy.
+        #[arg(add = complete::proxies())]
+        proxy: String,
+        /// Name of the fault.
+        #[arg(add = complete::faults_of_proxy())]
+        fault: String,
     },
     /// Remove a fault.
     Remove {

@@ -25,6 +25,12 @@ pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
             let what = format!("{} of {} is changed", escape_control(fault), escape_control(proxy));
             with_attributes(what, as_given(answer, attributes))
         }
+        CtlCommand::Fault(FaultCommand::Disable { proxy, fault }) => {
+            format!("{} of {} is switched off", escape_control(fault), escape_control(proxy))
+        }
+        CtlCommand::Fault(FaultCommand::Enable { proxy, fault }) => {
+            format!("{} of {} is switched on", escape_control(fault), escape_control(proxy))
+        }
         CtlCommand::Fault(FaultCommand::Remove { proxy, fault }) => {
             format!("{} of {} is removed", escape_control(fault), escape_control(proxy))
         }
@@ -79,6 +85,7 @@ pub(crate) fn inspect(proxy: &Value) -> String {
         let is_both = fault["attributes"]["direction"] == "both";
         let fields = ["name", "type", "stream", "toxicity"].map(|field| match field {
             "stream" if is_both => "both".to_owned(),
+            "name" if fault["enabled"] == false => format!("{} (off)", text(&fault["name"])),
             field => text(&fault[field]),
         });
         table.add_row(fields.into_iter().chain([attributes::shown(fault)]));

@@ -43,7 +43,7 @@ pub(super) struct ProxyReport {
     errors: BTreeMap<&'static str, u64>,
     pub(super) bytes_to_upstream: u64,
     pub(super) bytes_to_client: u64,
-    protocol: Option<&'static str>,
+    protocol: Option<String>,
     /// Counts of each kind of request.
     pub(super) requests: Vec<RequestsState>,
     sessions_opaque: u64,

@@ -145,6 +145,7 @@ fn cut(line: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fault_proxy_control::proxies::RecentState;
     use serde_json::Map;
 
     use super::*;
@@ -157,6 +158,7 @@ mod tests {
             toxicity: 1.0,
             attributes: Map::new(),
             description: "latency 5 ms".to_owned(),
+            enabled: true,
             on,
             windows: windows.to_vec(),
             sessions: 0,
@@ -181,6 +183,9 @@ mod tests {
             enabled: true,
             sessions_total: 3,
             sessions_active: 2,
+            sessions_failed: 0,
+            last_failure: None,
+            recent: RecentState::default(),
             bytes_to_upstream: 0,
             bytes_to_client: 0,
             held_bytes: 0,

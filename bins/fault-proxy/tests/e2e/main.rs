@@ -12,6 +12,7 @@ mod control_changes;
 mod control_clients;
 mod control_docs;
 mod control_effect;
+mod control_history;
 mod control_schema;
 mod control_soak;
 mod control_token;

@@ -70,6 +70,11 @@ fn paths() -> Value {
             "patch": proxy_changed("patch_proxy"),
             "delete": Operation::new("delete_proxy", "Deletes a proxy and closes its sessions").or(&[400, 404]),
         },
+        "/proxies/{proxy}/history": {
+            "parameters": [in_path("proxy")],
+            "get": Operation::new("history", "Figures of each second of the last ten minutes, the oldest first")
+                .gives(200, "History").or(&[400, 404]),
+        },
         "/proxies/{proxy}/toxics": {
             "parameters": [in_path("proxy")],
             "get": Operation::new("toxics", "The faults of a proxy, those of the upstream stream first")
@@ -94,6 +99,8 @@ fn paths() -> Value {
             .gives(200, "FaultTypes")},
         "/changes": {"get": Operation::new("changes", "The latest 1,000 changes by clients of the API, the oldest first")
             .gives(200, "Changes")},
+        "/history": {"get": Operation::new("histories", "Figures of each second of the last minute, by proxy")
+            .gives(200, "Histories")},
         "/version": {"get": Operation::new("version", "The program's version").gives(200, "Version")},
     })
 }
@@ -187,7 +194,9 @@ fn schemas() -> Value {
         "description": "Time after which the fault is removed, in milliseconds or with a unit", "type": ["number", "string"],
         "exclusiveMinimum": 0, "maximum": MAX_TTL.as_millis(), "examples": ["30s"],
     });
-    let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "ttl": ttl, "attributes": attributes});
+    let on =
+        json!({"type": "boolean", "description": "Whether the fault acts; left out of responses if true"});
+    let toxic = |kind: &Value, attributes: &Value| json!({"name": text, "type": kind, "stream": stream, "toxicity": toxicity, "enabled": on, "ttl": ttl, "attributes": attributes});
     let proxy = |toxics: Value| {
         let mut proxy = addresses.clone();
         proxy["name"] = text.clone();
@@ -212,6 +221,14 @@ fn schemas() -> Value {
             "action": text, "proxy": {"type": "string"}, "before": state, "after": state,
         }),
     );
+    let millis = json!({"type": ["number", "null"]});
+    let sample = json!({
+        "at_ms": count, "bytes_to_upstream": count, "bytes_to_client": count, "latency_p50_ms": millis,
+        "latency_p99_ms": millis, "sessions": count, "sessions_failed": count, "sessions_active": count,
+    });
+    let names: Vec<_> = sample.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let samples = json!({"type": "array", "items": object(&names, &sample)});
+    let of_proxy = json!({"name": text, "samples": samples});
     let new_toxics: Vec<_> = attributes_by_type()
         .iter()
         .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
@@ -219,6 +236,10 @@ fn schemas() -> Value {
     json!({
         "Proxy": object(&["name", "listen", "upstream", "enabled", "toxics"], &proxy(array("Toxic"))),
         "Changes": {"type": "array", "items": changed},
+        "Histories": object(&["interval_ms", "proxies"], &json!({
+            "interval_ms": count, "proxies": {"type": "array", "items": object(&["name", "samples"], &of_proxy)},
+        })),
+        "History": object(&["interval_ms", "name", "samples"], &json!({"interval_ms": count, "name": text, "samples": samples})),
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
         "NewProxy": object(&["name", "upstream"], &proxy(array("NewToxic"))),
         "NewProxies": array("NewProxy"),
@@ -227,7 +248,7 @@ fn schemas() -> Value {
         "Toxic": object(&["name", "type", "stream", "toxicity", "attributes"], &toxic(&text, &any)),
         "Toxics": array("Toxic"),
         "NewToxic": {"anyOf": new_toxics},
-        "ToxicChange": object(&[], &json!({"toxicity": toxicity, "ttl": ttl, "attributes": any})),
+        "ToxicChange": object(&[], &json!({"toxicity": toxicity, "enabled": on, "ttl": ttl, "attributes": any})),
         "Error": object(&["error", "status"], &json!({
             "error": text, "status": {"type": "integer"},
             "proxies": {"type": "array", "items": named("Proxy"), "description": "Proxies that /populate created before the error"},

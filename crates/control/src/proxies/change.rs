@@ -211,7 +211,7 @@ impl Proxies {
         self.check_new(&spec).await?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
         let faults = self.inner.engine.proxy(&name, effective(&spec.faults));
-        let mut entry = Entry::new(spec, faults);
+        let mut entry = Entry::new(spec, faults, self.engine().now());
         if enabled {
             entry.started = Some(self.inner.host.start(entry.start(&name)).await?);
         }

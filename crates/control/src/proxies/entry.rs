@@ -1,8 +1,10 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use fault_proxy_engine::Faults;
 use fault_proxy_mapping::ListenAddr;
 
+use super::history::{History, Totals};
 use super::host::LaunchRequest;
 use super::host::RunningProxy;
 use super::proxy::{Generation, Proxy, ProxyUpstream, Spec};
@@ -19,6 +21,7 @@ pub(super) struct Entry {
     pub(super) faults: Faults,
     pub(super) records: Vec<FaultRecord>,
     pub(super) watch: SessionMetrics,
+    pub(super) history: History,
     /// Address that the proxy listened on before it stopped, if `listen` still refers to it.
     last_address: Option<SocketAddr>,
     /// `None` while the proxy is disabled.
@@ -29,7 +32,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Creates an entry of a proxy that is not started.
-    pub(super) fn new(spec: Spec, faults: Faults) -> Self {
+    pub(super) fn new(spec: Spec, faults: Faults, now: Duration) -> Self {
         faults.set_protocol(protocol_of(&spec.upstream.addr));
         let Spec { label, listen, upstream, faults: records, .. } = spec;
         let (watch, stopped) = (SessionMetrics::default(), Generation::default());
@@ -37,6 +40,7 @@ impl Entry {
             label,
             listen,
             upstream,
+            history: History::new(Totals::new(&faults, now)),
             faults,
             records,
             watch,
@@ -57,6 +61,7 @@ impl Entry {
             faults: self.records.clone(),
             engine: self.faults.clone(),
             watch: self.watch.clone(),
+            recent: self.history.recent(),
             stop_generation: self.stop_generation.clone(),
             client_generation: self.client_generation.clone(),
         }
@@ -133,7 +138,7 @@ mod tests {
                 enabled: true,
                 faults: Vec::new(),
             };
-            let mut entry = Entry::new(spec, faults.clone());
+            let mut entry = Entry::new(spec, faults.clone(), Duration::ZERO);
             let listen = ([127, 0, 0, 1], 4000).into();
             entry.started =
                 Some(RunningProxy { listen, shutdown: Shutdown::new(), ended: TaskTracker::new() });

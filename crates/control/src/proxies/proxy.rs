@@ -6,6 +6,7 @@ use fault_proxy_engine::Faults;
 use fault_proxy_mapping::{ListenAddr, Upstream};
 use serde_json::{Value, json};
 
+use super::history::RecentState;
 use super::record::{FaultRecord, all_shown};
 use crate::watch::SessionMetrics;
 
@@ -73,6 +74,8 @@ pub struct Proxy {
     pub engine: Faults,
     /// Observer of its sessions.
     pub watch: SessionMetrics,
+    /// Figures of the last five seconds.
+    pub recent: RecentState,
     /// Changes when the proxy is created, disabled, or gets another address or upstream.
     pub stop_generation: Generation,
     /// Changes when the proxy is created, and when an API client enables, disables or moves it.

@@ -1,4 +1,4 @@
-use fault_proxy_engine::{Fault, Millis, Protocol};
+use fault_proxy_engine::{Fault, Millis, Protocol, Windows};
 use fault_proxy_mapping::{Scheme, Upstream};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub struct FaultRecord {
     pub stream: String,
     /// Share of sessions, as given.
     pub toxicity: f64,
+    /// Whether it acts. A fault that was switched off keeps its parameters and its measurements.
+    pub enabled: bool,
     /// Parameters of its type.
     pub attributes: Map<String, Value>,
     /// The fault as applied, with this [`name`](Self::name). `None` if it has no effect.
@@ -70,9 +72,13 @@ pub fn protocol_of(upstream: &Upstream) -> Option<Protocol> {
     }
 }
 
-/// Returns the faults that have an effect.
+/// Returns the faults that have an effect. Those that were switched off are never on, so that their measurements are kept.
 pub(super) fn effective(records: &[FaultRecord]) -> Vec<Fault> {
-    records.iter().filter_map(|record| record.fault.clone()).collect()
+    let applied = |record: &FaultRecord| match record.fault.clone()? {
+        fault if record.enabled => Some(fault),
+        fault => Some(Fault { windows: Windows::never(), ..fault }),
+    };
+    records.iter().filter_map(applied).collect()
 }
 
 /// Returns the fault in the form of the API.
@@ -84,6 +90,9 @@ pub(crate) fn shown(record: &FaultRecord) -> Value {
         "stream": record.stream,
         "toxicity": record.toxicity,
     });
+    if !record.enabled {
+        shown["enabled"] = json!(false);
+    }
     if let Some(ttl) = record.ttl {
         shown["ttl"] = json!(ttl.time);
     }

@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use fault_proxy_engine::{Direction, Fault, FaultStats, Protocol, Quantiles, RequestStats};
 use fault_proxy_relay::OpenSession;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FaultRecord, Proxies, Proxy, millis, protocol_of};
+use super::{FaultRecord, Proxies, Proxy, RecentState, millis, protocol_of};
+use crate::watch::Failure;
 
 /// Maximum number of listed sessions per proxy.
 const LISTED_SESSIONS: usize = 100;
 
 /// Snapshot of a program's proxies. Counts start with the run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     /// Version of the program.
     pub version: String,
@@ -31,7 +32,7 @@ pub struct State {
 }
 
 /// Snapshot of a proxy.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct ProxyState {
     pub name: String,
@@ -41,6 +42,10 @@ pub struct ProxyState {
     pub enabled: bool,
     pub sessions_total: u64,
     pub sessions_active: usize,
+    /// Sessions that failed or were not opened.
+    pub sessions_failed: u64,
+    /// The last one of them.
+    pub last_failure: Option<FailureState>,
     /// Bytes delivered to the upstream.
     pub bytes_to_upstream: u64,
     /// Bytes delivered to clients.
@@ -52,8 +57,10 @@ pub struct ProxyState {
     pub byte_ms_to_upstream: f64,
     /// As [`byte_ms_to_upstream`](Self::byte_ms_to_upstream).
     pub byte_ms_to_client: f64,
+    /// Figures of the last five seconds.
+    pub recent: RecentState,
     /// Protocol of its requests, which the scheme of the upstream names: `http`, `psql` or `redis`.
-    pub protocol: Option<&'static str>,
+    pub protocol: Option<String>,
     /// Counts of each kind of request, in the sessions whose requests are read.
     pub requests: Vec<RequestsState>,
     /// Number of sessions whose requests could not be read to their end.
@@ -63,8 +70,19 @@ pub struct ProxyState {
     pub sessions: Vec<SessionState>,
 }
 
+/// Failure of a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FailureState {
+    /// Since the start of the run.
+    pub at_ms: u64,
+    /// In one word, as in `/metrics`: `refused`, `timed_out`, `failed` and others.
+    pub reason: String,
+    /// The error.
+    pub message: String,
+}
+
 /// Counts of requests of one kind, as in [`RequestStats`].
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "RequestStats describes them")]
 pub struct RequestsState {
     pub kind: String,
@@ -79,7 +97,7 @@ pub struct RequestsState {
 }
 
 /// Snapshot of a fault.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FaultState {
     /// Name of the fault.
     pub name: String,
@@ -94,7 +112,9 @@ pub struct FaultState {
     pub attributes: Map<String, Value>,
     /// Description of its effect.
     pub description: String,
-    /// Whether it is on.
+    /// False if it was switched off.
+    pub enabled: bool,
+    /// Whether it is on: enabled, and in a window of its schedule.
     pub on: bool,
     /// Start and end, in milliseconds since the start of the run; an end of `None` is the end of the run.
     pub windows: Vec<(u64, Option<u64>)>,
@@ -121,7 +141,7 @@ pub struct FaultState {
 }
 
 /// Distribution of times in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct TimesState {
     pub count: u64,
@@ -133,7 +153,7 @@ pub struct TimesState {
 }
 
 /// Snapshot of an open session.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct SessionState {
     pub id: u64,
@@ -179,12 +199,15 @@ impl ProxyState {
             enabled: proxy.enabled,
             sessions_total: totals.sessions,
             sessions_active: totals.active,
+            sessions_failed: totals.ends.errors(),
+            last_failure: proxy.watch.last_failure().map(|failure| FailureState::from_failure(failure, now)),
             bytes_to_upstream: totals.bytes.to_upstream,
             bytes_to_client: totals.bytes.to_downstream,
             held_bytes: up.held + down.held,
             byte_ms_to_upstream: up.byte_seconds * 1e3,
             byte_ms_to_client: down.byte_seconds * 1e3,
-            protocol: protocol_of(&proxy.upstream.addr).and_then(name_of),
+            recent: proxy.recent,
+            protocol: protocol_of(&proxy.upstream.addr).and_then(name_of).map(str::to_owned),
             requests: proxy.engine.request_stats().iter().map(RequestsState::from_stats).collect(),
             sessions_opaque: proxy.engine.opaque_sessions(),
             sessions: sessions.iter().map(SessionState::from_session).collect(),
@@ -198,6 +221,13 @@ fn name_of(protocol: Protocol) -> Option<&'static str> {
         Protocol::Psql => Some("psql"),
         Protocol::Redis => Some("redis"),
         _ => None,
+    }
+}
+
+impl FailureState {
+    fn from_failure(failure: Failure, now: Duration) -> Self {
+        let Failure { at, reason, message } = failure;
+        Self { at_ms: millis(now.saturating_sub(at.elapsed())), reason: reason.to_owned(), message }
     }
 }
 
@@ -224,10 +254,10 @@ impl FaultState {
         figures: Option<&(Fault, FaultStats)>,
         now: Duration,
     ) -> Self {
-        let FaultRecord { name, kind, stream, toxicity, attributes, fault, .. } = record;
+        let FaultRecord { name, kind, stream, toxicity, enabled, attributes, fault, .. } = record;
         let windows = fault.iter().flat_map(|fault| fault.windows.iter());
         let windows = windows.map(|(start, end)| (millis(start), end.map(millis))).collect();
-        let on = fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));
+        let on = enabled && fault.as_ref().is_some_and(|fault| fault.windows.is_on(now));
         let description = fault.map_or_else(|| "nothing".to_owned(), |fault| fault.effect.to_string());
         let applied = figures.map_or(0, |(fault, figures)| figures.applied(&fault.effect));
         let acted = figures.is_some_and(|(fault, figures)| figures.has_acted(&fault.effect));
@@ -241,6 +271,7 @@ impl FaultState {
             toxicity,
             attributes,
             description,
+            enabled,
             on,
             windows,
             sessions: figures.map_or(0, |figures| figures.sessions),
@@ -258,7 +289,7 @@ impl FaultState {
 }
 
 impl TimesState {
-    fn from_quantiles(times: Quantiles) -> Self {
+    pub(super) fn from_quantiles(times: Quantiles) -> Self {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let Quantiles { count, p50, p90, p95, p99, max, .. } = times;
         Self { count, p50: ms(p50), p90: ms(p90), p95: ms(p95), p99: ms(p99), max: ms(max) }

@@ -39,6 +39,7 @@ pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<F
         kind: kind.to_owned(),
         stream,
         toxicity: common.toxicity,
+        enabled: true,
         attributes,
         fault: None,
         ttl: common.ttl,

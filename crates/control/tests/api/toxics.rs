@@ -49,9 +49,36 @@ async fn a_toxic_is_made_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_fault_is_switched_off_and_on_without_being_lost() {
+    let api = Api::with_proxy().await;
+    let path = format!("{TOXICS}/slow");
+    let made = api.post(TOXICS, r#"{"name":"slow","type":"latency","attributes":{"mean":"5ms"}}"#).await;
+    assert_eq!(made.json()["enabled"], Value::Null, "clients of Toxiproxy see what they know");
+    let is_on = || api.proxies.get("p").unwrap().engine.current()[0].windows.is_always();
+    for (body, shown, on) in [
+        (r#"{"enabled":false}"#, json!(false), false),
+        (r#"{"attributes":{"mean":"9ms"}}"#, json!(false), false),
+        (r#"{"Enabled":true}"#, json!(null), true),
+    ] {
+        let changed = api.post(&path, body).await;
+        assert_eq!((changed.status, &changed.json()["enabled"]), (200, &shown), "{body}");
+        assert_eq!(is_on(), on, "{body}");
+    }
+    assert_eq!(api.get(&path).await.json()["attributes"], json!({"mean": 9}));
+    let wrong = api.post(&path, r#"{"enabled":"no"}"#).await;
+    wrong.assert_refused(400, "bad request body: enabled is \"no\": true or false is expected");
+    assert!(is_on());
+
+    let off = r#"{"name":"off","type":"blackhole","enabled":false}"#;
+    assert_eq!(api.post(TOXICS, off).await.json()["enabled"], json!(false));
+    assert!(!api.proxies.get("p").unwrap().engine.current()[1].windows.is_on(std::time::Duration::MAX));
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let api = Api::with_proxy().await;
     for (method, path, text) in [
+        ("GET", "/proxies/q/history", "proxy not found"),
         ("GET", "/proxies/q/toxics", "proxy not found"),
         ("POST", "/proxies/q/toxics", "proxy not found"),
         ("GET", "/proxies/q/toxics/x", "proxy not found"),

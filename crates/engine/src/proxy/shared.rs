@@ -16,7 +16,7 @@ use crate::journal::{Decision, JournalEntry};
 use crate::pipeline::SessionContext;
 use crate::pipeline::plan::{self, Plan};
 use crate::requests::count::RequestCounters;
-use crate::stats::FlowCounters;
+use crate::stats::{DurationCounters, DurationHistogram, FlowCounters};
 
 /// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
 pub(crate) const MIN_RTT: Duration = Duration::from_millis(1);
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(super) listeners: Listeners,
     /// One for each direction.
     pub(super) counters: [FlowCounters; 2],
+    /// Times for which faults held data, in both directions.
+    delays: DurationCounters,
     pub(crate) requests: RequestCounters,
     /// Protocol of the sessions, and whether it is read even if no fault needs it. Changed together with the plan.
     protocol: Mutex<Option<Protocol>>,
@@ -55,6 +57,7 @@ impl Shared {
             watchers: Mutex::default(),
             sessions: Mutex::new(0),
             listeners: Listeners::default(),
+            delays: DurationCounters::new(),
             requests: RequestCounters::default(),
             protocol: Mutex::new(None),
             reads_requests: AtomicBool::new(false),
@@ -152,6 +155,18 @@ impl Shared {
     pub(crate) fn on_delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
         self.engine.give(bytes);
         self.counters[direction as usize].on_delivered(bytes, byte_micros);
+        if let Some(micros) = byte_micros.checked_div(bytes as u64) {
+            self.record_delay(Duration::from_micros(micros));
+        }
+    }
+
+    /// Counts the time for which data was held.
+    pub(crate) fn record_delay(&self, delay: Duration) {
+        self.delays.record(delay);
+    }
+
+    pub(super) fn delays(&self) -> DurationHistogram {
+        self.delays.load()
     }
 
     /// Counts bytes that were discarded or lost with their session.

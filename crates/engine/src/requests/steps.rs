@@ -95,7 +95,9 @@ impl State {
         let counters = &pending.entry.counters;
         match action {
             StepAction::Wait { since, until } => {
-                counters.record_held(now.saturating_sub(since), now.saturating_sub(until));
+                let held = now.saturating_sub(since);
+                counters.record_held(held, now.saturating_sub(until));
+                self.proxy.record_delay(held);
                 None
             }
             StepAction::Drop
