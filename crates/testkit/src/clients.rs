@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Packages and versions to install with npm in [`npm_directory`].
-pub const NPM_REQUIREMENTS: [(&str, &str); 5] = [
+pub const NPM_REQUIREMENTS: [(&str, &str); 6] = [
     ("toxiproxy-node-client", "4.1.0"),
     ("playwright-core", "1.64.1"),
+    ("axe-core", "4.14.1"),
     ("typescript", "5.9.3"),
     ("pg", "8.23.1"),
     ("ioredis", "6.0.0"),
