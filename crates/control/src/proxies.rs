@@ -35,6 +35,7 @@ pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
 pub use self::record::{FaultRecord, protocol_of};
 use self::removed::Removed;
 pub use self::removed::RemovedFault;
+pub(crate) use self::state::name_of;
 pub use self::state::{FailureState, FaultState, ProxyState, RequestsState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.

@@ -1,5 +1,6 @@
 //! Description of a type of fault, from which flags, files, the API and the page are built.
 
+use fault_proxy_protocol::Protocol;
 use serde_json::{Map, Value};
 
 mod error;
@@ -58,6 +59,10 @@ pub struct Parameter {
     pub variable: Option<&'static str>,
     /// The values of the fault's choice, such as its distribution, with which it means something. Empty: with all.
     pub with: &'static [&'static str],
+    /// Protocols whose requests it is about. Empty if it does not need a protocol.
+    pub protocols: &'static [Protocol],
+    /// Whether most faults of its type set it. Forms show these parameters first.
+    pub main: bool,
 }
 
 /// Type of the values of a parameter.
@@ -125,7 +130,7 @@ impl ValueType {
 
 impl Parameter {
     pub(crate) const fn new(name: &'static str, value: ValueType, help: &'static str) -> Self {
-        Self { name, value, help, default: None, variable: None, with: &[] }
+        Self { name, value, help, default: None, variable: None, with: &[], protocols: &[], main: false }
     }
 
     pub(crate) const fn time(name: &'static str, help: &'static str) -> Self {
@@ -155,6 +160,14 @@ impl Parameter {
     pub(crate) const fn with(self, choices: &'static [&'static str]) -> Self {
         Self { with: choices, ..self }
     }
+
+    pub(crate) const fn of(self, protocols: &'static [Protocol]) -> Self {
+        Self { protocols, ..self }
+    }
+
+    pub(crate) const fn main(self) -> Self {
+        Self { main: true, ..self }
+    }
 }
 
 /// Parameters that all types of faults have, in addition to those of their type. Types with [`Target::Opening`] have neither
@@ -172,13 +185,14 @@ pub const COMMON_PARAMETERS: [Parameter; 8] = [
         "direction",
         ValueType::Words("DIRECTION", SocketDirection::WORDS),
         "Data to act on: read from that connection (ingress), written to it (egress) or both",
-    ),
+    )
+    .main(),
     Parameter::share("probability", "Share of sessions that the fault acts on, for example 0.1 or 10%")
         .or("all"),
     Parameter::count("skip", "Number of sessions to leave alone first").or("0"),
     Parameter::count("every", "Act on every Nth session, beginning with the first that is not skipped")
         .or("1"),
-    Parameter::count("times", "Maximum number of sessions to act on").or("unlimited"),
+    Parameter::count("times", "Maximum number of sessions to act on").or("unlimited").main(),
     Parameter::new(
         "schedule",
         ValueType::Text("SCHEDULE"),

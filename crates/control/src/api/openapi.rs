@@ -257,13 +257,18 @@ fn schemas() -> Value {
         "FaultType": object(&["type", "help", "attributes"], &json!({
             "type": text, "help": text, "attributes": array("FaultAttribute"),
         })),
-        "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with"], &json!({
+        "FaultAttribute": object(&["name", "type", "help", "default", "choices", "with", "protocols", "main"], &json!({
             "name": text, "help": text, "default": {"type": ["string", "null"]}, "choices": words,
             "type": {"enum": ["time", "number", "bytes", "rate", "share", "switch", "text", "words"]},
             "with": {
                 "type": "array", "items": text,
                 "description": "Values of another attribute that this attribute requires; empty if it is always allowed",
             },
+            "protocols": {
+                "type": "array", "items": {"enum": ["http", "psql", "redis"]},
+                "description": "Protocols whose requests it is about; empty if it does not need a protocol",
+            },
+            "main": {"type": "boolean", "description": "Whether most faults of the type set it"},
         })),
         "Version": object(&["version"], &json!({"version": text})),
     })

@@ -215,7 +215,8 @@ impl ProxyState {
     }
 }
 
-fn name_of(protocol: Protocol) -> Option<&'static str> {
+/// Returns the name of a protocol in the API.
+pub(crate) fn name_of(protocol: Protocol) -> Option<&'static str> {
     match protocol {
         Protocol::Http => Some("http"),
         Protocol::Psql => Some("psql"),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::common::{Common, ToxicError, default_name, flows, renamed};
-use crate::proxies::{Dialect, FaultRecord};
+use crate::proxies::{Dialect, FaultRecord, name_of};
 
 /// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
@@ -83,6 +83,10 @@ struct ShownAttribute {
     choices: Vec<&'static str>,
     /// Values of another attribute, such as `distribution`, that this attribute requires. Empty if it is always allowed.
     with: &'static [&'static str],
+    /// Protocols whose requests it is about. Empty if it does not need a protocol.
+    protocols: Vec<&'static str>,
+    /// Whether most faults of the type set it.
+    main: bool,
 }
 
 /// Returns the types of faults in the form of the API.
@@ -94,6 +98,8 @@ pub(crate) fn types() -> Value {
         default: parameter.default,
         choices: choices(&parameter),
         with: parameter.with,
+        protocols: parameter.protocols.iter().filter_map(|protocol| name_of(*protocol)).collect(),
+        main: parameter.main,
     };
     let types = FAULT_TYPES.iter().map(|kind| ShownType {
         r#type: name_for(kind),

@@ -295,6 +295,15 @@ async fn every_type_of_fault_is_told_with_its_attributes() {
     assert!(!distributions.to_string().contains("table"), "{distributions}");
     let shape = found("latency").unwrap()["attributes"][3].clone();
     assert_eq!((&shape["name"], &shape["with"]), (&json!("shape"), &json!(["pareto", "pareto-normal"])));
+    let named = |kind: &str, name: &str| {
+        let attributes = found(kind).unwrap()["attributes"].as_array().unwrap();
+        attributes.iter().find(|attribute| attribute["name"] == name).unwrap().clone()
+    };
+    assert_eq!((&named("latency", "mean")["main"], &shape["main"]), (&json!(true), &json!(false)));
+    assert_eq!(named("latency", "mean")["protocols"], json!([]));
+    assert_eq!(named("latency", "on")["protocols"], json!(["http", "psql", "redis"]));
+    assert_eq!(named("latency", "rows")["protocols"], json!(["psql"]));
+    assert_eq!(named("refuse", "times")["main"], true);
 }
 
 #[tokio::test]

@@ -249,7 +249,8 @@ pub(super) static TYPE: FaultType = FaultType {
             ValueType::Rate,
             "Limit, for example 500kbit/s or 1MBps; a bare number is in `unit`",
         )
-        .or("1000"),
+        .or("1000")
+        .main(),
         Parameter::new(
             "unit",
             ValueType::Words("UNIT", &["Bps", "KBps", "MBps", "GBps", "kbit/s", "mbit/s", "gbit/s"]),
@@ -263,7 +264,8 @@ pub(super) static TYPE: FaultType = FaultType {
             ValueType::Words("SCOPE", Scope::WORDS),
             "Sessions that share the limit: session (each has its own), proxy or all",
         )
-        .or("session"),
+        .or("session")
+        .main(),
         ON,
     ],
     read: read_own::<Params>,

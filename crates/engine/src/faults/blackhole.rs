@@ -61,7 +61,8 @@ pub(super) static TYPE: FaultType = FaultType {
             ValueType::Words("MODE", Mode::WORDS),
             "Action for received data: stall (hold) or discard (drop)",
         )
-        .or("stall"),
+        .or("stall")
+        .main(),
         AFTER_BYTES,
         ON,
         AT.or("first-byte with on"),

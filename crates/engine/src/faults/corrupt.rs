@@ -129,7 +129,8 @@ pub(super) static TYPE: FaultType = FaultType {
     parameters: &[Parameter::share(
         "rate",
         "Share of bytes in which to flip a bit, for example 0.001 or 0.1%",
-    )],
+    )
+    .main()],
     read: read_own::<Params>,
 };
 

@@ -86,9 +86,10 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Delay data at random times",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::time("amplitude", "Longest delay").or("20ms"),
+        Parameter::time("amplitude", "Longest delay").or("20ms").main(),
         Parameter::new("frequency", ValueType::Number("HERTZ"), "Maximum number of delays per second")
             .or("5")
+            .main()
             .in_variable("FREQ"),
     ],
     read: read_own::<Params>,

@@ -87,9 +87,11 @@ pub(super) static TYPE: FaultType = FaultType {
         )
         .or("normal"),
         Parameter::time("mean", "Mean delay, for example 300ms; a bare number is in milliseconds")
+            .main()
             .with(&["normal", "constant", "log-normal", "pareto-normal"]),
         Parameter::time("stddev", "Standard deviation of the delay")
             .or("0")
+            .main()
             .in_variable("STANDARD_DEVIATION")
             .with(&["normal", "log-normal", "pareto-normal"]),
         Parameter::new(

@@ -15,7 +15,8 @@ pub(super) static TYPE: FaultType = FaultType {
             ValueType::Words("ENDING", Then::WORDS),
             "Action when the response is complete: reset the client's connection, close both, or stall",
         )
-        .or("reset"),
+        .or("reset")
+        .main(),
     ],
     read: read_own::<Params>,
 };

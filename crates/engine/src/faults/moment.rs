@@ -7,31 +7,40 @@ use crate::direction::Directions;
 use crate::requests::rule::{Moment, Part, RequestAction, RequestFault};
 use crate::units::Count;
 
+/// The protocols of faults on requests.
+const REQUESTS: &[Protocol] = &[Protocol::Http, Protocol::Psql, Protocol::Redis];
+
 pub(super) const AFTER_BYTES: Parameter =
-    Parameter::bytes("after-bytes", "Number of bytes to let pass first, for example 64KiB");
+    Parameter::bytes("after-bytes", "Number of bytes to let pass first, for example 64KiB").main();
 
 pub(super) const ON: Parameter = Parameter::new(
     "on",
     ValueType::Text("REQUESTS"),
     "Requests to act on: commit or sql=/REGEX/ (PostgreSQL), POST /orders/* (HTTP), SET session:* (Redis)",
-);
+)
+.of(REQUESTS)
+.main();
 
 pub(super) const AT: Parameter = Parameter::new(
     "at",
     ValueType::Words("MOMENT", MomentWord::WORDS),
     "Moment at which the fault begins; all but first-byte need `on`, and mid-response also needs `bytes`, `rows` or `events`",
-);
+)
+.of(REQUESTS)
+.main();
 
 pub(super) const BYTES: Parameter =
-    Parameter::bytes("bytes", "Number of bytes of the response that pass first, with `on`");
+    Parameter::bytes("bytes", "Number of bytes of the response that pass first, with `on`").of(REQUESTS);
 
 pub(super) const ROWS: Parameter =
-    Parameter::count("rows", "Number of rows of the response that pass first, with `on` (PostgreSQL)");
+    Parameter::count("rows", "Number of rows of the response that pass first, with `on` (PostgreSQL)")
+        .of(&[Protocol::Psql]);
 
 pub(super) const EVENTS: Parameter = Parameter::count(
     "events",
     "Number of server-sent events of the response that pass first, with `on` (HTTP)",
-);
+)
+.of(&[Protocol::Http]);
 
 /// Moment of a request, or of a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -125,7 +125,9 @@ pub(super) static TYPE: FaultType = FaultType {
     help: "Delay data as if packets were lost and sent again",
     target: Target::Flow(SocketDirection::Ingress),
     parameters: &[
-        Parameter::share("rate", "Share of packets to lose, for example 0.01 or 1%").with(&["bernoulli"]),
+        Parameter::share("rate", "Share of packets to lose, for example 0.01 or 1%")
+            .main()
+            .with(&["bernoulli"]),
         Parameter::new(
             "model",
             ValueType::Words("NAME", Model::WORDS),
@@ -134,6 +136,7 @@ pub(super) static TYPE: FaultType = FaultType {
         .or("bernoulli with a rate, otherwise markov"),
         Parameter::share("correlation", "Correlation of loss between consecutive packets, 0 to 1")
             .or("0")
+            .main()
             .with(&["bernoulli"]),
         Parameter::share("good-to-bad", "Probability per packet of entering the bad state (gilbert-elliott)")
             .with(STATES),

@@ -3,6 +3,7 @@
 pub(super) use std::fmt::{self, Display, Formatter};
 pub(super) use std::time::Duration;
 
+pub(super) use fault_proxy_protocol::Protocol;
 pub(super) use serde::{Deserialize, Serialize};
 
 pub(super) use crate::describe::{BitRate, Percent, Scaled, Size, Time, rounded};

@@ -102,7 +102,8 @@ pub(super) static TYPE: FaultType = FaultType {
             "after",
             "Time after the start of the session, or after the last byte of `after-bytes` or `at`",
         )
-        .or("0"),
+        .or("0")
+        .main(),
         AFTER_BYTES,
         ON,
         AT.or("after-forward with on"),

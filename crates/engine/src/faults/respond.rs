@@ -16,15 +16,24 @@ pub(super) static TYPE: FaultType = FaultType {
             "sqlstate",
             ValueType::Text("CODE"),
             "Error of PostgreSQL, for example 40001, 40P01, 57P01 or 53300",
-        ),
-        Parameter::new("status", ValueType::Number("STATUS"), "Status of HTTP, for example 503"),
-        Parameter::time("retry-after", "Time in the header Retry-After of the response, in whole seconds"),
-        Parameter::new("body", ValueType::Text("TEXT"), "Body of the response of HTTP"),
+        )
+        .of(&[Protocol::Psql])
+        .main(),
+        Parameter::new("status", ValueType::Number("STATUS"), "Status of HTTP, for example 503")
+            .of(&[Protocol::Http])
+            .main(),
+        Parameter::time("retry-after", "Time in the header Retry-After of the response, in whole seconds")
+            .of(&[Protocol::Http])
+            .main(),
+        Parameter::new("body", ValueType::Text("TEXT"), "Body of the response of HTTP")
+            .of(&[Protocol::Http]),
         Parameter::new(
             "error",
             ValueType::Text("TEXT"),
             "Error of Redis, for example LOADING, BUSY, READONLY, OOM, CLUSTERDOWN or MOVED 3999 127.0.0.1:6381",
-        ),
+        )
+        .of(&[Protocol::Redis])
+        .main(),
     ],
     read: read_own::<Params>,
 };

@@ -73,7 +73,8 @@ pub(super) static TYPE: FaultType = FaultType {
             "after",
             "Time after which to close the session, from its start or from the last byte that passes",
         )
-        .or("never"),
+        .or("never")
+        .main(),
         AFTER_BYTES,
         ON,
         AT.or("after-forward with on"),

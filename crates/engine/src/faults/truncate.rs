@@ -8,7 +8,7 @@ pub(super) static TYPE: FaultType = FaultType {
     name: "truncate",
     help: "End a response early and close the connections; requires `on` and one of `bytes`, `rows` and `events`",
     target: Target::Requests,
-    parameters: &[ON, BYTES, ROWS, EVENTS],
+    parameters: &[ON, BYTES.main(), ROWS.main(), EVENTS.main()],
     read: read_own::<Params>,
 };
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use fault_proxy_protocol::Protocol;
+
 use super::*;
 use crate::ValueType;
 use crate::fault_type::Parameter;
@@ -106,6 +108,31 @@ fn choices_are_values_of_a_parameter() {
                 assert!(fault_type.parameters.iter().any(is_value), "{} {}", parameter.name, choice);
             }
         }
+    }
+}
+
+#[test]
+fn a_form_begins_with_few_parameters_of_a_type() {
+    for fault_type in FAULT_TYPES.iter().filter(|fault_type| !fault_type.parameters.is_empty()) {
+        for protocol in [Protocol::Http, Protocol::Psql, Protocol::Redis] {
+            let is_counted = |parameter: &&Parameter| {
+                let is_of_protocol =
+                    parameter.protocols.is_empty() || parameter.protocols.contains(&protocol);
+                parameter.main && is_of_protocol && !["on", "at"].contains(&parameter.name)
+            };
+            let count = fault_type.parameters.iter().filter(is_counted).count();
+            assert!((1..=3).contains(&count), "{} {protocol:?}: {count}", fault_type.name);
+        }
+    }
+}
+
+#[test]
+fn parameters_of_requests_name_their_protocols() {
+    for fault_type in FAULT_TYPES {
+        let needs_protocol = fault_type.parameters.iter().filter(|parameter| !parameter.protocols.is_empty());
+        let names: Vec<_> = needs_protocol.map(|parameter| parameter.name).collect();
+        assert_eq!(fault_type.parameter("on").is_some(), names.contains(&"on"), "{}", fault_type.name);
+        assert!(names.is_empty() || names.contains(&"on"), "{}: {names:?}", fault_type.name);
     }
 }
 
