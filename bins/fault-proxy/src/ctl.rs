@@ -11,9 +11,10 @@ use anyhow::{Context, Error, Result, anyhow};
 use fault_proxy_control::changed_attributes;
 use fault_proxy_engine::faults;
 use proxy_cli::terminal::print;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 pub(crate) use self::api::{Api, TIMEOUT};
+pub(crate) use self::attributes::read as read_attributes;
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{CtlArgs, CtlCommand, FaultCommand};
 
@@ -65,7 +66,7 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity, ttl } => {
             // The API derives the name of the fault from this spelling.
             let kind = kind.replace('-', "_");
-            let given = attributes::for_request(&kind, &object(attributes))?;
+            let given = attributes::for_request(&kind, &attributes::read(&kind, attributes))?;
             let mut body = json!({"type": kind, "attributes": given});
             let given = [
                 ("name", name.clone().map(Value::from)),
@@ -85,7 +86,8 @@ fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
             let existing = api.get(&["proxies", proxy, "toxics", fault])?;
             let kind = existing["type"].as_str().unwrap_or_default();
             let before = existing["attributes"].as_object().cloned().unwrap_or_default();
-            let mut sent = attributes::for_request(kind, &changed_attributes(&before, object(attributes)))?;
+            let given = attributes::read(kind, attributes);
+            let mut sent = attributes::for_request(kind, &changed_attributes(&before, given))?;
             sent.retain(|name, _| attributes.iter().any(|(given, _)| given.replace('-', "_") == *name));
             let body = json!({"attributes": sent, "toxicity": toxicity, "ttl": ttl});
             api.post(&["proxies", proxy, "toxics", fault], &body)
@@ -106,8 +108,4 @@ pub(crate) fn with_types(error: Error, kind: &str) -> Error {
         Err(types) if error.to_string() == "invalid toxic type" => anyhow!("{error}: {types}"),
         _ => error,
     }
-}
-
-fn object(attributes: &[(String, Value)]) -> Map<String, Value> {
-    attributes.iter().cloned().collect()
 }

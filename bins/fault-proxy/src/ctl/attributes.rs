@@ -34,6 +34,20 @@ fn is_of_toxic_only(kind: &str, name: &str) -> bool {
     native.is_none() && toxic_unit(kind, name).is_some()
 }
 
+/// Reads the values of attributes. Numbers, true and false keep their type, except where the fault takes a text, such as an SQLSTATE.
+pub(crate) fn read(kind: &str, given: &[(String, String)]) -> Map<String, Value> {
+    let native = faults::find(kind).ok();
+    let is_text = |name: &str| {
+        let parameter = native.and_then(|native| native.parameter(&name.replace('_', "-")));
+        matches!(parameter.map(|parameter| parameter.value), Some(ValueType::Text(_)))
+    };
+    let value = |(name, text): &(String, String)| match serde_json::from_str(text) {
+        Ok(value @ (Value::Number(_) | Value::Bool(_))) if !is_text(name) => (name.clone(), value),
+        _ => (name.clone(), text.as_str().into()),
+    };
+    given.iter().map(value).collect()
+}
+
 /// Converts attributes for a request. `kind` is the type as the API writes it.
 ///
 /// Attributes of toxics may have a unit, which is converted to theirs. Native faults are refused where the flags of
@@ -146,6 +160,25 @@ mod tests {
     fn request(kind: &str, given: &Value) -> Result<Value, String> {
         let given = given.as_object().expect("an object");
         for_request(kind, given).map(Value::Object).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn values_are_numbers_switches_or_text() {
+        for (kind, name, text, expected) in [
+            ("latency", "latency", "200", json!(200)),
+            ("packet_loss", "rate", "0.01", json!(0.01)),
+            ("latency", "once", "true", json!(true)),
+            ("latency", "mean", "300ms", json!("300ms")),
+            ("latency", "schedule", "start:1s,duration:2s", json!("start:1s,duration:2s")),
+            ("latency", "x", "[1]", json!("[1]")),
+            ("latency", "x", "", json!("")),
+            ("respond", "sqlstate", "40001", json!("40001")),
+            ("respond", "body", "true", json!("true")),
+            ("respond", "status", "503", json!(503)),
+        ] {
+            let read = read(kind, &[(name.to_owned(), text.to_owned())]);
+            assert_eq!(read[name], expected, "{kind} {name}={text}");
+        }
     }
 
     #[test]

@@ -46,11 +46,11 @@ fn with_attributes(what: String, fault: Value) -> String {
 }
 
 /// Returns the fault with attributes in the units in which the user gave them.
-fn as_given(fault: &Value, given: &[(String, Value)]) -> Value {
+fn as_given(fault: &Value, given: &[(String, String)]) -> Value {
     let mut fault = fault.clone();
-    for (name, value) in given.iter().filter(|(_, value)| value.is_string()) {
+    for (name, text) in given.iter().filter(|(_, text)| text.parse::<f64>().is_err()) {
         if let Some(shown) = fault["attributes"].get_mut(name).filter(|shown| shown.is_number()) {
-            *shown = value.clone();
+            *shown = text.as_str().into();
         }
     }
     fault

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use proxy_cli::args::{Hint, parse_from};
 use proxy_cli::secret::Secret;
 use proxy_cli::terminal::{escape_control, print};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{boolean, text};
 use crate::args::attribute;
@@ -138,13 +138,13 @@ struct Parameters {
     toxicity: Option<f64>,
     /// Attribute of the toxic; can be repeated, or be a list with commas; also -a.
     #[arg(long = "attribute", alias = "a", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = attribute)]
-    attributes: Vec<(String, Value)>,
+    attributes: Vec<(String, String)>,
 }
 
 impl Parameters {
-    fn request(&self) -> Value {
-        let attributes: Map<_, _> = self.attributes.iter().cloned().collect();
-        let mut request = json!({"attributes": attributes});
+    /// The type of a toxic that is updated is not known here.
+    fn request(&self, kind: &str) -> Value {
+        let mut request = json!({"attributes": ctl::read_attributes(kind, &self.attributes)});
         if let Some(toxicity) = self.toxicity {
             request["toxicity"] = toxicity.into();
         }
@@ -206,7 +206,7 @@ impl Toxic {
     fn run(&self, api: &Api) -> Result<String> {
         let (done, toxic, proxy) = match self {
             Self::Add { kind, name, upstream, parameters, proxy: Proxy { name: proxy }, .. } => {
-                let mut request = parameters.request();
+                let mut request = parameters.request(kind);
                 request["type"] = kind.as_str().into();
                 request["stream"] = if *upstream { "upstream" } else { "downstream" }.into();
                 if let Some(name) = name {
@@ -218,7 +218,7 @@ impl Toxic {
                 (format!("Added {stream} {kind}"), name, proxy)
             }
             Self::Update { name, parameters, proxy: Proxy { name: proxy } } => {
-                api.post(&["proxies", proxy, "toxics", name], &parameters.request())?;
+                api.post(&["proxies", proxy, "toxics", name], &parameters.request(""))?;
                 ("Updated".to_owned(), escape_control(name), proxy)
             }
             Self::Remove { name, proxy: Proxy { name: proxy } } => {
