@@ -2,7 +2,6 @@
 
 import { Changes } from "./changes.js";
 import { age } from "./charts.js";
-import { loadFaults } from "./faults.js";
 import { Proxy } from "./proxy.js";
 
 const TOKEN = "fault-proxy-token";
@@ -73,7 +72,6 @@ async function follow() {
   const response = await fetch("/events", { headers: headers() });
   if (response.status === 401) return "token";
   if (!response.ok) throw new Error((await response.text()).trim());
-  await loadFaults(headers());
   by("problem").textContent = "";
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";

@@ -1,7 +1,7 @@
 // One proxy on the page.
 
 import { Chart, age, bytes, millis } from "./charts.js";
-import { FAULTS, fieldsFor, fieldsOf, labelOf, typesFor, valueOf } from "./faults.js";
+import { openFaultDialog } from "./dialog.js";
 
 const ACTS_ON = { upstream: "requests", downstream: "responses" };
 const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
@@ -9,7 +9,7 @@ const rate = (value) => (value === null ? "–" : `${bytes(value)}/s`);
 export class Proxy {
   // `change` sends a request that changes something and returns its problem, if there is one.
   constructor(name, change, say) {
-    Object.assign(this, { name, change, say, before: null, editing: null, protocol: null });
+    Object.assign(this, { name, change, say, before: null });
     this.section = document.getElementById("proxy").content.firstElementChild.cloneNode(true);
     const one = (selector) => this.section.querySelector(selector);
     this.one = one;
@@ -21,11 +21,7 @@ export class Proxy {
     one(".enabled").setAttribute("aria-label", `${name} enabled`);
     this.throughput = new Chart(one(".throughput"), "Throughput", rate);
     this.latency = new Chart(one(".latency"), "Added latency", millis);
-    this.form = one("form.fault");
-    this.types();
-    this.form.elements.type.addEventListener("change", () => this.ownFields());
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.save(); });
-    one(".cancel").addEventListener("click", () => this.edit(null));
+    one(".add").addEventListener("click", () => this.dialog());
     one(".enabled").addEventListener("change", (event) => this.enable(event.target));
     one(".delete").addEventListener("click", () => this.remove());
     one(".faults tbody").addEventListener("click", (event) => this.clicked(event));
@@ -35,26 +31,13 @@ export class Proxy {
     return `/proxies/${encodeURIComponent(this.name)}`;
   }
 
-  // Offers the types and fields that the protocol of the proxy has.
-  types() {
-    const { type } = this.form.elements;
-    const chosen = type.value;
-    const types = typesFor(this.protocol);
-    type.replaceChildren(...types.map((name) => new Option(labelOf(name), name)));
-    if (types.includes(chosen)) type.value = chosen;
-    this.ownFields();
-  }
-
-  ownFields() {
-    this.fields({}, fieldsFor(this.form.elements.type.value, this.protocol));
+  // Adds a fault, or changes one.
+  dialog(fault) {
+    return openFaultDialog({ proxy: this.before, fault, change: this.change, notify: this.say });
   }
 
   update(proxy, state, elapsed) {
     const { one, before } = this;
-    if (proxy.protocol !== this.protocol) {
-      this.protocol = proxy.protocol;
-      if (this.editing === null) this.types();
-    }
     one(".listen").textContent = proxy.listen;
     one(".upstream").textContent = proxy.upstream;
     if (document.activeElement !== one(".enabled")) one(".enabled").checked = proxy.enabled;
@@ -144,86 +127,16 @@ export class Proxy {
     }));
   }
 
-  fields(values, fields) {
-    this.one(".attributes").replaceChildren(...Object.entries(fields).map(([name, { help, choices, default: usual }]) => {
-      const line = document.createElement("p");
-      const named = Object.assign(document.createElement("label"), { textContent: labelOf(name) });
-      const isChoice = choices.length > 0;
-      const input = document.createElement(isChoice ? "select" : "input");
-      if (isChoice) input.replaceChildren(new Option("default", ""), ...choices.map((choice) => new Option(choice, choice)));
-      else Object.assign(input, { placeholder: usual ?? "", autocomplete: "off" });
-      Object.assign(input, { name: `attribute-${name}`, title: help });
-      if (values[name] !== undefined) input.value = String(values[name]);
-      named.append(input);
-      line.append(named);
-      return line;
-    }));
-  }
-
-  // Fills the form with a fault that is there, or with nothing.
-  edit(fault) {
-    const { form, one } = this;
-    this.editing = fault?.name ?? null;
-    form.reset();
-    one("form.fault .problem").textContent = "";
-    one("form.fault h4").textContent = fault ? `Change ${fault.name}` : "Add a fault";
-    one(".save").textContent = fault ? "Change" : "Add";
-    one(".cancel").hidden = !fault;
-    for (const name of ["type", "stream", "name"]) form.elements[name].disabled = Boolean(fault);
-    if (fault) {
-      if (fault.type in FAULTS) form.elements.type.value = fault.type;
-      form.elements.stream.value = fault.attributes.direction === "both" ? "both" : fault.stream.toLowerCase();
-      form.elements.name.value = fault.name;
-      form.elements.toxicity.value = fault.toxicity;
-      form.elements.schedule.value = fault.attributes.schedule ?? "";
-      this.fields(fault.attributes, fieldsOf(fault.type, fault.attributes));
-      (form.querySelector(".attributes input, .attributes select") ?? form.elements.toxicity).focus();
-    } else {
-      this.types();
-    }
-  }
-
-  async save() {
-    const { form } = this;
-    const type = form.elements.type.value;
-    const attributes = {};
-    for (const input of form.querySelectorAll("[name^=attribute-]")) {
-      const name = input.name.slice("attribute-".length);
-      if (input.value !== "") attributes[name] = valueOf(type, name, input.value.trim());
-    }
-    if (form.elements.schedule.value) attributes.schedule = form.elements.schedule.value.trim();
-    const toxicity = form.elements.toxicity.value === "" ? 1 : Number(form.elements.toxicity.value);
-    const body = { attributes, toxicity };
-    const stream = form.elements.stream.value;
-    if (!this.editing) {
-      if (stream !== "both") body.stream = stream;
-      else if (FAULTS[type].hasDirection) attributes.direction = "both";
-      body.type = type;
-      if (type === "latency" && !("distribution" in attributes) && !("min" in attributes)) attributes.distribution = "normal";
-      if (type === "timeout" && !("after" in attributes) && !("on" in attributes)) attributes.direction ??= stream === "upstream" ? "egress" : "ingress";
-      if (form.elements.name.value) body.name = form.elements.name.value.trim();
-    }
-    const path = `${this.path}/toxics${this.editing ? `/${encodeURIComponent(this.editing)}` : ""}`;
-    const { problem, answer } = await this.change("POST", path, body);
-    this.one("form.fault .problem").textContent = problem ?? "";
-    if (problem) return;
-    this.say(`${answer.name} is ${this.editing ? "changed" : "added"}`);
-    this.edit(null);
-    form.elements.type.focus();
-  }
-
   async clicked(event) {
     const { action } = event.target.dataset;
     const name = event.target.closest("tr")?.dataset.key;
     if (!action || name === undefined) return;
     if (action === "change") {
-      this.edit(this.before.faults.find((fault) => fault.name === name));
-      return;
+      return this.dialog(this.before.faults.find((fault) => fault.name === name));
     }
     const { problem } = await this.change("DELETE", `${this.path}/toxics/${encodeURIComponent(name)}`);
     this.say(problem ?? `${name} is removed`);
-    if (this.editing === name) this.edit(null);
-    this.form.elements.type.focus();
+    this.one(".add").focus();
   }
 
   async enable(box) {

@@ -14,14 +14,21 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Files of the page with their paths.
-pub(crate) const FILES: [(&str, &str, &str); 7] = [
+pub(crate) const FILES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),
     ("/page.js", JS, include_str!("../page/page.js")),
     ("/proxy.js", JS, include_str!("../page/proxy.js")),
     ("/changes.js", JS, include_str!("../page/changes.js")),
     ("/charts.js", JS, include_str!("../page/charts.js")),
-    ("/faults.js", JS, include_str!("../page/faults.js")),
+    ("/dialog.css", CSS, include_str!("../page/dialog.css")),
+    ("/dialog.js", JS, include_str!("../page/dialog.js")),
+    ("/elements.js", JS, include_str!("../page/elements.js")),
+    ("/fault-fields.js", JS, include_str!("../page/fault-fields.js")),
+    ("/fault-preview.js", JS, include_str!("../page/fault-preview.js")),
+    ("/fault-types.js", JS, include_str!("../page/fault-types.js")),
+    ("/presets.js", JS, include_str!("../page/presets.js")),
+    ("/preview.js", JS, include_str!("../page/preview.js")),
 ];
 
 pub(crate) fn routes() -> Router {

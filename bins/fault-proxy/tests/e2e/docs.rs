@@ -75,6 +75,11 @@ fn a_fault_is_found_for_a_failure() {
 }
 
 #[test]
+fn a_preset_is_added() {
+    assert_eq!(reader("how-to/presets.md").follow(), 6);
+}
+
+#[test]
 fn a_server_with_tls_is_put_behind_it() {
     let certificates = Certificates::generate();
     let server = Postgres::start_tls(&certificates);

@@ -50,6 +50,7 @@ mod npm_package;
 mod otlp;
 mod packaging;
 mod page;
+mod page_dialog;
 mod postgres;
 mod postgres_password;
 mod python_package;

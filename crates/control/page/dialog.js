@@ -1,0 +1,203 @@
+// The dialog that adds a fault to a proxy, or changes one.
+
+import { element, newId } from "./elements.js";
+import { FaultFields } from "./fault-fields.js";
+import { Preview } from "./fault-preview.js";
+import {
+  attributesFor, changeOf, changedFault, fieldOfProblem, has, isToxic, labelOf, newFault, toxicAttributes, typesFor, valueFor, valuesOf, TTL,
+} from "./fault-types.js";
+import { PRESETS } from "./presets.js";
+import { ctlAdd, ctlUpdate, curlAdd, curlUpdate, pathOf, toml } from "./preview.js";
+
+document.head.append(element("link", { rel: "stylesheet", href: "/dialog.css" }));
+
+let types = null;
+
+// Adds a fault to `proxy`, or changes `fault`; both are as `/events` has them. `change` sends a request and returns `{ answer }` or
+// `{ problem }`, `notify` shows a message. The promise resolves when the dialog is closed.
+export async function openFaultDialog({ proxy, fault, change, notify }) {
+  if (types === null) {
+    const { answer, problem } = await change("GET", "/fault-types");
+    if (problem) return notify(problem);
+    types = answer;
+  }
+  const dialog = new FaultDialog(proxy, fault, change, notify);
+  document.body.append(dialog.root);
+  dialog.root.showModal();
+  dialog.focus();
+  await new Promise((resolve) => dialog.root.addEventListener("close", resolve, { once: true }));
+  dialog.root.remove();
+}
+
+class FaultDialog {
+  constructor(proxy, fault, change, notify) {
+    Object.assign(this, { proxy, fault, change, notify, preset: null, added: [] });
+    this.target = { host: location.host, proxy, hasToken: Boolean(sessionStorage.getItem("fault-proxy-token")) };
+    this.form = element("form", { noValidate: true });
+    this.fields = new FaultFields();
+    this.preview = new Preview(this.target.hasToken);
+    this.problem = element("p", { className: "problem", role: "alert" });
+    const title = element("h2", { id: newId(), textContent: fault ? `Change ${fault.name}` : "Add a fault" });
+    const where = element("p", { className: "where", textContent: `${proxy.name}: ${proxy.listen} → ${proxy.upstream}` });
+    const close = element("button", { type: "button", className: "close", textContent: "×", aria: { label: "Close" } });
+    const cancel = element("button", { type: "button", textContent: "Cancel" });
+    this.send = element("button", { className: "primary" });
+    for (const button of [close, cancel]) button.addEventListener("click", () => this.root.close());
+    this.form.append(
+      element("header", {}, element("div", {}, title, where), close),
+      element("div", { className: "body" }, element("div", { className: "choices" }, ...this.choices()), element("div", { className: "side" }, this.preview.section)),
+      element("footer", {}, this.problem, cancel, this.send));
+    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
+    this.form.addEventListener("input", () => this.update());
+    this.root = element("dialog", { className: "fault-dialog", aria: { labelledby: title.id } }, this.form);
+    this.begin();
+  }
+
+  choices() {
+    this.single = element("div", { className: "single" }, ...(this.fault ? [] : [this.typeField()]), this.fields.main, this.fields.more);
+    this.help = this.help ?? element("p", { className: "help" });
+    if (this.fault) this.single.prepend(this.help);
+    this.ofPreset = element("div", { className: "preset", hidden: true });
+    return this.fault ? [this.single] : [this.presets(), this.single, this.ofPreset];
+  }
+
+  typeField() {
+    const offered = typesFor(types, this.proxy.protocol);
+    this.select = element("select", { id: newId() }, ...offered.map(({ type }) => new Option(type.replaceAll("_", " "), type)));
+    this.help = element("small", { id: newId() });
+    this.select.setAttribute("aria-describedby", this.help.id);
+    this.select.addEventListener("change", () => this.begin());
+    return element("div", { className: "field type" }, element("label", { htmlFor: this.select.id, textContent: "Type" }), this.select, this.help);
+  }
+
+  presets() {
+    const choice = ({ id, label }) => {
+      const input = element("input", { type: "radio", name: "preset", value: id, checked: id === "" });
+      input.addEventListener("change", () => this.choose(PRESETS.find((preset) => preset.id === id) ?? null));
+      return element("label", {}, input, element("span", { textContent: label }));
+    };
+    return element("fieldset", { className: "presets" }, element("legend", { textContent: "One fault, or a preset" }),
+      ...[{ id: "", label: "One fault" }, ...PRESETS].map(choice));
+  }
+
+  // Shows the fields of the type that is chosen, or of the fault that exists.
+  begin() {
+    const name = this.fault?.type ?? this.select.value;
+    this.type = types.find(({ type }) => type === name.replaceAll("-", "_"));
+    const isNative = !this.fault || !isToxic(this.type, this.fault);
+    this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol) : toxicAttributes(this.fault);
+    this.isNative = isNative;
+    const of = this.fault ? `${name.replaceAll("_", " ")}: ` : "";
+    this.help.textContent = isNative ? `${of}${this.type.help}` : `${of}a toxic of Toxiproxy`;
+    this.before = this.fault ? valuesOf(this.fault, this.attributes, isNative) : {};
+    this.fields.show(this.attributes, this.before, !this.fault);
+    this.update();
+  }
+
+  choose(preset) {
+    this.preset = preset;
+    this.added = [];
+    this.single.hidden = preset !== null;
+    this.ofPreset.hidden = preset === null;
+    if (preset) this.showPreset(preset);
+    this.update();
+  }
+
+  showPreset({ about, source, faults }) {
+    this.ttl = element("input", { id: newId(), name: "preset-ttl", placeholder: "for example 30s", autocomplete: "off" });
+    const help = element("small", { id: newId(), textContent: TTL.help.replace("the fault is", "the faults are") });
+    this.ttl.setAttribute("aria-describedby", help.id);
+    const rows = faults.map(({ name, type, stream, attributes }) => element("tr", {},
+      element("th", { scope: "row", textContent: name }), element("td", { textContent: inWords(type, stream, attributes) })));
+    const link = element("a", { href: source.url, target: "_blank", rel: "noreferrer", textContent: source.title });
+    this.ofPreset.replaceChildren(
+      element("p", { textContent: about }),
+      element("p", { className: "source" }, "Source: ", link, `, ${source.date}`),
+      element("table", {}, element("thead", {}, element("tr", {}, ...["Fault", "Parameters"].map((text) => element("th", { scope: "col", textContent: text })))),
+        element("tbody", {}, ...rows)),
+      element("div", { className: "fields" }, element("div", { className: "field" },
+        element("label", { htmlFor: this.ttl.id, textContent: labelOf("ttl") }), this.ttl, help)));
+  }
+
+  // The faults to add, as requests. Those of a preset that was refused in the middle are there already.
+  requests() {
+    if (!this.preset) return [newFault(this.type, this.attributes, this.fields.all())];
+    const ttl = this.ttl.value.trim();
+    const faults = this.preset.faults.filter(({ name }) => !this.added.includes(name));
+    return faults.map((fault) => (ttl ? { ...fault, ttl: valueFor(TTL, ttl, {}) } : fault));
+  }
+
+  update() {
+    if (!this.preset) this.fields.update();
+    const hasDirection = (name) => has(types.find(({ type }) => type === name), "direction");
+    if (!this.fault) {
+      const faults = this.requests();
+      this.send.textContent = faults.length === 1 ? "Add fault" : `Add ${faults.length} faults`;
+      const each = (show) => faults.map((body) => show(this.target, body)).join("\n");
+      this.preview.show({ ctl: each(ctlAdd), curl: each(curlAdd), toml: toml(this.target, faults, hasDirection) });
+      return;
+    }
+    this.send.textContent = "Change";
+    const body = this.changes();
+    const after = changedFault(this.fault, body);
+    const isSame = Object.keys(body).length === 0;
+    this.preview.show({
+      ctl: isSame ? "# no change yet" : ctlUpdate(this.target, this.fault.name, body, after),
+      curl: isSame ? "# no change yet" : curlUpdate(this.target, this.fault.name, body),
+      toml: this.isNative ? toml(this.target, [after], hasDirection) : "# A file has no toxics of Toxiproxy.",
+    });
+  }
+
+  changes() {
+    return changeOf(this.isNative ? this.type : null, this.attributes, this.before, this.fields.all());
+  }
+
+  async submit() {
+    this.fields.unmark();
+    this.problem.textContent = "";
+    this.send.disabled = true;
+    const done = this.fault ? await this.save() : await this.add();
+    this.send.disabled = false;
+    if (!done) return;
+    this.notify(done);
+    this.root.close();
+  }
+
+  async save() {
+    const { problem } = await this.change("PATCH", pathOf(this.proxy.name, this.fault.name), this.changes());
+    return problem ? this.refuse(problem) : `${this.fault.name} is changed`;
+  }
+
+  async add() {
+    for (const body of this.requests()) {
+      const { problem, answer } = await this.change("POST", pathOf(this.proxy.name), body);
+      if (problem) return this.preset ? this.refusePreset(body, problem) : this.refuse(problem);
+      this.added.push(answer.name);
+    }
+    return `${this.added.join(", ")} ${this.added.length === 1 ? "is" : "are"} added`;
+  }
+
+  refusePreset({ name }, problem) {
+    const before = this.added.length ? `; ${this.added.join(" and ")} ${this.added.length === 1 ? "was" : "were"} added before` : "";
+    this.problem.textContent = `${name} was refused: ${problem}${before}`;
+    this.update();
+    return null;
+  }
+
+  refuse(problem) {
+    const names = [...this.fields.lines.keys()].sort((one, other) => other.length - one.length);
+    const { name, text } = fieldOfProblem(problem, this.type?.type ?? this.fault.type, names);
+    if (!name || !this.fields.mark(name, text)) this.problem.textContent = text;
+    return null;
+  }
+
+  focus() {
+    if (this.fault) this.fields.focus(); else this.select.focus();
+  }
+}
+
+function inWords(type, stream, attributes) {
+  const way = attributes.direction === "both" ? "both directions" : { upstream: "requests", downstream: "responses" }[stream];
+  const own = Object.entries(attributes).filter(([name]) => name !== "direction").map(([name, value]) => `${name} ${value}`);
+  return `${type} of ${way}: ${own.join(", ")}`;
+}
