@@ -1,4 +1,4 @@
-//! What the control API keeps of each proxy, and faults that are switched off.
+//! History of proxies in the control API, and faults that are switched off.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

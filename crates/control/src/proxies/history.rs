@@ -169,7 +169,7 @@ pub struct ProxyHistory {
 }
 
 impl Proxies {
-    /// Takes a sample of each proxy every second, for [`history`](Self::history) and [`state`](Self::state). Never returns. Samples
+    /// Takes a sample of each proxy every second, for [`samples`](Self::samples) and [`state`](Self::state). Never returns. Samples
     /// are taken once if several callers do this.
     ///
     /// # Cancel safety
