@@ -146,17 +146,23 @@ impl Requests {
         }
     }
 
-    /// Bytes that had passed were written.
-    pub(crate) fn on_written(&mut self, direction: Direction, now: Duration, len: usize) {
+    /// Bytes that had passed were written. Reads the time only if they end a response.
+    pub(crate) fn on_written(&mut self, direction: Direction, now: impl Fn() -> Duration, len: usize) {
         let State { streams, open, .. } = &mut self.state;
         let stream = &mut streams[direction as usize];
         stream.on_written(len);
         while let Some(request) = stream.next_written() {
             match direction {
                 Direction::ToUpstream => open.forward(request),
-                Direction::ToDownstream => open.deliver(request, now),
+                Direction::ToDownstream => open.deliver(request, now()),
             }
         }
+    }
+
+    /// Returns true if all received bytes of `direction` have passed, and nothing is to be done before more are received.
+    pub(crate) fn awaits_more(&self, direction: Direction) -> bool {
+        let is_injecting = || self.state.acting.as_ref().is_some_and(|acting| !acting.injected.is_empty());
+        self.state.streams[direction as usize].is_clear() && !is_injecting()
     }
 
     /// Returns true if all bytes pass from now on.

@@ -59,7 +59,8 @@ impl Streams {
                 Output::Pass(len) => {
                     self.passed[direction as usize].extend(held.drain(..len));
                     self.requests.on_passed(direction, len);
-                    self.requests.on_written(direction, self.now, len);
+                    let now = self.now;
+                    self.requests.on_written(direction, || now, len);
                 }
                 Output::Drop(len) => {
                     held.drain(..len);
@@ -68,7 +69,8 @@ impl Streams {
                 Output::Insert(bytes) => {
                     self.passed[direction as usize].extend_from_slice(&bytes);
                     self.requests.on_inserted(direction, bytes.len());
-                    self.requests.on_written(direction, self.now, bytes.len());
+                    let now = self.now;
+                    self.requests.on_written(direction, || now, bytes.len());
                 }
                 Output::Receive(bytes) => held.extend_from_slice(&bytes),
                 Output::End(end) => self.end = Some(end),
