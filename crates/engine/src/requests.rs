@@ -17,6 +17,7 @@ mod stream_plan;
 #[cfg(all(test, feature = "relay"))]
 mod tests;
 
+use std::cell::LazyCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,15 +147,16 @@ impl Requests {
         }
     }
 
-    /// Bytes that had passed were written. Reads the time only if they end a response.
-    pub(crate) fn on_written(&mut self, direction: Direction, now: impl Fn() -> Duration, len: usize) {
+    /// Bytes that had passed were written. Reads the time once if they end a response, and otherwise not.
+    pub(crate) fn on_written(&mut self, direction: Direction, now: impl FnOnce() -> Duration, len: usize) {
         let State { streams, open, .. } = &mut self.state;
         let stream = &mut streams[direction as usize];
         stream.on_written(len);
+        let now = LazyCell::new(now);
         while let Some(request) = stream.next_written() {
             match direction {
                 Direction::ToUpstream => open.forward(request),
-                Direction::ToDownstream => open.deliver(request, now()),
+                Direction::ToDownstream => open.deliver(request, *now),
             }
         }
     }
