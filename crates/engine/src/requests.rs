@@ -81,6 +81,7 @@ impl Requests {
             framer.on_responses(&bytes, |event| state.on_response(now, event));
             state.acting().injected.extend_from_slice(&bytes);
         }
+        state.open.publish();
         state.acting.as_ref().is_some_and(|acting| !acting.injected.is_empty())
     }
 
@@ -159,6 +160,7 @@ impl Requests {
                 Direction::ToDownstream => open.deliver(request, *now),
             }
         }
+        open.publish();
     }
 
     /// Returns true if all received bytes of `direction` have passed, and nothing is to be done before more are received.

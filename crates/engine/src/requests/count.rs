@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use fault_proxy_protocol::OpaqueReason;
 
@@ -50,13 +49,22 @@ pub(crate) struct RequestCounters {
 #[derive(Debug)]
 pub(crate) struct KindCounters {
     pub(super) kind: Arc<str>,
-    pub(super) requests: AtomicU64,
-    pub(super) forwarded: AtomicU64,
-    pub(super) answered: AtomicU64,
-    pub(super) delivered: AtomicU64,
+    requests: AtomicU64,
+    forwarded: AtomicU64,
+    answered: AtomicU64,
+    delivered: AtomicU64,
     pub(super) unconfirmed: AtomicU64,
     pub(super) injected: AtomicU64,
     pub(super) duration: DurationCounters,
+}
+
+/// Counts that a session adds to those of a kind after each read and each write, since a pipeline has many requests in one.
+#[derive(Debug, Default)]
+pub(super) struct NewCounts {
+    pub(super) requests: u64,
+    pub(super) forwarded: u64,
+    pub(super) answered: u64,
+    pub(super) delivered: u64,
 }
 
 impl RequestCounters {
@@ -111,9 +119,19 @@ impl KindCounters {
         }
     }
 
-    pub(super) fn record_delivered(&self, duration: Duration) {
-        add_one(&self.delivered);
-        self.duration.record(duration);
+    /// Adds these counts, those of earlier steps first, and sets them to 0.
+    pub(super) fn add(&self, new: &mut NewCounts) {
+        let NewCounts { requests, forwarded, answered, delivered } = std::mem::take(new);
+        for (counter, count) in [
+            (&self.requests, requests),
+            (&self.forwarded, forwarded),
+            (&self.answered, answered),
+            (&self.delivered, delivered),
+        ] {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
     }
 
     fn stats(&self) -> RequestStats {
@@ -144,7 +162,7 @@ mod tests {
     fn kinds_beyond_the_limit_count_as_one() {
         let counters = RequestCounters::default();
         for kind in 0..2 * MAX_KINDS {
-            add_one(&counters.of(&kind.to_string()).requests);
+            counters.of(&kind.to_string()).add(&mut NewCounts { requests: 1, ..NewCounts::default() });
         }
         let stats = counters.stats();
         assert_eq!(stats.len(), MAX_KINDS + 1);

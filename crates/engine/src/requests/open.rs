@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fault_proxy_protocol::Request;
 
-use super::count::{KindCounters, RequestCounters, add_one};
+use super::count::{KindCounters, NewCounts, RequestCounters, add_one};
 
 /// Maximum number of kinds that a session counts separately, the number of bits of a set.
 const MAX_KINDS: usize = 64;
@@ -18,7 +18,7 @@ pub(super) struct OpenRequests {
     open: VecDeque<OpenRequest>,
     first: u64,
     /// The kinds of the session's requests.
-    kinds: Vec<Arc<KindCounters>>,
+    kinds: Vec<(Arc<KindCounters>, NewCounts)>,
 }
 
 #[derive(Debug)]
@@ -47,14 +47,14 @@ impl OpenRequests {
             is_injected: false,
             is_done: false,
         });
-        self.count(kinds, |counters| add_one(&counters.requests));
+        self.count(kinds, |_, new| new.requests += 1);
     }
 
     fn position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
-        let known = self.kinds.iter().position(|counters| *counters.kind == *kind);
+        let known = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
         known.unwrap_or_else(|| {
             if self.kinds.len() < MAX_KINDS {
-                self.kinds.push(counters.of(kind));
+                self.kinds.push((counters.of(kind), NewCounts::default()));
             }
             self.kinds.len() - 1
         })
@@ -65,18 +65,24 @@ impl OpenRequests {
         self.open.get_mut(index)
     }
 
-    fn count(&self, kinds: u64, count: impl Fn(&KindCounters)) {
+    fn count(&mut self, kinds: u64, count: impl Fn(&KindCounters, &mut NewCounts)) {
         let mut rest = kinds;
         while rest != 0 {
-            count(&self.kinds[rest.trailing_zeros() as usize]);
+            let (counters, new) = &mut self.kinds[rest.trailing_zeros() as usize];
+            count(counters, new);
             rest &= rest - 1;
         }
+    }
+
+    /// Adds the new counts to those of the proxy.
+    pub(super) fn publish(&mut self) {
+        self.kinds.iter_mut().for_each(|(counters, new)| counters.add(new));
     }
 
     /// The request was written to the upstream.
     pub(super) fn forward(&mut self, request: u64) {
         if let Some(kinds) = self.get(request).map(|open| open.kinds) {
-            self.count(kinds, |counters| add_one(&counters.forwarded));
+            self.count(kinds, |_, new| new.forwarded += 1);
         }
     }
 
@@ -85,7 +91,7 @@ impl OpenRequests {
         if let Some(open) = self.get(request).filter(|open| !open.is_injected) {
             open.is_executed = is_executed;
             let kinds = open.kinds;
-            self.count(kinds, |counters| add_one(&counters.answered));
+            self.count(kinds, |_, new| new.answered += 1);
         }
     }
 
@@ -94,7 +100,7 @@ impl OpenRequests {
         if let Some(open) = self.get(request) {
             open.is_injected = true;
             let kinds = open.kinds;
-            self.count(kinds, |counters| add_one(&counters.injected));
+            self.count(kinds, |counters, _| add_one(&counters.injected));
         }
     }
 
@@ -104,7 +110,10 @@ impl OpenRequests {
         if let Some((kinds, begun)) = self.finish(request)
             && !is_injected
         {
-            self.count(kinds, |counters| counters.record_delivered(now.saturating_sub(begun)));
+            self.count(kinds, |counters, new| {
+                new.delivered += 1;
+                counters.duration.record(now.saturating_sub(begun));
+            });
         }
         self.forget_done();
     }
@@ -115,7 +124,7 @@ impl OpenRequests {
         if let Some((kinds, _)) = self.finish(request)
             && is_executed
         {
-            self.count(kinds, |counters| add_one(&counters.unconfirmed));
+            self.count(kinds, |counters, _| add_one(&counters.unconfirmed));
         }
         self.forget_done();
     }
@@ -138,8 +147,10 @@ impl OpenRequests {
 /// Responses that were not delivered by the end of the session are lost.
 impl Drop for OpenRequests {
     fn drop(&mut self) {
-        for open in self.open.iter().filter(|open| open.is_executed && !open.is_done) {
-            self.count(open.kinds, |counters| add_one(&counters.unconfirmed));
+        for open in std::mem::take(&mut self.open) {
+            if open.is_executed && !open.is_done {
+                self.count(open.kinds, |counters, _| add_one(&counters.unconfirmed));
+            }
         }
     }
 }

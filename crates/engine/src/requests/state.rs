@@ -154,9 +154,9 @@ impl State {
             // The request is in a group of messages that fails before it.
             return;
         }
-        let plan = Arc::clone(&self.plan);
         let mut is_answered = false;
-        for entry in plan.iter() {
+        for index in 0..self.plan.len() {
+            let entry = &self.plan[index];
             let is_meant = entry.on.as_ref().is_some_and(|on| on.matches(request));
             if is_answered && responds(entry) {
                 continue;
@@ -164,6 +164,7 @@ impl State {
             if !is_meant || !entry.fault.windows.is_on(now) {
                 continue;
             }
+            let entry = &Arc::clone(entry);
             let recorded =
                 self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
             let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
