@@ -4,7 +4,8 @@ import { element, newId } from "./elements.js";
 import { FaultFields } from "./fault-fields.js";
 import { Preview } from "./fault-preview.js";
 import {
-  attributesFor, changeOf, changedFault, fieldOfProblem, has, isToxic, labelOf, newFault, toxicAttributes, typesFor, valueFor, valuesOf, TTL,
+  TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, isToxic, labelOf, newFault, problemOfShare, toxicAttributes, typesFor, valueFor,
+  valuesOf,
 } from "./fault-types.js";
 import { PRESETS } from "./presets.js";
 import { ctlAdd, ctlUpdate, curlAdd, curlUpdate, pathOf, toml } from "./preview.js";
@@ -18,9 +19,13 @@ let types = null;
 export async function openFaultDialog({ proxy, fault, change, notify }) {
   if (types === null) {
     const { answer, problem } = await change("GET", "/fault-types");
-    if (problem) return notify(problem);
+    if (problem) {
+      notify(problem);
+      return;
+    }
     types = answer;
   }
+  if (document.querySelector(".fault-dialog[open]")) return;
   const dialog = new FaultDialog(proxy, fault, change, notify);
   document.body.append(dialog.root);
   dialog.root.showModal();
@@ -49,7 +54,7 @@ class FaultDialog {
       element("footer", {}, this.problem, cancel, this.send));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.form.addEventListener("input", () => this.update());
-    this.root = element("dialog", { className: "fault-dialog", aria: { labelledby: title.id } }, this.form);
+    this.root = element("dialog", { className: `fault-dialog ${fault ? "changes" : "adds"}`, aria: { labelledby: title.id } }, this.form);
     this.begin();
   }
 
@@ -155,6 +160,11 @@ class FaultDialog {
   async submit() {
     this.fields.unmark();
     this.problem.textContent = "";
+    const problem = this.preset ? null : problemOfShare(this.fields.all().toxicity);
+    if (problem) {
+      this.fields.mark("toxicity", problem);
+      return;
+    }
     this.send.disabled = true;
     const done = this.fault ? await this.save() : await this.add();
     this.send.disabled = false;

@@ -1,7 +1,7 @@
 // The fields of a fault: those that most faults set first, the others behind "More".
 
 import { element, newId } from "./elements.js";
-import { SHARE, TTL, goesWith, isCommon, labelOf } from "./fault-types.js";
+import { NEW_TTL, SHARE, TTL, goesWith, isCommon, labelOf } from "./fault-types.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
 const IN_WORDS = { ingress: "responses", egress: "requests", both: "both directions" };
@@ -40,7 +40,7 @@ export class FaultFields {
     const line = (attribute) => this.line(attribute, values[attribute.name] ?? "");
     const main = attributes.filter((attribute) => attribute.main);
     const rest = attributes.filter((attribute) => !attribute.main);
-    this.main.replaceChildren(...[...main, TTL].map(line));
+    this.main.replaceChildren(...[...main, isNew ? TTL : NEW_TTL].map(line));
     this.own.replaceChildren(...rest.filter((attribute) => !isCommon(attribute)).map(line));
     this.common.replaceChildren(...[SHARE, ...rest.filter(isCommon), ...(isNew ? [NAME] : [])].map(line));
     this.more.open = rest.some(({ name }) => values[name]) || (values.toxicity ?? "1") !== "1";

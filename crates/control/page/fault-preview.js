@@ -12,7 +12,7 @@ export class Preview {
     this.copy = element("button", { type: "button", textContent: "Copy" });
     this.copied = element("span", { className: "copied", role: "status" });
     this.copy.addEventListener("click", () => this.copyText());
-    const heading = element("h3", { id: newId(), textContent: "The same elsewhere" });
+    const heading = element("h3", { id: newId(), textContent: "As a command or file" });
     const token = element("p", { className: "note", hidden: !hasToken, textContent: "The commands read the token from the environment variable FAULT_CONTROL_TOKEN." });
     this.section = element("section", { className: "preview", aria: { labelledby: heading.id } },
       element("div", { className: "bar" }, heading, list), ...this.panels.map(({ text }) => text),

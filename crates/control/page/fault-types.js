@@ -8,6 +8,7 @@ export const SHARE = {
   name: "toxicity", type: "share", choices: [], with: [], default: "1",
   help: "Share of sessions that the fault acts on, for example 0.1 or 10%",
 };
+export const NEW_TTL = { name: "ttl", type: "time", choices: [], with: [], default: null, help: "Time from now after which the fault is removed. Empty: as before" };
 export const TTL = {
   name: "ttl", type: "time", choices: [], with: [], default: null,
   help: "Time after which the fault is removed, for example 30s",
@@ -30,7 +31,9 @@ export function attributesFor(type, protocol) {
   const isOf = ({ protocols }) => protocols.length === 0 || protocols.includes(protocol);
   // With a direction, the side means something only where it chooses the connections to reset.
   const isNeeded = ({ name, choices }) => name !== "side" || choices.includes("both");
-  return type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute));
+  const withoutRequests = (attribute) => ({ ...attribute, help: attribute.help.replace(/, or (of )?requests? with on,/, "") });
+  const all = type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute));
+  return protocol === null ? all.map(withoutRequests) : all;
 }
 
 export const isCommon = ({ name }) => COMMON.includes(name);
@@ -55,8 +58,16 @@ export function valueFor({ type }, text, values) {
   return Number(text);
 }
 
-// A share at the top level is a number.
-const shareFor = (text) => (text.endsWith("%") ? Number((Number(text.slice(0, -1)) / 100).toPrecision(12)) : Number(text));
+// A share at the top level is a number. A text that is not a share stays as it is.
+function shareFor(text) {
+  const share = text.endsWith("%") ? Number((Number(text.slice(0, -1)) / 100).toPrecision(12)) : Number(text);
+  return share >= 0 && share <= 1 ? share : text;
+}
+
+// What is wrong with a share, which the API would limit without an error.
+export function problemOfShare(text) {
+  return text && typeof shareFor(text) === "string" ? `${JSON.stringify(text)} is not a share: use 0 to 1, for example 0.1 or 10%` : null;
+}
 
 function attributesOf(type, attributes, values) {
   const given = attributes.filter((attribute) => values[attribute.name] && attribute.name !== "direction" && goesWith(attribute, attributes, values));

@@ -1,5 +1,5 @@
 // Uses the dialog of faults as a person would, in a headless browser: dialog.mjs PAGE_URL SCREENSHOTS_DIRECTORY TEXTS_FILE [TOKEN].
-// With a token, it only signs in and reads the texts of one fault. TEXTS_FILE becomes a list of `{ what, proxy, texts, faults }`: what
+// With a token, it only reads the texts of one fault. TEXTS_FILE becomes a list of `{ what, proxy, texts, faults }`: what
 // the dialog shows as the command, the call and the file of some faults, and the faults that it has added, as the API writes them.
 
 import assert from "node:assert/strict";
@@ -32,20 +32,40 @@ const api = async (method, path, body) => {
   return text ? JSON.parse(text) : null;
 };
 const toxics = (proxy) => `/proxies/${encodeURIComponent(proxy)}/toxics`;
-const proxyOf = (name) => page.locator("section.proxy", { has: page.getByRole("heading", { name, exact: true }) });
-const open = async (proxy) => {
-  await proxyOf(proxy).getByRole("button", { name: "Add a fault" }).click();
+// Opens the dialog with what the page gives it: the latest state of a proxy and of its fault, and functions that send and tell.
+async function open(proxy, fault) {
+  await page.evaluate(async ([proxy, fault]) => {
+    const token = sessionStorage.getItem("fault-proxy-token");
+    const headers = { "X-Fault-Proxy-Page": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}) };
+    const change = async (method, path, body) => {
+      const response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+      const answer = await response.json();
+      return response.ok ? { answer } : { problem: answer.error };
+    };
+    const events = (await fetch("/events", { headers })).body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("\n\n")) text += (await events.read()).value;
+    events.cancel();
+    const state = JSON.parse(text.slice(text.indexOf("{"))).proxies.find(({ name }) => name === proxy);
+    const { openFaultDialog } = await import("/dialog.js");
+    window.told = null;
+    window.isClosed = false;
+    openFaultDialog({
+      proxy: state, fault: state.faults.find(({ name }) => name === fault), change, notify: (told) => { window.told = told; },
+    }).then(() => { window.isClosed = true; });
+  }, [proxy, fault]);
   await dialog.waitFor();
-};
-const close = () => Promise.all([dialog.waitFor({ state: "detached" }), page.keyboard.press("Escape")]);
+}
+const isClosed = () => page.waitForFunction(() => window.isClosed);
+const close = () => Promise.all([isClosed(), page.keyboard.press("Escape")]);
 const field = (name) => dialog.locator(`[data-name=${name}] :is(input, select)`);
 const texts = async () => Object.fromEntries(await Promise.all(["ctl", "curl", "toml"].map(async (form) =>
   [form, await dialog.locator(`[data-form=${form}]`).evaluate((element) => element.textContent)])));
 const oneLine = (text) => text.replaceAll(" \\\n ", "");
 const send = async () => {
   await dialog.locator("button.primary").click();
-  const refused = dialog.locator(".problem:not(:empty)").first();
-  await Promise.race([dialog.waitFor({ state: "detached" }), refused.waitFor().then(async () => assert.fail(await refused.innerText()), () => {})]);
+  await page.waitForFunction(() => window.isClosed || document.querySelector(".fault-dialog .problem:not(:empty)"));
+  if (!(await page.evaluate(() => window.isClosed))) assert.fail(await dialog.locator(".problem:not(:empty)").first().innerText());
 };
 
 async function checked(name) {
@@ -57,7 +77,10 @@ async function checked(name) {
     const { violations } = await page.evaluate(() => window.axe.run(document.querySelector("dialog")));
     assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${name}, ${mode}`);
     const [over, inside] = await page.evaluate(() => [document.documentElement, document.querySelector("dialog .body")].map((each) => each.scrollWidth - each.clientWidth));
-    if (width === 390) assert.deepEqual([over, inside], [0, 0], `${name} does not scroll sideways`);
+    if (width !== 390) continue;
+    assert.deepEqual([over, inside], [0, 0], `${name} does not scroll sideways`);
+    await dialog.getByRole("button", { name: "Copy" }).scrollIntoViewIfNeeded();
+    await page.screenshot({ path: join(screenshots, `dialog-${name}-narrow-preview.png`) });
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.emulateMedia({ colorScheme: "light" });
@@ -83,10 +106,9 @@ async function record(what, proxy) {
   for (const { name } of JSON.parse(raw)) await api("DELETE", `${toxics(proxy)}/${encodeURIComponent(name)}`);
 }
 
-async function signIn() {
+async function withToken() {
   await page.goto(page_url);
-  await page.locator("#token-value, input[type=password]").first().fill(token);
-  await page.getByRole("button", { name: "Connect" }).click();
+  await page.evaluate((value) => sessionStorage.setItem("fault-proxy-token", value), token);
   await open("plain");
   await field("mean").fill("300ms");
   await dialog.getByText("The commands read the token").waitFor();
@@ -110,8 +132,15 @@ async function errors() {
   await dialog.locator("[data-name=schedule] .problem:not(:empty)").waitFor();
   assert(await field("schedule").isVisible(), "a field behind More is shown");
   assert.equal(await field("mean").getAttribute("aria-invalid"), null);
+  assert(!(await dialog.innerText()).includes("with on"), "it offers no faults on requests");
   await checked("more");
+  await field("schedule").fill("");
+  await field("toxicity").fill("150%");
+  await dialog.locator("button.primary").click();
+  await dialog.locator("[data-name=toxicity] .problem", { hasText: "\"150%\" is not a share" }).waitFor();
   await close();
+  assert.equal(await page.evaluate(() => window.isClosed), true);
+  assert.deepEqual(await api("GET", toxics("plain")), []);
 }
 
 async function single() {
@@ -131,11 +160,11 @@ async function single() {
   await dialog.getByRole("tabpanel").filter({ hasText: "[[proxies.faults]]" }).waitFor();
   await checked("toml");
   await field("mean").press("Enter");
-  await dialog.waitFor({ state: "detached" });
-  await page.getByText("latency_downstream is added").waitFor();
+  await isClosed();
+  assert.deepEqual(await page.evaluate(() => [window.told, window.isClosed]), ["latency_downstream is added", true]);
 
   console.log("a fault is changed");
-  await proxyOf("plain").getByRole("button", { name: "Change latency_downstream" }).click();
+  await open("plain", "latency_downstream");
   assert.equal(await field("mean").inputValue(), "300ms");
   assert.match((await texts()).curl, /no change/);
   await field("stddev").fill("40");
@@ -146,8 +175,7 @@ async function single() {
   await send();
   const [changed] = await api("GET", toxics("plain"));
   assert.deepEqual(changed.attributes, { direction: "both", mean: 300, stddev: 40, times: 2 });
-  await proxyOf("plain").getByText("both").first().waitFor();
-  await proxyOf("plain").getByRole("button", { name: "Change latency_downstream" }).click();
+  await open("plain", "latency_downstream");
   await field("times").fill("");
   const { ctl } = await texts();
   assert.match(oneLine(ctl), /fault remove .*\n.*fault add /, "ctl cannot remove an attribute");
@@ -157,7 +185,7 @@ async function single() {
 
   console.log("a toxic of Toxiproxy keeps its units");
   await api("POST", toxics("plain"), { type: "latency", name: "toxic", attributes: { latency: 5 } });
-  await proxyOf("plain").getByRole("button", { name: "Change toxic" }).click();
+  await open("plain", "toxic");
   await field("latency").fill("7");
   await send();
   assert.deepEqual((await api("GET", toxics("plain")))[0].attributes, { jitter: 0, latency: 7 });
@@ -215,10 +243,9 @@ async function types(proxy, protocol) {
 
 try {
   if (token) {
-    await signIn();
+    await withToken();
   } else {
     await page.goto(page_url);
-    await proxyOf("plain").waitFor();
     await errors();
     await single();
     await presets();
