@@ -121,6 +121,8 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
     let mut command = command.mut_args(unless_empty).mut_subcommands(|each| each.mut_args(unless_empty));
     let name = command.get_name().to_owned();
     let texts = args.iter().enumerate().skip(1).filter_map(|(index, arg)| Some((index, arg.to_str()?)));
+    // Arguments after `--` belong to another program.
+    let texts = texts.take_while(|(_, arg)| *arg != "--");
     if let Some((_, arg)) = texts.into_iter().find(|(index, arg)| is_single_dashed(arg, *index == 1)) {
         let hint = hint_for(&format!("-{arg}"), hints);
         let hint = hint.map_or("long flags begin with two dashes", |(_, hint)| hint);
