@@ -3,9 +3,11 @@
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal as ToSend, getrlimit, kill_process_group, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -95,4 +97,18 @@ pub fn cpu_time() -> Option<Duration> {
 /// Returns an identifier that is the same for all links to a file.
 pub fn link_id(metadata: &Metadata) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
+}
+
+/// Makes the process of a command the leader of a new process group, which Ctrl-C of the terminal does not reach.
+pub fn in_own_group(command: &mut Command) {
+    command.process_group(0);
+}
+
+/// Sends SIGTERM, or SIGKILL if `kill`, to all processes of the group of this leader. Does nothing if the group is empty.
+pub fn signal_group(leader: u32, kill: bool) {
+    let leader = i32::try_from(leader).ok().and_then(Pid::from_raw);
+    if let Some(leader) = leader {
+        // This fails only if the group is empty.
+        kill_process_group(leader, if kill { ToSend::KILL } else { ToSend::TERM }).ok();
+    }
 }

@@ -4,6 +4,8 @@ use std::fs::Metadata;
 use std::future::pending;
 use std::io;
 use std::os::windows::fs::MetadataExt;
+use std::os::windows::process::CommandExt;
+use std::process::Command;
 use std::time::Duration;
 
 use tokio::select;
@@ -82,3 +84,12 @@ pub fn cpu_time() -> Option<Duration> {
 pub fn link_id(_metadata: &Metadata) -> Option<(u64, u64)> {
     None
 }
+
+/// Makes the process of a command the leader of a new process group, which Ctrl-C of the console does not reach.
+pub fn in_own_group(command: &mut Command) {
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+}
+
+/// Does nothing: this system does not end the processes of a group together.
+pub fn signal_group(_leader: u32, _kill: bool) {}
