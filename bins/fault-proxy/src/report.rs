@@ -14,8 +14,10 @@ use proxy_cli::sys::RequestSignal;
 use proxy_cli::tally;
 use proxy_cli::terminal::{escape_control, print, print_error};
 
-pub(crate) use self::document::RunReport;
+pub(crate) use self::document::{FORMAT, RunReport};
 pub(crate) use self::files::{ReportFiles, all, check, summary_file};
+pub(crate) use self::junit::Suite;
+pub(crate) use self::markdown::cell;
 use self::measured::NamedFault;
 pub(crate) use self::measured::{MeasuredProxy, Verdict};
 use crate::expect::Expectation;

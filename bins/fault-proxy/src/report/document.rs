@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fault_proxy_control::proxies::{Change, FaultState, Proxies, ProxyState, RemovedFault, RequestsState};
 use serde::Serialize;
 
+use super::junit::Suite;
 use super::measured::{MeasuredProxy, Verdict};
 use crate::fidelity::achieved;
 
 /// Version of the format. A new member does not change it.
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// Report of a run. `docs/report.schema.json` describes it.
 #[derive(Debug, Serialize)]
@@ -67,6 +68,11 @@ struct RemovedFaultReport {
 }
 
 impl RunReport {
+    /// Returns the verdicts for JUnit.
+    pub(super) fn suite(&self) -> Suite<'_> {
+        Suite { duration_ms: self.duration_ms, seed: self.seed, verdicts: &self.expectations }
+    }
+
     pub(super) fn new(
         proxies: &Proxies,
         measured: &[MeasuredProxy],

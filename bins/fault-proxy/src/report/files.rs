@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use proxy_cli::open::open_blocking;
 use proxy_cli::signals::Signals;
+use serde::Serialize;
 use tracing::warn;
 
-use super::{RunReport, junit, markdown};
+use super::junit::{self, Suite};
+use super::{RunReport, markdown};
 use crate::args::Options;
 
 /// Files for the report at the end of a run. They are empty until then, so that a killed run does not leave an older report.
@@ -50,16 +52,26 @@ impl ReportFiles {
     /// # Errors
     /// A file cannot be written. The others are written.
     pub(crate) fn write(self, report: &RunReport) -> Result<()> {
+        self.write_all(report, &report.suite(), || markdown::summary(report))
+    }
+
+    /// As [`write`](Self::write), for any report.
+    pub(crate) fn write_all(
+        self,
+        report: &impl Serialize,
+        suite: &Suite<'_>,
+        summary: impl FnOnce() -> String,
+    ) -> Result<()> {
         let json = || {
             let mut json = serde_json::to_vec_pretty(report)?;
             json.push(b'\n');
             Ok(json)
         };
         let reported = self.report.map_or(Ok(()), |file| file.write(json));
-        let junit = self.junit.map_or(Ok(()), |file| file.write(|| junit::document(report)));
+        let junit = self.junit.map_or(Ok(()), |file| file.write(|| junit::document(suite)));
         if let Some(path) = self.summary {
             let file = OpenOptions::new().create(true).append(true).open(&path);
-            let written = file.and_then(|mut file| file.write_all(markdown::summary(report).as_bytes()));
+            let written = file.and_then(|mut file| file.write_all(summary().as_bytes()));
             if let Err(error) = written {
                 warn!(path = %path.display(), %error, "cannot write the summary of GITHUB_STEP_SUMMARY");
             }

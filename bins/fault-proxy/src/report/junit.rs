@@ -6,15 +6,23 @@ use proxy_cli::terminal::escape_control;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::RunReport;
+use super::Verdict;
+
+/// Verdicts of a run.
+#[derive(Debug)]
+pub(crate) struct Suite<'a> {
+    pub(crate) duration_ms: u64,
+    pub(crate) seed: u64,
+    pub(crate) verdicts: &'a [Verdict],
+}
 
 /// Returns the document: a test case for each verdict, with the proxy as its class.
-pub(super) fn document(report: &RunReport) -> io::Result<Vec<u8>> {
+pub(super) fn document(suite: &Suite<'_>) -> io::Result<Vec<u8>> {
     let mut xml = Writer::new_with_indent(Cursor::new(Vec::new()), b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let failures = report.expectations.iter().filter(|verdict| !verdict.is_met).count().to_string();
-    let tests = report.expectations.len().to_string();
-    let time = (report.duration_ms as f64 / 1e3).to_string();
+    let failures = suite.verdicts.iter().filter(|verdict| !verdict.is_met).count().to_string();
+    let tests = suite.verdicts.len().to_string();
+    let time = (suite.duration_ms as f64 / 1e3).to_string();
     let counts = || {
         [
             ("name", "fault-proxy"),
@@ -25,23 +33,23 @@ pub(super) fn document(report: &RunReport) -> io::Result<Vec<u8>> {
         ]
     };
     xml.create_element("testsuites").with_attributes(counts()).write_inner_content(|xml| {
-        let suite = xml.create_element("testsuite").with_attributes(counts());
-        suite.write_inner_content(|xml| cases(xml, report)).map(drop)
+        let element = xml.create_element("testsuite").with_attributes(counts());
+        element.write_inner_content(|xml| cases(xml, suite)).map(drop)
     })?;
     let mut document = xml.into_inner().into_inner();
     document.push(b'\n');
     Ok(document)
 }
 
-fn cases<W: Write>(xml: &mut Writer<W>, report: &RunReport) -> io::Result<()> {
+fn cases<W: Write>(xml: &mut Writer<W>, suite: &Suite<'_>) -> io::Result<()> {
     xml.create_element("properties").write_inner_content(|xml| {
-        let seed = report.seed.to_string();
+        let seed = suite.seed.to_string();
         xml.create_element("property")
             .with_attributes([("name", "seed"), ("value", &*seed)])
             .write_empty()
             .map(drop)
     })?;
-    for verdict in &report.expectations {
+    for verdict in suite.verdicts {
         let class = text(verdict.label.as_deref().unwrap_or("all proxies"));
         let name = text(&verdict.condition);
         let case = xml.create_element("testcase");

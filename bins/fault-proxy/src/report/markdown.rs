@@ -72,7 +72,7 @@ fn table<const N: usize>(text: &mut String, header: [&str; N], rows: impl IntoIt
 }
 
 /// Escapes what has a meaning in a cell of a Markdown table.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let mut escaped = String::new();
     for c in escape_control(text).chars() {
         match c {
