@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use fault_proxy_control::proxies::{
@@ -24,7 +24,7 @@ use crate::wire::Wire;
 /// Starts proxies on the worker threads.
 #[derive(Debug)]
 pub(crate) struct ProxyHost {
-    wire: Wire,
+    wire: Arc<Wire>,
     hands: WorkerHandle,
     relay: Relay,
     shutdown: Shutdown,
@@ -54,7 +54,7 @@ impl ProxyHost {
     /// Creates the launcher. `shutdown` is that of the run. With `are_faults_fixed`, proxies that start without faults never get
     /// any, so their sessions bypass the fault engine.
     pub(crate) fn new(
-        wire: Wire,
+        wire: Arc<Wire>,
         hands: WorkerHandle,
         relay: Relay,
         shutdown: Shutdown,

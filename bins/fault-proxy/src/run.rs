@@ -4,6 +4,7 @@ use std::future::pending;
 use std::io;
 use std::net::TcpListener;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ pub(crate) struct RunOutcome {
 /// Runs the proxies until the run ends, and prints the report.
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>) -> Result<RunOutcome> {
     let replayed = again.replayed();
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = thread_count();
     let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
     let last = signals.last().clone();
     let metrics = settings.metrics.as_ref().map(metrics_listeners).transpose()?;
@@ -104,7 +105,8 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let relay = Relay::new(config(settings));
     let are_faults_fixed = control.is_none() && reload.is_none();
     let (hands, counted) = (workers.hands().clone(), counted(settings));
-    let host = ProxyHost::new(wire, hands, relay.clone(), shutdown.clone(), are_faults_fixed, counted);
+    let host =
+        ProxyHost::new(Arc::new(wire), hands, relay.clone(), shutdown.clone(), are_faults_fixed, counted);
     let proxies = Proxies::new(host, engine, env!("CARGO_PKG_VERSION"), settings.duration);
     let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
     let recorder = recorder.as_ref();
@@ -337,7 +339,13 @@ fn counted(settings: &Settings) -> CountedProxies {
     CountedProxies::Named(named.map(str::to_owned).collect())
 }
 
-fn config(settings: &Settings) -> Config {
+/// Returns the number of worker threads.
+pub(crate) fn thread_count() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Returns the configuration of the relay.
+pub(crate) fn config(settings: &Settings) -> Config {
     let mut config = Config::default();
     config.max_sessions = max_sessions(settings.run.max_sessions.map(u32::from));
     config.data_path = match settings.run.data_path {
@@ -348,6 +356,15 @@ fn config(settings: &Settings) -> Config {
         warn!("--data-path splice needs Linux: this run copies");
     }
     config
+}
+
+/// Returns the settings of an engine without a journal.
+pub(crate) fn engine_settings(settings: &Settings, seed: u64) -> fault_proxy_engine::Settings {
+    let mut of_engine = fault_proxy_engine::Settings::default();
+    of_engine.seed = seed;
+    of_engine.flow_limit = usize::try_from(settings.run.max_in_flight.count()).unwrap_or(usize::MAX);
+    of_engine.total_limit = usize::try_from(settings.run.max_in_flight_total.count()).unwrap_or(usize::MAX);
+    of_engine
 }
 
 /// Creates the engine, and the writer of its journal.
@@ -365,10 +382,7 @@ fn engine(
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, signals)?),
         None => None,
     };
-    let mut of_engine = fault_proxy_engine::Settings::default();
-    of_engine.seed = seed;
-    of_engine.flow_limit = usize::try_from(settings.run.max_in_flight.count()).unwrap_or(usize::MAX);
-    of_engine.total_limit = usize::try_from(settings.run.max_in_flight_total.count()).unwrap_or(usize::MAX);
+    let mut of_engine = engine_settings(settings, seed);
     let record: Option<Record> = match (&journal, replayed.cloned()) {
         (_, Some(comparison)) => Some(Box::new(move |decision| comparison.record(&decision))),
         (Some(journal), None) => {
