@@ -14,12 +14,14 @@ use crate::ctl::complete;
 
 mod control;
 mod ctl;
+mod margin;
 mod options;
 mod tls;
 mod values;
 
 pub(crate) use control::ControlArgs;
 pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand, attribute};
+pub(crate) use margin::MarginArgs;
 pub(crate) use options::{DataPath, OnUpstreamFailure, Options};
 pub(crate) use tls::{ListenerTlsArgs, UpstreamTlsArgs};
 pub(crate) use values::{Protocol, SelfSigned};
@@ -87,6 +89,16 @@ const TOXIPROXY: &str = "use `fault-proxy toxiproxy-server -host=HOST` for the f
 /// Prefix of the program's variables.
 pub(crate) const VARIABLES: &str = "FAULT_";
 
+const MARGIN_HELP: &str = "\
+Example:
+  fault-proxy margin --proxy 6380=localhost:6379 --vary latency.mean=0..5s --resolution 10ms -- pytest -q tests/checkout
+      prints: passes up to 210 ms, fails from 220 ms (3 of 3)
+
+Variables of the command: FAULT_PROXY_ADDR, FAULT_PROXY_HOST and FAULT_PROXY_PORT have the address of the first proxy. For a proxy
+with a name, such as cache@6380=localhost:6379, it is also in FAULT_PROXY_CACHE_ADDR, FAULT_PROXY_CACHE_HOST and FAULT_PROXY_CACHE_PORT.
+
+Exit codes: 0 measured, 1 could not be measured, 2 wrong usage or configuration, 3 the command does not pass up to --at-least.";
+
 const MORE_HELP: &str = "Use --help for the parameters of each fault.";
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +121,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Find the value of a fault's parameter from which a command fails, for example the latency that a test suite tolerates.
+    ///
+    /// Runs the command many times, each time behind new proxies, and bisects the range of the parameter. A run passes if the command exits
+    /// with code 0. Prints the limit with its confidence.
+    #[command(after_help = MARGIN_HELP)]
+    Margin(Box<MarginArgs>),
     /// Show round trips through a proxy to a built-in upstream, with and without latency.
     Demo(DemoArgs),
     /// List the types of faults, or describe one with its parameters.
@@ -123,7 +141,7 @@ pub(crate) enum Command {
     Common(Common),
 }
 
-/// Arguments of `run` and `check`.
+/// Arguments of `run`, `check` and `margin`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Listen port and upstream; can be repeated.
@@ -182,10 +200,11 @@ fn global(arg: Arg) -> Arg {
     with_variable(arg.global(true), VARIABLES)
 }
 
-/// Adds the variables of `run` and `check`.
+/// Adds the variables of the commands that run proxies.
 fn with_run_variables(command: clap::Command) -> clap::Command {
     match command.get_name() {
         "run" | "check" => with_variables(command, VARIABLES),
+        "margin" => with_variables(command, VARIABLES).mut_args(margin::for_margin),
         _ => command,
     }
 }

@@ -1,7 +1,7 @@
 //! fault-proxy: a TCP proxy that injects network faults.
 //!
 //! - `args`: the command line; `config`: resolved settings of flags, variables and a file; `wire`: connectors and handshakes.
-//! - `run`, `check`, `demo`, `ctl`: the commands; `serve`: the worker threads; `host`: the launcher of proxies on them.
+//! - `run`, `check`, `margin`, `demo`, `ctl`: the commands; `serve`: the worker threads; `host`: the launcher of proxies on them.
 //! - `toxiproxy`: the command lines of Toxiproxy's programs.
 //! - `start`, `reload`: the proxies of settings, and of a changed file.
 //! - `journal`, `replay`, `traced`: decisions of faults, written, compared and added to traces.
@@ -19,6 +19,7 @@ mod fidelity;
 mod host;
 mod journal;
 mod loops;
+mod margin;
 mod reload;
 mod replay;
 mod report;
@@ -47,6 +48,7 @@ use tracing::warn;
 use crate::args::{CheckArgs, Cli, Command, RunArgs, VARIABLES};
 use crate::config::{Config, Settings, refuse_unused_tls, variable_for};
 use crate::journal::Header;
+use crate::margin::Plan;
 use crate::reload::Source;
 use crate::replay::Comparison;
 use crate::run::{NOT_AS_EXPECTED, RunMode, RunOutcome};
@@ -111,6 +113,16 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
                 finished(run::run(&settings, wire, &log, RunMode::Replay { journal: &journal, as_json }))
             }
             Err(error) => fail(&error, WRONG_USAGE),
+        },
+        Command::Margin(args) => match Plan::new(&args, &cli.log) {
+            Ok(plan) => match plan.measure() {
+                Ok(code) => ExitCode::from(code),
+                Err(error) if margin::is_not_started(&error) => fail(&error, WRONG_USAGE),
+                Err(error) => fail(&error, FAILED),
+            },
+            Err(error) => {
+                fail(&with_sources(error, &Cli::command(), args.run.config.as_deref()), WRONG_USAGE)
+            }
         },
         Command::Demo(args) => match open_log(&cli.log) {
             Ok(_log) => ended(demo::demo(&args)),

@@ -99,16 +99,29 @@ pub(crate) struct Tables {
 impl Config {
     /// Reads the file if one is set.
     pub(crate) fn load(args: &RunArgs, log: &Given<LogArgs>) -> Result<Self> {
+        Self::load_over(args, log, Dict::new())
+    }
+
+    /// Reads the file if one is set. It takes precedence over `defaults`.
+    fn load_over(args: &RunArgs, log: &Given<LogArgs>, defaults: Dict) -> Result<Self> {
         let file = FileErrors::new(args.config.as_deref().unwrap_or(Path::new(""))).with_hints(hint);
-        let settings = match &args.config {
+        let mut settings: Dict = match &args.config {
             Some(path) => read(path)?.extract().map_err(|error| file.explain(&error, "", &[]))?,
             None => Dict::new(),
         };
+        for (key, value) in defaults {
+            settings.entry(key).or_insert(value);
+        }
         let record =
             RecordedConfig { settings, proxies: args.mappings.clone(), faults: args.faults.0.clone() };
         let mut config = Self::new(record, Some(args), log, file)?;
         config.control_token.clone_from(&args.control_token);
         Ok(config)
+    }
+
+    /// As [`load`](Self::load), for `margin`, whose log has only warnings and errors by default.
+    pub(crate) fn load_margin(args: &RunArgs, log: &Given<LogArgs>) -> Result<Self> {
+        Self::load_over(args, log, Dict::from([("log-level".to_owned(), "warn".into())]))
     }
 
     /// Returns the settings of a recorded run, with its seed.

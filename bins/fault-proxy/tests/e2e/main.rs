@@ -43,6 +43,7 @@ mod keep_alive;
 mod limits;
 mod log;
 mod loops;
+mod margin;
 mod metrics;
 mod names;
 mod npm_package;

@@ -1,0 +1,256 @@
+//! The command `margin`, which finds the value of a parameter from which a command fails.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `search` | chooses values and decides on results, without doing anything |
+//! | `confidence` | how far results can be trusted |
+//! | `range` | values between two ends |
+//! | `network` | the proxies of one run |
+//! | `command` | one run of the command |
+//! | `wording`, `report` | the result for people and programs |
+
+mod command;
+mod confidence;
+mod network;
+mod range;
+mod report;
+mod search;
+mod wording;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use fault_proxy_engine::ScheduleContext;
+use proxy_cli::args::Given;
+use proxy_cli::faults::any_seed;
+use proxy_cli::log::{Log, LogArgs};
+use proxy_cli::signals::Signals;
+use proxy_cli::terminal::{print, print_error};
+
+use self::command::{Command, Failure, NotStarted};
+use self::network::Networks;
+use self::range::{Range, is_numeric};
+use self::search::{Outcome, Search, Step};
+use crate::args::MarginArgs;
+use crate::config::{Config, Settings, VariedFault, refuse_unused_tls};
+use crate::report::{ReportFiles, Verdict, all, summary_file};
+use crate::run::NOT_AS_EXPECTED;
+use crate::serve::runtime;
+use crate::wire::Wire;
+
+/// Time from a signal until files and pipes are given up.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Exit code if nothing was measured.
+const NOT_MEASURED: u8 = 1;
+
+/// Everything that a measurement needs, checked.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    args: &'a MarginArgs,
+    settings: Settings,
+    wire: Arc<Wire>,
+    varied: VariedFault,
+    range: Range,
+    schedules: ScheduleContext,
+    /// Place of the value of --at-least.
+    at_least: Option<u32>,
+    _log: Log,
+}
+
+/// A search that is done.
+#[derive(Debug)]
+struct Measured {
+    search: Search,
+    outcome: Outcome,
+    /// The last failure at each value.
+    failures: BTreeMap<u32, Failure>,
+    /// Whether the fault acted in a run.
+    acted: bool,
+    seed: u64,
+    runs: u64,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks all arguments.
+    ///
+    /// # Errors
+    /// One of them, or another setting, is wrong. The error names it.
+    pub(crate) fn new(args: &'a MarginArgs, log: &Given<LogArgs>) -> Result<Self> {
+        let mut config = Config::load_margin(&args.run, log)?;
+        config.refuse_shared_files(summary_file())?;
+        if !config.has_proxies() {
+            bail!(
+                "no proxies configured: set --proxy PORT=HOST:PORT to a port and to the server of the command"
+            );
+        }
+        let vary = &args.vary;
+        let flag = || format!("--vary {}.{}={}..{}", vary.fault, vary.parameter, vary.from, vary.to);
+        let varied = config.varied(&vary.fault, &vary.parameter).with_context(flag)?;
+        if !is_numeric(varied.parameter.value) {
+            let name = varied.parameter.name;
+            return Err(anyhow!("`{name}` is not a number, so that it has no range").context(flag()));
+        }
+        let resolution = args.resolution.as_deref();
+        let range =
+            Range::new(varied.parameter.value, &vary.from, &vary.to, resolution).with_context(flag)?;
+        let at_least = args.at_least.as_deref().map(|text| range.place(text).context("--at-least"));
+        let at_least = at_least.transpose()?;
+        let [report, junit] = config.take_report_files();
+        config.vary(&varied, range.parameter(0)).with_context(flag)?;
+        let schedules = config.schedules();
+        let (mut settings, wire, log) = crate::resolve(config)?;
+        refuse_unused_tls(&settings)?;
+        (settings.run.report, settings.run.junit) = (report, junit);
+        for place in [1, range.last()] {
+            let value = varied.with_value(&settings.proxies, &range.parameter(place), &schedules);
+            value.with_context(|| format!("{}, at {}", flag(), range.shown(place)))?;
+        }
+        Ok(Self { args, settings, wire: Arc::new(wire), varied, range, schedules, at_least, _log: log })
+    }
+
+    /// Measures the limit and writes the results. Returns the exit code.
+    ///
+    /// # Errors
+    /// The command or a proxy cannot be started, a signal arrived, or a result cannot be written.
+    pub(crate) fn measure(self) -> Result<u8> {
+        let started = Instant::now();
+        let mut signals = Signals::new("fault-proxy", DRAIN_TIMEOUT, END_TIMEOUT)?;
+        signals.last().does("the command was running");
+        let files = ReportFiles::create(&self.settings.run, summary_file(), &signals)?;
+        let measured = runtime()?.block_on(self.search(&mut signals))?;
+        let duration = started.elapsed();
+        let filed = report::write(files, &self, &measured, duration);
+        let printed = measured.print(&self, duration);
+        all([filed, printed])?;
+        Ok(measured.exit_code(&self))
+    }
+
+    async fn search(&self, signals: &mut Signals) -> Result<Measured> {
+        let Self { args, settings, varied, range, .. } = self;
+        let networks = Networks::new(settings, &self.wire);
+        let command = Command { line: &args.command, timeout: args.timeout() };
+        let seed = settings.seed.unwrap_or_else(any_seed);
+        let mut search = Search::new(range.last(), args.repeat());
+        let (mut failures, mut acted) = (BTreeMap::new(), false);
+        print_error(
+            "fault-proxy",
+            format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
+        );
+        for runs in 0.. {
+            let place = match search.next() {
+                Step::Run(place) => place,
+                Step::Done(outcome) => return Ok(Measured { search, outcome, failures, acted, seed, runs }),
+            };
+            let proxies = varied.with_value(&settings.proxies, &range.parameter(place), &self.schedules)?;
+            // The same seed would repeat the same decisions, and then runs of one value would not be independent.
+            let network = networks.start(&proxies, seed.wrapping_add(runs)).await?;
+            let variables = network.variables(&proxies);
+            let ran = match &variables {
+                Ok(variables) => command.run(variables, signals).await,
+                Err(error) => Err(anyhow!("{error:#}")),
+            };
+            let traffic = network.stop(&varied.name)?;
+            let run = ran?;
+            if runs == 0 && run.failure.is_none() && traffic.sessions == 0 {
+                let variables = variables.unwrap_or_default();
+                let addr = variables.first().map_or("", |(_, addr)| addr);
+                bail!(
+                    "the command passed without a connection to a proxy: let it connect to the address in FAULT_PROXY_ADDR, which was {addr}"
+                );
+            }
+            acted |= traffic.acted;
+            search.record(place, run.failure.is_none());
+            let seconds = run.time.as_secs_f64();
+            let (result, status) = match &run.failure {
+                None => ("passed", String::new()),
+                Some(failure) => ("failed", format!(": {}", failure.status)),
+            };
+            print_error(
+                "fault-proxy",
+                format_args!("{}: {result} in {seconds:.2} s{status}", range.shown(place)),
+            );
+            failures.extend(run.failure.map(|failure| (place, failure)));
+        }
+        bail!("the search did not end")
+    }
+}
+
+impl Measured {
+    fn headline(&self, plan: &Plan<'_>) -> String {
+        wording::headline(&self.search, self.outcome, &plan.range)
+    }
+
+    /// Returns true if no run showed anything about the fault.
+    fn is_idle(&self) -> bool {
+        self.outcome == Outcome::PassesAtHardEnd && !self.acted
+    }
+
+    fn exit_code(&self, plan: &Plan<'_>) -> u8 {
+        let passes = match self.outcome {
+            Outcome::NotMonotonic { .. } => None,
+            outcome => wording::passes_up_to(&self.search, outcome),
+        };
+        match passes {
+            None => NOT_MEASURED,
+            Some(_) if self.is_idle() => NOT_MEASURED,
+            Some(passes) if plan.at_least.is_some_and(|least| passes < least) => NOT_AS_EXPECTED,
+            Some(_) => 0,
+        }
+    }
+
+    /// Returns the verdict for reports.
+    fn verdict(&self, plan: &Plan<'_>) -> Verdict {
+        let VariedFault { name, parameter, .. } = &plan.varied;
+        let least = plan.at_least.map(|place| format!(" at least {}", plan.range.shown(place)));
+        let passes = wording::passes_up_to(&self.search, self.outcome);
+        Verdict {
+            condition: format!("{name}.{}{}", parameter.name, least.unwrap_or_default()),
+            proxy: None,
+            label: None,
+            is_met: self.exit_code(plan) == 0,
+            value: passes.map(|place| plan.range.at(place)),
+            unit: plan.range.unit(),
+            measured: self.headline(plan),
+        }
+    }
+
+    fn print(&self, plan: &Plan<'_>, duration: Duration) -> Result<()> {
+        let fails = match self.outcome {
+            Outcome::Found { fails, .. } => fails,
+            _ => None,
+        };
+        let shown = fails.and_then(|place| self.failures.get_key_value(&place));
+        if let Some((place, Failure { output, .. })) = shown.or_else(|| self.failures.first_key_value())
+            && !output.is_empty()
+        {
+            let value = plan.range.shown(*place);
+            print_error("fault-proxy", format_args!("output of a run that failed at {value}:\n{output}"));
+        }
+        let mut lines = vec![self.headline(plan)];
+        lines.extend(wording::notes(&self.search, self.outcome, &plan.range));
+        if self.is_idle() {
+            lines.push(format!(
+                "Nothing was measured, because `{}` never acted: the traffic of the command does not meet it.",
+                plan.varied.name
+            ));
+        }
+        lines.extend(wording::table(&self.search, self.outcome, &plan.range));
+        lines.push(format!("{} runs in {:.1} s, seed {}", self.runs, duration.as_secs_f64(), self.seed));
+        print(lines.join("\n"))?;
+        if plan.at_least.is_some() {
+            let verdict = self.verdict(plan);
+            let result = if verdict.is_met { "as expected" } else { "not as expected" };
+            print_error("fault-proxy", format_args!("{result}: {verdict}"));
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if the command could not be started.
+pub(crate) fn is_not_started(error: &anyhow::Error) -> bool {
+    error.is::<NotStarted>()
+}

@@ -1,0 +1,143 @@
+//! The command whose runs are judged.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Error, Result, anyhow};
+use proxy_cli::signals::Signals;
+use proxy_cli::sys::{in_own_group, signal_group};
+use proxy_cli::terminal::plain_lines;
+use serde::Serialize;
+use tokio::process::{self, Child};
+use tokio::select;
+use tokio::time::timeout;
+
+/// Time to end after SIGTERM, until SIGKILL.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Part of the output that is kept of a run that failed.
+const MAX_OUTPUT: i64 = 16 << 10;
+const MAX_LINES: usize = 20;
+
+/// A command with its arguments.
+#[derive(Debug)]
+pub(super) struct Command<'a> {
+    pub(super) line: &'a [OsString],
+    pub(super) timeout: Duration,
+}
+
+/// A run of the command.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) time: Duration,
+    /// `None` if it passed.
+    pub(super) failure: Option<Failure>,
+}
+
+/// How a run failed.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Failure {
+    /// For example `exit code 1`.
+    pub(super) status: String,
+    /// Last lines of its output.
+    pub(super) output: String,
+}
+
+impl Command<'_> {
+    /// Runs the command to its end, in its own process group. The group is ended at the time limit, or at a signal.
+    ///
+    /// # Errors
+    /// The command cannot be started, or a signal arrived.
+    pub(super) async fn run(&self, variables: &[(String, String)], signals: &mut Signals) -> Result<Run> {
+        let mut output =
+            tempfile::tempfile().context("cannot create a file for the output of the command")?;
+        let started = Instant::now();
+        let mut child = self.start(variables, &output)?;
+        let ended = select! {
+            ended = timeout(self.timeout, child.wait()) => ended,
+            name = signals.next() => {
+                end(&mut child).await;
+                return Err(anyhow!("{name}: the command was ended, and nothing was measured"));
+            }
+        };
+        let status = match ended {
+            Ok(status) => shown(status.context("cannot wait for the command")?),
+            Err(_) => {
+                end(&mut child).await;
+                let limit = humantime::format_duration(self.timeout);
+                Some(format!("not done after {limit}, the limit of --timeout"))
+            }
+        };
+        let time = started.elapsed();
+        let failure = match status {
+            Some(status) => Some(Failure { status, output: last_lines(&mut output)? }),
+            None => None,
+        };
+        Ok(Run { time, failure })
+    }
+
+    fn start(&self, variables: &[(String, String)], output: &File) -> Result<Child> {
+        let (program, args) = self.line.split_first().context("no command")?;
+        let mut command = std::process::Command::new(program);
+        let variables = variables.iter().map(|(name, value)| (name, value));
+        command.args(args).envs(variables).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output.try_clone()?);
+        in_own_group(&mut command);
+        let child = process::Command::from(command).kill_on_drop(true).spawn();
+        child.map_err(|error| {
+            let way_out = match error.kind() {
+                ErrorKind::NotFound => {
+                    "; check its name and PATH, or use `sh -c 'COMMAND'` for a line of the shell"
+                }
+                _ => "",
+            };
+            let problem = format!("cannot start the command `{}`: {error}{way_out}", program.display());
+            Error::new(NotStarted).context(problem)
+        })
+    }
+}
+
+/// Marks the error of a command that cannot be started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotStarted;
+
+impl std::fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("nothing was run")
+    }
+}
+
+impl std::error::Error for NotStarted {}
+
+/// Ends a command and all processes of its group.
+async fn end(child: &mut Child) {
+    if let Some(id) = child.id() {
+        signal_group(id, false);
+        timeout(END_TIMEOUT, child.wait()).await.ok();
+        // Also end those that ignore the first signal, or that outlive their parent.
+        signal_group(id, true);
+    }
+    child.kill().await.ok();
+}
+
+/// Returns how a run failed, or `None` if it passed.
+fn shown(status: ExitStatus) -> Option<String> {
+    match status.code() {
+        Some(0) => None,
+        Some(code) => Some(format!("exit code {code}")),
+        None => Some(status.to_string()),
+    }
+}
+
+fn last_lines(output: &mut File) -> io::Result<String> {
+    let length = i64::try_from(output.metadata()?.len()).unwrap_or(i64::MAX);
+    output.seek(SeekFrom::End(-length.min(MAX_OUTPUT)))?;
+    let mut bytes = Vec::new();
+    output.take(MAX_OUTPUT.unsigned_abs()).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().collect();
+    Ok(plain_lines(&lines[lines.len().saturating_sub(MAX_LINES)..].join("\n")))
+}

@@ -1,0 +1,227 @@
+//! Search for the value from which a command fails.
+//!
+//! Values are places on a grid: 0 is the easy end, `last` is the hard end. The search neither runs commands nor knows what a place
+//! means. It receives the result of each run and returns the place of the next one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Place of the easy end.
+const EASY: u32 = 0;
+
+/// Limit of the runs of one value, in multiples of the lead that decides.
+const MAX_RUNS: u32 = 5;
+
+/// Results of the runs at one value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) passed: u32,
+    pub(super) failed: u32,
+}
+
+impl Tally {
+    pub(super) fn runs(self) -> u32 {
+        self.passed + self.failed
+    }
+
+    fn is_mixed(self) -> bool {
+        self.passed > 0 && self.failed > 0
+    }
+}
+
+/// Verdict of the runs at a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// More runs are needed.
+    Open,
+    Passes,
+    Fails,
+    /// Neither led by enough in the maximum number of runs.
+    Undecided,
+}
+
+/// Next step of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Run the command at this place.
+    Run(u32),
+    Done(Outcome),
+}
+
+/// Result of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The command does not pass at the easy end.
+    FailsAtEasyEnd,
+    /// The command passes at the hard end.
+    PassesAtHardEnd,
+    /// The command passes up to a value and fails from another. All values that were tested agree.
+    Found {
+        passes: u32,
+        /// `None` if the command neither passes nor fails at the hard end.
+        fails: Option<u32>,
+    },
+    /// The command fails at a value below another at which it passes.
+    NotMonotonic {
+        /// Highest value below all that do not pass.
+        passes: u32,
+    },
+}
+
+/// The state of a search: all results so far.
+#[derive(Debug)]
+pub(super) struct Search {
+    last: u32,
+    repeat: u32,
+    seen: BTreeMap<u32, Tally>,
+}
+
+/// Place at which more runs are needed.
+struct Needed(u32);
+
+impl Search {
+    /// Starts a search. A value passes or fails once one of the two results leads by `repeat` runs.
+    pub(super) fn new(last: u32, repeat: u32) -> Self {
+        Self { last, repeat, seen: BTreeMap::new() }
+    }
+
+    /// Results so far, in the order of their places.
+    pub(super) fn seen(&self) -> &BTreeMap<u32, Tally> {
+        &self.seen
+    }
+
+    pub(super) fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// Records the result of a run.
+    pub(super) fn record(&mut self, place: u32, passed: bool) {
+        let tally = self.seen.entry(place).or_default();
+        if passed { tally.passed += 1 } else { tally.failed += 1 }
+    }
+
+    pub(super) fn tally(&self, place: u32) -> Tally {
+        self.seen.get(&place).copied().unwrap_or_default()
+    }
+
+    pub(super) fn verdict(&self, place: u32) -> Verdict {
+        let tally = self.tally(place);
+        if tally.passed >= tally.failed + self.repeat {
+            Verdict::Passes
+        } else if tally.failed >= tally.passed + self.repeat {
+            Verdict::Fails
+        } else if tally.runs() >= self.max_runs() {
+            Verdict::Undecided
+        } else {
+            Verdict::Open
+        }
+    }
+
+    /// Returns what to do next. The answer depends only on the results so far.
+    pub(super) fn next(&self) -> Step {
+        match self.outcome() {
+            Ok(outcome) => Step::Done(outcome),
+            Err(Needed(place)) => Step::Run(place),
+        }
+    }
+
+    fn max_runs(&self) -> u32 {
+        self.repeat * MAX_RUNS
+    }
+
+    fn outcome(&self) -> Result<Outcome, Needed> {
+        if self.decided(EASY)? != Verdict::Passes {
+            return Ok(Outcome::FailsAtEasyEnd);
+        }
+        if self.decided(self.last)? == Verdict::Passes {
+            // The whole result is that of one value, so that more runs are worth their time.
+            self.repeated(self.last)?;
+            if self.is_noisy() {
+                self.repeated(EASY)?;
+            }
+            return Ok(Outcome::PassesAtHardEnd);
+        }
+        let mut visited = BTreeSet::from([EASY, self.last]);
+        let (passes, above) =
+            self.bisect((EASY, self.last), &mut visited, |verdict| verdict == Verdict::Passes)?;
+        let fails = if self.verdict(self.last) != Verdict::Fails {
+            None
+        } else if self.verdict(above) == Verdict::Fails {
+            Some(above)
+        } else {
+            Some(self.bisect((above, self.last), &mut visited, |verdict| verdict != Verdict::Fails)?.1)
+        };
+        if self.is_noisy() {
+            self.repeated(EASY)?;
+            if self.tally(EASY).failed > 0 {
+                self.repeated(self.last)?;
+            }
+        }
+        self.probe((EASY, passes), &visited)?;
+        if let Some(fails) = fails {
+            self.probe((fails, self.last), &visited)?;
+        }
+        let is_other = |(place, verdict): (u32, Verdict)| match verdict {
+            Verdict::Passes => fails.is_some_and(|fails| place > fails),
+            Verdict::Fails => place < passes,
+            Verdict::Undecided => place < passes || fails.is_some_and(|fails| place > fails),
+            Verdict::Open => false,
+        };
+        let places = || self.seen.keys().map(|place| (*place, self.verdict(*place)));
+        if !places().any(is_other) {
+            return Ok(Outcome::Found { passes, fails });
+        }
+        let passes = places().take_while(|(_, verdict)| *verdict == Verdict::Passes).last();
+        Ok(Outcome::NotMonotonic { passes: passes.map_or(EASY, |(place, _)| place) })
+    }
+
+    /// Returns the verdict on a value, or that it needs another run.
+    fn decided(&self, place: u32) -> Result<Verdict, Needed> {
+        match self.verdict(place) {
+            Verdict::Open => Err(Needed(place)),
+            verdict => Ok(verdict),
+        }
+    }
+
+    /// Requires the maximum number of runs at a value.
+    fn repeated(&self, place: u32) -> Result<(), Needed> {
+        if self.tally(place).runs() < self.max_runs() { Err(Needed(place)) } else { Ok(()) }
+    }
+
+    /// Narrows a range whose low end is below and whose high end is not, until they are neighbors.
+    fn bisect(
+        &self,
+        (mut low, mut high): (u32, u32),
+        visited: &mut BTreeSet<u32>,
+        is_below: impl Fn(Verdict) -> bool,
+    ) -> Result<(u32, u32), Needed> {
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            visited.insert(middle);
+            if is_below(self.decided(middle)?) { low = middle } else { high = middle }
+        }
+        Ok((low, high))
+    }
+
+    /// Tests the middle of the widest gap between tested values of a range. A bisection alone cannot see that a result is not
+    /// monotonic, because it never tests a value on the far side of one that it has tested.
+    fn probe(&self, (low, high): (u32, u32), visited: &BTreeSet<u32>) -> Result<(), Needed> {
+        let mut probes = self.seen.range(low..=high).map(|(place, _)| *place);
+        if let Some(probe) = probes.find(|place| !visited.contains(place)) {
+            return self.decided(probe).map(drop);
+        }
+        let tested: Vec<_> = visited.range(low..=high).copied().collect();
+        let gaps = tested.windows(2).map(|pair| (pair[1] - pair[0], pair[0]));
+        match gaps.max() {
+            Some((width, low)) if width > 1 => Err(Needed(low + width / 2)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns true if a value had both results.
+    fn is_noisy(&self) -> bool {
+        self.seen.values().any(|tally| tally.is_mixed())
+    }
+}
+
+#[cfg(test)]
+mod tests;

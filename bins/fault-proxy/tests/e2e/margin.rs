@@ -1,0 +1,313 @@
+//! `fault-proxy margin`: commands with known limits, measured.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testkit::{Daemon, FarEnd, Redis, Signal, clients, free_port, require};
+
+use crate::support::{BINARY, Ended, PATIENCE, eventually, printed, run, utf8};
+
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/margin.schema.json");
+const CHECK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/python/report.py");
+
+/// A measurement takes many runs.
+const LONG: Duration = Duration::from_secs(240);
+
+/// Limits the bytes of responses, which does not depend on time.
+const BYTES: [&str; 7] = [
+    "--vary",
+    "limit-data.bytes=1000..1",
+    "--resolution",
+    "10",
+    "--with-limit-data",
+    "--limit-data-direction",
+    "ingress",
+];
+
+/// Sends 1000 bytes to an echo server and counts what comes back in `got`.
+const COUNT: &str = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; head -c 1000 /dev/zero >&3; \
+                     got=$(head -c 1000 <&3 | wc -c)";
+
+/// Measures a script for bash against a server on this port.
+fn measure(port: u16, options: &[&str], script: &str) -> Ended {
+    let mapping = format!("cache@{}=127.0.0.1:{port}", free_port());
+    measure_behind(&mapping, options, script)
+}
+
+fn measure_behind(mapping: &str, options: &[&str], script: &str) -> Ended {
+    let bash = require("bash", "bash");
+    let command = ["--", utf8(&bash), "-c", script];
+    let args = [&["margin", "--proxy", mapping][..], options, &command].concat();
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
+    let code = daemon.wait(LONG).code();
+    Ended { code, stdout: daemon.stdout(), stderr: daemon.stderr() }
+}
+
+/// Reads a report and a JUnit file as their users would. Returns the part `margin` and the test cases.
+fn read(report: &Path, junit: &Path) -> (Value, String) {
+    let mut python = Command::new(require("python3", "python3"));
+    python.args([CHECK, SCHEMA]).args([report, junit]);
+    python.env("PYTHONPATH", clients::python_modules("jsonschema_rs"));
+    let cases = printed(&python.output().expect("python starts"));
+    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    (report["margin"].clone(), cases)
+}
+
+#[test]
+fn a_timeout_is_measured() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let report = directory.path().join("report.json");
+    // A busy machine only adds to the time, so that the best of three tries is close to what the fault alone takes.
+    let client = "for try in 1 2 3; do \
+                  exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; echo x >&3; \
+                  if read -t 0.2 -n 1 <&3; then exit 0; fi; done; exit 1";
+    let options = ["--vary", "latency.mean=0..600ms", "--resolution", "10ms", "--report", utf8(&report)];
+    let ended = measure(server.addr().port(), &options, client);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report: Value = serde_json::from_slice(&fs::read(report).expect("a report")).expect("JSON");
+    let limit = &report["margin"]["limit"];
+    let [above, up_to] = ["above", "up_to"].map(|end| limit[end].as_f64().expect("a limit"));
+    assert!(above <= 210.0 && up_to >= 190.0 && up_to - above <= 100.0, "{ended:?}");
+}
+
+#[test]
+fn a_limit_is_reported_and_compared() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit, summary] = ["r.json", "j.xml", "s.md"].map(|name| directory.path().join(name));
+    let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
+    let script = format!(
+        "{COUNT}; test $FAULT_PROXY_ADDR = $FAULT_PROXY_CACHE_ADDR && test $got -ge 500 || echo $got"
+    );
+    let script = format!("{script}; test $got -ge 500");
+    let result = "passes up to 500 B, fails from 490 B (3 of 3)";
+    for (least, code) in [("500", 0), ("490B", 3)] {
+        let options = [&BYTES[..], &files, &["--at-least", least]].concat();
+        let mapping = format!("cache@{}=127.0.0.1:{}", free_port(), server.addr().port());
+        let bash = require("bash", "bash");
+        let command = ["--", utf8(&bash), "-c", &script];
+        let args = [&["margin", "--proxy", &mapping][..], &options, &command].concat();
+        let daemon = Daemon::spawn(Path::new(BINARY), &args, &[("GITHUB_STEP_SUMMARY", utf8(&summary))]);
+        assert_eq!(daemon.wait(LONG).code(), Some(code), "{}", daemon.stderr());
+        assert!(daemon.stdout().starts_with(result), "{}", daemon.stdout());
+        assert!(daemon.stdout().contains("The limit is between 500 B and 490 B"), "{}", daemon.stdout());
+        assert!(
+            daemon.stderr().contains("output of a run that failed at 490 B:\n490\n"),
+            "{}",
+            daemon.stderr()
+        );
+        let (margin, cases) = read(&report, &junit);
+        assert_eq!((&margin["passes_up_to"], &margin["fails_from"]), (&json!(500.0), &json!(490.0)));
+        assert_eq!((&margin["outcome"], &margin["unit"]), (&json!("found"), &json!("bytes")));
+        let at = margin["values"].as_array().expect("a list").iter().find(|at| at["value"] == 490.0);
+        assert_eq!(at.expect("it was tested")["failure"], json!({"status": "exit code 1", "output": "490"}));
+        let condition = format!("limit-data.bytes at least {}", if code == 0 { "500 B" } else { "490 B" });
+        let verdict = if code == 0 { "passed".to_owned() } else { format!("{condition}: {result}") };
+        assert_eq!(cases, format!("all proxies | {condition} | {verdict}\n"));
+    }
+    let summary = fs::read_to_string(summary).expect("a summary");
+    assert!(
+        summary.starts_with("### fault-proxy margin: passed\n\nlimit-data.bytes at least 500 B: passes"),
+        "{summary}"
+    );
+    assert!(summary.contains("### fault-proxy margin: failed\n"), "{summary}");
+}
+
+#[test]
+fn a_command_that_fails_at_random_gets_an_interval() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    // Every fifth run fails.
+    let count = directory.path().join("count");
+    let flaky = format!(
+        "n=$(cat {0} 2> /dev/null || echo 0); echo $((n + 1)) > {0}; {COUNT}; test $((n % 5)) -ne 3",
+        utf8(&count)
+    );
+    let with_limit = format!("{flaky} && test $got -ge 500");
+    let ended = measure(server.addr().port(), &BYTES, &with_limit);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for text in [
+        "passes in most runs up to ",
+        "The limit is between ",
+        "The command also fails at 1 KB, in ",
+        " of its runs fail there with a confidence of 95 %.",
+    ] {
+        assert!(ended.stdout.contains(text), "{text}: {ended:?}");
+    }
+    let ended = measure(server.addr().port(), &BYTES, &flaky);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("passes in most runs up to 1 B, the end of the range"), "{ended:?}");
+    assert!(ended.stdout.contains("No value of the range makes it fail in most runs."), "{ended:?}");
+    assert!(!ended.stdout.contains("The limit is"), "{ended:?}");
+}
+
+#[test]
+fn a_result_that_is_not_monotonic_is_shown() {
+    let server = FarEnd::echo();
+    let script = format!("{COUNT}; test $got -ge 500 && ! test ${{got:0:1}} = 7");
+    let ended = measure(server.addr().port(), &[&BYTES[..], &["--repeat", "1"]].concat(), &script);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let first =
+        "is not monotonic: passes up to 1 KB, fails at 750 B (1 of 1), and passes again at a harder value\n";
+    assert!(ended.stdout.starts_with(first), "{ended:?}");
+    let rows: Vec<Vec<_>> = ended.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    for row in [["750", "B", "0", "1"], ["500", "B", "1", "0"]] {
+        assert!(rows.iter().any(|cells| *cells == row), "{row:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_fault_on_requests_has_a_limit() {
+    let server = Redis::start();
+    let mapping = format!("{}=redis://127.0.0.1:{}", free_port(), server.port());
+    let options = ["--vary", "latency.mean=0..4s", "--resolution", "1s", "--repeat", "1"];
+    let on = ["--with-latency", "--latency-on", "GET", "--with-jitter", "--jitter-amplitude", "1ms"];
+    // Other requests are not delayed.
+    let client = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; \
+                  printf 'PING\\r\\n' >&3; read -t 20 pong <&3; \
+                  printf 'GET absent\\r\\n' >&3; read -t 1.5 absent <&3";
+    let ended = measure_behind(&mapping, &[&options[..], &on].concat(), client);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("passes up to 1 s, fails from 2 s (1 of 1)\n"), "{ended:?}");
+}
+
+#[test]
+fn a_limit_beyond_the_range_is_told() {
+    let server = FarEnd::echo();
+    let ended = measure(server.addr().port(), &BYTES, COUNT);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.starts_with("passes up to 1 B, the end of the range (15 of 15)\n"), "{ended:?}");
+    let ended = measure(server.addr().port(), &BYTES, "echo broken; exit 7");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.starts_with("fails already at 1 KB (3 of 3)\n"), "{ended:?}");
+    assert!(ended.stderr.contains("exit code 7") && ended.stderr.contains("broken"), "{ended:?}");
+    // The connection is to the proxy, but it has no responses to limit.
+    let idle = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT";
+    let ended = measure(server.addr().port(), &BYTES, idle);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains("because `limit-data` never acted"), "{ended:?}");
+}
+
+#[test]
+fn a_run_has_a_time_limit() {
+    let server = FarEnd::echo();
+    let options = ["--vary", "latency.mean=0..1s", "--repeat", "1", "--timeout", "1s"];
+    let started = Instant::now();
+    let ended = measure(server.addr().port(), &options, "sleep 300 & wait");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("not done after 1s, the limit of --timeout"), "{ended:?}");
+    assert!(started.elapsed() < Duration::from_secs(200), "the command was ended");
+}
+
+#[test]
+fn a_signal_leaves_no_process_behind() {
+    let directory = TempDir::new().expect("a directory");
+    let pids = directory.path().join("pids");
+    let script = format!("trap '' TERM; sleep 300 & echo $$ $! > {}; wait; wait", utf8(&pids));
+    let mapping = format!("{}=127.0.0.1:1", free_port());
+    let bash = require("bash", "bash");
+    let args =
+        ["margin", "--proxy", &mapping, "--vary", "latency.mean=0..1s", "--", utf8(&bash), "-c", &script];
+    for signal in [Signal::INT, Signal::TERM] {
+        fs::write(&pids, "").expect("it is ours");
+        let margin = Daemon::spawn(Path::new(BINARY), &args, &[]);
+        let read = || fs::read_to_string(&pids).expect("it is there");
+        eventually("the command runs", || read().ends_with('\n'));
+        margin.signal(signal);
+        assert_eq!(margin.wait(PATIENCE).code(), Some(1), "{}", margin.stderr());
+        assert!(
+            margin.stderr().contains("the command was ended, and nothing was measured"),
+            "{}",
+            margin.stderr()
+        );
+        let gone = |pid: &str| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+        };
+        eventually("its processes have ended", || read().split_whitespace().all(gone));
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let vary = ["margin", "--proxy", "1=localhost:2", "--vary"];
+    for (options, code, problem) in [
+        (
+            &["latency.meen=0..5s"][..],
+            2,
+            "latency has no parameter `meen`; did you mean `mean`?; it has distribution, mean",
+        ),
+        (&["latncy.mean=0..5s"], 2, "\"latncy\" is not a type of fault"),
+        (&["latency.distribution=0..5"], 2, "`distribution` is not a number"),
+        (&["latency.mean=5s"], 2, "expected FAULT.PARAM=EASY..HARD"),
+        (&["latency.mean=0..soon"], 2, "\"soon\" is not a time"),
+        (&["bandwidth.rate=1MBps..0"], 2, "at 0 Bps: bandwidth: rate: is 0"),
+        (&["latency.mean=0..5s", "--at-least", "6s"], 2, "--at-least: 6s is not between 0 ms and 5 s"),
+        (&["latency.mean=0..5s", "--at-least", "201ms"], 2, "--at-least: 201ms is not tested"),
+        (&["latency.mean=0..5s", "--repeat", "0"], 2, "0 is not in 1..=100"),
+        (&["latency.mean=0..5s", "--journal", "j"], 2, "cannot be used with '--journal <FILE>'"),
+        (&["latency.mean=0..5s", "--with-latency", "--latency-on", "select"], 2, "on"),
+    ] {
+        let ended = run(&[&vary[..], options, &["--", "true"]].concat());
+        assert_eq!(ended.code, Some(code), "{options:?}: {ended:?}");
+        assert!(ended.stderr.contains(problem), "{problem}: {}", ended.stderr);
+    }
+    let ended = run(&["margin", "--vary", "latency.mean=0..5s", "--", "true"]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("no proxies configured: set --proxy PORT=HOST:PORT"), "{}", ended.stderr);
+    let proxy = format!("{}=localhost:1", free_port());
+    for (command, code, problem) in [
+        (&["--", "no-such-command"][..], 2, "cannot start the command `no-such-command`: "),
+        (
+            &["--", "true"],
+            1,
+            "the command passed without a connection to a proxy: let it connect to the address in FAULT_PROXY_ADDR",
+        ),
+        (&[], 2, "required arguments were not provided"),
+    ] {
+        let args = [&["margin", "--proxy", &proxy, "--vary", "latency.mean=0..1s"][..], command].concat();
+        let ended = run(&args);
+        assert_eq!(ended.code, Some(code), "{command:?}: {ended:?}");
+        assert!(ended.stderr.contains(problem), "{problem}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_fault_of_a_file_is_varied() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("proxy.toml");
+    let text = format!(
+        "[[proxies]]\nproxy = \"{}=127.0.0.1:{}\"\n[[proxies.faults]]\ntype = \"limit_data\"\nname = \"short\"\n\
+         bytes = 1\ndirection = \"ingress\"\n",
+        free_port(),
+        server.addr().port()
+    );
+    fs::write(&file, text).expect("it is ours");
+    let bash = require("bash", "bash");
+    let script = format!("{COUNT}; test $got -ge 20");
+    let args = [
+        "margin",
+        "--config",
+        utf8(&file),
+        "--vary",
+        "short.bytes=100..10",
+        "--resolution",
+        "10",
+        "--repeat",
+        "1",
+    ];
+    let args = [&args[..], &["--", utf8(&bash), "-c", &script]].concat();
+    let daemon = Daemon::spawn(Path::new(BINARY), &args, &[]);
+    assert_eq!(daemon.wait(LONG).code(), Some(0), "{}", daemon.stderr());
+    assert!(
+        daemon.stdout().starts_with("passes up to 20 B, fails from 10 B (1 of 1)\n"),
+        "{}",
+        daemon.stdout()
+    );
+}
