@@ -49,6 +49,11 @@ fn a_suite_reports_its_results() {
 }
 
 #[test]
+fn a_margin_is_measured() {
+    assert_more_than(4, reader("how-to/margin.md").follow());
+}
+
+#[test]
 fn a_lost_commit_is_committed_twice() {
     let server = Postgres::start();
     let reader = Reader::of_section("../README.md", "A lost COMMIT", programs());
