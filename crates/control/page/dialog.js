@@ -90,7 +90,7 @@ class FaultDialog {
     const name = this.fault?.type ?? this.select.value;
     this.type = types.find(({ type }) => type === name.replaceAll("-", "_"));
     const isNative = !this.fault || !isToxic(this.type, this.fault);
-    this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol) : toxicAttributes(this.fault);
+    this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol, types) : toxicAttributes(this.fault);
     this.isNative = isNative;
     const of = this.fault ? `${name.replaceAll("_", " ")}: ` : "";
     this.help.textContent = isNative ? `${of}${this.type.help}` : `${of}a toxic of Toxiproxy`;

@@ -27,13 +27,16 @@ export function typesFor(types, protocol) {
 }
 
 // The attributes of a type that mean something for a protocol, which is null if it is not known.
-export function attributesFor(type, protocol) {
+export function attributesFor(type, protocol, types) {
   const isOf = ({ protocols }) => protocols.length === 0 || protocols.includes(protocol);
   // With a direction, the side means something only where it chooses the connections to reset.
   const isNeeded = ({ name, choices }) => name !== "side" || choices.includes("both");
-  const withoutRequests = (attribute) => ({ ...attribute, help: attribute.help.replace(/, or (of )?requests? with on,/, "") });
   const all = type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute));
-  return protocol === null ? all.map(withoutRequests) : all;
+  if (protocol !== null) return all;
+  // Their help in a type that never acts on requests does not mention requests.
+  const others = types.find((other) => !has(other, "on"))?.attributes ?? [];
+  const isCounted = ({ name }) => ["skip", "every", "times"].includes(name);
+  return all.map((attribute) => (isCounted(attribute) ? { ...attribute, help: others.find(({ name }) => name === attribute.name)?.help ?? attribute.help } : attribute));
 }
 
 export const isCommon = ({ name }) => COMMON.includes(name);

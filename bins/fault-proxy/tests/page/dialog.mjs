@@ -200,6 +200,7 @@ async function presets() {
     await dialog.getByText(label, { exact: true }).click();
     assert.equal(await dialog.getByRole("link").getAttribute("href"), source.url);
     if (["3g", "dead-upstream"].includes(id)) await checked(`preset-${id}`);
+    if (id === "3g") await dialog.screenshot({ path: join(screenshots, "dialog-alone.png") });
     if (id === "lte") await dialog.locator("[name=preset-ttl]").fill("5m");
     await record(id, "plain");
     assert.deepEqual(JSON.parse(records.at(-1).faults).map(({ name }) => name).sort(), faults.map(({ name }) => name).sort());

@@ -79,11 +79,14 @@ test("a change names what differs, and what is removed", () => {
 
 test("a proxy without a protocol has no faults on requests", () => {
   assert.deepEqual(typesFor([latency, reset, respond], null).map(({ type }) => type), ["latency", "reset"]);
-  const names = (protocol) => attributesFor(latency, protocol).map(({ name }) => name);
+  const names = (protocol) => attributesFor(latency, protocol, [latency]).map(({ name }) => name);
   assert.deepEqual(names(null), ["distribution", "mean", "min", "once", "direction", "times"]);
   assert.deepEqual(names("http"), ["distribution", "mean", "min", "once", "on", "direction", "times"]);
   assert(names("psql").includes("rows"));
-  assert(attributesFor(reset, null).some(({ name }) => name === "side"), "it chooses the connections to reset");
+  const jitter = { type: "jitter", attributes: [attribute("times", "number", { help: "sessions" })] };
+  const times = (protocol) => attributesFor(latency, protocol, [latency, jitter]).find(({ name }) => name === "times").help;
+  assert.deepEqual([times(null), times("http")], ["sessions", ""]);
+  assert(attributesFor(reset, null, []).some(({ name }) => name === "side"), "it chooses the connections to reset");
 });
 
 test("fields that do not go with the others are hidden, and not sent", () => {
