@@ -1,6 +1,5 @@
 //! The log, written to stderr or a file by a separate thread: a blocked stderr does not block sessions.
 
-use std::fmt::{self, Debug};
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -12,18 +11,17 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use tracing::field::Field;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{self, debug_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::open::open_blocking;
-use crate::terminal::plain_lines;
+use crate::terminal::allows_color;
 
 mod args;
+mod text;
 #[cfg(feature = "otlp")]
 mod traces;
 #[cfg(not(feature = "otlp"))]
@@ -31,6 +29,7 @@ mod traces;
 mod traces;
 
 pub use args::LogArgs;
+use text::{Fields, ShortLine};
 use traces::Traces;
 
 /// Time limit for the writing thread to end.
@@ -98,14 +97,18 @@ impl Log {
             None => builder.finish(BesideBar(Arc::clone(&bar))),
         };
         let lines = settings.log_file.is_none().then(|| writer.clone());
+        let is_on_terminal = settings.log_file.is_none() && io::stderr().is_terminal();
         let log = tracing_subscriber::fmt::layer()
             .with_target(false)
-            .fmt_fields(debug_fn(for_people).delimited(" "))
-            .with_ansi(settings.log_file.is_none() && io::stderr().is_terminal())
+            .fmt_fields(Fields { is_short: is_on_terminal })
+            .with_ansi(is_on_terminal && allows_color())
             .with_writer(writer);
         let targets = targets(settings.log_level);
         let traces = Traces::from_env()?;
         match settings.log_format {
+            LogFormat::Human if is_on_terminal => {
+                install(log.event_format(ShortLine), targets, traces.as_ref());
+            }
             LogFormat::Human => install(log, targets, traces.as_ref()),
             LogFormat::Json => {
                 let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
@@ -181,16 +184,6 @@ fn targets(level: LevelFilter) -> Targets {
         .with_default(level)
         .with_target("async_nats", of_nats)
         .with_target(TRACED, LevelFilter::OFF)
-}
-
-/// Writes a field. Escapes control characters and indents further lines, so that names cannot look like log lines.
-fn for_people(to: &mut format::Writer<'_>, field: &Field, value: &dyn Debug) -> fmt::Result {
-    let value = plain_lines(&format!("{value:?}")).replace('\n', "\n    ");
-    match field.name() {
-        "message" => to.write_str(&value),
-        name if to.has_ansi_escapes() => write!(to, "\u{1b}[3m{name}\u{1b}[0m\u{1b}[2m=\u{1b}[0m{value}"),
-        name => write!(to, "{name}={value}"),
-    }
 }
 
 struct LogFile {

@@ -1,5 +1,6 @@
 //! Text output to a terminal.
 
+use std::env;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -21,6 +22,11 @@ pub fn escape_control(name: &str) -> String {
 /// Like [`escape_control`], for a text of several lines.
 pub fn plain_lines(text: &str) -> String {
     text.lines().map(escape_control).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns false if the variable `NO_COLOR` asks for output without colors.
+pub fn allows_color() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Returns a number with its noun, which gets an `s` unless the number is 1: `1 session`, `2 sessions`.
