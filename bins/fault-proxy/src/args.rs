@@ -20,7 +20,7 @@ mod tls;
 mod values;
 
 pub(crate) use control::ControlArgs;
-pub(crate) use ctl::{CtlArgs, CtlCommand, FaultCommand, attribute};
+pub(crate) use ctl::{ApiArgs, CtlArgs, CtlCommand, FaultCommand, attribute};
 pub(crate) use margin::MarginArgs;
 pub(crate) use options::{DataPath, OnUpstreamFailure, Options};
 pub(crate) use tls::{ListenerTlsArgs, UpstreamTlsArgs};
@@ -137,6 +137,10 @@ pub(crate) enum Command {
     },
     /// Inspect and change a running proxy through its control API.
     Ctl(CtlArgs),
+    /// Show a running proxy on this terminal, live, and change its faults by keys.
+    ///
+    /// `run` shows the same view when it is started on a terminal. Press ? for the keys.
+    Top(ApiArgs),
     #[command(flatten)]
     Common(Common),
 }

@@ -16,14 +16,13 @@ use serde_json::{Value, json};
 pub(crate) use self::api::{Api, TIMEOUT};
 pub(crate) use self::attributes::read as read_attributes;
 pub(crate) use self::tables::{inspect, list};
-use crate::args::{CtlArgs, CtlCommand, FaultCommand};
+use crate::args::{ApiArgs, CtlArgs, CtlCommand, FaultCommand};
 
 /// Variable with the address that `run` listens on.
 const CONTROL: &str = "FAULT_CONTROL";
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
-    let addr = api::addr(args.addr.clone(), env::var(CONTROL).ok())?;
-    let api = Api::new(&addr, args.token.as_ref(), "--addr", TIMEOUT);
+    let api = connect(&args.api)?;
     let answer = match &args.command {
         CtlCommand::List => api.get(&["proxies"])?,
         CtlCommand::Inspect { proxy } => api.get(&["proxies", proxy])?,
@@ -42,6 +41,18 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
         print(json(&answer))?;
     }
     Ok(())
+}
+
+/// Returns a client of the API that the flags and variables name.
+pub(crate) fn connect(args: &ApiArgs) -> Result<Api> {
+    let addr = api::addr(args.addr.clone(), env::var(CONTROL).ok())?;
+    Ok(Api::new(&addr, args.token.as_ref(), "--addr", TIMEOUT))
+}
+
+/// Changes a fault. Returns the text that `ctl fault` prints.
+pub(crate) fn change(api: &Api, command: FaultCommand) -> Result<String> {
+    let answer = fault(api, &command)?;
+    Ok(tables::render(&CtlCommand::Fault(command), &answer))
 }
 
 /// Escapes the control characters from DEL on, which JSON does not escape, so that they cannot control the terminal.

@@ -5,7 +5,8 @@
 //! - `toxiproxy`: the command lines of Toxiproxy's programs.
 //! - `start`, `reload`: the proxies of settings, and of a changed file.
 //! - `journal`, `replay`, `traced`: decisions of faults, written, compared and added to traces.
-//! - `timeline`, `view`, `report`, `fidelity`, `expect`: output during a run and at its end.
+//! - `top`: the view on a terminal, of a run or of another process.
+//! - `timeline`, `report`, `fidelity`, `expect`: output during a run and at its end.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is what a command is for")]
 
 mod args;
@@ -27,9 +28,9 @@ mod run;
 mod serve;
 mod start;
 mod timeline;
+mod top;
 mod toxiproxy;
 mod traced;
-mod view;
 mod wire;
 
 use std::env;
@@ -133,6 +134,7 @@ fn start(args: &[OsString], adjust: impl FnOnce(&mut Settings)) -> ExitCode {
             Err(error) => fail(&error, WRONG_USAGE),
         },
         Command::Ctl(args) => ended(ctl::ctl(&args)),
+        Command::Top(args) => ended(top::top(&args)),
         Command::Common(common) => ended(common.run(Cli::command(), &mut std::io::stdout())),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +17,7 @@ use fault_proxy_relay::{Config, DataPath, Relay, Shutdown, TcpAcceptor};
 use proxy_cli::bind::{BindError, listen};
 use proxy_cli::faults::any_seed;
 use proxy_cli::limits::max_sessions;
-use proxy_cli::log::Log;
+use proxy_cli::log::{HeldLog, Log};
 use proxy_cli::secret::Secret;
 use proxy_cli::service;
 use proxy_cli::signals::{Signals, end};
@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::args;
 use crate::config::{Control, ProxySettings, Settings};
+use crate::ctl::{Api, TIMEOUT};
 use crate::expect::Expectation;
 use crate::host::{CountedProxies, ProxyHost};
 use crate::journal::{self, Recorder};
@@ -37,8 +38,8 @@ use crate::report::{self, Report, ReportFiles};
 use crate::serve::{Workers, runtime};
 use crate::start::{log_listening, reason, spec, start_error};
 use crate::timeline::{Timeline, log_changes};
+use crate::top::View;
 use crate::traced::{Record, traced};
-use crate::view::View;
 use crate::wire::Wire;
 
 /// Exit code of a run that does not meet its expectations.
@@ -87,6 +88,7 @@ pub(crate) struct RunOutcome {
 /// Runs the proxies until the run ends, and prints the report.
 pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>) -> Result<RunOutcome> {
     let replayed = again.replayed();
+    let held = if settings.run.no_ui { None } else { View::hold(log) };
     let threads = thread_count();
     let signals = Signals::new("fault-proxy", settings.run.drain_timeout.0, END_TIMEOUT)?;
     let last = signals.last().clone();
@@ -111,8 +113,14 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
     let recorder = journal.as_ref().map(|journal| Recorder::new(&proxies, journal.queue().clone()));
     let recorder = recorder.as_ref();
     let running = Running { settings, log, proxies: &proxies, relay: &relay, shutdown: &shutdown, recorder };
-    let ran =
-        runtime.block_on(running.until_ended(&mut workers, (control, metrics), signals, on_demand, reload));
+    let ran = runtime.block_on(running.until_ended(
+        &mut workers,
+        (control, metrics),
+        signals,
+        on_demand,
+        reload,
+        held,
+    ));
     // A pending look-up must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
@@ -159,20 +167,22 @@ impl Running<'_> {
         signals: Signals,
         on_demand: RequestSignal,
         reload: Option<Reload<'_>>,
+        held: Option<HeldLog>,
     ) -> Result<()> {
         let Self { settings, log, proxies, shutdown, .. } = self;
         for proxy in &settings.proxies {
             self.start(proxy).await?;
         }
         self.populate().await?;
+        let api = control.as_deref().map(|listeners| self.api(listeners)).transpose()?;
         let control = self.control(control)?;
         let metrics = self.metrics(metrics)?;
         if let Some(chart) = Timeline::from_proxies(&proxies.all()).chart(settings.duration) {
             log.print(&chart);
         }
-        let has_view = !settings.run.no_ui && log.leaves_room_for_a_bar();
-        let _shown = has_view.then(|| View::start(log, proxies.clone()));
         service::ready();
+        let ctrl_c = signals.ctrl_c();
+        let view = held.and_then(|held| View::start(held, proxies.clone(), api, ctrl_c));
         select! {
             () = end(signals, settings.duration, shutdown) => {}
             () = workers.ended() => {}
@@ -182,8 +192,19 @@ impl Running<'_> {
             () = record_changes(self.recorder) => {}
             () = report::on_demand(proxies, on_demand, log) => {}
             () = follow(reload, settings, proxies, shutdown) => {}
+            () = show(view.as_ref(), proxies, shutdown) => {}
         }
         Ok(())
+    }
+
+    /// Returns a client of the control API for the view.
+    fn api(&self, listeners: &[TcpListener]) -> Result<Api> {
+        let mut addr = listeners.first().context("no address")?.local_addr()?;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(if addr.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        let token = self.settings.control.as_ref().and_then(|control| control.token.as_ref());
+        Ok(Api::new(&addr.to_string(), token, "--control", TIMEOUT))
     }
 
     async fn start(&self, proxy: &ProxySettings) -> Result<()> {
@@ -280,6 +301,18 @@ fn log_populated(proxy: &Proxy) {
 async fn record_changes(recorder: Option<&Recorder<'_>>) {
     if let Some(recorder) = recorder {
         recorder.follow().await;
+    }
+    pending().await
+}
+
+/// Takes samples for the view, and closes it when the run drains. Never returns.
+async fn show(view: Option<&View>, proxies: &Proxies, shutdown: &Shutdown) {
+    if let Some(view) = view {
+        select! {
+            biased;
+            () = shutdown.draining() => view.close(),
+            never = proxies.keep_history() => match never {},
+        }
     }
     pending().await
 }

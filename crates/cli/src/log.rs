@@ -4,12 +4,10 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -21,6 +19,7 @@ use crate::open::open_blocking;
 use crate::terminal::allows_color;
 
 mod args;
+mod held;
 mod text;
 #[cfg(feature = "otlp")]
 mod traces;
@@ -29,6 +28,8 @@ mod traces;
 mod traces;
 
 pub use args::LogArgs;
+pub use held::HeldLog;
+use held::Stderr;
 use text::{Fields, ShortLine};
 use traces::Traces;
 
@@ -52,7 +53,7 @@ pub enum LogFormat {
 /// The log of the process. Dropping it writes the pending lines, and waits up to 1 s for a blocked file.
 #[derive(Debug)]
 pub struct Log {
-    bar: SharedBar,
+    stderr: Stderr,
     is_json_on_stderr: bool,
     /// Writer of a log on stderr, which keeps texts for people in order with the log lines.
     lines: Option<NonBlocking>,
@@ -65,9 +66,6 @@ pub struct Log {
     traces: Option<Traces>,
 }
 
-/// Progress bar that is shown on stderr.
-type SharedBar = Arc<Mutex<Option<ProgressBar>>>;
-
 impl Log {
     /// Starts logging for the whole process.
     ///
@@ -77,7 +75,7 @@ impl Log {
     /// # Panics
     /// The process has a log already.
     pub fn init(settings: &LogArgs) -> Result<Self> {
-        let bar = SharedBar::default();
+        let stderr = Stderr::default();
         let builder = NonBlockingBuilder::default().thread_name("log");
         let (writes, written) = sync_channel(0);
         let (writer, guard) = match &settings.log_file {
@@ -94,7 +92,7 @@ impl Log {
                     .with_context(|| format!("cannot write --log-file {name}"))?;
                 builder.finish(LogFile { file, _writes: writes })
             }
-            None => builder.finish(BesideBar(Arc::clone(&bar))),
+            None => builder.finish(stderr.clone()),
         };
         let lines = settings.log_file.is_none().then(|| writer.clone());
         let is_on_terminal = settings.log_file.is_none() && io::stderr().is_terminal();
@@ -117,7 +115,7 @@ impl Log {
         }
         let is_json_on_stderr = settings.log_format == LogFormat::Json && settings.log_file.is_none();
         Ok(Self {
-            bar,
+            stderr,
             is_json_on_stderr,
             lines,
             guard: Some(guard),
@@ -133,7 +131,7 @@ impl Log {
             // Ignore a closed stderr.
             match &self.lines {
                 Some(lines) => writeln!(lines.clone(), "{text}").ok(),
-                None => writeln!(io::stderr(), "{text}").ok(),
+                None => self.stderr.clone().write_all(format!("{text}\n").as_bytes()).ok(),
             };
         }
     }
@@ -143,14 +141,14 @@ impl Log {
         self.traces.is_some()
     }
 
-    /// Returns whether stderr can show a progress bar: it is a terminal, and the log lines there are not JSON.
-    pub fn leaves_room_for_a_bar(&self) -> bool {
+    /// Returns whether a view can cover the log on stderr: it is a terminal, and the log lines there are not JSON.
+    pub fn leaves_room_for_a_view(&self) -> bool {
         io::stderr().is_terminal() && !self.is_json_on_stderr
     }
 
-    /// Writes further lines above this bar, if there is one.
-    pub fn set_progress_bar(&self, bar: Option<ProgressBar>) {
-        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+    /// Keeps what would be written to stderr until the guard is dropped.
+    pub fn hold(&self) -> HeldLog {
+        self.stderr.hold()
     }
 }
 
@@ -198,23 +196,6 @@ impl Write for LogFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
-    }
-}
-
-struct BesideBar(SharedBar);
-
-impl Write for BesideBar {
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let bar = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match bar {
-            Some(bar) => bar.suspend(|| io::stderr().write_all(lines))?,
-            None => io::stderr().write_all(lines)?,
-        }
-        Ok(lines.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use fault_proxy_relay::Shutdown;
 use tokio::runtime;
 use tokio::select;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -68,6 +68,18 @@ pub struct Signals {
     drain_timeout: Duration,
     duration_end: watch::Sender<Option<Instant>>,
     last: Last,
+    pressed: Arc<Notify>,
+}
+
+/// Takes the place of SIGINT while a view reads the keys of the terminal. Clones share it.
+#[derive(Debug, Clone)]
+pub struct CtrlC(Arc<Notify>);
+
+impl CtrlC {
+    /// Counts as a signal.
+    pub fn press(&self) {
+        self.0.notify_one();
+    }
 }
 
 /// Signals that the program has received.
@@ -134,6 +146,7 @@ impl Signals {
         let (sender, received) = watch::channel(Received::default());
         let (duration_end, end_of_duration) = watch::channel(None);
         let last = Last::new();
+        let pressed = Arc::new(Notify::new());
         let watcher = Watcher {
             program,
             signals,
@@ -142,18 +155,24 @@ impl Signals {
             drain_timeout,
             end_timeout,
             last: last.clone(),
+            pressed: Arc::clone(&pressed),
         };
         // Not joined: the thread that enforces the end of the process must not wait for anything.
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watcher.run()))
             .context("cannot handle signals")?;
-        Ok(Self { received, seen: 0, drain_timeout, duration_end, last })
+        Ok(Self { received, seen: 0, drain_timeout, duration_end, last, pressed })
     }
 
     /// Returns the state of the shutdown.
     pub fn last(&self) -> &Last {
         &self.last
+    }
+
+    /// Returns what a view calls when Ctrl-C is pressed.
+    pub fn ctrl_c(&self) -> CtrlC {
+        CtrlC(Arc::clone(&self.pressed))
     }
 
     /// Returns true if a signal has arrived.
@@ -191,6 +210,7 @@ struct Watcher {
     drain_timeout: Duration,
     end_timeout: Duration,
     last: Last,
+    pressed: Arc<Notify>,
 }
 
 impl Watcher {
@@ -216,7 +236,10 @@ impl Watcher {
 
     /// Waits for the next signal and forwards it.
     async fn signal(&mut self) {
-        let name = self.signals.recv().await;
+        let name = select! {
+            name = self.signals.recv() => name,
+            () = self.pressed.notified() => "Ctrl-C",
+        };
         self.sender.send_modify(|received| *received = Received { count: received.count + 1, name });
     }
 

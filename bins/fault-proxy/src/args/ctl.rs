@@ -13,8 +13,9 @@ const API: &str = "Control API";
 /// Directions of Toxiproxy's API.
 const STREAMS: [&str; 2] = ["upstream", "downstream"];
 
+/// The control API of a running proxy.
 #[derive(Debug, Args)]
-pub(crate) struct CtlArgs {
+pub(crate) struct ApiArgs {
     /// Address of the control API: HOST:PORT [default: FAULT_CONTROL, or 127.0.0.1:8474].
     #[arg(
         long,
@@ -27,6 +28,12 @@ pub(crate) struct CtlArgs {
     /// Bearer token of the control API.
     #[arg(long, value_name = "TOKEN", global = true, help_heading = API, env = "FAULT_CONTROL_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Secret>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CtlArgs {
+    #[command(flatten)]
+    pub(crate) api: ApiArgs,
     /// Print the response of the API as JSON.
     #[arg(long, global = true, help_heading = API)]
     pub(crate) json: bool,
@@ -77,7 +84,7 @@ pub(crate) enum CtlCommand {
     Reset,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub(crate) enum FaultCommand {
     /// Add a fault. It also acts on open sessions.
     #[command(after_help = "Example:\n  fault-proxy ctl fault add db latency mean=300ms stddev=40ms")]

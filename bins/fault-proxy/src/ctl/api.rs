@@ -1,9 +1,10 @@
 //! Requests to the control API.
 
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow, bail};
+use fault_proxy_control::proxies::{ProxyHistory, State};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_cli::addr::Endpoint;
 use proxy_cli::config::{did_you_mean, nearest};
@@ -12,8 +13,8 @@ use proxy_cli::secret::Secret;
 use proxy_cli::terminal::{escape_control, plain_lines};
 use serde_json::Value;
 use ureq::http::request::Builder;
-use ureq::http::{Request, StatusCode};
-use ureq::{Agent, AsSendBody};
+use ureq::http::{Request, Response, StatusCode};
+use ureq::{Agent, AsSendBody, Body};
 
 /// Time limit of a request. It is longer than the time limit of the API for a change.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,7 +41,7 @@ pub(crate) fn addr(given: Option<String>, control: Option<String>) -> Result<Str
 }
 
 /// Client of the API.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Api {
     agent: Agent,
     base: String,
@@ -114,8 +115,43 @@ impl Api {
         segments.fold(self.base.clone(), |url, segment| url + &segment)
     }
 
+    /// Returns the address, as in `http://127.0.0.1:8474`.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Returns the state of all proxies: the first event of `GET /events`.
+    pub(crate) fn state(&self) -> Result<State> {
+        let path = ["events"];
+        let response = self.call(&path, Request::get(self.url(&path)), ())?;
+        let no_state = || anyhow!("{} does not send the state of its proxies", self.base);
+        for line in BufReader::new(response.into_body().into_reader()).lines() {
+            if let Some(state) = line.context("the response is incomplete")?.strip_prefix("data:") {
+                return serde_json::from_str(state).with_context(no_state);
+            }
+        }
+        Err(no_state())
+    }
+
+    /// Returns the samples of the last minute.
+    pub(crate) fn history(&self) -> Result<Vec<ProxyHistory>> {
+        let mut history = self.get(&["history"])?;
+        serde_json::from_value(history["proxies"].take()).context("the history is incomplete")
+    }
+
     /// Returns the response; an empty response is `null`.
-    fn send(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Value> {
+    fn send(&self, path: &[&str], request: Builder, body: impl AsSendBody) -> Result<Value> {
+        let mut response = self.call(path, request, body)?;
+        let status = response.status();
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        let text = response.body_mut().read_to_string().context("the response is incomplete")?;
+        serde_json::from_str(&text).map_err(|_| self.no_api(status))
+    }
+
+    /// Returns a response whose status is a success.
+    fn call(&self, path: &[&str], mut request: Builder, body: impl AsSendBody) -> Result<Response<Body>> {
         if let Some(authorization) = &self.authorization {
             request = request.header("authorization", authorization);
         }
@@ -123,16 +159,12 @@ impl Api {
             request.body(body).map_err(ureq::Error::from).and_then(|request| self.agent.run(request));
         let mut answer = answer.map_err(|error| self.unreached(error))?;
         let status = answer.status();
-        if status == StatusCode::NO_CONTENT {
-            return Ok(Value::Null);
+        if status.is_success() {
+            return Ok(answer);
         }
         let text = answer.body_mut().read_to_string().context("the response is incomplete")?;
-        let no_api = || anyhow!("{} is not a control API: it responds with {status}", self.base);
-        let body: Value = serde_json::from_str(&text).map_err(|_| no_api())?;
-        if status.is_success() {
-            return Ok(body);
-        }
-        let problem = plain_lines(body["error"].as_str().ok_or_else(no_api)?);
+        let body: Value = serde_json::from_str(&text).map_err(|_| self.no_api(status))?;
+        let problem = plain_lines(body["error"].as_str().ok_or_else(|| self.no_api(status))?);
         match (status, path) {
             (StatusCode::UNAUTHORIZED, _) if self.authorization.is_some() => {
                 bail!(
@@ -146,6 +178,10 @@ impl Api {
             }
             _ => Err(Error::msg(problem)),
         }
+    }
+
+    fn no_api(&self, status: StatusCode) -> Error {
+        anyhow!("{} is not a control API: it responds with {status}", self.base)
     }
 
     fn unreached(&self, error: ureq::Error) -> Error {

@@ -68,6 +68,7 @@ mod silent_names;
 mod stalls;
 mod support;
 mod terminal;
+mod top;
 mod toxiproxy_cli;
 mod toxiproxy_image;
 mod toxiproxy_server;

@@ -1,13 +1,19 @@
 //! Signals, limits and file attributes of Unix.
 
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal as ToSend, getrlimit, kill_process_group, setrlimit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal as ToSend, getpgrp, getpid, getrlimit, kill_process, kill_process_group,
+    setrlimit,
+};
+use rustix::termios::tcgetpgrp;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -111,4 +117,43 @@ pub fn signal_group(leader: u32, kill: bool) {
         // This fails only if the group is empty.
         kill_process_group(leader, if kill { ToSend::KILL } else { ToSend::TERM }).ok();
     }
+}
+
+/// Returns true if stdin is a terminal that this process may read: the process is not in the background.
+pub fn is_in_foreground() -> bool {
+    let stdin = io::stdin();
+    stdin.is_terminal() && tcgetpgrp(stdin).is_ok_and(|foreground| foreground == getpgrp())
+}
+
+/// Stops the process as Ctrl-Z does. Returns when it continues.
+pub fn suspend() {
+    if kill_process(getpid(), ToSend::TSTP).is_ok() {
+        // Another thread may receive the signal, a moment later.
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until stdin can be read, or for `timeout`. Returns how long to wait for an event of the terminal then, or `None` if
+/// nothing can be read.
+///
+/// # Errors
+/// The terminal is closed. A read would then return without data again and again.
+pub fn wait_for_stdin(timeout: Duration) -> io::Result<Option<Duration>> {
+    if cfg!(target_os = "macos") {
+        // Its poll(2) does not support all terminals.
+        return Ok(Some(timeout));
+    }
+    let stdin = io::stdin();
+    let mut polled = [PollFd::new(&stdin, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
+    match poll(&mut polled, Some(&timeout)) {
+        Ok(0) => return Ok(None),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    if polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the terminal is closed"));
+    }
+    Ok(Some(Duration::ZERO))
 }

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::future::pending;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::windows::fs::MetadataExt;
 use std::os::windows::process::CommandExt;
 use std::process::Command;
@@ -93,3 +93,19 @@ pub fn in_own_group(command: &mut Command) {
 
 /// Does nothing: this system does not end the processes of a group together.
 pub fn signal_group(_leader: u32, _kill: bool) {}
+
+/// Returns true if stdin is a terminal.
+pub fn is_in_foreground() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Does nothing: processes cannot be stopped.
+pub fn suspend() {}
+
+/// Returns `timeout`: how long to wait for an event of the terminal.
+///
+/// # Errors
+/// Does not fail.
+pub fn wait_for_stdin(timeout: Duration) -> io::Result<Option<Duration>> {
+    Ok(Some(timeout))
+}

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the binary as its users run it, and both ends of its sessions.
 
 pub(crate) mod api;
+pub(crate) mod picture;
 pub(crate) mod reload;
 pub(crate) mod setup;
 pub(crate) mod terminal;

@@ -1,0 +1,200 @@
+//! Keys of the view.
+
+use std::time::Instant;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use fault_proxy_control::proxies::{ProxyState, State};
+
+use super::super::prompt;
+use super::{Action, App, Dialog, Open};
+use crate::args::FaultCommand;
+
+impl App {
+    /// Handles a key.
+    pub(in crate::top) fn press(&mut self, key: KeyEvent, state: &State, now: Instant) -> Action {
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            match key.code {
+                KeyCode::Char('c') => return Action::Interrupt,
+                KeyCode::Char('z') => return Action::Suspend,
+                KeyCode::Char('l') => return Action::Redraw,
+                _ => {}
+            }
+        }
+        match self.dialog.take() {
+            None => self.press_page(key, state, now),
+            Some(Dialog::Help) => Action::Nothing,
+            Some(Dialog::Filter) => {
+                match key.code {
+                    KeyCode::Enter | KeyCode::Up | KeyCode::Down => {}
+                    KeyCode::Esc => self.filter.clear(),
+                    _ => {
+                        edit(&mut self.filter, key);
+                        self.dialog = Some(Dialog::Filter);
+                    }
+                }
+                Action::Nothing
+            }
+            Some(Dialog::Remove { proxy, fault }) => match key.code {
+                KeyCode::Char('y') | KeyCode::Enter => Action::Change(FaultCommand::Remove { proxy, fault }),
+                _ => Action::Nothing,
+            },
+            Some(Dialog::Add { proxy, mut line, mut problem }) => {
+                let mut action = Action::Nothing;
+                match key.code {
+                    KeyCode::Esc => return Action::Nothing,
+                    KeyCode::Enter => match prompt::parse(&proxy, &line) {
+                        Ok(command) => action = Action::Change(command),
+                        Err(error) => problem = Some(error.to_string()),
+                    },
+                    _ => edit(&mut line, key),
+                }
+                self.dialog = Some(Dialog::Add { proxy, line, problem });
+                action
+            }
+        }
+    }
+
+    fn press_page(&mut self, key: KeyEvent, state: &State, now: Instant) -> Action {
+        match key.code {
+            KeyCode::Char('q') => return Action::Leave,
+            KeyCode::Char('?') => self.dialog = Some(Dialog::Help),
+            KeyCode::Char('a') => {
+                if let Some(proxy) = self.current(state) {
+                    let proxy = proxy.name.clone();
+                    self.dialog = Some(Dialog::Add { proxy, line: String::new(), problem: None });
+                }
+            }
+            KeyCode::Char('t' | ' ') => return self.on_fault(state, now, switch),
+            KeyCode::Char('d') | KeyCode::Delete => {
+                let mut removed = None;
+                self.on_fault(state, now, |proxy, fault, _| {
+                    removed = Some(Dialog::Remove { proxy, fault });
+                    Action::Nothing
+                });
+                self.dialog = removed;
+            }
+            _ if self.open.is_some() => self.press_detail(key, state),
+            _ => self.press_overview(key, state),
+        }
+        Action::Nothing
+    }
+
+    fn press_overview(&mut self, key: KeyEvent, state: &State) {
+        let listed = self.listed(state);
+        let place = self.place(&listed);
+        let page = self.rows.saturating_sub(1).max(1);
+        let to = match key.code {
+            KeyCode::Up | KeyCode::Char('k') => place.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => place + 1,
+            KeyCode::PageUp => place.saturating_sub(page),
+            KeyCode::PageDown => place + page,
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => usize::MAX,
+            KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => {
+                if let Some(proxy) = listed.get(place) {
+                    self.open = Some(Open::new(&proxy.name));
+                }
+                place
+            }
+            KeyCode::Esc => {
+                self.filter.clear();
+                return;
+            }
+            KeyCode::Char('/') => {
+                self.dialog = Some(Dialog::Filter);
+                return;
+            }
+            KeyCode::Char('s') => {
+                self.key = self.key.next();
+                return;
+            }
+            KeyCode::Char('r') => {
+                self.is_reversed = !self.is_reversed;
+                return;
+            }
+            _ => return,
+        };
+        self.place = to.min(listed.len().saturating_sub(1));
+        self.selected = listed.get(self.place).map(|proxy| proxy.name.clone());
+    }
+
+    fn press_detail(&mut self, key: KeyEvent, state: &State) {
+        let faults = self.opened(state).map(|proxy| proxy.faults.as_slice()).unwrap_or_default();
+        let Some(open) = &mut self.open else { return };
+        let place = open.place(faults.iter().map(|fault| &*fault.name)).unwrap_or_default();
+        let to = match key.code {
+            KeyCode::Esc | KeyCode::Left | KeyCode::Backspace | KeyCode::Char('h') => {
+                self.open = None;
+                return;
+            }
+            KeyCode::Up | KeyCode::Char('k') => place.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => place + 1,
+            KeyCode::PageUp => return open.scroll_to(open.first.saturating_sub(self.rows)),
+            KeyCode::PageDown => return open.scroll_to(open.first + self.rows),
+            KeyCode::Home | KeyCode::Char('g') => return open.scroll_to(0),
+            KeyCode::End | KeyCode::Char('G') => return open.scroll_to(usize::MAX),
+            _ => return,
+        };
+        open.place = to.min(faults.len().saturating_sub(1));
+        open.fault = faults.get(open.place).map(|fault| fault.name.clone());
+        open.follows = true;
+    }
+
+    /// Returns the open or selected proxy.
+    fn current<'a>(&self, state: &'a State) -> Option<&'a ProxyState> {
+        self.opened(state).or_else(|| {
+            let listed = self.listed(state);
+            listed.get(self.place(&listed)).copied()
+        })
+    }
+
+    /// Acts on the selected fault, or on the only one of a proxy. Opens a proxy that has several.
+    fn on_fault(
+        &mut self,
+        state: &State,
+        now: Instant,
+        act: impl FnOnce(String, String, bool) -> Action,
+    ) -> Action {
+        let Some(proxy) = self.current(state) else { return Action::Nothing };
+        let name = proxy.name.clone();
+        let place = match (&self.open, proxy.faults.len()) {
+            (_, 0) => {
+                self.on_done(Err(format!("{name} has no faults: press a to add one")), now);
+                return Action::Nothing;
+            }
+            (None, 1) => 0,
+            (None, _) => {
+                self.open = Some(Open::new(&name));
+                self.on_done(Ok(format!("{name} has several faults: select one")), now);
+                return Action::Nothing;
+            }
+            (Some(open), _) => open.place(proxy.faults.iter().map(|fault| &*fault.name)).unwrap_or_default(),
+        };
+        let fault = &proxy.faults[place];
+        act(name, fault.name.clone(), fault.enabled)
+    }
+}
+
+/// Returns the change that switches a fault off, or on again.
+fn switch(proxy: String, fault: String, enabled: bool) -> Action {
+    Action::Change(if enabled {
+        FaultCommand::Disable { proxy, fault }
+    } else {
+        FaultCommand::Enable { proxy, fault }
+    })
+}
+
+/// Edits a line at its end.
+fn edit(line: &mut String, key: KeyEvent) {
+    let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
+    match key.code {
+        KeyCode::Backspace => drop(line.pop()),
+        KeyCode::Char('u') if is_control => line.clear(),
+        KeyCode::Char('w') if is_control => {
+            let start = line.trim_end().rfind(' ').map_or(0, |space| space + 1);
+            line.truncate(start);
+        }
+        KeyCode::Char(c) if !is_control && !c.is_control() => line.push(c),
+        _ => {}
+    }
+}

@@ -1,0 +1,96 @@
+//! Where the state of the proxies comes from, and where changes go.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use fault_proxy_control::proxies::{Proxies, ProxyHistory, Sample, State};
+
+use crate::args::FaultCommand;
+use crate::ctl::{self, Api};
+
+/// Interval between updates.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Number of samples for charts.
+const SAMPLES: usize = 60;
+
+/// State of the proxies at one time.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) state: State,
+    pub(super) history: Vec<ProxyHistory>,
+}
+
+impl Snapshot {
+    /// Returns the samples of a proxy, the oldest first.
+    pub(super) fn samples(&self, proxy: &str) -> &[Sample] {
+        let history = self.history.iter().find(|history| history.name == proxy);
+        history.map(|history| history.samples.as_slice()).unwrap_or_default()
+    }
+}
+
+/// Source of the state.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// This process. Changes go through its control API, so that they are recorded as those of other clients are.
+    Run { proxies: Proxies, api: Option<Api> },
+    /// Another process.
+    Api(Api),
+}
+
+impl Source {
+    pub(super) fn snapshot(&self) -> Result<Snapshot> {
+        Ok(match self {
+            Self::Run { proxies, .. } => {
+                Snapshot { state: proxies.state(), history: proxies.latest_samples(SAMPLES) }
+            }
+            Self::Api(api) => Snapshot { state: api.state()?, history: api.history()? },
+        })
+    }
+
+    fn change(&self, command: FaultCommand) -> Result<String> {
+        let (Self::Run { api: Some(api), .. } | Self::Api(api)) = self else {
+            None::<()>
+                .context("the control API of this run is off: start it with --control to change faults")?;
+            return Ok(String::new());
+        };
+        ctl::change(api, command)
+    }
+
+    /// Returns the address of the API.
+    pub(super) fn address(&self) -> &str {
+        match self {
+            Self::Run { api: None, .. } => "control API off",
+            Self::Run { api: Some(api), .. } | Self::Api(api) => api.base(),
+        }
+    }
+}
+
+/// An update of the view.
+#[derive(Debug)]
+pub(super) enum Update {
+    Snapshot(Result<Snapshot, String>),
+    /// Result of a change.
+    Done(Result<String, String>),
+}
+
+/// Makes changes, and sends the state after each of them and every second. Returns when the view is closed.
+pub(super) fn work(source: &Source, commands: &Receiver<FaultCommand>, updates: &SyncSender<Update>) {
+    let text = |error: anyhow::Error| format!("{error:#}");
+    let mut next = Instant::now() + REFRESH;
+    loop {
+        match commands.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(command) => {
+                if updates.send(Update::Done(source.change(command).map_err(text))).is_err() {
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => next = Instant::now() + REFRESH,
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if updates.send(Update::Snapshot(source.snapshot().map_err(text))).is_err() {
+            return;
+        }
+    }
+}

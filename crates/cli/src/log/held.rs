@@ -1,0 +1,127 @@
+//! Writer of the log on stderr, which keeps the records while a view covers the terminal.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Maximum number of records that are kept.
+const MAX_RECORDS: usize = 10_000;
+
+/// Writer to stderr. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stderr(Arc<Mutex<Option<Records>>>);
+
+#[derive(Debug, Default)]
+struct Records {
+    latest: VecDeque<String>,
+    left_out: u64,
+}
+
+impl Records {
+    fn push(&mut self, record: String) {
+        self.latest.push_back(record);
+        if self.latest.len() > MAX_RECORDS {
+            self.latest.pop_front();
+            self.left_out += 1;
+        }
+    }
+
+    /// Returns the last lines, the oldest first.
+    fn last(&self, count: usize) -> Vec<String> {
+        let newest_first = self.latest.iter().rev().flat_map(|record| record.lines().rev());
+        let mut lines: Vec<_> = newest_first.take(count).map(str::to_owned).collect();
+        lines.reverse();
+        lines
+    }
+
+    fn write_to(&self, to: &mut impl Write) -> io::Result<()> {
+        if self.left_out > 0 {
+            writeln!(to, "… {} earlier records are left out: --log-file keeps all", self.left_out)?;
+        }
+        self.latest.iter().try_for_each(|record| to.write_all(record.as_bytes()))
+    }
+}
+
+impl Stderr {
+    pub(super) fn hold(&self) -> HeldLog {
+        self.lock().get_or_insert_default();
+        HeldLog(self.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Records>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Stderr {
+    /// Writes one record.
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        match &mut *self.lock() {
+            Some(records) => records.push(String::from_utf8_lossy(record).into_owned()),
+            None => io::stderr().write_all(record)?,
+        }
+        Ok(record.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// The records of the log on stderr while a view covers the terminal. Dropping it writes them to stderr, and the log continues
+/// there. The latest 10,000 are kept.
+#[derive(Debug)]
+pub struct HeldLog(Stderr);
+
+impl HeldLog {
+    /// Returns the last lines, the oldest first. They may contain escape sequences for colors.
+    pub fn last(&self, count: usize) -> Vec<String> {
+        self.0.lock().as_ref().map(|records| records.last(count)).unwrap_or_default()
+    }
+}
+
+impl Drop for HeldLog {
+    fn drop(&mut self) {
+        let mut records = self.0.lock();
+        if let Some(records) = records.take() {
+            // Ignore a closed stderr.
+            records.write_to(&mut io::stderr()).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_records_are_kept_and_the_others_are_counted() {
+        let mut records = Records::default();
+        records.push("one\n  more of it\n".to_owned());
+        records.push("two\n".to_owned());
+        assert_eq!(records.last(2), ["  more of it", "two"]);
+        assert_eq!(records.last(9).len(), 3);
+        let mut written = Vec::new();
+        records.write_to(&mut written).unwrap();
+        assert_eq!(written, b"one\n  more of it\ntwo\n");
+
+        (0..MAX_RECORDS).for_each(|number| records.push(format!("{number}\n")));
+        let mut written = Vec::new();
+        records.write_to(&mut written).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        assert!(written.starts_with("… 2 earlier records are left out: --log-file keeps all\n0\n1\n"));
+        assert_eq!(written.lines().count(), 1 + MAX_RECORDS);
+    }
+
+    #[test]
+    fn records_are_held_until_the_guard_is_dropped() {
+        let mut stderr = Stderr::default();
+        let held = stderr.hold();
+        stderr.write_all(b"kept\n").unwrap();
+        assert_eq!(held.last(5), ["kept"]);
+        // The test must not write to stderr.
+        stderr.lock().as_mut().unwrap().latest.clear();
+        drop(held);
+        assert!(stderr.lock().is_none());
+    }
+}
