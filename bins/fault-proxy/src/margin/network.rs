@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use fault_proxy_control::proxies::{Proxies, Proxy};
 use fault_proxy_engine::Engine;
 use fault_proxy_relay::{Relay, Shutdown};
+use tokio::time::{sleep, timeout};
 
 use crate::config::{ProxySettings, Settings};
 use crate::host::{CountedProxies, ProxyHost};
@@ -14,6 +16,10 @@ use crate::run::{config, engine_settings, thread_count};
 use crate::serve::Workers;
 use crate::start::{spec, start_error};
 use crate::wire::Wire;
+
+/// Time for a proxy to accept a connection, and the interval to look.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Starts the proxies of each run.
 #[derive(Debug)]
@@ -29,14 +35,6 @@ pub(super) struct Network {
     proxies: Proxies,
     shutdown: Shutdown,
     workers: Workers,
-}
-
-/// Traffic through the proxies of a run.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Traffic {
-    pub(super) sessions: u64,
-    /// Whether the fault acted.
-    pub(super) acted: bool,
 }
 
 impl<'a> Networks<'a> {
@@ -89,18 +87,27 @@ impl Network {
         Ok(variables)
     }
 
-    /// Resets all sessions and stops the proxies. Returns what happened in those with the fault of this name.
+    /// Returns whether a client has connected. Waits for a proxy to accept a connection that the command has already closed.
+    pub(super) async fn is_used(&self) -> bool {
+        let accepted = async {
+            while self.proxies.all().iter().all(|proxy| proxy.watch.live().stats().sessions == 0) {
+                sleep(POLL_INTERVAL).await;
+            }
+        };
+        timeout(ACCEPT_TIMEOUT, accepted).await.is_ok()
+    }
+
+    /// Resets all sessions and stops the proxies. Returns whether the fault of this name acted.
     ///
     /// # Errors
     /// A worker thread failed.
-    pub(super) fn stop(self, fault: &str) -> Result<Traffic> {
+    pub(super) fn stop(self, fault: &str) -> Result<bool> {
         let all = self.proxies.all();
-        let sessions = all.iter().map(|proxy| proxy.watch.live().stats().sessions).sum();
         let stats = all.iter().flat_map(|proxy| proxy.engine.stats());
         let acted = stats.filter(|(of, _)| of.name == fault).any(|(of, stats)| stats.has_acted(&of.effect));
         self.shutdown.abort();
         self.workers.join()?;
-        Ok(Traffic { sessions, acted })
+        Ok(acted)
     }
 }
 
