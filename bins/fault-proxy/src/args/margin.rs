@@ -9,6 +9,7 @@ use clap::{Arg, Args, value_parser};
 use proxy_cli::args::Time;
 
 use super::RunArgs;
+use crate::ctl::complete;
 
 /// Flags of `run` without a meaning for `margin`. Those of a file and variables are ignored.
 const OF_RUNS: [&str; 13] = [
@@ -39,7 +40,7 @@ pub(crate) struct MarginArgs {
     ///
     /// `fault-proxy faults` lists the faults, and `fault-proxy faults NAME` the parameters of one. Other parameters of the fault, and
     /// other faults that stay the same, are flags as for `fault-proxy run`: --with-latency --latency-on select.
-    #[arg(long, value_name = "FAULT.PARAM=EASY..HARD")]
+    #[arg(long, value_name = "FAULT.PARAM=EASY..HARD", add = complete::parameters())]
     pub(crate) vary: Vary,
     /// Distance of the values that can be tested [default: a hundredth of the range].
     #[arg(long, value_name = "VALUE")]

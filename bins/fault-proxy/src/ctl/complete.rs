@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::{Api, CONTROL, api};
 use crate::args::Cli;
+use crate::margin;
 
 /// Longer than a look-up on this machine takes, and short for someone who waits for the candidates.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,6 +57,18 @@ pub(crate) fn attributes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let kind = Typed::read().and_then(Typed::kind);
         kind.zip(typed.to_str()).map(|(kind, typed)| attributes_of(&kind, typed)).unwrap_or_default()
+    })
+}
+
+/// Parameters with a range, for `margin`.
+pub(crate) fn parameters() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let all = FAULT_TYPES.iter().flat_map(|fault_type| {
+            let own = fault_type.parameters.iter().copied().chain(fault_type.common_parameters());
+            own.filter(|parameter| margin::is_numeric(parameter.value))
+                .map(|parameter| format!("{}.{}=", fault_type.name, parameter.name))
+        });
+        starting(all, typed.to_str().unwrap_or_default())
     })
 }
 

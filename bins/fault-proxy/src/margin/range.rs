@@ -138,7 +138,7 @@ impl fmt::Display for Range {
 }
 
 /// Returns true if a search can vary values of this type.
-pub(super) fn is_numeric(value: ValueType) -> bool {
+pub(crate) fn is_numeric(value: ValueType) -> bool {
     use ValueType::{Bytes, Number, Rate, Share, Time};
     matches!(value, Time | Bytes | Rate | Share | Number(_))
 }

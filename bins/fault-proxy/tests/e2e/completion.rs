@@ -67,6 +67,7 @@ fn completes_commands_flags_values_and_names(mut shell: Shell) {
     // The value of a key follows without a space.
     shell.completes("fault-proxy ctl fault add orders-cache latency std\t5", "stddev=5");
     shell.completes("fault-proxy faults slow-c", "slow-close");
+    shell.completes("fault-proxy margin --vary slow-open.de", "slow-open.delay=");
 }
 
 #[test]
