@@ -28,8 +28,9 @@ pub enum EventKind<'a> {
     /// The end of a group of PostgreSQL messages, which the server answers with ReadyForQuery, in the stream of requests: the end of Sync,
     /// of a simple query or of a function call.
     GroupEnds,
-    /// The first byte of a response, in the stream of responses. For HTTP, a response begins with its first interim response. For
-    /// PostgreSQL, it begins behind the messages that respond to Parse, Bind and Describe, and behind CopyInResponse, after which the
+    /// The first byte of a response, in the stream of responses. For HTTP, a response begins behind its interim responses, such as
+    /// 100 (Continue). The event comes when the framer has read the status. Until then
+    /// [`Framer::undecided_response_since`](crate::Framer::undecided_response_since) has its offset. For PostgreSQL, a response begins behind the messages that respond to Parse, Bind and Describe, and behind CopyInResponse, after which the
     /// client sends data. A skipped request has no such event.
     ResponseBegins {
         /// Number of the request.

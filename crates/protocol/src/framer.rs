@@ -92,6 +92,15 @@ impl Framer {
         }
     }
 
+    /// Returns the offset of the message in the stream of responses that may be an interim response of HTTP or begin the response itself,
+    /// but has not been read far enough.
+    pub fn undecided_response_since(&self) -> Option<u64> {
+        match &self.core {
+            Core::Http(core) => core.undecided_response_since(),
+            Core::Psql(_) | Core::Redis(_) | Core::Opaque => None,
+        }
+    }
+
     /// Returns true if the client has sent the end of a group of PostgreSQL messages that the server has not answered: ReadyForQuery
     /// follows. False for other protocols.
     pub fn expects_ready(&self) -> bool {

@@ -9,6 +9,7 @@ mod lines;
 mod request_line;
 mod requests;
 mod responses;
+mod status_line;
 #[cfg(test)]
 mod tests;
 
@@ -76,6 +77,10 @@ impl Http {
 
     pub(crate) fn undecided_since(&self) -> Option<u64> {
         self.requests.undecided_since()
+    }
+
+    pub(crate) fn undecided_response_since(&self) -> Option<u64> {
+        self.responses.undecided_since()
     }
 }
 

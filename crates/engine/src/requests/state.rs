@@ -100,12 +100,13 @@ impl State {
         self.acting.get_or_insert_default()
     }
 
-    /// Returns the offset of bytes that wait, since they may be the begin of a request that a fault acts on.
+    /// Returns the offset of bytes that wait, since they may be the begin of a request or of a response that a fault acts on.
     pub(super) fn undecided(&self, direction: Direction, framer: &Framer) -> Option<u64> {
-        if direction == Direction::ToUpstream && self.holds_requests {
-            framer.undecided_since()
-        } else {
-            None
+        match direction {
+            Direction::ToUpstream if self.holds_requests => framer.undecided_since(),
+            Direction::ToUpstream => None,
+            // These are few bytes.
+            Direction::ToDownstream => framer.undecided_response_since(),
         }
     }
 

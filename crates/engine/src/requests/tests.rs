@@ -1,3 +1,4 @@
+mod http;
 mod moments;
 mod pieces;
 mod responses;

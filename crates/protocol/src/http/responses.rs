@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::events::Events;
 use super::head::{HeadBuffer, ResponseHead};
 use super::lines::Lines;
-use super::request_line::VERSION;
+use super::status_line::{StatusLine, is_interim};
 use super::{KEPT_PENDING, Method, Session, emit};
 use crate::event::{EventKind, OpaqueReason, Outcome, Sink};
 use crate::framer::Opaque;
@@ -18,8 +18,6 @@ pub(super) struct Responses {
     begin: u64,
     state: State,
     head: HeadBuffer,
-    /// The response to the first pending request has begun.
-    has_begun: bool,
     status: u16,
     /// Reads the events of the response if it has some.
     events: Option<Events>,
@@ -32,13 +30,16 @@ enum State {
     /// Between messages.
     #[default]
     Start,
-    /// A number of bytes of the version.
-    Version(usize),
+    StatusLine(StatusLine),
     Head(Lines),
     Body(Body),
 }
 
 impl Responses {
+    pub(super) fn undecided_since(&self) -> Option<u64> {
+        matches!(self.state, State::StatusLine(_)).then_some(self.begin)
+    }
+
     pub(super) fn read(&mut self, bytes: &[u8], session: &mut Session, sink: Sink<'_>) -> Result<(), Opaque> {
         let mut cursor = Cursor { bytes, offset: self.offset };
         let result = self.read_all(&mut cursor, session, sink);
@@ -58,25 +59,28 @@ impl Responses {
         loop {
             match &mut self.state {
                 State::Start => {
-                    let Some(first) = cursor.bytes.first() else { return Ok(()) };
+                    if cursor.is_empty() {
+                        return Ok(());
+                    }
                     (self.begin, head) = (cursor.offset, cursor.bytes);
                     if session.pending.is_empty() {
                         return Err(OpaqueReason::Unrequested);
                     }
-                    if *first == VERSION[0] && !self.has_begun {
-                        self.has_begun = true;
-                        let request = session.next_to_end();
-                        emit(sink, self.begin, EventKind::ResponseBegins { request });
+                    self.state = State::StatusLine(StatusLine::default());
+                }
+                State::StatusLine(line) => match (line.status(), cursor.bytes.first()) {
+                    (Some(status), _) => {
+                        self.state = State::Head(Lines::after(StatusLine::LENGTH));
+                        if !is_interim(status) {
+                            let request = session.next_to_end();
+                            emit(sink, self.begin, EventKind::ResponseBegins { request });
+                        }
                     }
-                    self.state = State::Version(0);
-                }
-                State::Version(matched) if *matched == VERSION.len() => {
-                    self.state = State::Head(Lines::after(VERSION.len()));
-                }
-                State::Version(matched) => match cursor.take_byte() {
-                    Some(byte) if byte == VERSION[*matched] => *matched += 1,
-                    Some(_) => return Err(OpaqueReason::OtherProtocol),
-                    None => {
+                    (None, Some(byte)) => {
+                        line.push(*byte)?;
+                        cursor.take(1);
+                    }
+                    (None, None) => {
                         self.head.push(head);
                         return Ok(());
                     }
@@ -113,7 +117,7 @@ impl Responses {
         sink: Sink<'_>,
     ) -> Result<(), OpaqueReason> {
         let is_last = session.pending.len() == 1;
-        if let 100 | 102..=199 = head.status {
+        if is_interim(head.status) {
             session.expects_continue &= !(is_last && head.status == 100);
             self.state = State::Start;
             return Ok(());
@@ -157,7 +161,7 @@ impl Responses {
         if session.pending.is_empty() {
             session.pending.shrink_to(KEPT_PENDING);
         }
-        (self.state, self.has_begun, self.events, self.parts) = (State::Start, false, None, 0);
+        (self.state, self.events, self.parts) = (State::Start, None, 0);
         emit(sink, offset, EventKind::ResponseEnds { request, outcome });
     }
 }

@@ -70,6 +70,23 @@ fn a_request_begins_before_the_rest_of_its_head() {
 }
 
 #[test]
+fn a_response_is_undecided_up_to_its_status() {
+    let mut framer = crate::Framer::new(Protocol::Http);
+    framer.on_requests(GET.as_bytes(), |_| {});
+    for status in ["100 ", "103 ", "200 "] {
+        let head = format!("HTTP/1.1 {status}");
+        let mut begins = Vec::new();
+        let before = framer.undecided_response_since();
+        framer.on_responses(&head.as_bytes()[..11], |event| panic!("{event:?}"));
+        assert!(before.is_none() && framer.undecided_response_since().is_some());
+        framer.on_responses(&head.as_bytes()[11..], |event| begins.push(event.offset));
+        assert_eq!(framer.undecided_response_since(), None);
+        framer.on_responses(b"A\r\n\r\n", |_| {});
+        assert_eq!(begins, if status == "200 " { vec![36] } else { vec![] });
+    }
+}
+
+#[test]
 fn a_long_target_is_cut() {
     let target = format!("/{}", "x".repeat(3 * MAX_KEY));
     let turns = [client(&format!("GET {target} HTTP/1.1\r\n\r\n"))];
@@ -125,10 +142,10 @@ fn heads_and_trailers_have_a_limit() {
 }
 
 #[test]
-fn rfc_9110_15_2_interim_responses_belong_to_the_response() {
+fn rfc_9110_15_2_interim_responses_come_before_the_response() {
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n";
     let response = format!("{interim}HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
-    let expected = ["0: response 1".to_owned(), format!("{}: done 1 503", response.len())];
+    let expected = [format!("{}: response 1", interim.len()), format!("{}: done 1 503", response.len())];
     assert_eq!(answered(GET, &response), expected);
 }
 
@@ -138,10 +155,9 @@ fn rfc_9110_10_1_1_a_client_may_wait_with_the_body() {
     let (go_on, ok) =
         (server("HTTP/1.1 100 Continue\r\n\r\n"), server("HTTP/1.1 201 A\r\nContent-Length: 0\r\n\r\n"));
     let waits = [head.clone(), go_on.clone(), client("ab"), ok.clone()];
-    let expected = ["request 1 PUT `/`", "response 1", "sent 1", "done 1 success"];
+    let expected = ["request 1 PUT `/`", "sent 1", "response 1", "done 1 success"];
     assert_eq!(without_offsets(&waits), expected);
     let impatient = [head.clone(), client("ab"), ok];
-    let expected = ["request 1 PUT `/`", "sent 1", "response 1", "done 1 success"];
     assert_eq!(without_offsets(&impatient), expected);
     let refused = server("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
     let goes_on = [head.clone(), go_on, refused.clone(), client("ab"), client(GET)];
