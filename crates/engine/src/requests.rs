@@ -42,6 +42,8 @@ pub(crate) enum Output {
     Insert(Bytes),
     /// These bytes were received, from the proxy itself.
     Receive(Bytes),
+    /// The stream ends here. The other direction goes on.
+    Finish,
     /// Wait until this time.
     Wait(Duration),
     /// Receive more, or end if the stream has ended.
@@ -69,6 +71,8 @@ impl Requests {
         state.sync_plan();
         state.stream(direction).on_received(bytes.len());
         match direction {
+            // What follows the last request is dropped.
+            Direction::ToUpstream if state.is_closing => {}
             Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
             Direction::ToDownstream => {
                 framer.on_responses(bytes, |event| state.on_response(now, event));
@@ -77,9 +81,10 @@ impl Requests {
                 }
             }
         }
-        while let Some(bytes) = state.own_response() {
+        while let Some((pending, bytes)) = state.own_response() {
             framer.on_responses(&bytes, |event| state.on_response(now, event));
             state.acting().injected.extend_from_slice(&bytes);
+            state.end_own_response(&pending);
         }
         state.open.publish();
         state.acting.as_ref().is_some_and(|acting| !acting.injected.is_empty())

@@ -18,6 +18,15 @@ pub enum EventKind<'a> {
     /// The event comes when the framer has read the key, up to [`MAX_KEY`](crate::MAX_KEY) bytes of it. Until then
     /// [`Framer::undecided_since`](crate::Framer::undecided_since) has its offset.
     RequestBegins(Request<'a>),
+    /// The end of the head of an HTTP request, in the stream of requests.
+    HeadEnds {
+        /// Number of the request.
+        request: u64,
+        /// Whether the connection can be used again after the response.
+        persistence: Persistence,
+        /// The client may wait for a response before it sends the body, as RFC 9110, section 10.1.1, has it.
+        expects_continue: bool,
+    },
     /// The end of a request, in the stream of requests.
     RequestEnds {
         /// Number of the request.
@@ -102,6 +111,18 @@ pub enum Outcome<'a> {
     Failure(&'a [u8]),
     /// The server skipped the request, because one before it in its group failed.
     Skipped,
+}
+
+/// Whether a client of HTTP uses its connection again after the response, as in RFC 9112, section 9.3.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Persistence {
+    /// The connection can be used again, as HTTP/1.1 has it.
+    #[default]
+    Implicit,
+    /// The client of HTTP/1.0 asks with `Connection: keep-alive` to use it again. The response must agree with the same field.
+    Requested,
+    /// The connection ends after the response: the request has `Connection: close`, or is of HTTP/1.0.
+    Close,
 }
 
 /// State of the transaction of a PostgreSQL session.

@@ -11,7 +11,7 @@ mod selector;
 #[cfg(test)]
 mod testing;
 
-pub use event::{Event, EventKind, OpaqueReason, Outcome, Request, TransactionStatus};
+pub use event::{Event, EventKind, OpaqueReason, Outcome, Persistence, Request, TransactionStatus};
 pub use framer::{Framer, Protocol};
 pub use key::MAX_KEY;
 pub use selector::{Selector, SelectorError};

@@ -38,6 +38,10 @@ fn shown(Event { offset, kind }: Event<'_>) -> String {
             let key = String::from_utf8_lossy(request.key);
             format!("{offset}: request {} {} `{key}`", request.number, request.kinds.join("+"))
         }
+        EventKind::HeadEnds { request, persistence, expects_continue } => {
+            let waits = if expects_continue { " waits" } else { "" };
+            format!("{offset}: head of {request} {persistence:?}{waits}")
+        }
         EventKind::RequestEnds { request, .. } => format!("{offset}: sent {request}"),
         EventKind::ResponseBegins { request } => format!("{offset}: response {request}"),
         EventKind::PartEnds { request, part } => format!("{offset}: part {part} of {request}"),

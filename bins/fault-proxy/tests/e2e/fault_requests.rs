@@ -251,6 +251,44 @@ fn clients_see_the_responses_of_the_proxy_as_those_of_the_server() {
 }
 
 #[test]
+fn clients_of_http_that_read_to_the_end_or_wait_with_their_body_get_the_response_of_the_proxy() {
+    let server = counting();
+    let options =
+        ["--with-respond", "--respond-on", "PUT", "--respond-status", "503", "--respond-body", "busy"];
+    let proxy = Proxy::with(format!("http://{}", server.addr()), &options);
+    for head in ["PUT / HTTP/1.0\r\n\r\n", "PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"] {
+        let mut client = connect(([127, 0, 0, 1], proxy.port()).into());
+        client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        client.write_all(head.as_bytes()).expect("it is open");
+        let mut response = String::new();
+        client.read_to_string(&mut response).expect("the connection ends");
+        assert!(
+            response.contains("\r\nConnection: close\r\n") && response.ends_with("\r\n\r\nbusy"),
+            "{response}"
+        );
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let body = directory.path().join("body");
+    std::fs::write(&body, vec![b'x'; 4 << 20]).expect("the directory is writable");
+    let url = format!("http://127.0.0.1:{}/", proxy.port());
+    for expect in ["Expect: 100-continue", "Expect:"] {
+        let mut curl = Command::new(require("curl", "curl"));
+        curl.args([
+            "--silent",
+            "--show-error",
+            "--write-out",
+            " %{http_code} %{size_upload}",
+            "--expect100-timeout",
+            "60",
+        ]);
+        curl.args(["--max-time", "50", "--header", expect, "--upload-file", utf8(&body), &url]);
+        let seen = printed(&curl.output().expect("curl is executable"));
+        let sent = if expect == "Expect:" { 4 << 20 } else { 0 };
+        assert_eq!(seen, format!("busy 503 {sent}"), "{expect}");
+    }
+}
+
+#[test]
 fn requests_of_redis_are_delayed_by_command_and_key() {
     let server = Redis::start();
     let delay = ["--with-latency", "--latency-mean", "300ms", "--latency-on", "SET session:*"];

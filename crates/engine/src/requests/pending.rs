@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use fault_proxy_protocol::Persistence;
+
 use super::response::Response;
 use super::rule::{Ending, RequestAction, RequestFault};
 use crate::journal::JournalRequest;
@@ -15,6 +17,8 @@ pub(super) struct Pending {
     /// It is a commit of PostgreSQL, or EXEC or DISCARD of Redis.
     pub(super) ends_transaction: bool,
     pub(super) is_head: bool,
+    /// Whether HTTP uses the connection again after a response of the proxy.
+    pub(super) persistence: Persistence,
     pub(super) entry: Arc<PlanEntry>,
     /// The request as the journal records it, if there is one.
     pub(super) recorded: Option<Arc<JournalRequest>>,

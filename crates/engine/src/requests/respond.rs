@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::{Protocol, TransactionStatus};
+use fault_proxy_protocol::{Persistence, Protocol, TransactionStatus};
 
 use super::pending::Pending;
 use super::response;
@@ -27,11 +27,34 @@ impl State {
         self.acting().responding = Some(pending.clone());
     }
 
+    /// The client has sent the head of a request of HTTP. One that may wait with the body gets the response immediately, as
+    /// RFC 9110, section 10.1.1, allows. The connection cannot be used again then, since the client may send the body or not.
+    pub(super) fn end_head(&mut self, request: u64, persistence: Persistence, expects_continue: bool) {
+        let responding = self.acting.as_mut().and_then(|acting| acting.responding.take());
+        let Some(mut pending) = responding else { return };
+        pending.persistence = if expects_continue { Persistence::Close } else { persistence };
+        if expects_continue && pending.request == request {
+            self.close_after(pending);
+        } else {
+            self.acting().responding = Some(pending);
+        }
+    }
+
+    /// The connection ends after the response of the proxy. What the client sends in the meantime is dropped: a connection that is closed
+    /// with unread data is reset, and then the client may lose the response (RFC 9112, section 9.6).
+    fn close_after(&mut self, pending: Pending) {
+        self.is_closing = true;
+        self.acting().own.push_back(pending);
+    }
+
     /// The client has sent the request. What the upstream receives instead follows.
     pub(super) fn end_sending(&mut self, offset: u64, request: u64, is_group: bool) {
         let is_meant = |pending: &mut Pending| pending.request == request;
         let responding = self.acting.as_mut().and_then(|acting| acting.responding.take_if(is_meant));
         let Some(pending) = responding else { return };
+        if pending.persistence == Persistence::Close {
+            return self.close_after(pending);
+        }
         let ends = pending.ends_transaction;
         self.push(Direction::ToUpstream, offset, StepAction::Resume, &pending);
         let instead = match self.protocol {
@@ -74,6 +97,7 @@ impl State {
     pub(super) fn stop_responding(&mut self, direction: Direction, offset: u64, acting: Acting) {
         for pending in acting.own {
             self.stream(Direction::ToUpstream).end_await(pending.request);
+            self.end_own_response(&pending);
         }
         let dropping =
             [(Direction::ToUpstream, acting.responding), (Direction::ToDownstream, acting.replaced)];
@@ -88,20 +112,28 @@ impl State {
     }
 
     /// Returns the response of the proxy, once all responses before it have ended.
-    pub(super) fn own_response(&mut self) -> Option<Bytes> {
+    pub(super) fn own_response(&mut self) -> Option<(Pending, Bytes)> {
         let next = self.ended + 1;
         let own = &mut self.acting.as_mut()?.own;
         let pending = own.front().is_some_and(|first| first.request == next).then(|| own.pop_front())??;
-        let bytes = pending.response()?.bytes(pending.is_head);
+        let bytes = pending.response()?.bytes(pending.is_head, pending.persistence);
         self.stream(Direction::ToUpstream).end_await(pending.request);
         self.stream(Direction::ToDownstream).on_received(bytes.len());
-        Some(bytes)
+        Some((pending, bytes))
+    }
+
+    /// Ends the stream of responses after the last one.
+    pub(super) fn end_own_response(&mut self, pending: &Pending) {
+        if pending.persistence == Persistence::Close {
+            let end = self.stream(Direction::ToDownstream).received();
+            self.push(Direction::ToDownstream, end, StepAction::Finish, pending);
+        }
     }
 
     /// Puts the response of the proxy in the place of the upstream's, which begins at the offset.
     pub(super) fn replace_response(&mut self, offset: u64, pending: Pending) {
         let (to_client, Some(response)) = (Direction::ToDownstream, pending.response()) else { return };
-        let (bytes, is_fatal) = (response.bytes(pending.is_head), response.is_fatal());
+        let (bytes, is_fatal) = (response.bytes(pending.is_head, pending.persistence), response.is_fatal());
         self.push(to_client, offset, StepAction::Insert(bytes), &pending);
         if is_fatal {
             self.push(to_client, offset, StepAction::End(Ending::Close), &pending);

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fault_proxy_protocol::Protocol;
+use fault_proxy_protocol::{Persistence, Protocol};
 
 use crate::fault_type::ParamError;
 
@@ -101,15 +101,20 @@ impl Response {
     }
 
     /// Returns the bytes of the response to a request of this kind.
-    pub(super) fn bytes(&self, is_head: bool) -> Bytes {
+    pub(super) fn bytes(&self, is_head: bool, persistence: Persistence) -> Bytes {
         match self {
             Self::Psql { sqlstate } => error_response(sqlstate, self.is_fatal()),
             Self::Redis { error } => format!("-{error}\r\n").into(),
             Self::Http { status, retry_after, body } => {
                 let body = body.as_deref().unwrap_or(BODY);
                 let retry_after = retry_after.map(|time| format!("Retry-After: {}\r\n", whole_seconds(time)));
+                let connection = match persistence {
+                    Persistence::Implicit => "",
+                    Persistence::Requested => "Connection: keep-alive\r\n",
+                    Persistence::Close => "Connection: close\r\n",
+                };
                 let head = format!(
-                    "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n{}\r\n",
+                    "HTTP/1.1 {status} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n{}{connection}\r\n",
                     reason(*status),
                     body.len(),
                     retry_after.unwrap_or_default()
@@ -210,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_word_stands_for_a_known_error_of_redis() {
-        let text = |error: &str| Response::redis(error).map(|response| response.bytes(false));
+        let text =
+            |error: &str| Response::redis(error).map(|response| response.bytes(false, Persistence::Implicit));
         assert_eq!(text("CLUSTERDOWN").expect("known"), "-CLUSTERDOWN The cluster is down\r\n");
         assert_eq!(text("-ERR x y").expect("as it is"), "-ERR x y\r\n");
         assert_eq!(text("MOVED 1 a:2").expect("complete"), "-MOVED 1 a:2\r\n");
@@ -231,8 +237,8 @@ mod tests {
         };
         let head = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
             Content-Length: 2\r\nRetry-After: 2\r\n\r\n";
-        assert_eq!(http(503, Some("no")).bytes(true), head);
-        assert_eq!(http(503, Some("no")).bytes(false), head.to_owned() + "no");
-        assert!(http(204, None).bytes(false).ends_with(b"\r\n\r\n"));
+        assert_eq!(http(503, Some("no")).bytes(true, Persistence::Implicit), head);
+        assert_eq!(http(503, Some("no")).bytes(false, Persistence::Implicit), head.to_owned() + "no");
+        assert!(http(204, None).bytes(false, Persistence::Implicit).ends_with(b"\r\n\r\n"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fault_proxy_protocol::{
-    Event, EventKind, Framer, OpaqueReason, Outcome, Protocol, Request, TransactionStatus,
+    Event, EventKind, Framer, OpaqueReason, Outcome, Persistence, Protocol, Request, TransactionStatus,
 };
 use rand::RngExt;
 use tracing::warn;
@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) ended: u64,
     /// Number of requests in the group of PostgreSQL messages that the client is sending.
     pub(super) in_group: u32,
+    /// The connection of HTTP ends after a response of the proxy. Further requests are dropped.
+    pub(super) is_closing: bool,
     /// Created for the first request that a fault acts on.
     pub(super) acting: Option<Box<Acting>>,
 }
@@ -88,6 +90,7 @@ impl State {
             status: None,
             ended: 0,
             in_group: 0,
+            is_closing: false,
             acting: None,
         }
     }
@@ -103,7 +106,7 @@ impl State {
     /// Returns the offset of bytes that wait, since they may be the begin of a request or of a response that a fault acts on.
     pub(super) fn undecided(&self, direction: Direction, framer: &Framer) -> Option<u64> {
         match direction {
-            Direction::ToUpstream if self.holds_requests => framer.undecided_since(),
+            Direction::ToUpstream if self.holds_requests && !self.is_closing => framer.undecided_since(),
             Direction::ToUpstream => None,
             // These are few bytes.
             Direction::ToDownstream => framer.undecided_response_since(),
@@ -126,6 +129,11 @@ impl State {
 
     pub(super) fn on_request(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
         match kind {
+            EventKind::Opaque(reason) => self.on_opaque(Direction::ToUpstream, offset, reason),
+            _ if self.is_closing => {}
+            EventKind::HeadEnds { request, persistence, expects_continue } => {
+                self.end_head(request, persistence, expects_continue);
+            }
             EventKind::RequestBegins(request) => {
                 self.begin(now, offset, &request);
                 self.act(Direction::ToUpstream, now, request.number, |rule| {
@@ -143,7 +151,6 @@ impl State {
                     (rule.at == Moment::AfterForward).then_some(offset)
                 });
             }
-            EventKind::Opaque(reason) => self.on_opaque(Direction::ToUpstream, offset, reason),
             _ => {}
         }
     }
@@ -173,6 +180,7 @@ impl State {
                 request: request.number,
                 ends_transaction: ["commit", "EXEC", "DISCARD"].into_iter().any(is_of_kind),
                 is_head: is_of_kind("HEAD"),
+                persistence: Persistence::default(),
                 entry: Arc::clone(entry),
                 recorded,
             };

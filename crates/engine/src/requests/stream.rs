@@ -105,6 +105,10 @@ impl RequestStream {
                 Output::More => return Poll::Ready(None),
                 Output::Receive(bytes) => self.held.extend_from_slice(&bytes),
                 Output::Insert(bytes) => self.waiting().inserted = bytes,
+                Output::Finish => {
+                    self.end = Some(Ok(()));
+                    return Poll::Ready(None);
+                }
                 Output::Drop(len) => {
                     self.held.advance(len);
                     self.requests().on_dropped(self.direction, len);

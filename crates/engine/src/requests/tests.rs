@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fault_proxy_protocol::Protocol;
+use fault_proxy_protocol::{Persistence, Protocol};
 
 use super::response::Response;
 use super::rule::{Ending, Moment, Part, RequestAction, RequestFault};
@@ -27,6 +27,8 @@ struct Streams {
     held: [Vec<u8>; 2],
     passed: [Vec<u8>; 2],
     end: Option<SessionEnd>,
+    /// The stream of responses has ended before the session.
+    is_finished: bool,
 }
 
 impl Streams {
@@ -35,7 +37,7 @@ impl Streams {
         let context = Arc::new(faults.shared.begin_session());
         let requests = Requests::new(protocol, Arc::clone(&faults.shared), context);
         let (held, passed) = Default::default();
-        Self { requests, now: Duration::ZERO, held, passed, end: None }
+        Self { requests, now: Duration::ZERO, held, passed, end: None, is_finished: false }
     }
 
     /// Bytes come, and pass as far as they may.
@@ -75,6 +77,7 @@ impl Streams {
                 }
                 Output::Receive(bytes) => held.extend_from_slice(&bytes),
                 Output::End(end) => self.end = Some(end),
+                Output::Finish => self.is_finished = true,
                 Output::Wait(_) | Output::More => return,
             }
         }

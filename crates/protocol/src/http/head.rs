@@ -5,7 +5,7 @@ use memchr::memchr_iter;
 
 use super::body::Body;
 use super::chunks::Chunks;
-use crate::event::OpaqueReason;
+use crate::event::{OpaqueReason, Persistence};
 
 /// Transfer codings that may precede `chunked`.
 const COMPRESSIONS: [&str; 5] = ["gzip", "deflate", "compress", "x-gzip", "x-compress"];
@@ -44,6 +44,7 @@ pub(super) struct RequestHead {
     pub(super) body: Body,
     pub(super) expects_continue: bool,
     pub(super) has_upgrade: bool,
+    pub(super) persistence: Persistence,
 }
 
 impl RequestHead {
@@ -58,7 +59,19 @@ impl RequestHead {
             Some(Body::UntilClose) => return Err(OpaqueReason::Ambiguous),
             body => body.unwrap_or(Body::Length(0)),
         };
-        Ok(Self { body, expects_continue: fields.expects_continue, has_upgrade: fields.has_upgrade })
+        let is_old = request.version == Some(0);
+        Ok(Self {
+            // RFC 9110, section 10.1.1: servers ignore the expectation of HTTP/1.0.
+            expects_continue: fields.expects_continue && !is_old && body != Body::Length(0),
+            body,
+            has_upgrade: fields.has_upgrade,
+            persistence: match (fields.closes, fields.keeps_alive) {
+                (true, _) => Persistence::Close,
+                (false, true) if is_old => Persistence::Requested,
+                (false, false) if is_old => Persistence::Close,
+                (false, _) => Persistence::Implicit,
+            },
+        })
     }
 }
 
@@ -106,6 +119,8 @@ struct Fields {
     is_encoded: bool,
     expects_continue: bool,
     has_upgrade: bool,
+    closes: bool,
+    keeps_alive: bool,
     is_event_stream: bool,
 }
 
@@ -129,6 +144,11 @@ impl Fields {
                 fields.is_event_stream = media_type.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
             } else if name.eq_ignore_ascii_case("expect") {
                 fields.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            } else if name.eq_ignore_ascii_case("connection") {
+                for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+                    fields.closes |= option.eq_ignore_ascii_case(b"close");
+                    fields.keeps_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                }
             } else if name.eq_ignore_ascii_case("upgrade") {
                 fields.has_upgrade = true;
             }

@@ -98,14 +98,13 @@ impl Requests {
                         self.head.push(head_in_piece);
                         return Ok(());
                     }
-                    let RequestHead { body, expects_continue, has_upgrade } =
+                    let RequestHead { body, expects_continue, has_upgrade, persistence } =
                         RequestHead::parse(self.head.joined(head_in_piece))?;
                     self.head.clear();
                     // The client of CONNECT may send data of the tunnel where the server expects a body.
                     if session.may_switch && body != Body::Length(0) {
                         return Err(OpaqueReason::Ambiguous);
                     }
-                    let expects_continue = expects_continue && body != Body::Length(0);
                     if session.is_decided {
                         session.is_refused = expects_continue;
                     } else {
@@ -113,6 +112,8 @@ impl Requests {
                         session.expects_continue = expects_continue;
                     }
                     self.state = State::Body(body);
+                    let request = session.last;
+                    emit(sink, cursor.offset, EventKind::HeadEnds { request, persistence, expects_continue });
                 }
                 State::Body(body) => {
                     if !cursor.is_empty() && *body != Body::Length(0) {

@@ -16,8 +16,13 @@ fn server(text: &str) -> Turn {
     Turn::Server(text.as_bytes().to_vec())
 }
 
-fn seen(turns: &[Turn]) -> Vec<String> {
+fn all_seen(turns: &[Turn]) -> Vec<String> {
     events(Protocol::Http, turns, &[usize::MAX])
+}
+
+/// The events without the ends of heads.
+fn seen(turns: &[Turn]) -> Vec<String> {
+    all_seen(turns).into_iter().filter(|event| !event.contains(": head of")).collect()
 }
 
 /// The events without their offsets.
@@ -32,7 +37,7 @@ fn answered(request: &str, response: &str) -> Vec<String> {
 }
 
 fn assert_opaque(turns: &[Turn], why: &str) {
-    let all = seen(turns);
+    let all = all_seen(turns);
     assert!(all.last().is_some_and(|event| event.ends_with(why)), "{turns:?}: {all:?}");
     for length in [1, 2, 7] {
         assert_eq!(events(Protocol::Http, turns, &[length]), all, "{turns:?}");
@@ -164,6 +169,25 @@ fn rfc_9110_10_1_1_a_client_may_wait_with_the_body() {
     assert_eq!(without_offsets(&goes_on)[2..], ["done 1 417", "sent 1", "request 2 GET `/a?b`", "sent 2"]);
     // The client may send the body now, or another request.
     assert_opaque(&[head, refused, client("GE")], AMBIGUOUS);
+}
+
+#[test]
+fn rfc_9112_9_3_a_head_decides_if_the_connection_is_used_again() {
+    for (head, expected) in [
+        ("GET / HTTP/1.1", "Implicit"),
+        ("GET / HTTP/1.1\r\nConnection: keep-alive", "Implicit"),
+        ("GET / HTTP/1.1\r\nConnection: TE , Close", "Close"),
+        ("GET / HTTP/1.1\r\nConnection: keep-alive\r\nConnection: close", "Close"),
+        ("GET / HTTP/1.0", "Close"),
+        ("GET / HTTP/1.0\r\nconnection: Keep-Alive", "Requested"),
+        ("GET / HTTP/1.0\r\nConnection: keep-alive, close", "Close"),
+        ("PUT / HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue", "Implicit waits"),
+        ("PUT / HTTP/1.1\r\nContent-Length: 0\r\nExpect: 100-continue", "Implicit"),
+        ("PUT / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue", "Close"),
+    ] {
+        let expected = format!("{}: head of 1 {expected}", head.len() + 4);
+        assert!(all_seen(&[client(&format!("{head}\r\n\r\n"))]).contains(&expected), "{head}");
+    }
 }
 
 #[test]

@@ -46,3 +46,68 @@ fn moments_of_a_response_are_those_of_the_final_one() {
         }
     }
 }
+
+fn unavailable() -> Response {
+    Response::Http { status: 503, retry_after: None, body: Some("busy".to_owned()) }
+}
+
+fn respond() -> Fault {
+    fault("POST", Moment::BeforeForward, RequestAction::Respond(unavailable()))
+}
+
+#[test]
+fn a_client_that_waits_with_its_body_gets_the_response_of_the_proxy_at_once() {
+    let close = unavailable().bytes(false, Persistence::Close);
+    for body in [&b""[..], b"hi", b"hiGET / HTTP/1.1\r\n\r\n"] {
+        for pieces in [1, 7, usize::MAX] {
+            let faults = faults_of(Protocol::Http, vec![respond()]);
+            let mut streams = Streams::of(&faults);
+            for piece in [GET, EXPECTING, body].concat().chunks(pieces) {
+                streams.send(Direction::ToUpstream, piece);
+            }
+            assert_eq!((streams.requests(), streams.is_finished), (GET, false));
+            streams.send(Direction::ToDownstream, OK);
+            assert_eq!(streams.responses(), [OK, &close].concat());
+            assert!(streams.is_finished, "the response is the last one");
+            streams.send(Direction::ToUpstream, &body.repeat(1000));
+            assert_eq!((streams.end, streams.requests()), (None, GET));
+            let held: usize = streams.held.iter().map(Vec::len).sum();
+            assert_eq!(held, 0, "what the client sends is read and dropped");
+            assert_eq!(faults.opaque_sessions(), 0);
+        }
+    }
+}
+
+#[test]
+fn the_connection_ends_after_a_response_of_the_proxy_if_the_client_wants_that() {
+    for (head, persistence) in [
+        ("POST / HTTP/1.1\r\nConnection: close\r\n", Persistence::Close),
+        ("POST / HTTP/1.0\r\n", Persistence::Close),
+        ("POST / HTTP/1.0\r\nConnection: keep-alive\r\n", Persistence::Requested),
+        ("POST / HTTP/1.1\r\n", Persistence::Implicit),
+    ] {
+        let ends = persistence == Persistence::Close;
+        let own = unavailable().bytes(false, persistence);
+        let request = format!("{head}content-length: 2\r\n\r\nhi");
+        for pieces in [1, usize::MAX] {
+            let mut streams = Streams::of(&faults_of(Protocol::Http, vec![respond()]));
+            for piece in [GET, request.as_bytes(), GET].concat().chunks(pieces) {
+                streams.send(Direction::ToUpstream, piece);
+            }
+            streams.send(Direction::ToDownstream, OK);
+            assert_eq!(streams.responses(), [OK, &own].concat(), "{head}");
+            assert_eq!(streams.is_finished, ends, "{head}");
+            let forwarded = if ends { GET.to_vec() } else { [GET, GET].concat() };
+            assert_eq!(streams.requests(), forwarded, "{head}");
+        }
+    }
+}
+
+#[test]
+fn a_client_of_a_session_that_cannot_be_read_any_more_sees_its_end() {
+    let mut streams = Streams::of(&faults_of(Protocol::Http, vec![respond()]));
+    streams.send(Direction::ToUpstream, &[GET, EXPECTING].concat());
+    streams.send(Direction::ToDownstream, b"SSH-2.0\r\n");
+    assert_eq!((streams.responses(), streams.is_finished), (&b"SSH-2.0\r\n"[..], true));
+    assert_eq!(streams.requests(), GET);
+}

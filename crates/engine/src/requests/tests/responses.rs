@@ -16,7 +16,7 @@ fn the_proxy_responds_to_http_in_the_order_of_the_requests() {
             streams.send(Direction::ToUpstream, piece);
         }
         assert_eq!(streams.requests(), GET, "the next request waits for the response of the proxy");
-        let own = unavailable.bytes(false);
+        let own = unavailable.bytes(false, Persistence::Implicit);
         for piece in OK.chunks(pieces) {
             streams.send(Direction::ToDownstream, piece);
         }
@@ -37,7 +37,7 @@ fn the_proxy_responds_to_http_in_the_order_of_the_requests() {
 #[test]
 fn an_error_of_the_proxy_takes_the_place_of_one_of_the_server() {
     let deadlock = Response::Psql { sqlstate: "40P01".to_owned() };
-    let own = deadlock.bytes(false);
+    let own = deadlock.bytes(false, Persistence::Implicit);
     let failed = message(b'E', b"SERROR\0C42601\0Msyntax error\0\0");
     let bound = [message(b'1', b""), message(b'2', b"")].concat();
     for (statement, before) in
@@ -86,7 +86,7 @@ fn one_fault_responds_to_a_request() {
     streams.send(Direction::ToUpstream, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\na\r\n");
     assert_eq!(streams.requests(), b"*1\r\n$11\r\nFAULT-PROXY\r\n");
     streams.send(Direction::ToDownstream, b"-ERR unknown command\r\n");
-    assert_eq!(streams.responses(), loading.bytes(false));
+    assert_eq!(streams.responses(), loading.bytes(false, Persistence::Implicit));
 }
 
 #[test]
@@ -122,7 +122,10 @@ fn a_fatal_error_closes_the_session() {
     let mut streams = psql(&faults);
     streams.send(Direction::ToUpstream, &query("select 1"));
     streams.send(Direction::ToDownstream, &message(b'E', b"SERROR\0C42601\0Msyntax error\0\0"));
-    assert_eq!((streams.end, streams.responses()), (Some(SessionEnd::Closed), &shutdown.bytes(false)[..]));
+    assert_eq!(
+        (streams.end, streams.responses()),
+        (Some(SessionEnd::Closed), &shutdown.bytes(false, Persistence::Implicit)[..])
+    );
     assert_eq!(faults.stats()[0].1.actions, 1);
 }
 
@@ -141,6 +144,9 @@ fn an_error_of_redis_is_in_its_place_of_the_pipeline() {
         for piece in b"$1\r\nx\r\n-ERR unknown command\r\n$1\r\ny\r\n".chunks(pieces) {
             streams.send(Direction::ToDownstream, piece);
         }
-        assert_eq!(streams.responses(), [b"$1\r\nx\r\n", &loading.bytes(false)[..], b"$1\r\ny\r\n"].concat());
+        assert_eq!(
+            streams.responses(),
+            [b"$1\r\nx\r\n", &loading.bytes(false, Persistence::Implicit)[..], b"$1\r\ny\r\n"].concat()
+        );
     }
 }
