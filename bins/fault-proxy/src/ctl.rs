@@ -75,7 +75,6 @@ pub(crate) fn toggle(api: &Api, proxy: &str) -> Result<Value> {
 fn fault(api: &Api, command: &FaultCommand) -> Result<Value> {
     match command {
         FaultCommand::Add { proxy, kind, attributes, name, stream, toxicity, ttl } => {
-            // The API derives the name of the fault from this spelling.
             let kind = kind.replace('-', "_");
             let given = attributes::for_request(&kind, &attributes::read(&kind, attributes))?;
             let mut body = json!({"type": kind, "attributes": given});

@@ -81,8 +81,9 @@ pub(super) fn share(toxicity: f64) -> f64 {
     toxicity.clamp(0.0, 1.0)
 }
 
+/// Returns the name of a fault that has none. It does not depend on the spelling of the type.
 pub(super) fn default_name(kind: &str, stream: &str) -> String {
-    format!("{kind}_{stream}")
+    format!("{}_{stream}", kind.replace('-', "_"))
 }
 
 pub(super) fn renamed(fault: Fault, name: &str, toxicity: f64) -> Fault {

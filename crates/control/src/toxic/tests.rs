@@ -76,6 +76,16 @@ fn toxics_do_what_they_do_elsewhere() {
 }
 
 #[test]
+fn the_name_of_a_fault_does_not_depend_on_the_spelling_of_its_type() {
+    for kind in ["lose-response", "lose_response"] {
+        let record = parsed(json!({"type": kind, "attributes": {"on": "commit"}})).unwrap();
+        assert_eq!(shown(&record)["name"], "lose_response_downstream", "{kind}");
+    }
+    let record = parsed(json!({"type": "limit_data", "attributes": {"bytes": 5}})).unwrap();
+    assert_eq!(shown(&record)["name"], "limit_data_downstream", "as Toxiproxy names it");
+}
+
+#[test]
 fn bodies_are_read_leniently_but_numbers_are_whole() {
     let record = parsed(json!({
         "TYPE": "latency", "Stream": "UPstream", "toxicity": 1.5, "more": 1,
