@@ -123,6 +123,20 @@ fn the_rate_of_a_response_is_limited_and_that_of_others_is_not() {
 }
 
 #[test]
+fn a_response_of_as_many_rows_is_truncated_behind_them_and_one_of_fewer_rows_passes() {
+    let row = message(b'D', b"\0\0");
+    for (rows, end, passed) in [(2, Some(SessionEnd::Closed), 2 * row.len() + 3), (1, None, usize::MAX)] {
+        let at = Moment::MidResponse(Part::Rows(NonZeroU64::new(2).expect("two")));
+        let faults = faults_of(Protocol::Psql, vec![fault("select", at, RequestAction::Truncate)]);
+        let mut streams = psql(&faults);
+        streams.send(Direction::ToUpstream, &query("select 1"));
+        let response = [&row.repeat(rows)[..], &complete("SELECT"), READY].concat();
+        streams.send(Direction::ToDownstream, &response);
+        assert_eq!((streams.end, streams.responses().len()), (end, passed.min(response.len())));
+    }
+}
+
+#[test]
 fn a_truncated_response_ends_in_a_row() {
     let row = message(b'D', b"\0\0");
     let at = Moment::MidResponse(Part::Rows(NonZeroU64::new(1).expect("one")));
