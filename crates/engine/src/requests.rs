@@ -90,9 +90,24 @@ impl Requests {
         state.acting.as_ref().is_some_and(|acting| !acting.injected.is_empty())
     }
 
-    /// The stream in `direction` has ended.
-    pub(crate) fn on_end(&mut self, direction: Direction) {
-        self.state.stream(direction).on_end();
+    /// The stream in `direction` has ended: `is_clean` unless it was reset.
+    pub(crate) fn on_end(&mut self, direction: Direction, now: Duration, is_clean: bool) {
+        let Self { framer, state } = self;
+        state.stream(direction).on_end();
+        if direction == Direction::ToUpstream || !is_clean {
+            return;
+        }
+        framer.on_responses_end(|event| state.on_response(now, event));
+        if state.awaits_ready() && !framer.expects_ready() {
+            state.end_group(now, u64::MAX, None);
+        }
+        // The response that ends here may have passed before.
+        if state.stream(direction).is_dropping() {
+            self.on_dropped(direction, 0);
+        } else {
+            self.on_passed(direction, 0);
+            self.on_written(direction, || now, 0);
+        }
     }
 
     /// Returns the next action for the bytes of `direction` that were received and have not passed.

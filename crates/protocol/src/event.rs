@@ -73,7 +73,8 @@ pub enum EventKind<'a> {
         /// State of the transaction of the session.
         status: TransactionStatus,
     },
-    /// The end of a response, in the stream of responses. An HTTP response that lasts until the connection closes has no such event.
+    /// The end of a response, in the stream of responses. An HTTP response that lasts until the connection closes ends with
+    /// [`Framer::on_responses_end`](crate::Framer::on_responses_end).
     ///
     /// The response to a simple query or a function call of PostgreSQL ends with ReadyForQuery. That to Execute ends with its
     /// CommandComplete, PortalSuspended or error, before ReadyForQuery. A skipped one ends with ReadyForQuery.

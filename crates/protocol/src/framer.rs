@@ -82,6 +82,13 @@ impl Framer {
         self.check(result, &mut sink);
     }
 
+    /// The server has ended its stream, and not by a reset. The response of HTTP that lasts until then ends.
+    pub fn on_responses_end(&mut self, mut sink: impl FnMut(Event<'_>)) {
+        if let Core::Http(core) = &mut self.core {
+            core.on_responses_end(&mut sink);
+        }
+    }
+
     /// Returns the offset of the message in the stream of requests that may become a request, but has not been read far enough.
     pub fn undecided_since(&self) -> Option<u64> {
         match &self.core {

@@ -75,6 +75,10 @@ impl Http {
         self.responses.read(bytes, &mut self.session, sink)
     }
 
+    pub(crate) fn on_responses_end(&mut self, sink: Sink<'_>) {
+        self.responses.finish(&mut self.session, sink);
+    }
+
     pub(crate) fn undecided_since(&self) -> Option<u64> {
         self.requests.undecided_since()
     }

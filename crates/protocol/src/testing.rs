@@ -32,7 +32,7 @@ pub(crate) fn events(protocol: Protocol, session: &[Turn], pieces: &[usize]) -> 
     seen
 }
 
-fn shown(Event { offset, kind }: Event<'_>) -> String {
+pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
     match kind {
         EventKind::RequestBegins(request) => {
             let key = String::from_utf8_lossy(request.key);

@@ -137,7 +137,7 @@ impl RequestStream {
         let received = &buf.filled()[before..];
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         if result.is_err() || received.is_empty() {
-            requests.on_end(self.direction);
+            requests.on_end(self.direction, now, result.is_ok());
             self.end = Some(result);
             return Poll::Ready(());
         }

@@ -51,7 +51,7 @@ impl Streams {
     }
 
     fn finish(&mut self, direction: Direction) {
-        self.requests.on_end(direction);
+        self.requests.on_end(direction, self.now, true);
         self.pass(direction);
     }
 

@@ -48,6 +48,13 @@ impl Responses {
         result.map_err(|reason| Opaque { offset, reason })
     }
 
+    /// The stream has ended.
+    pub(super) fn finish(&mut self, session: &mut Session, sink: Sink<'_>) {
+        if matches!(self.state, State::Body(Body::UntilClose)) {
+            self.end(self.offset, session, sink);
+        }
+    }
+
     fn read_all(
         &mut self,
         cursor: &mut Cursor<'_>,

@@ -265,3 +265,25 @@ fn a_session_is_small_also_after_a_long_pipeline() {
     let kept = http.session.pending.capacity();
     assert!(http.session.pending.is_empty() && kept <= 128, "{kept}");
 }
+
+#[test]
+fn rfc_9112_6_3_8_a_response_without_a_length_ends_with_the_stream() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    for (response, expected) in [
+        (format!("{head}data: a\n\ndata: b\r\r"), vec!["18: part 2 of 1", "18: done 1 success"]),
+        (head.replace("200 OK", "500 No"), vec!["0: done 1 500"]),
+        (head.replace("\r\n\r\n", "\r\nContent-Length: 1\r\n\r\n"), vec![]),
+        (head.trim_end().to_owned(), vec![]),
+    ] {
+        let mut framer = crate::Framer::new(Protocol::Http);
+        framer.on_requests(GET.as_bytes(), |_| {});
+        framer.on_responses(response.as_bytes(), |_| {});
+        let mut seen = Vec::new();
+        framer.on_responses_end(|event| {
+            let (at, event) = (event.offset - head.len() as u64, crate::testing::shown(event));
+            seen.push(format!("{at}:{}", event.split_once(':').expect("an offset").1));
+        });
+        assert_eq!(seen, expected, "{response}");
+        framer.on_responses_end(|event| panic!("{event:?}"));
+    }
+}

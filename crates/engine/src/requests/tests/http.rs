@@ -111,3 +111,41 @@ fn a_client_of_a_session_that_cannot_be_read_any_more_sees_its_end() {
     assert_eq!((streams.responses(), streams.is_finished), (&b"SSH-2.0\r\n"[..], true));
     assert_eq!(streams.requests(), GET);
 }
+
+const UNTIL_CLOSE: &[u8] = b"HTTP/1.1 200 OK\r\n\r\nuntil the end of the connection";
+
+#[test]
+fn a_response_that_lasts_until_the_connection_closes_counts_once_it_does() {
+    for (is_lost, is_clean, expected) in
+        [(false, true, (1, 1, 0)), (true, true, (1, 0, 1)), (false, false, (0, 0, 0))]
+    {
+        let faults = faults_of(
+            Protocol::Http,
+            is_lost.then(|| fault("GET", Moment::FirstByte, LOST)).into_iter().collect(),
+        );
+        faults.read_requests();
+        let mut streams = Streams::of(&faults);
+        let counts = || {
+            let stats = faults.request_stats();
+            stats.first().map(|get| (get.answered, get.delivered, get.unconfirmed))
+        };
+        streams.send(Direction::ToUpstream, GET);
+        streams.send(Direction::ToDownstream, UNTIL_CLOSE);
+        assert_eq!(counts(), Some((0, 0, 0)));
+        streams.requests.on_end(Direction::ToDownstream, streams.now, is_clean);
+        streams.pass(Direction::ToDownstream);
+        assert_eq!(streams.end, is_lost.then_some(RESET));
+        drop(streams);
+        assert_eq!(counts(), Some(expected), "lost: {is_lost}, clean: {is_clean}");
+    }
+}
+
+#[test]
+fn a_fault_after_a_response_acts_at_the_end_of_the_connection() {
+    let end = RequestAction::End { after: Duration::ZERO, ending: Ending::Reset(Side::Client) };
+    let mut streams = Streams::of(&faults_of(Protocol::Http, vec![fault("GET", Moment::End, end)]));
+    streams.send(Direction::ToUpstream, GET);
+    streams.send(Direction::ToDownstream, UNTIL_CLOSE);
+    streams.finish(Direction::ToDownstream);
+    assert_eq!((streams.end, streams.responses()), (Some(RESET), UNTIL_CLOSE));
+}
