@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use regex_lite::Regex;
@@ -20,6 +21,8 @@ use crate::{Protocol, Request};
 /// | | `POST /orders/*` | those whose target fits too: the path with its query |
 /// | | `* /orders/*` | those with any method |
 ///
+/// A target in absolute form, such as `http://host/orders/1`, fits a pattern as sent or as its path with its query.
+///
 /// # Examples
 /// ```
 /// use fault_proxy_protocol::{Protocol, Request, Selector};
@@ -41,6 +44,8 @@ enum Key {
     Any,
     Text(Box<[u8]>),
     Glob(Box<str>),
+    /// A pattern for a target of HTTP.
+    Target(Box<str>),
     Regex(Regex),
 }
 
@@ -90,7 +95,10 @@ impl Selector {
         let (kind, key) = match protocol {
             Protocol::Psql => statement(text)?,
             Protocol::Redis => words(text, "SET session:*", "COMMAND or COMMAND KEY")?,
-            Protocol::Http => words(text, "POST /orders/*", "METHOD or METHOD PATH")?,
+            Protocol::Http => match words(text, "POST /orders/*", "METHOD or METHOD PATH")? {
+                (kind, Key::Glob(pattern)) => (kind, Key::Target(pattern)),
+                other => other,
+            },
         };
         Ok(Self { text: text.into(), kind, key })
     }
@@ -120,6 +128,10 @@ impl Key {
             Self::Any => true,
             Self::Text(text) => **text == *key,
             Self::Glob(pattern) => fits(pattern.as_bytes(), key),
+            Self::Target(pattern) => {
+                let fits = |target: &[u8]| fits(pattern.as_bytes(), target);
+                fits(key) || origin_form(key).is_some_and(|target| fits(&target))
+            }
             Self::Regex(regex) => regex.is_match(&String::from_utf8_lossy(key)),
         }
     }
@@ -167,6 +179,18 @@ fn words(
         return Err(SelectorError::TooManyWords { text: text.to_owned(), syntax });
     }
     Ok(((kind != "*").then(|| kind.into()), key))
+}
+
+/// Returns the path and the query of a target in absolute form, as in RFC 9112, section 3.2.2. An empty path is `/`.
+fn origin_form(target: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let scheme = target.windows(3).position(|window| window == b"://")?;
+    let is_http = [&b"http"[..], b"https"].iter().any(|name| target[..scheme].eq_ignore_ascii_case(name));
+    let rest = &target[scheme + 3..];
+    let path = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    is_http.then(|| match &rest[path..] {
+        origin @ [b'/', ..] => Cow::Borrowed(origin),
+        query => Cow::Owned([b"/", query].concat()),
+    })
 }
 
 /// Returns true if the text fits the pattern, in which `*` stands for any text.
@@ -239,6 +263,17 @@ mod tests {
             ("POST /orders", "POST", "/orders?dry=1", false),
             ("POST /orders*", "GET", "/orders", false),
             ("* /orders*", "GET", "/orders", true),
+            ("GET /x*", "GET", "http://user@host:80/x?y", true),
+            ("GET /x", "GET", "HTTPS://host/x", true),
+            ("GET http://host/*", "GET", "http://host/x", true),
+            ("GET /", "GET", "http://host", true),
+            ("GET /?a", "GET", "http://host?a", true),
+            ("GET /x", "GET", "http://host/y/x", false),
+            ("GET /x", "GET", "/y?http://host/x", false),
+            ("GET /x", "GET", "ftp://host/x", false),
+            ("CONNECT db:*", "CONNECT", "db:443", true),
+            ("OPTIONS *", "OPTIONS", "*", true),
+            ("OPTIONS /*", "OPTIONS", "*", false),
         ] {
             assert_eq!(
                 matches(Protocol::Http, selector, &[method], key),

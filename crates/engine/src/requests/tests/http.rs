@@ -149,3 +149,12 @@ fn a_fault_after_a_response_acts_at_the_end_of_the_connection() {
     streams.finish(Direction::ToDownstream);
     assert_eq!((streams.end, streams.responses()), (Some(RESET), UNTIL_CLOSE));
 }
+
+#[test]
+fn a_target_with_a_host_is_selected_by_its_path() {
+    let faults = faults_of(Protocol::Http, vec![fault("GET /a*", Moment::FirstByte, LOST)]);
+    let mut streams = Streams::of(&faults);
+    streams.send(Direction::ToUpstream, b"GET http://host/a?b HTTP/1.1\r\n\r\n");
+    streams.send(Direction::ToDownstream, OK);
+    assert_eq!((streams.end, streams.responses()), (Some(RESET), &b""[..]));
+}
