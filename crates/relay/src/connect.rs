@@ -1,4 +1,4 @@
-//! Connectors: what reaches the upstream.
+//! Connectors: connect to the upstream of a session.
 
 mod error;
 mod race;
@@ -23,20 +23,20 @@ use crate::resolve::Resolver;
 use crate::stream::{BoxStream, Legs, Peer};
 use crate::sys;
 
-/// The default bound on resolving and connecting together.
+/// Default time limit for resolving and connecting together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What [`Connector::connect`] returns.
+/// Future that [`Connector::connect`] returns.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + Send + 'a>>;
 
-/// Reaches the upstream of a session.
+/// Connects to the upstream of a session.
 pub trait Connector: fmt::Debug + Send + Sync + 'static {
     /// Opens one connection. Dropping the future cancels the attempt.
     fn connect(&self) -> Connecting<'_>;
 
     /// Opens one connection for a downstream that offers these application protocols (ALPN), the preferred one first. A
-    /// connector whose upstream chooses a protocol offers these instead of its own, and returns the choice in
-    /// [`Connected::protocol`]. The default ignores them.
+    /// connector whose upstream chooses a protocol offers them in place of its configured protocols, and returns the
+    /// choice in [`Connected::protocol`]. The default implementation ignores the offered protocols.
     fn connect_offering<'a>(&'a self, _protocols: &'a [Vec<u8>]) -> Connecting<'a> {
         self.connect()
     }
@@ -61,7 +61,7 @@ pub struct Connected {
 }
 
 impl Connected {
-    /// Without an application protocol.
+    /// Returns a connection without an application protocol.
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
         Self { stream, peer, protocol: None, dialed: None, wrap: None }
     }
@@ -78,8 +78,9 @@ impl fmt::Debug for Connected {
 
 /// Connects to `host:port` over TCP.
 ///
-/// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, the next attempt starts when the one
-/// before has not succeeded within 250 ms or any has failed, and the first connection is kept (RFC 8305).
+/// The name is resolved for every connection by a [`Resolver`]. If it has several addresses, the next attempt starts
+/// when the previous one has not succeeded within 250 ms, or as soon as any attempt fails. The first connection is kept
+/// (RFC 8305).
 #[derive(Clone)]
 pub struct TcpConnector {
     host: String,
@@ -94,38 +95,41 @@ pub struct TcpConnector {
 type AddressFilter = dyn Fn(Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> + Send + Sync;
 
 impl TcpConnector {
-    /// `host` is a name or an IP address, without brackets. The connector shares its look-ups with its clones only.
+    /// Returns a connector to `host`, a name or an IP address without brackets. It shares its look-ups with its clones
+    /// only.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self::with_resolver(Resolver::new(), host, port)
     }
 
-    /// As [`new`](Self::new). The connector shares its look-ups with all that use `resolver`.
+    /// As [`new`](Self::new), but shares look-ups with all connectors that use `resolver`.
     pub fn with_resolver(resolver: Resolver, host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port, resolver, proxy: None, timeout: CONNECT_TIMEOUT, permit: None }
     }
 
-    /// The bound on resolving and connecting together; [`CONNECT_TIMEOUT`] if not set.
+    /// Limits the time for resolving and connecting together. Defaults to [`CONNECT_TIMEOUT`].
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Connects for this proxy, so that a connection that comes back to the program is recognized.
+    /// Registers connections as dialed by `proxy`, so that a connection to a listener of the same program is
+    /// recognized.
     #[must_use]
     pub fn for_proxy(mut self, proxy: ProxyPort) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// Remembers a connection of [`connect_tcp`](Self::connect_tcp) until the returned value drops, if it may lead back to
-    /// the program. A connector that wraps this one puts that value into [`Connected::dialed`].
+    /// Registers a connection of [`connect_tcp`](Self::connect_tcp) with the loop detector, if it may lead back to the
+    /// program. Dropping the returned value unregisters it. A connector that wraps this one stores the value in
+    /// [`Connected::dialed`].
     pub fn dialed(&self, stream: &TcpStream, to: SocketAddr) -> Option<Box<Dialed>> {
         self.proxy.as_ref()?.dialed(stream, to).map(Box::new)
     }
 
-    /// Asks `permit` about the addresses found, each time: only those it returns are tried. Its error is the reason of
-    /// [`ConnectError::Refused`].
+    /// Passes the resolved addresses of each connection to `permit`, and tries only the addresses that it returns. The
+    /// error of `permit` becomes the reason of [`ConnectError::Refused`].
     #[must_use]
     pub fn with_address_filter(
         mut self,
@@ -135,12 +139,12 @@ impl TcpConnector {
         self
     }
 
-    /// The name or address, as given.
+    /// Returns the name or address, as passed to [`new`](Self::new).
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The bound on resolving and connecting together.
+    /// Returns the time limit for resolving and connecting together.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -151,15 +155,15 @@ impl TcpConnector {
     /// See [`ConnectError`].
     ///
     /// # Cancel safety
-    /// Dropping the future closes all sockets that were being opened; a name look-up already handed to the system runs out.
+    /// Dropping the future closes all sockets that were being opened. A name look-up that has begun runs to its end.
     pub async fn connect_tcp(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let connected = self.connect_untuned().await?;
-        // Fails only on a socket that is already gone, which its next read reports.
+        // Fails only on a socket whose connection has ended, which its next read reports.
         let _ = connected.0.set_nodelay(true);
         Ok(connected)
     }
 
-    /// Nagle's algorithm is left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
+    /// Connects with Nagle's algorithm left on, see [`Stream::set_nodelay`](crate::Stream::set_nodelay).
     async fn connect_untuned(&self) -> Result<(TcpStream, SocketAddr), ConnectError> {
         let deadline = Instant::now() + self.timeout;
         let mut attempts = Vec::new();
@@ -220,7 +224,7 @@ pub struct UnixConnector {
 }
 
 impl UnixConnector {
-    /// `path`: of the socket.
+    /// Returns a connector to the socket at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

@@ -1,4 +1,4 @@
-//! One direction of a session: a state machine that reads here and writes there.
+//! One direction of a session: a state machine that reads from the source and writes to the destination.
 //!
 //! A flow writes what it has read immediately if it can. It holds a buffer or a pipe only from a read to the end of its
 //! write. Small reads use the stack, and reads that fill their buffer make the next one larger (see `pool`).
@@ -16,17 +16,17 @@ use crate::pool::{Lease, PipeLease, Pool, SMALL_READ, Size};
 use crate::splice;
 use crate::stream::Stream;
 
-/// Bytes one poll may move before the other sessions of the thread get their turn.
+/// Maximum number of bytes that one poll moves before it yields to the other sessions of the thread.
 const POLL_BUDGET: usize = 4 << 20;
 
-/// Where a direction stands.
+/// State of a direction.
 #[derive(Debug, Default)]
 pub(crate) enum State {
     #[default]
     Running,
     /// The source has half-closed. Everything but the half-close itself is delivered.
     Finishing,
-    /// The half-close is delivered as well, or not needed.
+    /// The half-close is delivered as well, or is not needed.
     Done,
     /// The source failed.
     ReadFailed(io::Error),
@@ -44,7 +44,7 @@ enum PendingData {
         end: usize,
     },
     Pipe(PipeLease),
-    /// In the source's own buffer, and not yet consumed there.
+    /// Data in the source's buffer that is not consumed yet.
     InSource,
 }
 
@@ -57,38 +57,39 @@ pub(crate) struct Flow {
     next_read: Size,
     unflushed: bool,
     data_path: DataPath,
-    /// Why the source's connection has failed. What arrived before the failure is delivered before it.
+    /// Error of the source's connection. Data that arrived before the failure is delivered first.
     failure: Option<io::Error>,
     sets_nodelay: bool,
 }
 
 impl Flow {
-    /// `sets_nodelay`: the destination's small writes may be delayed until the relay forbids it.
+    /// Returns a running flow. With `sets_nodelay`, it calls [`Stream::set_nodelay`] on the destination before the
+    /// second write.
     pub(crate) fn new(data_path: DataPath, sets_nodelay: bool) -> Self {
         Self { data_path, sets_nodelay, ..Self::default() }
     }
 
-    /// Returns true while the flow waits for its source and holds no data for its destination.
+    /// Returns true while the flow waits for its source and does not hold data for its destination.
     pub(crate) fn awaits_source(&self) -> bool {
         matches!((&self.state, &self.held), (State::Running, PendingData::Nothing))
     }
 
-    /// True while its last read filled a good part of its room: more is probably on the way.
+    /// Returns true if recent reads filled their buffers, so that more data is probably on its way.
     pub(crate) fn is_busy(&self) -> bool {
         self.next_read != Size::SMALL
     }
 
-    /// True while it waits for its destination to take bytes or their end.
+    /// Returns true while the flow waits for its destination to accept data or the half-close.
     pub(crate) fn awaits_destination(&self) -> bool {
         !self.has_ended() && !self.awaits_source()
     }
 
-    /// True once nothing more is delivered.
+    /// Returns true once the flow delivers nothing more.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.state, State::Done | State::ReadFailed(_) | State::WriteFailed(_))
     }
 
-    /// Why the source's connection has failed, known as soon as the failure is: before the flow has ended.
+    /// Returns the error of the source's connection as soon as it is detected, which may be before the flow has ended.
     pub(crate) fn source_error(&self) -> Option<&io::Error> {
         match &self.state {
             State::ReadFailed(error) => Some(error),
@@ -96,7 +97,7 @@ impl Flow {
         }
     }
 
-    /// Why the destination's connection has failed.
+    /// Returns the error of the destination's connection.
     pub(crate) fn destination_error(&self) -> Option<&io::Error> {
         match &self.state {
             State::WriteFailed(error) => Some(error),
@@ -113,7 +114,7 @@ impl Flow {
         }
     }
 
-    /// Moves as much data as possible. Ready when the direction has ended; `state` has the result.
+    /// Moves as much data as possible. Ready when the direction has ended; `state` then holds the result.
     ///
     /// `other` is the state of the opposite direction.
     pub(crate) fn poll(
@@ -143,7 +144,7 @@ impl Flow {
                     }
                 },
                 State::Finishing => {
-                    // The system reports a reset once, and the other direction's write may have had it: an end
+                    // The system reports a reset once, and a write of the other direction may have received it. The end
                     // of file that follows is part of that reset.
                     let is_failure = self.failure.is_some() || matches!(other, State::WriteFailed(_));
                     let finished = if is_failure {
@@ -169,9 +170,9 @@ impl Flow {
         }
     }
 
-    /// Reads from the source of a flow that has ended, and drops what it reads: a peer that sends without reading
-    /// would otherwise never read what the other direction still delivers to it. Returns the number of bytes, 0 at
-    /// the end.
+    /// Reads from the source of a flow that has ended, and discards the data. Otherwise a peer that reads only after it
+    /// has sent everything would never read what the other direction delivers to it. Returns the number of bytes, or 0
+    /// at the end of file.
     pub(crate) fn poll_discard(&mut self, cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<usize> {
         self.held = PendingData::Nothing;
         Poll::Ready(ready!(poll_discard(cx, from)).unwrap_or_else(|error| {
@@ -180,7 +181,7 @@ impl Flow {
         }))
     }
 
-    /// Writes until nothing is held.
+    /// Writes until no data is pending.
     fn poll_deliver(
         &mut self,
         cx: &mut Context<'_>,
@@ -255,8 +256,8 @@ impl Flow {
         Poll::Ready(())
     }
 
-    /// Writes data directly from the buffer of the source. Pending with `Nothing` if the source does not have any, and with `InSource` if
-    /// the destination does not accept it.
+    /// Writes data directly from the buffer of the source. Returns `Pending` and leaves `held` at `Nothing` if the
+    /// source does not have any data, or at `InSource` if the destination does not accept it.
     fn poll_pass_on(
         &mut self,
         cx: &mut Context<'_>,
@@ -286,7 +287,7 @@ impl Flow {
         Poll::Ready(Ok(waiting))
     }
 
-    /// Returns `None` if the flow is not busy or the pool is exhausted.
+    /// Reads into a pooled buffer or a pipe. Returns `None` if the flow is not busy or the pool is exhausted.
     fn poll_fetch_bulk(
         &mut self,
         cx: &mut Context<'_>,
@@ -317,7 +318,7 @@ impl Flow {
                     self.held = PendingData::Pipe(pipe);
                 }
                 Poll::Ready(Err(_)) => {}
-                // A stream that is waited for is polled itself: it may have more to wait for than its socket.
+                // Before it waits, the flow polls the stream itself, which may wait for more than its socket.
                 Poll::Pending => {
                     self.next_read = Size::SMALL;
                     return None;
@@ -337,6 +338,7 @@ impl Flow {
         }))
     }
 
+    /// Reads into a buffer on the stack and writes as much of it as possible.
     fn poll_fetch_small(
         &mut self,
         cx: &mut Context<'_>,
@@ -373,7 +375,7 @@ impl Flow {
     }
 }
 
-/// Reads and drops. Returns the number of bytes, 0 at the end.
+/// Reads and discards data. Returns the number of bytes, or 0 at the end of file.
 pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<io::Result<usize>> {
     let mut room = [MaybeUninit::<u8>::uninit(); SMALL_READ];
     let mut buffer = ReadBuf::uninit(&mut room);
@@ -381,7 +383,7 @@ pub(crate) fn poll_discard(cx: &mut Context<'_>, from: &mut dyn Stream) -> Poll<
     Poll::Ready(Ok(buffer.filled().len()))
 }
 
-/// Before a write: lets the destination delay no small write after the first.
+/// Disables the delay of small writes at the destination (Nagle's algorithm) before the second write.
 fn set_nodelay_once(sets_nodelay: &mut bool, moved: u64, to: &mut dyn Stream) {
     if moved > 0 && std::mem::take(sets_nodelay) {
         to.set_nodelay();

@@ -8,17 +8,17 @@ use std::pin::Pin;
 use crate::connect::ConnectError;
 use crate::stream::BoxStream;
 
-/// What [`Handshake::accept`] returns.
+/// Future that [`Handshake::accept`] returns.
 pub type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<HandshakeProgress>> + Send + 'a>>;
 
-/// What an accepted downstream goes through before its upstream is dialed: TLS, or a protocol's opening.
+/// Handshake with an accepted downstream before its upstream is dialed: TLS, or the opening of a protocol.
 pub trait Handshake: fmt::Debug + Send + Sync + 'static {
-    /// Turns the stream as accepted into the one that is relayed. Must bound its own time. If it fails, the stream
-    /// is closed after the error message of the protocol, such as an alert.
+    /// Performs the handshake on the accepted stream and returns the stream that is relayed. It must limit its own
+    /// time. If it fails, it sends the error message of the protocol, such as a TLS alert, and closes the stream.
     fn accept(&self, stream: BoxStream) -> Accepting<'_>;
 }
 
-/// How far the handshake of a downstream has come before its upstream is dialed.
+/// Progress of a downstream's handshake before its upstream is dialed.
 #[derive(Debug)]
 pub enum HandshakeProgress {
     /// The handshake is complete: this stream is relayed.
@@ -27,7 +27,7 @@ pub enum HandshakeProgress {
     OffersProtocols(BoxStream, ProtocolOffer),
 }
 
-/// A downstream that offers application protocols (ALPN, RFC 7301), of which the upstream chooses.
+/// A downstream that offers application protocols (ALPN, RFC 7301), one of which the upstream chooses.
 pub struct ProtocolOffer {
     /// Names of protocols, the preferred one first. Not empty.
     pub protocols: Vec<Vec<u8>>,
@@ -35,12 +35,13 @@ pub struct ProtocolOffer {
     pub complete: CompleteHandshake,
 }
 
-/// Completes the handshake of a stream with what the upstream chose ([`Connected::protocol`](crate::Connected::protocol)), or with the
-/// error that reaching it ended in. Must bound its own time.
+/// Completes the handshake of a stream with the protocol that the upstream chose
+/// ([`Connected::protocol`](crate::Connected::protocol)), or with the error of connecting to the upstream. It must
+/// limit its own time.
 pub type CompleteHandshake =
     Box<dyn FnOnce(BoxStream, Result<Option<Vec<u8>>, &ConnectError>) -> Completing + Send>;
 
-/// What [`CompleteHandshake`] returns: the stream that is relayed.
+/// Future that [`CompleteHandshake`] returns. Its output is the stream that is relayed.
 pub type Completing = Pin<Box<dyn Future<Output = io::Result<BoxStream>> + Send>>;
 
 impl fmt::Debug for ProtocolOffer {

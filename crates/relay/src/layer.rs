@@ -54,8 +54,8 @@ pub trait Layer: fmt::Debug + Send + Sync + 'static {
 
 /// The object-safe form of [`Layer`]. Every layer implements it.
 pub trait DynLayer: fmt::Debug + Send + Sync {
-    /// Begins a session and connects through `connector`, which offers `protocols` if there are any. The result carries
-    /// what wraps the session's connections.
+    /// Begins a session and connects through `connector`, which offers `protocols` if they are set. The result contains
+    /// the wrapper for the session's connections.
     fn connect<'a>(
         &'a self,
         connector: &'a dyn Connector,

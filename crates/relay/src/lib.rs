@@ -1,23 +1,27 @@
 #![doc = include_str!("../README.md")]
 //!
-//! - [`Relay`] accepts from a [`Listener`], connects through a [`Connector`] and relays each session in one task;
-//!   [`Config`] holds its limits, [`Route`] is where the sessions of a listener go.
-//! - [`Shutdown`] ends it: it drains first and aborts at the deadline, or closes immediately.
-//! - [`Stream`] is what can be relayed; [`TcpAcceptor`], [`TcpConnector`] and [`UnixConnector`] are the plain ones,
-//!   [`Handshake`] is where TLS or a protocol's opening comes in.
-//! - [`Layer`] takes part in each session of a route: it can refuse it, delay its dial and wrap its streams.
-//! - [`SessionTracker`] lists open sessions. [`SessionSummary`] describes a session that has ended: the bytes of each direction and how each side
-//!   ended.
+//! - [`Relay`] accepts clients from a [`Listener`], connects to the upstream through a [`Connector`] and relays each
+//!   session in one task. [`Config`] holds its limits. A [`Route`] specifies the connector of a listener's sessions and
+//!   how they are opened.
+//! - [`Shutdown`] ends a relay: it lets sessions finish, closes them or aborts them.
+//! - [`Stream`] is the trait of connections that can be relayed. [`TcpAcceptor`], [`TcpConnector`] and
+//!   [`UnixConnector`] accept and open plain connections. A [`Handshake`] runs on the client's connection before the
+//!   upstream is dialed, for example for TLS.
+//! - [`Layer`] takes part in each session of a route: it can refuse the session, delay its dial and wrap its streams.
+//! - [`SessionTracker`] lists open sessions. [`SessionSummary`] describes a session that has ended: the bytes of each
+//!   direction and how each side ended.
 //!
-//! # What a session guarantees
+//! # Guarantees of a session
 //!
-//! - Each direction ends on its own: a half-close (FIN) is passed on when everything before it is delivered, and the
-//!   other direction goes on.
-//! - An abort (RST, or any failure) on one side becomes an abort on the other, never an end of file. So does a
-//!   relay that is ended, and an upstream that cannot be reached unless [`Route::on_upstream_failure`] is set.
+//! - Each direction ends independently. The relay forwards a half-close (FIN) when all data before it is delivered, and
+//!   the other direction continues.
+//! - An abort (RST, or any failure) on one side becomes an abort on the other side, never an end of file. The relay
+//!   also aborts a session that [`Shutdown::abort`] ends, and a client whose upstream cannot be reached, unless
+//!   [`Route::on_upstream_failure`] is set.
 //! - Bytes that a side sent before its abort or failure are delivered before the other side is aborted. The relay
-//!   discards them only if their receiver stalls for 10 s, a fault cuts the session, or the relay is ended.
-//! - A flow that waits for its reader holds at most one buffer of 1 MiB. A flow that waits for its writer does not hold a buffer.
+//!   discards them only if their receiver stalls for 10 s, a fault ends the session, or the relay is shut down.
+//! - A flow whose receiver does not read holds at most one buffer of 1 MiB. A flow whose sender is silent does not hold
+//!   a buffer.
 
 mod config;
 mod connect;

@@ -1,4 +1,4 @@
-//! Listeners: what brings sessions in.
+//! Listeners: accept the clients of sessions.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -20,7 +20,7 @@ pub trait Listener: Send + 'static {
     fn accept(&mut self) -> impl Future<Output = io::Result<Accepted>> + Send;
 }
 
-/// A downstream that came in.
+/// An accepted downstream.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Accepted {
@@ -34,7 +34,7 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// A downstream that uses the connector of the [`Route`](crate::Route).
+    /// Returns a downstream that uses the connector of the [`Route`](crate::Route).
     pub fn new(stream: BoxStream, peer: Peer) -> Self {
         Self { stream, peer, connector: None }
     }
@@ -44,7 +44,8 @@ impl Accepted {
 #[derive(Debug)]
 pub struct TcpAcceptor {
     sockets: Vec<TcpListener>,
-    /// The socket that is asked first: the one after that of the last connection, so that each gets its turn.
+    /// Index of the socket that is polled first: the one after the socket of the last connection, so that all sockets
+    /// take turns.
     next: usize,
 }
 
@@ -52,7 +53,7 @@ impl TcpAcceptor {
     /// Accepts from one socket.
     ///
     /// # Errors
-    /// When the socket's options cannot be set.
+    /// Returns an error if an option of the socket cannot be set.
     pub fn new(listener: TcpListener) -> io::Result<Self> {
         Self::from_sockets(vec![listener])
     }
@@ -73,10 +74,10 @@ impl TcpAcceptor {
         Ok(Self { sockets, next: 0 })
     }
 
-    /// Where the sockets listen.
+    /// Returns the addresses that the sockets listen on.
     ///
     /// # Errors
-    /// When the system does not know a socket's own address.
+    /// Returns an error if the system cannot report the address of a socket.
     pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         self.sockets.iter().map(TcpListener::local_addr).collect()
     }
@@ -111,7 +112,7 @@ impl Listener for TcpAcceptor {
     }
 }
 
-/// How long to wait before accepting again after an error.
+/// Delay before accepting again after an error. It doubles with each error.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 
@@ -123,7 +124,8 @@ impl Backoff {
         Self(Self::MIN_RETRY_DELAY)
     }
 
-    /// Returns the delay after this error, or `None` if it concerns a single connection, which has gone before it was accepted.
+    /// Returns the delay after this error, or `None` if the error concerns a single connection that ended before it was
+    /// accepted.
     pub(crate) fn after(&mut self, error: &io::Error) -> Option<Duration> {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
         if matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
@@ -134,7 +136,7 @@ impl Backoff {
         Some(wait)
     }
 
-    /// True if the next error is the first in a row: one line in the log is enough for all.
+    /// Returns true if the next error is the first in a row. Only the first is logged.
     pub(crate) fn is_fresh(&self) -> bool {
         self.0 == Self::MIN_RETRY_DELAY
     }

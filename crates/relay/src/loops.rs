@@ -1,4 +1,4 @@
-//! Connections of a program that come back to its own listeners.
+//! Detection of loops: proxies of one program that connect to each other in a circle.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -16,19 +16,20 @@ use crate::throttle::Throttle;
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Recognizes connections that come back to the program that dialed them. Clones are handles to the same.
+/// Recognizes connections between proxies of one program, and loops of such connections. Clones share one state.
 ///
-/// It remembers the sockets that the program's proxies have dialed to ports that they listen on themselves. A proxy that accepts such a
-/// connection follows the proxy that has dialed it. Proxies that follow each other in a circle are a loop; a chain
-/// is not. A connection to any other port costs a load of one bit.
+/// The detector remembers the connections that proxies dial to ports on which a proxy of the program listens. A proxy
+/// that accepts such a connection follows the proxy that dialed it. Proxies that follow each other in a circle are a
+/// loop; a chain is not. A connection to any other port costs one atomic load.
 #[derive(Clone, Default)]
 pub struct LoopDetector(Arc<Inner>);
 
 struct Inner {
-    /// One bit for each port that a proxy listens on, or has listened on. A wrong bit costs a system call per session.
+    /// One bit per port, set if a proxy listens or has listened on the port. A bit that is out of date costs a system
+    /// call per session.
     ports: Box<[AtomicU64]>,
     last_proxy: AtomicUsize,
-    /// Number of entries in the state, which is read without its lock.
+    /// Number of entries in `state.dialed`, which is read without the lock.
     dialed: AtomicUsize,
     state: Mutex<State>,
     log: Throttle,
@@ -49,16 +50,16 @@ impl Default for Inner {
 
 #[derive(Default)]
 struct State {
-    /// Proxies that have dialed the open connections.
+    /// Open connections, with the proxy that dialed each of them.
     dialed: HashMap<Connection, ProxyPort>,
-    /// For each two proxies, how many open sessions of the second come from the first.
+    /// Number of open sessions of the second proxy that the first one dialed, by the numbers of the two.
     follows: HashMap<(usize, usize), usize>,
 }
 
-/// The address and port that a connection comes from, and the port that it goes to.
+/// Source address, source port and destination port of a connection.
 type Connection = (IpAddr, u16, u16);
 
-/// A proxy, and where it listens, for a [`LoopDetector`].
+/// A proxy that is registered with a [`LoopDetector`].
 #[derive(Debug, Clone)]
 pub struct ProxyPort {
     detector: LoopDetector,
@@ -67,14 +68,15 @@ pub struct ProxyPort {
     label: Arc<str>,
 }
 
-/// A connection that a proxy has dialed. Dropping it forgets the connection.
+/// Registration of a connection that a proxy has dialed. Dropping it unregisters the connection.
 #[derive(Debug)]
 pub struct Dialed {
     detector: LoopDetector,
     connection: Connection,
 }
 
-/// A session that comes from another proxy of the program. Dropping it forgets the session.
+/// Registration of a session whose connection another proxy of the program has dialed. Dropping it unregisters the
+/// session.
 #[derive(Debug)]
 pub(crate) struct Follows {
     detector: LoopDetector,
@@ -82,7 +84,7 @@ pub(crate) struct Follows {
 }
 
 impl LoopDetector {
-    /// Registers a proxy that listens on `port`. `label` names it in the log.
+    /// Registers a proxy that listens on `port`. `label` is its name in log lines.
     pub fn proxy(&self, label: impl Into<Arc<str>>, port: u16) -> ProxyPort {
         self.0.ports[usize::from(port / 64)].fetch_or(1 << (port % 64), Ordering::Relaxed);
         let number = self.0.last_proxy.fetch_add(1, Ordering::Relaxed);
@@ -99,25 +101,26 @@ impl LoopDetector {
 }
 
 impl ProxyPort {
-    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
-    pub(crate) fn has_rest(&self) -> bool {
+    /// Returns true if warnings were suppressed that [`warn_suppressed`](Self::warn_suppressed) has not written yet.
+    pub(crate) fn has_suppressed(&self) -> bool {
         self.detector.0.log.is_counting()
     }
 
-    /// Writes one warning for all loops whose warnings were suppressed, if it is due (see [`Throttle::rest`]). It may concern other proxies.
-    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+    /// Writes one warning for all loops whose warnings were suppressed, if it is due (see [`Throttle::rest`]). The
+    /// loops may be those of other proxies.
+    pub(crate) fn warn_suppressed(&self, now: Option<Instant>) {
         if let Some((count, problem)) = self.detector.0.log.rest(now) {
             warn_about_loop(count, &problem);
         }
     }
 
-    /// Remembers a connection that this proxy has dialed, if it may lead to one of the program's own listeners.
+    /// Registers a connection that this proxy has dialed, if it may lead to one of the program's listeners.
     pub(crate) fn dialed(&self, stream: &TcpStream, to: SocketAddr) -> Option<Dialed> {
         if !self.detector.has_port(to.port()) {
             return None;
         }
         let local = stream.local_addr().ok()?;
-        // A connection within the host comes from the address that it goes to, or from another one of loopback.
+        // The source address of a connection within the host is its destination address or another loopback address.
         let to_ip = to.ip().to_canonical();
         let is_within = local.ip().to_canonical() == to_ip || to_ip.is_loopback() || to_ip.is_unspecified();
         is_within.then(|| self.remember(local, to.port()))
@@ -130,10 +133,11 @@ impl ProxyPort {
         Dialed { detector: self.detector.clone(), connection }
     }
 
-    /// Whether `peer`, whose connection this proxy has accepted, is another proxy of the program.
+    /// Registers the session of `peer`, whose connection this proxy has accepted, if another proxy of the program
+    /// dialed it.
     ///
     /// # Errors
-    /// The loop, if the connection closes one.
+    /// Describes the loop if the connection closes one.
     pub(crate) fn follows(&self, peer: &Peer) -> Result<Option<Follows>, String> {
         let Peer::Socket(peer) = peer else { return Ok(None) };
         if self.detector.0.dialed.load(Ordering::Acquire) == 0 {
@@ -161,12 +165,12 @@ impl ProxyPort {
 }
 
 fn warn_about_loop(count: u64, problem: &str) {
-    // Without the span of a session: the others may be sessions of other proxies.
+    // Without the span of the session: the suppressed warnings may concern sessions of other proxies.
     warn!(parent: None, count, "connection loop closed: {problem}; change one of their upstreams");
 }
 
 impl State {
-    /// Whether sessions of `from` go on to `to`, over any number of proxies.
+    /// Returns true if sessions of `from` lead to `to`, directly or through other proxies.
     fn leads(&self, from: usize, to: usize) -> bool {
         let (mut seen, mut next) = (HashSet::from([from]), vec![from]);
         while let Some(at) = next.pop() {
@@ -213,7 +217,7 @@ mod tests {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
 
-    /// A connection from one proxy to another, from this port.
+    /// Opens a connection from one proxy to another, from this port.
     fn connect(
         from: &ProxyPort,
         from_port: u16,
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_no_loop_until_it_closes() {
+    fn a_chain_is_not_a_loop_until_it_closes() {
         let detector = LoopDetector::default();
         let [a, b, c] = [("a", 1), ("b", 2), ("c", 3)].map(|(label, port)| detector.proxy(label, port));
         let (first, followed) = connect(&a, 101, &b);
@@ -234,7 +238,7 @@ mod tests {
         assert!(second.1.as_ref().is_ok_and(Option::is_some));
         let (_, closed) = connect(&c, 103, &a);
         assert_eq!(closed.unwrap_err(), "c connects to a, which leads back to it");
-        // Without the first session there is no way from a to c any more.
+        // Without the first session, sessions of a no longer lead to c.
         drop((first, first_followed));
         assert!(connect(&c, 104, &a).1.is_ok_and(|followed| followed.is_some()));
     }
@@ -246,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn other_clients_are_none_of_ours() {
+    fn other_clients_are_not_followed() {
         let detector = LoopDetector::default();
         let [a, b] = [("a", 1), ("b", 2)].map(|(label, port)| detector.proxy(label, port));
         assert!(b.follows(&at(101).into()).unwrap().is_none());
@@ -255,7 +259,7 @@ mod tests {
         assert!(a.follows(&at(101).into()).unwrap().is_none());
         assert!(b.follows(&SocketAddr::from(([10, 0, 0, 1], 101)).into()).unwrap().is_none());
         assert!(b.follows(&Peer::Name("nats".into())).unwrap().is_none());
-        // As a listener of both families has it.
+        // A listener of both address families reports an IPv4 client in this form.
         let mapped = SocketAddr::new("::ffff:127.0.0.1".parse().unwrap(), 101);
         assert!(b.follows(&mapped.into()).unwrap().is_some());
         drop(dialed);

@@ -1,4 +1,4 @@
-//! The places that sessions take, and the share that each listener has in them.
+//! Places of sessions: the limit on concurrent sessions, and the share of each listener in it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,24 +11,24 @@ use tracing::warn;
 
 use crate::throttle::Throttle;
 
-/// This fraction of all places (1/n) is reserved, in equal shares, for listeners that use less than their share.
+/// One `KEPT_PART`th of all places is reserved, in equal shares, for listeners that use less than their share.
 const KEPT_PART: usize = 4;
 
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How close a relay is to [`Config::max_sessions`](crate::Config::max_sessions).
+/// State of the limit on sessions ([`Config::max_sessions`](crate::Config::max_sessions)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LimitStats {
     /// The limit.
     pub max_sessions: usize,
-    /// Connections that have been accepted and wait for a session to end. More may wait to be accepted.
+    /// Number of accepted connections that wait for a session to end. Further connections may wait to be accepted.
     pub waiting: usize,
-    /// Connections that had to wait, since the relay was made.
+    /// Number of connections that had to wait since the relay was created.
     pub waits: u64,
 }
 
-/// All places. Clones are handles to the same.
+/// All places of a relay. Clones share one state.
 #[derive(Debug, Clone)]
 pub(crate) struct Places(Arc<Inner>);
 
@@ -42,9 +42,9 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     free: usize,
-    /// Places in use, for each listener.
+    /// Number of places in use by each listener.
     used: Slab<usize>,
-    /// In order of arrival. None of them may have a place now.
+    /// Waiting connections in order of arrival. None of them may take a free place at the moment.
     queue: VecDeque<Waiter>,
     waits: u64,
 }
@@ -52,7 +52,7 @@ struct State {
 #[derive(Debug)]
 struct Waiter {
     key: usize,
-    /// Told when it has a place.
+    /// Notified when the connection has a place.
     admit: oneshot::Sender<()>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Share {
     key: usize,
 }
 
-/// The place of a session. Dropping it gives it to the next that waits.
+/// Place of a session. Dropping it passes the place to the next connection that waits.
 #[derive(Debug)]
 pub(crate) struct Place(Arc<Share>);
 
@@ -88,13 +88,13 @@ impl Places {
         LimitStats { max_sessions: self.0.max, waiting: state.queue.len(), waits: state.waits }
     }
 
-    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
-    pub(crate) fn has_rest(&self) -> bool {
+    /// Returns true if warnings were suppressed that [`warn_suppressed`](Self::warn_suppressed) has not written yet.
+    pub(crate) fn has_suppressed(&self) -> bool {
         self.0.log.is_counting()
     }
 
     /// Writes one warning for all connections whose warnings were suppressed, if it is due (see [`Throttle::rest`]).
-    pub(crate) fn tell_rest(&self, now: Option<Instant>) {
+    pub(crate) fn warn_suppressed(&self, now: Option<Instant>) {
         if let Some((waited, _)) = self.0.log.rest(now) {
             warn_about_limit(self.0.max, self.stats().waiting, waited);
         }
@@ -106,7 +106,8 @@ impl Places {
 }
 
 impl State {
-    /// Whether this listener may have one of the free places: those that other listeners are owed are kept.
+    /// Returns true if this listener may take a free place. Free places that are reserved for other listeners do not
+    /// count.
     fn may_take(&self, max: usize, key: usize) -> bool {
         let share = max / KEPT_PART / self.used.len();
         let others = self.used.len() - 1;
@@ -118,7 +119,7 @@ impl State {
         self.free > self.used.iter().map(owed).sum()
     }
 
-    /// Gives free places to those that wait.
+    /// Gives free places to waiting connections.
     fn hand_out(&mut self, max: usize) {
         let mut at = 0;
         while self.free > 0 && at < self.queue.len() {
@@ -139,7 +140,7 @@ impl State {
 }
 
 impl Share {
-    /// Waits for a place, first come, first served among those that may have one.
+    /// Waits for a place. The connections that may take one get it in order of arrival.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the queue.
@@ -164,12 +165,12 @@ impl Share {
     }
 }
 
-/// `waited` connections had to wait since the last warning.
+/// Warns that `waited` connections had to wait since the last warning.
 fn warn_about_limit(max_sessions: usize, waiting: usize, waited: u64) {
     warn!(max_sessions, waiting, waited, "session limit reached, new connections wait for a session to end");
 }
 
-/// A connection in the queue. Dropping it leaves the queue.
+/// A connection in the queue. Dropping it removes the connection from the queue.
 struct Waiting<'a> {
     share: &'a Arc<Share>,
     admitted: oneshot::Receiver<()>,
@@ -179,7 +180,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.admitted.close();
         if self.admitted.try_recv().is_ok() {
-            // The place that it was given at the last moment goes to the next.
+            // The connection has received a place at the last moment, which goes to the next one.
             drop(Place(Arc::clone(self.share)));
         } else {
             self.share.places.state().queue.retain(|waiter| !waiter.admit.is_closed());
@@ -191,7 +192,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut state = self.places.state();
         state.used.remove(self.key);
-        // The others have larger shares now.
+        // The shares of the other listeners are larger now.
         state.hand_out(self.places.0.max);
     }
 }
@@ -218,7 +219,7 @@ mod tests {
         share.place().now_or_never()
     }
 
-    /// As many as it may have now.
+    /// Takes all places that the listener may take now.
     fn all(share: &Arc<Share>) -> Vec<Place> {
         std::iter::from_fn(|| taken(share)).collect()
     }
@@ -262,7 +263,7 @@ mod tests {
             waiting.push(next);
         }
         assert_eq!(places.stats(), LimitStats { max_sessions: 2, waiting: 3, waits: 3 });
-        // One of them goes away, another one after it was given its place.
+        // One of them leaves before it gets a place, another one after.
         drop(waiting.remove(1));
         held.pop();
         assert!((&mut waiting[1]).now_or_never().is_none(), "not its turn");

@@ -7,16 +7,17 @@ use crate::sys::Pipe;
 
 /// Size of a read without a buffer from the pool, in bytes.
 pub(crate) const SMALL_READ: usize = 16 << 10;
-/// The sizes of buffers. One of the first holds what is left of a small read. A flow's reads grow through the others; the largest is also a
-/// pipe's capacity.
+/// Sizes of buffers, in bytes. A buffer of the first size holds the rest of a small read. The reads of a busy flow grow
+/// through the other sizes. The largest size is also the capacity of a pipe.
 const SIZES: [usize; 4] = [SMALL_READ, 64 << 10, 256 << 10, 1 << 20];
-/// Free bytes of each size kept for the next busy flow; what is beyond goes back to the allocator.
+/// Maximum number of free bytes of each size that are kept for the next busy flow. Further buffers are returned to the
+/// allocator.
 const KEPT_FREE: usize = 4 << 20;
 const KEPT_PIPES: usize = 8;
 /// Maximum number of pipes in use. Unprivileged users share 64 MiB of pipe memory (pipe(7), pipe-user-pages-soft).
 const MAX_PIPES: usize = 32;
 
-/// How large a flow's next read is: nothing pooled at all, or one of [`SIZES`].
+/// Size of a flow's next read: a read without a pooled buffer, or one of [`SIZES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Size(usize);
 
@@ -24,7 +25,7 @@ impl Size {
     pub(crate) const SMALL: Self = Self(0);
     pub(crate) const LARGEST: Self = Self(SIZES.len() - 1);
 
-    /// The size to read with after a read of `got` into `room` bytes.
+    /// Returns the size of the next read after a read of `got` bytes into a buffer of `room` bytes.
     pub(crate) fn after_read(self, got: usize, room: usize) -> Self {
         if got == room {
             Self(self.0 + 1).min(Self::LARGEST)
@@ -36,7 +37,7 @@ impl Size {
     }
 }
 
-/// Shared by the sessions of a relay.
+/// Buffers and pipes that the sessions of a relay share.
 #[derive(Debug)]
 pub(crate) struct Pool {
     free: [Mutex<Vec<Box<[u8]>>>; SIZES.len()],
@@ -47,7 +48,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Lends at most `budget` bytes. Beyond that, flows use small reads.
+    /// Returns a pool that lends at most `budget` bytes. Beyond that, flows use small reads.
     pub(crate) fn new(budget: usize) -> Arc<Self> {
         Arc::new(Self {
             free: Default::default(),
@@ -58,14 +59,14 @@ impl Pool {
         })
     }
 
-    /// A buffer of `size`, or the largest smaller one that the budget allows.
+    /// Returns a buffer of `size`, or a smaller one if the budget requires it. Returns `None` if the budget is used up.
     pub(crate) fn lease(self: &Arc<Self>, size: Size) -> Option<Lease> {
         let room = self.budget.saturating_sub(self.lent_bytes.load(Ordering::Relaxed));
         (1..=size.0).rev().find(|index| SIZES[*index] <= room).map(|index| self.lend(index))
     }
 
-    /// Returns a buffer for bytes that were read and cannot be forwarded yet, even beyond the budget, because they must not be lost. Beyond the
-    /// budget, these are at most [`SMALL_READ`] bytes for each flow, and what was in its pipe.
+    /// Returns a buffer for bytes that were read and cannot be forwarded yet. It may exceed the budget, because these
+    /// bytes must not be lost: at most [`SMALL_READ`] bytes per flow, and the content of its pipe.
     pub(crate) fn lease_for(self: &Arc<Self>, length: usize) -> Lease {
         debug_assert!(length <= SIZES[Size::LARGEST.0], "flows read no more than the largest buffer");
         self.lend(SIZES.iter().position(|size| *size >= length).unwrap_or(Size::LARGEST.0))
@@ -78,7 +79,7 @@ impl Pool {
         Lease { bytes, index, pool: Arc::clone(self) }
     }
 
-    /// An empty pipe, or `None` where the system or the limit has no more.
+    /// Returns an empty pipe, or `None` if [`MAX_PIPES`] are in use or the system cannot open one.
     pub(crate) fn pipe(self: &Arc<Self>) -> Option<PipeLease> {
         if self.lent_pipes.fetch_add(1, Ordering::Relaxed) < MAX_PIPES
             && let Some(pipe) = lock(&self.pipes).pop().or_else(|| Pipe::open(SIZES[Size::LARGEST.0]))
@@ -94,7 +95,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A buffer on loan; it goes back when dropped.
+/// A borrowed buffer. Dropping it returns it to the pool.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) bytes: Box<[u8]>,
@@ -113,7 +114,7 @@ impl Drop for Lease {
     }
 }
 
-/// A pipe on loan; it goes back when dropped, unless bytes are left in it.
+/// A borrowed pipe. Dropping it returns it to the pool, unless it still contains data.
 #[derive(Debug)]
 pub(crate) struct PipeLease {
     pipe: Option<Pipe>,

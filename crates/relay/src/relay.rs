@@ -1,4 +1,4 @@
-//! What the sessions of any number of listeners share.
+//! The relay: limits, buffers and observers that the sessions of all its listeners share.
 
 mod accept;
 mod chains;
@@ -52,7 +52,7 @@ impl fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// A relay with no sessions yet.
+    /// Returns a relay without sessions.
     pub fn new(config: Config) -> Self {
         let pool = Pool::new(config.buffer_budget);
         let places = Places::new(config.max_sessions);
@@ -69,15 +69,15 @@ impl Relay {
         }
     }
 
-    /// Calls `observer` at the end of each session, on the session's task: it must not block.
+    /// Calls `observer` at the end of each session. The call runs on the session's task, so it must not block.
     #[must_use]
     pub fn on_session_end(mut self, observer: impl Fn(&SessionSummary) + Send + Sync + 'static) -> Self {
         self.observer = Some(Arc::new(observer));
         self
     }
 
-    /// Calls `observer` with the time that each upstream took to be reached, with any delay by a
-    /// [`Layer`](crate::Layer), on the session's task: it must not block.
+    /// Calls `observer` with the time that the connection to each upstream took, including any delay by a
+    /// [`Layer`](crate::Layer). The call runs on the session's task, so it must not block.
     #[must_use]
     pub fn on_connect(mut self, observer: impl Fn(Duration) + Send + Sync + 'static) -> Self {
         self.connect_observer = Some(Arc::new(observer));
@@ -91,24 +91,24 @@ impl Relay {
         self
     }
 
-    /// Counts all listeners that run on this handle and its clones as one, for its share in
-    /// [`Config::max_sessions`]. Without it, each [`run`](Self::run) has its own share.
+    /// Gives all listeners that run on this handle and its clones one common share of [`Config::max_sessions`].
+    /// Otherwise each [`run`](Self::run) has its own share.
     #[must_use]
     pub fn as_one_listener(mut self) -> Self {
         self.share = Some(self.shared.places.join());
         self
     }
 
-    /// Ends sessions of this proxy whose client is the program itself, if they close a loop. Its connector must be one
-    /// [for the same proxy](crate::TcpConnector::for_proxy).
+    /// Resets clients of this proxy whose connection closes a loop of proxies of this program. The connector must be
+    /// set up [for the same proxy](crate::TcpConnector::for_proxy).
     #[must_use]
     pub fn for_proxy(mut self, proxy: ProxyPort) -> Self {
         self.proxy = Some(Arc::new(proxy));
         self
     }
 
-    /// Adds the field `proxy` to the log lines of sessions. Without a label, the lines do not have it. Warnings that stand for
-    /// several clients count those of this handle and its clones only.
+    /// Adds the field `proxy` to the log lines of sessions. Without a label, the lines do not have it. A warning that
+    /// summarizes several clients counts only clients of this handle and its clones.
     #[must_use]
     pub fn with_label(mut self, label: impl Into<Arc<str>>) -> Self {
         self.label = Some(label.into());
@@ -128,7 +128,7 @@ impl Relay {
         self.shared.places.used()
     }
 
-    /// How close it is to [`Config::max_sessions`].
+    /// Returns the state of the limit [`Config::max_sessions`].
     pub fn limit_stats(&self) -> LimitStats {
         self.shared.places.stats()
     }

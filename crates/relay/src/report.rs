@@ -12,14 +12,14 @@ use crate::throttle::Throttle;
 /// [`SessionSummary::not_opened`] of a session that closes a loop.
 pub(crate) const LOOP: &str = "loop";
 
-/// Warnings of sessions that did not open: at most one of each kind per second, because any client can cause as many as it
-/// likes.
+/// Warnings about sessions that were not opened. At most one of each kind is written per second, because clients can
+/// cause any number of them.
 #[derive(Debug)]
 pub(crate) struct Failures {
     turned_away: Warnings,
     closed: Warnings,
     reset: Warnings,
-    /// Clients whose upstream is not allowed.
+    /// Warnings about clients whose upstream the connector or the layer has refused.
     denied: Warnings,
 }
 
@@ -37,7 +37,7 @@ impl Failures {
     pub(crate) fn report(&self, summary: &SessionSummary) {
         let SessionSummary { bytes, duration, downstream_end, upstream_end, .. } = summary;
         match (downstream_end, upstream_end) {
-            // The first of each loop is in the log already.
+            // The loop detector has already logged the first session of the loop.
             (_, CloseReason::NotOpened(reason)) if summary.not_opened == Some(LOOP) => {
                 debug!("client reset: {reason}")
             }
@@ -61,13 +61,13 @@ impl Failures {
         }
     }
 
-    /// Whether [`tell_rest`](Self::tell_rest) has something to do, now or later.
-    pub(crate) fn has_rest(&self) -> bool {
+    /// Returns true if warnings were suppressed that [`warn_suppressed`](Self::warn_suppressed) has not written yet.
+    pub(crate) fn has_suppressed(&self) -> bool {
         self.all().iter().any(|warnings| warnings.throttle.is_counting())
     }
 
     /// Writes one warning for the suppressed warnings of each kind, if it is due (see [`Throttle::rest`]).
-    pub(crate) fn tell_rest(&self, now: Option<Instant>, proxy: Option<&str>) {
+    pub(crate) fn warn_suppressed(&self, now: Option<Instant>, proxy: Option<&str>) {
         for warnings in self.all() {
             if let Some((count, reason)) = warnings.throttle.rest(now) {
                 warnings.write(count, &reason, proxy);
@@ -83,12 +83,12 @@ impl Failures {
 /// Warnings of one kind.
 #[derive(Debug)]
 struct Warnings {
-    /// How the clients end.
+    /// How the relay ended the connections of the clients.
     end: &'static str,
     throttle: Throttle,
 }
 
-/// To the microsecond.
+/// Returns a duration in milliseconds, to the microsecond.
 fn millis(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e3
 }
@@ -98,7 +98,7 @@ impl Warnings {
         Self { end, throttle: Throttle::default() }
     }
 
-    /// In the span of the session, which names the proxy.
+    /// Called in the span of the session, which has the field `proxy`.
     fn warn(&self, reason: &str) {
         if let Some(count) = self.throttle.pass(Instant::now(), reason) {
             self.write(count, reason, None);

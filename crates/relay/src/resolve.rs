@@ -27,13 +27,13 @@ type Answer = Result<Arc<[SocketAddr]>, Arc<io::Error>>;
 
 /// Looks names up with the system's resolver. Clones share their look-ups.
 ///
-/// A name that is already being looked up is not looked up again: every caller that waits for it gets the same answer,
-/// also one that came after the look-up had begun. No answer is kept beyond that, so a later call gets a changed
+/// A name that is already being looked up is not looked up again. Every caller that waits for it gets the same answer,
+/// including callers that came after the look-up had begun. Answers are not cached, so a later call gets a changed
 /// address.
 ///
-/// Each look-up occupies a thread until the system answers, even if all its callers have gone. A `Resolver` uses at most one
-/// thread for each name and 256 in total by default. 128 of these are for names that have resolved before: many names whose name
-/// server is silent do not delay those that work.
+/// Each look-up occupies a thread until the system answers, even if no caller waits for it any more. A `Resolver` uses
+/// at most one thread for each name and 256 in total by default. 128 of these are reserved for names that have resolved
+/// before, so that many names whose name server does not answer do not delay names that work.
 #[derive(Clone)]
 pub struct Resolver(Arc<Inner>);
 
@@ -86,12 +86,13 @@ impl Resolver {
         Self(Arc::new(inner))
     }
 
-    /// Uses `lookup`, which may block. It returns addresses with any port.
+    /// Uses `lookup`, which may block. The ports of the addresses that it returns are ignored.
     pub fn with_lookup(lookup: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner::new(lookup)))
     }
 
-    /// Returns the addresses of `host`, a name or an IP address without brackets, with this port. There is at least one.
+    /// Returns the addresses of `host`, a name or an IP address without brackets, with this port. The list is not
+    /// empty.
     ///
     /// # Errors
     /// Returns the error of the system's resolver.
@@ -107,8 +108,8 @@ impl Resolver {
         with_port(flight.answer().await, port)
     }
 
-    /// As [`resolve`](Self::resolve), with an error of kind [`io::ErrorKind::TimedOut`] if the look-up takes longer than
-    /// `limit`. The time of a look-up that another caller has begun counts.
+    /// As [`resolve`](Self::resolve), with an error of kind [`io::ErrorKind::TimedOut`] if the look-up takes longer
+    /// than `limit`. If another caller has begun the look-up, the limit counts from its beginning.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -127,7 +128,7 @@ impl Resolver {
         with_port(answer, port)
     }
 
-    /// Joins the look-up of this name, or begins one when there is a place for it.
+    /// Joins the look-up of this name if one is running. Otherwise waits for a free thread and begins one.
     async fn flight(&self, host: &str) -> Flight {
         let slots = {
             let state = self.0.state();
@@ -142,7 +143,7 @@ impl Resolver {
 
     fn begin(&self, host: &str, slot: OwnedSemaphorePermit) -> Flight {
         let mut state = self.0.state();
-        // Another caller may have begun while this one waited for its place.
+        // Another caller may have begun while this one waited for a thread.
         if let Some(flight) = state.flights.get(host) {
             return flight.clone();
         }
@@ -179,14 +180,14 @@ impl Flight {
     async fn answer(mut self) -> Answer {
         match self.answer.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(answer)) => answer.clone(),
-            // The runtime that the look-up was to run on has ended.
+            // The runtime has shut down before the look-up ran.
             Ok(None) | Err(_) => Err(Arc::new(io::Error::other("the look-up was canceled"))),
         }
     }
 }
 
-/// The end of a look-up: dropping it reports the answer, and makes room for the next look-up. A runtime that ends drops
-/// it before the look-up has begun.
+/// Job of a look-up on its thread. Dropping it reports the answer and frees the thread for the next look-up. A runtime
+/// that shuts down may drop it before the look-up has begun.
 struct Landing {
     inner: Arc<Inner>,
     host: Arc<str>,

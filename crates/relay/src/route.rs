@@ -1,4 +1,4 @@
-//! Where the sessions of a listener go.
+//! Routes: the upstream of a listener's sessions.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::connect::Connector;
 use crate::handshake::Handshake;
 use crate::layer::{DynLayer, Layer};
 
-/// Where the sessions of a listener go.
+/// Upstream of a listener's sessions, and how the sessions are opened.
 #[derive(Debug, Clone, Default)]
 pub struct Route {
     /// Handshake with the downstream before the upstream is dialed, if any.
@@ -16,20 +16,20 @@ pub struct Route {
     pub connector: Option<Arc<dyn Connector>>,
     /// The [`Layer`] of each session, if any.
     pub layer: Option<Arc<dyn DynLayer>>,
-    /// How a downstream ends whose upstream cannot be reached. A downstream that the connector or the layer refuses
-    /// ([`ConnectError::Refused`](crate::ConnectError::Refused)), or whose upstream accepts and resets the connection, is
-    /// always aborted.
+    /// How the relay ends a downstream whose upstream cannot be reached. It always aborts a downstream that the
+    /// connector or the layer refuses ([`ConnectError::Refused`](crate::ConnectError::Refused)), and a downstream whose
+    /// upstream accepts and resets the connection.
     pub on_upstream_failure: OnUpstreamFailure,
 }
 
-/// How a downstream ends whose upstream cannot be reached.
+/// How the relay ends a downstream whose upstream cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnUpstreamFailure {
-    /// By an abort (TCP: RST). An end of file would look like an empty response of the upstream.
+    /// Abort (TCP: RST). An end of file would look like an empty response of the upstream.
     #[default]
     Abort,
-    /// By an end of file (TCP: FIN). A client that connects without blocking may otherwise see its connect fail.
+    /// Close (TCP: FIN). After an abort, a client that connects without blocking may see its connect fail.
     Close,
 }
 
@@ -39,12 +39,13 @@ impl Route {
         Self { connector: Some(Arc::new(connector)), ..Self::default() }
     }
 
-    /// To where each downstream asks to go ([`Accepted::connector`](crate::Accepted::connector)), without a handshake.
+    /// Returns a route to the upstream that each downstream requests
+    /// ([`Accepted::connector`](crate::Accepted::connector)), without a handshake.
     pub fn from_accepted() -> Self {
         Self::default()
     }
 
-    /// Lets `layer` take part in each session. It replaces a layer set before.
+    /// Lets `layer` take part in each session. Replaces a layer that was set before.
     #[must_use]
     pub fn through(mut self, layer: impl Layer) -> Self {
         self.layer = Some(Arc::new(layer));

@@ -23,13 +23,13 @@ pub(crate) use linger::close;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Age in intervals at which a session settles its streams ([`Stream::settle`]).
 const SETTLED_CHECKS: u8 = 3;
-/// Number of intervals without progress that the session waits, once a side has failed, for the other side to accept the data that
-/// arrived before the failure.
+/// Number of intervals without progress after which the session ends, once a side has failed and the other side does
+/// not accept the data that arrived before the failure.
 const STALLED_CHECKS: u8 = 10;
 
-/// The two streams of a session and what moves between them.
+/// The two streams of a session and the flows between them.
 ///
-/// Dropping it before its end aborts both sides, so that an unfinished session does not look finished.
+/// Dropping it before the session has finished aborts both sides, so that an unfinished session does not look finished.
 #[derive(Debug)]
 pub(crate) struct Session {
     downstream: BoxStream,
@@ -38,15 +38,15 @@ pub(crate) struct Session {
     to_downstream: Flow,
     finished: bool,
     closed: bool,
-    look: Option<Pin<Box<Sleep>>>,
-    looks: u8,
-    moved_at_look: u64,
-    stalled_looks: u8,
+    check_timer: Option<Pin<Box<Sleep>>>,
+    checks: u8,
+    moved_at_check: u64,
+    stalled_checks: u8,
     live: Option<Arc<OpenSession>>,
 }
 
 impl Session {
-    /// Reports the delivered bytes to `live`.
+    /// Returns a session that reports its delivered bytes to `live`.
     pub(crate) fn new(
         downstream: BoxStream,
         upstream: BoxStream,
@@ -60,19 +60,20 @@ impl Session {
             to_downstream: Flow::new(data_path, false),
             finished: false,
             closed: false,
-            look: None,
-            looks: 0,
-            moved_at_look: 0,
-            stalled_looks: 0,
+            check_timer: None,
+            checks: 0,
+            moved_at_check: 0,
+            stalled_checks: 0,
             live,
         }
     }
 
-    /// Relays until both directions are done, or a side has failed and what it sent before that is delivered.
+    /// Relays until both directions are done, or until one side has failed and the data that it sent before is
+    /// delivered.
     pub(crate) async fn relay(&mut self, pool: &Arc<Pool>) {
         poll_fn(|cx| self.poll(cx, pool)).await;
         if !self.finished {
-            // In a box, since most sessions do not come here and all would be larger.
+            // Boxed: few sessions get here, and inline the future would make all of them larger.
             Box::pin(self.linger()).await;
         }
     }
@@ -84,8 +85,8 @@ impl Session {
         _ = to_downstream.poll(&to_upstream.state, cx, &mut **upstream, &mut **downstream, pool);
         let is_uploading = to_upstream.is_busy() || to_upstream.awaits_destination();
         if is_uploading && to_downstream.written > answered {
-            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that the rest of
-            // the answer may wait for.
+            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that the
+            // rest of its response may wait for.
             upstream.acknowledge();
         }
         if let Some(live) = &self.live {
@@ -114,7 +115,7 @@ impl Session {
         self.to_downstream.destination_error().or(self.to_upstream.source_error()).is_some()
     }
 
-    /// Keeps reading what is for a side that has failed.
+    /// Reads and discards the data for a side that has failed.
     fn discard_undeliverable(&mut self, cx: &mut Context<'_>) {
         let sides =
             [(&mut self.to_upstream, &mut self.downstream), (&mut self.to_downstream, &mut self.upstream)];
@@ -125,24 +126,28 @@ impl Session {
         }
     }
 
-    /// Looks after both sides, each second in which something happens. A source that is not read, because it has
-    /// half-closed or its bytes are not taken, can still abort. Ready with true: a side has failed, and the other has
-    /// taken nothing for too long.
+    /// Checks both sides once per second while the session is active. A source that is not read, because it has
+    /// half-closed or its data is not accepted, can still abort. Ready with `true` if one side has failed and the other
+    /// has not accepted any data for too long.
     fn poll_check(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let moved = self.to_upstream.written + self.to_downstream.written;
         let is_idle = self.to_upstream.awaits_source() && self.to_downstream.awaits_source();
-        if self.look.is_none() && is_idle && moved == self.moved_at_look && self.looks >= SETTLED_CHECKS {
+        if self.check_timer.is_none()
+            && is_idle
+            && moved == self.moved_at_check
+            && self.checks >= SETTLED_CHECKS
+        {
             return Poll::Pending;
         }
-        let look = self.look.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
-        ready!(look.as_mut().poll(cx));
-        self.look = None;
-        self.looks = self.looks.saturating_add(1);
-        if self.looks == SETTLED_CHECKS {
+        let check_timer = self.check_timer.get_or_insert_with(|| Box::pin(sleep(CHECK_INTERVAL)));
+        ready!(check_timer.as_mut().poll(cx));
+        self.check_timer = None;
+        self.checks = self.checks.saturating_add(1);
+        if self.checks == SETTLED_CHECKS {
             self.downstream.settle();
             self.upstream.settle();
         }
-        let has_moved = moved != self.moved_at_look;
+        let has_moved = moved != self.moved_at_check;
         let sides =
             [(&mut self.to_upstream, &mut self.downstream), (&mut self.to_downstream, &mut self.upstream)];
         for (flow, source) in sides {
@@ -158,26 +163,26 @@ impl Session {
         let waits_for_receiver = (self.upstream_has_failed() && self.to_downstream.awaits_destination())
             || (self.downstream_has_failed() && self.to_upstream.awaits_destination());
         let is_stalled = waits_for_receiver && !has_moved;
-        self.stalled_looks = if is_stalled { self.stalled_looks + 1 } else { 0 };
-        self.moved_at_look = moved;
+        self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
+        self.moved_at_check = moved;
         Poll::Ready(self.receiver_is_stalled())
     }
 
     fn receiver_is_stalled(&self) -> bool {
-        self.stalled_looks >= STALLED_CHECKS
+        self.stalled_checks >= STALLED_CHECKS
     }
 
-    /// Both connections are closed when it drops, and not aborted.
+    /// Makes dropping the session close both connections instead of aborting them.
     pub(crate) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// Returns how many bytes each side was given.
+    /// Returns the number of bytes written to each side.
     pub(crate) fn bytes(&self) -> ByteCounts {
         ByteCounts { to_upstream: self.to_upstream.written, to_downstream: self.to_downstream.written }
     }
 
-    /// How the downstream and the upstream ended.
+    /// Returns how the downstream and the upstream ended.
     pub(crate) fn ends(&self) -> (CloseReason, CloseReason) {
         let (up, down) = (&self.to_upstream, &self.to_downstream);
         let otherwise = match (self.finished, self.closed) {
@@ -189,7 +194,7 @@ impl Session {
     }
 }
 
-/// `from_it` is the direction that reads this side, `to_it` the one that writes it.
+/// Returns how one side ended. `from_it` is the flow that reads from this side, `to_it` the flow that writes to it.
 fn side_end(from_it: &Flow, to_it: &Flow, otherwise: &CloseReason) -> CloseReason {
     from_it.source_error().or(to_it.destination_error()).map_or_else(|| otherwise.clone(), failed)
 }

@@ -1,10 +1,10 @@
-//! The steps of ending: drain, then abort; or close.
+//! Shutdown of relays: drain, close or abort.
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-/// Ends relays from outside. Clones are handles to the same shutdown.
+/// Shuts down relays. Clones are handles to the same shutdown.
 ///
-/// The deadline of a drain is the caller's: [`abort`](Self::abort) when it has passed, or at a second signal.
+/// A drain does not have a deadline. The caller sets one by calling [`abort`](Self::abort) when it has passed.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
@@ -13,23 +13,23 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// Nothing ends yet.
+    /// Returns a shutdown that is not requested yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Stop accepting; let sessions finish.
+    /// Stops accepting clients and lets open sessions finish.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Stop accepting; close the connections of the sessions there are (TCP: FIN), and give up what they hold.
+    /// Stops accepting clients and closes the connections of open sessions (TCP: FIN). Undelivered data is discarded.
     pub fn close(&self) {
         self.draining.cancel();
         self.closed.cancel();
     }
 
-    /// Stop accepting; abort the sessions that are left (TCP: RST).
+    /// Stops accepting clients and aborts the open sessions (TCP: RST).
     pub fn abort(&self) {
         self.draining.cancel();
         self.aborted.cancel();
@@ -50,7 +50,7 @@ impl Shutdown {
         self.closed.cancelled()
     }
 
-    /// A shutdown that follows this one and can also be used on its own: for a part of what this one ends.
+    /// Returns a shutdown that follows this one and can also be requested separately, for some of the relays.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {

@@ -11,14 +11,14 @@ use tokio::net::TcpStream;
 
 use crate::sys;
 
-/// Quiet time before the first keep-alive probe: shorter than the idle limit of common NATs and load balancers.
+/// Idle time before the first keep-alive probe: shorter than the idle limit of common NATs and load balancers.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Turns Nagle's algorithm off, keep-alive on, and keeps urgent bytes in line, for every connection that the listener accepts:
-/// Linux copies the options of the listener (socket(7)), which saves five system calls per session.
+/// Turns Nagle's algorithm off and keep-alive on, and keeps urgent bytes in line, for every connection that the
+/// listener accepts. Linux copies the options of the listener (socket(7)), which saves five system calls per session.
 ///
-/// [`TcpAcceptor`](crate::TcpAcceptor) does the same. It cannot reach a client that has connected before, so call this
+/// [`TcpAcceptor`](crate::TcpAcceptor) does the same, but not for a client that has connected before. So call this
 /// before the socket listens.
 ///
 /// # Errors
@@ -47,7 +47,7 @@ pub(crate) fn poll_sent(socket: &TcpStream, cx: &mut Context<'_>) -> Poll<()> {
         return Poll::Ready(());
     }
     loop {
-        // The readiness that tokio remembers is older: ask the system, which then also reports the change.
+        // The readiness that tokio has cached may be out of date. Ask the system, which then also reports the change.
         let sent = socket.try_io(Interest::WRITABLE, || {
             let mut asked = [PollFd::new(socket, PollFlags::OUT)];
             match poll(&mut asked, Some(&Timespec::default()))? {

@@ -9,16 +9,16 @@ use tokio::net::TcpStream;
 
 use crate::pool::{Lease, PipeLease, Pool};
 
-/// Fills an empty pipe from `socket`. 0: read the socket instead.
+/// Fills an empty pipe from `socket`. Returns 0 if the caller must read the socket instead.
 pub(crate) fn poll_in(
     cx: &mut Context<'_>,
     socket: &TcpStream,
     pipe: &mut PipeLease,
 ) -> Poll<io::Result<usize>> {
-    debug_assert_eq!(pipe.filled, 0, "in a pipe with bytes, «would block» could mean a full pipe");
+    debug_assert_eq!(pipe.filled, 0, "in a pipe with bytes, WouldBlock could mean a full pipe");
     ready!(socket.poll_read_ready(cx))?;
-    // Not through try_io, which would forget that the socket is readable: splice cannot pass a TCP urgent byte, and
-    // reports that it would block, or the end of file, although a read gets the byte.
+    // Not through try_io, which would clear the readiness of the socket. splice cannot pass a TCP urgent byte: it
+    // reports WouldBlock or the end of file, although a read returns the byte.
     match pipe.pipe().fill_from(socket) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Ready(Ok(0)),
         other => {
@@ -28,7 +28,7 @@ pub(crate) fn poll_in(
     }
 }
 
-/// Empties a pipe into `socket` as far as it takes it.
+/// Writes data from the pipe to `socket` and returns the number of bytes that the socket accepted.
 pub(crate) fn poll_out(
     cx: &mut Context<'_>,
     pipe: &mut PipeLease,
@@ -48,7 +48,7 @@ pub(crate) fn poll_out(
     }
 }
 
-/// Leaves the zero-copy path: takes what is in the pipe into a buffer.
+/// Moves the data of a pipe into a buffer, to leave the zero-copy path.
 pub(crate) fn into_buffer(pipe: &mut PipeLease, pool: &Arc<Pool>) -> io::Result<(Lease, usize)> {
     let mut lease = pool.lease_for(pipe.filled);
     let mut end = 0;

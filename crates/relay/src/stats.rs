@@ -60,7 +60,7 @@ pub struct OpenSession {
     pub downstream: Peer,
     started: Instant,
     upstream: OnceLock<Peer>,
-    // only the session writes these
+    // Only the session writes these.
     to_upstream: AtomicU64,
     to_downstream: AtomicU64,
 }
@@ -136,7 +136,7 @@ impl OpenSession {
         let _ = self.upstream.set(upstream);
     }
 
-    /// What it has delivered by now.
+    /// Sets the number of bytes delivered so far.
     pub(crate) fn set_bytes(&self, moved: ByteCounts) {
         self.to_upstream.store(moved.to_upstream, Ordering::Relaxed);
         self.to_downstream.store(moved.to_downstream, Ordering::Relaxed);
@@ -159,22 +159,22 @@ impl AddAssign for RelayStats {
     }
 }
 
-/// A place among those that are open; left when it drops.
+/// Registration of an open session. Dropping it unregisters the session.
 #[derive(Debug)]
 pub(crate) struct SessionGuard {
-    /// `None` once it has been left.
+    /// `None` once the session is unregistered.
     live: Option<SessionTracker>,
     key: usize,
     pub(crate) session: Arc<OpenSession>,
 }
 
 impl SessionGuard {
-    /// The session has come to its end.
+    /// Unregisters the session and counts how it ended.
     pub(crate) fn ended(mut self, summary: &SessionSummary) {
-        self.leave(Some(summary));
+        self.unregister(Some(summary));
     }
 
-    fn leave(&mut self, summary: Option<&SessionSummary>) {
+    fn unregister(&mut self, summary: Option<&SessionSummary>) {
         let Some(live) = self.live.take() else { return };
         let mut sessions = live.sessions();
         let session = sessions.open.remove(self.key);
@@ -187,7 +187,7 @@ impl SessionGuard {
 
 impl Drop for SessionGuard {
     fn drop(&mut self) {
-        self.leave(None);
+        self.unregister(None);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a session relays: any byte stream that can also be aborted.
+//! Streams that a session relays: byte streams that can also be aborted.
 
 use std::fmt;
 use std::io;
@@ -14,16 +14,17 @@ use crate::{socket, sys};
 
 /// One end of a session.
 ///
-/// A clean end is spoken through [`AsyncRead`] (end of file = the peer's half-close) and [`AsyncWrite`]
-/// (`poll_shutdown` = ours); the other ending, the abort, is [`abort`](Stream::abort).
+/// An end of file from [`AsyncRead`] is the peer's half-close, and `poll_shutdown` of [`AsyncWrite`] sends the local
+/// half-close. [`abort`](Stream::abort) ends the stream without a half-close.
 ///
-/// A wrapper returns the stream that it wraps from [`inner`](Stream::inner). The provided methods ask that stream, so a wrapper only
-/// implements those in which it takes part. [`as_tcp`](Stream::as_tcp) and [`as_buffered`](Stream::as_buffered) do not ask it: `None` is
-/// right for every stream, and what the wrapped stream returns would let bytes bypass the wrapper.
+/// A wrapper returns the stream that it wraps from [`inner`](Stream::inner). The provided methods call the wrapped
+/// stream, so a wrapper only implements the methods whose behavior it changes. [`as_tcp`](Stream::as_tcp) and
+/// [`as_buffered`](Stream::as_buffered) do not call it but return `None`, because the result of the wrapped stream
+/// would let bytes bypass the wrapper.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
-    /// Makes dropping this stream an abort (TCP: RST) instead of a half-close, and gives up what is not yet sent.
+    /// Makes dropping this stream an abort (TCP: RST) instead of a half-close, and discards data that is not sent yet.
     ///
-    /// A transport without aborts does nothing: its peer then sees an end of file.
+    /// A transport without aborts does nothing, and its peer sees an end of file.
     fn abort(&mut self) {
         if let Some(inner) = self.inner() {
             inner.abort();
@@ -33,7 +34,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Returns the wrapped stream, or `None` if this is not a wrapper.
     fn inner(&mut self) -> Option<&mut dyn Stream>;
 
-    /// The socket that carries this stream's bytes unchanged *at this moment*, if there is one.
+    /// Returns the socket that carries this stream's bytes unchanged *at this moment*, if there is one.
     ///
     /// While both streams of a session return `Some`, the relay may move bytes between the sockets without reading
     /// them. It asks again before every transfer, so a stream that begins to change, delay or count bytes returns
@@ -43,22 +44,24 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         None
     }
 
-    /// The stream itself, if it holds bytes that can be written on from where they are.
+    /// Returns the buffer of this stream if its bytes can be forwarded directly from it.
     ///
-    /// The relay asks before every transfer, and prefers it to `poll_read`, which would copy them once more. A wrapper passes
-    /// the answer on only while it changes no byte.
+    /// The relay calls this before every transfer and prefers the buffer to `poll_read`, which would copy the bytes
+    /// once more. A wrapper may return the buffer of its stream only while it does not change any bytes.
     fn as_buffered(&mut self) -> Option<&mut (dyn AsyncBufRead + Unpin)> {
         None
     }
 
-    /// Ready once the session must end, even with undelivered data: `Ok` closes it, and an error resets it. The relay calls this
-    /// while it holds bytes of this stream that the other side does not accept, since it does not read on then.
+    /// Ready once the session must end, even with undelivered data: `Ok` closes it, and an error resets it. The relay
+    /// calls this while it holds bytes of this stream that the other side does not accept, because it does not read the
+    /// stream then.
     fn poll_terminated(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().map_or(Poll::Pending, |inner| inner.poll_terminated(cx))
     }
 
-    /// Returns true if the end that [`poll_terminated`](Stream::poll_terminated) reports has a place in the data that was read from this
-    /// stream. The relay then waits for a limited time until the data before it has been sent to the other stream.
+    /// Returns true if the end that [`poll_terminated`](Stream::poll_terminated) reports has a position in the data
+    /// that was read from this stream. The relay then waits for a limited time until the data before it has been sent
+    /// to the other stream.
     fn terminates_behind_data(&mut self) -> bool {
         self.inner().is_some_and(|inner| inner.terminates_behind_data())
     }
@@ -85,7 +88,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
         }
     }
 
-    /// Enables what only long sessions need, such as keep-alive. The relay calls this once, when the session is a few seconds old.
+    /// Enables options that only long sessions need, such as keep-alive. The relay calls this once, when the session is
+    /// a few seconds old.
     fn settle(&mut self) {
         if let Some(inner) = self.inner() {
             inner.settle();
@@ -127,7 +131,7 @@ impl fmt::Debug for dyn Stream {
 
 impl Stream for TcpStream {
     fn abort(&mut self) {
-        // Fails only on a socket that is already gone, and then there is nothing left to abort.
+        // Fails only on a socket whose connection has ended, and then there is nothing left to abort.
         let _ = self.set_zero_linger();
     }
 
@@ -144,7 +148,7 @@ impl Stream for TcpStream {
     }
 
     fn set_nodelay(&mut self) {
-        // Fails only on a socket that is already gone, which the write reports.
+        // Fails only on a socket whose connection has ended, which the write reports.
         let _ = TcpStream::set_nodelay(self, true);
     }
 
@@ -153,7 +157,7 @@ impl Stream for TcpStream {
     }
 
     fn settle(&mut self) {
-        // Fails only on a socket that is already gone, which its next read reports.
+        // Fails only on a socket whose connection has ended, which its next read reports.
         let _ = socket::keep_alive(&*self);
     }
 

@@ -1,4 +1,4 @@
-//! What is known of a session when it is over.
+//! Summary of an ended session.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::stats::ByteCounts;
 use crate::stream::Peer;
 
-/// One session, from accept to end.
+/// Summary of one session, from accept to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionSummary {
@@ -16,7 +16,7 @@ pub struct SessionSummary {
     pub downstream: Peer,
     /// Address of the upstream, or `None` if it was not reached.
     pub upstream: Option<Peer>,
-    /// Bytes handed to the sockets.
+    /// Bytes written to the connections.
     pub bytes: ByteCounts,
     /// Time from accept to end.
     pub duration: Duration,
@@ -48,7 +48,7 @@ pub enum CloseReason {
     Failed(String),
     /// The connection could not be opened, for example because the connect was refused or the handshake failed.
     NotOpened(String),
-    /// The relay aborted it, because the other side failed or the relay was ended.
+    /// The relay aborted it, because the other side failed or the relay was shut down.
     AbortedByRelay,
     /// The relay closed it because of [`Shutdown::close`](crate::Shutdown::close).
     Closed,

@@ -1,4 +1,4 @@
-//! Log lines that strangers could make come in floods.
+//! Rate limit for log lines that any client could otherwise cause in large numbers.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,12 @@ use tokio::time::Instant;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Lets one log line in an interval through, and counts the others.
+/// Lets one log line per interval through, and counts the others.
 #[derive(Debug)]
 pub struct Throttle {
     interval: Duration,
     state: Mutex<State>,
-    /// True if the state has a count. It is read without the lock.
+    /// True if `state.count` is not 0. It is read without the lock.
     is_counting: AtomicBool,
 }
 
@@ -28,20 +28,20 @@ impl Default for Throttle {
 #[derive(Debug, Default)]
 struct State {
     last: Option<Instant>,
-    /// Lines suppressed since then.
+    /// Number of lines suppressed since then.
     count: u64,
     /// Reason of the last suppressed line.
     reason: String,
 }
 
 impl Throttle {
-    /// Lets the first line through, and then one in each interval.
+    /// Returns a throttle that lets the first line through, and then one per interval.
     pub fn every(interval: Duration) -> Self {
         Self { interval, state: Mutex::default(), is_counting: AtomicBool::new(false) }
     }
 
-    /// Returns how many lines the line stands for, itself included, or `None` if it is to be left out. `reason` is then kept
-    /// for [`rest`](Self::rest).
+    /// Returns the number of lines that this line stands for, itself included, or `None` if the caller must not write
+    /// it. In that case, `reason` is kept for [`rest`](Self::rest).
     pub fn pass(&self, now: Instant, reason: &str) -> Option<u64> {
         let mut state = self.state();
         if self.is_early(&state, now) {
@@ -54,8 +54,9 @@ impl Throttle {
         Some(self.reset(&mut state).map_or(1, |(count, _)| count + 1))
     }
 
-    /// Returns how many lines were left out since the last one, and the reason of the last of them, if an interval has passed
-    /// since then. They count as written. `None` stands for the end, when no later line may follow: an interval need not have passed.
+    /// Returns the number of lines suppressed since the last one and the reason of the last of them, if the interval
+    /// has passed. They then count as written. With `None` for `now`, the interval need not have passed: use it at the
+    /// end, when no later line follows.
     pub fn rest(&self, now: Option<Instant>) -> Option<(u64, String)> {
         let mut state = self.state();
         if now.is_some_and(|now| self.is_early(&state, now)) {
@@ -66,7 +67,7 @@ impl Throttle {
         Some(rest)
     }
 
-    /// Returns true if lines were left out that no later line has counted.
+    /// Returns true if lines were suppressed that no later line has counted.
     pub fn is_counting(&self) -> bool {
         self.is_counting.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Why an upstream was not reached.
+//! Errors of connectors.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why an upstream was not reached.
+/// Reason why the connection to an upstream was not opened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -19,7 +19,7 @@ pub enum ConnectError {
         /// Error of the system's resolver.
         source: io::Error,
     },
-    /// Every address was tried, and each failed.
+    /// The attempts to connect to all addresses failed.
     #[error("cannot connect to {target}{}", list(attempts))]
     Unreachable {
         /// The target as configured.
@@ -27,17 +27,17 @@ pub enum ConnectError {
         /// Each address with its error, in the order in which they failed.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
-    /// The time for resolving and connecting was up.
+    /// Resolving and connecting took longer than the timeout.
     #[error("no connection to {target} within {}s{}", after.as_secs_f64(), list(attempts))]
     TimedOut {
         /// The target as configured.
         target: String,
-        /// The whole time given.
+        /// The timeout.
         after: Duration,
-        /// The addresses that failed by then.
+        /// Each address that failed before the timeout, with its error.
         attempts: Vec<(SocketAddr, io::Error)>,
     },
-    /// The path of a Unix socket could not be connected.
+    /// The connect to a Unix socket failed.
     #[error("cannot connect to unix:{}", path.display())]
     Unix {
         /// The socket's path.
@@ -45,7 +45,7 @@ pub enum ConnectError {
         /// Error of the system.
         source: io::Error,
     },
-    /// The connector or the layer does not want this session.
+    /// The connector or the layer refused the session.
     #[error("refused: {0}")]
     Refused(String),
     /// The connection succeeded, but the handshake of the protocol failed.
@@ -59,11 +59,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The [reason](Self::reason) of a connector that does not want a session.
+    /// The [reason](Self::reason) of [`Self::Refused`].
     pub(crate) const REFUSED: &str = "not_wanted";
 
-    /// Returns true if the upstream accepted the connection and reset it immediately. The client gets the same in this case
-    /// whether or not the reset arrived before the session began.
+    /// Returns true if the upstream accepted the connection and reset it immediately. The relay then resets the client
+    /// too, so that the client sees the same whether the reset arrives before or after the session begins.
     pub(crate) fn is_reset(&self) -> bool {
         let last = match self {
             Self::Unreachable { attempts, .. } => attempts.last(),
@@ -72,10 +72,10 @@ impl ConnectError {
         last.is_some_and(|(_, error)| error.kind() == io::ErrorKind::ConnectionReset)
     }
 
-    /// One word for the kind of failure: `resolve`, `refused` (by the upstream), `unreachable`, `timed_out`, `handshake`, or
-    /// `not_wanted` (by the connector).
+    /// Returns the kind of failure as one word: `resolve`, `refused` (by the upstream), `unreachable`, `timed_out`,
+    /// `handshake`, or `not_wanted` (refused by the connector or the layer).
     pub fn reason(&self) -> &'static str {
-        let of = |error: &io::Error| match error.kind() {
+        let io_reason = |error: &io::Error| match error.kind() {
             io::ErrorKind::ConnectionRefused => "refused",
             io::ErrorKind::TimedOut => "timed_out",
             _ => "unreachable",
@@ -83,17 +83,17 @@ impl ConnectError {
         match self {
             Self::Resolve { .. } => "resolve",
             Self::Unreachable { attempts, .. } => {
-                attempts.last().map_or("unreachable", |(_, error)| of(error))
+                attempts.last().map_or("unreachable", |(_, error)| io_reason(error))
             }
             Self::TimedOut { .. } => "timed_out",
-            Self::Unix { source, .. } => of(source),
+            Self::Unix { source, .. } => io_reason(source),
             Self::Refused(_) => Self::REFUSED,
             Self::Handshake { .. } => "handshake",
         }
     }
 }
 
-/// `: error` for a single address, `: address: error; address: error` for more.
+/// Formats failed attempts: `: error` for a single address, `: address: error; address: error` for more.
 fn list(attempts: &[(SocketAddr, io::Error)]) -> String {
     match attempts {
         [] => String::new(),

@@ -17,8 +17,8 @@ pub(super) type Failures = Vec<(SocketAddr, io::Error)>;
 
 /// Returns the first connection that succeeds, or `None` if all attempts fail.
 ///
-/// An attempt starts when the one before it has neither succeeded nor failed for [`ATTEMPT_DELAY`], or as soon as any
-/// attempt fails. Dropping the future, or its success, drops all other attempts.
+/// An attempt starts when the previous one has been pending for [`ATTEMPT_DELAY`], or as soon as any attempt fails. The
+/// other attempts are dropped when one succeeds or when the future is dropped.
 pub(super) async fn race<T, F>(
     addresses: Vec<SocketAddr>,
     failures: &mut Failures,
@@ -27,7 +27,7 @@ pub(super) async fn race<T, F>(
 where
     F: Future<Output = io::Result<T>>,
 {
-    // Most targets have one address: it needs neither a set of futures nor a timer.
+    // Most targets have one address, which needs neither a set of futures nor a timer.
     if let [addr] = addresses[..] {
         return match connect(addr).await {
             Ok(stream) => Some((stream, addr)),
@@ -55,7 +55,8 @@ where
     }
 }
 
-/// Alternates between the address families. Keeps the resolver's order within each family, and its first address.
+/// Alternates between the address families. Keeps the resolver's order within each family, and starts with the
+/// resolver's first address.
 fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_first_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) =

@@ -11,7 +11,7 @@ pub(crate) async fn connect_unix(path: &Path) -> io::Result<BoxStream> {
     Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
 }
 
-/// Fails.
+/// Returns an error, because the system does not have Unix sockets.
 #[cfg(not(unix))]
 pub(crate) async fn connect_unix(_path: &Path) -> io::Result<BoxStream> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this program has no Unix sockets on this system"))

@@ -17,8 +17,9 @@ use crate::listen::{Accepted, Backoff, Listener};
 use crate::route::Route;
 use crate::shutdown::Shutdown;
 
-/// Shorter than the timers of sessions: half a second against one second and more.
-const FIRST_TIMER: Duration = Duration::from_millis(500);
+/// Period of the timer in the accept loop. It must be shorter than every timer of a session, which is one second or
+/// more.
+const TIMER_PERIOD: Duration = Duration::from_millis(500);
 
 impl Relay {
     /// Accepts from `listener` until `shutdown` drains, then waits for its sessions to end. `shutdown.close()` and
@@ -34,24 +35,25 @@ impl Relay {
         let run = Arc::new(Run { relay: self.clone(), route, shutdown });
         let mut draining = pin!(run.shutdown.draining());
         let mut backoff = Backoff::new();
-        // It comes first, because tokio wakes its own driver for a timer that is due before all others, and short sessions would
-        // pay that system call for theirs.
-        let mut first_timer = interval(FIRST_TIMER);
-        first_timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Registering a timer that is due before all others costs a system call, because tokio wakes its driver. This
+        // timer is always due first, so that the timers of short sessions do not cost that call.
+        let mut timer = interval(TIMER_PERIOD);
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let accepted = select! {
                 biased;
                 () = &mut draining => break,
                 accepted = listener.accept() => accepted,
-                _ = first_timer.tick(), if !sessions.is_empty() || self.has_rest() => {
-                    self.tell_rest(Some(tokio::time::Instant::now()));
+                _ = timer.tick(), if !sessions.is_empty() || self.has_suppressed() => {
+                    self.warn_suppressed(Some(tokio::time::Instant::now()));
                     continue;
                 }
             };
             match accepted {
                 Ok(Accepted { stream: mut downstream, peer, connector }) => {
                     backoff = Backoff::new();
-                    // Only now, so that no listener keeps a place that another has a client for.
+                    // Take a place only after accepting. Otherwise an idle listener would keep a place that another
+                    // listener has a client for.
                     let place = select! {
                         biased;
                         () = &mut draining => {
@@ -59,7 +61,7 @@ impl Relay {
                             break;
                         }
                         place = share.place() => place,
-                        // Its connector, which is dropped, lets it ask elsewhere.
+                        // Dropping the connector refuses the request, so that the client can ask another server.
                         () = ready(()), if connector.is_some() => continue,
                         () = self.wait_for_loop(&peer) => {
                             downstream.abort();
@@ -94,22 +96,23 @@ impl Relay {
         drop(listener);
         sessions.close();
         sessions.wait().await;
-        self.tell_rest(None);
+        self.warn_suppressed(None);
         drop(abort_on_drop);
     }
 
-    /// Whether warnings were left out that [`tell_rest`](Self::tell_rest) writes in time.
-    fn has_rest(&self) -> bool {
-        self.failures.has_rest()
-            || self.shared.places.has_rest()
-            || self.proxy.as_ref().is_some_and(|proxy| proxy.has_rest())
+    /// Returns true if warnings were suppressed that [`warn_suppressed`](Self::warn_suppressed) has not written yet.
+    fn has_suppressed(&self) -> bool {
+        self.failures.has_suppressed()
+            || self.shared.places.has_suppressed()
+            || self.proxy.as_ref().is_some_and(|proxy| proxy.has_suppressed())
     }
 
-    fn tell_rest(&self, now: Option<tokio::time::Instant>) {
-        self.failures.tell_rest(now, self.label.as_deref());
-        self.shared.places.tell_rest(now);
+    /// Writes one warning for the suppressed warnings of each kind, if it is due (see [`Throttle::rest`](crate::Throttle::rest)).
+    fn warn_suppressed(&self, now: Option<tokio::time::Instant>) {
+        self.failures.warn_suppressed(now, self.label.as_deref());
+        self.shared.places.warn_suppressed(now);
         if let Some(proxy) = &self.proxy {
-            proxy.tell_rest(now);
+            proxy.warn_suppressed(now);
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::stream::Legs;
 use crate::summary::{CloseReason, SessionSummary};
 
 impl SessionTask {
-    /// Hands shake with the downstream, then dials; `None` with the reason in the summary if either fails. What is left in
-    /// `downstream` then is to be aborted.
+    /// Performs the handshake with the downstream, then dials the upstream. If either fails, returns `None` with the
+    /// reason in the summary. The caller must then abort the stream that is left in `downstream`.
     pub(super) async fn open(&mut self, run: &Run, downstream: &mut PendingDownstream) -> Option<Legs> {
         let Self { marks, summary, connector, .. } = self;
         let handshake_failed = |summary: &mut SessionSummary, error: &io::Error| {
@@ -57,7 +57,7 @@ impl SessionTask {
         let mut connected = select! {
             biased;
             connected = connecting => connected,
-            () = downstream.gone(offer.is_some()) => {
+            () = downstream.wait_disconnected(offer.is_some()) => {
                 summary.downstream_end = CloseReason::Aborted;
                 return None;
             }
@@ -69,7 +69,8 @@ impl SessionTask {
             Span::current().record("upstream.addr", field::display(&connected.peer));
             summary.upstream = Some(connected.peer.clone());
             marks.dialed = connected.dialed.take();
-            // The proxy that has dialed the downstream, on another thread, may have remembered it only now.
+            // Check again: the proxy that dialed the downstream runs on another thread and may have registered it only
+            // now.
             if run.relay.refuse_loop(marks, summary).is_none() {
                 connected.stream.abort();
                 return None;
@@ -80,7 +81,7 @@ impl SessionTask {
             match (offer.complete)(downstream.take(), choice).await {
                 Ok(stream) => downstream.0 = Some(stream),
                 Err(error) => {
-                    // An error of the upstream has more detail.
+                    // An error of the upstream has more detail, so it is reported instead of this one.
                     if let Ok(connected) = &mut connected {
                         connected.stream.abort();
                         handshake_failed(summary, &error);
@@ -102,14 +103,14 @@ impl SessionTask {
                 summary.not_opened = Some(error.reason());
                 let is_refused = matches!(error, ConnectError::Refused(_));
                 let is_reset = error.is_reset();
-                // The downstream is gone if its handshake failed because of this.
+                // `downstream` is empty if its handshake failed because of this error.
                 if run.route.on_upstream_failure == OnUpstreamFailure::Close
                     && !is_refused
                     && !is_reset
                     && let Some(stream) = downstream.0.take()
                 {
                     summary.downstream_end = CloseReason::Closed;
-                    // In a box, since most sessions do not come here and all would be larger.
+                    // Boxed: few sessions get here, and inline the future would make all of them larger.
                     Box::pin(session::close(stream)).await;
                 }
                 None
@@ -118,7 +119,7 @@ impl SessionTask {
     }
 }
 
-/// An error and its sources, as one line.
+/// Formats an error and its sources as one line.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut source = error.source();

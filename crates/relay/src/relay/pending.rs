@@ -8,19 +8,19 @@ use tokio::time::sleep;
 use crate::stream::BoxStream;
 use crate::sys;
 
-/// How often to look whether the downstream is still there while its upstream is dialed.
+/// Interval at which the downstream is checked while its upstream is dialed.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A downstream that is aborted if its session never opens, unless it is taken out to be closed.
+/// A downstream whose session is not open yet. Dropping it aborts the stream, unless the stream was taken.
 pub(super) struct PendingDownstream(pub(super) Option<BoxStream>);
 
 impl PendingDownstream {
-    /// Waits until there is no client left to connect for: the downstream has reset its connection, or has closed it during its
-    /// handshake. After that, an end of file may be a half-close.
-    pub(super) async fn gone(&mut self, is_in_handshake: bool) {
+    /// Waits until the client has disconnected: it has reset its connection, or has closed it during its handshake.
+    /// After the handshake, an end of file may be a half-close and is ignored.
+    pub(super) async fn wait_disconnected(&mut self, is_in_handshake: bool) {
         let Some(stream) = &mut self.0 else { return pending().await };
         loop {
-            // In a box, since it would make all sessions larger.
+            // Boxed: inline, the future would make all sessions larger.
             Box::pin(sleep(POLL_INTERVAL)).await;
             let is_closed = || stream.as_tcp().is_some_and(sys::is_closed_by_peer);
             if (is_in_handshake && is_closed()) || stream.take_error().is_some() {

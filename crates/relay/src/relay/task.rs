@@ -1,4 +1,4 @@
-//! The life of a session around its relaying.
+//! The task of a session: opens the session, relays it and reports its end.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,13 +27,13 @@ pub(super) struct Run {
 
 /// One session.
 pub(super) struct SessionTask {
-    /// The connector of its downstream; `None` if it uses that of the route.
+    /// Connector that came with the downstream, or `None` to use the connector of the route.
     pub(super) connector: Option<Arc<dyn Connector>>,
     pub(super) marks: LoopMarks,
     pub(super) summary: SessionSummary,
     listed: Option<SessionGuard>,
     started: Instant,
-    /// Last, so that the next session begins when this one has been dropped.
+    /// The last field, because fields drop in order: the next session begins when this one has been dropped.
     _place: Place,
 }
 
@@ -61,8 +61,8 @@ impl SessionTask {
     }
 
     /// Opens and relays the session.
-    // Not an async function, which would keep its arguments twice: where they were passed, and as its variables. Idle sessions are
-    // many, and this future is most of the memory of one.
+    // Not an async function: its future would store each argument twice, as passed and as a variable. There may be many
+    // idle sessions, and this future is most of the memory of each.
     pub(super) fn run(
         mut self,
         run: Arc<Run>,

@@ -1,4 +1,4 @@
-//! The moment between the last delivery of a session that failed and the abort of its connections.
+//! The time between the last delivery of a failed session and the abort of its connections.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -11,24 +11,25 @@ use super::Session;
 use crate::flow::{State, poll_discard};
 use crate::stream::{BoxStream, Stream};
 
-/// How long the system gets to send what was delivered.
+/// Maximum time for the system to send the delivered data.
 const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client that is still sending gets to read its answer and stop.
+/// Maximum time for a client that is still sending to read its response and stop.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A pause in the upload after which the client counts as stopped.
+/// Pause in the upload after which the client is considered to have stopped.
 const CLIENT_PAUSE: Duration = Duration::from_millis(250);
 
 impl Session {
-    /// Waits until what was delivered to a side that has not failed has been sent: the abort would give it up.
+    /// Waits until the data that was delivered to a side that has not failed has been sent, because the abort would
+    /// discard it.
     ///
-    /// Does not wait if the receiver is stalled. If a stream has terminated the session, only waits for data that was delivered before
-    /// the place of the end.
+    /// Does not wait if the receiver is stalled. If a stream has terminated the session, waits only for data before the
+    /// position of the end.
     pub(super) async fn linger(&mut self) {
         if self.receiver_is_stalled() {
             return;
         }
-        if self.is_cut().await {
-            // Data in the other direction is given up: its receiver may be stalled.
+        if self.is_terminated().await {
+            // Data in the other direction is discarded: its receiver may be stalled.
             let destination =
                 match (self.downstream.terminates_behind_data(), self.upstream.terminates_behind_data()) {
                     (true, _) => &mut self.upstream,
@@ -47,17 +48,18 @@ impl Session {
         }
     }
 
-    async fn is_cut(&mut self) -> bool {
+    async fn is_terminated(&mut self) -> bool {
         poll_fn(|cx| {
-            let is_cut = self.downstream.poll_terminated(cx).is_ready()
+            let is_terminated = self.downstream.poll_terminated(cx).is_ready()
                 || self.upstream.poll_terminated(cx).is_ready();
-            Poll::Ready(is_cut)
+            Poll::Ready(is_terminated)
         })
         .await
     }
 
-    /// A client that meets the abort while it sends often never reads the answer that it has received. So the relay
-    /// takes what the client sends until the client stops.
+    /// Waits until the delivered data has been sent to the client. A client that is reset while it sends often does not
+    /// read the response that it has received, so the relay first discards what the client sends until the client
+    /// stops.
     async fn linger_downstream(&mut self) {
         let Self { to_upstream, downstream, .. } = self;
         let is_sending = match to_upstream.state {
@@ -78,8 +80,8 @@ impl Session {
     }
 }
 
-/// Closes the connection of a client that never had a session, and discards what the client sends for a moment: unread
-/// bytes would turn the close into an abort.
+/// Closes the connection of a client whose session was not opened, and discards what the client sends for a short time.
+/// Unread data would turn the close into an abort.
 pub(crate) async fn close(mut downstream: BoxStream) {
     let closed = timeout(CLIENT_TIMEOUT, downstream.shutdown()).await;
     if matches!(closed, Ok(Ok(()))) {
@@ -87,7 +89,7 @@ pub(crate) async fn close(mut downstream: BoxStream) {
     }
 }
 
-/// Until the client ends or pauses, for at most [`CLIENT_TIMEOUT`].
+/// Discards what the client sends until it ends or pauses, for at most [`CLIENT_TIMEOUT`].
 async fn discard_until_pause(downstream: &mut dyn Stream) {
     let paused = async {
         loop {

@@ -6,10 +6,11 @@ use std::ops::AddAssign;
 use crate::report::LOOP;
 use crate::summary::{CloseReason, SessionSummary};
 
-/// How sessions end. Of several ends that one has, `not_opened` comes first, then `failed`, then `aborted`.
+/// Names of the ways in which sessions end. If several apply to a session, `not_opened` takes precedence over `failed`,
+/// and `failed` over `aborted`.
 const ENDS: [&str; 6] = ["clean", "aborted", "failed", "not_opened", "cut", "closed"];
 
-/// Why sessions fail: [`SessionSummary::not_opened`], or a side that failed later.
+/// Names of the reasons why sessions fail: [`SessionSummary::not_opened`], or `failed` for a side that failed later.
 const REASONS: [&str; 9] = [
     "resolve",
     "refused",
@@ -30,22 +31,24 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// How many ended `clean`, `aborted` by a peer, `failed`, `not_opened`, `cut` or `closed` by the relay alone.
+    /// Returns the number of sessions that ended `clean`, `aborted` by a peer, `failed`, `not_opened`, or `cut` or
+    /// `closed` by the relay.
     pub fn by_end(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ENDS.into_iter().zip(self.ends)
     }
 
-    /// How many failed or were not opened, by reason: [`SessionSummary::not_opened`], or `failed`.
+    /// Returns the number of sessions that failed or were not opened, by reason: [`SessionSummary::not_opened`], or
+    /// `failed`.
     pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         REASONS.into_iter().zip(self.reasons)
     }
 
-    /// Sessions that ended without an error, but not with a half-close from both sides.
+    /// Returns the number of sessions that ended without an error, but not with a half-close from both sides.
     pub fn aborted(&self) -> u64 {
         self.sum(&["aborted", "cut", "closed"])
     }
 
-    /// Sessions that ended with an error.
+    /// Returns the number of sessions that ended with an error.
     pub fn errors(&self) -> u64 {
         self.sum(&["failed", "not_opened"])
     }
@@ -56,22 +59,22 @@ impl Ends {
 
     pub(super) fn add(&mut self, summary: &SessionSummary) {
         let end = end_name(&summary.downstream_end, &summary.upstream_end);
-        self.ends[place(&ENDS, end)] += 1;
+        self.ends[index_of(&ENDS, end)] += 1;
         if let Some(reason) = summary.not_opened.or((end == "failed").then_some("failed")) {
-            self.reasons[place(&REASONS, reason)] += 1;
+            self.reasons[index_of(&REASONS, reason)] += 1;
         }
     }
 }
 
 impl AddAssign for Ends {
     fn add_assign(&mut self, other: Self) {
-        self.ends = array::from_fn(|place| self.ends[place] + other.ends[place]);
-        self.reasons = array::from_fn(|place| self.reasons[place] + other.reasons[place]);
+        self.ends = array::from_fn(|index| self.ends[index] + other.ends[index]);
+        self.reasons = array::from_fn(|index| self.reasons[index] + other.reasons[index]);
     }
 }
 
-/// Returns the index of a name; an unknown name counts as the last one.
-fn place(names: &[&str], name: &str) -> usize {
+/// Returns the index of a name. An unknown name counts as the last one.
+fn index_of(names: &[&str], name: &str) -> usize {
     names.iter().position(|other| *other == name).unwrap_or(names.len() - 1)
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::socket;
 
-/// Connects with urgent bytes in line.
+/// Opens a connection that delivers urgent bytes in line.
 pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket::keep_urgent_in_line(&socket)?;
@@ -22,7 +22,7 @@ pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
         _ => {}
     }
     let stream = TcpStream::from_std(socket.into())?;
-    // TcpSocket::connect asks for the error of each socket. Only one that is closed has any.
+    // TcpSocket::connect reads the error of every socket, at the cost of a system call. Only a closed one has an error.
     if stream.ready(Interest::WRITABLE).await?.is_write_closed()
         && let Some(error) = stream.take_error()?
     {
@@ -36,15 +36,16 @@ pub(crate) fn tune_accepted(_socket: &TcpStream) {}
 
 /// Sends the acknowledgment that the system delays by up to 40 ms, so that data can carry it.
 pub(crate) fn acknowledge(socket: &TcpStream) {
-    // Fails only on a socket that is already gone, which its next read reports.
+    // Fails only on a socket whose connection has ended, which its next read reports.
     let _ = SockRef::from(socket).set_tcp_quickack(true);
 }
 
-/// Has tokio look at the socket again. A read stops before a TCP urgent byte, and tokio takes a read that does not fill
-/// its buffer for the last: if the byte arrived together with those before it, nothing reports it.
+/// Makes tokio poll the socket again. A read stops before a TCP urgent byte, and tokio assumes that a read that does
+/// not fill its buffer has emptied the socket. If the byte arrived together with those before it, nothing would report
+/// it.
 pub(crate) fn report_again(socket: &mut TcpStream) {
-    // 0 is the system's own limit, so this changes nothing. Setting it makes Linux report the socket as writable, and
-    // with that as readable if it is.
+    // 0 is the default of the system, so this does not change the limit. Setting it makes Linux report the socket as
+    // writable, and also as readable if it is.
     let _ = SockRef::from(&*socket).set_tcp_notsent_lowat(0);
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn is_closed_by_peer(socket: &TcpStream) -> bool {
     poll(&mut asked, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// From now on the socket is writable only if all its bytes are sent (tcp(7), TCP_NOTSENT_LOWAT).
+/// Makes the socket writable only when all its data has been sent (tcp(7), TCP_NOTSENT_LOWAT).
 pub(crate) fn writable_once_sent(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_tcp_notsent_lowat(1)
 }
@@ -68,10 +69,11 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// Returns `None` if the system has no pipe of this capacity to give.
+    /// Returns `None` if the system cannot provide a pipe of this capacity.
     pub(crate) fn open(capacity: usize) -> Option<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
-        // Refused beyond pipe-user-pages-soft: a small pipe costs more calls than a buffer, so go without.
+        // The system refuses this beyond pipe-user-pages-soft. A small pipe costs more calls than a buffer, so do
+        // without.
         let capacity = fcntl_setpipe_size(&write, capacity).ok()?;
         Some(Self { read, write, capacity })
     }

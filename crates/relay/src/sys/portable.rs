@@ -1,4 +1,4 @@
-//! Calls that every system has. There is no zero-copy path, and less is known about a connection.
+//! System calls that every system has. There is no zero-copy path, and the state of a connection is known less exactly.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::socket;
 
-/// Connects with urgent bytes in line.
+/// Opens a connection that delivers urgent bytes in line.
 pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket::keep_urgent_in_line(&socket)?;
@@ -18,21 +18,23 @@ pub(crate) async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
 
 /// Sets the options of the listener, which Windows does not copy.
 pub(crate) fn tune_accepted(socket: &TcpStream) {
-    // Fails only on a socket that is already gone, which its next read reports.
+    // Fails only on a socket whose connection has ended, which its next read reports.
     let _ = socket::tune_listener(socket);
 }
 
 /// Does nothing: the system decides when it acknowledges.
 pub(crate) fn acknowledge(_socket: &TcpStream) {}
 
-/// Has tokio look at the socket again. A read stops before a TCP urgent byte, and tokio takes a read that does not fill
-/// its buffer for the last: if the byte arrived together with those before it, nothing reports it.
+/// Makes tokio poll the socket again. A read stops before a TCP urgent byte, and tokio assumes that a read that does
+/// not fill its buffer has emptied the socket. If the byte arrived together with those before it, nothing would report
+/// it.
 pub(crate) fn report_again(socket: &mut TcpStream) {
     let same = SockRef::from(&*socket);
     if same.peek(&mut [MaybeUninit::uninit()]).is_err() {
         return;
     }
-    // The system reports what a socket holds when it is registered, and a second handle can be.
+    // Registering a socket makes the system report its state. A registered socket cannot be registered again, but a
+    // duplicate of its handle can.
     let registered = same.try_clone().and_then(|second| {
         second.set_nonblocking(true)?;
         TcpStream::from_std(second.into())
@@ -47,13 +49,13 @@ pub(crate) fn is_closed_by_peer(socket: &TcpStream) -> bool {
     matches!(SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]), Ok(0))
 }
 
-/// From now on the socket is writable only if its peer has acknowledged all bytes, or all but a few kilobytes on systems that do
-/// not make the send buffer this small.
+/// Makes the socket writable only when its peer has acknowledged all bytes, or all but a few kilobytes on systems that
+/// do not make the send buffer this small.
 pub(crate) fn writable_once_sent(socket: &TcpStream) -> io::Result<()> {
     SockRef::from(socket).set_send_buffer_size(1)
 }
 
-/// There are no pipes, so no flow has one.
+/// Never constructed, because there is no zero-copy path.
 #[derive(Debug)]
 pub(crate) enum Pipe {}
 
