@@ -22,7 +22,7 @@ impl ListenAddr {
     /// Parses an address whose port may be the name of a service. `port_for` returns the port of a name, if it has one.
     ///
     /// # Errors
-    /// As [`FromStr`].
+    /// Returns an error if the text is not such an address, as [`FromStr`] does.
     pub fn with_services(text: &str, port_for: impl FnOnce(&str) -> Option<u16>) -> Result<Self, ParseError> {
         let text = text.trim();
         parse(text, port_for).map_err(|refusal| {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_with_the_place_and_a_hint() {
+    fn an_invalid_address_is_refused_with_a_span_and_a_hint() {
         for (text, kind, span, hint) in [
             ("8080", ErrorKind::ListenAddrWithoutPort, 0..4, "write HOST:PORT, or :PORT for all interfaces"),
             ("localhost", ErrorKind::ListenAddrWithoutPort, 0..9, "HOST:PORT"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_may_be_the_name_of_a_service_where_somebody_knows_it() {
+    fn a_port_may_be_the_name_of_a_known_service() {
         let port_for = |name: &str| (name == "redis").then_some(6379);
         let parsed = |text| ListenAddr::with_services(text, port_for).map(|addr| addr.to_string());
         for (text, addr) in

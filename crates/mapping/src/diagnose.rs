@@ -1,6 +1,6 @@
 //! Finds the first mistake in one side of a mapping that the grammar refused.
 //!
-//! From left to right, so that putting one thing right brings the next to light.
+//! It checks from left to right, so that correcting one mistake reveals the next.
 
 use std::net::Ipv6Addr;
 
@@ -19,7 +19,7 @@ pub(crate) fn upstream(side: &str) -> Refusal {
     missing_port_unless(check_upstream(side), side)
 }
 
-/// A side that nothing else is wrong with is a lone host.
+/// Returns the error of the check. A side that passes the check is a host without a port.
 fn missing_port_unless(checked: Result<(), Refusal>, side: &str) -> Refusal {
     checked.err().unwrap_or_else(|| Refusal::new(ErrorKind::MissingPort, 0..side.len()))
 }
@@ -64,7 +64,7 @@ fn check_upstream(side: &str) -> Result<(), Refusal> {
     host_port(rest).map_err(|refusal| refusal.at(start))
 }
 
-/// Where the host starts: after the scheme and its `://`, if there is one.
+/// Returns the offset of the host: after the scheme and its `://`, if there is one.
 fn scheme(side: &str) -> Result<usize, Refusal> {
     let Some((name, rest)) = side.split_once(':') else { return Ok(0) };
     if name.contains(['/', '?', '#', '@', '=']) {
@@ -95,7 +95,7 @@ pub(crate) fn known_scheme(name: &str) -> Result<Scheme, Refusal> {
     Err(Refusal::new(kind, 0..name.len()))
 }
 
-/// A host, and a port if there is a colon.
+/// Checks a host, and its port if there is a colon.
 fn host_port(text: &str) -> Result<(), Refusal> {
     if let Some(rest) = text.strip_prefix('[') {
         return bracketed(text, rest);
@@ -121,7 +121,7 @@ fn bracketed(text: &str, rest: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The IPv6 address at the start of the text, where digits after the last colon are rather a port.
+/// Returns the IPv6 address at the start of the text. Digits after the last colon are preferably read as a port.
 fn bare_ipv6(text: &str) -> Option<&str> {
     let (address, port) = text.rsplit_once(':')?;
     let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());

@@ -3,7 +3,7 @@ use std::ops::Range;
 use crate::kind::ErrorKind;
 use crate::snippet::{printable, snippet};
 
-/// Why a text is not a mapping, where, and what was probably meant.
+/// Error of a text that is not a mapping: what is wrong, where, and what was probably meant.
 ///
 /// Its display is several lines: the message, the input with carets under the span, and a hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,34 +20,34 @@ impl ParseError {
         Self { kind: refusal.kind, span: refusal.span, input: input.to_owned(), suggestion }
     }
 
-    /// What is wrong.
+    /// Returns what is wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Where it is wrong: byte offsets into [`input`](Self::input), on character boundaries.
+    /// Returns where the text is wrong, as byte offsets into [`input`](Self::input) on character boundaries.
     ///
     /// The range is empty where something is missing.
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
     }
 
-    /// The text that was refused.
+    /// Returns the text that was refused.
     pub fn input(&self) -> &str {
         &self.input
     }
 
-    /// The mapping that was probably meant, with `HOST` and `PORT` for what only the user knows.
+    /// Returns the mapping that was probably meant, with `HOST` and `PORT` in place of values that only the user knows.
     pub fn suggestion(&self) -> Option<&str> {
         self.suggestion.as_deref()
     }
 
-    /// Returns what is wrong and how to put it right in one line, for messages that show the input themselves.
+    /// Returns what is wrong and how to correct it in one line, for messages that show the input themselves.
     pub fn in_one_line(&self) -> String {
         format!("{}; {}", self.kind, self.hint())
     }
 
-    /// How to put it right: one line, with the suggestion if there is one.
+    /// Returns how to correct the text in one line, with the suggestion if there is one.
     pub fn hint(&self) -> String {
         let hint = self.kind.hint();
         match &self.suggestion {
@@ -69,7 +69,7 @@ impl Refusal {
         Self { kind, span }
     }
 
-    /// The same refusal, seen from a text in which the refused one starts at `offset`.
+    /// Moves the span into a text in which the refused text starts at `offset`.
     pub(crate) fn at(self, offset: usize) -> Self {
         Self { kind: self.kind, span: self.span.start + offset..self.span.end + offset }
     }

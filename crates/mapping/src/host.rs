@@ -5,13 +5,13 @@ use std::str::FromStr;
 use crate::error::{ParseError, Refusal};
 use crate::kind::ErrorKind;
 
-/// Lengths of RFC 1035 section 2.3.4, as text without the final dot.
+/// Maximum lengths (RFC 1035, section 2.3.4) of text without the final dot.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// A host: a name still to resolve, or an address.
+/// A host: a name to resolve, or an IP address.
 ///
-/// Parses from, and is written as, a name or an address without brackets.
+/// Its text is a name or an address without brackets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Host {
     /// A host name.
@@ -22,14 +22,15 @@ pub enum Host {
     V6(Ipv6Addr),
 }
 
-/// A host name as RFC 1123 section 2.1 allows it, or with underscores, as containers and DNS have them too; kept as written.
+/// A host name (RFC 1123, section 2.1), kept as written. Underscores are allowed too, because DNS records and
+/// containers use them.
 ///
-/// Made by parsing a [`Host`], so it never spells an address.
+/// Created by parsing a [`Host`], so it is never an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostName(String);
 
 impl HostName {
-    /// The name as written, with its trailing dot if it had one.
+    /// Returns the name as written, with its trailing dot if it has one.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -71,7 +72,7 @@ impl FromStr for Host {
     }
 }
 
-/// A host that stands without brackets: a name or an IPv4 address.
+/// Parses a host without brackets: a name or an IPv4 address.
 pub(crate) fn parse(text: &str) -> Result<Host, Refusal> {
     if text.is_empty() {
         return Err(Refusal::new(ErrorKind::EmptyHost, 0..0));
@@ -85,18 +86,18 @@ pub(crate) fn parse(text: &str) -> Result<Host, Refusal> {
     Ok(Host::Name(HostName(text.to_owned())))
 }
 
-/// An IPv6 address in brackets.
+/// Parses an IPv6 address in brackets.
 pub(crate) fn parse_bracketed(text: &str) -> Result<Host, Refusal> {
     parse_ipv6(&text[1..text.len() - 1]).map_err(|refusal| refusal.at(1))
 }
 
-/// The text between brackets.
+/// Parses the text between brackets.
 pub(crate) fn parse_ipv6(text: &str) -> Result<Host, Refusal> {
     let address = text.parse().map_err(|_| Refusal::new(ErrorKind::InvalidIpv6, 0..text.len()))?;
     Ok(Host::V6(address))
 }
 
-/// Refuses what people write around a host: whitespace, `user@`, a path, a query, a fragment.
+/// Refuses text around a host: whitespace, `user@`, a path, a query or a fragment.
 pub(crate) fn check_bare(text: &str) -> Result<(), Refusal> {
     check_whitespace(text)?;
     let end = text.find(['/', '?', '#']).unwrap_or(text.len());

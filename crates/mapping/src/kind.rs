@@ -2,7 +2,7 @@ use std::sync::LazyLock;
 
 use crate::scheme::Scheme;
 
-/// What is wrong with a text that is not a mapping; its display is the message.
+/// Kind of mistake in a text that is not a mapping. Its display is the error message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -15,11 +15,11 @@ pub enum ErrorKind {
     /// The text before the `=` is empty.
     #[error("nothing to listen on before the `=`")]
     EmptyListen,
-    /// Nothing stands after the `=`.
+    /// The text after the `=` is empty.
     #[error("nothing to connect to after the `=`")]
     EmptyUpstream,
-    /// The name before the `@` is empty or has another character.
-    #[error("not a name of a proxy before the `@`")]
+    /// The name before the `@` is empty or contains an invalid character.
+    #[error("invalid proxy name before the `@`")]
     InvalidProxyName,
     /// There is whitespace, outside a socket path.
     #[error("whitespace in the mapping")]
@@ -30,7 +30,7 @@ pub enum ErrorKind {
     /// The scheme is unknown.
     #[error("unknown scheme")]
     UnknownScheme,
-    /// The scheme is one that PostgreSQL's own URLs have.
+    /// The scheme is `postgres` or `postgresql`, which PostgreSQL's own URLs have.
     #[error("unknown scheme")]
     PostgresScheme,
     /// The scheme is known, but not in lower case.
@@ -66,7 +66,7 @@ pub enum ErrorKind {
     /// A colon is not followed by a port.
     #[error("nothing after the colon")]
     EmptyPort,
-    /// A bracketed address is followed by something else than a colon.
+    /// A bracketed address is followed by something other than a colon.
     #[error("no colon after the bracket")]
     MissingColon,
     /// The port has characters that are not ASCII digits.
@@ -78,7 +78,7 @@ pub enum ErrorKind {
     /// An IPv6 address is not in brackets.
     #[error("an IPv6 address without brackets")]
     Ipv6WithoutBrackets,
-    /// What starts with a bracket is not an IPv6 address.
+    /// A text that starts with a bracket is not an IPv6 address.
     #[error("not an IPv6 address")]
     InvalidIpv6,
     /// A host that ends in a number is not an IPv4 address.
@@ -87,8 +87,8 @@ pub enum ErrorKind {
     /// A host name has a character outside ASCII.
     #[error("a non-ASCII character in a host name")]
     NonAscii,
-    /// A host name contains another invalid character.
-    #[error("a character that no host name has")]
+    /// A host name contains an invalid ASCII character.
+    #[error("a character that is not allowed in a host name")]
     HostCharacter,
     /// Two dots follow each other in a host name, or it starts with one.
     #[error("an empty label in a host name")]
@@ -114,11 +114,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// How to put it right, in one line and without knowing the input.
+    /// Returns how to correct the mistake in one line, without the input.
     pub fn hint(self) -> &'static str {
         match self {
             Self::MissingEquals => "a mapping is LISTEN_PORT=HOST:PORT, as in 9090=example.com:80",
-            Self::MoreThanOneEquals => "one mapping has one `=`; write several mappings apart",
+            Self::MoreThanOneEquals => "a mapping has one `=`; separate several mappings",
             Self::EmptyListen => "the left side is the port to listen on",
             Self::EmptyUpstream => "the right side is a host and its port",
             Self::InvalidProxyName => {
@@ -150,12 +150,12 @@ impl ErrorKind {
             Self::InvalidIpv4 => "a host that ends in a number is an IPv4 address, as in 127.0.0.1",
             Self::NonAscii => "write the name in punycode, as in xn--mnchen-3ya.de",
             Self::HostCharacter => "a host name has letters, digits, hyphens and dots",
-            Self::EmptyLabel => "one dot separates two labels, and each has a character at least",
+            Self::EmptyLabel => "labels are separated by one dot and have at least one character",
             Self::LabelHyphen => "a label starts and ends with a letter or a digit",
             Self::LabelTooLong => "a label, the part between two dots, has at most 63 characters",
             Self::NameTooLong => "a host name has at most 253 characters",
             Self::RelativeUnixPath => "the path of a Unix socket starts with /",
-            Self::UnixPathTooLong => "the system takes at most 107 bytes",
+            Self::UnixPathTooLong => "the path may have at most 107 bytes",
             Self::ControlCharacter => "the path may contain any other character",
         }
     }
@@ -163,5 +163,5 @@ impl ErrorKind {
 
 static UNKNOWN_SCHEME_HINT: LazyLock<String> = LazyLock::new(|| {
     let [all @ .., last] = Scheme::ALL.map(Scheme::as_str);
-    format!("the schemes are {} and {last}; tcp://HOST:PORT takes any other protocol", all.join(", "))
+    format!("the schemes are {} and {last}; use tcp://HOST:PORT for any other protocol", all.join(", "))
 });

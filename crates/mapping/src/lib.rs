@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! The crate is pure: it resolves no name and opens no socket. A [`Mapping`] that exists is valid,
-//! and its [`Display`](std::fmt::Display) form parses back to the same value.
+//! The crate is pure: it does not resolve names or open sockets. Every [`Mapping`] is valid, and its
+//! [`Display`](std::fmt::Display) form parses back to the same value.
 //!
 //! # Grammar
 //!
@@ -20,11 +20,11 @@
 #![doc = include_str!("mapping.pest")]
 //! ```
 //!
-//! A `scheme` and a `name` may be nearly anything here; a second step takes only the [schemes](Scheme) that there are, host names
-//! (RFC 1123, and underscores) and IPv4 addresses, and ports from 1 to 65535.
+//! The grammar accepts nearly any `scheme` and `name`. A second step only accepts the known [schemes](Scheme), host
+//! names (RFC 1123, and underscores), IPv4 addresses, and ports from 1 to 65535.
 //!
-//! Each side is a type of its own, which parses and is written as the side is; a [`ListenAddr`] is what a listen side comes to
-//! when it is bound:
+//! Each side has its own type, with the same text as in a mapping. A [`ListenAddr`] is the address that a listen side
+//! is bound to:
 //!
 //! ```
 //! # use std::net::Ipv4Addr;
@@ -38,8 +38,17 @@
 //!
 //! # Beyond the base grammar
 //!
-//! The base grammar listens on a port alone, knows the schemes `http`, `https`, `psql`, `psqls` and
-//! `tls`, and reaches hosts that hold no colon. These are the extensions, all of them:
+//! The base grammar has a port as its left side, the schemes `http`, `https`, `psql`, `psqls` and `tls`, and hosts
+//! without colons. These are all extensions:
+//!
+//! A name of the proxy:
+//!
+//! ```
+//! # use fault_proxy_mapping::{Mapping, ProxyName};
+//! let mapping: Mapping = "cache@6380=localhost:6379".parse()?;
+//! assert_eq!(mapping.name.as_ref().map(ProxyName::as_str), Some("cache"));
+//! # Ok::<(), fault_proxy_mapping::ParseError>(())
+//! ```
 //!
 //! A listen address:
 //!
@@ -70,7 +79,7 @@
 //! # Ok::<(), fault_proxy_mapping::ParseError>(())
 //! ```
 //!
-//! The `tcp` scheme, which says aloud that nothing is known of the protocol and has no default port:
+//! The `tcp` scheme, for any protocol. It does not have a default port:
 //!
 //! ```
 //! # use fault_proxy_mapping::{ErrorKind, Mapping};
@@ -82,7 +91,7 @@
 //! A Unix socket upstream:
 //!
 //! ```
-//! # use fault_proxy_mapping::{Mapping, ProxyName, Upstream};
+//! # use fault_proxy_mapping::{Mapping, Upstream};
 //! let mapping: Mapping = "9090=unix:/run/app.sock".parse()?;
 //! let Upstream::Unix { path } = mapping.upstream else { panic!("not a Unix socket") };
 //! assert_eq!(path.as_path(), std::path::Path::new("/run/app.sock"));
@@ -91,8 +100,8 @@
 //!
 //! # Errors
 //!
-//! A refused mapping is a [`ParseError`]: a [kind](ErrorKind), a span of bytes, and nearly always
-//! the mapping that was probably meant.
+//! A [`ParseError`] contains a [kind](ErrorKind), a span of bytes, and nearly always the mapping that was probably
+//! meant.
 //!
 //! ```
 //! let error = "9090=example.com".parse::<fault_proxy_mapping::Mapping>().unwrap_err();
@@ -105,12 +114,12 @@
 //!
 //! # Modules
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | `mapping` | a mapping and its two sides: how they are written and serialized |
 //! | `addr` | an address to bind |
 //! | `scheme`, `host`, `port`, `unix` | the pieces of a mapping, each checked on its own |
-//! | `parse` | the pest grammar, and from its pairs to the types |
+//! | `parse` | the pest grammar, and the conversion of its pairs to the types |
 //! | `diagnose` | what is wrong with a text that the grammar refused |
 //! | `suggest` | the mapping that was probably meant |
 //! | `kind`, `error`, `snippet` | the error value, and how it is shown |

@@ -12,26 +12,26 @@ use crate::unix::SocketPath;
 
 /// One `--proxy` mapping: connections to `listen` go to `upstream`.
 ///
-/// Serialized as the string it is written as.
+/// Serialized as its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mapping {
     /// Name of the proxy, if the mapping has one.
     pub name: Option<ProxyName>,
-    /// Where downstream clients connect.
+    /// Where clients connect.
     pub listen: Listen,
-    /// What they reach.
+    /// Where the proxy connects to.
     pub upstream: Upstream,
 }
 
 /// Name of a proxy: ASCII letters, digits, `-`, `_` and `.`.
 ///
-/// Made by parsing a [`Mapping`].
+/// Created by parsing a [`Mapping`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ProxyName(pub(crate) String);
 
 impl ProxyName {
-    /// The name as written.
+    /// Returns the name as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,7 +47,7 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// Returns the address to bind. `default` is that of mappings without one.
+    /// Returns the address to bind. `default` is used for mappings without a host.
     pub fn addr(&self, default: IpAddr) -> ListenAddr {
         let host = self.host.clone().unwrap_or_else(|| default.into());
         ListenAddr { host: Some(host), port: self.port.get() }
@@ -101,7 +101,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Always with its port, also when that is the scheme's default.
+/// The text always contains the port, even if it is the scheme's default.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -85,7 +85,7 @@ fn upstream(side: &str) -> Result<Upstream, Refusal> {
     Ok(Upstream::Tcp { scheme, host: host.expect("a TCP side has a host"), port })
 }
 
-/// What the pairs of one side spell, each checked.
+/// The parts of one side, each of them checked.
 #[derive(Default)]
 struct Parts {
     scheme: Option<Scheme>,
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::scheme::Scheme;
 
-    /// Whether the grammar takes both sides. It takes any word for a scheme.
+    /// Returns true if the grammar accepts both sides. It accepts any word as a scheme.
     fn is_accepted(text: &str) -> bool {
         let is_known =
             |url: &str| url.split_once("://").is_none_or(|(name, _)| Scheme::from_name(name).is_some());
@@ -146,7 +146,7 @@ mod tests {
             .is_some_and(|(left, right)| is_port(left) && (is_host_port(right) || is_url(right)))
     }
 
-    /// Whether the text has the mark of an extension.
+    /// Returns true if the text contains an extension of the base grammar.
     fn is_extended(text: &str) -> bool {
         let (left, right) = text.split_once('=').unwrap_or((text, ""));
         left.contains([':', '@'])

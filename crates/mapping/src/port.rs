@@ -3,12 +3,12 @@ use std::num::NonZeroU16;
 use crate::error::Refusal;
 use crate::kind::ErrorKind;
 
-/// A port to connect to, or to be found at.
+/// Parses a port from 1 to 65535.
 pub(crate) fn parse(text: &str) -> Result<NonZeroU16, Refusal> {
     NonZeroU16::new(parse_any(text)?).ok_or_else(|| Refusal::new(ErrorKind::PortOutOfRange, 0..text.len()))
 }
 
-/// A port to bind, which may be 0.
+/// Parses a port to bind, which may be 0.
 pub(crate) fn parse_any(text: &str) -> Result<u16, Refusal> {
     let kind = if text.is_empty() {
         ErrorKind::EmptyPort

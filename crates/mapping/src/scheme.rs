@@ -1,21 +1,21 @@
 use std::fmt;
 
-/// The protocol named in front of `://`.
+/// Protocol of the upstream, written before `://`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// `http`: HTTP in clear text.
     Http,
     /// `https`: HTTP over TLS.
     Https,
-    /// `psql`: PostgreSQL, copied as it is.
+    /// `psql`: PostgreSQL, relayed unchanged.
     Psql,
-    /// `psqls`: PostgreSQL over TLS, asked for with its `SSLRequest`.
+    /// `psqls`: PostgreSQL over TLS, requested with its `SSLRequest`.
     Psqls,
     /// `redis`: Redis without TLS.
     Redis,
     /// `rediss`: Redis over TLS.
     Rediss,
-    /// `tcp`: any protocol, copied as it is.
+    /// `tcp`: any protocol, relayed unchanged.
     Tcp,
     /// `tls`: any protocol over TLS.
     Tls,
@@ -30,7 +30,7 @@ struct Definition {
 }
 
 impl Scheme {
-    /// All schemes, in the order in which people are shown them.
+    /// All schemes, in the order in which error messages list them.
     pub const ALL: [Self; 8] =
         [Self::Http, Self::Https, Self::Psql, Self::Psqls, Self::Redis, Self::Rediss, Self::Tcp, Self::Tls];
 
@@ -53,22 +53,22 @@ impl Scheme {
         Self::ALL.into_iter().find(|scheme| scheme.as_str() == name)
     }
 
-    /// The scheme as written in a mapping, without `://`.
+    /// Returns the scheme as written in a mapping, without `://`.
     pub fn as_str(self) -> &'static str {
         self.definition().name
     }
 
-    /// The default port; `None` for `tcp`, whose mappings must have a port.
+    /// Returns the default port, or `None` for `tcp`, whose mappings must have a port.
     pub fn default_port(self) -> Option<u16> {
         self.definition().default_port
     }
 
-    /// Whether the upstream is reached over TLS.
+    /// Returns true if the upstream is reached over TLS.
     pub fn is_encrypted(self) -> bool {
         self.definition().is_encrypted
     }
 
-    /// Whether clients and the upstream start TLS as PostgreSQL does, with its `SSLRequest`.
+    /// Returns true if clients and the upstream start TLS as PostgreSQL does, with its `SSLRequest`.
     pub fn is_postgres(self) -> bool {
         self.definition().is_postgres
     }

@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
-/// Two lines: the input, and carets under the span, one at least.
+/// Returns two lines: the input, and at least one caret under the span.
 pub(crate) fn snippet(input: &str, span: &Range<usize>) -> String {
     let before = " ".repeat(columns(&input[..span.start]));
     let carets = "^".repeat(columns(&input[span.clone()]).max(1));

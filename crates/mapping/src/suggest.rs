@@ -3,10 +3,11 @@
 use crate::error::Refusal;
 use crate::kind::ErrorKind;
 
-/// More edits than this make another mapping of it, not the one that was meant.
+/// Maximum number of edits. After more, the text would be another mapping than the one that was meant.
 const MAX_EDITS: usize = 8;
 
-/// `refuse` returns the refusal of the parser, or `None` for a mapping.
+/// Returns the mapping that was probably meant. `refuse` returns the error of the parser, or `None` for a valid
+/// mapping.
 pub(crate) fn suggest(
     input: &str,
     refusal: &Refusal,
@@ -14,7 +15,7 @@ pub(crate) fn suggest(
 ) -> Option<String> {
     let mut text = edit(input, refusal)?;
     for _ in 1..MAX_EDITS {
-        // As long as what it stands for, so that spans keep.
+        // The digits are as long as the placeholder, so that spans stay valid.
         match refuse(&text.replace(":PORT", ":9999").replace("PORT=", "9999=")) {
             None => return Some(text),
             Some(refusal) => text = edit(&text, &refusal)?,

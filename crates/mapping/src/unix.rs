@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 107;
 pub struct SocketPath(String);
 
 impl SocketPath {
-    /// The path, to connect to.
+    /// Returns the path.
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }

@@ -279,7 +279,7 @@ fn a_name_before_the_mapping_is_what_ctl_and_the_log_call_the_proxy() {
     assert!(ctl.says(&["inspect", "cache"]).starts_with(&format!("cache listens on 127.0.0.1:{named} ")));
     assert!(ctl.says(&["inspect", "proxy-2"]).starts_with("proxy-2 listens on"));
     for (mapping, problem) in
-        [("my cache@1=h:1", "not a name of a proxy before the `@`"), ("cache@1=h", "cache@1=h:PORT")]
+        [("my cache@1=h:1", "invalid proxy name before the `@`"), ("cache@1=h", "cache@1=h:PORT")]
     {
         let refused = run(&["check", "--proxy", mapping]);
         assert!(refused.code == Some(2) && refused.stderr.contains(problem), "{refused:?}");
