@@ -1,4 +1,4 @@
-//! Expects TLS from the downstream.
+//! TLS handshakes with downstreams.
 
 use std::io;
 use std::sync::Arc;
@@ -29,33 +29,35 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first byte of every TLS connection: the content type of a handshake record (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Takes the TLS handshake of a downstream within 10 s. One that fails is closed, after TLS's alert or PostgreSQL's error.
+/// Performs the TLS handshake of a downstream within 10 s. If it fails, closes the connection after an alert of TLS or
+/// an error of PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct TlsHandshake {
     config: Arc<ServerConfig>,
-    opening: TlsNegotiation,
+    negotiation: TlsNegotiation,
     upstream_chooses: bool,
 }
 
 impl TlsHandshake {
-    /// With [`TlsNegotiation::Postgres`] clients may also open directly, as libpq 17 does with `sslnegotiation=direct`.
+    /// Returns a handshake that shows the certificate of `tls`. With [`TlsNegotiation::Postgres`], clients may also
+    /// start TLS directly, as libpq 17 does with `sslnegotiation=direct`.
     ///
     /// # Errors
-    /// When certificate and key do not fit.
-    pub fn new(tls: &ServerTls, opening: TlsNegotiation) -> Result<Self, Error> {
-        Ok(Self { config: tls.config(opening)?, opening, upstream_chooses: false })
+    /// Returns an error if the certificate and the key cannot be used together.
+    pub fn new(tls: &ServerTls, negotiation: TlsNegotiation) -> Result<Self, Error> {
+        Ok(Self { config: tls.config(negotiation)?, negotiation, upstream_chooses: false })
     }
 
-    /// Chooses, for clients that offer application protocols (ALPN), the first of these that the client offers. A client that
-    /// offers others only is refused.
+    /// Sets the application protocols (ALPN) that this side supports. For clients that offer protocols, it chooses the
+    /// first of these that the client offers, and refuses the client if it does not offer any of them.
     #[must_use]
     pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
         self.config = offering(&self.config, protocols);
         self
     }
 
-    /// Leaves the choice among the application protocols (ALPN) that a client offers to the upstream: the handshake of such a
-    /// client is completed once the upstream is reached.
+    /// Lets the upstream choose among the application protocols (ALPN) that a client offers. The handshake of such a
+    /// client is completed once the upstream is connected.
     #[must_use]
     pub fn with_protocols_of_upstream(mut self) -> Self {
         self.upstream_chooses = true;
@@ -63,17 +65,17 @@ impl TlsHandshake {
     }
 
     async fn encrypt(&self, mut stream: BoxStream, begun: Instant) -> io::Result<HandshakeProgress> {
-        if self.opening == TlsNegotiation::Postgres {
+        if self.negotiation == TlsNegotiation::Postgres {
             match answer_requests(&mut stream, postgres::SSL_ACCEPTED).await? {
-                Preamble::Promised => {}
-                Preamble::Said { bytes: postgres::CANCEL_REQUEST, length: 8 } => {
+                Preamble::Tls => {}
+                Preamble::Other { bytes: postgres::CANCEL_REQUEST, length: 8 } => {
                     let stream = Box::new(Rewind::new(&postgres::CANCEL_REQUEST, stream));
                     return Ok(HandshakeProgress::Complete(stream));
                 }
-                Preamble::Said { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
+                Preamble::Other { bytes, length } if bytes[0] == TLS_HANDSHAKE => {
                     stream = Box::new(Rewind::new(&bytes[..length], stream));
                 }
-                Preamble::Said { bytes, length } => {
+                Preamble::Other { bytes, length } => {
                     let message = "this listener expects TLS: connect with sslmode=require";
                     stream.write_all(&postgres::fatal(message)).await?;
                     stream.flush().await?;
@@ -81,7 +83,7 @@ impl TlsHandshake {
                         Some(Protocol::Http) => {
                             "the client spoke HTTP, and this listener expects PostgreSQL with TLS"
                         }
-                        _ => "the client asks for no TLS, and this listener expects it",
+                        _ => "the client does not request TLS, and this listener expects it",
                     }));
                 }
             }
@@ -105,14 +107,14 @@ impl TlsHandshake {
         Ok(HandshakeProgress::Complete(Box::new(Encrypted::new(encrypted))))
     }
 
-    /// Completes a handshake with the upstream's choice. What the client has used of its time, since `begun`, is used.
+    /// Completes a handshake with the upstream's choice. The time limit counts from `begun`.
     fn complete(&self, accepted: Accepted, begun: Instant) -> CompleteHandshake {
         let config = Arc::clone(&self.config);
         let left = TIMEOUT.saturating_sub(begun.elapsed());
         Box::new(move |stream, choice| {
             let config = match choice {
                 Ok(Some(protocol)) => offering(&config, vec![protocol]),
-                // No client offers a protocol without a name, so this sends the same alert that the upstream sent.
+                // No client offers a protocol with an empty name, so this sends the same alert that the upstream sent.
                 Err(error) if refuses_protocols(error) => offering(&config, vec![Vec::new()]),
                 Ok(None) | Err(_) => config,
             };
@@ -131,7 +133,8 @@ fn explain(error: io::Error, stream: Option<FirstBytes>) -> io::Error {
     stream.and_then(|stream| not_tls_client(stream.bytes())).unwrap_or(error)
 }
 
-/// The same server, its sessions and tickets included, with other application protocols.
+/// Returns the same configuration, which shares TLS sessions and tickets with `config`, with other application
+/// protocols.
 fn offering(config: &Arc<ServerConfig>, protocols: Vec<Vec<u8>>) -> Arc<ServerConfig> {
     let mut config = ServerConfig::clone(config);
     config.alpn_protocols = protocols;
@@ -148,7 +151,7 @@ impl Handshake for TlsHandshake {
     }
 }
 
-/// The error of a downstream that took too long for its `what`.
+/// Returns the error for a downstream that did not complete `what` in time.
 pub(crate) fn too_late(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no {what} within {}s", TIMEOUT.as_secs()))
 }

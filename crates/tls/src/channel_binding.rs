@@ -1,4 +1,4 @@
-//! A PostgreSQL server's side of a session, until authentication has ended.
+//! The messages of a PostgreSQL server until authentication ends.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -14,12 +14,12 @@ use crate::postgres::sasl::{
     INITIAL_RESPONSE, Mechanisms, Next, chooses_plus, is_wrong_password, mechanisms, next,
 };
 
-/// Bytes per read during authentication. Its messages are shorter in practice.
+/// Bytes per read during authentication. The messages are shorter in practice.
 const STEP: usize = 256;
 
-/// Removes `SCRAM-SHA-256-PLUS` from the mechanisms that the server offers to clients without TLS, which refuse it. Logs why
-/// channel binding fails for clients with TLS. Changes nothing else. After authentication it forwards all bytes, at the cost of
-/// one comparison per call.
+/// Removes `SCRAM-SHA-256-PLUS` from the mechanisms that the server offers to clients without TLS, because such clients
+/// refuse it. Logs why channel binding fails for clients with TLS. After authentication, it forwards all bytes at the
+/// cost of one comparison per call.
 #[derive(Debug)]
 pub(crate) struct ChannelBinding<S> {
     stream: S,
@@ -30,18 +30,18 @@ pub(crate) struct ChannelBinding<S> {
 #[derive(Debug, Default)]
 struct Watch {
     client_is_clear: bool,
-    /// Bytes of the server that are not passed on yet, and how many of them are.
+    /// Bytes of the server that are not forwarded yet, and how many of them have been.
     ahead: Vec<u8>,
     passed: usize,
-    /// Whether `ahead` may be passed on.
-    is_told: bool,
-    /// Bytes of a message that pass unread.
+    /// True if `ahead` may be forwarded.
+    is_released: bool,
+    /// Number of bytes of the current message that are forwarded without being inspected.
     skip: usize,
-    /// Once the server has offered channel binding: the client's first bytes after that.
+    /// First bytes of the client after the server has offered channel binding.
     response: Option<Vec<u8>>,
-    /// Nothing more is looked for.
-    is_last: bool,
-    /// What ended the connection, after `ahead`.
+    /// The rest of the stream is not inspected.
+    is_done: bool,
+    /// Error that ended the connection. It is reported after `ahead`.
     failed: Option<io::Error>,
 }
 
@@ -53,9 +53,9 @@ impl<S> ChannelBinding<S> {
 }
 
 impl Watch {
-    /// Passes on what may be; false if there is nothing.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        if !self.is_told || self.ahead.is_empty() {
+    /// Forwards the bytes that may be forwarded. Returns false if there are none.
+    fn read_released(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        if !self.is_released || self.ahead.is_empty() {
             return false;
         }
         let length = buf.remaining().min(self.ahead.len() - self.passed);
@@ -63,13 +63,13 @@ impl Watch {
         self.passed += length;
         if self.passed == self.ahead.len() {
             self.ahead.clear();
-            (self.passed, self.is_told) = (0, false);
+            (self.passed, self.is_released) = (0, false);
         }
         true
     }
 
-    /// Looks at what is ahead; how many bytes are missing.
-    fn look(&mut self) -> usize {
+    /// Inspects the bytes ahead. Returns how many bytes are missing to decide.
+    fn inspect(&mut self) -> usize {
         match next(&self.ahead) {
             Next::Incomplete(length) => return length - self.ahead.len(),
             Next::Other(skip) => self.skip = skip,
@@ -80,28 +80,28 @@ impl Watch {
                         "channel binding failed: TLS ends at the proxy on both legs, so the server sees another channel than the client; set channel_binding=disable in the client"
                     );
                 }
-                self.is_last = true;
+                self.is_done = true;
             }
-            Next::Over => self.is_last = true,
+            Next::Over => self.is_done = true,
         }
-        self.is_told = true;
+        self.is_released = true;
         0
     }
 
     fn on_mechanisms(&mut self) {
         match mechanisms(&self.ahead) {
-            Mechanisms::Unbound => self.is_last = true,
+            Mechanisms::Unbound => self.is_done = true,
             _ if !self.client_is_clear => self.response = Some(Vec::with_capacity(INITIAL_RESPONSE)),
             Mechanisms::OnlyPlus => {
                 warn!(
                     "the server only offers SCRAM-SHA-256-PLUS, which clients cannot use without TLS; let it offer SCRAM-SHA-256 too"
                 );
-                self.is_last = true;
+                self.is_done = true;
             }
             Mechanisms::PlusAnd(message) => {
                 debug!("removed SCRAM-SHA-256-PLUS from what the server offers to a client without TLS");
                 self.ahead = message;
-                self.is_last = true;
+                self.is_done = true;
             }
         }
     }
@@ -129,10 +129,10 @@ impl<S: Stream> AsyncRead for ChannelBinding<S> {
     ) -> Poll<io::Result<()>> {
         let Self { stream, watch: state } = &mut *self;
         while let Some(watch) = state {
-            if watch.give(buf) {
+            if watch.read_released(buf) {
                 return Poll::Ready(Ok(()));
             }
-            if watch.is_last {
+            if watch.is_done {
                 match watch.failed.take() {
                     Some(error) => return Poll::Ready(Err(error)),
                     None => *state = None,
@@ -147,14 +147,14 @@ impl<S: Stream> AsyncRead for ChannelBinding<S> {
                 watch.skip -= part.filled().len();
                 return Poll::Ready(Ok(()));
             }
-            let missing = watch.look();
+            let missing = watch.inspect();
             if missing > 0 {
                 let mut part = ReadBuf::uninit(&mut room[..missing.min(STEP)]);
                 let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut part));
                 watch.ahead.extend_from_slice(part.filled());
                 // Forward a part of a message before the end of the connection.
                 if read.is_err() || part.filled().is_empty() {
-                    (watch.failed, watch.is_told, watch.is_last) = (read.err(), true, true);
+                    (watch.failed, watch.is_released, watch.is_done) = (read.err(), true, true);
                 }
             }
         }

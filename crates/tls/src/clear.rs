@@ -1,4 +1,4 @@
-//! The clear downstream leg of a `psqls` mapping.
+//! The downstream of a `psqls` mapping whose listener does not use TLS.
 
 use std::io;
 
@@ -9,9 +9,9 @@ use crate::acceptor::{TIMEOUT, too_late};
 use crate::preamble::{Preamble, answer_requests};
 use crate::{postgres, rewind::Rewind};
 
-/// Answers a client that opens with SSLRequest or GSSENCRequest (libpq's `sslmode=prefer` does) with `N`, so that it
-/// goes on in clear. Everything else, from the first other byte on, is relayed. The upstream is dialed once the
-/// client has spoken, for which it has 10 s.
+/// Answers a client that starts with SSLRequest or GSSENCRequest (as libpq does with `sslmode=prefer`) with `N`, so
+/// that the client continues in clear. Everything after these requests is relayed. The upstream is dialed once the
+/// client has sent its first message, for which it has 10 s.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostgresClear;
 
@@ -25,8 +25,8 @@ impl Handshake for PostgresClear {
 
 async fn open(mut stream: BoxStream) -> io::Result<HandshakeProgress> {
     match answer_requests(&mut stream, postgres::SSL_REFUSED).await? {
-        Preamble::Promised => unreachable!("the response N does not start TLS"),
-        Preamble::Said { bytes, length } => {
+        Preamble::Tls => unreachable!("the response N does not start TLS"),
+        Preamble::Other { bytes, length } => {
             Ok(HandshakeProgress::Complete(Box::new(Rewind::new(&bytes[..length], stream))))
         }
     }

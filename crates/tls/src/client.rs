@@ -17,20 +17,21 @@ use crate::{Error, TlsNegotiation, pem, provider, refusal};
 /// Settings of TLS to the upstream. The default trusts the roots of the system and does not send a client certificate.
 #[derive(Debug, Clone, Default)]
 pub struct ClientTls {
-    /// PEM file of certificates to trust in addition to the roots of the system: of authorities, or of servers. A server
-    /// certificate must also be valid now and for the name.
+    /// PEM file of certificates to trust in addition to the roots of the system. They may be certificates of
+    /// authorities or of servers. A server certificate must also be valid now and for the name.
     pub ca_file: Option<PathBuf>,
-    /// The client certificate to show: PEM files of the chain and of its key.
+    /// The client certificate to send: PEM files of the chain and of its key.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name asked for (SNI) and verified, instead of the host that is connected to.
+    /// The name that is requested (SNI) and verified, instead of the host that is connected to.
     pub server_name: Option<String>,
-    /// Accept any certificate, and any signature by it. Encrypts, and proves nothing about who answers.
+    /// Accepts any certificate and does not verify signatures. The connection is encrypted, but the server is not
+    /// authenticated.
     pub insecure: bool,
 }
 
 impl ClientTls {
-    /// Reads the files.
-    pub(crate) fn config(&self, opening: TlsNegotiation) -> Result<Arc<ClientConfig>, Error> {
+    /// Reads the files and returns the configuration.
+    pub(crate) fn config(&self, negotiation: TlsNegotiation) -> Result<Arc<ClientConfig>, Error> {
         let builder =
             ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = if self.insecure {
@@ -52,7 +53,7 @@ impl ClientTls {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = opening.alpn();
+        config.alpn_protocols = negotiation.alpn();
         // Not shared with other settings, which may trust other certificates.
         config.resumption = Resumption::store(Arc::new(Sessions::default()));
         Ok(Arc::new(config))
@@ -68,12 +69,13 @@ pub(crate) fn system_roots() -> RootCertStore {
 /// Trusts these roots and the certificates in the file.
 pub(crate) fn trust(mut roots: RootCertStore, ca_file: Option<&Path>) -> Result<Trust, Error> {
     let trusted = ca_file.map(pem::certificates).transpose()?.unwrap_or_default();
-    // webpki does not check that a trust anchor may sign certificates: a server's own certificate would vouch for any name.
+    // webpki does not check that a trust anchor may sign certificates: the certificate of a server would vouch for any
+    // name.
     for certificate in trusted.iter().filter(|certificate| may_sign(certificate)) {
         roots.add(certificate.clone())?;
     }
     if roots.is_empty() && !trusted.is_empty() {
-        // rustls wants an anchor. Without a key it verifies no certificate.
+        // rustls requires an anchor. Without a key, this one does not verify any certificate.
         roots.roots.push(TrustAnchor {
             subject: Der::from_slice(&[]),
             subject_public_key_info: Der::from_slice(&[]),
@@ -83,8 +85,8 @@ pub(crate) fn trust(mut roots: RootCertStore, ca_file: Option<&Path>) -> Result<
     if roots.is_empty() { Err(Error::NoRoots) } else { Trust::new(roots, trusted) }
 }
 
-/// Returns true for certificates of authorities, including those of X.509 version 1, which cannot state whether they are. Returns
-/// true for data that is not a certificate, so that adding it fails.
+/// Returns true for certificates of authorities, including those of X.509 version 1, which do not have the field for
+/// it. Also returns true for data that is not a certificate, so that adding it fails.
 fn may_sign(certificate: &CertificateDer<'_>) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return true };
     match certificate.basic_constraints() {

@@ -1,4 +1,4 @@
-//! Reaches an upstream over TLS.
+//! TLS connections to upstreams.
 
 use std::io;
 use std::sync::Arc;
@@ -16,44 +16,46 @@ use crate::refusal::{not_tls_upstream, with_advice};
 use crate::stream::Encrypted;
 use crate::{ClientTls, Error, TlsNegotiation, postgres};
 
-/// Connects over TCP, then opens TLS.
+/// Connects over TCP, then performs the TLS handshake.
 #[derive(Debug, Clone)]
 pub struct TlsConnector {
     tcp: TcpConnector,
     config: Arc<ClientConfig>,
     name: ServerName<'static>,
-    opening: TlsNegotiation,
+    negotiation: TlsNegotiation,
     timeout: Duration,
     clients_are_clear: bool,
 }
 
 impl TlsConnector {
-    /// Connects to the host of `tcp`. Its certificate must be valid for that name, or for [`ClientTls::server_name`].
+    /// Returns a connector to the host of `tcp`. Its certificate must be valid for that name, or for
+    /// [`ClientTls::server_name`].
     ///
     /// # Errors
-    /// If a file cannot be read, the system has no root certificates, or the server name is invalid.
-    pub fn new(tcp: TcpConnector, tls: &ClientTls, opening: TlsNegotiation) -> Result<Self, Error> {
+    /// Returns an error if a file cannot be read, the system does not have root certificates, or the server name is
+    /// invalid.
+    pub fn new(tcp: TcpConnector, tls: &ClientTls, negotiation: TlsNegotiation) -> Result<Self, Error> {
         let name = tls.server_name.as_deref().unwrap_or(tcp.host());
         // A trailing dot is the resolver's notation; certificates do not have it (RFC 6066, section 3).
         let name = name.strip_suffix('.').unwrap_or(name).to_owned();
         let name = ServerName::try_from(name.clone()).map_err(|_| Error::ServerName(name))?;
-        let config = tls.config(opening)?;
-        Ok(Self { timeout: tcp.timeout(), tcp, config, name, opening, clients_are_clear: false })
+        let config = tls.config(negotiation)?;
+        Ok(Self { timeout: tcp.timeout(), tcp, config, name, negotiation, clients_are_clear: false })
     }
 
-    /// For sessions whose clients speak in clear: what a PostgreSQL server offers them lacks `SCRAM-SHA-256-PLUS`, which
-    /// clients refuse outside of TLS. Other protocols are relayed as they are.
+    /// Sets up the connector for clients that do not use TLS. They refuse `SCRAM-SHA-256-PLUS`, so the connector
+    /// removes it from the mechanisms that a PostgreSQL server offers. Other protocols are relayed unchanged.
     #[must_use]
     pub fn for_clear_clients(mut self) -> Self {
         self.clients_are_clear = true;
         self
     }
 
-    /// Offers these application protocols (ALPN), the preferred one first, for downstreams that offer none themselves
+    /// Offers these application protocols (ALPN), the preferred one first, for downstreams that do not offer any
     /// because they do not use TLS. Only applies to [`TlsNegotiation::Direct`]: PostgreSQL has its own protocol name.
     #[must_use]
     pub fn with_protocols(mut self, protocols: Vec<Vec<u8>>) -> Self {
-        if self.opening == TlsNegotiation::Direct {
+        if self.negotiation == TlsNegotiation::Direct {
             Arc::make_mut(&mut self.config).alpn_protocols = protocols;
         }
         self
@@ -70,7 +72,7 @@ impl TlsConnector {
                 source: source.into(),
             })?;
         let protocol = encrypted.protocol().map(<[u8]>::to_vec);
-        let stream: BoxStream = match self.opening {
+        let stream: BoxStream = match self.negotiation {
             TlsNegotiation::Direct => Box::new(encrypted),
             TlsNegotiation::Postgres | TlsNegotiation::PostgresDirect => {
                 Box::new(ChannelBinding::new(encrypted, self.clients_are_clear))
@@ -83,7 +85,7 @@ impl TlsConnector {
     }
 
     async fn handshake(&self, mut stream: BoxStream, protocols: Vec<Vec<u8>>) -> Result<Encrypted, Error> {
-        if self.opening == TlsNegotiation::Postgres {
+        if self.negotiation == TlsNegotiation::Postgres {
             match ssl_request(&mut stream).await.map_err(Error::SslRequest)? {
                 postgres::SSL_ACCEPTED => {}
                 answer => return Err(Error::PostgresWithoutTls(answer)),
@@ -102,7 +104,7 @@ impl TlsConnector {
     }
 }
 
-/// Requests TLS. Reads exactly one byte, so that data behind it that is not encrypted fails the handshake.
+/// Requests TLS. Reads exactly one byte, so that unencrypted data behind it fails the handshake.
 async fn ssl_request(stream: &mut BoxStream) -> io::Result<u8> {
     stream.write_all(&postgres::SSL_REQUEST).await?;
     stream.flush().await?;
@@ -115,7 +117,7 @@ impl Connector for TlsConnector {
     }
 
     fn connect_offering<'a>(&'a self, protocols: &'a [Vec<u8>]) -> Connecting<'a> {
-        match self.opening {
+        match self.negotiation {
             TlsNegotiation::Direct => Box::pin(self.open(protocols.to_vec())),
             TlsNegotiation::Postgres | TlsNegotiation::PostgresDirect => self.connect(),
         }

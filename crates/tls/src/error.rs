@@ -1,4 +1,4 @@
-//! What can be wrong before the first connection.
+//! Errors of TLS configurations and handshakes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use rustls::AlertDescription;
 use rustls::pki_types::pem;
 use thiserror::Error;
 
-/// Why a TLS configuration cannot be used, or a handshake failed.
+/// Reason why a TLS configuration cannot be used or a handshake failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,7 +16,7 @@ pub enum Error {
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: pem::Error,
     },
     /// A file does not contain a certificate or key in PEM.
@@ -26,7 +26,7 @@ pub enum Error {
         path: PathBuf,
         /// `certificate` or `private key`.
         expected: &'static str,
-        /// Its contents, and the way out.
+        /// What the file contains, and what to do.
         found: String,
     },
     /// A PEM file has a private key that needs a password.
@@ -38,7 +38,7 @@ pub enum Error {
     /// The system has no trusted root certificates, and no CA file was given.
     #[error("no trusted root certificates found: install the package ca-certificates or name a CA file")]
     NoRoots,
-    /// rustls refuses certificate or key.
+    /// rustls refuses the certificate or the key.
     #[error("certificate or key cannot be used")]
     Config(#[from] rustls::Error),
     /// Certificate and private key are of different pairs.
@@ -46,27 +46,27 @@ pub enum Error {
         "the private key does not belong to the certificate; use the key that the certificate was issued for"
     )]
     KeyMismatch,
-    /// The certificate to show is of a kind that cannot be used.
+    /// The certificate to send is of a kind that cannot be used.
     #[error("certificate cannot be used: {0}")]
     Flawed(String),
-    /// A certificate could not be made.
+    /// A certificate could not be generated.
     #[error("cannot generate a certificate")]
     Generate(#[from] rcgen::Error),
     /// The name to verify the certificate for is not a valid name.
     #[error("`{0}` is neither a DNS name nor an IP address")]
     ServerName(String),
-    /// The handshake with the upstream failed. The source is the reason.
+    /// The handshake with the upstream failed. The source is the cause.
     #[error("TLS as `{name}`")]
     Handshake {
         /// The name the upstream's certificate is checked against.
         name: String,
-        /// What failed: an untrusted certificate, a wrong name, an alert.
+        /// The cause: an untrusted certificate, a wrong name or an alert.
         source: std::io::Error,
     },
-    /// The server answers the SSLRequest with something else than `S`.
+    /// The server answered the SSLRequest with something other than `S`.
     #[error("{}", without_tls(*.0))]
     PostgresWithoutTls(u8),
-    /// The connection ended while PostgreSQL's SSLRequest was asked.
+    /// The connection ended before the answer to PostgreSQL's SSLRequest.
     #[error("the connection ended during SSLRequest")]
     SslRequest(#[source] std::io::Error),
     /// The handshake took too long.
@@ -75,7 +75,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Returns the file that cannot be read or used, if it is because of one.
+    /// Returns the file that cannot be read or used, if the error is about a file.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Pem { path, .. } | Self::Unusable { path, .. } | Self::EncryptedKey(path) => Some(path),
@@ -86,14 +86,14 @@ impl Error {
 
 fn without_tls(answer: u8) -> String {
     let problem = match answer {
-        // A refusal, or the error of a server from before SSLRequest.
-        b'N' | b'E' => "the PostgreSQL server offers no TLS",
+        // A refusal, or the error of a server that is too old to know SSLRequest.
+        b'N' | b'E' => "the PostgreSQL server does not offer TLS",
         _ => "the upstream does not speak PostgreSQL",
     };
     format!("{problem} (it answered `{}` to SSLRequest)", answer.escape_ascii())
 }
 
-/// Returns whether the upstream supports none of the offered application protocols (ALPN).
+/// Returns true if the upstream supports none of the offered application protocols (ALPN).
 pub(crate) fn refuses_protocols(error: &ConnectError) -> bool {
     let ConnectError::Handshake { source, .. } = error else { return false };
     let Some(Error::Handshake { source, .. }) = source.downcast_ref() else { return false };

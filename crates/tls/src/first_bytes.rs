@@ -1,4 +1,4 @@
-//! A stream that remembers its first bytes, and the protocol that they belong to.
+//! A stream that keeps a copy of its first bytes, and the protocol that they belong to.
 
 use std::io;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use std::task::{Context, Poll, ready};
 use fault_proxy_relay::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Enough for a method, a version or a greeting.
+/// Number of bytes that is enough for a method, a version or a greeting.
 const MAX_LENGTH: usize = 16;
-/// Fewer bytes do not name a protocol.
+/// Minimum number of bytes to recognize HTTP.
 const MIN_LENGTH: usize = 4;
 
-/// A stream, and its first bytes for the case that they are not TLS.
+/// A stream with a copy of its first bytes, for the error message if they are not TLS.
 #[derive(Debug)]
 pub(crate) struct FirstBytes {
     pub(crate) stream: BoxStream,
     bytes: [u8; MAX_LENGTH],
     length: usize,
-    /// True if bytes or their end arrived since the reader last set it to false.
+    /// True if bytes or the end of file have arrived since the reader last set it to false.
     pub(crate) has_received: bool,
 }
 
@@ -46,7 +46,7 @@ impl Protocol {
         const METHODS: [&str; 10] = [
             "GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ", "PRI * ",
         ];
-        // Some servers answer a request that they cannot read with HTTP/0.9, which is the page alone.
+        // Some servers answer a request that they cannot read with HTTP/0.9, which has only the page.
         const ANSWERS: [&str; 3] = ["HTTP/", "<!DOCTYPE", "<HTML"];
         let begins_with = |text: &&str| {
             let length = text.len().min(bytes.len());

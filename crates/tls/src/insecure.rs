@@ -1,11 +1,11 @@
-//! The verifier of the explicit insecure switch.
+//! The certificate verifier of the option `insecure`.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Checks nothing. The certificate is not even read, so it may be of any version and have any key. That its owner signed the
-/// handshake is not checked either, so anyone who can answer in the server's place can show the server's certificate.
+/// Accepts every certificate. It does not parse the certificate, which may have any version and key. It does not check
+/// that its owner signed the handshake either, so an attacker can present the server's certificate.
 #[derive(Debug)]
 pub(crate) struct AcceptAny;
 
@@ -39,7 +39,7 @@ impl ServerCertVerifier for AcceptAny {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    /// All, since a server only uses a certificate whose signatures the client claims to know.
+    /// Returns all schemes, because a server only uses a certificate whose signature schemes the client supports.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         use SignatureScheme::*;
         vec![

@@ -1,16 +1,19 @@
 #![doc = include_str!("../README.md")]
 //!
-//! - [`TlsConnector`] connects to an upstream with TLS; [`ClientTls`] has its trusted certificates and its client certificate.
-//! - [`ReloadingTls`] is the same for a library that makes its own connections.
-//! - [`TlsHandshake`] expects TLS from the downstream; [`ServerTls`] is the certificate it shows.
-//! - [`PostgresClear`] is the downstream of a `psqls` mapping: it answers a client's wish for encryption with `N`.
-//! - `channel_binding` keeps a PostgreSQL server from offering clients in clear what they refuse there.
-//! - `postgres` and `preamble` are what both legs know of that protocol's opening.
+//! - [`TlsConnector`] connects to an upstream with TLS. [`ClientTls`] has its trusted certificates and its client
+//!   certificate.
+//! - [`ReloadingTls`] is the same for a library that opens its connections itself.
+//! - [`TlsHandshake`] expects TLS from the downstream. [`ServerTls`] is the certificate that it presents.
+//! - [`PostgresClear`] is the downstream of a `psqls` mapping without TLS: it answers a client's request for encryption
+//!   with `N`.
+//! - `channel_binding` removes the authentication mechanism that clients without TLS refuse from the offer of a
+//!   PostgreSQL server.
+//! - `postgres` and `preamble` implement the start of a PostgreSQL connection for both sides.
 //!
-//! A peer that closes without TLS's close_notify has half-closed: its TCP connection ended with a FIN, and many servers close
-//! like this. It is logged at debug level.
+//! A peer that closes its TCP connection without a close_notify of TLS is treated as half-closed, because many servers
+//! close like this. This is logged at debug level.
 //!
-//! The crypto provider is ring: it only requires a C compiler on every platform, and async-nats uses it.
+//! The crypto provider is ring, because it only requires a C compiler on every platform and async-nats uses it too.
 
 mod acceptor;
 mod channel_binding;
@@ -42,12 +45,12 @@ pub use server::ServerTls;
 /// How TLS begins on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TlsNegotiation {
-    /// With the first byte.
+    /// TLS starts with the first byte.
     #[default]
     Direct,
-    /// After PostgreSQL's SSLRequest (Frontend/Backend Protocol, "SSL Session Encryption").
+    /// TLS starts after PostgreSQL's SSLRequest (Frontend/Backend Protocol, "SSL Session Encryption").
     Postgres,
-    /// With the first byte and ALPN `postgresql`, as PostgreSQL 17 and later can.
+    /// TLS starts with the first byte and offers the ALPN protocol `postgresql`, which PostgreSQL 17 and later support.
     PostgresDirect,
 }
 

@@ -10,7 +10,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::Error;
 
-/// Version of a PKCS#12 archive, which its outer sequence begins with (RFC 7292, section 4).
+/// Version of a PKCS#12 archive, at the start of its outer sequence (RFC 7292, section 4).
 const PKCS12_VERSION: [u8; 3] = [2, 1, 3];
 
 /// Purpose of a file.
@@ -29,7 +29,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 pub(crate) fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let (failed, text) = read(path)?;
-    // As PKCS#8, and as OpenSSL wrote keys before version 1.0.0.
+    // In the format of PKCS#8, and in that of OpenSSL before version 1.0.0.
     if contains(&text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(&text, "Proc-Type: 4,ENCRYPTED") {
         return Err(Error::EncryptedKey(path.to_owned()));
     }
@@ -57,7 +57,7 @@ fn unusable(path: &Path, text: &[u8], wanted: Use) -> Error {
     Error::Unusable { path: path.to_owned(), expected, found: explain(path, text, wanted) }
 }
 
-/// Returns what a file contains in place of a certificate or key, and the way out.
+/// Returns what a file contains instead of a certificate or key, and what to do.
 fn explain(path: &Path, text: &[u8], wanted: Use) -> String {
     let file = path.display();
     let swapped = "check that the files of certificate and key are not swapped";
@@ -119,7 +119,7 @@ fn explain(path: &Path, text: &[u8], wanted: Use) -> String {
     }
 }
 
-/// Whether it is a DER sequence that begins with the version of PKCS#12.
+/// Returns true for a DER sequence that starts with the version of PKCS#12.
 fn is_pkcs12(bytes: &[u8]) -> bool {
     let content = match bytes {
         [0x30, length, content @ ..] if *length & 0x80 == 0 => content,

@@ -1,4 +1,4 @@
-//! How a PostgreSQL connection opens, as far as encryption goes. No I/O.
+//! The start of a PostgreSQL connection, as far as encryption is concerned. No I/O.
 //!
 //! Source: PostgreSQL documentation, "Message Formats": SSLRequest is the length 8 and the code 80877103,
 //! GSSENCRequest the length 8 and the code 80877104, each a big-endian Int32; ErrorResponse is `E`, its length, and
@@ -12,22 +12,22 @@ pub(crate) const GSSENC_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30];
 /// First bytes of a CancelRequest. libpq sends it without TLS on a separate connection, and servers with TLS accept it.
 pub(crate) const CANCEL_REQUEST: [u8; 8] = [0, 0, 0, 16, 0x04, 0xd2, 0x16, 0x2e];
 
-/// The server's answers.
+/// The server's answers to SSLRequest and GSSENCRequest.
 pub(crate) const SSL_ACCEPTED: u8 = b'S';
 pub(crate) const SSL_REFUSED: u8 = b'N';
 
-/// What the first bytes of a client are.
+/// Type of a client's first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstMessage {
-    /// They could still become a request.
+    /// The bytes may be the beginning of a request.
     Incomplete,
     SslRequest,
     GssEncRequest,
-    /// A startup message, a cancel request, or no PostgreSQL at all.
+    /// A startup message, a cancel request, or another protocol.
     Other,
 }
 
-/// Tells from the first bytes, at most eight.
+/// Returns the type of a client's first bytes, which are at most eight.
 pub(crate) fn first(bytes: &[u8]) -> FirstMessage {
     if bytes == SSL_REQUEST {
         FirstMessage::SslRequest
@@ -40,7 +40,7 @@ pub(crate) fn first(bytes: &[u8]) -> FirstMessage {
     }
 }
 
-/// An ErrorResponse that ends the connection, SQLSTATE 28000 (invalid authorization specification).
+/// Returns an ErrorResponse that ends the connection, SQLSTATE 28000 (invalid authorization specification).
 pub(crate) fn fatal(message: &str) -> Vec<u8> {
     let fields = format!("SFATAL\0VFATAL\0C28000\0M{message}\0\0");
     let length = u32::try_from(fields.len() + 4).expect("a short message");
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_from_their_beginnings_and_from_everything_else() {
+    fn requests_are_distinguished_from_their_beginnings_and_other_messages() {
         assert_eq!(first(&request(80_877_103)), FirstMessage::SslRequest);
         assert_eq!(first(&request(80_877_104)), FirstMessage::GssEncRequest);
         for length in 0..8 {
@@ -74,7 +74,7 @@ mod tests {
     }
 
     proptest! {
-        /// Near a request, too: one of its bytes changed.
+        /// Includes texts near a request: one of its bytes is changed.
         #[test]
         fn only_the_two_requests_are_requests(
             bytes in prop_oneof![
@@ -101,7 +101,7 @@ mod tests {
         }
 
         #[test]
-        fn an_error_response_says_its_own_length_and_ends_its_fields(message in "[ -~]{0,200}") {
+        fn an_error_response_has_its_length_and_ends_its_fields(message in "[ -~]{0,200}") {
             let response = fatal(&message);
             prop_assert_eq!(response[0], b'E');
             prop_assert_eq!(u32::from_be_bytes(response[1..5].try_into().expect("four")) as usize, response.len() - 1);

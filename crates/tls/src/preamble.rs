@@ -1,4 +1,4 @@
-//! The requests for encryption that a PostgreSQL client may open with.
+//! The requests for encryption that a PostgreSQL client may start with.
 
 use std::io;
 
@@ -7,17 +7,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::postgres::{FirstMessage, SSL_ACCEPTED, SSL_REFUSED, first};
 
-/// What comes after the requests.
+/// The data after the requests.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Preamble {
-    /// TLS, as we promised.
-    Promised,
-    /// Something else, of which these are the first bytes; none at the end of file.
-    Said { bytes: [u8; 8], length: usize },
+    /// TLS, which the server has accepted.
+    Tls,
+    /// Other data with these first bytes. `length` is 0 at the end of file.
+    Other { bytes: [u8; 8], length: usize },
 }
 
-/// Answers each SSLRequest with `answer`, each GSSENCRequest with `N`. No byte beyond a request is read, so that
-/// nothing that was sent in clear can pass for encrypted.
+/// Answers each SSLRequest with `answer` and each GSSENCRequest with `N`. Does not read any byte beyond a request, so
+/// that data that was sent in clear cannot pass for encrypted data.
 pub(crate) async fn answer_requests(stream: &mut BoxStream, answer: u8) -> io::Result<Preamble> {
     loop {
         let (mut bytes, mut length) = ([0; 8], 0);
@@ -27,7 +27,7 @@ pub(crate) async fn answer_requests(stream: &mut BoxStream, answer: u8) -> io::R
             match first(&bytes[..length]) {
                 FirstMessage::Incomplete if got > 0 => {}
                 FirstMessage::Incomplete | FirstMessage::Other => {
-                    return Ok(Preamble::Said { bytes, length });
+                    return Ok(Preamble::Other { bytes, length });
                 }
                 FirstMessage::SslRequest => break answer,
                 FirstMessage::GssEncRequest => break SSL_REFUSED,
@@ -36,7 +36,7 @@ pub(crate) async fn answer_requests(stream: &mut BoxStream, answer: u8) -> io::R
         stream.write_all(&[answer]).await?;
         stream.flush().await?;
         if answer == SSL_ACCEPTED {
-            return Ok(Preamble::Promised);
+            return Ok(Preamble::Tls);
         }
     }
 }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use crate::postgres::{GSSENC_REQUEST, SSL_REQUEST};
 
-    /// What the listener makes of the client's bytes, what it leaves unread of them, and what it answers.
+    /// Returns the preamble of the client's bytes, the bytes that were left unread, and the answers.
     fn opened(sent: &[u8], pipe: usize, answer: u8) -> (Preamble, Vec<u8>, Vec<u8>) {
         let (client, server) = duplex(pipe);
         let (mut from_server, mut to_server) = tokio::io::split(client);
@@ -77,11 +77,11 @@ mod tests {
     }
 
     #[test]
-    fn libpq_prefer_is_refused_encryption_and_goes_on_in_clear() {
+    fn libpq_prefer_is_refused_encryption_and_continues_in_clear() {
         let startup = [0, 0, 0, 84, 0, 3, 0, 0];
         let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &startup, b"user"].concat();
         let (preamble, unread, answers) = opened(&sent, 64, SSL_REFUSED);
-        assert_eq!(preamble, Preamble::Said { bytes: startup, length: 8 });
+        assert_eq!(preamble, Preamble::Other { bytes: startup, length: 8 });
         assert_eq!((unread.as_slice(), answers.as_slice()), (&b"user"[..], &b"NN"[..]));
     }
 
@@ -90,14 +90,14 @@ mod tests {
         for pipe in [1, 3, 64] {
             let sent = [&GSSENC_REQUEST[..], &SSL_REQUEST, &SSL_REQUEST, b"in clear"].concat();
             let (preamble, unread, answers) = opened(&sent, pipe, SSL_ACCEPTED);
-            assert_eq!((preamble, answers), (Preamble::Promised, b"NS".to_vec()));
+            assert_eq!((preamble, answers), (Preamble::Tls, b"NS".to_vec()));
             assert_eq!(unread, [&SSL_REQUEST[..], b"in clear"].concat());
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_is_no_request_is_left_as_it_came(
+        fn other_data_is_unchanged(
             gss in 0_usize..3, begun in 0_usize..8, tail in vec(any::<u8>(), 0..20), pipe in 1_usize..20,
         ) {
             let rest = [&SSL_REQUEST[..begun], &tail].concat();
@@ -105,7 +105,7 @@ mod tests {
             let sent = [GSSENC_REQUEST.repeat(gss), rest.clone()].concat();
             for answer in [SSL_ACCEPTED, SSL_REFUSED] {
                 let (preamble, unread, answers) = opened(&sent, pipe, answer);
-                let Preamble::Said { bytes, length } = preamble else { panic!("nobody asked") };
+                let Preamble::Other { bytes, length } = preamble else { panic!("no request was sent") };
                 prop_assert_eq!([&bytes[..length], &unread].concat(), rest.clone());
                 prop_assert!(length > 0 || rest.is_empty());
                 prop_assert_eq!(answers, vec![SSL_REFUSED; gss]);

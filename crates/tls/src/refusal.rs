@@ -1,4 +1,4 @@
-//! Explains what is wrong with a certificate, and how to make one that works.
+//! Explains what is wrong with a certificate, and how to create one that works.
 
 use std::error;
 use std::fmt;
@@ -27,7 +27,7 @@ impl From<Flaw> for Error {
     }
 }
 
-/// Looks for what rustls means by an error that it has no words for.
+/// Looks for the reason of an error that rustls does not describe.
 ///
 /// `others` are the certificates that may have issued it.
 pub(crate) fn flaw<'a>(
@@ -45,7 +45,7 @@ pub(crate) fn flaw<'a>(
         .or_else(|| name_flaw(certificate, error))
 }
 
-/// Explains a certificate that is valid for no name, since only its subject has one.
+/// Explains a certificate without subjectAltName, which is not valid for any name.
 fn name_flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
     let Error::InvalidCertificate(CertificateError::NotValidForNameContext { expected, .. }) = error else {
         return None;
@@ -55,7 +55,7 @@ fn name_flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
     }
     let name = expected.to_str();
     let kind = if matches!(expected, ServerName::IpAddress(_)) { "IP" } else { "DNS" };
-    // The CA file does not contain it, or the subject would have been enough.
+    // The CA file does not contain the certificate. Otherwise the subject would have been enough.
     let or_trust = if is_subject(certificate, expected) {
         "; or add this very certificate to the CA file, so that the name in its subject counts"
     } else {
@@ -67,7 +67,7 @@ fn name_flaw(certificate: &X509Certificate<'_>, error: &Error) -> Option<Flaw> {
     )))
 }
 
-/// Whether a certificate without alternative names has this name as its subject's common name.
+/// Returns true if the certificate does not have a subjectAltName and this name is the common name of its subject.
 pub(crate) fn is_subject(certificate: &X509Certificate<'_>, name: &ServerName<'_>) -> bool {
     matches!(certificate.subject_alternative_name(), Ok(None))
         && certificate
@@ -93,7 +93,7 @@ fn authority_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
     certificate.is_ca().then(|| Flaw(text.to_owned()))
 }
 
-/// Explains a certificate whose issuer may not issue any.
+/// Explains a certificate whose issuer may not issue certificates.
 fn issuer_flaw<'a>(
     certificate: &X509Certificate<'_>,
     others: impl IntoIterator<Item = &'a CertificateDer<'a>>,
@@ -110,7 +110,7 @@ fn issuer_flaw<'a>(
     )))
 }
 
-/// Looks for a key that no handshake can be verified with.
+/// Looks for a key that rustls cannot verify a handshake with.
 pub(crate) fn key_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
     const SUPPORTED: &str = "use RSA with 2048 to 8192 bits, ECDSA with P-256 or P-384, or Ed25519";
     let key = certificate.public_key();
@@ -156,7 +156,7 @@ fn signature_flaw(certificate: &X509Certificate<'_>) -> Option<Flaw> {
     )))
 }
 
-/// Explains why rustls cannot use a certificate that the proxy itself shows.
+/// Explains why rustls cannot use a certificate that the proxy itself presents.
 pub(crate) fn for_own_certificate(chain: &[CertificateDer<'_>], error: Error) -> crate::Error {
     if matches!(error, Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) {
         return crate::Error::KeyMismatch;
@@ -169,7 +169,7 @@ pub(crate) fn for_own_certificate(chain: &[CertificateDer<'_>], error: Error) ->
 
 /// Explains the first bytes of a client that does not speak TLS. Returns `None` if they can be TLS.
 ///
-/// The bytes are not shown: they can be a password.
+/// The text does not contain the bytes, because they can be a password.
 pub(crate) fn not_tls_client(bytes: &[u8]) -> Option<io::Error> {
     let text = match Protocol::detect(bytes)? {
         Protocol::Http => {
@@ -201,7 +201,7 @@ pub(crate) fn not_tls_upstream(bytes: &[u8]) -> Option<io::Error> {
     Some(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
-/// A failed handshake, with a way out where there is one.
+/// A failed handshake, with advice if there is any.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     source: Error,
@@ -221,7 +221,7 @@ impl fmt::Display for Refusal {
 
 impl error::Error for Refusal {}
 
-/// Adds what can be done to an error of the handshake.
+/// Adds advice to an error of a handshake.
 pub(crate) fn with_advice(error: io::Error) -> io::Error {
     let Some(source) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else { return error };
     let advice = match source {

@@ -12,23 +12,23 @@ use tracing::warn;
 use crate::verifier::{Trust, Verifier};
 use crate::{Error, client, pem, provider, refusal};
 
-/// Files of TLS for a library that takes rustls' configuration once, and connects again and again with it. The default trusts the system's
-/// roots and does not send a client certificate.
+/// Files of TLS for a library that takes a rustls configuration once and connects with it repeatedly. By default, it
+/// trusts the roots of the system and does not send a client certificate.
 #[derive(Debug, Clone, Default)]
 pub struct ReloadingTls {
-    /// A PEM file of certificates to trust instead of the system's roots. A server that shows one of them as its own is trusted too,
-    /// if it is valid now and for the name.
+    /// A PEM file of certificates to trust instead of the roots of the system. A server that presents one of them as
+    /// its own is trusted too, if the certificate is valid now and for the name.
     pub ca_file: Option<PathBuf>,
     /// Client certificate: PEM files of the chain and of its key.
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl ReloadingTls {
-    /// Returns a configuration that reads the files again at each handshake. While they cannot be used, it logs that and uses what it
-    /// has read last.
+    /// Returns a configuration that reads the files again at each handshake. While they cannot be used, it logs a
+    /// warning and uses the last usable contents.
     ///
     /// # Errors
-    /// When a file cannot be used now, or the system has no trusted roots and there is no CA file.
+    /// Returns an error if a file cannot be used now, or if neither a CA file nor the system provides trusted roots.
     pub fn config(&self) -> Result<ClientConfig, Error> {
         let Self { ca_file, identity } = self.clone();
         let trust = Latest::new(move || trust(ca_file.as_deref()))?;
@@ -42,7 +42,7 @@ impl ReloadingTls {
             }
             None => builder.with_no_client_auth(),
         };
-        // A resumed session would be one with the files as they were.
+        // A resumed session would use the files as they were.
         config.resumption = Resumption::disabled();
         Ok(config)
     }

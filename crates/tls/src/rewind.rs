@@ -1,4 +1,4 @@
-//! A stream that gives back bytes which were read ahead.
+//! A stream that returns bytes which were read ahead.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use fault_proxy_relay::{BoxStream, Stream};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Up to eight bytes, then the rest of the stream.
+/// Returns up to eight bytes, then the rest of the stream.
 #[derive(Debug)]
 pub(crate) struct Rewind {
     ahead: [u8; 8],
@@ -18,7 +18,7 @@ pub(crate) struct Rewind {
 }
 
 impl Rewind {
-    /// `ahead`: at most eight bytes.
+    /// Returns a stream that starts with `ahead`, which has at most eight bytes.
     pub(crate) fn new(ahead: &[u8], stream: BoxStream) -> Self {
         let mut rewind = Self { ahead: [0; 8], start: 0, end: ahead.len(), stream };
         rewind.ahead[..ahead.len()].copy_from_slice(ahead);

@@ -1,4 +1,4 @@
-//! The certificate that downstreams are shown.
+//! The certificate that is presented to downstreams.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -21,16 +21,16 @@ impl ServerTls {
     /// Reads both from PEM files.
     ///
     /// # Errors
-    /// If a file cannot be read or does not contain a certificate or key.
+    /// Returns an error if a file cannot be read or does not contain a certificate or key.
     pub fn from_files(chain: &Path, key: &Path) -> Result<Self, Error> {
         Ok(Self { chain: pem::certificates(chain)?, key: pem::key(key)? })
     }
 
-    /// Makes a certificate for `localhost`, the loopback addresses and `address`, signed by itself; also returns it
-    /// as PEM, for clients to trust.
+    /// Generates a self-signed certificate for `localhost`, the loopback addresses and `address`. Also returns it as
+    /// PEM, for clients to trust.
     ///
     /// # Errors
-    /// When the system has no randomness.
+    /// Returns an error if the system cannot provide random numbers.
     pub fn self_signed(address: IpAddr) -> Result<(Self, String), Error> {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
         if !address.is_unspecified() && !address.is_loopback() {
@@ -41,13 +41,13 @@ impl ServerTls {
         Ok((Self { chain: vec![cert.der().clone()], key }, cert.pem()))
     }
 
-    pub(crate) fn config(&self, opening: TlsNegotiation) -> Result<Arc<ServerConfig>, Error> {
+    pub(crate) fn config(&self, negotiation: TlsNegotiation) -> Result<Arc<ServerConfig>, Error> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_single_cert(self.chain.clone(), self.key.clone_key())
             .map_err(|error| refusal::for_own_certificate(&self.chain, error))?;
-        config.alpn_protocols = opening.alpn();
+        config.alpn_protocols = negotiation.alpn();
         Ok(Arc::new(config))
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions of an upstream that can be resumed.
+//! TLS sessions that can be resumed.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,12 +7,12 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// Maximum number of stored tickets. A TLS 1.3 ticket is used once, so this many simultaneous clients can resume. A ticket
-/// takes about as much memory as the certificates of the server.
+/// Maximum number of stored tickets. A TLS 1.3 ticket is used once, so this many simultaneous connections can be
+/// resumed. A ticket takes about as much memory as the certificates of the server.
 const MAX_TICKETS: usize = 128;
 
-/// What one connector knows of its upstream. rustls' own store keeps 8 tickets, and discards most of those that a burst of short sessions
-/// brings back together.
+/// TLS sessions of one connector. The store of rustls keeps 8 tickets, so it discards most of the tickets that a burst
+/// of short sessions receives.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(Mutex<Known>);
 
@@ -20,7 +20,7 @@ pub(crate) struct Sessions(Mutex<Known>);
 struct Known {
     group: Option<NamedGroup>,
     tls12: Option<Tls12ClientSessionValue>,
-    /// The newest last.
+    /// The newest ticket is the last one.
     tickets: VecDeque<Tls13ClientSessionValue>,
 }
 

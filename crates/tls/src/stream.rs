@@ -11,10 +11,10 @@ use tracing::debug;
 
 use crate::first_bytes::FirstBytes;
 
-/// Either leg's connection after its handshake.
+/// A connection after its TLS handshake, to a client or to an upstream.
 pub(crate) struct Encrypted {
     stream: TlsStream<FirstBytes>,
-    /// The upstream may send tickets now, and has not sent data yet.
+    /// The upstream may send tickets now and has not sent data yet.
     awaits_tickets: bool,
 }
 
@@ -27,7 +27,7 @@ impl Encrypted {
         encrypted
     }
 
-    /// The application protocol (ALPN) that the server chose.
+    /// Returns the application protocol (ALPN) that the server chose.
     pub(crate) fn protocol(&self) -> Option<&[u8]> {
         self.stream.get_ref().1.alpn_protocol()
     }
@@ -56,8 +56,8 @@ impl AsyncRead for Encrypted {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.awaits_tickets &= read.is_pending();
         if self.awaits_tickets && std::mem::take(&mut self.transport().has_received) {
-            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that its next
-            // ticket and its answer may wait for.
+            // An upstream that refuses an upload stops reading it. Then no data carries the acknowledgment that its
+            // next ticket and its response may wait for.
             self.socket().acknowledge();
         }
         match ready!(read) {

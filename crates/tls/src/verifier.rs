@@ -1,4 +1,4 @@
-//! Verifies upstreams by a chain to a trusted authority, or by their own certificate.
+//! Verifies upstreams by a chain to a trusted authority, or by a trusted server certificate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,27 +23,27 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Trusts the authorities in `roots`, and servers that show one of the certificates in `trusted`.
+    /// Trusts the authorities in `roots`, and servers that present one of the certificates in `trusted`.
     pub(crate) fn new(
         roots: RootCertStore,
         trusted: Vec<CertificateDer<'static>>,
     ) -> Result<Self, crate::Error> {
         let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
-        // Fails without authorities, for which the caller has checked.
+        // Fails without authorities, which the caller has ruled out.
         let chains = chains.map_err(|_| crate::Error::NoRoots)?;
         Ok(Self { chains, trusted })
     }
 }
 
-/// rustls' verifier, with two differences: a certificate that is trusted itself needs no chain, and a certificate is refused
-/// with what is wrong with it.
+/// The verifier of rustls, with two differences: a certificate that is trusted itself does not need a chain, and the
+/// error for a refused certificate explains what is wrong with it.
 pub(crate) struct Verifier {
     trust: Box<dyn Fn() -> Arc<Trust> + Send + Sync>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
-    /// Each handshake asks for the trust of its moment.
+    /// Returns a verifier that calls `trust` at each handshake.
     pub(crate) fn new(trust: impl Fn() -> Arc<Trust> + Send + Sync + 'static) -> Self {
         Self { trust: Box::new(trust), algorithms: provider().signature_verification_algorithms }
     }
@@ -74,7 +74,7 @@ impl ServerCertVerifier for Verifier {
             by_chain => by_chain,
         };
         match verified {
-            // A key that no handshake can be verified with would fail later, with less to say about it.
+            // A key that no handshake can be verified with would fail later, with a less helpful error.
             Ok(verified) => refusal::key_flaw(&certificate).map_or(Ok(verified), |flaw| Err(flaw.into())),
             Err(error @ Error::InvalidCertificate(_)) => {
                 let others = intermediates.iter().chain(trusted);
@@ -107,8 +107,8 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Checks what a chain would not: time, purpose and name. The name may be in the subject, as in the certificate of PostgreSQL's manual,
-/// since this very certificate is trusted.
+/// Checks the time, purpose and name of a certificate that is trusted itself. The name may be in the subject, as in the
+/// certificate of PostgreSQL's manual.
 fn verify_trusted(
     end_entity: &CertificateDer<'_>,
     certificate: &X509Certificate<'_>,

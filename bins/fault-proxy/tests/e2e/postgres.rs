@@ -55,7 +55,7 @@ fn a_server_without_tls_is_not_reached_through_psqls() {
     let server = Postgres::start();
     let proxy = Proxy::to(format!("psqls://localhost:{}", server.port()));
     complaint(&psql(proxy.port(), "disable", "select 1"));
-    proxy.wait_for_line("offers no TLS (it answered `N`");
+    proxy.wait_for_line("does not offer TLS (it answered `N`");
 }
 
 #[test]
@@ -204,6 +204,6 @@ fn a_listener_with_tls_takes_clients_that_verify_it_and_tells_others_what_it_exp
         assert_eq!(answer(&proxy, &verifying, IS_ENCRYPTED), upstream_is_encrypted, "{upstream}");
         let refused = complaint(&psql(proxy.port(), "disable", "select 1"));
         assert!(refused.contains("FATAL:  this listener expects TLS"), "{upstream}: {refused}");
-        proxy.wait_for_line("client turned away: the client asks for no TLS");
+        proxy.wait_for_line("client turned away: the client does not request TLS");
     }
 }

@@ -1,35 +1,35 @@
-//! The server's messages up to the end of authentication, as far as channel binding goes. No I/O.
+//! The server's messages up to the end of authentication, as far as channel binding is concerned. No I/O.
 //!
 //! Source: PostgreSQL documentation, "Message Formats": a message is a type byte, an Int32 length that counts itself, and
 //! a body. `AuthenticationSASL` is `R`, its length, the Int32 10, and the names of mechanisms as C strings, the last one empty.
 
-/// Longer authentication messages are passed on unread. PostgreSQL's list of mechanisms takes 42 bytes.
+/// Maximum length of an authentication message that is inspected. PostgreSQL's list of mechanisms takes 42 bytes.
 const MAX_MESSAGE: usize = 8 << 10;
-/// The type byte and the length.
+/// Size of the type byte and the length.
 const HEADER: usize = 5;
 /// SQLSTATE `invalid_password`.
 const WRONG_PASSWORD: &[u8] = b"C28P01";
 const PLUS: &[u8] = b"SCRAM-SHA-256-PLUS\0";
 
-/// How a client's `SASLInitialResponse` begins: `p`, the length, the mechanism.
+/// Length of the start of a client's `SASLInitialResponse`: `p`, the length and the mechanism.
 pub(crate) const INITIAL_RESPONSE: usize = HEADER + PLUS.len();
 
-/// What the next bytes of the server are.
+/// Type of the server's next message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// The message is incomplete: it can be classified when this many bytes of it have arrived.
+    /// The message is incomplete. It can be classified when this many bytes of it have arrived.
     Incomplete(usize),
-    /// A message without meaning for channel binding, and how many bytes of it are still to come.
+    /// A message that is irrelevant for channel binding, with the number of its bytes that are still missing.
     Other(usize),
-    /// `AuthenticationSASL`, whole.
+    /// A complete `AuthenticationSASL`.
     Mechanisms,
-    /// `ErrorResponse`, whole.
+    /// A complete `ErrorResponse`.
     Error,
     /// Authentication uses another method, has ended, or the server is not PostgreSQL.
     Over,
 }
 
-/// Tells from the bytes of one message, from its first byte on.
+/// Returns the type of a message from its bytes, from the first byte on.
 pub(crate) fn next(bytes: &[u8]) -> Next {
     if bytes.first().is_some_and(|kind| !b"RENv".contains(kind)) {
         return Next::Over;
@@ -55,18 +55,18 @@ pub(crate) fn next(bytes: &[u8]) -> Next {
     }
 }
 
-/// What an `AuthenticationSASL` offers.
+/// The mechanisms that an `AuthenticationSASL` offers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mechanisms {
-    /// No channel binding, or a list that cannot be read.
+    /// Without channel binding, or a list that cannot be parsed.
     Unbound,
-    /// Nothing but `SCRAM-SHA-256-PLUS`.
+    /// Only `SCRAM-SHA-256-PLUS`.
     OnlyPlus,
-    /// `SCRAM-SHA-256-PLUS` and other mechanisms: the message without it.
+    /// `SCRAM-SHA-256-PLUS` and other mechanisms. The value is the message without `SCRAM-SHA-256-PLUS`.
     PlusAnd(Vec<u8>),
 }
 
-/// Reads a whole `AuthenticationSASL`.
+/// Parses a complete `AuthenticationSASL`.
 pub(crate) fn mechanisms(message: &[u8]) -> Mechanisms {
     let Some(names) = message.get(HEADER + 4..).and_then(|names| names.strip_suffix(b"\0")) else {
         return Mechanisms::Unbound;
@@ -84,12 +84,13 @@ pub(crate) fn mechanisms(message: &[u8]) -> Mechanisms {
     Mechanisms::PlusAnd([&b"R"[..], &length.to_be_bytes(), &body].concat())
 }
 
-/// Whether a client's `SASLInitialResponse`, of which these are the first [`INITIAL_RESPONSE`] bytes, binds the channel.
+/// Returns true if a client's `SASLInitialResponse` uses channel binding. The argument is its first
+/// [`INITIAL_RESPONSE`] bytes.
 pub(crate) fn chooses_plus(initial_response: &[u8]) -> bool {
     initial_response.first() == Some(&b'p') && initial_response.get(HEADER..) == Some(PLUS)
 }
 
-/// Whether an `ErrorResponse` is about the password alone, which the server checks after the channel.
+/// Returns true if an `ErrorResponse` is only about the password, which the server checks after the channel binding.
 pub(crate) fn is_wrong_password(error: &[u8]) -> bool {
     error[HEADER..].split(|&byte| byte == 0).any(|field| field == WRONG_PASSWORD)
 }
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn plus_is_taken_out_wherever_it_stands() {
+    fn plus_is_removed_at_any_position() {
         let (plus, plain, other) = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "OAUTHBEARER");
         let without = |names: &[&str]| Mechanisms::PlusAnd(sasl(names));
         assert_eq!(mechanisms(&sasl(&[plus, plain])), without(&[plain]));
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_stays() {
+    fn a_list_that_cannot_be_parsed_is_unchanged() {
         let mut unended = sasl(&["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"]);
         unended.truncate(unended.len() - 2);
         assert_eq!(mechanisms(&unended), Mechanisms::Unbound);
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_told_once_they_are_whole_and_other_protocols_at_once() {
+    fn messages_are_classified_once_complete_and_other_protocols_immediately() {
         let list = sasl(&["SCRAM-SHA-256"]);
         for length in 0..HEADER {
             assert_eq!(next(&list[..length]), Next::Incomplete(HEADER));
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_told_from_the_channel_by_the_sqlstate() {
+    fn a_wrong_password_is_recognized_by_the_sqlstate() {
         assert!(is_wrong_password(b"E\0\0\0\0SFATAL\0VFATAL\0C28P01\0Mno\0\0"));
         assert!(!is_wrong_password(b"E\0\0\0\0SFATAL\0VFATAL\0C28000\0MC28P01?\0\0"));
     }

@@ -103,7 +103,7 @@ async fn a_client_in_clear_is_told_to_use_tls() {
         };
         let (ours, (), told) = tokio::join!(accepted(&leg, Box::new(ours)), send, read_all(&mut theirs));
         let error = ours.expect_err("in clear");
-        assert_eq!(error.to_string(), "the client asks for no TLS, and this listener expects it");
+        assert_eq!(error.to_string(), "the client does not request TLS, and this listener expects it");
         let told = told.expect("closed");
         let response = told.strip_prefix(if begin.is_empty() { &b""[..] } else { b"N" }).expect("the answer");
         let fields = error_response(response);

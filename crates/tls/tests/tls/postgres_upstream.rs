@@ -66,7 +66,10 @@ async fn tls_begins_after_the_request_and_an_s() {
 #[tokio::test]
 async fn a_server_without_tls_is_told_of_and_sent_nothing_more() {
     let (told, rest) = answered(b"N").await;
-    assert!(told.ends_with("the PostgreSQL server offers no TLS (it answered `N` to SSLRequest)"), "{told}");
+    assert!(
+        told.ends_with("the PostgreSQL server does not offer TLS (it answered `N` to SSLRequest)"),
+        "{told}"
+    );
     assert_eq!(rest, b"");
 }
 
