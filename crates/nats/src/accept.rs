@@ -1,4 +1,4 @@
-//! The server's end: a listener whose downstreams request their targets.
+//! The server's end: a listener for the requests of clients.
 
 mod remembered;
 mod request_connector;
@@ -26,39 +26,39 @@ use crate::handshake::{self, Request, RequestError, Scope, Target};
 use crate::subject::{self, ServiceName};
 use crate::tunnels::{Role, Tunnels};
 
-/// Message count of an unsubscription that nats-server carries out at once, because it reads no count of more than nine
-/// digits. async-nats keeps the subscription until that many messages have come, so it still delivers those that were
-/// on their way. Its own `unsubscribe` and `drain` drop them.
+/// Message count of an unsubscription that nats-server carries out immediately, because it ignores counts of more than
+/// nine digits. async-nats keeps the subscription until that many messages have arrived, so it still delivers messages
+/// that were on their way. Its own `unsubscribe` and `drain` drop them.
 const IGNORED_COUNT: u64 = u64::MAX;
 
-/// How long clients wait if their request does not specify it.
+/// Time that clients wait if their request does not specify it.
 const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 
-/// Longest request with its headers, in bytes.
+/// Maximum size of a request with its headers, in bytes.
 const MAX_REQUEST: usize = 64 << 10;
 
-/// Returns the connector to a target, or the reason why this server refuses it, which is sent to the client.
+/// Returns the connector to a target, or the reason why this server refuses it. The reason is sent to the client.
 pub type Dial = dyn Fn(&Target) -> Result<Arc<dyn Connector>, String> + Send + Sync;
 
-/// Takes the requests of clients.
+/// Receives the requests of clients.
 ///
-/// Each brings its connector ([`Accepted::connector`]), which dials, and only then answers the client: with the
-/// session, or with the reason why there is none. Dropping the listener leaves the requests to other servers; what has
-/// come by then is refused, for its clients to ask again.
+/// Each accepted request comes with a connector ([`Accepted::connector`]), which dials the target and then answers the
+/// client: with the session, or with the reason why it was refused. Dropping the listener leaves new requests to other
+/// servers. It refuses requests that have already arrived, so that their clients ask again.
 pub struct NatsAccept {
     tunnels: Tunnels,
     dial: Arc<Dial>,
     requests: Requests,
-    /// Where clients send a request again that this server has.
+    /// Subject to which clients repeat a request that this server has received.
     direct: Subject,
 }
 
 impl Tunnels {
-    /// Takes the requests of clients, as one of any number of servers, and offers these services beside. `dial` says what
-    /// reaches a target, or why this server does not.
+    /// Receives the requests of clients, as one of any number of servers. It also offers `services`. `dial` returns the
+    /// connector to a target, or the reason why this server refuses the target.
     ///
     /// # Errors
-    /// The NATS connection has ended, or NATS refuses the shortest messages that sessions need.
+    /// Returns an error if the NATS connection has ended, or NATS refuses the shortest messages that sessions need.
     pub async fn listen(
         &self,
         services: &[ServiceName],
@@ -91,12 +91,13 @@ impl NatsAccept {
         Ok(Self { tunnels, dial, requests, direct })
     }
 
-    /// The session that a request asks for; `None` if the request is answered already. It may have waited `unseen`.
+    /// Returns the session that a request asks for, or `None` if the request has been answered. `unseen` is the longest
+    /// time that the request may have waited.
     fn take(&self, message: Message, unseen: Duration) -> Option<Accepted> {
         let Message { subject, reply, payload, headers, length, .. } = message;
         let inner = &self.tunnels.inner;
         let ignored = |why: &dyn fmt::Display| {
-            inner.bad_messages.warn(|times| format!("dropped {times} on {subject}: {why}"));
+            inner.bad_messages.warn(Some(&*subject), |times| format!("dropped {times} on {subject}: {why}"));
         };
         let Some(reply) = reply else {
             ignored(&"a request without a reply subject");
@@ -118,7 +119,7 @@ impl NatsAccept {
                 if let Some(unable) = unable {
                     inner.link.rights().suspect(unable, &report);
                 }
-                inner.refused.warn(|times| format!("{times} reported a client's problem: {report}"));
+                inner.refused.warn(None, |times| format!("{times} reported a client's problem: {report}"));
             }
             answer(reply, None).refuse("the request was a check".to_owned(), Scope::All);
             return None;
@@ -183,11 +184,11 @@ impl NatsAccept {
     }
 
     fn refuse_here(&self, answer: Responder, reason: String) {
-        self.tunnels.inner.refused.warn(|times| format!("refused {times}, the last because {reason}"));
+        self.tunnels.inner.refused.warn(None, |times| format!("refused {times}, the last because {reason}"));
         answer.refuse(reason, Scope::ThisServer);
     }
 
-    /// Answers a request that its client has sent to this server alone, since it has it.
+    /// Answers a request that its client has repeated to this server, because this server has received it before.
     fn answer_again(&self, headers: Option<&HeaderMap>, reply: Subject) {
         let id = headers.and_then(Request::parse_repeated);
         let known = id.map_or(Known::New, |id| self.tunnels.remembered().get(&id, &reply));
@@ -224,7 +225,7 @@ impl NatsAccept {
     }
 }
 
-/// Asks the client of a request to ask another server.
+/// Refuses a request for now, so that its client asks again.
 pub(crate) fn decline(tunnels: &Tunnels, reply: Option<Subject>) {
     drop(Responder::new(tunnels.clone(), reply, None));
 }
@@ -248,7 +249,7 @@ impl Drop for NatsAccept {
         let tunnels = self.tunnels.clone();
         self.tunnels.inner.tasks.spawn(async move {
             for source in &mut requests {
-                // Fails only with the connection, and then nothing more comes either.
+                // Fails only if the connection has ended, and then no more messages arrive either.
                 let _ = source.subscriber.unsubscribe_after(IGNORED_COUNT).await;
             }
             tunnels.settle(SUBSCRIBE_TIMEOUT).await;

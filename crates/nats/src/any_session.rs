@@ -1,4 +1,4 @@
-//! Either kind of session, to those that only move its messages.
+//! A session of either protocol, for code that only moves its messages.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -25,12 +25,12 @@ macro_rules! either {
 }
 
 impl AnySession {
-    /// Bytes that may be written now; messages may be of `max_message` bytes.
+    /// Returns how many bytes may be written now. Messages have at most `max_message` bytes.
     pub(crate) fn room(&self, max_message: usize) -> usize {
         either!(self, session => session.room(max_message))
     }
 
-    /// The reply to the client leaves now. Returns the credit that it grants.
+    /// Records that the reply to the client is sent now. Returns the credit that it grants.
     pub(crate) fn on_opening(&mut self, now: Duration) -> u64 {
         match self {
             Self::Reliable(session) => {
@@ -41,7 +41,7 @@ impl AnySession {
         }
     }
 
-    /// Takes `bytes`, which are no more than there is room for; returns the message to be published.
+    /// Writes `bytes`, which must not be more than [`room`](Self::room), and returns the message to publish.
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         either!(self, session => session.write(now, bytes))
     }
@@ -66,7 +66,7 @@ impl AnySession {
         either!(self, session => session.consumed(now, bytes));
     }
 
-    /// The end of file, once everything before it was delivered.
+    /// Returns true if the peer has ended its direction and everything before the end was delivered.
     pub(crate) fn take_end(&mut self, now: Duration) -> bool {
         either!(self, session => session.take_end(now))
     }
@@ -75,7 +75,7 @@ impl AnySession {
         either!(self, session => session.abort(now, reason));
     }
 
-    /// Aborts after everything written was delivered, as far as the protocol can tell.
+    /// Aborts after everything written was delivered, as far as the protocol can detect that.
     pub(crate) fn reset(&mut self, now: Duration, reason: &str) {
         match self {
             Self::Reliable(session) => session.reset(now, reason),
@@ -83,7 +83,7 @@ impl AnySession {
         }
     }
 
-    /// Aborts: NATS lets no message of this end pass but notices.
+    /// Aborts because NATS refuses all messages of this end except notices.
     pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
         match self {
             Self::Reliable(session) => session.cut_off(now, reason),
@@ -91,14 +91,14 @@ impl AnySession {
         }
     }
 
-    /// The peer is said to be unable to publish. Aborts unless it answers.
+    /// Aborts unless the peer answers. A report claims that the peer cannot publish.
     pub(crate) fn suspect(&mut self, now: Duration, reason: &str) {
         if let Self::Reliable(session) = self {
             session.suspect(now, reason);
         }
     }
 
-    /// Aborts without a word to the other end: NATS lets no message of this end pass.
+    /// Aborts without notifying the peer, because NATS refuses all messages of this end.
     pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
         either!(self, session => session.give_up(now, reason));
     }
@@ -111,7 +111,7 @@ impl AnySession {
         }
     }
 
-    /// NATS has refused a subscription, perhaps this session's.
+    /// Records that NATS has refused a subscription, which may be that of this session.
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         either!(self, session => session.doubt(now, reason));
     }
@@ -120,22 +120,22 @@ impl AnySession {
         either!(self, session => session.close(now));
     }
 
-    /// Why the session was aborted: a reset of the connection at the other end, or what either end gave it up for.
+    /// Returns why the session was aborted: a reset of the peer's connection, or the reason why either end gave it up.
     pub(crate) fn failure(&self) -> Option<io::Error> {
         let reason = match self {
             Self::Reliable(session) => {
-                let Failure { reason, is_remote: is_the_others } = session.failure()?;
-                if *is_the_others && [session::WAS_RESET, session::CLOSED_UNREAD].contains(&reason.as_str()) {
+                let Failure { reason, is_remote } = session.failure()?;
+                if *is_remote && [session::WAS_RESET, session::CLOSED_UNREAD].contains(&reason.as_str()) {
                     return Some(io::Error::new(ErrorKind::ConnectionReset, reason.as_str()));
                 }
-                if *is_the_others { format!("the other end gave up: {reason}") } else { reason.clone() }
+                if *is_remote { format!("the other end gave up: {reason}") } else { reason.clone() }
             }
             Self::Legacy(session) => session.failure()?.to_owned(),
         };
         Some(io::Error::other(reason))
     }
 
-    /// Why nothing more can be read. What arrived before the failure is read first.
+    /// Returns why nothing more can be read. Data that arrived before the failure is read first.
     pub(crate) fn read_failure(&self) -> Option<io::Error> {
         match self {
             Self::Reliable(session) if session.awaits_bytes() => None,
@@ -154,7 +154,8 @@ impl AnySession {
         }
     }
 
-    /// The client is about to receive its reply. A client of the plain protocol sends no frame before its first bytes.
+    /// Records that the client is about to receive its reply. A client of the plain protocol does not send a frame
+    /// before its first data.
     pub(crate) fn expect_first_frame(&mut self, now: Duration) {
         if let Self::Reliable(session) = self {
             session.expect_first_frame(now);
@@ -180,7 +181,7 @@ impl AnySession {
         either!(self, session => session.has_transmit())
     }
 
-    /// Messages of a reliable session are of `max_message` bytes at most; those of a plain one carry no data.
+    /// Messages of a reliable session have at most `max_message` bytes. Those of a plain one do not contain data.
     pub(crate) fn poll_transmit(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         match self {
             Self::Reliable(session) => session.poll_transmit(now, max_message),

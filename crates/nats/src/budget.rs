@@ -1,9 +1,10 @@
-//! The memory that the sessions of a process hold: what has arrived and is not read, and what was sent and is not delivered.
+//! Memory budget of the sessions of a process: data that has arrived and is not read, and data that was sent and is not
+//! delivered.
 //!
-//! Peers decide how much that is: some send faster than this end delivers, or grant credit and never acknowledge. So each queue gets at
-//! most a part of what the others leave (dynamic thresholds, Choudhury and Hahne 1998). The queues that hold most meet that limit
-//! first, and those that hold little can go on. Queues that never move would fill the budget all the same: when it is full, those
-//! that hold most are ended.
+//! Peers decide how much data that is: some send faster than this end delivers, or grant credit and never acknowledge.
+//! So each queue gets at most a part of what the others leave (dynamic thresholds, Choudhury and Hahne 1998). The
+//! largest queues reach that limit first, and small ones can go on. Queues that never move would still fill the budget.
+//! When it is full, the sessions with the largest stalled queues are ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,22 +15,22 @@ use fault_proxy_relay::Throttle;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// Each queue may hold this much. Without it, a full budget would stop all sessions for good.
+/// Every queue may hold this much. Otherwise a full budget would stop all sessions permanently.
 pub(crate) const MIN_SHARE: usize = 4 << 10;
 /// Memory of a queue's entry in addition to its bytes.
 const ENTRY: usize = 128;
-/// Size of a read buffer of async-nats, which stays in memory as long as one payload of it does.
+/// Size of a read buffer of async-nats. The buffer stays in memory as long as one of its payloads does.
 const READ_BUFFER: usize = 64 << 10;
-/// Payloads of this size stay in their read buffer.
+/// Minimum size of payloads that stay in their read buffer.
 const MIN_PINNING: usize = READ_BUFFER / 4;
-/// If the budget is full, a queue is ended that holds more than [`MAX_STALLED`] and has not moved for this time.
+/// Time without progress after which a queue of more than [`MAX_STALLED`] bytes is ended if the budget is full.
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_STALLED: usize = 64 << 10;
 const WARNING_INTERVAL: Duration = Duration::from_secs(10);
-/// Why a session is ended.
+/// Reason why a session is ended.
 pub(crate) const OUT_OF_MEMORY: &str =
     "this end's memory limit is reached, and the session holds too much of it";
-/// A new session is refused unless it may hold this much.
+/// Minimum amount that a new session must be able to hold. Otherwise it is refused.
 const MIN_FREE: usize = 1 << 20;
 
 /// Memory for the sessions of a process, in bytes.
@@ -44,7 +45,7 @@ pub(crate) struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// Windows of a NATS connection, at most: NATS cuts off a connection with 64 MiB pending (`max_pending`).
+    /// Maximum size of all windows of a NATS connection. NATS closes a connection with 64 MiB pending (`max_pending`).
     const MAX_WINDOWS: usize = 48 << 20;
 
     pub(crate) fn new(limit: usize) -> Arc<Self> {
@@ -57,12 +58,13 @@ impl MemoryBudget {
         })
     }
 
-    /// Exchanges `held` bytes of windows for up to `wanted`, and returns how many. A session gets at most two thirds of what the others
-    /// leave. So windows are never used up, and all that want more get the same.
+    /// Exchanges `held` bytes of windows for up to `wanted` bytes, and returns how many were granted. A session gets at
+    /// most two thirds of what the others leave, so windows are never used up and all sessions that want more get the
+    /// same.
     pub(crate) fn exchange_window(&self, held: usize, wanted: usize) -> usize {
         let mut granted = held;
         let wanted = wanted.min(held + self.room(held));
-        // Never fails: the function always returns a value.
+        // Never fails, because the function always returns a value.
         let _ = self.windows.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             let available = left + held;
             granted = wanted.min(available / 3 * 2);
@@ -75,19 +77,19 @@ impl MemoryBudget {
         self.limit.saturating_sub(self.held.load(Ordering::Relaxed))
     }
 
-    /// Returns how much may be under way to a reader whose window holds `held`.
+    /// Returns how much may be in flight to a reader whose window holds `held`.
     pub(crate) fn window_room(&self, held: usize) -> usize {
         held + self.room(held).max(MIN_SHARE)
     }
 
-    /// Returns how much more a queue may hold: a third of what the others leave. A quarter of the budget is kept for what peers
-    /// were already allowed to send.
+    /// Returns how much more a queue may hold: a third of what the others leave. A quarter of the budget is reserved
+    /// for data that peers were already allowed to send.
     fn room(&self, held: usize) -> usize {
         let free = self.free().saturating_sub(self.limit / 4);
         ((free + held) / 3).saturating_sub(held)
     }
 
-    /// True if a new session would find too little.
+    /// Returns true if there is too little left for a new session.
     pub(crate) fn is_full(&self) -> bool {
         let is_full = self.room(0) < MIN_FREE.min(self.limit / 16);
         if is_full {
@@ -100,7 +102,7 @@ impl MemoryBudget {
         self.is_short.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether a session was stopped, ended or refused since the last call.
+    /// Returns true if a session was stopped, ended or refused since the last call.
     fn take_shortage(&self) -> bool {
         self.is_short.load(Ordering::Relaxed) && self.is_short.swap(false, Ordering::Relaxed)
     }
@@ -109,8 +111,8 @@ impl MemoryBudget {
     pub(crate) fn report_shortage(&self) {
         if self.take_shortage() && self.warnings.pass(Instant::now(), "").is_some() {
             let held = self.held.load(Ordering::Relaxed);
-            // Without the span of a session: the limit is that of all sessions.
-            warn!(parent: None, limit = self.limit, held, "memory limit reached, the sessions that hold most wait or end");
+            // Without the span of a session: the limit applies to all sessions together.
+            warn!(parent: None, limit = self.limit, held, "memory limit reached, the sessions that hold the most memory wait or end");
         }
     }
 
@@ -120,7 +122,7 @@ impl MemoryBudget {
     }
 }
 
-/// The part of the budget that one queue holds. Dropping it gives that back.
+/// The part of the budget that one queue holds. Dropping it returns that part.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<MemoryBudget>,
@@ -155,7 +157,7 @@ impl Share {
         self.set(self.held.saturating_sub(bytes));
     }
 
-    /// The queue has moved, or was empty.
+    /// Records that the queue has moved or was empty.
     pub(crate) fn on_progress(&mut self, now: Duration) {
         self.moved = now;
     }
@@ -165,17 +167,18 @@ impl Share {
         (self.held > MAX_STALLED).then(|| self.moved + STALL_TIMEOUT)
     }
 
-    /// Returns true if the budget is full and the queue has not moved for too long. Otherwise the caller asks again after the same time.
+    /// Returns true if the budget is full and the queue has not moved for too long. Otherwise the caller must ask again
+    /// after the same time.
     pub(crate) fn must_end(&mut self, now: Duration) -> bool {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return false;
         }
         self.moved = now;
-        // Also if each queue holds little: many of them would keep new sessions out forever.
+        // Also if each queue is small: many of them would prevent new sessions forever.
         self.budget.is_full()
     }
 
-    /// Returns how much may be added now. It is 0, or enough to be worth a message.
+    /// Returns how much may be added now: 0, or at least enough for a useful message.
     pub(crate) fn room(&self) -> usize {
         let room = self.budget.room(self.held);
         if room >= MIN_SHARE {
@@ -185,12 +188,12 @@ impl Share {
         if self.held == 0 { MIN_SHARE } else { 0 }
     }
 
-    /// Returns whether the queue may hold `held` without more than a third of what the others leave.
+    /// Returns true if `held` is at most a third of what the other queues leave.
     pub(crate) fn is_fair(&self, held: usize) -> bool {
         self.allows(held, self.budget.room(self.held))
     }
 
-    /// Returns whether the budget has enough left for the queue to hold `held`.
+    /// Returns true if the budget has enough left for the queue to hold `held`.
     pub(crate) fn fits(&self, held: usize) -> bool {
         self.allows(held, self.budget.free())
     }
@@ -210,17 +213,18 @@ impl Drop for Share {
     }
 }
 
-/// Returns what an entry of a queue takes.
+/// Returns the memory that a queue entry with this many bytes takes.
 pub(crate) fn entry_size(bytes: usize) -> usize {
     bytes + ENTRY
 }
 
-/// Copies a payload out of the buffer that NATS was read into, unless it fills a good part of that.
+/// Copies a payload out of the buffer that it was read into, unless it fills a large part of the buffer.
 pub(crate) fn unpin(payload: Bytes) -> Bytes {
     if payload.len() < MIN_PINNING { Bytes::copy_from_slice(&payload) } else { payload }
 }
 
-/// Returns what an entry with an [unpinned](unpin) payload takes: at least half of a read buffer if it was not copied.
+/// Returns the memory that an entry with an [unpinned](unpin) payload takes: at least half of a read buffer if it was
+/// not copied.
 pub(crate) fn payload_size(len: usize) -> usize {
     entry_size(if len < MIN_PINNING { len } else { len.max(READ_BUFFER / 2) })
 }

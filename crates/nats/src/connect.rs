@@ -1,4 +1,4 @@
-//! The client's end: a connector.
+//! The client's end: a connector to targets over NATS.
 
 mod attempt;
 pub(crate) mod refusals;
@@ -16,13 +16,13 @@ use crate::handshake::{EndInfo, Negotiated, Refusal, Reply, Scope, Target};
 use crate::id::SessionId;
 use crate::tunnels::{Role, Tunnels};
 
-/// The pause before a request is sent again, when no server listens or a server is busy. It doubles while servers are busy.
+/// Delay before a request is sent again when no server listens or a server is busy. It doubles while servers are busy.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
-/// When NATS has blinked, servers can come back after clients.
+/// Time that a client waits for servers to listen. After an outage of NATS, servers may come back later than clients.
 const SERVER_RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reaches a target through a server that listens on NATS.
+/// Connects to a target through a server that listens on NATS.
 #[derive(Debug, Clone)]
 pub struct NatsConnect {
     tunnels: Tunnels,
@@ -30,7 +30,7 @@ pub struct NatsConnect {
 }
 
 impl Tunnels {
-    /// What reaches `target` through a server.
+    /// Returns a connector to `target` through a server.
     pub fn connector(&self, target: Target) -> NatsConnect {
         NatsConnect { tunnels: self.clone(), target }
     }
@@ -40,11 +40,11 @@ impl NatsConnect {
     /// Opens a session: asks a server to dial the target, and waits for its answer.
     ///
     /// # Errors
-    /// [`ConnectError::Refused`] with the servers' reasons, or the reason why no server was asked; [`ConnectError::Handshake`] when
-    /// there was no usable answer in time.
+    /// Returns [`ConnectError::Refused`] with the reasons of the servers, or with the reason why no server was asked.
+    /// Returns [`ConnectError::Handshake`] if there was no usable answer in time.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the session up. A server that has dialed by then notices after its `max_outage`.
+    /// Dropping the future gives up the session. A server that has dialed by then notices this after its `max_outage`.
     pub async fn open(&self) -> Result<Connected, ConnectError> {
         let open_timeout = self.tunnels.inner.config.open_timeout;
         let mut progress = "NATS is not reachable";
@@ -68,7 +68,8 @@ impl NatsConnect {
         }
     }
 
-    /// Asks until a server has decided, or all have refused. `progress` is the missing step if the caller gives up.
+    /// Sends the request until a server has decided or all have refused. `progress` is the missing step if the caller
+    /// stops waiting.
     async fn request(
         &self,
         until: Instant,
@@ -80,7 +81,7 @@ impl NatsConnect {
             return Err(ConnectError::Refused("the memory limit of this program is reached".to_owned()));
         }
         let mut status = self.tunnels.inner.link.status();
-        let mut nobody_since = None;
+        let mut no_server_since = None;
         let mut busy_delay = RETRY_DELAY;
         loop {
             let connects = match status.wait_for(|status| status.is_up).await {
@@ -93,13 +94,13 @@ impl NatsConnect {
             *progress = "no server answered";
             let reply = select! {
                 reply = attempt(&self.tunnels, &self.target, refusals.servers(), until) => reply,
-                // What was under way may be lost.
+                // Messages in flight may be lost.
                 Ok(_) = status.wait_for(|status| status.connects != connects) => continue,
             };
             let reply = match reply {
                 Ok(Some(reply)) => reply,
                 Ok(None) => {
-                    let since = *nobody_since.get_or_insert_with(Instant::now);
+                    let since = *no_server_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= SERVER_RETURN_TIMEOUT {
                         let subject = self.target.subject();
                         return Err(ConnectError::Refused(format!("no proxy server listens on {subject}")));
@@ -111,7 +112,7 @@ impl NatsConnect {
             };
             match reply {
                 Reply::Opened { id, agreed } => return self.start(id, agreed).await,
-                // An attempt goes on until there is a decision.
+                // Not a decision: `attempt` waits on after a pending reply.
                 Reply::Pending { .. } => {}
                 Reply::Refused { refusal: Refusal { reason, scope: Scope::All }, .. } => {
                     return Err(ConnectError::Refused(reason));

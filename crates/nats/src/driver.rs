@@ -1,4 +1,4 @@
-//! The task behind a tunnel. It handles messages from NATS, deadlines, and all frames without payload.
+//! The task of a tunnel. It handles messages from NATS, deadlines, and all frames without payload.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use crate::shared::Shared;
 use crate::subject;
 use crate::throttle::MessageWarnings;
 
-/// Header of a notice: the session that it is about.
+/// Header of a notice with the ID of its session.
 pub(crate) const NOTICE_SESSION: &str = "proxy-session";
 
-/// Ends when the session is over.
+/// Task of a session. It ends with the session.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     link: NatsConnection,
     client: Client,
     messages: Subscriber,
-    /// Driver of a session of the plain protocol.
+    /// `Some` only for a session of the plain protocol.
     markers: Option<Subscriber>,
     status: ReusableBoxFuture<'static, (watch::Receiver<Status>, bool)>,
     connects: u64,
@@ -90,7 +90,7 @@ impl Driver {
         }
     }
 
-    /// Returns whether the subscription has ended.
+    /// Returns true if the subscription has ended.
     fn poll_messages(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             match Pin::new(&mut self.messages).poll_next(cx) {
@@ -99,7 +99,7 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        // After the messages: what came before a marker was to be seen before it.
+        // After the messages: those that were sent before a marker must be processed before it.
         while let Some(markers) = &mut self.markers
             && let Poll::Ready(marker) = Pin::new(markers).poll_next(cx)
         {
@@ -119,7 +119,8 @@ impl Driver {
             core.no_responders(now);
         } else if let Err(error) = core.receive(now, message.payload) {
             let subject = &self.shared.subjects.local;
-            self.bad_messages.warn(|times| format!("dropped {times} on {subject}: {error}"));
+            self.bad_messages
+                .warn(Some(subject.as_str()), |times| format!("dropped {times} on {subject}: {error}"));
         }
     }
 
@@ -132,7 +133,7 @@ impl Driver {
                 inner.core.on_deadline(now);
                 deadline = inner.core.deadline();
             }
-            // A timer that is early is left to run out: moving it costs more.
+            // Leave an early timer armed: one spurious wake-up costs less than resetting it.
             if let Some(deadline) = deadline
                 && inner.timer.is_none_or(|timer| deadline < timer || timer <= now)
             {
@@ -152,7 +153,7 @@ impl Driver {
         }
     }
 
-    /// Publishes what is due; `false` if the client has ended.
+    /// Publishes the messages that are due. Returns false if the client has ended.
     fn poll_transmit(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             let now = self.shared.clock.now();
@@ -182,8 +183,8 @@ impl Driver {
                 self.shared.lock().core.abort(now, &format!("cannot publish: {error}"));
                 return false;
             }
-            // A new connection has a smaller limit. The session sends everything again, in shorter messages. If NATS does not take
-            // those of an abort either, the peer cannot be notified.
+            // A new connection has a smaller limit, so the session sends everything again in shorter messages. If NATS
+            // does not accept those of an abort either, the peer cannot be notified.
             let core = &mut self.shared.lock().core;
             if core.failure().is_some()
                 && let Some(reason) = self.link.message_limit_problem()
@@ -217,7 +218,7 @@ impl Driver {
     }
 }
 
-/// Headers of a notice for the session with `own`, the server's subject.
+/// Returns the headers of a notice for the session that subscribes to `own`, the server's subject.
 fn notice_headers(own: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(NOTICE_SESSION, subject::last_token(own));
@@ -229,13 +230,13 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // First, so that concurrent actions of the stream wake this task again.
+        // Register first, so that concurrent actions of the stream wake this task again.
         this.shared.lock().wait_to_drive(cx);
         this.poll_status(cx);
         let has_ended = this.poll_messages(cx);
         this.poll_timer(cx);
         let has_client = this.poll_transmit(cx);
-        // What was sent has set deadlines.
+        // Sending messages may have set deadlines.
         this.poll_timer(cx);
         let shared = Arc::clone(&this.shared);
         let mut inner = shared.lock();

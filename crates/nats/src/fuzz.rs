@@ -1,4 +1,4 @@
-//! What comes over NATS, for fuzz targets outside of the crate. Not part of the interface.
+//! Entry points for fuzz targets outside of the crate. Not part of the API.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::session::{Limits, PathState, Session, Window};
 use crate::subject;
 
 const MAX_MESSAGE: usize = 1 << 20;
-/// In answer to one event; more is a loop.
+/// Maximum number of messages in response to one event. More would be a loop.
 const MAX_MESSAGES: usize = 1000;
 
-/// Panics if a message that is read is not written and read as the same.
+/// Panics if a message that was read does not read the same after it was written.
 pub fn message(bytes: &[u8]) {
     if let Ok(message) = message::decode(bytes) {
         let metadata: Vec<_> =
@@ -32,7 +32,7 @@ pub fn message(bytes: &[u8]) {
     }
 }
 
-/// Takes steps with both ends of sessions, as the bytes say. Panics if one is not sound any more.
+/// Drives both ends of a session with events that the bytes select. Panics if an end breaks its invariants.
 pub fn session(bytes: &[u8]) {
     let limits =
         Limits { max_outage: Duration::from_secs(60), half_close_timeout: Duration::from_secs(3600) };
@@ -92,7 +92,7 @@ pub fn session(bytes: &[u8]) {
     }
 }
 
-/// What is left of the bytes.
+/// The bytes that are left.
 struct Steps<'a>(&'a [u8]);
 
 impl<'a> Steps<'a> {
@@ -102,7 +102,7 @@ impl<'a> Steps<'a> {
         *first
     }
 
-    /// Small, mostly.
+    /// Returns a number that is small in most cases.
     fn number(&mut self) -> u64 {
         let (factor, number) = (self.byte(), u64::from(self.byte()));
         if factor == 255 { u64::MAX - number } else { u64::from(factor / 8) * number }

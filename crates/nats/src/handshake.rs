@@ -1,4 +1,4 @@
-//! How a session begins: a request and its reply. See `docs/nats-protocol.md`.
+//! The start of a session: a request and its reply. See `docs/nats-protocol.md`.
 
 mod refusal;
 
@@ -30,17 +30,17 @@ const WAIT: &str = "proxy-wait";
 const VERSION: &str = "1";
 const INSTANCE: &str = "instance";
 const MAX_MESSAGE: &str = "max-message";
-/// Longest part of a wrong host in an error, in characters.
+/// Maximum length of an invalid host in an error, in characters.
 const MAX_SHOWN_HOST: usize = 100;
-/// Longest inbox for notices that a server remembers, in bytes.
+/// Maximum length of an inbox for notices that a server stores, in bytes.
 const MAX_NOTICES: usize = 256;
-/// Maximum length of a text of a peer, in characters.
+/// Maximum length of a text of the peer, in characters.
 const MAX_REASON: usize = 500;
 
-/// What a client wants to reach through a server.
+/// Target that a client reaches through a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// An address, as the server resolves it.
+    /// An address. The server resolves its host.
     Host {
         /// A name or an IP address, without brackets.
         host: String,
@@ -52,7 +52,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Returns the subject where clients ask for it.
+    /// Returns the subject of requests for this target.
     pub(crate) fn subject(&self) -> String {
         match self {
             Self::Host { .. } => subject::REQUEST.to_owned(),
@@ -71,13 +71,13 @@ impl fmt::Display for Target {
     }
 }
 
-/// How the frames of a reliable session are written.
+/// Encoding of the frames of a reliable session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// A short prefix and the bytes.
+    /// A short prefix, and the payload.
     Binary,
-    /// JSON with base64, as peers that only speak the plain protocol use it.
+    /// JSON with base64, as in the plain protocol.
     Json,
 }
 
@@ -94,31 +94,31 @@ impl Encoding {
     }
 }
 
-/// A client's abilities beyond the plain protocol.
+/// Capabilities of a client beyond the plain protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
-    /// Best first.
+    /// The preferred encoding comes first.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) sender: EndInfo,
 }
 
-/// Properties of an end that its peer receives when a session opens. Older versions send fewer.
+/// Properties of an end that the peer receives when a session opens. Older versions send fewer of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct EndInfo {
-    /// Its process.
+    /// ID of the process.
     pub(crate) instance: Option<InstanceId>,
-    /// Size of the longest message that its NATS server takes, in bytes.
+    /// Maximum size of a message that its NATS server accepts, in bytes.
     pub(crate) max_message: Option<usize>,
 }
 
 impl Offer {
-    /// The first that both have; every peer reads JSON.
-    pub(crate) fn choose(&self, ours: &[Encoding]) -> Encoding {
-        self.encodings.iter().copied().find(|offered| ours.contains(offered)).unwrap_or(Encoding::Json)
+    /// Returns the first offered encoding that this end supports. Every peer supports JSON.
+    pub(crate) fn choose(&self, native: &[Encoding]) -> Encoding {
+        self.encodings.iter().copied().find(|offered| native.contains(offered)).unwrap_or(Encoding::Json)
     }
 }
 
-/// What a server agreed to.
+/// Result of the negotiation that the server has sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Negotiated {
     pub(crate) encoding: Encoding,
@@ -131,17 +131,17 @@ pub(crate) struct Negotiated {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub(crate) offer: &'a Offer,
-    /// The same each time that the request is sent.
+    /// ID of the request. It stays the same when the request is repeated.
     pub(crate) id: &'a RequestId,
-    /// How long the client waits from now on.
+    /// Time that the client waits from now on.
     pub(crate) wait: Duration,
-    /// Servers that are not to be asked again.
+    /// Servers that must not be asked again.
     pub(crate) refused_by: &'a [InstanceId],
-    /// Where the client listens for notices.
+    /// Inbox of the client for notices.
     pub(crate) notices: Option<&'a str>,
 }
 
-/// A client's request, as it is published.
+/// Returns the headers and the payload of a request.
 pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) {
     let Terms { offer, id, wait, refused_by, notices } = *terms;
     let mut headers = HeaderMap::new();
@@ -170,8 +170,9 @@ pub(crate) fn request(target: &Target, terms: &Terms<'_>) -> (HeaderMap, Bytes) 
     (headers, message::encode("", &[], &[]))
 }
 
-/// A request that no server dials for, by which a client learns if it may ask. `report` is for the log of the server, unless
-/// it is empty. The server ends its sessions with `unable`, the client's process, unless that answers.
+/// Returns a request for which servers do not dial. A client uses it to check that it may send requests. A server logs
+/// `report` unless it is empty. `unable` is the client's process if it cannot publish: the server ends the sessions
+/// with that process unless it answers.
 pub(crate) fn check(report: &str, unable: Option<InstanceId>) -> (HeaderMap, Bytes) {
     let mut headers = HeaderMap::new();
     headers.insert(CHECK, report);
@@ -181,31 +182,31 @@ pub(crate) fn check(report: &str, unable: Option<InstanceId>) -> (HeaderMap, Byt
     (headers, message::encode("", &[], &[]))
 }
 
-/// Returns the report of a [`check`]; `None` for other requests.
+/// Returns the report and the process of a [`check`], or `None` for other requests.
 pub(crate) fn parse_check(headers: Option<&HeaderMap>) -> Option<(String, Option<InstanceId>)> {
     let headers = headers?;
     let report = printable(headers.get(CHECK)?.as_str().as_bytes());
     Some((report, headers.get(OFFERED_INSTANCE).and_then(|instance| InstanceId::parse(instance.as_str()))))
 }
 
-/// A client's request, as a server understands it.
+/// A client's request, as a server parses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) target: Target,
     /// `None` if the client only supports the plain protocol.
     pub(crate) offer: Option<Offer>,
-    /// Servers that have refused it.
+    /// Servers that have refused the request.
     pub(crate) refused_by: Vec<InstanceId>,
     /// `None` if the client sends each request once.
     pub(crate) id: Option<RequestId>,
-    /// How long its client waits, from when it was sent; `None` if the request does not specify it.
+    /// Time that the client waits, counted from when the request was sent. `None` if the request does not specify it.
     pub(crate) wait: Option<Duration>,
-    /// Where its client listens for notices, if anywhere.
+    /// Inbox of the client for notices, if it has one.
     pub(crate) notices: Option<Subject>,
 }
 
-/// Why a request is none. What is not about its form is told to the client: a text with spaces, since some take a
-/// text without for an ID.
+/// Error for a message that is not a request. Errors other than [`Self::Message`] are sent to the client. Their texts
+/// contain spaces, because some clients take a text without spaces for a session ID.
 #[derive(Debug, Error)]
 pub(crate) enum RequestError {
     #[error(transparent)]
@@ -223,7 +224,7 @@ pub(crate) enum RequestError {
 }
 
 impl Request {
-    /// If there are headers, they count, and not the message's metadata.
+    /// Parses a request. If the message has headers, they are used instead of its metadata.
     pub(crate) fn parse(
         subject: &str,
         headers: Option<&HeaderMap>,
@@ -265,13 +266,13 @@ impl Request {
         Ok(Self { target, offer, refused_by, id, wait, notices })
     }
 
-    /// Returns the ID of a request that was sent to a server which has it already.
+    /// Returns the ID of a request that a client has repeated to the server that received it.
     pub(crate) fn parse_repeated(headers: &HeaderMap) -> Option<RequestId> {
         RequestId::parse(headers.get(REQUEST_ID)?.as_str()).ok()
     }
 }
 
-/// A server's yes.
+/// Returns the reply with which a server opens a session.
 pub(crate) fn opened(id: &SessionId, agreed: Option<Negotiated>) -> Bytes {
     let data = id.as_str().as_bytes();
     match agreed {
@@ -288,12 +289,12 @@ pub(crate) fn opened(id: &SessionId, agreed: Option<Negotiated>) -> Bytes {
     }
 }
 
-/// Tells a client that this server has its request, and has not decided yet.
+/// Returns the reply with which a server reports that it has received the request and has not decided yet.
 pub(crate) fn pending(server: InstanceId) -> Bytes {
     message::encode("", &[], &[("pending", "true"), (INSTANCE, &server.to_string())])
 }
 
-/// What a client gets.
+/// Reply that a client receives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Opened {
@@ -301,7 +302,7 @@ pub(crate) enum Reply {
         /// `None` if the server only supports the plain protocol.
         agreed: Option<Negotiated>,
     },
-    /// A server has the request, and has not decided yet.
+    /// A server has received the request and has not decided yet.
     Pending { server: InstanceId },
     Refused {
         refusal: Refusal,
@@ -310,7 +311,7 @@ pub(crate) enum Reply {
     },
 }
 
-/// Why a reply cannot be used.
+/// Reason why a reply cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum ReplyError {
     /// The reply is not a message.
@@ -355,7 +356,7 @@ impl Reply {
         Ok(Self::Opened { id, agreed })
     }
 
-    /// Returns the server that has sent it; `None` for one that does not send its ID.
+    /// Returns the server that has sent the reply, or `None` if it does not send its ID.
     pub(crate) fn server(&self) -> Option<InstanceId> {
         match self {
             Self::Opened { agreed, .. } => agreed.and_then(|agreed| agreed.sender.instance),

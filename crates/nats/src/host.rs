@@ -1,16 +1,17 @@
-//! Which texts are hosts.
+//! Validation of hosts.
 //!
 //! Resolvers accept more than host names. glibc reads `\115` as `s`, so a rule about a name would miss the name that is looked up.
 
 use std::net::Ipv6Addr;
 
-/// Longest name in RFC 1035 section 2.3.4, as text without the final dot.
+/// Maximum lengths (RFC 1035, section 2.3.4) of text without the final dot.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
 
-/// Returns the host that a request names, without the brackets of an IPv6 address; `None` if the text is not a host.
+/// Returns the host of a request, without the brackets of an IPv6 address, or `None` if the text is not a host.
 ///
-/// IPv4 addresses may have any notation that the resolver reads, such as `127.1`: rules are checked against the result.
+/// IPv4 addresses may have any notation that the resolver accepts, such as `127.1`, because rules are checked against
+/// the result.
 pub(crate) fn parse(text: &str) -> Option<&str> {
     match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => is_ipv6(address).then_some(address),
@@ -18,7 +19,8 @@ pub(crate) fn parse(text: &str) -> Option<&str> {
     }
 }
 
-/// Whether this is a host name or an IPv4 address: labels of letters, digits, `-` and `_`, perhaps with a dot at the end.
+/// Returns true for a host name or an IPv4 address: labels of letters, digits, `-` and `_`, optionally with a dot at
+/// the end.
 pub(crate) fn is_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let is_label = |label: &str| {
@@ -28,7 +30,8 @@ pub(crate) fn is_name(text: &str) -> bool {
     name.len() <= MAX_NAME && name.split('.').all(is_label)
 }
 
-/// Whether the resolver reads this name as an IPv4 address, or refuses it as a wrong one: its last label is a number.
+/// Returns true if the resolver parses this name as an IPv4 address, or refuses it as an invalid one: its last label is
+/// a number.
 pub(crate) fn is_numeric(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     match last.strip_prefix("0x").or_else(|| last.strip_prefix("0X")) {
@@ -37,7 +40,7 @@ pub(crate) fn is_numeric(name: &str) -> bool {
     }
 }
 
-/// Whether this is an IPv6 address, perhaps with a zone: `fe80::1%eth0`.
+/// Returns true for an IPv6 address, optionally with a zone: `fe80::1%eth0`.
 fn is_ipv6(text: &str) -> bool {
     let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
     address.parse::<Ipv6Addr>().is_ok() && zone.is_none_or(|zone| !zone.contains('.') && is_name(zone))
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_told_from_names() {
+    fn numbers_are_distinguished_from_names() {
         for text in
             ["127.0.0.1", "127.1", "2130706433", "0x7f.1", "0x7f000001", "0X7F.0", "017700000001", "0x"]
         {

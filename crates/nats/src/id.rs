@@ -1,4 +1,4 @@
-//! What a session is called.
+//! IDs of sessions, requests and processes.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use thiserror::Error;
 
 const MAX_LEN: usize = 64;
 
-/// The ID of a request, drawn by its client as those of sessions are.
+/// ID of a request. Clients generate it as servers generate session IDs.
 pub(crate) type RequestId = SessionId;
 
-/// The ID of a session: what its subjects end in, and what keeps others out of it.
+/// ID of a session: the last token of its subjects. It cannot be guessed, which keeps others out of the session.
 ///
-/// Ours are 128 random bits in hexadecimal; those of other servers are any token that a subject can end in.
+/// IDs of this crate are 128 random bits in hexadecimal. Those of other servers may be any token of a subject.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId(Box<str>);
 
 impl SessionId {
-    /// From 128 bits of `rng`, which must not be predictable.
+    /// Returns an ID of 128 bits from `rng`, which must not be predictable.
     pub(crate) fn random(rng: &mut impl Rng) -> Self {
         let (high, low) = (rng.next_u64(), rng.next_u64());
         Self(format!("{high:016x}{low:016x}").into())
     }
 
-    /// Another server's.
+    /// Parses the ID of another server.
     ///
     /// # Errors
-    /// When no subject can end in it.
+    /// Returns an error if the text cannot be a token of a subject.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidId> {
         let is_token = |c: char| c.is_ascii_graphic() && !matches!(c, '.' | '*' | '>');
         if text.is_empty() || text.len() > MAX_LEN || !text.chars().all(is_token) {
@@ -35,7 +35,7 @@ impl SessionId {
         Ok(Self(text.into()))
     }
 
-    /// As subjects have it.
+    /// Returns the ID as in subjects.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,12 +47,12 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A process that tunnels connections, so that its peers know which sessions share a network path.
+/// ID of a process with tunnels. It shows peers which sessions share a network path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct InstanceId(u64);
 
 impl InstanceId {
-    /// From 64 bits of `rng`.
+    /// Returns an ID of 64 bits from `rng`.
     pub(crate) fn random(rng: &mut impl Rng) -> Self {
         Self(rng.next_u64())
     }
@@ -71,7 +71,7 @@ impl fmt::Display for InstanceId {
 
 /// Error for a text that is not a session ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("it is not a session ID: use 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
+#[error("not a session ID: use 1 to {MAX_LEN} ASCII characters without spaces, `.`, `*` and `>`")]
 pub(crate) struct InvalidId;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! One end of a session with a peer that only speaks the plain protocol, as a pure state machine. The section "The plain
-//! session" of `docs/nats-protocol.md` is what it does.
+//! One end of a session with a peer that only supports the plain protocol, as a pure state machine. See the section
+//! "The plain session" of `docs/nats-protocol.md`.
 //!
 //! Times are durations since any fixed moment.
 
@@ -13,23 +13,23 @@ use crate::budget::{MemoryBudget, OUT_OF_MEMORY, Share, entry_size};
 use crate::message::{self, MessageError};
 use crate::session::{Destination, End, Transmit};
 
-/// Longer data is truncated by peers.
+/// Maximum length of data. Peers truncate longer data.
 const MAX_DATA: usize = 32 << 10;
 const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_PROBE_INTERVAL: Duration = Duration::from_millis(16);
-/// An answer of NATS that has not come by then is lost.
+/// Time after which an answer of NATS is considered lost.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(10);
 const MARKER_INTERVAL: u64 = 256 << 10;
-/// Bytes that the NATS server is not known to have taken, at most.
+/// Maximum number of bytes that the NATS server may not have processed yet.
 const MAX_IN_FLIGHT: u64 = 1 << 20;
 /// Time to receive data after this side has closed. The protocol does not have an end of data in that case.
 const FIN_WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether the peer has subscribed.
+/// State of the peer's subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
-    /// It is to be probed at this time.
+    /// The peer must be probed at this time.
     Unknown {
         probe_at: Duration,
     },
@@ -37,7 +37,7 @@ enum Peer {
     Probed {
         is_absent: bool,
     },
-    /// The marker went out then.
+    /// The marker was sent at this time.
     Marked {
         at: Duration,
         is_absent: bool,
@@ -50,15 +50,15 @@ pub(crate) struct LegacySession {
     id: Box<str>,
     opened: Duration,
     idle_timeout: Duration,
-    /// When a byte last moved, and when one last came.
+    /// When a byte was last sent or received, and when one was last received.
     last_progress: Duration,
     last_received: Duration,
     peer: Peer,
     probe_interval: Duration,
     sent: u64,
-    /// What the NATS server has taken.
+    /// Number of bytes that the NATS server has processed.
     taken: u64,
-    /// How much was sent before each marker under way, and when.
+    /// Number of bytes sent before each marker in flight, and when the marker was sent.
     markers: VecDeque<(u64, Duration)>,
     marker_due: bool,
     queue: VecDeque<Bytes>,
@@ -120,7 +120,7 @@ impl LegacySession {
         }
     }
 
-    /// All that can be known: the close went out.
+    /// Returns true once the close was sent. The protocol does not acknowledge data.
     pub(crate) fn is_delivered(&self) -> bool {
         self.close == End::Sent && self.failure.is_none()
     }
@@ -134,7 +134,7 @@ impl LegacySession {
     }
 
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
-        // Nothing is held any more if the session was closed in between.
+        // Nothing is held any more if the session was closed in the meantime.
         self.held = self.held.saturating_sub(bytes);
         self.charge();
         self.share.on_progress(now);
@@ -163,7 +163,7 @@ impl LegacySession {
         self.close = End::Sent;
     }
 
-    /// The other end is not known to listen, and no question about it may come back.
+    /// Aborts if the peer is not known to listen: a report that it does not listen may not arrive.
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         if self.peer != Peer::Listens {
             self.abort(now, reason);
@@ -210,7 +210,7 @@ impl LegacySession {
             self.held += data.len();
             self.queue.push_back(data);
             if !is_fair {
-                // The peer's protocol cannot slow it down.
+                // The plain protocol cannot slow down the peer.
                 self.abort(now, OUT_OF_MEMORY);
                 self.drop_received();
             }
@@ -227,7 +227,7 @@ impl LegacySession {
         }
     }
 
-    /// A marker is back: the NATS server has taken everything published before it.
+    /// Handles a marker that is back: the NATS server has processed everything published before it.
     pub(crate) fn marker(&mut self, now: Duration) {
         match self.peer {
             Peer::Marked { is_absent: true, .. } => {
@@ -244,7 +244,8 @@ impl LegacySession {
         }
     }
 
-    /// What was under way may be lost with the connection, and nothing repairs that.
+    /// Handles a change of the NATS connection. Messages in flight may be lost with it, and the protocol cannot repair
+    /// that.
     pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
         if !is_up {
             self.abort(
@@ -302,16 +303,16 @@ impl LegacySession {
         if self.is_over() {
             return None;
         }
-        let of_peer = match self.peer {
+        let peer_deadline = match self.peer {
             Peer::Unknown { probe_at } => Some(probe_at.min(self.opened + LISTEN_TIMEOUT)),
             Peer::Marked { at, .. } => Some((at + ANSWER_TIMEOUT).min(self.opened + LISTEN_TIMEOUT)),
             Peer::Probed { .. } => None,
             Peer::Listens => self.markers.front().map(|(_, at)| *at + ANSWER_TIMEOUT),
         };
-        let last_words =
+        let fin_wait =
             (self.close == End::Sent && !self.has_ended).then(|| self.last_received + FIN_WAIT_TIMEOUT);
         let idle = Some(self.last_progress.saturating_add(self.idle_timeout));
-        [of_peer, last_words, idle, self.share.deadline()].into_iter().flatten().min()
+        [peer_deadline, fin_wait, idle, self.share.deadline()].into_iter().flatten().min()
     }
 
     pub(crate) fn on_deadline(&mut self, now: Duration) {

@@ -2,23 +2,24 @@
 //!
 //! `docs/nats-protocol.md` describes the protocol.
 //!
-//! - [`NatsConnection`] is the connection to NATS. [`Tunnels`] is what its tunnels share.
-//! - [`Tunnels::connector`] is a [`Connector`](fault_proxy_relay::Connector) to a [`Target`]; [`Tunnels::listen`] a
-//!   [`Listener`](fault_proxy_relay::Listener) of what clients ask for. What either brings is a [`NatsStream`].
+//! - [`NatsConnection`] is the connection to NATS. [`Tunnels`] has the state that its tunnels share.
+//! - [`Tunnels::connector`] returns a [`Connector`](fault_proxy_relay::Connector) to a [`Target`]. [`Tunnels::listen`]
+//!   returns a [`Listener`](fault_proxy_relay::Listener) for the requests of clients. The stream of both is a
+//!   [`NatsStream`].
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
-//! | `session` | a reliable session: the pure state machine |
-//! | `legacy` | a session with a peer that only speaks the plain protocol: the same |
+//! | `session` | state machine of a reliable session |
+//! | `legacy` | state machine of a session with a peer that only supports the plain protocol |
 //! | `any_session` | either of them |
-//! | `message`, `subject`, `id`, `handshake` | what goes over NATS |
-//! | `shared`, `stream`, `driver` | a session's two tasks: its user's and its own |
-//! | `connect`, `accept`, `tunnels` | how sessions are created |
+//! | `message`, `subject`, `id`, `handshake` | messages on NATS |
+//! | `shared`, `stream`, `driver` | a session, its stream, and the task that runs it |
+//! | `connect`, `accept`, `tunnels` | opening of sessions |
 //! | `link` | the connection to NATS |
-//! | `relearn` | a limit of it that may have grown |
-//! | `targets` | what a server's clients may reach |
-//! | `host` | which texts are hosts |
-//! | `throttle` | a log that strangers cannot flood |
+//! | `relearn` | detection of a larger message limit of NATS |
+//! | `targets` | rules for the targets that clients of a server may reach |
+//! | `host` | validation of hosts |
+//! | `throttle` | rate limit for log lines that clients can cause |
 
 mod accept;
 mod any_session;

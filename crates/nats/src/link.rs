@@ -1,17 +1,17 @@
-//! The connection to NATS: made once, kept for ever.
+//! The connection to NATS, which is made again whenever it is lost.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`options`] | where NATS is and who we are |
+//! | [`options`] | address, credential and TLS settings |
 //! | [`url`] | URLs, and the credentials in them |
-//! | [`check`] | what can be wrong with them |
-//! | [`choose`] | which server to connect to |
-//! | [`first`] | the first connection, and why it failed |
-//! | [`limit`] | how long messages may be |
-//! | [`probe`] | finding out how long they may be |
-//! | [`login`] | what is shown to the server, read again at each connect |
-//! | [`settings`] | how async-nats is set up, and why so |
-//! | [`events`] | what async-nats tells: the status, the log |
+//! | [`check`] | validation of both |
+//! | [`choose`] | choice of the server |
+//! | [`first`] | the first connection, and errors of it |
+//! | [`limit`] | limit for the size of messages |
+//! | [`probe`] | measurement of that limit |
+//! | [`login`] | credentials, read again at each connect |
+//! | [`settings`] | settings of async-nats |
+//! | [`events`] | events of async-nats: the status and the log |
 
 mod check;
 mod choose;
@@ -50,23 +50,23 @@ pub use self::options::{NatsOptions, Tls};
 pub use self::url::{InvalidUrl, NatsUrl};
 use crate::rights::{Needs, Right, Rights};
 
-/// How long [`NatsConnection::close`] waits for the connection to end.
+/// Time limit for [`NatsConnection::close`].
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One NATS connection. When it is lost it is made again, for ever, and its subscriptions with it; what was
-/// published meanwhile may be lost. It ends when the last clone and the last subscription are gone.
+/// A NATS connection. When it is lost, it is made again with its subscriptions, for an unlimited time. Messages that
+/// were published in the meantime may be lost. It ends when the last clone and the last subscription are dropped.
 #[derive(Clone)]
 pub struct NatsConnection {
     shared: Arc<Shared>,
 }
 
 impl NatsConnection {
-    /// Connects, trying for [`NatsOptions::first_connect_timeout`] while nothing answers.
+    /// Connects. Retries for [`NatsOptions::first_connect_timeout`] if no server answers.
     ///
     /// # Errors
     ///
-    /// At once: what [`NatsOptions::check`] finds, refused credentials, TLS that fails. After that time: nothing
-    /// answers.
+    /// Returns the errors of [`NatsOptions::check`], refused credentials and failures of TLS immediately. Returns an
+    /// error after the timeout if no server has answered.
     pub async fn connect(options: &NatsOptions) -> Result<Self, LinkError> {
         options.check()?;
         let observer = Arc::new(Observer::new(options.max_message));
@@ -97,22 +97,21 @@ impl NatsConnection {
         Ok(Self { shared })
     }
 
-    /// Whether there is a connection, as far as is known: a server that hangs is noticed after 12 s.
+    /// Returns true if there is a connection, as far as is known. A server that hangs is detected after 12 s.
     pub fn is_up(&self) -> bool {
         self.shared.observer.status.borrow().is_up && self.client().connection_state() == State::Connected
     }
 
-    /// The status and its changes. Two losses in a row may show as one: compare
-    /// [`connects`](Status::connects).
+    /// Returns the status and its changes. Two losses in a row may show as one: compare [`connects`](Status::connects).
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared.observer.status.subscribe()
     }
 
-    /// Waits until the server has taken all subscriptions and messages so far, which async-nats' `flush` does not. An empty
-    /// message goes to `to`, where nobody listens, with `back` for the answer that says so; the server takes a connection's
-    /// commands in order.
+    /// Waits until the server has processed all subscriptions and messages so far, which async-nats' `flush` does not.
+    /// It publishes an empty message to `to`, a subject without subscribers, with the reply subject `back`. NATS then
+    /// reports that there are no responders, and it processes the commands of a connection in order.
     ///
-    /// Returns whether the answer came within that time and over the connection it was asked on.
+    /// Returns true if the report arrived within `within` and over the same connection.
     pub async fn flush_confirmed(&self, to: String, back: String, within: Duration) -> bool {
         let connects = self.shared.connects();
         let answer = async {
@@ -124,8 +123,8 @@ impl NatsConnection {
         answered && self.shared.connects() == connects
     }
 
-    /// Unsubscribes everything and ends the connection, for all clones. What was published last may not have left. A
-    /// connection that is down ends when the last clone is gone.
+    /// Unsubscribes everything and ends the connection for all clones. The messages that were published last may not
+    /// have been sent. A connection that is down ends when the last clone is dropped.
     pub async fn close(&self) {
         let ended = async {
             if self.client().drain().await.is_ok() {
@@ -133,18 +132,18 @@ impl NatsConnection {
             }
         };
         if timeout(CLOSE_TIMEOUT, ended).await.is_err() {
-            warn!("the NATS connection did not end in time");
+            warn!(timeout_ms = CLOSE_TIMEOUT.as_millis(), "the NATS connection did not end in time");
         }
     }
 
-    /// Sets what the program does on NATS. From now on, rights for it that NATS refuses are [missing](Self::missing_rights).
-    /// The first call counts.
+    /// Sets the role of the program on NATS. From now on, rights for it that NATS refuses are
+    /// [missing](Self::missing_rights). Only the first call has an effect.
     pub fn require(&self, needs: &Needs) {
         self.rights().require(needs.rights(&self.shared.inbox_prefix));
     }
 
-    /// As [`Self::require`]. A server also requires the right to publish to inboxes with the prefix of this link, which is right
-    /// only if its clients have the same prefix.
+    /// As [`Self::require`]. A server also requires the right to publish to inboxes with the prefix of this link, which
+    /// is correct only if its clients have the same prefix.
     pub fn require_with_replies(&self, needs: &Needs) {
         self.rights().require(needs.rights_with_replies(&self.shared.inbox_prefix));
     }
@@ -160,22 +159,22 @@ impl NatsConnection {
         format!("{}, version {}, at {}", server.server_name, server.version, self.shared.urls)
     }
 
-    /// Returns the [required](Self::require) rights that NATS has refused when they were used last.
+    /// Returns the [required](Self::require) rights that NATS refused when they were last used.
     pub fn missing_rights(&self) -> Vec<Right> {
         self.rights().missing().borrow().iter().cloned().collect()
     }
 
-    /// Whether NATS refuses more subscriptions because there are too many, so that new sessions fail.
+    /// Returns true if NATS refuses more subscriptions because there are too many, so that new sessions fail.
     pub fn is_out_of_subscriptions(&self) -> bool {
         self.rights().is_full()
     }
 
-    /// How many errors NATS has reported.
+    /// Returns the number of errors that NATS has reported.
     pub fn errors(&self) -> u64 {
         self.shared.observer.errors.load(Ordering::Relaxed)
     }
 
-    /// Rights and subscriptions that NATS has refused on this connection.
+    /// Returns the rights and subscriptions that NATS has refused on this connection.
     pub(crate) fn rights(&self) -> &Arc<Rights> {
         &self.shared.observer.rights
     }
@@ -186,12 +185,14 @@ impl NatsConnection {
         self.shared.max_message()
     }
 
-    /// Returns why no session is possible, if NATS takes only messages that are too short for one.
+    /// Returns why sessions are not possible if NATS only accepts messages that are too short for them.
     pub fn message_limit_problem(&self) -> Option<String> {
         let max_message = self.max_message();
         (max_message < MIN_MESSAGE).then(|| match max_message {
             0 => format!("NATS refuses messages of {MIN_MESSAGE} bytes"),
-            _ => format!("NATS takes messages of up to {max_message} bytes, and {MIN_MESSAGE} are required"),
+            _ => {
+                format!("NATS accepts messages of up to {max_message} bytes, and {MIN_MESSAGE} are required")
+            }
         })
     }
 

@@ -30,7 +30,7 @@ const HEAD: &[u8] = br#"{"ID":""#;
 const DATA: &[u8] = br#"","Reply":"","Data":"#;
 const METADATA: &[u8] = br#","Metadata":"#;
 
-/// A message as read; what it can borrow it borrows from the payload.
+/// A parsed message. It borrows from the payload where possible.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Message<'a> {
     pub(crate) id: Cow<'a, str>,
@@ -80,8 +80,8 @@ pub(crate) enum MessageError {
     Foreign,
 }
 
-/// An upper bound of the bytes that [`begin`] and [`end`] write, for data of `data_len` bytes and metadata that
-/// takes `metadata_len` bytes as a JSON object (see [`metadata_len`]).
+/// Returns an upper bound for the bytes that [`begin`] and [`end`] write, for data of `data_len` bytes and metadata
+/// that takes `metadata_len` bytes as a JSON object (see [`metadata_len`]).
 pub(crate) fn capacity(id: &str, data_len: usize, metadata_len: usize) -> usize {
     // `""` around the data, `null` instead of an object, `}`.
     HEAD.len()
@@ -94,7 +94,7 @@ pub(crate) fn capacity(id: &str, data_len: usize, metadata_len: usize) -> usize 
         + 1
 }
 
-/// The bytes of `metadata` as a JSON object.
+/// Returns the size of `metadata` as a JSON object, in bytes.
 pub(crate) fn metadata_len(metadata: &[(&str, &str)]) -> usize {
     2 + metadata.iter().map(|(key, value)| escaped_len(key) + escaped_len(value) + 6).sum::<usize>()
 }
@@ -135,12 +135,12 @@ pub(crate) fn end<'a>(out: &mut BytesMut, metadata: impl IntoIterator<Item = (&'
     out.put_slice(if before == "{\"" { b"null}" } else { b"}}" });
 }
 
-/// Ends what [`begin`] began with metadata that is an empty object.
+/// Completes a message that [`begin`] started, with an empty object as metadata.
 pub(crate) fn end_empty(out: &mut BytesMut) {
     out.put_slice(b"{}}");
 }
 
-/// A whole message.
+/// Encodes a complete message.
 pub(crate) fn encode(id: &str, data: &[u8], metadata: &[(&str, &str)]) -> Bytes {
     let mut out = BytesMut::with_capacity(capacity(id, data.len(), metadata_len(metadata)));
     begin(&mut out, id, data);
@@ -148,12 +148,12 @@ pub(crate) fn encode(id: &str, data: &[u8], metadata: &[(&str, &str)]) -> Bytes 
     out.freeze()
 }
 
-/// The message of the plain protocol that closes a session.
+/// Returns the message of the plain protocol that closes a session.
 pub(crate) fn close(id: &str) -> Bytes {
     encode(id, &[], &[(TYPE, CLOSE)])
 }
 
-/// A whole message with metadata that is an empty object, as replies to peers have it.
+/// Encodes a complete message with an empty object as metadata, as in replies to peers.
 pub(crate) fn encode_reply(data: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(capacity("", data.len(), 0));
     begin(&mut out, "", data);
@@ -161,10 +161,10 @@ pub(crate) fn encode_reply(data: &[u8]) -> Bytes {
     out.freeze()
 }
 
-/// Reads a message.
+/// Parses a message.
 ///
 /// # Errors
-/// Says what is wrong with the payload. Metadata that is not a string is an error, as it is for the peers.
+/// Describes what is wrong with the payload. Metadata that is not a string is an error, as it is for peers.
 pub(crate) fn decode(payload: &[u8]) -> Result<Message<'_>, MessageError> {
     let mut part = Part::Payload;
     let mut json = serde_json::Deserializer::from_slice(payload);
@@ -187,11 +187,11 @@ pub(crate) fn decode(payload: &[u8]) -> Result<Message<'_>, MessageError> {
     })
 }
 
-/// Text that stays borrowed where the JSON has no escapes.
+/// Text that is borrowed if the JSON does not contain escapes.
 #[derive(Default, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The same without a look at whether it is UTF-8.
+/// Like [`Text`], without checking that it is UTF-8.
 #[derive(Deserialize)]
 struct Raw<'a>(#[serde(borrow)] Cow<'a, [u8]>);
 
@@ -202,7 +202,7 @@ struct Fields<'a> {
     metadata: Option<BTreeMap<Text<'a>, Option<Text<'a>>>>,
 }
 
-/// What of a message is being read: the errors of serde would quote the payload.
+/// Part of a message that is being parsed. Errors name it, because the errors of serde would show the payload.
 #[derive(Clone, Copy, Deserialize)]
 enum Part {
     #[serde(skip)]
@@ -270,7 +270,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     }
 }
 
-/// Text on its way into a JSON string.
+/// Writer that escapes text for a JSON string.
 struct Escaped<'a>(&'a mut BytesMut);
 
 impl fmt::Write for Escaped<'_> {

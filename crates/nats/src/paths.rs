@@ -1,4 +1,4 @@
-//! The network paths from a NATS connection to the processes at its sessions' other ends.
+//! Network paths from a NATS connection to the processes of its peers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::id::InstanceId;
 use crate::session::{PathState, Probe};
 
-/// Paths remembered for later sessions. Sessions keep theirs anyway.
+/// Maximum number of paths that are remembered for later sessions. Open sessions keep theirs.
 const MAX_PATHS: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
     probe: Arc<Probe>,
-    /// The latest used first.
+    /// The most recently used path comes first.
     known: Mutex<VecDeque<(InstanceId, Arc<PathState>)>>,
 }
 

@@ -1,4 +1,4 @@
-//! A limit of NATS for the length of messages that may have grown.
+//! Detection of a larger limit for the size of messages.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,16 +10,17 @@ use crate::any_session::AnySession;
 use crate::link::{MIN_MESSAGE, NatsConnection};
 use crate::tunnels::Tunnels;
 
-/// How often a limit that is too small for sessions is looked at again, and the first pause for any other.
+/// Interval at which a limit that is too small for sessions is measured again, and the first delay for other limits.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// How often a limit that has become smaller is looked at again, in the long run. Each time costs a connection to NATS.
+/// Maximum delay after which a limit that has become smaller is measured again. Each measurement costs a connection to
+/// NATS.
 const MAX_RETRY_INTERVAL: Duration = Duration::from_secs(3600);
-/// How long NATS has to connect, and to answer.
+/// Time limit for NATS to connect, and to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Tunnels {
-    /// Looks again and again for a larger limit while NATS takes shorter messages than it did before, so that a change of its
-    /// configuration takes effect without a restart. NATS does not announce such a change.
+    /// Measures the limit again and again while NATS accepts shorter messages than it did before, so that a change of
+    /// its configuration takes effect without a restart. NATS does not announce such a change.
     ///
     /// # Cancel safety
     /// Can be called again.
@@ -29,7 +30,7 @@ impl Tunnels {
         let mut retry = Retry::new(link.max_message());
         let mut known = Connects::from_connection(link);
         loop {
-            // Connections in a row that end soon are over by then, and what is learned from them is logged once.
+            // By then, connections in a row that end soon are over, so that what they change is logged once.
             sleep(RETRY_INTERVAL).await;
             link.report_limit();
             let is_new = link.other_connects() > known.other;
@@ -39,7 +40,7 @@ impl Tunnels {
                 self.settle_with_longer(ANSWER_TIMEOUT).await;
             } else {
                 select! {
-                    // Never an error: the link has the sender.
+                    // Never an error, because the link has the sender.
                     _ = status.wait_for(|status| status.connects != known.all) => continue,
                     () = sleep(pause.map_or(Duration::MAX, |pause| pause - RETRY_INTERVAL)) => {}
                 }
@@ -68,7 +69,7 @@ impl Tunnels {
     }
 }
 
-/// Connections to NATS so far.
+/// Numbers of connections to NATS so far.
 struct Connects {
     /// Number of all of them.
     all: u64,
@@ -82,7 +83,7 @@ impl Connects {
     }
 }
 
-/// When to look for a larger limit.
+/// Decides when to measure the limit again.
 struct Retry {
     /// The largest limit so far.
     largest: usize,
@@ -94,7 +95,7 @@ impl Retry {
         Self { largest: limit, pause: RETRY_INTERVAL }
     }
 
-    /// Returns how long to wait until the next look if `limit` is in force. `None` if there has never been a larger one.
+    /// Returns the delay before the next measurement if `limit` is in force, or `None` if it has never been larger.
     fn pause(&mut self, limit: usize) -> Option<Duration> {
         if limit < MIN_MESSAGE {
             self.pause = RETRY_INTERVAL;
@@ -130,7 +131,7 @@ mod tests {
         for limit in [0, 383, 300, 0] {
             assert_eq!(retry.pause(limit), Some(RETRY_INTERVAL));
         }
-        // also after pauses for a limit that was smaller than before
+        // Also after pauses for a limit that was smaller than before.
         assert_eq!(retry.pause(8192), None);
         assert_eq!(
             [4096; 3].map(|limit| retry.pause(limit)),

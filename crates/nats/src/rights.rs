@@ -1,9 +1,11 @@
-//! Rights that NATS refuses: missing ones, and the sessions whose subjects an error names.
+//! Rights that NATS refuses: missing rights, and the sessions whose subjects an error contains.
 //!
-//! - `denial`: errors of NATS, and the rights that they name; `missing`: which rights a program needs, and which of them are
-//!   missing; `check`: using all of them; `measure`: what
-//!   the connection can do; `notices`: how a server ends the sessions whose subjects it may not publish to; `report`: how a client lets
-//!   servers know what it may not do.
+//! - `denial`: errors of NATS and the rights in them
+//! - `missing`: the rights that a program needs, and those of them that are missing
+//! - `check`: a check of all rights
+//! - `measure`: measurements of the connection
+//! - `notices`: messages with which a server ends the sessions whose subjects it may not publish to
+//! - `report`: messages with which a client reports its missing rights to servers
 
 mod check;
 mod denial;
@@ -32,19 +34,19 @@ use crate::throttle::RareWarning;
 /// Refusals that NATS has reported on a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
-    /// The open sessions by the subjects that they subscribe to.
+    /// Open sessions by the subjects that they subscribe to.
     sessions: Mutex<Sessions>,
-    /// How often NATS has refused a subscription because there are too many.
+    /// Number of subscriptions that NATS has refused because there are too many.
     limit_hits: watch::Sender<u64>,
-    /// No subscription has succeeded for certain since then.
+    /// True if no subscription is known to have succeeded since NATS refused one.
     pub(crate) is_full: watch::Sender<bool>,
     /// Rights that the program needs. Unset if it has not specified them.
     needed: OnceLock<Vec<Right>>,
     missing: watch::Sender<Missing>,
     refused_replies: RareWarning,
-    /// Missing rights in the last report to a server.
+    /// Missing rights in the last report to servers.
     reported: Mutex<Vec<Right>>,
-    /// Peers that were left without a word since then.
+    /// Peers whose sessions have ended without notifying them since the last report.
     left: Mutex<Vec<InstanceId>>,
 }
 
@@ -58,14 +60,14 @@ pub(crate) struct Registration {
 type Sessions = HashMap<Box<str>, Weak<Shared>>;
 
 impl Rights {
-    /// Ends the session of `shared` when NATS refuses its subjects.
+    /// Registers a session, so that it ends when NATS refuses its subjects.
     pub(crate) fn register(self: &Arc<Self>, shared: &Arc<Shared>) -> Registration {
         let subject: Box<str> = shared.subjects.local.as_str().into();
         lock(&self.sessions).insert(subject.clone(), Arc::downgrade(shared));
         Registration { rights: Arc::clone(self), subject }
     }
 
-    /// Sets the rights that count as missing when NATS refuses them. The first call counts.
+    /// Sets the rights that count as missing when NATS refuses them. Only the first call has an effect.
     pub(crate) fn require(&self, needed: Vec<Right>) {
         let _ = self.needed.set(needed);
     }
@@ -74,7 +76,7 @@ impl Rights {
         self.needed.get().map_or(&[], Vec::as_slice)
     }
 
-    /// Takes an error of NATS. Returns whether it is one of a needed right, which is logged once.
+    /// Handles an error of NATS. Returns true if it is about a needed right, which is logged once.
     pub(crate) fn on_error(&self, text: &str) -> bool {
         match Denial::parse(text) {
             None => false,
@@ -94,7 +96,7 @@ impl Rights {
         }
     }
 
-    /// Ends the session that the right is about.
+    /// Ends the session that uses the right.
     fn end_session(&self, right: &Right) {
         let (subject, reason) = (right.subject(), reason(right.role(), [&right.general()]));
         if !subject::is_session(subject) {
@@ -126,7 +128,8 @@ impl Rights {
         lock(&self.sessions).get(own).and_then(Weak::upgrade)
     }
 
-    /// Ends the sessions with a peer that no longer answers. The reason is from a message, whose sender may be any member of the account.
+    /// Ends the sessions with a peer unless it answers. The reason is from a message, whose sender may be any member of
+    /// the account.
     pub(crate) fn suspect(&self, peer: InstanceId, reason: &str) {
         for session in self.open_sessions() {
             if session.peer == Some(peer) {
@@ -135,7 +138,7 @@ impl Rights {
         }
     }
 
-    /// Whether the program is a client, as far as it has [specified](Self::require) what it needs.
+    /// Returns true if the program is a client, as far as its [needs](Self::require) are known.
     fn is_for_client(&self) -> bool {
         let is_of_client =
             |right: &Right| right.is_publish() && right.subject().starts_with(subject::TO_SERVER);
@@ -156,8 +159,8 @@ impl Rights {
         true
     }
 
-    /// Logs that a server may not reply to a client. The server stays ready: any member of the account can send a request with a reply
-    /// subject that the server may not publish to.
+    /// Logs that a server may not reply to a client. The server stays ready, because any member of the account can send
+    /// a request with a reply subject that the server may not publish to.
     fn report_reply(&self, right: &Right) -> bool {
         let is_server = self.needed().iter().any(|needed| !needed.is_publish() && is_request(needed));
         let is_reply = right.is_publish() && !subject::is_session(right.subject()) && !is_request(right);
@@ -185,12 +188,12 @@ impl Rights {
         });
     }
 
-    /// The rights that are missing, and changes of them.
+    /// Returns the missing rights and their changes.
     pub(crate) fn missing(&self) -> watch::Receiver<Missing> {
         self.missing.subscribe()
     }
 
-    /// Why nothing can be asked for on `subject`; `None` while all rights for it are there.
+    /// Returns why requests on `subject` are not possible, or `None` if no right for them is missing.
     pub(crate) fn obstacle(&self, role: &str, subject: &str) -> Option<String> {
         let missing = self.missing.borrow();
         let is_in_the_way =
@@ -199,24 +202,24 @@ impl Rights {
         in_the_way.peek().is_some().then(|| reason(role, in_the_way))
     }
 
-    /// Waits until there is an [`Self::obstacle`].
+    /// Waits until there is an [`Self::obstacle`], and returns it.
     pub(crate) async fn wait_obstacle(&self, role: &str, subject: &str) -> String {
         let mut missing = self.missing.subscribe();
         loop {
             if let Some(obstacle) = self.obstacle(role, subject) {
                 return obstacle;
             }
-            // Never an error: the sender is here.
+            // Never an error, because `self` has the sender.
             let _ = missing.changed().await;
         }
     }
 
-    /// Counts the subscriptions that NATS has refused because there are too many.
+    /// Returns the number of subscriptions that NATS has refused because there are too many.
     pub(crate) fn limit_hits(&self) -> watch::Receiver<u64> {
         self.limit_hits.subscribe()
     }
 
-    /// Whether NATS refuses more subscriptions, so that new sessions fail.
+    /// Returns true if NATS refuses more subscriptions, so that new sessions fail.
     pub(crate) fn is_full(&self) -> bool {
         *self.is_full.borrow()
     }

@@ -1,10 +1,10 @@
-//! One end of a reliable session, as a pure state machine: messages, bytes and times in; messages, bytes and deadlines
-//! out. `docs/nats-protocol.md` is what it does.
+//! One end of a reliable session, as a pure state machine. Its inputs are messages, bytes and times; its outputs are
+//! messages, bytes and deadlines. See `docs/nats-protocol.md`.
 //!
-//! - `frame`: what goes over the wire; `send`, `receive`: the two directions; `window`: credit, with the `round`
-//!   trips and the `path` that decide it.
-//! - `input`: what messages do to the session; `transmit`: which are sent; `time`: what happens by itself, with the
-//!   `liveness` for it; `limit`: how long messages may be.
+//! - `frame`: the messages. `send`, `receive`: the two directions. `window`: credit, with the `round` trips and the
+//!   `path` that determine it.
+//! - `input`: handling of messages. `transmit`: messages to send. `time`: deadlines, with the timer in `liveness`.
+//!   `limit`: maximum size of messages.
 //!
 //! Times are durations since any fixed moment.
 
@@ -41,24 +41,25 @@ pub(crate) use self::frame::FrameError;
 pub(crate) use self::path::{PathState, Probe};
 pub(crate) use self::window::Window;
 
-/// Of a frame, as a message. Two of them fit into what async-nats reads at once (65,535 bytes): of longer ones every second is
-/// read in two parts, and copied.
+/// Maximum size of a message with a frame. Two of them fit into one read of async-nats (65,535 bytes). With longer
+/// ones, every second message would be read in two parts and copied.
 const MAX_MESSAGE: usize = (32 << 10) - 512;
 const ACK_DELAY: Duration = Duration::from_millis(40);
-/// An end without undelivered data leaves after this time without a subscriber.
+/// Time after which an end without undelivered data stops waiting for a peer without a subscription.
 const NO_RESPONDERS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client has got its reply, and answers it with a frame, within this time.
+/// Time limit for the first frame of a client, which it sends when it has received its reply.
 const FIRST_FRAME_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time limit for a sign of a subscription that may not exist. Peers answer the first frame immediately.
+/// Time limit for a message that shows that a doubtful subscription exists. Peers answer the first frame immediately.
 const DOUBT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Why an end aborts whose own connection was reset, or closed with bytes unread. Other reasons are failures.
+/// Reasons of an abort when the connection of this end was reset, or closed with unread data. All other reasons are
+/// failures.
 pub(crate) const WAS_RESET: &str = "the connection on the other side was reset";
 pub(crate) const CLOSED_UNREAD: &str = "closed, with data unread";
 
-/// A message to be published to the other end.
+/// A message to publish to the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transmit {
     pub(crate) message: Bytes,
@@ -73,7 +74,7 @@ pub(crate) enum Destination {
     Pacing,
 }
 
-/// Why a session was aborted.
+/// Reason why a session was aborted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) reason: String,
@@ -83,18 +84,18 @@ pub(crate) struct Failure {
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// Delivered both ways; stays until the other end knows.
+    /// Both directions are delivered. The session stays until the peer has been notified.
     Complete,
     Aborted(Failure),
 }
 
-/// A reason to abort that is not certain yet.
+/// A reason to abort that is not confirmed yet.
 #[derive(Debug)]
 struct Doubt {
-    /// When to abort.
+    /// Time of the abort.
     at: Duration,
     reason: String,
-    /// It is about the peer. A report of no responders confirms it.
+    /// True if the doubt is about the peer. A report of no responders then confirms it.
     is_about_peer: bool,
 }
 
@@ -106,36 +107,36 @@ pub(crate) struct Session {
     receiver: Receiver,
     liveness: LivenessTimer,
     limit: MessageLimit,
-    /// Payload of the frame that is sent again in pieces, with its first number.
+    /// Payload of the frame that is being sent again in parts, with its sequence number.
     cut: Option<(u64, Bytes)>,
     state: State,
     is_up: bool,
-    /// This end has said its last word and needs none any more.
+    /// This end has sent its final message and does not need any more messages.
     is_over: bool,
     peer_done: bool,
     has_reader: bool,
-    /// Frames to be sent in addition to payloads.
+    /// Frames to send in addition to payloads.
     answer_due: bool,
     gap_due: bool,
-    /// This end's own connection is back. A frame has to request everything that was in flight.
+    /// The NATS connection of this end is back. A frame must request everything that was in flight.
     resume_due: bool,
     probe_due: bool,
     final_frame_due: bool,
     ack_by: Option<Duration>,
     /// Deadline for the client's first frame. `None` once it has arrived, or if NATS was away in the meantime.
     first_frame_by: Option<Duration>,
-    /// The peer, or NATS, was heard since this end's connection was made: the subscription is in place.
+    /// True if a message has arrived since this end's connection was made, which shows that the subscription exists.
     is_subscribed: bool,
-    /// When to abort, and why, unless the peer is heard.
+    /// Reason and time of an abort, which is canceled if a message of the peer arrives.
     doubt: Option<Box<Doubt>>,
-    /// When a byte last moved.
+    /// Time when a byte was last sent or received.
     last_progress: Duration,
-    /// When what makes the peer answer for the first time was sent, until it answers.
+    /// Time when the message was sent that the peer answers first. `None` once it has answered.
     opened: Option<Duration>,
 }
 
 impl Session {
-    /// The client's end: `credit` is what the server's reply granted.
+    /// Creates the client's end. `credit` is what the server's reply granted.
     pub(crate) fn client(
         id: &str,
         encoding: Encoding,
@@ -150,7 +151,8 @@ impl Session {
         session
     }
 
-    /// Creates an end that may send `credit` bytes at first. The server's end may send nothing, and receives its credit with the first frame.
+    /// Creates an end that may send `credit` bytes at first. The server's end starts without credit, and receives it
+    /// with the first frame.
     pub(crate) fn new(
         id: &str,
         encoding: Encoding,
@@ -186,17 +188,18 @@ impl Session {
         }
     }
 
-    /// The client is about to receive its reply. If NATS reports no responders, the client has closed its connection.
+    /// Records that the client is about to receive its reply. If NATS then reports no responders, the client has closed
+    /// its connection.
     pub(crate) fn expect_first_frame(&mut self, now: Duration) {
         self.first_frame_by = Some(now + FIRST_FRAME_TIMEOUT);
     }
 
-    /// Takes over the size in bytes of the longest message that the peer's NATS server takes.
+    /// Limits messages to the size in bytes that the peer's NATS server accepts.
     pub(crate) fn limit_messages(&mut self, max_message: usize) {
         self.limit.lower(max_message);
     }
 
-    /// Bytes that [`Self::write`] takes now, at most; messages may be of `max_message` bytes.
+    /// Returns the maximum number of bytes that [`Self::write`] accepts now. Messages have at most `max_message` bytes.
     pub(crate) fn room(&self, max_message: usize) -> usize {
         if !self.is_up || self.state != State::Open {
             return 0;
@@ -207,8 +210,7 @@ impl Session {
         usize::try_from(room).unwrap_or(longest).min(longest)
     }
 
-    /// Takes all of `bytes`, which are no more than there is [room](Self::room) for; returns the message to be
-    /// published.
+    /// Writes `bytes`, which must not be more than [`room`](Self::room), and returns the message to publish.
     pub(crate) fn write(&mut self, now: Duration, bytes: &[u8]) -> Bytes {
         let header = self.header(now);
         let message = self.codec.encode(&header, bytes);
@@ -219,17 +221,17 @@ impl Session {
         message
     }
 
-    /// The next message makes the peer answer for the first time.
+    /// Records that the next message is the one that the peer answers first.
     pub(crate) fn on_opening(&mut self, now: Duration) {
         self.opened = Some(now);
     }
 
-    /// Returns the peer's credit: its first, before anything was received.
+    /// Returns the credit of the peer. Before anything was received, it is the first credit.
     pub(crate) fn granted(&self) -> u64 {
         self.receiver.advertised.limit
     }
 
-    /// Nothing more will be written.
+    /// Ends this direction: nothing more will be written.
     pub(crate) fn finish(&mut self, now: Duration) {
         if !self.sender.is_finishing() {
             self.sender.finish();
@@ -237,17 +239,18 @@ impl Session {
         }
     }
 
-    /// Everything written, and its end, was delivered.
+    /// Returns true if everything written was delivered, including the end.
     pub(crate) fn is_delivered(&self) -> bool {
         self.sender.is_delivered()
     }
 
-    /// Returns the next bytes of the peer, also after a failure. Report each with [`Self::consumed`].
+    /// Returns the next bytes of the peer, also after a failure. The caller must report each of them with
+    /// [`Self::consumed`].
     pub(crate) fn next_chunk(&mut self) -> Option<Bytes> {
         self.receiver.next()
     }
 
-    /// Whether there is something to be read: bytes, the end, a failure.
+    /// Returns true if there is something to read: bytes, the end of file or a failure.
     pub(crate) fn is_readable(&self) -> bool {
         self.receiver.has_next()
             || self.receiver.is_at_end()
@@ -255,12 +258,12 @@ impl Session {
             || (self.failure().is_some() && !self.awaits_bytes())
     }
 
-    /// True if the peer has reset the session, and bytes that it sent before that are still on their way.
+    /// Returns true if the peer has reset the session, and bytes that it sent before are still on their way.
     pub(crate) fn awaits_bytes(&self) -> bool {
         self.receiver.is_missing() && !self.is_over
     }
 
-    /// These many bytes were delivered.
+    /// Records that this many bytes were delivered.
     pub(crate) fn consumed(&mut self, now: Duration, bytes: usize) {
         self.receiver.consumed(bytes);
         self.last_progress = now;
@@ -269,7 +272,8 @@ impl Session {
         }
     }
 
-    /// The other end's end of file, once everything before it was delivered. It counts as delivered by this.
+    /// Returns true at the peer's end of file, once everything before it was delivered. The end then counts as
+    /// delivered.
     pub(crate) fn take_end(&mut self, now: Duration) -> bool {
         if self.receiver.is_at_end() {
             self.receiver.take_end();
@@ -280,25 +284,26 @@ impl Session {
         self.receiver.is_ended()
     }
 
-    /// Aborts, and gives up what was not delivered. The other end will know the reason.
+    /// Aborts and discards undelivered data. The peer is notified of the reason.
     pub(crate) fn abort(&mut self, now: Duration, reason: impl Into<String>) {
         if self.state == State::Open {
             self.fail(now, Failure { reason: reason.into(), is_remote: false });
         }
     }
 
-    /// Aborts after everything written was delivered. The other end will know the reason.
+    /// Aborts after everything written was delivered. The peer is notified of the reason.
     pub(crate) fn reset(&mut self, now: Duration, reason: impl Into<String>) {
         if self.state == State::Open {
             self.leave(now, Failure { reason: reason.into(), is_remote: false });
         }
     }
 
-    /// Aborts because NATS refuses messages that are long enough for a payload, and gives up what an earlier reset still has to deliver.
+    /// Aborts because NATS refuses messages that are long enough for a payload. Discards the data that an earlier reset
+    /// still has to deliver.
     pub(crate) fn abort_undelivered(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
         if self.failure().is_some() && self.sender.has_unacked() {
-            self.give_up_kept();
+            self.discard_unacked();
             self.final_frame_due = true;
         }
     }
@@ -317,12 +322,12 @@ impl Session {
         }
     }
 
-    /// The other end may be forgotten.
+    /// Returns true if this end does not need the session any more.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Lets the other end know, now or soon.
+    /// Sends a frame with the state of this end to the peer, now or soon.
     fn send_header(&mut self, now: Duration) {
         if self.receiver.should_ack_now(now) {
             self.answer_due = true;
@@ -334,7 +339,7 @@ impl Session {
         }
     }
 
-    /// Without a reader, an end of file is all that may still come.
+    /// Without a reader, only an end of file may still arrive. Anything else resets the session.
     fn discard(&mut self, now: Duration) {
         if self.has_reader || self.state == State::Complete {
             return;
@@ -357,11 +362,11 @@ impl Session {
     }
 
     fn fail(&mut self, now: Duration, failure: Failure) {
-        self.give_up_kept();
+        self.discard_unacked();
         self.leave(now, failure);
     }
 
-    fn give_up_kept(&mut self) {
+    fn discard_unacked(&mut self) {
         self.sender.clear();
         self.cut = None;
         self.limit.end_trial();
@@ -379,7 +384,7 @@ impl Session {
         self.liveness.arm(now);
     }
 
-    /// True if an abort still has bytes to deliver, or to receive.
+    /// Returns true if an abort still has bytes to deliver or to receive.
     fn is_unfinished(&self) -> bool {
         self.sender.has_unacked() || self.receiver.is_missing()
     }

@@ -1,4 +1,4 @@
-//! What a tunnel's stream and its driver share.
+//! State that the stream of a session and its driver share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::any_session::AnySession;
 use crate::budget::MemoryBudget;
 use crate::id::InstanceId;
 
-/// The times of all sessions of a NATS connection count from its beginning.
+/// Clock of a NATS connection. The times of all its sessions count from its start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -33,14 +33,14 @@ impl Clock {
 /// The subjects of one end of a session.
 #[derive(Debug, Clone)]
 pub(crate) struct Subjects {
-    /// Where this end listens.
+    /// Subject that this end subscribes to.
     pub(crate) local: Subject,
-    /// Where the other does.
+    /// Subject that the peer subscribes to.
     pub(crate) peer: Subject,
     /// Subject without subscribers. NATS reports that when it has processed all earlier messages.
     pub(crate) pacing: Subject,
     pub(crate) markers: Subject,
-    /// Where the client listens for notices, if this is the server's end.
+    /// Inbox of the client for notices, if this is the server's end.
     pub(crate) notices: Option<Subject>,
 }
 
@@ -49,18 +49,18 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) subjects: Subjects,
     pub(crate) budget: Arc<MemoryBudget>,
-    /// The peer's process; `None` for older ones.
+    /// Process of the peer, or `None` if the peer does not send its ID.
     pub(crate) peer: Option<InstanceId>,
-    /// NATS refuses messages to the peer's own subject: they are notices from now on.
+    /// True if NATS refuses messages to the peer's subject, so that they are sent as notices.
     is_diverted: AtomicBool,
     inner: Mutex<Inner>,
 }
 
-/// The session and who waits for it.
+/// The session, and the tasks that wait for it.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) core: AnySession,
-    /// The driver has its timer set to this.
+    /// Time that the driver's timer is set to.
     pub(crate) timer: Option<Duration>,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -80,7 +80,7 @@ impl Shared {
         Arc::new(Self { clock, subjects, budget, peer, is_diverted, inner: Mutex::new(inner) })
     }
 
-    /// Changes the session from outside, and wakes the tasks that have work because of it.
+    /// Changes the session from outside of its tasks, and wakes the tasks that have work because of it.
     pub(crate) fn update(&self, change: impl FnOnce(&mut AnySession, Duration)) {
         let now = self.clock.now();
         let mut inner = self.lock();
@@ -89,7 +89,8 @@ impl Shared {
         inner.wake_stream();
     }
 
-    /// NATS refuses what this end publishes to `subject`. The peer gets the reason as a notice, if NATS allows that.
+    /// Handles the refusal of a message to `subject`. The peer is notified of the reason by a notice, if NATS allows
+    /// that.
     pub(crate) fn on_publish_refused(&self, subject: &str, reason: &str) {
         match &self.subjects.notices {
             Some(notices) if **notices != *subject => {
@@ -101,7 +102,7 @@ impl Shared {
         }
     }
 
-    /// Returns where to publish notices if NATS refuses messages to the peer's own subject.
+    /// Returns the subject of notices if NATS refuses messages to the peer's own subject.
     pub(crate) fn diverted(&self) -> Option<&Subject> {
         self.subjects.notices.as_ref().filter(|_| self.is_diverted.load(Ordering::Relaxed))
     }
@@ -124,7 +125,7 @@ impl Inner {
         register(&mut self.driver, cx);
     }
 
-    /// Wakes the driver if the stream has given it something to do.
+    /// Wakes the driver if the stream has given it work.
     pub(crate) fn wake_driver(&mut self) {
         let deadline = self.core.deadline();
         let is_early = deadline.is_some_and(|deadline| self.timer.is_none_or(|timer| deadline < timer));
@@ -142,16 +143,16 @@ impl Inner {
         {
             waker.wake();
         }
-        // Room, an acknowledged end, or none any more and a place in the queue to give back.
+        // The writer waits for room, for an acknowledged end, or to leave the queue of the client.
         if let Some(waker) = self.writer.take() {
             waker.wake();
         }
     }
 }
 
-fn register(place: &mut Option<Waker>, cx: &Context<'_>) {
-    match place {
+fn register(slot: &mut Option<Waker>, cx: &Context<'_>) {
+    match slot {
         Some(waker) => waker.clone_from(cx.waker()),
-        None => *place = Some(cx.waker().clone()),
+        None => *slot = Some(cx.waker().clone()),
     }
 }

@@ -1,4 +1,4 @@
-//! A tunnel as a byte stream.
+//! The byte stream of a session over NATS.
 
 use std::fmt;
 use std::io;
@@ -20,24 +20,25 @@ use crate::shared::Shared;
 
 /// A connection that NATS carries.
 ///
-/// - What is written is kept until the other end has delivered it; writing waits while the other end takes no more, or
-///   NATS is away. `shutdown` half-closes, and returns when the other end has delivered everything and its end.
-/// - Dropping it closes it in the background: what was written is still delivered. After [`Stream::abort`] the peer
-///   sees a reset instead, behind what was written only if [`Stream::poll_sent`] was called before. Bytes that were never
-///   read cause a reset as well, behind what was written.
-/// - Errors are of the kind `ConnectionReset` when the connection at the peer was reset, and of another kind when either
-///   end gave up; with the reason. What has arrived is read before the error.
+/// - Written data is kept until the peer has delivered it. A write waits while the peer does not accept more data, or
+///   NATS is not connected. `shutdown` half-closes, and returns when the peer has delivered everything including the
+///   end of file.
+/// - Dropping the stream closes it in the background, and written data is still delivered. After [`Stream::abort`] the
+///   peer sees a reset instead. The reset follows the written data only if [`Stream::poll_sent`] was called before.
+///   Unread data causes a reset as well, which follows the written data.
+/// - Errors are of the kind `ConnectionReset` if the connection at the peer was reset, and of another kind with a
+///   reason if either end gave up. Data that has arrived is read before the error.
 pub struct NatsStream {
     shared: Arc<Shared>,
     link: NatsConnection,
     client: Client,
-    /// A place in the client's queue was asked for and is not there yet.
+    /// True while the client has been asked for a place in its queue and has not provided it yet.
     is_queueing: bool,
     chunk: Bytes,
     is_aborted: bool,
-    /// The abort follows everything that was written.
+    /// True if the abort follows all written data.
     delivers_first: bool,
-    has_told_error: bool,
+    has_reported_error: bool,
 }
 
 impl NatsStream {
@@ -50,11 +51,11 @@ impl NatsStream {
             chunk: Bytes::new(),
             is_aborted: false,
             delivers_first: false,
-            has_told_error: false,
+            has_reported_error: false,
         }
     }
 
-    /// Gives a place in the client's queue back to those that have something to send.
+    /// Leaves the client's queue, so that other tasks get the place.
     fn leave_queue(&mut self) {
         if std::mem::take(&mut self.is_queueing) {
             self.client = self.client.clone();
@@ -75,19 +76,19 @@ impl Stream for NatsStream {
         Some(self)
     }
 
-    /// The session delivers what was written, and sends the reset after it.
+    /// The session delivers the written data, and sends the reset after it.
     fn poll_sent(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         self.delivers_first = true;
         Poll::Ready(())
     }
 
     fn take_error(&mut self) -> Option<io::Error> {
-        if self.has_told_error {
+        if self.has_reported_error {
             return None;
         }
         let inner = self.shared.lock();
         let error = inner.core.failure();
-        self.has_told_error = error.is_some();
+        self.has_reported_error = error.is_some();
         error
     }
 }
@@ -103,7 +104,7 @@ impl AsyncBufRead for NatsStream {
             } else if inner.core.take_end(now) {
                 inner.wake_driver();
             } else if let Some(error) = inner.core.read_failure() {
-                this.has_told_error = true;
+                this.has_reported_error = true;
                 return Poll::Ready(Err(error));
             } else {
                 inner.wait_to_read(cx);
@@ -168,7 +169,7 @@ impl AsyncWrite for NatsStream {
         let payload = inner.core.write(shared.clock.now(), &bytes[..room]);
         let message =
             OutboundMessage { subject: shared.subjects.peer.clone(), reply: None, payload, headers: None };
-        // A new connection has a smaller limit. The session keeps the message, and sends it again in shorter ones.
+        // A new connection has a smaller limit. The session keeps the message and sends it again in shorter ones.
         if let Err(error) = Pin::new(&mut this.client).start_send(message)
             && error.kind() != PublishErrorKind::MaxPayloadExceeded
         {

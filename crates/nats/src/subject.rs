@@ -1,13 +1,13 @@
-//! The subjects that both ends know.
+//! Subjects of the protocol.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Where clients ask for sessions.
+/// Subject of requests for sessions.
 pub(crate) const REQUEST: &str = "proxy.request";
-/// What servers share requests in.
+/// Queue group in which servers share requests.
 pub(crate) const QUEUE_GROUP: &str = "nats-proxy-server";
 const SERVICE: &str = "proxy.service.";
 pub(crate) const TO_SERVER: &str = "p.data.to_server.";
@@ -23,56 +23,57 @@ pub(crate) fn to_client(token: &str) -> String {
     format!("{TO_CLIENT}{token}")
 }
 
-/// Whether a session, or the other messages of its ends, have this subject.
+/// Returns true for the subject of a session, or of other messages of its ends.
 pub(crate) fn is_session(subject: &str) -> bool {
     subject.starts_with(TO_SERVER) || subject.starts_with(TO_CLIENT)
 }
 
-/// Whether clients ask for sessions there.
+/// Returns true for the subjects of requests for sessions.
 pub(crate) fn is_request(subject: &str) -> bool {
     subject == REQUEST || subject.starts_with(SERVICE)
 }
 
-/// Returns what follows the last dot.
+/// Returns the last token of a subject.
 pub(crate) fn last_token(subject: &str) -> &str {
     subject.rsplit('.').next().unwrap_or(subject)
 }
 
-/// Whether a message can be published to this subject: words and dots, without wildcards.
+/// Returns true if a message can be published to this subject: tokens and dots, without wildcards.
 pub(crate) fn is_literal(subject: &str) -> bool {
     let is_word =
         |word: &str| !word.is_empty() && !word.contains(|c: char| "*>".contains(c) || c.is_whitespace());
     subject.split('.').all(is_word)
 }
 
-/// The subject that an end of a session subscribes to, if it may not publish to `subject` or, otherwise, subscribe to it.
+/// Returns the subject of the session's end that may not publish to `subject`, or that may not subscribe to it if
+/// `is_publish` is false.
 pub(crate) fn refused_session(subject: &str, is_publish: bool) -> String {
     let last = last_token(subject);
     let id = last.strip_prefix(PACING).unwrap_or(last);
     if subject.starts_with(TO_SERVER) == is_publish { to_client(id) } else { to_server(id) }
 }
 
-/// The last word of the subjects on which a session of the plain protocol paces itself.
+/// Returns the last token of the subjects on which a session of the plain protocol paces itself.
 pub(crate) fn pacing(id: &str) -> String {
     format!("{PACING}{id}")
 }
 
-/// Where clients ask for a service by its name.
+/// Returns the subject of requests for a service.
 pub(crate) fn service(name: &ServiceName) -> String {
     format!("{SERVICE}{name}")
 }
 
-/// The service that a request's subject names.
+/// Returns the service of a request's subject.
 pub(crate) fn named_service(subject: &str) -> Option<ServiceName> {
     subject.strip_prefix(SERVICE)?.parse().ok()
 }
 
-/// A service that servers offer by name, not by address: letters, digits, `-` and `_`.
+/// Name of a service that servers offer: letters, digits, `-` and `_`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServiceName(Box<str>);
 
 impl ServiceName {
-    /// As written.
+    /// Returns the name as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_services_subject_names_it() {
+    fn the_subject_of_a_service_contains_its_name() {
         let name: ServiceName = "redis-1".parse().unwrap();
         assert_eq!(named_service(&service(&name)), Some(name));
         assert_eq!(named_service(REQUEST), None);

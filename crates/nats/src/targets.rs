@@ -1,4 +1,4 @@
-//! What a server's clients may reach.
+//! Rules for the targets that clients of a server may reach.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,27 +10,28 @@ use thiserror::Error;
 
 use crate::host;
 
-/// Rules for what may be dialed: by the name that was asked for, and by each address that it has.
+/// Rules for the targets that may be dialed. They apply to the requested name, and to each of its addresses.
 ///
-/// A matching deny rule refuses. If there are allow rules, one of them must match; without, everything else is allowed.
+/// A matching deny rule refuses a target. If there are allow rules, one of them must match. Otherwise every other
+/// target is allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Targets {
-    /// What may be reached.
+    /// Rules for allowed targets.
     pub allow: Vec<Rule>,
     /// Rules for refused targets. They take precedence over [`allow`](Self::allow).
     pub deny: Vec<Rule>,
 }
 
 impl Targets {
-    /// Every target is allowed.
+    /// Returns true if every target is allowed.
     pub fn is_unrestricted(&self) -> bool {
         self.allow.is_empty() && self.deny.is_empty()
     }
 
-    /// Refuses `asked` if its addresses do not matter, so that names which may not be reached are not looked up.
+    /// Refuses `asked` if no address of it could be allowed, so that the name is not looked up.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// Returns an error like [`check`](Self::check).
     pub fn check_name(&self, asked: &str, port: u16) -> Result<(), String> {
         let matches = |rule: &&Rule| rule.matches_name(asked, port);
         if let Some(rule) = self.deny.iter().find(|rule| matches(rule) == Some(true)) {
@@ -42,10 +43,10 @@ impl Targets {
         Err(not_allowed(asked, port))
     }
 
-    /// The addresses of `asked`, as found, that may be dialed.
+    /// Returns those of the resolved addresses of `asked` that may be dialed.
     ///
     /// # Errors
-    /// If no target is allowed, the message names the rule that refuses it, or states that no rule allows it.
+    /// If none may be dialed, the message contains the rule that refuses the target, or states that no rule allows it.
     pub fn check(&self, asked: &str, port: u16, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, String> {
         let mut denying = None;
         let is_allowed = |addr: &SocketAddr| {
@@ -72,10 +73,10 @@ fn not_allowed(asked: &str, port: u16) -> String {
     format!("{asked} port {port} is not allowed here")
 }
 
-/// `HOST`, or `HOST:PORTS`: hosts and ports of targets.
+/// A rule for hosts and ports of targets. Its text is `HOST` or `HOST:PORTS`.
 ///
-/// HOST is a name, `*.` and the end of names, an IP address or network (`10.0.0.0/8`, `[fd00::]/8`), or `*`; PORTS a port,
-/// a range `1000-2000`, or `*`.
+/// HOST is a name, `*.` and the end of names, an IP address or network (`10.0.0.0/8`, `[fd00::]/8`), or `*`. PORTS is a
+/// port, a range such as `1000-2000`, or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     hosts: Hosts,
@@ -86,7 +87,7 @@ pub struct Rule {
 enum Hosts {
     All,
     Name(String),
-    /// With the dot that it begins with.
+    /// The end of names, with the dot that it begins with.
     NamesEndingIn(String),
     Net(IpNet),
 }
@@ -99,7 +100,7 @@ impl Rule {
         })
     }
 
-    /// Returns `None` if that depends on the address.
+    /// Returns `None` if the result depends on the address.
     fn matches_name(&self, asked: &str, port: u16) -> Option<bool> {
         if !self.ports.contains(&port) {
             return Some(false);
@@ -114,8 +115,8 @@ impl Rule {
     }
 }
 
-/// What is reached at an address: an IPv4 address is one, however it is written, and Linux takes the unspecified address for
-/// the loopback's.
+/// Returns the address that is reached. An IPv4-mapped address is converted to IPv4. Linux connects to the loopback
+/// address if the address is unspecified.
 fn reached(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {
         IpAddr::V4(addr) if addr.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -142,7 +143,7 @@ impl FromStr for Rule {
     }
 }
 
-/// Hosts, and ports if there are any.
+/// Splits a rule into its hosts, and its ports if it has any.
 fn split(rule: &str) -> Result<(&str, Option<&str>), &'static str> {
     let after_brackets = rule.find(']').unwrap_or(0);
     match rule[after_brackets..].matches(':').count() {
@@ -192,7 +193,7 @@ fn parse_net(text: &str) -> Option<Hosts> {
     Some(Hosts::Net(canonical(net)))
 }
 
-/// Addresses are compared as IPv4 if they are, so a network of `::ffff:0:0/96` is compared as the one of IPv4.
+/// Addresses are compared as IPv4 if possible, so a network in `::ffff:0:0/96` is converted to IPv4.
 fn canonical(net: IpNet) -> IpNet {
     let v4 = match (net.addr().to_canonical(), net.prefix_len().checked_sub(96)) {
         (IpAddr::V4(addr), Some(bits)) if net.addr().is_ipv6() => Ipv4Net::new(addr, bits).ok(),
@@ -244,7 +245,7 @@ mod tests {
         Targets { allow: rules(allow), deny: rules(deny) }
     }
 
-    /// Whether `asked` may be dialed at this address.
+    /// Returns true if `asked` may be dialed at this address.
     fn may(targets: &Targets, asked: &str, addr: &str) -> bool {
         let addr: SocketAddr = addr.parse().unwrap();
         targets.check(asked, addr.port(), vec![addr]).is_ok()
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn only_allowed_addresses_are_left_and_a_refusal_says_why() {
+    fn only_allowed_addresses_are_left_and_a_refusal_has_a_reason() {
         let targets = targets(&[], &["10.0.0.0/8"]);
         let (good, bad) = ("192.168.0.1:80".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
         assert_eq!(targets.check("db", 80, vec![bad, good]), Ok(vec![good]));
@@ -363,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_rule_is_refused_by_its_problem() {
+    fn an_invalid_rule_is_refused_with_its_problem() {
         for (text, problem) in [
             ("", "no host"),
             (":80", "no host"),

@@ -1,4 +1,4 @@
-//! Log lines that strangers could make come in floods.
+//! Rate limits for log lines that any client could otherwise cause in large numbers.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use fault_proxy_relay::Throttle;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// Interval of the warnings of one kind about the NATS connection: a slow consumer causes one with each message.
+/// Interval of the warnings of one kind about the NATS connection. A slow consumer causes one warning per message.
 const RARE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A warning about the NATS connection, which is logged every 10 s at most.
+/// A warning about the NATS connection that is logged at most every 10 s.
 #[derive(Debug)]
 pub(crate) struct RareWarning(Throttle);
 
@@ -20,27 +20,29 @@ impl Default for RareWarning {
 }
 
 impl RareWarning {
-    /// Returns how many warnings were left out since the last one, or `None` if this one is to be left out too.
+    /// Returns the number of warnings that were suppressed since the last one, or `None` if this one must be suppressed
+    /// too.
     pub(crate) fn pass(&self) -> Option<u64> {
         self.0.pass(Instant::now(), "").map(|count| count - 1)
     }
 }
 
-/// Warnings of messages that make no sense, or that are refused.
+/// Warnings about messages that are invalid or refused.
 #[derive(Debug, Default)]
 pub(crate) struct MessageWarnings(Throttle);
 
 impl MessageWarnings {
-    /// Calls `line` with the number of messages in words: `a message`, `7 messages`.
-    pub(crate) fn warn(&self, line: impl FnOnce(&str) -> String) {
+    /// Logs `line`, which gets the number of messages in words: `a message`, `7 messages`. `subject` is the subject of
+    /// the last one.
+    pub(crate) fn warn(&self, subject: Option<&str>, line: impl FnOnce(&str) -> String) {
         if let Some(count) = self.0.pass(Instant::now(), "") {
             let times = if count == 1 { "a message".to_owned() } else { format!("{count} messages") };
-            warn!("{}", line(&times));
+            warn!(count, subject, "{}", line(&times));
         }
     }
 }
 
-/// No later warning tells of those that were left out.
+/// Writes one line for the suppressed warnings, because no later warning counts them.
 impl Drop for MessageWarnings {
     fn drop(&mut self) {
         if let Some((count, _)) = self.0.rest(None) {

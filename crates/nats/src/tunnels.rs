@@ -1,4 +1,4 @@
-//! What all tunnels of a NATS connection share.
+//! State that all tunnels of a NATS connection share.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -24,21 +24,21 @@ use crate::stream::NatsStream;
 use crate::subject;
 use crate::throttle::MessageWarnings;
 
-/// How tunnels behave.
+/// Configuration of tunnels.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// How long a session survives without a sign of its other end, or of NATS. Default 60 s.
+    /// Time that a session survives without a message of its peer, or without NATS. Defaults to 60 s.
     pub max_outage: Duration,
-    /// How long a session with one direction ended may be silent in the other. Default 1 h.
+    /// Maximum time without data in one direction of a session after the other one has ended. Defaults to 1 h.
     pub half_close_timeout: Duration,
-    /// How long a session with a peer that only speaks the plain protocol may be silent. Default 1 h.
+    /// Maximum idle time of a session with a peer that only supports the plain protocol. Defaults to 1 h.
     pub legacy_idle_timeout: Duration,
-    /// The time to reach the other end, its own connection to the target included. Default 15 s.
+    /// Time limit to open a session, including the peer's connection to the target. Defaults to 15 s.
     pub open_timeout: Duration,
-    /// What to agree on with the other end, best first. Default: binary, then JSON.
+    /// Encodings to negotiate with the peer, the preferred one first. Defaults to binary, then JSON.
     pub encodings: Vec<Encoding>,
-    /// Bytes that all sessions together may hold. Defaults to 256 MiB.
+    /// Maximum number of bytes that all sessions together may hold. Defaults to 256 MiB.
     pub memory_limit: usize,
 }
 
@@ -55,7 +55,7 @@ impl Default for Config {
     }
 }
 
-/// The tunnels of one NATS connection. Clones are handles to the same.
+/// The tunnels of one NATS connection. Clones share one state.
 #[derive(Debug, Clone)]
 pub struct Tunnels {
     pub(crate) inner: Arc<Inner>,
@@ -68,24 +68,24 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     pub(crate) bad_messages: Arc<MessageWarnings>,
     pub(crate) refused: MessageWarnings,
-    /// Names this process to its peers.
+    /// ID of this process for its peers.
     pub(crate) instance: InstanceId,
     clock: Clock,
     paths: Paths,
     /// Requests of clients, if this is a server.
     remembered: Mutex<Remembered>,
-    /// The last reply came from a server that does not know repeated requests.
+    /// True if the last reply came from a server that does not recognize repeated requests.
     pub(crate) has_old_servers: AtomicBool,
     pub(crate) budget: Arc<MemoryBudget>,
-    /// Where this process listens for notices, if it is a client. Empty until it does.
+    /// Inbox of this process for notices, if it is a client. Empty until it has subscribed.
     pub(crate) notices: OnceLock<String>,
     ids: Mutex<StdRng>,
 }
 
-/// Which end of a session this is.
+/// The end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// With what the server's reply granted.
+    /// The client's end, with the credit that the server's reply granted.
     Client {
         credit: u64,
     },
@@ -127,8 +127,8 @@ impl Tunnels {
         SessionId::random(&mut *self.inner.ids.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A session that is not yet listened to. `encoding` is `None` for a peer that only speaks the plain protocol. `notices` is where
-    /// the client of a server's session listens for notices.
+    /// Creates a session that is not subscribed yet. `encoding` is `None` for a peer that only supports the plain
+    /// protocol. `notices` is the inbox of the client for notices, if this is the server's end.
     pub(crate) fn session(
         &self,
         id: &SessionId,
@@ -160,19 +160,22 @@ impl Tunnels {
             session.limit_messages(max_message);
         }
         let (to_server, to_client) = (subject::to_server(id), subject::to_client(id));
-        let (own, others) = match role {
+        let (local, peer_subject) = match role {
             Role::Client { .. } => (to_client, to_server),
             Role::Server => (to_server, to_client),
         };
-        let (prefix, _) = others.rsplit_once('.').unwrap_or_default();
-        let nobodys = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
-        let markers =
-            Subject::from(format!("{}.{}", own.rsplit_once('.').unwrap_or_default().0, subject::pacing(id)));
-        let subjects = Subjects { local: own.into(), peer: others.into(), pacing: nobodys, markers, notices };
+        let (prefix, _) = peer_subject.rsplit_once('.').unwrap_or_default();
+        let pacing = Subject::from(format!("{prefix}.{}", subject::pacing(id)));
+        let markers = Subject::from(format!(
+            "{}.{}",
+            local.rsplit_once('.').unwrap_or_default().0,
+            subject::pacing(id)
+        ));
+        let subjects = Subjects { local: local.into(), peer: peer_subject.into(), pacing, markers, notices };
         Shared::new(core, clock, subjects, Arc::clone(budget), peer.instance)
     }
 
-    /// Listens to a session, and runs it from now on.
+    /// Subscribes to the subjects of a session, and runs it from now on.
     pub(crate) async fn start(&self, shared: &Arc<Shared>) -> Result<(), async_nats::SubscribeError> {
         let Inner { link, tasks, bad_messages, .. } = &*self.inner;
         let (client, subjects) = (link.client().clone(), &shared.subjects);
@@ -195,7 +198,7 @@ impl Tunnels {
         self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what peers receive about this end when a session opens.
+    /// Returns the properties of this end that peers receive when a session opens.
     pub(crate) fn end_info(&self) -> EndInfo {
         let Inner { instance, link, .. } = &*self.inner;
         EndInfo { instance: Some(*instance), max_message: Some(link.max_message()) }

@@ -58,7 +58,7 @@ fn sessions_end_with_the_reason_in_both_logs_and_a_larger_limit_needs_no_restart
         let open = programs.client.connect();
         round_trip(&open, b"open").unwrap();
         nats.reload(&format!("max_payload: {size}"));
-        let reason = format!("NATS takes messages of up to {size} bytes, and 384 are required");
+        let reason = format!("NATS accepts messages of up to {size} bytes, and 384 are required");
         assert_reset(&open);
         for log in [&*programs.client, &*programs.server] {
             let ended = |line: &str| line.contains("session ended") && line.contains(&reason);
@@ -90,7 +90,7 @@ fn a_limit_on_one_side_ends_sessions_on_both_and_only_that_side_is_not_ready() {
         let open = programs.client.connect();
         round_trip(&open, b"open").unwrap();
         leaf.reload(&format!("max_payload: 300\n{remotes}"));
-        let reason = "NATS takes messages of up to 300 bytes, and 384 are required";
+        let reason = "NATS accepts messages of up to 300 bytes, and 384 are required";
         assert_reset(&open);
         for log in [&*programs.server, &*programs.client] {
             log.wait_for_line(reason);

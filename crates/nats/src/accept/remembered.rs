@@ -1,4 +1,4 @@
-//! The requests that a server has received lately, so that a repeated one gets the same answer.
+//! Requests that a server has received recently, so that a repeated request gets the same answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use crate::id::RequestId;
 
-/// Longer than clients repeat a request.
+/// Time that requests are remembered. Clients repeat a request for a shorter time.
 const KEEP: Duration = Duration::from_secs(60);
-/// About 4 MB.
+/// Maximum number of remembered requests, which take about 4 MB.
 const MAX_REQUESTS: usize = 8192;
 
 /// Requests by their IDs. The oldest is forgotten when there are too many.
@@ -23,26 +23,26 @@ pub(crate) struct Remembered {
 
 #[derive(Debug)]
 struct Entry {
-    /// Where its client listens. The answer names the session, so no other client gets it.
+    /// Inbox of the client. The answer contains the session, so no other client may get it.
     reply: Subject,
     answer: Option<Bytes>,
 }
 
-/// What is known of a received request.
+/// State of a received request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// It has not been received before, and is remembered from now on.
+    /// The request has not been received before, and is remembered from now on.
     New,
-    /// Its answer is not decided yet.
+    /// The request is not decided yet.
     Pending,
-    /// It was answered so.
+    /// The request was answered with this message.
     Answered(Bytes),
     /// Another client has sent a request with the same ID.
     Foreign,
 }
 
 impl Remembered {
-    /// Records that a request has come.
+    /// Records that a request has arrived.
     pub(crate) fn on_request(&mut self, id: &RequestId, reply: &Subject, now: Instant) -> Known {
         let known = self.get(id, reply);
         if known == Known::New {
@@ -58,7 +58,7 @@ impl Remembered {
         known
     }
 
-    /// Returns what is known of a request, without remembering it.
+    /// Returns the state of a request without remembering it.
     pub(crate) fn get(&self, id: &RequestId, reply: &Subject) -> Known {
         match self.requests.get(id) {
             None => Known::New,
@@ -75,7 +75,7 @@ impl Remembered {
         }
     }
 
-    /// Forgets a request, which may be decided otherwise when it is received again.
+    /// Forgets a request. It may be decided differently when it is received again.
     pub(crate) fn forget(&mut self, id: &RequestId) {
         if self.requests.remove(id).is_some() {
             self.order.retain(|(_, other)| other != id);

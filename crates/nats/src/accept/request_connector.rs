@@ -1,4 +1,4 @@
-//! Dials what a client asks for.
+//! Dials the targets that clients request.
 
 use std::error::Error;
 use std::io;
@@ -14,10 +14,11 @@ use crate::handshake::{self, Encoding, Negotiated, Scope, Target};
 use crate::id::SessionId;
 use crate::shared::Shared;
 
-/// Clients send a request again after a second without an answer.
+/// Time after which the client is notified that its request is pending. Clients repeat a request after a second without
+/// an answer.
 const PENDING_DELAY: Duration = Duration::from_millis(500);
 
-/// A session that its client does not know of yet.
+/// A session whose client has not been answered yet.
 #[derive(Debug)]
 pub(super) struct PendingSession {
     pub(super) answer: Responder,
@@ -27,7 +28,7 @@ pub(super) struct PendingSession {
 }
 
 impl PendingSession {
-    /// Listens, and then lets the client know.
+    /// Subscribes to the session's subject, and then answers the client.
     async fn open(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Self { answer, id, encoding, shared } = self;
         let tunnels = answer.tunnels.clone();
@@ -42,33 +43,33 @@ impl PendingSession {
     }
 }
 
-/// Dials what a client asks for, once, and answers it.
+/// Dials the requested target once and answers the client.
 #[derive(Debug)]
 pub(super) struct RequestConnector {
     pub(super) target: Target,
     pub(super) connector: Arc<dyn Connector>,
     pub(super) opening: Mutex<Option<PendingSession>>,
-    /// How long the client waits, and until when.
+    /// Time that the client waits, and its end.
     pub(super) wait: Option<(Duration, Instant)>,
 }
 
 impl RequestConnector {
-    async fn dial(&self, answer: &Responder) -> Result<Connected, ConnectError> {
+    async fn dial(&self, responder: &Responder) -> Result<Connected, ConnectError> {
         let dial = async {
             let mut dial = pin!(self.connector.connect());
             if let Ok(connected) = timeout(PENDING_DELAY, &mut dial).await {
                 return connected;
             }
-            answer.send_pending();
+            responder.send_pending();
             dial.await
         };
         let Some((wait, until)) = self.wait else { return dial.await };
-        let gone =
+        let timed_out =
             || ConnectError::TimedOut { target: self.target.to_string(), after: wait, attempts: Vec::new() };
         if until <= Instant::now() {
-            return Err(gone());
+            return Err(timed_out());
         }
-        timeout_at(until, dial).await.unwrap_or_else(|_| Err(gone()))
+        timeout_at(until, dial).await.unwrap_or_else(|_| Err(timed_out()))
     }
 }
 
@@ -76,7 +77,9 @@ impl Connector for RequestConnector {
     fn connect(&self) -> Connecting<'_> {
         Box::pin(async {
             let opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let opening = opening.ok_or_else(|| ConnectError::Refused("asked for once only".to_owned()))?;
+            let opening = opening.ok_or_else(|| {
+                ConnectError::Refused("a connector of a request connects only once".to_owned())
+            })?;
             match self.dial(&opening.answer).await {
                 Ok(connected) => {
                     opening.open().await.map_err(|source| ConnectError::Handshake {
@@ -95,7 +98,7 @@ impl Connector for RequestConnector {
     }
 }
 
-/// Which reason a client gets that was not connected, and whether it is to ask another server.
+/// Returns the reason that a client gets whose request failed, and the servers that the reason applies to.
 fn refusal(error: &ConnectError) -> (String, Scope) {
     // Another server may have other rules, other names or another network.
     let scope = match error {
@@ -107,7 +110,7 @@ fn refusal(error: &ConnectError) -> (String, Scope) {
                 Scope::ThisServer
             }
         }
-        // The client's time is nearly up as well.
+        // The time of the client is nearly up as well.
         _ => Scope::All,
     };
     let reason = match error {
@@ -117,7 +120,7 @@ fn refusal(error: &ConnectError) -> (String, Scope) {
     (reason, scope)
 }
 
-/// True if the target itself has caused the error.
+/// Returns true if the target itself has caused the error.
 fn is_target_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | TimedOut)

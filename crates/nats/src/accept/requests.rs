@@ -1,4 +1,4 @@
-//! The requests that come from NATS, and how long they may have waited unseen.
+//! Requests from NATS, and how long they may have waited before they were read.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,11 +15,11 @@ use crate::rights::Missing;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// NATS may be away; then it has the subscriptions when it is back.
+/// Time limit for NATS to process subscriptions. If NATS is not connected, it gets them with the next connection.
 pub(super) const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 const TICK: Duration = Duration::from_millis(500);
-/// A longer pause between two ticks is one of the process: it was stopped, or its machine was.
+/// Minimum pause between two ticks that means that the process, or its machine, was suspended.
 const MIN_GAP: Duration = Duration::from_secs(2);
 
 /// A subscription to requests.
@@ -30,7 +30,8 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Shares requests with other servers; other subjects are this server's alone.
+    /// Subscribes to `subject`. Servers share the subjects of requests in a queue group; other subjects belong to this
+    /// server only.
     pub(super) async fn subscribe(client: &Client, subject: String) -> Result<Self, SubscribeError> {
         let subscriber = if subject::is_request(&subject) {
             client.queue_subscribe(subject.clone(), subject::QUEUE_GROUP.to_owned()).await?
@@ -56,18 +57,18 @@ pub(super) struct Requests {
     /// Subjects whose subscriptions NATS has refused or ended.
     refused: Vec<String>,
     is_full: watch::Receiver<bool>,
-    /// NATS has refused no subscription since the subscriptions to requests were made on this connection.
+    /// Number of the connection on which NATS has accepted all subscriptions to requests, if it is known.
     confirmed_on: Option<u64>,
     ticks: Interval,
     last_look: Instant,
     doubt: Option<Doubt>,
 }
 
-/// After a pause of the process, requests may be as old as the pause was long. Those that come after a round trip to NATS
-/// are not.
+/// Requests that arrive after a suspension of the process may be as old as the suspension was long, unless they arrive
+/// after a round trip to NATS.
 struct Doubt {
     gap: Duration,
-    /// `None` once the round trip is over and only the requests that came before its end are left.
+    /// `None` once the round trip is over. Then only the requests that arrived before its end are left.
     round_trip: Option<BoxFuture<'static, ()>>,
 }
 
@@ -83,8 +84,8 @@ impl Requests {
         Self { subscribers, tunnels, missing, refused, is_full, confirmed_on, ticks, last_look, doubt: None }
     }
 
-    /// Returns the next request with the longest time that it may have waited before the process saw it; `None` when the
-    /// NATS connection has ended.
+    /// Returns the next request, and the longest time that it may have waited before the process read it. Returns
+    /// `None` when the NATS connection has ended.
     ///
     /// # Cancel safety
     /// Dropping the future loses no request.
@@ -110,14 +111,14 @@ impl Requests {
                 }
                 message = self.subscribers.next() => Some(message?),
             };
-            self.check_rights();
+            self.check_suspension();
             if let Some(message) = message {
                 return Some((message, self.doubt.as_ref().map_or(Duration::ZERO, |doubt| doubt.gap)));
             }
         }
     }
 
-    /// Subscribes again to what NATS had refused and allows now.
+    /// Subscribes again to subjects that NATS had refused and now allows.
     async fn follow_rights(&mut self) {
         let missing = self.missing.borrow_and_update().clone();
         let subjects: Vec<_> = self.subscribers.iter().map(|source| source.subject.clone()).collect();
@@ -134,8 +135,9 @@ impl Requests {
         }
     }
 
-    /// Subscribes again when NATS takes subscriptions again, if it may have refused one to requests. Its error does not name a subject, so
-    /// those that it has accepted are made again too. A client repeats a request that is lost by this.
+    /// Subscribes again when NATS accepts subscriptions again, if it may have refused a subscription to requests. The
+    /// error of NATS does not contain a subject, so accepted subscriptions are replaced too. A client repeats a request
+    /// that is lost by this.
     async fn follow_limit(&mut self) {
         let link = &self.tunnels.inner.link;
         let connects = link.status().borrow().connects;
@@ -152,13 +154,14 @@ impl Requests {
         self.confirmed_on = (*limit_hits.borrow() == before).then_some(connects);
     }
 
-    /// Replaces the subscription to `subject`. Its place is given back first, since NATS may limit their number.
+    /// Replaces the subscription to `subject`. The old one ends first, because NATS may limit the number of
+    /// subscriptions.
     async fn subscribe_again(&mut self, subject: String) {
         let (old, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.subscribers).into_iter().partition(|source| source.subject == subject);
         self.subscribers = others.into_iter().collect();
         for mut source in old {
-            // Fails only with the connection.
+            // Fails only if the connection has ended.
             let _ = source.subscriber.unsubscribe().await;
         }
         if let Ok(source) = Source::subscribe(self.tunnels.inner.link.client(), subject).await {
@@ -166,8 +169,8 @@ impl Requests {
         }
     }
 
-    /// Finds out whether the process has paused.
-    fn check_rights(&mut self) {
+    /// Detects whether the process was suspended.
+    fn check_suspension(&mut self) {
         let gap = self.last_look.elapsed();
         self.last_look = Instant::now();
         if gap >= MIN_GAP {

@@ -8,12 +8,12 @@ use crate::handshake::{self, Refusal, Scope};
 use crate::id::RequestId;
 use crate::tunnels::Tunnels;
 
-/// Owed to a client. Dropped, it sends the client to another server.
+/// An answer that the client of a request still has to get. Dropping it sends the client to another server.
 #[derive(Debug)]
 pub(super) struct Responder {
     pub(super) tunnels: Tunnels,
     reply: Option<Subject>,
-    /// Clients of older versions do not number their requests.
+    /// `None` for clients of older versions, whose requests do not have IDs.
     request: Option<RequestId>,
 }
 
@@ -26,14 +26,14 @@ impl Responder {
         self.send_later(&Refusal { reason, scope });
     }
 
-    /// Tells a client that repeats its requests that this server has it.
+    /// Notifies a client that repeats its requests that this server has received the request.
     pub(super) fn send_pending(&self) {
         if let (Some(reply), Some(_)) = (&self.reply, &self.request) {
             publish_later(&self.tunnels, reply.clone(), handshake::pending(self.tunnels.inner.instance));
         }
     }
 
-    /// NATS reports on `bounce` that the client does not listen any more.
+    /// Sends the answer. NATS reports to the subject `bounce` if the client no longer listens.
     pub(super) async fn send(
         mut self,
         payload: Bytes,
@@ -76,7 +76,7 @@ pub(super) fn publish_later(tunnels: &Tunnels, reply: Subject, payload: Bytes) {
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        let reason = "this server is busy or about to end".to_owned();
+        let reason = "this server is busy or shutting down".to_owned();
         self.send_later(&Refusal { reason, scope: Scope::Busy });
     }
 }

@@ -1,4 +1,4 @@
-//! One request, repeated until a server answers it.
+//! One request, which is repeated until a server answers it.
 
 use std::future::pending;
 use std::sync::atomic::Ordering;
@@ -19,24 +19,26 @@ use crate::session::frame::{Codec, Flags, Header};
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// How long a request or a server stays silent before the request is sent again.
+/// Time without a message after which the request is sent again.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// Repetitions without an answer after which a server that has received the request is given up.
+/// Number of repetitions without an answer after which the client stops waiting for the server that has received the
+/// request.
 const MAX_SILENT: u32 = 3;
-/// How long a request waits for any message after NATS has refused a subscription, which may have been that for the replies.
+/// Time to wait for any message after NATS has refused a subscription, which may have been the one for the replies.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long sessions are refused that other servers open for a request that was sent more than once. Servers of older
-/// versions dial for 10 s.
+/// Time in which the client refuses sessions that further servers open for a request that was sent more than once.
+/// Servers of older versions dial for 10 s.
 const LATE_REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 const NOT_WANTED: &str = "another server has answered before";
 
-/// Why there is no usable reply.
+/// Reason why there is no usable reply.
 pub(super) type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sends a request until a server has decided. Returns `None` if no server listens.
 ///
 /// # Cancel safety
-/// Dropping the future gives the request up. NATS reports to a server that answers later that the client does not listen.
+/// Dropping the future gives up the request. NATS reports to a server that answers later that the client does not
+/// listen.
 pub(super) async fn attempt(
     tunnels: &Tunnels,
     target: &handshake::Target,
@@ -56,7 +58,7 @@ pub(super) async fn attempt(
         taken: None,
     };
     let id: RequestId = tunnels.new_id();
-    // The server that has said that it has the request, and how often it was asked since.
+    // The server that has reported the request as received, and how often it was asked since.
     let mut holder: Option<(InstanceId, u32)> = None;
     loop {
         let subject = match &holder {
@@ -74,7 +76,7 @@ pub(super) async fn attempt(
         }
         let length = message_length(&headers, &body);
         if length > longest {
-            return Err(format!("the request has {length} bytes, and NATS takes {longest}").into());
+            return Err(format!("the request has {length} bytes, and NATS accepts at most {longest}").into());
         }
         client.publish_with_reply_and_headers(subject, inbox.clone(), headers, body).await?;
         replies.sent += 1;
@@ -82,7 +84,7 @@ pub(super) async fn attempt(
         loop {
             let message = match timeout_at(repeat_at, replies.next()).await {
                 Ok(message) => message?,
-                // A server of an older version would dial again.
+                // A server of an older version would dial again for a repeated request.
                 Err(_) if tunnels.inner.has_old_servers.load(Ordering::Relaxed) => replies.next().await?,
                 Err(_) => break,
             };
@@ -119,13 +121,13 @@ fn message_length(headers: &HeaderMap, body: &Bytes) -> usize {
 #[derive(Debug)]
 struct Replies {
     tunnels: Tunnels,
-    /// `None` once it has been dropped.
+    /// `None` once the subscriber was dropped.
     subscriber: Option<Subscriber>,
-    /// Subscriptions that NATS refused. `None` once the subscription is known to be in place.
+    /// Count of subscriptions that NATS has refused. `None` once the subscription is known to exist.
     limit_hits: Option<watch::Receiver<u64>>,
-    /// When a subscription that may have been refused counts as refused.
+    /// Time at which a subscription that may have been refused is considered refused.
     give_up_at: Option<Instant>,
-    /// How often the request was sent.
+    /// Number of times that the request was sent.
     sent: usize,
     taken: Option<SessionId>,
 }
@@ -144,7 +146,7 @@ impl Replies {
     }
 }
 
-/// Waits until a subscription has been refused and nothing has arrived in spite of it.
+/// Waits until NATS has refused a subscription and no message has arrived for [`REFUSED_TIMEOUT`].
 ///
 /// # Cancel safety
 /// Can be called again.
@@ -159,7 +161,7 @@ async fn refused(limit_hits: Option<&mut watch::Receiver<u64>>, give_up_at: &mut
 }
 
 impl Drop for Replies {
-    /// More than one server may open a session for a request that was repeated.
+    /// Refuses further sessions in the background, because several servers may open one for a repeated request.
     fn drop(&mut self) {
         let Some(mut subscriber) = self.subscriber.take().filter(|_| self.sent > 1) else { return };
         let (tunnels, taken) = (self.tunnels.clone(), self.taken.take());

@@ -1,15 +1,15 @@
-//! Which servers have refused a request, and whether to look for another one.
+//! Servers that have refused a request, and whether to ask another one.
 
 use crate::id::InstanceId;
 
-/// Servers that a client looks past. Their IDs take 1 KiB of a request.
+/// Maximum number of refusing servers that a request contains. Their IDs take 1 KiB.
 const MAX_SERVERS: usize = 64;
 
-/// The servers that have refused a request for good.
+/// The servers that have refused a request permanently.
 ///
-/// NATS gives each request to any server, so a client meets servers again that have refused it, and cannot know how many
-/// there are. It stops when another server, if there were one, would have been missed with a probability below
-/// 10⁻⁶: (k / (k + 1))ⁿ for k servers and n requests in a row that brought nothing new.
+/// NATS gives each request to any server, so a client meets servers again that have refused it, and it cannot know how
+/// many there are. The client stops when the probability of having missed another server is below 10⁻⁶: (k / (k + 1))ⁿ
+/// for k known servers and n requests in a row without a new one.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals {
     servers: Vec<InstanceId>,
@@ -19,8 +19,8 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
-    /// Records a refusal. `server` is `None` if it came from a server that does not send its ID; such servers are
-    /// distinguished by their reasons. Returns whether another server is to be asked.
+    /// Records a refusal, and returns true if the client should ask another server. `server` is `None` if it does not
+    /// send its ID. Such servers are distinguished by their reasons.
     pub(crate) fn add(&mut self, server: Option<InstanceId>, reason: String) -> bool {
         let is_known = match &server {
             Some(server) => self.servers.contains(server),
@@ -39,17 +39,17 @@ impl Refusals {
         known < MAX_SERVERS && self.repeats < 7 * (2 * known + 1)
     }
 
-    /// A server is there that may accept the request later.
+    /// Records that a server exists that may accept the request later.
     pub(super) fn met_another(&mut self) {
         self.repeats = 0;
     }
 
-    /// Returns the servers that are known to refuse.
+    /// Returns the servers that are known to refuse the request.
     pub(super) fn servers(&self) -> &[InstanceId] {
         &self.servers
     }
 
-    /// Returns each reason once; `None` if nothing has been refused.
+    /// Returns each reason once, or `None` if no server has refused.
     pub(super) fn reason(&self) -> Option<String> {
         (!self.reasons.is_empty()).then(|| self.reasons.join("; "))
     }
@@ -63,7 +63,8 @@ mod tests {
         InstanceId::parse(&number.to_string()).unwrap()
     }
 
-    /// Asks servers in an order that `draws` decides, until one accepts; the first `refusing` of `servers` do not.
+    /// Asks servers in an order that `draws` decides until one accepts. The first `refusing` of `servers` do not
+    /// accept.
     fn is_found(refusing: usize, servers: usize, mut draws: impl Iterator<Item = usize>) -> bool {
         let mut refusals = Refusals::default();
         loop {
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_without_an_id_are_told_apart_by_their_reasons() {
+    fn servers_without_an_id_are_distinguished_by_their_reasons() {
         let mut refusals = Refusals::default();
         assert!(refusals.add(None, "not here".to_owned()) && refusals.add(None, "not there".to_owned()));
         let asked = (0..).take_while(|_| refusals.add(None, "not here".to_owned())).count();

@@ -7,7 +7,7 @@ use crate::id::InstanceId;
 use crate::link::MIN_MESSAGE;
 use crate::message::{self, Message};
 
-/// Reasons of servers that do not say yet that they are about the server.
+/// Reasons that only apply to the server that sent them. Older servers do not mark them.
 const REASONS_OF_OLD_SERVERS: [&str; 6] = [
     "is not allowed here",
     "is denied here",
@@ -17,27 +17,28 @@ const REASONS_OF_OLD_SERVERS: [&str; 6] = [
     "No route to host",
 ];
 
-/// A server's no.
+/// A reply with which a server refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) reason: String,
     pub(crate) scope: Scope,
 }
 
-/// Which servers a refusal stands for.
+/// Servers that a refusal applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// All servers: the target has answered, or the request is wrong.
+    /// All servers: the target has answered, or the request is invalid.
     All,
-    /// The server that refuses, whenever it is asked.
+    /// The server that refuses, permanently.
     ThisServer,
-    /// The server that refuses, for now.
+    /// The server that refuses, temporarily.
     Busy,
 }
 
 impl Refusal {
-    /// A reason without a space gets one, since some peers take a text without a space for an ID. It is cut so that NATS takes the message,
-    /// which is of `max_message` bytes at most, and never longer than every NATS server takes.
+    /// Encodes the refusal. A reason without a space is extended, because some peers take a text without a space for an
+    /// ID. The reason is cut so that the message has at most `max_message` bytes, and never more than every NATS server
+    /// accepts.
     pub(crate) fn encode(&self, server: InstanceId, max_message: usize) -> Bytes {
         let (reason, server) = (&self.reason, server.to_string());
         let sent = if reason.contains(' ') { reason.clone() } else { format!("refused: {reason}") };
@@ -54,11 +55,11 @@ impl Refusal {
 
     /// Reads a message whose metadata has `error`.
     pub(super) fn read(message: &Message<'_>) -> Self {
-        let said = |key| message.get(key) == Some("true");
+        let is_set = |key| message.get(key) == Some("true");
         let reason = printable(&message.data);
         let reason = reason.strip_prefix("refused: ").unwrap_or(&reason).to_owned();
         let is_old = message.get("instance").is_none();
-        let scope = match (said("retry"), said("permanent")) {
+        let scope = match (is_set("retry"), is_set("permanent")) {
             (true, true) => Scope::ThisServer,
             (true, false) => Scope::Busy,
             (false, _) if is_old && REASONS_OF_OLD_SERVERS.iter().any(|text| reason.contains(text)) => {

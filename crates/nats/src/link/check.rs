@@ -1,14 +1,16 @@
-//! What can be wrong with options before anything connects.
+//! Validation of options.
 
 use super::{Credential, LinkError, MIN_MESSAGE, NatsOptions, login};
 use crate::subject;
 
 impl NatsOptions {
-    /// Looks for what can be wrong before anything connects; [`NatsConnection::connect`](super::NatsConnection::connect) does so too.
+    /// Validates the options without connecting. [`NatsConnection::connect`](super::NatsConnection::connect) does this
+    /// too.
     ///
     /// # Errors
     ///
-    /// No URL, credentials that differ, no inbox prefix, a file that cannot be read or used.
+    /// Returns an error if there is no URL, credentials differ, the inbox prefix is invalid, or a file cannot be read
+    /// or used.
     pub fn check(&self) -> Result<(), LinkError> {
         if self.urls.is_empty() {
             return Err(LinkError::NoUrl);
@@ -29,15 +31,15 @@ impl NatsOptions {
         }
     }
 
-    /// Whether no byte may leave in clear. async-nats holds a `tls://` against this one server only, not against those
-    /// that it learns from it.
+    /// Returns true if no byte may be sent in clear. For async-nats, a `tls://` URL only applies to that server, and
+    /// not to the servers that it announces.
     pub(super) fn is_tls_required(&self) -> bool {
         let tls = &self.tls;
         let by_scheme = self.urls.iter().any(|url| matches!(url.server().scheme(), "tls" | "wss"));
         tls.required || tls.first || by_scheme || tls.config.is_some()
     }
 
-    /// The one credential, given or in a URL.
+    /// Returns the only credential, which is set in the options or in a URL.
     pub(super) fn the_credential(&self) -> Result<&Credential, LinkError> {
         let mut found = &self.credential;
         for url in &self.urls {
@@ -51,7 +53,7 @@ impl NatsOptions {
         Ok(found)
     }
 
-    /// The URLs for people, without credentials.
+    /// Returns the URLs for messages, without credentials.
     pub(super) fn shown_urls(&self) -> String {
         self.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }

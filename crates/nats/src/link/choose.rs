@@ -1,4 +1,4 @@
-//! Which server to connect to: the first that answers.
+//! Choice of the server to connect to: the first one that answers.
 //!
 //! async-nats tries one address after the other, and waits five seconds for each that does not answer. A cluster behind
 //! NAT or in containers announces many of them.
@@ -15,24 +15,24 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-/// For TCP, TLS and the server's greeting, for each address.
+/// Time limit for TCP, TLS and the server's greeting, per address.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest pause between two attempts to connect again.
+/// Maximum delay between two attempts to connect again.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// The pause between the starts of two probes, so that an address that answers keeps the others from being asked.
+/// Delay between the starts of two probes, so that the others are not probed if an address answers.
 const STAGGER: Duration = Duration::from_millis(50);
 
-/// Every address is probed by then, however many there are.
+/// Maximum delay before an address is probed, however many there are.
 const MAX_STAGGER: Duration = Duration::from_secs(1);
 
-/// How to find a server.
+/// Finds the server to connect to.
 #[derive(Clone)]
 pub(super) struct Chooser {
-    /// The connection's name, which spreads the pauses.
+    /// Name of the connection, from which the delays are derived.
     pub(super) name: String,
-    /// The server is silent until TLS begins.
+    /// True if the server is silent until TLS begins.
     pub(super) tls_first: bool,
 }
 
@@ -40,7 +40,7 @@ type Probe = Pin<Box<dyn Future<Output = io::Result<ServerAddr>> + Send + Sync>>
 
 impl Chooser {
     /// Returns the first server that answers. After a loss, it probes until one does. Before the first connection, it
-    /// returns `None` if none does: async-nats then finds the reason.
+    /// returns `None` if none answers; async-nats then reports the reason.
     ///
     /// # Cancel safety
     ///
@@ -58,7 +58,7 @@ impl Chooser {
             })
             .collect();
         let (addr, _) = select_ok(probes).await.ok()?;
-        // A server that answers and then refuses us is asked again after the usual pause.
+        // A server that answers and then refuses the login is tried again after the usual delay.
         Some(ReconnectToServer { addr, delay: None })
     }
 
@@ -86,7 +86,7 @@ fn in_order(mut pool: Vec<Server>) -> Vec<ServerAddr> {
     pool.into_iter().map(|server| server.addr).collect()
 }
 
-/// Waits for the server's greeting. With TLS or a WebSocket before it, a TCP connection is enough.
+/// Waits for the server's greeting. If TLS or a WebSocket comes before it, a TCP connection is enough.
 async fn answers(addr: &ServerAddr, tls_first: bool) -> io::Result<()> {
     let mut stream = TcpStream::connect((addr.host(), addr.port())).await?;
     if tls_first || addr.is_websocket() {
@@ -97,8 +97,8 @@ async fn answers(addr: &ServerAddr, tls_first: bool) -> io::Result<()> {
     if word.eq_ignore_ascii_case(b"INFO") { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// At once, then 10 ms doubling to 1 s. Up to a quarter less, depending on the connection's name, so that
-/// connections that were lost together do not come back together.
+/// Returns the delay before an attempt: none at first, then 10 ms, doubling to 1 s. It is reduced by up to a quarter,
+/// depending on the connection's name, so that connections that were lost together do not return at the same time.
 pub(super) fn reconnect_delay(name: &str, attempt: usize) -> Duration {
     let Some(doublings) = attempt.checked_sub(2) else { return Duration::ZERO };
     let doublings = u32::try_from(doublings.min(16)).expect("16 is a u32");

@@ -3,33 +3,34 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// What the server is shown. `Debug` names the kind and no secret.
+/// Credential for the server. `Debug` shows its kind and not the secret.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credential {
-    /// Nothing; perhaps a client certificate is enough.
+    /// No credential, for example if a client certificate is enough.
     None,
     /// A user and the password.
     UserPassword {
         /// The user's name.
         user: String,
-        /// In clear.
+        /// The password in clear.
         password: String,
     },
     /// A token.
     Token(String),
-    /// The seed of a user's nkey, `SU…`; the server has the public key.
+    /// The seed of a user's nkey, `SU…`. The server has the public key.
     Nkey(String),
     /// A creds file: a user's JWT and its nkey. Read again at each connect.
     CredsFile(PathBuf),
 }
 
 impl Credential {
-    /// Returns a credential of the same kind and user with the password, token or seed that a file's `text` holds.
+    /// Returns a credential of the same kind and user with the password, token or seed in the `text` of a file.
     ///
     /// # Errors
     ///
-    /// The text is empty or does not contain a seed, or the credential is a creds file or [`Self::None`].
+    /// Returns an error if the text is empty or does not contain a seed, or the credential is a creds file or
+    /// [`Self::None`].
     pub fn with_secret(&self, text: &str) -> Result<Self, &'static str> {
         let line = text.trim_end_matches(['\r', '\n']);
         match self {
@@ -46,7 +47,7 @@ impl Credential {
         }
     }
 
-    /// The object of "the server refuses …", and what to look at.
+    /// Returns the object of "the server refuses …", and what to check.
     pub(super) fn refused(&self) -> &'static str {
         match self {
             Self::None => {
@@ -62,7 +63,7 @@ impl Credential {
     }
 }
 
-/// 32 bytes, two of prefix and two of checksum, in base32.
+/// Returns true for a seed: 32 bytes, two of prefix and two of checksum, in base32.
 fn is_seed(text: &str) -> bool {
     let is_base32 = |c: char| matches!(c, 'A'..='Z' | '2'..='7');
     text.len() == 58 && text.starts_with("SU") && text.chars().all(is_base32)

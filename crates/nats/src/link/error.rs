@@ -1,18 +1,18 @@
-//! Why there is no connection to NATS.
+//! Errors of the connection to NATS.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why [`NatsConnection::connect`](super::NatsConnection::connect) failed. URLs in it have lost their credentials.
+/// Error of [`NatsConnection::connect`](super::NatsConnection::connect). Its URLs do not contain credentials.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LinkError {
-    /// No URL at all.
+    /// There is no URL.
     #[error("no NATS URL: give at least one, such as nats://127.0.0.1:4222")]
     NoUrl,
-    /// Credentials in a URL and different ones in another URL or in the options.
+    /// A URL contains credentials that differ from those of another URL or of the options.
     #[error(
         "`{url}` contains credentials that differ from others given: all servers of a cluster need the same user"
     )]
@@ -26,7 +26,7 @@ pub enum LinkError {
         /// The URL without its credentials.
         url: String,
     },
-    /// Replies cannot be asked for under this prefix.
+    /// The inbox prefix is not a valid subject.
     #[error("`{0}` is not an inbox prefix: use words joined by dots, without spaces, `*` and `>`")]
     InboxPrefix(String),
     /// A file of credentials cannot be used.
@@ -37,33 +37,33 @@ pub enum LinkError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The server does not let us in.
+    /// The server refuses the login.
     #[error("NATS at {urls} refuses {credential}")]
     Refused {
-        /// Where it was tried.
+        /// The URLs that were tried.
         urls: String,
-        /// What was shown to the server, and what to look at.
+        /// Kind of credential that the server refuses, and what to check.
         credential: &'static str,
     },
-    /// No TLS, or not with that server.
+    /// TLS with the server failed.
     #[error(
         "no TLS with NATS at {urls}: {reason}; check the CA file, the client certificate, and that the server \
          speaks TLS under that name"
     )]
     Tls {
-        /// Where it was tried.
+        /// The URLs that were tried.
         urls: String,
         /// Error of rustls.
         reason: String,
     },
-    /// The server does not take the shortest messages that sessions need.
+    /// The server does not accept the shortest messages that sessions need.
     #[error(
-        "NATS at {urls} takes messages of up to {max_payload} bytes, and {needed} are required: raise max_payload there"
+        "NATS at {urls} accepts messages of up to {max_payload} bytes, and {needed} are required: raise max_payload there"
     )]
     MaxPayload {
-        /// Where it was tried.
+        /// The URLs that were tried.
         urls: String,
-        /// Size of the longest message that it takes, in bytes.
+        /// Maximum size of a message that the server accepts, in bytes.
         max_payload: usize,
         /// Smallest size that sessions work with, in bytes.
         needed: usize,
@@ -76,26 +76,26 @@ pub enum LinkError {
         /// Size of the messages in bytes.
         size: usize,
     },
-    /// The given limit of messages is too small.
+    /// The configured limit of messages is too small.
     #[error("messages of at most {given} bytes are too short: set {needed} bytes or more")]
     MaxMessage {
-        /// Given size in bytes.
+        /// Configured size in bytes.
         given: usize,
         /// Smallest size that sessions work with, in bytes.
         needed: usize,
     },
-    /// Nothing answered in time.
+    /// No server answered in time.
     #[error("cannot connect to NATS at {urls}{}: {reason}; {hint}", effort(*attempts, *within))]
     Unreachable {
-        /// Where it was tried.
+        /// The URLs that were tried.
         urls: String,
-        /// For how long.
+        /// Time limit.
         within: Duration,
-        /// How many attempts there were.
+        /// Number of attempts.
         attempts: u32,
-        /// How the last attempt failed.
+        /// Error of the last attempt.
         reason: String,
-        /// What to do about it.
+        /// How to solve the problem.
         hint: &'static str,
     },
 }

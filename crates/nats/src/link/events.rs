@@ -1,4 +1,4 @@
-//! What async-nats tells about its connection: the status that sessions watch, and the log.
+//! Events of async-nats about its connection: the status that sessions watch, and the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -15,22 +15,22 @@ use super::limit::{MIN_MESSAGE, PayloadLimit};
 use crate::rights::Rights;
 use crate::throttle::RareWarning;
 
-/// Whether there is a connection, and how often there was one.
+/// State of the connection, and the number of connections so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
     /// There is a connection.
     pub is_up: bool,
-    /// Connections so far, the first one included. If it has grown, messages may be lost.
+    /// Number of connections so far, including the first one. If it has grown, messages may be lost.
     pub connects: u64,
 }
 
-/// What the clones share, and what the observer may look at.
+/// State that the clones of a connection and its observer share.
 pub(crate) struct Shared {
     pub(super) client: Client,
     pub(super) observer: Arc<Observer>,
     pub(super) inbox_prefix: String,
-    /// Without credentials.
+    /// The URLs without credentials.
     pub(super) urls: String,
 }
 
@@ -39,20 +39,20 @@ impl Shared {
         self.observer.limit.get().min(self.client.max_payload())
     }
 
-    /// Since the start, the first one included.
+    /// Returns the number of connections so far, including the first one.
     pub(super) fn connects(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Relaxed)
     }
 }
 
-/// The end of a longer outage is logged even if its begin was held back.
+/// The end of a longer outage is logged even if its begin was not.
 const MAX_SILENT_OUTAGE: Duration = Duration::from_secs(1);
 
 /// Turns events into the status and the log.
 pub(super) struct Observer {
     pub(super) limit: PayloadLimit,
     pub(super) status: watch::Sender<Status>,
-    /// Empty while the first connection is made.
+    /// Empty until the first connection is made.
     link: OnceLock<Weak<Shared>>,
     log: Mutex<Log>,
     pub(super) rights: Arc<Rights>,
@@ -61,19 +61,19 @@ pub(super) struct Observer {
 
 #[derive(Default)]
 struct Log {
-    /// Connections so far, and the one on which NATS last refused a message that counted.
+    /// Number of connections so far, and the one on which NATS last refused a message that counted.
     connects: u64,
     refused_on: Option<u64>,
     lost_at: Option<Instant>,
     lost_by_error: RareWarning,
     refused_messages: RareWarning,
     is_loss_logged: bool,
-    /// This program causes the end of the connection.
+    /// True if this program causes the end of the connection.
     is_expected: bool,
-    /// How long messages could be when that was last logged.
+    /// Maximum size of a message when it was last logged.
     max_message: Option<usize>,
     limits: Throttle,
-    /// NATS has sent an error on this connection.
+    /// True if NATS has sent an error on this connection.
     has_error: bool,
     slow: RareWarning,
     server: RareWarning,
@@ -93,7 +93,7 @@ impl Observer {
         }
     }
 
-    /// From now on the connection itself can be asked.
+    /// Sets the connection whose state the observer may read from now on.
     pub(super) fn watch(&self, link: &Arc<Shared>) {
         let _ = self.link.set(Arc::downgrade(link));
         self.update(None);
@@ -101,7 +101,7 @@ impl Observer {
     }
 
     pub(super) fn see(&self, event: &Event) {
-        // Before the status changes: those who watch it want to know why a connection has ended.
+        // Before the status changes, because tasks that watch it may need the reason why a connection has ended.
         self.record(event);
         self.update(Some(event));
         self.report_limit();
@@ -119,13 +119,13 @@ impl Observer {
         self.log_event(event);
     }
 
-    /// The program itself is about to end the connection, for a new one.
+    /// Records that the program is about to end the connection to make a new one.
     pub(super) fn expect_reconnect(&self) {
         self.log().is_expected = true;
     }
 
-    /// Logs how long messages may be, if that has changed. A change that follows another one too soon is logged by a later call, unless
-    /// it decides whether sessions are possible.
+    /// Logs a change of the maximum message size. A change soon after another one is logged by a later call, unless it
+    /// decides whether sessions are possible.
     pub(super) fn report_limit(&self) {
         let Some(link) = self.link.get().and_then(Weak::upgrade) else { return };
         let max_message = link.max_message();
@@ -148,8 +148,9 @@ impl Observer {
         }
     }
 
-    /// Events are lost when 128 of them wait, so each of them, whatever it says, is an occasion to look at the
-    /// connection. `Connected` and `Disconnected` are believed: they come just before the connection's own state.
+    /// Updates the status. async-nats drops events when 128 of them wait, so any event is an occasion to read the state
+    /// of the connection. `Connected` and `Disconnected` are used directly, because they arrive just before that state
+    /// changes.
     fn update(&self, event: Option<&Event>) {
         let link = self.link.get().and_then(Weak::upgrade);
         self.status.send_if_modified(|status| {
@@ -189,7 +190,7 @@ impl Observer {
                     log.is_loss_logged = false;
                     return;
                 }
-                // A reason to end a connection may come back as soon as there is another one.
+                // The cause that has ended the connection may end the next one as well.
                 let more = if log.has_error { log.lost_by_error.pass() } else { Some(0) };
                 log.is_loss_logged = more.is_some();
                 match more {
@@ -202,25 +203,25 @@ impl Observer {
             Event::Draining | Event::Closed => debug!("the connection to NATS ends"),
             Event::SlowConsumer(_) => {
                 if let Some(more) = log.slow.pass() {
-                    warn!(more, "messages of NATS were dropped: a session did not take them in time");
+                    warn!(more, "messages of NATS were dropped, because a session did not read them in time");
                 }
             }
             Event::ServerError(error) if is_too_long(error) => self.on_refusal(&mut log),
             Event::ServerError(error) => {
                 if let Some(more) = log.server.pass() {
-                    warn!(more, "NATS reports: {error}");
+                    warn!(%error, more, "NATS reports an error");
                 }
             }
             Event::ClientError(error) if is_refused(error) => {
                 if let Some(more) = log.refused.pass() {
-                    warn!(more, "NATS no longer accepts our credentials; trying on");
+                    warn!(more, "NATS no longer accepts the credentials, trying again");
                 }
             }
-            Event::ClientError(error) => debug!("no connection to NATS yet: {error}"),
+            Event::ClientError(error) => debug!(%error, "no connection to NATS yet"),
         }
     }
 
-    /// Logs why servers of the pool could not be connected to, once and then with a count.
+    /// Logs why servers of the pool could not be connected to. Further warnings are counted.
     pub(super) fn report_failures(&self, pool: &[Server]) {
         for server in pool {
             if let Some(error) = server.last_error.as_ref().filter(|_| server.failed_attempts > 0)
@@ -231,8 +232,8 @@ impl Observer {
         }
     }
 
-    /// The server has refused a message and ends the connection. What was queued by then makes it refuse the next connection as well,
-    /// which is not a reason for shorter messages.
+    /// Handles a refused message, after which the server ends the connection. Messages that were queued by then make it
+    /// refuse the next connection as well, which is not a reason for shorter messages.
     fn on_refusal(&self, log: &mut Log) {
         self.limit.count_refusal();
         let (before, is_probed) = (self.limit.get(), self.limit.is_probed());
@@ -244,7 +245,7 @@ impl Observer {
         }
         self.limit.on_refusal();
         if is_probed && self.limit.get() == before {
-            // A longer message was tried in vain, which changes nothing.
+            // A longer message was refused in a measurement, which does not change the limit.
             log.is_expected = true;
         } else if let Some(more) = log.refused_messages.pass() {
             warn!(more, "NATS refused a message as too long, sending shorter ones");
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_credentials_are_told_from_other_failures() {
+    fn refused_credentials_are_distinguished_from_other_failures() {
         let other = |kind: ConnectErrorKind| ClientError::Other(kind.to_string());
         assert!(is_refused(&other(ConnectErrorKind::AuthorizationViolation)));
         assert!(!is_refused(&other(ConnectErrorKind::Io)));

@@ -1,4 +1,4 @@
-//! The first connection: tried for a while, then given up with a reason.
+//! The first connection: attempts for a limited time.
 
 use std::error::Error as _;
 use std::io;
@@ -12,11 +12,12 @@ use tracing::{info, warn};
 use super::events::Observer;
 use super::{LinkError, NatsOptions, NatsUrl, settings};
 
-/// The pause between two attempts.
+/// Delay between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A service may start before its NATS, so refused connections and unknown names are tried again. What only a
-/// person can put right ends it. A server that says nothing may wait for TLS, so that is tried next.
+/// Makes the first connection. A service may start before its NATS, so refused connections and unknown names are tried
+/// again. Problems that only the user can solve are returned immediately. A server that does not send its greeting may
+/// wait for TLS, so TLS is tried next.
 pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> Result<Client, LinkError> {
     let servers: Vec<_> = options.urls.iter().map(NatsUrl::server).cloned().collect();
     let (urls, within) = (options.shown_urls(), options.first_connect_timeout);
@@ -42,7 +43,7 @@ pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> 
                 let credential = options.the_credential()?.refused();
                 return Err(LinkError::Refused { urls, credential });
             }
-            // A server that was only slow speaks in clear: then the guess was wrong.
+            // A server that was only slow does not use TLS first, so the guess was wrong.
             _ if is_guess && !is_tls_peer(&error) => {}
             ConnectErrorKind::Tls => return Err(LinkError::Tls { urls, reason }),
             _ if tls_error(&error).is_some() => return Err(LinkError::Tls { urls, reason }),
@@ -57,18 +58,18 @@ pub(super) async fn connect(options: &NatsOptions, observer: &Arc<Observer>) -> 
             return Err(LinkError::Unreachable { urls, within, attempts, reason, hint });
         }
         if reported.as_ref() != Some(&reason) {
-            warn!(url = %urls, reason, attempts, "no NATS yet, trying for {within:?}");
+            warn!(url = %urls, reason, attempts, timeout_ms = within.as_millis(), "no NATS yet, trying again");
             reported = Some(reason);
         }
         sleep(PAUSE).await;
     }
 }
 
-/// The cause, if there is one, has more detail than the kind.
+/// Returns the source of the error, which has more detail than its kind, if there is one.
 fn reason(error: &ConnectError) -> String {
     if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(reason))) = tls_error(error)
     {
-        // rustls shows it as code.
+        // rustls shows it in the syntax of Rust.
         return format!("invalid peer certificate: {reason}");
     }
     error.source().map_or_else(|| error.to_string(), ToString::to_string)
@@ -78,22 +79,22 @@ fn io_error(error: &ConnectError) -> Option<&io::Error> {
     error.source().and_then(|source| source.downcast_ref())
 }
 
-/// A failed handshake comes as an I/O error.
+/// Returns the error of a failed handshake, which async-nats returns as an I/O error.
 fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
     io_error(error).and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref())
 }
 
-/// Whether what failed was TLS with a server that speaks it.
+/// Returns true if TLS failed with a server that uses TLS.
 fn is_tls_peer(error: &ConnectError) -> bool {
     tls_error(error).is_some_and(|error| !matches!(error, rustls::Error::InvalidMessage(_)))
 }
 
-/// The connection was there, and no greeting came. nats-server closes it then.
+/// Returns true if the connection was open and no greeting arrived. nats-server closes it in this case.
 fn is_silent(error: &ConnectError) -> bool {
     error.kind() == ConnectErrorKind::TimedOut || reason(error).ends_with("got nothing")
 }
 
-/// What to do about a failure.
+/// Returns how to solve the problem.
 fn hint(error: &ConnectError, reason: &str) -> &'static str {
     let is_refused = io_error(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
     match error.kind() {

@@ -1,30 +1,30 @@
-//! How long messages may be, as far as NATS does not announce it before the login.
+//! Maximum size of messages, as far as NATS does not announce it before the login.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// Smallest size with which sessions open and carry payloads in either encoding, in bytes.
+/// Minimum size with which sessions open and carry payloads in either encoding, in bytes.
 pub(crate) const MIN_MESSAGE: usize = 384;
-/// No session publishes longer messages. A plain one carries 32 KiB of data in base64.
+/// Maximum size of messages that sessions publish. A plain one contains 32 KiB of data in base64.
 pub(super) const MAX_MESSAGE: usize = 44 << 10;
 /// Sizes to try when NATS refuses a message. Each costs a connection to NATS.
 const STEPS: [usize; 3] = [4 << 10, 512, MIN_MESSAGE];
 
-/// Size of the longest message that the server takes, in bytes. async-nats ignores the second INFO, which has the limit of the account
-/// or user.
+/// Maximum size of a message that the server accepts, in bytes. async-nats ignores the second INFO, which contains the
+/// limit of the account or user.
 #[derive(Debug)]
 pub(super) struct PayloadLimit {
-    /// As configured.
+    /// Configured limit.
     max: usize,
-    /// Size that NATS has not refused, as far as known. 0 if it refuses messages of [`MIN_MESSAGE`] bytes.
+    /// Size that NATS has not refused so far. 0 if it refuses messages of [`MIN_MESSAGE`] bytes.
     learned: AtomicUsize,
-    /// In the JWT that the user has logged in with.
+    /// Limit in the JWT of the user.
     of_user: AtomicUsize,
-    /// Size of the one message that is sent to find the limit. 0 while nothing is tried.
+    /// Size of the message that is sent to measure the limit. 0 if no measurement is running.
     probed: AtomicUsize,
-    /// Messages that NATS has refused.
+    /// Number of messages that NATS has refused.
     refusals: AtomicU64,
 }
 
@@ -44,7 +44,7 @@ impl PayloadLimit {
         self.learned.load(Ordering::Relaxed).min(self.of_user.load(Ordering::Relaxed))
     }
 
-    /// Returns the limit as it is known without a refusal, if the server takes messages of `max_payload` bytes.
+    /// Returns the limit that is known without a refusal, if the server accepts messages of `max_payload` bytes.
     pub(super) fn announced(&self, max_payload: usize) -> usize {
         self.max.min(self.of_user.load(Ordering::Relaxed)).min(max_payload)
     }
@@ -56,13 +56,13 @@ impl PayloadLimit {
         Some(longer.min(announced)).filter(|longer| *longer > learned)
     }
 
-    /// The user logs in with this JWT, if with any.
+    /// Records the JWT of the user's login, if there is one.
     pub(super) fn on_login(&self, jwt: Option<&str>) {
         let limit = jwt.and_then(payload_claim).unwrap_or(usize::MAX);
         self.of_user.store(limit, Ordering::Relaxed);
     }
 
-    /// One message of this size is sent to find the limit; 0 ends that.
+    /// Records that a message of this size is sent to measure the limit. 0 ends the measurement.
     pub(super) fn set_probed(&self, size: usize) {
         self.probed.store(size, Ordering::Relaxed);
     }
@@ -71,7 +71,7 @@ impl PayloadLimit {
         self.probed.load(Ordering::Relaxed) > 0
     }
 
-    /// NATS has taken the message that was sent to find the limit.
+    /// Records that NATS has accepted the message that was sent to measure the limit.
     pub(super) fn on_taken(&self, size: usize) {
         self.learned.store(size, Ordering::Relaxed);
     }
@@ -85,7 +85,8 @@ impl PayloadLimit {
         self.refusals.load(Ordering::Relaxed)
     }
 
-    /// Learns from a refusal. Sessions send their longest messages; a probe has its size.
+    /// Lowers the limit after a refusal. Outside of a measurement, the refused message is one of the longest that
+    /// sessions send.
     pub(super) fn on_refusal(&self) {
         let refused = match self.probed.load(Ordering::Relaxed) {
             0 => self.get(),

@@ -1,4 +1,4 @@
-//! What a connection logs in with. Files are read again at each connect, since credentials are renewed while we run.
+//! Login at a connect. Files are read again at each connect, because credentials may be renewed while the program runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,20 +11,20 @@ use tracing::{info, warn};
 use super::{Credential, LinkError, NatsOptions};
 use crate::throttle::RareWarning;
 
-/// The credential and the file it comes from.
+/// The credential, and the file that it is read from.
 pub(super) struct Login {
-    /// `None` if the credential comes from no file, or from a pipe, which can be read once only.
+    /// `None` if the credential is not from a file, or from a pipe, which can be read only once.
     file: Option<PathBuf>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// As last read from a file that was whole.
+    /// The secret that was last read from a complete file.
     secret: Secret,
     unusable: RareWarning,
 }
 
-/// A credential with everything that files hold.
+/// A credential with the contents of its files.
 #[derive(Clone, PartialEq)]
 pub(super) enum Secret {
     Plain(Credential),
@@ -34,7 +34,7 @@ pub(super) enum Secret {
 impl Login {
     /// # Errors
     ///
-    /// The creds file cannot be used.
+    /// Returns an error if the creds file cannot be used.
     pub(super) fn new(options: &NatsOptions) -> Result<Self, LinkError> {
         let credential = options.the_credential()?;
         let (secret, file) = match credential {
@@ -49,12 +49,12 @@ impl Login {
         Ok(Self { file, state: Mutex::new(State { secret, unusable: RareWarning::default() }) })
     }
 
-    /// Answers a server that sent this nonce. A file that is missing or half-written changes nothing: the next
-    /// attempt reads it again.
+    /// Returns the answer to a server that sent this nonce. If the file is missing or incomplete, the last secret is
+    /// used, and the next attempt reads the file again.
     ///
     /// # Errors
     ///
-    /// The nkey is not a seed.
+    /// Returns an error if the nkey is not a seed.
     pub(super) fn auth(&self, nonce: &[u8]) -> Result<Auth, AuthError> {
         let mut state = self.state();
         if let Some(path) = &self.file {
@@ -118,7 +118,8 @@ fn signed(seed: &str, nonce: &[u8]) -> Result<(String, Vec<u8>), AuthError> {
     Ok((pair.public_key(), pair.sign(nonce).map_err(AuthError::new)?))
 }
 
-/// Reads a creds file. It has two blocks, the JWT and the seed, each of which is a line between two lines that begin with dashes.
+/// Reads a creds file. It has two blocks, the JWT and the seed. Each is a line between two lines that begin and end
+/// with dashes.
 pub(super) fn read_creds(path: &Path) -> Result<Secret, LinkError> {
     let text = read(path)?;
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Where NATS is and who we are there.
+//! Options of the connection: servers, credential and TLS.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,33 +8,34 @@ use async_nats::rustls::ClientConfig;
 use super::credential::Credential;
 use super::url::NatsUrl;
 
-/// How to reach NATS and log in. `Debug` does not show secrets.
+/// Options to connect to NATS and log in. `Debug` does not show secrets.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct NatsOptions {
-    /// The servers of one cluster. Further ones are learned from the one that is reached.
+    /// Servers of one cluster. The connected server announces further ones.
     pub urls: Vec<NatsUrl>,
-    /// Credential for all servers. A URL may have it instead.
+    /// Credential for all servers. It may be in a URL instead.
     pub credential: Credential,
-    /// The file that the password, token or seed in `credential` was read from. It is read again at each connect. While
-    /// it is missing or unusable, the secret that was read last stays.
+    /// File that the password, token or seed in `credential` was read from. It is read again at each connect. While it
+    /// is missing or unusable, the secret that was read last is used.
     pub credential_file: Option<PathBuf>,
-    /// Encryption, whom to trust and the client certificate.
+    /// TLS settings, with trusted certificates and the client certificate.
     pub tls: Tls,
-    /// The connection's name in NATS' monitoring.
+    /// Name of the connection in the monitoring of NATS.
     pub name: String,
-    /// The subjects under which replies are asked for: `_INBOX`, or a prefix only this role may read.
+    /// Subject prefix of inboxes: `_INBOX`, or a prefix that only this user may subscribe to.
     pub inbox_prefix: String,
     /// Connect to `urls` only, and not to servers that the cluster announces, which may be behind NAT.
     pub ignore_discovered_servers: bool,
-    /// For how long the first connection is tried; zero tries once. A lost one is tried for ever.
+    /// Time limit for the first connection. Zero tries once. A lost connection is tried again without a limit.
     pub first_connect_timeout: Duration,
-    /// Size of the longest message to publish, in bytes, if the server takes it. Defaults to [`usize::MAX`].
+    /// Maximum size of published messages in bytes, if the server accepts it. Defaults to [`usize::MAX`].
     pub max_message: usize,
 }
 
 impl NatsOptions {
-    /// No credentials, no TLS unless the server asks for it, half a minute for the first connection.
+    /// Returns options without credentials, with TLS only if the server requires it, and with 30 s for the first
+    /// connection.
     pub fn new(urls: impl IntoIterator<Item = NatsUrl>, name: impl Into<String>) -> Self {
         Self {
             urls: urls.into_iter().collect(),
@@ -50,14 +51,14 @@ impl NatsOptions {
     }
 }
 
-/// Encryption of the connection. By default it is what the server asks for; whoever is on the way can then talk
-/// the client out of it.
+/// TLS settings of the connection. By default, the server decides whether TLS is used, so an attacker on the network
+/// can disable it.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Tls {
     /// Never connect without TLS. Any `tls://` URL and `config` imply it.
     pub required: bool,
-    /// TLS before the server's first word, for servers with `handshake_first`. Implies `required`.
+    /// Start TLS before the server's first message, for servers with `handshake_first`. Implies `required`.
     pub first: bool,
     /// Configuration for every connection. Defaults to the system's roots without a client certificate.
     pub config: Option<ClientConfig>,

@@ -1,4 +1,4 @@
-//! Finding out how long messages may be, as far as NATS does not announce it: by publishing some.
+//! Measurement of the maximum message size, as far as NATS does not announce it, by publishing messages.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use super::{LinkError, MIN_MESSAGE, NatsConnection};
 use crate::tunnels::Tunnels;
 
 impl Tunnels {
-    /// Waits until NATS has processed what was subscribed and unsubscribed, and async-nats has delivered what NATS sent before.
-    /// Returns false if that is not certain within this time.
+    /// Waits until NATS has processed all earlier subscriptions and unsubscriptions, and async-nats has delivered the
+    /// messages that NATS sent before. Returns false if that is not certain within this time.
     pub(crate) async fn settle(&self, within: Duration) -> bool {
         let (to, back) = self.unused_subjects();
         self.inner.link.flush_confirmed(to, back, within).await
     }
 
-    /// Like [`Self::settle`], with the longest message that may be published. If NATS refuses it, this learns how long messages may
-    /// be, and tries shorter ones. Without an answer within that time, it assumes that nothing is wrong.
+    /// Like [`Self::settle`], with a message of the maximum size. If NATS refuses it, lowers the limit and tries
+    /// shorter ones. Without an answer within that time, assumes that the limit is correct.
     ///
     /// # Errors
     ///
-    /// NATS refuses messages of [`MIN_MESSAGE`] bytes.
+    /// Returns an error if NATS refuses messages of [`MIN_MESSAGE`] bytes.
     pub(crate) async fn settle_with_longest(&self, within: Duration) -> Result<(), LinkError> {
         let (link, (to, back)) = (&self.inner.link, self.unused_subjects());
         let settled = async {
@@ -42,7 +42,7 @@ impl Tunnels {
         Ok(())
     }
 
-    /// Tries longer messages than those that were not refused before, up to what NATS announces. A refusal ends the connection.
+    /// Tries longer messages, up to the size that NATS announces. A refusal ends the connection.
     pub(crate) async fn settle_with_longer(&self, within: Duration) {
         let (link, (to, back)) = (&self.inner.link, self.unused_subjects());
         let limit = &link.shared.observer.limit;
@@ -62,7 +62,7 @@ impl Tunnels {
 }
 
 impl NatsConnection {
-    /// Publishes a message of this size. Returns whether NATS takes it, or `None` if the client has ended.
+    /// Publishes a message of this size. Returns true if NATS accepts it, or `None` if the client has ended.
     async fn is_taken(&self, size: usize, answers: &mut Subscriber, to: &str, back: &str) -> Option<bool> {
         let mut status = self.status();
         let connects = status.wait_for(|status| status.is_up).await.ok()?.connects;
@@ -75,11 +75,12 @@ impl NatsConnection {
         }
     }
 
-    /// Ends the connection for a new one, since NATS announces limits when a connection begins. Waits until that is there.
+    /// Replaces the connection, because NATS announces limits at the beginning of a connection. Waits until the new one
+    /// is open.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future may leave the connection as it was.
+    /// Dropping the future may leave the old connection in place.
     pub(crate) async fn reconnect(&self) {
         let mut status = self.status();
         let connects = status.borrow().connects;
@@ -89,13 +90,13 @@ impl NatsConnection {
         }
     }
 
-    /// True if refusals have led to a smaller limit than NATS announces.
+    /// Returns true if refusals have led to a smaller limit than NATS announces.
     pub(crate) fn is_limit_learned(&self) -> bool {
         let limit = &self.shared.observer.limit;
         limit.next_longer(limit.announced(self.client().max_payload())).is_some()
     }
 
-    /// Connections so far, without those that followed a refusal of a message.
+    /// Returns the number of connections so far, without those that followed a refused message.
     pub(crate) fn other_connects(&self) -> u64 {
         self.shared.connects().saturating_sub(self.shared.observer.limit.refusals())
     }

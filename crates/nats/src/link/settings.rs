@@ -1,4 +1,4 @@
-//! How async-nats is set up.
+//! Settings of async-nats.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,15 +10,16 @@ use super::events::Observer;
 use super::login::Login;
 use super::{LinkError, NatsOptions};
 
-/// async-nats gives a connection up at the third ping without an answer: after 12 s of silence. That is more than
-/// the 10 s for which a NATS server may hold a publisher back before it cuts off the subscriber that is in the way.
+/// async-nats closes a connection at the third ping without an answer, after 12 s of silence. That is more than the 10
+/// s for which a NATS server may delay a publisher before it disconnects the subscriber that is too slow.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
 
-/// Commands that wait for the socket; then `publish` waits. With 64 KiB a message that is 16 MiB.
+/// Maximum number of commands that wait for the socket. Beyond it, `publish` waits. With messages of 64 KiB, that is 16
+/// MiB.
 const QUEUED_COMMANDS: usize = 256;
 
-/// Everything else stays as async-nats has it: 65,536 messages may wait in a subscription, servers of the cluster
-/// are learned, reconnecting never ends.
+/// Returns the options of async-nats. The others keep their defaults: 65,536 messages may wait in a subscription,
+/// servers of the cluster are discovered, and reconnecting does not end.
 pub(super) fn connect_options(
     options: &NatsOptions,
     observer: &Arc<Observer>,
@@ -54,7 +55,7 @@ pub(super) fn connect_options(
             async move { observer.see(&event) }
         });
     let settings = with_tls(settings, options);
-    // Clusters announce host and port of WebSockets without a scheme, which async-nats takes for nats://.
+    // Clusters announce the host and port of WebSockets without a scheme, so async-nats would assume nats://.
     let is_websocket = options.urls.iter().any(|url| url.server().is_websocket());
     Ok(if options.ignore_discovered_servers || is_websocket {
         settings.ignore_discovered_servers()
@@ -75,7 +76,7 @@ fn with_tls(settings: ConnectOptions, options: &NatsOptions) -> ConnectOptions {
     settings
 }
 
-/// A connection that ends earlier after it was made may end for the same reason as the one before.
+/// A connection that ends within this time may end for the same reason as the previous one.
 const SHORT: Duration = Duration::from_secs(2);
 
 /// Counts connections in a row that ended soon. An error that follows each reconnect must not keep the server and this
@@ -84,7 +85,7 @@ const SHORT: Duration = Duration::from_secs(2);
 struct ShortConnections(Mutex<(Option<Instant>, usize)>);
 
 impl ShortConnections {
-    /// How many there were before this attempt to connect again, which is counted from 1 for each loss.
+    /// Returns how many there were before this attempt to connect again. Attempts count from 1 for each loss.
     fn before(&self, attempt: usize, now: Instant) -> usize {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (last, short) = &mut *counted;

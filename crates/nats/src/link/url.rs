@@ -1,6 +1,6 @@
 //! URLs of NATS servers, and the credentials in them.
 //!
-//! async-nats ignores a URL's credentials, and shows the URL whole in its debug log: so they are taken out here.
+//! async-nats ignores the credentials in a URL, and shows the whole URL in its debug log, so they are removed here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,20 @@ use url::Url;
 
 use super::Credential;
 
-/// Where a NATS server is, and perhaps who asks: `nats://host:4222`, `tls://host` for TLS, `host:port`, or
+/// URL of a NATS server, optionally with a credential: `nats://host:4222`, `tls://host` for TLS, `host:port`, or
 /// `ws://host` and `wss://host` for a WebSocket without and with TLS.
 ///
-/// A user with a password (`nats://user:password@host`) is that, a user without one (`nats://token@host`) a token,
-/// either percent-encoded. Neither `Display` nor `Debug` shows them.
+/// `nats://user:password@host` contains a user and a password, and `nats://token@host` a token, in percent-encoding.
+/// Neither `Display` nor `Debug` shows them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NatsUrl {
-    /// Without the credential.
+    /// The URL without the credential.
     server: ServerAddr,
     credential: Credential,
 }
 
 impl NatsUrl {
-    /// Credential in the URL, if any.
+    /// Returns the credential in the URL, or [`Credential::None`].
     pub fn credential(&self) -> &Credential {
         &self.credential
     }
@@ -50,13 +50,13 @@ pub struct InvalidUrl {
     problem: String,
 }
 
-/// Escapes for passwords.
+/// Percent-encoded characters for the hint of an error.
 const ESCAPES: &str = "in a password, / ? # @ , are %2F %3F %23 %40 %2C";
 
 fn parse(text: &str) -> Result<NatsUrl, String> {
     let parsed = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("nats://{text}")) };
     let mut url = parsed.map_err(|error| match error {
-        // A password that is cut off there looks like one.
+        // A password that is cut off at one of these characters is parsed as a port.
         url::ParseError::InvalidPort => format!("{error} ({ESCAPES})"),
         error => error.to_string(),
     })?;
@@ -89,7 +89,7 @@ fn decoded(text: &str) -> Result<String, String> {
     }
 }
 
-/// Without the credential.
+/// Shows the URL without the credential.
 impl fmt::Display for NatsUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.server.as_url_str().trim_end_matches('/'))
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_without_quoting_a_secret() {
+    fn an_invalid_url_is_refused_without_showing_a_secret() {
         for text in [
             "",
             "nats://",

@@ -1,4 +1,4 @@
-//! Using all rights once, to find out which are missing.
+//! A check of all rights: uses each of them once, to find the missing ones.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -17,30 +17,31 @@ use crate::id::InstanceId;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// How often missing rights are tried again.
+/// Interval at which missing rights are tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-/// How long NATS has to process what is tried.
+/// Time limit for NATS to process the check.
 const ROUND_TIMEOUT: Duration = Duration::from_secs(2);
-/// After the first refusal, for the others.
+/// Time to wait for further refusals after the first one.
 const REFUSALS_TIMEOUT: Duration = Duration::from_millis(200);
 
 impl Tunnels {
-    /// Uses all rights that the link [requires](crate::NatsConnection::require) once. Returns whether NATS has processed all of it.
-    /// Clients publish a request that servers do not dial for. Requests that a server receives by this are left to others.
+    /// Uses all rights that the link [requires](crate::NatsConnection::require) once. Returns true if NATS has
+    /// processed the check. Clients publish a request for which servers do not dial. A server declines requests that it
+    /// receives during the check, so that other servers get them.
     ///
     /// # Cancel safety
-    /// Dropping the future gives the check up.
+    /// Dropping the future stops the check.
     pub async fn try_rights(&self) -> bool {
         self.try_some(|_| true).await
     }
 
-    /// As [`Self::try_rights`], but about requests only with the rights that `is_tried` chooses.
+    /// As [`Self::try_rights`], but only uses rights to requests that `is_tried` selects.
     async fn try_some(&self, is_tried: impl Fn(&Right) -> bool) -> bool {
         let link = &self.inner.link;
         let (rights, inbox) = (link.rights(), Subject::from(link.client().new_inbox()));
         rights.missing.send_modify(Missing::begin_round);
         let refused = async {
-            // Never ends with an error: the sender is here.
+            // Never an error, because `rights` has the sender.
             _ = rights.missing().wait_for(Missing::is_denied_in_round).await;
             sleep(REFUSALS_TIMEOUT).await;
         };
@@ -50,7 +51,7 @@ impl Tunnels {
         };
         if tried || rights.missing.borrow().is_denied_in_round() {
             if !rights.missing().borrow().is_empty() {
-                // A refusal comes before the end of the round trip, but on another way through async-nats.
+                // A refusal arrives before the end of the round trip, but async-nats reports it on another path.
                 sleep(REFUSALS_TIMEOUT).await;
             }
             rights.end_round();
@@ -59,8 +60,9 @@ impl Tunnels {
         tried
     }
 
-    /// Tries missing rights again and again, until they are there. A change to permissions takes effect without a restart. A client
-    /// also receives notices, by which a server ends a session that it may not publish to.
+    /// Tries missing rights again and again until NATS grants them, so that a change of permissions takes effect
+    /// without a restart. A client also receives notices, with which a server ends a session that it may not publish
+    /// to.
     ///
     /// # Cancel safety
     /// Can be called again.
@@ -75,7 +77,7 @@ impl Tunnels {
         let (rights, mut status) = (self.inner.link.rights(), self.inner.link.status());
         let (mut missing, mut is_full) = (rights.missing(), rights.is_full.subscribe());
         loop {
-            // Never an error: the senders are in the link.
+            // Never an error, because the link has the senders.
             select! {
                 _ = missing.wait_for(|missing| !missing.is_empty()) => {}
                 _ = is_full.wait_for(|is_full| *is_full) => {}
@@ -93,13 +95,13 @@ impl Tunnels {
         }
     }
 
-    /// Finds out whether NATS takes a subscription again.
+    /// Checks whether NATS accepts a subscription again.
     async fn try_subscription(&self) {
         let rights = self.inner.link.rights();
         let hits = *rights.limit_hits.borrow();
         if self.settle(ROUND_TIMEOUT).await && *rights.limit_hits.borrow() == hits {
             rights.is_full.send_replace(false);
-            info!("NATS takes subscriptions again");
+            info!("NATS accepts subscriptions again");
         }
     }
 
@@ -137,7 +139,8 @@ impl Tunnels {
             }
         }
         let is_settled = self.settle(ROUND_TIMEOUT).await;
-        // Dropped only now: NATS was to process the subscription, and the inbox stays until then.
+        // Dropped only now: NATS had to process the subscription, and publishing to the inbox must have a subscriber
+        // until then.
         drop(replies);
         for mut requests in requests {
             let _ = requests.unsubscribe().await;
@@ -148,7 +151,7 @@ impl Tunnels {
         is_settled
     }
 
-    /// Subjects without a session: one to publish to, one to subscribe to.
+    /// Returns two subjects without a session: one to publish to, and one to subscribe to.
     pub(crate) fn unused_subjects(&self) -> (String, String) {
         let unused = self.new_id();
         let (to_server, to_client) =

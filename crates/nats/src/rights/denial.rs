@@ -1,4 +1,4 @@
-//! Errors by which NATS refuses a right or a subscription.
+//! Errors with which NATS refuses a right or a subscription.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use crate::subject;
 const PERMISSIONS: &str = "permissions violation for ";
 const SUBSCRIPTIONS: &str = "maximum subscriptions exceeded";
 
-/// An error of NATS about what this connection may do.
+/// An error of NATS about the permissions or limits of this connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Denial {
-    /// Permissions do not cover this.
+    /// The permissions do not include this right.
     Subject(Right),
-    /// There are too many subscriptions. The error does not name the one that was refused.
+    /// There are too many subscriptions. The error does not contain the one that was refused.
     SubscriptionLimit,
 }
 
 impl Denial {
-    /// Returns `None` for errors about anything else.
+    /// Returns `None` for other errors.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let lower = text.to_ascii_lowercase();
         if lower.contains(SUBSCRIPTIONS) {
@@ -34,7 +34,7 @@ impl Denial {
     }
 }
 
-/// Something that the NATS user of a program has to be allowed to do. Displays as `publish to SUBJECT` or `subscribe to SUBJECT`.
+/// A permission that the NATS user of a program needs. Displays as `publish to SUBJECT` or `subscribe to SUBJECT`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     operation: Operation,
@@ -56,7 +56,7 @@ impl Right {
         Self { operation: Operation::Subscribe, subject: subject.into() }
     }
 
-    /// Whether it is a right to the subjects of sessions.
+    /// Returns true for a right to the subjects of sessions.
     pub fn is_for_data(&self) -> bool {
         subject::is_session(&self.subject)
     }
@@ -69,23 +69,23 @@ impl Right {
         self.subject.to_string()
     }
 
-    /// Whether this is about `subject`, or about the subjects of all sessions if that is one.
+    /// Returns true if the right includes `subject`. A right with a wildcard includes the subjects of all sessions.
     pub(super) fn covers(&self, subject: &str) -> bool {
         let stem = self.subject.strip_suffix(['*', '>']);
         stem.map_or_else(|| *self.subject == *subject, |stem| subject.starts_with(stem))
     }
 
-    /// The subject, perhaps with wildcards.
+    /// Returns the subject, which may contain wildcards.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// Whether it is a right to publish; otherwise it is one to subscribe.
+    /// Returns true for a right to publish, and false for a right to subscribe.
     pub fn is_publish(&self) -> bool {
         self.operation == Operation::Publish
     }
 
-    /// The right that a permission gives: for the subject of any session, and for any inbox.
+    /// Returns the right as a permission grants it: for the subject of any session, and for any inbox.
     pub(super) fn general(&self) -> Self {
         let subject = match self.subject.rsplit_once('.') {
             Some((stem, _)) if subject::is_session(&self.subject) => format!("{stem}.*"),
@@ -95,7 +95,7 @@ impl Right {
         Self { operation: self.operation, subject: subject.into() }
     }
 
-    /// Which program needs it.
+    /// Returns the program that needs the right.
     pub(super) fn role(&self) -> &'static str {
         let is_of_server = match self.operation {
             Operation::Publish => self.subject.starts_with(subject::TO_CLIENT),

@@ -11,26 +11,26 @@ use crate::handshake::{self, Target};
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// How long NATS, or a server, has to answer.
+/// Time limit for NATS, or a server, to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// Round trips to measure; the shortest counts.
+/// Number of round trips to measure. The shortest one counts.
 const ROUND_TRIPS: usize = 5;
 
 /// Answer to a check request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAnswer {
-    /// A server, after this time.
+    /// A server answered after this time.
     Server(Duration),
-    /// NATS, since no server listens.
+    /// NATS answered that no server listens.
     Nobody,
-    /// Nothing within 2 s.
+    /// There was no answer within 2 s.
     Nothing,
 }
 
 impl Tunnels {
-    /// Measures the shortest of five round trips to NATS. Returns `None` if there is no answer, as without the rights for the
-    /// subjects of sessions.
+    /// Measures the shortest of five round trips to NATS. Returns `None` without an answer, for example if the rights
+    /// for the subjects of sessions are missing.
     pub async fn round_trip(&self) -> Option<Duration> {
         let mut shortest = None;
         for _ in 0..ROUND_TRIPS {
@@ -44,19 +44,19 @@ impl Tunnels {
         shortest
     }
 
-    /// Finds out how many bytes a message may have, up to the 44 KiB that sessions use at most. Returns `None` if NATS refuses messages that
-    /// are long enough for a session.
+    /// Measures the maximum size of a message in bytes, up to the 44 KiB that sessions use. Returns `None` if NATS
+    /// refuses messages that are long enough for a session.
     pub async fn max_message(&self) -> Option<usize> {
         self.settle_with_longest(ANSWER_TIMEOUT).await.ok()?;
         Some(self.inner.link.max_message())
     }
 
-    /// Returns how many sessions the limit of subscriptions leaves room for at the same time, up to `wanted`, if this connection has only those
-    /// that it needs to open sessions.
+    /// Returns how many sessions the limit of subscriptions allows at the same time, up to `wanted`, if this connection
+    /// only has the subscriptions that it needs to open sessions.
     pub async fn session_room(&self, wanted: usize) -> usize {
         let rights = self.inner.link.rights();
         let is_of_requests = |right: &&Right| !right.is_publish() && subject::is_request(right.subject());
-        // Notices; or requests, and those that are sent to this server alone.
+        // The subscription to notices of a client; or those to requests, and to repeated requests, of a server.
         let others = if rights.is_for_client() {
             1
         } else {
@@ -65,7 +65,7 @@ impl Tunnels {
         self.subscription_room(wanted + others).await.saturating_sub(others)
     }
 
-    /// Subscribes up to `wanted` times. Returns how many of the subscriptions NATS accepts.
+    /// Subscribes up to `wanted` times. Returns the number of subscriptions that NATS accepts.
     async fn subscription_room(&self, wanted: usize) -> usize {
         let limit_hits = self.inner.link.rights().limit_hits();
         let before = *limit_hits.borrow();
@@ -74,7 +74,7 @@ impl Tunnels {
             let (_, back) = self.unused_subjects();
             subscriptions.extend(self.inner.link.client().subscribe(back).await.ok());
         }
-        // Without an answer, this subscription was one too many as well.
+        // Without an answer, the subscription of this check was refused as well.
         let is_settled = self.settle(ANSWER_TIMEOUT).await;
         sleep(Duration::from_millis(if is_settled { 0 } else { 50 })).await;
         let hits = usize::try_from(*limit_hits.borrow() - before).unwrap_or(usize::MAX);
@@ -82,7 +82,7 @@ impl Tunnels {
         subscriptions.len().saturating_sub(hits - of_settling)
     }
 
-    /// Asks the servers for `target` whether one is there. It does not dial.
+    /// Asks the servers for `target` whether one of them is there. The server does not dial.
     pub async fn ask_servers(&self, target: &Target) -> ServerAnswer {
         let client = self.inner.link.client();
         let inbox = client.new_inbox();

@@ -1,4 +1,4 @@
-//! Which of the rights that a program needs are missing.
+//! The rights that a program needs, and those of them that are missing.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,18 @@ use super::Right;
 use crate::handshake::Target;
 use crate::subject::{self, ServiceName};
 
-/// Role of a program on NATS, which decides the rights that it needs.
+/// Role of a program on NATS. It determines the rights that the program needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs {
-    /// Asks servers for these targets.
+    /// Requests these targets from servers.
     Client(Vec<Target>),
-    /// Takes requests, for these services as well.
+    /// Receives requests, including those for these services.
     Server(Vec<ServiceName>),
 }
 
 impl Needs {
-    /// Returns the rights of a user with this inbox prefix. A server also has to publish to the inboxes of its clients.
+    /// Returns the rights of a user with this inbox prefix. A server must also be able to publish to the inboxes of its
+    /// clients.
     pub(crate) fn rights(&self, inbox_prefix: &str) -> Vec<Right> {
         let (to_server, to_client) = (subject::to_server("*"), subject::to_client("*"));
         match self {
@@ -39,7 +40,7 @@ impl Needs {
         }
     }
 
-    /// As [`Self::rights`], and for a server those to answer clients with this inbox prefix.
+    /// As [`Self::rights`]. For a server, it also returns the right to answer clients with this inbox prefix.
     pub(crate) fn rights_with_replies(&self, inbox_prefix: &str) -> Vec<Right> {
         let mut rights = self.rights(inbox_prefix);
         if let Self::Server(_) = self {
@@ -49,7 +50,7 @@ impl Needs {
     }
 }
 
-/// The rights that NATS has refused, each with the round of checks in which it did so last.
+/// The rights that NATS has refused, each with the round of checks in which it was last refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
     rights: BTreeMap<Right, u64>,
@@ -57,24 +58,25 @@ pub(crate) struct Missing {
 }
 
 impl Missing {
-    /// Records that NATS has refused this. Returns whether it is new.
+    /// Records that NATS has refused this right. Returns true if it was not missing before.
     pub(super) fn deny(&mut self, right: Right) -> bool {
         self.rights.insert(right, self.round).is_none()
     }
 
-    /// All rights are about to be used.
+    /// Begins a round, in which all rights are used.
     pub(super) fn begin_round(&mut self) {
         self.round += 1;
     }
 
-    /// All rights have been used, so those that NATS has not refused since then exist. Returns whether that changes anything.
+    /// Ends a round. Rights that NATS has not refused in it are not missing any more. Returns true if that changes
+    /// anything.
     pub(super) fn end_round(&mut self) -> bool {
         let before = self.rights.len();
         self.rights.retain(|_, round| *round == self.round);
         self.rights.len() != before
     }
 
-    /// Whether NATS has refused something since the round began.
+    /// Returns true if NATS has refused a right since the round began.
     pub(super) fn is_denied_in_round(&self) -> bool {
         self.rights.values().any(|round| *round == self.round)
     }
@@ -87,7 +89,7 @@ impl Missing {
         self.rights.keys()
     }
 
-    /// Whether NATS refuses to subscribe to this.
+    /// Returns true if NATS refuses a subscription to this subject.
     pub(crate) fn refuses_subscription(&self, subject: &str) -> bool {
         self.iter().any(|right| !right.is_publish() && right.covers(subject))
     }

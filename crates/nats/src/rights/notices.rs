@@ -1,5 +1,5 @@
-//! Notices: how a server ends a session if NATS does not let it publish to the subject of the client. See
-//! `docs/nats-protocol.md`.
+//! Notices: messages with which a server ends a session if NATS does not let it publish to the subject of the client.
+//! See `docs/nats-protocol.md`.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -17,7 +17,7 @@ use crate::subject;
 use crate::tunnels::Tunnels;
 
 impl Tunnels {
-    /// Subscribes to notices, and hands them to their sessions. Only a client receives any.
+    /// Subscribes to notices and passes them to their sessions. Only a client receives notices.
     pub(super) async fn take_notices(&self) -> Infallible {
         let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
         if !rights.is_for_client() {
@@ -42,20 +42,20 @@ impl Tunnels {
         let id = notice.headers.as_ref().and_then(|headers| headers.get(NOTICE_SESSION));
         let session = id.and_then(|id| self.inner.link.rights().session(&subject::to_client(id.as_str())));
         let Some(session) = session else {
-            debug!("a notice is about no session of this program");
+            debug!("received a notice for an unknown session");
             return;
         };
         session.update(|core, now| {
             if let Err(error) = core.receive(now, notice.payload) {
-                self.inner.bad_messages.warn(|times| format!("dropped {times} of notices: {error}"));
+                self.inner.bad_messages.warn(None, |times| format!("dropped {times} of notices: {error}"));
             }
         });
     }
 }
 
-/// Waits until NATS, having refused to subscribe to `inbox`, allows it: the subscription has to be made again.
+/// Waits until NATS, which has refused a subscription to `inbox`, allows it. Then the caller must subscribe again.
 async fn wait_allowed_again(mut missing: watch::Receiver<Missing>, inbox: &str) {
-    // Never an error: the sender is in the link.
+    // Never an error, because the link has the sender.
     let _ = missing.wait_for(|missing| missing.refuses_subscription(inbox)).await;
     let _ = missing.wait_for(|missing| !missing.refuses_subscription(inbox)).await;
 }

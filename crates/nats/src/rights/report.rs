@@ -1,4 +1,4 @@
-//! How servers learn which rights a client lacks, since no session can tell them.
+//! Reports of a client's missing rights to servers, because no session can carry them.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::id::InstanceId;
 use crate::subject;
 use crate::tunnels::Tunnels;
 
-/// How long a server has to confirm a report.
+/// Time limit for a server to confirm a report.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Tunnels {
-    /// Reports missing rights to a server, for its log. If they are for the subjects of sessions, reports them to all servers that this client has
-    /// sessions with, as far as NATS passes the report on to them.
+    /// Reports missing rights to a server, which logs them. If they are rights to the subjects of sessions, reports
+    /// them to all servers that this client has sessions with, as far as NATS delivers the report to them.
     pub(super) async fn report(&self) {
         let (client, rights) = (self.inner.link.client(), self.inner.link.rights());
         let Some(report) = rights.take_report() else { return };
@@ -58,7 +58,7 @@ impl Tunnels {
 }
 
 impl Rights {
-    /// Returns what servers do not know yet of the missing rights of a client.
+    /// Returns the missing rights of a client that servers have not been notified of yet.
     fn take_report(&self) -> Option<String> {
         if !self.is_for_client() {
             return None;
@@ -70,7 +70,7 @@ impl Rights {
         (is_new && !missing.is_empty()).then(|| reason("client", &missing))
     }
 
-    /// Returns the peers of sessions that are open, or that were left without a word.
+    /// Returns the peers of open sessions, and of sessions that have ended without notifying them.
     fn take_peers(&self) -> Vec<InstanceId> {
         let mut peers = std::mem::take(&mut *lock(&self.left));
         peers.extend(self.open_sessions().iter().filter_map(|session| session.peer));

@@ -1,4 +1,4 @@
-//! What both ends of a reliable session send each other, in two encodings.
+//! Frames: the messages of a reliable session, in two encodings.
 
 use std::fmt::{self, Write as _};
 
@@ -8,26 +8,26 @@ use thiserror::Error;
 use crate::handshake::Encoding;
 use crate::message::{self, MessageError};
 
-/// The first byte of a binary frame. JSON begins with something else.
+/// First byte of a binary frame. JSON begins with another byte.
 const MAGIC: u8 = 0xB1;
-/// Bytes before the payload of a binary frame.
+/// Number of bytes before the payload of a binary frame.
 const PREFIX: usize = 26;
 
-/// The fields of a frame, without its payload. Numbers count the bytes of a direction, from 0.
+/// Fields of a frame without its payload. Sequence numbers count the bytes of a direction from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Header {
     pub(crate) flags: Flags,
-    /// Number of the payload's first byte, or of the next byte to be sent.
+    /// Sequence number of the payload's first byte, or of the next byte to send.
     pub(crate) seq: u64,
-    /// Everything below is delivered.
+    /// Everything below this number is delivered.
     pub(crate) ack: u64,
-    /// Everything below has arrived.
+    /// Everything below this number has arrived.
     pub(crate) got: u64,
-    /// Nothing from here on may be sent.
+    /// Numbers from this one on must not be sent.
     pub(crate) limit: u64,
 }
 
-/// A set of what a frame can mean.
+/// Set of flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flags(u8);
 
@@ -87,17 +87,17 @@ impl fmt::Display for Flags {
 pub(crate) enum FrameError {
     #[error(transparent)]
     Message(#[from] MessageError),
-    #[error("it is shorter than its own fields")]
+    #[error("the frame is shorter than its fields")]
     Short,
-    #[error("it has unknown flags")]
+    #[error("unknown frame flags")]
     Flags,
-    #[error("`{0}` is missing or no number")]
+    #[error("`{0}` is missing or not a number")]
     Number(&'static str),
-    #[error("its numbers contradict each other")]
+    #[error("the numbers of the frame contradict each other")]
     Numbers,
 }
 
-/// How a session's frames look, and whose they are.
+/// Encoder and decoder for the frames of one session.
 #[derive(Debug)]
 pub(crate) struct Codec {
     pub(crate) encoding: Encoding,
@@ -105,10 +105,10 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
-    /// Maximum number of bytes of a JSON frame, without its ID and its encoded payload.
+    /// Maximum size of a JSON frame without its ID and its encoded payload, in bytes.
     const JSON_OVERHEAD: usize = 200;
 
-    /// Returns the length of the longest payload of a frame that fits into a NATS message of `max` bytes.
+    /// Returns the maximum payload length of a frame in a NATS message of `max` bytes.
     pub(crate) fn payload_within(&self, max: usize) -> usize {
         match self.encoding {
             Encoding::Binary => max.saturating_sub(PREFIX),
@@ -116,12 +116,12 @@ impl Codec {
         }
     }
 
-    /// Encodes a frame of at most `max` bytes with as much of `payload` as fits, in any case the header.
+    /// Encodes a frame of at most `max` bytes with as much of `payload` as fits. The header is always included.
     pub(crate) fn encode_within(&self, header: &Header, payload: &[u8], max: usize) -> Bytes {
         let room = max.saturating_sub(self.encode(header, &[]).len());
         let room = match self.encoding {
             Encoding::Binary => room,
-            // Without a payload, there is `null`.
+            // A frame without a payload contains `null`.
             Encoding::Json => (room + 2) / 4 * 3,
         };
         self.encode(header, &payload[..payload.len().min(room)])
@@ -166,7 +166,7 @@ impl Codec {
     }
 }
 
-/// A number in the order of a JSON frame's fields.
+/// Value of a field of a JSON frame.
 enum Field {
     Number(u64),
     Flags(Flags),

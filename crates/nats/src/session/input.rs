@@ -1,4 +1,4 @@
-//! What comes from the other end, and from NATS.
+//! Handling of messages from the peer, and of reports from NATS.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Session {
         match &self.state {
             State::Aborted(failure) if failure.is_remote => self.on_reset_frame(now, &header, payload),
             State::Aborted(_) => self.on_frame_after_abort(now, &header),
-            // It missed how this end ended, which lost nothing.
+            // The peer missed how this end ended. No data was lost by that.
             State::Complete if header.flags.has(Flags::RST) => {
                 (self.peer_done, self.final_frame_due) = (true, true);
             }
@@ -41,7 +41,7 @@ impl Session {
         Ok(())
     }
 
-    /// After this end's abort.
+    /// Handles a frame after the abort of this end.
     fn on_frame_after_abort(&mut self, now: Duration, header: &Header) {
         if header.flags.has(Flags::FINAL) || header.flags.has(Flags::RST) {
             self.is_over = true;
@@ -54,7 +54,7 @@ impl Session {
                 self.last_progress = now;
                 self.liveness.progress(now);
             }
-            AckOutcome::Invalid => self.give_up_kept(),
+            AckOutcome::Invalid => self.discard_unacked(),
         }
         if header.flags.has(Flags::GAP) {
             self.go_back_after_loss(now);
@@ -62,7 +62,7 @@ impl Session {
         self.final_frame_due |= header.flags.has(Flags::PROBE);
     }
 
-    /// After the peer's reset: what it sent before that may still come.
+    /// Handles a frame after the peer's reset. Data that the peer sent before may still arrive.
     fn on_reset_frame(&mut self, now: Duration, header: &Header, payload: Bytes) {
         if header.flags.has(Flags::FINAL) {
             self.is_over = true;
@@ -70,7 +70,7 @@ impl Session {
         }
         let is_reset = header.flags.has(Flags::RST);
         if is_reset && !header.flags.has(Flags::FIN) {
-            // The peer has given up what it was still to deliver.
+            // The peer has discarded the data that it still had to deliver.
             self.receiver.on_reset(header.seq, false);
         }
         if self.receiver.is_missing() && !is_reset {
@@ -85,32 +85,32 @@ impl Session {
     }
 
     fn on_frame(&mut self, now: Duration, header: &Header, payload: Bytes) {
-        let told = self.sender.on_ack(now, header);
-        let brought = self.receiver.on_payload(now, header, payload);
-        if told == AckOutcome::Invalid || brought == ReceiveOutcome::Invalid {
-            let reason = "the other end breaks the protocol";
+        let ack = self.sender.on_ack(now, header);
+        let received = self.receiver.on_payload(now, header, payload);
+        if ack == AckOutcome::Invalid || received == ReceiveOutcome::Invalid {
+            let reason = "the peer violates the protocol";
             self.fail(now, Failure { reason: reason.to_owned(), is_remote: false });
             return;
         }
-        if brought == ReceiveOutcome::TooMuch {
+        if received == ReceiveOutcome::TooMuch {
             self.run_out_of_memory(now);
             return;
         }
-        if told == AckOutcome::Advanced {
+        if ack == AckOutcome::Advanced {
             self.limit.on_arrival(self.sender.arrived);
         }
         if header.flags.has(Flags::GAP) {
-            // With a question it comes from an end whose own connection was lost.
+            // A frame with a probe is from an end whose own NATS connection was lost.
             if header.flags.has(Flags::PROBE) { self.go_back(now) } else { self.go_back_after_loss(now) }
         }
-        if told == AckOutcome::Advanced {
+        if ack == AckOutcome::Advanced {
             self.last_progress = now;
             self.liveness.progress(now);
         }
         if !self.sender.is_waiting() {
             self.liveness.disarm();
         }
-        match brought {
+        match received {
             ReceiveOutcome::Data => {
                 self.last_progress = now;
                 self.send_header(now);
@@ -130,13 +130,13 @@ impl Session {
         }
     }
 
-    /// Messages were lost with the NATS connection of an end.
+    /// Handles the loss of messages with the NATS connection of an end.
     fn go_back(&mut self, now: Duration) {
         self.sender.go_back();
         self.limit.on_outage(now);
     }
 
-    /// A message was lost on the way, maybe because a server there takes shorter ones only.
+    /// Handles the loss of a message on the way, possibly because a server there only accepts shorter ones.
     fn go_back_after_loss(&mut self, now: Duration) {
         self.sender.go_back();
         if self.sender.has_unacked() && self.limit.on_loss(now, self.sender.arrived) {
@@ -159,13 +159,13 @@ impl Session {
         self.liveness.on_no_responders(now);
     }
 
-    /// Aborts without a word to the other end: NATS lets no message of this end pass.
+    /// Aborts without notifying the peer, because NATS refuses all messages of this end.
     pub(crate) fn give_up(&mut self, now: Duration, reason: &str) {
         self.abort(now, reason);
         self.is_over = true;
     }
 
-    /// NATS has refused a subscription. If it is that of this session, nothing will be heard.
+    /// Records that NATS has refused a subscription. If it is that of this session, no message will arrive.
     pub(crate) fn doubt(&mut self, now: Duration, reason: &str) {
         if !self.is_subscribed && self.doubt.is_none() {
             let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
@@ -173,7 +173,7 @@ impl Session {
         }
     }
 
-    /// The peer is said to be unable to publish. Asks it, and aborts unless it answers.
+    /// Probes the peer, and aborts unless it answers. A report claims that the peer cannot publish.
     pub(crate) fn suspect(&mut self, now: Duration, reason: &str) {
         if self.state == State::Open && self.doubt.is_none() {
             let (at, reason) = (now + DOUBT_TIMEOUT, reason.to_owned());
@@ -182,13 +182,13 @@ impl Session {
         }
     }
 
-    /// NATS lets no message pass but those that end the session. What was not acknowledged is given up.
+    /// Aborts because NATS refuses all messages except those that end the session. Unacknowledged data is discarded.
     pub(crate) fn cut_off(&mut self, now: Duration, reason: &str) {
         self.abort_undelivered(now, reason);
         self.final_frame_due = true;
     }
 
-    /// This end's own connection to NATS is lost, or back.
+    /// Handles the loss or the return of this end's NATS connection.
     pub(crate) fn link(&mut self, now: Duration, is_up: bool) {
         if is_up == self.is_up {
             return;
@@ -206,7 +206,7 @@ impl Session {
             self.liveness.lost(now);
             self.first_frame_by = None;
             self.is_subscribed = false;
-            // A peer that was asked on the lost connection may have answered.
+            // A peer that was probed on the lost connection may have answered.
             self.doubt = None;
         }
     }

@@ -1,4 +1,4 @@
-//! How long the messages of a session may be on their way to the other end.
+//! Maximum size of the messages of a session on the way to the peer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::path::PathState;
 use crate::link::MIN_MESSAGE;
 
-/// The session ends if the same number is lost more often than this, for at least [`LOSS_TIMEOUT`].
+/// The session ends if the same sequence number is lost more often than this, over at least [`LOSS_TIMEOUT`].
 const MAX_LOSSES: u32 = 3;
-/// Reordered messages look like losses for a moment.
+/// Reordered messages may look like losses for a short time.
 const LOSS_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
@@ -16,22 +16,23 @@ pub(super) struct MessageLimit {
     max_message: usize,
     path: Arc<PathState>,
     lost: Lost,
-    /// Everything below had been sent when this end last asked its silent peer.
-    asked_after: u64,
+    /// Everything below this number had been sent when this end last probed its silent peer.
+    probed_after: u64,
     trial: Option<Trial>,
 }
 
-/// A message that is longer than those known to arrive. If a server on the way takes only shorter ones, it drops the message with its
-/// link to the next server, and notifies neither end. One trial at a time loses that link once.
+/// A message that is longer than those known to arrive. A server on the way that only accepts shorter messages drops it
+/// together with its link to the next server, and does not notify either end. With one trial at a time, the link is
+/// lost once.
 #[derive(Debug)]
 struct Trial {
     first: u64,
-    /// Number after its last one.
+    /// Sequence number after the last one of the message.
     end: u64,
     length: usize,
 }
 
-/// Losses in a row of the same number.
+/// Losses in a row of the same sequence number.
 #[derive(Debug, Default)]
 struct Lost {
     number: u64,
@@ -42,25 +43,25 @@ struct Lost {
 impl MessageLimit {
     pub(super) fn new(max_message: usize, path: Arc<PathState>, now: Duration) -> Self {
         path.on_session(now);
-        Self { max_message, path, lost: Lost::default(), asked_after: 0, trial: None }
+        Self { max_message, path, lost: Lost::default(), probed_after: 0, trial: None }
     }
 
-    /// Returns the size of the longest message, in bytes.
+    /// Returns the maximum size of a message, in bytes.
     pub(super) fn max_message(&self) -> usize {
         self.max_message.min(self.path.max_message())
     }
 
-    /// Returns the size of the longest message that may be sent for the first time, in bytes. A peer that had to be asked may be silent
-    /// because a server on the way has ended its link. Until it has received everything that was sent before the question, messages are
-    /// short, so that none ends the link again.
+    /// Returns the maximum size of a message that is sent for the first time, in bytes. A peer that had to be probed
+    /// may be silent because a server on the way has ended its link. Until the peer has received everything that was
+    /// sent before the probe, messages are short, so that none of them ends the link again.
     pub(super) fn max_new_message(&self, arrived: u64) -> usize {
-        let is_silent = arrived < self.asked_after;
+        let is_silent = arrived < self.probed_after;
         self.max_message.min(if is_silent { MIN_MESSAGE } else { self.path.max_new_message() })
     }
 
-    /// Records that this end asks its peer, after everything below `next` was sent.
-    pub(super) fn on_question(&mut self, next: u64) {
-        self.asked_after = next;
+    /// Records that this end probes its peer, after everything below `next` was sent.
+    pub(super) fn on_probe(&mut self, next: u64) {
+        self.probed_after = next;
     }
 
     /// Lowers the limit to `max_message`, but not below [`MIN_MESSAGE`].
@@ -82,20 +83,21 @@ impl MessageLimit {
         }
     }
 
-    /// Records that the NATS connection of an end was lost, with messages of any length.
+    /// Records that the NATS connection of an end was lost, with messages of any size.
     pub(super) fn on_outage(&mut self, now: Duration) {
         self.end_trial();
         self.path.on_outage(now);
     }
 
-    /// Forgets the trial.
+    /// Ends the trial without a result.
     pub(super) fn end_trial(&mut self) {
         if self.trial.take().is_some() {
             self.path.end_trial();
         }
     }
 
-    /// Records that the message with this number was lost, and not by the connection of either end. The peer drops all messages after it.
+    /// Records that the message with this sequence number was lost, and not by the connection of either end. The peer
+    /// drops all messages after it.
     ///
     /// Returns true if even the shortest messages are lost.
     pub(super) fn on_loss(&mut self, now: Duration, number: u64) -> bool {
@@ -208,7 +210,7 @@ mod tests {
     fn messages_are_short_while_the_peer_may_miss_one() {
         let mut limit = on(&path());
         assert_eq!(limit.max_new_message(0), 768);
-        limit.on_question(50_000);
+        limit.on_probe(50_000);
         assert_eq!(limit.max_new_message(49_999), MIN_MESSAGE);
         assert_eq!(limit.max_new_message(50_000), 768);
     }

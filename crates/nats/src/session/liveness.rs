@@ -1,4 +1,4 @@
-//! When to probe the peer, and when to give the session up.
+//! Timer for probes of the peer, and for the abort if it does not answer.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ const INITIAL_PROBE_DELAY: Duration = Duration::from_millis(300);
 const MAX_PROBE_DELAY: Duration = Duration::from_secs(4);
 const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(2);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
-/// An end that has received nothing from its peer for this time probes it.
+/// Time without a message after which an end probes its peer.
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Time limits that the operators of both ends set.
+/// Time limits that the operators of the two ends set.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// The session is aborted if the peer does not answer for this time.
+    /// Time without an answer of the peer after which the session is aborted.
     pub(crate) max_outage: Duration,
-    /// The session is aborted if one direction has ended and nothing moves in the other one for this time.
+    /// Time without data after which the session is aborted, once one direction has ended.
     pub(crate) half_close_timeout: Duration,
 }
 
 #[derive(Debug)]
 pub(super) struct LivenessTimer {
     last_received: Duration,
-    /// When the answer that is missing was first requested.
+    /// Time when the missing answer was first requested.
     since: Option<Duration>,
     probe_at: Option<Duration>,
     probe_delay: Duration,
-    /// When NATS first reported that the peer does not listen.
+    /// Time when NATS first reported that the peer does not listen.
     pub(super) no_responders_since: Option<Duration>,
     retry_delay: Duration,
 }
 
 impl LivenessTimer {
-    /// The peer's first frame counts as requested.
+    /// Creates a timer. The first frame of the peer counts as requested.
     pub(super) fn new(now: Duration) -> Self {
         Self {
             last_received: now,
@@ -43,7 +43,7 @@ impl LivenessTimer {
         }
     }
 
-    /// A message of the peer has arrived.
+    /// Records that a message of the peer has arrived.
     pub(super) fn on_frame(&mut self, now: Duration) {
         self.last_received = now;
         self.since = None;
@@ -51,22 +51,22 @@ impl LivenessTimer {
         self.retry_delay = INITIAL_RETRY_DELAY;
     }
 
-    /// Arms the probe: the peer has something to acknowledge.
+    /// Arms the probe, because the peer has to acknowledge something.
     pub(super) fn arm(&mut self, now: Duration) {
         self.probe_at.get_or_insert(now + self.probe_delay);
     }
 
-    /// Disarms the probe: the peer has acknowledged everything.
+    /// Disarms the probe, because the peer has acknowledged everything.
     pub(super) fn disarm(&mut self) {
         (self.probe_at, self.probe_delay) = (None, INITIAL_PROBE_DELAY);
     }
 
-    /// Resets the delay of the probe, since the peer has acknowledged data.
+    /// Resets the delay of the probe, because the peer has acknowledged data.
     pub(super) fn progress(&mut self, now: Duration) {
         (self.probe_at, self.probe_delay) = (Some(now + INITIAL_PROBE_DELAY), INITIAL_PROBE_DELAY);
     }
 
-    /// Returns whether to probe now, and records a probe if so.
+    /// Returns true if a probe is due, and records it in that case.
     pub(super) fn is_probe_due(&mut self, now: Duration) -> bool {
         let is_time = self.probe_time() <= now;
         if is_time {
@@ -88,7 +88,7 @@ impl LivenessTimer {
         self.probe_delay = (self.probe_delay * 2).min(MAX_PROBE_DELAY);
     }
 
-    /// The peer does not listen. Probes again soon.
+    /// Records that the peer does not listen. The next probe follows soon.
     pub(super) fn on_no_responders(&mut self, now: Duration) {
         self.no_responders_since.get_or_insert(now);
         self.since.get_or_insert(now);
@@ -96,12 +96,12 @@ impl LivenessTimer {
         self.retry_delay = (self.retry_delay * 2).min(MAX_RETRY_DELAY);
     }
 
-    /// This end's connection to NATS is lost.
+    /// Records that this end's NATS connection is lost.
     pub(super) fn lost(&mut self, now: Duration) {
         self.since.get_or_insert(now);
     }
 
-    /// This end's connection to NATS is back.
+    /// Records that this end's NATS connection is back.
     pub(super) fn retry(&mut self) {
         (self.probe_delay, self.retry_delay) = (INITIAL_PROBE_DELAY, INITIAL_RETRY_DELAY);
         self.no_responders_since = None;

@@ -1,8 +1,9 @@
-//! Measurements of the network paths to the peers, shared by the sessions of a NATS connection.
+//! Measurements of the network paths to peers. The sessions of a NATS connection share them.
 //!
-//! The sizes of all windows follow from the round-trip time of the empty path. A session that begins while data queues cannot
-//! measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr, `ProbeRTT`): when no
-//! round trip was as short as the shortest for a while, all sessions of the connection let the queue drain and measure again.
+//! The sizes of all windows depend on the round-trip time of the empty path. A session that begins while data queues
+//! cannot measure it, so the sessions with one peer process share it. It is confirmed as in BBR (draft-ietf-ccwg-bbr,
+//! `ProbeRTT`): if no round trip was as short as the shortest for a while, all sessions of the connection let the queue
+//! drain and measure again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,24 +12,24 @@ use std::time::Duration;
 use super::round::{RoundTrip, bytes_per_second};
 use crate::link::MIN_MESSAGE;
 
-/// Shorter paths count as this long: processes on busy machines add about as much by themselves.
+/// Minimum round-trip time that windows assume. Processes on busy machines add about as much.
 pub(super) const MIN_RTT: Duration = Duration::from_millis(5);
-/// The shortest round trip is measured again after this long without one that confirms it. The same for all, so that those who
-/// share a link without knowing it do so at the same time.
+/// Time after which the shortest round trip is measured again unless one has confirmed it. It is the same for all, so
+/// that connections that share a link without knowing it measure at the same time.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
-/// The rate of all sessions is measured over at least this time.
+/// Minimum time over which the rate of all sessions is measured.
 const RATE_INTERVAL: Duration = Duration::from_millis(100);
-/// How long a path counts as congested after it was.
+/// Time for which a path counts as congested after it was congested.
 const CONGESTION_MEMORY: Duration = Duration::from_secs(1);
-/// How long no longer messages are tried after one was lost.
+/// Time for which longer messages are not tried after one was lost.
 const LIMIT_MEMORY: Duration = Duration::from_secs(3600);
-/// An end may report that its connection was lost after the losses that this caused.
+/// Time within which an end may report the loss of its connection after the message losses that this caused.
 const OUTAGE_REPORT_DELAY: Duration = Duration::from_secs(5);
 
 /// The time in which all sessions of a NATS connection let the queue drain.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
-    /// In microseconds.
+    /// End of the probe in microseconds.
     end: AtomicU64,
 }
 
@@ -46,43 +47,43 @@ impl Probe {
     }
 }
 
-/// Shared by the sessions with one peer process. Locked once per round trip of a session.
+/// State that the sessions with one peer process share. It is locked once per round trip of a session.
 #[derive(Debug)]
 pub(crate) struct PathState {
     inner: Mutex<Inner>,
     pub(super) probe: Arc<Probe>,
-    /// Size of the longest message that has arrived since the last loss, in bytes.
+    /// Maximum size of a message that has arrived since the last loss, in bytes.
     max_message: AtomicUsize,
-    /// Size of the longest message that may be tried, in bytes.
+    /// Maximum size of a message that may be tried, in bytes.
     max_trial: AtomicUsize,
-    /// A longer message than `max_message` is on its way.
+    /// True while a message longer than `max_message` is on its way.
     is_trial_on: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// When a trial was last lost.
+    /// Time when a trial was last lost.
     trial_lost: Duration,
     min_rtt: Option<Duration>,
-    /// When a round trip was last about as short as `min_rtt`.
+    /// Time when a round trip was last about as short as `min_rtt`.
     confirmed: Duration,
-    /// When the latest probe ended that was evaluated.
+    /// End of the last probe that was evaluated.
     probed: Duration,
-    /// The shortest round trip of the probe.
+    /// Shortest round trip of the probe.
     probe_min: Option<Duration>,
     congested: Option<Duration>,
-    /// Bytes of all sessions since then, and a second in the interval before.
+    /// Bytes of all sessions since `since`.
     bytes: u64,
     since: Duration,
     rate: u64,
 }
 
-/// What is known of a path.
+/// Measurements of a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Estimate {
-    /// The round-trip time of the empty path.
+    /// Round-trip time of the empty path.
     pub(super) min_rtt: Duration,
-    /// Bytes a second of all sessions.
+    /// Rate of all sessions in bytes per second.
     pub(super) rate: u64,
 }
 
@@ -97,19 +98,19 @@ impl PathState {
         })
     }
 
-    /// A session begins. Longer messages are tried again some time after one was lost.
+    /// Records the beginning of a session. Some time after one was lost, longer messages are tried again.
     pub(super) fn on_session(&self, now: Duration) {
         if now > self.lock().trial_lost + LIMIT_MEMORY {
             self.max_trial.store(usize::MAX, Ordering::Relaxed);
         }
     }
 
-    /// Returns the size of the longest message that is known to arrive, in bytes.
+    /// Returns the maximum size of a message that is known to arrive, in bytes.
     pub(super) fn max_message(&self) -> usize {
         self.max_message.load(Ordering::Relaxed)
     }
 
-    /// Returns the size of the longest message that may be sent for the first time, in bytes.
+    /// Returns the maximum size of a message that is sent for the first time, in bytes.
     pub(super) fn max_new_message(&self) -> usize {
         let max_message = self.max_message();
         if self.is_trial_on.load(Ordering::Relaxed) {
@@ -118,7 +119,7 @@ impl PathState {
         max_message.saturating_mul(2).min(self.max_trial.load(Ordering::Relaxed))
     }
 
-    /// Returns whether a trial begins, which is one at a time.
+    /// Returns true if a trial may begin. There is one at a time.
     pub(super) fn begin_trial(&self) -> bool {
         !self.is_trial_on.swap(true, Ordering::Relaxed)
     }
@@ -128,13 +129,13 @@ impl PathState {
         self.is_trial_on.store(false, Ordering::Relaxed);
     }
 
-    /// The trial has arrived: messages may be as long as it.
+    /// Records that the trial has arrived: messages may be as long as it was.
     pub(super) fn on_trial_arrived(&self, length: usize) {
         self.max_message.fetch_max(length, Ordering::Relaxed);
         self.end_trial();
     }
 
-    /// The trial was lost: messages stay as long as they are.
+    /// Records that the trial was lost: the maximum size stays as it is.
     pub(super) fn on_trial_lost(&self, now: Duration) {
         self.lock().trial_lost = now;
         self.max_trial.fetch_min(self.max_message(), Ordering::Relaxed);
@@ -148,17 +149,18 @@ impl PathState {
         }
     }
 
-    /// A message was lost that was no longer than others before: messages are as short as possible until longer ones arrive.
+    /// Records that a message was lost that was not longer than earlier ones. Messages are as short as possible until
+    /// longer ones arrive.
     pub(super) fn on_loss(&self) {
         self.max_message.store(MIN_MESSAGE, Ordering::Relaxed);
     }
 
-    /// Whether data queued on the path lately.
+    /// Returns true if data has queued on the path recently.
     pub(super) fn is_congested(&self, now: Duration) -> bool {
         self.lock().congested.is_some_and(|at| now <= at + CONGESTION_MEMORY)
     }
 
-    /// Takes a round trip that ended now, and the bytes since the session's last one.
+    /// Records a round trip that ended now, and the bytes since the session's last one.
     pub(super) fn on_round_trip(&self, now: Duration, trip: &RoundTrip, bytes: u64) -> Estimate {
         let mut inner = self.lock();
         inner.bytes += bytes;
@@ -186,7 +188,7 @@ impl PathState {
         if trip.is_limited {
             inner.congested = (trip.rtt > 2 * min_rtt.max(MIN_RTT)).then_some(now);
             if now >= inner.confirmed + PROBE_INTERVAL && now >= probe_end {
-                // All that is under way arrives within a round trip. Then there is one more on the empty path.
+                // All data in flight arrives within a round trip. One more round trip follows on the empty path.
                 self.probe.extend(now + trip.rtt + min_rtt);
             }
         }

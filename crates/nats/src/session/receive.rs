@@ -1,4 +1,4 @@
-//! The direction that this end reads: what has arrived, and what this end has reported about it.
+//! The direction that this end reads: the data that has arrived, and what the peer has been notified of.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use super::frame::{Flags, Header};
 use super::window::Window;
 use crate::budget::{Share, payload_size, unpin};
 
-/// Maximum number of chunks that are taken without an acknowledgment. The peer keeps a limited number of frames.
+/// Maximum number of chunks that are read without an acknowledgment. The peer keeps a limited number of frames.
 const MAX_UNACKED_CHUNKS: u32 = 256;
 
 #[derive(Debug)]
 pub(super) struct Receiver {
     queue: VecDeque<Bytes>,
-    /// Memory of the queue and of the chunk that was taken last.
+    /// Memory of the queue, including the chunk that was read last.
     queued: usize,
     reading: usize,
     share: Share,
-    /// Everything below has arrived, the end included.
+    /// Everything below this number has arrived, including the end.
     got: u64,
-    /// Everything below was taken, the end included.
+    /// Everything below this number was read, including the end.
     taken: u64,
-    /// Number of the direction's end.
+    /// Sequence number of the end of this direction.
     end: Option<u64>,
-    /// The peer has reset the session, and delivers everything below.
+    /// The peer has reset the session, and delivers everything below this number.
     reset: Option<u64>,
     pub(super) window: Window,
-    /// Last header that was sent to the peer.
+    /// Header that was last sent to the peer.
     pub(super) advertised: Header,
     unacked_chunks: u32,
     reported_gap: Option<u64>,
@@ -40,11 +40,11 @@ pub(super) struct Receiver {
 pub(super) enum ReceiveOutcome {
     /// No payload.
     Empty,
-    /// A payload, maybe one that had arrived before.
+    /// A payload, which may have arrived before.
     Data,
-    /// Bytes before the payload are missing, which this end has not reported yet.
+    /// Bytes before the payload are missing, and this end has not reported that yet.
     Gap,
-    /// More bytes than were granted, or a different end than before.
+    /// More bytes than the credit allows, or a different end than before.
     Invalid,
     /// More bytes than this process has memory for.
     TooMuch,
@@ -52,7 +52,7 @@ pub(super) enum ReceiveOutcome {
 
 impl Receiver {
     pub(super) fn new(window: Window) -> Self {
-        let told = Header { limit: window.size as u64, ..Header::default() };
+        let advertised = Header { limit: window.size as u64, ..Header::default() };
         Self {
             queue: VecDeque::new(),
             queued: 0,
@@ -63,7 +63,7 @@ impl Receiver {
             end: None,
             reset: None,
             window,
-            advertised: told,
+            advertised,
             unacked_chunks: 0,
             reported_gap: None,
         }
@@ -123,7 +123,8 @@ impl Receiver {
         chunk
     }
 
-    /// A window is set aside whether it is used or not. The first 64 KiB are not, since most sessions never use them.
+    /// Charges the budget. A window beyond 64 KiB is charged even if it is not used. The first 64 KiB are charged when
+    /// they are used, because most sessions never use them.
     fn charge(&mut self) {
         self.share.set(self.queued.max(self.window.held));
     }
@@ -135,10 +136,10 @@ impl Receiver {
     pub(super) fn consumed(&mut self, bytes: usize) {
         self.taken += bytes as u64;
         self.unacked_chunks += 1;
-        debug_assert!(self.taken <= self.got, "only what has arrived is taken");
+        debug_assert!(self.taken <= self.got, "only data that has arrived is read");
     }
 
-    /// Whether only the end is left to take.
+    /// Returns true if only the end is left to read.
     pub(super) fn is_at_end(&self) -> bool {
         self.end == Some(self.taken)
     }
@@ -147,12 +148,12 @@ impl Receiver {
         self.taken += 1;
     }
 
-    /// Whether the end was taken.
+    /// Returns true if the end was read.
     pub(super) fn is_ended(&self) -> bool {
         self.end.is_some_and(|end| self.taken > end)
     }
 
-    /// Whether to acknowledge what was taken now.
+    /// Returns true if an acknowledgment should be sent now.
     pub(super) fn should_ack_now(&self, now: Duration) -> bool {
         let worth = self.window.worth();
         self.taken - self.advertised.ack >= worth
@@ -166,7 +167,7 @@ impl Receiver {
         self.window.limit(now, self.advertised.limit, self.taken)
     }
 
-    /// Whether something has changed that the peer does not know.
+    /// Returns true if the state has changed since the peer was last notified.
     pub(super) fn has_unacked(&self) -> bool {
         self.taken > self.advertised.ack || self.got > self.advertised.got
     }
@@ -182,7 +183,8 @@ impl Receiver {
         self.advertised
     }
 
-    /// The peer has reset the session: it delivers everything below `seq`, or has given up everything from there on.
+    /// Records that the peer has reset the session. It delivers everything below `seq`, or has discarded everything
+    /// from there on.
     pub(super) fn on_reset(&mut self, seq: u64, is_delivered: bool) {
         self.reset = is_delivered.then_some(seq);
         if !is_delivered && seq < self.got {
@@ -190,12 +192,12 @@ impl Receiver {
         }
     }
 
-    /// Whether bytes that the peer sent before a reset are missing.
+    /// Returns true if bytes that the peer sent before a reset are missing.
     pub(super) fn is_missing(&self) -> bool {
         self.reset.is_some_and(|reset| self.got < reset)
     }
 
-    /// Drops everything that has not been taken.
+    /// Discards everything that has not been read.
     pub(super) fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.reset = None;
@@ -207,7 +209,7 @@ impl Receiver {
         self.charge();
     }
 
-    /// Gives memory back after some time without data.
+    /// Releases memory after some time without data.
     pub(super) fn shrink(&mut self, now: Duration) {
         self.queue.shrink_to_fit();
         self.window.shrink(now);

@@ -1,42 +1,42 @@
-//! Round trips, as the receiver of data measures them: from granting credit to the first byte that needed it.
+//! Round trips, as the receiver of data measures them: from granting credit to the first byte that required it.
 //!
-//! This is the receiver-side estimate of dynamic right-sizing (Fisk and Feng 2001) and rLEDBAT (RFC 9840). It is never too short. It
-//! is too long if the sender has nothing to send.
+//! This is the receiver-side estimate of dynamic right-sizing (Fisk and Feng 2001) and rLEDBAT (RFC 9840). It is never
+//! too short. It is too long if the sender does not have data to send.
 
 use std::time::Duration;
 
-/// Round trips whose highest rate counts.
+/// Number of round trips whose highest rate is used.
 const RATE_SAMPLES: usize = 4;
 
 /// Result of one round trip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RoundTrip {
     pub(super) rtt: Duration,
-    /// The sender used up its credit, so that the lack of it decided the times.
+    /// True if the sender used up its credit, so that the credit limited its rate.
     pub(super) is_limited: bool,
-    /// Nothing else of the session was under way.
+    /// True if no other data of the session was in flight.
     pub(super) is_alone: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Round {
     started: Duration,
-    /// The first number that needs the credit.
+    /// The first sequence number that requires the credit.
     needs: u64,
     is_limited: bool,
     is_alone: bool,
 }
 
 impl Round {
-    /// Credit beyond `limit` is granted now.
+    /// Starts a round trip. Credit beyond `limit` is granted now.
     pub(super) fn start(now: Duration, limit: u64, got: u64) -> Self {
         let is_alone = got >= limit;
         Self { started: now, needs: limit, is_limited: is_alone, is_alone }
     }
 
-    /// Everything below `got` has arrived. Returns the round trip if this ends it.
+    /// Records that everything below `got` has arrived. Returns the round trip if it ends now.
     pub(super) fn on_arrival(&mut self, now: Duration, got: u64) -> Option<RoundTrip> {
-        // A frame that ends where the credit did was cut there.
+        // A frame that ends where the credit ended was limited by it.
         self.is_limited |= got == self.needs;
         (got > self.needs).then(|| RoundTrip {
             rtt: now.saturating_sub(self.started),
@@ -46,26 +46,26 @@ impl Round {
     }
 }
 
-/// Returns the rate if these bytes take this time.
+/// Returns the rate of these bytes in this time.
 pub(super) fn bytes_per_second(bytes: u64, time: Duration) -> u64 {
     u64::try_from(u128::from(bytes) * 1_000_000 / time.as_micros().max(1)).unwrap_or(u64::MAX)
 }
 
-/// Returns the bytes in this time at this rate.
+/// Returns the number of bytes in this time at this rate.
 pub(super) fn bytes_in(bytes_per_second: u64, time: Duration) -> usize {
     usize::try_from(u128::from(bytes_per_second) * time.as_micros() / 1_000_000).unwrap_or(usize::MAX)
 }
 
-/// The rate of the latest round trips.
+/// Rates of the latest round trips.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    /// Bytes a second.
+    /// In bytes per second.
     samples: [u64; RATE_SAMPLES],
     next: usize,
 }
 
 impl Rates {
-    /// Returns whether the rate still grows as it does while nothing queues.
+    /// Adds a rate. Returns true if the rate still grows as it does while no data queues.
     pub(super) fn push(&mut self, bytes: u64, time: Duration) -> bool {
         let rate = bytes_per_second(bytes, time);
         let highest = self.highest();
@@ -74,7 +74,7 @@ impl Rates {
         rate / 5 * 4 > highest
     }
 
-    /// Bytes in this time at the highest of these rates.
+    /// Returns the number of bytes in this time at the highest of the rates.
     pub(super) fn delivered(&self, time: Duration) -> usize {
         bytes_in(self.highest(), time)
     }

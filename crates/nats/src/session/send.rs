@@ -8,10 +8,10 @@ use bytes::Bytes;
 use super::frame::Header;
 use crate::budget::{Share, entry_size};
 
-/// Maximum number of frames that are kept. Further small writes wait, and are sent together.
+/// Maximum number of frames that are kept. Further small writes wait and are sent together.
 const MAX_UNACKED: usize = 1024;
 
-/// State of the end of what this side sends.
+/// State of the end of file that this end sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Open,
@@ -22,7 +22,7 @@ pub(crate) enum End {
 #[derive(Debug)]
 struct Sent {
     seq: u64,
-    /// Number after the last one of the frame.
+    /// Sequence number after the last one of the frame.
     end: u64,
     frame: Bytes,
 }
@@ -30,13 +30,13 @@ struct Sent {
 #[derive(Debug)]
 pub(super) struct Sender {
     unacked: VecDeque<Sent>,
-    /// Number of the next new byte: everything below it was sent, at least once.
+    /// Sequence number of the next new byte. Everything below it was sent at least once.
     pub(super) next: u64,
     delivered: u64,
-    /// Number below which the peer has received everything.
+    /// The peer has received everything below this number.
     pub(super) arrived: u64,
     limit: u64,
-    /// Number from which on everything is sent again.
+    /// Sequence number from which on everything is sent again.
     resend_from: Option<u64>,
     end: End,
     pub(super) share: Share,
@@ -73,17 +73,17 @@ impl Sender {
         self.limit.saturating_sub(self.next).min(self.share.room() as u64)
     }
 
-    /// Returns the peer's credit beyond the bytes that it has read.
+    /// Returns the credit of this end beyond the bytes that the peer has read.
     pub(super) fn window(&self) -> u64 {
         self.limit.saturating_sub(self.delivered)
     }
 
-    /// Returns the number for the header of a frame that is sent now: the next one that the peer expects.
+    /// Returns the sequence number for the header of a frame that is sent now: the next one that the peer expects.
     pub(super) fn seq(&self) -> u64 {
         self.resend_from.unwrap_or(self.next)
     }
 
-    /// Keeps a frame that takes `numbers` from [`Self::seq`] on.
+    /// Keeps a frame with `numbers` sequence numbers from [`Self::next`] on.
     pub(super) fn push_unacked(&mut self, now: Duration, numbers: usize, frame: Bytes) {
         if self.unacked.is_empty() {
             self.share.on_progress(now);
@@ -100,7 +100,7 @@ impl Sender {
         }
     }
 
-    /// Returns whether to send the end now, and records it as sent if so.
+    /// Returns true if the end must be sent now, and records it as sent in that case.
     pub(super) fn take_end(&mut self) -> bool {
         let is_due = self.end == End::Wanted && self.resend_from.is_none();
         if is_due {
@@ -109,7 +109,7 @@ impl Sender {
         is_due
     }
 
-    /// Whether there are frames to send again, or the end to send.
+    /// Returns true if there are frames to send again, or the end to send.
     pub(super) fn has_transmit(&self) -> bool {
         self.has_resend() || self.end == End::Wanted
     }
@@ -118,7 +118,7 @@ impl Sender {
         self.resend_from.is_some()
     }
 
-    /// Whether frames are kept that were not delivered.
+    /// Returns true if frames are kept that are not delivered yet.
     pub(super) fn has_unacked(&self) -> bool {
         !self.unacked.is_empty()
     }
@@ -132,12 +132,12 @@ impl Sender {
         self.end != End::Open
     }
 
-    /// Whether everything was delivered, including the end.
+    /// Returns true if everything was delivered, including the end.
     pub(super) fn is_delivered(&self) -> bool {
         self.end == End::Sent && self.delivered == self.next
     }
 
-    /// Whether bytes are not known to have arrived, or the credit is used up.
+    /// Returns true if bytes are not known to have arrived, or the credit is used up.
     pub(super) fn is_waiting(&self) -> bool {
         self.arrived < self.next || (self.end == End::Open && self.limit <= self.next)
     }
@@ -170,20 +170,20 @@ impl Sender {
         }
     }
 
-    /// Sends everything again that has not arrived.
+    /// Sends everything again that is not known to have arrived.
     pub(super) fn go_back(&mut self) {
         self.resend_from = Some(self.arrived).filter(|again| *again < self.next);
     }
 
-    /// Returns the first number of the frame to be sent again next, how many numbers to skip, and the whole frame.
-    /// [`Self::on_resent`] must follow.
+    /// Returns the sequence number of the frame to send again next, how many of its numbers to skip, and the whole
+    /// frame. The caller must call [`Self::on_resent`] afterwards.
     pub(super) fn next_resend(&self) -> Option<(u64, usize, Bytes)> {
         let again = self.resend_from?;
         let sent = self.unacked_at(again)?;
         Some((sent.seq, usize::try_from(again - sent.seq).ok()?, sent.frame.clone()))
     }
 
-    /// Records that `numbers` of the rest of the next frame were sent again, or all of it.
+    /// Records that `numbers` of the rest of the next frame were sent again, or all of them.
     pub(super) fn on_resent(&mut self, numbers: Option<usize>) {
         let Some(again) = self.resend_from else { return };
         let end = self.unacked_at(again).map_or(self.next, |sent| sent.end);
@@ -193,11 +193,11 @@ impl Sender {
 
     fn unacked_at(&self, number: u64) -> Option<&Sent> {
         let sent = self.unacked.get(self.unacked.partition_point(|sent| sent.end <= number))?;
-        debug_assert!(sent.seq <= number, "what is not delivered is kept");
+        debug_assert!(sent.seq <= number, "undelivered frames are kept");
         Some(sent)
     }
 
-    /// Drops all kept frames.
+    /// Discards all kept frames.
     pub(super) fn clear(&mut self) {
         self.unacked = VecDeque::new();
         self.share.set(0);

@@ -184,7 +184,7 @@ fn more_than_was_granted_aborts() {
     let mut world = world();
     let frame = world.ends[0].session.codec.encode(&Header::default(), &vec![0; FIRST_WINDOW + 1]);
     world.ends[1].session.receive(world.now, frame).expect("a frame");
-    assert!(world.failure(1).expect("aborted").reason.contains("breaks the protocol"));
+    assert!(world.failure(1).expect("aborted").reason.contains("violates the protocol"));
 }
 
 #[test]

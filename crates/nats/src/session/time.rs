@@ -1,11 +1,11 @@
-//! What happens by itself.
+//! Deadlines of a session.
 
 use std::time::Duration;
 
 use super::{FIRST_FRAME_TIMEOUT, Failure, NO_RESPONDERS_TIMEOUT, Session, State, liveness};
 
 impl Session {
-    /// When [`Self::on_deadline`] is to be called.
+    /// Returns the time of the next call to [`Self::on_deadline`].
     pub(crate) fn deadline(&self) -> Option<Duration> {
         if self.is_over {
             return None;
@@ -14,7 +14,7 @@ impl Session {
             self.is_half_closed().then(|| self.last_progress.saturating_add(self.half_close_timeout()));
         let left = self.no_responders_since().map(|since| since + NO_RESPONDERS_TIMEOUT);
         let given_up = self.is_aborting().then(|| self.last_progress.saturating_add(self.limits.max_outage));
-        let patience = self.liveness.deadline(&self.limits, self.is_up);
+        let liveness = self.liveness.deadline(&self.limits, self.is_up);
         let doubt = self.doubt.as_ref().map(|doubt| doubt.at);
         let times = [
             self.ack_by,
@@ -24,7 +24,7 @@ impl Session {
             left,
             given_up,
             self.sender.share.deadline(),
-            Some(patience),
+            Some(liveness),
         ];
         times.into_iter().flatten().min()
     }
@@ -36,7 +36,7 @@ impl Session {
         }
         if self.is_up && self.liveness.is_probe_due(now) {
             self.probe_due = true;
-            self.limit.on_question(self.sender.next);
+            self.limit.on_probe(self.sender.next);
             self.final_frame_due |= self.state != State::Open;
             if now.saturating_sub(self.last_progress) >= liveness::KEEP_ALIVE_INTERVAL {
                 self.sender.shrink();
@@ -51,7 +51,7 @@ impl Session {
         if let Some(doubt) = self.doubt.take_if(|doubt| doubt.at <= now) {
             self.abort(now, doubt.reason);
         }
-        let nobody_since = self.no_responders_since();
+        let no_responders_since = self.no_responders_since();
         if self.liveness.has_expired(now, &self.limits) {
             let seconds = self.limits.max_outage.as_secs_f64();
             let reason = match self.liveness.no_responders_since {
@@ -63,7 +63,7 @@ impl Session {
                 State::Open => self.fail(now, Failure { reason, is_remote: false }),
                 State::Complete | State::Aborted(_) => self.is_over = true,
             }
-        } else if nobody_since.is_some_and(|since| now >= since + NO_RESPONDERS_TIMEOUT)
+        } else if no_responders_since.is_some_and(|since| now >= since + NO_RESPONDERS_TIMEOUT)
             || (self.is_aborting() && now >= self.last_progress.saturating_add(self.limits.max_outage))
         {
             self.is_over = true;
@@ -77,19 +77,19 @@ impl Session {
         }
     }
 
-    /// Sends a probe, or the frame that the state requires.
+    /// Sends a probe, or the frame that the state of the session requires.
     pub(super) fn probe(&mut self, now: Duration) {
         self.probe_due = true;
         self.final_frame_due |= self.state != State::Open;
         self.liveness.probe(now);
     }
 
-    /// Returns since when no peer has listened, if no bytes are left to deliver or to receive.
+    /// Returns the time since which the peer has not listened, if there are no bytes left to deliver or to receive.
     fn no_responders_since(&self) -> Option<Duration> {
         self.liveness.no_responders_since.filter(|_| self.state != State::Open && !self.is_unfinished())
     }
 
-    /// True while an abort needs the peer, which can be reached.
+    /// Returns true while an abort needs the peer and NATS is connected.
     fn is_aborting(&self) -> bool {
         self.is_up && matches!(self.state, State::Aborted(_))
     }

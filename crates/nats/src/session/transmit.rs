@@ -1,4 +1,4 @@
-//! Frames to the peer, except new payloads.
+//! Messages to the peer, except new payloads.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::frame::{Flags, Header};
 use super::{Destination, Session, State, Transmit};
 
 impl Session {
-    /// Whether [`Self::poll_transmit`] has a message.
+    /// Returns true if [`Self::poll_transmit`] has a message.
     pub(crate) fn has_transmit(&self) -> bool {
         let is_due = match self.state {
             State::Open => {
@@ -26,8 +26,8 @@ impl Session {
         self.is_up && !self.is_over && is_due
     }
 
-    /// Returns the next message to be published, in addition to those of [`Self::write`]. It has at most `max_message` bytes.
-    /// `None` while NATS is away.
+    /// Returns the next message to publish in addition to those of [`Self::write`]. It has at most `max_message` bytes.
+    /// Returns `None` while NATS is not connected.
     pub(crate) fn poll_transmit(&mut self, now: Duration, max_message: usize) -> Option<Transmit> {
         if !self.is_up || self.is_over {
             return None;
@@ -51,7 +51,7 @@ impl Session {
         }
     }
 
-    /// `reason` is that of this end's abort.
+    /// Returns the next message after an abort. `reason` is set if this end has aborted.
     fn poll_transmit_aborted(
         &mut self,
         now: Duration,
@@ -102,17 +102,17 @@ impl Session {
             return None;
         }
         let mut header = self.header(now);
-        // With both flags, the peer takes the loss for one of this end's connection, and keeps its messages as long as they are. So a
-        // gap that a message on the way has left is reported first, and the question follows.
+        // With both flags, the peer would attribute the loss to this end's NATS connection, and would not shorten its
+        // messages. So a gap after a message was lost on the way is reported first, and the probe follows.
         let is_resumed = std::mem::take(&mut self.resume_due);
         let is_gap = std::mem::take(&mut self.gap_due) || is_resumed;
-        let is_question = (is_resumed || !is_gap) && std::mem::take(&mut self.probe_due);
+        let is_probe = (is_resumed || !is_gap) && std::mem::take(&mut self.probe_due);
         header.flags.set(Flags::GAP, is_gap);
-        header.flags.set(Flags::PROBE, is_question);
-        Some(self.message(&header, &[], is_question))
+        header.flags.set(Flags::PROBE, is_probe);
+        Some(self.message(&header, &[], is_probe))
     }
 
-    /// The next message to be sent again, cut if it is longer than messages may be by now.
+    /// Returns the next message to send again. It is cut if it is longer than the current maximum.
     fn next_resend(&mut self, now: Duration, max_message: usize) -> Option<Bytes> {
         let (seq, behind, frame) = self.sender.next_resend()?;
         let longest = self.limit.max_message().min(max_message);
@@ -134,7 +134,7 @@ impl Session {
         Some(self.codec.encode(&header, &piece))
     }
 
-    /// Returns the header of a frame. It counts as advertised to the peer.
+    /// Returns the header of a frame, and records it as sent to the peer.
     pub(super) fn header(&mut self, now: Duration) -> Header {
         self.ack_by = None;
         self.answer_due = false;

@@ -1,8 +1,9 @@
-//! How much may be under way to a session's reader.
+//! Receive windows: how much data may be in flight to a session's reader.
 //!
-//! A window is what the path delivers in two round trips of the empty path, and alpha more. While the window limits the rate, this
-//! doubles it each round trip. It stops when data queues for about a round trip. Without alpha (TCP Vegas, Brakmo and Peterson 1995),
-//! sessions on one path would keep the shares that they began with. `docs/nats-protocol.md` has the formula.
+//! A window is the amount that the path delivers in two round trips of the empty path, plus alpha. While the window
+//! limits the rate, it doubles with each round trip, until data queues for about a round trip. Without alpha (TCP
+//! Vegas, Brakmo and Peterson 1995), sessions on one path would keep the shares that they began with.
+//! `docs/nats-protocol.md` has the formula.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,34 +14,36 @@ use crate::budget::MemoryBudget;
 
 /// Window of a new session.
 pub(super) const FIRST_WINDOW: usize = 64 << 10;
-/// The same on a congested path.
+/// Window of a new session on a congested path.
 const FIRST_CONGESTED_WINDOW: usize = 16 << 10;
-/// Part of alpha that does not depend on the session's rate: what the path delivers in this time, but at least [`MIN_ALPHA`]. Without it, a
-/// thousand sessions on a fast path would have windows of a few KiB and spend their time on headers.
+/// Part of alpha that does not depend on the session's rate: the amount that the path delivers in this time, but at
+/// least [`MIN_ALPHA`]. Without it, a thousand sessions on a fast path would have windows of a few KiB and mostly send
+/// headers.
 const MIN_ALPHA_TIME: Duration = Duration::from_micros(500);
 const MIN_ALPHA: usize = 3 << 10;
-/// The rest of alpha is the geometric mean of this and of what arrives in [`ALPHA_TIME`]. It grows more slowly than the rate, so the
-/// shares become equal, and fast sessions soon enough.
+/// The rest of alpha is the geometric mean of this and of the amount that arrives in [`ALPHA_TIME`]. It grows more
+/// slowly than the rate, so the shares become equal, and for fast sessions soon enough.
 const ALPHA_BYTES: usize = 16 << 10;
 const ALPHA_TIME: Duration = Duration::from_millis(10);
-/// Messages of smaller parts would be mostly headers.
+/// Minimum part of a window that one message carries. Smaller messages would be mostly headers.
 const MIN_PART: u64 = 4 << 10;
 const MIN_PROBE_WINDOW: usize = 1 << 10;
 
-/// The part of a window that one message carries, or one grant adds. A window in a single message would leave the path empty while its
-/// acknowledgment comes back.
+/// Returns the part of a window that one message carries, or that one grant adds. With the whole window in one message,
+/// the path would be empty while its acknowledgment returns.
 pub(super) fn part(window: u64) -> u64 {
     (window / 4).max(MIN_PART.min(window / 2))
 }
 
-/// The window of one session's reader.
+/// Receive window of one session.
 #[derive(Debug)]
 pub(crate) struct Window {
     pub(super) size: usize,
-    /// Part of the budget that is set aside for what may be under way.
+    /// Part of the budget that is reserved for data in flight.
     pub(super) held: usize,
     round: Option<Round>,
-    /// When a round trip last ended, and the number below which everything was read then, or had just arrived.
+    /// Time when a round trip last ended, and the sequence number below which everything was read or had just arrived
+    /// then.
     measured: Option<(Duration, u64)>,
     rates: Rates,
     probe_size: usize,
@@ -62,23 +65,23 @@ impl Window {
         }
     }
 
-    /// Returns the number from which on nothing may be sent, if the peer was granted everything below `told` before.
-    pub(super) fn limit(&self, now: Duration, told: u64, taken: u64) -> u64 {
+    /// Returns the sequence number from which on the peer must not send, if everything below `granted` was granted before.
+    pub(super) fn limit(&self, now: Duration, granted: u64, taken: u64) -> u64 {
         let size = match self.path.probe.is_on(now) {
-            // Nothing until everything has arrived, and then a little.
-            true if taken < told => return told,
+            // Nothing until all data has arrived, and a little after that.
+            true if taken < granted => return granted,
             true => self.probe_size.min(self.size),
             false => self.size.min(self.budget.window_room(self.held)),
         };
-        told.max(taken + size as u64)
+        granted.max(taken + size as u64)
     }
 
-    /// Returns how much credit is worth a message.
+    /// Returns the minimum credit for a separate message.
     pub(super) fn worth(&self) -> u64 {
         part(self.size as u64)
     }
 
-    /// Credit beyond `limit` is granted now.
+    /// Records that credit beyond `limit` is granted now.
     pub(super) fn on_grant(&mut self, now: Duration, limit: u64, got: u64, taken: u64) {
         if self.round.is_none() {
             self.round = Some(Round::start(now, limit, got));
@@ -86,7 +89,7 @@ impl Window {
         }
     }
 
-    /// Everything below `got` has arrived, `len` bytes of it now.
+    /// Records that everything below `got` has arrived, `len` bytes of it now.
     pub(super) fn on_arrival(&mut self, now: Duration, got: u64, taken: u64, len: u64) {
         let Some(round) = &mut self.round else { return };
         if let Some(trip) = round.on_arrival(now, got) {
@@ -95,7 +98,7 @@ impl Window {
         }
     }
 
-    /// The peer answered after this time.
+    /// Records that the peer has answered after this time.
     pub(super) fn on_answer(&mut self, now: Duration, rtt: Duration) {
         let trip = RoundTrip { rtt, is_limited: false, is_alone: false };
         self.path.on_round_trip(now, &trip, 0);
@@ -115,7 +118,7 @@ impl Window {
         let alpha = least_alpha + delivered(ALPHA_TIME).saturating_mul(ALPHA_BYTES).isqrt();
         let mut size = delivered(gain * min_rtt.max(MIN_RTT)).saturating_add(alpha).min(2 * self.size);
         if !trip.is_limited {
-            // The sender had little data. It may have more later.
+            // The sender had little data, and may have more later.
             size = size.max(self.size.min(FIRST_WINDOW));
         }
         self.probe_size = (delivered(min_rtt) / 2).max(MIN_PROBE_WINDOW);
@@ -128,12 +131,12 @@ impl Window {
         self.size = size.min(FIRST_WINDOW) + self.held;
     }
 
-    /// Nothing more is granted.
+    /// Releases the window: no more credit is granted.
     pub(super) fn give_up(&mut self) {
         self.resize(0);
     }
 
-    /// Back to the first size. Credit that was granted stays granted.
+    /// Returns to the first size. Granted credit stays valid.
     pub(super) fn shrink(&mut self, now: Duration) {
         self.resize(first_size(&self.path, now));
         (self.round, self.measured, self.rates) = (None, None, Rates::default());

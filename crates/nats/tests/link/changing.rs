@@ -182,7 +182,7 @@ async fn a_limit_that_becomes_too_small_ends_sessions_with_the_reason_until_it_i
             ends.watched(async {
                 let open = ends.to(far_end.addr()).open().await.expect("it opens");
                 change(&nats, &max_payload(limit));
-                let reason = format!("NATS takes messages of up to {limit} bytes, and 384 are required");
+                let reason = format!("NATS accepts messages of up to {limit} bytes, and 384 are required");
                 let failed = failure(open.stream).await;
                 assert!(failed.contains(&reason), "{failed}");
                 let refused = refusal(&ends, far_end.addr()).await;

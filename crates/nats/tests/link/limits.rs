@@ -110,7 +110,7 @@ async fn a_request_that_nats_would_refuse_fails_with_the_reason() {
     let host = "a".repeat(250);
     let error = client.connector(Target::Host { host, port: 1 }).open().await.expect_err("too long");
     let source = std::error::Error::source(&error).expect("a reason").to_string();
-    assert!(source.contains("NATS takes 384"), "{source}");
+    assert!(source.contains("NATS accepts at most 384"), "{source}");
 }
 
 #[tokio::test]
