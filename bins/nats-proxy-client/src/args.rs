@@ -45,7 +45,7 @@ Examples:
   nats-proxy-client --listen-addr 127.0.0.1:6380 --remote-addr redis:6379
       then: redis-cli -p 6380
   nats-proxy-client --forward 35432=db:5432 --forward 6380=nats-service:cache
-      several, of which the server knows one by its name
+      two forwards, one of them to a service that the server knows by name
 
 Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
@@ -65,10 +65,10 @@ pub(crate) struct ClientArgs {
     /// Accepted for compatibility, without effect [default: proxy-server:8081].
     #[arg(long, value_name = "ADDRESS", env = "PROXY_ADDR")]
     pub(crate) proxy_addr: Option<String>,
-    /// Listen address and target, separated by commas; can be repeated.
+    /// Listen address and target of a forward; several are separated by commas; can be repeated.
     ///
-    /// The left side is PORT, on 127.0.0.1, or ADDRESS:PORT; the right one HOST:PORT, or nats-service:NAME. If
-    /// there are forwards, --listen-addr and --remote-addr apply only if one of them is set.
+    /// LISTEN is PORT, on 127.0.0.1, or ADDRESS:PORT. TARGET is HOST:PORT or nats-service:NAME. With --forward,
+    /// --listen-addr and --remote-addr apply only if one of them is set.
     #[arg(long = "forward", value_name = "LISTEN=TARGET", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) forwards: Vec<Forward>,

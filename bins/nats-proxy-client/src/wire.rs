@@ -1,4 +1,4 @@
-//! Connectors and listeners of the settings.
+//! Connectors and listeners of the program.
 
 use anyhow::{Context, Result};
 use fault_proxy_relay::Route;
@@ -24,7 +24,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
             let addr = listeners.first().context("no socket")?.local_addr()?;
             let route = Route::to(sessions.tunnels.connector(target.0.clone()));
             sessions.relay_tcp(format!("{addr}={target}"), listeners, route)?;
-            info!("listening on {addresses} for {target}");
+            info!(listen = %addresses, %target, "listening on {addresses} for {target}");
         }
         Ok(())
     })

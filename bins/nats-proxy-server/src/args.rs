@@ -16,7 +16,7 @@ use crate::config::Service;
 
 /// Connects to TCP services for nats-proxy-clients, which reach it over NATS.
 ///
-/// The server dials the targets that clients ask for, within --allow and --deny. Several servers share the requests.
+/// The server dials the targets that clients request, within --allow and --deny. Several servers share the requests.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -42,9 +42,9 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   nats-proxy-server --nats-url nats://127.0.0.1:4222
-      to every target that clients ask for
+      serves every target that clients request
   nats-proxy-server --allow 10.0.0.0/8:5432 --service cache=redis:6379
-      PostgreSQL in one network, and nats-service:cache
+      serves PostgreSQL in one network, and nats-service:cache
 
 Faults are set by flags and variables, not in the file. Use --help for their parameters.
 Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.";
@@ -65,7 +65,7 @@ pub(crate) struct ServerArgs {
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) deny: Vec<Rule>,
-    /// Target for clients that ask for nats-service:NAME; separated by commas; can be repeated.
+    /// Target of nats-service:NAME; several are separated by commas; can be repeated.
     #[arg(long = "service", value_name = "NAME=HOST:PORT", value_delimiter = ',')]
     #[serde(deserialize_with = "list::deserialize")]
     pub(crate) services: Vec<Service>,

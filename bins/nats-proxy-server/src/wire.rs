@@ -1,4 +1,4 @@
-//! Connectors and listeners of the settings.
+//! Connectors and listeners of the program.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use tracing::{info, warn};
 
 use crate::config::{Service, Settings};
 
-/// Maximum number of concurrent look-ups of new names. Clients choose the names, and a name server may not respond for 10 s. Look-ups wait only if
-/// there are more in that time.
+/// Maximum number of concurrent look-ups of new names. Clients choose the names, and a name server may not respond for
+/// 10 s. Further look-ups wait.
 const MAX_NEW_LOOKUPS: usize = 1024;
 
 /// Serves requests until a signal ends the program. Returns a table of the sessions.
 pub(crate) fn run(settings: Settings) -> Result<String> {
     let Settings { program, targets, services } = settings;
     let names: Vec<_> = services.iter().map(|service| service.name.clone()).collect();
-    let dial = Dialler {
+    let dial = Dialer {
         targets: Arc::new(targets),
         services,
         resolver: Resolver::with_new_lookups(MAX_NEW_LOOKUPS),
@@ -37,33 +37,33 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
     })
 }
 
-/// Creates the connectors of targets.
+/// Creates connectors to targets.
 #[derive(Debug)]
-struct Dialler {
+struct Dialer {
     targets: Arc<Targets>,
     services: Vec<Service>,
     resolver: Resolver,
     timeout: Duration,
 }
 
-impl Dialler {
+impl Dialer {
     fn connector(&self, target: &Target) -> Result<Arc<dyn Connector>, String> {
         match target {
             Target::Host { host, port } => {
                 if let Err(reason) = self.targets.check_name(host, *port) {
                     return Ok(Arc::new(Refuse(reason)));
                 }
-                let (targets, asked, port) = (Arc::clone(&self.targets), host.clone(), *port);
+                let (targets, requested, port) = (Arc::clone(&self.targets), host.clone(), *port);
                 let connector = TcpConnector::with_resolver(self.resolver.clone(), host.as_str(), port)
                     .with_timeout(self.timeout)
-                    .with_address_filter(move |found| targets.check(&asked, port, found));
+                    .with_address_filter(move |found| targets.check(&requested, port, found));
                 Ok(Arc::new(connector))
             }
             Target::Service(name) => self.service(name),
         }
     }
 
-    /// Named services do not need a rule.
+    /// Returns the connector of a service. Rules do not apply to services.
     fn service(&self, name: &ServiceName) -> Result<Arc<dyn Connector>, String> {
         let service = self.services.iter().find(|service| service.name == *name);
         let Service { host, port, .. } = service.ok_or("this server does not offer it")?;
@@ -72,7 +72,7 @@ impl Dialler {
     }
 }
 
-/// Connector of a target that the rules deny.
+/// Connector to a target that the rules deny. It always fails.
 #[derive(Debug)]
 struct Refuse(String);
 

@@ -78,7 +78,7 @@ impl Program {
             fact("sessions", &format!("{room}{or_more}"));
             if room == 0 {
                 problem = Some(
-                    "NATS accepts no subscription for a session; raise the limit of this user, or max_subscriptions in the \
+                    "NATS does not accept a subscription for a session; raise the limit of this user, or max_subscriptions in the \
                      configuration of nats-server",
                 );
             }
@@ -89,7 +89,7 @@ impl Program {
             for target in first_of_each_subject(targets) {
                 let answer = match tunnels.ask_servers(target).await {
                     ServerAnswer::Server(time) => format!("answered after {time:.1?}"),
-                    ServerAnswer::Nobody => "none listens".to_owned(),
+                    ServerAnswer::Nobody => "no server listens".to_owned(),
                     _ => "no answer".to_owned(),
                 };
                 let name = match target {

@@ -54,17 +54,17 @@ pub struct NatsArgs {
     #[arg(long, value_name = "FILE", env = "NATS_CREDS", help_heading = NATS)]
     #[serde(rename = "creds")]
     pub nats_creds: Option<PathBuf>,
-    /// Connect to the servers of --nats-url only, not to those that the cluster announces.
+    /// Connect to the servers of --nats-url only, and not to those that the cluster announces.
     ///
-    /// For clusters whose announced addresses cannot be reached from here, such as behind NAT.
+    /// Use this if the announced addresses cannot be reached from here, for example behind NAT.
     #[arg(long, action = Set, env = "NATS_IGNORE_DISCOVERED_SERVERS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch, help_heading = NATS)]
     #[serde(rename = "ignore_discovered_servers")]
     pub ignore_discovered_servers: bool,
-    /// Trust the CA certificates in this PEM file instead of the system's.
+    /// Trust the CA certificates in this PEM file instead of those of the system.
     #[arg(long, value_name = "FILE", env = "NATS_CA", help_heading = NATS)]
     #[serde(rename = "ca")]
     pub nats_ca: Option<PathBuf>,
-    /// Client certificate to show to NATS servers (PEM); requires --nats-key.
+    /// Client certificate for NATS servers (PEM); requires --nats-key.
     #[arg(long, value_name = "FILE", env = "NATS_CERT", help_heading = NATS)]
     #[serde(rename = "cert")]
     pub nats_cert: Option<PathBuf>,
@@ -97,7 +97,7 @@ impl NatsArgs {
     /// certificate or a key replaces both.
     ///
     /// # Errors
-    /// Does not fail, because parsing has accepted the values.
+    /// Does not fail, because the values have been parsed before.
     pub fn over(given: &Given<Self>, mut file: Self) -> Result<Self> {
         let flags = given.over(Self::default())?;
         flags.clear_replaced_credentials(&mut file);

@@ -105,7 +105,8 @@ fn secret(
     }
 }
 
-/// Returns the seed, or that in the file with this name. Errors do not show the text, because it may be a mistyped seed.
+/// Returns the seed in `text`, or in the file with this name. Errors do not show the text, because it may be a mistyped
+/// seed.
 fn seed(text: &str) -> Result<Found> {
     let nkey = Credential::Nkey(text.to_owned());
     if nkey.with_secret(text).is_ok_and(|seed| seed == nkey) {

@@ -13,9 +13,9 @@ use proxy_cli::terminal::{self, print};
 const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
-/// Runs a program with this name. `load` adds a file to the arguments, `resolve` validates the settings, and `run` returns a table of
-/// the sessions. The command `check` checks the `program` instead. The command `health`
-/// asks the HTTP endpoint at `health_addr`, or at the address in the variable.
+/// Runs a program with this name. `load` adds a file to the arguments, `resolve` validates the settings, and `run`
+/// returns a table of the sessions. The command `check` calls [`Program::check`] instead. The command `health` queries
+/// the HTTP endpoint at `health_addr`, or at the address in the variable.
 pub fn main<Cli: Parser + Args, Config, Settings>(
     name: &str,
     health_addr: Option<&'static str>,
@@ -25,7 +25,7 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
     program: impl FnOnce(Settings) -> Program,
     run: impl FnOnce(Settings) -> Result<String>,
 ) -> ExitCode {
-    let complain = |error: Error, code| {
+    let print_failure = |error: Error, code| {
         terminal::print_error(name, args::with_sources(error, &args::nats_command::<Cli>(), None));
         ExitCode::from(code)
     };
@@ -46,20 +46,20 @@ pub fn main<Cli: Parser + Args, Config, Settings>(
             drop(log);
             match checked.and_then(|Checked { report, problem }| print(report).map(|_| problem)) {
                 Ok(None) => ExitCode::SUCCESS,
-                Ok(Some(problem)) => complain(anyhow!(problem), FAILED),
-                Err(error) => complain(error, FAILED),
+                Ok(Some(problem)) => print_failure(anyhow!(problem), FAILED),
+                Err(error) => print_failure(error, FAILED),
             }
         }
         Ok((settings, false, log)) => {
             let ran = run(settings);
-            // The log is written before the table.
+            // Dropping the log flushes it, so that it is written before the table.
             drop(log);
-            let told = ran.and_then(|table| if table.is_empty() { Ok(true) } else { print(table) });
-            match told {
+            let printed = ran.and_then(|table| if table.is_empty() { Ok(true) } else { print(table) });
+            match printed {
                 Ok(_) => ExitCode::SUCCESS,
-                Err(error) => complain(error, FAILED),
+                Err(error) => print_failure(error, FAILED),
             }
         }
-        Err(error) => complain(error, WRONG_USAGE),
+        Err(error) => print_failure(error, WRONG_USAGE),
     }
 }

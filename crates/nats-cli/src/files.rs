@@ -11,7 +11,7 @@ use crate::NatsArgs;
 /// Refuses a `--log-file` that the program also reads. `config` is the configuration file.
 ///
 /// # Errors
-/// The log has the same file as another flag. The error names the flag.
+/// Returns an error if the log has the same file as another flag. The error names the flag.
 pub fn refuse_log_over_input(log: &LogArgs, config: Option<&Path>, nats: &NatsArgs) -> Result<()> {
     let Some(log) = &log.log_file else { return Ok(()) };
     let inputs = [

@@ -1,6 +1,7 @@
-//! Code that the two NATS programs share, on top of `proxy-cli`. Each group of flags is also a section of their files.
+//! Code that the two NATS programs share, in addition to `proxy-cli`. Each group of flags is also a section of their
+//! files.
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | [`target`] | targets of nats-proxy-server |
 

@@ -3,13 +3,13 @@ use std::str::FromStr;
 use fault_proxy_engine::ByteCount;
 use serde::Deserialize;
 
-/// Maximum amount of data that all sessions hold together, in bytes.
+/// Maximum number of bytes that all sessions hold together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "ByteCount")]
 pub struct MemoryLimit(pub usize);
 
 impl MemoryLimit {
-    /// Windows get a quarter of the limit. With less they would be too small for a fast path with a long round trip.
+    /// Windows get a quarter of the limit. With less, they would be too small for a fast path with a long round trip.
     const MIN: u64 = 16 << 20;
 }
 

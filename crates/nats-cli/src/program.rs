@@ -26,10 +26,10 @@ use proxy_cli::service;
 use proxy_cli::signals::{self, Signals};
 use proxy_cli::tally;
 
-/// Time limit to report the end of the last sessions to the peers when the program ends.
+/// Time limit to notify the peers of the end of the last sessions when the program ends.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time limit for the end of a program once its sessions are reset.
+/// Time limit for the program to end once its sessions are reset.
 const END_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// Maximum number of threads for files and name look-ups, of which nats-proxy-server has up to 1,152.
@@ -52,7 +52,8 @@ pub struct Program {
     pub health: Option<ListenAddr>,
     /// Role on NATS.
     pub needs: Needs,
-    /// The user did not set the address of `health`: if the port is taken, the program runs without it.
+    /// True if the user did not set the address in `health`. The program then runs without the endpoint if the port is
+    /// taken.
     pub is_health_default: bool,
 }
 
@@ -70,14 +71,14 @@ pub struct Sessions {
 }
 
 impl Program {
-    /// Runs the sessions that `start` starts until a signal ends the program. Returns a table of the sessions.
+    /// Runs the sessions that `start` sets up until a signal ends the program. Returns a table of the sessions.
     ///
     /// # Errors
-    /// A port is in use, NATS cannot be reached, or `start` fails.
+    /// Returns an error if a port is in use, NATS cannot be reached, or `start` fails.
     pub fn run(self, start: impl AsyncFnOnce(&mut Sessions) -> Result<()>) -> Result<String> {
         let health = match self.health.as_ref().map(take_port).transpose() {
             Err(error) if self.is_health_default => {
-                warn!("no health: {error:#}; --listen-addr gives it another port, or off");
+                warn!(error = %format_args!("{error:#}"), "health endpoint not started; set --listen-addr to another port or to off");
                 None
             }
             taken => taken?,
@@ -94,7 +95,7 @@ impl Program {
                 failed = run_timers(driver) => failed.map(|()| String::new()),
             }
         });
-        // A pending look-up must not delay the end.
+        // A pending look-up must not delay the exit of the program.
         runtime.shutdown_background();
         ended
     }
@@ -110,7 +111,7 @@ impl Program {
         let link = select! {
             link = NatsConnection::connect(&self.nats) => link?,
             name = signals.next() => {
-                info!("{name}: NATS was not reached yet");
+                info!(signal = name, "ending before NATS was reached");
                 return Ok(String::new());
             }
         };
@@ -140,7 +141,8 @@ impl Program {
         };
         let watched = TaskTracker::new();
         if let Some(listeners) = health {
-            info!("health on {}", bind::listed(&listeners)?);
+            let listen = bind::listed(&listeners)?;
+            info!(%listen, "health on {listen}");
             let acceptor = TcpAcceptor::from_std(listeners)?;
             let health = health_of_relay;
             let shutdown = shutdown.clone();
@@ -196,16 +198,17 @@ impl Program {
         }
         let mut settings = fault_proxy_engine::Settings::default();
         settings.seed = seed.unwrap_or_else(any_seed);
-        info!("seed {0}: with --seed {0} the same bytes meet the same decisions again", settings.seed);
+        let seed = settings.seed;
+        info!(seed, "seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
         Some(Engine::new(settings).proxy(self.name, faults.clone()))
     }
 }
 
 impl Sessions {
-    /// Relays the connections to these TCP sockets.
+    /// Relays connections to these TCP sockets.
     ///
     /// # Errors
-    /// The system refuses an option of a socket.
+    /// Returns an error if the system refuses an option of a socket.
     pub fn relay_tcp(&mut self, name: String, listeners: Vec<TcpListener>, route: Route) -> Result<()> {
         let acceptor = TcpAcceptor::from_std(listeners)?;
         let listener = FaultListener::new(acceptor, self.faults.as_ref().map(Faults::listener))?;
@@ -230,10 +233,10 @@ impl Sessions {
     }
 }
 
-/// Listens on every address of a name, with one socket for each.
+/// Listens on every address of a name, with one socket per address.
 ///
 /// # Errors
-/// The name does not resolve, or one of its addresses is in use.
+/// Returns an error if the name does not resolve, or one of its addresses is in use.
 pub fn take_port(addr: &ListenAddr) -> Result<Vec<TcpListener>> {
     Ok(bind::listen(addr, 1)?.into_iter().flatten().collect())
 }
@@ -266,7 +269,7 @@ fn health_for(name: &'static str, link: &NatsConnection) -> Health {
     })
 }
 
-/// Returns the part of the memory limit for the buffers of the relay.
+/// Returns the share of the memory limit for the buffers of the relay.
 fn buffer_budget(settings: &TunnelArgs) -> usize {
     (settings.memory_limit.0 / 4).min(fault_proxy_relay::Config::default().buffer_budget)
 }
@@ -283,7 +286,7 @@ pub(super) fn config(settings: &TunnelArgs) -> Config {
     config.max_outage = settings.max_outage.0;
     config.half_close_timeout = settings.half_close_timeout.0;
     config.legacy_idle_timeout = settings.legacy_idle_timeout.0;
-    // The time limit of the server to dial, and the round trip.
+    // The server's time limit for dialing, and the round trip.
     config.open_timeout = settings.connect_timeout.0.saturating_add(Duration::from_secs(5));
     config.encodings = settings.encoding.offered();
     config.memory_limit = settings.memory_limit.0 - buffer_budget(settings);

@@ -8,7 +8,7 @@ use fault_proxy_nats::InvalidServiceName;
 
 const SERVICE: &str = "nats-service:";
 
-/// Written `HOST:PORT`, with the hosts of [`fault_proxy_mapping`], or `nats-service:NAME`.
+/// A target. Its text is `HOST:PORT`, with a host as in [`fault_proxy_mapping`], or `nats-service:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(pub fault_proxy_nats::Target);
 
@@ -23,7 +23,7 @@ impl TryFrom<&Upstream> for Target {
         if let Some(scheme) = scheme.filter(|scheme| *scheme != Scheme::Tcp) {
             let tls = if scheme.is_encrypted() { "; a client that speaks TLS itself still does" } else { "" };
             return Err(format!(
-                "`{scheme}://`: the server dials in clear and passes bytes on as they are: write HOST:PORT alone{tls}"
+                "`{scheme}://`: the server dials in clear and relays bytes unchanged: write HOST:PORT alone{tls}"
             ));
         }
         Ok(Self(fault_proxy_nats::Target::Host { host: host.to_string(), port: port.get() }))
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_does_not_speak_is_refused_with_the_way_out() {
+    fn an_unsupported_upstream_is_refused_with_a_hint() {
         let refused = |text: &str| text.parse::<Target>().unwrap_err();
         let tls = refused("https://example.com");
         assert!(tls.contains("write HOST:PORT alone") && tls.contains("speaks TLS itself"), "{tls}");

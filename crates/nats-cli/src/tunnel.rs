@@ -11,23 +11,25 @@ use proxy_cli::signals::DRAIN_TIMEOUT;
 
 const TUNNELS: &str = "Tunnels";
 
-/// Flags of sessions over NATS; in a file, the section `tunnel`.
+/// Flags of sessions over NATS. In a file, they are the section `tunnel`.
 #[derive(Debug, Clone, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TunnelArgs {
     /// Time that a session survives without NATS or without the peer program [default: 60s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub max_outage: Time,
-    /// Time limit to reach a target: for the server to dial it, for the client to get the response [default: 10s].
+    /// Time limit to connect to a target: for the server to dial it, and for the client to get the response [default:
+    /// 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub connect_timeout: Timeout,
-    /// Time that open sessions have to finish when the program ends; the rest is reset [default: 10s].
+    /// Time that open sessions have to finish when the program ends; the others are reset [default: 10s].
     #[arg(long, value_name = "TIME", help_heading = TUNNELS)]
     pub drain_timeout: Time,
     /// Maximum number of open sessions; further ones wait [default: what the limit of open files allows].
     #[arg(long, value_name = "N", help_heading = TUNNELS)]
     pub max_sessions: Option<NonZeroU32>,
-    /// Memory for data that all sessions hold together, at least 16MiB; the largest sessions wait or end [default: 256MiB].
+    /// Memory for the data of all sessions together, at least 16MiB; beyond it, the largest sessions wait or end
+    /// [default: 256MiB].
     #[arg(long, value_name = "BYTES", help_heading = TUNNELS)]
     pub memory_limit: MemoryLimit,
     /// Encoding of data in NATS messages [default: auto].

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use fault_proxy_mapping::{Listen, ListenAddr, Mapping, ParseError};
 use nats_proxy_cli::target::Target;
 
-/// Forward of connections to `listen` to `target`.
+/// Forwards connections to `listen` to `target`.
 ///
 /// Its text is a mapping, or has `nats-service:NAME` on the right. A port without an address listens on 127.0.0.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +29,7 @@ impl FromStr for Forward {
         }
         let mapping: Mapping = text.parse().map_err(|error: ParseError| error.to_string())?;
         if let Some(name) = &mapping.name {
-            return Err(format!(
-                "`{0}@`: proxies of this program have no names: leave out {0}@",
-                name.as_str()
-            ));
+            return Err(format!("`{0}@`: forwards do not have names; remove {0}@", name.as_str()));
         }
         Ok(Self { listen: mapping.listen.addr(local), target: Target::try_from(&mapping.upstream)? })
     }
@@ -60,14 +57,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_forward_is_refused_with_a_hint() {
+    fn an_invalid_forward_is_refused_with_a_hint() {
         for (text, hint) in [
             ("35432=db", "35432=db:PORT"),
             ("443=https://example.com", "dials in clear"),
             ("5432=unix:/run/db.sock", "write HOST:PORT"),
             ("x=nats-service:cache", "a port is a number"),
             ("1=nats-service:a.b", "letters, digits"),
-            ("db@35432=db:5432", "leave out db@"),
+            ("db@35432=db:5432", "remove db@"),
             ("db:5432", "LISTEN_PORT=HOST:PORT"),
         ] {
             let refused = text.parse::<Forward>().unwrap_err();

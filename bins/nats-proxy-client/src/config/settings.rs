@@ -19,7 +19,7 @@ use crate::args::{Cli, ClientArgs};
 /// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// File that was read.
+    /// Path of the file that was read, if any.
     file: Option<PathBuf>,
     client: ClientArgs,
     nats: NatsArgs,
@@ -68,11 +68,11 @@ impl Settings {
     /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         if let Some(file) = &config.file {
-            debug!("settings of {}", file.display());
+            debug!(file = %file.display(), "settings file read");
         }
         let ClientArgs { listen_addr, remote_addr, proxy_addr, forwards, health_addr } = config.client;
         if let Some(addr) = proxy_addr {
-            debug!("--proxy-addr {addr} is reserved: nothing is done with it");
+            debug!(proxy_addr = addr, "--proxy-addr is set and has no effect");
         }
         let forwards = all(listen_addr, remote_addr, forwards)?;
         Ok(Self {
@@ -91,7 +91,8 @@ impl Settings {
     }
 }
 
-/// Returns all forwards. That of --listen-addr and --remote-addr is one of them if either is set, or if there are no others.
+/// Returns all forwards. The forward of --listen-addr and --remote-addr is one of them if either is set, or if there
+/// are no others.
 fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward>) -> Result<Vec<Forward>> {
     let mut all = Vec::new();
     if forwards.is_empty() || listen.is_some() || target.is_some() {
@@ -105,7 +106,7 @@ fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward
     all.extend(forwards);
     for (index, Forward { listen, .. }) in all.iter().enumerate() {
         if listen.port != 0 && all[..index].iter().any(|other| other.listen == *listen) {
-            bail!("--forward {}: something else listens on {listen}", all[index]);
+            bail!("--forward {}: another forward listens on {listen}", all[index]);
         }
     }
     Ok(all)

@@ -88,7 +88,7 @@ fn a_default_port_that_is_taken_ends_nothing_and_one_that_was_asked_for_does() {
     let _taken = std::net::TcpListener::bind("[::]:8080");
     let nats = NatsServer::start();
     let server = spawn(&server_binary(), &["--nats-url", &nats.url()], &[]);
-    server.wait_for_line("no health: cannot listen on :8080");
+    assert!(server.wait_for_line("health endpoint not started").contains("cannot listen on :8080"));
     server.wait_for_line("listening on proxy.request");
     let asked = spawn(&server_binary(), &["--nats-url", &nats.url(), "--listen-addr", ":8080"], &[]);
     assert_eq!(asked.wait(PATIENCE).code(), Some(1));

@@ -174,7 +174,7 @@ fn the_permissions_that_check_prints_are_enough() {
     };
     let config = format!("authorization {{ users: [ {}, {} ] }}", block("server"), block("client"));
     let (nats, far_end) = (NatsServer::with_config(&config), FarEnd::echo());
-    assert!(check(&nats, "client").1.contains("none listens"));
+    assert!(check(&nats, "client").1.contains("no server listens"));
     let (_server, client) = pair(&nats, &far_end);
     round_trip(&client.connect(), b"permitted").unwrap();
     assert!(check(&nats, "client").1.contains("answered after"));

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use fault_proxy_nats::{InvalidServiceName, ServiceName};
 use nats_proxy_cli::target::Target;
 
-/// Target with a name. Its text is `NAME=HOST:PORT`.
+/// A target that clients request by name. Its text is `NAME=HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Service {
     pub(crate) name: ServiceName,
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_is_a_name_and_where_it_is() {
+    fn a_service_is_a_name_and_an_address() {
         let service: Service = "my_db-1=[::1]:5432".parse().unwrap();
         assert_eq!(service.name.as_str(), "my_db-1");
         assert_eq!((&*service.host, service.port), ("::1", 5432));

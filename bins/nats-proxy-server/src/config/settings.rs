@@ -17,7 +17,7 @@ use crate::args::{Cli, ServerArgs};
 /// Settings as given. Flags take precedence over variables, which take precedence over the file.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// File that was read.
+    /// Path of the file that was read, if any.
     file: Option<PathBuf>,
     server: ServerArgs,
     nats: NatsArgs,
@@ -68,12 +68,12 @@ impl Settings {
     /// Resolves the settings. The error names the first invalid one.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         if let Some(file) = &config.file {
-            debug!("settings of {}", file.display());
+            debug!(file = %file.display(), "settings file read");
         }
         let ServerArgs { listen_addr, allow, deny, services } = config.server;
         for (index, Service { name, .. }) in services.iter().enumerate() {
             if services[..index].iter().any(|other| other.name == *name) {
-                bail!("--service {name}=…: two services have this name");
+                bail!("--service {name}=…: duplicate name; service names must be unique");
             }
         }
         Ok(Self {
