@@ -115,7 +115,7 @@ impl<'a> ReloadState<'a> {
             let Some(before) = &known.client_generation else { continue };
             let is_unchanged = |proxy: Proxy| proxy.client_generation == *before;
             if !self.proxies.get(&known.wanted.name).is_ok_and(is_unchanged) {
-                info!("{}: not tried again, because an API client has changed it", known.wanted.label);
+                info!(proxy = %known.wanted.label, "proxy not tried again, because an API client has changed it");
                 *known = ManagedProxy::made(known.wanted.clone());
             }
         }
@@ -145,7 +145,7 @@ impl<'a> ReloadState<'a> {
         self.all = kept;
         for ManagedProxy { wanted, .. } in gone.into_iter().filter(|known| known.made.is_some()) {
             if self.proxies.delete(&wanted.name).await.is_ok() {
-                info!("{} is gone", wanted.label);
+                info!(proxy = %wanted.label, "proxy deleted, because it is no longer in the file");
             }
         }
     }
@@ -179,8 +179,9 @@ impl<'a> ReloadState<'a> {
         if known.wanted.name != new.name {
             if self.proxies.delete(&known.wanted.name).await.is_ok() {
                 info!(
-                    "{} is created again as {}: the file gives its name to another proxy",
-                    new.label, new.name
+                    proxy = %new.label,
+                    name = %new.name,
+                    "proxy created again, because the file gives its name to another proxy"
                 );
             }
             *known = ManagedProxy::new(new.clone());
@@ -294,7 +295,7 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
         })?;
         made.faults.clone_from(&new.faults);
         if made.mapping == new.mapping {
-            info!("{} has other faults", new.label);
+            info!(proxy = %new.label, "proxy faults updated");
         }
     }
     let is_ours = known.gave_way.as_ref() == Some(&now.stop_generation);
@@ -312,7 +313,7 @@ async fn change(known: &mut ManagedProxy, proxies: &Proxies, bind: IpAddr) -> Re
     if proxy.enabled {
         log_listening(&proxy, &new.mapping);
     } else {
-        info!("{} is {} now, and stays disabled", new.label, new.mapping);
+        info!(proxy = %new.label, mapping = %new.mapping, "proxy changed; it stays disabled");
     }
     Ok(())
 }
