@@ -86,9 +86,9 @@ impl Server {
             let problem = format!("invalid -host {host}: {problem}");
             Self::command().error(ErrorKind::ValueValidation, problem).exit();
         }
-        // Toxiproxy closes all connections when it ends.
-        let mut args =
-            vec!["fault-proxy", "run", "--control-insecure", "--drain-timeout=0", "--control", &control];
+        // Toxiproxy closes all connections when it ends, and only logs on a terminal.
+        let mut args = vec!["fault-proxy", "run", "--no-ui", "--control-insecure", "--drain-timeout=0"];
+        args.extend(["--control", &control]);
         if let Some(level) = log_level().and_then(Result::ok) {
             args.extend(["--log-level", level]);
         }
@@ -145,7 +145,7 @@ mod tests {
     fn as_run(args: &[&str]) -> String {
         let server = Server::try_parse_from([&["toxiproxy-server"], args].concat()).unwrap();
         let args: Vec<_> = server.as_run().into_iter().map(|arg| arg.into_string().unwrap()).collect();
-        args[4..].join(" ")
+        args[5..].join(" ")
     }
 
     #[test]
