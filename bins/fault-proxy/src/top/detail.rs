@@ -4,6 +4,7 @@ use fault_proxy_control::proxies::{FaultState, ProxyState, RequestsState, Sample
 use proxy_cli::terminal::{counted, escape_control};
 use ratatui::style::{Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::app::App;
 use super::columns::route;
@@ -45,7 +46,7 @@ pub(super) fn lines(
         lines.push(title("Requests", proxy.requests.len(), &none));
         lines.extend(proxy.requests.iter().map(|kind| Line::from(cut(&requests(kind), width))));
     }
-    lines.push(title("Sessions", proxy.sessions.len(), "none open"));
+    lines.push(title("Sessions", proxy.sessions_active, "none open"));
     lines.extend(proxy.sessions.iter().map(|each| Line::from(cut(&session(each), width))));
     let unlisted = proxy.sessions_active.saturating_sub(proxy.sessions.len());
     if unlisted > 0 {
@@ -84,8 +85,7 @@ fn summary(proxy: &ProxyState, samples: &[Sample], now: u64, width: usize) -> Ve
     let flow = |name: &str, rate: f64, total: u64, of: fn(&Sample) -> u64| {
         let values: Vec<_> = samples.iter().map(|sample| of(sample) as f64).collect();
         let text = format!("{name:<9}  {:>6}/s  {:>6} so far  ", bytes(rate), bytes(total as f64));
-        let room = width.saturating_sub(text.chars().count()).min(60);
-        Line::from(vec![Span::raw(cut(&text, width)), Span::raw(sparkline(&values, room)).cyan()])
+        with_chart(&text, &values, width)
     };
     lines.push(flow("requests", recent.bytes_per_second_to_upstream, proxy.bytes_to_upstream, |sample| {
         sample.bytes_to_upstream
@@ -99,8 +99,16 @@ fn summary(proxy: &ProxyState, samples: &[Sample], now: u64, width: usize) -> Ve
     } else {
         String::new()
     };
-    lines.push(Line::from(cut(&format!("added      {times}{held}"), width)));
+    let text = format!("added      {times}{held}  ");
+    let values: Vec<_> = samples.iter().map(|sample| sample.latency_p99_ms.unwrap_or(0.0)).collect();
+    lines.push(with_chart(&text, &values, width));
     lines
+}
+
+/// Returns a text and a chart of the last minute in the rest of the line.
+fn with_chart(text: &str, values: &[f64], width: usize) -> Line<'static> {
+    let room = width.saturating_sub(text.width()).min(60);
+    Line::from(vec![Span::raw(cut(text, width)), Span::raw(sparkline(values, room)).cyan()])
 }
 
 fn quantiles(times: &TimesState) -> String {

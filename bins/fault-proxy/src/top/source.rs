@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use fault_proxy_control::proxies::{Proxies, ProxyHistory, Sample, State};
 
 use crate::args::FaultCommand;
@@ -50,12 +50,12 @@ impl Source {
     }
 
     fn change(&self, command: FaultCommand) -> Result<String> {
-        let (Self::Run { api: Some(api), .. } | Self::Api(api)) = self else {
-            None::<()>
-                .context("the control API of this run is off: start it with --control to change faults")?;
-            return Ok(String::new());
-        };
-        ctl::change(api, command)
+        match self {
+            Self::Run { api: None, .. } => {
+                bail!("the control API of this run is off: start it with --control ADDR to change faults")
+            }
+            Self::Run { api: Some(api), .. } | Self::Api(api) => ctl::change(api, command),
+        }
     }
 
     /// Returns the address of the API.

@@ -19,7 +19,7 @@ fn snapshot(proxies: Vec<ProxyState>) -> Snapshot {
         bytes_to_upstream: at,
         bytes_to_client: at,
         latency_p50_ms: None,
-        latency_p99_ms: None,
+        latency_p99_ms: (at == 59).then_some(240.0),
         sessions: 0,
         sessions_failed: 0,
         sessions_active: 0,
@@ -184,7 +184,7 @@ fn a_proxy_is_opened_with_its_faults_and_figures() {
         "failed     7, the last 12s ago: cannot connect to db:5432: Connection refused",
         "requests   1.2 KB/s",
         "responses  3.0 MB/s",
-        "added      p50 201 ms, p90 210 ms, p99 240 ms, max 1.5 s",
+        "added      p50 201 ms, p90 210 ms, p99 240 ms, max 1.5 s                       █\n",
         "› ◌ late  latency 5 ms, responses  on, never acted",
         "  ● loss  latency 5 ms, responses  on",
     ] {
