@@ -34,6 +34,9 @@ export async function openFaultDialog({ proxy, fault, change, notify }) {
   dialog.root.remove();
 }
 
+// The API takes `-` and `_` in a type, and shows it as it was given.
+const typeNamed = (name) => types.find(({ type }) => type === name.replaceAll("-", "_"));
+
 class FaultDialog {
   constructor(proxy, fault, change, notify) {
     Object.assign(this, { proxy, fault, change, notify, preset: null, added: [] });
@@ -88,7 +91,7 @@ class FaultDialog {
   // Shows the fields of the type that is chosen, or of the fault that exists.
   begin() {
     const name = this.fault?.type ?? this.select.value;
-    this.type = types.find(({ type }) => type === name.replaceAll("-", "_"));
+    this.type = typeNamed(name);
     const isNative = !this.fault || !isToxic(this.type, this.fault);
     this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol, types) : toxicAttributes(this.fault);
     this.isNative = isNative;
@@ -134,7 +137,7 @@ class FaultDialog {
 
   update() {
     if (!this.preset) this.fields.update();
-    const hasDirection = (name) => has(types.find(({ type }) => type === name), "direction");
+    const hasDirection = (name) => has(typeNamed(name), "direction");
     if (!this.fault) {
       const faults = this.requests();
       this.send.textContent = faults.length === 1 ? "Add fault" : `Add ${faults.length} faults`;

@@ -16,7 +16,9 @@ function control(attribute, value) {
     return element("select", { name, value }, new Option(`default: ${[IN_WORDS[first], ...more].join(";").replaceAll("_", " ")}`, ""), ...options);
   }
   if (choices.length > 0) {
-    const options = choices.map((choice) => new Option(choice, choice));
+    // A fault of a file can have a value that the API does not offer.
+    const all = value && !choices.includes(value) ? [...choices, value] : choices;
+    const options = all.map((choice) => new Option(choice, choice));
     return element("select", { name }, new Option(usual ? `default: ${usual}` : "not set", ""), ...options);
   }
   const example = help.match(/for example ([^,;]+?)(?: or |[,;]|$)/)?.[1];

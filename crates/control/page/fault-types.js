@@ -107,7 +107,8 @@ export const defaultDirection = (type) => type.attributes.find(({ name }) => nam
 // Whether a fault is a toxic of Toxiproxy, whose attributes are numbers in units of their own.
 export function isToxic(type, { attributes }) {
   if (!type) return true;
-  const isOther = Object.keys(attributes).some((name) => !has(type, name));
+  // The API does not take a table, but a fault of a file can have one.
+  const isOther = Object.keys(attributes).some((name) => !has(type, name) && name !== "table");
   return isOther || (type.type === "bandwidth" && typeof attributes.rate === "number" && !attributes.unit);
 }
 

@@ -7,12 +7,16 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{FarEnd, clients, require};
+use testkit::{FarEnd, clients, free_port, require};
 
 use crate::support::api::Api;
 use crate::support::{ANY_CONTROL_PORT, BINARY, utf8};
 
 const TOKEN: &str = "a secret that no preview shows";
+
+/// Names and schemes of upstreams.
+const PROXIES: [(&str, &str); 4] =
+    [("plain", ""), ("it's psql", "psql://"), ("it's http", "http://"), ("it's redis", "redis://")];
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page").join(name)
@@ -86,22 +90,35 @@ fn assert_file_has(file: &Path, proxy: &str, faults: &Value) {
     );
 }
 
+/// Starts fault-proxy with [`PROXIES`], and a proxy of a file whose latency has a table, which the API does not take.
+fn start(directory: &TempDir, upstream: &FarEnd) -> Api {
+    let delays = directory.path().join("delays.csv");
+    fs::write(&delays, "5\n").expect("the directory is ours");
+    let config = json!({"proxies": [{
+        "name": "from a file",
+        "proxy": format!("127.0.0.1:{}={}", free_port(), upstream.addr()),
+        "faults": [{"type": "latency", "distribution": "table", "table": utf8(&delays)}],
+    }]});
+    let file = directory.path().join("fault-proxy.json");
+    fs::write(&file, config.to_string()).expect("the directory is ours");
+    let api = Api::with(&["--config", utf8(&file)]);
+    for (name, scheme) in PROXIES {
+        let upstream = format!("{scheme}{}", upstream.addr());
+        api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
+    }
+    api
+}
+
 #[test]
 fn the_dialog_adds_faults_and_shows_how_to_add_them_elsewhere() {
     let echo = FarEnd::echo();
-    let api = Api::alone();
-    let proxies =
-        [("plain", ""), ("it's psql", "psql://"), ("it's http", "http://"), ("it's redis", "redis://")];
-    for (name, scheme) in proxies {
-        let upstream = format!("{scheme}{}", echo.addr());
-        api.post("/proxies", &json!({"name": name, "listen": "127.0.0.1:0", "upstream": upstream}));
-    }
     let directory = TempDir::new().expect("a temporary directory");
+    let api = start(&directory, &echo);
     let records = browse(&api, &directory, None);
     assert!(records.len() > 30, "{} records", records.len());
 
     // The runs of the files listen on these ports.
-    for (name, _) in proxies {
+    for (name, _) in PROXIES {
         let path = toxics(name);
         api.post(path.trim_end_matches("/toxics"), &json!({"enabled": false}));
     }
@@ -127,7 +144,7 @@ fn the_dialog_adds_faults_and_shows_how_to_add_them_elsewhere() {
 #[test]
 fn a_preview_reads_the_token_from_the_environment() {
     let echo = FarEnd::echo();
-    let mapping = format!("plain@127.0.0.1:{}={}", testkit::free_port(), echo.addr());
+    let mapping = format!("plain@127.0.0.1:{}={}", free_port(), echo.addr());
     let api = Api::with(&["--control-token", TOKEN, "--proxy", &mapping]);
     let directory = TempDir::new().expect("a temporary directory");
     let record = browse(&api, &directory, Some(TOKEN)).remove(0);

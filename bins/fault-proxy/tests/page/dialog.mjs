@@ -183,6 +183,23 @@ async function single() {
   assert.equal((await api("GET", toxics("plain")))[0].attributes.times, undefined);
   await api("DELETE", `${toxics("plain")}/latency_downstream`);
 
+  console.log("a type with a hyphen, and a table of a file");
+  await api("POST", toxics("plain"), { type: "packet-loss", name: "lossy", attributes: { rate: 0.01 } });
+  await open("plain", "lossy");
+  await field("rate").fill("2%");
+  assert.match((await texts()).toml, /type = "packet-loss"\nname = "lossy"\nrate = "2%"/);
+  await send();
+  assert.equal((await api("GET", toxics("plain")))[0].attributes.rate, "2%");
+  await api("DELETE", `${toxics("plain")}/lossy`);
+  await open("from a file", "latency");
+  assert.equal(await field("distribution").inputValue(), "table");
+  await field("times").fill("3");
+  assert.match(oneLine((await texts()).ctl), /fault update 'from a file' latency times=3$/);
+  assert.match((await texts()).toml, /table = ".*delays.csv"/);
+  await dialog.locator("button.primary").click();
+  await dialog.getByRole("alert").filter({ hasText: "files are not read here" }).waitFor();
+  await close();
+
   console.log("a toxic of Toxiproxy keeps its units");
   await api("POST", toxics("plain"), { type: "latency", name: "toxic", attributes: { latency: 5 } });
   await open("plain", "toxic");

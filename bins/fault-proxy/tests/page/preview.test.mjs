@@ -126,6 +126,7 @@ test("toxics of Toxiproxy are told apart", () => {
   assert(isToxic(bandwidth, { attributes: { rate: 5 } }));
   assert(!isToxic(bandwidth, { attributes: { rate: 5, unit: "Bps" } }) && !isToxic(bandwidth, { attributes: { rate: "1mbit/s" } }));
   assert(isToxic(undefined, { attributes: {} }));
+  assert(!isToxic(latency, { attributes: { distribution: "table", table: "delays.csv" } }), "a fault of a file");
 });
 
 test("a problem is about a field", () => {
