@@ -102,10 +102,11 @@ impl<'a> Plan<'a> {
         let at_least = at_least.transpose()?;
         let [report, junit] = config.take_report_files();
         config.vary(&varied, range.parameter(0)).with_context(flag)?;
-        let schedules = config.schedules();
+        let mut schedules = config.schedules();
         let (mut settings, wire, log) = crate::resolve(config)?;
         refuse_unused_tls(&settings)?;
         (settings.run.report, settings.run.junit) = (report, junit);
+        schedules.duration = settings.duration;
         for place in [1, range.last()] {
             let value = varied.with_value(&settings.proxies, &range.parameter(place), &schedules);
             value.with_context(|| format!("{}, at {}", flag(), range.shown(place)))?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use fault_proxy_engine::{FaultParams, FaultType, Parameter, ReadError, ScheduleContext, faults};
 use figment::value::{Dict, Value as FileValue};
 use proxy_cli::addr::Endpoint;
@@ -56,6 +56,10 @@ impl Config {
         self.run.expect.clear();
         self.run.strict = false;
         self.run.duration = None;
+        if !self.mappings.is_empty() {
+            // These proxies replace those of the file.
+            self.tables.proxies.clear();
+        }
         let tables = &mut self.tables;
         let of_proxies = tables.proxies.iter_mut().flat_map(|proxy| &mut proxy.faults);
         let mut is_in_file = false;
@@ -87,10 +91,12 @@ impl Config {
     }
 
     fn faults_of_file(&self) -> impl Iterator<Item = &Dict> {
-        self.tables.faults.iter().chain(self.tables.proxies.iter().flat_map(|proxy| &proxy.faults))
+        // Mappings of flags replace the proxies of the file.
+        let proxies = self.tables.proxies.iter().filter(|_| self.mappings.is_empty());
+        self.tables.faults.iter().chain(proxies.flat_map(|proxy| &proxy.faults))
     }
 
-    /// Returns the context that the parameters of the run are resolved in.
+    /// Returns the context that parameters of faults are resolved in, without a duration.
     pub(crate) fn schedules(&self) -> ScheduleContext {
         self.fault_options.run(None)
     }
@@ -109,9 +115,14 @@ impl VariedFault {
     ) -> Result<Vec<ProxySettings>> {
         let mut proxies = proxies.to_vec();
         let all = proxies.iter_mut().flat_map(|proxy| &mut proxy.faults);
+        let mut is_there = false;
         for given in all.filter(|given| given.fault.name == self.name) {
             let params = with(&given.params, self.parameter.name, value.clone())?;
             *given = ConfiguredFault { fault: params.resolve(run)?, params };
+            is_there = true;
+        }
+        if !is_there {
+            bail!("no proxy has the fault `{}`", self.name);
         }
         Ok(proxies)
     }

@@ -310,4 +310,9 @@ fn a_fault_of_a_file_is_varied() {
         "{}",
         daemon.stdout()
     );
+    // Mappings replace the proxies of the file with their faults.
+    let mapping = format!("{}=127.0.0.1:{}", free_port(), server.addr().port());
+    let ended = run(&[&args[..1], &["--proxy", &mapping], &args[1..]].concat());
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("\"short\" is not a type of fault"), "{}", ended.stderr);
 }
