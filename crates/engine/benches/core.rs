@@ -1,4 +1,4 @@
-//! Chunks a second through the engine's core.
+//! Throughput of the engine's core in chunks per second.
 #![allow(missing_docs, reason = "made by criterion")]
 
 use std::hint::black_box;
@@ -10,10 +10,10 @@ use fault_proxy_engine::faults::{Bandwidth, Jitter, Latency, PacketLoss};
 use fault_proxy_engine::{Delay, Effect, Fault, LossModel};
 
 const MS: Duration = Duration::from_millis(1);
-/// Chunks and bytes a round.
+/// Number of chunks per round.
 const CHUNKS: u64 = 1000;
 const CHUNK: usize = 1024;
-/// Between chunks: 1 GB/s.
+/// Time between chunks. With this size, it is a rate of 1 GB/s.
 const PACE: Duration = Duration::from_nanos(1024);
 
 fn faults() -> [(&'static str, Vec<Effect>); 5] {

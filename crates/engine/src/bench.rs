@@ -1,4 +1,5 @@
-//! The core by itself, for benchmarks and tests outside of the crate. Not part of the interface.
+//! The core without its streams, for benchmarks and tests outside of the crate. It is not part of the public
+//! API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ impl Core {
         Self(Pipeline::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO))
     }
 
-    /// A chunk comes at `now`, and everything goes that may. Returns how many bytes did.
+    /// Receives a chunk at `now` and removes all bytes that are ready. Returns their number.
     pub fn chunk(&mut self, now: Duration, bytes: &mut [u8]) -> usize {
         self.0.on_received(Arrival { at: now, turn: 0, was_empty: true }, bytes);
         let mut gone = 0;

@@ -1,4 +1,4 @@
-//! The bytes of a line, in order.
+//! The bytes that a flow holds, in order.
 
 use std::collections::VecDeque;
 
@@ -14,13 +14,13 @@ pub(crate) struct BlockBuffer {
     /// Bytes of all blocks.
     capacity: usize,
     /// Number of consumed bytes in the first block.
-    gone: usize,
+    consumed: usize,
     next_block: usize,
 }
 
 impl BlockBuffer {
     pub(crate) fn new() -> Self {
-        Self { blocks: VecDeque::new(), capacity: 0, gone: 0, next_block: MIN_BLOCK }
+        Self { blocks: VecDeque::new(), capacity: 0, consumed: 0, next_block: MIN_BLOCK }
     }
 
     /// Returns the block to read the next bytes into. A new block has at most `limit` bytes, or the smallest size.
@@ -35,7 +35,8 @@ impl BlockBuffer {
         self.blocks.back_mut().expect("pushed if there was none")
     }
 
-    /// Nothing came to the room: an empty block is given back, since many sessions may wait.
+    /// Releases the last block if it is empty. Flows call this after a read without data, because many of
+    /// them may be idle.
     pub(crate) fn release_unused(&mut self) {
         if let Some(block) = self.blocks.back().filter(|block| block.is_empty()) {
             self.capacity -= block.capacity();
@@ -43,7 +44,7 @@ impl BlockBuffer {
         }
     }
 
-    /// The `len` bytes that were just read to the room.
+    /// Returns the last `len` bytes, which were just read into the block from [`room`](Self::room).
     pub(crate) fn last(&mut self, len: usize) -> &mut [u8] {
         let block = self.blocks.back_mut().expect("bytes were read to it");
         if block.len() == block.capacity() {
@@ -55,19 +56,19 @@ impl BlockBuffer {
         &mut block[start..]
     }
 
-    /// Bytes from the head on, at most `len`; fewer where they are not in one block.
+    /// Returns up to `len` bytes from the head. They are fewer if the first block has fewer.
     pub(crate) fn head(&self, len: usize) -> &[u8] {
-        let block = self.blocks.front().map_or(&[][..], |block| &block[self.gone..]);
+        let block = self.blocks.front().map_or(&[][..], |block| &block[self.consumed..]);
         &block[..len.min(block.len())]
     }
 
     /// Puts bytes before the head.
     pub(crate) fn prepend(&mut self, bytes: &[u8]) {
         if let Some(first) = self.blocks.front_mut() {
-            let block = BytesMut::from(&first[self.gone..]);
+            let block = BytesMut::from(&first[self.consumed..]);
             self.capacity = self.capacity - first.capacity() + block.capacity();
             *first = block;
-            self.gone = 0;
+            self.consumed = 0;
         }
         let block = BytesMut::from(bytes);
         self.capacity += block.capacity();
@@ -77,19 +78,19 @@ impl BlockBuffer {
     /// Drops `len` bytes from the head. An empty buffer releases its blocks, because many sessions are idle.
     pub(crate) fn consume(&mut self, mut len: usize) {
         while let Some(first) = self.blocks.front() {
-            let rest = first.len() - self.gone;
+            let rest = first.len() - self.consumed;
             if len < rest {
-                self.gone += len;
+                self.consumed += len;
                 return;
             }
             len -= rest;
-            self.gone = 0;
+            self.consumed = 0;
             self.capacity -= first.capacity();
             self.blocks.pop_front();
         }
     }
 
-    /// Returns the bytes that its blocks take.
+    /// Returns the allocated size of all blocks in bytes.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }

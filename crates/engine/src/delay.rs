@@ -1,4 +1,4 @@
-//! How long something is held: a distribution of delays.
+//! Distributions of delays.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,38 +12,39 @@ use crate::describe::Time;
 
 /// A distribution of delays.
 ///
-/// No draw is longer than [`Delay::MAX`]: the tail of a heavy distribution cannot hold a flow for ever.
+/// No draw is longer than [`Delay::MAX`], so that the tail of a heavy distribution cannot hold a flow
+/// forever.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Delay {
-    /// Always this long.
+    /// The same delay each time.
     Constant(Duration),
     /// Each nanosecond from `min` to `max`, both included, is equally likely.
     Uniform {
-        /// The shortest.
+        /// Shortest delay.
         min: Duration,
-        /// The longest; not less than `min`.
+        /// Longest delay. Must not be less than `min`.
         max: Duration,
     },
     /// Uniform from `center - spread` to `center + spread`; draws below 0 are 0.
     Around {
-        /// The middle.
+        /// Center of the range.
         center: Duration,
-        /// How far from it.
+        /// Maximum distance from the center.
         spread: Duration,
     },
     /// Normal; draws below 0 are 0.
     Normal {
-        /// The middle.
+        /// Mean.
         mean: Duration,
-        /// The standard deviation.
+        /// Standard deviation.
         stddev: Duration,
     },
     /// Log-normal.
     LogNormal {
-        /// The mean of the delay, not of its logarithm; more than 0.
+        /// Mean of the delay, not of its logarithm. Must be greater than 0.
         mean: Duration,
-        /// The standard deviation of the delay, not of its logarithm.
+        /// Standard deviation of the delay, not of its logarithm.
         stddev: Duration,
     },
     /// Pareto, type I: a delay longer than x has probability `(scale / x)^shape`.
@@ -69,7 +70,7 @@ pub enum Delay {
 }
 
 impl Delay {
-    /// The longest delay drawn: one hour.
+    /// Longest delay that is drawn: one hour.
     pub const MAX: Duration = Duration::from_secs(3600);
 
     /// Draws a delay.
@@ -138,7 +139,7 @@ fn from_nanos(nanos: f64) -> Duration {
 }
 
 impl fmt::Display for Delay {
-    /// For people: `normal 300 ms ± 40 ms`.
+    /// Displays the distribution for users: `normal 300 ms ± 40 ms`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Constant(delay) => write!(f, "constant {}", Time(*delay)),

@@ -1,4 +1,4 @@
-//! Quantities in words, for people.
+//! Quantities as text for users.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -29,7 +29,7 @@ impl Display for Size {
     }
 }
 
-/// A number with a decimal prefix, for units that have one.
+/// A number, and its unit without and with the prefixes kilo, mega and giga.
 pub(crate) struct Scaled(pub(crate) f64, pub(crate) [&'static str; 4]);
 
 impl Display for Scaled {
@@ -58,7 +58,7 @@ pub(crate) struct Percent(pub(crate) f64);
 
 impl Display for Percent {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        // Twelve digits hide what multiplication does to the last one of them.
+        // Rounding to 12 digits hides the error of the multiplication in the last digit.
         let text = format!("{:.12}", self.0 * 100.0);
         write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
     }

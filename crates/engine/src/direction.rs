@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Direction {
     /// From the client to the upstream: requests.
     ToUpstream,
-    /// From the upstream to the client: replies.
+    /// From the upstream to the client: responses.
     ToDownstream,
 }
 
@@ -26,7 +26,7 @@ impl Direction {
 pub struct Directions {
     /// Requests.
     pub to_upstream: bool,
-    /// Replies.
+    /// Responses.
     pub to_downstream: bool,
 }
 
@@ -36,7 +36,7 @@ impl Directions {
     /// Responses.
     pub const TO_DOWNSTREAM: Self = Self { to_upstream: false, to_downstream: true };
 
-    /// Whether `direction` is one of them.
+    /// Returns true if the set contains `direction`.
     pub fn contains(self, direction: Direction) -> bool {
         match direction {
             Direction::ToUpstream => self.to_upstream,
@@ -45,26 +45,26 @@ impl Directions {
     }
 }
 
-/// The sessions that share a bandwidth.
+/// Sessions that share a bandwidth limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scope {
-    /// Each session has its own.
+    /// Each session has its own limit.
     #[default]
     Session,
-    /// The sessions of a proxy share one.
+    /// The sessions of a proxy share one limit.
     Proxy,
-    /// The sessions of all proxies that have a fault of this name share one.
+    /// The sessions of all proxies with a fault of this name share one limit.
     All,
 }
 
-/// Which of a session's two connections.
+/// One or both connections of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Side {
-    /// The one to the client.
+    /// The connection to the client.
     Client,
-    /// The one to the upstream.
+    /// The connection to the upstream.
     Server,
-    /// Both.
+    /// Both connections.
     #[default]
     Both,
 }

@@ -17,17 +17,18 @@ use crate::token_bucket::TokenBucket;
 /// A fault of a proxy, ready to be applied to its sessions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fault {
-    /// Unique within its proxy. Names the fault's own random draws, its statistics and its journal lines.
+    /// Name, unique within the proxy. It identifies the random draws, the statistics and the journal entries
+    /// of the fault.
     pub name: String,
-    /// The directions of a session that it applies to.
+    /// Directions of a session that the fault applies to.
     pub directions: Directions,
-    /// Fraction of sessions that it applies to, 0 to 1. Drawn once per session.
+    /// Fraction of sessions that the fault applies to, 0 to 1. Drawn once per session.
     pub probability: f64,
-    /// Sessions that it applies to, by the order in which they start.
+    /// Sessions that the fault applies to, by the order in which they start.
     pub selection: Selection,
-    /// Times at which it is on, since the start of the run.
+    /// Times at which the fault is on, since the start of the run.
     pub windows: Windows,
-    /// Its effect.
+    /// Effect of the fault.
     pub effect: Effect,
 }
 
@@ -45,23 +46,23 @@ impl Fault {
     }
 }
 
-/// The effect of a fault: one of [`faults`](crate::faults). It is displayed as one line for people, such as
+/// The effect of a fault: one of [`faults`](crate::faults). `Display` writes one line for users, such as
 /// `latency normal 300 ms ± 40 ms`.
 #[derive(Debug, Clone)]
 pub struct Effect(Arc<dyn Behavior>);
 
 impl Effect {
-    /// Returns the fault of type `T` that this is.
+    /// Returns the effect as a `T`, or `None` if it has another type.
     pub fn downcast_ref<T: Any>(&self) -> Option<&T> {
         (self.behavior() as &dyn Any).downcast_ref()
     }
 
-    /// Returns which of a fault's [`FaultStats`] tell whether it did what was asked for.
+    /// Returns which of the [`FaultStats`] show whether the fault did what was requested.
     pub fn measured(&self) -> Measured {
         self.behavior().measured()
     }
 
-    /// Returns whether it refuses clients, so that it may close the port.
+    /// Returns true if the effect refuses clients. A proxy may then close its port.
     pub fn is_refusal(&self) -> bool {
         self.behavior().opening() == Some(Opening::Refuse)
     }
@@ -94,7 +95,7 @@ pub(crate) trait Behavior: Same + Debug + Send + Sync {
     /// Writes the effect as text: see [`Effect`]'s `Display`.
     fn describe(&self, f: &mut Formatter<'_>) -> fmt::Result;
 
-    /// Returns where it acts.
+    /// Returns the place at which the fault acts.
     fn place(&self) -> Place;
 
     /// Returns the stage that acts on a flow while the fault is on, or `None` if the fault has no effect on a flow.
@@ -128,16 +129,17 @@ pub(crate) trait Behavior: Same + Debug + Send + Sync {
     }
 }
 
-/// Where a fault acts: before there is a flow, or at a place in a flow, from its source on.
+/// Place at which a fault acts, in the order that data passes through.
 ///
-/// Content comes first, then the sender, the bottleneck and the way, then what the receiver sees.
+/// Changes of content come first, then the sender, the bottleneck and the path, and last what the receiver
+/// observes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     Opening,
     Content,
     Sender,
     Bottleneck,
-    Way,
+    Path,
     Variation,
     End,
     Pieces,
@@ -145,20 +147,20 @@ pub(crate) enum Place {
     Timeout,
     Amount,
     Reset,
-    /// Not in a flow, but on requests.
+    /// Acts on requests instead of at a place in a flow.
     Requests,
 }
 
 /// Effect of a fault on a session that has no flows yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opening {
-    /// The client is refused.
+    /// Refuses the client.
     Refuse,
-    /// The upstream is dialed that much later.
+    /// Delays dialing the upstream by this time.
     Delay(Duration),
 }
 
-/// Which of a fault's [`FaultStats`] tell whether it did what was asked for.
+/// The [`FaultStats`] that show whether a fault did what was requested.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Measured {
@@ -175,7 +177,7 @@ pub enum Measured {
 }
 
 impl FaultStats {
-    /// How often a fault with this effect did what it does; never less than before.
+    /// Returns how often a fault with this effect was applied. The value never decreases.
     ///
     /// | measured | counted |
     /// |---|---|

@@ -1,4 +1,4 @@
-//! What all proxies of a process share: the seed, the clock's zero, the memory, the journal.
+//! State that all proxies of a process share: the seed, the start of the run, the memory and the journal.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::pipeline::plan::Buckets;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The same seed gives the same decisions. Default 0.
+    /// Seed of all random draws. The same seed gives the same decisions. Defaults to 0.
     pub seed: u64,
     /// Maximum number of bytes that one flow holds before its source has to wait. The memory that this takes may
     /// exceed the limit by half. Defaults to 64 MiB.
@@ -32,27 +32,27 @@ impl Default for Settings {
     }
 }
 
-/// The faults of any number of proxies.
+/// The fault engine of a process. It creates the faults of any number of proxies.
 #[derive(Debug, Clone)]
 pub struct Engine(pub(crate) Arc<Shared>);
 
 impl Engine {
-    /// Starts the run: schedules count from now on.
+    /// Creates an engine and starts the run. Times of schedules count from now on.
     pub fn new(settings: Settings) -> Self {
         Self(Arc::new(Shared::new(settings)))
     }
 
-    /// Its seed.
+    /// Returns the seed.
     pub fn seed(&self) -> u64 {
         self.0.settings.seed
     }
 
-    /// The time since the start of the run.
+    /// Returns the time since the start of the run.
     pub fn now(&self) -> Duration {
         self.0.now()
     }
 
-    /// Bytes that all flows hold at this moment.
+    /// Returns the number of bytes that all flows hold now.
     pub fn held(&self) -> usize {
         self.0.held()
     }
@@ -69,7 +69,7 @@ pub(crate) struct Shared {
     held: AtomicUsize,
     /// Memory that flows have allocated for the bytes that they hold and for their chunks.
     memory: AtomicUsize,
-    /// By the name of the fault, as long as one has it.
+    /// Buckets by the name of their fault. An entry ends with the last fault of that name.
     buckets: Mutex<HashMap<String, Weak<Buckets>>>,
 }
 
@@ -98,8 +98,8 @@ impl Shared {
         self.origin + at.min(NEVER)
     }
 
-    /// Returns whether a flow that already holds `own` bytes in `memory` may read more. A flow that does not hold any bytes
-    /// always may. The memory may exceed each limit by half, since blocks are not always full.
+    /// Returns true if a flow that already holds `own` bytes in `memory` may read more. A flow that does not
+    /// hold any bytes always may. The memory may exceed each limit by half, since blocks are not always full.
     pub(crate) fn has_room(&self, own: usize, memory: usize) -> bool {
         let Settings { flow_limit, total_limit, .. } = self.settings;
         let for_memory = |limit: usize| limit.saturating_add(limit / 2);
@@ -110,7 +110,7 @@ impl Shared {
                 && self.memory.load(Ordering::Relaxed) < for_memory(total_limit)
     }
 
-    /// The most bytes that a flow should make room for in one step.
+    /// Returns the maximum number of bytes that a flow should make room for in one step.
     pub(crate) fn room(&self) -> usize {
         let rest = self.settings.total_limit.saturating_sub(self.held());
         (self.settings.flow_limit / 4).min(rest)
@@ -120,7 +120,7 @@ impl Shared {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts the memory of a flow, which was `before`.
+    /// Changes the counted memory of a flow from `before` to `after`.
     pub(crate) fn charge(&self, before: usize, after: usize) {
         if after > before {
             self.memory.fetch_add(after - before, Ordering::Relaxed);
@@ -133,7 +133,7 @@ impl Shared {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// The buckets of all faults of this name.
+    /// Returns the buckets that all faults of this name share.
     pub(crate) fn buckets(&self, fault: &str) -> Arc<Buckets> {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         buckets.retain(|_, shared| shared.strong_count() > 0);

@@ -1,4 +1,4 @@
-//! Description of a type of fault, from which flags, files, the API and the page are built.
+//! Description of a type of fault. Flags, files, the API and the page are built from it.
 
 use fault_proxy_protocol::Protocol;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ pub(crate) use self::words::{not_one_of, same_word, words};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct FaultType {
-    /// In kebab-case: `packet-loss`.
+    /// Name in kebab-case: `packet-loss`.
     pub name: &'static str,
     /// Effect, as an imperative clause such as `Delay data`. Names of parameters are between backticks; see [`display_with`](crate::display_with).
     pub help: &'static str,
@@ -39,7 +39,7 @@ pub enum Target {
     Flow(SocketDirection),
     /// Requests. Side and direction are not allowed.
     Requests,
-    /// Connections, which side chooses; by default both, in both directions.
+    /// One or both connections, as `side` selects. Defaults to both connections in both directions.
     Connections,
 }
 
@@ -47,7 +47,7 @@ pub enum Target {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Parameter {
-    /// In kebab-case: `good-to-bad`.
+    /// Name in kebab-case: `good-to-bad`.
     pub name: &'static str,
     /// Type of its values.
     pub value: ValueType,
@@ -55,13 +55,14 @@ pub struct Parameter {
     pub help: &'static str,
     /// Default, in words for users. `None` if the parameter is required, or if its absence has no effect.
     pub default: Option<&'static str>,
-    /// The end of the name of its environment variable, where that is not its own name.
+    /// End of the name of the environment variable, if it differs from the name of the parameter.
     pub variable: Option<&'static str>,
-    /// The values of the fault's choice, such as its distribution, with which it means something. Empty: with all.
+    /// Values of the deciding parameter, such as the distribution, with which this parameter applies. Empty
+    /// if it applies with all of them.
     pub with: &'static [&'static str],
-    /// Protocols whose requests it is about. Empty if it does not need a protocol.
+    /// Protocols whose requests the parameter applies to. Empty if it does not need a protocol.
     pub protocols: &'static [Protocol],
-    /// Whether most faults of its type set it. Forms show these parameters first.
+    /// True if most faults of the type set it. Forms show these parameters first.
     pub main: bool,
 }
 
@@ -71,7 +72,7 @@ pub struct Parameter {
 pub enum ValueType {
     /// A time: `300ms`; a bare number is in milliseconds.
     Time,
-    /// A number; the text names it in help.
+    /// A number. The string is its placeholder in help.
     Number(&'static str),
     /// A number of bytes: `64KiB`.
     Bytes,
@@ -79,18 +80,19 @@ pub enum ValueType {
     Rate,
     /// 0 to 1, or a percentage.
     Share,
-    /// A file of this machine.
+    /// A file on this machine.
     File,
-    /// True or false. On the command line, the flag means true. An opposite, with its name and its help, is a flag that means false.
+    /// True or false. On the command line, the flag means true. The optional pair is the name and the help
+    /// text of an opposite flag, which means false.
     Switch(Option<(&'static str, &'static str)>),
-    /// A text; the text names it in help.
+    /// A text. The string is its placeholder in help.
     Text(&'static str),
-    /// One of some words; the text names them in help.
+    /// One of several words. The string is its placeholder in help.
     Words(&'static str, &'static [&'static str]),
 }
 
 impl ValueType {
-    /// Its name, for programs: `time`.
+    /// Returns the name of the type for programs: `time`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Time => "time",
@@ -105,7 +107,7 @@ impl ValueType {
         }
     }
 
-    /// The values that there are, if they are few.
+    /// Returns all possible values of a switch or of words, or an empty slice for other types.
     pub fn choices(&self) -> &'static [&'static str] {
         match self {
             Self::Switch(_) => &["true", "false"],
@@ -189,7 +191,7 @@ pub const COMMON_PARAMETERS: [Parameter; 8] = [
     .main(),
     Parameter::share("probability", "Share of sessions that the fault acts on, for example 0.1 or 10%")
         .or("all"),
-    Parameter::count("skip", "Number of sessions to leave alone first").or("0"),
+    Parameter::count("skip", "Number of sessions to skip first").or("0"),
     Parameter::count("every", "Act on every Nth session, beginning with the first that is not skipped")
         .or("1"),
     Parameter::count("times", "Maximum number of sessions to act on").or("unlimited").main(),
@@ -202,17 +204,17 @@ pub const COMMON_PARAMETERS: [Parameter; 8] = [
 ];
 
 impl FaultType {
-    /// Its own parameter of this name, in kebab-case.
+    /// Returns the parameter of this type with this name in kebab-case, except common parameters.
     pub fn parameter(&self, name: &str) -> Option<&'static Parameter> {
         self.parameters.iter().find(|parameter| parameter.name == name)
     }
 
-    /// Whether side and direction mean something to it.
+    /// Returns true if side and direction apply to faults of this type.
     pub fn has_direction(&self) -> bool {
         !matches!(self.target, Target::Opening | Target::Requests)
     }
 
-    /// The common parameters that mean something to it, with its defaults.
+    /// Returns the common parameters that apply to faults of this type, with the defaults of the type.
     pub fn common_parameters(&self) -> impl Iterator<Item = Parameter> + use<> {
         let (target, has_direction) = (self.target, self.has_direction());
         let has_after_bytes = self.parameter("after-bytes").is_some();
@@ -234,7 +236,7 @@ impl FaultType {
                 (name, _) if acts_on_requests => Parameter {
                     help: match name {
                         "probability" => "Share of sessions, or of requests with `on`, that the fault acts on, for example 0.1 or 10%",
-                        "skip" => "Number of sessions, or of requests with `on`, to leave alone first",
+                        "skip" => "Number of sessions, or of requests with `on`, to skip first",
                         "every" => "Act on every Nth session, or request with `on`, beginning with the first that is not skipped",
                         "times" => "Maximum number of sessions, or of requests with `on`, to act on",
                         _ => parameter.help,

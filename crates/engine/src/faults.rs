@@ -1,6 +1,7 @@
 //! The faults, one file per type: parameters, position in a flow, stage and description.
 //!
-//! Flags, files, the API and the page are built from [`FAULT_TYPES`]. A new fault is therefore one file and its lines in this one.
+//! Flags, files, the API and the page are built from [`FAULT_TYPES`]. A new type therefore needs one file,
+//! and its lines in this file.
 
 use crate::fault_type::{FaultType, not_one_of, same_word};
 use crate::units::ValueError;
@@ -40,7 +41,7 @@ pub use self::timeout::Timeout;
 pub use crate::requests::response::Response;
 pub use crate::requests::rule::{Ending, Moment, Part, RequestAction, RequestFault};
 
-/// Every type of fault, in the order in which help names them.
+/// All types of faults, in the order in which help lists them.
 pub static FAULT_TYPES: &[&FaultType] = &[
     &latency::TYPE,
     &jitter::TYPE,
@@ -60,11 +61,11 @@ pub static FAULT_TYPES: &[&FaultType] = &[
     &corrupt::TYPE,
 ];
 
-/// Finds a type of fault by its name, in which `-`, `_` and nothing are the same.
+/// Finds a type of fault by its name. The parts of the name may be separated by `-`, `_` or nothing.
 ///
 /// # Errors
 ///
-/// No type has this name.
+/// Returns an error if no type has this name.
 pub fn find(name: &str) -> Result<&'static FaultType, ValueError> {
     let found = FAULT_TYPES.iter().find(|fault_type| same_word(name, fault_type.name));
     found.copied().ok_or_else(|| {

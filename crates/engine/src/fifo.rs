@@ -1,12 +1,14 @@
-//! A queue that grows little by little and gives memory back, since what waits in it may be smaller than its entry.
+//! A queue that grows in small steps and releases memory, because its entries may be larger than the data
+//! that they stand for.
 
 use std::collections::VecDeque;
 use std::mem::size_of;
 use std::ops::{Deref, DerefMut};
 
-/// Entries that a queue keeps room for however few it has, so that one whose length goes up and down allocates nothing.
+/// Minimum number of entries that a queue keeps room for, so that a short queue whose length changes often
+/// does not allocate.
 const MIN_CAPACITY: usize = 2048;
-/// Entries by which a queue grows at least, if it has as many.
+/// Minimum number of entries by which a queue grows, once it has as many.
 const MIN_GROWTH: usize = 1024;
 
 /// A `VecDeque` that grows by a quarter and shrinks once most of it is unused.
@@ -20,7 +22,7 @@ impl<T> Fifo<T> {
 
     pub(crate) fn push_back(&mut self, entry: T) {
         if self.0.len() == self.0.capacity() {
-            // Doubling could exceed a limit, which was checked before, by as much again.
+            // Doubling could exceed a limit that was checked before, up to twice.
             let len = self.0.len();
             self.0.reserve_exact(len.clamp(4, MIN_GROWTH).max(len / 4));
         }
@@ -36,7 +38,7 @@ impl<T> Fifo<T> {
         first
     }
 
-    /// The bytes that its entries are allocated in.
+    /// Returns the allocated memory of the entries in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.0.capacity() * size_of::<T>()
     }

@@ -1,4 +1,4 @@
-//! One direction of a session, and its place among the watchers of the plan.
+//! One direction of a session, which follows changes of the plan.
 
 mod arrivals;
 mod faulted;
@@ -32,17 +32,18 @@ pub(crate) struct FaultFlow {
     version: u64,
     pub(crate) direction: Direction,
     source_ended: bool,
-    /// Whether the source was found empty after the last read, and has been polled since then.
+    /// True if the source was found empty after the last read and has been polled since then.
     source_was_empty: bool,
-    /// The receiver has reset its connection. The pipeline continues, so that faults decide the same, but its bytes are dropped.
-    is_hollow: bool,
+    /// True if the receiver has reset its connection. The pipeline continues, so that faults decide the same,
+    /// but its bytes are dropped.
+    discards_output: bool,
 }
 
 #[derive(Debug)]
 enum State {
     /// No fault acts on the direction. Most sessions of a proxy that could have faults are idle in this state.
     Clear(Segmenter),
-    /// A fault is switched on or may be by its schedule, or bytes are held.
+    /// A fault is on, a schedule may switch one on, or bytes are held.
     Faulted(Box<Faulted>),
 }
 
@@ -50,23 +51,23 @@ impl FaultFlow {
     pub(crate) fn new(common: Arc<SessionShared>, direction: Direction) -> Self {
         let version = common.faults.version();
         let plan = common.faults.plan();
-        let mut half = Self {
+        let mut flow = Self {
             state: State::Clear(Segmenter::for_plan(&plan)),
             watcher: Watcher::new(Arc::clone(&common.faults)),
             version,
             direction,
             source_ended: false,
             source_was_empty: true,
-            is_hollow: false,
+            discards_output: false,
             shared: common,
         };
         if plan.iter().any(|entry| entry.acts_on(direction)) {
-            half.faulted();
+            flow.faulted();
         }
-        half
+        flow
     }
 
-    /// Returns the state that faults need, and creates it if it is missing.
+    /// Returns the state that faults need. Creates it if it is missing.
     fn faulted(&mut self) -> &mut Faulted {
         if let State::Clear(segmenter) = &self.state {
             let faulted =
@@ -84,8 +85,8 @@ impl FaultFlow {
         let is_clear = match &self.state {
             State::Clear(_) => true,
             State::Faulted(faulted) => {
-                let line = &faulted.pipeline;
-                line.is_idle() && line.deadline.is_none_or(|deadline| self.now() < deadline)
+                let pipeline = &faulted.pipeline;
+                pipeline.is_idle() && pipeline.deadline.is_none_or(|deadline| self.now() < deadline)
             }
         };
         is_clear && self.is_up_to_date() && self.shared.ended().is_none()
@@ -100,8 +101,8 @@ impl FaultFlow {
         self.shared.faults.engine.now()
     }
 
-    /// Brings plan and line up to date, and has the task woken when they change again. Returns true while bytes pass
-    /// as they are.
+    /// Applies a changed plan, and wakes the task when the plan changes again. Returns true while bytes pass
+    /// unchanged.
     pub(crate) fn poll_passthrough(&mut self, cx: &mut Context<'_>) -> bool {
         loop {
             if self.shared.ended().is_some() {
@@ -119,7 +120,7 @@ impl FaultFlow {
         }
     }
 
-    /// Drops the state that faults needed, once no fault acts and nothing is held.
+    /// Drops the state that faults need if no fault acts and no bytes are held.
     fn release_unused(&mut self) {
         if let State::Faulted(faulted) = &self.state
             && let Some(segmenter) = faulted.pipeline.unused()
@@ -159,7 +160,7 @@ impl FaultFlow {
         now
     }
 
-    /// Bytes passed as they are.
+    /// Counts bytes that passed unchanged.
     pub(crate) fn on_bypassed(&mut self, len: usize) {
         let turn = self.shared.count(self.direction, len);
         let arrival = Arrival { at: self.now(), turn, was_empty: true };
@@ -169,7 +170,7 @@ impl FaultFlow {
         }
     }
 
-    /// Reads what `source` has into the line, as far as there is room. Ready: there may be more.
+    /// Reads from `source` into the buffer while the flow has room. Ready if the source may have more data.
     pub(crate) fn poll_fill<S: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
@@ -194,7 +195,8 @@ impl FaultFlow {
                         Err(error) => {
                             if is_reset(&error) {
                                 self.shared.sender_is_gone(self.direction);
-                                // Both directions of a relayed session are polled by one task.
+                                // One task polls both directions of a relayed session. Wake it, so that it
+                                // polls the other direction too.
                                 cx.waker().wake_by_ref();
                             }
                             self.faulted().failure = Some(error);
@@ -245,7 +247,7 @@ impl FaultFlow {
         let was_empty = std::mem::take(&mut self.source_was_empty);
         let State::Faulted(faulted) = &mut self.state else { return };
         faulted.on_received(Arrival { at: now, turn, was_empty }, len);
-        if self.is_hollow {
+        if self.discards_output {
             faulted.drop_bytes(len);
         }
         faulted.charge();
@@ -253,8 +255,8 @@ impl FaultFlow {
 
     /// Drops the bytes if their receiver has reset its connection.
     pub(crate) fn drop_undeliverable(&mut self) {
-        if !self.is_hollow && self.shared.has_no_receiver(self.direction) {
-            self.is_hollow = true;
+        if !self.discards_output && self.shared.has_no_receiver(self.direction) {
+            self.discards_output = true;
             if let State::Faulted(faulted) = &mut self.state {
                 faulted.drop_bytes(faulted.pipeline.held);
                 faulted.charge();
@@ -272,7 +274,8 @@ impl FaultFlow {
         }
     }
 
-    /// Waits for bytes that may go: how many at the head of the store, 0 at the end of the flow.
+    /// Waits for bytes that may be written. Returns how many are at the head of the buffer, or 0 at the end
+    /// of the flow.
     pub(crate) fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         loop {
             match self.shared.ended() {
@@ -283,14 +286,15 @@ impl FaultFlow {
             let now = self.update(cx);
             let State::Faulted(faulted) = &mut self.state else { return Poll::Pending };
             match faulted.pipeline.output() {
-                Output::Insert if self.is_hollow => drop(faulted.pipeline.take_inserted()),
+                Output::Insert if self.discards_output => drop(faulted.pipeline.take_inserted()),
                 Output::Insert => faulted.write_inserted(now),
-                Output::Deliver(len) | Output::Discard(len) if self.is_hollow => {
+                Output::Deliver(len) | Output::Discard(len) if self.discards_output => {
                     faulted.pipeline.on_output(len);
                     faulted.charge();
                 }
                 Output::Deliver(len) => {
-                    // The deadline of the remaining bytes applies even if the caller does not take these.
+                    // The deadline of the remaining bytes applies even if the caller does not take these
+                    // bytes.
                     if faulted.poll_deadline(cx, now).is_pending() {
                         return Poll::Ready(Ok(len));
                     }
@@ -313,20 +317,22 @@ impl FaultFlow {
         }
     }
 
-    /// Continues while the caller does not take the bytes that are ready. Returns how the session has ended.
+    /// Advances the faults while the caller does not take the bytes that are ready. Returns how the session
+    /// has ended.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Option<SessionEnd> {
         self.keep_source_waiting();
         self.drop_undeliverable();
         let head = self.poll_head(cx);
         let ended = self.shared.ended();
         if let (None, Poll::Ready(Err(failure)), State::Faulted(faulted)) = (ended, head, &mut self.state) {
-            // a later read returns the error
+            // A later read returns the error.
             faulted.failure = Some(failure);
         }
         ended
     }
 
-    /// Both directions of a relayed session are polled by one task: it has to look at the other one too.
+    /// Ends the session and wakes its task, which polls both directions, so that it polls the other direction
+    /// too.
     fn end_session(&self, cx: &Context<'_>, end: SessionEnd) {
         self.shared.end(end);
         cx.waker().wake_by_ref();
@@ -359,13 +365,13 @@ impl FaultFlow {
 impl Drop for FaultFlow {
     fn drop(&mut self) {
         if let State::Faulted(faulted) = &self.state {
-            let held = if self.is_hollow { 0 } else { faulted.pipeline.held };
+            let held = if self.discards_output { 0 } else { faulted.pipeline.held };
             faulted.give_up(held);
         }
     }
 }
 
-/// True if the error ends the connection in both directions.
+/// Returns true if the error ends the connection in both directions.
 fn is_reset(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, TimedOut};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | TimedOut)

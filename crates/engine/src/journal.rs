@@ -1,4 +1,4 @@
-//! Decisions of the engine.
+//! Journal of the decisions of faults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::direction::Direction;
 
-/// Gets every decision, on the session's task and in the order of its flow.
+/// Receives every decision, on the task of the session and in the order of its flow.
 ///
-/// A call that blocks holds the session up, and with it all others of its thread.
+/// A call that blocks delays the session, and with it all other sessions of the thread.
 #[derive(Clone)]
 pub struct Journal(Arc<dyn Fn(JournalEntry) + Send + Sync>);
 
@@ -32,28 +32,29 @@ impl fmt::Debug for Journal {
     }
 }
 
-/// One decision. Its draws depend on the seed, the session, the direction, the fault's name and [`offset`](Self::offset) alone, so
-/// all but [`at`](Self::at) is the same in every run that decides at that offset.
+/// One decision. Its draws depend only on the seed, the session, the direction, the name of the fault and
+/// [`offset`](Self::offset). All fields except [`at`](Self::at) are therefore the same in every run that
+/// decides at that offset.
 ///
-/// Some decisions depend on the clock as well: at which offsets segments begin, which of them jitter holds, when packet loss sends a
-/// segment again, and what a schedule or a time limit finds on its way.
+/// Some decisions depend on the clock as well: where segments begin, which of them jitter holds, when packet
+/// loss sends a segment again, and which data a schedule or a time limit affects.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct JournalEntry {
-    /// Since the start of the run.
+    /// Time since the start of the run.
     #[serde(rename = "at_ns", serialize_with = "nanoseconds")]
     pub at: Duration,
-    /// The proxy's name.
+    /// Name of the proxy.
     #[serde(serialize_with = "text")]
     pub proxy: Arc<str>,
-    /// The number of the session within its proxy, from 1.
+    /// Number of the session within its proxy, from 1.
     pub session: u64,
-    /// Direction that the decision applies to, or `None` for the whole session.
+    /// Direction that the decision applies to, or `None` if it applies to the whole session.
     pub direction: Option<Direction>,
-    /// The fault's name.
+    /// Name of the fault.
     #[serde(serialize_with = "text")]
     pub fault: Arc<str>,
-    /// Offset in the flow of the first byte concerned.
+    /// Offset in the flow of the first byte that the decision applies to.
     pub offset: u64,
     /// The decision.
     #[serde(flatten)]
@@ -63,15 +64,16 @@ pub struct JournalEntry {
     pub request: Option<Arc<JournalRequest>>,
 }
 
-/// A request, as the journal names it.
+/// A request that a journal entry refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct JournalRequest {
-    /// Its number in the session, from 1.
+    /// Number of the request in the session, from 1.
     pub request: u64,
-    /// Its kinds, such as `commit` or `SET`, with spaces between them.
+    /// Kinds of the request, such as `commit` or `SET`, separated by spaces.
     pub kind: String,
-    /// Its key without secrets: the statement without its literals, the path without its query, or the first key of the command.
+    /// Key of the request without secrets: the statement without its literals, the path without its query, or
+    /// the first key of the command.
     pub key: String,
 }
 
@@ -96,53 +98,53 @@ pub enum Decision {
     /// Whether the fault applies to the session. Recorded when the session opens, if the fault has a probability below 1 or a
     /// selection.
     Applies {
-        /// It does.
+        /// True if it applies.
         applies: bool,
     },
-    /// A segment, or an end, is held.
+    /// A segment, or the end of the flow, is held.
     Hold {
-        /// Nanoseconds.
+        /// Hold time in nanoseconds.
         delay_ns: u64,
     },
     /// A segment is lost.
     Lost,
     /// A lost segment is sent again, since later ones have arrived.
     Retransmit {
-        /// And is lost again.
+        /// True if the retransmission is lost too.
         lost: bool,
     },
     /// The last segment is sent again to find out whether it was lost.
     Probe {
-        /// And is lost again.
+        /// True if the probe is lost too.
         lost: bool,
     },
-    /// A lost segment is sent again after a time-out.
+    /// A lost segment is sent again after a timeout.
     RetransmitTimeout {
-        /// The how many-th in a row, from 1.
+        /// Number of the timeout in an uninterrupted series, from 1.
         n: u32,
-        /// And is lost again.
+        /// True if the retransmission is lost too.
         lost: bool,
     },
     /// A slice begins.
     Slice {
-        /// Its bytes.
+        /// Size of the slice in bytes.
         size: u64,
     },
     /// Data is held until the fault ends.
     Stall,
     /// Bytes are discarded.
     Discard {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
     },
     /// Bytes that the source did not send are inserted.
     Insert {
-        /// How many.
+        /// Number of bytes.
         bytes: u64,
     },
     /// A byte is changed.
     Flip {
-        /// Bits that are inverted.
+        /// Mask of the inverted bits.
         mask: u8,
     },
     /// The session is closed.
@@ -172,7 +174,7 @@ fn request<S: serde::Serializer>(
     request.as_deref().serialize(serializer)
 }
 
-/// Up to 584 years.
+/// Returns the time in nanoseconds, at most 584 years.
 pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,23 +1,26 @@
 #![doc = include_str!("../README.md")]
 //!
-//! - [`Engine`] is made once a process: seed, limits, zero of the clock. [`Engine::proxy`] gives the [`Faults`] of a proxy;
-//!   [`Faults::replace`] changes them while sessions are open.
-//! - [`Faults::session`] begins a [`Session`], which puts a [`FaultStream`] around a client's connection
-//!   ([`Session::client`]) or around both of a proxy's ([`Session::wrap`]).
-//! - With the feature `relay`, [`Faults`] is a layer of `fault-proxy-relay`: `Route::to(connector).through(faults)` puts the faults on
-//!   each session of a relay.
-//! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, [`Windows`] when it is on.
-//!   [`FaultParams`] are the same as written by users, and [`Schedule`] is their schedule; both resolve once, with errors that
-//!   name the parameter.
-//! - [`Timers`] wake the streams: tokio's own, which follow a paused clock, or precise ones on Linux.
-//! - [`Journal`] receives each [`JournalEntry`]. [`Faults::stats`] returns what each fault has done, and [`Faults::flow_stats`] what they
-//!   have delayed together.
+//! - [`Engine`] is created once per process and has the seed, the limits and the start of the run.
+//! [`Engine::proxy`] returns the [`Faults`] of a proxy; [`Faults::replace`] changes them while sessions are
+//! open.
+//! - [`Faults::session`] begins a [`Session`], which wraps the connection of a client ([`Session::client`])
+//! or both connections of a proxy ([`Session::wrap`]) in a [`FaultStream`].
+//! - With the feature `relay`, [`Faults`] is a layer of `fault-proxy-relay`:
+//! `Route::to(connector).through(faults)` applies the faults to each session of a relay.
+//! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, and
+//! [`Windows`] when it is on. [`FaultParams`] are the parameters as users write them, and [`Schedule`] is a
+//! schedule as users write it. Both are resolved once, with errors that name the parameter.
+//! - [`Timers`] wake the streams. They are the timers of tokio, which follow a paused clock, or precise
+//! timers on Linux.
+//! - [`Journal`] receives each [`JournalEntry`]. [`Faults::stats`] returns what each fault has done, and
+//! [`Faults::flow_stats`] how long all of them have delayed data.
 //!
-//! # Inside
+//! # Design
 //!
-//! The core uses no socket and no clock. A `Pipeline` handles one direction of a session: it receives lengths and arrival times,
-//! and returns lengths and departure times. Its `FaultInstance`s are the faults, each with a `Stage` while it is on. A `FaultFlow` is a
-//! pipeline with its bytes and its timer. A [`FaultStream`] has one or two flows.
+//! The core uses neither sockets nor a clock. A `Pipeline` handles one direction of a session: it receives
+//! lengths and arrival times, and returns lengths and departure times. It has a `FaultInstance` for each
+//! fault, which has a `Stage` while the fault is on. A `FaultFlow` adds the bytes and a timer to a pipeline.
+//! A [`FaultStream`] has one or two flows.
 
 #[cfg(feature = "bench")]
 #[doc(hidden)]
@@ -39,7 +42,7 @@ mod pipeline;
 mod proxy;
 #[cfg(feature = "relay")]
 mod relay;
-#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "a relay reads requests"))]
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay reads requests"))]
 mod requests;
 mod schedule;
 mod selection;

@@ -1,7 +1,8 @@
 //! The parameters of a fault as users write them.
 //!
-//! [`FaultParams`] is what the command line, the environment, the configuration file and the HTTP API have in common;
-//! [`FaultParams::resolve`] makes a [`Fault`] of it. A [`FaultType`] tells which parameters its faults take.
+//! [`FaultParams`] is the common form of faults on the command line, in the environment, in the configuration
+//! file and in the HTTP API. [`FaultParams::resolve`] converts it to a [`Fault`]. A [`FaultType`] lists the
+//! parameters of its faults.
 
 use std::fmt::Debug;
 use std::io;
@@ -26,10 +27,10 @@ use crate::schedule::{ParseMode, Schedule, Windows};
 use crate::selection::Selection;
 use crate::units::{Count, Ratio};
 
-/// The parameters of a fault, as given: each has a value of its type, and belongs to the type of the fault. They need not make
-/// sense together.
+/// Parameters of a fault, as given. Each has a value of its type and belongs to the type of the fault. Their
+/// combination is not checked before they are resolved.
 ///
-/// Names of parameters and words among values may be written with `_` for `-`.
+/// Names of parameters and words among values may be written with `_` instead of `-`.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultParams {
     #[serde(rename = "type", serialize_with = "name_of_type")]
@@ -37,14 +38,14 @@ pub struct FaultParams {
     /// Parameters that all types of faults have.
     #[serde(flatten)]
     pub common: CommonParams,
-    /// Parameters of its type, with names in kebab-case.
+    /// Parameters of this type of fault, with names in kebab-case.
     #[serde(flatten)]
     own: Map<String, Value>,
     #[serde(skip)]
     read: Arc<dyn Parameters>,
 }
 
-/// The parameters that faults of all types take. `side` and `direction` belong to those that act on a flow.
+/// Parameters of all types of faults. `side` and `direction` belong to faults that act on a flow.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -52,17 +53,17 @@ pub struct CommonParams {
     /// Name, unique within the proxy. Defaults to the type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Connection that [`direction`](Self::direction) refers to. Defaults to the server's. For a reset, the connections to reset,
-    /// by default both.
+    /// Connection that [`direction`](Self::direction) refers to. Defaults to the connection to the server.
+    /// For a reset, the connections to reset, which defaults to both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub side: Option<Side>,
-    /// Direction relative to the socket of the side. Defaults to that of the [`FaultType`].
+    /// Direction relative to the socket of the side. Defaults to the direction of the [`FaultType`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<SocketDirection>,
     /// Share of sessions. Defaults to all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<Ratio>,
-    /// Number of sessions to leave alone first. Defaults to 0.
+    /// Number of sessions to skip first. Defaults to 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<Count>,
     /// Distance between the sessions that the fault acts on. Defaults to 1.
@@ -95,11 +96,12 @@ impl Default for ScheduleContext {
 }
 
 impl FaultParams {
-    /// Reads the parameters of a fault; `type` is one of them.
+    /// Reads the parameters of a fault. One of them is `type`.
     ///
     /// # Errors
     ///
-    /// The first parameter that is unknown, has a value of another type or does not belong to the type of the fault.
+    /// Returns an error for the first parameter that is unknown, has a value of another type, or does not
+    /// belong to the type of the fault.
     pub fn read(given: Map<String, Value>) -> Result<Self, ReadError> {
         let (mut common, mut own) = (Map::new(), Map::new());
         let name = match given.get("type") {
@@ -129,16 +131,16 @@ impl FaultParams {
         Ok(Self { fault_type, common, own, read })
     }
 
-    /// The type of the fault.
+    /// Returns the type of the fault.
     pub fn fault_type(&self) -> &'static FaultType {
         self.fault_type
     }
 
-    /// The fault they stand for, with a default for what is not given.
+    /// Returns the fault that the parameters describe, with defaults for missing parameters.
     ///
     /// # Errors
     ///
-    /// The first parameter that is missing or makes no sense.
+    /// Returns an error for the first parameter that is missing or invalid.
     pub fn resolve(&self, run: &ScheduleContext) -> Result<Fault, ParamError> {
         let fault = || {
             self.check_choice()?;
@@ -161,9 +163,12 @@ impl FaultParams {
     fn name(&self) -> Result<String, ParamError> {
         match &self.common.name {
             None => Ok(self.fault_type.name.to_owned()),
-            Some(name) if name.trim().is_empty() || name.contains(char::is_control) => Err(
-                ParamError::quoting("name", format!("{name:?} is not a name: use a word or two on one line")),
-            ),
+            Some(name) if name.trim().is_empty() || name.contains(char::is_control) => {
+                Err(ParamError::quoting(
+                    "name",
+                    format!("{name:?} is not a valid name: use a short text without line breaks"),
+                ))
+            }
             Some(name) => Ok(name.clone()),
         }
     }
@@ -186,10 +191,10 @@ impl FaultParams {
             .map_err(|error| ParamError::quoting("schedule", error))
     }
 
-    /// From the users' words, side and direction, to flows.
+    /// Returns the flows that side and direction refer to.
     fn flows(&self) -> Result<Directions, ParamError> {
         let CommonParams { side, direction, .. } = self.common;
-        let usual = match self.fault_type.target {
+        let default = match self.fault_type.target {
             Target::Opening | Target::Requests => {
                 let given = [("side", side.is_some()), ("direction", direction.is_some())];
                 return match given.into_iter().find(|(_, given)| *given) {
@@ -206,15 +211,15 @@ impl FaultParams {
                     "must be client or server; set `direction` to both for both directions",
                 ));
             }
-            Target::Flow(usual) => usual,
+            Target::Flow(default) => default,
             Target::Connections => SocketDirection::Both,
         };
         if let (None, Some(directions)) = (direction, self.read.default_directions()) {
             return Ok(directions);
         }
-        // Both connections may be reset: then the direction is that of the server's.
+        // A reset may name both connections. Its direction then refers to the server's connection.
         let client = side == Some(Side::Client);
-        Ok(match (client, direction.unwrap_or(usual)) {
+        Ok(match (client, direction.unwrap_or(default)) {
             (_, SocketDirection::Both) => Directions::BOTH,
             (true, SocketDirection::Ingress) | (false, SocketDirection::Egress) => {
                 Directions { to_upstream: true, to_downstream: false }
@@ -228,7 +233,7 @@ impl FaultParams {
     /// Returns the flow in which a fault on requests acts.
     fn flows_of_requests(&self, requests: &RequestFault) -> Result<Directions, ParamError> {
         let CommonParams { side, direction, .. } = self.common;
-        // For a reset, the side is the connections to reset.
+        // The side of a reset is not about the direction but selects the connections to reset.
         let has_side = side.is_some() && self.fault_type.target != Target::Connections;
         let refused = [("side", has_side), ("direction", direction.is_some())];
         if let Some((param, _)) = refused.into_iter().find(|(_, is_given)| *is_given) {
@@ -239,7 +244,7 @@ impl FaultParams {
         Ok(Directions { to_upstream, to_downstream: !to_upstream })
     }
 
-    /// Refuses the parameters that belong to a choice other than the one made.
+    /// Returns an error for the first parameter that belongs to another choice than the one made.
     fn check_choice(&self) -> Result<(), ParamError> {
         let Some((by, chosen)) = self.read.choice() else { return Ok(()) };
         let parameters = self.fault_type.parameters;

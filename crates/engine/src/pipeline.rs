@@ -1,6 +1,7 @@
 //! The faults of one direction of a session.
 //!
-//! The pipeline is pure: it handles lengths, and times since the start of the run. The bytes wait in a `BlockBuffer`, in the same order.
+//! The pipeline is pure: it handles lengths, and times since the start of the run. The bytes are in a
+//! `BlockBuffer`, in the same order.
 
 mod context;
 mod inserted;
@@ -25,8 +26,8 @@ use crate::journal::JournalEntry;
 use crate::stage::MAX_BATCH;
 use crate::stage::chunk::{Chunk, FlowEnd};
 
-/// Maximum number of bytes that are ready but not yet written, before the source has to wait. Held bytes are in the simulated network, but
-/// ready bytes are in the buffer of a receiver.
+/// Maximum number of bytes that are ready but not yet written. At this limit, the source has to wait. Held
+/// bytes are in the simulated network, but ready bytes are in the buffer of a receiver.
 const READY_LIMIT: usize = 256 << 10;
 
 /// What to do with the bytes at the head of the buffer.
@@ -49,23 +50,23 @@ pub(crate) struct Pipeline {
     direction: Direction,
     instances: Vec<FaultInstance>,
     segmenter: Segmenter,
-    /// Bytes that have arrived and not left.
+    /// Number of bytes that have arrived and not left.
     pub(crate) held: usize,
     out: Fifo<Chunk>,
-    /// Bytes that may be written.
+    /// Number of bytes that may be written.
     ready: usize,
     inserted: Inserted,
     ended_now: Option<FlowEnd>,
     /// Next time at which an instance is switched on or off, or releases a chunk.
     pub(crate) deadline: Option<Duration>,
     decisions: JournalEntries,
-    /// Chunks on their way between two stages; empty except in `settle`.
+    /// Chunks on their way between two stages. It is empty except in `settle`.
     leaving: Vec<Chunk>,
     context: Arc<SessionContext>,
 }
 
 impl Pipeline {
-    /// Goes on from where `segmenter` is in the flow.
+    /// Creates a pipeline that continues at the position of `segmenter` in the flow.
     pub(crate) fn new(
         plan: &Plan,
         identity: Arc<SessionContext>,
@@ -73,7 +74,7 @@ impl Pipeline {
         segmenter: Segmenter,
         now: Duration,
     ) -> Self {
-        let mut line = Self {
+        let mut pipeline = Self {
             direction,
             instances: Vec::new(),
             segmenter,
@@ -87,18 +88,20 @@ impl Pipeline {
             leaving: Vec::new(),
             context: identity,
         };
-        line.sync_plan(plan, now);
-        line
+        pipeline.sync_plan(plan, now);
+        pipeline
     }
 
-    /// Applies a changed plan. Bytes that a removed fault held pass on. A changed fault continues to hold its bytes with its new
-    /// parameters.
+    /// Applies a changed plan. Bytes that a removed fault holds pass on to the next fault. A changed fault
+    /// continues to hold its bytes with its new parameters.
     pub(crate) fn sync_plan(&mut self, plan: &Plan, now: Duration) {
         for index in (0..self.instances.len()).rev() {
-            let unit = &self.instances[index];
-            let entry = plan.iter().find(|entry| entry.fault.name == unit.entry.fault.name);
-            match entry.filter(|entry| entry.acts_on(self.direction) && entry.place() == unit.entry.place()) {
-                Some(entry) if Arc::ptr_eq(entry, &unit.entry) => {}
+            let instance = &self.instances[index];
+            let entry = plan.iter().find(|entry| entry.fault.name == instance.entry.fault.name);
+            match entry
+                .filter(|entry| entry.acts_on(self.direction) && entry.place() == instance.entry.place())
+            {
+                Some(entry) if Arc::ptr_eq(entry, &instance.entry) => {}
                 Some(entry) => {
                     let (changed, held) = self.instances.remove(index).changed(Arc::clone(entry), now);
                     let is_on = changed.is_on();
@@ -114,26 +117,27 @@ impl Pipeline {
             }
         }
         for entry in plan.iter().filter(|entry| entry.acts_on(self.direction)) {
-            if !self.instances.iter().any(|unit| Arc::ptr_eq(&unit.entry, entry)) {
+            if !self.instances.iter().any(|instance| Arc::ptr_eq(&instance.entry, entry)) {
                 let place = entry.place();
-                let index = self.instances.partition_point(|unit| unit.entry.place() <= place);
-                let unit = FaultInstance::new(Arc::clone(entry), Arc::clone(&self.context), self.direction);
+                let index = self.instances.partition_point(|instance| instance.entry.place() <= place);
+                let instance =
+                    FaultInstance::new(Arc::clone(entry), Arc::clone(&self.context), self.direction);
                 if let Some(decisions) = &mut self.decisions {
-                    decisions.extend(unit.late_draw(now));
+                    decisions.extend(instance.late_draw(now));
                 }
-                self.instances.insert(index, unit);
+                self.instances.insert(index, instance);
             }
         }
         self.deadline = Some(now);
         self.advance(now);
     }
 
-    /// Bytes come.
+    /// Processes received bytes.
     pub(crate) fn on_received(&mut self, arrival: Arrival, bytes: &mut [u8]) {
         let now = arrival.at;
         self.advance(now);
-        for unit in &mut self.instances {
-            unit.change(now, self.segmenter.position, bytes, &mut self.decisions);
+        for instance in &mut self.instances {
+            instance.change(now, self.segmenter.position, bytes, &mut self.decisions);
         }
         let in_segments =
             self.decisions.is_some() || self.instances.iter().any(FaultInstance::needs_segments);
@@ -156,19 +160,19 @@ impl Pipeline {
         self.settle(now);
     }
 
-    /// Bytes came and went without stopping here, which is possible while it [is idle](Self::is_idle).
+    /// Counts bytes that bypassed the pipeline, which is possible while it [is idle](Self::is_idle).
     pub(crate) fn on_bypassed(&mut self, arrival: Arrival, len: usize) {
         self.segmenter.on_bypassed(arrival, len);
     }
 
-    /// The source has ended.
+    /// Processes the end of the source.
     pub(crate) fn finish(&mut self, now: Duration, end: FlowEnd) {
         let segment = self.segmenter.alone();
         self.push(0, Chunk { offset: self.segmenter.position, segment, ..Chunk::ending(now, end) });
         self.settle(now);
     }
 
-    /// To the first unit from `index` on that is on, or out.
+    /// Passes `chunk` to the first instance from `index` on that is on, or to the output.
     fn push(&mut self, index: usize, chunk: Chunk) {
         let mut passing = chunk;
         for index in index..self.instances.len() {
@@ -199,14 +203,14 @@ impl Pipeline {
         }
     }
 
-    /// Bytes that the fault before the unit `index` inserts behind `chunk`.
+    /// Inserts bytes of the fault before the instance `index` after `chunk`.
     fn insert(&mut self, index: usize, chunk: Chunk, bytes: Bytes) {
         let len = bytes.len();
         let number = self.inserted.add(bytes);
         self.push(index, chunk.followed_by_inserted(len, number));
     }
 
-    /// Lets everything happen that has its time by `now`.
+    /// Processes everything that is due by `now`.
     pub(crate) fn advance(&mut self, now: Duration) {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             for index in 0..self.instances.len() {
@@ -235,7 +239,7 @@ impl Pipeline {
                 }
             }
         }
-        let deadlines = self.instances.iter().flat_map(|unit| [unit.changes_at, unit.due()]);
+        let deadlines = self.instances.iter().flat_map(|instance| [instance.changes_at, instance.due()]);
         self.deadline = deadlines.flatten().min();
     }
 
@@ -253,7 +257,8 @@ impl Pipeline {
         }
     }
 
-    /// The inserted bytes that depart next. They count as bytes at the head of the store from now on.
+    /// Returns the inserted bytes that leave next. From now on, they count as bytes at the head of the
+    /// buffer.
     pub(crate) fn take_inserted(&mut self) -> Bytes {
         let Some(first) = self.out.front_mut() else { return Bytes::new() };
         let Some(number) = first.inserted.take() else { return Bytes::new() };

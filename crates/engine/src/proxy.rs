@@ -1,4 +1,4 @@
-//! The faults of one proxy, and the sessions that follow their changes.
+//! The faults of one proxy, and the sessions that follow changes of these faults.
 
 mod listener;
 mod shared;
@@ -17,7 +17,7 @@ use crate::requests::count::RequestStats;
 use crate::stats::{DurationHistogram, FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
 
-/// A handle on the faults of a proxy; cheap to clone.
+/// Handle to the faults of a proxy. It is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Faults {
     pub(crate) shared: Arc<Shared>,
@@ -25,7 +25,7 @@ pub struct Faults {
 }
 
 impl Engine {
-    /// The faults of a proxy. Its name and the seed decide the draws of its sessions.
+    /// Returns the faults of a proxy. Its name and the seed determine the draws of its sessions.
     pub fn proxy(&self, name: &str, faults: Vec<Fault>) -> Faults {
         let shared = Shared::new(Arc::clone(&self.0), name, faults);
         Faults { shared: Arc::new(shared), timers: Timers::coarse() }
@@ -33,7 +33,7 @@ impl Engine {
 }
 
 impl Faults {
-    /// Lets what begins through this handle, sessions and waits, use `timers`. The default is [`Timers::coarse`].
+    /// Uses `timers` for sessions and waits that begin through this handle. Defaults to [`Timers::coarse`].
     #[must_use]
     pub fn with_timers(mut self, timers: Timers) -> Self {
         self.timers = timers;
@@ -45,7 +45,7 @@ impl Faults {
         self.shared.replace(faults);
     }
 
-    /// Sets the protocol of the sessions that begin from now on, which faults on requests need.
+    /// Sets the protocol of the sessions that begin from now on. Faults on requests require a protocol.
     ///
     /// Sessions of a relay read their requests once the proxy has had such a fault, or after [`read_requests`](Self::read_requests). Other
     /// sessions pass as if no protocol was set. Check a fault with [`Fault::check_protocol`] before it is added.
@@ -53,7 +53,8 @@ impl Faults {
         self.shared.set_protocol(protocol);
     }
 
-    /// Lets sessions that begin from now on read and count their requests, even if no fault acts on requests.
+    /// Makes sessions that begin from now on read and count their requests, even if no fault acts on
+    /// requests.
     pub fn read_requests(&self) {
         self.shared.read_requests();
     }
@@ -63,43 +64,44 @@ impl Faults {
         self.shared.requests.stats()
     }
 
-    /// Returns the number of sessions that were read, but not to their end, since they were encrypted, for example.
+    /// Returns the number of sessions whose requests were read, but not to the end, for example because they
+    /// were encrypted.
     pub fn opaque_sessions(&self) -> u64 {
         self.shared.requests.opaque()
     }
 
-    /// The faults as they are, in the order in which they act.
+    /// Returns the current faults, in the order in which they act.
     pub fn current(&self) -> Vec<Fault> {
         self.shared.plan().iter().map(|entry| entry.fault.clone()).collect()
     }
 
-    /// Each fault with what it has done so far.
+    /// Returns each fault with its statistics.
     pub fn stats(&self) -> Vec<(Fault, FaultStats)> {
         self.shared.plan().iter().map(|entry| (entry.fault.clone(), entry.counters.stats())).collect()
     }
 
-    /// How much its faults have held up in `direction`.
+    /// Returns the bytes and delays of all faults in `direction`.
     pub fn flow_stats(&self, direction: Direction) -> FlowStats {
         self.shared.counters[direction as usize].stats()
     }
 
-    /// Returns the times for which its faults have held data, in both directions. Each piece of data that is passed on counts once,
-    /// and each wait of a fault on requests.
+    /// Returns the times for which faults have held data, in both directions. Each chunk of data that is
+    /// passed on counts once, as does each wait of a fault on requests.
     pub fn delays(&self) -> DurationHistogram {
         self.shared.delays()
     }
 
-    /// Returns whether every client must be refused now, as by a closed port.
+    /// Returns true if every client must be refused now, as by a closed port.
     pub fn is_refusing(&self) -> bool {
         let now = self.shared.engine.now();
         self.shared.plan().iter().any(|entry| entry.refuses_all(now))
     }
 
-    /// Waits until [`is_refusing`](Self::is_refusing) answers `down`. A closed listener waits for `false`: the faults that keep it
-    /// closed have then acted.
+    /// Waits until [`is_refusing`](Self::is_refusing) returns `down`. A closed listener waits for `false`,
+    /// and the faults that keep it closed count as having acted.
     ///
     /// # Cancel safety
-    /// Nothing is lost when it is dropped.
+    /// Dropping the future loses nothing.
     pub async fn wait_for_refusing(&self, down: bool) {
         let mut watcher = Watcher::new(Arc::clone(&self.shared));
         let mut timer = Timer::new(self.timers.clone());

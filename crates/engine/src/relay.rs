@@ -1,4 +1,4 @@
-//! The faults of a proxy as a layer of a relay.
+//! Applies the faults of a proxy to the sessions of a relay, as one of its layers.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use crate::requests;
 use crate::session::Session;
 use crate::stream::FaultStream;
 
-/// Refuses clients, delays dials and puts the faults around both connections of each session.
+/// Refuses clients, delays dialing, and applies the faults to both connections of each session.
 impl Layer for Faults {
     type Session = Session;
 

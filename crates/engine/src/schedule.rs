@@ -1,11 +1,11 @@
-//! When a fault is on.
+//! Schedules: the times at which a fault is on.
 //!
 //! | module | what it is |
 //! |---|---|
-//! | `time` | a time as it is written: a number and a unit, or a percentage of the run |
-//! | `parse` | the pest grammar, and from its pairs to periods |
-//! | `error` | what is wrong with a schedule, where, and the way out |
-//! | `windows` | a schedule resolved: the instants at which the fault changes |
+//! | `time` | a time as written: a number and a unit, or a percentage of the run |
+//! | `parse` | the pest grammar, and the conversion of its pairs to periods |
+//! | `error` | what is wrong with a schedule, where, and how to fix it |
+//! | `windows` | a resolved schedule: the instants at which the fault is switched on or off |
 //!
 //! The grammar, in pest's notation:
 //!
@@ -28,10 +28,10 @@ use error::Problem;
 use parse::Period;
 use time::Time;
 
-/// The periods in which a fault is on, as they were written: some may be percentages of the run.
+/// Periods in which a fault is on, as written. Times may be percentages of the run.
 ///
-/// Two schedules are equal if their periods are. [`Display`](std::fmt::Display) writes all periods with their
-/// start, so that what it writes parses to an equal schedule in either [`ParseMode`].
+/// Two schedules are equal if their periods are equal. [`Display`](std::fmt::Display) writes all periods with
+/// their start, so that the output parses to an equal schedule in either [`ParseMode`].
 #[derive(Debug, Clone)]
 pub struct Schedule {
     text: String,
@@ -40,11 +40,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads `period *(";" period)`, a period being `start:TIME`, `duration:TIME` or `start:TIME,duration:TIME`.
+    /// Reads `period *(";" period)`. A period is `start:TIME`, `duration:TIME` or `start:TIME,duration:TIME`.
     ///
     /// # Errors
     ///
-    /// The text does not match the grammar, a time is out of range, or a window has no length.
+    /// Returns an error if the text does not match the grammar, a time is out of range, or a window has no
+    /// length.
     pub fn parse(text: &str, reading: ParseMode) -> Result<Self, ScheduleError> {
         let (periods, joined) = parse::periods(text, reading)?;
         Ok(Self { text: text.to_owned(), periods, merged: joined })
@@ -55,14 +56,14 @@ impl Schedule {
         self.merged
     }
 
-    /// The windows in a run of `duration`; without one, the run has no end.
+    /// Returns the windows in a run of `duration`, or in an unlimited run if it is `None`.
     ///
-    /// Windows may overlap and may go beyond the end of the run. One that a percentage of a very short run
-    /// leaves without length is left out.
+    /// Windows may overlap and may extend beyond the end of the run. Windows without length, which result
+    /// from a percentage of a very short run, are left out.
     ///
     /// # Errors
     ///
-    /// A time is a percentage and there is no `duration`.
+    /// Returns an error if a time is a percentage and `duration` is `None`.
     pub fn resolve(&self, duration: Option<Duration>) -> Result<Windows, ScheduleError> {
         let resolve = |time: Time| time.of(duration).ok_or_else(|| self.share_of_nothing());
         let mut windows = Vec::with_capacity(self.periods.len());
@@ -74,7 +75,7 @@ impl Schedule {
         Ok(Windows::union(windows))
     }
 
-    /// The error that points at the first percentage.
+    /// Returns the error that points to the first percentage.
     fn share_of_nothing(&self) -> ScheduleError {
         let sign = self.text.find('%').expect("a percentage was read from the text");
         let number = self.text[..sign].trim_end();

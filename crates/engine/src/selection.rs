@@ -6,16 +6,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// The sessions of a proxy that a fault acts on, by the order in which they start.
 ///
-/// Sessions are counted while the fault is on: from the moment at which it is added, and in the windows of its schedule. A selection
-/// other than [`ALL`](Self::ALL) leaves sessions that are already open alone.
+/// Sessions are counted while the fault is on: from the moment at which it is added, and in the windows of
+/// its schedule. A selection other than [`ALL`](Self::ALL) does not apply to sessions that are already open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Selection {
-    /// Number of sessions that it leaves alone first.
+    /// Number of sessions to skip first.
     pub skip: u64,
     /// Distance between selected sessions. The first session that is not skipped is selected.
     pub every: NonZeroU64,
-    /// Maximum number of sessions that the fault acts on. `None` if it is unlimited. Sessions that the fault's
-    /// [`probability`](crate::Fault::probability) spares do not count.
+    /// Maximum number of sessions that the fault acts on, or `None` if it is unlimited. Sessions that are
+    /// left out by the [`probability`](crate::Fault::probability) do not count.
     pub times: Option<NonZeroU64>,
 }
 
@@ -23,12 +23,12 @@ impl Selection {
     /// All sessions, including those that are open when the fault is added.
     pub const ALL: Self = Self { skip: 0, every: NonZeroU64::MIN, times: None };
 
-    /// Returns true if it does not depend on the order of sessions.
+    /// Returns true if the selection does not depend on the order of sessions.
     pub fn is_all(&self) -> bool {
         *self == Self::ALL
     }
 
-    /// Returns true for the session `number`, counted from 1.
+    /// Returns true if the session `number`, counted from 1, is selected.
     fn contains(&self, number: u64) -> bool {
         number > self.skip && (number - self.skip - 1).is_multiple_of(self.every.get())
     }
@@ -70,7 +70,8 @@ impl SessionSelector {
         Self { selection, progress: Mutex::default() }
     }
 
-    /// Counts the next session. Returns whether the fault acts on it. `draw` is the result of the draw for its probability.
+    /// Counts the next session. Returns true if the fault acts on it. `draw` returns the result of the draw
+    /// for its probability.
     pub(crate) fn select(&self, draw: impl FnOnce() -> bool) -> bool {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.started += 1;

@@ -1,4 +1,4 @@
-//! One session: its number, its draws, and how a fault ends it.
+//! One session: its number, its draws, and the streams of its connections.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::shared::SessionShared;
 use crate::stream::FaultStream;
 use crate::timer::{Timer, Timers};
 
-/// A session that has begun: faults on its opening first, then streams with faults around its two ends.
+/// A session that has begun. Faults that refuse clients or delay dialing apply to it first, then faults on
+/// its streams.
 #[derive(Debug)]
 pub struct Session {
     faults: Arc<proxy::Shared>,
@@ -28,7 +29,7 @@ pub struct Session {
 }
 
 impl Faults {
-    /// Begins a session: it gets the next number.
+    /// Begins a session, which gets the next number.
     pub fn session(&self) -> Session {
         let faults = Arc::clone(&self.shared);
         let identity = faults.begin_session();
@@ -37,7 +38,7 @@ impl Faults {
 }
 
 impl Session {
-    /// The name of the fault that refuses this session's client, if one does.
+    /// Returns the name of the fault that refuses the client of this session, or `None` if no fault does.
     pub fn refused(&self) -> Option<String> {
         let now = self.faults.engine.now();
         let plan = self.faults.plan();
@@ -53,14 +54,14 @@ impl Session {
         Some(entry.fault.name.clone())
     }
 
-    /// Waits as long as slow-open faults want the upstream to be dialed later: from the session's beginning, and
-    /// while they are on.
+    /// Waits for the delays of slow-open faults before the upstream is dialed. The delays start at the
+    /// beginning of the session and apply while the faults are on.
     ///
     /// # Cancel safety
-    /// Nothing is lost when it is dropped.
+    /// Dropping the future loses nothing.
     pub async fn wait_slow_open(&self) {
         let shared = &self.faults;
-        // Most sessions have no such fault, and need neither a timer nor to watch for changes.
+        // Most sessions do not have such a fault and need neither a timer nor a watcher.
         if !shared.plan().iter().any(|entry| open_delay(entry).is_some()) {
             return;
         }
@@ -109,28 +110,30 @@ impl Session {
         }
     }
 
-    /// Sets the round-trip time for packet loss without a configured one: the time that opening the connection took.
+    /// Sets the round-trip time for packet loss faults without a configured one. It is the time that
+    /// connecting took.
     pub fn set_rtt(&mut self, rtt: Duration) {
         self.identity.rtt = rtt.max(MIN_RTT);
     }
 
-    /// Returns the protocol of the session, if its requests are to be read.
+    /// Returns the protocol of the session if its requests must be read.
     #[cfg(feature = "relay")]
     pub(crate) fn read_protocol(&self) -> Option<Protocol> {
         self.faults.read_protocol()
     }
 
-    /// Puts the faults around a proxy's two connections: to the client, and to the server.
+    /// Applies the faults to the two connections of a proxy, to the client and to the server.
     ///
-    /// Each direction's faults act on what is read, from the client or from the server; writes pass as they are. Faults on requests act in
-    /// a relay only.
+    /// The faults of each direction act on data that is read from the client or from the server. Writes pass
+    /// unchanged. Faults on requests act in a relay only.
     pub fn wrap<C, S>(self, client: C, server: S) -> (FaultStream<C>, FaultStream<S>) {
         let (to_upstream, to_downstream) = self.flows();
         let client = FaultStream::reading(client, to_upstream, Side::Client);
         (client, FaultStream::reading(server, to_downstream, Side::Server))
     }
 
-    /// Puts the faults around a client's own connection: on what it writes (requests) and on what it reads (replies).
+    /// Applies the faults to the connection of a client: to the data that it writes (requests) and reads
+    /// (responses).
     pub fn client<S>(self, stream: S) -> FaultStream<S> {
         let (to_upstream, to_downstream) = self.flows();
         FaultStream::both_ways(stream, to_downstream, to_upstream)
@@ -139,12 +142,12 @@ impl Session {
     pub(crate) fn flows(self) -> (FaultFlow, FaultFlow) {
         let Self { faults, timers, identity } = self;
         let common = Arc::new(SessionShared::new(faults, timers, identity));
-        let half = |direction| FaultFlow::new(Arc::clone(&common), direction);
-        (half(Direction::ToUpstream), half(Direction::ToDownstream))
+        let flow = |direction| FaultFlow::new(Arc::clone(&common), direction);
+        (flow(Direction::ToUpstream), flow(Direction::ToDownstream))
     }
 }
 
-/// Returns how long the fault delays dialing the upstream, if it does.
+/// Returns how long the fault delays dialing the upstream, or `None` if it does not.
 fn open_delay(entry: &PlanEntry) -> Option<Duration> {
     match entry.fault.effect.behavior().opening() {
         Some(Opening::Delay(delay)) => Some(delay),

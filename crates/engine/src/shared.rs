@@ -1,4 +1,4 @@
-//! What is common to both directions of a session.
+//! State that both directions of a session share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ pub(crate) struct SessionShared {
     pub(crate) faults: Arc<proxy::Shared>,
     pub(crate) timers: Timers,
     pub(crate) context: Arc<SessionContext>,
-    /// Bytes received, by [`Direction`].
+    /// Number of received bytes, by [`Direction`].
     received: [AtomicU64; 2],
     end: AtomicU8,
     /// True if the connection that sends in a [`Direction`] was reset.
@@ -25,9 +25,9 @@ pub(crate) struct SessionShared {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
     Closed,
-    /// Reset behind data that was delivered in this direction, which the transport still sends.
+    /// Reset after data that was delivered in this direction. The transport still sends that data.
     Reset(Side, Direction),
-    /// Reset that gives up unsent data.
+    /// Reset that drops unsent data.
     ResetNow(Side),
 }
 
@@ -57,13 +57,14 @@ impl SessionShared {
         }
     }
 
-    /// Counts bytes that came in `direction`; returns what came in the other.
+    /// Counts received bytes in `direction`. Returns the number of bytes received in the other direction.
     pub(crate) fn count(&self, direction: Direction, bytes: usize) -> u64 {
         self.received[direction as usize].fetch_add(bytes as u64, Ordering::Relaxed);
         self.received[direction.opposite() as usize].load(Ordering::Relaxed)
     }
 
-    /// The connection that sends in `direction` was reset, so it receives nothing any more either.
+    /// Records that the connection that sends in `direction` was reset. It does not receive data any more
+    /// either.
     pub(crate) fn sender_is_gone(&self, direction: Direction) {
         self.sender_is_gone[direction as usize].store(true, Ordering::Relaxed);
     }
@@ -73,7 +74,7 @@ impl SessionShared {
         self.sender_is_gone[direction.opposite() as usize].load(Ordering::Relaxed)
     }
 
-    /// The first end counts.
+    /// Records the end of the session. Later ends are ignored.
     pub(crate) fn end(&self, end: SessionEnd) {
         let code = (1..).zip(ENDS).find(|(_, other)| *other == end).map_or(0, |(code, _)| code);
         let _ = self.end.compare_exchange(0, code, Ordering::Relaxed, Ordering::Relaxed);

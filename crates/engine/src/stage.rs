@@ -37,7 +37,8 @@ pub(crate) trait Stage: Any + Debug + Send {
         None
     }
 
-    /// Moves the chunks that leave by `now` to `leaving`: at most [`MAX_BATCH`], and none after one that bytes are inserted after.
+    /// Moves chunks that leave by `now` to `leaving`. It moves at most [`MAX_BATCH`] chunks, and stops after
+    /// a chunk that is followed by inserted bytes.
     fn pop_all(&mut self, now: Duration, leaving: &mut Vec<Chunk>, context: &mut StageContext<'_>) {
         while leaving.len() < MAX_BATCH
             && context.inserted.is_none()
@@ -88,12 +89,12 @@ pub(crate) struct StageContext<'a> {
     pub(crate) counters: &'a FaultCounters,
     /// Bytes to insert after the chunk that `push` or `pop` returns, as a separate write.
     pub(crate) inserted: &'a mut Option<Bytes>,
-    /// Records a decision about a place in the flow.
+    /// Records a decision at a time and an offset in the flow.
     pub(crate) record_decision: &'a mut dyn FnMut(Duration, u64, Decision),
 }
 
 impl StageContext<'_> {
-    /// Records what was decided about `chunk`.
+    /// Records a decision about `chunk`.
     pub(crate) fn record(&mut self, chunk: &Chunk, decision: Decision) {
         (self.record_decision)(chunk.at, chunk.offset, decision);
     }
@@ -104,12 +105,12 @@ impl StageContext<'_> {
         self.record(chunk, Decision::Hold { delay_ns: nanos(delay) });
     }
 
-    /// Records that a chunk that arrived at `came` leaves.
-    pub(crate) fn held(&self, chunk: &Chunk, came: Duration, now: Duration) {
-        self.counters.record_held(now.saturating_sub(came), now.saturating_sub(chunk.at));
+    /// Counts the hold time of a chunk that arrived at `arrived` and leaves.
+    pub(crate) fn held(&self, chunk: &Chunk, arrived: Duration, now: Duration) {
+        self.counters.record_held(now.saturating_sub(arrived), now.saturating_sub(chunk.at));
     }
 
-    /// Counts the ending of the session, if `chunk` is one.
+    /// Counts an action of the fault if `chunk` ends the session.
     pub(crate) fn ends(&mut self, chunk: &Chunk) {
         let decision = match chunk.end {
             FlowEnd::Close | FlowEnd::CloseNow => Decision::Close,

@@ -7,15 +7,16 @@ use histogram::{AtomicHistogram, Config, Histogram};
 
 use crate::journal::nanos;
 
-/// Nanoseconds to within 1.6 %, up to 2^42 ns (73 minutes); longer counts as that.
+/// Parameters of the histograms: nanoseconds accurate to 1.6 %, up to 2^42 ns (73 minutes). Longer times
+/// count as 2^42 ns.
 const GROUPING_POWER: u8 = 6;
 const MAX_VALUE_POWER: u8 = 42;
-/// The least time in which a bandwidth was the limit for a rate to be measured: a shorter one is a few chunks, whose delays
-/// would be most of it.
+/// Minimum time in which a bandwidth must have been the limit before its rate is reported. In a shorter time,
+/// the delays of a few chunks would distort the rate.
 const MIN_LIMITED_TIME: Duration = Duration::from_millis(100);
 const MAX_VALUE: u64 = (1 << MAX_VALUE_POWER) - 1;
 
-/// The counters of one fault of a proxy.
+/// Counters of one fault of a proxy.
 #[derive(Debug)]
 pub(crate) struct FaultCounters {
     sessions: AtomicU64,
@@ -26,7 +27,7 @@ pub(crate) struct FaultCounters {
     limited_nanos: AtomicU64,
     segments: AtomicU64,
     lost: AtomicU64,
-    asked: AtomicHistogram,
+    requested: AtomicHistogram,
     held: DurationCounters,
     late: AtomicHistogram,
 }
@@ -44,47 +45,48 @@ impl FaultCounters {
             limited_nanos: AtomicU64::new(0),
             segments: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-            asked: histogram(),
+            requested: histogram(),
             held: DurationCounters::new(),
             late: histogram(),
         }
     }
 
-    /// A session, or a client, was picked for it.
+    /// Counts a session, or a client, that the fault was selected for.
     pub(crate) fn record_session(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It did what it does once: closed, reset, held an end, flipped a bit, jittered, sliced.
+    /// Counts an action: a session closed or reset, an end held, a bit flipped, a segment delayed by jitter
+    /// or a slice cut.
     pub(crate) fn record_action(&self) {
         self.actions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It affected something that is not counted: it closed the port, or held data.
+    /// Records an effect that is not counted: a closed port or held data.
     pub(crate) fn record_effect(&self) {
-        // Most calls are not the first, and a store would be slower.
+        // Most calls are not the first, and a load is cheaper than a store.
         if !self.has_affected.load(Ordering::Relaxed) {
             self.has_affected.store(true, Ordering::Relaxed);
         }
     }
 
-    /// A delay was drawn.
+    /// Counts a delay that was drawn.
     pub(crate) fn record_requested(&self, delay: Duration) {
-        add(&self.asked, delay);
+        add(&self.requested, delay);
     }
 
-    /// A chunk was held for `held`, and let go `late` after it was due.
+    /// Counts a chunk that was held for `held` and released `late` after it was due.
     pub(crate) fn record_held(&self, held: Duration, late: Duration) {
         self.held.record(held);
         add(&self.late, late);
     }
 
-    /// Bytes passed a bandwidth, limited by it or not.
+    /// Counts bytes that passed a bandwidth, whether it limited them or not.
     pub(crate) fn record_bytes(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Bytes passed in a time in which the bandwidth was the limit.
+    /// Counts bytes that passed while the bandwidth was the limit, and the time that they took.
     pub(crate) fn record_limited(&self, bytes: u64, time: Duration) {
         self.limited_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.limited_nanos.fetch_add(nanos(time), Ordering::Relaxed);
@@ -96,7 +98,7 @@ impl FaultCounters {
         self.limited_nanos.store(0, Ordering::Relaxed);
     }
 
-    /// Segments were sent, `lost` of them to be sent again.
+    /// Counts segments that were sent, `lost` of which were lost and are sent again.
     pub(crate) fn record_segments(&self, segments: u64, lost: u64) {
         self.segments.fetch_add(segments, Ordering::Relaxed);
         self.lost.fetch_add(lost, Ordering::Relaxed);
@@ -114,7 +116,7 @@ impl FaultCounters {
             has_affected: self.has_affected.load(Ordering::Relaxed),
             delay: Quantiles::from_histogram(&held.histogram),
             held,
-            requested_delay: Quantiles::from_histogram(&self.asked.load()),
+            requested_delay: Quantiles::from_histogram(&self.requested.load()),
             error: Quantiles::from_histogram(&self.late.load()),
             bytes: count(&self.bytes),
             rate: (limited >= MIN_LIMITED_TIME)
@@ -155,7 +157,7 @@ impl DurationCounters {
 }
 
 fn add(histogram: &AtomicHistogram, time: Duration) {
-    // Fails for values beyond the longest only.
+    // Values up to `MAX_VALUE` always fit.
     let _ = histogram.increment(nanos(time).min(MAX_VALUE));
 }
 
@@ -163,36 +165,37 @@ fn add(histogram: &AtomicHistogram, time: Duration) {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FaultStats {
-    /// Sessions it was drawn for.
+    /// Number of sessions that the fault was selected for.
     pub sessions: u64,
-    /// Times it did what it does: sessions closed or reset, ends held, bits flipped, slices cut, moments jittered.
+    /// Number of actions: sessions closed or reset, ends held, bits flipped, slices cut and segments delayed
+    /// by jitter.
     pub actions: u64,
-    /// Whether it affected something that is not counted: it closed the port, made data wait for a bandwidth, or held data of a
-    /// session that it was to end later.
+    /// True if the fault had an effect that is not counted: it closed the port, made data wait for a
+    /// bandwidth, or held data of a session that it was to end later.
     pub has_affected: bool,
-    /// Delays drawn, if any.
+    /// Delays that were drawn, if any.
     pub requested_delay: Option<Quantiles>,
-    /// How long the fault held chunks, including the wait for earlier chunks.
+    /// Hold times of chunks, including the wait for earlier chunks.
     pub delay: Option<Quantiles>,
-    /// How much later than due they were released.
+    /// Time from when a chunk was due until its release.
     pub error: Option<Quantiles>,
-    /// Bytes that passed a bandwidth, whether they had to wait or not.
+    /// Number of bytes that passed a bandwidth, whether they had to wait or not.
     pub bytes: u64,
-    /// Bytes per second in the time in which the bandwidth was the limit, since its rate last changed. `None` if that was less
-    /// than 100 ms.
+    /// Throughput in bytes per second while the bandwidth was the limit, since its rate last changed. `None`
+    /// if that time was less than 100 ms.
     pub rate: Option<f64>,
     /// Histogram of the durations in [`delay`](Self::delay).
     pub held: DurationHistogram,
-    /// Segments that its simulated sender sent.
+    /// Number of segments that the simulated sender sent.
     pub segments: u64,
-    /// Segments that were lost.
+    /// Number of segments that were lost.
     pub lost: u64,
     /// Ratio of lost segments.
     pub loss_share: Option<f64>,
 }
 
 impl FaultStats {
-    /// Returns the measurements with an empty histogram [`held`](Self::held), which would take 19 kB.
+    /// Returns the measurements with an empty histogram [`held`](Self::held), because a full one takes 19 kB.
     #[must_use]
     pub fn without_histogram(self) -> Self {
         let histogram = Histogram::new(0, 1).expect("the powers fit each other");
@@ -213,7 +216,7 @@ impl DurationHistogram {
         self.histogram.as_slice().iter().sum()
     }
 
-    /// All of them together, exactly.
+    /// Returns the exact sum of the durations.
     pub fn sum(&self) -> Duration {
         self.sum
     }
@@ -226,12 +229,12 @@ impl DurationHistogram {
         Self { histogram, sum: self.sum.saturating_sub(earlier.sum) }
     }
 
-    /// Returns the quantiles. `None` without any duration.
+    /// Returns the quantiles, or `None` if the histogram is empty.
     pub fn quantiles(&self) -> Option<Quantiles> {
         Quantiles::from_histogram(&self.histogram)
     }
 
-    /// How many are at most that long.
+    /// Returns the number of durations that are at most `bound`.
     pub fn count_within(&self, bound: Duration) -> u64 {
         let bound = nanos(bound);
         self.histogram
@@ -261,7 +264,7 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// `None` without any duration.
+    /// Returns `None` if the histogram is empty.
     fn from_histogram(histogram: &Histogram) -> Option<Self> {
         let count = histogram.as_slice().iter().sum();
         let at = |quantile| {
@@ -272,17 +275,18 @@ impl Quantiles {
     }
 }
 
-/// Counts the bytes that faults receive and release, with relaxed atomics: a reader may see one change before another.
+/// Counts the bytes that faults receive and release. The counters are relaxed atomics, so a reader may see
+/// one change before another.
 #[derive(Debug, Default)]
 pub(crate) struct FlowCounters {
-    came: AtomicU64,
+    received: AtomicU64,
     delivered: AtomicU64,
     lost: AtomicU64,
     byte_micros: AtomicU64,
 }
 
-/// Bytes that faults have held, in one direction of all sessions of a proxy, since the start of the run. Bytes that pass while no
-/// fault is on do not count.
+/// Bytes that faults have held in one direction, summed over all sessions of a proxy since the start of the
+/// run. Bytes that pass while no fault is on do not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[non_exhaustive]
 pub struct FlowStats {
@@ -299,16 +303,16 @@ pub struct FlowStats {
 
 impl FlowCounters {
     pub(crate) fn on_received(&self, bytes: usize) {
-        self.came.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Passed on, after `byte_micros` of holding all together.
+    /// Counts bytes that were passed on. `byte_micros` is the sum of their hold times.
     pub(crate) fn on_delivered(&self, bytes: usize, byte_micros: u64) {
         self.delivered.fetch_add(bytes as u64, Ordering::Relaxed);
         self.byte_micros.fetch_add(byte_micros, Ordering::Relaxed);
     }
 
-    /// Gone, but not passed on.
+    /// Counts bytes that were discarded, or lost with their session.
     pub(crate) fn on_lost(&self, bytes: usize) {
         self.lost.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -316,9 +320,9 @@ impl FlowCounters {
     pub(crate) fn stats(&self) -> FlowStats {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (delivered, lost) = (load(&self.delivered), load(&self.lost));
-        let came = load(&self.came).max(delivered + lost);
+        let received = load(&self.received).max(delivered + lost);
         let byte_seconds = load(&self.byte_micros) as f64 / 1e6;
-        FlowStats { received: came, delivered, held: came - delivered - lost, byte_seconds }
+        FlowStats { received, delivered, held: received - delivered - lost, byte_seconds }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A byte stream with faults around it.
+//! A byte stream to which faults are applied.
 
 use std::io;
 use std::pin::Pin;

@@ -1,6 +1,6 @@
-//! Waiting for an instant: with the runtime's own timers (1 ms), or with finer ones on Linux.
+//! Timers that wait for an instant: those of the runtime (1 ms), or more precise ones on Linux.
 
-// `--cfg portable` selects the other systems' file on Linux too, for tests.
+// `--cfg portable` selects the implementation of other systems on Linux too, for tests.
 #[cfg_attr(not(all(target_os = "linux", not(portable))), path = "timer/portable.rs")]
 mod precise;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 pub use precise::TimerDriver;
 
-/// The timers that held bytes wait for. A clone is cheap and stands for the same timers.
+/// Timers for the release of held bytes. A clone is cheap and uses the same timers.
 ///
 /// The default is [coarse](Self::coarse).
 #[derive(Debug, Clone, Default)]
@@ -22,18 +22,19 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// The timers of whichever tokio runtime they are used in: up to 1 ms late, and true to its paused clock.
+    /// Returns the timers of the tokio runtime in which they are used. They are up to 1 ms late, and follow
+    /// its paused clock.
     ///
-    /// To wait with them panics outside a runtime whose time driver is enabled.
+    /// Waiting with them panics outside a runtime whose time driver is enabled.
     pub fn coarse() -> Self {
         Self::default()
     }
 
-    /// Timers on one `timerfd`, tens of microseconds late, and the future that makes them fire. On systems other than Linux they are
-    /// [coarse](Self::coarse).
+    /// Returns timers on one `timerfd`, which are tens of microseconds late, and the future that makes them
+    /// fire. On systems other than Linux, the timers are [coarse](Self::coarse).
     ///
-    /// On Linux they follow the system's monotonic clock: do not pause tokio's clock with them. They can be used from
-    /// any thread, and cost least on the one that polls the driver.
+    /// On Linux, they follow the monotonic clock of the system, so do not pause the clock of tokio with them.
+    /// They can be used from any thread, and cost least on the thread that polls the driver.
     ///
     /// # Errors
     ///
@@ -48,7 +49,7 @@ impl Timers {
     }
 }
 
-/// Wakes one task at one instant at a time.
+/// A timer that wakes one task at one instant.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// `None` if the timers are coarse or their driver was dropped.
@@ -63,8 +64,8 @@ impl Timer {
 
     /// Ready once `deadline` has passed.
     ///
-    /// Until then the task of `cx` is woken when it does, and no longer at any deadline given before. It may
-    /// also be woken sooner, if the timers lose their driver.
+    /// Until then, wakes the task of `cx` at the deadline, which replaces any earlier deadline. The task may
+    /// also be woken earlier, if the driver of the timers is dropped.
     pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if deadline <= Instant::now() {
             return Poll::Ready(());
@@ -82,7 +83,7 @@ impl Timer {
         sleep.as_mut().poll(cx)
     }
 
-    /// Wakes no task any more, until the next call of [`poll_until`](Self::poll_until).
+    /// Wakes no task until the next call of [`poll_until`](Self::poll_until).
     pub(crate) fn clear(&mut self) {
         if let Some(entry) = &mut self.precise {
             entry.clear();

@@ -21,7 +21,7 @@ pub use rate::{Rate, Unit};
 pub use ratio::{Number, Ratio};
 pub use time::Millis;
 
-/// Why a value was refused: what was given, and what to give instead.
+/// Error for a value that was refused. It displays what was given and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ValueError(String);
@@ -32,7 +32,7 @@ impl ValueError {
     }
 }
 
-/// A text as a number, finite and not negative, and what follows it: a unit, or nothing.
+/// Parses a text as a finite, non-negative number and the rest, which is a unit or empty.
 fn split<'a>(text: &'a str, wanted: &str) -> Result<(f64, &'a str), ValueError> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && !"+-.".contains(c)).unwrap_or(text.len());
@@ -43,19 +43,19 @@ fn split<'a>(text: &'a str, wanted: &str) -> Result<(f64, &'a str), ValueError> 
     }
 }
 
-/// The number, if it is finite and not negative.
+/// Returns the number if it is finite and not negative.
 fn sensible(number: f64, wanted: &str) -> Result<f64, ValueError> {
     if !number.is_finite() {
         Err(ValueError::new(format!("{number} is not {wanted}")))
     } else if number.is_sign_negative() && number != 0.0 {
         Err(ValueError::new(format!("{number} is negative, not {wanted}")))
     } else {
-        // without the sign of -0
+        // Removes the sign of -0.
         Ok(number.abs())
     }
 }
 
-/// Deserializes what is a number in its plain unit or a text.
+/// Deserializes a value from a number in its default unit or from text.
 fn number_or_text<'de, D, T>(deserializer: D, wanted: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -3,16 +3,16 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// Why parameters were not read.
+/// Error from reading the parameters of a fault.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// No fault has a parameter of this name.
     #[error("unknown parameter `{name}`")]
     Unknown {
-        /// As it was given.
+        /// Name as it was given.
         name: String,
-        /// The parameters that there are.
+        /// Names of the known parameters.
         known: Vec<&'static str>,
     },
     /// A parameter was refused.
@@ -68,17 +68,17 @@ impl ParamError {
     }
 }
 
-/// A text with each parameter, which it has between backticks, as `spell` writes it.
+/// Returns `text` with each parameter between backticks replaced by its name from `spell`.
 pub fn display_with(text: &str, spell: impl Fn(&str) -> String) -> String {
     let mut message = String::new();
     for (index, part) in text.split('`').enumerate() {
-        // between the first and the second backtick, the third and the fourth
+        // Parts with an odd index are between two backticks.
         if index % 2 == 1 { message.push_str(&spell(part)) } else { message.push_str(part) }
     }
     message
 }
 
-/// Names of parameters as [`ParamError`] wants them in its problem.
+/// Returns the names in backticks, as the problem of a [`ParamError`] contains them.
 pub(crate) fn quoted(params: Vec<&str>) -> String {
     params.into_iter().map(|param| format!("`{param}`")).collect::<Vec<_>>().join(", ")
 }

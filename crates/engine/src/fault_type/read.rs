@@ -17,7 +17,7 @@ use crate::units::{Rate, Ratio};
 /// Returns the text of a file that a parameter names.
 pub type ReadFile = fn(&Path) -> io::Result<String>;
 
-/// The parameters of one type of fault, read.
+/// Parsed parameters of one type of fault.
 pub(crate) trait Parameters: Debug + Send + Sync {
     /// Returns the effect, with defaults for missing parameters.
     fn resolve(&self, side: Option<Side>, read_file: ReadFile) -> Result<Effect, ParamError>;
@@ -27,13 +27,14 @@ pub(crate) trait Parameters: Debug + Send + Sync {
         None
     }
 
-    /// The parameter that decides which others mean something, and its value; see [`Parameter::with`].
+    /// Returns the parameter that decides which other parameters apply, and its value; see
+    /// [`Parameter::with`].
     fn choice(&self) -> Option<(&'static str, &'static str)> {
         None
     }
 }
 
-/// Parameters that were read, and as JSON.
+/// The parameters of a type as JSON, and parsed.
 pub(crate) type Own = (Map<String, Value>, Arc<dyn Parameters>);
 
 /// Reads the parameters of a type of fault.
@@ -44,13 +45,13 @@ pub(crate) fn read_own<P: Parameters + Serialize + DeserializeOwned + 'static>(
     Ok((own, Arc::new(params)))
 }
 
-/// Reads a struct whose fields are all optional. Returns it as JSON too.
+/// Reads a struct whose fields are all optional. Returns its fields as JSON too.
 pub(crate) fn read<P: Serialize + DeserializeOwned>(
     given: Map<String, Value>,
 ) -> Result<(Map<String, Value>, P), ParamError> {
     let given = Value::Object(given);
     let params = P::deserialize(&given).map_err(|error| {
-        // The error does not name the parameter: it is the first that is refused alone.
+        // The error does not name the parameter. The parameter is the first one that is refused on its own.
         let refused = given.as_object().into_iter().flatten().find_map(|(name, value)| {
             let read = |value| P::deserialize(Value::Object(Map::from_iter([(name.clone(), value)]))).err();
             let error = read(value.clone())?;
@@ -69,7 +70,7 @@ pub(crate) fn read<P: Serialize + DeserializeOwned>(
     Ok((own, params))
 }
 
-/// An error about a value of another type, in words for users.
+/// Returns the message of an error about a value of the wrong type, reworded for users.
 fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.strip_prefix("invalid type: ").and_then(|text| text.split_once(", expected ")) {
@@ -80,12 +81,12 @@ fn in_words(error: &serde_json::Error) -> String {
     }
 }
 
-/// The value, if it is given.
+/// Returns the value, or an error that the parameter is required.
 pub(crate) fn needed<T>(param: &'static str, value: Option<T>, example: &str) -> Result<T, ParamError> {
     value.ok_or_else(|| ParamError::new(param, format!("is required, for example {example}")))
 }
 
-/// A rate that is a share.
+/// Returns a required rate that is a share.
 pub(crate) fn ratio_from(rate: Option<Rate>) -> Result<f64, ParamError> {
     let rate = needed("rate", rate, "0.01 or 1%")?;
     rate.ratio().map(Ratio::fraction).map_err(|error| ParamError::new("rate", error))

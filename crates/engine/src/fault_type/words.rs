@@ -1,4 +1,4 @@
-//! Parameters whose value is one of a few words. Between the parts of a word `-`, `_` and nothing are the same.
+//! Parameters whose value is one of a few words. The parts of a word may be separated by `-`, `_` or nothing.
 
 use crate::direction::{Scope, Side};
 use crate::units::ValueError;
@@ -57,14 +57,14 @@ pub(crate) fn not_one_of(text: &str, what: &str, words: &[&str]) -> ValueError {
     ValueError::new(format!("{text:?} is not {what}: use {others}{last}"))
 }
 
-/// Which bytes of a side's socket: those read from it, those written to it.
+/// Direction relative to the socket of a side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SocketDirection {
-    /// Read.
+    /// Bytes that are read from the socket.
     Ingress,
-    /// Written.
+    /// Bytes that are written to the socket.
     Egress,
-    /// Read and written.
+    /// Bytes that are read and bytes that are written.
     Both,
 }
 

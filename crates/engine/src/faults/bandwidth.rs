@@ -1,8 +1,9 @@
 //! A token bucket, by virtual scheduling: the generic cell rate algorithm (ITU-T I.371, annex A) counted in bytes.
 //!
-//! Bytes leave in units: each segment is cut at the multiples of the grain. A unit leaves when the bucket has tokens for its
-//! first byte; those for the others are owed. That time follows from the bytes before it. A late call does not slow the
-//! flow down, and the stages behind see the same times however reads cut the flow.
+//! Bytes leave in units: each segment is cut at the multiples of the grain. A unit leaves when the bucket has
+//! tokens for its first byte, and then owes the tokens for its other bytes. The time at which it leaves
+//! depends only on the bytes before it. A late call therefore does not slow the flow down, and later stages
+//! see the same times however reads cut the flow.
 
 use std::sync::Arc;
 
@@ -12,13 +13,13 @@ use crate::journal::nanos;
 use crate::requests::rule::{Moment, RequestAction, RequestFault};
 use crate::token_bucket::{Taken, TokenBucket};
 
-/// The time that a unit may take at most.
+/// Maximum time that a unit takes at the configured rate.
 const MAX_CHUNK_TIME: Duration = Duration::from_millis(2);
-/// What may wait, as time at the rate and as bytes: the larger.
+/// Maximum amount of waiting data: what passes in this time, or this number of bytes if that is more.
 const WAITING_TIME: Duration = Duration::from_millis(10);
 const WAITING_BYTES: usize = 64 << 10;
 
-/// A token bucket.
+/// Limits throughput with a token bucket.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Bandwidth {
@@ -31,7 +32,7 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    /// Bytes per second; 1000 GB.
+    /// Maximum rate: 1000 GB per second.
     pub const MAX_RATE: f64 = 1e12;
 
     /// Limits each session to this rate, with the default burst.
@@ -86,7 +87,7 @@ impl Behavior for Bandwidth {
 #[derive(Debug)]
 struct BandwidthStage {
     nanos_per_byte: f64,
-    /// Bytes that tokens were taken for.
+    /// Number of bytes that tokens were taken for.
     paid: u64,
     burst: u64,
     bucket: Arc<TokenBucket>,
@@ -94,9 +95,9 @@ struct BandwidthStage {
     waiting_limit: usize,
     queue: Fifo<Chunk>,
     waiting: usize,
-    /// The next chunk to leave: how much of the first in the queue, and its tokens.
+    /// The next unit to leave: its length, which is at the head of the queue, and its tokens.
     next: Option<(usize, Taken)>,
-    /// The segment and the grain that the last chunk was of.
+    /// Segment and grain of the last chunk that left.
     last_unit: Option<(u64, u64)>,
     last_left: Duration,
 }
@@ -165,18 +166,20 @@ impl BandwidthStage {
         (offset % self.grain as u64) as usize
     }
 
-    /// The segment and the grain that the first byte of `chunk` is in.
+    /// Returns the segment and the grain of the first byte of `chunk`.
     fn unit(&self, chunk: &Chunk) -> (u64, u64) {
         (chunk.segment, chunk.offset / self.grain as u64)
     }
 
-    /// The time that the next `len` bytes take. Fractions of nanoseconds are carried on to the bytes behind them.
+    /// Returns the time that the next `len` bytes take, in nanoseconds. Fractions are carried over to the
+    /// bytes after them.
     fn cost(&self, len: usize) -> u64 {
         let until = |bytes: u64| nanos_for(bytes as f64, self.nanos_per_byte);
         until(self.paid + len as u64) - until(self.paid)
     }
 
-    /// The next chunk that has left by `now`; if the bandwidth was the limit then, how many bytes left in how long.
+    /// Returns the next chunk that has left by `now`. If the bandwidth was the limit, also returns the number
+    /// of bytes that left, and the time that they took.
     fn leave(&mut self, now: Duration) -> Option<(Chunk, Option<(u64, Duration)>)> {
         let (len, taken) = self.next.take_if(|(_, taken)| taken.due <= nanos(now))?;
         let due = Duration::from_nanos(taken.due);
@@ -271,7 +274,7 @@ pub(super) static TYPE: FaultType = FaultType {
     read: read_own::<Params>,
 };
 
-/// An Ethernet frame's payload.
+/// Payload of an Ethernet frame.
 const MIN_DEFAULT_BURST: u64 = 1500;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -319,7 +322,7 @@ impl Params {
     }
 }
 
-/// The bytes of 1 ms, so that waits are not shorter than the precision of timers.
+/// Returns the bytes of 1 ms, so that waits are not shorter than the precision of timers.
 #[allow(clippy::cast_possible_truncation, reason = "the cast saturates")]
 fn default_burst(rate: f64) -> u64 {
     ((rate / 1000.0) as u64).max(MIN_DEFAULT_BURST)

@@ -11,7 +11,8 @@ use crate::stage::gate::Gate;
 pub struct Blackhole {
     /// Drops received bytes. Otherwise they are forwarded when the fault ends.
     pub discard: bool,
-    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on.
+    /// Number of bytes of its direction that pass first, counted since the session opened or the fault was
+    /// switched on.
     pub after_bytes: u64,
 }
 

@@ -6,7 +6,8 @@ use rand_distr::{Distribution, Geometric};
 use super::prelude::*;
 use crate::stage::rng::FaultRng;
 
-/// Length of the blocks of a flow. The flips in a block are drawn together, and depend on no block before it.
+/// Length of the blocks of a flow. The flips in a block are drawn together and do not depend on earlier
+/// blocks.
 const BLOCK: u64 = 4096;
 
 /// Flips random bits.
@@ -53,19 +54,19 @@ impl Stage for CorruptStage {
     }
 }
 
-/// Flips one bit in a share of the bytes; which ones follows from the draws alone.
+/// Flips one bit in a share of the bytes. The draws alone decide which ones.
 #[derive(Debug)]
 struct Flips {
     gaps: Geometric,
     block: Option<Block>,
 }
 
-/// The flips of one block, as far as they have been drawn.
+/// The flips of one block, drawn up to `next`.
 #[derive(Debug)]
 struct Block {
     start: u64,
     draws: FaultRng,
-    /// The next byte that is changed, if it lies in the block.
+    /// The next byte to change. It may be beyond the end of the block.
     next: u64,
 }
 
@@ -76,12 +77,12 @@ impl Block {
         Self { start, draws, next }
     }
 
-    /// The byte after the last.
+    /// Returns the offset after the last byte.
     fn end(&self) -> u64 {
         self.start.saturating_add(BLOCK)
     }
 
-    /// The bit that is flipped in the next byte; draws the one after it.
+    /// Returns the mask of the bit to flip in the next byte, and draws the byte to change after it.
     fn flip(&mut self, gaps: &Geometric) -> u8 {
         let mask = 1 << self.draws.random_range(0..8_u8);
         self.next = self.next.saturating_add(1).saturating_add(gaps.sample(&mut self.draws));
@@ -90,15 +91,15 @@ impl Block {
 }
 
 impl Flips {
-    /// `rate`: 0 to 1, as resolved.
+    /// `rate` must be 0 to 1. Returns `None` for a rate of 0.
     fn new(rate: f64) -> Option<Self> {
         let gaps = Geometric::new(rate).ok().filter(|_| rate > 0.0)?;
         Some(Self { gaps, block: None })
     }
 
-    /// Changes `bytes`, the first of which is at `offset`, in place; `tell` gets the offset of each changed byte and the
-    /// mask of its bit.
-    fn apply(&mut self, offset: u64, bytes: &mut [u8], key: DrawKey, mut tell: impl FnMut(u64, u8)) {
+    /// Changes `bytes`, which start at `offset`, in place. Calls `report` with the offset of each changed
+    /// byte and the mask of its bit.
+    fn apply(&mut self, offset: u64, bytes: &mut [u8], key: DrawKey, mut report: impl FnMut(u64, u8)) {
         let (gaps, end) = (self.gaps, offset + bytes.len() as u64);
         let mut start = offset - offset % BLOCK;
         while start < end {
@@ -114,7 +115,7 @@ impl Flips {
                     #[allow(clippy::cast_possible_truncation, reason = "an index into `bytes`")]
                     let index = index as usize;
                     bytes[index] ^= mask;
-                    tell(place, mask);
+                    report(place, mask);
                 }
             }
             start += BLOCK;

@@ -35,7 +35,7 @@ impl Behavior for Latency {
     }
 
     fn place(&self) -> Place {
-        Place::Way
+        Place::Path
     }
 
     fn stage(&self, start: Start) -> Option<Box<dyn Stage>> {
@@ -126,7 +126,8 @@ struct Params {
     scale: Option<Millis>,
     min: Option<Millis>,
     max: Option<Millis>,
-    /// A CSV file of values in milliseconds: one or more a line, `#` starts a comment, the first line may be a header.
+    /// A CSV file of values in milliseconds with one or more values per line. `#` starts a comment, and the
+    /// first line may be a header.
     table: Option<PathBuf>,
     once: Option<bool>,
     #[serde(flatten)]
@@ -217,7 +218,7 @@ impl Params {
     }
 
     fn shape(&self) -> Result<f64, ParamError> {
-        let shape = needed("shape", self.shape, "1.5; the smaller, the heavier the tail")?.value();
+        let shape = needed("shape", self.shape, "1.5; smaller values give a heavier tail")?.value();
         if shape > 0.0 { Ok(shape) } else { Err(zero("shape")) }
     }
 }

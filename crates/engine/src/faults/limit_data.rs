@@ -3,7 +3,8 @@
 use super::prelude::*;
 use crate::stage::limit::Limit;
 
-/// Closes both connections after this many bytes in one direction. With 0, before the first byte.
+/// Closes both connections after this many bytes in one direction. With 0, it closes them before the first
+/// byte.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LimitData {

@@ -1,4 +1,4 @@
-//! Parameters for the place of a fault: in the middle of a flow, or on requests.
+//! Parameters for the moment at which a fault begins: in the middle of a flow, or on requests.
 
 use std::num::NonZeroU64;
 
@@ -7,7 +7,7 @@ use crate::direction::Directions;
 use crate::requests::rule::{Moment, Part, RequestAction, RequestFault};
 use crate::units::Count;
 
-/// The protocols of faults on requests.
+/// Protocols in which faults act on requests.
 const REQUESTS: &[Protocol] = &[Protocol::Http, Protocol::Psql, Protocol::Redis];
 
 pub(super) const AFTER_BYTES: Parameter =
@@ -42,7 +42,7 @@ pub(super) const EVENTS: Parameter = Parameter::count(
 )
 .of(&[Protocol::Http]);
 
-/// Moment of a request, or of a flow.
+/// Moment in a request and its response, or in a flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MomentWord {
     BeforeForward,
@@ -93,10 +93,10 @@ impl Where {
         }
     }
 
-    /// Returns the fault on requests, if it acts on requests. The moment defaults to `usual`.
+    /// Returns the fault on requests, if it acts on requests. The moment defaults to `default`.
     pub(super) fn on_requests(
         &self,
-        usual: Moment,
+        default: Moment,
         action: impl FnOnce() -> RequestAction,
     ) -> Result<Option<RequestFault>, ParamError> {
         if self.after_bytes.is_some() && self.requests.on.is_some() {
@@ -105,7 +105,7 @@ impl Where {
                 "does not apply with `on`: use `bytes`, which counts those of the response",
             ));
         }
-        self.requests.fault(usual, true, action)
+        self.requests.fault(default, true, action)
     }
 
     /// Returns the directions of a fault without a `direction`.
@@ -116,23 +116,23 @@ impl Where {
 }
 
 impl OnRequests {
-    /// Returns the fault on requests, if it acts on requests. The moment defaults to `usual`.
+    /// Returns the fault on requests, if it acts on requests. The moment defaults to `default`.
     pub(super) fn on_requests(
         &self,
-        usual: Moment,
+        default: Moment,
         action: impl FnOnce() -> RequestAction,
     ) -> Result<Option<RequestFault>, ParamError> {
-        self.fault(usual, false, action)
+        self.fault(default, false, action)
     }
 
-    /// `first_byte`: whether a fault on flows can begin at the first byte.
+    /// Returns the fault on requests. `first_byte` is true if a fault on flows can begin at the first byte.
     fn fault(
         &self,
-        usual: Moment,
+        default: Moment,
         first_byte: bool,
         action: impl FnOnce() -> RequestAction,
     ) -> Result<Option<RequestFault>, ParamError> {
-        let moment = self.moment(usual)?;
+        let moment = self.moment(default)?;
         if let Some(on) = &self.on {
             return Ok(Some(RequestFault::new(on, moment, action())));
         }
@@ -158,11 +158,11 @@ impl OnRequests {
         }
     }
 
-    fn moment(&self, usual: Moment) -> Result<Moment, ParamError> {
+    fn moment(&self, default: Moment) -> Result<Moment, ParamError> {
         let at = match self.at {
             Some(at) => at,
             None if self.part()?.is_some() => MomentWord::MidResponse,
-            None => return Ok(usual),
+            None => return Ok(default),
         };
         match (at, self.part()?) {
             (MomentWord::MidResponse, Some((_, part))) => Ok(Moment::MidResponse(part)),

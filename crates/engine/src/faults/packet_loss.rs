@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::loss::{LossCounts, LossEvent, LossModel, LossySender};
 
-/// Bytes that may wait for the congestion window.
+/// Maximum number of bytes that wait for the congestion window.
 const WAITING_LIMIT: usize = 256 << 10;
 
 /// Simulates a TCP sender whose segments are lost and sent again. Bytes are delayed, never dropped.
@@ -75,7 +75,7 @@ impl Behavior for PacketLoss {
 struct LossStage(LossySender);
 
 impl LossStage {
-    /// Counts what the sender has sent since the last time.
+    /// Counts what the sender has sent since the last call.
     fn count(&mut self, context: &mut StageContext<'_>) {
         let LossCounts { segments, lost } = self.0.take_counts();
         context.counters.record_segments(segments, lost);
@@ -84,13 +84,13 @@ impl LossStage {
 
 impl Stage for LossStage {
     fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
-        self.0.push(chunk, &mut |event| tell(event, context));
+        self.0.push(chunk, &mut |event| record(event, context));
         self.count(context);
         None
     }
 
     fn pop(&mut self, now: Duration, context: &mut StageContext<'_>) -> Option<Chunk> {
-        let chunk = self.0.pop(now, &mut |event| tell(event, context));
+        let chunk = self.0.pop(now, &mut |event| record(event, context));
         self.count(context);
         chunk
     }
@@ -116,7 +116,7 @@ impl Stage for LossStage {
     }
 }
 
-fn tell(event: LossEvent, context: &mut StageContext<'_>) {
+fn record(event: LossEvent, context: &mut StageContext<'_>) {
     (context.record_decision)(event.at, event.offset, event.decision);
 }
 
@@ -156,7 +156,7 @@ pub(super) static TYPE: FaultType = FaultType {
 
 const STATES: &[&str] = &["gilbert-elliott"];
 
-/// An Ethernet frame's payload without the headers of IPv4 and TCP.
+/// Payload of an Ethernet frame without the headers of IPv4 and TCP.
 const DEFAULT_MSS: u32 = 1460;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -170,7 +170,7 @@ struct Params {
     good_loss: Option<Ratio>,
     bad_loss: Option<Ratio>,
     rtt: Option<Millis>,
-    /// 1 to 65535.
+    /// Must be 1 to 65535.
     mss: Option<ByteCount>,
 }
 
@@ -210,8 +210,8 @@ impl Parameters for Params {
 
 impl Params {
     fn model(&self) -> Model {
-        let usual = if self.rate.is_some() { Model::Bernoulli } else { Model::Markov };
-        self.model.unwrap_or(usual)
+        let default = if self.rate.is_some() { Model::Bernoulli } else { Model::Markov };
+        self.model.unwrap_or(default)
     }
 
     fn correlation(&self) -> Result<f64, ParamError> {

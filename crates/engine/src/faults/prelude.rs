@@ -1,4 +1,4 @@
-//! Imports of the files of faults, except the modules of their stages: `use super::prelude::*`.
+//! Imports that the files of faults share, except the modules of their stages: `use super::prelude::*`.
 
 pub(super) use std::fmt::{self, Display, Formatter};
 pub(super) use std::time::Duration;

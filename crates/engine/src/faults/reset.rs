@@ -11,11 +11,11 @@ use crate::stage::gate::Gate;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Reset {
-    /// Time since the session opened or the fault was switched on, whichever is later, or since the last of
-    /// [`after_bytes`](Self::after_bytes) has passed.
+    /// Time from the opening of the session or from the moment at which the fault was switched on, whichever
+    /// is later. With [`after_bytes`](Self::after_bytes), time from the last byte that passes.
     pub after: Duration,
-    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on. Those that
-    /// follow are held until the reset. With 0, all bytes pass until then.
+    /// Number of bytes of its direction that pass first, counted since the session opened or the fault was
+    /// switched on. Later bytes are held until the reset. With 0, all bytes pass until then.
     pub after_bytes: u64,
     /// Connections to reset. The other one is closed.
     pub sides: Side,

@@ -83,7 +83,7 @@ impl Params {
 fn sqlstate(code: &str) -> Result<Response, ParamError> {
     let code = code.trim().to_uppercase();
     let is_code = code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    // Class 00 is success, 01 and 02 are warnings.
+    // Class 00 is success, and classes 01 and 02 are warnings.
     if !is_code || ["00", "01", "02"].contains(&&code[..2]) {
         let problem =
             format!("{code} is not the code of an error: use five letters and digits, for example 40001");

@@ -1,4 +1,4 @@
-//! Cuts a flow into small pieces that are delivered one by one.
+//! Cuts a flow into small pieces that are delivered separately.
 
 use rand::RngExt;
 
@@ -47,7 +47,7 @@ struct SlicerStage {
     key: DrawKey,
     queue: Fifo<Chunk>,
     waiting: usize,
-    /// Bytes left of the current slice, or 0 between slices.
+    /// Remaining bytes of the current slice, or 0 between slices.
     left: usize,
     not_before: Duration,
 }
@@ -62,7 +62,7 @@ impl SlicerStage {
         self.queue.push_back(chunk);
     }
 
-    /// The piece, and the size of its slice if that was drawn for it.
+    /// Returns the next piece. Also returns the size of its slice if the slice begins with the piece.
     fn leave(&mut self, now: Duration) -> Option<(Chunk, Option<usize>)> {
         if self.due()? > now {
             return None;

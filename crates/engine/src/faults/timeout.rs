@@ -11,12 +11,15 @@ use crate::stage::gate::Gate;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Timeout {
-    /// Time since the session opened or the fault was switched on, or since the last of [`after_bytes`](Self::after_bytes)
-    /// has passed. Without it, the connections stay open.
+    /// Time from the opening of the session or from the moment at which the fault was switched on. With
+    /// [`after_bytes`](Self::after_bytes), time from the last byte that passes. If it is `None`, the
+    /// connections stay open.
     pub after: Option<Duration>,
-    /// Drops received bytes, and closes the connections when the fault is removed. Otherwise the bytes are forwarded then.
+    /// Drops received bytes, and closes the connections when the fault is removed. Otherwise the bytes are
+    /// forwarded when it is removed.
     pub discard: bool,
-    /// Bytes of its direction that pass first, counted since the session opened or the fault was switched on.
+    /// Number of bytes of its direction that pass first, counted since the session opened or the fault was
+    /// switched on.
     pub after_bytes: u64,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::fifo::Fifo;
 
-/// Reads within this time share one arrival time.
+/// Reads within this time of each other share one arrival time.
 const GRAIN: Duration = Duration::from_micros(100);
 
 /// Arrival times of the bytes that a flow holds, in order.

@@ -26,7 +26,7 @@ pub(super) struct Faulted {
 }
 
 impl Faulted {
-    /// With the plan of this moment.
+    /// Creates the state with the current plan.
     pub(super) fn new(
         shared: Arc<SessionShared>,
         direction: Direction,
@@ -48,7 +48,7 @@ impl Faulted {
         faulted
     }
 
-    /// Ready if the line is to be advanced. Otherwise wakes the task when it is.
+    /// Ready if the pipeline must be advanced now. Otherwise wakes the task at its deadline.
     pub(super) fn poll_deadline(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<()> {
         match self.pipeline.deadline {
             None => {
@@ -64,7 +64,7 @@ impl Faulted {
         !self.pipeline.is_full() && self.shared.faults.engine.has_room(self.pipeline.held, self.memory)
     }
 
-    /// The last `len` bytes in the store have just come.
+    /// Processes the last `len` bytes of the buffer, which were just received.
     pub(super) fn on_received(&mut self, arrival: Arrival, len: usize) {
         self.shared.faults.on_received(self.direction, len);
         self.arrivals.push(arrival.at, len);
@@ -72,12 +72,12 @@ impl Faulted {
         self.record();
     }
 
-    /// Passes what the line has decided to the journal.
+    /// Records the new decisions of the pipeline in the journal.
     pub(super) fn record(&mut self) {
         self.pipeline.take_decisions().into_iter().for_each(|decision| self.shared.faults.record(decision));
     }
 
-    /// The inserted bytes that depart next are put before all others.
+    /// Puts the inserted bytes that leave next at the head of the buffer.
     pub(super) fn write_inserted(&mut self, now: Duration) {
         let bytes = self.pipeline.take_inserted();
         self.shared.faults.on_received(self.direction, bytes.len());
@@ -99,14 +99,15 @@ impl Faulted {
         byte_micros
     }
 
-    /// All that the store has, which is `len` bytes, is given up. The line still has their lengths and times.
+    /// Drops the data in the buffer, `len` bytes. The pipeline keeps its lengths and times.
     pub(super) fn drop_bytes(&mut self, len: usize) {
         self.buffer.shrink();
         self.arrivals.clear();
         self.shared.faults.on_lost(self.direction, len);
     }
 
-    /// Counts the memory of the flow while it holds anything. Small chunks take more memory than they have bytes.
+    /// Updates the counted memory of the flow, which is 0 if it does not hold any bytes. Small chunks take
+    /// more memory than they have bytes.
     pub(super) fn charge(&mut self) {
         let memory = if self.pipeline.held == 0 {
             0
@@ -117,7 +118,7 @@ impl Faulted {
         self.memory = memory;
     }
 
-    /// The flow ends. `held` bytes are in the store.
+    /// Counts the remaining `held` bytes as lost and releases the counted memory, because the flow ends.
     pub(super) fn give_up(&self, held: usize) {
         self.shared.faults.on_lost(self.direction, held);
         self.shared.faults.engine.charge(self.memory, 0);

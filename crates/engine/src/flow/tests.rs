@@ -39,7 +39,7 @@ fn latency(directions: Directions) -> Vec<Fault> {
 /// Requests of a session, and the offsets in them at which its faults decided something.
 struct Requests {
     faults: Faults,
-    half: FaultFlow,
+    flow: FaultFlow,
     decisions: mpsc::Receiver<u64>,
 }
 
@@ -49,25 +49,25 @@ impl Requests {
         let journal = Journal::new(move |decision| _ = decided.send(decision.offset));
         let settings = Settings { journal: Some(journal), ..Settings::default() };
         let faults = Engine::new(settings).proxy("test", plan);
-        let half = faults.session().flows().0;
-        Self { faults, half, decisions }
+        let flow = faults.session().flows().0;
+        Self { faults, flow, decisions }
     }
 
     fn is_small(&self) -> bool {
-        matches!(self.half.state, State::Clear(_))
+        matches!(self.flow.state, State::Clear(_))
     }
 
     fn is_passing(&mut self) -> bool {
-        self.half.poll_passthrough(&mut Context::from_waker(Waker::noop()))
+        self.flow.poll_passthrough(&mut Context::from_waker(Waker::noop()))
     }
 
     fn take_in(&mut self, mut bytes: &[u8]) {
-        _ = self.half.poll_fill(&mut Context::from_waker(Waker::noop()), &mut bytes);
+        _ = self.flow.poll_fill(&mut Context::from_waker(Waker::noop()), &mut bytes);
     }
 
     fn head(&mut self) -> Poll<Vec<u8>> {
-        let head = self.half.poll_head(&mut Context::from_waker(Waker::noop()));
-        head.map(|len| self.half.head(len.expect("no fault resets it")).to_vec())
+        let head = self.flow.poll_head(&mut Context::from_waker(Waker::noop()));
+        head.map(|len| self.flow.head(len.expect("no fault resets it")).to_vec())
     }
 }
 
@@ -75,22 +75,22 @@ impl Requests {
 async fn what_faults_need_is_there_from_the_first_to_the_last_of_them() {
     let mut requests = Requests::new(Vec::new());
     assert!(requests.is_passing());
-    requests.half.on_bypassed(3000);
+    requests.flow.on_bypassed(3000);
     requests.faults.replace(latency(TO_DOWNSTREAM));
     assert!(requests.is_passing());
     assert!(requests.is_small(), "a fault in the other direction takes no memory in this one");
     for before in [3000, 5003] {
         requests.faults.replace(latency(TO_UPSTREAM));
         assert!(!requests.is_passing());
-        requests.half.write_unbounded(b"abc");
+        requests.flow.write_unbounded(b"abc");
         assert_eq!(requests.head(), Poll::Pending);
         assert_eq!(requests.decisions.try_iter().collect::<Vec<_>>(), [before], "counted from the start");
         requests.faults.replace(Vec::new());
         assert_eq!(requests.head(), Poll::Ready(b"abc".to_vec()));
-        assert!(!requests.is_small() && !requests.half.is_passthrough(), "it holds bytes");
-        requests.half.consume(3);
+        assert!(!requests.is_small() && !requests.flow.is_passthrough(), "it holds bytes");
+        requests.flow.consume(3);
         assert!(requests.is_passing() && requests.is_small());
-        requests.half.on_bypassed(2000);
+        requests.flow.on_bypassed(2000);
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_session_that_begins_with_a_fault_and_one_that_is_polled_without_any_t
     let mut requests = Requests::new(Vec::new());
     requests.take_in(b"abc");
     assert_eq!(requests.head(), Poll::Ready(b"abc".to_vec()));
-    requests.half.consume(3);
+    requests.flow.consume(3);
     assert_eq!(requests.head(), Poll::Ready(Vec::new()), "the end of the flow, which stays");
     assert!(!requests.is_passing() && !requests.is_small());
 }

@@ -1,4 +1,4 @@
-//! Transmissions on the path, and what the sender has learned of them.
+//! Transmissions on the path, and what the sender knows about them.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,26 +7,28 @@ use std::time::Duration;
 
 use crate::fifo::Fifo;
 
-/// A path that never reorders, with an acknowledgment for each transmission that arrived, one round trip later.
+/// A path that never reorders. Each transmission that arrives is acknowledged one round trip after it was
+/// sent.
 ///
-/// So the acknowledgment of a transmission shows that those before it, not acknowledged, are lost: RACK (RFC 8985) with
-/// no allowance for reordering, on selective acknowledgments (RFC 2018).
+/// The acknowledgment of a transmission therefore shows that all earlier transmissions without an
+/// acknowledgment are lost. This is RACK (RFC 8985) without an allowance for reordering, on selective
+/// acknowledgments (RFC 2018).
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     round_trip: Duration,
     transmissions: u64,
-    /// Arrived, not yet acknowledged.
+    /// Transmissions that arrive and are not yet acknowledged.
     arrived: Fifo<Transmission>,
-    /// Lost, not yet known to be.
+    /// Transmissions that are lost, which the sender does not know yet.
     missing: Fifo<Transmission>,
-    /// Segments known to be lost, to be sent again from the first on.
+    /// Segments that the sender knows to be lost. The first segment is sent again first.
     lost: BinaryHeap<Reverse<u64>>,
 }
 
-/// A segment, sent once.
+/// One transmission of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Transmission {
-    /// Counts all transmissions of the flow.
+    /// Number among all transmissions of the flow.
     pub(super) number: u64,
     pub(super) segment: u64,
     at: Duration,
@@ -36,7 +38,7 @@ pub(super) struct Transmission {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Acknowledgment {
     pub(super) of: Transmission,
-    /// The last of the segments that it shows to be lost.
+    /// The last segment that the acknowledgment shows to be lost.
     pub(super) last_lost: Option<u64>,
 }
 
@@ -45,7 +47,7 @@ impl Flight {
         Self { round_trip, ..Self::default() }
     }
 
-    /// Sends `segment`; returns the number of the transmission.
+    /// Sends `segment`. Returns the number of the transmission.
     pub(super) fn send(&mut self, segment: u64, at: Duration, arrives: bool) -> u64 {
         let number = self.transmissions;
         self.transmissions += 1;
@@ -58,12 +60,13 @@ impl Flight {
         self.arrived.memory() + self.missing.memory() + self.lost.capacity() * size_of::<Reverse<u64>>()
     }
 
-    /// Transmissions not acknowledged and not known to be lost ("pipe" in RFC 6675).
+    /// Returns the number of transmissions that are neither acknowledged nor known to be lost ("pipe" in RFC
+    /// 6675).
     pub(super) fn outstanding(&self) -> usize {
         self.arrived.len() + self.missing.len()
     }
 
-    /// Segments sent that are not acknowledged.
+    /// Returns the number of segments that were sent and are not acknowledged.
     pub(super) fn unacknowledged(&self) -> usize {
         self.outstanding() + self.lost.len()
     }
@@ -72,20 +75,21 @@ impl Flight {
         self.arrived.front().map(|transmission| transmission.at.saturating_add(self.round_trip))
     }
 
-    /// Takes the next acknowledgment in.
+    /// Processes the next acknowledgment.
     pub(super) fn acknowledge(&mut self) -> Option<Acknowledgment> {
         let of = self.arrived.pop_front()?;
         let last_lost = self.lose(|missing| missing.number < of.number);
         Some(Acknowledgment { of, last_lost })
     }
 
-    /// Takes as lost all that should have been acknowledged by `now`.
+    /// Marks as lost all transmissions that should have been acknowledged by `now`.
     pub(super) fn give_up(&mut self, now: Duration) {
         let round_trip = self.round_trip;
         self.lose(|missing| missing.at.saturating_add(round_trip) <= now);
     }
 
-    /// The first ones missing, as long as `known`, are now known to be lost; returns the last segment among them.
+    /// Marks the first missing transmissions as lost, while `known` is true. Returns the last segment among
+    /// them.
     fn lose(&mut self, known: impl FnMut(&Transmission) -> bool) -> Option<u64> {
         let count = self.missing.partition_point(known);
         let mut last = None;
@@ -96,12 +100,12 @@ impl Flight {
         last
     }
 
-    /// The first segment known to be lost, to be sent again.
+    /// Removes and returns the first segment that is known to be lost, to send it again.
     pub(super) fn take_lost(&mut self) -> Option<u64> {
         self.lost.pop().map(|Reverse(segment)| segment)
     }
 
-    /// The segment of the last transmission that is missing, to be sent again in its place.
+    /// Removes the last missing transmission and returns its segment, to send it again.
     pub(super) fn take_last_missing(&mut self) -> Option<u64> {
         self.missing.pop_back().map(|missing| missing.segment)
     }

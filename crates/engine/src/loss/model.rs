@@ -1,9 +1,9 @@
-//! Which segments are lost: what a user asks for.
+//! Which segments are lost, as configured.
 
 /// Which segments of a flow are lost. Each segment has its own draws. The state of a model also
 /// depends on the segments before it.
 ///
-/// All parameters are shares or probabilities, 0 to 1.
+/// All parameters are ratios or probabilities from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum LossModel {
@@ -11,7 +11,8 @@ pub enum LossModel {
     Bernoulli {
         /// Ratio of lost segments. It does not depend on the correlation.
         rate: f64,
-        /// How much a segment shares the fate of the one before: 0, each is drawn alone; 1, all are like the first.
+        /// Correlation with the outcome of the previous segment. With 0, the segments are independent. With
+        /// 1, all are like the first.
         ///
         /// With rate p and correlation ρ, P(lost | last lost) = p + ρ(1 − p) and P(lost | last passed) = p(1 − ρ),
         /// whose stationary share is p.
@@ -25,9 +26,9 @@ pub enum LossModel {
         good_to_bad: f64,
         /// Probability, after each segment in the bad state, that it turns good.
         bad_to_good: f64,
-        /// Loss in the good state.
+        /// Share of segments that are lost in the good state.
         good_loss: f64,
-        /// Loss in the bad state.
+        /// Share of segments that are lost in the bad state.
         bad_loss: f64,
     },
     /// A fixed chain of five states, excellent, good, fair, poor and bad, with losses of 0, 0.1, 0.3, 0.6 and 0.9. A flow
@@ -36,7 +37,7 @@ pub enum LossModel {
 }
 
 impl LossModel {
-    /// The stationary share of lost segments, 0 to 1.
+    /// Returns the stationary ratio of lost segments, 0 to 1.
     pub fn share(&self) -> f64 {
         match *self {
             Self::Bernoulli { rate, .. } => rate,
@@ -44,13 +45,13 @@ impl LossModel {
                 let bad = bad_share(good_to_bad, bad_to_good);
                 good_loss + bad * (bad_loss - good_loss)
             }
-            // The states' stationary shares are 6, 12, 6, 3 and 1 of 28.
+            // The stationary distribution of the states is 6, 12, 6, 3 and 1 of 28.
             Self::FiveState => (12.0 * 0.1 + 6.0 * 0.3 + 3.0 * 0.6 + 0.9) / 28.0,
         }
     }
 }
 
-/// The stationary share of the bad state; a chain that never moves stays good.
+/// Returns the stationary probability of the bad state. A chain that never changes its state stays good.
 pub(super) fn bad_share(good_to_bad: f64, bad_to_good: f64) -> f64 {
     let moves = good_to_bad + bad_to_good;
     if moves > 0.0 { good_to_bad / moves } else { 0.0 }

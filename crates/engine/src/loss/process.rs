@@ -1,19 +1,20 @@
-//! Which segments are lost: one segment after another.
+//! Draws which segments are lost, one after the other.
 
 use rand::{Rng, RngExt};
 
 use super::model::{LossModel, bad_share};
 
-/// A Markov chain whose states are a ladder: a step leads to the next state, to the one before, or nowhere.
+/// A Markov chain with ordered states. A step leads to the next state, to the previous state, or to the same
+/// state.
 ///
-/// All models are of this shape. The state of a Bernoulli chain is the outcome itself. A small draw leads up and a large
-/// one down, from every state: so two chains in different states that get the same draws meet after some of them, and
-/// then stay together.
+/// All models have this form. The state of a Bernoulli chain is the outcome itself. In every state, a small
+/// draw leads to the next state and a large draw to the previous one. Two chains in different states that get
+/// the same draws therefore reach the same state after some of them, and then stay together.
 #[derive(Debug)]
 pub(super) struct LossProcess {
     ladder: Vec<State>,
     start: Start,
-    /// `None` before the first segment.
+    /// Index of the current state. `None` before the first segment.
     state: Option<usize>,
 }
 
@@ -27,7 +28,7 @@ struct State {
 /// The state of the first segment.
 #[derive(Debug, Clone, Copy)]
 enum Start {
-    /// The second of two with this probability.
+    /// The second of two states with this probability, otherwise the first.
     Second(f64),
     At(usize),
 }
@@ -166,7 +167,7 @@ mod tests {
         assert!((share(&firsts) - 0.1).abs() < 0.01);
     }
 
-    /// Which of these segments are lost, where each is known by its offset.
+    /// Returns the offsets of the segments that are lost. Each segment is identified by its offset.
     fn lost(model: &LossModel, seed: u64, offsets: &[u64]) -> Vec<u64> {
         let (key, mut process) = (DrawKey::new(seed, "db", 1, None, "loss"), LossProcess::new(model));
         offsets.iter().copied().filter(|offset| process.is_lost(&mut key.at(*offset))).collect()

@@ -1,4 +1,4 @@
-//! Pieces that wait for their segment, and segments that wait for those before them.
+//! Chunks that wait for their segment, and segments that wait for earlier segments.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use crate::fifo::Fifo;
 use crate::stage::chunk::Chunk;
 use crate::stage::rng::FaultRng;
 
-/// The receiver's buffer for bytes behind a hole: the largest that Linux gives (`tcp_rmem`).
+/// Buffer of the receiver for bytes after a gap: the maximum of Linux (`tcp_rmem`).
 const OUT_OF_ORDER_LIMIT: usize = 6 << 20;
 
 /// A flow between its arrival at the sender and its delivery in order by the receiver.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// Segments that are not delivered.
+    /// Segments that are not delivered yet.
     segments: Fifo<Segment>,
     /// Index of the first of `segments` within the flow.
     first: u64,
-    /// Number of segments at the end of `segments` that were not sent.
+    /// Number of segments at the end of `segments` that were not sent yet.
     unsent: usize,
     /// Number of the last segment that arrived.
     last_number: Option<u64>,
@@ -25,7 +25,7 @@ pub(super) struct Queue {
     /// Delivered chunks.
     ready: Fifo<Chunk>,
     pub(super) unsent_bytes: usize,
-    /// Bytes that were sent and not delivered.
+    /// Number of bytes that were sent and not delivered.
     sent_bytes: usize,
 }
 
@@ -35,9 +35,9 @@ pub(super) struct Segment {
     pub(super) number: u64,
     /// Offset of its first byte.
     pub(super) offset: u64,
-    /// Its first transmission is lost.
+    /// True if the first transmission is lost.
     pub(super) lost: bool,
-    /// For its retransmissions.
+    /// Random numbers for its retransmissions.
     pub(super) draws: FaultRng,
     received: bool,
     chunks: usize,
@@ -48,7 +48,7 @@ impl Queue {
     /// Adds a chunk. For a new segment, `draw` decides whether its first transmission is lost, and returns the random numbers for
     /// its retransmissions.
     ///
-    /// A later chunk of a segment shares its fate, even if the segment was already sent.
+    /// A later chunk of a segment has the same outcome, even if the segment was already sent.
     pub(super) fn push(&mut self, chunk: Chunk, draw: impl FnOnce() -> (bool, FaultRng)) {
         if self.last_number != Some(chunk.segment) {
             self.last_number = Some(chunk.segment);
@@ -75,12 +75,13 @@ impl Queue {
         }
     }
 
-    /// The index of the first segment that was not sent, counting all of the flow.
+    /// Returns the index in the flow of the first segment that was not sent.
     pub(super) fn next_unsent(&self) -> u64 {
         self.first + (self.segments.len() - self.unsent) as u64
     }
 
-    /// The next new segment, if there is one and the receiver has room for it, with its index. It counts as sent.
+    /// Marks the next new segment as sent and returns it with its index. `None` if no segment waits or the
+    /// receiver's buffer is full.
     pub(super) fn send(&mut self) -> Option<(u64, &Segment)> {
         if self.unsent == 0 || self.sent_bytes >= OUT_OF_ORDER_LIMIT {
             return None;
@@ -93,7 +94,7 @@ impl Queue {
         Some((index, segment))
     }
 
-    /// A segment that was sent and not received.
+    /// Returns a segment that was sent and not received.
     pub(super) fn segment(&mut self, index: u64) -> &mut Segment {
         let position = self.position(index);
         &mut self.segments[position]
@@ -103,7 +104,7 @@ impl Queue {
         usize::try_from(index - self.first).expect("segments are in memory")
     }
 
-    /// The receiver has got a segment that was sent: delivers all that nothing is missing before any more.
+    /// Receives a segment that was sent. Delivers all segments up to the next gap.
     pub(super) fn receive(&mut self, index: u64, at: Duration) {
         let position = self.position(index);
         self.segments[position].received = true;
@@ -121,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// The next delivered chunk, if it was by `now`.
+    /// Returns the next chunk that was delivered by `now`.
     pub(super) fn pop(&mut self, now: Duration) -> Option<Chunk> {
         if self.next_ready()? <= now { self.ready.pop_front() } else { None }
     }
@@ -139,7 +140,7 @@ impl Queue {
         self.segments.memory() + self.held.memory() + self.ready.memory()
     }
 
-    /// Delivers all, whether sent and received or not.
+    /// Delivers all chunks, even those that were not sent or not received.
     pub(super) fn drain(&mut self, at: Duration) -> impl Iterator<Item = Chunk> {
         self.first += self.segments.len() as u64;
         self.segments.clear();

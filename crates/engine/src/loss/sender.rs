@@ -14,7 +14,7 @@ use crate::journal::Decision;
 use crate::stage::chunk::Chunk;
 use crate::stage::rng::DrawKey;
 
-/// A TCP sender, the path and the receiver behind it, which delivers in order.
+/// A TCP sender, its path, and a receiver that delivers in order.
 ///
 /// A segment is sent when it has arrived and the window allows it. If it is not lost, it is delivered immediately (other faults
 /// delay data), and its acknowledgment follows one round trip later. If it is lost, it and all later segments are held until
@@ -35,7 +35,7 @@ pub(crate) struct LossySender {
     flight: Flight,
     window: Window,
     timer: Timer,
-    /// The time of the last event or arrival.
+    /// Time of the last event or arrival.
     clock: Duration,
     counts: LossCounts,
 }
@@ -54,7 +54,7 @@ pub(crate) struct LossCounts {
 pub(crate) struct LossEvent {
     /// Time of the event.
     pub(crate) at: Duration,
-    /// The number of the segment, as its chunks have it.
+    /// Number of the segment, as in its chunks.
     pub(crate) segment: u64,
     /// Offset of the segment's first byte.
     pub(crate) offset: u64,
@@ -63,7 +63,8 @@ pub(crate) struct LossEvent {
 }
 
 impl LossySender {
-    /// `round_trip` is that of the simulated path, `mss` the bytes that a full segment holds.
+    /// `round_trip` is the round-trip time of the simulated path, and `mss` the size of a full segment in
+    /// bytes.
     pub(crate) fn new(model: &LossModel, round_trip: Duration, mss: u32, key: DrawKey) -> Self {
         Self {
             process: LossProcess::new(model),
@@ -103,17 +104,19 @@ impl LossySender {
         self.queue.next_ready().or_else(|| self.next_event().filter(|_| self.queue.holds()))
     }
 
-    /// Bytes that wait for the window. A source that is read while they are fewer than 64 KiB fills it.
+    /// Returns the number of bytes that wait for the window. The window is filled if the source is read while
+    /// they are fewer than 64 KiB.
     pub(crate) fn waiting(&self) -> usize {
         self.queue.unsent_bytes
     }
 
-    /// The bytes that chunks, segments and transmissions are allocated in.
+    /// Returns the allocated memory of chunks, segments and transmissions in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.queue.memory() + self.flight.memory()
     }
 
-    /// Everything held, in order: the fault is switched off. Afterwards the sender is as new, but for the state of its losses and its counts.
+    /// Returns all held chunks in order, because the fault is switched off. Afterwards, the sender is as new
+    /// except for the state of its losses and its counts.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Chunk> {
         self.flight = Flight::new(self.round_trip);
         self.window = Window::new(self.mss);

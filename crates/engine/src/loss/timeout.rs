@@ -1,18 +1,20 @@
-//! The sender's timer.
+//! The timer of the sender.
 
 use std::time::Duration;
 
-/// What Linux adds to the round trip at least (`TCP_RTO_MIN`), where RFC 6298 has one second as the least in all.
+/// Minimum time that Linux adds to the round-trip time (`TCP_RTO_MIN`). RFC 6298 has a minimum of one second
+/// for the sum instead.
 const MIN_VARIANCE: Duration = Duration::from_millis(200);
-/// The longest timeout of Linux (`TCP_RTO_MAX`).
+/// Longest timeout of Linux (`TCP_RTO_MAX`).
 const MAX: Duration = Duration::from_secs(120);
 
-/// One timer, restarted by acknowledgments, for the retransmission timeout and for the probe before it.
+/// One timer for the retransmission timeout and for the probe before it. Acknowledgments restart it.
 ///
-/// The timeout is SRTT + 4·RTTVAR (RFC 6298); on a path of constant delay RTTVAR tends to 0, and Linux puts 200 ms in the
-/// place of 4·RTTVAR. It doubles each time in a row. The probe (RFC 8985, tail loss probe) comes two round trips after the
-/// last transmission or acknowledgment, once, unless a loss is being recovered or a single segment is outstanding, whose
-/// acknowledgment the receiver might delay.
+/// The timeout is SRTT + 4·RTTVAR (RFC 6298). On a path with a constant delay, RTTVAR tends to 0, and Linux
+/// uses 200 ms instead of 4·RTTVAR. The timeout doubles each time that it fires without an acknowledgment in
+/// between. The probe (RFC 8985, tail loss probe) is sent once, two round trips after the last transmission
+/// or acknowledgment. It is not sent while a loss is being recovered, or for a single outstanding segment,
+/// whose acknowledgment the receiver might delay.
 #[derive(Debug, Default)]
 pub(super) struct Timer {
     round_trip: Duration,
@@ -34,7 +36,7 @@ impl Timer {
         Self { round_trip, ..Self::default() }
     }
 
-    /// A new segment was sent; `alone`: nothing else is outstanding.
+    /// Records that a new segment was sent. `alone` is true if no other segment is outstanding.
     pub(super) fn sent(&mut self, now: Duration, alone: bool) {
         self.last_activity = now;
         if alone {
@@ -42,7 +44,7 @@ impl Timer {
         }
     }
 
-    /// A segment was sent again.
+    /// Records that a segment was sent again.
     pub(super) fn sent_again(&mut self, now: Duration) {
         self.started = now;
     }
@@ -59,13 +61,13 @@ impl Timer {
         self.probed = true;
     }
 
-    /// The timeout fired; returns how often it has in a row.
+    /// Records that the timeout fired. Returns how often it has fired in a row.
     pub(super) fn timed_out(&mut self) -> u32 {
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.in_a_row
     }
 
-    /// When it fires, if `outstanding` transmissions are.
+    /// Returns when the timer fires and what for, if `outstanding` is greater than 0.
     pub(super) fn next(&self, outstanding: usize, recovering: bool) -> Option<(Duration, Alarm)> {
         if outstanding == 0 {
             return None;

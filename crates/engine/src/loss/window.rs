@@ -1,24 +1,26 @@
 //! The congestion window, in segments.
 
-/// Slow start, congestion avoidance, one halving a window (RFC 5681), one segment after a timeout.
+/// Slow start, congestion avoidance, one halving per window (RFC 5681), and one segment after a timeout.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     pub(super) size: usize,
     threshold: usize,
-    /// Acknowledgments since the window last grew, in congestion avoidance.
+    /// Acknowledgments since the window last grew. Counted in congestion avoidance.
     acknowledged: usize,
-    /// Transmissions before this one were part of a full window.
+    /// Transmissions with a lower number were sent when the window was full.
     full_to: u64,
-    /// The first segment not yet sent when the window was last cut: losses before it belong to that cut.
+    /// The first segment that was not sent when the window was last reduced. Losses of earlier segments do
+    /// not reduce it again.
     cut_at: u64,
-    /// Segments before `cut_at` that are not acknowledged. The recovery ends when this is 0.
+    /// Number of segments before `cut_at` that are not acknowledged. The recovery ends when it is 0.
     unrecovered: usize,
-    /// The last cut was a timeout: the window grows during the recovery.
+    /// True if the last reduction was for a timeout. The window then grows during the recovery.
     after_timeout: bool,
 }
 
 impl Window {
-    /// RFC 6928: ten segments, or 14,600 bytes of larger ones, at least two.
+    /// Returns the initial window of RFC 6928: ten segments, but at most 14,600 bytes and at least two
+    /// segments.
     pub(super) fn new(mss: u32) -> Self {
         Self { size: (14_600 / mss.max(1)).clamp(2, 10) as usize, threshold: usize::MAX, ..Self::default() }
     }
@@ -27,16 +29,16 @@ impl Window {
         self.unrecovered > 0
     }
 
-    /// Transmission `number` left, and made `outstanding` of them.
+    /// Records that transmission `number` was sent. `outstanding` includes it.
     pub(super) fn sent(&mut self, number: u64, outstanding: usize) {
         if outstanding >= self.size {
             self.full_to = number + 1;
         }
     }
 
-    /// `segment` is acknowledged, by its transmission `number`.
+    /// Records that transmission `number` of `segment` was acknowledged.
     ///
-    /// A window that was not full does not grow (RFC 7661 gives the reason).
+    /// A window that was not full does not grow (see RFC 7661 for the reason).
     pub(super) fn acknowledged(&mut self, segment: u64, number: u64) {
         if (!self.recovering() || self.after_timeout) && number < self.full_to {
             self.grow();
@@ -54,16 +56,17 @@ impl Window {
         }
     }
 
-    /// Whether the loss of `segment` is one that the window was not yet cut for.
+    /// Returns true if the window was not yet reduced for the loss of `segment`.
     pub(super) fn is_news(&self, segment: u64) -> bool {
         segment >= self.cut_at
     }
 
-    /// Halves it: a loss was found. `unsent` is the first segment not yet sent, `unacknowledged` how many before it were
-    /// not acknowledged.
+    /// Halves the window because a loss was detected. `unsent` is the first segment that was not sent, and
+    /// `unacknowledged` the number of earlier segments that were not acknowledged.
     ///
-    /// RFC 5681 halves what is outstanding instead, because some windows grow without use. This one does not, and what is
-    /// outstanding depends on how fast the source is read.
+    /// RFC 5681 halves the outstanding data instead of the window, because some senders let the window grow
+    /// without using it. This window grows only if it is full, and the outstanding data depends on how fast
+    /// the source is read.
     pub(super) fn halve(&mut self, unsent: u64, unacknowledged: usize) {
         self.threshold = self.half();
         self.size = self.threshold;
@@ -71,7 +74,8 @@ impl Window {
         self.after_timeout = false;
     }
 
-    /// A timeout, the first in a row or not: one segment at a time, then slow start to half of what it was.
+    /// Reduces the window to one segment after a timeout, followed by slow start up to half of the previous
+    /// window. `first` is true for the first timeout in a row.
     pub(super) fn collapse(&mut self, first: bool, unsent: u64, unacknowledged: usize) {
         if first {
             self.threshold = self.half();
@@ -96,7 +100,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// Acknowledges a full window, whose segments start at `first`.
+    /// Acknowledges a full window whose segments start at `first`.
     fn round(window: &mut Window, first: u64) -> u64 {
         let count = window.size as u64;
         window.sent(first + count - 1, window.size);

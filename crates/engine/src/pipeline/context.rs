@@ -11,12 +11,12 @@ use crate::pipeline::plan::PlanEntry;
 use crate::selection::SessionSelector;
 use crate::stage::rng::DrawKey;
 
-/// The values that the draws and decisions of a session depend on.
+/// Values that the draws and decisions of a session depend on.
 #[derive(Debug)]
 pub(crate) struct SessionContext {
     pub(crate) seed: u64,
     pub(crate) proxy: Arc<str>,
-    /// From 1, within its proxy.
+    /// Number of the session within its proxy, from 1.
     pub(crate) session: u64,
     pub(crate) opened: Duration,
     pub(crate) rtt: Duration,
@@ -34,18 +34,20 @@ impl SessionContext {
         }
     }
 
-    /// Returns true if the fault's probability does not spare this session. The result is the same for every call.
+    /// Returns true if the draw for the fault's probability selects this session. The result is the same for
+    /// every call.
     pub(crate) fn is_drawn(&self, entry: &PlanEntry) -> bool {
         let probability = entry.fault.probability;
         probability >= 1.0 || self.key(None, &entry.fault.name).at(0).random::<f64>() < probability
     }
 
-    /// Names the draws of a fault. A `direction` of `None` is for draws that hold for both directions.
+    /// Returns the key for the draws of a fault. A `direction` of `None` is for draws that apply to both
+    /// directions.
     pub(crate) fn key(&self, direction: Option<Direction>, fault: &str) -> DrawKey {
         DrawKey::new(self.seed, &self.proxy, self.session, direction, fault)
     }
 
-    /// Returns a decision of this session.
+    /// Returns a journal entry of this session.
     pub(crate) fn decision(
         &self,
         at: Duration,

@@ -1,10 +1,10 @@
-//! Bytes that faults have inserted, until they depart.
+//! Bytes that faults have inserted and that have not left yet.
 
 use std::num::NonZeroU32;
 
 use bytes::{Buf, Bytes};
 
-/// Each insertion has a number, and departs in order.
+/// The insertions of a pipeline. Each has a number, and they leave in order.
 #[derive(Debug, Default)]
 pub(crate) struct Inserted {
     waiting: Vec<(NonZeroU32, Bytes)>,
@@ -12,7 +12,7 @@ pub(crate) struct Inserted {
 }
 
 impl Inserted {
-    /// Returns the number of the insertion, which identifies it until it has departed.
+    /// Adds an insertion. Returns its number, which identifies it until it has left.
     pub(crate) fn add(&mut self, bytes: Bytes) -> NonZeroU32 {
         self.last = self.last.checked_add(1).unwrap_or(1);
         let number = NonZeroU32::new(self.last).unwrap_or(NonZeroU32::MIN);
@@ -33,7 +33,7 @@ impl Inserted {
         taken
     }
 
-    /// The bytes that it holds.
+    /// Returns the number of bytes that it holds.
     pub(crate) fn memory(&self) -> usize {
         self.waiting.iter().map(|(_, bytes)| bytes.len()).sum()
     }

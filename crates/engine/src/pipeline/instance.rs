@@ -1,4 +1,4 @@
-//! A fault in one flow of one session: when it is on, and the stage it is then.
+//! A fault in one flow of one session, with its stage while the fault is on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::stage::chunk::Chunk;
 use crate::stage::rng::DrawKey;
 use crate::stage::{Stage, StageContext};
 
-/// Decisions that the flow has not taken yet; `None` without a journal.
+/// Decisions that the flow has not recorded yet. `None` without a journal.
 pub(crate) type JournalEntries = Option<Vec<JournalEntry>>;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct FaultInstance {
     pub(crate) entry: Arc<PlanEntry>,
     /// Result of the draw for this session.
     applies: bool,
-    /// The session is not yet counted. The instance of one of its flows counts it.
+    /// True if the session is not counted yet. The instance of one of its flows counts it.
     is_to_count: bool,
     /// Next time at which it is switched on or off.
     pub(crate) changes_at: Option<Duration>,
@@ -35,7 +35,7 @@ pub(crate) struct FaultInstance {
 }
 
 impl FaultInstance {
-    /// Off, until [`switch`](Self::switch) is called.
+    /// Creates an instance that is off until [`switch`](Self::switch) is called.
     pub(crate) fn new(entry: Arc<PlanEntry>, identity: Arc<SessionContext>, direction: Direction) -> Self {
         let fault = &entry.fault;
         let applies = identity.applies(&entry);
@@ -105,7 +105,8 @@ impl FaultInstance {
         self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
     }
 
-    /// Returns the decision whether the fault applies to the session, if the fault was added while the session was open.
+    /// Returns the decision whether the fault applies to the session, if the fault was added after the
+    /// session began.
     pub(crate) fn late_draw(&self, now: Duration) -> Option<JournalEntry> {
         let fault = &self.entry.fault;
         let is_drawn = fault.probability < 1.0 && self.entry.selector.is_none();
@@ -120,12 +121,12 @@ impl FaultInstance {
         act: impl FnOnce(&mut dyn Stage, &mut StageContext<'_>) -> Option<T>,
     ) -> Option<T> {
         let Self { entry, stage, inserted, direction, context: identity, .. } = self;
-        let mut tell = |at, offset, decision| {
+        let mut record = |at, offset, decision| {
             if let Some(decisions) = decisions {
                 decisions.push(identity.decision(at, Some(*direction), entry, offset, decision));
             }
         };
-        let mut context = StageContext { counters: &entry.counters, inserted, record_decision: &mut tell };
+        let mut context = StageContext { counters: &entry.counters, inserted, record_decision: &mut record };
         act(&mut **stage.as_mut()?, &mut context)
     }
 
@@ -186,7 +187,8 @@ impl FaultInstance {
     }
 }
 
-/// Drains a removed stage. Returns its chunks, and the end of the session if its removal ends the session.
+/// Drains a removed stage. Returns its chunks, followed by the end of the session if the removal ends the
+/// session.
 fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Chunk> {
     let mut held = stage.drain();
     held.extend(stage.end_on_removal().map(|ending| Chunk::ending(now, ending)));

@@ -1,4 +1,4 @@
-//! The faults of a proxy as its sessions share them.
+//! The faults of a proxy, in the form that its sessions share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::selection::SessionSelector;
 use crate::stats::FaultCounters;
 use crate::token_bucket::TokenBucket;
 
-/// In the order in which they act on a flow.
+/// Faults of a proxy in the order in which they act on a flow.
 pub(crate) type Plan = Arc<[Arc<PlanEntry>]>;
 
-/// A fault, and what its sessions have in common.
+/// A fault, and the state that all sessions share for it.
 #[derive(Debug)]
 pub(crate) struct PlanEntry {
     pub(crate) fault: Fault,
-    /// The name of the fault, as its decisions share it.
+    /// Name of the fault, shared with its journal entries.
     pub(crate) name: Arc<str>,
     pub(crate) counters: Arc<FaultCounters>,
-    /// Time at which it became part of the plan.
+    /// Time at which the fault was added to the plan.
     pub(crate) added: Duration,
     /// Counts the sessions, or the requests, if the fault selects them by their order.
     pub(crate) selector: Option<Arc<SessionSelector>>,
@@ -32,42 +32,42 @@ pub(crate) struct PlanEntry {
     pub(crate) on: Option<Selector>,
 }
 
-/// One for each [`Direction`].
+/// A bucket for each [`Direction`].
 pub(crate) type Buckets = [Arc<TokenBucket>; 2];
 
 impl PlanEntry {
-    /// The bucket that the fault's bandwidth in `direction` comes out of.
+    /// Returns the bucket of the fault for `direction`.
     pub(crate) fn bucket(&self, direction: Direction) -> Arc<TokenBucket> {
         self.buckets.as_ref().map_or_else(Arc::default, |buckets| Arc::clone(&buckets[direction as usize]))
     }
 
-    /// Returns true if it may spare a session.
+    /// Returns true if the fault may leave out sessions.
     pub(crate) fn is_selective(&self) -> bool {
         self.fault.probability < 1.0 || self.selector.is_some()
     }
 
-    /// Returns whether it refuses every client at this time.
+    /// Returns true if the fault refuses every client at this time.
     pub(crate) fn refuses_all(&self, now: Duration) -> bool {
         self.fault.effect.behavior().opening() == Some(Opening::Refuse)
             && !self.is_selective()
             && self.fault.windows.is_on(now)
     }
 
-    /// Where it acts.
+    /// Returns the place at which the fault acts.
     pub(crate) fn place(&self) -> Place {
         self.fault.effect.behavior().place()
     }
 
-    /// Whether it acts on the flow in `direction` at all.
+    /// Returns true if the fault acts on the flow in `direction`.
     pub(crate) fn acts_on(&self, direction: Direction) -> bool {
         !matches!(self.place(), Place::Opening | Place::Requests) && self.fault.directions.contains(direction)
     }
 }
 
-/// The plan that follows `current`: what has not changed stays the same entry, what has changed keeps its statistics, and goes on
-/// counting sessions unless its selection has changed.
+/// Returns the plan that follows `current`. Unchanged faults keep their entry. Changed faults keep their
+/// statistics, and their count of sessions unless their selection has changed.
 ///
-/// `common` gives the buckets that all faults of a name share.
+/// `common` returns the buckets that all faults of a name share.
 pub(crate) fn next(
     current: &[Arc<PlanEntry>],
     faults: Vec<Fault>,
@@ -99,7 +99,7 @@ pub(crate) fn next(
             });
             let name = fault.name.as_str().into();
             let on = fault.effect.behavior().requests().and_then(|requests| {
-                // `Fault::check_protocol` has refused other texts before.
+                // `Fault::check_protocol` has already refused invalid texts.
                 Selector::parse(protocol?, &requests.on).ok()
             });
             Arc::new(PlanEntry { fault, name, counters: stats, added: now, selector, buckets, protocol, on })
@@ -109,7 +109,7 @@ pub(crate) fn next(
     entries.into()
 }
 
-/// The rate that was asked for.
+/// Returns the requested rate.
 fn rate(fault: &Fault) -> Option<f64> {
     match fault.effect.measured() {
         Measured::Rate(rate) => Some(rate),

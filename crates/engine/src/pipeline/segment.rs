@@ -1,28 +1,31 @@
-//! Cuts a flow into segments: what a sender would put into one packet.
+//! Divides a flow into segments: the data that a sender would put into one packet.
 //!
-//! Faults draw once per segment, so where segments begin must not depend on how reads happen to cut the flow. A segment
-//! begins at the first byte and where the one before is full. It also begins where the other direction has sent data since
-//! the last byte (the response to another request is another packet) and after a pause, if the source was found empty
-//! there: the time that bytes wait until they are read is not a pause of their sender.
+//! Faults draw once per segment, so the start of a segment must not depend on how reads divide the flow. A
+//! segment starts at the first byte, and where the previous segment is full. It also starts where the other
+//! direction has sent data since the last byte, because the response to another request is another packet. A
+//! segment also starts after a pause, if the source was found empty there. Time that bytes wait until they
+//! are read is not a pause of their sender.
 //!
-//! A segment that begins at a full one ends at a multiple of the size, counted from the start of the flow. So two runs in
-//! which a segment begins elsewhere have the same segments again after the next full one.
+//! A segment that starts after a full one ends at a multiple of the size, counted from the start of the flow.
+//! If a segment starts elsewhere in another run, both runs have the same segments again after the next full
+//! one.
 
 use std::time::Duration;
 
 use crate::pipeline::plan::Plan;
 
-/// Payload of a full packet on Ethernet: 1,500 bytes less the headers of IPv4 and TCP.
+/// Payload of a full packet on Ethernet: 1,500 bytes minus the headers of IPv4 and TCP.
 const SEGMENT_SIZE: usize = 1460;
 
-/// Bytes this far apart are in different segments, full or not.
+/// Bytes with a longer time between them are in different segments.
 const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Segmenter {
     size: u64,
     number: u64,
-    /// The offsets of its first byte, of the next byte, and of the first that does not fit.
+    /// Offset of the first byte of the segment. `position` is the offset of the next byte, and `full_at` the
+    /// first offset that does not fit.
     start: u64,
     pub(crate) position: u64,
     full_at: u64,
@@ -30,7 +33,7 @@ pub(crate) struct Segmenter {
     last_at: Duration,
 }
 
-/// Received bytes, as the segmenter sees them.
+/// Circumstances of received bytes that decide where segments start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arrival {
     /// Time at which the bytes are received.
@@ -47,7 +50,7 @@ impl Segmenter {
         Self { size, number: 0, start: 0, position: 0, full_at: size, turn: 0, last_at: Duration::ZERO }
     }
 
-    /// For a session that begins with `plan`.
+    /// Creates the segmenter of a session that begins with `plan`.
     pub(crate) fn for_plan(plan: &Plan) -> Self {
         let size = plan.iter().find_map(|entry| entry.fault.effect.behavior().segment_size());
         Self::new(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(SEGMENT_SIZE))
@@ -59,7 +62,8 @@ impl Segmenter {
         self.skip(len);
     }
 
-    /// Begins another segment if the next bytes are apart from those before them.
+    /// Starts another segment if the other direction has sent data or the sender has paused since the
+    /// previous bytes.
     pub(crate) fn on_received(&mut self, Arrival { at, turn, was_empty }: Arrival) {
         let is_apart = self.turn != turn || at.saturating_sub(self.last_at) >= PAUSE;
         if was_empty && is_apart {
@@ -69,7 +73,7 @@ impl Segmenter {
         self.last_at = at;
     }
 
-    /// The segment that the next bytes belong to, and how many of `len` do.
+    /// Returns the segment of the next bytes, and how many of `len` bytes belong to it.
     pub(crate) fn take(&mut self, len: usize) -> (u64, usize) {
         if self.position == self.full_at {
             self.number += 1;
@@ -82,12 +86,12 @@ impl Segmenter {
         (self.number, taken)
     }
 
-    /// As if `len` bytes had been taken one segment after the other.
+    /// Skips `len` bytes, with the same result as taking them one segment after the other.
     pub(crate) fn skip(&mut self, len: usize) {
         let before = self.full_at;
         self.position += len as u64;
         if self.position > before {
-            // Segments begin at the end of this one, and at all multiples of the size from there on.
+            // Segments start at the end of this one, and at all later multiples of the size.
             let last = (self.position - 1) / self.size;
             self.number += last - before / self.size + 1;
             self.start = (last * self.size).max(before);
@@ -95,13 +99,13 @@ impl Segmenter {
         }
     }
 
-    /// Begins a separate segment for the end of the flow. Returns its number.
+    /// Starts a separate segment for the end of the flow. Returns its number.
     pub(crate) fn alone(&mut self) -> u64 {
         self.begin();
         self.number
     }
 
-    /// Begins another segment, unless this one is empty.
+    /// Starts another segment, unless the current one is empty.
     fn begin(&mut self) {
         if self.position > self.start {
             self.number += 1;
@@ -119,7 +123,7 @@ mod tests {
 
     const AT_ONCE: Arrival = Arrival { at: Duration::ZERO, turn: 0, was_empty: true };
 
-    /// Takes all of `len`: each segment, and how many bytes of it.
+    /// Takes all of `len`. Returns each segment with its number of bytes.
     fn take_all(segmenter: &mut Segmenter, len: usize) -> Vec<(u64, usize)> {
         let mut left = len;
         let mut segments = Vec::new();
@@ -131,7 +135,7 @@ mod tests {
         segments
     }
 
-    /// The segment of every byte.
+    /// Returns the segment of every byte.
     fn segments(reads: &[usize]) -> Vec<u64> {
         let mut segmenter = Segmenter::new(10);
         let mut bytes = Vec::new();
@@ -144,7 +148,7 @@ mod tests {
         bytes
     }
 
-    /// The offsets at which segments begin when one more begins behind each of the `turns`.
+    /// Returns the offsets at which segments start if one more starts after each of the `turns`.
     fn begins(turns: &[u64], len: u64) -> Vec<u64> {
         let mut segmenter = Segmenter::new(10);
         let mut begins = Vec::new();

@@ -52,11 +52,11 @@ fn constant(millis: u64) -> Effect {
 #[test]
 fn nothing_on_is_idle_and_passes() {
     let mut bench = Bench::new(vec![]);
-    assert!(bench.line.is_idle());
+    assert!(bench.pipeline.is_idle());
     bench.send(5 * MS, 100);
     bench.take(5 * MS);
     assert_eq!(bench.arrivals(), [(5, 100)]);
-    assert!(bench.line.is_idle());
+    assert!(bench.pipeline.is_idle());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn chunks_that_leave_together_all_leave_through_a_small_buffer() {
     }
     bench.run_to(500 * MS);
     assert_eq!(bench.arrivals(), [(120, 1000)]);
-    assert!(bench.line.leaving.capacity() <= MAX_BATCH, "{}", bench.line.leaving.capacity());
+    assert!(bench.pipeline.leaving.capacity() <= MAX_BATCH, "{}", bench.pipeline.leaving.capacity());
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn the_end_comes_behind_the_bytes_and_as_late() {
     let slow_close = Effect::from(SlowClose { delay: 200 * MS });
     let mut bench = Bench::new(vec![always(constant(50)), always(slow_close)]);
     bench.send(Duration::ZERO, 100);
-    bench.line.finish(10 * MS, FlowEnd::Finish);
+    bench.pipeline.finish(10 * MS, FlowEnd::Finish);
     bench.run_to(1000 * MS);
     assert_eq!((bench.arrivals(), bench.end), (vec![(50, 100)], Some((260 * MS, FlowEnd::Finish))));
 }
@@ -135,13 +135,13 @@ fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
         name: "x".into(),
         ..always(Effect::from(Bandwidth { rate, burst: 100, scope: Scope::Session }))
     };
-    let follow = |bench: &mut Bench, faults, at| bench.line.sync_plan(&plan_of(faults, at), at);
+    let follow = |bench: &mut Bench, faults, at| bench.pipeline.sync_plan(&plan_of(faults, at), at);
     let mut bench = Bench::new(vec![named(0.0)]);
     bench.send(Duration::ZERO, 1000);
     bench.send(5 * MS, 1000);
-    bench.line.finish(10 * MS, FlowEnd::Finish);
+    bench.pipeline.finish(10 * MS, FlowEnd::Finish);
     bench.run_to(3_600_000 * MS);
-    assert_eq!((bench.arrivals(), bench.end, bench.line.deadline), (vec![], None, None));
+    assert_eq!((bench.arrivals(), bench.end, bench.pipeline.deadline), (vec![], None, None));
     let at = 3_600_000 * MS;
     follow(&mut bench, vec![named(1e6)], at);
     bench.run_to(at + 10 * MS);
@@ -154,24 +154,24 @@ fn a_bandwidth_of_0_holds_everything_until_it_changes_or_goes() {
     bench.send(2 * MS, 1000);
     bench.run_to(1000 * MS);
     assert_eq!(bench.arrivals(), [(0, 50)]);
-    while !bench.line.is_full() {
+    while !bench.pipeline.is_full() {
         bench.send(1000 * MS, 1000);
     }
-    assert!(bench.line.held < 128 << 10);
+    assert!(bench.pipeline.held < 128 << 10);
     follow(&mut bench, vec![], 2000 * MS);
     bench.take(2000 * MS);
     assert_eq!(bench.received(), expected(bench.sent));
-    assert!(bench.line.is_idle());
+    assert!(bench.pipeline.is_idle());
 }
 
 #[test]
 fn bandwidth_makes_its_source_wait() {
     let rate = Effect::from(Bandwidth { rate: 10_000.0, burst: 100, scope: Scope::Session });
     let mut bench = Bench::new(vec![always(rate)]);
-    while !bench.line.is_full() {
+    while !bench.pipeline.is_full() {
         bench.send(Duration::ZERO, 1000);
     }
-    assert!(bench.line.held < 128 << 10);
+    assert!(bench.pipeline.held < 128 << 10);
 }
 
 #[test]
@@ -245,13 +245,13 @@ fn a_fault_that_goes_lets_go_and_one_that_changes_holds_anew() {
     let mut bench = Bench::new(vec![named(constant(1000))]);
     bench.send(Duration::ZERO, 10);
     bench.take(100 * MS);
-    bench.line.sync_plan(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
+    bench.pipeline.sync_plan(&plan_of(vec![named(constant(300))], 100 * MS), 100 * MS);
     bench.run_to(299 * MS);
     assert_eq!(bench.arrivals(), []);
     bench.run_to(300 * MS);
     bench.send(300 * MS, 10);
-    bench.line.sync_plan(&plan_of(vec![], 310 * MS), 310 * MS);
+    bench.pipeline.sync_plan(&plan_of(vec![], 310 * MS), 310 * MS);
     bench.take(310 * MS);
     assert_eq!(bench.arrivals(), [(300, 10), (310, 10)]);
-    assert!(bench.line.is_idle());
+    assert!(bench.pipeline.is_idle());
 }

@@ -4,8 +4,8 @@ use super::shared::{Listeners, lock};
 use super::{Faults, Shared};
 use crate::timer::Timers;
 
-/// Registration of a listener that reports whether it is open, from [`Faults::listener`]. The listener counts as open until it
-/// reports otherwise. Dropping the handle unregisters it.
+/// Registration of a listener, from [`Faults::listener`]. The listener reports through it whether it is open,
+/// and counts as open until the first report. Dropping the handle unregisters the listener.
 #[derive(Debug)]
 pub struct ListenerHandle {
     faults: Faults,
@@ -18,7 +18,7 @@ impl ListenerHandle {
         &self.faults
     }
 
-    /// Lets waits for its faults use `timers`; see [`Faults::with_timers`].
+    /// Uses `timers` to wait for faults; see [`Faults::with_timers`].
     #[must_use]
     pub fn with_timers(mut self, timers: Timers) -> Self {
         self.faults.timers = timers;
@@ -46,13 +46,15 @@ impl Drop for ListenerHandle {
 }
 
 impl Faults {
-    /// For a listener that is open, and follows [`is_refusing`](Self::is_refusing).
+    /// Registers a listener that is open. It must close and open as [`is_refusing`](Self::is_refusing)
+    /// requires.
     pub fn listener(&self) -> ListenerHandle {
         let key = lock(&self.shared.listeners.are_open).insert(true);
         ListenerHandle { faults: self.clone(), key }
     }
 
-    /// Waits until all listeners are closed if a fault closes them, or open otherwise. New clients then meet the current faults.
+    /// Waits until all listeners are closed, if a fault closes them, or open otherwise. Afterwards, the
+    /// current faults apply to new clients.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -100,7 +102,7 @@ mod tests {
             () = yield_now() => false,
         };
         assert!(!early, "one is still closed");
-        // the listener does not need to open before it is closed again
+        // The listener does not need to open before it is closed again.
         let waiting = faults.wait_for_listeners();
         let changing = async { faults.replace(vec![Fault::new("refuse", Effect::from(Refuse))]) };
         tokio::join!(biased; waiting, changing);

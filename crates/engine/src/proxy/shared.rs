@@ -1,4 +1,4 @@
-//! What the sessions of a proxy share.
+//! State that the sessions of a proxy share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,23 +18,24 @@ use crate::pipeline::plan::{self, Plan};
 use crate::requests::count::RequestCounters;
 use crate::stats::{DurationCounters, DurationHistogram, FlowCounters};
 
-/// Minimum round-trip time of simulated senders that use the measured one, and their value if none was measured.
+/// Minimum round-trip time of simulated senders that use the measured one. It is also their default without a
+/// measurement.
 pub(crate) const MIN_RTT: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) engine: Arc<engine::Shared>,
     pub(crate) proxy: Arc<str>,
-    /// Locked for no longer than it takes to copy or exchange it: sessions read it.
+    /// Current plan. Sessions read it, so it is only locked while it is copied or replaced.
     plan: Mutex<Plan>,
-    /// Held by who makes the next plan.
+    /// Locked while the next plan is made.
     changing: Mutex<()>,
     version: AtomicU64,
     watchers: Mutex<Slab<Waker>>,
     /// Number of the last session. Locked while a session starts, so that all faults count sessions in the order of their numbers.
     sessions: Mutex<u64>,
     pub(super) listeners: Listeners,
-    /// One for each direction.
+    /// Counters for each direction.
     pub(super) counters: [FlowCounters; 2],
     /// Times for which faults held data, in both directions.
     delays: DurationCounters,
@@ -64,7 +65,7 @@ impl Shared {
         }
     }
 
-    /// Wakes everyone who watches, after the plan and its version have changed.
+    /// Replaces the plan, then wakes all watchers.
     pub(super) fn replace(&self, faults: Vec<Fault>) {
         let changing = lock(&self.changing);
         self.change(faults);
@@ -82,18 +83,18 @@ impl Shared {
         self.wake();
     }
 
-    /// Sessions that begin from now on read their requests, whether a fault acts on requests or not.
+    /// Makes sessions that begin from now on read their requests, even if no fault acts on requests.
     pub(super) fn read_requests(&self) {
         self.reads_requests.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the protocol that a new session reads, if it reads one.
+    /// Returns the protocol that a new session reads, or `None` if it does not read its requests.
     #[cfg(feature = "relay")]
     pub(crate) fn read_protocol(&self) -> Option<Protocol> {
         (*lock(&self.protocol)).filter(|_| self.reads_requests.load(Ordering::Relaxed))
     }
 
-    /// Makes the next plan.
+    /// Replaces the plan.
     fn change(&self, faults: Vec<Fault>) {
         let protocol = *lock(&self.protocol);
         let next =
@@ -115,7 +116,7 @@ impl Shared {
         Arc::clone(&lock(&self.plan))
     }
 
-    /// Begins a session: it gets the next number, and faults with a selection count it.
+    /// Begins a session. It gets the next number, and faults with a selection count it.
     pub(crate) fn begin_session(&self) -> SessionContext {
         let mut number = lock(&self.sessions);
         *number += 1;
@@ -145,13 +146,13 @@ impl Shared {
         context
     }
 
-    /// Counts bytes that a flow holds from now on.
+    /// Counts received bytes, which the flow holds from now on.
     pub(crate) fn on_received(&self, direction: Direction, bytes: usize) {
         self.engine.take(bytes);
         self.counters[direction as usize].on_received(bytes);
     }
 
-    /// Counts bytes that were passed on, after `byte_micros` of holding all together.
+    /// Counts bytes that were passed on. `byte_micros` is the sum of their hold times.
     pub(crate) fn on_delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
         self.engine.give(bytes);
         self.counters[direction as usize].on_delivered(bytes, byte_micros);
@@ -175,20 +176,20 @@ impl Shared {
         self.counters[direction as usize].on_lost(bytes);
     }
 
-    /// Passes a decision of one of its sessions to the journal, if there is one.
+    /// Passes a decision of one of the sessions to the journal, if there is one.
     pub(crate) fn record(&self, decision: JournalEntry) {
         if let Some(journal) = &self.engine.settings.journal {
             journal.record(decision);
         }
     }
 
-    /// Changes with every new plan.
+    /// Returns the version of the plan, which changes with every replacement.
     pub(crate) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 }
 
-/// Which listeners there are, and which of them are open.
+/// Number of listeners, and of those that are open.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     pub(super) are_open: Mutex<Slab<bool>>,
@@ -199,7 +200,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place among those who are woken when the plan changes.
+/// Registration of a task that is woken when the plan changes.
 #[derive(Debug)]
 pub(crate) struct Watcher {
     faults: Arc<Shared>,
@@ -211,7 +212,7 @@ impl Watcher {
         Self { faults, registered: None }
     }
 
-    /// Has the task woken by any change from now on: look at the plan after this, not before.
+    /// Wakes the task at the next change. Read the plan after this call, so that no change is missed.
     pub(crate) fn watch(&mut self, cx: &Context<'_>) {
         match &mut self.registered {
             Some((_, waker)) if waker.will_wake(cx.waker()) => {}

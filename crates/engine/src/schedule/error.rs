@@ -2,17 +2,17 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
-/// The longest time in weeks: 2^64 ms.
+/// Longest time in weeks: 2^64 ms.
 const MAX_WEEKS: u64 = u64::MAX / 604_800_000;
 
-/// Why a text is not a schedule, or one that cannot be resolved.
+/// Error for a text that is not a schedule, or for a schedule that cannot be resolved.
 ///
-/// Its display is four lines: the message, the input, carets under the place, and the way out.
+/// It displays as four lines: the message, the input, carets below the place, and a hint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}\n{}\nhint: {}", self.place(), self.problem.hint(self.found()))]
 pub struct ScheduleError {
     problem: Problem,
-    /// Byte offsets into the input; empty where something is missing.
+    /// Byte offsets into the input. The range is empty if something is missing there.
     span: Range<usize>,
     input: String,
 }
@@ -26,7 +26,7 @@ impl ScheduleError {
         &self.input[self.span.clone()]
     }
 
-    /// The input with carets below, what a terminal would not show being escaped.
+    /// Returns the input with carets below the place. Characters that a terminal does not show are escaped.
     fn place(&self) -> String {
         let shown = |text: &str| text.escape_debug().to_string();
         let before = " ".repeat(shown(&self.input[..self.span.start]).width());
@@ -35,7 +35,7 @@ impl ScheduleError {
     }
 }
 
-/// What is wrong; its display is the message.
+/// Problem of a schedule. It displays as the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Problem {
     #[error("the schedule is empty")]
@@ -62,19 +62,19 @@ pub(super) enum Problem {
     TooLong,
     #[error("more than 100%")]
     ShareTooBig,
-    #[error("a window of no length")]
+    #[error("the window has no length")]
     EmptyWindow,
     #[error("a percentage without --duration")]
     ShareOfNothing,
 }
 
 impl Problem {
-    /// How to put it right; `found` is the text under the carets.
+    /// Returns how to fix the problem. `found` is the text above the carets.
     fn hint(self, found: &str) -> String {
         let lower = found.to_ascii_lowercase();
         let hint = match self {
-            Self::Empty => "without a schedule a fault is always on; with one, as in start:30s,duration:1m",
-            Self::MissingClause => "nothing needs a comma or semicolon there; leave it out",
+            Self::Empty => "omit the schedule to keep the fault on, or use one such as start:30s,duration:1m",
+            Self::MissingClause => "remove this comma or semicolon",
             Self::UnknownWord if ["start", "duration"].contains(&&*lower) => {
                 return format!("words are in lower case: {lower}");
             }
@@ -101,9 +101,9 @@ impl Problem {
                 "a time has one unit: ms, s, m (minutes), h, d, w, or % of --duration; 90m is 1h and 30m"
             }
             Self::TooLong => return format!("the longest time is {MAX_WEEKS}w"),
-            Self::ShareTooBig => "a percentage is one of --duration, from 0% to 100%",
-            Self::EmptyWindow => "write a longer duration, or none to stay on to the end",
-            Self::ShareOfNothing => "percentages are of --duration: give it, or write a time such as 30s",
+            Self::ShareTooBig => "a percentage refers to --duration and must be 0% to 100%",
+            Self::EmptyWindow => "use a longer duration, or omit it to stay on until the end",
+            Self::ShareOfNothing => "percentages refer to --duration: set it, or use a time such as 30s",
         };
         hint.to_owned()
     }

@@ -11,17 +11,17 @@ use super::time::Time;
 #[grammar = "schedule/grammar.pest"]
 struct Grammar;
 
-/// What a start on its own and, right after it, a duration on its own mean, as in `start:30s;duration:3m`.
+/// Meaning of a separate start that is followed by a separate duration, as in `start:30s;duration:3m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ParseMode {
-    /// One window, from the start and of the duration: what nearly all who write this mean.
+    /// One window with this start and this duration, which is what most users who write this mean.
     #[default]
     Lenient,
-    /// Two windows, as the grammar has it: from the start to the end of the run, and from 0 of the duration.
+    /// Two windows, as in the grammar: from the start to the end of the run, and from 0 for the duration.
     Strict,
 }
 
-/// From a start to the end of a duration.
+/// A period of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period {
     pub(super) start: Time,
@@ -29,7 +29,7 @@ pub(super) struct Period {
     pub(super) duration: Option<Time>,
 }
 
-/// The periods, and whether two were joined.
+/// Returns the periods, and whether two of them were merged.
 pub(super) fn periods(text: &str, reading: ParseMode) -> Result<(Vec<Period>, bool), ScheduleError> {
     let mut schedule = Grammar::parse(Rule::schedule, text).map_err(|error| refusal(text, error))?;
     let mut periods: Vec<Period> = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn periods(text: &str, reading: ParseMode) -> Result<(Vec<Period>, bo
     Ok((periods, joined))
 }
 
-/// The start and the duration of a period.
+/// Returns the start and the duration of a period.
 fn clauses(text: &str, period: Pair<'_, Rule>) -> Result<(Option<Time>, Option<Time>), ScheduleError> {
     let (mut start, mut duration) = (None, None);
     for clause in period.into_inner() {

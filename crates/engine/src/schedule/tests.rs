@@ -36,7 +36,7 @@ fn schedules_found_in_the_wild() {
 
 #[test]
 fn a_lone_start_and_a_lone_duration_are_one_window_or_literally_two() {
-    for (text, usual, strict) in [
+    for (text, default, strict) in [
         ("start:30s;duration:3m", vec![(30, Some(210))], vec![(0, None)]),
         ("start:5m;duration:1m", vec![(300, Some(360))], vec![(0, Some(60)), (300, None)]),
         ("start:2h;duration:10s", vec![(7200, Some(7210))], vec![(0, Some(10)), (7200, None)]),
@@ -56,7 +56,7 @@ fn a_lone_start_and_a_lone_duration_are_one_window_or_literally_two() {
         ("start:9s;start:20s;duration:1s", vec![(9, None)], vec![(0, Some(1)), (9, None)]),
     ] {
         assert!(parse(text).merged_periods(), "{text}");
-        assert_eq!(windows(&parse(text), MINUTES_10), usual, "{text}");
+        assert_eq!(windows(&parse(text), MINUTES_10), default, "{text}");
         let literal = Schedule::parse(text, ParseMode::Strict).unwrap();
         assert!(!literal.merged_periods(), "{text}");
         assert_eq!(windows(&literal, MINUTES_10), strict, "{text}");
@@ -115,7 +115,7 @@ fn a_percentage_needs_a_duration() {
         error.to_string(),
         "a percentage without --duration\n  \
            start:5s,duration:20 %;start:30%\n                    ^^^^\n\
-         hint: percentages are of --duration: give it, or write a time such as 30s"
+         hint: percentages refer to --duration: set it, or use a time such as 30s"
     );
 }
 
@@ -154,9 +154,9 @@ fn each_refusal_says_what_is_wrong_and_where() {
         ("start:99999999999999999999%", "more than 100%", "      ^^^^^^^^^^^^^^^^^^^^^"),
         ("start:99999999999999999999ms", "the time is too long", "      ^^^^^^^^^^^^^^^^^^^^^^"),
         ("start:30500568905w", "the time is too long", "      ^^^^^^^^^^^^"),
-        ("duration:0s", "a window of no length", "         ^^"),
-        ("duration:0%", "a window of no length", "         ^^"),
-        ("start:5s;duration:00ms", "a window of no length", "                  ^^^^"),
+        ("duration:0s", "the window has no length", "         ^^"),
+        ("duration:0%", "the window has no length", "         ^^"),
+        ("start:5s;duration:00ms", "the window has no length", "                  ^^^^"),
     ] {
         let error = refused(text);
         let (shown, hint) = error.split_once("\nhint: ").expect("a hint");

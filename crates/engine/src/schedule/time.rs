@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::error::Problem;
 
-/// Milliseconds a unit, the longest first.
+/// Milliseconds per unit, the longest unit first.
 pub(super) const UNITS: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
@@ -17,7 +17,7 @@ pub(super) enum Time {
 impl Time {
     pub(super) const ZERO: Self = Self::Millis(0);
 
-    /// From digits, and a unit or `%`.
+    /// Creates a time from digits and a unit or `%`.
     pub(super) fn from_parts(number: &str, unit: &str) -> Result<Self, Problem> {
         if unit == "%" {
             return match number.parse() {
@@ -34,7 +34,7 @@ impl Time {
         matches!(self, Self::Millis(0) | Self::Percent(0))
     }
 
-    /// This time in a run of `run`; `None` if it is a percentage of a run without end.
+    /// Returns this time in a run of length `run`. `None` if it is a percentage of an unlimited run.
     pub(super) fn of(self, run: Option<Duration>) -> Option<Duration> {
         match self {
             Self::Millis(millis) => Some(Duration::from_millis(millis)),
@@ -43,7 +43,8 @@ impl Time {
     }
 }
 
-/// To the nanosecond, and without overflow: the hundredth first, then what that division left.
+/// Returns the percentage of `run`, accurate to the nanosecond. Dividing first and then adding the share of
+/// the remainder avoids an overflow.
 fn share(run: Duration, percent: u32) -> Duration {
     let hundredth = run / 100;
     let rest = run - hundredth * 100;

@@ -1,26 +1,27 @@
 use std::iter;
 use std::time::Duration;
 
-/// Times at which a fault is on, since the start of the run. It is on from the start of a window and off from its end.
+/// Times at which a fault is on, since the start of the run. The fault is on from the start of each window
+/// until its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
-    /// The instants at which it changes, strictly ascending: on, off, on, ...
+    /// Instants at which the fault is switched, strictly ascending: on, off, on, ...
     changes: Vec<Duration>,
 }
 
 impl Windows {
-    /// On from the start of the run, for ever.
+    /// Returns a single window from the start of the run without an end.
     pub fn always() -> Self {
         Self { changes: vec![Duration::ZERO] }
     }
 
-    /// Never on.
+    /// Returns windows in which the fault is never on.
     pub fn never() -> Self {
         Self { changes: Vec::new() }
     }
 
-    /// On where at least one of the windows is. They have a start and, unless they are open, an end; those
-    /// that end before they start are left out.
+    /// Returns the union of the windows, which are on where at least one of them is. A window without an end
+    /// lasts forever. Windows that end before they start are left out.
     pub(super) fn union(mut windows: Vec<(Duration, Option<Duration>)>) -> Self {
         windows.retain(|(start, end)| end.is_none_or(|end| *start < end));
         windows.sort_unstable();
@@ -42,7 +43,8 @@ impl Windows {
         self.changes_until(at) % 2 == 1
     }
 
-    /// The first instant later than `after` at which [`is_on`](Self::is_on) changes; `None` if it never does.
+    /// Returns the first instant later than `after` at which [`is_on`](Self::is_on) changes, or `None` if it
+    /// does not change.
     pub fn next_change(&self, after: Duration) -> Option<Duration> {
         self.changes.get(self.changes_until(after)).copied()
     }
@@ -52,13 +54,13 @@ impl Windows {
         self.changes == [Duration::ZERO]
     }
 
-    /// The windows in order: start, and end if it has one. They neither overlap nor touch.
+    /// Returns the start and the end of each window, in order. The last window may not have an end. Windows
+    /// neither overlap nor touch.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, Option<Duration>)> {
         self.changes.chunks(2).map(|window| (window[0], window.get(1).copied()))
     }
 
-    /// These windows counted from `start` instead of from the start of the run, as far as they lie in
-    /// `start..end`.
+    /// Returns the parts of these windows within `start..end`, with times counted from `start`.
     #[must_use]
     pub fn within(&self, start: Duration, end: Option<Duration>) -> Self {
         let shifted = self.changes.iter().map_while(|change| change.checked_add(start));

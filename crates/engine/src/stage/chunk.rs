@@ -1,14 +1,14 @@
-//! What moves through a line: lengths, times and endings; the bytes themselves stay where they are.
+//! Chunks of a pipeline: lengths, times and ends. The bytes themselves stay in the buffer.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::direction::Side;
 
-/// Marks the segments of inserted bytes.
+/// Bit in the segment number that marks inserted bytes.
 const INSERTED: u64 = 1 << 63;
 
-/// Consecutive bytes that travel together, or the ending behind the last of them.
+/// Consecutive bytes that are handled together, or the end of the flow or session after them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chunk {
     /// Time of arrival at the stage that holds it. For a chunk that has left, the time at which it left, even if the call was
@@ -16,33 +16,33 @@ pub(crate) struct Chunk {
     pub(crate) at: Duration,
     /// Offset of its first byte in the flow.
     pub(crate) offset: u64,
-    /// 0 for an ending.
+    /// Number of bytes, or 0 for an end.
     pub(crate) len: usize,
-    /// The segment it belongs to; consecutive chunks may share one.
+    /// Number of its segment. Consecutive chunks may belong to the same segment.
     pub(crate) segment: u64,
     /// End of the flow that the chunk marks, or `No` for data.
     pub(crate) end: FlowEnd,
-    /// Its bytes are not delivered.
+    /// True if the bytes are not delivered.
     pub(crate) discarded: bool,
-    /// Its bytes did not come from the source: a fault inserted them, under this number.
+    /// Number of the insertion, if a fault inserted the bytes.
     pub(crate) inserted: Option<NonZeroU32>,
-    /// The next chunk is delivered by a separate write.
+    /// True if the next chunk must be delivered by a separate write.
     pub(crate) cut: bool,
 }
 
 impl Chunk {
-    /// An ending, or an empty chunk, of no particular place.
+    /// Returns an end, or an empty chunk, without a position in the flow.
     pub(crate) fn ending(at: Duration, end: FlowEnd) -> Self {
         Self { at, offset: 0, len: 0, segment: 0, end, discarded: false, inserted: None, cut: false }
     }
 
-    /// Bytes that a fault inserts after `self`, as a separate segment and write.
+    /// Returns the chunk for bytes that a fault inserts after `self`, as a separate segment and write.
     pub(crate) fn followed_by_inserted(self, len: usize, number: NonZeroU32) -> Self {
         let segment = INSERTED | u64::from(number.get());
         Self { len, segment, inserted: Some(number), cut: true, ..self.followed_by(self.at, FlowEnd::No) }
     }
 
-    /// An ending that a stage adds behind `self`.
+    /// Returns the chunk for an end that a stage adds after `self`.
     pub(crate) fn followed_by(self, at: Duration, end: FlowEnd) -> Self {
         Self {
             at,
@@ -56,7 +56,7 @@ impl Chunk {
         }
     }
 
-    /// Splits off the first `len` bytes.
+    /// Splits off and returns the first `len` bytes.
     pub(crate) fn split(&mut self, len: usize) -> Self {
         let first = Self { len, cut: false, ..*self };
         self.offset += len as u64;
@@ -65,7 +65,7 @@ impl Chunk {
     }
 }
 
-/// How a flow, or its session, ends.
+/// End of a flow or its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FlowEnd {
     /// The flow does not end: the chunk is data.

@@ -1,4 +1,4 @@
-//! Lets a number of bytes pass, then nothing, and at a deadline ends the session.
+//! Lets a number of bytes pass, holds or drops later bytes, and may end the session after a time.
 
 use std::any::Any;
 use std::time::Duration;
@@ -22,16 +22,17 @@ pub(crate) struct Gate {
     passed: u64,
     held: Fifo<Chunk>,
     waiting: usize,
-    /// Discarded chunks on their way out.
+    /// Discarded chunks that have not left yet.
     discarded: Fifo<Chunk>,
-    /// The end of the session, at its time.
+    /// The end of the session and its time.
     ending: Option<Chunk>,
-    /// How the session ends this long after its clock has started: with the first chunk, or with the last byte that passes.
+    /// Time from the start of the clock to the end of the session, and its kind. The clock starts with the
+    /// first chunk, or with the last byte that passes.
     ends_after: Option<(Duration, FlowEnd)>,
-    /// The empty chunk with which the clock started.
+    /// The empty chunk that started the clock.
     clock: Option<Chunk>,
     ending_on_leaving: Option<FlowEnd>,
-    /// The gate has recorded that it holds data, or that it ends the session.
+    /// True if the gate has recorded that it holds data or ends the session.
     has_recorded: bool,
 }
 
@@ -46,7 +47,7 @@ impl Gate {
         Self { limit: None, ..Self::default() }
     }
 
-    /// Lets `bytes` pass first, from `since` on.
+    /// Lets `bytes` pass first, counted from `since`.
     pub(crate) fn closing_after(self, bytes: u64, since: Duration) -> Self {
         Self { limit: Some(bytes), since, ..self }
     }
@@ -56,7 +57,8 @@ impl Gate {
         Self { ending: Some(Chunk::ending(at, end)), ..self }
     }
 
-    /// Ends the session this long after the last byte that passes, or after the first chunk of a gate that nothing passes.
+    /// Ends the session this long after the last byte that passes. If no byte passes, the time starts with
+    /// the first chunk.
     pub(crate) fn ending_after(self, after: Duration, end: FlowEnd) -> Self {
         Self { ends_after: Some((after, end)), ..self }
     }
@@ -71,7 +73,7 @@ impl Gate {
         Self::new(true).ending_after(after, FlowEnd::ResetNow(Side::Both))
     }
 
-    /// Starts the clock with `chunk`, an empty one.
+    /// Starts the clock with `chunk`, which is empty.
     fn start_clock(&mut self, chunk: Chunk) {
         let clock = *self.clock.get_or_insert(chunk);
         if let Some((after, end)) = self.ends_after.take() {
@@ -82,7 +84,7 @@ impl Gate {
         }
     }
 
-    /// Splits off the part of `chunk` that passes.
+    /// Splits off and returns the part of `chunk` that passes.
     fn split_passing(&mut self, chunk: &mut Chunk) -> Option<Chunk> {
         let Some(limit) = self.limit else {
             let behind = chunk.followed_by(chunk.at, FlowEnd::No);
@@ -118,7 +120,7 @@ impl Gate {
             self.discarded.push_back(Chunk { discarded: true, ..chunk });
             return;
         }
-        // The end of a session is an action by itself.
+        // The end of a session is a separate action.
         if !self.has_recorded && self.ending.is_none() {
             self.has_recorded = true;
             context.counters.record_action();
@@ -170,7 +172,7 @@ impl Stage for Gate {
         self.ending_on_leaving
     }
 
-    /// Counts what has passed before it changed. Its session is to end as it would have with this gate from the start.
+    /// Continues the byte count of `before`. The session ends as if this gate had acted from the start.
     fn resume_from(&mut self, before: &dyn Stage) {
         let Some(before) = (before as &dyn Any).downcast_ref::<Self>() else { return };
         self.has_recorded = before.has_recorded;

@@ -21,7 +21,7 @@ pub(crate) trait HoldTimes: Debug + Send + 'static {
     }
 }
 
-/// Pieces in order, each with its release time.
+/// Chunks in order, each with its release time.
 #[derive(Debug)]
 pub(crate) struct HoldStage<T> {
     times: T,
@@ -36,7 +36,7 @@ impl<T> HoldStage<T> {
 }
 
 impl<T: HoldTimes> Stage for HoldStage<T> {
-    /// No chunk leaves before those that arrived before it.
+    /// A chunk does not leave before chunks that arrived earlier.
     fn push(&mut self, chunk: Chunk, context: &mut StageContext<'_>) -> Option<Chunk> {
         let time = self.times.hold_time(&chunk, context);
         self.last_due = self.last_due.max(chunk.at.saturating_add(time));

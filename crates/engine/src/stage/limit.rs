@@ -9,15 +9,15 @@ use crate::stage::{Stage, StageContext};
 
 #[derive(Debug)]
 pub(crate) struct Limit {
-    /// Bytes that still pass before the end. `None` if the end was already added.
+    /// Number of bytes that still pass before the end. `None` if the end was already added.
     left: Option<u64>,
-    /// Bytes that have passed.
+    /// Number of bytes that have passed.
     passed: u64,
     passing: Fifo<Chunk>,
 }
 
 impl Limit {
-    /// Closes the session behind the byte number `bytes`, or if that is 0, before the first.
+    /// Closes the session after `bytes` bytes, or before the first byte if `bytes` is 0.
     pub(crate) fn new(bytes: u64) -> Self {
         Self { left: Some(bytes), passed: 0, passing: Fifo::new() }
     }
@@ -41,7 +41,7 @@ impl Limit {
                 return;
             }
         }
-        // Nothing is delivered behind the end.
+        // Data after the end is not delivered.
         self.passing.push_back(Chunk { discarded: true, ..chunk });
     }
 }
@@ -68,7 +68,7 @@ impl Stage for Limit {
         self.passing.memory()
     }
 
-    /// A limit counts what has passed before it changed.
+    /// Continues the byte count of the limit before the change.
     fn resume_from(&mut self, before: &dyn Stage) {
         if let Some(before) = (before as &dyn Any).downcast_ref::<Self>() {
             self.passed = before.passed;
@@ -85,7 +85,7 @@ mod tests {
         Chunk { offset, len, ..Chunk::ending(Duration::from_secs(1), FlowEnd::No) }
     }
 
-    /// What comes out: delivered bytes, discarded bytes, endings.
+    /// Returns the output: the length of each chunk, whether it is discarded, and its end.
     fn out(limit: &mut Limit) -> Vec<(usize, bool, FlowEnd)> {
         std::iter::from_fn(|| limit.passing.pop_front())
             .map(|chunk| (chunk.len, chunk.discarded, chunk.end))

@@ -1,23 +1,23 @@
-//! Random draws: each depends on the fault and on a place in the flow, and on no draw before it.
+//! Random draws. Each depends on the fault and on an offset in the flow, but not on earlier draws.
 
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::SplitMix64;
 
 use crate::direction::Direction;
 
-/// The draws of one decision. Their values are the same on every machine and in every run.
+/// Random number generator of one decision. Its values are the same on every machine and in every run.
 pub(crate) type FaultRng = SplitMix64;
 
-/// Names the draws of one fault in one direction of a session.
+/// Identifies the draws of one fault in one direction of a session.
 ///
-/// A draw is a function of this key and of an offset. So a flow that is cut into other chunks changes the draws only at
-/// offsets that one of both cuts does not have.
+/// A draw is a function of this key and an offset. If a flow is divided into other chunks, only the draws at
+/// offsets that one of the two divisions does not have change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DrawKey(u64);
 
 impl DrawKey {
-    /// The name identifies the fault, because its position among the others may change. A `direction` of `None` is for draws
-    /// that hold for both directions.
+    /// Creates the key. The name identifies the fault, because its position among the others may change. A
+    /// `direction` of `None` is for draws that apply to both directions.
     pub(crate) fn new(
         seed: u64,
         proxy: &str,
@@ -40,19 +40,19 @@ impl DrawKey {
         Self(mixed(fnv1a(&parts)))
     }
 
-    /// The draws of the decision about the byte at `offset`.
+    /// Returns the generator for the decision about the byte at `offset`.
     pub(crate) fn at(self, offset: u64) -> FaultRng {
         // Without mixing, the draws of neighboring offsets would be parts of one sequence.
         FaultRng::seed_from_u64(self.0 ^ mixed(offset))
     }
 }
 
-/// A permutation of all 64-bit numbers whose values look random.
+/// Maps `number` to a random-looking number. The mapping is a permutation of all 64-bit numbers.
 fn mixed(number: u64) -> u64 {
     SplitMix64::seed_from_u64(number).next_u64()
 }
 
-/// FNV-1a, 64 bits (RFC 9923), over the parts and their lengths.
+/// Returns the FNV-1a hash (64 bits, RFC 9923) of the parts and their lengths.
 fn fnv1a(parts: &[&[u8]]) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

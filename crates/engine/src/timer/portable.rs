@@ -1,4 +1,4 @@
-//! Systems without a timerfd: every timer is coarse.
+//! Implementation for systems without a `timerfd`, on which every timer is coarse.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -6,12 +6,13 @@ use std::io;
 use std::task::Waker;
 use std::time::Instant;
 
-/// A queue and its driver.
+/// Returns a queue and its driver.
 pub(super) fn open() -> io::Result<(Queue, TimerDriver)> {
     Ok((Queue, TimerDriver { _private: () }))
 }
 
-/// Makes precise timers fire on Linux. On this system all timers are [coarse](super::Timers::coarse), and it has nothing to do.
+/// Makes precise timers fire on Linux. On this system, all timers are [coarse](super::Timers::coarse), and
+/// the driver does nothing.
 #[derive(Debug)]
 #[must_use = "its timers are coarse once it is dropped"]
 pub struct TimerDriver {
@@ -19,11 +20,11 @@ pub struct TimerDriver {
 }
 
 impl TimerDriver {
-    /// Never ends.
+    /// Never returns.
     ///
     /// # Errors
     ///
-    /// None on this system.
+    /// Does not fail on this system.
     pub async fn run(self) -> io::Result<Infallible> {
         pending().await
     }

@@ -1,4 +1,4 @@
-//! One `timerfd` for many timers: it is armed for the earliest deadline of an ordered queue.
+//! One `timerfd` for many timers. It is armed for the earliest deadline in an ordered queue.
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +18,9 @@ use rustix::time::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A queue and its driver.
+/// Returns a queue and its driver.
 pub(super) fn open() -> io::Result<(Queue, TimerDriver)> {
-    // the clock of std's Instant
+    // The clock of `std::time::Instant`.
     let clock = TimerfdClockId::Monotonic;
     let timerfd = Arc::new(timerfd_create(clock, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?);
     let queue = Queue::new(Arc::clone(&timerfd));
@@ -34,8 +34,8 @@ pub(super) fn open() -> io::Result<(Queue, TimerDriver)> {
 
 /// Makes precise timers fire.
 ///
-/// When it is dropped, the tasks that wait are woken and their timers turn [coarse](super::Timers::coarse), as
-/// do those made later.
+/// When the driver is dropped, the waiting tasks are woken and their timers become
+/// [coarse](super::Timers::coarse), as are timers that are created later.
 #[derive(Debug)]
 #[must_use = "its timers are coarse once it is dropped"]
 pub struct TimerDriver {
@@ -46,12 +46,12 @@ pub struct TimerDriver {
 impl TimerDriver {
     /// Fires timers for as long as it is polled.
     ///
-    /// Timers are the less late the sooner it is polled after a wake-up: it belongs in the future that the
-    /// runtime blocks on, rather than in a task that queues with others.
+    /// The sooner it is polled after a wake-up, the less late the timers are. Poll it in the future that the
+    /// runtime blocks on rather than in a task that waits in the run queue.
     ///
     /// # Errors
     ///
-    /// The `timerfd` cannot be waited for, as when the runtime shuts down.
+    /// Returns an error if the `timerfd` cannot be waited for, for example because the runtime shuts down.
     pub async fn run(self) -> io::Result<Infallible> {
         let mut due = Vec::new();
         loop {
@@ -75,7 +75,7 @@ impl Drop for TimerDriver {
     }
 }
 
-/// The deadlines and whom to wake; closed (`None`) when the driver is dropped.
+/// Deadlines and the wakers of their tasks. It is closed (`None`) when the driver is dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Queue(Arc<Mutex<Option<Open>>>);
 
@@ -85,9 +85,10 @@ impl Queue {
         Self(Arc::new(Mutex::new(Some(open))))
     }
 
-    /// Does `work` under the lock; `None` if the queue is closed.
+    /// Runs `work` under the lock. Returns `None` if the queue is closed.
     ///
-    /// `work` must neither wake nor drop a waker: either may run a task's code, which may come back here.
+    /// `work` must neither wake nor drop a waker: either may run code of a task, which may call this function
+    /// again.
     pub(super) fn with<R>(&self, work: impl FnOnce(&mut Open) -> R) -> Option<R> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
     }
@@ -96,15 +97,16 @@ impl Queue {
 #[derive(Debug)]
 pub(super) struct Open {
     timerfd: Arc<OwnedFd>,
-    /// What the `timerfd` is armed for: never later than the first deadline.
+    /// Time that the `timerfd` is armed for. It is never later than the first deadline.
     pub(super) armed: Option<Instant>,
-    /// By deadline and the entry's id.
+    /// Wakers by deadline and id of the entry.
     pub(super) wakers: BTreeMap<(Instant, u64), Waker>,
     last_id: u64,
 }
 
 impl Open {
-    /// Moves the wakers due at `now` to `due`, the earliest deadline first, and arms for the next.
+    /// Moves the wakers due at `now` to `due`, in the order of their deadlines, and arms the `timerfd` for
+    /// the next one.
     pub(super) fn take_due(&mut self, now: Instant, due: &mut Vec<Waker>) {
         while let Some(first) = self.wakers.first_entry()
             && first.key().0 <= now
@@ -117,9 +119,10 @@ impl Open {
         }
     }
 
-    /// Makes the driver run at `deadline`, or sooner.
+    /// Wakes the driver at `deadline` or earlier.
     fn arm(&mut self, deadline: Instant) {
-        // a duration of 0 would disarm; a day is far from what the system's types overflow at
+        // A duration of 0 would disarm the `timerfd`. A day is far below the overflow of the types of the
+        // system.
         const MIN_DELAY: Duration = Duration::from_nanos(1);
         const MAX_DELAY: Duration = Duration::from_secs(86_400);
         let left = deadline.saturating_duration_since(Instant::now()).clamp(MIN_DELAY, MAX_DELAY);
@@ -131,17 +134,17 @@ impl Open {
     }
 }
 
-/// One timer's place in a queue.
+/// Registration of one timer in a queue.
 #[derive(Debug)]
 pub(super) struct Entry {
     queue: Queue,
     id: u64,
-    /// The deadline and the waker last given to the queue, which may have fired since.
+    /// The deadline and the waker that were last added to the queue. They may have fired since.
     registered: Option<(Instant, Waker)>,
 }
 
 impl Entry {
-    /// `None` if the queue is closed.
+    /// Returns `None` if the queue is closed.
     pub(super) fn new(queue: Queue) -> Option<Self> {
         let id = queue.with(|open| {
             open.last_id += 1;
@@ -150,7 +153,7 @@ impl Entry {
         Some(Self { queue, id, registered: None })
     }
 
-    /// Has `waker` woken at `deadline`, instead of what was registered before; `false` if the queue is closed.
+    /// Wakes `waker` at `deadline`, instead of an earlier registration. Returns false if the queue is closed.
     pub(super) fn register(&mut self, deadline: Instant, waker: &Waker) -> bool {
         if let Some((at, who)) = &self.registered
             && *at == deadline

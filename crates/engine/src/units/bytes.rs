@@ -7,7 +7,7 @@ use super::{ValueError, number_or_text, sensible, split};
 
 const WANTED: &str = "a number of bytes: use 1500, 64KiB or 1MB";
 
-/// Names of byte counts, the largest first.
+/// Units of byte counts, the largest first.
 const UNITS: [(&str, u64); 7] = [
     ("GiB", 1 << 30),
     ("GB", 1_000_000_000),
@@ -18,20 +18,19 @@ const UNITS: [(&str, u64); 7] = [
     ("B", 1),
 ];
 
-/// A whole number of bytes; a text may carry `B`, `KB` (1000), `KiB` (1024), `MB`, `MiB`, `GB` or `GiB`.
-///
-/// At most 2^53.
+/// A whole number of bytes, at most 2^53. A text may have the unit `B`, `KB` (1000), `KiB` (1024), `MB`,
+/// `MiB`, `GB` or `GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ByteCount(u64);
 
 impl ByteCount {
-    /// Bytes.
+    /// Returns the number of bytes.
     pub fn count(self) -> u64 {
         self.0
     }
 }
 
-/// The count in the largest unit in which it is whole.
+/// Returns the count in the largest unit in which it is a whole number.
 pub(crate) fn in_largest_unit(count: u64) -> (u64, &'static str) {
     UNITS
         .iter()

@@ -11,7 +11,7 @@ const COUNT: &str = "a whole number: use 0 or more, like 3";
 pub struct Count(u64);
 
 impl Count {
-    /// The number.
+    /// Returns the number.
     pub fn value(self) -> u64 {
         self.0
     }

@@ -45,7 +45,8 @@ impl FromStr for Unit {
     }
 }
 
-/// What someone who wrote that unit may have meant: bits, or either where only the case of a letter tells.
+/// Returns a hint for an unknown unit: the units that the user may have meant, in bits, or in bits and bytes
+/// if only the case of a letter tells them apart.
 fn hint(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let (bytes, bits, rest) = match lower.split_at_checked(1) {
@@ -122,11 +123,11 @@ impl Rate {
         Ok(self.number * unit.bytes_per_second)
     }
 
-    /// As a share, 0 to 1.
+    /// Returns the rate as a ratio, 0 to 1.
     ///
     /// # Errors
     ///
-    /// A bandwidth, or more than 1.
+    /// Returns an error if the rate has a unit of bandwidth or is more than 1.
     pub fn ratio(self) -> Result<Ratio, ValueError> {
         match self.suffix {
             Suffix::None => self.number.try_into(),

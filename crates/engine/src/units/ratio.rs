@@ -7,12 +7,12 @@ use super::{ValueError, number_or_text, sensible, split};
 pub(super) const RATIO: &str = "a share: use 0 to 1, like 0.01, or a percentage, like 1%";
 const NUMBER: &str = "a number: use 0 or more, like 1.5";
 
-/// A share or a probability: 0 to 1, or a text like `1%`.
+/// A ratio or a probability: a number from 0 to 1, or a text such as `1%`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 pub struct Ratio(f64);
 
 impl Ratio {
-    /// 0 to 1.
+    /// Returns the value, 0 to 1.
     pub fn fraction(self) -> f64 {
         self.0
     }
@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Ratio {
 pub struct Number(f64);
 
 impl Number {
-    /// The number.
+    /// Returns the number.
     pub fn value(self) -> f64 {
         self.0
     }

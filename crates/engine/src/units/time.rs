@@ -12,17 +12,16 @@ const WANTED: &str = "a time: use 300 or 300ms, 500us, 2s, 1m or 1h";
 const UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
-/// A time. A plain number is milliseconds, fractions allowed; a text may carry `us`, `ms`, `s`, `m` or `h`.
-///
-/// At most 365 days, to the nanosecond. Serialized as milliseconds.
+/// A time of at most 365 days, accurate to the nanosecond. A plain number is in milliseconds and may have a
+/// fraction. A text may have the unit `us`, `ms`, `s`, `m` or `h`. It serializes as milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Millis(Duration);
 
 impl Millis {
-    /// The longest: 365 days.
+    /// Longest time: 365 days.
     pub const MAX: Self = Self(Duration::from_secs(365 * 24 * 3600));
 
-    /// The time.
+    /// Returns the time.
     pub fn duration(self) -> Duration {
         self.0
     }
@@ -62,7 +61,7 @@ impl FromStr for Millis {
     }
 }
 
-/// In the largest unit in which it is whole.
+/// Displays the time in the largest unit in which it is a whole number.
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();

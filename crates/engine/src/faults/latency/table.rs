@@ -1,4 +1,4 @@
-//! Delays as the text of a CSV file.
+//! Parses delays from a CSV file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::delay::Delay;
 use crate::units::Millis;
 
-/// Problems tell where, and not what is there: the file may be one that the caller may not read.
+/// Errors state the place but not the content, because the caller may lack permission to read the file.
 pub(super) fn parse(text: &str) -> Result<Arc<[Duration]>, String> {
     let mut delays = Vec::new();
     let mut header_may_come = true;

@@ -32,7 +32,7 @@ fn refusals() {
         ),
         (
             json!({"type": "jitter", "name": " "}),
-            "jitter: name: \" \" is not a name: use a word or two on one line",
+            "jitter: name: \" \" is not a valid name: use a short text without line breaks",
         ),
         (json!({"type": "jitter", "frequency": 0}), "jitter: frequency: must be greater than 0, like 5"),
         (json!({"type": "slow-close"}), "slow-close: delay: is required, for example 2s"),
@@ -82,7 +82,7 @@ fn refused_latencies() {
         (json!({"distribution": "log-normal", "mean": 0}), "mean: must be greater than 0"),
         (
             json!({"distribution": "pareto", "scale": 20}),
-            "shape: is required, for example 1.5; the smaller, the heavier the tail",
+            "shape: is required, for example 1.5; smaller values give a heavier tail",
         ),
         (
             json!({"distribution": "pareto", "shape": 1}),
@@ -174,6 +174,6 @@ fn problems_are_said_in_the_callers_spelling() {
     let error = resolve(json!({"type": "jitter", "name": "a`mean`\n"})).expect_err("a name");
     assert_eq!(
         error.display_with(|param| format!("faults[1].{param}")),
-        "faults[1].name: \"a'mean'\\n\" is not a name: use a word or two on one line"
+        "faults[1].name: \"a'mean'\\n\" is not a valid name: use a short text without line breaks"
     );
 }

@@ -87,7 +87,7 @@ fn a_flow_that_ends_before_is_not_affected() {
     for (effect, _) in effects(100, Duration::ZERO) {
         let mut bench = Bench::new(vec![named(effect)]);
         bench.send(Duration::ZERO, 99);
-        bench.line.finish(MS, FlowEnd::Finish);
+        bench.pipeline.finish(MS, FlowEnd::Finish);
         bench.take(MS);
         assert_eq!((bench.received().len(), bench.end), (99, Some((MS, FlowEnd::Finish))));
         assert_eq!(decisions(&mut bench), []);
@@ -105,7 +105,7 @@ fn what_is_held_passes_when_the_fault_goes() {
         bench.run_to(5 * MS);
         assert_eq!(bench.received().len(), 10);
         assert_eq!(decisions(&mut bench), [(10, Decision::Stall)]);
-        bench.line.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
+        bench.pipeline.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
         bench.run_to(6 * MS);
         assert_eq!(bench.received(), expected(30));
     }
@@ -116,14 +116,14 @@ fn a_changed_number_of_bytes_counts_on() {
     let blackhole = |bytes| vec![named(Blackhole::new(false).after_bytes(bytes))];
     let mut bench = Bench::new(blackhole(100));
     bench.send(Duration::ZERO, 60);
-    bench.line.sync_plan(&plan_of(blackhole(70), MS), MS);
+    bench.pipeline.sync_plan(&plan_of(blackhole(70), MS), MS);
     bench.send(2 * MS, 60);
     assert_eq!(bench.received().len(), 70);
-    bench.line.sync_plan(&plan_of(blackhole(90), 3 * MS), 3 * MS);
+    bench.pipeline.sync_plan(&plan_of(blackhole(90), 3 * MS), 3 * MS);
     bench.run_to(4 * MS);
     assert_eq!(bench.received(), expected(90), "held bytes pass up to the new number");
     let reset = vec![named(Reset::new(10 * MS, Side::Both).after_bytes(5))];
-    bench.line.sync_plan(&plan_of(reset, 5 * MS), 5 * MS);
+    bench.pipeline.sync_plan(&plan_of(reset, 5 * MS), 5 * MS);
     bench.run_to(20 * MS);
     assert!(bench.end.is_none(), "a fault of another type is another one: it counts for itself");
 }
@@ -133,7 +133,7 @@ fn fewer_bytes_than_have_passed_end_the_session_from_the_change_on() {
     let timeout = |bytes| vec![named(Timeout::new(Some(10 * MS), false).after_bytes(bytes))];
     let mut bench = Bench::new(timeout(100));
     bench.send(Duration::ZERO, 60);
-    bench.line.sync_plan(&plan_of(timeout(50), 30 * MS), 30 * MS);
+    bench.pipeline.sync_plan(&plan_of(timeout(50), 30 * MS), 30 * MS);
     bench.run_to(90 * MS);
     assert_eq!((bench.received().len(), bench.end), (60, Some((40 * MS, FlowEnd::Close))));
 }

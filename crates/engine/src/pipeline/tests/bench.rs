@@ -3,10 +3,10 @@ use super::*;
 /// The time, the fault, the offset and the decision.
 pub(super) type Decided = (Duration, String, u64, Decision);
 
-/// A line, its store, and the bytes that have left it with their times.
+/// A pipeline, its buffer, and the bytes that have left it with their times.
 pub(super) struct Bench {
-    pub(super) line: Pipeline,
-    pub(super) store: BlockBuffer,
+    pub(super) pipeline: Pipeline,
+    pub(super) buffer: BlockBuffer,
     pub(super) sent: u64,
     /// Lengths of the arrivals.
     pub(super) reads: Vec<usize>,
@@ -31,8 +31,9 @@ impl Bench {
         };
         let plan = plan_of(faults, Duration::ZERO);
         let segmenter = Segmenter::for_plan(&plan);
-        let line = Pipeline::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
-        Self { line, store: BlockBuffer::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
+        let pipeline =
+            Pipeline::new(&plan, Arc::new(identity), Direction::ToUpstream, segmenter, Duration::ZERO);
+        Self { pipeline, buffer: BlockBuffer::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
     }
 
     /// Bytes come, after everything that has its time before them.
@@ -42,15 +43,15 @@ impl Bench {
         self.take(now);
     }
 
-    /// Bytes come, wherever the line stands.
+    /// Bytes come, wherever the pipeline stands.
     pub(super) fn arrive(&mut self, now: Duration, len: usize) {
         let mut left = len;
         while left > 0 {
-            let room = self.store.room(1 << 20);
+            let room = self.buffer.room(1 << 20);
             let part = left.min(room.capacity() - room.len());
             room.extend((self.sent..).take(part).map(pattern));
             let arrival = Arrival { at: now, turn: 0, was_empty: true };
-            self.line.on_received(arrival, self.store.last(part));
+            self.pipeline.on_received(arrival, self.buffer.last(part));
             self.sent += part as u64;
             self.reads.push(part);
             left -= part;
@@ -59,16 +60,16 @@ impl Bench {
 
     /// Takes out everything that may go at `now`.
     pub(super) fn take(&mut self, now: Duration) {
-        self.line.advance(now);
+        self.pipeline.advance(now);
         loop {
-            match self.line.output() {
+            match self.pipeline.output() {
                 Output::Deliver(len) => {
-                    let bytes = self.store.head(len).to_vec();
+                    let bytes = self.buffer.head(len).to_vec();
                     self.drop_head(bytes.len());
                     self.out.push((now, bytes));
                 }
                 Output::Discard(len) => self.drop_head(len),
-                Output::Insert => self.store.prepend(&self.line.take_inserted()),
+                Output::Insert => self.buffer.prepend(&self.pipeline.take_inserted()),
                 Output::End(end) => {
                     self.end.get_or_insert((now, end));
                     return;
@@ -79,21 +80,21 @@ impl Bench {
     }
 
     pub(super) fn drop_head(&mut self, len: usize) {
-        self.store.consume(len);
-        self.line.on_output(len);
+        self.buffer.consume(len);
+        self.pipeline.on_output(len);
     }
 
     /// Takes out the bytes that are due at each deadline, up to `end`.
     pub(super) fn run_to(&mut self, end: Duration) {
-        while let Some(deadline) = self.line.deadline.filter(|deadline| *deadline <= end) {
+        while let Some(deadline) = self.pipeline.deadline.filter(|deadline| *deadline <= end) {
             self.take(deadline);
             if self.end.is_some() {
                 return;
             }
             assert!(
-                self.line.deadline.is_none_or(|next| next > deadline),
+                self.pipeline.deadline.is_none_or(|next| next > deadline),
                 "stuck at {deadline:?}: {:?}",
-                self.line
+                self.pipeline
             );
         }
         self.take(end);
@@ -105,7 +106,7 @@ impl Bench {
     }
 
     pub(super) fn timed_decisions_by_fault(&mut self) -> Vec<Decided> {
-        let decisions = self.line.take_decisions().into_iter();
+        let decisions = self.pipeline.take_decisions().into_iter();
         let mut decisions: Vec<_> = decisions
             .map(|decision| (decision.at, decision.fault.to_string(), decision.offset, decision.decision))
             .collect();

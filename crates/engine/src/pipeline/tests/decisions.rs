@@ -77,14 +77,14 @@ proptest! {
                 bench.run_to(now);
             }
             if index == 10 && let Some(faults) = change.take() {
-                bench.line.sync_plan(&plan_of(faults, now), now);
+                bench.pipeline.sync_plan(&plan_of(faults, now), now);
             }
         }
-        bench.line.finish(now, FlowEnd::Finish);
+        bench.pipeline.finish(now, FlowEnd::Finish);
         bench.run_to(now + Duration::from_secs(3600));
         prop_assert_eq!(bench.received(), expected(bench.sent));
         prop_assert!(matches!(bench.end, Some((_, FlowEnd::Finish))), "{:?}", bench.end);
-        prop_assert_eq!(bench.line.held, 0);
+        prop_assert_eq!(bench.pipeline.held, 0);
     }
 
     #[test]
@@ -138,7 +138,7 @@ fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize],
     whole.arrive(MS, reads.iter().sum());
     reads.iter().for_each(|read| parts.arrive(MS, *read));
     for bench in [&mut whole, &mut parts] {
-        bench.line.finish(MS, FlowEnd::Finish);
+        bench.pipeline.finish(MS, FlowEnd::Finish);
         bench.run_to(Duration::from_secs(3600));
     }
     assert_eq!(whole.timed_decisions_by_fault(), parts.timed_decisions_by_fault());
@@ -150,7 +150,7 @@ fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal(
     let left = |reads: &[usize]| {
         let mut bench =
             Bench::new(unnamed(&[Effect::from(Jitter { amplitude: 20 * MS, frequency: f64::INFINITY })]));
-        bench.line.decisions = None;
+        bench.pipeline.decisions = None;
         reads.iter().for_each(|read| bench.arrive(MS, *read));
         bench.run_to(Duration::from_secs(3600));
         bench.out.iter().flat_map(|(at, bytes)| bytes.iter().map(|_| *at)).collect::<Vec<_>>()

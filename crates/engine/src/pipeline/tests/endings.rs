@@ -30,11 +30,11 @@ fn a_timeout_that_discards_closes_when_it_goes() {
     assert_eq!(bench.received().len(), 0);
     // Another of its kind takes its place: nothing is closed.
     let longer = Effect::from(Timeout::new(Some(3_600_000 * MS), true));
-    bench.line.sync_plan(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
+    bench.pipeline.sync_plan(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
     bench.run_to(40 * MS);
-    assert_eq!(bench.line.output(), Output::Wait);
-    bench.line.sync_plan(&plan_of(Vec::new(), 50 * MS), 50 * MS);
-    assert_eq!(bench.line.output(), Output::End(FlowEnd::CloseNow));
+    assert_eq!(bench.pipeline.output(), Output::Wait);
+    bench.pipeline.sync_plan(&plan_of(Vec::new(), 50 * MS), 50 * MS);
+    assert_eq!(bench.pipeline.output(), Output::End(FlowEnd::CloseNow));
 }
 
 #[test]
@@ -49,9 +49,9 @@ fn what_was_discarded_is_never_followed_by_other_bytes() {
             let mut bench = Bench::new(vec![fault.clone()]);
             bench.send(10 * MS, 100);
             bench.run_to(20 * MS);
-            bench.line.sync_plan(&plan_of(then.clone(), 30 * MS), 30 * MS);
+            bench.pipeline.sync_plan(&plan_of(then.clone(), 30 * MS), 30 * MS);
             bench.send(30 * MS, 100);
-            assert_eq!(bench.line.output(), Output::End(ending), "{then:?}");
+            assert_eq!(bench.pipeline.output(), Output::End(ending), "{then:?}");
             assert_eq!(bench.received().len(), 0, "{then:?}");
         }
     }
@@ -63,21 +63,21 @@ fn a_changed_reset_on_data_still_counts_from_the_first_bytes() {
         |ms: u32| Fault { name: "reset".to_owned(), ..always(Effect::from(ResetOnData { after: ms * MS })) };
     let mut bench = Bench::new(vec![reset(3_600_000)]);
     bench.send(500 * MS, 10);
-    bench.line.sync_plan(&plan_of(vec![reset(50)], 510 * MS), 510 * MS);
+    bench.pipeline.sync_plan(&plan_of(vec![reset(50)], 510 * MS), 510 * MS);
     bench.run_to(549 * MS);
-    assert_eq!(bench.line.output(), Output::Wait);
+    assert_eq!(bench.pipeline.output(), Output::Wait);
     bench.run_to(550 * MS);
-    assert_eq!(bench.line.output(), Output::End(FlowEnd::ResetNow(Side::Both)));
+    assert_eq!(bench.pipeline.output(), Output::End(FlowEnd::ResetNow(Side::Both)));
 }
 
 #[test]
 fn a_reset_on_data_counts_from_the_first_bytes_and_takes_them() {
     let mut bench = Bench::new(vec![always(Effect::from(ResetOnData { after: 50 * MS }))]);
     bench.run_to(500 * MS);
-    assert_eq!(bench.line.output(), Output::Wait);
+    assert_eq!(bench.pipeline.output(), Output::Wait);
     bench.send(500 * MS, 10);
     bench.run_to(549 * MS);
-    assert_eq!((bench.received().len(), bench.line.output()), (0, Output::Wait));
+    assert_eq!((bench.received().len(), bench.pipeline.output()), (0, Output::Wait));
     bench.run_to(550 * MS);
-    assert_eq!(bench.line.output(), Output::End(FlowEnd::ResetNow(Side::Both)));
+    assert_eq!(bench.pipeline.output(), Output::End(FlowEnd::ResetNow(Side::Both)));
 }

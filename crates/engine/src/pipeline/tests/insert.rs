@@ -86,10 +86,10 @@ fn inserted_bytes_that_wait_pass_when_the_fault_goes() {
     let mut bench = bench(Some(Timeout::new(None, false).into()));
     let expected = echoed(&mut bench, &[10, 20]);
     assert!(bench.received().is_empty());
-    bench.line.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
+    bench.pipeline.sync_plan(&plan_of(Vec::new(), 5 * MS), 5 * MS);
     bench.take(5 * MS);
     assert_eq!(bench.received(), expected);
-    assert!(bench.line.is_idle() && bench.line.held == 0);
+    assert!(bench.pipeline.is_idle() && bench.pipeline.held == 0);
 }
 
 proptest! {
@@ -107,6 +107,6 @@ proptest! {
         let expected = echoed(&mut bench, &chunks);
         bench.run_to(Duration::from_secs(60));
         prop_assert!(bench.received() == expected);
-        prop_assert_eq!(bench.line.held, 0);
+        prop_assert_eq!(bench.pipeline.held, 0);
     }
 }
