@@ -11,15 +11,16 @@ use std::time::Duration;
 
 use fault_proxy_mapping::{Host, HostName, ListenAddr, ParseError};
 
-/// Time limit for a look-up of a listen name.
+/// Time limit for the DNS lookup of a listen address.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Resolves a listen address to at least one address, IPv4 first. Blocks for up to 5 s.
-///
-/// All interfaces resolve to the unspecified IPv6 address, which accepts IPv4 too, then to that of IPv4, for systems without IPv6.
+/// A listen address for all interfaces resolves to the unspecified IPv6 address, which accepts IPv4 too,
+/// followed by the unspecified IPv4 address for systems without IPv6.
 ///
 /// # Errors
-/// The error of the system's resolver, or [`io::ErrorKind::TimedOut`] if no name server answers in that time.
+/// Returns the error of the system's resolver, or [`io::ErrorKind::TimedOut`] if no name server responds
+/// within the limit.
 pub fn addresses(ListenAddr { host, port }: &ListenAddr) -> io::Result<Vec<SocketAddr>> {
     let port = *port;
     Ok(match host {
@@ -39,7 +40,8 @@ pub fn addresses(ListenAddr { host, port }: &ListenAddr) -> io::Result<Vec<Socke
 fn look_up(name: &HostName, port: u16) -> io::Result<Vec<SocketAddr>> {
     let (sender, found) = mpsc::sync_channel(1);
     let name = name.to_string();
-    // The system's resolver cannot be interrupted, so a thread waits for it. It ends with the look-up.
+    // The system's resolver cannot be interrupted, so a separate thread waits for it and ends with the
+    // lookup.
     thread::Builder::new()
         .spawn(move || sender.send((&*name, port).to_socket_addrs().map(Iterator::collect)).ok())?;
     let found: Vec<_> = found.recv_timeout(RESOLVE_TIMEOUT).unwrap_or_else(|_| {

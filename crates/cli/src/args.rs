@@ -26,14 +26,14 @@ pub use values::{Time, Timeout, list, switch};
 /// The command that checks the connection to NATS.
 const CHECK: &str = "check";
 
-/// An unknown flag that users expect, and what to use instead. A flag that begins with `*` is any with this ending. The flag `*` is any
-/// that is not similar to an existing one.
+/// An unknown flag that users may expect, and what to use instead. A flag that begins with `*` matches any
+/// flag with this ending. The flag `*` matches any flag that is not similar to an existing one.
 pub type Hint = (&'static str, &'static str);
 
 const ANY_FLAG: &str = "*";
 
-/// Parses the arguments, the first of which is the program. Ends the program if they are invalid or ask for help. The error for
-/// an unknown flag shows its hint.
+/// Parses the arguments, the first of which is the program. Exits if they are invalid or request help. The
+/// error for an unknown flag shows its hint.
 pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
     let (mut command, matches) = matches(C::command(), args, hints);
     let name = command.get_name().to_owned();
@@ -41,8 +41,8 @@ pub fn parse_from<C: Parser>(args: &[OsString], hints: &[Hint]) -> C {
         .unwrap_or_else(|error| exit_with(&name, &error.format(given_command(&mut command, args))))
 }
 
-/// Ends the program after an error of the command line, or after its help or version. clap's own function also ends it successfully
-/// if the help cannot be printed.
+/// Exits after an error of the command line, or after printing help or the version. Unlike clap's own
+/// function, it fails if the help cannot be printed.
 fn exit_with(program: &str, error: &Error) -> ! {
     let printed = error.print().and_then(|()| io::stdout().flush());
     match printed {
@@ -55,9 +55,11 @@ fn exit_with(program: &str, error: &Error) -> ! {
     }
 }
 
-/// Like [`parse_from`] with the arguments of the process, for a program without commands. Adds the commands of [`Common`], and ends the program after one of them. Its HTTP endpoint
-/// is at `usual` by default, or where the variable puts it. It also gets the command `check`, with all of its arguments. Returns them, and
-/// whether they are those of `check`.
+/// Like [`parse_from`] with the arguments of the process, for a program without commands of its own.
+///
+/// Adds the commands of [`Common`] and exits after running one of them. The HTTP endpoint of the program
+/// defaults to `default` and can be set by its variable. Also adds the command `check`, which accepts all
+/// arguments of the program. Returns the arguments, and true if the command was `check`.
 pub fn parse_or_do<C: Parser + Args>(
     default: Option<&'static str>,
     variable: Option<&'static str>,
@@ -98,7 +100,7 @@ pub fn parse_or_do<C: Parser + Args>(
 /// Prefix of the variables of both NATS programs, except those of tcp-sproxy and of the connection to NATS.
 pub const NATS_PROXY: &str = "NATS_PROXY_";
 
-/// The flags of a NATS program, each with its variable.
+/// Returns the command line of a NATS program, with a variable for each flag.
 pub fn nats_command<C: Parser>() -> Command {
     let of_tcp_sproxy = [("log_level", "LOG_LEVEL"), ("log_format", "LOG_FORMAT"), ("log_file", "LOG_FILE")];
     let command = of_tcp_sproxy
@@ -145,7 +147,7 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
 /// Returns the subcommand that these arguments select.
 fn given_command<'a>(command: &'a mut Command, args: &[OsString]) -> &'a mut Command {
     args.iter().skip(1).filter_map(|arg| arg.to_str()).fold(command, |command, arg| {
-        // Two look-ups, because a borrow by the first would exclude the return of `command`.
+        // Look the command up twice, because the borrow of a single lookup would prevent returning `command`.
         if command.find_subcommand(arg).is_some() {
             command.find_subcommand_mut(arg).expect("it was found")
         } else {

@@ -17,7 +17,7 @@ const LISTEN_QUEUE: i32 = 4096;
 /// Maximum number of attempts to find a port that is free on all addresses.
 const MAX_PORTS: u32 = 32;
 
-/// Whether the system distributes connections among several sockets on one port, as Linux does.
+/// True if the system distributes connections among several sockets on one port, as Linux does.
 pub const SPREADS_CONNECTIONS: bool = cfg!(all(target_os = "linux", not(portable)));
 
 /// An address that could not be listened on.
@@ -30,15 +30,15 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// Listens on every address of a name, with several sockets for each: the system distributes new connections among them. More than one socket
-/// needs [`SPREADS_CONNECTIONS`].
+/// Listens on every address of a name, with `sockets` sockets for each, among which the system distributes
+/// new connections. More than one socket requires [`SPREADS_CONNECTIONS`].
 ///
 /// Returns the sockets in groups, with one socket for each address in every group. IPv4 comes first. If the port is 0, all addresses get
 /// the same free port. An address that this host does not have, for example because it has no IPv6, is left out if there is another.
 /// `:PORT` is the unspecified address of IPv6, which accepts IPv4 too, or that of IPv4 on a host without IPv6.
 ///
 /// # Errors
-/// The name does not resolve, or one of its addresses is in use.
+/// Returns an error if the name does not resolve, or one of its addresses is in use.
 pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>, BindError> {
     let addresses = addresses(addr).map_err(|source| BindError { listen: addr.to_string(), source })?;
     listen_at(addr, &addresses, sockets)
@@ -47,7 +47,7 @@ pub fn listen(addr: &ListenAddr, sockets: usize) -> Result<Vec<Vec<TcpListener>>
 /// Like [`listen`], with the resolved [addresses].
 ///
 /// # Errors
-/// One of the addresses is in use.
+/// Returns an error if one of the addresses is in use.
 pub fn listen_at(
     addr: &ListenAddr,
     addresses: &[SocketAddr],
@@ -62,7 +62,7 @@ pub fn listen_at(
                 if addr.port == 0
                     && error.source.kind() == io::ErrorKind::AddrInUse
                     && tries.next().is_some() => {}
-            // The error shows the address as given, not those it resolves to.
+            // The error shows the address as given, not the addresses that it resolves to.
             Err(error) if is_one_enough => return Err(failed(error.source)),
             listeners => return listeners,
         }
@@ -111,7 +111,8 @@ fn is_unavailable(error: &io::Error) -> bool {
 }
 
 fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
-    // Shared sockets would join those of another run. An unshared one fails if the port is in use.
+    // Sockets that share a port would also share it with another run of the program. Binding without sharing
+    // first fails if the port is in use.
     drop(bound(addr, false)?);
     let mut listeners: Vec<TcpListener> = Vec::new();
     for _ in 0..sockets {
@@ -125,7 +126,7 @@ fn listen_on(addr: SocketAddr, sockets: usize) -> io::Result<Vec<TcpListener>> {
 /// Binds one more socket to an address of this program.
 ///
 /// # Errors
-/// The address is in use.
+/// Returns an error if the address is in use.
 pub fn listen_again(addr: SocketAddr) -> io::Result<TcpListener> {
     let socket = bound(addr, true)?;
     // Set options before listening: a connection inherits them when it is established.
@@ -150,7 +151,7 @@ fn bound(addr: SocketAddr, is_shared: bool) -> io::Result<Socket> {
 /// Returns the addresses of the sockets as text.
 ///
 /// # Errors
-/// The system does not return the address of a socket.
+/// Returns an error if the system does not return the address of a socket.
 pub fn listed(listeners: &[TcpListener]) -> io::Result<String> {
     let all = listeners.iter().map(|each| Ok(each.local_addr()?.to_string()));
     Ok(all.collect::<io::Result<Vec<_>>>()?.join(", "))
@@ -160,7 +161,7 @@ pub fn listed(listeners: &[TcpListener]) -> io::Result<String> {
 mod tests {
     use super::*;
 
-    /// As many as can share a port.
+    /// Maximum number of sockets that can share a port, for this test.
     const SOCKETS: usize = if SPREADS_CONNECTIONS { 3 } else { 1 };
 
     fn addresses(groups: &[Vec<TcpListener>]) -> Vec<Vec<SocketAddr>> {

@@ -14,7 +14,8 @@ use crate::completion;
 use crate::health;
 use crate::terminal;
 
-/// Parses the address of a running program. The errors of a listen address suggest what a client cannot use.
+/// Parses the address of a running program. The error does not suggest forms that only a listen address can
+/// have.
 fn endpoint_of_program(text: &str) -> Result<Endpoint, String> {
     text.parse().map_err(|_| "expected the HOST:PORT of a running program, such as 127.0.0.1:8474".to_owned())
 }
@@ -71,7 +72,7 @@ impl Common {
     /// Runs the command for the program that `command` describes.
     ///
     /// # Errors
-    /// If the output cannot be written, or `health` finds that the program is not ready.
+    /// Returns an error if the output cannot be written, or `health` finds that the program is not ready.
     pub fn run(&self, command: Command, out: &mut impl Write) -> Result<()> {
         match self {
             Self::Health { addr, json } => {

@@ -29,7 +29,7 @@ const SHELLS: Shells<'static> = Shells(&[
     &WithScript { shell: &Zsh, script: zsh::script },
 ]);
 
-/// A shell of clap_complete with another script.
+/// A shell of clap_complete with a different script.
 struct WithScript {
     shell: &'static (dyn EnvCompleter + Sync),
     /// Returns the script from the name of the variable and of the program.
@@ -123,7 +123,7 @@ pub fn of_type(value: ValueType) -> ArgValueCompleter {
     })
 }
 
-/// Returns the values of a type that begin with what was typed: words, or the typed number with each unit.
+/// Returns the values of a type that begin with `typed`: words, or the typed number with each unit.
 pub fn values(value: ValueType, typed: &str) -> Vec<CompletionCandidate> {
     let units: &[&str] = match value {
         ValueType::Time => &["us", "ms", "s", "m", "h"],
@@ -141,7 +141,7 @@ pub fn values(value: ValueType, typed: &str) -> Vec<CompletionCandidate> {
     starting(units.iter().map(|unit| format!("{number}{unit}")), typed)
 }
 
-/// Returns the candidates that begin with what was typed.
+/// Returns the candidates that begin with `typed`.
 pub fn starting(all: impl IntoIterator<Item = String>, typed: &str) -> Vec<CompletionCandidate> {
     all.into_iter().filter(|each| each.starts_with(typed)).map(CompletionCandidate::new).collect()
 }

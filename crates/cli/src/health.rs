@@ -13,36 +13,36 @@ use crate::terminal::escape_control;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether a program is ready.
+/// Result of a readiness check.
 #[derive(Debug, Serialize)]
 pub struct Readiness {
     url: String,
     ready: bool,
     /// Status of the response, or `None` without a response.
     status: Option<u16>,
-    /// Text of the response, or the reason why the program did not respond. Control characters are escaped.
-    answer: String,
+    /// Body of the response, or the reason why the program did not respond. Control characters are escaped.
+    response: String,
 }
 
 impl Readiness {
     /// Returns an error unless the program is ready.
     ///
     /// # Errors
-    /// The program is not ready, or cannot be reached.
+    /// Returns an error if the program is not ready, or cannot be reached.
     pub fn check(&self) -> Result<()> {
-        let Self { url, answer, .. } = self;
+        let Self { url, response, .. } = self;
         match self.status {
             Some(_) if self.ready => Ok(()),
-            Some(status) => bail!("{url} answers {status}: {answer}"),
-            None => bail!("no answer from {url}: {answer}"),
+            Some(status) => bail!("{url} responded with {status}: {response}"),
+            None => bail!("no response from {url}: {response}"),
         }
     }
 }
 
-/// Asks the program with this HTTP endpoint whether it is ready.
+/// Requests the readiness of the program with this HTTP endpoint.
 ///
 /// # Errors
-/// The endpoint is off.
+/// Returns an error if the endpoint is off.
 pub fn request(Endpoint(addr): &Endpoint) -> Result<Readiness> {
     let Some(addr) = addr else { bail!("the HTTP endpoint of the program is off") };
     let config = Agent::config_builder()
@@ -53,13 +53,13 @@ pub fn request(Endpoint(addr): &Endpoint) -> Result<Readiness> {
         .build();
     let url = format!("http://{}/readyz", from_here(addr));
     let (ready, status, text) = match config.new_agent().get(&url).call() {
-        Ok(mut answer) => {
-            let text = answer.body_mut().read_to_string().unwrap_or_default();
-            (answer.status().is_success(), Some(answer.status().as_u16()), text)
+        Ok(mut response) => {
+            let text = response.body_mut().read_to_string().unwrap_or_default();
+            (response.status().is_success(), Some(response.status().as_u16()), text)
         }
         Err(error) => (false, None, error.to_string()),
     };
-    Ok(Readiness { url, ready, status, answer: escape_control(text.trim()) })
+    Ok(Readiness { url, ready, status, response: escape_control(text.trim()) })
 }
 
 /// Returns the address to connect to: the loopback address for an endpoint on all interfaces.

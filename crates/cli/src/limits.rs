@@ -7,9 +7,10 @@ use crate::sys::raise_open_files;
 /// Descriptors reserved for listeners, standard streams, the runtime and pipes.
 const OTHER_DESCRIPTORS: u64 = 128;
 
-/// Raises the soft limit of open files to the hard one, and makes sure that sessions, with two descriptors each, fit.
+/// Raises the soft limit of open files to the hard limit, and returns the maximum number of sessions.
 ///
-/// Returns the maximum number of sessions: `asked`, or as many as fit.
+/// The result is `asked`, which defaults to the number of sessions for which the files suffice. A session needs
+/// two files. Warns if `asked` is higher than that.
 pub fn max_sessions(asked: Option<u32>) -> usize {
     let descriptors = raise_open_files().unwrap_or(1 << 20);
     let possible = (descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2).max(1);

@@ -19,10 +19,11 @@ pub struct FaultListener {
 }
 
 impl FaultListener {
-    /// Wraps `acceptor`. Reports to the faults whether it is open. Without a handle, it always stays open.
+    /// Wraps `acceptor`. Reports to the faults whether it is open. Without a handle, the listener always
+    /// stays open.
     ///
     /// # Errors
-    /// When the system does not know the sockets' own addresses.
+    /// Returns an error if the system does not return the local addresses of the sockets.
     pub fn new(acceptor: TcpAcceptor, listening: Option<ListenerHandle>) -> io::Result<Self> {
         let addresses = acceptor.local_addrs()?;
         Ok(Self { addresses, acceptor: Some(acceptor), listening })

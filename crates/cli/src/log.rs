@@ -36,14 +36,14 @@ use traces::Traces;
 /// Time limit for the writing thread to end.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Target of events that are not logged. Traces have them as events of the session.
+/// Target of events that are not logged, but added to traces as events of the session.
 pub const TRACED: &str = "traced";
 
 /// Format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
-    /// Text for people.
+    /// Text for users.
     #[default]
     Human,
     /// One JSON object per line.
@@ -55,7 +55,7 @@ pub enum LogFormat {
 pub struct Log {
     stderr: Stderr,
     is_json_on_stderr: bool,
-    /// Writer of a log on stderr, which keeps texts for people in order with the log lines.
+    /// Writer of a log on stderr. It also prints other texts, which keeps them in order with the log lines.
     lines: Option<NonBlocking>,
     /// Guard of the writing thread.
     guard: Option<WorkerGuard>,
@@ -70,10 +70,10 @@ impl Log {
     /// Starts logging for the whole process.
     ///
     /// # Errors
-    /// The file cannot be opened, or a variable of OpenTelemetry is invalid.
+    /// Returns an error if the file cannot be opened, or a variable of OpenTelemetry is invalid.
     ///
     /// # Panics
-    /// The process has a log already.
+    /// Panics if the process already has a log.
     pub fn init(settings: &LogArgs) -> Result<Self> {
         let stderr = Stderr::default();
         let builder = NonBlockingBuilder::default().thread_name("log");
@@ -87,7 +87,7 @@ impl Log {
                     let line = "is blocked: the program starts when something reads from it";
                     writeln!(io::stderr(), "--log-file {name} {line}").ok();
                 };
-                // A signal still ends the process by itself.
+                // A signal still ends the process, because no handler is installed yet.
                 let file = open_blocking(open, notice, || false)
                     .with_context(|| format!("cannot write --log-file {name}"))?;
                 builder.finish(LogFile { file, _writes: writes })
@@ -136,7 +136,8 @@ impl Log {
         }
     }
 
-    /// Returns whether traces are exported. Prefer this to `tracing::enabled!`, after which filters of layers may drop the next event.
+    /// Returns true if traces are exported. Use this instead of `tracing::enabled!`, after which filters of
+    /// layers may drop the next event.
     pub fn exports_traces(&self) -> bool {
         self.traces.is_some()
     }
@@ -167,7 +168,7 @@ impl Drop for Log {
 /// Starts the log, and the export of traces.
 fn install(log: impl Layer<Registry> + Send + Sync + 'static, targets: Targets, traces: Option<&Traces>) {
     match traces {
-        // A filter for both is faster than one for each.
+        // One filter for both layers is faster than one filter for each.
         None => tracing_subscriber::registry().with(log).with(targets).init(),
         Some(traces) => {
             tracing_subscriber::registry().with(log.with_filter(targets)).with(traces.layer()).init()

@@ -6,16 +6,16 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long opening may take before the user is told.
+/// Time after which the user is notified that opening the file takes long.
 const NOTICE_DELAY: Duration = Duration::from_secs(1);
-/// How often `is_canceled` is checked after that.
+/// Interval between checks of `is_canceled` after that.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Runs `open` on another thread and returns its result. Calls `notice` once if `open` takes longer than 1 s.
 ///
 /// # Errors
-/// The error of `open`, or [`io::ErrorKind::Interrupted`] if `is_canceled` returned true while `open` blocked. Its thread
-/// then stays blocked until the process ends.
+/// Returns the error of `open`, or [`io::ErrorKind::Interrupted`] if `is_canceled` returned true while `open`
+/// blocked. In the latter case, the thread stays blocked until the process ends.
 pub fn open_blocking(
     open: impl FnOnce() -> io::Result<File> + Send + 'static,
     notice: impl FnOnce(),

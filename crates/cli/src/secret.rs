@@ -17,7 +17,7 @@ use crate::sys::is_readable_by_all;
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret itself.
+    /// Returns the secret itself.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Shutdown: signals and the duration of a run, and a deadline for its end.
+//! Shutdown: signals, the duration of a run, and the deadline for the end of the process.
 
 use std::future::pending;
 use std::io::{self, Write};
@@ -23,7 +23,7 @@ use crate::sys::EndSignals;
 /// Default time that open sessions have to finish when a program ends.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Time limit for blocked files and pipes once sessions are reset.
+/// Time limit for writes to blocked files and pipes after sessions are reset.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time limit to write the last line to stderr.
@@ -135,7 +135,7 @@ impl Signals {
     /// `end_timeout` until it is ended with a line on stderr.
     ///
     /// # Errors
-    /// The system refuses a handler or a thread.
+    /// Returns an error if the system refuses a handler or a thread.
     pub fn new(program: &'static str, drain_timeout: Duration, end_timeout: Duration) -> Result<Self> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().build().context("cannot handle signals")?;
@@ -157,7 +157,7 @@ impl Signals {
             last: last.clone(),
             pressed: Arc::clone(&pressed),
         };
-        // Not joined: the thread that enforces the end of the process must not wait for anything.
+        // The thread is not joined, because it enforces the end of the process and must not be waited for.
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || runtime.block_on(watcher.run()))
@@ -183,7 +183,7 @@ impl Signals {
     /// Waits for the next signal and returns its name.
     ///
     /// # Cancel safety
-    /// No signal is lost.
+    /// Dropping the future loses no signal.
     pub async fn next(&mut self) -> &'static str {
         let seen = self.seen;
         match self.received.wait_for(|received| received.count > seen).await {

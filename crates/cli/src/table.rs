@@ -1,4 +1,4 @@
-//! Tables: in columns that fit a terminal, with tabs between the fields elsewhere.
+//! Tables. On a terminal they have columns that fit its width, otherwise tabs between the fields.
 
 mod fit;
 
@@ -9,7 +9,7 @@ use terminal_size::{Width, terminal_size_of};
 
 use crate::terminal::escape_control;
 
-/// Width of a terminal that does not report one.
+/// Width of a terminal that does not report its width.
 const DEFAULT_WIDTH: u16 = 80;
 
 /// Spaces between two columns.
@@ -77,8 +77,8 @@ impl Table {
         table.trim_fmt()
     }
 
-    /// Returns the rows with line breaks in cells, so that they fit this width. The table would otherwise cut words, and give all
-    /// columns the same width.
+    /// Returns the rows with line breaks in cells, so that they fit this width. The table library would
+    /// otherwise break words, and make all columns equally wide.
     fn fitted(&self, width: usize) -> Vec<Vec<String>> {
         let max = |column: usize, of: fn(&str) -> usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| of(cell)).max().unwrap_or(0)

@@ -39,10 +39,10 @@ pub fn print_error(program: &str, problem: impl Display) {
     writeln!(io::stderr(), "{program}: {}", plain_lines(&format!("{problem:#}"))).ok();
 }
 
-/// Prints a text and a newline on stdout. Returns false if stdout is closed, which is not an error.
+/// Prints a text and a newline to stdout. Returns false if stdout is closed, which is not an error.
 ///
 /// # Errors
-/// stdout cannot be written, for example because a disk is full.
+/// Returns an error if stdout cannot be written, for example because a disk is full.
 pub fn print(text: impl Display) -> Result<bool> {
     write(&mut io::stdout(), format!("{text}\n").as_bytes())
 }

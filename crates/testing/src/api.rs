@@ -10,7 +10,7 @@ use ureq::{Agent, AsSendBody};
 
 use crate::Error;
 
-/// Changes of proxies can take the API up to 25 s.
+/// The API can take up to 25 s to change a proxy.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Client of the API.
@@ -43,7 +43,7 @@ impl Api {
         self.send(Request::post(self.path(path)).header("content-type", "application/json"), body.to_string())
     }
 
-    /// Deletes what `path` names, unless a reset has removed it.
+    /// Deletes the resource at `path`, which a reset may have removed already.
     pub(crate) fn delete(&self, path: &[&str]) -> Result<(), Error> {
         match self.send(Request::delete(self.path(path)), ()) {
             Err(Error::Refused { status: 404, .. }) => Ok(()),
@@ -56,7 +56,7 @@ impl Api {
         segments.fold(self.url.clone(), |url, segment| format!("{url}/{segment}"))
     }
 
-    /// Returns the response; an empty response is `null`.
+    /// Sends a request. Returns the response, which is `null` if it is empty.
     fn send(&self, request: Builder, body: impl AsSendBody) -> Result<Value, Error> {
         let unreachable = |error| Error::Unreachable { url: self.url.clone(), source: Box::new(error) };
         let request = request.body(body).map_err(ureq::Error::from).map_err(unreachable)?;

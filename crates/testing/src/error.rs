@@ -22,7 +22,7 @@ pub enum Error {
     Spawn {
         /// Path of the program.
         program: PathBuf,
-        /// Reason.
+        /// Cause of the error.
         source: io::Error,
     },
     /// The program ended, or its control API was not ready in time.
@@ -30,7 +30,7 @@ pub enum Error {
     NotReady {
         /// Path of the program.
         program: PathBuf,
-        /// Why it was not ready.
+        /// Reason why it was not ready.
         reason: &'static str,
         /// Its log.
         printed: String,
@@ -43,20 +43,20 @@ pub enum Error {
         /// Message of the API.
         message: String,
     },
-    /// The control API did not answer.
+    /// The control API did not respond.
     #[error("cannot reach the control API of fault-proxy at {url}")]
     Unreachable {
         /// URL of the API.
         url: String,
-        /// Reason.
+        /// Cause of the error.
         source: Box<ureq::Error>,
     },
-    /// The answer of the control API was not one of fault-proxy.
+    /// The response of the control API was not one of fault-proxy.
     #[error("unexpected answer of the control API at {url}: {answer}")]
     Unexpected {
         /// URL of the API.
         url: String,
-        /// The answer.
+        /// The response.
         answer: String,
     },
 }

@@ -51,7 +51,7 @@ impl FaultProxy {
         Builder::default()
     }
 
-    /// Returns the URL of the control API, which the clients of Toxiproxy understand too: `http://127.0.0.1:PORT`.
+    /// Returns the URL of the control API, `http://127.0.0.1:PORT`. Clients of Toxiproxy can use it too.
     pub fn url(&self) -> &str {
         self.api.url()
     }

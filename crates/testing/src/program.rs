@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 use crate::Error;
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time until a program that does not end by itself is killed.
+/// Time limit for the program to end by itself before it is killed.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
-/// Log lines that are kept.
+/// Number of log lines that are kept.
 const MAX_LINES: usize = 10_000;
 
 type Lines = Arc<Mutex<VecDeque<String>>>;
@@ -45,11 +45,11 @@ impl Program {
     pub(crate) fn start(program: &Path, args: &[OsString]) -> Result<(Self, String), Error> {
         let mut command = sys::command(program);
         command.args(["run", "--control", "127.0.0.1:0", "--no-ui", "--drain-timeout", "0"]);
-        // Tests add faults while pooled connections are open. A session that does not read its requests from its start cannot
-        // begin to.
+        // Tests add faults while pooled connections are open. Requests must be read from the start of a
+        // session, so a session without the flag could not be read later.
         command.arg("--count-requests").args(args);
-        // The test decides what the program does, not the variables of the shell that runs it. Its summary is not that of a
-        // GitHub workflow.
+        // The test configures the program, so ignore the variables of the shell that runs it. Its summary
+        // does not belong to a GitHub workflow.
         let is_for_it = |name: &str| name.starts_with("FAULT_") || name.starts_with("GITHUB_");
         for (name, _) in env::vars_os().filter(|(name, _)| is_for_it(&name.to_string_lossy())) {
             command.env_remove(name);
@@ -114,11 +114,11 @@ mod sys {
 
     use rustix::process::{Pid, Signal, kill_process_group};
 
-    /// Ends the program when stdin is closed, which also happens when the test process ends without dropping its guard. Only
-    /// the program has stderr, so that its end is the end of the log.
+    /// Ends the program when stdin is closed, which also happens when the test process ends without dropping
+    /// its guard. No other process holds stderr open, so the log ends with the program.
     const SUPERVISOR: &str = r#""$@" </dev/null & exec 2>/dev/null; cat; kill "$!"; wait "$!""#;
 
-    /// Returns a command in a separate process group, because Ctrl-C is for the tests.
+    /// Returns a command in a separate process group, so that Ctrl-C only reaches the tests.
     pub(super) fn command(program: &Path) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", SUPERVISOR, "sh"]).arg(program).process_group(0);
@@ -129,7 +129,8 @@ mod sys {
         drop(process.stdin.take());
     }
 
-    /// Kills the program too. Does nothing if the supervisor has ended, which waits for the program.
+    /// Kills the process group, including the program. Does nothing if the supervisor has ended, which waits
+    /// for the program.
     pub(super) fn kill(process: &mut Child) {
         if matches!(process.try_wait(), Ok(None)) {
             kill_process_group(Pid::from_child(process), Signal::KILL).ok();

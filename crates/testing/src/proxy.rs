@@ -38,12 +38,13 @@ impl Proxy {
         self.fault_with(json!({"type": kind, "attributes": attributes}))
     }
 
-    /// Adds a fault with all settings that the control API has: `type`, `attributes`, `stream` (`upstream` for requests),
-    /// `toxicity` (share of connections, from 0 to 1) and `name`, which a second fault of one type and stream requires.
+    /// Adds a fault with all settings of the control API: `type`, `attributes`, `stream` (`upstream` for
+    /// requests), `toxicity` (fraction of connections, from 0 to 1) and `name`. A second fault of the same
+    /// type and stream requires a name.
     ///
     /// # Errors
     ///
-    /// As [`Proxy::fault`].
+    /// Returns the errors of [`Proxy::fault`].
     pub fn fault_with(&self, settings: Value) -> Result<Fault, Error> {
         let made = self.api.post(&["proxies", &self.name, "toxics"], &settings)?;
         let name = made["name"].as_str().ok_or_else(|| Error::unexpected(self.api.url(), &made))?;
@@ -75,7 +76,7 @@ pub struct Fault {
 
 impl Drop for Fault {
     fn drop(&mut self) {
-        // The program may have ended before.
+        // The program may have ended before the guard is dropped.
         self.proxy.api.delete(&["proxies", &self.proxy.name, "toxics", &self.name]).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! The guards, with the real program in front of a real Redis.
+//! The guards of the crate, with the real program in front of a real Redis.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,7 +13,8 @@ use testkit::session::eventually;
 
 const LATENCY: Duration = Duration::from_millis(300);
 
-/// The program of this build: `cargo test` builds it with the tests of the whole workspace.
+/// Returns the path of the program of this build. `cargo test` builds it with the tests of the whole
+/// workspace.
 fn program() -> PathBuf {
     let test = env::current_exe().expect("a running program has a path");
     let program =
@@ -26,7 +27,7 @@ fn start() -> FaultProxy {
     FaultProxy::builder().program(program()).start().expect("it starts")
 }
 
-/// Asks a Redis whether it is there, on a new connection.
+/// Sends PING to a Redis on a new connection.
 fn ping(server: SocketAddr) -> io::Result<Duration> {
     let mut client = TcpStream::connect(server)?;
     let started = Instant::now();
@@ -48,7 +49,7 @@ fn a_fault_acts_until_its_guard_is_dropped() {
     let slow = cache.fault("latency", json!({"mean": "300ms"})).unwrap();
     assert!(ping(cache.addr()).unwrap() >= LATENCY);
     drop(slow);
-    // The name is free again.
+    // The name can be used again.
     let slow = cache.fault("latency", json!({"mean": "0ms"})).unwrap();
     ping(cache.addr()).unwrap();
     drop(slow);
@@ -123,11 +124,11 @@ fn helper() {
     if env::var_os("PANIC").is_some() {
         panic!("as a failed test does");
     }
-    // as a static does: it is not dropped
+    // Like a value in a `static`, it is not dropped.
     std::mem::forget(faults);
 }
 
-/// Runs `helper` and returns what it printed and the address of its control API.
+/// Runs `helper`. Returns what it printed and the address of its control API.
 fn helped(variables: &[(&str, &str)]) -> (String, SocketAddr) {
     let mut test = Command::new(env::current_exe().expect("it is running"));
     test.args(["helper", "--exact", "--ignored", "--nocapture"]).envs(variables.iter().copied());
@@ -152,7 +153,7 @@ fn a_failed_test_shows_its_proxies_and_log() {
 fn the_program_ends_with_tests_that_do_not_drop_it() {
     let directory = tempfile::tempdir().unwrap();
     let summary = directory.path().join("summary");
-    // These variables are not for the program.
+    // The program must ignore these variables.
     let (_, api) =
         helped(&[("FAULT_PROXY", "not a mapping"), ("GITHUB_STEP_SUMMARY", summary.to_str().unwrap())]);
     eventually("the end of the program", || TcpStream::connect(api).is_err());

@@ -41,7 +41,7 @@ fn health_is_an_exit_code() {
     let unhealthy = health(&nobody);
     assert_eq!(unhealthy.status.code(), Some(1));
     let told = String::from_utf8_lossy(&unhealthy.stderr).into_owned();
-    assert!(told.contains(&format!("no answer from http://{nobody}/readyz")), "{told}");
+    assert!(told.contains(&format!("no response from http://{nobody}/readyz")), "{told}");
 }
 
 #[test]

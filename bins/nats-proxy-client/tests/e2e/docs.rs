@@ -23,7 +23,7 @@ fn health_is_asked_where_the_variable_puts_it() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let told = unhealthy(":1");
-    assert!(told.starts_with("nats-proxy-client: no answer from http://127.0.0.1:1/readyz"), "{told}");
+    assert!(told.starts_with("nats-proxy-client: no response from http://127.0.0.1:1/readyz"), "{told}");
     let told = unhealthy("off");
     assert!(told.contains("the HTTP endpoint of the program is off"), "{told}");
 }

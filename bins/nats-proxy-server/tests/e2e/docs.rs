@@ -16,7 +16,7 @@ fn health_is_that_of_its_http_endpoint() {
     let unhealthy = Command::new(BINARY).args(["health", "127.0.0.1:1"]).output().expect("it starts");
     assert_eq!(unhealthy.status.code(), Some(1));
     let told = String::from_utf8_lossy(&unhealthy.stderr).into_owned();
-    assert!(told.starts_with("nats-proxy-server: no answer from http://127.0.0.1:1/readyz"), "{told}");
+    assert!(told.starts_with("nats-proxy-server: no response from http://127.0.0.1:1/readyz"), "{told}");
 }
 
 #[test]

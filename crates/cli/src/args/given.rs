@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches, Id};
 
-/// The settings of a group of flags `G` that the command line and the environment set.
+/// The settings of a group of flags `G` that were set by flags or variables.
 ///
 /// A field of `G` holds a value, and [`Default`] has the defaults. Flags take precedence over variables, which take precedence over
 /// the file. The file is read into `G`, and [`over`](Given::over) then sets the values of flags and variables.

@@ -1,4 +1,4 @@
-//! Values that flags and files have as text.
+//! Values that flags and files contain as text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -95,7 +95,7 @@ impl FromStr for Timeout {
 
 /// Parses a switch: true, 1, yes, or false, 0, no or an empty text.
 ///
-/// # Errors
+/// Returns an error for any other word, which lists the accepted words.
 /// Any other word. The error lists the accepted ones.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -105,7 +105,7 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Deserializes several values from a list, or from one text with `,` between them.
+/// Deserializes several values from a list, or from one text in which they are separated by commas.
 pub mod list {
     use std::fmt::Display;
     use std::str::FromStr;
@@ -121,7 +121,7 @@ pub mod list {
 
     /// Parses each value with its `FromStr`, without surrounding white space.
     ///
-    /// # Errors
+    /// Returns an error if the value is neither a list nor a text, or if `FromStr` fails.
     /// The value is neither a list nor a text, or `FromStr` fails.
     pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
         deserializer: D,

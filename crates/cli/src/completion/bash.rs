@@ -1,7 +1,7 @@
 //! Completion by bash.
 
-/// The script. Bash splits words at `=`, `:` and `@`, and replaces only the piece at the cursor. The script joins the pieces
-/// that no space separates, and removes the part before the piece at the cursor from each candidate.
+/// Bash splits words at `=`, `:` and `@`, and replaces only the part at the cursor. The script joins parts
+/// that are not separated by spaces, and removes the text before the part at the cursor from each candidate.
 const SCRIPT: &str = r#"_NAME_complete() {
     local IFS=$'\n' rest=${COMP_LINE:0:COMP_POINT} words=() piece before i
     for ((i = 0; i <= COMP_CWORD; i++)); do

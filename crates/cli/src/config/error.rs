@@ -21,7 +21,7 @@ const IP: &str = "an IP address, for example 127.0.0.1 or 0.0.0.0";
 
 /// Parses an IP address of a flag.
 ///
-/// # Errors
+/// Returns an error that describes what is expected.
 /// Describes what is expected.
 pub fn ip_address(text: &str) -> std::result::Result<IpAddr, String> {
     text.parse().map_err(|_| format!("expected {IP}"))
@@ -76,16 +76,16 @@ impl FileErrors {
     /// Returns the settings of one group, which have the names of its flags at the top level of the file.
     ///
     /// # Errors
-    /// A value is invalid. The error names its key.
+    /// Returns an error that names the key if a value is invalid.
     pub fn group<G: Args + DeserializeOwned>(&self, settings: &Dict) -> Result<G> {
         let flags = flag_names::<G>();
         self.extract(settings.clone().into_iter().filter(|(key, _)| flags.contains(key)).collect(), &[])
     }
 
-    /// Returns the settings that belong to no group. `keys` are the names of the settings of groups.
+    /// Returns the settings that do not belong to a group. `keys` are the names of the settings of groups.
     ///
     /// # Errors
-    /// A value is invalid or a key is unknown. The error names the key.
+    /// Returns an error that names the key if a value is invalid or a key is unknown.
     pub fn rest<T: DeserializeOwned>(&self, settings: &Dict, keys: &[String]) -> Result<T> {
         let known: Vec<_> = keys.iter().map(String::as_str).collect();
         self.extract(settings.clone().into_iter().filter(|(key, _)| !keys.contains(key)).collect(), &known)

@@ -16,7 +16,7 @@ use super::table::Source;
 /// Reads the file of `--config`, in the format of its extension.
 ///
 /// # Errors
-/// If the file cannot be read or its extension is unknown. The content is checked later.
+/// Returns an error if the file cannot be read or its extension is unknown. The content is checked later.
 pub fn read(path: &Path) -> Result<Figment> {
     let text =
         || fs::read_to_string(path).with_context(|| format!("cannot read --config {}", path.display()));
@@ -31,8 +31,8 @@ pub fn read(path: &Path) -> Result<Figment> {
 /// Returns the settings of the file, or the default without a file.
 ///
 /// # Errors
-/// The file cannot be read, or a key or a value in it is invalid. The error names the key and the file. It does not show lines
-/// of the file, because they may contain a secret.
+/// Returns an error that names the file and the key if the file cannot be read, or a key or a value in it is
+/// invalid. The error does not show lines of the file, because they may contain a secret.
 pub fn read_settings<T: DeserializeOwned + Default>(path: Option<&Path>) -> Result<T> {
     let Some(path) = path else { return Ok(T::default()) };
     read(path)?.extract().map_err(|mut error| {
@@ -51,10 +51,10 @@ fn without_snippet(problem: &str) -> String {
     problem.lines().filter(|line| !is_snippet(line)).collect::<Vec<_>>().join(": ")
 }
 
-/// Returns the settings as keys and values of a file, without unset ones.
+/// Returns the settings as keys and values of a file, except settings without a value.
 ///
 /// # Errors
-/// The settings cannot be serialized.
+/// Returns an error if the settings cannot be serialized.
 pub fn as_file(settings: &impl Serialize) -> Result<Dict> {
     let Value::Dict(_, mut settings) = Value::serialize(settings)? else { return Ok(Dict::new()) };
     settings.retain(|_, value| match value {

@@ -1,6 +1,7 @@
 //! Suggestions for misspelled words.
 
-/// Two words are similar if the edits between them are at most this part of the longer word: a third.
+/// Two words are similar if their edit distance is at most the length of the longer word divided by this
+/// number.
 const MAX_EDITS_PART: usize = 3;
 /// Minimum number of letters of an abbreviation.
 const MIN_ABBREVIATION: usize = 3;

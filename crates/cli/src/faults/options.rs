@@ -27,7 +27,7 @@ pub struct FaultOptions {
 pub struct FaultSettings {
     /// Faults, at most one of each type.
     pub faults: Vec<Fault>,
-    /// Seed of the run; `None` for a new one.
+    /// Seed of the run, or `None` for a new seed.
     pub seed: Option<u64>,
 }
 
@@ -36,7 +36,7 @@ impl FaultOptions {
     /// with merged periods.
     ///
     /// # Errors
-    /// A parameter is invalid or missing. The error names its flag.
+    /// Returns an error that names the flag if a parameter is invalid or missing.
     pub fn resolve(&self, faults: &FaultArgs) -> Result<FaultSettings> {
         for params in &faults.0 {
             if params.common.schedule.as_ref().is_some_and(|schedule| schedule.contains('%')) {
@@ -63,7 +63,7 @@ impl FaultOptions {
         Ok(FaultSettings { faults, seed: self.seed })
     }
 
-    /// Returns the context that parameters of faults are resolved in, for a run of this duration.
+    /// Returns the context for resolving the parameters of faults in a run of this duration.
     pub fn run(&self, duration: Option<Duration>) -> ScheduleContext {
         let reading = if self.strict_schedules { ParseMode::Strict } else { ParseMode::Lenient };
         ScheduleContext { duration, parse_mode: reading, read_file }

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::args::in_flags;
 
-/// Maximum size of a file of delays: more than a million of them.
+/// Maximum size of a file of delays, which is enough for more than a million delays.
 const MAX_FILE_SIZE: u64 = 16 << 20;
 
 /// Reads a file that a parameter names.
@@ -29,7 +29,7 @@ pub(super) fn read_file(path: &Path) -> io::Result<String> {
 /// Resolves a fault of flags and variables.
 ///
 /// # Errors
-/// A parameter is invalid or missing. The error names its flag.
+/// Returns an error that names the flag if a parameter is invalid or missing.
 pub fn from_flags(params: &FaultParams, run: &ScheduleContext) -> Result<Fault> {
     let fault_type = params.fault_type();
     let fault = params.resolve(run).map_err(|error| anyhow!(in_flags(&error, fault_type)))?;
@@ -51,7 +51,7 @@ pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &Schedu
 
 /// Returns a new seed for each call.
 pub fn any_seed() -> u64 {
-    // Short, so that users can type it.
+    // The seed has 32 bits, so that users can type it.
     RandomState::new().hash_one(()) >> 32
 }
 

@@ -1,4 +1,4 @@
-//! In place of the export of traces, without the feature `otlp`.
+//! Replacement for the export of traces in builds without the feature `otlp`.
 
 use std::convert::Infallible;
 

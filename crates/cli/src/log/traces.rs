@@ -38,7 +38,7 @@ impl Traces {
     /// Returns the exporter, or `None` if the environment does not ask for one.
     ///
     /// # Errors
-    /// A variable of OpenTelemetry is invalid.
+    /// Returns an error if a variable of OpenTelemetry is invalid.
     pub(super) fn from_env() -> Result<Option<Self>> {
         let set = |name: &&str| env::var(name).is_ok_and(|value| !value.trim().is_empty());
         let is_disabled = env::var("OTEL_SDK_DISABLED").is_ok_and(|value| value.eq_ignore_ascii_case("true"));

@@ -18,7 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The largest limit of open files that macOS accepts where its hard limit is infinite (OPEN_MAX).
+/// Maximum limit of open files that macOS accepts if its hard limit is infinite (OPEN_MAX).
 const MACOS_OPEN_FILES: u64 = 10_240;
 
 /// SIGINT and SIGTERM.
@@ -44,23 +44,23 @@ impl EndSignals {
     }
 }
 
-/// A signal that asks the program for something while it runs.
+/// A signal with which a user requests something from the running program.
 #[derive(Debug)]
 pub struct RequestSignal(Signal);
 
 impl RequestSignal {
-    /// SIGUSR1, which asks for a report. Requires the context of a runtime.
+    /// Returns SIGUSR1, which requests a report. Requires the context of a runtime.
     ///
     /// # Errors
-    /// The system refuses a handler.
+    /// Returns an error if the system refuses a handler.
     pub fn report() -> io::Result<Self> {
         signal(SignalKind::user_defined1()).map(Self)
     }
 
-    /// SIGHUP, which asks to reload the configuration. Requires the context of a runtime.
+    /// Returns SIGHUP, which requests a reload of the configuration. Requires the context of a runtime.
     ///
     /// # Errors
-    /// The system refuses a handler.
+    /// Returns an error if the system refuses a handler.
     pub fn reload() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
@@ -68,13 +68,14 @@ impl RequestSignal {
     /// Waits for the next signal.
     ///
     /// # Cancel safety
-    /// No signal is lost.
+    /// Dropping the future loses no signal.
     pub async fn recv(&mut self) {
         self.0.recv().await;
     }
 }
 
-/// Raises the soft limit of open files to the hard one. Returns the limit in effect; `None` is unlimited.
+/// Raises the soft limit of open files to the hard limit. Returns the limit in effect, or `None` if it is
+/// unlimited.
 pub(crate) fn raise_open_files() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
@@ -90,7 +91,7 @@ pub(crate) fn is_readable_by_all(file: &Metadata) -> bool {
     file.mode() & 0o004 != 0
 }
 
-/// Returns a number that differs between two files of one name: the inode.
+/// Returns a number that differs between two files that had the same name: the inode.
 pub fn file_id(file: &Metadata) -> u64 {
     file.ino()
 }

@@ -33,7 +33,8 @@ impl EndSignals {
     }
 }
 
-/// A signal that asks the program for something while it runs. Windows does not have such signals, so it never arrives.
+/// A signal with which a user requests something from the running program. Windows does not have such
+/// signals, so it never arrives.
 #[derive(Debug)]
 pub struct RequestSignal(());
 
@@ -54,13 +55,13 @@ impl RequestSignal {
         Ok(Self(()))
     }
 
-    /// Never ends.
+    /// Never returns.
     pub async fn recv(&mut self) {
         pending().await
     }
 }
 
-/// Returns `None`: sockets have no limit.
+/// Returns `None`, because sockets do not have a limit.
 pub(crate) fn raise_open_files() -> Option<u64> {
     None
 }
@@ -70,17 +71,17 @@ pub(crate) fn is_readable_by_all(_file: &Metadata) -> bool {
     false
 }
 
-/// Returns a number that differs between two files of one name: the time of creation.
+/// Returns a number that differs between two files that had the same name: the time of creation.
 pub fn file_id(file: &Metadata) -> u64 {
     file.creation_time()
 }
 
-/// Returns `None`.
+/// Returns `None`, because the processor time is not read on this system.
 pub fn cpu_time() -> Option<Duration> {
     None
 }
 
-/// Returns None: this system does not tell whether two links refer to one file.
+/// Returns `None`, because this system does not report whether two links refer to the same file.
 pub fn link_id(_metadata: &Metadata) -> Option<(u64, u64)> {
     None
 }

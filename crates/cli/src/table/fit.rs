@@ -1,8 +1,8 @@
 //! Widths of columns, and lines of cells, that fit a terminal.
 
-/// Returns a width for each column, so that together they are at most `available`. `natural` are the widths of the longest cells,
-/// `words` those of the longest parts that should not be cut. Only the widest columns become narrower, and words are cut only if
-/// all columns are as narrow as their words.
+/// Returns a width for each column, so that their sum is at most `available`. `natural` are the widths of the
+/// longest cells, and `words` the widths of the longest parts that should not be broken. Only the widest
+/// columns become narrower. Words are broken only if every column is as narrow as its longest word.
 pub(super) fn widths(natural: &[usize], words: &[usize], available: usize) -> Vec<usize> {
     let mut widths = natural.to_vec();
     shrink(&mut widths, words, available);
@@ -19,12 +19,13 @@ fn shrink(widths: &mut [usize], min: &[usize], available: usize) {
     }
 }
 
-/// Returns the width of the longest part of a text that should not be cut.
+/// Returns the width of the longest part of a text that should not be broken.
 pub(super) fn longest_word(text: &str) -> usize {
     words(text).map(|word| width(word.trim_end())).max().unwrap_or(0)
 }
 
-/// Breaks a text into lines of at most `limit` characters: behind spaces and commas, or within a word that is longer.
+/// Breaks a text into lines of at most `limit` characters, after spaces and commas, or within a word that is
+/// longer.
 pub(super) fn lines(text: &str, limit: usize) -> String {
     let mut lines = vec![String::new()];
     for word in words(text) {
@@ -47,7 +48,7 @@ pub(super) fn lines(text: &str, limit: usize) -> String {
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the parts of a text, each with the space or the comma behind it.
+/// Returns the parts of a text, each with the space or the comma after it.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive([' ', ','])
 }

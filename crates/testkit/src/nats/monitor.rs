@@ -8,19 +8,19 @@ use std::{
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every number called `name` in the JSON document at `path`, in its order.
+/// Returns every number with the key `name` in the JSON document at `path`, in the order of the document.
 ///
 /// # Panics
 ///
-/// If the server does not answer in time, or with another status than 200.
+/// Panics if the server does not respond in time, or responds with a status other than 200.
 pub(super) fn numbers(server: SocketAddr, path: &str, name: &str) -> Vec<u64> {
     let reply =
-        get(server, path).unwrap_or_else(|error| panic!("no answer from http://{server}{path}: {error}"));
+        get(server, path).unwrap_or_else(|error| panic!("no response from http://{server}{path}: {error}"));
     assert!(reply.starts_with("HTTP/1.0 200 "), "http://{server}{path} answered {reply}");
     numbers_in(&reply, name)
 }
 
-/// Over HTTP/1.0, whose answers end with the connection and come in one piece.
+/// Sends a request over HTTP/1.0, so that the response ends with the connection and is not chunked.
 fn get(server: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
