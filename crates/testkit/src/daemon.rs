@@ -1,4 +1,4 @@
-//! The project's own binaries, run as their users run them.
+//! The programs of this project, run in the same way as by users.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
@@ -16,8 +16,8 @@ use crate::process::{Stop, guarded};
 const LINE_TIMEOUT: Duration = Duration::from_secs(30);
 const END_OF_OUTPUT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A running binary and all it prints. It is killed when this is dropped, with all that it started; it alone when the thread that
-/// spawned it ends.
+/// A running program, and everything that it prints. Dropping it kills the program and all processes that it
+/// started. If the thread that spawned it ends, only the program itself is killed.
 #[derive(Debug)]
 pub struct Daemon {
     name: String,
@@ -45,7 +45,7 @@ struct Printed {
 }
 
 impl Daemon {
-    /// Runs `program` with nothing to read on its standard input. `envs` are added to this process's environment.
+    /// Runs `program` with an empty standard input. `envs` are added to the environment of this process.
     pub fn spawn(program: &Path, args: &[&str], envs: &[(&str, &str)]) -> Self {
         let mut child = guarded(program, Stop::Kill, None)
             .args(args)
@@ -62,11 +62,11 @@ impl Daemon {
         Self { name, pid: child.id(), child: Mutex::new(child), output }
     }
 
-    /// The first line, on either stream, that contains `needle`; waits for it up to 30 seconds.
+    /// Waits up to 30 seconds for a line on either stream that contains `needle`, and returns the first one.
     ///
     /// # Panics
     ///
-    /// With all the output, if the line does not come.
+    /// Panics with all the output if no such line is printed.
     pub fn wait_for_line(&self, needle: &str) -> String {
         let found = self.output.wait(LINE_TIMEOUT, |printed| {
             let line = printed.lines.iter().map(|(_, line)| line).find(|line| line.contains(needle));
@@ -78,27 +78,27 @@ impl Daemon {
         found.flatten().unwrap_or_else(|| self.fail(&format!("printed no line with {needle:?}")))
     }
 
-    /// What it has printed so far on both streams, each stream in its own order.
+    /// Returns the lines that it has printed so far on both streams, each stream in its own order.
     pub fn lines(&self) -> Vec<String> {
         self.output.lock().lines.iter().map(|(_, line)| line.clone()).collect()
     }
 
-    /// What it has printed so far on its standard output.
+    /// Returns what it has printed so far on its standard output.
     pub fn stdout(&self) -> String {
         self.output.text_of(Stream::Stdout)
     }
 
-    /// What it has printed so far on its standard error.
+    /// Returns what it has printed so far on its standard error.
     pub fn stderr(&self) -> String {
         self.output.text_of(Stream::Stderr)
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Sends it a signal; does nothing if it has ended.
+    /// Sends it a signal, or does nothing if it has ended.
     pub fn signal(&self, signal: Signal) {
         let mut child = self.lock_child();
         if child.try_wait().expect("the child is ours").is_none() {
@@ -106,17 +106,17 @@ impl Daemon {
         }
     }
 
-    /// Waits until it ends. All it printed is then there to be read.
+    /// Waits until the program ends. Afterwards, all its output has been read.
     ///
     /// # Panics
     ///
-    /// With all the output, if it has not ended after `timeout`.
+    /// Panics with all the output if it has not ended after `timeout`.
     pub fn wait(&self, timeout: Duration) -> ExitStatus {
         let deadline = Instant::now() + timeout;
         loop {
             let status = self.lock_child().try_wait().expect("the child is ours");
             if let Some(status) = status {
-                // A process it left behind may hold the streams open: then there is no end to wait for.
+                // A process that it started may hold the streams open, so limit the wait for their end.
                 self.output.wait(END_OF_OUTPUT_TIMEOUT, |printed| printed.has_ended().then_some(()));
                 return status;
             }
@@ -139,7 +139,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if let Ok(child) = self.child.get_mut() {
-            // Either fails only if nothing runs any more.
+            // Each call fails only if the processes have already ended.
             kill_process_group(Pid::from_child(child), Signal::KILL).ok();
             child.wait().ok();
         }
@@ -163,7 +163,7 @@ impl Output {
         });
     }
 
-    /// Waits until `look` finds something in what was printed; `None` if it has not after `timeout`.
+    /// Waits until `look` returns a value for the output. Returns `None` if it has not after `timeout`.
     fn wait<T>(&self, timeout: Duration, look: impl Fn(&Printed) -> Option<T>) -> Option<T> {
         let mut found = None;
         let (_guard, _timed_out) = self
@@ -188,7 +188,7 @@ impl Output {
 }
 
 impl Printed {
-    /// Whether both streams have come to their end.
+    /// Returns true if both streams have ended.
     fn has_ended(&self) -> bool {
         self.ended_streams == 2
     }

@@ -1,15 +1,16 @@
-//! Whether the help of flags shows their true defaults.
+//! Checks that the help of flags shows the actual defaults.
 
 use std::fmt::Debug;
 
 use clap::{Arg, Args, Command, FromArgMatches};
 
-/// Returns the flags whose help shows a default that is a value, after comparing it with the one in `G::default()`.
+/// Compares the defaults that the help of flags shows with those of `G::default()`. Returns the flags that
+/// were compared.
 ///
-/// It skips `none` and descriptions, which contain a space.
+/// Skips `none` and descriptions, which contain a space.
 ///
 /// # Panics
-/// If the help shows another value than the default.
+/// Panics if the help shows another value than the default.
 pub fn shown_in_help<G: Args + FromArgMatches + Default + Debug>() -> Vec<String> {
     let command = G::augment_args_for_update(Command::new("test").no_binary_name(true));
     let flags =

@@ -13,14 +13,14 @@ use std::{
     time::Duration,
 };
 
-/// Resets the connection: the peer sees RST, and what was not yet sent is lost.
+/// Resets the connection. The peer sees RST, and data that was not sent yet is lost.
 pub fn abort(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket takes SO_LINGER");
 }
 
 /// A TCP server on a free port of 127.0.0.1 that stops accepting when it is dropped.
 ///
-/// Connections it has accepted live on until their handlers return.
+/// Accepted connections stay open until their handlers return.
 pub struct FarEnd {
     addr: SocketAddr,
     stopping: Arc<AtomicBool>,
@@ -28,10 +28,10 @@ pub struct FarEnd {
 }
 
 impl FarEnd {
-    /// What [`FarEnd::reply_after_eof`] puts before the bytes it received.
+    /// Prefix of the response of [`FarEnd::reply_after_eof`].
     pub const REPLY_PREFIX: &[u8] = b"after EOF: ";
 
-    /// Calls `handler` with every connection, each on its own thread.
+    /// Starts a server that calls `handler` with every connection, on a separate thread.
     pub fn start(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("127.0.0.1 has a free port");
         let addr = listener.local_addr().expect("a listener has an address");
@@ -43,7 +43,7 @@ impl FarEnd {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
-                // A client may be gone before it is accepted.
+                // A client may have disconnected before it is accepted.
                 let Ok(stream) = stream else { continue };
                 stream.set_nodelay(true).ok();
                 let handler = Arc::clone(&handler);
@@ -56,13 +56,14 @@ impl FarEnd {
     /// Starts a server that echoes data as it arrives, and half-closes after its peer has.
     pub fn echo() -> Self {
         Self::start(|stream| {
-            // An error means that the client went away, which ends the echo too.
+            // An error means that the client has disconnected, which ends the echo too.
             io::copy(&mut BufReader::with_capacity(65_536, &stream), &mut &stream).ok();
             stream.shutdown(Shutdown::Write).ok();
         })
     }
 
-    /// Reads to the end, only then answers [`Self::REPLY_PREFIX`] and everything it received, and closes.
+    /// Starts a server that reads to the end of file, responds with [`Self::REPLY_PREFIX`] and everything it
+    /// received, and closes.
     pub fn reply_after_eof() -> Self {
         Self::start(|mut stream| {
             let mut reply = Self::REPLY_PREFIX.to_vec();
@@ -72,12 +73,13 @@ impl FarEnd {
         })
     }
 
-    /// Resets every connection as soon as it is accepted.
+    /// Starts a server that resets every connection as soon as it is accepted.
     pub fn reset_on_connect() -> Self {
         Self::start(abort)
     }
 
-    /// Speaks first, as SSH and MySQL do: sends `greeting`, then ignores its peer until it half-closes.
+    /// Starts a server that sends first, as SSH and MySQL do. It sends `greeting` and ignores its peer until
+    /// the peer half-closes.
     pub fn banner(greeting: &'static [u8]) -> Self {
         Self::start(move |mut stream| {
             if stream.write_all(greeting).is_ok() {
@@ -86,7 +88,7 @@ impl FarEnd {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

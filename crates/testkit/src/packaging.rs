@@ -1,14 +1,14 @@
-//! What is shipped with the programs.
+//! Files that are shipped with the programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The project's `packaging`.
+/// Returns the directory `packaging` of the project.
 pub fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging")
 }
 
-/// The arguments with which the compose file and the Kubernetes manifests start a program.
+/// Returns the arguments with which the compose file and the Kubernetes manifests start a program.
 ///
 /// # Panics
 ///
@@ -30,6 +30,6 @@ pub fn arguments(program: &str) -> Vec<Vec<String>> {
             }
         }
     }
-    assert!(!all.is_empty(), "nothing starts {program}");
+    assert!(!all.is_empty(), "no file starts {program}");
     all
 }

@@ -1,21 +1,22 @@
-//! Bytes that tell where in a stream they belong.
+//! A byte stream in which each byte shows its offset.
 
 use std::cmp::min;
 
-/// Prime, so that no buffer size and no power of two lines up with it.
+/// A prime number, so that the length is not a multiple of a buffer size or a power of two.
 const BLOCK: usize = 1_000_003;
 
-/// An endless stream of pseudo-random bytes, readable at any offset.
+/// An endless stream of pseudo-random bytes that can be read at any offset.
 ///
-/// It repeats every 1 000 003 bytes, which makes filling and comparing as fast as memory even in a debug build.
-/// Compare the total length too: only a loss of exactly that many bytes looks like none.
+/// It repeats every 1,000,003 bytes, so that filling and comparing is as fast as memory even in a debug
+/// build. Compare the total length too, because a loss of exactly that many bytes is not visible in the
+/// content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     block: Vec<u8>,
 }
 
 impl Pattern {
-    /// Different seeds give different streams.
+    /// Creates the stream of this seed. Different seeds give different streams.
     pub fn new(seed: u64) -> Self {
         let mut state = seed;
         let mut block = Vec::with_capacity(BLOCK + 8);
@@ -51,7 +52,8 @@ impl Pattern {
         None
     }
 
-    /// The longest run of the block for a buffer of `len` bytes of which `done` are dealt with.
+    /// Returns the longest part of the block for the rest of a buffer of `len` bytes, the first `done` of
+    /// which are processed.
     fn run(&self, offset: u64, done: usize, len: usize) -> &[u8] {
         let position = usize::try_from((offset + done as u64) % BLOCK as u64).expect("a place in the block");
         &self.block[position..min(BLOCK, position + len - done)]
@@ -106,7 +108,7 @@ mod tests {
         }
     }
 
-    /// Applies the damage at place 300 of a buffer, and asks where the pattern sees it.
+    /// Damages a buffer at position 300. Returns the position at which the pattern detects the damage.
     fn seen_at(offset: u64, damage: impl Fn(&mut Vec<u8>)) -> u64 {
         let pattern = Pattern::new(4);
         let mut buffer = bytes(&pattern, offset, 1_000);
@@ -118,7 +120,8 @@ mod tests {
     fn damage_is_seen_where_it_was_done() {
         for offset in OFFSETS {
             assert_eq!(seen_at(offset, |buffer| buffer[300] ^= 1), 300, "changed");
-            // Neighbors may be equal by chance, which moves the first visible place on by as many bytes.
+            // Neighboring bytes may be equal by chance, so that the first visible difference is later by
+            // their number.
             let dropped = seen_at(offset, |buffer| _ = buffer.remove(300));
             assert!((300..310).contains(&dropped), "dropped: {dropped}");
             let duplicated = seen_at(offset, |buffer| buffer.insert(300, buffer[300]));

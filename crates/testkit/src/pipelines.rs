@@ -1,6 +1,7 @@
-//! Random sessions of requests that do not wait for responses, and what a server responds.
+//! Random sessions of pipelined requests, with the expected responses of a server.
 //!
-//! A session follows from its seed. It is sent as it is, through a proxy or not, and ends when the server closes the connection.
+//! The seed determines a session. It is sent unchanged, with or without a proxy, and ends when the server
+//! closes the connection.
 
 mod http;
 mod psql;
@@ -21,7 +22,7 @@ pub use self::recorder::Recorder;
 pub use self::redis::redis;
 use crate::session::patient;
 
-/// Longest piece in which requests are sent.
+/// Maximum length of a part in which requests are sent.
 const MAX_PIECE: usize = 3000;
 
 /// Requests of a session, from its start to its end.
@@ -39,26 +40,26 @@ pub struct RandomSession {
 /// A request and its response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// Kinds of a statement, with `+` between them, a command or a method.
+    /// Kinds of a statement, separated by `+`, or a command or a method.
     pub kinds: String,
     /// Statement, first key or target.
     pub key: String,
     /// `None` for a success, the code of an error, or `skipped`.
     pub failure: Option<String>,
-    /// Rows in the response.
+    /// Number of rows in the response.
     pub rows: u64,
 }
 
 /// All bytes of a session.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recording {
-    /// From the client to the server.
+    /// Bytes from the client to the server.
     pub requests: Vec<u8>,
-    /// From the server to the client.
+    /// Bytes from the server to the client.
     pub responses: Vec<u8>,
 }
 
-/// Stream of a session.
+/// One direction of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// From the client to the server.
@@ -68,15 +69,15 @@ pub enum Stream {
 }
 
 impl RandomSession {
-    /// Sends the session to a server in random pieces, and reads to the end of the connection. `observe` gets each piece before it is sent
-    /// or after it is received.
+    /// Sends the session to a server in random parts, and reads to the end of the connection. Calls `observe`
+    /// with each part before it is sent or after it is received.
     ///
     /// # Errors
     ///
     /// Returns the errors of the connection.
     pub fn play(&self, server: SocketAddr, observe: impl FnMut(Stream, &[u8]) + Send) -> io::Result<()> {
         let stream = patient(TcpStream::connect(server)?);
-        // Each piece is a separate segment.
+        // Sends each part as a separate segment.
         stream.set_nodelay(true)?;
         let observe = Mutex::new(observe);
         let see = |stream, bytes: &[u8]| (observe.lock().expect("no holder panics"))(stream, bytes);
@@ -112,7 +113,7 @@ impl RandomSession {
         let mut rng = StdRng::seed_from_u64(!self.seed);
         let mut rest = &self.bytes[..];
         while !rest.is_empty() {
-            // Short pieces cut headers.
+            // Short parts end within headers.
             let most = [9, 100, MAX_PIECE][rng.random_range(0..3)];
             let (piece, later) = rest.split_at(rng.random_range(1..=most).min(rest.len()));
             see(piece);
@@ -123,7 +124,7 @@ impl RandomSession {
     }
 }
 
-/// Makes a session.
+/// Builds a session.
 #[derive(Debug)]
 struct Builder {
     rng: StdRng,
@@ -151,7 +152,7 @@ impl Builder {
         self.rng.random_range(0..count) == 0
     }
 
-    /// Returns text, which is short or long.
+    /// Returns a short or a long text.
     fn text(&mut self) -> String {
         let most = if self.one_in(8) { 20_000 } else { 60 };
         let length = self.rng.random_range(1..most);

@@ -1,4 +1,4 @@
-//! Pipes that do not accept data, for programs that must end nevertheless.
+//! Pipes that do not accept data, to test that programs end nevertheless.
 
 use rustix::io::ioctl_fionbio;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use crate::process::require;
 
-/// A pipe that is full, as long as its reader is kept: a writer waits.
+/// Returns a full pipe. A writer blocks while its reader is kept.
 pub fn full_pipe() -> (PipeReader, File) {
     let (reader, writer) = io::pipe().expect("descriptors are free");
     let writer = File::from(OwnedFd::from(writer));
@@ -19,7 +19,7 @@ pub fn full_pipe() -> (PipeReader, File) {
     (reader, writer)
 }
 
-/// A named pipe in this directory, and what has it open and never reads.
+/// Creates a named pipe in this directory. Returns its path, and a file that keeps it open and never reads.
 pub fn unread_fifo(directory: &Path) -> (PathBuf, File) {
     let path = directory.join("fifo");
     let made = Command::new(require("mkfifo", "coreutils")).arg(&path).status().expect("mkfifo runs");

@@ -6,12 +6,12 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Below the ephemeral range of Linux (32768 and up), so that no outgoing connection takes the port
-/// before the server does.
+/// First port. The ports are below the ephemeral range of Linux (32768 and up), so that no outgoing
+/// connection takes a port before the server does.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 
-/// Far apart, so that test processes with neighboring ids try different ports.
+/// Large, so that test processes with neighboring ids try different ports.
 const PROCESS_STRIDE: u32 = 7_919;
 
 /// Returns a free TCP port on 127.0.0.1. Within a process, it returns each port once before it repeats any.
@@ -28,7 +28,7 @@ pub fn free_port() -> u16 {
     panic!("no free TCP port on 127.0.0.1 from {FIRST} to {}", FIRST + COUNT - 1);
 }
 
-/// An address on 127.0.0.1 where nothing listens yet.
+/// Returns an address on 127.0.0.1 on which nothing listens yet.
 pub fn free_addr() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()))
 }

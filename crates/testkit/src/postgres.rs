@@ -36,7 +36,7 @@ enum Access<'a> {
 }
 
 impl Postgres {
-    /// Starts a server that speaks cleartext alone.
+    /// Starts a server that only accepts cleartext.
     pub fn start() -> Self {
         Self::start_for(&Access::Cleartext)
     }
@@ -46,16 +46,16 @@ impl Postgres {
         Self::start_for(&Access::Tls(certificates))
     }
 
-    /// Starts a server that refuses, over TCP, cleartext and clients without a certificate from the authority.
+    /// Starts a server that requires TLS with a client certificate from the authority over TCP.
     pub fn start_mtls(certificates: &Certificates) -> Self {
         Self::start_for(&Access::MutualTls(certificates))
     }
 
-    /// Starts a server that refuses, over TCP, cleartext and clients without this password, by SCRAM-SHA-256.
+    /// Starts a server that requires TLS and this password (SCRAM-SHA-256) over TCP.
     ///
     /// # Panics
     ///
-    /// If the password cannot be set.
+    /// Panics if the password cannot be set.
     pub fn start_scram(certificates: &Certificates, password: &str) -> Self {
         let server = Self::start_for(&Access::Scram(certificates));
         let set = format!("alter role postgres password '{password}'");
@@ -81,30 +81,32 @@ impl Postgres {
         Self { process, port }
     }
 
-    /// The port it listens on.
+    /// Returns the port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its unix socket, which any user of this machine may connect to.
+    /// Returns its unix socket, which any user of this machine may connect to.
     pub fn unix_socket(&self) -> PathBuf {
         self.process.directory().join(format!(".s.PGSQL.{}", self.port))
     }
 
-    /// Returns the server's processes, including one per connection, for accounting.
+    /// Returns the process ids of the server, including one per connection, to measure their resource usage.
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }
 
-    /// What PostgreSQL has reported so far.
+    /// Returns what PostgreSQL has reported so far.
     pub fn output(&self) -> String {
         self.process.output()
     }
 }
 
-/// Runs one SQL command with the real client against 127.0.0.1, as the superuser; prints bare values.
+/// Runs one SQL command with the real client against 127.0.0.1, as the superuser. It prints values without
+/// headers and alignment.
 ///
-/// `sslmode` is libpq's word; more of its settings may follow, as in `verify-full sslrootcert=/some/ca.pem`.
+/// `sslmode` is the setting of libpq. Further settings may follow it, as in `verify-full
+/// sslrootcert=/some/ca.pem`.
 pub fn psql(port: u16, sslmode: &str, sql: &str) -> Output {
     psql_at(Ipv4Addr::LOCALHOST.to_string(), port, sslmode, sql)
 }
@@ -123,7 +125,8 @@ fn psql_at(host: impl AsRef<OsStr>, port: u16, sslmode: &str, sql: &str) -> Outp
         .expect("psql is executable")
 }
 
-/// PostgreSQL refuses to run as root: root runs it as the account that its package created.
+/// Returns the account of PostgreSQL's package if this user is root, because PostgreSQL refuses to run as
+/// root.
 fn server_account() -> Option<Account> {
     let id = |option: &str| {
         let output = Command::new("id").args([option, "postgres"]).output().expect("coreutils has id");
@@ -175,7 +178,7 @@ fn configure(data: &Path, account: Option<Account>, sockets: &Path, port: u16, a
         Access::Cleartext => "host all all 127.0.0.1/32 trust",
         Access::Tls(_) => "hostssl all all 127.0.0.1/32 trust",
         Access::MutualTls(_) => "hostssl all all 127.0.0.1/32 trust clientcert=verify-ca",
-        // `replication=database` counts as a separate database
+        // `replication=database` counts as a separate database.
         Access::Scram(_) => {
             "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256"
         }

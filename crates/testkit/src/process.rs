@@ -1,4 +1,4 @@
-//! Finding a program, and owning the server it runs.
+//! Finds programs, and guards running servers.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -18,14 +18,14 @@ use crate::usage;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where distributions keep servers that a user's PATH may leave out.
+/// Directories of servers that the PATH of a user may not contain.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// The path of an installed program.
+/// Returns the path of an installed program.
 ///
 /// # Panics
 ///
-/// If it is not installed, saying which Debian package brings it.
+/// Panics if it is not installed. The message names its Debian package.
 pub fn require(program: &str, debian_package: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -41,14 +41,14 @@ pub(crate) fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The signal that ends a server without leaving anything of it behind.
+/// Signal that ends a server with all its processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// SIGKILL: for a server that is one process.
+    /// SIGKILL, for a server that is a single process.
     Kill,
-    /// SIGTERM: for a server that must end its own workers.
+    /// SIGTERM, for a server that must end its workers itself.
     Terminate,
-    /// SIGQUIT: what PostgreSQL calls an immediate shutdown.
+    /// SIGQUIT, which is PostgreSQL's immediate shutdown.
     Quit,
 }
 
@@ -61,7 +61,7 @@ impl Stop {
         }
     }
 
-    /// The signal as setpriv spells it.
+    /// Returns the name of the signal for setpriv.
     fn name(self) -> &'static str {
         match self {
             Self::Kill => "KILL",
@@ -78,7 +78,7 @@ pub(crate) struct Account {
     pub(crate) gid: u32,
 }
 
-/// A command that the kernel stops when the calling thread ends, however it ends.
+/// Returns a command that the kernel stops when the calling thread ends for any reason.
 pub(crate) fn guarded(program: &Path, stop: Stop, account: Option<Account>) -> Command {
     let mut command = Command::new(require("setpriv", "util-linux"));
     command.args(["--pdeathsig", stop.name()]);
@@ -91,9 +91,9 @@ pub(crate) fn guarded(program: &Path, stop: Stop, account: Option<Account>) -> C
 
 /// A running server and its temporary directory. Dropping the guard stops the server and removes the directory.
 ///
-/// The kernel also stops the server when the thread that started it ends, so that a killed test leaves nothing
-/// behind. The guard must therefore be held by a thread that lives as long as the server is needed: a `static`
-/// filled in by the first test that asks for it ends with that test.
+/// The kernel also stops the server when the thread that started it ends, so that a killed test does not
+/// leave a server running. The guard must therefore be held by a thread that lives as long as the server is
+/// needed. A `static` that is initialized by the first test would end with that test.
 #[derive(Debug)]
 pub struct ServerProcess {
     program: PathBuf,
@@ -103,7 +103,7 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `program` with `directory` as its working directory, which from now on belongs to the guard.
+    /// Starts `program` in `directory`, which the guard removes when it is dropped.
     pub fn spawn(directory: TempDir, program: &Path, args: &[&str], stop: Stop) -> Self {
         Self::spawn_as(None, directory, program, args, stop)
     }
@@ -127,11 +127,11 @@ impl ServerProcess {
         Self { program: program.to_owned(), child, stop, directory }
     }
 
-    /// Waits until `ready` answers true.
+    /// Waits until `ready` returns true.
     ///
     /// # Panics
     ///
-    /// With the server's output, if the server ends first or does not become ready within a minute.
+    /// Panics with the server's output if the server ends first or is not ready within a minute.
     pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -149,22 +149,22 @@ impl ServerProcess {
         }
     }
 
-    /// Waits until `address` accepts a connection; panics like [`Self::wait_until`].
+    /// Waits until `address` accepts a connection. Panics like [`Self::wait_until`].
     pub fn wait_until_accepting(&mut self, address: SocketAddr) {
         self.wait_until(|| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok());
     }
 
-    /// The server and the processes it started, for accounting.
+    /// Returns the ids of the server and the processes it started, to measure their resource usage.
     pub fn pids(&self) -> Vec<u32> {
         usage::family(self.child.id())
     }
 
-    /// The server itself.
+    /// Returns the process id of the server itself.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends the server a signal; does nothing if it has ended.
+    /// Sends the server a signal, or does nothing if it has ended.
     pub fn signal(&mut self, signal: Signal) {
         if self.runs() {
             kill_process(Pid::from_child(&self.child), signal).expect("an unreaped child takes signals");
@@ -185,13 +185,13 @@ impl ServerProcess {
         self.child.wait().ok();
     }
 
-    /// What the server has printed so far, on both its outputs.
+    /// Returns what the server has printed so far on both streams.
     pub fn output(&self) -> String {
         let bytes = fs::read(self.directory.path().join("output.log")).expect("the directory is ours");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The server's directory.
+    /// Returns the directory of the server.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

@@ -13,7 +13,7 @@ use crate::{
     session::{eventually, patient},
 };
 
-/// A Redis server on 127.0.0.1 that keeps nothing on disk.
+/// A Redis server on 127.0.0.1 that does not store data on disk.
 #[derive(Debug)]
 pub struct Redis {
     process: ServerProcess,
@@ -21,12 +21,12 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts a server and waits until it answers PING.
+    /// Starts a server and waits until it responds to PING.
     pub fn start() -> Self {
         Self::start_on(free_port(), &[])
     }
 
-    /// Starts a server on this port, with these options too.
+    /// Starts a server on this port with additional options.
     fn start_on(port: u16, options: &[&str]) -> Self {
         let number = port.to_string();
         let args = ["--port", &number, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
@@ -38,17 +38,17 @@ impl Redis {
         Self { process, port }
     }
 
-    /// The port it listens on.
+    /// Returns the port that it listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's processes, for accounting.
+    /// Returns the process ids of the server, to measure their resource usage.
     pub fn pids(&self) -> Vec<u32> {
         self.process.pids()
     }
 
-    /// What Redis has reported so far.
+    /// Returns what Redis has reported so far.
     pub fn output(&self) -> String {
         self.process.output()
     }
@@ -65,7 +65,7 @@ impl RedisCluster {
     ///
     /// # Panics
     ///
-    /// If a node refuses its slots or the other node.
+    /// Panics if a node refuses its slots or the other node.
     pub fn start(ports: [u16; 2], announced: [u16; 2]) -> Self {
         let buses = [free_port(), free_port()];
         let node = |index: usize| {
@@ -78,16 +78,17 @@ impl RedisCluster {
         let [first, second] = ports;
         assert_eq!(call(first, "CLUSTER ADDSLOTSRANGE 0 8191"), "+OK");
         assert_eq!(call(second, "CLUSTER ADDSLOTSRANGE 8192 16383"), "+OK");
-        // Nodes with the same epoch would first have to agree on another one.
+        // Nodes with the same epoch would first have to agree on a new one.
         assert_eq!(call(second, "CLUSTER SET-CONFIG-EPOCH 2"), "+OK");
         assert_eq!(call(second, &format!("CLUSTER MEET 127.0.0.1 {first} {}", buses[0])), "+OK");
-        // The slot of `foo` is of the second node, that of `bar` of the first. A cluster that is not complete has another error.
+        // The slot of `foo` belongs to the second node, and the slot of `bar` to the first. An incomplete
+        // cluster returns another error.
         let redirects = |port, key| call(port, &format!("GET {key}")).starts_with("-MOVED");
         eventually("the nodes know each other", || redirects(first, "foo") && redirects(second, "bar"));
         cluster
     }
 
-    /// The nodes.
+    /// Returns the nodes.
     pub fn nodes(&self) -> &[Redis; 2] {
         &self.nodes
     }

@@ -1,4 +1,4 @@
-//! What a service manager hears.
+//! Receives the messages of a program to the service manager.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::session::PATIENCE;
 
-/// Listens to a program as systemd does to a unit of Type=notify.
+/// Receives notifications as systemd does for a unit of Type=notify.
 #[derive(Debug)]
 pub struct ServiceManager {
     directory: TempDir,
@@ -25,12 +25,12 @@ impl ServiceManager {
         Self { directory, socket }
     }
 
-    /// The value of `NOTIFY_SOCKET`.
+    /// Returns the value of `NOTIFY_SOCKET`.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("notify")
     }
 
-    /// The next thing that is said.
+    /// Waits for the next notification and returns it.
     pub fn hears(&self) -> String {
         let mut text = [0; 4096];
         let len = self.socket.recv(&mut text).expect("it says something");

@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use crate::Pattern;
 
-/// More than anything in a test takes on a busy machine.
+/// Time limit that no operation of a test reaches, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const BUFFER: usize = 256 << 10;
 
-/// Makes reads and writes fail that take longer than [`PATIENCE`].
+/// Makes reads and writes that take longer than [`PATIENCE`] fail.
 ///
 /// # Panics
 ///
-/// If the system does not set the timeouts.
+/// Panics if the system does not set the timeouts.
 pub fn patient(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
     stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
     stream
 }
 
-/// Polls until `done`.
+/// Polls until `done` returns true.
 ///
 /// # Panics
 ///
-/// After [`PATIENCE`], with `what` was waited for.
+/// Panics after [`PATIENCE`]. The message contains `what`.
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
@@ -41,7 +41,7 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 ///
 /// # Panics
 ///
-/// If it failed.
+/// Panics if the program failed.
 pub fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -63,7 +63,7 @@ pub fn round_trip(mut stream: &TcpStream, message: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// The kind of the error that it ends with otherwise.
+/// Returns the kind of the error if it ends with an error.
 pub fn ending(mut stream: &TcpStream) -> Result<(), io::ErrorKind> {
     io::copy(&mut stream, &mut io::sink()).map(drop).map_err(|error| error.kind())
 }

@@ -26,17 +26,17 @@ pub fn open_descriptors(pid: u32) -> usize {
     fs::read_dir(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}")).count()
 }
 
-/// How many threads `pid` has.
+/// Returns the number of threads of a process.
 ///
 /// # Panics
 ///
-/// When there is no such process.
+/// Panics if the process does not exist.
 pub fn threads(pid: u32) -> usize {
     let path = format!("/proc/{pid}/task");
     fs::read_dir(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}")).count()
 }
 
-/// A process and all that descend from it, the process itself first.
+/// Returns a process and all its descendants, the process itself first.
 pub(crate) fn family(pid: u32) -> Vec<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     let processes = fs::read_dir("/proc").expect("/proc is mounted");
@@ -54,7 +54,7 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
     family
 }
 
-/// The fields of /proc/PID/stat used here; their places are in proc_pid_stat(5).
+/// The fields of /proc/PID/stat that are used here. See proc_pid_stat(5) for their positions.
 struct Stat {
     parent: u32,
     cpu_ticks: u64,
@@ -63,7 +63,8 @@ struct Stat {
 impl Stat {
     fn read(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field is the program's name in parentheses, and may itself hold spaces and parentheses.
+        // The second field is the name of the program in parentheses, which may itself contain spaces and
+        // parentheses.
         let (_, after_name) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = after_name.split(' ').collect();
         let number = |place: usize| fields.get(place - 3)?.parse::<u64>().ok();
@@ -71,7 +72,8 @@ impl Stat {
     }
 }
 
-/// Whether every thread of a process is stopped by a signal (`T`, proc(5)); a signal sent is not yet one that has acted.
+/// Returns true if all threads of a process are stopped by a signal (`T`, proc(5)). A signal takes effect
+/// some time after it is sent.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
     threads.flatten().all(|thread| {

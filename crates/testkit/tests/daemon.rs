@@ -1,4 +1,4 @@
-//! A binary and its output, with the shell in the binary's place.
+//! A program and its output, with a shell as the program.
 
 use std::{
     fs,
@@ -69,7 +69,7 @@ fn one_that_does_not_end_fails_with_the_output() {
     assert_eq!(message, "/bin/sh has not ended after 1ms.\nstdout:\nready\n\nstderr:\n");
 }
 
-/// Whether a process runs: one that only waits to be reaped does not.
+/// Returns true if a process runs. A zombie does not run.
 fn runs(pid: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

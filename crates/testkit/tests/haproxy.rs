@@ -1,4 +1,4 @@
-//! HAProxy, as a TCP proxy and as the front of a PostgreSQL that speaks direct TLS.
+//! HAProxy as a TCP proxy, and in front of PostgreSQL to add direct TLS.
 
 use std::{
     io::{Read, Write},
@@ -26,7 +26,7 @@ fn a_tcp_proxy() {
     assert_eq!(server.pids().len(), 1);
 }
 
-/// What a TLS client that asks for these protocols reads of a server that speaks first.
+/// Returns what a TLS client that requests these protocols reads from a server that sends first.
 fn greeting_over_tls(port: u16, alpn: &[&str]) -> String {
     let mut client = Command::new(require("openssl", "openssl"))
         .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])

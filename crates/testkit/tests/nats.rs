@@ -22,7 +22,7 @@ fn line(client: &mut BufReader<TcpStream>) -> String {
     line
 }
 
-/// A client that has been answered, with `subscriptions`.
+/// Returns a client with `subscriptions`, after the server has processed them.
 fn client(server: &NatsServer, subscriptions: usize) -> BufReader<TcpStream> {
     let mut client = connect(server);
     assert!(line(&mut client).starts_with("INFO "));
@@ -74,7 +74,7 @@ fn it_restarts_on_its_port_from_a_thread_that_ends() {
     assert!(TcpStream::connect(addr).is_err());
     assert_eq!(before.read(&mut [0]).unwrap_or(0), 0);
     thread::scope(|scope| scope.spawn(|| server.restart()).join()).unwrap();
-    // What the kernel does when a thread ends, it does soon.
+    // The kernel stops the server shortly after the thread has ended.
     thread::sleep(Duration::from_millis(200));
     client(&server, 0);
     assert_eq!(server.addr(), addr);

@@ -83,7 +83,7 @@ fn a_stream_proxy_with_two_workers_ends_with_its_guard() {
     stream.read_exact(&mut reply).unwrap();
     assert_eq!(&reply, b"through nginx");
 
-    // One worker may serve before the master has started the other.
+    // One worker may serve before the master has started the other one.
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut pids = server.pids();
     while pids.len() < 3 {

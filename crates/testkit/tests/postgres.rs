@@ -22,7 +22,7 @@ fn cleartext_alone() {
     let refused = refusal(&psql(server.port(), "require", "select 1"));
     assert!(refused.contains("server does not support SSL"), "{refused}");
 
-    // SSLRequest. On a unix socket, a server always answers `N`.
+    // Send SSLRequest. On a unix socket, a server always responds with `N`.
     let mut socket = UnixStream::connect(server.unix_socket()).unwrap();
     socket.write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]).unwrap();
     let mut answer = [0];
@@ -56,7 +56,7 @@ fn tls_alone() {
 fn a_client_certificate_is_asked_for_and_the_server_ends_with_its_thread() {
     let certificates = Certificates::generate();
     thread::scope(|scope| {
-        // The shutdown that a killed test gets: by signal from the kernel, which must let shared memory go.
+        // The kernel shuts a server of a killed test down by a signal, which must release the shared memory.
         let server = scope
             .spawn(|| {
                 let server = Postgres::start_mtls(&certificates);

@@ -1,4 +1,4 @@
-//! The guard of a server, and its messages when something is missing.
+//! The guard of a server, and its messages if something is missing.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ fn shell(script: &str, stop: Stop) -> ServerProcess {
     ServerProcess::spawn(directory, Path::new(SHELL), &["-c", script], stop)
 }
 
-/// Runs a script that prints `started`, and waits for that.
+/// Runs a script and waits until it prints `started`.
 fn started(script: &str, stop: Stop) -> ServerProcess {
     let mut server = shell(script, stop);
     let output = server.directory().join("output.log");
@@ -25,7 +25,7 @@ fn started(script: &str, stop: Stop) -> ServerProcess {
     server
 }
 
-/// Whether a process runs: one that only waits to be reaped does not.
+/// Returns true if a process runs. A zombie does not run.
 fn runs(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z')))

@@ -13,7 +13,8 @@ use testkit::packages;
 
 use crate::cargo;
 
-/// What `cargo fuzz --sanitizer none` builds with. libFuzzer receives the taken branches and the compared values.
+/// Compiler flags of `cargo fuzz --sanitizer none`. With them, libFuzzer receives the taken branches and the
+/// compared values.
 const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -24,30 +25,31 @@ const FLAGS: [&str; 7] = [
     "-Cdebug-assertions",
 ];
 
-/// Longer inputs are left out.
-const LONGEST: &str = "-max_len=4096";
+/// Maximum length of an input.
+const MAX_LENGTH: &str = "-max_len=4096";
 
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
-    /// How long each.
+    /// Minutes for each target.
     #[arg(long, value_name = "N", default_value_t = 10.0)]
     minutes: f64,
-    /// Which; all of them unless named.
+    /// Targets to run [default: all].
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
 }
 
-/// Runs one target after another.
+/// Runs the targets one after the other.
 ///
 /// # Errors
-/// One could not be built, failed, or found something: its input is in `target/fuzz/artifacts`.
+/// Returns an error if a target cannot be built, fails, or finds something. Its input is then in
+/// `target/fuzz/artifacts`.
 pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
     packages::install_missing(packages::FUZZ)?;
     let fuzz = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fuzz");
     let work = target_directory().join("fuzz");
     let mut build = cargo();
     build.args(["build", "--release", "--locked", "--manifest-path"]).arg(fuzz.join("libfuzzer/Cargo.toml"));
-    // an explicit target, so that build scripts are built without the flags
+    // With an explicit target, build scripts are built without the flags.
     build.arg("--target-dir").arg(&work).args(["--target", &host()?]);
     build.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"));
     ensure!(build.status().context("cannot run cargo")?.success(), "the targets cannot be built");
@@ -59,7 +61,7 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
         let program = work.join(host()?).join("release").join(&name);
         let mut target = Command::new(program);
         target.arg(corpus).arg(fuzz.join("seeds").join(&name)).args([
-            LONGEST,
+            MAX_LENGTH,
             "-print_final_stats=1",
             "-verbosity=0",
         ]);
@@ -72,7 +74,7 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
         }
         match written(&artifacts)?.into_iter().find(|input| !before.contains(input)) {
             Some((input, _)) => bail!(
-                "{name} found something: keep {} among fuzz/seeds/{name} once it is mended",
+                "{name} found an error: add {} to fuzz/seeds/{name} once it is fixed",
                 input.display()
             ),
             None => bail!("{name} failed and wrote no input: {status}"),
@@ -86,7 +88,8 @@ fn seconds(minutes: f64) -> f64 {
     (minutes * 60.0).round().max(1.0)
 }
 
-/// The files in a directory, and when each was written: the same input is written to the same file again.
+/// Returns the files in a directory with their modification times. An input that is found again is written to
+/// the same file.
 fn written(directory: &Path) -> Result<Vec<(PathBuf, SystemTime)>> {
     let entry = |entry: fs::DirEntry| Ok((entry.path(), entry.metadata()?.modified()?));
     fs::read_dir(directory)?.map(|found| entry(found?)).collect()
@@ -105,12 +108,12 @@ fn names(seeds: &Path, asked: &[String]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The target triple of this machine.
+/// Returns the target triple of this machine.
 fn host() -> Result<String> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let told = Command::new(rustc).arg("-vV").output().context("cannot run rustc")?;
-    let told = String::from_utf8(told.stdout)?;
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let version = Command::new(rustc).arg("-vV").output().context("cannot run rustc")?;
+    let version = String::from_utf8(version.stdout)?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("rustc does not tell its host")?.to_owned())
 }
 

@@ -1,10 +1,11 @@
-//! The project's own commands, run as `cargo xtask <command>`.
+//! Development tasks of the project, run as `cargo xtask TASK`.
 //!
 //! - [`mod@test`]: installs what the tests need and runs them.
-//! - `bench`: starts the package `proxy-bench`, which is not a part of this program, so that tests do not wait for its build.
-//! - [`mod@soak`]: runs all of it while everything around it fails.
+//! - `bench`: starts the package `proxy-bench`, which is a separate program, so that tests do not wait for
+//!   its build.
+//! - [`mod@soak`]: runs the programs under load while their servers and resources fail.
 //! - [`mod@fuzz`]: runs the fuzz targets.
-//! - [`demo`]: shows the NATS programs at work.
+//! - [`demo`]: demonstrates the NATS programs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod demo;
@@ -19,7 +20,7 @@ use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask", about = "The project's own commands")]
+#[command(bin_name = "cargo xtask", about = "Development tasks of the project")]
 struct Args {
     #[command(subcommand)]
     command: Task,
@@ -29,29 +30,30 @@ struct Args {
 enum Task {
     /// Installs the packages the tests need, then runs the tests of the whole workspace.
     Test {
-        /// Passed on to `cargo test`.
+        /// Arguments for `cargo test`.
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Measures, prints Markdown tables.
+    /// Runs benchmarks and prints the results as Markdown tables.
     #[command(disable_help_flag = true)]
     Bench {
-        /// What to measure; `--help` lists it.
+        /// Arguments of the benchmarks; --help lists them.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Runs both halves with real clients, while faults, outages and shortages come and go, and checks every byte.
+    /// Runs fault-proxy and the NATS programs with real clients during faults, outages and shortages, and
+    /// checks every byte.
     Soak(soak::SoakArgs),
-    /// Runs the fuzz targets, one after another, and keeps what they find below target/fuzz.
+    /// Runs the fuzz targets one after the other, and keeps their findings below target/fuzz.
     Fuzz(fuzz::FuzzArgs),
-    /// Shows programs at work, with real servers.
+    /// Demonstrates programs with real servers.
     #[command(subcommand)]
     Demo(Demo),
 }
 
 #[derive(Debug, Subcommand)]
 enum Demo {
-    /// Redis over NATS while a NATS server is killed; takes some seconds.
+    /// Connects to Redis over NATS while a NATS server is killed; takes some seconds.
     Nats,
 }
 
@@ -67,18 +69,18 @@ fn main() -> Result<ExitCode> {
     }
 }
 
-/// Arguments of cargo for the whole workspace as it is tested: with the features of archives and images.
+/// Arguments of cargo for the whole workspace with the features of archives and images, as in tests.
 const WORKSPACE: [&str; 3] = ["--workspace", "--features", "jemalloc,otlp"];
 
-/// The cargo that runs this program.
+/// Returns a command for the cargo that runs this program.
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Ends as `command` ended.
+/// Runs `command` to its end. Returns its exit code.
 fn run_to_end(command: &mut Command) -> Result<ExitCode> {
     let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
-    // no code means a signal ended it
+    // A command without an exit code was ended by a signal.
     let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
     Ok(ExitCode::from(code))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`.
+//! `cargo xtask test`: installs packages and runs the tests.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,10 +13,12 @@ use crate::{WORKSPACE, cargo, run_to_end};
 
 /// Environment variable with the number of tests that a test program runs in parallel.
 const THREADS: &str = "RUST_TEST_THREADS";
-/// Most tests wait for servers and clocks: with one test for each core the cores are idle nine tenths of the time.
+/// Most tests wait for servers and clocks. With one test per core, the cores would be idle nine tenths of the
+/// time.
 const TESTS_PER_CORE: usize = 3;
 
-/// Runs `cargo test` with `args` and ends as it ended. Tests the whole workspace unless `args` select packages.
+/// Runs `cargo test` with `args` and returns its exit code. Tests the whole workspace unless `args` select
+/// packages.
 pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     packages::install_missing(packages::TESTS)?;
     packages::install_newer_nats_server()?;
@@ -31,8 +33,8 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode> {
     run_to_end(&mut test)
 }
 
-/// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. With `--workspace` in addition, cargo would
-/// test the whole workspace nevertheless.
+/// Returns true for `-p`, `-pNAME`, `--package` and `--package=NAME`. If `--workspace` were added to them,
+/// cargo would test the whole workspace.
 fn selects_packages(args: &[OsString]) -> bool {
     args.iter()
         .take_while(|arg| *arg != "--")

@@ -1,4 +1,4 @@
-//! Where the documentation leads, as lychee reads it.
+//! Links of the documentation, as lychee finds them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,11 +6,11 @@ use std::process::Command;
 use super::{directory, pages};
 use crate::clients;
 
-/// The pages that the table of contents leaves out.
+/// Returns the pages that the table of contents does not link to.
 ///
 /// # Panics
 ///
-/// When lychee fails.
+/// Panics if lychee fails.
 pub fn left_out_of_contents() -> Vec<PathBuf> {
     let links = lychee(&["--dump", "docs/SUMMARY.md"]);
     let is_linked = |page: &str| links.lines().any(|link| link.ends_with(&format!("/docs/{page}")));
@@ -22,11 +22,11 @@ pub fn left_out_of_contents() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Checks that the links of the documentation and of all READMEs to files and headings lead somewhere.
+/// Checks that all links of the documentation and of all READMEs to files and headings are valid.
 ///
 /// # Panics
 ///
-/// If a link is broken. The message is the output of lychee.
+/// Panics if a link is broken, with the output of lychee.
 pub fn check_links() {
     lychee(&[
         "--include-fragments",
@@ -38,7 +38,7 @@ pub fn check_links() {
     ]);
 }
 
-/// Runs lychee in the project's directory without the network, and returns what it prints.
+/// Runs lychee in the project's directory without network access. Returns what it prints.
 fn lychee(args: &[&str]) -> String {
     let mut lychee = Command::new(clients::python_program("lychee"));
     lychee.args(["--offline", "--no-progress"]).args(args).current_dir(directory().join(".."));

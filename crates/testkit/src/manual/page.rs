@@ -1,4 +1,4 @@
-//! A page's blocks as steps to take.
+//! The blocks of a page, parsed into steps.
 
 use std::{fs, ops::RangeInclusive};
 
@@ -7,10 +7,10 @@ use super::{
     parts::{Part, parts},
 };
 
-/// Ports that anybody may listen on.
+/// Ports that do not require privileges.
 const PORTS: RangeInclusive<u32> = 1024..=65535;
 
-/// What stands alone for any number of lines, and in a line for any text.
+/// Placeholder for any number of lines if it is alone in a line, and for any text within a line.
 pub(super) const ANYTHING: &str = "…";
 
 /// A page of the documentation, as steps.
@@ -23,7 +23,7 @@ pub(super) struct Page {
 /// One step of a page, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Where, from 1.
+    /// Line number in the page, from 1.
     pub(super) line: usize,
     pub(super) kind: Kind,
 }
@@ -43,19 +43,19 @@ pub(super) enum Kind {
     More { program: Option<String>, shown: Vec<String> },
     /// Ctrl-C.
     Interrupt { program: Option<String> },
-    /// What a program prints up to its end.
+    /// Output of a program up to its end.
     Rest { program: Option<String>, shown: Vec<String> },
 }
 
 impl Page {
-    /// The console blocks below `heading`, or all of the page's, and the files before them.
+    /// Reads the console blocks below `heading`, or all of the page, with the files before them.
     pub(super) fn read(name: &str, heading: Option<&str>) -> Self {
         let path = directory().join(name);
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Self { name: name.to_owned(), steps: steps(&text, heading) }
     }
 
-    /// The ports in its commands and files, each once.
+    /// Returns the ports in its commands and files, each once.
     pub(super) fn ports(&self) -> Vec<u16> {
         let mut ports: Vec<u16> = self.steps.iter().flat_map(|step| ports(step.kind.text())).collect();
         ports.sort_unstable();
@@ -75,7 +75,7 @@ impl Kind {
     }
 }
 
-/// The steps of a page's text.
+/// Returns the steps of a page.
 fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
     let mut steps = Vec::new();
     let (mut before, mut inside) = ("", heading.is_none());
@@ -108,12 +108,12 @@ fn steps(page: &str, heading: Option<&str>) -> Vec<Step> {
     steps
 }
 
-/// The name in a line that ends with it, in backticks, and a colon.
+/// Returns the file name at the end of a line, which is in backticks and followed by a colon.
 fn file_name(line: &str) -> Option<&str> {
     line.strip_suffix("`:")?.rsplit('`').next().filter(|name| !name.contains(' '))
 }
 
-/// The lines of a diff with this mark, without it.
+/// Returns the lines of a diff that begin with this mark, without the mark.
 fn marked(diff: &[&str], mark: char) -> String {
     diff.iter().filter_map(|line| line.strip_prefix(mark)).flat_map(|line| [line, "\n"]).collect()
 }
@@ -121,12 +121,12 @@ fn marked(diff: &[&str], mark: char) -> String {
 fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<Step>) {
     let program = program.map(str::to_owned);
     let mut lines = block.iter().enumerate().peekable();
-    // Whether lines belong to a program that was started before.
+    // True if lines belong to a program that was started before.
     let mut running = true;
     while let Some(&(at, line)) = lines.peek() {
         let mut kinds = Vec::new();
         if let Some(command) = line.strip_prefix("$ ") {
-            assert!(at == 0 || !running, "line {}: the terminal is taken: {line:?}", first + at);
+            assert!(at == 0 || !running, "line {}: a program still runs in this terminal: {line:?}", first + at);
             lines.next();
             let mut command = command.to_owned();
             while let Some(start) = command.strip_suffix('\\').map(str::to_owned) {
@@ -138,7 +138,7 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
                 if goes_on { Kind::Start { command, shown } } else { Kind::Command { command, shown } };
             kinds.push(kind);
         } else {
-            assert!(running, "line {}: {line:?} is printed by nothing", first + at);
+            assert!(running, "line {}: no program runs that could print {line:?}", first + at);
             let interrupts = *line == "^C";
             if interrupts {
                 lines.next();
@@ -158,7 +158,8 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
     }
 }
 
-/// Returns the lines up to the next prompt or Ctrl-C, without a last line that announces more output, and whether there was one.
+/// Returns the lines up to the next prompt or Ctrl-C, and whether the last one announced more output. That
+/// last line is left out.
 fn shown<'a>(
     lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'a &'a str)>>,
 ) -> (Vec<String>, bool) {
@@ -173,7 +174,7 @@ fn shown<'a>(
     (shown, goes_on)
 }
 
-/// The ports in a text: `HOST:PORT`, `-p PORT`, `--port PORT`, `PORT=UPSTREAM`.
+/// Returns the ports in a text: `HOST:PORT`, `-p PORT`, `--port PORT`, `PORT=UPSTREAM`.
 fn ports(text: &str) -> Vec<u16> {
     let mut ports = Vec::new();
     for (at, number) in numbers(text) {
@@ -185,7 +186,7 @@ fn ports(text: &str) -> Vec<u16> {
     ports
 }
 
-/// The text with other ports.
+/// Returns the text with its ports replaced.
 pub(super) fn with_ports(text: &str, other: &[(u16, u16)]) -> String {
     let (mut result, mut done) = (String::new(), 0);
     for (at, number) in numbers(text) {
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "line 4: the terminal is taken: \"$ say\"")]
+    #[should_panic(expected = "line 4: a program still runs in this terminal: \"$ say\"")]
     fn a_terminal_in_which_a_program_runs_takes_no_other_command() {
         steps("```console\n$ start\n…\n$ say\n```\n", None);
     }

@@ -1,4 +1,4 @@
-//! A page's text: what is said, and blocks of code.
+//! Splits a page into lines of text and blocks of code.
 
 use std::iter;
 
@@ -9,15 +9,15 @@ pub(super) enum Part<'a> {
     Line(&'a str),
     /// A block between fences.
     Block {
-        /// Line number of its first fence, from 1.
+        /// Line number of its opening fence, from 1.
         at: usize,
-        /// Text after that fence.
+        /// Text after the opening fence.
         info: &'a str,
         lines: Vec<&'a str>,
     },
 }
 
-/// The parts of a page, in order.
+/// Returns the parts of a page, in order.
 pub(super) fn parts(page: &str) -> impl Iterator<Item = Part<'_>> {
     let mut lines = page.lines().zip(1..);
     iter::from_fn(move || {

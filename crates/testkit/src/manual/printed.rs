@@ -1,8 +1,9 @@
-//! Comparing what a page shows with what was printed.
+//! Compares the output that a page shows with the actual output.
 
 use super::page::ANYTHING;
 
-/// How many lines were matched, the fewest that do, or all of them.
+/// Returns the smallest number of printed lines that match, or `None`. If `whole` is true, all of them must
+/// match.
 pub(super) fn matched<S: AsRef<str>>(shown: &[S], printed: &[String], whole: bool) -> Option<usize> {
     let Some((first, rest)) = shown.split_first() else {
         return (!whole || printed.is_empty()).then_some(0);
@@ -19,17 +20,18 @@ pub(super) fn matched<S: AsRef<str>>(shown: &[S], printed: &[String], whole: boo
     Some(1 + matched(rest, others, whole)?)
 }
 
-/// Without what depends on the width of a column: a pipe gets tabs instead.
+/// Normalizes white space, because a pipe gets tabs instead of columns.
 fn plain(line: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a line is the rule below the header of a table, which only a terminal gets.
+/// Returns true if a line is the rule below the header of a table, which only a terminal gets.
 fn is_rule(line: &str) -> bool {
     !line.is_empty() && line.chars().all(|c| c == '─')
 }
 
-/// Whether a line is as shown, where `…` is any text, and behind a number makes it a lower bound.
+/// Returns true if `line` matches `shown`, in which `…` stands for any text, or makes the number before it a
+/// lower bound.
 fn same(shown: &str, line: &str) -> bool {
     let Some((before, after)) = shown.split_once(ANYTHING) else { return shown == line };
     let text = before.trim_end_matches(of_number);

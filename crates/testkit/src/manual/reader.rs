@@ -1,4 +1,4 @@
-//! A reader who runs the commands of a documentation page.
+//! Runs the commands of a documentation page.
 
 use rustix::process::Signal;
 use std::{
@@ -23,19 +23,22 @@ const CONTROL: u16 = 8474;
 
 /// Runs the console blocks of a page, command after command, and compares what they print with what the page shows.
 ///
-/// - Commands are bash's, in a directory of the page's own, without the caller's variables; `$?` is the last one's exit
-///   code. A block is one terminal: where a program goes on running, the next command stands in another block.
-/// - Output is compared line by line, without the widths of columns. A line `…` is any number of lines, `…` in a line any
-///   text; a number directly before it is a lower bound.
-/// - Where `…` is the last line of an output, the program goes on running, as in a terminal of its own, when it has printed
-///   the lines above. A block that does not begin with a prompt shows what the last one of them that still runs, or the one
-///   whose name stands behind ```` ```console ````, prints next; `^C` is Ctrl-C. Without `^C` or a last `…`, it is
-///   what the program prints up to its end, without its log, of which a line may come late.
-/// - A block below a line that ends with a file's name and a colon is written to that file first. If it is a `diff`, its lines
-///   with `-` are replaced in the file by those with `+`.
-/// - Ports in commands and files are replaced by free ones.
+/// - bash runs the commands in a separate directory, without the variables of the caller. `$?` is the exit
+///   status of the previous command. A block is one terminal: while a program continues to run, the next
+///   command must be in another block.
+/// - Output is compared line by line, without the widths of columns. A line `…` stands for any number of
+///   lines, and `…` in a line for any text. A number directly before it is a lower bound.
+/// - If `…` is the last line of an output, the program continues to run once it has printed the lines above.
+///   A block that does not begin with a prompt shows the further output of the last program that is still
+///   running, or of the program that is named after ```` ```console ````. `^C` is Ctrl-C. Without `^C` or a
+///   last `…`, the block shows the output up to the end of the program, without its log, whose lines may be
+///   late.
+/// - A block below a line that ends with a file name and a colon is first written to that file. In a `diff`,
+///   the lines with `-` are replaced in the file by the lines with `+`.
+/// - Ports in commands and files are replaced by free ports.
 ///
-/// What runs is killed when this is dropped, with all that it started; it alone when the test's thread ends.
+/// Dropping the reader kills all programs and the processes that they started. If the thread of the test
+/// ends, only the programs themselves are killed.
 #[derive(Debug)]
 pub struct Reader {
     page: Page,
@@ -51,7 +54,7 @@ pub struct Reader {
 struct Running {
     name: String,
     daemon: Daemon,
-    /// How many of its lines were compared.
+    /// Number of lines that were compared.
     compared: usize,
 }
 
@@ -60,7 +63,7 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// When there is no such page.
+    /// Panics if the page does not exist.
     pub fn of(page: &str, programs: &Path) -> Self {
         Self::new(Page::read(page, None), programs)
     }
@@ -69,7 +72,7 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// When there is no such page.
+    /// Panics if the page or the section does not exist.
     pub fn of_section(page: &str, heading: &str, programs: &Path) -> Self {
         Self::new(Page::read(page, Some(heading)), programs)
     }
@@ -86,7 +89,7 @@ impl Reader {
         reader.with_variable("FAULT_CONTROL", &control).with_variable("FAULT_CONTROL_ADDR", &control)
     }
 
-    /// The page's `port` is one on which a server of the test listens.
+    /// Replaces the page's `port` by `server`, on which a server of the test listens.
     #[must_use]
     pub fn with_server(mut self, port: u16, server: u16) -> Self {
         let known = self.ports.iter_mut().find(|(fixed, _)| *fixed == port);
@@ -98,7 +101,7 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// When it cannot be copied.
+    /// Panics if it cannot be copied.
     #[must_use]
     pub fn with_file(self, name: &str, file: &Path) -> Self {
         fs::copy(file, self.shell.directory().join(name)).expect("the directory is ours");
@@ -109,14 +112,14 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// When it cannot be made.
+    /// Panics if the link cannot be created.
     #[must_use]
     pub fn with_directory(self, name: &str, directory: &Path) -> Self {
         symlink(directory, self.shell.directory().join(name)).expect("the directory is ours");
         self
     }
 
-    /// With a variable in the environment of its commands.
+    /// Sets a variable in the environment of the commands.
     #[must_use]
     pub fn with_variable(mut self, name: &str, value: impl Display) -> Self {
         self.shell.set(name, value);
@@ -127,7 +130,7 @@ impl Reader {
     ///
     /// # Panics
     ///
-    /// When something is not as the page shows it, and when a program is not installed.
+    /// Panics if something differs from the page, or if a program is not installed.
     pub fn follow(mut self) -> usize {
         for step in self.page.steps.clone() {
             self.take(step);
@@ -174,10 +177,10 @@ impl Reader {
         }
     }
 
-    /// Which of those that run it is.
+    /// Returns the index of the running program with this name, or of the last one.
     fn named(&self, place: &str, program: Option<&str>) -> usize {
         let found = self.running.iter().rposition(|running| program.is_none_or(|name| name == running.name));
-        found.unwrap_or_else(|| panic!("{place}: {} runs no more", program.unwrap_or("what is interrupted")))
+        found.unwrap_or_else(|| panic!("{place}: {} is not running", program.unwrap_or("the program")))
     }
 
     fn start(&mut self, command: &str, alone: bool) -> Daemon {
@@ -185,7 +188,7 @@ impl Reader {
         self.shell.start(&self.here(command), alone, self.code)
     }
 
-    /// Waits until it has printed these lines.
+    /// Waits until the program has printed these lines.
     fn prints(&mut self, place: &str, at: usize, shown: &[String]) {
         let shown: Vec<String> = shown.iter().map(|line| self.here(line)).collect();
         let running = &mut self.running[at];
@@ -193,7 +196,7 @@ impl Reader {
         loop {
             let ended = has_ended(&running.daemon);
             if ended {
-                // For all that it printed.
+                // Waits until all its output has been read.
                 running.daemon.wait(PATIENCE);
             }
             let printed = running.daemon.lines().split_off(running.compared);
@@ -210,7 +213,7 @@ impl Reader {
         }
     }
 
-    /// Waits for its end, and compares the rest of what it has printed.
+    /// Waits for the end of the program, and compares the rest of its output.
     fn ends(&mut self, place: &str, running: Running, shown: &[String]) {
         let status = running.daemon.wait(PATIENCE);
         self.code = status.code().unwrap_or(128);
@@ -221,7 +224,7 @@ impl Reader {
         assert!(as_shown, "{}", differs(place, &running.name, &shown, &printed));
     }
 
-    /// With this run's ports.
+    /// Returns the text with the ports of this run.
     fn here(&self, text: &str) -> String {
         with_ports(text, &self.ports)
     }
@@ -232,7 +235,7 @@ fn has_ended(daemon: &Daemon) -> bool {
     !status.is_ok_and(|status| !status.contains(") Z "))
 }
 
-/// Whether it is a line of our programs' log, which begins with the time.
+/// Returns true for a line of a program's log, which begins with the time.
 fn is_log(line: &str) -> bool {
     let bytes = line.as_bytes();
     bytes.len() > 10 && bytes[4] == b'-' && bytes[7] == b'-' && bytes[10] == b'T'

@@ -1,4 +1,4 @@
-//! The shell in which a page's commands are run.
+//! The shell that runs the commands of a page.
 
 use std::{
     env,
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{Daemon, nats_server, require};
 
-/// What pages use, and the Debian packages that bring it.
+/// Programs that pages use, and the Debian packages that contain them.
 const PACKAGES: [(&str, &str); 5] = [
     ("curl", "curl"),
     ("psql", "postgresql-client"),
@@ -27,7 +27,7 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    /// `programs`: a directory whose programs come first.
+    /// Creates a shell that searches `programs` for programs first.
     pub(super) fn with(programs: &Path) -> Self {
         let theirs = env::var_os("PATH").unwrap_or_default();
         let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
@@ -46,7 +46,8 @@ impl Shell {
         self.variables.push(format!("{name}={value}"));
     }
 
-    /// Starts a command after one that ended with `code`. `alone`: it is one program, which gets the signals.
+    /// Starts a command after a command that ended with `code`. `alone` is true if it is a single program,
+    /// which then receives signals itself.
     pub(super) fn start(&self, command: &str, alone: bool, code: i32) -> Daemon {
         let home = self.directory().to_str().expect("temporary files have UTF-8 names");
         let exec = if alone { "exec env " } else { "" };
@@ -55,7 +56,7 @@ impl Shell {
             vec!["-i".to_owned(), format!("HOME={home}"), format!("PATH={}", self.path_for(command))];
         args.extend(self.variables.iter().cloned());
         if !command.contains(['|', '>', '(']) {
-            // redis-cli prints what it does on a terminal.
+            // redis-cli prints the same output as on a terminal.
             args.push("FAKETTY=1".to_owned());
         }
         args.extend(["bash", "-c", &script].map(str::to_owned));
@@ -63,7 +64,7 @@ impl Shell {
         Daemon::spawn(&require("env", "coreutils"), &args, &[])
     }
 
-    /// Where all programs in a command are found, those that are not the system's.
+    /// Returns the search path for the programs of a command that are not in the directories of the system.
     fn path_for(&self, command: &str) -> String {
         let mut words = command.split([' ', '|', ';', '(', ')']);
         for (program, package) in PACKAGES {

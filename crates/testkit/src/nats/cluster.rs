@@ -13,20 +13,20 @@ use crate::ports::free_port;
 
 const ROUTES_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Servers that pass each other what their clients publish.
+/// Servers that route messages to each other.
 #[derive(Debug)]
 pub struct NatsCluster {
-    /// Each can be killed, paused and so on by itself.
+    /// The servers. Each can be killed and paused separately.
     pub nodes: Vec<NatsServer>,
 }
 
 impl NatsCluster {
-    /// Starts `count` times [`nats_server`] and waits until each reaches each.
+    /// Starts `count` servers with [`nats_server`] and waits until all of them are connected to each other.
     pub fn start(count: usize) -> Self {
         Self::start_with(&nats_server(), count)
     }
 
-    /// Starts `count` times this nats-server and waits until each reaches each.
+    /// Starts `count` servers with this nats-server and waits until all of them are connected to each other.
     pub fn start_with(program: &Path, count: usize) -> Self {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         // A node connects to those before it only. If two connect to each other at the same time, each may close the route that the
@@ -52,16 +52,17 @@ impl NatsCluster {
         cluster
     }
 
-    /// The nodes' URLs with commas between them, as clients take them.
+    /// Returns the URLs of the nodes, separated by commas.
     pub fn urls(&self) -> String {
         self.nodes.iter().map(NatsServer::url).collect::<Vec<_>>().join(",")
     }
 
-    /// Waits until what is published at any node comes to subscribers at every other; all must be running.
+    /// Waits until messages that are published at any node reach subscribers at all other nodes. All nodes
+    /// must be running.
     ///
     /// # Panics
     ///
-    /// If that takes longer than a minute.
+    /// Panics if that takes longer than a minute.
     pub fn wait_until_routed(&self) {
         let deadline = Instant::now() + ROUTES_TIMEOUT;
         for (place, to) in self.nodes.iter().enumerate() {
@@ -92,7 +93,7 @@ fn wait_for_route(from: &NatsServer, to: &NatsServer, deadline: Instant) {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(error) => panic!("cannot read from {}: {error}", to.url()),
         }
-        assert!(Instant::now() < deadline, "nothing comes from {} to {}", from.url(), to.url());
+        assert!(Instant::now() < deadline, "no message arrived from {} at {}", from.url(), to.url());
         thread::sleep(Duration::from_millis(5));
     }
 }

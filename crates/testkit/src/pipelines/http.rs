@@ -10,15 +10,16 @@ use crate::{Nginx, free_port};
 /// Length of the files of the site.
 const SIZE: usize = 5000;
 
-/// Locations of the site: `/file` has a length, `/ssi/file` has chunks, `/put` takes PUT, `/busy` is unavailable.
+/// Locations of the site: the response to `/file` has a length, the response to `/ssi/file` is chunked,
+/// `/put` accepts PUT, and `/busy` is unavailable.
 const SITE: &str =
     "location /ssi { ssi on; } location /put { dav_methods PUT; } location /busy { return 503; }";
 
-/// Serves the site that the sessions of [`http`] ask, with files in this directory.
+/// Serves the site that the sessions of [`http`] request, with files in this directory.
 ///
 /// # Panics
 ///
-/// If the files cannot be written.
+/// Panics if the files cannot be written.
 pub fn serve_site(root: &Path) -> (Nginx, SocketAddr) {
     for directory in ["ssi", "put"] {
         fs::create_dir(root.join(directory)).expect("the directory is empty");

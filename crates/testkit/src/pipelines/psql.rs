@@ -22,7 +22,7 @@ pub fn psql(seed: u64) -> RandomSession {
 #[derive(Debug, Clone, Copy)]
 struct Statement {
     text: &'static str,
-    /// The text with each run of white space as one space.
+    /// The text with each run of white space replaced by one space.
     key: &'static str,
     kinds: &'static str,
     rows: u64,
@@ -71,14 +71,14 @@ const WITH_PARAMETER: [Statement; 3] = [
 
 const COPY: &str = "copy t from stdin";
 
-/// Code of the failure of all statements in a failed transaction that do not end it.
+/// Error code of all statements in a failed transaction that do not end it.
 const ABORTED: &str = "25P02";
 
 struct Psql {
     builder: Builder,
     /// Status of the transaction, as in ReadyForQuery.
     status: char,
-    /// Statements with a name.
+    /// Prepared statements with their names.
     prepared: Vec<(String, Statement)>,
     /// Number of names that have been used.
     names: usize,
@@ -99,7 +99,7 @@ impl Psql {
         self.builder.push(payload);
     }
 
-    /// The server answers with ReadyForQuery.
+    /// Records that the server responds with ReadyForQuery.
     fn ready(&mut self) {
         self.builder.session.statuses.push(self.status);
     }
@@ -177,7 +177,7 @@ impl Psql {
         self.message(b'C', format!("P{name}\0").as_bytes());
     }
 
-    /// Gives a statement a name, or takes one.
+    /// Prepares a statement with a name, or returns a prepared one.
     fn prepare(&mut self) {
         if self.builder.one_in(4)
             && let Some((name, _)) = self.prepared.pop()
@@ -220,7 +220,7 @@ impl Psql {
             let (failure, rows) = self.run(&statement, false);
             self.builder.expect("copy", COPY, failure, rows);
         }
-        // Without COPY, the server answers this Sync and ignores the data.
+        // Without COPY, the server responds to this Sync and ignores the data.
         let has_copy = self
             .builder
             .session
@@ -257,7 +257,7 @@ impl Psql {
         self.message(b'B', &payload);
     }
 
-    /// Executes a portal up to a number of rows, or all of it if that is 0.
+    /// Executes a portal up to a number of rows, or completely if that number is 0.
     fn execute(&mut self, portal: &str, most: u32, statement: &Statement, is_skipped: &mut bool) {
         self.message(b'E', &[portal.as_bytes(), b"\0", &most.to_be_bytes()].concat());
         let (failure, rows) = if *is_skipped { (Some("skipped"), 0) } else { self.run(statement, true) };

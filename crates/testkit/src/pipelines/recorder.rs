@@ -1,4 +1,4 @@
-//! A relay that records the sessions of a server, to be put behind a proxy.
+//! A relay between a proxy and a server that records sessions.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 use super::Recording;
 
-/// Records sessions that have ended.
+/// Recordings of sessions that have ended.
 #[derive(Debug)]
 pub struct Recorder {
     addr: SocketAddr,
@@ -19,13 +19,13 @@ impl Recorder {
     ///
     /// # Panics
     ///
-    /// If there is no free port.
+    /// Panics if no port is free.
     pub fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let addr = listener.local_addr().expect("it is bound");
         let recordings = Arc::new(Mutex::new(Vec::new()));
         let all = Arc::clone(&recordings);
-        // It ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let all = Arc::clone(&all);
@@ -39,12 +39,12 @@ impl Recorder {
         Self { addr, recordings }
     }
 
-    /// The address that it listens on.
+    /// Returns the address that it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Forgets a recording that is equal to this one. Returns false if no session has been equal so far.
+    /// Removes a recording that is equal to this one. Returns false if no such recording exists so far.
     ///
     /// # Panics
     ///
@@ -64,7 +64,7 @@ fn relay(client: &TcpStream, server: &TcpStream) -> Recording {
     })
 }
 
-/// Forwards to the end, and returns all bytes that were read.
+/// Forwards data to its end. Returns all bytes that were read.
 fn pump(mut from: &TcpStream, mut to: &TcpStream) -> Vec<u8> {
     let mut buffer = vec![0; 16 << 10];
     let mut recorded = Vec::new();
@@ -74,7 +74,7 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream) -> Vec<u8> {
             break;
         }
     }
-    // The peer may have closed.
+    // The peer may have closed the connection.
     let _ = to.shutdown(Shutdown::Write);
     recorded
 }

@@ -1,3 +1,3 @@
-//! `cargo xtask demo`: what the programs do, shown with real ones.
+//! `cargo xtask demo`: demonstrations of the programs with real servers.
 
 pub(crate) mod nats;

@@ -1,4 +1,5 @@
-//! The quick start of the NATS programs with real servers, and a NATS server that is killed under a transfer.
+//! The quick start of the NATS programs with real servers, and a transfer during which the NATS server is
+//! killed.
 
 use std::env;
 use std::io::{self, BufWriter, Write as _};
@@ -13,7 +14,7 @@ use testkit::{Daemon, Signal, free_port, nats_server, packages, require};
 
 use crate::cargo;
 
-/// What is pushed while the NATS server dies: 1, 2, … up to this.
+/// Number of pushed values, which are 1, 2, … up to this.
 const NUMBERS: u32 = 500_000;
 /// The server is killed after this number of sent values.
 const KILL_AT: u32 = NUMBERS / 3;
@@ -21,10 +22,10 @@ const AWAY: Duration = Duration::from_secs(1);
 
 const STOPPING: Duration = Duration::from_secs(10);
 
-/// Runs to its end by itself.
+/// Runs the demonstration.
 ///
 /// # Errors
-/// If anything comes back that should not.
+/// Returns an error if the output differs from the expected one.
 pub(crate) fn run() -> Result<()> {
     packages::install_missing(packages::NATS_DEMO)?;
     let programs = build()?;
@@ -63,7 +64,7 @@ pub(crate) fn run() -> Result<()> {
         println!("  nats-proxy-client: {line}");
     }
     redis.expect_numbers()?;
-    println!("\nNothing was lost, nothing came twice, and the session went on.");
+    println!("\nThe session survived. No value was lost or duplicated.");
     for program in [client, server] {
         program.signal(Signal::TERM);
         let status = program.wait(STOPPING);
@@ -99,7 +100,7 @@ fn typed(program: &Path, args: &[&str]) -> String {
     format!("{name}{}", args.collect::<String>())
 }
 
-/// A Redis that is reached through the tunnel.
+/// A Redis server that is reached through the tunnel.
 #[derive(Debug)]
 struct Redis {
     program: PathBuf,
@@ -107,13 +108,13 @@ struct Redis {
 }
 
 impl Redis {
-    /// Runs redis-cli with this command, which must bring exactly this answer.
+    /// Runs redis-cli with this command. Its output must be exactly `answer`.
     fn expect(&self, command: &[&str], answer: &str) -> Result<()> {
         let args = [&["-h", "127.0.0.1", "-p", &self.port], command].concat();
         println!("$ {}", typed(&self.program, &args));
-        let answered = output(Command::new(&self.program).args(args))?;
-        print!("{answered}");
-        ensure!(answered == answer, "{answer:?} was expected");
+        let printed = output(Command::new(&self.program).args(args))?;
+        print!("{printed}");
+        ensure!(printed == answer, "{answer:?} was expected");
         Ok(())
     }
 
@@ -139,10 +140,10 @@ impl Redis {
             anyhow::Ok(nats)
         })?;
         let output = pipe.wait_with_output()?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        print!("{said}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        print!("{printed}");
         let all = format!("errors: 0, replies: {NUMBERS}");
-        ensure!(output.status.success() && said.contains(&all), "{all:?} was expected");
+        ensure!(output.status.success() && printed.contains(&all), "{all:?} was expected");
         Ok(nats)
     }
 
@@ -174,7 +175,7 @@ fn output(command: &mut Command) -> Result<String> {
     let output =
         command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot run {command:?}"))?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);
-    String::from_utf8(output.stdout).context("an answer is not text")
+    String::from_utf8(output.stdout).context("the output is not UTF-8")
 }
 
 #[cfg(test)]

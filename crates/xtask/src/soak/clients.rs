@@ -1,4 +1,4 @@
-//! Clients that check every byte.
+//! Clients that check every received byte.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,34 +9,34 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _};
 use testkit::Pattern;
 
-/// Time without received data after which a client gives up its connection.
+/// Time without received data after which a client closes its connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a session through an echo ended.
 #[derive(Debug)]
 pub(super) enum Ended {
     /// The session ended as its client intended.
-    AsWanted,
+    Completed,
     /// The session was reset or stalled. All bytes until then were correct.
-    Cut(io::Error),
+    Aborted(io::Error),
     /// A byte was wrong.
     Wrong(String),
 }
 
-/// What many of them did.
+/// Numbers of sessions and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Count {
-    pub(super) whole: AtomicU64,
-    pub(super) cut: AtomicU64,
+    pub(super) completed: AtomicU64,
+    pub(super) aborted: AtomicU64,
     pub(super) bytes: AtomicU64,
 }
 
 impl Count {
-    /// Returns what was wrong.
+    /// Counts a session. Returns a description if a byte was wrong.
     pub(super) fn add(&self, ended: Ended) -> Option<String> {
         match ended {
-            Ended::AsWanted => self.whole.fetch_add(1, Ordering::Relaxed),
-            Ended::Cut(_) => self.cut.fetch_add(1, Ordering::Relaxed),
+            Ended::Completed => self.completed.fetch_add(1, Ordering::Relaxed),
+            Ended::Aborted(_) => self.aborted.fetch_add(1, Ordering::Relaxed),
             Ended::Wrong(what) => return Some(what),
         };
         None
@@ -51,7 +51,8 @@ pub(super) fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Sends some chunks through an echo and compares what comes back, chunk by chunk; ends in one of the ways that there are.
+/// Sends some chunks through an echo and compares what comes back, chunk by chunk. Ends the session in a
+/// random way.
 pub(super) fn echo(stream: TcpStream, chunks: Range<usize>, draws: &mut impl Rng, count: &Count) -> Ended {
     let pattern = Pattern::new(draws.random());
     let mut offset = 0;
@@ -59,7 +60,7 @@ pub(super) fn echo(stream: TcpStream, chunks: Range<usize>, draws: &mut impl Rng
         let mut chunk = vec![0; draws.random_range(1..32_768)];
         pattern.fill(offset, &mut chunk);
         if let Err(error) = (&stream).write_all(&chunk) {
-            return Ended::Cut(error);
+            return Ended::Aborted(error);
         }
         if let Err(ended) = compare(&stream, &pattern, offset, chunk.len()) {
             return ended;
@@ -72,14 +73,14 @@ pub(super) fn echo(stream: TcpStream, chunks: Range<usize>, draws: &mut impl Rng
         1 => drop(stream),
         _ => return half_close(&stream, offset),
     }
-    Ended::AsWanted
+    Ended::Completed
 }
 
 fn compare(mut stream: &TcpStream, pattern: &Pattern, offset: u64, len: usize) -> Result<(), Ended> {
     let (mut read, mut buffer) = (0, vec![0; len]);
     while read < len {
         match stream.read(&mut buffer[read..]) {
-            Ok(0) => return Err(Ended::Cut(ErrorKind::UnexpectedEof.into())),
+            Ok(0) => return Err(Ended::Aborted(ErrorKind::UnexpectedEof.into())),
             Ok(some) => {
                 if let Some(place) =
                     pattern.first_difference(offset + read as u64, &buffer[read..read + some])
@@ -88,7 +89,7 @@ fn compare(mut stream: &TcpStream, pattern: &Pattern, offset: u64, len: usize) -
                 }
                 read += some;
             }
-            Err(error) => return Err(Ended::Cut(error)),
+            Err(error) => return Err(Ended::Aborted(error)),
         }
     }
     Ok(())
@@ -96,13 +97,13 @@ fn compare(mut stream: &TcpStream, pattern: &Pattern, offset: u64, len: usize) -
 
 fn half_close(mut stream: &TcpStream, sent: u64) -> Ended {
     match stream.shutdown(Shutdown::Write).and_then(|()| stream.read(&mut [0])) {
-        Ok(0) => Ended::AsWanted,
+        Ok(0) => Ended::Completed,
         Ok(_) => Ended::Wrong(format!("more than the {sent} bytes sent came back")),
-        Err(error) => Ended::Cut(error),
+        Err(error) => Ended::Aborted(error),
     }
 }
 
-/// Has psql ask for rows that it can only know from the server.
+/// Runs a query with psql whose rows only the server can compute.
 pub(super) fn psql(port: u16, draws: &mut impl Rng) -> Ended {
     let (rows, factor) = (draws.random_range(1..2_000_u64), draws.random_range(1..1_000_000_u64));
     let sql = format!("SELECT n * {factor} FROM generate_series(1, {rows}) AS n");
@@ -111,9 +112,9 @@ pub(super) fn psql(port: u16, draws: &mut impl Rng) -> Ended {
     let expected: String = (1..=rows).map(|n| format!("{}\n", n * factor)).collect();
     if !output.status.success() {
         let shown = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Ended::Cut(io::Error::new(ErrorKind::ConnectionAborted, shown));
+        return Ended::Aborted(io::Error::new(ErrorKind::ConnectionAborted, shown));
     }
-    if shown == expected { Ended::AsWanted } else { Ended::Wrong(format!("psql shows {shown:?} for {sql}")) }
+    if shown == expected { Ended::Completed } else { Ended::Wrong(format!("psql shows {shown:?} for {sql}")) }
 }
 
 /// Sets a key in Redis that no other client uses, and reads it back.
@@ -129,8 +130,8 @@ pub(super) fn redis(stream: &TcpStream, key: &str, draws: &mut impl Rng) -> Ende
         match asked {
             Ok(()) if answer == reply.as_bytes() => {}
             Ok(()) => return Ended::Wrong(format!("Redis answers {:?}", String::from_utf8_lossy(&answer))),
-            Err(error) => return Ended::Cut(error),
+            Err(error) => return Ended::Aborted(error),
         }
     }
-    Ended::AsWanted
+    Ended::Completed
 }

@@ -1,4 +1,4 @@
-//! The property tests of the pure cores, with 20 times their cases.
+//! The property tests of the pure cores, with 20 times as many cases.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,11 +16,13 @@ const DEFAULT_CASES: u32 = 256;
 /// Groups of properties that run at the same time. A group with one long property leaves the second core idle.
 const GROUPS_AT_ONCE: usize = 2;
 
-/// Property tests: a crate's unit tests, a part of their names, and the cases that each runs in the tests.
+/// Property tests: a crate, a part of the names of its unit tests, and the number of cases that each of them
+/// runs in the normal tests.
 ///
-/// `PROPTEST_CASES` overrides every count that the tests set, so tests with different counts run apart.
+/// `PROPTEST_CASES` overrides all numbers of cases that tests set, so tests with different numbers run
+/// separately.
 const PROPERTIES: &[(&str, &str, u32)] = &[
-    // The longest starts first, so that it does not run alone at the end.
+    // The longest group starts first, so that it does not run alone at the end.
     ("fault_proxy_nats", "session::tests::properties::", 1_000),
     ("fault_proxy_engine", "schedule::", 2_000),
     ("fault_proxy_engine", "pipeline::", DEFAULT_CASES),
@@ -36,7 +38,7 @@ const PROPERTIES: &[(&str, &str, u32)] = &[
     ("fault_proxy_tls", "preamble::", DEFAULT_CASES),
 ];
 
-/// Unit tests of a crate, as cargo has built them.
+/// The unit tests of a crate that cargo has built.
 #[derive(Debug)]
 struct UnitTests {
     program: PathBuf,
@@ -46,7 +48,7 @@ struct UnitTests {
 /// Runs all of [`PROPERTIES`], [`GROUPS_AT_ONCE`] of them at a time.
 ///
 /// # Errors
-/// If a program cannot be found or run. A property that fails is recorded in `soak`.
+/// Returns an error if a program cannot be found or run. Records a property that fails in `soak`.
 pub(crate) fn run(soak: &Soak) -> Result<()> {
     let built = built_tests()?;
     let groups = Mutex::new(PROPERTIES.iter());
@@ -81,7 +83,7 @@ fn run_group(soak: &Soak, tests: &UnitTests, name: &str, filter: &str, cases: u3
     Ok(())
 }
 
-/// Returns cargo's messages about the tests of the workspace, which are built already.
+/// Returns cargo's messages about the tests of the workspace, which are already built.
 fn built_tests() -> Result<Vec<Value>> {
     let output = cargo()
         .arg("test")

@@ -22,8 +22,8 @@ const CHANGED: [&str; 3] = ["proxy-1", "proxy-3", "proxy-6"];
 /// Names of faults that may exist at the same time.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// fault-proxy with a proxy for each of these upstreams: an echo, an echo whose responses are corrupted, Redis, a closed port, an
-/// invalid name, and PostgreSQL.
+/// fault-proxy with a proxy for each of these upstreams: an echo, an echo whose responses are corrupted,
+/// Redis, a closed port, an invalid name, and PostgreSQL.
 #[derive(Debug)]
 pub(super) struct Faulty {
     process: Process,
@@ -32,8 +32,8 @@ pub(super) struct Faulty {
     echoes: Count,
     redis_commands: Count,
     statements: Count,
-    /// Connections that can have no upstream.
-    hopeless: AtomicU64,
+    /// Number of connections that cannot have an upstream.
+    unreachable: AtomicU64,
     changes: AtomicU64,
     _upstreams: (FarEnd, Redis, Postgres),
 }
@@ -66,7 +66,7 @@ impl Faulty {
             echoes: Count::default(),
             redis_commands: Count::default(),
             statements: Count::default(),
-            hopeless: AtomicU64::new(0),
+            unreachable: AtomicU64::new(0),
             changes: AtomicU64::new(0),
             _upstreams: upstreams,
         })
@@ -96,7 +96,7 @@ impl Faulty {
                 Ok(stream) => clients::echo(stream, 0..20, &mut draws, &self.echoes),
                 Err(error) => {
                     thread::sleep(Duration::from_millis(20));
-                    Ended::Cut(error)
+                    Ended::Aborted(error)
                 }
             };
             if let Some(wrong) = self.echoes.add(ended) {
@@ -114,7 +114,7 @@ impl Faulty {
             };
             loop {
                 let ended = clients::redis(&stream, &key, &mut draws);
-                let goes_on = matches!(ended, Ended::AsWanted) && !soak.is_over();
+                let goes_on = matches!(ended, Ended::Completed) && !soak.is_over();
                 if let Some(wrong) = self.redis_commands.add(ended) {
                     soak.wrong(wrong);
                 }
@@ -125,12 +125,12 @@ impl Faulty {
         }
     }
 
-    /// The real client, again and again.
+    /// Runs psql again and again.
     fn psql(&self, soak: &Soak) {
         let mut draws = soak.draws(150);
         while !soak.is_over() {
             let ended = clients::psql(self.ports[5], &mut draws);
-            if matches!(ended, Ended::Cut(_)) {
+            if matches!(ended, Ended::Aborted(_)) {
                 thread::sleep(Duration::from_millis(20));
             }
             if let Some(wrong) = self.statements.add(ended) {
@@ -139,7 +139,7 @@ impl Faulty {
         }
     }
 
-    /// Expects as many bytes back as it sent. Their values may differ.
+    /// Expects as many bytes as it sends. Their values may differ.
     fn corrupted(&self, soak: &Soak) {
         let mut draws = soak.draws(200);
         while !soak.is_over() {
@@ -149,7 +149,7 @@ impl Faulty {
             let whole =
                 std::io::Write::write_all(&mut stream, &sent).and_then(|()| stream.read_exact(&mut back));
             if let Err(error) = whole {
-                soak.wrong(format!("a session with nothing but corruption ends: {error}"));
+                soak.wrong(format!("a session with only a corrupt fault ended: {error}"));
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -161,7 +161,7 @@ impl Faulty {
                 return;
             }
             if let Ok(mut stream) = clients::connect(self.addr(proxy)) {
-                self.hopeless.fetch_add(1, Ordering::Relaxed);
+                self.unreachable.fetch_add(1, Ordering::Relaxed);
                 let end = stream.read(&mut [0]);
                 if !matches!(end, Ok(0)) {
                     soak.wrong(format!("a client without an upstream reads no end of file: {end:?}"));
@@ -171,7 +171,8 @@ impl Faulty {
         }
     }
 
-    /// Faults of the proxies before the echo, Redis and PostgreSQL, and now and then these proxies themselves.
+    /// Changes the faults of the proxies in front of the echo, Redis and PostgreSQL, and sometimes these
+    /// proxies themselves.
     fn change(&self, soak: &Soak) {
         let mut draws = soak.draws(300);
         while !soak.is_over() {
@@ -196,7 +197,7 @@ impl Faulty {
         let is_there = there.as_array().context("an array")?.iter().any(|toxic| toxic["name"] == name);
         match draws.random_range(0..20) {
             0 => self.api.call(&Method::POST, &path, &json!({"enabled": false})),
-            // enable it again often, so that it is not disabled for long
+            // Enable it again often, so that it is not disabled for long.
             1..4 => self.api.call(&Method::POST, &path, &json!({"enabled": true})),
             4..12 if is_there => self.api.call(&Method::DELETE, &fault, &Value::Null),
             _ if is_there => {
@@ -221,28 +222,28 @@ impl Faulty {
             }
         }
         self.process.check(soak);
-        let hopeless = self.hopeless.load(Ordering::Relaxed);
+        let unreachable = self.unreachable.load(Ordering::Relaxed);
         // The process has ended, so the log has its last counts. Clients that a fault refuses are logged in the same way.
         let explained: u64 =
             self.process.daemon.lines().iter().map(|line| clients_without_upstream(line)).sum();
-        if explained < hopeless {
-            soak.wrong(format!("{hopeless} clients had no upstream, the log explains {explained}"));
+        if explained < unreachable {
+            soak.wrong(format!("{unreachable} clients had no upstream, the log explains {explained}"));
         }
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!(
-            "fault-proxy: {} changes; {} sessions whole and {} cut, {} bytes all right; {} Redis commands; psql: {} whole and {} cut; {hopeless} clients without an upstream",
+            "fault-proxy: {} changes; {} sessions complete and {} aborted, {} bytes correct; {} Redis commands; psql: {} complete and {} aborted; {unreachable} clients without an upstream",
             of(&self.changes),
-            of(&self.echoes.whole),
-            of(&self.echoes.cut),
+            of(&self.echoes.completed),
+            of(&self.echoes.aborted),
             of(&self.echoes.bytes),
-            of(&self.redis_commands.whole),
-            of(&self.statements.whole),
-            of(&self.statements.cut),
+            of(&self.redis_commands.completed),
+            of(&self.statements.completed),
+            of(&self.statements.aborted),
         );
     }
 }
 
-/// The number of clients that a line of the log reports without an upstream.
+/// Returns the number of clients without an upstream that a line of the log reports.
 fn clients_without_upstream(line: &str) -> u64 {
     if !line.contains("no upstream") {
         return 0;

@@ -1,13 +1,13 @@
-//! `cargo xtask soak`: real clients, through both halves of the project, while everything around them fails.
+//! `cargo xtask soak`: real clients of fault-proxy and the NATS programs, while servers and resources fail.
 //!
-//! | module | what it is |
+//! | module | content |
 //! |---|---|
 //! | [`faulty`] | fault-proxy, with faults that are added and removed at random |
 //! | [`tunnel`] | the NATS programs, with a nats-server that is killed and paused |
 //! | [`starved`] | fault-proxy without descriptors, and without room for its journal |
-//! | [`clients`] | who checks every byte |
+//! | [`clients`] | clients that check every byte |
 //! | [`cores`] | the property tests of the pure cores, with more cases |
-//! | [`process`] | a program, and whether it is again as it was |
+//! | [`process`] | checks that a program has released its resources |
 
 mod clients;
 mod cores;
@@ -33,15 +33,15 @@ use crate::{WORKSPACE, cargo};
 
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
-    /// How long clients run. The property tests come after them and take a few minutes more.
+    /// Minutes for which clients run. The property tests follow and take a few minutes more.
     #[arg(long, value_name = "N", default_value_t = 2.0)]
     minutes: f64,
-    /// What faults and outages come when; the clients' timing is the machine's.
+    /// Seed that determines faults and outages. The timing of the clients still varies.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 }
 
-/// What all threads of a soak share.
+/// State that all threads of a soak test share.
 #[derive(Debug)]
 pub(crate) struct Soak {
     is_over: AtomicBool,
@@ -54,25 +54,26 @@ impl Soak {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Each its own.
+    /// Returns a separate random number generator for each value of `of`.
     fn draws(&self, of: u64) -> Xoshiro256PlusPlus {
         Xoshiro256PlusPlus::seed_from_u64(self.seed.wrapping_mul(1000).wrapping_add(of))
     }
 
-    /// Must not happen; the soak goes on and fails at its end.
+    /// Records a failure. The soak test continues and fails at its end.
     fn wrong(&self, what: String) {
         eprintln!("wrong: {what}");
         self.wrong.lock().expect("no thread panics while it holds the lock").push(what);
     }
 }
 
-/// Runs to its end by itself.
+/// Runs the soak test.
 ///
 /// # Errors
-/// What was wrong: a byte, a session or a descriptor that is left, a refusal that no log explains.
+/// Returns an error with all failures: a wrong byte, a session or a descriptor that is left, or a refusal
+/// without a reason in the log.
 pub(crate) fn run(args: &SoakArgs) -> Result<()> {
     packages::install_missing(packages::SOAK)?;
-    // as the tests do, so that it is built already
+    // Same features as in the tests, so that the programs are already built.
     ensure!(
         cargo().arg("test").args(WORKSPACE).args(["--no-run", "--quiet"]).status()?.success(),
         "cannot build the programs"
@@ -90,15 +91,15 @@ pub(crate) fn run(args: &SoakArgs) -> Result<()> {
     });
     faulty.check(&soak);
     tunnel.check(&soak);
-    // Not at the same time: the clients leave next to no processor time.
+    // Run the property tests afterwards, because the clients leave little processor time.
     cores::run(&soak)?;
     let wrong = soak.wrong.into_inner().context("a thread panicked")?;
-    ensure!(wrong.is_empty(), "{} things were wrong:\n{}", wrong.len(), wrong.join("\n"));
-    println!("nothing was wrong");
+    ensure!(wrong.is_empty(), "{} failures:\n{}", wrong.len(), wrong.join("\n"));
+    println!("no failures");
     Ok(())
 }
 
-/// Where cargo puts what it builds: this program's directory.
+/// Returns the path of a program that cargo has built, in the directory of this program.
 fn program(name: &str) -> Result<PathBuf> {
     let this = env::current_exe().context("cannot find this program")?;
     Ok(this.with_file_name(name))

@@ -1,4 +1,4 @@
-//! A program that must be again as it was before, in the end.
+//! Checks that a program has released its resources at the end of a soak test.
 
 use std::net::SocketAddr;
 use std::thread;
@@ -9,13 +9,13 @@ use ureq::Agent;
 
 use super::Soak;
 
-/// For sessions to end, and memory to be given back.
+/// Time limit for sessions to end and memory to be released.
 const SETTLING: Duration = Duration::from_secs(60);
-/// Kept connections of HTTP clients, and the like.
+/// Allowance for kept connections of HTTP clients and similar descriptors.
 const SPARE_DESCRIPTORS: usize = 4;
-/// Threads of an allocator, which starts them under load.
+/// Allowance for threads that the allocator starts under load.
 const SPARE_THREADS: usize = 4;
-/// What an allocator may keep.
+/// Allowance for memory that the allocator keeps.
 const SPARE_BYTES: u64 = 48 << 20;
 const ENDING: Duration = Duration::from_secs(60);
 
@@ -31,14 +31,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// After its start, and some sessions.
+    /// Records the resources of a program that has started and served some sessions.
     pub(super) fn new(name: &'static str, daemon: Daemon, http: SocketAddr) -> Self {
         let pid = daemon.pid();
         let (descriptors, threads, bytes) = (open_descriptors(pid), threads(pid), resident_bytes(pid));
         Self { name, daemon, http, descriptors, threads, bytes }
     }
 
-    /// That no session, descriptor or memory is left, and that it ends as it should.
+    /// Checks that no session, descriptor or memory is left, and that the program ends successfully.
     pub(super) fn check(&self, soak: &Soak) {
         let deadline = Instant::now() + SETTLING;
         while let Err(left) = self.is_as_before() {

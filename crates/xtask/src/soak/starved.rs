@@ -1,4 +1,4 @@
-//! fault-proxy without descriptors, and without room for its journal.
+//! fault-proxy without free descriptors, and without space for its journal.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -9,14 +9,14 @@ use testkit::{Daemon, FarEnd, Signal, free_port, require};
 
 use super::{Soak, clients, program};
 
-/// Two per session, and a few more.
+/// Limit of open files. A session needs two.
 const DESCRIPTORS: usize = 256;
 const CLIENTS: usize = 300;
-/// That the journal may have.
+/// Limit of the size of the journal, in blocks.
 const BLOCKS: usize = 8;
 const ENDING: Duration = Duration::from_secs(60);
 
-/// Each until the soak is over.
+/// Runs both tests until the soak test is over.
 pub(super) fn run(soak: &Soak) {
     while !soak.is_over() {
         for (what, scene) in [
@@ -39,7 +39,8 @@ fn start(shell: &str, port: u16, to: SocketAddr) -> Result<Daemon> {
     Ok(daemon)
 }
 
-/// More clients than there are descriptors for: each is served or reset, and then all is well again.
+/// Connects more clients than there are descriptors for. Each must be served or reset, and later clients must
+/// be served again.
 fn without_descriptors() -> Result<()> {
     let (echo, port) = (FarEnd::echo(), free_port());
     let shell = format!("ulimit -n {DESCRIPTORS}; exec PROXY --max-sessions 10000");
@@ -50,7 +51,7 @@ fn without_descriptors() -> Result<()> {
     ensure!(served > 0, "no client is served");
     drop(crowd);
     let mut refused = 0;
-    // a client that is reset immediately may see this while it connects
+    // A client that is reset immediately may get this error while it connects.
     while clients::connect(addr).map_err(Error::from).and_then(|mut client| round_trip(&mut client)).is_err()
     {
         refused += 1;
@@ -61,7 +62,7 @@ fn without_descriptors() -> Result<()> {
     end(&daemon, 0)
 }
 
-/// Sessions continue, and the run reports at its end what is missing.
+/// Checks that sessions continue on a full disk, and that the run reports the loss at its end.
 fn with_the_disk_full() -> Result<()> {
     let (echo, port) = (FarEnd::echo(), free_port());
     let directory = tempfile::tempdir()?;
@@ -96,7 +97,7 @@ fn round_trip(client: &mut TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// Its last words.
+/// Returns the last lines of its output.
 fn end_of(daemon: &Daemon) -> String {
     let lines = daemon.lines();
     lines[lines.len().saturating_sub(5)..].join("\n")

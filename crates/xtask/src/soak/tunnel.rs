@@ -14,8 +14,8 @@ use super::process::Process;
 use super::{Soak, program};
 
 const CLIENTS: u64 = 4;
-/// Less than clients wait for a byte.
-const LONGEST_OUTAGE: Duration = Duration::from_millis(1500);
+/// Shorter than the time that clients wait for a byte.
+const MAX_OUTAGE: Duration = Duration::from_millis(1500);
 
 #[derive(Debug)]
 pub(super) struct Tunnel {
@@ -73,9 +73,9 @@ impl Tunnel {
             let began = self.count.bytes.load(Ordering::Relaxed);
             let ended = match clients::connect(self.addr) {
                 Ok(stream) => clients::echo(stream, 1..200, &mut draws, &self.count),
-                Err(error) => Ended::Cut(error),
+                Err(error) => Ended::Aborted(error),
             };
-            if let Ended::Cut(error) = &ended {
+            if let Ended::Aborted(error) = &ended {
                 soak.wrong(format!("a session over NATS is cut after {began} bytes of all: {error}"));
             }
             if let Some(wrong) = self.count.add(ended) {
@@ -91,7 +91,7 @@ impl Tunnel {
             while Instant::now() < until && !soak.is_over() {
                 thread::sleep(Duration::from_millis(50));
             }
-            let outage = draws.random_range(Duration::ZERO..LONGEST_OUTAGE);
+            let outage = draws.random_range(Duration::ZERO..MAX_OUTAGE);
             if draws.random() {
                 self.nats.kill();
                 thread::sleep(outage);
@@ -110,9 +110,9 @@ impl Tunnel {
         self.server.check(soak);
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         println!(
-            "over NATS: {} outages; {} sessions whole, {} bytes all right",
+            "over NATS: {} outages; {} sessions complete, {} bytes correct",
             of(&self.outages),
-            of(&self.count.whole),
+            of(&self.count.completed),
             of(&self.count.bytes),
         );
     }
