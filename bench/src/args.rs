@@ -1,12 +1,12 @@
 use clap::{Args, ValueEnum};
 
-/// What every benchmark takes.
+/// Arguments that all benchmarks have.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs<Section: ValueEnum + Clone + Send + Sync + 'static> {
-    /// Small amounts, a minute or two overall: to try the benchmark out, not to quote its figures.
+    /// Use small amounts, which takes a minute or two. The results are not meaningful.
     #[arg(long)]
     pub(super) quick: bool,
-    /// Only these sections.
+    /// Run only these sections.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(super) only: Vec<Section>,
 }

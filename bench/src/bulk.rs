@@ -1,4 +1,4 @@
-//! Many bytes: throughput and the processor time they cost the proxy.
+//! Bulk transfers: throughput, and processor time of the proxy.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,12 +22,12 @@ pub(super) enum Flow {
     FromFarEnd,
 }
 
-/// What one bulk measurement found.
+/// Result of one bulk measurement.
 #[derive(Debug)]
 pub(super) struct Transfer {
     /// Throughput in 10^9 bytes per second.
     pub(super) throughput: f64,
-    /// Processor time of the proxy for 10^9 bytes.
+    /// Processor time of the proxy for 10^9 bytes, in seconds.
     pub(super) cpu_seconds: Option<f64>,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Throughput and cost of `streams` streams.
+/// Measures throughput and cost with `streams` streams.
 pub(super) fn measured(
     comparison: &Comparison<'_>,
     scale: &Scale,
@@ -72,7 +72,7 @@ pub(super) fn measured(
     })
 }
 
-/// Moves `bytes` in all, the same amount on each of the `streams`, and checks that all of them arrive.
+/// Transfers `bytes` in total, the same amount on each of the `streams`, and checks that all of them arrive.
 pub(super) fn transfer(peer: &Peer, streams: usize, flow: Flow, bytes: u64) -> Result<Transfer> {
     let mode = match flow {
         Flow::ToFarEnd => SINK,
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// A far end that loses the last byte: it counts one too few, and sends one too few.
+    /// Returns a far end that loses the last byte: it counts and sends one byte too few.
     fn lossy_far_end() -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();

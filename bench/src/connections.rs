@@ -1,4 +1,4 @@
-//! Short connections: connect, one byte there and back, close.
+//! Short connections: connect, send one byte back and forth, close.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -15,22 +15,22 @@ use super::report::Target;
 use super::rounds::Comparison;
 use super::scale::Scale;
 
-/// What one measurement of short connections found.
+/// Result of one measurement of short connections.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
-    /// Connections that succeeded.
+    /// Connections per second that succeeded.
     pub(super) per_second: f64,
-    /// Connections that did not.
+    /// Number of connections that failed.
     pub(super) errors: f64,
-    /// Processor time of the proxy for each that succeeded, in microseconds; none without a proxy.
+    /// Processor time of the proxy per successful connection, in microseconds. `None` without a proxy.
     pub(super) cpu_micros: Option<f64>,
 }
 
-/// The load's source ports: none that the system itself hands out (from 32768), so that the load and the proxy's
-/// connections to the far end do not take ports from each other.
+/// Source ports of the load. The system does not assign these ports (it assigns ports from 32768), so the
+/// load and the connections of the proxy to the far end do not take ports from each other.
 const SOURCE_PORTS: std::ops::Range<u16> = 10_000..32_000;
 
-/// `cpu_goal`: processor time that a connection may take through fault-proxy, as a multiple of nginx's.
+/// `cpu_goal` is the maximum processor time of a connection through fault-proxy, as a multiple of nginx's.
 pub(super) fn run(comparison: &Comparison<'_>, scale: &Scale, cpu_goal: Option<f64>) -> Result<Vec<Target>> {
     let mut rows = Vec::new();
     let mut targets = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
     }
 }
 
-/// Counts the connections that succeeded and those that did not.
+/// Returns the numbers of connections that succeeded and that failed.
 fn connect_until(peer: &Peer, worker: u8, end: Instant) -> (u32, u32) {
     let (mut connections, mut errors) = (0, 0);
     let mut sources = sources(worker);
@@ -81,7 +81,7 @@ fn connect_until(peer: &Peer, worker: u8, end: Instant) -> (u32, u32) {
         let source = sources.next().expect("there are millions of sources");
         match connect_from(source, peer.addr()).and_then(|stream| prepare(stream, ECHO)) {
             Ok(_) => connections += 1,
-            // some listener of this machine has the port on every address
+            // A listener of this machine uses the port on all addresses.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => {
                 eprintln!("{}: {error}", peer.who());
@@ -92,7 +92,8 @@ fn connect_until(peer: &Peer, worker: u8, end: Instant) -> (u32, u32) {
     (connections, errors)
 }
 
-/// Source addresses of the worker's own, so that closed connections in TIME_WAIT are never in the way.
+/// Returns source addresses that only this worker uses, so that they do not collide with connections in
+/// TIME_WAIT.
 fn sources(worker: u8) -> impl Iterator<Item = SocketAddr> {
     (1..=u8::MAX).flat_map(move |host| {
         SOURCE_PORTS.map(move |port| (Ipv4Addr::new(127, 0, worker, host), port).into())

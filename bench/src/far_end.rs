@@ -1,4 +1,4 @@
-//! The service at the far end of every measured path, in a separate process.
+//! The service at the end of every measured path (the far end), in a separate process.
 //!
 //! The first byte of a session selects its mode. The service echoes it immediately, which shows the load that the whole path
 //! is open.
@@ -19,36 +19,38 @@ use tokio_util::task::TaskTracker;
 pub(super) use self::tls::Version;
 use super::load::{CHUNK, discard_to_end, runtime, single_thread};
 
-/// Every further byte comes back as well.
+/// Mode in which the far end echoes all further bytes.
 pub(super) const ECHO: u8 = b'e';
-/// Reads to the end and answers the number of bytes read, eight bytes big-endian.
+/// Mode in which the far end reads to the end and responds with the number of bytes read, eight bytes
+/// big-endian.
 pub(super) const SINK: u8 = b's';
-/// Reads a number, eight bytes big-endian, and sends this number of bytes.
+/// Mode in which the far end reads a number, eight bytes big-endian, and sends this number of bytes.
 pub(super) const SOURCE: u8 = b'g';
-/// The same, with little in the socket's buffer: what TCP lets a thousand of them hold otherwise is more than the
-/// kernel lets all of TCP have.
+/// Like [`SOURCE`], with a small socket buffer. With default buffers, a thousand sessions would exceed the
+/// memory limit of the kernel for TCP.
 pub(super) const LEAN_SOURCE: u8 = b'l';
 
-/// Answers two numbers, eight bytes big-endian each: the handshakes that the far end has completed, and those of them
-/// that resumed a session. The handshakes of sessions that ask are not counted.
+/// Mode in which the far end responds with two numbers, eight bytes big-endian each: the handshakes that it
+/// has completed, and how many of them resumed a session. Handshakes of sessions in this mode are not
+/// counted.
 pub(super) const HANDSHAKES: u8 = b'h';
 
-/// In bytes; the kernel doubles it.
+/// Buffer size in bytes. The kernel doubles it.
 const LEAN_BUFFER: usize = 128 << 10;
 
-/// How it serves.
+/// Settings of the far end.
 #[derive(Debug, Args)]
 pub(crate) struct FarEndArgs {
-    /// Where there is little to do, one thread answers sooner than two that wake each other.
+    /// Use a single thread. Under light load, one thread responds faster than two that wake each other.
     #[arg(long)]
     one_thread: bool,
-    /// Speak this version of TLS alone: 1.2 or 1.3.
+    /// Accept only this version of TLS: 1.2 or 1.3.
     #[arg(long, requires_all = ["cert", "key"])]
     tls: Option<Version>,
-    /// The certificate to show (PEM).
+    /// File with the certificate (PEM).
     #[arg(long)]
     cert: Option<PathBuf>,
-    /// Its key (PEM).
+    /// File with the private key (PEM).
     #[arg(long)]
     key: Option<PathBuf>,
 }
@@ -72,7 +74,7 @@ pub(crate) fn run(args: FarEndArgs) -> Result<()> {
         loop {
             let (stream, _) = listener.accept().await.context("cannot accept")?;
             let (data, tls) = (data.clone(), tls.clone());
-            // how a session fails is the load's to see
+            // The load reports errors of sessions.
             sessions.spawn(async move {
                 match tls {
                     Some(tls) => tls.serve(stream, &data).await.ok(),
@@ -116,7 +118,7 @@ async fn echo(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<
     }
 }
 
-/// Sends `count` bytes, `data` over and over, and then the end of the stream.
+/// Sends `count` bytes of repeated `data`, and then the end of the stream.
 pub(super) async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
     data: &[u8],

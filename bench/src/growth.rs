@@ -1,4 +1,4 @@
-//! How the figures change with the number of sessions.
+//! Results depending on the number of sessions.
 
 use anyhow::Result;
 

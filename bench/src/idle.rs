@@ -1,4 +1,4 @@
-//! Sessions that do nothing: the memory they take and what of it comes back.
+//! Memory of idle sessions, and how much of it is released when they end.
 
 use std::thread;
 
@@ -11,10 +11,10 @@ use super::report::{Row, Target, print_table};
 use super::rounds::{measured, measured_through};
 use super::scale::Scale;
 
-/// Bytes that an idle session of ours may take while the control API can change its faults.
+/// Maximum number of bytes of an idle session of fault-proxy while the control API can change its faults.
 const GOAL_WITH_CONTROL: f64 = 2560.0;
 
-/// The share of what the sessions took that may stay after they closed and still counts as given back.
+/// Maximum share of the memory of sessions that may remain after they have closed.
 const GIVEN_BACK: f64 = 0.1;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -39,7 +39,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Memory of an idle session of our proxy with these flags.
+/// Returns the memory of an idle session of fault-proxy with these flags.
 fn of_ours(flags: &str, label: &str, scale: &Scale) -> Result<Row> {
     let start = |_| Peer::ours(flags);
     let [row] = measured_through(&[Who::Ours], start, label, 1, [label], |peer| {

@@ -1,4 +1,4 @@
-//! What the sections and the far end move bytes with.
+//! Functions with which the sections and the far end transfer bytes.
 
 use std::cell::RefCell;
 use std::io::{self, Read as _, Write as _};
@@ -14,13 +14,13 @@ use super::peers::Peer;
 /// Bytes per write and read of bulk senders and receivers.
 pub(super) const CHUNK: usize = 1 << 20;
 
-/// An answer that takes longer than this does not come.
+/// Time limit for a response.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) const PING_BYTES: usize = 64;
 
 thread_local! {
-    /// One buffer a thread: thousands of streams share it.
+    /// One buffer per thread, which thousands of streams share.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
 }
 
@@ -44,7 +44,7 @@ pub(super) fn open_all(peer: &Peer, mode: u8, count: usize) -> Result<Vec<TcpStr
         .collect()
 }
 
-/// Says what the new connection is for and awaits the far end's answer.
+/// Sends the mode of a new connection and waits for the response of the far end.
 pub(super) fn prepare(mut stream: TcpStream, mode: u8) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -58,7 +58,7 @@ pub(super) fn prepare(mut stream: TcpStream, mode: u8) -> io::Result<TcpStream> 
     Ok(stream)
 }
 
-/// Sends `count` pings through the echo sessions in turn, one at a time, and returns how long each took.
+/// Sends `count` pings through the echo sessions in turn, one at a time. Returns the time that each took.
 pub(super) fn ping(sessions: &mut [TcpStream], count: usize) -> Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(count);
     let turns = sessions.len();
@@ -76,14 +76,14 @@ pub(super) fn ping(sessions: &mut [TcpStream], count: usize) -> Result<Vec<Durat
     Ok(times)
 }
 
-/// Reads to the end of the stream and returns the number of bytes.
+/// Reads to the end of the stream. Returns the number of bytes.
 pub(super) async fn discard_to_end(stream: &tokio::net::TcpStream) -> io::Result<u64> {
     let count = AtomicU64::new(0);
     count_to_end(stream, &count).await?;
     Ok(count.into_inner())
 }
 
-/// Reads to the end of the stream, adding to `count` what it reads.
+/// Reads to the end of the stream, and adds the number of bytes to `count`.
 pub(super) async fn count_to_end(stream: &tokio::net::TcpStream, count: &AtomicU64) -> io::Result<()> {
     loop {
         tokio::task::coop::consume_budget().await;

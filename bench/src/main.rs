@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: the cost of the project's programs and the accuracy of their faults, as Markdown tables.
 //!
-//! `relay` compares the relay of `fault-proxy` with HAProxy, nginx and no proxy at all, and `tls` does the same over
-//! [`mod@tls`]. `faults` compares its [`faults`] with their configuration, `control` measures its [`control`] plane,
-//! `protocol` measures what it costs to read requests ([`mod@protocol`]), and `nats` compares the tunnel of the [`nats`] programs with plain NATS clients.
+//! `relay` compares the relay of `fault-proxy` with HAProxy, nginx and a direct connection, and `tls` does
+//! the same over [`mod@tls`]. `faults` compares its [`faults`] with their configuration, `control` measures
+//! its [`control`] plane, `protocol` measures the cost of reading requests ([`mod@protocol`]), and `nats`
+//! compares the tunnel of the [`nats`] programs with plain NATS clients.
 //!
-//! The peers of the relay are all measured in one run, turn by turn ([`rounds`]), by the same load ([`load`]) against the same far end
-//! ([`far_end`]); every measurement has separate processes ([`peers`]). Each section answers one question: [`bulk`],
-//! [`round_trip`], [`connections`], [`system_calls`], [`idle`], [`growth`]. [`report`] holds the figures and judges the targets.
+//! The peers of the relay are all measured in one run and in turn ([`rounds`]), with the same load ([`load`])
+//! and the same far end ([`far_end`]). Every measurement has separate processes ([`peers`]). Each section
+//! answers one question: [`bulk`], [`round_trip`], [`connections`], [`system_calls`], [`idle`], [`growth`].
+//! [`report`] collects the results and checks the targets.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what it prints is the point of this program")]
 
 mod args;
@@ -43,24 +45,24 @@ use self::rounds::Comparison;
 use self::scale::Scale;
 
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask bench", about = "Measures, prints Markdown tables")]
+#[command(bin_name = "cargo xtask bench", about = "Run benchmarks and print the results as Markdown tables")]
 enum Task {
-    /// The relay of fault-proxy against HAProxy and nginx, as Markdown tables.
+    /// Compare the relay of fault-proxy with HAProxy and nginx.
     Relay(BenchArgs<Section>),
-    /// TLS to the upstream, of fault-proxy against HAProxy and nginx, as Markdown tables.
+    /// Compare TLS to the upstream of fault-proxy with HAProxy and nginx.
     Tls(BenchArgs<tls::Section>),
-    /// What the faults of fault-proxy do against what was asked for, as Markdown tables.
+    /// Compare the faults of fault-proxy with their configuration.
     Faults(BenchArgs<faults::Section>),
-    /// The control plane of fault-proxy: what it costs, how soon it acts, what it bears; as Markdown tables.
+    /// Measure cost, reaction time and load limits of the control plane of fault-proxy.
     Control(BenchArgs<control::Section>),
-    /// Cost of reading requests in fault-proxy, as a Markdown table.
+    /// Measure the cost of reading requests in fault-proxy.
     Protocol(BenchArgs<protocol::Section>),
-    /// The TCP tunnel of nats-proxy-client and nats-proxy-server against plain NATS clients, as Markdown tables.
+    /// Compare the TCP tunnel of nats-proxy-client and nats-proxy-server with plain NATS clients.
     Nats(BenchArgs<nats::Section>),
-    /// The service that the measured connections end at; prints the address it listens on.
+    /// Run the service at the end of measured connections. It prints its address.
     #[command(hide = true)]
     FarEnd(far_end::FarEndArgs),
-    /// A plain NATS client, which the benchmarks compare with.
+    /// Run a plain NATS client, with which the benchmarks compare.
     #[command(hide = true)]
     NatsNeighbor {
         /// URL of the NATS server.
@@ -80,7 +82,7 @@ enum Section {
     Growth,
 }
 
-/// Sockets of a proxy with 9,000 sessions, and some room.
+/// Open files of a proxy with 9,000 sessions, with some reserve.
 const DESCRIPTORS: u64 = 20_000;
 
 fn main() -> Result<()> {
@@ -96,10 +98,10 @@ fn main() -> Result<()> {
     }
 }
 
-/// Builds what is measured, measures it and prints the tables.
+/// Builds and measures the programs, and prints the tables.
 ///
 /// # Errors
-/// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
+/// Returns an error that names the proxy if it loses a byte or does not respond.
 fn relay(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::COUNTING)?;
     let scale = prepare_comparison(args.quick)?;
@@ -139,7 +141,7 @@ impl Section {
     }
 }
 
-/// Builds the `measured` packages, and makes room for many sockets.
+/// Builds the `measured` packages and raises the limit of open files.
 fn become_ready(measured: &[&str]) -> Result<()> {
     ensure!(
         !cfg!(debug_assertions),
@@ -155,13 +157,13 @@ fn become_ready(measured: &[&str]) -> Result<()> {
     raise_descriptor_limit()
 }
 
-/// `target/dist`, seen from this program in `target/<profile>`.
+/// Returns `target/dist`, if this program is in `target/<profile>`.
 fn dist_directory() -> Result<PathBuf> {
     let this = env::current_exe().context("cannot find this program")?;
     Ok(this.ancestors().nth(2).context("this program is in no target directory")?.join("dist"))
 }
 
-/// Raises the limit for this process and those it starts.
+/// Raises the limit of open files for this process and the processes that it starts.
 fn raise_descriptor_limit() -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     ensure!(

@@ -1,4 +1,4 @@
-//! What is measured: each peer is a path to a far end, through a proxy or through none.
+//! The measured peers. Each is a path to a far end, directly or through a proxy.
 
 use std::env;
 use std::fmt;
@@ -13,10 +13,10 @@ use testkit::{Certificates, Daemon, Haproxy, Nginx, free_addr};
 use super::dist_directory;
 use super::far_end::Version;
 
-/// A proxy accepts connections before all its processes stand.
+/// Time for all processes of a proxy to start after it accepts connections.
 pub(super) const SETTLING: Duration = Duration::from_millis(200);
 
-/// The peers, in the order of their turns and of the tables' columns.
+/// The peers, in the order of measurements and of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     Direct,
@@ -78,7 +78,7 @@ impl Peer {
         Ok(Self { who, addr, proxy, _far_end: far_end })
     }
 
-    /// Through a proxy that speaks `version` of TLS to the far end.
+    /// Starts a proxy that uses this version of TLS to the far end.
     pub(super) fn start_tls(who: Who, version: Version, certificates: &Certificates) -> Result<Self> {
         let [ca, cert, key] =
             [certificates.ca_file(), certificates.server_cert(), certificates.server_key()].map(utf8);
@@ -110,7 +110,7 @@ impl Peer {
         Ok(Self { who, addr, proxy, _far_end: far_end })
     }
 
-    /// Through fault-proxy with these flags, separated by spaces.
+    /// Starts fault-proxy with these flags, separated by spaces.
     pub(super) fn ours(flags: &str) -> Result<Self> {
         let (far_end, far_end_addr) = start_far_end(&[])?;
         let addr = free_addr();
@@ -123,24 +123,24 @@ impl Peer {
         self.who
     }
 
-    /// Where the load connects to.
+    /// Returns the address that the load connects to.
     pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The processor time of the proxy so far, in seconds; none without a proxy.
+    /// Returns the processor time of the proxy so far, in seconds. `None` without a proxy.
     pub(super) fn cpu_seconds(&self) -> Option<f64> {
         let pids = self.pids();
         (!pids.is_empty()).then(|| testkit::cpu_seconds(&pids))
     }
 
-    /// The resident memory of the proxy, in bytes; none without a proxy.
+    /// Returns the resident memory of the proxy in bytes. `None` without a proxy.
     pub(super) fn resident_bytes(&self) -> Option<f64> {
         let pids = self.pids();
         (!pids.is_empty()).then(|| pids.iter().map(|&pid| testkit::resident_bytes(pid)).sum::<u64>() as f64)
     }
 
-    /// The processes of the proxy.
+    /// Returns the process ids of the proxy.
     pub(super) fn pids(&self) -> Vec<u32> {
         match &self.proxy {
             Proxy::None => Vec::new(),
@@ -159,12 +159,12 @@ pub(super) fn start_far_end(flags: &[&str]) -> Result<(Daemon, SocketAddr)> {
     Ok((far_end, addr.with_context(|| format!("the far end said {line:?}"))?))
 }
 
-/// For a command line.
+/// Returns a path for a command line.
 fn utf8(path: &Path) -> &str {
     path.to_str().expect("temporary files have UTF-8 names")
 }
 
-/// Runs fault-proxy from `addr` to `far_end`, with these flags separated by spaces, until it listens.
+/// Starts fault-proxy from `addr` to `far_end` with these flags, separated by spaces. Waits until it listens.
 pub(super) fn start_ours(addr: SocketAddr, far_end: impl fmt::Display, flags: &str) -> Result<Daemon> {
     let program = dist_directory()?.join("fault-proxy");
     let mapping = format!("{addr}={far_end}");
@@ -179,7 +179,7 @@ pub(super) fn start_ours(addr: SocketAddr, far_end: impl fmt::Display, flags: &s
     Ok(daemon)
 }
 
-/// `maxconn` and `maxpipes` fit 9,000 sessions into 20,000 descriptors.
+/// Returns the configuration. `maxconn` and `maxpipes` allow 9,000 sessions with 20,000 descriptors.
 fn haproxy_configuration(addr: SocketAddr, far_end: SocketAddr, tls: &str) -> String {
     format!(
         "global

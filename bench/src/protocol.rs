@@ -1,6 +1,7 @@
-//! `cargo xtask bench protocol`: the cost of a fault on requests that selects none of them, which is the cost of reading the requests.
+//! `cargo xtask bench protocol`: the cost of reading requests, measured with a fault on requests that selects
+//! none of them.
 //!
-//! Runs with and without it take turns. Two runs without it show the noise.
+//! Runs with and without the fault take turns. Two runs without it show the noise.
 
 use std::process::Command;
 
@@ -21,7 +22,7 @@ pub(crate) enum Section {
     Redis,
 }
 
-/// The amounts of one run.
+/// Amounts of one run.
 #[derive(Debug)]
 struct Scale {
     rounds: usize,
@@ -40,7 +41,7 @@ const SHARE: f64 = 0.97;
 /// Builds fault-proxy, measures the cost of reading requests and prints the tables.
 ///
 /// # Errors
-/// A client that fails ends the benchmark with an error that names it.
+/// Returns an error that names the client if it fails.
 pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
     become_ready(&["fault-proxy"])?;
@@ -91,7 +92,7 @@ impl Section {
         let with = format!("--control off --with-lose-response --lose-response-on {on}");
         let mut samples: [Vec<f64>; 3] = Default::default();
         for round in 1..=scale.rounds {
-            // The first of a round is not always the same one.
+            // Start each round with another configuration.
             for turn in 0..samples.len() {
                 let which = (turn + round) % samples.len();
                 let flags = if which == 2 { &with } else { "--control off" };

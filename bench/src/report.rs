@@ -1,4 +1,4 @@
-//! The figures: medians, ratios, verdicts, and their Markdown.
+//! Results: medians, ratios and targets, as Markdown.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,7 +13,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::dist_directory;
 use super::peers::Who;
 
-/// One figure of every peer, a sample a round.
+/// One figure of every peer, with one sample per round.
 #[derive(Debug)]
 pub(super) struct Row {
     label: String,
@@ -30,17 +30,17 @@ impl Row {
         self.samples.entry(who).or_default().push(sample);
     }
 
-    /// Shows the sum over the rounds, not the median: for what must not happen even once.
+    /// Shows the sum over the rounds instead of the median, for errors that must not happen even once.
     pub(super) fn summed(self) -> Self {
         Self { summary: |samples| samples.iter().sum(), ..self }
     }
 
-    /// Over all rounds; NaN where the figure makes no sense for this peer.
+    /// Returns the value over all rounds, or NaN if the figure does not apply to this peer.
     pub(super) fn value(&self, who: Who) -> f64 {
         self.samples.get(&who).map_or(f64::NAN, |samples| (self.summary)(samples))
     }
 
-    /// By how much each sample is over `base`'s of the same round.
+    /// Returns the differences between each sample and the sample of `base` in the same round.
     pub(super) fn over(&self, base: Who, label: &str) -> Self {
         let bases = self.samples.get(&base).map_or(&[][..], Vec::as_slice);
         let samples = self.samples.iter().filter(|(who, _)| **who != base).map(|(who, samples)| {
@@ -58,7 +58,7 @@ impl Row {
     }
 }
 
-/// What fault-proxy wants to reach, and whether it does.
+/// A target of fault-proxy, and whether it is reached.
 #[derive(Debug)]
 pub(super) struct Target {
     label: String,
@@ -89,7 +89,7 @@ impl Target {
     }
 }
 
-/// The nearest-rank percentile; `quantile` is between 0 and 1, `times` are not empty.
+/// Returns the nearest-rank percentile. `quantile` must be between 0 and 1, and `times` must not be empty.
 pub(super) fn percentile(times: &[Duration], quantile: f64) -> Duration {
     let mut sorted = times.to_vec();
     sorted.sort_unstable();
@@ -105,7 +105,7 @@ pub(super) fn median(samples: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// About three digits that count.
+/// Displays about three significant digits.
 pub(super) fn figure(value: f64) -> String {
     match value.abs() {
         size if size.is_nan() => "–".to_owned(),
@@ -153,7 +153,7 @@ pub(super) fn markdown(header: Vec<String>, rows: impl Iterator<Item = Vec<Strin
     table
 }
 
-/// What is measured where, against `others`, and the command that does it again.
+/// Prints the measured programs, the machine, and the command that repeats the measurement.
 pub(super) fn print_heading(program: &str, others: &[String]) -> Result<()> {
     let program = dist_directory()?.join(program);
     let versions = [&[first_line(Command::new(&program).arg("--version"))?], others].concat();
@@ -171,12 +171,12 @@ pub(super) fn print_heading(program: &str, others: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// nginx names itself on stderr.
+/// Returns the first line that a command prints. nginx prints its version to stderr.
 pub(super) fn first_line(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
-    // HAProxy appends its home page
+    // HAProxy appends its home page.
     Ok(text.lines().next().unwrap_or_default().split(" - ").next().unwrap_or_default().to_owned())
 }
 

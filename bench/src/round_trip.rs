@@ -1,4 +1,4 @@
-//! 64 bytes there and back, one ping at a time on one connection.
+//! Round trip of 64 bytes, one ping at a time on one connection.
 
 use anyhow::Result;
 
@@ -19,7 +19,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Median and 99th percentile of a round trip.
+/// Measures the median and the 99th percentile of a round trip.
 pub(super) fn measured(comparison: &Comparison<'_>, scale: &Scale) -> Result<[Row; 2]> {
     let labels = ["round trip, p50, µs", "round trip, p99, µs"];
     comparison.measured(
@@ -34,7 +34,7 @@ pub(super) fn print(comparison: &Comparison<'_>, rows: &[Row]) {
     comparison.print(&format!("Round trip of {PING_BYTES} bytes"), rows);
 }
 
-/// Median and 99th percentile, in microseconds.
+/// Returns the median and the 99th percentile in microseconds.
 fn quantiles(peer: &Peer, scale: &Scale) -> Result<[f64; 2]> {
     let mut session = open_all(peer, ECHO, 1)?;
     ping(&mut session, scale.warm_up_pings)?;

@@ -1,4 +1,4 @@
-//! Turn by turn, so that what disturbs the machine for a while disturbs every peer.
+//! Measures peers in turn, so that temporary disturbances of the machine affect all of them.
 
 use anyhow::{Context, Result};
 
@@ -14,7 +14,7 @@ pub(super) struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// All peers, in clear.
+    /// All peers, without TLS.
     pub(super) const RELAY: Self = Self { peers: &Who::ALL, start: &Peer::start, setting: "" };
 
     pub(super) fn measured<const N: usize>(
@@ -38,7 +38,7 @@ fn join(first: &str, second: &str) -> String {
     [first, second].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// Starts and measures every peer in turn, `rounds` times over; `measure` returns one figure for each label.
+/// Starts and measures every peer in turn, `rounds` times. `measure` returns one figure for each label.
 pub(super) fn measured<const N: usize>(
     what: &str,
     rounds: usize,
@@ -48,7 +48,7 @@ pub(super) fn measured<const N: usize>(
     measured_through(&Who::ALL, Peer::start, what, rounds, labels, measure)
 }
 
-/// The same with these peers, and how they start.
+/// Like [`measured`], with these peers and the function that starts them.
 pub(super) fn measured_through<const N: usize>(
     peers: &[Who],
     start: impl Fn(Who) -> Result<Peer>,

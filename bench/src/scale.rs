@@ -1,31 +1,31 @@
-//! How much is measured.
+//! Amounts of the measurements.
 
 use std::time::Duration;
 
-/// The amounts of one run.
+/// Amounts of one run.
 #[derive(Debug)]
 pub(super) struct Scale {
-    /// How often each peer has its turn.
+    /// Number of measurements of each peer.
     pub(super) rounds: usize,
-    /// The same for round trips, which are soon measured and depend on where the scheduler puts the processes.
+    /// Number of measurements of round trips, which are fast and depend on where the scheduler runs the
+    /// processes.
     pub(super) short_rounds: usize,
-    /// The same for measurements with many sessions, which take longer and scatter less.
+    /// Number of measurements with many sessions, which take longer and vary less.
     pub(super) long_rounds: usize,
-    /// What a bulk measurement moves, over all its streams.
+    /// Number of bytes of a bulk measurement, over all its streams.
     pub(super) bulk_bytes: u64,
     pub(super) pings: usize,
     pub(super) warm_up_pings: usize,
-    /// How long connections are opened and closed for a rate.
+    /// Time for which connections are opened and closed to measure a rate.
     pub(super) connecting: Duration,
-    /// The sessions whose system calls are counted.
+    /// Number of sessions whose system calls are counted.
     pub(super) counted_sessions: u32,
     pub(super) idle_sessions: usize,
-    /// How long the sessions idle before the memory is read.
+    /// Time for which the sessions are idle before the memory is read.
     pub(super) idling: Duration,
-    /// How long their proxy has afterwards to give back what they took: allocators return memory over ten seconds
-    /// and more.
+    /// Time for the proxy to release memory afterwards. Allocators return memory over ten seconds and more.
     pub(super) giving_back: Duration,
-    /// The numbers of sessions the growth section steps through.
+    /// Numbers of sessions in the section `growth`.
     pub(super) growth: &'static [usize],
 }
 

@@ -1,6 +1,7 @@
-//! System calls of a proxy for each session, counted by strace.
+//! System calls of a proxy per session, counted by strace.
 //!
-//! They vary less than connections a second: they do not depend on the load of the machine.
+//! Their number varies less than connections per second, because it does not depend on the load of the
+//! machine.
 
 use std::thread;
 use std::time::Duration;
@@ -16,10 +17,10 @@ use super::report::{Target, print_table};
 use super::rounds::measured;
 use super::scale::Scale;
 
-/// System calls that a session of ours may take.
+/// Maximum number of system calls of a session of fault-proxy.
 const GOAL: f64 = 23.0;
 
-/// How long strace may take to detach from the processes and to print its table.
+/// Time limit for strace to detach from the processes and print its table.
 const STRACE_END_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -41,7 +42,7 @@ fn calls_per_session(peer: &Peer, sessions: u32) -> Result<Option<f64>> {
     for number in 0..sessions {
         drop(open(peer, ECHO).with_context(|| format!("session {number} of {sessions}, under strace"))?);
     }
-    // the proxy closes the last session after the client
+    // The proxy closes the last session after the client.
     thread::sleep(SETTLING);
     strace.signal(Signal::INT);
     strace.wait(STRACE_END_TIMEOUT);
@@ -63,7 +64,7 @@ fn attach(peer: &Peer) -> Result<Daemon> {
     Ok(strace)
 }
 
-/// The sum in strace's table, whose columns are the calls and their name.
+/// Returns the sum in strace's table, whose columns are the number of calls and their name.
 fn total(printed: &str) -> Option<f64> {
     let line = printed.lines().rev().find(|line| line.split_whitespace().last() == Some("total"))?;
     line.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! TLS to the upstream: clients in clear, and a far end with TLS, whose one version is that of all peers.
+//! TLS to the upstream, with clients without TLS. All peers use the same version of TLS to the far end.
 
 mod resumption;
 
@@ -24,10 +24,10 @@ pub(crate) enum Section {
     Resumption,
 }
 
-/// Builds what is measured, measures it and prints the tables.
+/// Builds and measures the programs, and prints the tables.
 ///
 /// # Errors
-/// A proxy that loses a byte or does not answer ends the benchmark with an error that names it.
+/// Returns an error that names the proxy if it loses a byte or does not respond.
 pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     let scale = prepare_comparison(args.quick)?;
     let mut targets = Vec::new();
@@ -51,7 +51,8 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     Ok(())
 }
 
-/// From the far end only: nginx does not carry a client's half-close over TLS, by which the far end knows that all has come.
+/// Measures data from the far end only. nginx does not forward a client's half-close over TLS, which the far
+/// end needs to detect the end of the data.
 fn bulk(comparison: &Comparison<'_>, scale: &Scale) -> Result<Vec<Target>> {
     let case = "1 stream from the far end";
     let [throughput, cost] = bulk::measured(comparison, scale, case, 1, Flow::FromFarEnd)?;

@@ -1,4 +1,4 @@
-//! Targets that are numbers, not other peers.
+//! Targets that are numbers instead of the results of other peers.
 
 use super::report::{Target, figure};
 
@@ -10,7 +10,7 @@ pub(super) fn at_least(label: &str, measured: f64, bound: f64) -> Target {
     Target::new(label, measured, format!("≥ {}", figure(bound)), measured >= bound)
 }
 
-/// Within `tolerance` of 1 on either side.
+/// Creates a target that is reached within `tolerance` of 1.
 pub(super) fn about_one(label: &str, measured: f64, tolerance: f64) -> Target {
     let (low, high) = (1.0 - tolerance, 1.0 + tolerance);
     let wanted = format!("{} to {}", figure(low), figure(high));

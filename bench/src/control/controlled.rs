@@ -1,4 +1,4 @@
-//! fault-proxy before a far end, with its API.
+//! fault-proxy in front of a far end, with a client of its control API.
 
 use std::net::SocketAddr;
 

@@ -15,7 +15,7 @@ const WITHOUT: &str = "--control off";
 const WITH: &str = "--control 127.0.0.1:0";
 const PEERS: [&str; 3] = [WITHOUT, WITHOUT, WITH];
 
-/// What counts as nothing, on a machine whose own figures scatter by as much.
+/// Differences up to this share count as noise, because results on the same machine vary as much.
 const TOLERANCE: f64 = 0.05;
 
 const LABELS: [&str; 5] = [
@@ -32,7 +32,7 @@ const IS_COST: [&str; 2] = [LABELS[1], LABELS[2]];
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let mut samples: [[Vec<f64>; PEERS.len()]; LABELS.len()] = Default::default();
     for round in 1..=scale.rounds {
-        // The first of a round is not always the same one.
+        // Start each round with another configuration.
         for turn in 0..PEERS.len() {
             let which = (turn + round) % PEERS.len();
             let figures = measure(&Peer::ours(PEERS[which])?, scale)?;

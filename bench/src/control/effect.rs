@@ -20,12 +20,12 @@ use crate::load::prepare;
 use crate::report::{Target, figure, markdown, percentile};
 use crate::verdict::at_most;
 
-/// Between messages: what the times are exact to.
+/// Interval between messages, which is the accuracy of the measured times.
 const INTERVAL: Duration = Duration::from_micros(200);
 /// Time without data after which the fault counts as in effect.
 const SILENCE: Duration = Duration::from_millis(30);
 
-/// In milliseconds.
+/// Target in milliseconds.
 const WANTED: f64 = 10.0;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -78,7 +78,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         .collect())
 }
 
-/// How long after the beginning of the call the last reply came.
+/// Returns the time from the beginning of the call to the last response.
 fn added(controlled: &Controlled, last: &AtomicU64, nanos: &impl Fn() -> u64) -> Result<Duration> {
     let begin = nanos();
     let hole = json!({"type": "blackhole", "name": "hole"});
@@ -94,7 +94,7 @@ fn added(controlled: &Controlled, last: &AtomicU64, nanos: &impl Fn() -> u64) ->
     }
 }
 
-/// How long after the beginning of the call the first reply came.
+/// Returns the time from the beginning of the call to the first response.
 fn removed(controlled: &Controlled, last: &AtomicU64, nanos: &impl Fn() -> u64) -> Result<Duration> {
     let (before, begin) = (last.load(Ordering::Relaxed), nanos());
     let path = "/proxies/proxy-1/toxics/hole";

@@ -1,6 +1,6 @@
-//! `cargo xtask bench control`: what the control plane of `fault-proxy` costs, how soon it acts, and what it bears.
+//! `cargo xtask bench control`: cost, reaction time and load limits of the control plane of `fault-proxy`.
 //!
-//! A section a question: [`cost`], [`effect`], [`soak`].
+//! Each section answers one question: [`cost`], [`effect`], [`soak`].
 
 mod controlled;
 mod cost;
@@ -22,7 +22,7 @@ pub(crate) enum Section {
     Soak,
 }
 
-/// The amounts of one run.
+/// Amounts of one run.
 #[derive(Debug)]
 struct Scale {
     rounds: usize,
@@ -55,7 +55,7 @@ const QUICK: Scale = Scale {
 /// Builds fault-proxy, measures its control plane and prints the tables.
 ///
 /// # Errors
-/// A call that fails, and a session that breaks without a fault to break it, end the benchmark with an error that names them.
+/// Returns an error that names the problem if a call fails, or a session breaks although no fault ends it.
 pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &QUICK } else { &FULL };

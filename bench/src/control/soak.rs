@@ -1,4 +1,5 @@
-//! Faults made, changed and removed, a thousand calls a second, while sessions carry traffic that none of them may break.
+//! Adds, changes and removes faults with a thousand calls per second, while sessions transfer data that no
+//! fault may break.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,7 +66,8 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(vec![at_least("calls a second", rate, WANTED)])
 }
 
-/// Round trips until the end. A stall by a fault that is slow to go is not yet a break: what breaks it, is an error.
+/// Makes round trips until the end. A stall is not a failure, because a fault may end late. An error is a
+/// failure.
 fn carry(controlled: &Controlled, is_over: &AtomicBool, pings: &AtomicU64) -> Result<()> {
     let mut session = [prepare(TcpStream::connect(controlled.proxy)?, ECHO)?];
     while !is_over.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! The far end with TLS in front of it.
+//! The far end with TLS.
 
 use std::fmt;
 use std::io;
@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use super::super::load::CHUNK;
 use super::{ECHO, HANDSHAKES, SINK, SOURCE, echo, send};
 
-/// The version of TLS that all of a measurement speak.
+/// Version of TLS that all programs of a measurement use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Version {
     #[value(name = "1.2")]
@@ -38,7 +38,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// The far end with TLS, and the handshakes that it has completed.
+/// The far end with TLS, and the number of handshakes that it has completed.
 pub(super) struct Server {
     acceptor: TlsAcceptor,
     full: AtomicU64,
@@ -51,7 +51,7 @@ impl Server {
         Ok(Self { acceptor, full: AtomicU64::new(0), resumed: AtomicU64::new(0) })
     }
 
-    /// Serves as without TLS, after the handshake.
+    /// Serves a connection as without TLS, after the handshake.
     pub(super) async fn serve(&self, stream: TcpStream, data: &[u8]) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut stream = self.acceptor.accept(stream).await?;

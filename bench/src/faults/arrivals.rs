@@ -1,22 +1,22 @@
-//! What arrived when.
+//! Arrival times of bytes.
 
 use std::time::Duration;
 
-/// Bytes of one read.
+/// The bytes of one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Arrival {
-    /// Since the measurement began.
+    /// Time since the measurement began.
     pub(super) at: Duration,
     pub(super) bytes: u64,
 }
 
-/// All the bytes.
+/// Returns the sum of all bytes.
 pub(super) fn total(arrivals: &[Arrival]) -> u64 {
     arrivals.iter().map(|arrival| arrival.bytes).sum()
 }
 
-/// The bytes of each `width` of time, counted from `skip` after the first arrival, without the incomplete one
-/// before `end` after the first arrival.
+/// Returns the bytes in each window of length `width`, from `skip` to `end` after the first arrival. An
+/// incomplete last window is left out.
 pub(super) fn windows(arrivals: &[Arrival], skip: Duration, end: Duration, width: Duration) -> Vec<u64> {
     let index = |at: Duration| at.as_nanos() / width.as_nanos();
     let count = usize::try_from(index(end.saturating_sub(skip))).unwrap_or(usize::MAX);
@@ -31,13 +31,13 @@ pub(super) fn windows(arrivals: &[Arrival], skip: Duration, end: Duration, width
     windows
 }
 
-/// Bytes a second from `skip` to `end`, both after the first arrival.
+/// Returns the bytes per second from `skip` to `end`, both after the first arrival.
 pub(super) fn rate(arrivals: &[Arrival], skip: Duration, end: Duration) -> f64 {
     let bytes: u64 = windows(arrivals, skip, end, end - skip).iter().sum();
     bytes as f64 / (end - skip).as_secs_f64()
 }
 
-/// Bytes a second from the first arrival, whose bytes were on their way before, to the last.
+/// Returns the bytes per second from the first to the last arrival, without the bytes of the first.
 pub(super) fn sustained_rate(arrivals: &[Arrival]) -> f64 {
     let ends = arrivals.first().zip(arrivals.last());
     ends.map_or(f64::NAN, |(first, last)| {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_its_beginning_and_not_its_end() {
-        // the first arrival, at 7 ms, begins the time
+        // The first arrival, at 7 ms, is the start of the time.
         let arrivals =
             arrivals(&[(7, 1), (26, 2), (27, 4), (36, 8), (37, 16), (56, 32), (57, 64), (90, 128)]);
         assert_eq!(windows(&arrivals, 20 * MILLI, 50 * MILLI, 10 * MILLI), [12, 16, 32]);

@@ -1,4 +1,4 @@
-//! Limited bandwidth: the bytes of the whole time and of each tenth of a second.
+//! Accuracy of limited bandwidth, over the whole time and in windows of 100 ms.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::path::Path;
 use super::scale::Scale;
 use super::{bandwidth_flags, on_requests, verdict};
 
-/// Bytes a second.
+/// Rates in bytes per second.
 const RATES: [(u64, &str); 6] = [
     (10_000, "10 KB/s"),
     (100_000, "100 KB/s"),
@@ -22,13 +22,13 @@ const RATES: [(u64, &str); 6] = [
 ];
 
 const WINDOW: Duration = Duration::from_millis(100);
-/// The burst's: no window begins before.
+/// Time that the burst may affect. Windows begin after it.
 const BURST: Duration = Duration::from_millis(200);
-/// In percent.
+/// Maximum error in percent.
 const TOTAL_BOUND: f64 = 1.0;
 const WINDOW_BOUND: f64 = 3.0;
 
-/// How far one flow is from its rate, in percent; more than 0 is too fast.
+/// Deviation of a flow from its rate in percent. Positive values are too fast.
 #[derive(Debug)]
 struct Errors {
     total: f64,
@@ -84,7 +84,7 @@ fn errors(arrivals: &[Arrival], bytes_a_second: f64, duration: Duration) -> Erro
     }
 }
 
-/// The error that is largest either way.
+/// Returns the error with the largest absolute value.
 fn worst(errors: &[f64]) -> f64 {
     errors.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(f64::NAN)
 }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn the_burst_counts_in_the_total_and_in_no_window() {
-        // 1000 bytes per second in steps of 10 ms, with a burst of 50 at the start and a gap of 10 ms
+        // 1000 bytes per second in steps of 10 ms, with a burst of 50 bytes at the start and a gap of 10 ms.
         let mut arrivals: Vec<_> =
             (0..100).map(|step| Arrival { at: Duration::from_millis(10 * step), bytes: 10 }).collect();
         arrivals[0].bytes += 50;

@@ -1,4 +1,4 @@
-//! What a session with faults costs the processor.
+//! Processor time of sessions with faults.
 
 use anyhow::{Context, Result};
 
@@ -10,7 +10,7 @@ use super::{bandwidth_flags, latency_flags, on_requests, verdict};
 
 /// Target, relative to the processor time without faults.
 const SHARE: f64 = 1.3;
-/// Bytes a second that no machine reaches.
+/// Bytes per second that no machine reaches.
 const UNREACHED: u64 = 100_000_000_000;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {

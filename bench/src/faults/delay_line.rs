@@ -1,8 +1,8 @@
-//! Holds every packet that passes a namespace for a fixed time: not all kernels have netem.
+//! Delays all packets that pass a namespace by a fixed time, because not all kernels have netem.
 //!
-//! Routing rules of the namespace deliver the packets of its two interfaces to itself. A raw socket reads them and, when
-//! their time has come, sends them on unchanged. The kernel, which has no socket for them either, answers with resets;
-//! a filter drops these.
+//! Routing rules of the namespace deliver the packets of its two interfaces to the namespace itself. A raw
+//! socket reads the packets and sends them on unchanged after the delay. The kernel does not have a socket
+//! for these packets and responds with resets, which a filter drops.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::namespace::Namespace;
 
-/// Ends with the value.
+/// A running delay line. Dropping the value stops it.
 #[derive(Debug)]
 pub(super) struct DelayLine {
     stop: Arc<AtomicBool>,
@@ -28,15 +28,15 @@ pub(super) struct DelayLine {
 /// A packet and the time to forward it.
 type Held = (Instant, Vec<u8>);
 
-/// More packets than a flow has on its way.
+/// Maximum number of held packets, which is more than a flow has in flight.
 const HELD_PACKETS: usize = 100_000;
 const RECEIVE_BUFFER: usize = 4 << 20;
 const LONGEST_PACKET: usize = 1 << 16;
-/// So often the reader looks whether it is to end.
+/// Interval at which the reader checks whether it must end.
 const GLANCE: Duration = Duration::from_millis(100);
 
 impl DelayLine {
-    /// Holds TCP packets between `interfaces` of `namespace`, both ways.
+    /// Delays TCP packets between `interfaces` of `namespace` in both directions.
     pub(super) fn start(namespace: &Namespace, interfaces: [&str; 2], delay: Duration) -> Result<Self> {
         for interface in interfaces {
             namespace.ip(&format!("rule add iif {interface} lookup 100"))?;
@@ -57,13 +57,13 @@ impl DelayLine {
     }
 }
 
-/// The packets that `namespace`, which holds a delay line, lost because it was too slow.
+/// Returns the number of packets that `namespace` lost because its delay line was too slow.
 pub(super) fn overflowed(namespace: &Namespace) -> Result<u64> {
     let sockets = namespace.enter(|| Ok(fs::read_to_string("/proc/thread-self/net/raw")?))?;
     Ok(drops(&sockets))
 }
 
-/// The sum of the last column, under a heading.
+/// Returns the sum of the last column without its header.
 fn drops(sockets: &str) -> u64 {
     sockets.lines().skip(1).filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok()).sum()
 }
@@ -88,7 +88,7 @@ fn raw_socket() -> io::Result<Socket> {
 fn read(mut socket: &Socket, delay: Duration, hold: &SyncSender<Held>, stop: &AtomicBool) {
     let mut buffer = vec![0; LONGEST_PACKET];
     while !stop.load(Ordering::Relaxed) {
-        // the other error is that nothing came
+        // The other error is a timeout of the read.
         let Ok(read) = socket.read(&mut buffer) else { continue };
         if hold.send((Instant::now() + delay, buffer[..read].to_vec())).is_err() {
             return;
@@ -100,7 +100,7 @@ fn write(socket: &Socket, held: &Receiver<Held>) {
     for (due, packet) in held {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         if let Some(destination) = destination(&packet) {
-            // a packet that cannot be sent is lost, as on any path
+            // A packet that cannot be sent is lost, as on any path.
             socket.send_to(&packet, &SocketAddrV4::new(destination, 0).into()).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! One flow of as many bytes as its path takes.
+//! A flow that sends as many bytes as its path accepts.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -20,13 +20,14 @@ pub(super) enum Amount {
 
 #[derive(Debug)]
 pub(super) struct Flow {
-    /// Since the first write.
+    /// Arrivals, with times since the first write.
     pub(super) arrivals: Vec<Arrival>,
-    /// When the sender had the receiver's count back, since the first write; none for an amount of time.
+    /// Time from the first write until the sender received the receiver's count. `None` for an amount of
+    /// time.
     pub(super) acknowledged: Option<Duration>,
 }
 
-/// A sender looks so often whether it has sent long enough.
+/// Interval at which a sender checks whether it has sent long enough.
 const GLANCE: Duration = Duration::from_millis(100);
 
 /// Sends `amount` through `sender`, and receives it on `listener` in this process.
@@ -102,7 +103,7 @@ fn receive(
         }
         arrivals.push(Arrival { at, bytes: read as u64 });
         if at >= end {
-            // before the connection ends, which the sender would take for an error
+            // Stop before the connection ends, because the sender would report the end as an error.
             stop.store(true, Ordering::Relaxed);
             return Ok(arrivals);
         }
@@ -112,7 +113,8 @@ fn receive(
     Ok(arrivals)
 }
 
-/// The first connection on which bytes arrive; those without only tried whether the proxy listens.
+/// Accepts connections until bytes arrive on one. Connections without bytes only checked whether the proxy
+/// listens.
 fn accept_flow(listener: &TcpListener, buffer: &mut [u8], begin: Instant) -> Result<(TcpStream, Arrival)> {
     loop {
         let (mut stream, _) = listener.accept().context("the proxy did not connect")?;

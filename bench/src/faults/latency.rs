@@ -1,4 +1,4 @@
-//! Constant latency: how far the one-way delay is from what was asked for.
+//! Accuracy of constant latency: deviation of the one-way delay from the configured delay.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::path::Path;
 use super::scale::Scale;
 use super::{latency_flags, on_requests, verdict};
 
-/// Sessions and the pauses between two messages of one: 500 sessions must not keep the machine busy.
+/// Number of sessions, and the range of pauses between two messages of a session. 500 sessions must not keep
+/// the machine busy.
 const CASES: [(usize, Range<Duration>); 2] = [
     (1, Duration::from_millis(5)..Duration::from_millis(15)),
     (500, Duration::from_millis(50)..Duration::from_millis(150)),
@@ -30,18 +31,18 @@ enum Way {
 const WAYS: [Way; 6] =
     [Way::Direct, Way::NoFaults, Way::Asked(1), Way::Asked(10), Way::Asked(50), Way::Asked(100)];
 
-/// What one way had over all rounds.
+/// Results of one path over all rounds.
 #[derive(Debug, Default)]
 struct Found {
     delays: Vec<Duration>,
     errors: Vec<Error>,
 }
 
-/// By how much a delay is off.
+/// Deviation of a delay.
 #[derive(Clone, Copy, Debug)]
 struct Error {
     size: Duration,
-    /// In microseconds; more than 0 is late.
+    /// Signed deviation in microseconds. Positive values are late.
     signed: f64,
 }
 
@@ -85,7 +86,7 @@ fn label(way: Way, sessions: usize) -> String {
     format!("{way}, {sessions} session{plural}")
 }
 
-/// Every way once. What is asked for is added to the median without faults, of the same round.
+/// Measures every path once. The configured delay is added to the median without faults in the same round.
 fn measure_round(found: &mut [Found; WAYS.len()], load: &Load) -> Result<()> {
     let mut without_faults = Duration::ZERO;
     for (way, found) in WAYS.iter().zip(found) {

@@ -1,4 +1,4 @@
-//! Packet loss: the throughput it leaves, against a formula and against a path that really loses packets.
+//! Throughput with packet loss, compared with a formula and with a path that really loses packets.
 
 use std::thread;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::path::Path;
 use super::scale::Scale;
 use super::verdict;
 
-/// Packets lost of a thousand.
+/// Lost packets per thousand.
 const RATES: [(u16, &str); 3] = [(1, "0.1%"), (10, "1%"), (50, "5%")];
 const ROUND_TRIP: Duration = Duration::from_millis(20);
-/// What a packet of 1500 bytes carries.
+/// Payload of a packet of 1500 bytes.
 const SEGMENT: f64 = 1460.0;
 const TOLERANCE: f64 = 0.25;
 /// Number of concurrent flows through fault-proxy.
@@ -69,14 +69,15 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Bytes a second at a share of lost segments: MSS/RTT · √(3/2) / √p (Mathis, Semke, Mahdavi, Ott: The macroscopic
-/// behavior of the TCP congestion avoidance algorithm, 1997; the constant is that of periodic loss and an acknowledgment
-/// a segment).
+/// Returns the bytes per second at a share of lost segments: MSS/RTT · √(3/2) / √p (Mathis, Semke, Mahdavi,
+/// Ott: The macroscopic behavior of the TCP congestion avoidance algorithm, 1997). The constant applies to
+/// periodic loss with one acknowledgment per segment.
 fn mathis(share: f64) -> f64 {
     SEGMENT / ROUND_TRIP.as_secs_f64() * (1.5 / share).sqrt()
 }
 
-/// Returns the mean of several concurrent proxies with independent losses. A single flow would meet too few losses in the time.
+/// Returns the mean of several concurrent proxies with independent losses. A single flow would have too few
+/// losses in the time.
 fn ours(rate: &str, duration: Duration) -> Result<f64> {
     let one = |seed: u64| {
         let path = Path::through(&format!(
@@ -93,7 +94,8 @@ fn ours(rate: &str, duration: Duration) -> Result<f64> {
     Ok(mean(&rates?))
 }
 
-/// Through a real lossy path, one flow after the other, and what that path was.
+/// Returns the mean rate of several consecutive flows through a real lossy path, and a description of that
+/// path.
 fn real(per_mille: u16, duration: Duration, flows: usize) -> Result<(f64, String)> {
     let path = LossyPath::make(ROUND_TRIP, per_mille)?;
     let round_trip = path.round_trip()?;
@@ -113,7 +115,7 @@ fn mean(rates: &[f64]) -> f64 {
     rates.iter().sum::<f64>() / rates.len() as f64
 }
 
-/// Without the first tenth of the time, in which a sender still looks for its window.
+/// Returns the rate without the first tenth of the time, in which a sender still adapts its window.
 fn steady_rate(flow: &Flow, duration: Duration) -> f64 {
     rate(&flow.arrivals, duration / 10, duration)
 }

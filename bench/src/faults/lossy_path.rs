@@ -1,9 +1,9 @@
 //! A path on which the kernel itself loses packets: three network namespaces in a row.
 //!
-//! `client` and `server` are connected through `middle`, which holds every packet for half the round trip
-//! ([`delay_line`]). nftables at the server's end drops packets of requests at random. Packets are no
-//! longer than a segment (no offloading), so that a drop is the loss of one, and the client's TCP is Reno, which is what
-//! Mathis et al. model, if the kernel has it.
+//! `client` and `server` are connected through `middle`, which delays every packet by half the round-trip
+//! time ([`delay_line`]). nftables at the server drops packets of requests at random. Offloading is disabled,
+//! so that a packet is not larger than a segment and each drop loses one segment. The TCP of the client is
+//! Reno if the kernel has it, which is the algorithm that Mathis et al. model.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -20,7 +20,7 @@ use super::path::listen;
 
 const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 231, 2, 2), 5001);
 
-/// Everything of it ends with the value.
+/// The path. Dropping the value removes all its namespaces.
 #[derive(Debug)]
 pub(super) struct LossyPath {
     pub(super) listener: TcpListener,
@@ -40,7 +40,7 @@ pub(super) fn prepare() -> Result<()> {
 }
 
 impl LossyPath {
-    /// Loses `per_mille` of the packets to the server.
+    /// Creates a path that loses `per_mille` of the packets to the server.
     pub(super) fn make(round_trip: Duration, per_mille: u16) -> Result<Self> {
         let client = Namespace::create("client")?;
         let middle = Namespace::create("middle")?;
@@ -49,7 +49,7 @@ impl LossyPath {
         join(&server, &middle, 2)?;
         let delay_line = DelayLine::start(&middle, ["to1", "to2"], round_trip / 2)?;
         for end in [&client, &server] {
-            // its option would take 12 bytes of each segment
+            // The timestamp option would take 12 bytes of each segment.
             end.enter(|| Ok(fs::write("/proc/sys/net/ipv4/tcp_timestamps", "0")?))
                 .context("cannot turn TCP timestamps off")?;
         }
@@ -66,7 +66,7 @@ impl LossyPath {
     pub(super) fn connect(&self) -> Result<TcpStream> {
         self.client.enter(|| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            // else it is the kernel's default
+            // Without Reno, the kernel's default is used.
             socket.set_tcp_congestion(b"reno").ok();
             socket
                 .connect_timeout(&SERVER.into(), PATIENCE)
@@ -75,7 +75,7 @@ impl LossyPath {
         })
     }
 
-    /// The shortest of some handshakes.
+    /// Returns the shortest time of several TCP handshakes.
     pub(super) fn round_trip(&self) -> Result<Duration> {
         let mut shortest = Duration::MAX;
         for _ in 0..5 {
@@ -92,13 +92,14 @@ impl LossyPath {
     }
 }
 
-/// The congestion control of a connection's sender.
+/// Returns the name of the congestion control of a connection.
 pub(super) fn congestion_control(stream: &TcpStream) -> Result<String> {
     let name = socket2::SockRef::from(stream).tcp_congestion()?;
     Ok(String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned())
 }
 
-/// Connects `end` as 10.231.`net`.2 with `middle` as 10.231.`net`.1, there on the interface `to<net>`.
+/// Connects `end` with the address 10.231.`net`.2 to `middle` with the address 10.231.`net`.1, which uses the
+/// interface `to<net>`.
 fn join(end: &Namespace, middle: &Namespace, net: u8) -> Result<()> {
     let (here, there) = ("eth0".to_owned(), format!("to{net}"));
     end.ip(&format!("link add {here} type veth peer name {there} netns {}", middle.name()))?;

@@ -1,12 +1,13 @@
-//! `cargo xtask bench faults`: what the faults of `fault-proxy` do against what was asked for.
+//! `cargo xtask bench faults`: accuracy and cost of the faults of `fault-proxy`.
 //!
-//! A section a question: [`latency`], [`pipeline`], [`bandwidth`], [`loss`], [`cpu`]. Both ends of the measured paths
-//! ([`path`]) are in this process, so that one clock stamps what is sent and what arrives; only [`cpu`] takes the far
-//! end and the load of `bench relay`. All faults apply to requests: bytes to the far end.
+//! Each section answers one question: [`latency`], [`pipeline`], [`bandwidth`], [`loss`], [`cpu`]. Both ends
+//! of the measured paths ([`path`]) are in this process, so that the same clock measures sending and arrival.
+//! Only [`cpu`] uses the far end and the load of `bench relay`. All faults apply to requests: bytes to the
+//! far end.
 //!
-//! What the sections share: [`greedy`] sends as much as a path takes, [`arrivals`] counts what arrived when,
-//! [`verdict`] judges. [`loss`] compares with a [`lossy_path`] of the kernel's, made of [`namespace`]s and a
-//! [`delay_line`].
+//! Shared modules: [`greedy`] sends as much as a path accepts, [`arrivals`] evaluates arrival times, and
+//! [`verdict`] checks targets. [`loss`] compares with a [`lossy_path`] of the kernel, which consists of
+//! [`namespace`]s and a [`delay_line`].
 
 mod arrivals;
 mod bandwidth;
@@ -41,7 +42,7 @@ pub(crate) enum Section {
 /// Builds fault-proxy, measures its faults and prints the tables.
 ///
 /// # Errors
-/// A fault that loses a byte or does not let one through in time ends the benchmark with an error that names it.
+/// Returns an error that names the fault if bytes are lost or do not arrive in time.
 pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     become_ready(&["fault-proxy"])?;
     let scale = if args.quick { &scale::QUICK } else { &scale::FULL };
@@ -66,7 +67,7 @@ impl Section {
     }
 }
 
-/// Flags that put `fault` on requests, the same in every run.
+/// Returns flags that apply faults to requests, with a fixed seed.
 fn on_requests(faults: &[&str]) -> String {
     let mut flags = vec!["--seed 1 --no-ui"];
     flags.extend(faults);

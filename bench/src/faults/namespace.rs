@@ -1,4 +1,4 @@
-//! A network namespace that is there as long as its value.
+//! A network namespace that exists as long as its value.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Removed when dropped, with its interfaces and addresses.
+/// A network namespace. Dropping it removes the namespace with its interfaces and addresses.
 #[derive(Debug)]
 pub(super) struct Namespace {
     name: String,
@@ -28,17 +28,17 @@ impl Namespace {
         &self.name
     }
 
-    /// Runs `ip` with these arguments, separated by spaces, here.
+    /// Runs `ip` in the namespace. `args` are separated by spaces.
     pub(super) fn ip(&self, args: &str) -> Result<()> {
         run(&format!("ip -netns {} {args}", self.name))
     }
 
-    /// Runs a command, with arguments separated by spaces, here.
+    /// Runs a command in the namespace. Its arguments are separated by spaces.
     pub(super) fn run(&self, command: &str) -> Result<()> {
         run(&format!("ip netns exec {} {command}", self.name))
     }
 
-    /// Runs `work` on a thread in here: the sockets it opens stay here.
+    /// Runs `work` on a thread in the namespace. Sockets that it opens stay in the namespace.
     pub(super) fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let file = Path::new("/run/netns").join(&self.name);
         let namespace = File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;

@@ -1,7 +1,7 @@
-//! How long small messages take to the other end of a path.
+//! One-way delay of small messages.
 //!
-//! A message carries the time it was sent; a thread that does nothing but wait for messages stamps its arrival. Both
-//! read the same clock.
+//! A message contains the time at which it was sent. A thread that only waits for messages records their
+//! arrival. Both use the same clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -21,23 +21,23 @@ use tokio::time::timeout;
 use super::super::load::PATIENCE;
 use super::path::Path;
 
-/// The time of sending in nanoseconds, big-endian, whether it counts, and filling.
+/// Size of a message: its time in nanoseconds (big-endian), a flag whether it counts, and padding.
 const MESSAGE_BYTES: usize = 64;
 
-/// In this time at the beginning every session sends its first message, and none counts.
+/// Time at the beginning in which every session sends its first message. These messages do not count.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What is sent.
+/// Messages to send.
 #[derive(Clone, Debug)]
 pub(super) struct Load {
     pub(super) sessions: usize,
-    /// Between two messages of a session, drawn uniformly.
+    /// Range of the pauses between two messages of a session, drawn uniformly.
     pub(super) pauses: Range<Duration>,
     pub(super) duration: Duration,
     pub(super) seed: u64,
 }
 
-/// The one-way delays of all messages that count.
+/// Returns the one-way delays of all messages that count.
 pub(super) fn one_way_delays(path: &Path, load: &Load) -> Result<Vec<Duration>> {
     let sessions: Vec<TcpStream> = (0..load.sessions).map(|_| path.connect()).collect::<Result<_>>()?;
     let epoch = Instant::now();
@@ -51,7 +51,7 @@ pub(super) fn one_way_delays(path: &Path, load: &Load) -> Result<Vec<Duration>> 
     })
 }
 
-/// Sends until the time is over, closes the sessions and returns the number of messages that count.
+/// Sends until the time is over and closes the sessions. Returns the number of messages that count.
 fn send(mut sessions: Vec<TcpStream>, load: &Load, epoch: Instant) -> Result<usize> {
     let mut draws = Xoshiro256PlusPlus::seed_from_u64(load.seed);
     let mut due: BinaryHeap<_> = (0..sessions.len())
@@ -91,7 +91,7 @@ async fn receive_all(path: &Path, load: &Load, epoch: Instant) -> Result<Vec<Dur
                 sessions.spawn(session_delays(accepted?.0, epoch));
             }
             Some(session) = sessions.join_next() => match session.context("a session panicked")?? {
-                // only tried whether the proxy listens
+                // This connection only checked whether the proxy listens.
                 None => {}
                 Some(counted) => {
                     delays.extend(counted);
@@ -103,7 +103,7 @@ async fn receive_all(path: &Path, load: &Load, epoch: Instant) -> Result<Vec<Dur
     Ok(delays)
 }
 
-/// Reads to the end; the delays of messages that count, or none if there was no message at all.
+/// Reads to the end. Returns the delays of messages that count, or `None` without any message.
 async fn session_delays(mut stream: tokio::net::TcpStream, epoch: Instant) -> Result<Option<Vec<Duration>>> {
     let mut delays = Vec::new();
     let mut messages = 0;
@@ -138,7 +138,7 @@ fn message(now: Duration, counts: bool) -> [u8; MESSAGE_BYTES] {
     message
 }
 
-/// When a message that counts was sent.
+/// Returns when a message was sent, or `None` if it does not count.
 fn sent_at(message: &[u8; MESSAGE_BYTES]) -> Option<Duration> {
     let nanos = u64::from_be_bytes(*message.first_chunk().expect("a message is longer"));
     (message[8] == 1).then(|| Duration::from_nanos(nanos))
@@ -159,7 +159,7 @@ mod tests {
             seed: 1,
         };
         let delays = one_way_delays(&path, &load).unwrap();
-        // from 3 sessions with at least 6 and at most 21 each
+        // There are 3 sessions with 6 to 21 messages each.
         assert!((15..=63).contains(&delays.len()), "{} messages", delays.len());
     }
 

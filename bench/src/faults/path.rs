@@ -1,4 +1,4 @@
-//! From this process to itself, through fault-proxy or through nothing.
+//! A path from this process to itself, directly or through fault-proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use testkit::{Daemon, free_addr};
 use super::super::load::PATIENCE;
 use super::super::peers::{SETTLING, start_ours};
 
-/// A listener and the way to it; the proxy on it ends with the value.
+/// A listener, and the address that leads to it. Dropping the value stops the proxy, if any.
 #[derive(Debug)]
 pub(super) struct Path {
     pub(super) listener: TcpListener,
@@ -25,7 +25,7 @@ impl Path {
         Ok(Self { addr: listener.local_addr()?, listener, _proxy: None })
     }
 
-    /// Through fault-proxy with these flags.
+    /// Creates a path through fault-proxy with these flags.
     pub(super) fn through(flags: &str) -> Result<Self> {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let addr = free_addr();

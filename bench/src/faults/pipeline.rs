@@ -1,4 +1,4 @@
-//! Latency must not cost throughput: a gibibyte through 50 ms of it.
+//! Checks that latency does not reduce throughput, with 1 GiB through 50 ms of latency.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ const LATENCY_MILLIS: u64 = 50;
 /// Target, relative to the throughput without faults.
 const SHARE: f64 = 0.9;
 
-/// GB/s of one transfer.
+/// Throughput of one transfer in GB/s.
 #[derive(Clone, Copy, Debug)]
 struct Throughput {
-    /// From the first write to the receiver's count, so with the latency itself.
+    /// From the first write to the arrival of the receiver's count, including the latency.
     whole: f64,
-    /// From the first byte that arrives to the last.
+    /// From the first to the last byte that arrives.
     sustained: f64,
 }
 

@@ -1,21 +1,21 @@
-//! How much is measured.
+//! Amounts of the measurements.
 
 use std::time::Duration;
 
-/// The amounts of one run.
+/// Amounts of one run.
 #[derive(Debug)]
 pub(super) struct Scale {
-    /// How often each path has its turn.
+    /// Number of measurements of each path.
     pub(super) rounds: usize,
-    /// The same for the sections that take seconds a turn.
+    /// Number of measurements in sections in which a measurement takes seconds.
     pub(super) long_rounds: usize,
-    /// How long messages are sent for a one-way delay.
+    /// Time for which messages are sent to measure one-way delays.
     pub(super) messages: Duration,
-    /// How long a limited flow is watched.
+    /// Time for which a limited flow is measured.
     pub(super) limited: Duration,
-    /// How long a lossy flow is watched.
+    /// Time for which a lossy flow is measured.
     pub(super) lossy: Duration,
-    /// What a measurement of processor time moves.
+    /// Number of bytes in a measurement of processor time.
     pub(super) cpu_bytes: u64,
 }
 

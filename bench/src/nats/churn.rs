@@ -1,4 +1,4 @@
-//! What sessions leave behind when they have ended.
+//! Resources that remain after sessions have ended.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,10 +14,10 @@ use super::tunnel::Tunnel;
 
 const WORKERS: usize = 8;
 
-/// Sessions are forgotten well within this.
+/// Time limit for the programs to release ended sessions.
 const ENDING: Duration = Duration::from_secs(20);
 
-/// What stays of buffers, tables and what allocators keep.
+/// Allowance in MiB for buffers, tables and memory that allocators keep.
 const MIB_LEFT: f64 = 4.0;
 
 const LABELS: [&str; 5] = [
@@ -77,7 +77,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         .collect())
 }
 
-/// In the order of [`LABELS`].
+/// Returns the held resources in the order of [`LABELS`].
 fn held(tunnel: &Tunnel) -> [f64; 5] {
     let [client, server] = tunnel.pids();
     [

@@ -23,7 +23,7 @@ use super::turns::medians;
 const SHARE: f64 = 0.70;
 const SLOWEST: f64 = 0.25;
 
-/// Until all streams are at their pace.
+/// Time until all streams have reached their rate.
 const SETTLING: Duration = Duration::from_secs(2);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -52,7 +52,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     ])
 }
 
-/// MiB a second of all streams together, and the slowest's and the fastest's share of their mean.
+/// Returns the total MiB per second, and the slowest and the fastest stream relative to their mean.
 fn watch(streams: usize, watching: Duration) -> Result<[f64; 3]> {
     let tunnel = Tunnel::start(&[])?;
     let mut sources = tunnel.open_all(LEAN_SOURCE, streams)?;

@@ -1,4 +1,4 @@
-//! The memory of sessions that do nothing.
+//! Memory of idle sessions.
 
 use std::thread;
 use std::time::Duration;

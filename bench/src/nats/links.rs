@@ -1,4 +1,5 @@
-//! A slow link between the client and NATS that several sessions share, and a long one. fault-proxy makes both.
+//! Links with limited bandwidth and with long delay between the client and NATS, which several sessions
+//! share. fault-proxy simulates both.
 
 use std::io::Read as _;
 use std::net::{Shutdown, TcpStream};
@@ -17,7 +18,7 @@ use super::streams::{MIB, download, source};
 use super::tunnel::Tunnel;
 use super::turns::medians;
 
-/// 10 Mbit/s, in bytes.
+/// 10 Mbit/s in bytes per second.
 const RATE: f64 = 1_250_000.0;
 const SLOW: &str = "--control off --max-in-flight 64KiB
     --with-latency --latency-distribution constant --latency-mean 10ms --latency-direction both
@@ -25,7 +26,7 @@ const SLOW: &str = "--control off --max-in-flight 64KiB
 const LONG: &str = "--control off --max-in-flight 512MiB --max-in-flight-total 2GiB
     --with-latency --latency-distribution constant --latency-mean 50ms --latency-direction both";
 
-/// Until downloads have found their rate.
+/// Time until downloads have reached their rate.
 const FILLING: Duration = Duration::from_secs(4);
 const PINGS: usize = 50;
 
@@ -61,7 +62,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     ])
 }
 
-/// The figures of a slow link, in the order of the table.
+/// Measures a slow link. Returns the figures in the order of the table.
 fn slow() -> Result<[f64; 6]> {
     let tunnel = Tunnel::start_over(Some(SLOW), &[])?;
     let mut echo = [tunnel.open(ECHO)?];

@@ -36,21 +36,21 @@ pub(crate) enum Section {
     RoundTrip,
     /// Many concurrent streams.
     Crowd,
-    /// Memory of sessions that do nothing.
+    /// Memory of idle sessions.
     Idle,
-    /// What sessions leave behind.
+    /// Resources that remain after sessions have ended.
     Churn,
     SlowReader,
-    /// A slow link between the client and NATS, and a long one.
+    /// Links with limited bandwidth and with long delay between the client and NATS.
     Links,
 }
 
 const PROGRAMS: [&str; 3] = ["nats-proxy-server", "nats-proxy-client", "fault-proxy"];
 
-/// Builds both programs, measures them and prints the tables.
+/// Builds the programs, measures them and prints the tables.
 ///
 /// # Errors
-/// A session that loses a byte or does not answer in time ends the benchmark with an error that names it.
+/// Returns an error if a session loses a byte or does not respond in time.
 pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     packages::install_missing(packages::TESTS)?;
     become_ready(&PROGRAMS)?;

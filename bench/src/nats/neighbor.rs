@@ -1,4 +1,4 @@
-//! Plain clients of the same NATS library, to compare the tunnel with. Each runs in a separate process.
+//! Plain clients of the same NATS library for comparison with the tunnel. Each runs in a separate process.
 
 mod roles;
 
@@ -27,26 +27,26 @@ impl fmt::Display for Payload {
     }
 }
 
-/// What one plain client does.
+/// Role of a plain client.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
-    /// Publishes data, at most a window ahead of its subscriber; prints MiB per second.
+    /// Publish data, at most a window ahead of its subscriber, and print MiB per second.
     Publish(Load),
-    /// Receives the data and reports it.
+    /// Receive data and report its amount.
     Subscribe(Load),
-    /// Sends requests, one at a time; prints the round trip's p50 and p99 in microseconds.
+    /// Send requests, one at a time, and print the p50 and p99 of the round trip in microseconds.
     Request {
-        /// How many are not counted.
+        /// Number of requests that do not count.
         warm_up: usize,
-        /// How many are.
+        /// Number of requests that count.
         count: usize,
-        /// On tokio's default runtime.
+        /// Use tokio's default runtime.
         #[arg(long)]
         threads: bool,
     },
-    /// Replies with what was asked.
+    /// Reply with the payload of the request.
     Reply {
-        /// On tokio's default runtime.
+        /// Use tokio's default runtime.
         #[arg(long)]
         threads: bool,
     },
@@ -54,16 +54,16 @@ pub(crate) enum Role {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// In all.
+    /// Number of bytes in total.
     bytes: u64,
-    /// In a message.
+    /// Number of bytes per message.
     chunk: usize,
-    /// As base64 in JSON.
+    /// Encode the data as base64 in JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Moves `bytes` from one plain client to another and returns the MiB a second.
+/// Sends `bytes` from one plain client to another. Returns the MiB per second.
 pub(super) fn publish(payload: Payload, bytes: u64) -> Result<f64> {
     let (chunk, json) = match payload {
         Payload::Bytes(chunk) => (chunk, ""),
@@ -74,8 +74,8 @@ pub(super) fn publish(payload: Payload, bytes: u64) -> Result<f64> {
     Ok(rate)
 }
 
-/// The round trip's p50 and p99 between two plain clients, in microseconds; on one thread each, or on a runtime with
-/// `threads`.
+/// Returns the p50 and p99 of the round trip between two plain clients in microseconds. Each uses one thread,
+/// or tokio's default runtime with `threads`.
 pub(super) fn request(warm_up: usize, count: usize, threads: bool) -> Result<[f64; 2]> {
     let flag = if threads { " --threads" } else { "" };
     figures(&format!("reply{flag}"), &format!("request {warm_up} {count}{flag}"))

@@ -1,4 +1,4 @@
-//! 64 bytes there and back, against a request and its reply.
+//! Round trip of 64 bytes, compared with a NATS request and its reply.
 
 use anyhow::Result;
 

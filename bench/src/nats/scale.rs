@@ -1,27 +1,27 @@
-//! How much is measured.
+//! Amounts of the measurements.
 
 use std::time::Duration;
 
-/// The amounts of one run.
+/// Amounts of one run.
 #[derive(Debug)]
 pub(super) struct Scale {
-    /// How often each contender has its turn.
+    /// Number of measurements of each contender.
     pub(super) rounds: usize,
-    /// The same for measurements with many sessions, which take longer and scatter less.
+    /// Number of measurements with many sessions, which take longer and vary less.
     pub(super) long_rounds: usize,
-    /// What a stream moves.
+    /// Number of bytes that a stream transfers.
     pub(super) bulk_bytes: u64,
-    /// The same for data in JSON.
+    /// Number of bytes that a stream transfers in JSON.
     pub(super) json_bytes: u64,
     pub(super) pings: usize,
     pub(super) warm_up_pings: usize,
     /// Number of concurrent busy streams, or of idle ones.
     pub(super) sessions: usize,
-    /// How long many streams are watched.
+    /// Time for which many streams are measured.
     pub(super) watching: Duration,
-    /// How many sessions are opened and closed.
+    /// Number of sessions that are opened and closed.
     pub(super) churned: usize,
-    /// How long the programs have afterwards to give back what the sessions took.
+    /// Time for the programs to release the resources of the sessions.
     pub(super) giving_back: Duration,
 }
 

@@ -21,7 +21,7 @@ const SHARE: f64 = 0.90;
 const SIP: usize = 100_000;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Until everything between the far end and the slow reader is full.
+/// Time until all buffers between the far end and the slow reader are full.
 const FILLING: Duration = Duration::from_secs(2);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {

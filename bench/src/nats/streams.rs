@@ -1,4 +1,4 @@
-//! The load: bytes through single streams, on the calling thread.
+//! The load: transfers over single streams on the calling thread.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -12,7 +12,7 @@ use super::tunnel::Tunnel;
 
 pub(super) const MIB: f64 = (1 << 20) as f64;
 
-/// Sends `bytes` to the far end, checks that they arrive, and returns the MiB a second.
+/// Sends `bytes` to the far end and checks that they arrive. Returns the MiB per second.
 pub(super) fn upload(tunnel: &Tunnel, bytes: u64) -> Result<f64> {
     let mut stream = tunnel.open(SINK)?;
     let data = vec![0x5a; CHUNK];
@@ -32,7 +32,7 @@ pub(super) fn upload(tunnel: &Tunnel, bytes: u64) -> Result<f64> {
     Ok(rate)
 }
 
-/// Has the far end send `bytes`, checks that they arrive, and returns the MiB a second.
+/// Receives `bytes` from the far end and checks that they arrive. Returns the MiB per second.
 pub(super) fn download(tunnel: &Tunnel, bytes: u64) -> Result<f64> {
     let begin = Instant::now();
     let mut stream = source(tunnel, bytes)?;

@@ -1,4 +1,4 @@
-//! What is measured: a path to a far end through both programs and a nats-server between them.
+//! The measured path: to a far end, through both programs and a nats-server between them.
 
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -14,10 +14,10 @@ use super::super::peers::{SETTLING, start_far_end, start_ours};
 
 const START: Duration = Duration::from_secs(10);
 
-/// A session that has ended is forgotten by both ends within this.
+/// Time within which both ends release a session that has ended.
 const FORGOTTEN: Duration = Duration::from_secs(1);
 
-/// Ends with the value.
+/// The running programs. Dropping the value stops them.
 #[derive(Debug)]
 pub(super) struct Tunnel {
     addr: SocketAddr,
@@ -29,7 +29,7 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    /// Starts both programs with these flags more, and returns when a session has gone through them.
+    /// Starts both programs with additional flags, and waits until a session works.
     pub(super) fn start(flags: &[&str]) -> Result<Self> {
         Self::start_over(None, flags)
     }
@@ -71,7 +71,7 @@ impl Tunnel {
             .collect()
     }
 
-    /// The client's process, and the server's.
+    /// Returns the process ids of the client and the server.
     pub(super) fn pids(&self) -> [u32; 2] {
         [self.client.pid(), self.server.pid()]
     }

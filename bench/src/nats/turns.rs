@@ -1,4 +1,4 @@
-//! Turn by turn, so that what disturbs the machine for a while disturbs every contender.
+//! Measures contenders in turn, so that temporary disturbances of the machine affect all of them.
 
 use std::array;
 
@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use super::super::report::{figure, median};
 
-/// A contender's name and how it is measured once.
+/// Name of a contender, and a function that measures it once.
 pub(super) type Contender<'a, const N: usize> = (&'a str, &'a dyn Fn() -> Result<[f64; N]>);
 
-/// Measures every contender in turn, `rounds` times over, and returns the medians of each.
+/// Measures every contender in turn, `rounds` times. Returns the medians of each.
 pub(super) fn medians<const N: usize>(
     what: &str,
     rounds: usize,

@@ -1,4 +1,4 @@
-//! Handshakes with the far end that resume a session, which costs both ends less than a full one.
+//! Handshakes with the far end that resume a session, which cost both ends less than full handshakes.
 
 use std::io::Read as _;
 use std::net::TcpStream;
@@ -14,11 +14,12 @@ use crate::peers::{Peer, SETTLING};
 use crate::report::Target;
 use crate::scale::Scale;
 
-/// Sessions of a measurement, one after the other.
+/// Number of sessions of a measurement, one after the other.
 const SESSIONS: u32 = 100;
-/// Pause between sessions. A session can resume only after the handshake of an earlier one has brought a ticket.
+/// Pause between sessions. A session can only resume after the handshake of an earlier session has delivered
+/// a ticket.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Handshakes that must resume a session. A busy machine may delay one beyond the pause.
+/// Minimum number of handshakes that must resume a session. A busy machine may delay one beyond the pause.
 const GOAL: f64 = 98.0;
 
 /// Handshakes that the far end has completed.
@@ -61,7 +62,7 @@ fn handshakes_of(peer: &Peer, closes_at_once: bool) -> Result<Handshakes> {
     Ok(Handshakes { all: after.all - before.all, resumed: after.resumed - before.resumed })
 }
 
-/// Waits until no handshake is under way, and returns those so far.
+/// Waits until no handshake is in progress. Returns the handshakes so far.
 fn settled(peer: &Peer) -> Result<Handshakes> {
     let begin = Instant::now();
     let mut last = ask(peer)?;

@@ -1,4 +1,4 @@
-//! The plain clients themselves.
+//! The plain clients.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -17,11 +17,11 @@ use super::super::streams::MIB;
 use super::{FIGURES, Load, READY, Role};
 
 const DATA: &str = "bench.data";
-/// The subscriber's count of what it has received.
+/// Subject of the subscriber's reports.
 const RECEIVED: &str = "bench.received";
 const ECHO: &str = "bench.echo";
 
-/// How far the publisher may be ahead of its subscriber, in bytes; as much as a session of the tunnel.
+/// Maximum number of bytes that the publisher may be ahead of its subscriber, as in a session of the tunnel.
 const WINDOW: u64 = 4 << 20;
 /// Interval in bytes at which the subscriber reports what it has received.
 const REPORT_EVERY: u64 = WINDOW / 4;
@@ -108,7 +108,7 @@ fn in_json(data: &[u8]) -> Result<Bytes> {
     Ok(serde_json::to_vec(&message)?.into())
 }
 
-/// How many bytes it held.
+/// Returns the number of bytes in a message.
 fn from_json(message: &[u8]) -> Result<u64> {
     let message: Message<'_> = serde_json::from_slice(message)?;
     Ok(STANDARD.decode(message.data.as_bytes())?.len() as u64)
