@@ -1,19 +1,19 @@
 #![doc = include_str!("../README.md")]
 //!
 //! - [`Engine`] is created once per process and has the seed, the limits and the start of the run.
-//! [`Engine::proxy`] returns the [`Faults`] of a proxy; [`Faults::replace`] changes them while sessions are
-//! open.
+//!   [`Engine::proxy`] returns the [`Faults`] of a proxy; [`Faults::replace`] changes them while sessions are
+//!   open.
 //! - [`Faults::session`] begins a [`Session`], which wraps the connection of a client ([`Session::client`])
-//! or both connections of a proxy ([`Session::wrap`]) in a [`FaultStream`].
+//!   or both connections of a proxy ([`Session::wrap`]) in a [`FaultStream`].
 //! - With the feature `relay`, [`Faults`] is a layer of `fault-proxy-relay`:
-//! `Route::to(connector).through(faults)` applies the faults to each session of a relay.
+//!   `Route::to(connector).through(faults)` applies the faults to each session of a relay.
 //! - [`Fault`] and [`faults`] define what is injected, [`Delay`] and [`LossModel`] how it is drawn, and
-//! [`Windows`] when it is on. [`FaultParams`] are the parameters as users write them, and [`Schedule`] is a
-//! schedule as users write it. Both are resolved once, with errors that name the parameter.
+//!   [`Windows`] when it is on. [`FaultParams`] are the parameters as users write them, and [`Schedule`] is a
+//!   schedule as users write it. Both are resolved once, with errors that name the parameter.
 //! - [`Timers`] wake the streams. They are the timers of tokio, which follow a paused clock, or precise
-//! timers on Linux.
+//!   timers on Linux.
 //! - [`Journal`] receives each [`JournalEntry`]. [`Faults::stats`] returns what each fault has done, and
-//! [`Faults::flow_stats`] how long all of them have delayed data.
+//!   [`Faults::flow_stats`] how long all of them have delayed data.
 //!
 //! # Design
 //!

@@ -1,4 +1,4 @@
-//! Which faults count as having acted: those that have changed or delayed something.
+//! A fault counts as having acted once it has changed or delayed something.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn a_refusal_acts_if_it_closes_the_port() {
     listener.set_open(false);
     let closed = timeout(SECOND, listener.faults().wait_for_refusing(false)).await;
     assert!(closed.is_err() && has_acted(&faults));
-    // A second one keeps the port closed.
+    // A second fault keeps the port closed.
     let both = [("fault", Refuse), ("second", Refuse)].map(|(name, effect)| Fault::new(name, effect));
     let wait = async { timeout(2 * SECOND, listener.faults().wait_for_refusing(false)).await };
     let change = async {

@@ -1,5 +1,5 @@
-//! Memory of the engine. The core allocates nothing for a chunk: its queues grow to what is in flight, and that is all. Data
-//! that is held takes at most four times the limit, however small its chunks are.
+//! Memory of the engine. The core does not allocate memory for each chunk: its queues only grow to the amount
+//! of data in flight. Held data takes at most four times the limit, however small its chunks are.
 
 use std::future::poll_fn;
 use std::io;
@@ -37,12 +37,12 @@ fn chunks_allocate_nothing_once_the_queues_have_grown() {
 
 const LIMIT: usize = 512 << 10;
 
-/// A source that has one chunk at each second poll.
+/// A source that returns one chunk on every second poll.
 #[derive(Debug)]
 struct Pieces {
     size: usize,
     has_one: bool,
-    /// Bytes that were read.
+    /// Number of bytes that were read.
     read: usize,
 }
 
@@ -78,7 +78,8 @@ impl AsyncWrite for Pieces {
     }
 }
 
-/// Polls the streams in turn, a moment apart, until none of them reads any more; returns the bytes that each has read.
+/// Polls the streams in turn, with a short time in between, until none of them reads any more. Returns the
+/// number of bytes that each has read.
 async fn fill(streams: &mut [FaultStream<Pieces>], pause: Duration) -> Vec<usize> {
     let mut idle = 0;
     while idle < 10 * streams.len() {
@@ -123,7 +124,7 @@ fn engine(flow_limit: usize, total_limit: usize) -> Engine {
     Engine::new(settings)
 }
 
-/// Fills sessions; returns what each has read, and the most memory that this took.
+/// Fills sessions. Returns the number of bytes that each has read, and the maximum memory that this took.
 fn filled(engine: &Engine, effects: &[Effect], sessions: usize, size: usize) -> (Vec<usize>, u64) {
     let named = |(number, effect): (usize, &Effect)| Fault::new(number.to_string(), effect.clone());
     let faults = engine.proxy("db", effects.iter().enumerate().map(named).collect());
@@ -133,7 +134,7 @@ fn filled(engine: &Engine, effects: &[Effect], sessions: usize, size: usize) -> 
     };
     let mut streams: Vec<_> = (0..sessions).map(session).collect();
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    // Far enough apart for a chunk to be a segment.
+    // The pause is long enough to make each chunk a segment.
     let pause = Duration::from_millis(11);
     let mut read = Vec::new();
     let allocated = allocation_counter::measure(|| read = runtime.block_on(fill(&mut streams, pause)));
@@ -147,7 +148,7 @@ fn what_a_flow_holds_takes_at_most_four_times_its_limit() {
             let engine = engine(LIMIT, usize::MAX);
             let (read, memory) = filled(&engine, &effects, 1, size);
             assert!(memory <= 4 * LIMIT as u64, "{name}, {size} bytes: {memory} for {read:?}");
-            // A bandwidth, a slicer and a sender hold less than that at any rate.
+            // A bandwidth, a slicer and a sender hold less than the limit in any case.
             let least = (size.min(100) * LIMIT / 400).min(60 << 10);
             assert!(read[0] >= least, "{name}, {size} bytes: {read:?}");
             assert_eq!(engine.held(), 0, "{name}");

@@ -1,4 +1,4 @@
-//! The examples of docs/schedules.md are what the parser does.
+//! Runs the examples of docs/schedules.md through the parser.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fault_proxy_engine::{ParseMode, Schedule};
 
 const DOCS: &str = include_str!("../../../docs/schedules.md");
 
-/// The fenced blocks of the page whose opening line is the fence and `info`.
+/// Returns the fenced blocks of the page whose info string is `info`.
 fn blocks(info: &str) -> Vec<&'static str> {
     let opening = format!("\n```{info}\n");
     let blocks: Vec<_> =

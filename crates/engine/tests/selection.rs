@@ -1,4 +1,4 @@
-//! Faults that act on some sessions, by the order in which these start.
+//! Faults that act on some sessions, by the order in which the sessions start.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -37,7 +37,7 @@ fn open(faults: &Faults) -> (FaultStream<DuplexStream>, DuplexStream) {
     (faults.session().client(stream), peer)
 }
 
-/// How long a byte takes to the peer, and back.
+/// Returns the time that a byte takes to the peer, and back.
 async fn times(session: &mut (FaultStream<DuplexStream>, DuplexStream)) -> (Duration, Duration) {
     let (stream, peer) = session;
     let mut byte = [0];
@@ -86,7 +86,7 @@ async fn both_directions_of_a_session_count_once() {
     let faults = proxy(vec![selected(latency(SECOND), 0, 2, 2)]);
     let mut sessions: Vec<_> = (0..6).map(|_| open(&faults)).collect();
     let mut delays = Vec::new();
-    // The order of their data does not matter.
+    // The order in which they send data does not matter.
     for session in sessions.iter_mut().rev() {
         let (there, back) = times(session).await;
         assert_eq!(there, back);
@@ -117,7 +117,7 @@ async fn a_change_of_other_parameters_does_not_restart_the_count() {
     assert_eq!(times(&mut first).await.0, 2 * SECOND, "a session that it acts on follows the change");
     assert_eq!(times(&mut second).await.0, 2 * SECOND);
     assert_eq!(times(&mut third).await.0, Duration::ZERO);
-    // A changed selection, and a fault that was removed in the meantime, count from their change on.
+    // A changed selection, and a fault that was removed in the meantime, start to count at the change.
     faults.replace(vec![selected(latency(SECOND), 0, 1, 1)]);
     let mut fourth = open(&faults);
     assert_eq!(times(&mut fourth).await.0, SECOND);
@@ -126,7 +126,7 @@ async fn a_change_of_other_parameters_does_not_restart_the_count() {
     faults.replace(vec![selected(latency(SECOND), 0, 1, 1)]);
     assert_eq!(times(&mut open(&faults)).await.0, SECOND);
     assert_eq!(times(&mut fourth).await.0, Duration::ZERO);
-    // Without a selection it acts on all of them.
+    // Without a selection, the fault acts on all of them.
     faults.replace(vec![Fault::new("fault", latency(SECOND))]);
     assert_eq!(times(&mut third).await.0, SECOND);
 }

@@ -1,4 +1,5 @@
-//! Streams with faults, without sockets, on a paused clock: the times are exact to the millisecond of tokio's timers.
+//! Streams with faults, without sockets, on a paused clock. Times are exact to one millisecond, the
+//! resolution of tokio's timers.
 
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -27,13 +28,13 @@ fn faults(faults: Vec<Fault>) -> Faults {
     Engine::new(Settings::default()).proxy("test", faults)
 }
 
-/// A client's stream with faults, and the server's end of it.
+/// Returns the stream of a client with faults, and the server's end of it.
 fn client(faults: &Faults, pipe: usize) -> (FaultStream<DuplexStream>, DuplexStream) {
     let (client, server) = duplex(pipe);
     (faults.session().client(client), server)
 }
 
-/// As in a proxy: the client's end and the server's end, with a relay between them.
+/// Returns the client's end and the server's end of a session, with a relay between them as in a proxy.
 async fn relayed(faults: &Faults) -> (DuplexStream, DuplexStream, tokio::task::JoinSet<()>) {
     let ((client, proxy_client), (proxy_server, server)) = (duplex(1 << 16), duplex(1 << 16));
     let (mut down, mut up) = faults.session().wrap(proxy_client, proxy_server);
@@ -91,7 +92,7 @@ async fn a_writer_and_a_reader_in_two_tasks_do_not_wait_for_each_other() {
     sleep(10 * MS).await;
     tasks.spawn(async move {
         writer.write_all(b"ping").await.unwrap();
-        // Neither flushed nor polled again.
+        // The stream is neither flushed nor polled again.
         std::future::pending::<()>().await;
     });
     let mut request = [0; 4];
@@ -208,7 +209,7 @@ async fn a_flow_holds_no_more_than_its_limit() {
     assert_eq!(engine.held(), 0);
 }
 
-/// Decisions about a megabyte that is sent in one write, when a flow holds at most `limit` bytes.
+/// Returns the decisions about 1 MiB that is sent in one write, when a flow holds at most `limit` bytes.
 async fn decisions_with_limit(limit: usize) -> Vec<(u64, Decision)> {
     let (decisions, recorded) = mpsc::channel();
     let mut settings = Settings::default();
@@ -263,7 +264,7 @@ async fn a_bandwidth_for_the_whole_proxy_is_shared() {
     assert!((970..1100).contains(&took.as_millis()), "{took:?}");
 }
 
-/// Both are there when the stream is polled next, as on a machine that has been busy.
+/// Both are available when the stream is polled next, as on a busy machine.
 #[tokio::test(start_paused = true)]
 async fn what_comes_after_a_change_meets_the_new_faults() {
     let faults = faults(Vec::new());
@@ -331,7 +332,7 @@ async fn faults_end_a_session_of_which_nothing_is_read() {
     assert!(started.elapsed() >= 100 * MS, "{:?}", started.elapsed());
 }
 
-/// A pipe whose end is a reset.
+/// A pipe that ends with a reset.
 struct Resets(ReadHalf<DuplexStream>);
 
 impl AsyncRead for Resets {
@@ -352,7 +353,7 @@ fn resets(stream: DuplexStream) -> impl AsyncRead + AsyncWrite + Unpin {
     join(Resets(reader), writer)
 }
 
-/// Bytes that were read, and the error that ended them.
+/// The bytes that were read, and the error that ended the read.
 #[derive(Default)]
 struct Got(Vec<u8>, Option<ErrorKind>);
 
@@ -371,7 +372,8 @@ impl Got {
     }
 }
 
-/// A peer that has reset its connection gets nothing any more, but what it sent before arrives, as late as before.
+/// A peer that has reset its connection does not receive data any more. Data that it sent before still
+/// arrives, with the same delay.
 #[tokio::test(start_paused = true)]
 async fn bytes_for_a_peer_that_has_reset_are_dropped_at_once() {
     for client_resets in [true, false] {

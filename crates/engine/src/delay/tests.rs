@@ -5,7 +5,7 @@ use crate::stage::rng::FaultRng;
 
 const DRAWS: usize = 10_000;
 
-/// Draws in ms, sorted.
+/// Returns draws in milliseconds, sorted.
 fn draw(delay: &Delay, seed: u64) -> Vec<f64> {
     let mut draws = FaultRng::seed_from_u64(seed);
     let mut values: Vec<f64> = (0..DRAWS).map(|_| nanos(delay.sample(&mut draws)) / 1e6).collect();
@@ -13,8 +13,8 @@ fn draw(delay: &Delay, seed: u64) -> Vec<f64> {
     values
 }
 
-/// Kolmogorov–Smirnov at significance 0.01. Draws are cut to whole nanoseconds and at 0, so the distribution
-/// function is taken a nanosecond on either side of each.
+/// Kolmogorov–Smirnov test at significance 0.01. Draws are rounded down to whole nanoseconds and to at least
+/// 0, so the distribution function is evaluated one nanosecond below and above each draw.
 #[track_caller]
 fn fits(delay: &Delay, cdf: impl Fn(f64) -> f64) {
     let values = draw(delay, 11);
@@ -34,7 +34,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// The standard normal distribution function (Abramowitz and Stegun 26.2.17, within 7.5e-8).
+/// Standard normal distribution function (Abramowitz and Stegun 26.2.17, error below 7.5e-8).
 fn phi(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
     let polynomial = t
@@ -81,7 +81,7 @@ fn pareto_fits() {
 #[test]
 fn pareto_normal_fits() {
     let delay = Delay::ParetoNormal { scale: ms(20), shape: 1.5, mean: ms(50), stddev: ms(15) };
-    // The mean of the normal's function over the quantiles of the Pareto draw, on a grid of times.
+    // The mean of the normal distribution function over the quantiles of the Pareto draw, on a grid of times.
     let paretos: Vec<f64> =
         (0..1000).map(|i| 20.0 * ((f64::from(i) + 0.5) / 1000.0).powf(-1.0 / 1.5)).collect();
     let at = |x: f64| paretos.iter().map(|pareto| phi((x - pareto - 50.0) / 15.0)).sum::<f64>() / 1000.0;

@@ -12,8 +12,8 @@ use crate::pipeline::SessionContext;
 use crate::proxy::Faults;
 use crate::stream::FaultStream;
 
-/// Memory of a connection of a session while no fault acts, in bytes. An idle session with the control API on has two of
-/// them. The allocator rounds 129 to 160 bytes up to 160, and the next bytes up to 192.
+/// Memory of one direction of a session while no fault acts, in bytes. An idle session with the control API
+/// on has two of them. The allocator rounds 129 to 160 bytes up to 160, and the next bytes up to 192.
 const MAX_CLEAR_SIZE: usize = 160;
 
 /// Size of the state that both connections share, with the two counters of an `Arc`, in the allocator's size classes.
@@ -36,7 +36,7 @@ fn latency(directions: Directions) -> Vec<Fault> {
     vec![Fault { directions, ..Fault::new("latency", effect) }]
 }
 
-/// Requests of a session, and the offsets in them at which its faults decided something.
+/// The requests of a session, and the offsets of the decisions of its faults.
 struct Requests {
     faults: Faults,
     flow: FaultFlow,

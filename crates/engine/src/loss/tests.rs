@@ -25,13 +25,14 @@ fn sender(model: &LossModel, seed: u64) -> LossySender {
     LossySender::new(model, RTT, MSS, key(seed))
 }
 
-/// A whole segment.
+/// Returns a full segment.
 fn full(segment: u64, at: Duration) -> Chunk {
     let len = MSS as usize;
     Chunk { offset: segment * u64::from(MSS), len, segment, ..Chunk::ending(at, FlowEnd::No) }
 }
 
-/// Pushes `count` segments together and pops until none is held. Returns when each left, and the events.
+/// Pushes `count` segments at the same time and pops until the sender holds none. Returns the time at which
+/// each left, and the events.
 fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<LossEvent>) {
     let (mut left, mut events) = (Vec::new(), Vec::new());
     let mut report = |event| events.push(event);
@@ -45,7 +46,7 @@ fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<Los
     (left, events)
 }
 
-/// The first run of `count` segments, over seeds from 0, in which these things happen and nothing else.
+/// Returns the first run of `count` segments, over seeds from 0, in which exactly these events happen.
 fn run_with(rate: f64, count: u64, wanted: &[(u64, Decision)]) -> (Vec<Duration>, Vec<LossEvent>) {
     (0..1_000_000)
         .map(|seed| send_at_once(&mut sender(&independent(rate), seed), count))

@@ -28,7 +28,7 @@ fn params(value: Value) -> FaultParams {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
 }
 
-/// Reads and resolves.
+/// Reads and resolves the parameters.
 fn resolve(value: Value) -> Result<Fault, ParamError> {
     let Value::Object(given) = value else { panic!("no object: {value}") };
     match FaultParams::read(given) {
@@ -353,7 +353,7 @@ proptest! {
         for (name, number) in ["burst", "mss", "size", "variation"].into_iter().zip(&whole) {
             value[name] = json!(number);
         }
-        // omit parameters that the type does not have, since they would always be refused
+        // Omit parameters that the type does not have, since they would always be refused.
         let object = value.as_object_mut().expect("an object");
         object.retain(|name, _| name == "type" || fault_type.parameter(name).is_some());
         let effect = match resolve(value) {

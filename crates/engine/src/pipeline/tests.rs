@@ -1,4 +1,4 @@
-//! A line without sockets: bytes in at some times, bytes out at others.
+//! A pipeline without sockets: bytes arrive and leave at given times.
 
 mod after_bytes;
 mod bench;
@@ -72,7 +72,7 @@ fn latency_is_a_pipeline() {
 
 #[test]
 fn chunks_that_leave_together_all_leave_through_a_small_buffer() {
-    // Of the two delays, the first has 1,000 chunks that leave at one time.
+    // The first of the two delays holds 1,000 chunks that leave at the same time.
     let mut bench = Bench::new(vec![always(constant(50)), always(constant(70))]);
     for _ in 0..1000 {
         bench.send(Duration::ZERO, 1);
@@ -125,7 +125,7 @@ fn a_late_look_does_not_slow_bandwidth_down() {
     for at in 1..=10 {
         bench.take(at * 50 * MS);
     }
-    // Bytes leave up to 2 ms ahead, with the first of their chunk.
+    // All bytes of a chunk leave with its first byte, which is up to 2 ms early.
     assert!((500_000..=502_000).contains(&bench.received().len()), "{}", bench.received().len());
 }
 

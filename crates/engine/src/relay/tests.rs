@@ -27,7 +27,7 @@ async fn a_slow_open_delays_the_dial() {
 async fn packet_loss_assumes_the_connect_time_as_its_round_trip() {
     let model = LossModel::Bernoulli { rate: 0.0, correlation: 0.0 };
     let faults = faults(PacketLoss { model, rtt: None, mss: 100 });
-    // More segments than a sender sends before the first acknowledgment.
+    // The request has more segments than a sender sends before the first acknowledgment.
     let request = [b'x'; 6400];
     for connect_time in [2, 20].map(Duration::from_secs) {
         let (mut client, downstream) = duplex(request.len());

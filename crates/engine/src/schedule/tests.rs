@@ -205,7 +205,7 @@ fn schedules() -> impl Strategy<Value = Schedule> {
     })
 }
 
-/// Texts that are often nearly a schedule, and often one.
+/// Generates texts that are often almost a schedule, and often a valid one.
 fn texts() -> impl Strategy<Value = String> {
     let token = prop::sample::select(vec![
         "start",
@@ -234,7 +234,8 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![".*", prop::collection::vec(token, 0..10).prop_map(|tokens| tokens.concat())]
 }
 
-/// The text of a schedule with each period in full, and times in the longest unit of which they are a whole number.
+/// Returns the text of a schedule with a start in each period, and times in the largest unit in which they
+/// are whole numbers.
 fn written(schedule: &Schedule) -> String {
     let time = |time: Time| match time {
         Time::Percent(percent) => format!("{percent}%"),

@@ -189,7 +189,7 @@ fn loss_rates() {
     );
 }
 
-/// As text and as JSON.
+/// Checks that the value is unchanged by a round trip through text and through JSON.
 #[track_caller]
 fn comes_back<T>(value: T)
 where

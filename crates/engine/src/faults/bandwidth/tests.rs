@@ -9,8 +9,8 @@ fn sharing(sessions: usize, burst: u64) -> Vec<BandwidthStage> {
     (0..sessions).map(|_| BandwidthStage::new(RATE, burst, Arc::clone(&bucket))).collect()
 }
 
-/// Lengths that arrive in a session, each at its time; all leave `late` after they are due. Returns the bytes that left in a
-/// time in which the bandwidth was the limit, and that time.
+/// Sends chunks of these lengths through a session, each at its time. All leave `late` after they are due.
+/// Returns the bytes that left while the bandwidth was the limit, and the time that they took.
 fn limited(
     sessions: &mut [BandwidthStage],
     arrivals: impl IntoIterator<Item = (Duration, usize, usize)>,
@@ -42,7 +42,7 @@ fn rate((bytes, time): (u64, Duration)) -> f64 {
     bytes as f64 / time.as_secs_f64()
 }
 
-/// 100 bytes every 5 ms, and every half second 12,000.
+/// Returns 100 bytes every 5 ms, and additionally 12,000 bytes every half second.
 fn light_load() -> impl Iterator<Item = (Duration, usize, usize)> {
     (0..1000_u32).map(|number| (number * 5 * MS, 0, if number % 100 == 0 { 12_000 } else { 100 }))
 }

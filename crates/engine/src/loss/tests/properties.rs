@@ -1,4 +1,4 @@
-//! What holds for any chunks, any losses and any times of the calls.
+//! Properties that hold for all chunks, all losses and all times of calls.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,8 @@ fn models() -> impl Strategy<Value = LossModel> {
     ]
 }
 
-/// Pieces of up to a segment, some of which continue the segment before, with pauses between them; the last is an end.
+/// Chunks of up to a segment, some of which continue the previous segment, with pauses between them. The last
+/// chunk is an end.
 fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     let pause = prop_oneof![3 => Just(0), 2 => 0_u64..2_000, 1 => 0_u64..400_000];
     prop::collection::vec((pause, 1..=1460_usize, prop::bool::weighted(0.3)), 1..200).prop_map(|steps| {
@@ -37,8 +38,8 @@ fn chunks() -> impl Strategy<Value = Vec<Chunk>> {
     })
 }
 
-/// Runs `chunks` through a sender, with `polls` calls of `pop` between any two arrivals and at each due time, or only a
-/// last one for all.
+/// Passes `chunks` through a sender. Either calls `pop` `polls` times between two arrivals and at each due
+/// time, or only once at the end.
 fn run(
     model: &LossModel,
     seed: u64,

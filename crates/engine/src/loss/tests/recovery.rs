@@ -1,4 +1,4 @@
-//! How long a loss takes, by the way it is recovered.
+//! Time that the recovery of a loss takes.
 
 use super::super::LossCounts;
 use super::*;
@@ -38,7 +38,7 @@ fn a_retransmission_lost_is_sent_again_a_round_trip_later_while_others_follow_it
         (1, Decision::Retransmit { lost: true }),
         (1, Decision::Retransmit { lost: false }),
     ];
-    // New segments that the other acknowledgments let go follow it, and theirs show that it is lost.
+    // The acknowledgments of the other segments allow new segments, whose acknowledgments show the loss.
     let (left, _) = run_with(0.03, 20, &wanted);
     assert_eq!(left[1], 2 * RTT);
 }
@@ -56,7 +56,8 @@ fn the_last_of_several_lost_waits_for_the_timeout_and_the_last_two_for_a_probe()
         (1, Decision::Retransmit { lost: false }),
     ];
     let (left, _) = run_with(0.2, 3, &wanted);
-    // Acknowledged at RTT, probed two later; the probe's acknowledgment shows the other loss.
+    // The acknowledgment arrives at RTT and the probe follows two RTT later. Its acknowledgment shows the
+    // other loss.
     assert_eq!(left, [Duration::ZERO, 4 * RTT, 4 * RTT]);
 }
 

@@ -2,10 +2,11 @@
 
 use super::*;
 
-/// What the source keeps waiting.
+/// Number of bytes that the source keeps waiting.
 const WAITING: usize = 64 << 10;
 
-/// Bytes a second, delivered over `rounds` round trips to a source that always has more.
+/// Returns the throughput in bytes per second over `rounds` round trips, from a source that always has more
+/// data.
 fn greedy(model: &LossModel, seed: u64, rounds: u32) -> f64 {
     let mut sender = sender(model, seed);
     let mut report = |_| ();

@@ -1,4 +1,4 @@
-//! What is read and written, in which spelling.
+//! Accepted and serialized forms of parameters.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ fn what_does_not_deserialize() {
     }
 }
 
-/// A value for each parameter of any fault.
+/// Returns a value for each parameter of any fault.
 fn values() -> Map<String, Value> {
     let Value::Object(values) = json!({
         "distribution": "normal", "mean": 300, "stddev": 0.5, "shape": 1.5, "scale": 20, "min": 1, "max": 2,
@@ -73,7 +73,7 @@ fn values() -> Map<String, Value> {
     values
 }
 
-/// All that a type takes, but for values that make sense together.
+/// Returns all parameters of a type, with values that are valid together.
 fn full(fault_type: &FaultType) -> Map<String, Value> {
     let Value::Object(mut full) = json!({"type": fault_type.name, "name": "x", "probability": 0.5, "skip": 2, "every": 3,
             "times": 4, "schedule": "start:1s"})

@@ -23,7 +23,7 @@ fn effects(bytes: u64, after: Duration) -> [(Effect, Option<FlowEnd>); 4] {
 }
 
 proptest! {
-    /// However the flow is cut, byte N arrives and byte N + 1 does not.
+    /// However the flow is divided, byte N is delivered and byte N + 1 is not.
     #[test]
     fn the_last_byte_is_exact(
         chunks in prop::collection::vec((0_u64..30, 1_usize..4000), 1..40),
@@ -74,7 +74,7 @@ fn the_clock_starts_with_the_last_byte_that_passes() {
 fn an_end_that_waits_for_its_receiver_is_one_action() {
     for (effect, end) in effects(100, Duration::ZERO).into_iter().skip(2) {
         let mut bench = Bench::new(vec![named(effect)]);
-        // All bytes arrive before the receiver takes the first.
+        // All bytes arrive before the receiver takes the first one.
         (1..5).for_each(|ms| bench.arrive(ms * MS, 60));
         bench.take(5 * MS);
         assert_eq!((bench.received(), bench.end), (expected(100), end.map(|end| (5 * MS, end))));

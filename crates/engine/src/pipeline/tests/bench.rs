@@ -1,6 +1,6 @@
 use super::*;
 
-/// The time, the fault, the offset and the decision.
+/// Time, fault, offset and decision of a journal entry.
 pub(super) type Decided = (Duration, String, u64, Decision);
 
 /// A pipeline, its buffer, and the bytes that have left it with their times.
@@ -8,7 +8,7 @@ pub(super) struct Bench {
     pub(super) pipeline: Pipeline,
     pub(super) buffer: BlockBuffer,
     pub(super) sent: u64,
-    /// Lengths of the arrivals.
+    /// Lengths of the reads.
     pub(super) reads: Vec<usize>,
     pub(super) out: Vec<(Duration, Vec<u8>)>,
     pub(super) end: Option<(Duration, FlowEnd)>,
@@ -36,14 +36,14 @@ impl Bench {
         Self { pipeline, buffer: BlockBuffer::new(), sent: 0, reads: Vec::new(), out: Vec::new(), end: None }
     }
 
-    /// Bytes come, after everything that has its time before them.
+    /// Delivers `len` bytes to the pipeline, after everything that is due before `now`.
     pub(super) fn send(&mut self, now: Duration, len: usize) {
         self.run_to(now);
         self.arrive(now, len);
         self.take(now);
     }
 
-    /// Bytes come, wherever the pipeline stands.
+    /// Delivers `len` bytes to the pipeline without releasing due bytes first.
     pub(super) fn arrive(&mut self, now: Duration, len: usize) {
         let mut left = len;
         while left > 0 {
@@ -58,7 +58,7 @@ impl Bench {
         }
     }
 
-    /// Takes out everything that may go at `now`.
+    /// Removes all bytes that may leave at `now`.
     pub(super) fn take(&mut self, now: Duration) {
         self.pipeline.advance(now);
         loop {
@@ -84,7 +84,7 @@ impl Bench {
         self.pipeline.on_output(len);
     }
 
-    /// Takes out the bytes that are due at each deadline, up to `end`.
+    /// Removes the bytes that are due at each deadline up to `end`.
     pub(super) fn run_to(&mut self, end: Duration) {
         while let Some(deadline) = self.pipeline.deadline.filter(|deadline| *deadline <= end) {
             self.take(deadline);

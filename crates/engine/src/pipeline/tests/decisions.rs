@@ -125,14 +125,14 @@ proptest! {
     }
 }
 
-/// These faults, named by their numbers.
+/// Returns these faults with their numbers as names.
 fn unnamed(effects: &[Effect]) -> Vec<Fault> {
     let named =
         |(number, effect): (usize, &Effect)| Fault { name: number.to_string(), ..always(effect.clone()) };
     effects.iter().enumerate().map(named).collect()
 }
 
-/// Sends the same bytes in one chunk, and in one chunk for each of the reads.
+/// Sends the same bytes in one chunk, and then with one chunk per read.
 fn assert_same_decisions_whatever_the_reads(effects: &[Effect], reads: &[usize], seed: u64) {
     let [mut whole, mut parts] = [(); 2].map(|()| Bench::with_seed(unnamed(effects), seed));
     whole.arrive(MS, reads.iter().sum());
@@ -160,7 +160,8 @@ fn jitter_holds_the_same_segments_whatever_the_reads_if_nothing_keeps_a_journal(
 
 #[test]
 fn a_byte_of_a_segment_that_was_read_alone_does_not_leave_bandwidth_before_the_others() {
-    // The segment at 17,520 came in two reads, of which the first was one byte: jitter behind it decided at another time.
+    // The segment at 17,520 arrived in two reads, the first of one byte. Jitter after the bandwidth decided
+    // at another time.
     let rate = Effect::from(Bandwidth { rate: 1_399_441.898_169_872_1, burst: 1, scope: Scope::Session });
     let jitter = Effect::from(Jitter { amplitude: Duration::ZERO, frequency: 80.574 });
     let reads = [2824, 608, 1164, 1206, 3553, 3442, 4724, 1308];

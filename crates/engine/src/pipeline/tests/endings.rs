@@ -28,7 +28,7 @@ fn a_timeout_that_discards_closes_when_it_goes() {
     bench.send(10 * MS, 100);
     bench.run_to(20 * MS);
     assert_eq!(bench.received().len(), 0);
-    // Another of its kind takes its place: nothing is closed.
+    // Another fault of the same type replaces it, so nothing is closed.
     let longer = Effect::from(Timeout::new(Some(3_600_000 * MS), true));
     bench.pipeline.sync_plan(&plan_of(vec![named(longer)], 30 * MS), 30 * MS);
     bench.run_to(40 * MS);

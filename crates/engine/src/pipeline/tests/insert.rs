@@ -10,7 +10,7 @@ use crate::effect::{Behavior, Place, Start};
 use crate::faults::{LimitData, Timeout};
 use crate::stage::{Stage, StageContext};
 
-/// Each read is followed by the same bytes, in small letters.
+/// Inserts the same bytes in lower case after each read.
 #[derive(Debug, Clone, PartialEq)]
 struct Echo;
 
@@ -30,7 +30,7 @@ impl Behavior for Echo {
 
 #[derive(Debug, Default)]
 struct EchoStage {
-    /// Copies of what was read, and the offsets behind it.
+    /// Copies of the read bytes, with the offset after them.
     copies: VecDeque<(u64, Bytes)>,
 }
 
@@ -48,7 +48,7 @@ impl Stage for EchoStage {
     }
 }
 
-/// Sends chunks at intervals of 1 ms, and returns them with what `Echo` makes of them.
+/// Sends chunks at intervals of 1 ms. Returns them with the output of `Echo`.
 fn echoed(bench: &mut Bench, chunks: &[usize]) -> Vec<u8> {
     for (&len, at) in chunks.iter().zip(0..) {
         bench.send(at * MS, len);

@@ -41,7 +41,7 @@ fn the_draws_of_a_seed_never_change() {
     );
 }
 
-/// Pairs of neighboring draws fill a grid evenly, and neither the draws nor their pairs lean anywhere.
+/// Pairs of neighboring draws fill a grid evenly, and neither draws nor pairs are biased.
 fn assert_independent(what: &str, draws: &[f64]) {
     const CELLS: usize = 16;
     let count = draws.len() as f64;
@@ -85,7 +85,7 @@ fn neighboring_draws_are_independent_along_every_part_of_the_name() {
         first(DrawKey::new(1, "db", 1, Some(direction), "latency"), number / 2)
     };
     assert_independent("directions", &along(&direction));
-    // Several draws of one decision, decision after decision.
+    // Several draws of each decision, one decision after the other.
     let of_one = |number: u64| {
         let mut draws = key(1).at(number / 4 * 1460);
         (0..number % 4).for_each(|_| _ = draws.next_u64());

@@ -12,13 +12,13 @@ use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Waits on a fresh timer.
+/// Waits on a new timer.
 async fn fires(timers: Timers, deadline: TokioInstant) {
     until(&mut Timer::new(timers), deadline).await;
     assert!(TokioInstant::now() >= deadline, "early");
 }
 
-/// A test that hangs fails.
+/// Fails a test that hangs.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("a timer never fired")
 }
@@ -39,7 +39,7 @@ fn deadlines(queue: &Queue) -> Vec<Instant> {
     queue.with(|open| open.wakers.keys().map(|&(deadline, _)| deadline).collect()).unwrap()
 }
 
-/// Wakers that leave their number in a list.
+/// Wakers that append their number to a list.
 #[derive(Default)]
 struct Log(Mutex<Vec<u32>>);
 
@@ -215,7 +215,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Register(entry, second) => {
-                    // A timer does not register a deadline that is over, nor the same one again.
+                    // A timer does not register a deadline that has passed, nor the same deadline again.
                     if now >= Some(second) || model[entry] == Some(at(second)) {
                         continue;
                     }
