@@ -95,8 +95,8 @@ impl FromStr for Timeout {
 
 /// Parses a switch: true, 1, yes, or false, 0, no or an empty text.
 ///
+/// # Errors
 /// Returns an error for any other word, which lists the accepted words.
-/// Any other word. The error lists the accepted ones.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
@@ -121,8 +121,8 @@ pub mod list {
 
     /// Parses each value with its `FromStr`, without surrounding white space.
     ///
+    /// # Errors
     /// Returns an error if the value is neither a list nor a text, or if `FromStr` fails.
-    /// The value is neither a list nor a text, or `FromStr` fails.
     pub fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<T>, D::Error> {

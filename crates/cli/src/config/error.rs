@@ -21,8 +21,8 @@ const IP: &str = "an IP address, for example 127.0.0.1 or 0.0.0.0";
 
 /// Parses an IP address of a flag.
 ///
+/// # Errors
 /// Returns an error that describes what is expected.
-/// Describes what is expected.
 pub fn ip_address(text: &str) -> std::result::Result<IpAddr, String> {
     text.parse().map_err(|_| format!("expected {IP}"))
 }
