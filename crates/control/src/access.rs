@@ -18,9 +18,9 @@ const HEALTH: [&str; 3] = ["/livez", "/readyz", "/health"];
 
 /// Access control of the control API on one address.
 ///
-/// A web page can send requests to loopback addresses, and its author controls the host name in them (DNS rebinding). So a request
-/// from a browser that changes something must come from a page of this server. On loopback without a token, a request must
-/// name this machine.
+/// A web page can send requests to loopback addresses, and its author controls their host name (DNS
+/// rebinding). A request from a browser that changes something must therefore come from a page of this
+/// server. On loopback without a token, the host of a request must be this machine.
 #[derive(Clone)]
 pub struct Access {
     token: Option<Arc<str>>,
@@ -90,7 +90,8 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     })
 }
 
-/// Returns true if the host of a request is an address, or a name of this machine that name servers do not resolve.
+/// Returns true if the host of a request is an address, or a name of this machine that name servers do not
+/// resolve.
 fn is_this_machine(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|c| c.is_ascii_digit()) && !name.ends_with(':') => name,

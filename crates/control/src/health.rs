@@ -26,8 +26,9 @@ impl Health {
         self
     }
 
-    /// Shows that the session limit of `relay` is reached, while connections wait for it. The program stays ready: sessions end
-    /// by themselves, and a load balancer that takes away the instances at their limit leaves even less room.
+    /// Makes `/readyz` show that the session limit of `relay` is reached while connections wait for it. The
+    /// program stays ready: sessions end by themselves, and a load balancer that removes instances at their
+    /// limit would reduce the capacity further.
     #[must_use]
     pub fn with_session_limit(self, relay: &Relay) -> Self {
         let relay = relay.clone();

@@ -24,11 +24,11 @@ mod write;
 
 /// The metrics of one program.
 ///
-/// Each name begins with the program's, as Prometheus's [naming practices] ask: `nats-proxy-server` has
+/// Each name begins with the name of the program, as Prometheus's [naming practices] require: `nats-proxy-server` has
 /// `nats_proxy_server_sessions_total`. The methods take names without this prefix. Units are base units
 /// (seconds, bytes) and the last word of the name.
 ///
-/// `PROGRAM_build_info{version="…"}` always exists. So do, on Linux and without the prefix, `process_cpu_seconds_total`,
+/// `PROGRAM_build_info{version="…"}` always exists. On Linux, these metrics without the prefix also exist: `process_cpu_seconds_total`,
 /// `process_start_time_seconds`, `process_resident_memory_bytes`, `process_virtual_memory_bytes`, `process_open_fds`,
 /// `process_max_fds` and `process_threads`.
 ///
@@ -36,12 +36,12 @@ mod write;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Metrics whose names do not have the prefix.
+    /// Metrics whose names do not have the prefix of the program.
     foreign: Registry,
 }
 
 impl Metrics {
-    /// Creates the metrics of `program`. Its name with `_` for `-` is the prefix of the names.
+    /// Creates the metrics of `program`. The prefix of the names is the name of the program with `_` instead of `-`.
     pub fn new(program: &str, version: &str) -> Self {
         let mut registry = Registry::with_prefix(program.replace('-', "_"));
         registry.register("build", "The running program", Info::new([("version", version.to_owned())]));
@@ -52,9 +52,9 @@ impl Metrics {
         Self { registry, foreign }
     }
 
-    /// Adds the metrics of the sessions that `watch` sees, read at each scrape:
+    /// Adds the metrics of the sessions that `watch` observes, which are read at each scrape:
     ///
-    /// | name | what it is |
+    /// | name | content |
     /// |---|---|
     /// | `sessions_opened_total` | started sessions |
     /// | `sessions_active` | open sessions |
@@ -73,15 +73,15 @@ impl Metrics {
 
     /// Adds the metrics of [`watch`](Self::watch) for each proxy, with its name as the label `proxy`, and the metrics of its faults:
     ///
-    /// | name | what it is |
+    /// | name | content |
     /// |---|---|
     /// | `proxy_enabled{proxy}` | 1 while the proxy listens |
     /// | `held_bytes{proxy}` | bytes that faults hold |
     /// | `fault_on{proxy,fault,type}` | 1 while the fault is on |
-    /// | `fault_sessions_total{proxy,fault,type}` | sessions that the fault was drawn for |
+    /// | `fault_sessions_total{proxy,fault,type}` | sessions that the fault was selected for |
     /// | `faults_applied_total{proxy,fault,type}` | [actions of the fault](fault_proxy_engine::FaultStats::applied) |
     /// | `injected_delay_seconds{proxy,fault,type}` | histogram of hold times |
-    /// | `requests_total{proxy,kind}` | requests that clients have begun, of sessions whose requests are read |
+    /// | `requests_total{proxy,kind}` | requests that clients have started, in sessions whose requests are read |
     /// | `requests_forwarded_total{proxy,kind}` | requests that were written to the upstream completely |
     /// | `requests_answered_total{proxy,kind}` | requests that the upstream has answered completely |
     /// | `requests_delivered_total{proxy,kind}` | requests whose response was written to the client completely |
@@ -89,7 +89,7 @@ impl Metrics {
     /// | `requests_injected_total{proxy,kind}` | requests that the proxy has responded to instead of the upstream |
     /// | `sessions_opaque_total{proxy}` | sessions whose requests could not be read to their end |
     ///
-    /// And without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels
+    /// Also adds two metrics without the prefix: `toxiproxy_proxy_received_bytes_total` and `toxiproxy_proxy_sent_bytes_total`, with the labels
     /// `direction` (`upstream`, `downstream`), `listener`, `proxy` and `upstream`.
     pub fn proxies(&mut self, proxies: &Proxies) {
         let all = proxies.clone();
@@ -113,9 +113,9 @@ impl Metrics {
         })));
     }
 
-    /// Adds the session limit of `relay` and its use, read at each scrape:
+    /// Adds the session limit of `relay` and its use, which are read at each scrape:
     ///
-    /// | name | what it is |
+    /// | name | content |
     /// |---|---|
     /// | `sessions_limit` | the limit |
     /// | `connections_waiting` | accepted connections that wait for a session to end |
@@ -133,12 +133,13 @@ impl Metrics {
         self.counter("session_limit_waits", help, move || waits.limit_stats().waits);
     }
 
-    /// Adds a gauge, read at each scrape. A state is 1 or 0, as in `nats_up`. `help` must not end with a full stop, which is added.
+    /// Adds a gauge, which is read at each scrape. A state is 1 or 0, as in `nats_up`. `help` must not end with a full stop, because one
+    /// is added.
     pub fn gauge(&mut self, name: &str, help: &str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         self.registry.register(name, help, Gauge(read));
     }
 
-    /// Adds a counter, read at each scrape. Appends `_total` to `name`.
+    /// Adds a counter, which is read at each scrape. Appends `_total` to `name`.
     pub fn counter(&mut self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
         self.registry.register(name, help, Counter(read));
     }
@@ -159,8 +160,8 @@ impl Metrics {
     }
 }
 
-/// Converts OpenMetrics into the older format: descriptions of counters use the names of their samples, and unknown types become the
-/// most similar known ones.
+/// Converts OpenMetrics to the older format. Descriptions of counters use the names of their samples, and types that the older
+/// format lacks become the most similar ones.
 fn in_text_format(openmetrics: &str) -> String {
     let kind_of = |name: &str| {
         let types = openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));

@@ -1,4 +1,4 @@
-//! The proxies of a program: created, changed and deleted while they run.
+//! Registry of the proxies of a program, which are created, changed and deleted while it runs.
 
 mod change;
 mod changes;
@@ -45,14 +45,15 @@ pub use self::state::{FailureState, FaultState, ProxyState, RequestsState, Sessi
 #[derive(Clone)]
 pub struct Proxies {
     inner: Arc<Inner>,
-    /// Client of the API that makes the changes of this handle, if it is one.
+    /// Client of the API to which changes through this handle are attributed. `None` if the program itself
+    /// makes them.
     client: Option<Arc<Client>>,
 }
 
 struct Inner {
     host: Box<dyn ProxyLauncher>,
     engine: Engine,
-    /// The program's, for people.
+    /// Version of the program for users.
     version: String,
     duration: Option<Duration>,
     entries: Mutex<BTreeMap<String, Entry>>,
@@ -60,9 +61,9 @@ struct Inner {
     removed: Mutex<Removed>,
     /// Notified after each change by a client.
     changed: Notify,
-    /// Held while a proxy starts or stops.
+    /// Locked while a proxy starts or stops.
     turn: tokio::sync::Mutex<()>,
-    /// Held by who takes the samples of the history.
+    /// Locked while the samples of the history are taken.
     sampling: tokio::sync::Mutex<()>,
     tasks: TaskTracker,
     /// Notified when a fault with a time to live is added or changed.
@@ -70,7 +71,7 @@ struct Inner {
 }
 
 impl Proxies {
-    /// Creates an empty registry. `duration` is that of the run, if it has one.
+    /// Creates an empty registry. `duration` is the duration of the run, if it is limited.
     pub fn new(host: impl ProxyLauncher, engine: Engine, version: &str, duration: Option<Duration>) -> Self {
         let inner = Inner {
             host: Box::new(host),
@@ -111,7 +112,7 @@ impl Proxies {
     /// Returns the proxy with this name.
     ///
     /// # Errors
-    /// [`ChangeError::NoSuchProxy`].
+    /// Returns [`ChangeError::NoSuchProxy`] if there is no such proxy.
     pub fn get(&self, name: &str) -> Result<Proxy, ChangeError> {
         self.entries().get(name).map(|entry| entry.proxy(name)).ok_or(ChangeError::NoSuchProxy)
     }
@@ -131,7 +132,7 @@ impl Inner {
     }
 }
 
-/// Whole milliseconds.
+/// Returns a time in whole milliseconds.
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -28,7 +28,7 @@ pub(crate) fn routes(health: Health, metrics: Metrics, shutdown: Shutdown) -> Ro
         .route("/livez", get(OK))
 }
 
-/// Returns the route of health checks that are made for other programs.
+/// Returns the route of health checks that expect the paths of other programs.
 pub(crate) fn health() -> Router {
     Router::new().route("/health", get(OK))
 }

@@ -45,8 +45,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Delay after a failed accept, usually because the descriptors are used up.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
 
-/// Serves `/metrics`, `/livez` and `/readyz` until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller
-/// whose sessions end before the abort drops the future.
+/// Serves `/metrics`, `/livez` and `/readyz` until `shutdown` aborts. While it drains, `/readyz` responds
+/// with `draining`. Drop the future to stop earlier, for example when all sessions have ended.
 ///
 /// # Cancel safety
 /// Dropping the future closes its connections.
@@ -55,8 +55,7 @@ pub async fn serve_metrics(listener: TcpAcceptor, health: Health, metrics: Metri
     accept(listener, router, shutdown).await;
 }
 
-/// Like [`serve_metrics`], with `/health`. Responds to requests until `shutdown` aborts. While it drains, `/readyz` responds with `draining`. A caller whose sessions end
-/// before the abort drops the future.
+/// Like [`serve_metrics`], with the additional path `/health`.
 ///
 /// # Cancel safety
 /// Dropping the future closes its connections.
@@ -69,7 +68,7 @@ pub async fn serve(listener: TcpAcceptor, health: Health, metrics: Metrics, shut
 /// history of the proxies.
 ///
 /// # Cancel safety
-/// As for [`serve`]. A change that has started continues.
+/// Dropping the future closes its connections. A change that has started continues.
 pub async fn serve_control(
     listener: TcpAcceptor,
     proxies: Proxies,
@@ -115,7 +114,7 @@ async fn accept_all(mut listener: TcpAcceptor, router: Router) {
 }
 
 async fn answer(stream: TcpStream, peer: SocketAddr, router: Router, activity: Activity) {
-    // Other systems lack this limit: the client keeps its connection until the server needs its place.
+    // Other systems lack this limit. There, a client keeps its connection until the server needs the slot.
     #[cfg(all(target_os = "linux", not(portable)))]
     if let Err(error) = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT)) {
         debug!(client = %peer, %error, "no limit for a control client that does not read");

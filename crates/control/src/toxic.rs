@@ -30,7 +30,7 @@ pub(crate) fn parse(
     now: Instant,
 ) -> Result<FaultRecord, ToxicError> {
     let kind = json::text(body, "type")?.ok_or(ToxicError::Type)?;
-    // Some clients use this name.
+    // Some clients use the field `direction` instead.
     let stream = json::text(body, "stream")?.or(json::text(body, "direction")?);
     if stream.as_deref().is_some_and(|stream| flows(stream).is_none()) {
         return Err(ToxicError::Stream);
@@ -60,8 +60,8 @@ pub(crate) fn parse(
     Ok(FaultRecord { enabled, ..record? })
 }
 
-/// Returns true if the attributes are those of the native fault and not of the toxic with the same name. This is so if only the
-/// native fault has one of them, or if one is a text or has a unit.
+/// Returns true if the attributes are those of the native fault and not of the toxic with the same name: if
+/// only the native fault has one of them, or if a value is a text or has a unit.
 fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>) -> bool {
     attributes.iter().any(|(name, value)| match value {
         Value::Null => false,
@@ -73,8 +73,9 @@ fn is_native(kind: &FaultType, fields: &[&str], attributes: &Map<String, Value>)
     })
 }
 
-/// Refuses parameters of native faults in addition to attributes that only the toxic has, and parameters of all native faults for a toxic
-/// without a native fault, or for one that `exists` and stays a toxic. The API would ignore them.
+/// Returns an error for parameters that the API would ignore: parameters of native faults in addition to
+/// attributes that only the toxic has, and parameters of all native faults for a toxic without a native
+/// fault, or for one that `exists` and stays a toxic.
 fn refuse_mixed(
     kind: &str,
     fields: &[&str],
@@ -111,7 +112,7 @@ fn refuse_mixed(
             )
         }
         (None, Some(_)) => {
-            // Parameters of one type decide whose units count. Those of all types do not.
+            // The parameters of a type decide whose units apply. Common parameters do not.
             let ambiguous = UNITS.iter().find(|(of, field, ..)| {
                 *of == kind
                     && attributes.get(*field).is_some_and(Value::is_number)
@@ -126,7 +127,8 @@ fn refuse_mixed(
     Err(problem.into())
 }
 
-/// Attributes that the toxic and the native fault of a type have, with the units of their numbers, which differ.
+/// Attributes that the toxic and the native fault of a type share, with the units of their numbers, which
+/// differ.
 const UNITS: [(&str, &str, &str, &str); 2] =
     [("bandwidth", "rate", "KBps", "Bps"), ("slicer", "delay", "us", "ms")];
 
@@ -134,7 +136,8 @@ fn has_unit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit()) && text.parse::<f64>().is_err()
 }
 
-/// Returns the fault with changed attributes or toxicity, or switched on or off. A new time to live starts `now`.
+/// Returns the fault with changed attributes or toxicity, or switched on or off. A new time to live starts
+/// `now`.
 pub(crate) fn merge(
     record: &FaultRecord,
     body: &Map<String, Value>,
@@ -167,8 +170,8 @@ pub(crate) fn merge(
     Ok(changed)
 }
 
-/// Returns the attributes that a fault of this type takes in requests: those of the toxic first, then native ones. `None` if there is no
-/// such type. The API ignores other attributes, as the original does.
+/// Returns the attributes that requests for a fault of this type may have, first those of the toxic, then
+/// native ones. `None` if the type does not exist. The API ignores other attributes, as Toxiproxy does.
 pub fn attribute_names(kind: &str) -> Option<Vec<String>> {
     let toxic = toxiproxy::fields(&kind.replace('-', "_"));
     let native = faults::find(kind).ok().map(native::attribute_names);

@@ -7,11 +7,11 @@ use std::time::Instant;
 use fault_proxy_relay::{CloseReason, Relay, SessionSummary, SessionTracker};
 use prometheus_client::metrics::histogram::Histogram;
 
-/// Bucket bounds in seconds: from a request of 1 ms to a database connection of hours.
+/// Bucket bounds in seconds, from a request of 1 ms to a database connection of several hours.
 const DURATION_BUCKETS: [f64; 12] =
     [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
 
-/// Bucket bounds in seconds: from a response in the local network to the default timeout.
+/// Bucket bounds in seconds, from a response in the local network to the default timeout.
 const CONNECT_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5, 10.0];
 
 /// Counters of the sessions of a relay, or of some of its listeners. Clones share them.
@@ -24,7 +24,7 @@ struct Inner {
     duration: Histogram,
     connect: Histogram,
     last_failure: Mutex<Option<Failure>>,
-    /// Highest reported numbers of received bytes: to the upstream, to the downstream.
+    /// Highest reported numbers of received bytes, to the upstream and to the downstream.
     received: [AtomicU64; 2],
 }
 
@@ -32,7 +32,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) at: Instant,
-    /// In one word: [`SessionSummary::not_opened`], or `failed`.
+    /// Reason in one word: [`SessionSummary::not_opened`], or `failed`.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
@@ -91,7 +91,7 @@ impl SessionMetrics {
         self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns true if both share their counters.
+    /// Returns true if both share the same counters.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -104,7 +104,8 @@ impl SessionMetrics {
         &self.0.connect
     }
 
-    /// Returns the received bytes. Never decreases, although its counters are read one after another.
+    /// Returns the numbers of received bytes. They never decrease, although the counters are not read at the
+    /// same time.
     pub(crate) fn received(&self, to_upstream: u64, to_downstream: u64) -> [u64; 2] {
         let [up, down] = &self.0.received;
         let most = |count: &AtomicU64, now: u64| count.fetch_max(now, Ordering::Relaxed).max(now);

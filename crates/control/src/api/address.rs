@@ -1,4 +1,4 @@
-//! Addresses of Toxiproxy clients: upstreams without a host, and names of services as ports.
+//! Addresses of Toxiproxy clients: upstreams without a host, and service names instead of ports.
 
 use std::fs;
 use std::num::NonZeroU16;
@@ -12,7 +12,7 @@ const SERVICES: &str = "/etc/services";
 /// Parses a listen address.
 ///
 /// # Errors
-/// Describes the problem and what to write instead.
+/// Returns an error that describes the problem and what to write instead.
 pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
     let addr = ListenAddr::with_services(text, system_port);
     addr.map_err(|error: ParseError| format!("listen `{text}`: {}", error.in_one_line()))
@@ -21,7 +21,7 @@ pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
 /// Parses an upstream: the right side of a mapping, `:6379` for this machine, or `db:redis`.
 ///
 /// # Errors
-/// Describes the problem and what to write instead.
+/// Returns an error that describes the problem and what to write instead.
 pub(super) fn upstream(text: &str) -> Result<ProxyUpstream, String> {
     let addr = read_upstream(text, system_port).map_err(|kind| {
         let way_out = match kind {

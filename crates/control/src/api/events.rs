@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of clients of `/events`. It is lower than the number of connections, so that other requests still get one.
 const CLIENTS: usize = 64;
 
-/// Proxies, and the free places for clients.
+/// The proxies, and a semaphore that limits the number of clients.
 #[derive(Clone)]
 pub(super) struct Events(Proxies, Arc<Semaphore>);
 

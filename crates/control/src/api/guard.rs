@@ -14,7 +14,8 @@ use super::response::ApiError;
 /// Time limit of a response. A change that takes longer continues.
 const LIMIT: Duration = Duration::from_secs(25);
 
-/// Header of requests of the page. Other pages cannot send it, because a browser asks the server first, which does not agree.
+/// Header of requests of the page. Other pages cannot send it, because a browser first requests permission
+/// from the server, which does not grant it.
 const OF_PAGE: &str = "x-fault-proxy-page";
 
 const REQUEST_ID: &str = "x-toxiproxy-request-id";

@@ -138,7 +138,7 @@ impl Operation {
         self
     }
 
-    /// Links to requests with names of the response.
+    /// Links to operations that take names of the response as parameters.
     fn leads_to(mut self, operations: &[&str], parameters: &Value) -> Self {
         let link = |id: &&str| ((*id).to_owned(), json!({"operationId": id, "parameters": parameters}));
         if let Some(done) = self.responses.values_mut().next() {

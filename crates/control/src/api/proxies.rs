@@ -94,10 +94,10 @@ fn populated(done: &[Proxy], refused: Option<ApiError>) -> Response {
     }
 }
 
-/// Parses a file with the body of `POST /populate`. `duration` is that of the run, if it has one.
+/// Parses a file with the body of `POST /populate`. `duration` is the duration of the run, if it is limited.
 ///
 /// # Errors
-/// A proxy is invalid, or two have the same name. The error names the position or the name.
+/// Returns an error that names the position or the name if a proxy is invalid, or two have the same name.
 pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, String> {
     if json.trim_ascii().is_empty() {
         return Err("it is empty: expected a JSON array of proxies".to_owned());
@@ -105,7 +105,7 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     if let Some(rest) = body::rest_after(json) {
         return Err(format!("unexpected `{rest}` after the array of proxies"));
     }
-    // Remove the words about a request.
+    // Remove the part of the message that refers to a request.
     let problem = |refused: ApiError| {
         refused.text.strip_prefix("bad request body: ").map(str::to_owned).unwrap_or(refused.text)
     };
@@ -134,7 +134,8 @@ fn parse_specs(request: &[u8], run: &ScheduleContext) -> Result<Vec<Result<Spec,
     entries.iter().enumerate().map(spec).collect()
 }
 
-/// Parses a proxy. Errors end with `place`. The inner error is that of the listen address, which `/populate` reports later.
+/// Parses a proxy. Errors end with `place`. The inner error is about the listen address, which `/populate`
+/// reports later.
 fn parse_spec(
     entry: &Map<String, Value>,
     place: &str,
@@ -155,7 +156,7 @@ fn parse_spec(
             .and_then(|toxic| super::toxics::add_to(&mut faults, toxic));
         added.map_err(|refused| ApiError::new(refused.status, format!("{}{place}", refused.text)))?;
     }
-    // All interfaces and a free port.
+    // The default is a free port on all interfaces.
     let any = || Ok(ListenAddr { host: None, port: 0 });
     let listen = text("listen")?.map_or_else(any, |text| address::listen(&text));
     let upstream = address::upstream(&upstream).map_err(problem)?;

@@ -20,10 +20,11 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 const MAX_BODY_BYTES: usize = 2 << 20;
 
-/// A body up to this size needs no memory of the [`Budget`], so that large ones never keep ordinary requests out.
+/// Maximum size of a body that does not count towards the [`Budget`], so that large bodies do not block
+/// ordinary requests.
 const FREE_BODY_BYTES: usize = 64 << 10;
 
-/// Limit for all large bodies that are being read, in bytes.
+/// Maximum total size of all large bodies that are being read, in bytes.
 const MAX_TOTAL_BYTES: usize = 16 << 20;
 
 /// Memory for the large bodies of all requests. Clones share it.
@@ -42,7 +43,7 @@ impl Default for Budget {
     }
 }
 
-/// Complete body of a request.
+/// The complete body of a request.
 #[derive(Debug)]
 pub(super) struct Body(pub(super) Vec<u8>);
 
@@ -63,7 +64,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
-/// The proxies, changed on behalf of the client that sent the request.
+/// The registry of proxies, with changes attributed to the client that sent the request.
 #[derive(Debug)]
 pub(super) struct Acting(pub(super) Proxies);
 
@@ -80,7 +81,7 @@ impl FromRequestParts<Proxies> for Acting {
     }
 }
 
-/// Copies each part, because a part of one byte keeps a whole read buffer in memory.
+/// Reads a body. It copies each part, because a part of one byte would keep a whole read buffer in memory.
 async fn read(body: body::Body, Budget(budget): &Budget) -> Result<Vec<u8>, ApiError> {
     let mut parts = body.into_data_stream();
     let mut whole = Vec::new();
@@ -133,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// A body in parts that are all there, with an end or without one.
+    /// Returns a body in parts that are already available, with or without an end.
     fn body(bytes: usize, has_end: bool) -> body::Body {
         let parts = vec![0; bytes].chunks(1000).map(Bytes::copy_from_slice).map(Ok).collect::<Vec<_>>();
         let parts = stream::iter(parts.into_iter().map(|part: Result<_, Infallible>| part));

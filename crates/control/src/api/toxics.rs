@@ -88,7 +88,7 @@ async fn change<T>(
 /// Adds a fault to a list.
 ///
 /// # Errors
-/// The list has a fault with this name.
+/// Returns an error if the list has a fault with this name.
 pub(super) fn add_to(faults: &mut Vec<FaultRecord>, record: FaultRecord) -> Result<(), ApiError> {
     if faults.iter().any(|other| other.name == record.name) {
         return Err(ApiError::new(StatusCode::CONFLICT, "toxic already exists"));

@@ -90,8 +90,8 @@ fn counted(delays: &DurationHistogram) -> Counted {
     Counted { sum: delays.sum().as_secs_f64(), count, buckets }
 }
 
-/// Writes the metrics with the names of Toxiproxy. Faults have discarded the bytes that were received but are neither sent nor
-/// held.
+/// Writes the metrics with the names of Toxiproxy. Bytes that were received but are neither sent nor held
+/// were discarded by faults.
 pub(super) fn encode_compatible(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
     let (mut received, mut sent) = (Vec::new(), Vec::new());
     for proxy in proxies.all() {

@@ -54,7 +54,7 @@ fn boot_time(text: &str) -> Option<u64> {
 }
 
 fn open_fds() -> io::Result<u64> {
-    // The size of the directory is its number of entries since Linux 6.2, and 0 before.
+    // Since Linux 6.2, the size of the directory is its number of entries. Before, it was 0.
     match fs::metadata("/proc/self/fd")?.len() {
         0 => Ok(fs::read_dir("/proc/self/fd")?.count() as u64),
         count => Ok(count),
@@ -63,7 +63,8 @@ fn open_fds() -> io::Result<u64> {
 
 /// Returns a function that writes the metrics. It leaves them out if `/proc` cannot be read.
 pub(super) fn encoder() -> impl Fn(DescriptorEncoder<'_>) -> fmt::Result {
-    // Read once: the kernel computes it from the clock, so it changes when the clock is set.
+    // Read the boot time once, because the kernel computes it from the clock and it changes when the clock is
+    // set.
     let boot_time = fs::read_to_string("/proc/stat").ok().as_deref().and_then(boot_time);
     move |encoder| match (Stat::read(), open_fds(), boot_time) {
         (Some(stat), Ok(open_fds), Some(boot_time)) => encode(encoder, &stat, open_fds, boot_time),

@@ -9,7 +9,7 @@ use prometheus_client::registry::Unit;
 use super::write::{Labels, counters, gauges, series, with};
 use crate::watch::SessionMetrics;
 
-/// Metrics of sessions with the same labels.
+/// Session metrics with their labels.
 pub(super) type LabeledMetrics = (Labels, SessionMetrics);
 
 pub(super) fn encode(rows: &[LabeledMetrics], mut encoder: DescriptorEncoder<'_>) -> fmt::Result {

@@ -11,7 +11,7 @@ use prometheus_client::registry::Unit;
 /// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, String)>;
 
-/// Existing histogram.
+/// A histogram that was counted elsewhere.
 #[derive(Debug)]
 pub(super) struct Counted {
     /// Sum in seconds.
@@ -31,7 +31,7 @@ impl EncodeMetric for Counted {
     }
 }
 
-/// All series of one name. A series without labels must be the only one.
+/// Writes all series of one name. A series without labels must be the only one.
 pub(super) fn series<M: EncodeMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     (name, help, unit): (&str, &str, Option<&Unit>),

@@ -14,8 +14,9 @@ use super::{ChangeError, FaultRecord, Generation, Proxies, Proxy, ProxyUpstream,
 /// Maximum time to wait for listeners.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Waits until the listeners of these proxies are open or closed as their faults require. Does not wait longer for a listener that
-/// cannot follow, because its port is in use or the session limit is reached.
+/// Waits until the listeners of these proxies are open or closed as their faults require. Stops waiting after
+/// [`APPLY_TIMEOUT`], because a listener may be unable to open: its port is in use or the session limit is
+/// reached.
 pub(crate) async fn wait_applied(proxies: impl IntoIterator<Item = &Proxy>) {
     let all = proxies.into_iter().map(|proxy| proxy.engine.wait_for_listeners());
     timeout(APPLY_TIMEOUT, join_all(all)).await.ok();
@@ -25,7 +26,8 @@ impl Proxies {
     /// Creates a proxy. Its faults apply to the first session.
     ///
     /// # Errors
-    /// The name is in use, an address is invalid, or the port cannot be bound. The proxy is then not created.
+    /// Returns an error without creating the proxy if the name is in use, an address is invalid, or the port
+    /// cannot be bound.
     pub async fn create(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_listen(&spec.listen).await?;
         let proxy = self.in_turn(async |proxies: Proxies| proxies.create_now(spec).await).await?;
@@ -36,8 +38,8 @@ impl Proxies {
     /// Changes a proxy. If its addresses change, or it is disabled, the connections of its sessions are closed.
     ///
     /// # Errors
-    /// The proxy does not exist, an API client has changed it since the required generation, an address is invalid, or the port
-    /// cannot be bound. The proxy then stays unchanged.
+    /// Returns an error and leaves the proxy unchanged if the proxy does not exist, an API client has changed
+    /// it since the required generation, an address is invalid, or the port cannot be bound.
     pub async fn update(&self, name: &str, update: Update) -> Result<Proxy, ChangeError> {
         if let Some(listen) = &update.listen {
             self.check_listen(listen).await?;
@@ -52,15 +54,17 @@ impl Proxies {
     /// Deletes a proxy. The connections of its sessions are closed when this returns.
     ///
     /// # Errors
-    /// The proxy does not exist.
+    /// Returns an error if the proxy does not exist.
     pub async fn delete(&self, name: &str) -> Result<(), ChangeError> {
         let name = name.to_owned();
         self.in_turn(async move |proxies: Proxies| proxies.delete_now(&name).await).await
     }
 
-    /// Creates these proxies in order. An existing proxy of the same name is kept if its addresses are the same. Otherwise it is
-    /// replaced, or kept if the new one cannot start. Returns the proxies, and the error that stopped the creation. If any upstream is
-    /// invalid, no proxy is created. An error in place of a proxy stops the creation at its position.
+    /// Creates these proxies in order. An existing proxy of the same name is kept if its addresses are the
+    /// same. Otherwise it is replaced, or kept if the new one cannot start. If any upstream is invalid, no
+    /// proxy is created. An error in place of a proxy stops the creation at its position.
+    ///
+    /// Returns the proxies, and the error that stopped the creation.
     pub async fn populate(&self, specs: Vec<Result<Spec, ChangeError>>) -> (Vec<Proxy>, Option<ChangeError>) {
         for (index, spec) in specs.iter().enumerate() {
             if let Ok(Err(problem)) = spec.as_ref().map(|spec| self.inner.host.check(&spec.upstream.addr)) {
@@ -109,13 +113,13 @@ impl Proxies {
     /// Removes all faults and enables all proxies.
     ///
     /// # Errors
-    /// A proxy could not be enabled. The other proxies are enabled.
+    /// Returns an error if a proxy could not be enabled. The other proxies are enabled.
     pub async fn reset(&self) -> Result<(), ChangeError> {
         let before = self.all();
         self.remove_all_faults();
         let result = self
             .in_turn(async move |proxies: Proxies| {
-                // Also remove those of proxies that were being created.
+                // Also remove the faults of proxies that are being created.
                 proxies.remove_all_faults();
                 let names: Vec<_> = proxies.entries().keys().cloned().collect();
                 let mut result = Ok(());
@@ -139,11 +143,11 @@ impl Proxies {
         self.entries().iter_mut().for_each(|(name, entry)| self.set_records(name, entry, Vec::new()));
     }
 
-    /// Changes the faults of a proxy and of its open sessions. `change` edits the list of faults. If it fails, nothing changes. It
-    /// must not block.
+    /// Changes the faults of a proxy and of its open sessions. `change` edits the list of faults and must not
+    /// block. If it fails, the faults stay unchanged.
     ///
     /// # Errors
-    /// The error of `change`, or [`ChangeError::NoSuchProxy`].
+    /// Returns the error of `change`, or [`ChangeError::NoSuchProxy`].
     pub fn change_faults<T, E: From<ChangeError>>(
         &self,
         name: &str,
@@ -152,7 +156,7 @@ impl Proxies {
         self.edit_faults("change faults", name, change)
     }
 
-    /// As [`change_faults`](Self::change_faults). `action` is what the record calls it.
+    /// Like [`change_faults`](Self::change_faults). `action` is the name of the change in the record.
     pub(super) fn edit_faults<T, E: From<ChangeError>>(
         &self,
         action: &'static str,
@@ -167,7 +171,7 @@ impl Proxies {
         if self.client.is_some() {
             let [before, after] = [(&entry.records, &records), (&records, &entry.records)]
                 .map(|(some, others)| some.iter().filter(|one| !others.contains(one)).map(shown).collect());
-            // A new time to live may be as long as the one before it.
+            // A new time to live may have the same length as the previous one.
             if entry.records != records {
                 self.record_change(action, name, before, after);
             }
@@ -183,7 +187,7 @@ impl Proxies {
         Ok(self.inner.host.address(listen).await.map(drop)?)
     }
 
-    /// Runs a change after the earlier ones. The change completes even if the caller drops its future.
+    /// Runs a change after all earlier ones. The change completes even if the caller drops its future.
     async fn in_turn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         change: impl FnOnce(Proxies) -> F,
@@ -206,7 +210,7 @@ impl Proxies {
         Ok(proxy)
     }
 
-    /// Starts a proxy, then replaces the one of the same name.
+    /// Starts a proxy, then replaces the proxy of the same name.
     async fn put_now(&self, spec: Spec) -> Result<Proxy, ChangeError> {
         self.check_new(&spec).await?;
         let (name, enabled) = (spec.name.clone(), spec.enabled);
@@ -285,8 +289,8 @@ impl Proxies {
         self.get(name)
     }
 
-    /// Starts a proxy with these addresses, then stops it on the old ones. If it keeps its port, it stops first, and is started
-    /// with the old addresses if the start fails.
+    /// Starts a proxy with new addresses, then stops it on the old ones. If it keeps its port, it is stopped
+    /// first, and restarted with the old addresses if the start fails.
     async fn restart_now(
         &self,
         name: &str,

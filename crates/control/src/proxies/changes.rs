@@ -14,13 +14,13 @@ use super::{Proxies, millis};
 /// Maximum number of changes that are kept.
 const MAX_CHANGES: usize = 1000;
 
-/// Limit of the texts of all kept changes, in bytes. A body may be large.
+/// Maximum size of the texts of all kept changes, in bytes. The body of a change may be large.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Maximum length of a text in a log line, in characters.
 const MAX_LOGGED: usize = 1000;
 
-/// Client of the API that makes changes, or the end of a time to live.
+/// Client of the API that makes changes. The expiry of faults is a client too.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Client {
     #[serde(rename = "client")]
@@ -33,20 +33,20 @@ impl Client {
         Self { name: addr.to_string(), user_agent }
     }
 
-    /// Returns the client in whose name expired faults are removed.
+    /// Returns the client to which the removal of expired faults is attributed.
     pub(super) fn ttl() -> Self {
         Self { name: "ttl".to_owned(), user_agent: None }
     }
 }
 
-/// A change of a proxy or of its faults, which serializes as in `GET /changes`.
+/// A change of a proxy or of its faults. It serializes as in `GET /changes`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Change {
-    /// From 1, in the order of the changes.
+    /// Number of the change, from 1 in the order of the changes.
     number: u64,
-    /// Since the start of the run.
+    /// Time since the start of the run.
     at_ms: u64,
-    /// Since 1970-01-01 UTC.
+    /// Time since 1970-01-01 UTC.
     unix_ms: u64,
     #[serde(flatten)]
     client: Client,
@@ -61,7 +61,7 @@ pub struct Change {
 pub(super) struct Changes {
     count: u64,
     bytes: usize,
-    /// Each with the length of its texts.
+    /// The changes, each with the length of its texts.
     latest: VecDeque<(usize, Change)>,
 }
 
@@ -77,7 +77,7 @@ impl Changes {
 }
 
 impl Proxies {
-    /// Returns a handle whose changes are logged and kept as those of `client`.
+    /// Returns a handle whose changes are logged and attributed to `client`.
     pub(crate) fn on_behalf_of(&self, client: Client) -> Self {
         Self { client: Some(Arc::new(client)), ..self.clone() }
     }
@@ -90,7 +90,7 @@ impl Proxies {
     /// Waits for changes after the one with this number, and returns those that are kept. Only one caller may wait at a time.
     ///
     /// # Cancel safety
-    /// A canceled call loses no change.
+    /// Dropping the future loses no change.
     pub async fn changes_after(&self, number: u64) -> Vec<Change> {
         loop {
             let changes = self.changes();
@@ -106,14 +106,14 @@ impl Proxies {
         self.inner.changes().count
     }
 
-    /// Logs and keeps a change, if a client of the API makes it and it has an effect.
+    /// Logs and keeps a change if a client of the API makes it and it has an effect.
     pub(super) fn record(&self, action: &'static str, proxy: &str, before: Value, after: Value) {
         if before != after {
             self.record_change(action, proxy, before, after);
         }
     }
 
-    /// As [`record`](Self::record), also if the change is not visible in the values.
+    /// Like [`record`](Self::record), even if the change is not visible in the values.
     pub(super) fn record_change(&self, action: &'static str, proxy: &str, before: Value, after: Value) {
         let Some(client) = &self.client else { return };
         let texts = [&before, &after].map(Value::to_string);
@@ -145,7 +145,8 @@ impl Proxies {
 }
 
 impl Change {
-    /// Returns the number of the change: the first is 1, and each is one more than the one before it.
+    /// Returns the number of the change. The first is 1, and each further change is one more than the
+    /// previous one.
     pub fn number(&self) -> u64 {
         self.number
     }

@@ -31,7 +31,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Creates an entry of a proxy that is not started.
+    /// Creates an entry for a proxy that is not started.
     pub(super) fn new(spec: Spec, faults: Faults, now: Duration) -> Self {
         faults.set_protocol(protocol_of(&spec.upstream.addr));
         let Spec { label, listen, upstream, faults: records, .. } = spec;
@@ -95,11 +95,11 @@ impl Entry {
         }
     }
 
-    /// Takes the running proxy out, to be stopped. It keeps its port for the next start.
+    /// Removes and returns the running proxy, to stop it. The entry keeps its port for the next start.
     pub(super) fn stop(&mut self) -> Option<RunningProxy> {
         self.stop_generation = Generation::default();
         let started = self.started.take()?;
-        // Keep a name, which may have several addresses. Only a port that the system chose is fixed.
+        // Keep a host name, which may have several addresses. Only the port that the system chose is fixed.
         self.listen.port = started.listen.port();
         self.last_address = Some(started.listen);
         Some(started)

@@ -2,7 +2,7 @@ use std::io;
 
 use thiserror::Error;
 
-/// Error of a proxy that did not start.
+/// Error of a proxy that could not be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -29,7 +29,7 @@ pub enum ChangeError {
     /// No proxy has this name.
     #[error("proxy not found")]
     NoSuchProxy,
-    /// A proxy has this name.
+    /// A proxy with this name exists.
     #[error("proxy already exists")]
     ProxyExists,
     /// The listen address or the upstream is invalid.
@@ -43,7 +43,7 @@ pub enum ChangeError {
     Start(#[from] StartError),
 }
 
-/// Returns the message of an error without its number, in lower case, as Toxiproxy does.
+/// Returns the message of an error without its number and in lower case, as in Toxiproxy.
 fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => "address already in use".to_owned(),

@@ -12,7 +12,7 @@ impl Proxies {
     /// Removes each fault when its time to live has passed. Never returns.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing. The next call removes what has expired in the meantime.
+    /// Dropping the future loses nothing. The next call removes faults that have expired in the meantime.
     pub(crate) async fn remove_expired_faults(&self) -> Infallible {
         let proxies = self.on_behalf_of(Client::ttl());
         loop {
@@ -30,7 +30,7 @@ impl Proxies {
         }
     }
 
-    /// Removes the faults that have expired. Returns when the next one expires.
+    /// Removes expired faults. Returns the time at which the next fault expires.
     fn remove_expired_now(&self, now: Instant) -> Option<Instant> {
         let has_expired = |fault: &FaultRecord| expires(fault).is_some_and(|at| at <= now);
         let entries = self.entries();
@@ -38,7 +38,7 @@ impl Proxies {
         let affected: Vec<_> = affected.map(|(name, _)| name.clone()).collect();
         drop(entries);
         for name in affected {
-            // A proxy that was deleted in the meantime has no faults.
+            // A proxy that was deleted in the meantime does not have faults.
             let _ = self.edit_faults("expire", &name, |faults| {
                 faults.retain(|fault| !has_expired(fault));
                 Ok::<_, ChangeError>(())
@@ -47,7 +47,7 @@ impl Proxies {
         self.entries().values().flat_map(|entry| &entry.records).filter_map(expires).min()
     }
 
-    /// Lets the removal know of faults that expire.
+    /// Notifies the removal of faults that expire.
     pub(super) fn on_new_faults(&self, faults: &[FaultRecord]) {
         if faults.iter().any(|fault| fault.ttl.is_some()) {
             self.inner.new_expiry.notify_one();
@@ -74,7 +74,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Resolves addresses. Its proxies are disabled.
+    /// A launcher that only resolves addresses. Its proxies are disabled.
     struct Host;
 
     impl ProxyLauncher for Host {
@@ -101,7 +101,7 @@ mod tests {
         toxic::parse(&body, &ScheduleContext::default(), Instant::now()).expect("a fault")
     }
 
-    /// A registry with the proxy `p`, which has these faults.
+    /// Returns a registry with the proxy `p`, which has these faults.
     async fn with(faults: Vec<FaultRecord>) -> Proxies {
         let proxies = Proxies::new(Host, Engine::new(Settings::default()), "1", None);
         let upstream = "up:1".parse::<Upstream>().expect("an upstream").into();

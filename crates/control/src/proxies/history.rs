@@ -1,4 +1,4 @@
-//! Figures of the last ten minutes of each proxy, for the page and other live views.
+//! Statistics of the last ten minutes of each proxy, for the page and other live views.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,32 +21,32 @@ const MAX_SAMPLES: usize = 600;
 /// Number of samples that [`RecentState`] covers.
 const RECENT_SAMPLES: usize = 5;
 
-/// Figures of a proxy in one interval.
+/// Statistics of a proxy in one interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct Sample {
-    /// End of the interval, since the start of the run.
+    /// End of the interval, as time since the start of the run.
     pub at_ms: u64,
     pub bytes_to_upstream: u64,
     pub bytes_to_client: u64,
-    /// Quantiles of the times for which faults held data. `None` if they held none.
+    /// Quantiles of the times for which faults held data. `None` if they did not hold any.
     pub latency_p50_ms: Option<f64>,
     pub latency_p99_ms: Option<f64>,
-    /// Sessions that began.
+    /// Number of sessions that began.
     pub sessions: u64,
-    /// Sessions that failed or were not opened.
+    /// Number of sessions that failed or were not opened.
     pub sessions_failed: u64,
-    /// Sessions that are open at the end of the interval.
+    /// Number of sessions that are open at the end of the interval.
     pub sessions_active: usize,
 }
 
-/// Figures of a proxy in the last five seconds.
+/// Statistics of a proxy in the last five seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are descriptive")]
 pub struct RecentState {
     pub bytes_per_second_to_upstream: f64,
     pub bytes_per_second_to_client: f64,
-    /// Times for which faults held data, of both directions.
+    /// Times for which faults held data in both directions.
     pub latency_ms: Option<TimesState>,
 }
 
@@ -101,7 +101,7 @@ impl Totals {
 #[derive(Debug)]
 pub(super) struct History {
     samples: VecDeque<Sample>,
-    /// Totals at the end of the latest samples, the oldest first. Never empty.
+    /// Totals at the end of the latest samples, the oldest first. It is never empty.
     totals: VecDeque<Totals>,
     recent: RecentState,
 }
@@ -111,11 +111,11 @@ impl History {
         Self { samples: VecDeque::new(), totals: VecDeque::from([start]), recent: RecentState::default() }
     }
 
-    /// Adds the sample of the interval since the last totals.
+    /// Adds a sample of the interval since the previous totals.
     pub(super) fn push(&mut self, mut now: Totals) {
         let Some(before) = self.totals.back() else { return };
         if now.delays.count() == before.delays.count() {
-            // Histograms are large. Those of an idle proxy are one.
+            // Histograms are large, so an idle proxy shares one among its samples.
             now.delays = Arc::clone(&before.delays);
         }
         let latency = latency_between(before, &now);
@@ -141,7 +141,7 @@ impl History {
         }
     }
 
-    /// Returns the figures of the latest samples.
+    /// Returns the statistics of the latest samples.
     pub(super) fn recent(&self) -> RecentState {
         self.recent
     }
@@ -169,11 +169,11 @@ pub struct ProxyHistory {
 }
 
 impl Proxies {
-    /// Takes a sample of each proxy every second, for [`samples`](Self::samples) and [`state`](Self::state). Never returns. Samples
-    /// are taken once if several callers do this.
+    /// Takes a sample of each proxy every second, for [`samples`](Self::samples) and [`state`](Self::state).
+    /// Never returns. If several callers do this, only one of them takes samples.
     ///
     /// # Cancel safety
-    /// Dropping the future ends the sampling. Samples that were taken are kept.
+    /// Dropping the future stops the sampling. Samples that were taken are kept.
     pub async fn keep_history(&self) -> Infallible {
         let _turn = self.inner.sampling.lock().await;
         let mut ticks = interval(INTERVAL);
@@ -188,13 +188,13 @@ impl Proxies {
 
     fn sample(&self) {
         let now = self.engine().now();
-        // Counting the sessions takes time, in which nothing is locked.
+        // Nothing is locked while the sessions are counted, which takes time.
         let all = self.all().into_iter().map(|proxy| (Totals::of(&proxy, now), proxy));
         let all: Vec<_> = all.collect();
         let mut entries = self.entries();
         for (totals, proxy) in all {
             let entry = entries.get_mut(&proxy.name);
-            // A proxy that has replaced it has other counters.
+            // A new proxy with the same name has other counters.
             if let Some(entry) = entry.filter(|entry| entry.watch.is_same(&proxy.watch)) {
                 entry.history.push(totals);
             }
@@ -204,7 +204,7 @@ impl Proxies {
     /// Returns the samples of a proxy, the oldest first. At most 600 are kept.
     ///
     /// # Errors
-    /// [`ChangeError::NoSuchProxy`].
+    /// Returns [`ChangeError::NoSuchProxy`] if there is no such proxy.
     pub fn samples(&self, name: &str) -> Result<Vec<Sample>, ChangeError> {
         self.entries()
             .get(name)
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!((last[0].at_ms, last[0].bytes_to_upstream), (9000, 1700));
         assert_eq!((last[1].bytes_to_upstream, last[1].bytes_to_client), (1900, 3800));
         assert_eq!((last[0].sessions, last[0].sessions_failed, last[1].sessions_failed), (1, 0, 1));
-        // From second 5 to second 10.
+        // These are the seconds from 5 to 10.
         assert_eq!(history.recent().bytes_per_second_to_upstream, 1500.0);
         assert_eq!((last[1].latency_p50_ms, history.recent().latency_ms), (None, None));
     }

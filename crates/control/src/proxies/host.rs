@@ -22,26 +22,27 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = Result<SocketAddr, StartErr
 
 /// Starts proxies.
 pub trait ProxyLauncher: Send + Sync + 'static {
-    /// Checks everything about `upstream` that does not need the network. Must not block.
+    /// Checks `upstream` as far as possible without the network. Must not block.
     ///
     /// # Errors
-    /// Describes the problem and what to write instead.
+    /// Returns an error that describes the problem and what to write instead.
     fn check(&self, upstream: &Upstream) -> Result<(), String>;
 
-    /// Checks that connections of a proxy `name`, which listens `at` and connects `to`, do not come back to it. It is called
-    /// before the proxy starts, also while a proxy of that name still runs with other addresses.
+    /// Checks that connections of the proxy `name`, which listens on `at` and connects to `to`, do not lead
+    /// back to it. It is called before the proxy starts, even while a proxy of that name still runs with
+    /// other addresses.
     ///
     /// # Errors
-    /// The loop, and how to avoid it.
+    /// Returns an error that describes the loop and how to avoid it.
     fn check_loop<'a>(&'a self, name: &'a str, at: &'a ListenAddr, to: &'a Upstream) -> CheckingLoop<'a>;
 
     /// Binds the port and accepts sessions.
     fn start(&self, proxy: LaunchRequest) -> Starting<'_>;
 
-    /// Resolves `listen`. Takes up to some seconds.
+    /// Resolves `listen`, which can take several seconds.
     ///
     /// # Errors
-    /// The name does not resolve.
+    /// Returns an error if the name does not resolve.
     fn address(&self, listen: &ListenAddr) -> Resolving<'_>;
 }
 
@@ -51,7 +52,7 @@ pub trait ProxyLauncher: Send + Sync + 'static {
 pub struct LaunchRequest {
     /// Name of the proxy.
     pub name: String,
-    /// Where to listen.
+    /// Address to listen on.
     pub listen: ListenAddr,
     /// Upstream, which was [checked](ProxyLauncher::check).
     pub upstream: Upstream,
@@ -61,14 +62,15 @@ pub struct LaunchRequest {
     pub watch: SessionMetrics,
 }
 
-/// Running proxy.
+/// A running proxy.
 #[derive(Debug)]
 pub struct RunningProxy {
     /// Bound address, with the port that the system chose for port 0.
     pub listen: SocketAddr,
     /// Shutdown of this proxy only.
     pub shutdown: Shutdown,
-    /// Closed tracker. It is empty when all sessions have ended and the sockets are closed.
+    /// Tracker of its tasks, which is closed. It is empty once all sessions have ended and the sockets are
+    /// closed.
     pub ended: TaskTracker,
 }
 

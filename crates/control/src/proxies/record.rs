@@ -14,16 +14,16 @@ pub(crate) enum Dialect {
     Native,
 }
 
-/// Time after which a fault is removed.
+/// Time to live of a fault, after which it is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ttl {
-    /// As given.
+    /// Length as given.
     pub(crate) time: Millis,
     pub(crate) ends: Instant,
 }
 
 impl Ttl {
-    /// Starts the time.
+    /// Creates a time to live that starts `now`.
     pub(crate) fn new(time: Millis, now: Instant) -> Self {
         Self { time, ends: now + time.duration() }
     }
@@ -39,9 +39,9 @@ pub struct FaultRecord {
     pub kind: String,
     /// `upstream` or `downstream`, as given.
     pub stream: String,
-    /// Share of sessions, as given.
+    /// Fraction of sessions, as given.
     pub toxicity: f64,
-    /// Whether it acts. A fault that was switched off keeps its parameters and its measurements.
+    /// True if the fault acts. A fault that is switched off keeps its parameters and its measurements.
     pub enabled: bool,
     /// Parameters of its type.
     pub attributes: Map<String, Value>,
@@ -72,7 +72,8 @@ pub fn protocol_of(upstream: &Upstream) -> Option<Protocol> {
     }
 }
 
-/// Returns the faults that have an effect. Those that were switched off are never on, so that their measurements are kept.
+/// Returns the faults that have an effect. Faults that are switched off are included without any windows, so
+/// that their measurements are kept.
 pub(super) fn effective(records: &[FaultRecord]) -> Vec<Fault> {
     let applied = |record: &FaultRecord| match record.fault.clone()? {
         fault if record.enabled => Some(fault),

@@ -11,7 +11,7 @@ use super::{FaultRecord, FaultState, Proxies};
 /// Maximum number of removed faults that are kept.
 const MAX_REMOVED: usize = 1000;
 
-/// Limit of the texts of all kept faults, in bytes. The parameters of a fault may be large.
+/// Maximum size of the texts of all kept faults, in bytes. The parameters of a fault may be large.
 const MAX_BYTES: usize = 4 << 20;
 
 /// A fault that was removed during the run.
@@ -22,13 +22,13 @@ pub struct RemovedFault {
     pub proxy: String,
     /// Displayed text of the proxy.
     pub label: String,
-    /// Since the start of the run.
+    /// Time of the removal since the start of the run.
     pub removed_at: Duration,
     /// The fault as applied.
     pub fault: Fault,
     /// Its measurements, without the histogram.
     pub stats: FaultStats,
-    /// Snapshot at its removal.
+    /// State of the fault at its removal.
     pub state: FaultState,
 }
 
@@ -36,7 +36,7 @@ pub struct RemovedFault {
 #[derive(Debug, Default)]
 pub(super) struct Removed {
     bytes: usize,
-    /// Each with the length of its texts.
+    /// The faults, each with the length of its texts.
     faults: VecDeque<(usize, RemovedFault)>,
 }
 
@@ -47,7 +47,7 @@ impl Removed {
         self.bytes += len;
         self.faults.push_back((len, fault));
         while self.faults.len() > MAX_REMOVED || self.bytes > MAX_BYTES && self.faults.len() > 1 {
-            // Faults that never acted are kept longest: a strict run fails because of them.
+            // Faults that never acted are kept longest, because a strict run fails because of them.
             let next = self.faults.iter().position(|(_, fault)| fault.state.acted).unwrap_or(0);
             self.bytes -= self.faults.remove(next).map_or(0, |(len, _)| len);
         }
@@ -55,19 +55,19 @@ impl Removed {
 }
 
 impl Proxies {
-    /// Returns the faults that were removed, or whose proxy was deleted, the oldest first. At most 1,000 are kept. Those that
-    /// never acted are kept longest.
+    /// Returns the faults that were removed or whose proxy was deleted, the oldest first. At most 1,000 are
+    /// kept, and faults that never acted are kept longest.
     pub fn removed_faults(&self) -> Vec<RemovedFault> {
         self.inner.removed().faults.iter().map(|(_, fault)| fault.clone()).collect()
     }
 
-    /// Sets the faults of a proxy, and keeps what the removed ones have done.
+    /// Sets the faults of a proxy, and keeps the measurements of removed ones.
     pub(super) fn set_records(&self, name: &str, entry: &mut Entry, records: Vec<FaultRecord>) {
         self.keep_removed(name, entry, &records);
         entry.set_records(records);
     }
 
-    /// Keeps what the faults of this proxy have done, except those that are also in `remaining`.
+    /// Keeps the measurements of the faults of this proxy, except of those that are also in `remaining`.
     pub(super) fn keep_removed(&self, proxy: &str, entry: &Entry, remaining: &[FaultRecord]) {
         let is_removed = |name: &str| remaining.iter().all(|record| record.name != name);
         if !entry.records.iter().any(|record| is_removed(&record.name)) {

@@ -14,7 +14,7 @@ use crate::watch::Failure;
 /// Maximum number of listed sessions per proxy.
 const LISTED_SESSIONS: usize = 100;
 
-/// Snapshot of a program's proxies. Counts start with the run.
+/// Snapshot of the proxies of a program. All counts are since the start of the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     /// Version of the program.
@@ -44,7 +44,7 @@ pub struct ProxyState {
     pub sessions_active: usize,
     /// Sessions that failed or were not opened.
     pub sessions_failed: u64,
-    /// The last one of them.
+    /// The latest failure.
     pub last_failure: Option<FailureState>,
     /// Bytes delivered to the upstream.
     pub bytes_to_upstream: u64,
@@ -55,9 +55,9 @@ pub struct ProxyState {
     /// Time that faults held bytes, summed over all bytes, in milliseconds. Its increase divided by the number of bytes
     /// delivered in the same time is the mean added latency (Little's law).
     pub byte_ms_to_upstream: f64,
-    /// As [`byte_ms_to_upstream`](Self::byte_ms_to_upstream).
+    /// Like [`byte_ms_to_upstream`](Self::byte_ms_to_upstream), for bytes to clients.
     pub byte_ms_to_client: f64,
-    /// Figures of the last five seconds.
+    /// Statistics of the last five seconds.
     pub recent: RecentState,
     /// Protocol of its requests, which the scheme of the upstream names: `http`, `psql` or `redis`.
     pub protocol: Option<String>,
@@ -73,9 +73,9 @@ pub struct ProxyState {
 /// Failure of a session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FailureState {
-    /// Since the start of the run.
+    /// Time since the start of the run.
     pub at_ms: u64,
-    /// In one word, as in `/metrics`: `refused`, `timed_out`, `failed` and others.
+    /// Reason in one word, as in `/metrics`: `refused`, `timed_out`, `failed` and others.
     pub reason: String,
     /// The error.
     pub message: String,
@@ -92,7 +92,7 @@ pub struct RequestsState {
     pub delivered: u64,
     pub unconfirmed: u64,
     pub injected: u64,
-    /// Times from the first byte of a request to the end of its response, as written to the client.
+    /// Times from the first byte of a request until the end of its response was written to the client.
     pub duration_ms: Option<TimesState>,
 }
 
@@ -101,14 +101,14 @@ pub struct RequestsState {
 pub struct FaultState {
     /// Name of the fault.
     pub name: String,
-    /// As it was given.
+    /// Type, as given.
     #[serde(rename = "type")]
     pub kind: String,
-    /// As it was given.
+    /// Stream, as given.
     pub stream: String,
-    /// As it was given.
+    /// Toxicity, as given.
     pub toxicity: f64,
-    /// As they were given.
+    /// Attributes, as given.
     pub attributes: Map<String, Value>,
     /// Description of its effect.
     pub description: String,
@@ -116,15 +116,16 @@ pub struct FaultState {
     pub enabled: bool,
     /// Whether it is on: enabled, and in a window of its schedule.
     pub on: bool,
-    /// Start and end, in milliseconds since the start of the run; an end of `None` is the end of the run.
+    /// Start and end of each window in milliseconds since the start of the run. An end of `None` is the end
+    /// of the run.
     pub windows: Vec<(u64, Option<u64>)>,
-    /// Sessions that the fault was drawn for.
+    /// Number of sessions that the fault was selected for.
     pub sessions: u64,
     /// Number of times that the fault acted.
     pub applied: u64,
-    /// Whether the fault has affected anything.
+    /// True if the fault has affected anything.
     pub acted: bool,
-    /// Requested delays, as drawn.
+    /// Delays that were drawn.
     pub asked_ms: Option<TimesState>,
     /// Measured delays.
     pub held_ms: Option<TimesState>,

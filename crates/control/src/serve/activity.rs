@@ -15,13 +15,13 @@ use tokio::time::Instant;
 #[derive(Debug, Clone)]
 pub(super) struct Activity {
     state: Arc<Mutex<State>>,
-    /// Whether another connection waits for a place.
+    /// True while another connection waits for a slot.
     is_full: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// A request was received completely, and its response is not complete.
+    /// True from the complete receipt of a request until its response is complete.
     is_working: bool,
     has_asked: bool,
     /// Time of the last progress.
@@ -35,8 +35,8 @@ impl Activity {
         Self { state: Arc::new(Mutex::new(state)), is_full }
     }
 
-    /// Returns whether a request is in progress, and the time of the last progress. A request with an incomplete body waits
-    /// for its client.
+    /// Returns true if a request is in progress, and the time of the last progress. A request with an
+    /// incomplete body still waits for its client and is not in progress.
     pub(super) fn state(&self) -> (bool, Instant) {
         let state = self.lock();
         (state.is_working, state.since)
@@ -53,8 +53,8 @@ impl Activity {
         request.map(|body| self.follow(Body::new(body), true))
     }
 
-    /// Wraps the body of a response to observe its progress. While another connection waits for a place, this connection closes after
-    /// the response.
+    /// Wraps the body of a response to observe its progress. If another connection waits for a slot, this
+    /// connection closes after the response.
     pub(super) fn response(&self, mut response: Response) -> Response {
         if self.is_full.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -73,7 +73,7 @@ impl Activity {
     }
 }
 
-/// Records the end of a body when it drops.
+/// Guard that records the end of a body when it is dropped.
 struct Mark {
     activity: Activity,
     works_after: bool,

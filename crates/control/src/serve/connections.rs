@@ -1,4 +1,4 @@
-//! Limit of connections of the HTTP server, and the choice of those to close for new ones.
+//! Limit of connections of the HTTP server, and the selection of connections to close for new ones.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::activity::Activity;
 /// Maximum number of open connections.
 const MAX: usize = 256;
 
-/// Minimum age of a waiting connection before it is closed for a new one. It gives the client time for its request, and limits
-/// the work that clients cause by connecting again immediately.
+/// Minimum time for which a connection must have waited for its client before it is closed for a new one. It
+/// gives the client time to send a request, and limits the work that clients cause by immediate reconnects.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Minimum time without progress before a request is closed for another connection.
@@ -27,12 +27,12 @@ const MIN_WORK: Duration = Duration::from_secs(2);
 pub(super) struct Connections {
     tasks: JoinSet<()>,
     open: Vec<(Activity, AbortHandle)>,
-    /// Whether a connection waits for a place.
+    /// True while a connection waits for a slot.
     is_full: Arc<AtomicBool>,
 }
 
 impl Connections {
-    /// Runs a connection once there is room for it.
+    /// Runs a connection once a slot is free.
     pub(super) async fn run<F>(&mut self, answer: impl FnOnce(Activity) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -44,8 +44,9 @@ impl Connections {
         self.open.push((activity, handle));
     }
 
-    /// Closes the connection that has waited longest for its client. If none waits, closes the request without progress for the
-    /// longest time. Until there is room, busy connections close after their next response.
+    /// Closes the connection that has waited longest for its client. If none waits, closes the request that
+    /// has been without progress for the longest time. Until a slot is free, busy connections close after
+    /// their next response.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}

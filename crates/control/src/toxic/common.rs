@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::proxies::Ttl;
 
-/// A week: a fault that is to stay longer is not left behind by a test.
+/// Maximum time to live: one week. No test needs a fault for longer.
 pub(crate) const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 const MAX_TTL_HINT: &str = "use 168h (a week) at most";
@@ -40,11 +40,11 @@ pub(super) struct Common<'a> {
     pub(super) attributes: &'a Map<String, Value>,
 }
 
-/// Parses the time to live of a request, which starts `now`.
+/// Parses the time to live of a request. It starts `now`.
 pub(super) fn ttl(body: &Map<String, Value>, now: Instant) -> Result<Option<Ttl>, String> {
     let Some(value) = body.get("ttl").filter(|value| !value.is_null()) else { return Ok(None) };
     let time: Millis = serde_json::from_value(value.clone()).map_err(|error| {
-        // Times have a higher limit than this one.
+        // The error of the parser names the limit of times, which is higher than this one.
         let error = error.to_string();
         format!("ttl: {}", error.replace("use 8760h (a year) at most", MAX_TTL_HINT))
     })?;
@@ -57,7 +57,7 @@ pub(super) fn ttl(body: &Map<String, Value>, now: Instant) -> Result<Option<Ttl>
     }
 }
 
-/// Refuses a time to live among the attributes, where Toxiproxy ignores what it does not know.
+/// Returns an error for a time to live among the attributes, because Toxiproxy ignores unknown attributes.
 pub(super) fn check_attributes(attributes: &Map<String, Value>) -> Result<(), String> {
     match attributes.get("ttl") {
         None | Some(Value::Null) => Ok(()),
@@ -76,7 +76,7 @@ pub(super) fn flows(stream: &str) -> Option<Directions> {
     }
 }
 
-/// Limits a toxicity, which requests do not check, to a share from 0 to 1.
+/// Limits a toxicity to the range from 0 to 1, because requests do not check it.
 pub(super) fn share(toxicity: f64) -> f64 {
     toxicity.clamp(0.0, 1.0)
 }

@@ -1,11 +1,13 @@
-//! Bodies of requests. Names of fields are case-insensitive; unknown fields and `null` are ignored.
+//! Bodies of requests. Names of fields are case-insensitive, and unknown fields and `null` are ignored.
 
 use serde_json::{Map, Value};
 
 type Object = Map<String, Value>;
 
+/// Parses an object.
+///
 /// # Errors
-/// What is wrong, for people.
+/// Returns a description of the problem for users.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Object, String> {
     match parse_value(body)? {
         Value::Object(object) => Ok(object),
@@ -14,8 +16,10 @@ pub(crate) fn parse_object(body: &[u8]) -> Result<Object, String> {
     }
 }
 
+/// Parses an array of objects.
+///
 /// # Errors
-/// What is wrong, for people.
+/// Returns a description of the problem for users.
 pub(crate) fn parse_objects(body: &[u8]) -> Result<Vec<Object>, String> {
     let values = match parse_value(body)? {
         Value::Array(values) => values,
@@ -58,7 +62,7 @@ fn in_lower_case(value: Value) -> Value {
 /// Returns a text.
 ///
 /// # Errors
-/// The value has another type.
+/// Returns an error if the value has another type.
 pub(crate) fn text(object: &Object, field: &str) -> Result<Option<String>, String> {
     get(object, field, "a text", |value| value.as_str().map(str::to_owned))
 }
@@ -66,7 +70,7 @@ pub(crate) fn text(object: &Object, field: &str) -> Result<Option<String>, Strin
 /// Returns a number.
 ///
 /// # Errors
-/// The value has another type.
+/// Returns an error if the value has another type.
 pub(crate) fn number(object: &Object, field: &str) -> Result<Option<f64>, String> {
     get(object, field, "a number", Value::as_f64)
 }
@@ -74,7 +78,7 @@ pub(crate) fn number(object: &Object, field: &str) -> Result<Option<f64>, String
 /// Returns a whole number.
 ///
 /// # Errors
-/// The value has another type, a fraction or an exponent.
+/// Returns an error if the value has another type, a fraction or an exponent.
 pub(crate) fn whole(object: &Object, field: &str) -> Result<Option<i64>, String> {
     get(object, field, "a whole number", Value::as_i64)
 }
@@ -82,7 +86,7 @@ pub(crate) fn whole(object: &Object, field: &str) -> Result<Option<i64>, String>
 /// Returns true or false.
 ///
 /// # Errors
-/// The value has another type.
+/// Returns an error if the value has another type.
 pub(crate) fn switch(object: &Object, field: &str) -> Result<Option<bool>, String> {
     get(object, field, "true or false", Value::as_bool)
 }
@@ -90,7 +94,7 @@ pub(crate) fn switch(object: &Object, field: &str) -> Result<Option<bool>, Strin
 /// Returns an object.
 ///
 /// # Errors
-/// The value has another type.
+/// Returns an error if the value has another type.
 pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Result<Option<&'a Object>, String> {
     get(object, field, "an object", Value::as_object)
 }
@@ -98,7 +102,7 @@ pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Result<Option<&'a O
 /// Returns an array of objects.
 ///
 /// # Errors
-/// The value or one of its elements has another type.
+/// Returns an error if the value or one of its elements has another type.
 pub(crate) fn objects<'a>(object: &'a Object, field: &str) -> Result<Option<Vec<&'a Object>>, String> {
     get(object, field, "an array of objects", |value| {
         value.as_array()?.iter().map(Value::as_object).collect()

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::common::{Common, ToxicError, default_name, flows, renamed};
 use crate::proxies::{Dialect, FaultRecord, name_of};
 
-/// Parameters of all faults that are not attributes, and the names that they have at the top level of a request.
+/// Common parameters that are not attributes, and their names at the top level of a request.
 const ELSEWHERE: [(&str, &str); 3] = [("type", "type"), ("name", "name"), ("probability", "toxicity")];
 
 /// Parameter that names a file, which the API does not accept.
@@ -65,7 +65,7 @@ pub(super) fn is_common(name: &str) -> bool {
     COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name)
 }
 
-/// Type of fault, with its parameters as attributes.
+/// A type of fault, with its parameters as attributes.
 #[derive(Debug, Serialize)]
 struct ShownType {
     r#type: String,
@@ -83,9 +83,9 @@ struct ShownAttribute {
     choices: Vec<&'static str>,
     /// Values of another attribute, such as `distribution`, that this attribute requires. Empty if it is always allowed.
     with: &'static [&'static str],
-    /// Protocols whose requests it is about. Empty if it does not need a protocol.
+    /// Protocols of requests that it applies to. Empty if it does not need a protocol.
     protocols: Vec<&'static str>,
-    /// Whether most faults of the type set it.
+    /// True if most faults of the type set it.
     main: bool,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn types() -> Value {
     json!(types.collect::<Vec<_>>())
 }
 
-/// Returns the allowed values, without the table of delays, which is a file.
+/// Returns the allowed values. The distribution `table` is left out, because it requires a file.
 fn choices(parameter: &Parameter) -> Vec<&'static str> {
     parameter.value.choices().iter().copied().filter(|choice| *choice != TABLE).collect()
 }
@@ -154,7 +154,7 @@ pub(super) fn parse(
         let problem = format!("side and direction contradict the stream {stream}: set only one of both");
         return Err(problem.into());
     }
-    // The API knows a single stream, so the name shows that the fault acts in both directions.
+    // The API has a single stream per fault, so the name shows that the fault acts in both directions.
     let is_both = common.stream.is_none() && fault.directions == Directions::BOTH && kind.has_direction();
     let stream = common.stream.unwrap_or_else(|| stream_for(fault.directions).to_owned());
     let name = common.name.unwrap_or_else(|| default_name(written, if is_both { "both" } else { &stream }));
@@ -172,7 +172,8 @@ pub(super) fn parse(
     })
 }
 
-/// Overwrites the given parameters, and removes those that are null. The schedule continues unless a new one is given.
+/// Overwrites the given parameters, and removes parameters that are null. The schedule continues unless a new
+/// one is given.
 pub(super) fn merge(
     record: &mut FaultRecord,
     given: &Map<String, Value>,
@@ -203,7 +204,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Returns the attributes of a native fault after a change. An attribute takes the place of one that it excludes.
+/// Returns the attributes of a native fault after a change. A new attribute replaces one that it excludes.
 pub fn changed_attributes(existing: &Map<String, Value>, given: Map<String, Value>) -> Map<String, Value> {
     let in_attributes = |all: Map<String, Value>| {
         all.into_iter().map(|(name, value)| (as_attribute(&name), value)).collect::<Map<_, _>>()
@@ -216,7 +217,7 @@ pub fn changed_attributes(existing: &Map<String, Value>, given: Map<String, Valu
     all
 }
 
-/// Returns the attributes of a request with the names of parameters.
+/// Returns the attributes of a request with the names of parameters, or an error for unknown ones.
 fn checked(kind: &FaultType, attributes: &Map<String, Value>) -> Result<Map<String, Value>, ToxicError> {
     let mut checked = Map::new();
     for (name, value) in attributes.iter().filter(|(_, value)| !value.is_null()) {
@@ -263,7 +264,7 @@ fn attributes_for(params: &FaultParams, flows: Directions) -> Map<String, Value>
     let Ok(Value::Object(written)) = serde_json::to_value(params) else { return Map::new() };
     let given = written.into_iter().filter(|(name, _)| !is_elsewhere(name));
     let mut attributes: Map<_, _> = given.map(|(name, value)| (as_attribute(&name), value)).collect();
-    // The API has one stream per toxic and other units of rates, so attributes show the differences.
+    // The API has one stream per toxic and other units for rates, so attributes show the differences.
     if flows == Directions::BOTH && params.fault_type().has_direction() {
         attributes.insert("direction".to_owned(), "both".into());
     }

@@ -26,7 +26,7 @@ fn refused(body: Value) -> String {
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A bandwidth that lets nothing pass.
+/// Returns a bandwidth that stops all data.
 fn shut() -> Bandwidth {
     Bandwidth::new(0.0).with_burst(0)
 }
@@ -300,7 +300,7 @@ async fn a_time_to_live_stands_beside_the_attributes() {
         let ends = |record: &FaultRecord| record.ttl.unwrap().ends - start;
         assert_eq!(ends(&added), millis * MS);
         assert_eq!(shown(&added)["ttl"], millis);
-        // A change keeps it, unless it has another one, which starts with the change.
+        // A change keeps the time to live, unless it has a new one, which starts with the change.
         let after = merged(&added, json!({"toxicity": 0.5})).unwrap();
         assert_eq!(ends(&after), millis * MS);
         let after = merged(&added, json!({"TTL": "1m"})).unwrap();
@@ -328,7 +328,7 @@ fn a_time_to_live_that_makes_no_sense_is_refused() {
         let latency = parsed(json!({"type": "latency"})).unwrap();
         assert_eq!(merged(&latency, json!({"ttl": ttl})).unwrap_err().to_string(), problem);
     }
-    // Also where Toxiproxy ignores unknown attributes.
+    // The error must also appear for types where Toxiproxy ignores unknown attributes.
     for kind in ["latency", "refuse"] {
         let refused = refused(json!({"type": kind, "attributes": {"ttl": "30s"}}));
         assert!(refused.contains("set ttl at the top level of the request (ctl: --ttl)"), "{refused}");
@@ -402,7 +402,7 @@ fn parameters_that_a_toxic_would_ignore_are_refused() {
         let refused = merged(&toxic, json!({"attributes": {"times": 1}})).unwrap_err().to_string();
         assert!(refused.starts_with(&format!("bad request body: {expected}")), "{refused}");
     }
-    // Unknown names are ignored, as by Toxiproxy, and null is nothing.
+    // Unknown names are ignored, as in Toxiproxy, and null has no effect.
     parsed(json!({"type": "reset_peer", "attributes": {"timeout": 5, "more": 1, "times": null}})).unwrap();
     parsed(json!({"type": "limit_data", "attributes": {"bytes": 5, "times": 1}})).unwrap();
 }

@@ -10,7 +10,7 @@ use super::common::{Common, ToxicError, default_name, flows, renamed};
 use super::json;
 use crate::proxies::{Dialect, FaultRecord};
 
-/// Toxics with their fields.
+/// The toxics with their fields.
 pub(super) const TOXICS: [(&str, &[&str]); 8] = [
     ("latency", &["latency", "jitter"]),
     ("bandwidth", &["rate"]),
@@ -49,7 +49,7 @@ pub(super) fn parse(kind: &str, fields: &[&str], common: Common<'_>) -> Result<F
     Ok(record)
 }
 
-/// Overwrites the given fields.
+/// Overwrites the given fields of a toxic.
 pub(super) fn merge(record: &mut FaultRecord, given: &Map<String, Value>) -> Result<(), ToxicError> {
     for field in fields(&record.kind).unwrap_or_default() {
         if let Some(value) = json::whole(given, field)? {

@@ -1,4 +1,4 @@
-//! More clients than there may be connections.
+//! More clients than connections are allowed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +14,10 @@ use super::Api;
 /// Number of concurrent connections.
 const MAX: usize = 256;
 
-/// Clients that send all the time: more than fit, but few enough for a busy machine to serve them.
+/// Number of clients that send all the time. They are more than fit, but few enough for a busy machine.
 const BUSY_CLIENTS: usize = MAX + 32;
 
-/// Shorter than the 100 ms after which a connection that waits for its client can be closed.
+/// Interval shorter than the 100 ms after which a connection that waits for its client can be closed.
 const BUSY_INTERVAL: Duration = Duration::from_millis(60);
 
 const NO_BODY: &str = "POST /proxies HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{";
@@ -34,7 +34,7 @@ async fn that_send(api: &Api, count: usize, bytes: &str) -> Vec<TcpStream> {
     clients
 }
 
-/// That all four answers come before the silent clients are closed for their silence.
+/// Checks that all four responses arrive before the silent clients are closed.
 async fn assert_answers(api: &Api, headers: &[&str]) {
     for path in ["/livez", "/readyz", "/metrics", "/proxies"] {
         let answer = timeout(Duration::from_secs(20), api.ask_with("GET", path, headers, "")).await;
@@ -113,7 +113,7 @@ async fn clients_that_ask_all_the_time_keep_nobody_out() {
     }
 }
 
-/// The body of each comes byte by byte, so that it always moves.
+/// The body of each client arrives byte by byte, so that it always makes progress.
 #[tokio::test]
 async fn clients_whose_bodies_trickle_keep_nobody_out() {
     let api = Api::new().await;
@@ -136,7 +136,7 @@ async fn clients_whose_bodies_trickle_keep_nobody_out() {
     while arrived.load(Ordering::Relaxed) < BUSY_CLIENTS {
         yield_now().await;
     }
-    // Earlier than the bodies are given up.
+    // The responses must arrive before the time limit of bodies.
     let answers = timeout(Duration::from_secs(12), assert_answers(&api, &["Host: localhost"])).await;
     answers.expect("it answers");
 }
@@ -151,7 +151,7 @@ async fn the_longest_idle_one_is_closed_first() {
     for client in &mut clients {
         client.read_exact(&mut [0; 12]).await.unwrap();
     }
-    // the first has asked again since
+    // The first client has sent another request since.
     clients[0].write_all(whole.as_bytes()).await.unwrap();
     let mut answers = String::new();
     while answers.matches("200 OK").count() + answers.matches("ok\n").count() < 3 {

@@ -1,4 +1,4 @@
-//! Proxies that take their port, and close all connections when they are stopped.
+//! A launcher of fake proxies, which bind their port and close all connections when they are stopped.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -15,9 +15,9 @@ use tokio_util::task::TaskTracker;
 
 #[derive(Clone)]
 pub(crate) struct FakeHost {
-    /// `false`: starting waits.
+    /// False while starts must wait.
     open: Arc<watch::Sender<bool>>,
-    /// How often one was started, and with how many faults.
+    /// Name of each started proxy, with its number of faults.
     starts: Arc<Mutex<Vec<(String, usize)>>>,
 }
 
@@ -103,7 +103,7 @@ impl ProxyLauncher for FakeHost {
     }
 }
 
-/// All interfaces are loopback.
+/// Replaces all interfaces by loopback.
 fn here(listen: &ListenAddr) -> String {
     match listen.host {
         Some(_) => listen.to_string(),

@@ -1,4 +1,4 @@
-//! What holds for all requests.
+//! Limits that apply to all requests.
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn a_request_takes_25_seconds_at_most() {
     answer.assert_refused_with(503, &["it continues"]);
     assert!(started.elapsed() >= Duration::from_secs(25));
     api.host.release();
-    // which waits for its turn
+    // This request waits for its turn.
     let proxy = api.post("/proxies/p", "{}").await.json();
     assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
 }
@@ -124,7 +124,7 @@ async fn who_listens_to_events_leaves_room_for_others() {
     assert_eq!(api.get("/livez").await.status, 200);
     listeners.pop();
     let mut head = [0; 12];
-    // the server may not have noticed yet
+    // The server may not have detected the end yet.
     while &head != b"HTTP/1.1 200" {
         let mut stream = api.send("GET", "/events", &["Host: localhost"], "").await;
         stream.read_exact(&mut head).await.unwrap();

@@ -1,4 +1,4 @@
-//! The control API, asked over raw sockets, of proxies that listen and no more.
+//! Tests of the control API over raw sockets. Its proxies listen but do not relay.
 
 mod host;
 
@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 
 use self::host::FakeHost;
 
-/// A control API, served until it is dropped.
+/// A control API that is served until it is dropped.
 struct Api {
     addr: SocketAddr,
     proxies: Proxies,
@@ -34,17 +34,17 @@ struct Api {
     _server: JoinSet<()>,
 }
 
-/// What it answered.
+/// Response of the API.
 #[derive(Debug)]
 struct Answer {
     status: u16,
-    /// In lower case.
+    /// Head in lower case.
     head: String,
     body: String,
 }
 
-/// With a queue as long as the program's. Once a queue is full, the system drops attempts to connect, and a client tries again
-/// after 1, 3, 7 and 15 s.
+/// Returns a listener with the same queue length as in the program. When a queue is full, the system drops
+/// connection attempts, and clients retry after 1, 3, 7 and 15 s.
 fn listener() -> TcpListener {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port is free");
@@ -71,7 +71,7 @@ impl Api {
         Self { addr, proxies, host, shutdown, _server: server }
     }
 
-    /// With a proxy `p` on a free port.
+    /// Starts an API with a proxy `p` on a free port.
     async fn with_proxy() -> Self {
         let api = Self::new().await;
         let made = api.post("/proxies", r#"{"name":"p","listen":"127.0.0.1:0","upstream":"up:1"}"#).await;
@@ -102,7 +102,7 @@ impl Api {
         Answer::read(&answer)
     }
 
-    /// A connection on which this has been asked.
+    /// Sends a request on a new connection and returns the connection.
     async fn send(&self, method: &str, path: &str, headers: &[&str], body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.addr).await.expect("it accepts");
         let headers = headers.join("\r\n");
@@ -128,7 +128,7 @@ impl Answer {
         serde_json::from_str(&self.body).expect("it is JSON")
     }
 
-    /// That it is refused like this, as the API's clients read it.
+    /// Checks that the request was refused with this text, in the form that clients of the API expect.
     #[track_caller]
     fn assert_refused(&self, status: u16, text: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -137,7 +137,7 @@ impl Answer {
         assert_eq!((&body["error"], &body["status"]), (&text.into(), &status.into()), "{self:?}");
     }
 
-    /// That it is refused with a text that has these words in it.
+    /// Checks that the request was refused with a text that contains these words.
     #[track_caller]
     fn assert_refused_with(&self, status: u16, words: &[&str]) {
         assert_eq!(self.status, status, "{self:?}");

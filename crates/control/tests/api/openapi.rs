@@ -1,4 +1,4 @@
-//! The description of the API for tools.
+//! OpenAPI document of the API.
 
 use std::collections::BTreeSet;
 

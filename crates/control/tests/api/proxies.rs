@@ -156,7 +156,7 @@ async fn port_0_in_a_change_is_a_new_port_each_time() {
     }
     assert!(ports.windows(2).all(|ports| ports[0] != ports[1]), "{ports:?}");
     assert_eq!(api.host.starts().len(), 4);
-    // The address that it has changes nothing.
+    // The address that the proxy already has does not change anything.
     let same = format!(r#"{{"listen":"localhost:{}"}}"#, ports[3]);
     assert_eq!(listen(&api.post("/proxies/p", &same).await.json()).port(), ports[3]);
     assert_eq!(api.host.starts().len(), 4);
@@ -207,7 +207,7 @@ async fn a_change_to_a_port_that_is_taken_changes_nothing() {
 async fn a_change_that_fails_after_the_old_listener_had_to_close_is_undone() {
     let api = Api::with_proxy().await;
     let before = api.get("/proxies/p").await.json();
-    // The same port on another address: the new listener may need that of the old one.
+    // The same port on another address: the new listener may need the port of the old one.
     let addr = SocketAddr::from(([127, 0, 0, 2], listen(&before).port()));
     let taken = TcpListener::bind(addr).await.unwrap();
     for body in [format!(r#"{{"listen":"{addr}"}}"#), format!(r#"{{"listen":"{addr}","upstream":"up:2"}}"#)] {
@@ -316,7 +316,7 @@ async fn an_upstream_is_shown_as_it_was_written() {
     }
 }
 
-/// The original takes them too.
+/// Toxiproxy accepts them too.
 #[tokio::test]
 async fn names_of_services_are_ports_of_both_addresses() {
     let api = Api::new().await;

@@ -18,7 +18,7 @@ async fn a_change_is_done_whether_its_client_stays_or_not() {
         assert_eq!(api.get("/proxies/p").await.json()["enabled"], false);
     }
     api.host.release();
-    // which waits for its turn
+    // This request waits for its turn.
     let proxy = api.post("/proxies/p", "{}").await.json();
     assert_eq!((proxy["upstream"].as_str(), proxy["enabled"].as_bool()), (Some("up:2"), Some(true)));
     TcpStream::connect(&*listen).await.unwrap();

@@ -1,4 +1,4 @@
-//! Whether it runs and whether it is ready.
+//! Liveness and readiness.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

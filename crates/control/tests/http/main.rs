@@ -1,4 +1,4 @@
-//! Health and metrics, asked for over raw sockets.
+//! Health checks and metrics over raw sockets.
 
 mod health;
 mod metrics;
@@ -36,7 +36,7 @@ fn ready() -> Health {
     Health::new(|| Ok(()))
 }
 
-/// The whole answer to `GET path`, head and all.
+/// Returns the complete response to `GET path`, including its head.
 async fn get(server: SocketAddr, path: &str) -> String {
     request(server, "GET", path).await
 }
@@ -54,7 +54,7 @@ async fn request_with(server: SocketAddr, method: &str, path: &str, header: &str
     answer
 }
 
-/// An answer's status and body.
+/// Returns the status and the body of a response.
 fn parts(answer: &str) -> (&str, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends");
     (head.split(' ').nth(1).expect("a status line"), body)

@@ -1,4 +1,4 @@
-//! What a scrape shows.
+//! Metrics of a scrape.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{get, no_metrics, parts, ready, request_with, while_serving};
 
-/// Every sample by its name and labels.
+/// Returns every sample by its name and labels.
 fn samples(answer: &str) -> BTreeMap<String, f64> {
     let (status, body) = parts(answer);
     assert_eq!(status, "200");
@@ -61,7 +61,8 @@ async fn labels_are_there_before_the_first_session() {
     .await;
 }
 
-/// Answers each client's first three bytes with four, and stays as long as the client does.
+/// Responds to the first three bytes of each client with four bytes, and stays connected as long as the
+/// client.
 async fn upstream(listener: TcpListener) {
     loop {
         let (mut stream, _) = listener.accept().await.expect("it listens");
@@ -95,7 +96,7 @@ async fn sessions_are_counted_by_how_they_end() {
 
     let test = async |server: SocketAddr| {
         let mut client = client(relay_addr).await;
-        // of an open session as well
+        // Open sessions count as well.
         let open = samples(&get(server, "/metrics").await);
         assert_eq!(open["p_sessions_active"], 1.0);
         assert_eq!(open["p_sessions_opened_total"], 1.0);
@@ -127,7 +128,7 @@ async fn sessions_are_counted_by_how_they_end() {
         assert_eq!(samples["p_errors_total{reason=\"refused\"}"], 1.0);
     };
 
-    // Bound, so that no other program listens there.
+    // The socket is bound, so that no other program listens on its port.
     let nobody = TcpSocket::new_v4().unwrap();
     nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody_addr = nobody.local_addr().unwrap();
@@ -147,7 +148,7 @@ fn to(addr: SocketAddr) -> TcpConnector {
     TcpConnector::new(addr.ip().to_string(), addr.port())
 }
 
-/// A client that has been answered.
+/// Returns a client that has received a response.
 async fn client(relay: SocketAddr) -> TcpStream {
     let mut client = TcpStream::connect(relay).await.expect("the relay accepts");
     client.write_all(b"ask").await.expect("the relay reads");

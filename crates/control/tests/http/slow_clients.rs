@@ -1,4 +1,4 @@
-//! Clients that take their time.
+//! Clients that send slowly.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ async fn all_are_closed_when_the_server_is_dropped() {
         client
     })
     .await;
-    // An end of file, or a reset over what it had not read.
+    // The connection ends with an end of file, or with a reset because of unread data.
     let end = timeout(Duration::from_secs(30), client.read_to_end(&mut Vec::new())).await;
     end.expect("it is closed").ok();
 }
