@@ -24,7 +24,7 @@ use crate::run::{listen_for, metrics_listeners};
 use crate::serve;
 use crate::wire::Wire;
 
-/// Version of the format of `--json`. A new member does not change it.
+/// Version of the format of `--json`. It stays the same when members are added.
 const FORMAT: u32 = 1;
 
 /// Results of `check`.
@@ -33,7 +33,7 @@ struct Checked {
     check: u32,
     ok: bool,
     proxies: Vec<CheckedProxy>,
-    /// `None` if the run would do without a control API.
+    /// `None` if the run would not have a control API.
     control: Option<Tried>,
     /// `None` without `--metrics`.
     metrics: Option<Tried>,
@@ -45,7 +45,7 @@ struct Checked {
 
 #[derive(Debug, Serialize)]
 struct CheckedProxy {
-    /// Mapping, or name of a proxy of --toxiproxy-config.
+    /// The mapping, or the name of a proxy of --toxiproxy-config.
     proxy: String,
     listen: Tried,
     upstream: Tried,
@@ -65,7 +65,7 @@ struct CheckedFault {
     effect: String,
     direction: &'static str,
     probability: f64,
-    /// Which sessions it applies to, unless to all.
+    /// Sessions that the fault applies to. `None` if it applies to all.
     selection: Option<String>,
     on: String,
 }
@@ -82,10 +82,10 @@ impl Tried {
     }
 }
 
-/// Checks what a run would need, and prints it.
+/// Checks everything that a run would need, and prints the results.
 ///
 /// # Errors
-/// Something would not work.
+/// Returns an error if a part would not work.
 pub(crate) fn check(settings: &Settings, wire: &Wire, as_json: bool) -> Result<()> {
     let checked = Checked::new(settings, wire)?;
     if as_json {
@@ -108,7 +108,7 @@ impl Checked {
             upstream: Tried::new(runtime.block_on(connect(upstream, wire))),
         });
         let proxies: Vec<_> = proxies.collect();
-        // A pending look-up must not delay the end.
+        // A pending lookup must not delay the end.
         runtime.shutdown_background();
         // A run with proxies continues without the default port.
         let is_needed = |control: &&Control| !control.is_default || !settings.has_proxies();
@@ -129,7 +129,7 @@ impl Checked {
         Ok(checked)
     }
 
-    /// Lists what would not work.
+    /// Returns the parts that would not work.
     fn failed(&self) -> Vec<String> {
         let count = self.proxies.iter().filter(|proxy| !proxy.is_ok()).count();
         let proxies = format!("{count} of {}", counted(self.proxies.len() as u64, "mapping"));

@@ -18,7 +18,7 @@ pub(crate) use self::attributes::read as read_attributes;
 pub(crate) use self::tables::{inspect, list};
 use crate::args::{ApiArgs, CtlArgs, CtlCommand, FaultCommand};
 
-/// Variable with the address that `run` listens on.
+/// Variable with the address of the control API of `run`.
 const CONTROL: &str = "FAULT_CONTROL";
 
 pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {

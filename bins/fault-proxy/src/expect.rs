@@ -17,8 +17,8 @@ use self::metric::{METRICS, Metric};
 use crate::fidelity::NEVER_ACTED;
 use crate::report::{MeasuredProxy, Verdict};
 
-/// Condition `FAULT.METRIC OP VALUE`, `PROXY.METRIC OP VALUE`, `PROXY.KIND.METRIC OP VALUE` for its requests of this kind, or
-/// `METRIC OP VALUE` for all proxies together.
+/// A condition: `FAULT.METRIC OP VALUE`, `PROXY.METRIC OP VALUE`, `PROXY.KIND.METRIC OP VALUE` for requests
+/// of this kind, or `METRIC OP VALUE` for all proxies together.
 #[derive(Debug, Clone)]
 pub(crate) struct Expectation {
     text: String,
@@ -28,7 +28,7 @@ pub(crate) struct Expectation {
     value: f64,
 }
 
-/// Name of a proxy, and the protocol of its requests.
+/// Name of a proxy, with the protocol of its requests.
 pub(crate) type NamedProxy<'a> = (&'a String, Option<Protocol>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum Subject {
         proxy: String,
         kind: String,
     },
-    /// Fault, or a proxy or requests before [`Expectation::resolve`].
+    /// A fault. Before [`Expectation::resolve`], it may also be a proxy or requests.
     Fault(String),
 }
 
@@ -95,11 +95,12 @@ impl FromStr for Expectation {
 }
 
 impl Expectation {
-    /// Finds the fault, the proxy or the requests that the condition names. `faults` has each fault with its name, or `None` for a
-    /// toxic without an effect. `proxies` has the name and the protocol of each proxy.
+    /// Finds the fault, the proxy or the requests that the condition names. `faults` contains each fault with
+    /// its name, or `None` for a toxic without an effect. `proxies` contains the name and the protocol of
+    /// each proxy.
     ///
     /// # Errors
-    /// Nothing has this name, or what has it does not have the metric.
+    /// Returns an error if nothing has this name, or if the named object does not have the metric.
     pub(crate) fn resolve(
         mut self,
         faults: &[(&String, Option<&Fault>)],
@@ -162,7 +163,8 @@ impl Expectation {
         Ok(self)
     }
 
-    /// Refuses a condition that no value meets. Values are not negative, and shares are at most 1.
+    /// Returns an error for a condition that no value can meet. Values are not negative, and shares are at
+    /// most 1.
     fn refuse_unmeetable(&self) -> Result<(), String> {
         let max = if self.metric == Metric::Loss { 1.0 } else { f64::INFINITY };
         match self.comparison {
@@ -186,7 +188,8 @@ impl Expectation {
         }
     }
 
-    /// Refuses a condition on sessions or requests that every value meets. One on a fault requires that the fault acted.
+    /// Returns an error for a condition on sessions or requests that every value meets. A condition on a
+    /// fault always requires that the fault acted.
     fn refuse_tautology(&self) -> Result<(), String> {
         if self.comparison == Comparison::AtLeast && self.value == 0.0 {
             return Err("every value meets it: use >".to_owned());
@@ -194,7 +197,7 @@ impl Expectation {
         Ok(())
     }
 
-    /// Compares the condition with what was measured. A condition on a fault has a verdict for each proxy that has the fault.
+    /// Evaluates the condition. A condition on a fault has a verdict for each proxy that has the fault.
     pub(crate) fn verdicts(&self, proxies: &[MeasuredProxy]) -> Vec<Verdict> {
         match &self.subject {
             Subject::All => {
@@ -229,7 +232,8 @@ impl Expectation {
     }
 
     fn verdict_on_requests(&self, kind: &str, proxy: &MeasuredProxy) -> Verdict {
-        // Without this, a condition like `unconfirmed=0` would be met although nothing is known.
+        // Without this check, a condition such as `unconfirmed=0` would be met although no request could be
+        // read.
         if proxy.requests.is_empty() && proxy.opaque > 0 {
             let sessions = counted(proxy.opaque, "session");
             return self.not_measured(Some(proxy), &format!("no request could be read, in {sessions}"));
@@ -280,7 +284,8 @@ impl Expectation {
     }
 }
 
-/// Splits a name into a proxy, of which there may be several, and a kind of its requests. Both may have dots.
+/// Splits a name into a proxy and a kind of its requests. Several splits may be possible, because both may
+/// contain dots.
 fn requests<'a>(name: &'a str, proxies: &[NamedProxy<'a>]) -> Option<(&'a str, &'a str, Option<Protocol>)> {
     let split = proxies.iter().filter_map(|(proxy, protocol)| {
         let kind = name.strip_prefix(proxy.as_str())?.strip_prefix('.')?;

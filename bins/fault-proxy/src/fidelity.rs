@@ -31,7 +31,7 @@ pub(crate) fn table(proxies: &[MeasuredProxy]) -> Table {
     table
 }
 
-/// Describes what was measured of a fault.
+/// Returns a description of the measured values of a fault.
 pub(crate) fn achieved(fault: &Fault, figures: &FaultStats) -> String {
     let nothing = || "nothing".to_owned();
     if !figures.has_acted(&fault.effect) {
@@ -65,7 +65,7 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Returns the CPU time that the proxy has used.
+/// Returns a description of the CPU time that the proxy has used.
 pub(crate) fn overhead(bytes: u64) -> String {
     let Some(cpu) = cpu_time() else { return "own overhead: not measured on this system".to_owned() };
     let seconds = cpu.as_secs_f64();

@@ -1,4 +1,5 @@
-//! The journal of a run: its settings in the first line, then a decision or a change by a client of the control API per line.
+//! Journal of a run. The first line has its settings, and each further line a decision or a change by a
+//! client of the control API.
 
 mod changes;
 mod writer;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::changes::Recorder;
 pub(crate) use self::writer::Writer;
 
-/// First line of a journal.
+/// The first line of a journal.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Header<S> {
     /// Format version of the lines.
@@ -22,7 +23,7 @@ pub(crate) struct Header<S> {
 
 pub(crate) const FORMAT: u32 = 1;
 
-/// Line after the header.
+/// A line after the header.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum Line {

@@ -17,13 +17,13 @@ use crate::config::Settings;
 use crate::serve::runtime;
 use crate::wire::Wire;
 
-/// Time limit for a look-up. The relay detects loops through names that take longer.
+/// Time limit for a lookup. The relay detects loops through names that take longer.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Addresses of a proxy.
+/// A proxy with its addresses.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
-    /// Resolved listen addresses; empty if the name does not resolve.
+    /// Resolved listen addresses. Empty if the name does not resolve.
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) upstream: Upstream,
 }
@@ -44,10 +44,10 @@ pub(crate) async fn addresses(listen: &ListenAddr) -> io::Result<Vec<SocketAddr>
     spawn_blocking(move || addr::addresses(&addr)).await.map_err(io::Error::other)?
 }
 
-/// Refuses settings whose proxies form a loop. A chain of proxies is accepted.
+/// Returns an error if the proxies of the settings form a loop. A chain of proxies is accepted.
 ///
 /// # Errors
-/// Names the loop and the addresses to change.
+/// The error names the loop and the addresses to change.
 pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
     if settings.enabled().next().is_none() {
         return Ok(());
@@ -60,7 +60,7 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
         });
         find(&join_all(hops).await, 0, wire.resolver()).await
     });
-    // A pending look-up must not delay the start.
+    // A pending lookup must not delay the start.
     runtime.shutdown_background();
     found.map_or(Ok(()), |problem| bail!(problem))
 }
@@ -68,7 +68,7 @@ pub(crate) fn refuse(settings: &Settings, wire: &Wire) -> Result<()> {
 /// Returns an error text if a proxy from `new` on is part of a loop.
 pub(crate) async fn find(hops: &[Hop], new: usize, resolver: &Resolver) -> Option<String> {
     let ports: BTreeSet<_> = hops.iter().flat_map(|hop| &hop.listen).map(SocketAddr::port).collect();
-    // Only a port that one of them listens on can lead back.
+    // Only an upstream whose port is the port of a listener can lead back.
     let names: BTreeSet<_> =
         hops.iter().filter_map(Hop::target).filter(|(_, port)| ports.contains(port)).collect();
     let found = names.into_iter().map(async |(host, port)| {
@@ -107,7 +107,7 @@ fn cycle(
             targets[from].iter().flat_map(|target| hops[to].listen.iter().map(move |at| (target, at)));
         pairs.any(|(target, at)| reaches(*target, *at, &is_local))
     };
-    // For each proxy, the one that it was reached from.
+    // The predecessor of each proxy that was reached.
     let mut reached = vec![None; hops.len()];
     let mut next = vec![first];
     while let Some(at) = next.pop() {
@@ -129,7 +129,7 @@ fn cycle(
 /// Returns true if a connection to `target` arrives at a listener on `at`.
 fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> bool) -> bool {
     let target_ip = match target.ip().to_canonical() {
-        // Systems connect to loopback instead.
+        // Systems connect to loopback instead of the unspecified address.
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
@@ -141,13 +141,14 @@ fn reaches(target: SocketAddr, at: SocketAddr, is_local: &impl Fn(IpAddr) -> boo
         && (target_ip == listens_on || listens_on.is_unspecified() && takes_family && is_local(target_ip))
 }
 
-/// Returns true for an address of this host: only then does the system use it as the source for itself. Binding is not a proof,
-/// because `net.ipv4.ip_nonlocal_bind` allows it for every address.
+/// Returns true for an address of this host. The system uses only such an address as the source for
+/// connections to itself. Binding would not be a proof, because `net.ipv4.ip_nonlocal_bind` allows it for
+/// every address.
 fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || source_to(ip).is_ok_and(|source| source == ip)
 }
 
-/// Returns the source address that the system would use, without sending data.
+/// Returns the source address that the system would use for `ip`, without sending data.
 fn source_to(ip: IpAddr) -> io::Result<IpAddr> {
     let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0))?;
@@ -161,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    /// Hops of mappings whose upstreams are addresses; `10.0.0.1` belongs to this host.
+    /// Looks for a loop in mappings whose upstreams are addresses. `10.0.0.1` belongs to this host.
     fn looped(mappings: &[(&str, &str)]) -> Option<Vec<usize>> {
         let hop = |(listen, to): &(&str, &str)| Hop {
             listen: vec![listen.parse().unwrap()],
@@ -216,7 +217,7 @@ mod tests {
     fn addresses_of_this_host_are_known_from_those_of_others() {
         let [elsewhere, elsewhere_too] = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().unwrap());
         assert!(!is_local(elsewhere) && !is_local(elsewhere_too));
-        // If this host has a way there, it has the address at its beginning.
+        // If this host has a route to an address, it has the source address of that route.
         assert!([elsewhere, elsewhere_too].into_iter().filter_map(|ip| source_to(ip).ok()).all(is_local));
     }
 
@@ -252,7 +253,7 @@ mod tests {
             let hops: Vec<_> = (0..count).zip(&upstreams).map(hop).collect();
             let targets: Vec<_> = upstreams.iter().map(|to| [addr(*to)]).collect();
             let targets: Vec<_> = targets.iter().map(|each| &each[..]).collect();
-            // Each proxy has one upstream: following them either leaves the proxies or goes round for ever.
+            // Each proxy has one upstream. Following them either leaves the proxies or continues forever.
             let goes_round = |first: u16| {
                 let step = |at: &u16| upstreams.get(usize::from(*at)).copied();
                 successors(Some(first), step).take(20).count() == 20

@@ -21,7 +21,7 @@ use crate::config::{Config, Settings};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Sources of the settings, which are read again at each reload.
+/// Sources of the settings that a reload reads again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     args: &'a RunArgs,
@@ -31,13 +31,14 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Call this before the settings are resolved: a reload follows changes of the file from then on.
+    /// Records the state of the file. Must be called before the settings are resolved, so that later changes
+    /// are detected.
     pub(crate) fn new(args: &'a RunArgs, log: &'a Given<LogArgs>) -> Self {
         Self { args, log, read: args.config.as_deref().and_then(FileFingerprint::from_path) }
     }
 }
 
-/// Follows the file.
+/// Reloads the configuration file.
 #[derive(Debug)]
 pub(crate) struct Reload<'a> {
     source: Source<'a>,
@@ -46,18 +47,19 @@ pub(crate) struct Reload<'a> {
 }
 
 impl<'a> Reload<'a> {
-    /// Must be called in the context of the runtime. Returns `None` without a file; SIGHUP then ends the program, as it does by default.
+    /// Must be called in the context of the runtime. Returns `None` without a file. SIGHUP then ends the
+    /// program, which is its default action.
     ///
     /// # Errors
-    /// The system refuses a handler.
+    /// Returns an error if the system refuses a handler.
     pub(crate) fn new(source: Source<'a>) -> Result<Option<Self>> {
         let Some(path) = &source.args.config else { return Ok(None) };
         let asked = RequestSignal::reload().context("cannot handle signals")?;
         Ok(Some(Self { source, path, asked }))
     }
 
-    /// Reloads at each signal and when the file has changed. Repeats failed changes at each check. Ignores a file without proxies,
-    /// because it is probably still being written. Never returns.
+    /// Reloads at each signal and when the file has changed. Repeats failed changes at each check. Ignores a
+    /// file without proxies, because it is probably still being written. Never returns.
     pub(crate) async fn follow(mut self, settings: &Settings, proxies: &Proxies) {
         let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -68,7 +70,7 @@ impl<'a> Reload<'a> {
                 () = self.asked.recv() => {}
                 _ = looks.tick() => {
                     let before = std::mem::replace(&mut seen, FileFingerprint::from_path(self.path));
-                    // Wait for the next check if the file is still being written.
+                    // Wait for the next check, because the file may still be written.
                     if seen == read || seen != before || seen.is_none() {
                         followed.try_again().await;
                         continue;
@@ -113,7 +115,7 @@ impl<'a> Reload<'a> {
 
     fn read_again(&self, settings: &Settings) -> Result<Settings> {
         if fs::metadata(self.path).is_ok_and(|metadata| !metadata.is_file()) {
-            // Reading another type of file might never end.
+            // Reading a pipe or a device might never end.
             bail!("{} is not a regular file: it is read at the start only", self.path.display());
         }
         if fs::read_to_string(self.path).is_ok_and(|text| text.trim().is_empty()) {

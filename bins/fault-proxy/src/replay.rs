@@ -15,18 +15,18 @@ use serde_json::Value;
 
 use crate::journal::{FORMAT, Header};
 
-/// Line of a journal.
+/// A line of a journal.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Line {
-    /// A replay has no control API, so its clients cannot repeat this.
+    /// A change by a client. A replay has no control API, so it does not repeat changes.
     Change {
         change: Changed,
     },
     Decision(Recorded),
 }
 
-/// Change by a client of the control API.
+/// A change by a client of the control API.
 #[derive(Debug, Deserialize)]
 struct Changed {
     proxy: String,
@@ -43,7 +43,7 @@ impl Changed {
     }
 }
 
-/// Decision in a journal without its time, which differs between runs.
+/// A decision in a journal without its time, which differs between runs.
 #[derive(Debug, Deserialize)]
 struct Recorded {
     #[serde(flatten)]
@@ -52,7 +52,7 @@ struct Recorded {
     verdict: Decision,
 }
 
-/// Place of a decision.
+/// Identifies the place of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 struct Place {
     #[serde(flatten)]
@@ -68,8 +68,8 @@ struct SessionId {
     session: u64,
 }
 
-/// Reads a journal: its header and its decisions. A run that was killed, or whose disk was full, may leave an incomplete last line,
-/// which is left out.
+/// Reads the header and the decisions of a journal. An incomplete last line is left out. It is the result of
+/// a run that was killed, or of a full disk.
 pub(crate) fn read<S: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Header<S>, Comparison)> {
     let read = || -> Result<(Header<S>, Comparison)> {
         let mut lines = BufReader::new(File::open(path)?);
@@ -111,17 +111,17 @@ pub(crate) struct Comparison(Arc<Mutex<Counts>>);
 struct Counts {
     /// Decisions of the journal by place.
     places: HashMap<Place, AtPlace>,
-    /// Sessions of the run.
+    /// Sessions in which the run decided something.
     sessions: HashSet<SessionId>,
     same: u64,
-    /// Number of decisions that the journal does not have: at its places, and at other places.
+    /// Number of decisions of the run that the journal does not have, at its places and at other places.
     different: u64,
     elsewhere: u64,
     /// Number of changes in the journal.
     changes: u64,
     /// Names of proxies and faults that clients of the control API added or changed.
     of_clients: HashSet<(String, String)>,
-    /// Whether the last line of the journal is incomplete.
+    /// True if the last line of the journal is incomplete.
     is_cut: bool,
 }
 
@@ -130,26 +130,27 @@ struct Counts {
 struct AtPlace {
     /// Decisions of the journal that the run has not repeated.
     expected: Vec<Decision>,
-    /// Whether the run made a decision here.
+    /// True if the run made a decision at this place.
     is_reached: bool,
 }
 
 /// Numbers of decisions.
 #[derive(Debug, Serialize)]
 struct Compared {
-    /// In the journal. Each was repeated or not.
+    /// Decisions of the journal, whether they were repeated or not.
     decisions: u64,
     repeated: u64,
     not_repeated: u64,
     /// Decisions of the run that are not in the journal.
     not_in_journal: u64,
-    /// Not repeated, at a place where the run decided otherwise.
+    /// Decisions that were not repeated, at a place where the run decided otherwise.
     decided_otherwise: u64,
-    /// Not repeated, at an offset of a session where the run decided nothing.
+    /// Decisions that were not repeated, at an offset of a session where the run decided nothing.
     at_offsets_without_decision: u64,
-    /// Not repeated, of a fault that a client of the control API added or changed in the recorded run.
+    /// Decisions that were not repeated, of a fault that a client of the control API added or changed in the
+    /// recorded run.
     of_client_faults: u64,
-    /// Not repeated, of a session that the run did not have.
+    /// Decisions that were not repeated, of a session that the run did not have.
     of_missing_sessions: u64,
     /// Decisions of the run at places that the journal does not have.
     at_new_offsets: u64,

@@ -37,7 +37,7 @@ pub(crate) struct Report {
     proxies: Vec<MeasuredProxy>,
     removed: Vec<RemovedFault>,
     verdicts: Vec<Verdict>,
-    /// Whether each fault must have acted.
+    /// True if each fault must have acted.
     is_strict: bool,
 }
 
@@ -64,7 +64,7 @@ impl Report {
         self.verdicts().all(|verdict| verdict.is_met)
     }
 
-    /// Prints the verdicts to stderr. A condition of `--strict` that is met is not printed.
+    /// Prints the verdicts to stderr, except conditions of `--strict` that are met.
     pub(crate) fn print_verdicts(&self) {
         let unmet = self.verdicts().skip(self.verdicts.len()).filter(|verdict| !verdict.is_met);
         for verdict in self.verdicts.iter().cloned().chain(unmet) {

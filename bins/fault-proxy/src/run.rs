@@ -45,18 +45,18 @@ use crate::wire::Wire;
 /// Exit code of a run that does not meet its expectations.
 pub(crate) const NOT_AS_EXPECTED: u8 = 3;
 
-/// Time limit for the end of a run once its sessions are reset and nothing waits for the journal.
+/// Time limit for the end of a run after its sessions were reset and nothing waits for the journal.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether the run follows the file or repeats a journal.
+/// Mode of a run: with reloads of the file, or as the replay of a journal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum RunMode<'a> {
-    /// Sources of the settings to read again.
+    /// Sources of the settings that a reload reads again.
     Reload(Source<'a>),
     /// Decisions of the recorded run.
     Replay {
         journal: &'a replay::Comparison,
-        /// Whether to print the comparison as JSON, without the tables.
+        /// True to print the comparison as JSON, without the tables.
         as_json: bool,
     },
 }
@@ -81,7 +81,7 @@ impl<'a> RunMode<'a> {
 #[derive(Debug)]
 pub(crate) struct RunOutcome {
     pub(crate) expectations_met: bool,
-    /// Whether the journal and the tables were written.
+    /// Result of writing the journal and the tables.
     pub(crate) written: Result<()>,
 }
 
@@ -159,7 +159,7 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// Starts everything. Returns when a signal or the duration ends the run, or a worker thread has ended.
+    /// Starts all parts. Returns when a signal or the duration ends the run, or a worker thread has ended.
     async fn until_ended(
         self,
         workers: &mut Workers,
@@ -245,7 +245,8 @@ impl Running<'_> {
                         "other machines can use the control API without a token: FAULT_CONTROL_TOKEN requires one"
                     );
                 }
-                // If one address is not on loopback, clients of other machines may use any name.
+                // Clients of other machines may use any host name, so use an address that is not loopback, if
+                // any.
                 let elsewhere = addresses.iter().find(|addr| !addr.ip().is_loopback());
                 let addr = *elsewhere.or(addresses.first()).context("no address")?;
                 Some((acceptor, Access::new(addr, control.token.as_ref().map(Secret::expose))))
@@ -262,7 +263,7 @@ impl Running<'_> {
         })
     }
 
-    /// Serves the metrics alone. Never returns.
+    /// Serves the separate endpoint for metrics. Never returns.
     fn metrics(&self, listeners: Option<Vec<TcpListener>>) -> Result<impl Future<Output = ()>> {
         let acceptor = listeners.map(TcpAcceptor::from_std).transpose()?;
         for addr in acceptor.iter().map(TcpAcceptor::local_addrs).collect::<io::Result<Vec<_>>>()?.concat() {
@@ -279,7 +280,7 @@ impl Running<'_> {
     }
 }
 
-/// Returns what the HTTP servers show of the run.
+/// Returns the state and the metrics of the run for the HTTP servers.
 fn observed(proxies: &Proxies, relay: &Relay) -> (Health, Metrics) {
     let mut metrics = Metrics::new("fault-proxy", env!("CARGO_PKG_VERSION"));
     metrics.proxies(proxies);

@@ -26,7 +26,7 @@ pub(crate) struct RelayJob {
     pub(crate) relay: Relay,
     pub(crate) handshake: Option<Arc<dyn Handshake>>,
     pub(crate) connector: Arc<dyn Connector>,
-    /// `None` if the proxy can never have faults.
+    /// Faults, or `None` if the proxy can never have any.
     pub(crate) faults: Option<Faults>,
     pub(crate) on_upstream_failure: OnUpstreamFailure,
     pub(crate) shutdown: Shutdown,
@@ -40,7 +40,7 @@ struct WorkerJob {
     listeners: Vec<TcpListener>,
     /// Registration of the listener, if the proxy can have faults. It counts as open before its thread starts.
     listening: Option<ListenerHandle>,
-    /// Held until the job is done.
+    /// Keeps the tracker of the job non-empty until the job is done.
     token: TaskTrackerToken,
 }
 
@@ -59,8 +59,8 @@ impl WorkerHandle {
         if SPREADS_CONNECTIONS { self.threads.len() } else { 1 }
     }
 
-    /// Relays each group of listeners on a thread until the shutdown of the job has ended every session. The returned tracker is
-    /// empty then.
+    /// Relays each group of listeners on a thread until the shutdown of the job has ended every session. The
+    /// returned tracker is then empty.
     ///
     /// A session stays on the thread that accepted it. Wake-ups across threads would slow down short sessions and round trips.
     pub(crate) async fn relay(&self, groups: Vec<Vec<TcpListener>>, work: RelayJob) -> Result<TaskTracker> {
@@ -70,7 +70,7 @@ impl WorkerHandle {
             let listening = work.faults.as_ref().map(Faults::listener);
             let share = WorkerJob { work: work.clone(), listeners, listening, token: ended.token() };
             if thread.send(share).await.is_err() {
-                // Threads that have taken their part.
+                // Some threads may already have received their part.
                 work.shutdown.close();
                 bail!("the run is ending");
             }
@@ -93,7 +93,7 @@ impl Workers {
     pub(crate) fn start(count: usize, shutdown: &Shutdown) -> Result<Self> {
         let (is_working, working) = mpsc::channel(1);
         let (mut senders, mut threads) = (Vec::new(), Vec::new());
-        // Create all runtimes first, so that missing descriptors are an error before anything runs.
+        // Create all runtimes first, so that a lack of descriptors is reported before anything runs.
         let workers = (0..count).map(|_| Worker::new()).collect::<Result<Vec<_>>>()?;
         for worker in workers {
             let (thread, shares) = mpsc::channel(QUEUE);
@@ -125,7 +125,7 @@ impl Workers {
     }
 }
 
-/// Thread before its start.
+/// A thread before its start.
 #[derive(Debug)]
 struct Worker {
     runtime: Runtime,
@@ -151,7 +151,7 @@ impl Worker {
                 failed = driver.run() => failed.map(|never| match never {}).context("the timer driver failed"),
             }
         });
-        // A pending look-up must not delay the end.
+        // A pending lookup must not delay the end.
         runtime.shutdown_background();
         relayed
     }

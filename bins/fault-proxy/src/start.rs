@@ -27,7 +27,7 @@ pub(crate) fn log_listening(proxy: &Proxy, mapping: impl Display) {
     info!(proxy = proxy.name, %addr, "listening on {addr} for {mapping}");
 }
 
-/// Returns the error of a proxy that did not start, in terms of the command line.
+/// Returns the error of a proxy that could not be started, in the terms of the command line.
 pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
     let ProxySettings { name, mapping, .. } = proxy;
     match error {
@@ -41,7 +41,7 @@ pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
     }
 }
 
-/// Returns the reason for a refused change, without the words about a request.
+/// Returns the reason for a refused change, without the part that refers to a request.
 pub(crate) fn reason(error: ChangeError) -> String {
     match error {
         ChangeError::Invalid(problem) => problem,

@@ -20,13 +20,13 @@ pub(crate) struct Timeline(Vec<Row>);
 
 #[derive(Debug, Clone)]
 struct Row {
-    /// Name of the fault, with its proxies unless all have it.
+    /// Name of the fault. It is followed by its proxies unless all proxies have the fault.
     fault: String,
     windows: Windows,
 }
 
 impl Timeline {
-    /// A fault that several proxies have with the same windows gets one row.
+    /// Creates the snapshot. A fault that several proxies have with the same windows gets one row.
     pub(crate) fn from_proxies(proxies: &[Proxy]) -> Self {
         let mut rows: Vec<(&str, &Windows, Vec<&str>)> = Vec::new();
         for proxy in proxies {
@@ -72,8 +72,8 @@ impl Timeline {
     }
 }
 
-/// Logs when faults are switched on or off: at level info with `tail`, otherwise at debug. Follows changes of the faults. Never
-/// returns.
+/// Logs when faults are switched on or off, at level info with `tail` and otherwise at debug. Follows changes
+/// of the faults. Never returns.
 pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
     let now = || proxies.engine().now();
     let mut logged = Duration::ZERO;
@@ -82,7 +82,7 @@ pub(crate) async fn log_changes(proxies: &Proxies, tail: bool) {
         let next = Timeline::from_proxies(&proxies.all()).next_change(logged).map(|(next, _)| next);
         let until = next.map_or(look, |next| next.min(look));
         sleep(until.saturating_sub(now())).await;
-        // The faults may have changed by now.
+        // The faults may have changed in the meantime.
         for change in Timeline::from_proxies(&proxies.all()).changes(logged, until) {
             if tail {
                 info!("{change}");

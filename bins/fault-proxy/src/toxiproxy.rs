@@ -27,8 +27,9 @@ impl Program {
     }
 }
 
-/// Returns the program that these arguments start, and its own arguments, which begin with its name. It is named by the file
-/// name of the first argument, also that of a link, or by the first subcommand.
+/// Returns the program that these arguments start, and its own arguments, which begin with its name. The
+/// program is selected by the file name of the first argument, which may be a link, or by the first
+/// subcommand.
 pub(crate) fn program(args: &[OsString]) -> Option<(Program, Vec<OsString>)> {
     let by_file = args.first().and_then(|arg| Program::from_name(Path::new(arg).file_stem()?.to_str()?));
     let (program, args) = match by_file {
@@ -38,7 +39,7 @@ pub(crate) fn program(args: &[OsString]) -> Option<(Program, Vec<OsString>)> {
     Some((program, args.iter().map(with_two_dashes).collect()))
 }
 
-/// Returns a flag with the two dashes of long flags. Go's flag package accepts `-host` and `--host`.
+/// Returns a flag with two dashes, because Go's flag package accepts `-host` and `--host`.
 fn with_two_dashes(arg: &OsString) -> OsString {
     match arg.to_str().and_then(|arg| arg.strip_prefix('-')) {
         Some(flag) if flag.starts_with(|first: char| first.is_ascii_alphabetic()) => {

@@ -1,11 +1,11 @@
-//! Decisions of faults as events in the traces of sessions.
+//! Adds decisions of faults to the traces of sessions.
 
 use fault_proxy_engine::{Direction, Journal, JournalEntry};
 use proxy_cli::log::TRACED;
 use serde_json::{Map, Value};
 use tracing::info;
 
-/// Recorder of decisions.
+/// Function that records a decision.
 pub(crate) type Record = Box<dyn Fn(JournalEntry) + Send + Sync>;
 
 /// Returns a journal that calls `record`, and adds each decision to the trace of its session if `exports_traces`.
@@ -21,7 +21,7 @@ pub(crate) fn traced(record: Option<Record>, exports_traces: bool) -> Option<Jou
     record.map(Journal::new)
 }
 
-/// Adds an event to the span of the session, whose task makes the decision.
+/// Adds an event to the span of the session, in whose task the decision is made.
 fn add_event(entry: &JournalEntry) {
     let mut decision: Map<String, Value> = match serde_json::to_value(entry.decision) {
         Ok(Value::Object(decision)) => decision,

@@ -67,7 +67,7 @@ impl Wire {
 
     /// Returns the connector of an upstream.
     ///
-    /// `proxy` is the proxy that it connects for, if that listens.
+    /// `proxy` is the proxy that the connector is for, if that proxy listens.
     pub(crate) fn connector(
         &self,
         upstream: &Upstream,
@@ -95,7 +95,7 @@ impl Wire {
         }))
     }
 
-    /// Returns how to end a client whose upstream cannot be reached.
+    /// Returns how to end the connection of a client whose upstream cannot be reached.
     pub(crate) fn on_upstream_failure(&self) -> OnUpstreamFailure {
         match self.on_upstream_failure {
             args::OnUpstreamFailure::Close => OnUpstreamFailure::Close,
@@ -103,7 +103,7 @@ impl Wire {
         }
     }
 
-    /// Returns the handshake with clients of an upstream.
+    /// Returns the handshake with clients for this upstream.
     pub(crate) fn handshake(&self, upstream: &Upstream) -> Result<Option<Arc<dyn Handshake>>> {
         let is_postgres = upstream.scheme().is_some_and(Scheme::is_postgres);
         let is_encrypted = upstream.scheme().is_some_and(Scheme::is_encrypted);

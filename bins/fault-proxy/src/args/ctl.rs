@@ -165,12 +165,13 @@ pub(crate) fn attribute(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Parses a share of sessions. The API limits a share without an error, as Toxiproxy does.
+/// Parses a share of sessions. The API would limit an invalid share without an error, as Toxiproxy does.
 fn share(text: &str) -> Result<f64, String> {
     text.parse::<Ratio>().map(Ratio::fraction).map_err(|error| error.to_string())
 }
 
-/// Checks a time to live. It needs a unit, because `--duration` of `run` counts seconds and the API milliseconds.
+/// Checks a time to live. It requires a unit, because a bare number is in seconds in `--duration` of `run`,
+/// but in milliseconds in the API.
 fn ttl(text: &str) -> Result<String, String> {
     // The API has a lower limit than other times.
     let with_limit = |error: String| error.replace("use 8760h (a year) at most", "use 168h (a week) at most");

@@ -1,4 +1,4 @@
-//! Settings that flags, variables and the file have under the same names.
+//! Settings that have the same name as flag, variable and key of the file.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;

@@ -1,4 +1,4 @@
-//! Values that flags and files have as text.
+//! Values that flags and files contain as text.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected true, false or a file")]
 pub(crate) enum SelfSigned {
-    /// Whether to generate it.
+    /// True if it is generated.
     Made(bool),
-    /// Generate it and write it to this file.
+    /// It is generated and written to this file.
     CopiedTo(PathBuf),
 }
 

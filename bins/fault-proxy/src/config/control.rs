@@ -17,12 +17,13 @@ pub(crate) const CONTROL_PORT: u16 = 8474;
 #[derive(Debug, Clone)]
 pub(crate) struct Control {
     pub(crate) addr: ListenAddr,
-    /// The user did not set the address. The run continues without the API if the port is in use.
+    /// True if the user did not set the address. The run then continues without the API if the port is in
+    /// use.
     pub(crate) is_default: bool,
     /// Flag that sets the address.
     pub(crate) flag: &'static str,
     pub(crate) token: Option<Secret>,
-    /// Whether clients of other machines may use the API without a token.
+    /// True if clients of other machines may use the API without a token.
     pub(crate) is_insecure: bool,
 }
 
@@ -34,7 +35,7 @@ impl Control {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 bail!("--control {}: {error}; use an IP address, or off", self.addr)
             }
-            // Binding the address reports this error.
+            // Binding the address will report this error.
             Err(_) => Ok(()),
         }
     }
@@ -42,7 +43,7 @@ impl Control {
     /// Checks one address.
     ///
     /// # Errors
-    /// Other machines can reach the address, and the API does not require a token.
+    /// Returns an error if other machines can reach the address and the API does not require a token.
     pub(crate) fn guard(&self, addr: SocketAddr) -> Result<()> {
         if !addr.ip().is_loopback() && self.token.is_none() && !self.is_insecure {
             bail!(

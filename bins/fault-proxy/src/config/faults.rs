@@ -5,7 +5,7 @@ use figment::value::Dict;
 use proxy_cli::config::FileErrors;
 use proxy_cli::faults::{in_flags, warn_about_merged_periods};
 
-/// A fault as it was given, and as it is applied.
+/// A fault as given and as applied.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ConfiguredFault {
     pub(crate) params: FaultParams,
@@ -42,7 +42,7 @@ pub(super) fn from_file(
     Ok(ConfiguredFault { params, fault })
 }
 
-/// A fault of the file and its place in it.
+/// A fault of the file, with its place in the file.
 #[derive(Debug, Clone)]
 pub(super) struct LocatedFault {
     pub(super) given: ConfiguredFault,
@@ -63,8 +63,8 @@ pub(super) fn all_from_file(
     placed.collect()
 }
 
-/// Returns the faults of the proxy called `proxy`: those of the file, and those of flags, which replace faults of the same name. Checks
-/// that they can act in sessions of its protocol.
+/// Returns the faults of the proxy `proxy`: those of the file, and those of flags, which replace faults of
+/// the same name. Checks that they can act in sessions of its protocol.
 pub(super) fn joined(
     proxy: &str,
     protocol: Option<Protocol>,

@@ -1,4 +1,4 @@
-//! Files that a run reads and writes, which must differ.
+//! Checks that the files that a run reads and writes differ.
 
 use std::path::{Path, PathBuf};
 
@@ -9,12 +9,12 @@ use proxy_cli::config::is_same_file;
 use super::file::Config;
 use crate::args::SelfSigned;
 
-/// A file with the flag that names it.
+/// A flag, and the file that it names.
 type Named<'a> = (&'a str, PathBuf);
 
 impl Config {
-    /// Refuses a file that the run would write although it reads the file, or writes it for another flag too. `summary` is the
-    /// file of `GITHUB_STEP_SUMMARY`.
+    /// Returns an error for a file that the run would both read and write, or write for two flags. `summary`
+    /// is the file of `GITHUB_STEP_SUMMARY`.
     pub(crate) fn refuse_shared_files(&self, summary: Option<PathBuf>) -> Result<()> {
         let mut files = self.inputs();
         for (flag, path) in self.outputs(summary) {

@@ -4,7 +4,7 @@ use fault_proxy_engine::faults::FAULT_TYPES;
 
 use crate::args::file_keys;
 
-/// Names of parts of a mapping, as other programs call them.
+/// Parts of a mapping, with the names that other programs use.
 const PARTS_OF_MAPPING: [&str; 15] = [
     "address",
     "backend",
@@ -23,7 +23,7 @@ const PARTS_OF_MAPPING: [&str; 15] = [
     "upstream",
 ];
 
-/// Returns what to write in place of the unknown key at this place, such as `proxies[0].listen`.
+/// Returns what to write instead of the unknown key at this place, such as `proxies[0].listen`.
 pub(super) fn hint(place: &str) -> Option<String> {
     let (table, key) = place.rsplit_once('.').unwrap_or(("", place));
     let key = &*key.replace('_', "-");
@@ -65,8 +65,9 @@ pub(super) fn hint(place: &str) -> Option<String> {
         .then(|| format!("it applies to the whole run: move it to the top of the file, as `{key}`"))
 }
 
-/// Returns the variable to set in place of an unknown one, whose name is without `FAULT_`: that of the mapping for `UPSTREAMS`, and that of
-/// the schedule for `RESET_TTL`, since a fault of a variable is not removed.
+/// Returns the variable to set instead of an unknown one, whose name is given without `FAULT_`: the variable
+/// of the mapping for `UPSTREAMS`, and that of the schedule for `RESET_TTL`, because a fault of a variable is
+/// not removed.
 pub(crate) fn variable_for(name: &str) -> Option<String> {
     if let Some(fault) = name.strip_suffix("_TTL")
         && fault_flag(&fault.to_lowercase().replace('_', "-")).is_some_and(|(_, param)| param.is_none())
@@ -81,7 +82,7 @@ fn is_part_of_mapping(name: &str) -> bool {
     PARTS_OF_MAPPING.contains(&name.strip_suffix('s').unwrap_or(name)) || PARTS_OF_MAPPING.contains(&name)
 }
 
-/// The type and parameter of a fault's flag: `latency-mean`, `with-latency` or `latency`.
+/// Returns the type and the parameter of a fault's flag: `latency-mean`, `with-latency` or `latency`.
 fn fault_flag(key: &str) -> Option<(&'static str, Option<&str>)> {
     let key = key.strip_prefix("with-").unwrap_or(key);
     FAULT_TYPES.iter().find_map(|fault_type| {

@@ -9,15 +9,15 @@ use proxy_cli::config::{FileErrors, did_you_mean, nearest};
 use super::faults::{self, LocatedFault};
 use super::file::Phase;
 
-/// Fault of a phase. Its name starts with that of the phase.
+/// A fault of a phase. Its name starts with the name of the phase.
 #[derive(Debug)]
 pub(super) struct PhaseFault {
-    /// Name of the proxy; `None` for all proxies.
+    /// Name of the proxy, or `None` for all proxies.
     pub(super) proxy: Option<String>,
     pub(super) placed: LocatedFault,
 }
 
-/// Returns the total duration of the phases, or `None` if there are no phases or one has no end.
+/// Returns the total duration of the phases, or `None` if there are no phases or one is unlimited.
 pub(super) fn total(phases: &[Phase]) -> Option<Duration> {
     let durations = phases.iter().map(|phase| phase.duration.map(|Time(duration)| duration));
     let total = durations.collect::<Option<Vec<_>>>()?;
@@ -26,7 +26,7 @@ pub(super) fn total(phases: &[Phase]) -> Option<Duration> {
 
 /// Returns the faults of consecutive phases, with windows relative to the start of the run.
 ///
-/// Inside a phase, schedules count from its start, and percentages are of its duration.
+/// Inside a phase, schedules count from its start, and percentages refer to its duration.
 pub(super) fn faults(
     phases: &[Phase],
     proxies: &[&str],

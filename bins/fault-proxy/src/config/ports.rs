@@ -1,14 +1,14 @@
-//! Listeners that would need the same port.
+//! Checks that listeners do not need the same port.
 
 use anyhow::{Result, bail};
 use fault_proxy_mapping::{Host, ListenAddr};
 
 use super::Settings;
 
-/// Refuses two listeners of the run that need the same port. Does not resolve names.
+/// Returns an error if two listeners of the run need the same port. Does not resolve names.
 ///
 /// # Errors
-/// Names both.
+/// The error names both listeners.
 pub(super) fn refuse_shared(settings: &Settings) -> Result<()> {
     let bind = settings.run.bind;
     let proxies = settings.proxies.iter().map(|proxy| &proxy.mapping);
@@ -33,11 +33,11 @@ fn is_shared(one: &ListenAddr, other: &ListenAddr) -> bool {
     is_port_shared && (one.host == other.host || covers(one, other) || covers(other, one))
 }
 
-/// Returns true if a listener on all interfaces takes the port of the other one too.
+/// Returns true if a listener on all interfaces also uses the port of the other listener.
 fn covers(all: &ListenAddr, other: &ListenAddr) -> bool {
     match &all.host {
         None => true,
-        // It accepts IPv4 too.
+        // A listener on the unspecified IPv6 address accepts IPv4 too.
         Some(Host::V6(ip)) => ip.is_unspecified(),
         Some(Host::V4(ip)) => ip.is_unspecified() && !matches!(other.host, Some(Host::V6(_))),
         Some(Host::Name(_)) => false,

@@ -17,9 +17,10 @@ use crate::args::ControlArgs;
 /// A proxy and all its faults.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProxySettings {
-    /// Unique name. Defaults to the position, as in `proxy-1`, so that the random decisions do not depend on the port.
+    /// Unique name. Defaults to the position, as in `proxy-1`, so that random decisions do not depend on the
+    /// port.
     pub(crate) name: String,
-    /// Displayed text: the name, or the mapping without a name.
+    /// Displayed text: the name, or the mapping if the proxy does not have a name.
     pub(crate) label: String,
     pub(crate) mapping: Mapping,
     /// Faults, with names that are unique in this proxy.
@@ -137,9 +138,10 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
     Ok(named)
 }
 
-/// Returns whether a run without proxies of flags and the file serves the control API. A person who types `run` and nothing else
-/// has forgotten something, but a container or service may create its proxies through the API. The run looks at stdin to distinguish them,
-/// because the output of a person's command may go to a pipe or a file.
+/// Returns true if a run without proxies of flags and the file serves the control API. A user who types only
+/// `run` has probably forgotten something, but a container or service may create its proxies through the API.
+/// The check uses stdin to distinguish them, because the output of an interactive command may go to a pipe or
+/// a file.
 fn is_api_alone(control: &ControlArgs, file: &str) -> bool {
     match control.control {
         _ if control.toxiproxy_config.is_some() => true,

@@ -26,15 +26,15 @@ pub(crate) struct Settings {
     pub(crate) proxies: Vec<ProxySettings>,
     /// Proxies of --toxiproxy-config.
     pub(crate) populate: Vec<Spec>,
-    /// Whether the run goes on without those of `populate` that do not start.
+    /// True if the run continues when proxies of `populate` do not start.
     pub(crate) skips_failed: bool,
-    /// `None` if only a signal ends the run.
+    /// Duration of the run, or `None` if only a signal ends it.
     pub(crate) duration: Option<Duration>,
-    /// `None` for a new seed.
+    /// Seed of the run, or `None` for a new seed.
     pub(crate) seed: Option<u64>,
-    /// Conditions of --expect, whose faults exist.
+    /// Conditions of --expect. Their faults exist.
     pub(crate) expect: Vec<Expectation>,
-    /// The settings before they were resolved.
+    /// Settings before they were resolved.
     pub(crate) record: RecordedConfig,
     pub(crate) upstream_tls: ClientTls,
     /// Application protocols to offer to upstreams, for clients without TLS.
@@ -43,13 +43,13 @@ pub(crate) struct Settings {
     pub(crate) listener_tls: Option<ListenerTls>,
     /// Application protocols to accept from clients, for upstreams without TLS.
     pub(crate) listener_alpn: Vec<Vec<u8>>,
-    /// `None` without a control API.
+    /// The control API, or `None` if it is off.
     pub(crate) control: Option<Control>,
-    /// Address of the metrics alone.
+    /// Address of the separate endpoint for metrics.
     pub(crate) metrics: Option<ListenAddr>,
 }
 
-/// Certificate for clients.
+/// Certificate that is shown to clients.
 #[derive(Debug)]
 pub(crate) enum ListenerTls {
     Files { cert: PathBuf, key: PathBuf },
@@ -57,7 +57,7 @@ pub(crate) enum ListenerTls {
 }
 
 impl Settings {
-    /// Returns whether flags, variables or files set a proxy.
+    /// Returns true if flags, variables or files set a proxy.
     pub(crate) fn has_proxies(&self) -> bool {
         !self.proxies.is_empty() || !self.populate.is_empty()
     }
@@ -74,7 +74,7 @@ impl Settings {
     /// Resolves the settings.
     ///
     /// # Errors
-    /// A setting is invalid. The error names it.
+    /// Returns an error that names the setting if a setting is invalid.
     pub(crate) fn resolve(config: Config) -> Result<Self> {
         let populate = match &config.control.toxiproxy_config {
             Some(file) => populate(file, duration(&config))
@@ -140,7 +140,8 @@ impl Settings {
     }
 }
 
-/// Parses the conditions. `faults` has each fault with its name, or `None` for a toxic without an effect.
+/// Parses the conditions. `faults` contains each fault with its name, or `None` for a toxic without an
+/// effect.
 fn expectations(
     texts: &[String],
     faults: &[(&String, Option<&Fault>)],
@@ -153,7 +154,7 @@ fn expectations(
     texts.iter().map(parse).collect()
 }
 
-/// Refuses a `--junit` without test cases.
+/// Returns an error for `--junit` without test cases.
 fn check_junit(run: &Options) -> Result<()> {
     if run.junit.is_some() && run.expect.is_empty() && !run.strict {
         bail!("--junit requires --expect or --strict: it has a test case for each of their conditions");

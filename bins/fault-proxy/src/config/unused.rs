@@ -5,13 +5,13 @@ use fault_proxy_mapping::Scheme;
 
 use super::Settings;
 
-/// Refuses TLS settings that no proxy uses.
+/// Returns an error for TLS settings that no proxy uses.
 ///
-/// Accepts them if the user asked for a control API or gave a file of the compatible API, since these can create other
-/// proxies.
+/// Accepts them if the user enabled the control API or set a file of the compatible API, because these can
+/// create other proxies.
 ///
 /// # Errors
-/// Names the first flag that has no effect.
+/// The error names the first flag that has no effect.
 pub(crate) fn refuse_unused_tls(settings: &Settings) -> Result<()> {
     let has_api = settings.control.as_ref().is_some_and(|control| !control.is_default);
     if settings.proxies.is_empty() || has_api || !settings.populate.is_empty() {

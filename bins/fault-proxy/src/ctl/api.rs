@@ -16,7 +16,7 @@ use ureq::http::request::Builder;
 use ureq::http::{Request, Response, StatusCode};
 use ureq::{Agent, AsSendBody, Body};
 
-/// Time limit of a request. It is longer than the time limit of the API for a change.
+/// Time limit of a request. It is longer than the limit of the API for a change.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Characters to escape in a segment of a path.
@@ -25,10 +25,11 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// Default address of the API.
 const DEFAULT_ADDR: &str = "127.0.0.1:8474";
 
-/// Returns the address to connect to: the given one, or that of a proxy that was started with this value of `--control`.
+/// Returns the address to connect to: `given`, or the address of a proxy that was started with `control` as
+/// value of `--control`.
 ///
 /// # Errors
-/// The control API of such a proxy is off, or the value is not an address.
+/// Returns an error if `control` is `off` or is not an address.
 pub(crate) fn addr(given: Option<String>, control: Option<String>) -> Result<String> {
     let (None, Some(control)) = (&given, control) else {
         return Ok(given.unwrap_or_else(|| DEFAULT_ADDR.to_owned()));
@@ -45,13 +46,14 @@ pub(crate) fn addr(given: Option<String>, control: Option<String>) -> Result<Str
 pub(crate) struct Api {
     agent: Agent,
     base: String,
-    /// Flag that sets the address.
+    /// Flag that sets the address, for error messages.
     flag: &'static str,
     authorization: Option<String>,
 }
 
 impl Api {
-    /// `flag` sets the address. A request has this time limit.
+    /// Creates a client. `flag` is the flag that sets the address, and `timeout` the time limit of each
+    /// request.
     pub(crate) fn new(addr: &str, token: Option<&Secret>, flag: &'static str, timeout: Duration) -> Self {
         let addr = addr.strip_prefix("http://").unwrap_or(addr).trim_end_matches('/');
         let config = Agent::config_builder()
@@ -98,7 +100,7 @@ impl Api {
         if fault["name"].is_string() {
             return fault["name"].clone();
         }
-        // Without a stream, the type decides.
+        // Without a stream in the request, the type determines the stream.
         let start = fault["type"].as_str().unwrap_or_default().replace('-', "_")
             + "_"
             + fault["stream"].as_str().unwrap_or_default();

@@ -9,7 +9,7 @@ use proxy_cli::config::{did_you_mean, nearest};
 use proxy_cli::terminal::escape_control;
 use serde_json::{Map, Value};
 
-/// Attributes of Toxiproxy's toxics: whole numbers in these units.
+/// Attributes of Toxiproxy's toxics, which are whole numbers in these units.
 const TOXIC_UNITS: [(&str, &str, &str); 10] = [
     ("latency", "latency", "ms"),
     ("latency", "jitter", "ms"),
@@ -34,7 +34,8 @@ fn is_of_toxic_only(kind: &str, name: &str) -> bool {
     native.is_none() && toxic_unit(kind, name).is_some()
 }
 
-/// Reads the values of attributes. Numbers, true and false keep their type, except where the fault takes a text, such as an SQLSTATE.
+/// Parses the values of attributes. Numbers, true and false keep their type, unless the parameter is a text,
+/// such as an SQLSTATE.
 pub(crate) fn read(kind: &str, given: &[(String, String)]) -> Map<String, Value> {
     let native = faults::find(kind).ok();
     let is_text = |name: &str| {
@@ -50,8 +51,9 @@ pub(crate) fn read(kind: &str, given: &[(String, String)]) -> Map<String, Value>
 
 /// Converts attributes for a request. `kind` is the type as the API writes it.
 ///
-/// Attributes of toxics may have a unit, which is converted to theirs. Native faults are refused where the flags of
-/// `run` refuse them, because the API also accepts what Toxiproxy does, such as a limit of 0 bytes.
+/// Attributes of toxics may have a unit and are converted to the unit of the API. Values of native faults
+/// that the flags of `run` do not accept are an error here too, although the API accepts what Toxiproxy does,
+/// such as a limit of 0 bytes.
 pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<String, Value>> {
     check_names(kind, given)?;
     let Some(toxic) = given.keys().find(|name| is_of_toxic_only(kind, name)) else {
@@ -76,10 +78,11 @@ pub(super) fn for_request(kind: &str, given: &Map<String, Value>) -> Result<Map<
     given.iter().map(convert).collect()
 }
 
-/// Refuses attributes that the API would ignore.
+/// Returns an error for attributes that the API would ignore.
 fn check_names(kind: &str, given: &Map<String, Value>) -> Result<()> {
     let Some(known) = attribute_names(kind) else { return Ok(()) };
-    // The API also accepts hyphens. Its errors name the place of these, or the type that takes them.
+    // The API also accepts hyphens. Its errors name the place of common parameters, or the type that has the
+    // parameter.
     let is_common = |name: &str| COMMON_PARAMETERS.iter().any(|parameter| parameter.name == name);
     let is_known = |name: &String| {
         known.contains(&name.replace('-', "_"))
@@ -95,7 +98,7 @@ fn check_names(kind: &str, given: &Map<String, Value>) -> Result<()> {
     }
 }
 
-/// Refuses what the flags of a native fault refuse.
+/// Returns an error for values that the flags of the native fault do not accept.
 fn check_native(kind: &str, given: &Map<String, Value>) -> Result<()> {
     let Ok(native) = faults::find(kind) else { return Ok(()) };
     if kind == "bandwidth" && given.is_empty() {
@@ -108,7 +111,7 @@ fn check_native(kind: &str, given: &Map<String, Value>) -> Result<()> {
     fault.and_then(|fault| Ok(fault.resolve(&ScheduleContext::default())?)).map(drop)
 }
 
-/// Returns a value, which may have a unit, as a whole number of this unit of time or size.
+/// Converts a value, which may have a unit, to a whole number of this unit of time or size.
 fn in_unit(text: &str, unit: &str) -> Option<u64> {
     let whole = |count: u128, size: u128| count.is_multiple_of(size).then_some(count / size);
     let is_plain = text.parse::<f64>().is_ok();

@@ -19,10 +19,11 @@ use super::{Api, CONTROL, api};
 use crate::args::Cli;
 use crate::margin;
 
-/// Longer than a look-up on this machine takes, and short for someone who waits for the candidates.
+/// Time limit of a request. It is long enough for an API on this machine, and short for a user who waits for
+/// candidates.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The names of the proxies that the API has.
+/// Completes names of proxies of the API.
 pub(crate) fn proxies() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let found = Typed::read().and_then(|typed| typed.api.get(&["proxies"]).ok());
@@ -32,7 +33,7 @@ pub(crate) fn proxies() -> ArgValueCandidates {
     })
 }
 
-/// The names of the faults that the proxy on the command line has.
+/// Completes names of the faults of the proxy on the command line.
 pub(crate) fn faults_of_proxy() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let found = Typed::read().and_then(|typed| typed.api.get(&["proxies", &typed.proxy?, "toxics"]).ok());
@@ -41,7 +42,7 @@ pub(crate) fn faults_of_proxy() -> ArgValueCandidates {
     })
 }
 
-/// The types of faults.
+/// Completes types of faults.
 pub(crate) fn types() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let described = |fault_type: &&FaultType| {
@@ -52,7 +53,7 @@ pub(crate) fn types() -> ArgValueCandidates {
     })
 }
 
-/// The attributes of the fault on the command line, with their values.
+/// Completes the attributes of the fault on the command line, and their values.
 pub(crate) fn attributes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         let kind = Typed::read().and_then(Typed::kind);
@@ -84,8 +85,8 @@ fn attributes_of(kind: &str, typed: &str) -> Vec<CompletionCandidate> {
     values.into_iter().map(|value| value.add_prefix(format!("{name}="))).collect()
 }
 
-/// Returns a candidate unless a shell would interpret the name, or this program would read it as a flag. Any client of the API can
-/// choose a name.
+/// Returns a candidate, or `None` if a shell would interpret the name or this program would parse it as a
+/// flag. Any client of the API can choose a name.
 fn candidate(name: &str, help: &Value) -> Option<CompletionCandidate> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.:,@%+/".contains(c);
     let help = help.as_str().map(|help| escape_control(help).into());
@@ -93,7 +94,7 @@ fn candidate(name: &str, help: &Value) -> Option<CompletionCandidate> {
         .then(|| CompletionCandidate::new(name).help(help))
 }
 
-/// Arguments on the command line to complete.
+/// Arguments on the command line that is completed.
 struct Typed {
     api: Api,
     proxy: Option<String>,

@@ -1,4 +1,4 @@
-//! Comparison of a measured value.
+//! Comparison operators of conditions.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
@@ -9,7 +9,8 @@ pub(super) enum Comparison {
     Greater,
 }
 
-/// Splits a condition at its operator: what is compared, how, and with what. A name may have `=`, but not `<` or `>`.
+/// Splits a condition at its operator into metric, comparison and value. A name may contain `=`, but not `<`
+/// or `>`.
 pub(super) fn split(condition: &str) -> Option<(&str, Comparison, &str)> {
     let place = condition.find(['<', '>']).or_else(|| condition.rfind('='))?;
     let (left, rest) = condition.split_at(place);
@@ -34,7 +35,7 @@ impl Comparison {
         }
     }
 
-    /// Returns true if the values that meet it have only an upper bound.
+    /// Returns true if the comparison only has an upper bound.
     pub(super) fn is_less(self) -> bool {
         matches!(self, Self::Less | Self::AtMost)
     }

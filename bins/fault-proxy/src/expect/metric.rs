@@ -9,7 +9,7 @@ use fault_proxy_relay::RelayStats;
 pub(super) enum Metric {
     /// Hold time of data, or duration of requests.
     Delay(Point),
-    /// How much later than due data was released.
+    /// Time from when data was due until its release.
     Error(Point),
     Rate,
     Loss,
@@ -96,12 +96,12 @@ impl Metric {
         }
     }
 
-    /// Returns true if it is a number of sessions, actions or requests.
+    /// Returns true if the metric is a number of sessions, actions or requests.
     pub(super) fn is_count(self) -> bool {
         self.unit() == "count"
     }
 
-    /// Returns true if kinds of requests have this metric.
+    /// Returns true if requests have this metric.
     pub(super) fn is_of_requests(self) -> bool {
         matches!(self, Self::Requests(_) | Self::Delay(_))
     }
@@ -116,7 +116,7 @@ impl Metric {
         !matches!(self, Self::Errors | Self::Failed | Self::Requests(_))
     }
 
-    /// Returns true if a fault with this measure can have a value other than 0.
+    /// Returns true if a fault with these measurements can have a value other than 0.
     pub(super) fn is_of(self, measured: Measured) -> bool {
         match self {
             Self::Delay(_) | Self::Error(_) => measured == Measured::Delays,
@@ -128,7 +128,7 @@ impl Metric {
         }
     }
 
-    /// Returns the value of a fault.
+    /// Returns the value for a fault.
     pub(super) fn value(self, figures: &FaultStats) -> Option<f64> {
         match self {
             Self::Delay(point) => figures.delay.map(|held| point.of(&held).as_secs_f64()),
@@ -136,7 +136,7 @@ impl Metric {
             Self::Rate => figures.rate,
             Self::Loss => figures.loss_share,
             Self::Sessions => Some(figures.sessions as f64),
-            // Latencies do not count actions but their delays. Other faults that delay count both.
+            // Latencies count their delays instead of actions. Other faults that delay data count both.
             Self::Actions => {
                 let delays = figures.requested_delay.map_or(0, |delays| delays.count);
                 Some(figures.actions.max(delays) as f64)
@@ -145,7 +145,7 @@ impl Metric {
         }
     }
 
-    /// Returns the value of a kind of requests. `None` of the statistics is a kind without requests.
+    /// Returns the value for a kind of requests. `stats` is `None` if no requests of this kind were counted.
     pub(super) fn of_requests(self, stats: Option<&RequestStats>) -> Option<f64> {
         match self {
             Self::Requests(count) => Some(stats.map_or(0, |stats| count.of(stats)) as f64),
@@ -154,7 +154,7 @@ impl Metric {
         }
     }
 
-    /// Returns the value of a proxy.
+    /// Returns the value for a proxy.
     pub(super) fn count(self, totals: &RelayStats) -> Option<f64> {
         let count = match self {
             Self::Sessions => totals.sessions,

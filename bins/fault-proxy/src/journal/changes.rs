@@ -1,4 +1,4 @@
-//! Changes by clients of the control API, in the journal.
+//! Changes by clients of the control API in the journal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use tracing::error;
 
 use super::writer::Queue;
 
-/// Records changes after they have been made, so that a slow disk delays no client.
+/// Records changes after they were made, so that a slow disk does not delay clients.
 #[derive(Debug)]
 pub(crate) struct Recorder<'a> {
     proxies: &'a Proxies,

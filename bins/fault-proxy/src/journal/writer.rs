@@ -24,9 +24,9 @@ use super::{FORMAT, Header, Line};
 
 /// Maximum number of decisions that wait for the disk. Sessions wait while the queue is full, so that no decision is lost.
 const QUEUE: usize = 4096;
-/// Time that the thread collects decisions, so that it does not wake up for each of them.
+/// Interval at which the thread collects decisions, so that it does not wake up for each of them.
 const BATCH_INTERVAL: Duration = Duration::from_millis(5);
-/// Interval at which a thread that waits for the disk checks for room and for a shutdown.
+/// Interval at which a thread that waits for the disk checks for free space in the queue and for a shutdown.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Handle to the writing thread.
@@ -43,16 +43,17 @@ pub(crate) struct Queue {
     sender: SyncSender<Option<Line>>,
     recorded: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
-    /// Sessions and the end of the run stop waiting for the disk when this hurries.
+    /// State of the shutdown. Sessions and the end of the run do not wait for the disk any longer once it
+    /// hurries.
     end: Last,
 }
 
 impl Writer {
-    /// Creates the file with its header. Sessions and the end of the run do not wait for the file any longer once the end of
-    /// `signals` hurries.
+    /// Creates the file with its header. Once the shutdown of `signals` hurries, sessions and the end of the
+    /// run do not wait for the file any longer.
     ///
     /// # Errors
-    /// The file cannot be written, or a signal arrived while it blocked.
+    /// Returns an error if the file cannot be written, or a signal arrived while it blocked.
     pub(crate) fn create<S: Serialize>(
         path: &Path,
         seed: u64,
@@ -87,7 +88,7 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<()> {
         let Self { queue, thread } = self;
         queue.send(None);
-        // Join only an ended thread: a blocked file must not delay the end of the run.
+        // Join the thread only if it has ended, because a blocked file must not delay the end of the run.
         while !thread.is_finished() && !queue.end.hurries() {
             sleep(POLL_INTERVAL);
         }
@@ -115,7 +116,7 @@ impl Queue {
     /// Like [`record`](Self::record), without blocking the thread.
     ///
     /// # Cancel safety
-    /// A canceled call does not record the change.
+    /// If the future is dropped before it completes, the change is not recorded.
     pub(super) async fn record_change(&self, change: Change) {
         let mut message = Some(Line::Change { change: Box::new(change) });
         while let Err(TrySendError::Full(refused)) = self.sender.try_send(message) {

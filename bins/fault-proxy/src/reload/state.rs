@@ -25,13 +25,13 @@ pub(super) struct ReloadState<'a> {
 struct ManagedProxy {
     /// Settings in the file, with the name of the running proxy.
     wanted: ProxySettings,
-    /// Settings that were applied last; `None` before the proxy is created.
+    /// Settings that were applied last, or `None` before the proxy is created.
     made: Option<ProxySettings>,
-    /// The proxy does not have a name and its mapping has changed, so a new proxy replaces it.
+    /// True if the proxy does not have a name and its mapping has changed, so that a new proxy replaces it.
     is_replaced: bool,
     /// Set while the proxy is disabled to exchange its port with another one.
     gave_way: Option<Generation>,
-    /// Last change by an API client before the first failed attempt.
+    /// Generation of the last change by an API client before the first failed attempt.
     client_generation: Option<Generation>,
     /// Error of the last attempt.
     problem: Option<String>,
@@ -56,20 +56,20 @@ impl ManagedProxy {
 }
 
 impl<'a> ReloadState<'a> {
-    /// Follows the proxies of a run that has started with this file.
+    /// Creates the state of a run that has started with this file.
     pub(super) fn new(file: &Path, settings: &Settings, proxies: &'a Proxies) -> Self {
         let all = settings.proxies.iter().cloned().map(ManagedProxy::made).collect();
         Self { proxies, file: file.display().to_string(), bind: settings.run.bind, all }
     }
 
-    /// Returns whether the file has no proxies.
+    /// Returns true if the file does not have proxies.
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Changes the proxies to those of the changed file. Proxies whose entry is unchanged stay as they are, also if an API
-    /// client has changed them; so do proxies that the API created. Failures are logged, and [`Self::try_again`] repeats them.
-    /// Returns the number of failures.
+    /// Changes the proxies to those of the changed file. A proxy whose entry is unchanged stays as it is,
+    /// even if an API client has changed it. Proxies that the API created stay too. Failures are logged, and
+    /// [`Self::try_again`] repeats them. Returns the number of failures.
     pub(super) async fn follow(&mut self, wanted: Vec<ProxySettings>) -> usize {
         // A reload logs all problems again.
         self.all.iter_mut().for_each(|known| known.logged = None);
@@ -77,7 +77,7 @@ impl<'a> ReloadState<'a> {
         self.all.iter().filter(|known| known.problem.is_some()).count()
     }
 
-    /// Repeats the changes that failed. Logs only an error that differs from the last one.
+    /// Repeats the changes that failed. Logs an error only if it differs from the last one.
     pub(super) async fn try_again(&mut self) {
         if self.all.iter().any(|known| known.problem.is_some()) {
             let wanted = self.all.iter().map(|known| known.wanted.clone()).collect();
@@ -109,7 +109,8 @@ impl<'a> ReloadState<'a> {
         self.log_problems().await;
     }
 
-    /// Stops following a proxy after a failed attempt if an API client has changed or deleted it since that attempt began.
+    /// Stops managing a proxy after a failed attempt if an API client has changed or deleted it since that
+    /// attempt began.
     fn leave_to_others(&mut self) {
         for known in &mut self.all {
             let Some(before) = &known.client_generation else { continue };
@@ -121,7 +122,8 @@ impl<'a> ReloadState<'a> {
         }
     }
 
-    /// A proxy without a name is identified by its mapping. If its mapping is no longer in the file, it continues as the new proxy in its place.
+    /// Finds proxies without a name whose mapping is no longer in the file. Each continues as the new proxy
+    /// in its place.
     fn find_replaced(&mut self, wanted: &[ProxySettings]) {
         for new in wanted.iter().filter(|new| !new.has_name()) {
             if self.all.iter().any(|known| known.wanted.label == new.label) {
@@ -150,8 +152,8 @@ impl<'a> ReloadState<'a> {
         }
     }
 
-    /// Sets the names of proxies that are unnamed in the file. A running proxy keeps its name unless the file gives that name to
-    /// another one. The others get a free name.
+    /// Sets the names of proxies that do not have a name in the file. A running proxy keeps its name unless
+    /// the file gives that name to another proxy. New proxies get a free name.
     fn named(&self, mut wanted: Vec<ProxySettings>) -> Vec<ProxySettings> {
         let made = || self.all.iter().filter(|known| known.made.is_some()).map(|known| &known.wanted);
         let given: BTreeSet<_> =
@@ -172,7 +174,7 @@ impl<'a> ReloadState<'a> {
         wanted
     }
 
-    /// Deletes a proxy that gets another name. A new one replaces it.
+    /// Deletes a proxy whose name changes. A new proxy replaces it.
     async fn give_up_name(&mut self, new: &ProxySettings) {
         let is_same = |known: &&mut ManagedProxy| known.made.is_some() && known.wanted.label == new.label;
         let Some(known) = self.all.iter_mut().find(is_same) else { return };
@@ -206,7 +208,7 @@ impl<'a> ReloadState<'a> {
         }
     }
 
-    /// Disables the proxies that exchange ports with each other. Returns whether there are any.
+    /// Disables the proxies that exchange ports with each other. Returns true if there are any.
     async fn make_way(&mut self) -> bool {
         let mut waiting: Vec<_> = self
             .all
@@ -241,7 +243,7 @@ impl<'a> ReloadState<'a> {
         !waiting.is_empty()
     }
 
-    /// Logs new errors. A proxy that was disabled for a failed exchange listens again as before, if possible.
+    /// Logs new errors. Restores a proxy that was disabled for a failed exchange of ports, if possible.
     async fn log_problems(&mut self) {
         for known in self.all.iter_mut().filter(|known| known.problem.is_some()) {
             let name = &known.wanted.name;

@@ -1,4 +1,4 @@
-//! Schedules drawn as bars of text.
+//! Draws schedules as bars of text.
 
 use std::time::Duration;
 

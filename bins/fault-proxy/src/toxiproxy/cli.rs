@@ -142,7 +142,8 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// The type of a toxic that is updated is not known here.
+    /// Returns the body of a request. `kind` is empty for an update, because the type of the toxic is not
+    /// known here.
     fn request(&self, kind: &str) -> Value {
         let mut request = json!({"attributes": ctl::read_attributes(kind, &self.attributes)});
         if let Some(toxicity) = self.toxicity {
@@ -157,10 +158,10 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a number between 0 and 1".to_owned())
 }
 
-/// Runs the program with these arguments. Ends it if they are invalid.
+/// Runs the program with these arguments. Exits if they are invalid.
 pub(crate) fn cli(args: &[OsString]) -> Result<()> {
     let mut args = args.to_vec();
-    // Without a URL behind it, `-h` is a request for help.
+    // Without a URL after it, `-h` is a request for help.
     if let Some(last) = args.last_mut().filter(|last| *last == "--h") {
         *last = "--help".into();
     }
@@ -174,7 +175,7 @@ pub(crate) fn cli(args: &[OsString]) -> Result<()> {
 }
 
 impl Command {
-    /// Returns what to print.
+    /// Runs the command. Returns the text to print.
     fn run(&self, api: &Api, is_terminal: bool) -> Result<String> {
         Ok(match self {
             Self::List => {

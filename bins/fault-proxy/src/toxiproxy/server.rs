@@ -64,11 +64,11 @@ Variables:
   FAULT_…              the other settings of fault-proxy run";
 
 impl Server {
-    /// Parses the arguments. Returns `None` if they ask for the version, which it prints. Ends the program if they are invalid
-    /// or ask for help.
+    /// Parses the arguments. Prints the version and returns `None` if they request it. Exits if they are
+    /// invalid or request help.
     ///
     /// # Errors
-    /// The version cannot be printed.
+    /// Returns an error if the version cannot be printed.
     pub(crate) fn parse(args: &[OsString]) -> Result<Option<Self>> {
         let server: Self = parse_from(args, &HINTS);
         if server.version {
@@ -78,7 +78,7 @@ impl Server {
         Ok(Some(server))
     }
 
-    /// Returns the same settings as a command line of fault-proxy. Ends the program if the address is invalid.
+    /// Returns the same settings as a command line of fault-proxy. Exits if the address is invalid.
     pub(crate) fn as_run(&self) -> Vec<OsString> {
         let Self { host, port, .. } = self;
         let control = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -97,7 +97,7 @@ impl Server {
         args
     }
 
-    /// Reads the proxies of the file. Logs what is wrong with it, and what is ignored.
+    /// Reads the proxies of the file. Logs errors in it, and settings that are ignored.
     pub(crate) fn proxies(&self) -> Vec<Spec> {
         if let Some(Err(level)) = log_level() {
             error!(LOG_LEVEL = level, "unknown log level; logging at level info");

@@ -1,4 +1,4 @@
-//! Output of `toxiproxy-cli` into a pipe: a line for each proxy or toxic, with tabs between its fields.
+//! Output of `toxiproxy-cli` into a pipe: one line per proxy or toxic, with tabs between its fields.
 
 use proxy_cli::terminal::escape_control;
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub(super) fn inspect(proxy: &Value) -> String {
     toxics.map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns whether a proxy is enabled.
+/// Returns the state of a proxy: enabled or disabled.
 pub(super) fn state(proxy: &Value) -> &'static str {
     if proxy["enabled"] == true { "enabled" } else { "disabled" }
 }
