@@ -114,7 +114,7 @@ impl Expectation {
         {
             if is_fault && self.metric.is_of_faults() {
                 return Err(format!(
-                    "`{name}` is a fault, and could be the requests `{kind}` of the proxy `{proxy}`: give the fault another name"
+                    "`{name}` is a fault, and could be the requests `{kind}` of the proxy `{proxy}`: rename the fault"
                 ));
             }
             check_requests(self.metric, proxy, kind, protocol)?;
@@ -125,7 +125,7 @@ impl Expectation {
         let is_proxy = proxies.iter().any(|(proxy, _)| *proxy == name);
         match (is_fault, is_proxy) {
             (true, true) if self.metric.is_of_sessions() && self.metric.is_of_faults() => {
-                return Err(format!("`{name}` is a fault and a proxy: give one of them another name"));
+                return Err(format!("`{name}` is the name of a fault and of a proxy: rename one of them"));
             }
             (_, true) if self.metric.is_of_sessions() => {
                 self.subject = Subject::Proxy(name.clone());
@@ -171,7 +171,7 @@ impl Expectation {
             Comparison::Less if self.value == 0.0 => Err("no value can meet it: use <=".to_owned()),
             Comparison::Greater if self.value == max => Err("no value can meet it: use >=".to_owned()),
             Comparison::Equal if !self.metric.is_count() => {
-                Err("a measured value hardly ever equals it: use <, <=, > or >=; = is for counts".to_owned())
+                Err("a measured value is almost never equal: use <, <=, > or >=; = is for counts".to_owned())
             }
             Comparison::Equal if self.value.fract() != 0.0 => {
                 Err("no value can meet it: a count is a whole number".to_owned())
@@ -319,7 +319,7 @@ fn check_requests(metric: Metric, proxy: &str, kind: &str, protocol: Option<Prot
 /// Lists the names of the faults that conditions can use.
 fn listed(faults: &[(&String, Option<&Fault>)]) -> String {
     if faults.is_empty() {
-        return "no fault is set".to_owned();
+        return "no faults are configured".to_owned();
     }
     format!("faults: {}", some(faults.iter().map(|(name, _)| name.as_str())))
 }

@@ -95,7 +95,7 @@ impl ProxyHost {
     async fn start_unless_ending(&self, start: LaunchRequest) -> Result<RunningProxy, StartError> {
         select! {
             biased;
-            () = self.shutdown.draining() => Err(StartError::Other("the run is ending".to_owned())),
+            () = self.shutdown.draining() => Err(StartError::Other("the run is shutting down".to_owned())),
             started = self.start_now(start) => started,
         }
     }
@@ -110,7 +110,7 @@ impl ProxyHost {
         let listen = listen.map_err(other)?;
         let addr = listen[0];
         if listen.len() > 1 {
-            info!("{addr} listens on {} too", listed(&listeners[0][1..]).map_err(other)?);
+            info!("{addr} also listens on {}", listed(&listeners[0][1..]).map_err(other)?);
         }
         let proxy = self.loops.proxy(format!("{addr}={upstream}"), addr.port());
         let connector = self.wire.connector(&upstream, Some(proxy.clone())).map_err(other)?;

@@ -89,10 +89,7 @@ pub(crate) async fn find(hops: &[Hop], new: usize, resolver: &Resolver) -> Optio
             format!("{listen} connects to {upstream}")
         })
         .collect();
-    Some(format!(
-        "connections would come back to where they came from: {}; change one of these addresses",
-        steps.join(", and ")
-    ))
+    Some(format!("the proxies form a loop: {}; change one of these addresses", steps.join(", and ")))
 }
 
 /// Returns the proxies of a loop through `first`, each of which connects to the next, and the last to the first.

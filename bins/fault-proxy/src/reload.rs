@@ -87,7 +87,7 @@ impl<'a> Reload<'a> {
             read = seen;
             match new {
                 Ok(new) if new.proxies.is_empty() && !followed.is_empty() => warn!(
-                    "not reloaded, nothing changes: {} has no [[proxies]]; to end a proxy, delete it through the \
+                    "reload failed, keeping the current configuration: {} has no [[proxies]]; to end a proxy, delete it through the \
                      control API or leave others in the file",
                     self.path.display()
                 ),
@@ -95,7 +95,7 @@ impl<'a> Reload<'a> {
                     let fixed = settings.record.differing(&new.record);
                     if !fixed.is_empty() {
                         warn!(
-                            "{}: only the next start follows a change of {}",
+                            "{}: changes take effect at the next start: {}",
                             self.path.display(),
                             fixed.join(", ")
                         );
@@ -108,7 +108,7 @@ impl<'a> Reload<'a> {
                         }
                     }
                 }
-                Err(error) => error!("not reloaded, nothing changes: {error:#}"),
+                Err(error) => error!("reload failed, keeping the current configuration: {error:#}"),
             }
         }
     }

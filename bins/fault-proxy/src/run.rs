@@ -335,7 +335,7 @@ fn control_listeners(settings: &Settings) -> Result<Option<Vec<TcpListener>>> {
     match listen_for(control) {
         Ok(listeners) => Ok(Some(listeners)),
         Err(error) if control.is_default && settings.has_proxies() => {
-            warn!("no control API: {error:#}; --control gives it another port, or off");
+            warn!("no control API: {error:#}; set another port with --control, or --control off");
             Ok(None)
         }
         Err(error) => Err(error),
@@ -410,7 +410,7 @@ fn engine(
 ) -> Result<(Engine, Option<journal::Writer>)> {
     let seed = settings.seed.unwrap_or_else(any_seed);
     if settings.proxies.iter().any(|proxy| !proxy.faults.is_empty()) {
-        info!("seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
+        info!("seed {seed}: --seed {seed} repeats the decisions for the same bytes");
     }
     let journal = match &settings.run.journal {
         Some(path) => Some(journal::Writer::create(path, seed, &settings.record, signals)?),

@@ -72,7 +72,7 @@ impl WorkerHandle {
             if thread.send(share).await.is_err() {
                 // Some threads may already have received their part.
                 work.shutdown.close();
-                bail!("the run is ending");
+                bail!("the run is shutting down");
             }
         }
         ended.close();

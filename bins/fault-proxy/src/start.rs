@@ -35,7 +35,7 @@ pub(crate) fn start_error(error: ChangeError, proxy: &ProxySettings) -> Error {
             Error::from(source).context(format!("cannot listen on {listen} for --proxy {mapping}"))
         }
         ChangeError::ProxyExists => anyhow!(
-            "--proxy {mapping}: there is a proxy called `{name}` already: delete that one, or give this one another name"
+            "--proxy {mapping}: a proxy named `{name}` already exists: delete it, or use another name"
         ),
         error => anyhow!("--proxy {mapping}: {}", reason(error)),
     }

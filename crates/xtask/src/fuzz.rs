@@ -73,10 +73,9 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
             continue;
         }
         match written(&artifacts)?.into_iter().find(|input| !before.contains(input)) {
-            Some((input, _)) => bail!(
-                "{name} found an error: add {} to fuzz/seeds/{name} once it is fixed",
-                input.display()
-            ),
+            Some((input, _)) => {
+                bail!("{name} found an error: add {} to fuzz/seeds/{name} once it is fixed", input.display())
+            }
             None => bail!("{name} failed and wrote no input: {status}"),
         }
     }

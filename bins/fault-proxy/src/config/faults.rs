@@ -77,10 +77,7 @@ pub(super) fn joined(
         if faults.iter().any(|other| other.fault.name == given.fault.name) {
             bail!(file.at(
                 &place,
-                format!(
-                    "`{proxy}` has a fault called `{}` already: give one another `name`",
-                    given.fault.name
-                )
+                format!("`{proxy}` already has a fault named `{}`: set a different `name`", given.fault.name)
             ));
         }
         let checked = given.fault.check_protocol(protocol);

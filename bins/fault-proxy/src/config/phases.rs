@@ -40,7 +40,7 @@ pub(super) fn faults(
         let place = format!("phases[{index}]");
         let name = phase.name.clone().unwrap_or_else(|| format!("phase-{}", index + 1));
         if names.contains(&name) {
-            bail!(file.at(&format!("{place}.name"), format!("an earlier phase is called `{name}` too")));
+            bail!(file.at(&format!("{place}.name"), format!("an earlier phase has the name `{name}` too")));
         }
         let end = phase.duration.map(|Time(duration)| start.saturating_add(duration));
         if end.is_none() && index + 1 < phases.len() {

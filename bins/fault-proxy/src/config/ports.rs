@@ -22,7 +22,7 @@ pub(super) fn refuse_shared(settings: &Settings) -> Result<()> {
     let all: Vec<_> = proxies.chain(specs).chain(control).chain(metrics).collect();
     for (index, (listener, addr)) in all.iter().enumerate() {
         if let Some((other, _)) = all[..index].iter().find(|(_, other)| is_shared(addr, other)) {
-            bail!("{other} and {listener} listen on one port: use different ports");
+            bail!("{other} and {listener} listen on the same port: use different ports");
         }
     }
     Ok(())

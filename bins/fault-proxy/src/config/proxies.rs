@@ -123,14 +123,14 @@ fn named<'a>(mappings: &'a [Mapping], in_file: &'a [FileProxy]) -> Result<Vec<Na
         }
         if named[..index].iter().any(|other| other.label == *label) {
             if *label == mapping.to_string() {
-                bail!("--proxy {label} and --proxy {label} listen on one port: use different ports");
+                bail!("--proxy {label} and --proxy {label} listen on the same port: use different ports");
             }
-            bail!("two proxies are called `{label}`: give one another name");
+            bail!("duplicate proxy name `{label}`: names must be unique");
         }
         if let Some(other) = named[..index].iter().find(|other| other.name == *name) {
             bail!(
-                "two proxies are called `{name}`, {} and {mapping}, one of them after its place: \
-                 give one another name",
+                "duplicate proxy name `{name}` of {} and {mapping}, one of which is named by its position: \
+                 set a different name for one of them",
                 other.mapping
             );
         }

@@ -183,7 +183,7 @@ fn populate(file: &Path, duration: Option<Duration>) -> Result<Vec<Spec>> {
 fn refuse_same_names(populate: &[Spec], proxies: &[ProxySettings]) -> Result<()> {
     for Spec { name, .. } in populate {
         if let Some(other) = proxies.iter().find(|other| other.name == *name) {
-            bail!("`{name}` is also the name of the proxy {}: give one another name", other.mapping);
+            bail!("`{name}` is also the name of the proxy {}: rename one of them", other.mapping);
         }
     }
     Ok(())

@@ -174,7 +174,7 @@ impl Api {
                     self.base
                 )
             }
-            (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: give --token, or FAULT_CONTROL_TOKEN"),
+            (StatusCode::UNAUTHORIZED, _) => bail!("{problem}: set --token or FAULT_CONTROL_TOKEN"),
             (StatusCode::NOT_FOUND, ["proxies", proxy, rest @ ..]) => {
                 Err(self.not_found(&problem, proxy, rest.get(1).copied()))
             }

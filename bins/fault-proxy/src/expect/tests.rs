@@ -49,7 +49,7 @@ fn what_is_wrong_is_named_with_the_way_out() {
         ("errors<nan", "`nan`: not a number"),
         ("sessions>=-1", "`-1`: is negative"),
         ("unconfirmed=0", "`unconfirmed` requires the names of a proxy and a kind of request before it; use"),
-        ("latency.p50=1ms", "a measured value hardly ever equals it: use <"),
+        ("latency.p50=1ms", "a measured value is almost never equal: use <"),
         ("db.commit.unconfirmed=0.5", "no value can meet it: a count is a whole number"),
         ("errors<0", "no value can meet it: use <="),
         ("latency.p50<0ms", "no value can meet it: use <="),
@@ -80,7 +80,7 @@ fn a_name_is_that_of_a_fault_or_of_a_proxy() {
         assert_eq!(resolve(text).unwrap().subject, subject, "{text}");
     }
     for (text, problem) in [
-        ("db.sessions>1", "`db` is a fault and a proxy: give one of them another name"),
+        ("db.sessions>1", "`db` is the name of a fault and of a proxy: rename one of them"),
         (
             "cache.p50<1ms",
             "`cache` is a proxy, whose metrics are sessions, errors, failed; faults: db, latency, refuse",
@@ -170,7 +170,7 @@ fn requests_are_those_of_a_kind_of_a_proxy() {
     assert_eq!(with_fault("db.commit.actions>1").unwrap().subject, Subject::Fault(name.clone()));
     assert_eq!(with_fault("db.commit.unconfirmed=0").unwrap().subject, requests("db", "commit"));
     let error = with_fault("db.commit.p50<1ms").unwrap_err();
-    assert!(error.contains("give the fault another name"), "{error}");
+    assert!(error.contains("rename the fault"), "{error}");
 }
 
 #[test]

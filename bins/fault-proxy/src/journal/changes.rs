@@ -45,7 +45,10 @@ impl<'a> Recorder<'a> {
     fn recorded(&self, number: u64) {
         let lost = number - self.last.swap(number, Ordering::Relaxed) - 1;
         if lost > 0 {
-            error!(lost, "the journal is incomplete: changes were made faster than the disk took them");
+            error!(
+                lost,
+                "the journal is incomplete: changes were made faster than the disk could record them"
+            );
         }
     }
 }

@@ -100,7 +100,7 @@ impl Writer {
         let written = queue.written.load(Ordering::Relaxed);
         match queue.recorded.load(Ordering::Relaxed).saturating_sub(written) {
             0 => Ok(()),
-            lost => bail!("the journal is incomplete: the file did not take {}", counted(lost, "line")),
+            lost => bail!("the journal is incomplete: the file did not accept {}", counted(lost, "line")),
         }
     }
 }

@@ -30,16 +30,16 @@ fn what_is_wrong_is_named_by_its_path_and_file() {
         (with("[[proxies.faults]]\ntype = 'latency'"), &["proxies[0].faults[0].mean in ", "is required"]),
         (
             with("[[proxies.faults]]\ntype = 'refuse'\n[[proxies.faults]]\ntype = 'jitter'\nname = 'refuse'"),
-            &["proxies[0].faults[1] in ", "`db` has a fault called `refuse` already"],
+            &["proxies[0].faults[1] in ", "`db` already has a fault named `refuse`"],
         ),
         (
             with("[[proxies.faults]]\ntype = 'refuse'\n[[faults]]\ntype = 'refuse'"),
-            &["proxies[0].faults[0] in ", "`db` has a fault called `refuse` already"],
+            &["proxies[0].faults[0] in ", "`db` already has a fault named `refuse`"],
         ),
-        (format!("{proxy}{proxy}"), &["two proxies are called `db`"]),
+        (format!("{proxy}{proxy}"), &["duplicate proxy name `db`"]),
         (
             "[[proxies]]\nproxy = '1=a:1'\n[[proxies]]\nproxy = '2=b:2'\nname = 'proxy-1'\n".to_owned(),
-            &["called `proxy-1`", "1=a:1", "2=b:2", "another name"],
+            &["name `proxy-1`", "1=a:1", "2=b:2", "different name"],
         ),
         (with("[[phases]]\nname = 'a'\n[[phases]]\nname = 'b'"), &["phases[0] in ", "`duration` is missing"]),
         (

@@ -107,7 +107,7 @@ fn what_goes_wrong_is_named_with_the_way_out() {
     let api = Api::with(&["--control-token", "s3cr3t"]);
     let ctl = Ctl(&api);
     let refused = ctl.complains(&["list"]);
-    assert!(refused.contains("give --token"), "{refused}");
+    assert!(refused.contains("set --token"), "{refused}");
     let wrong = ctl.complains(&["--token", "wrong", "list"]);
     assert!(wrong.contains("does not accept the token of --token"), "{wrong}");
     let with_token = |args: &[&str]| ctl.run(&[&["--token", "s3cr3t"], args].concat());
@@ -285,5 +285,5 @@ fn a_name_before_the_mapping_is_what_ctl_and_the_log_call_the_proxy() {
         assert!(refused.code == Some(2) && refused.stderr.contains(problem), "{refused:?}");
     }
     let twice = run(&["check", "--proxy", "a@1=h:1", "--proxy", "a@2=h:1"]);
-    assert!(twice.code == Some(2) && twice.stderr.contains("two proxies are called `a`"), "{twice:?}");
+    assert!(twice.code == Some(2) && twice.stderr.contains("duplicate proxy name `a`"), "{twice:?}");
 }

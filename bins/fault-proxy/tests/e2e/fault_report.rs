@@ -63,7 +63,7 @@ fn an_expectation_of_no_fault_of_the_run_is_refused() {
         ("latencies.p50<1ms", "latency"),
         ("latency.speed<1ms", "`speed`"),
         ("latency.p50!1ms", "does not compare a metric"),
-        ("latency.p50=1ms", "hardly ever equals it: use <"),
+        ("latency.p50=1ms", "almost never equal: use <"),
         (
             "latency.rate<3",
             "no such metric; its metrics are p50, p90, p95, p99, max, p50_error, p90_error, p95_error, p99_error, max_error, sessions, actions",

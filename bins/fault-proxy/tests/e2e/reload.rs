@@ -80,16 +80,21 @@ fn a_bad_file_changes_nothing_and_says_why() {
     for (count, (text, expected)) in bad.into_iter().enumerate() {
         config.write(&text);
         api.signal(Signal::HUP);
-        eventually("it is refused", || api.stderr().matches("not reloaded, nothing changes").count() > count);
+        eventually("it is refused", || {
+            api.stderr().matches("reload failed, keeping the current configuration").count() > count
+        });
         let log = api.stderr();
-        let refused = log.split("not reloaded, nothing changes: ").nth(count + 1).expect("it was refused");
+        let refused = log
+            .split("reload failed, keeping the current configuration: ")
+            .nth(count + 1)
+            .expect("it was refused");
         assert!(refused.contains(expected), "{refused}");
         round_trip(&client, b"after").unwrap();
     }
     // Settings that are of the whole run are named, and the rest is followed.
     config.write(&format!("max-sessions = 7\n{}", entry(port, echo.addr(), SLOW)));
     api.signal(Signal::HUP);
-    let line = api.wait_for_line("only the next start follows");
+    let line = api.wait_for_line("changes take effect at the next start");
     assert!(line.contains("max-sessions"), "{line}");
     eventually("it is slow", || {
         let started = Instant::now();
@@ -167,7 +172,7 @@ fn the_run_keeps_the_address_it_binds() {
     let of_both = [entry(old, echo.addr(), ""), entry(new, echo.addr(), "")].concat();
     config.write(&format!("bind = '127.0.0.2'\n{of_both}"));
     api.signal(Signal::HUP);
-    let line = api.wait_for_line("only the next start follows");
+    let line = api.wait_for_line("changes take effect at the next start");
     assert!(line.contains("bind"), "{line}");
     api.wait_for_line(&format!("listening on 127.0.0.1:{new}"));
 }
@@ -214,7 +219,7 @@ fn a_file_with_a_loop_ends_no_session_and_is_told_without_a_word_of_requests() {
     let session = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     round_trip(&session, b"before").unwrap();
     config.write(&entry(port, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ""));
-    let line = program.wait_for_line("connections would come back");
+    let line = program.wait_for_line("the proxies form a loop");
     round_trip(&session, b"the session goes on").unwrap();
     assert!(line.contains(&format!("{}: --proxy {port}=", config.file.display())), "{line}");
     assert!(!line.contains("request"), "{line}");

@@ -10,7 +10,7 @@ use crate::support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, 
 use tempfile::TempDir;
 use testkit::{Daemon, FarEnd, Signal, free_port};
 
-const REFUSED: &str = "not reloaded, nothing changes";
+const REFUSED: &str = "reload failed, keeping the current configuration";
 
 fn entry(port: u16, far_end: &FarEnd) -> String {
     format!("[[proxies]]\nproxy = '{port}={}'\n", far_end.addr())

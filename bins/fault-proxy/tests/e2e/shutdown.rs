@@ -107,7 +107,7 @@ fn nothing_is_opened_while_a_run_drains() {
         ("/proxies/disabled", json!({"enabled": true}), disabled),
     ] {
         let (status, answer) = api.ask("POST", path, &body);
-        assert_eq!((status, &answer["error"]), (500, &json!("the run is ending")));
+        assert_eq!((status, &answer["error"]), (500, &json!("the run is shutting down")));
         let refused = TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     }

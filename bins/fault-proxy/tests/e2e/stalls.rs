@@ -88,7 +88,7 @@ fn a_journal_that_takes_nothing_does_not_survive_a_second_signal() {
     run.signal(Signal::INT);
     assert_eq!(run.ended().code(), Some(1));
     let stderr = run.stderr();
-    assert!(stderr.contains("the journal is incomplete: the file did not take "), "{stderr}");
+    assert!(stderr.contains("the journal is incomplete: the file did not accept "), "{stderr}");
     // a session that is cut off never looks like one that was closed
     let ended = client.read_to_end(&mut Vec::new()).expect_err("it is reset");
     assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
@@ -108,7 +108,7 @@ fn a_journal_that_takes_nothing_does_not_survive_the_drain_timeout() {
         }
         assert_eq!(run.ended().code(), Some(1));
         let stderr = run.stderr();
-        assert!(stderr.contains("the journal is incomplete: the file did not take "), "{stderr}");
+        assert!(stderr.contains("the journal is incomplete: the file did not accept "), "{stderr}");
     }
 }
 

@@ -83,7 +83,7 @@ fn two_mappings_on_one_port_are_refused_for_their_port() {
     let port = one.split('=').next().unwrap();
     for other in [one.clone(), format!("{port}=127.0.0.1:10")] {
         let complaint = refusal(&["run", "--proxy", &one, "--proxy", &other]);
-        assert!(complaint.contains("listen on one port"), "{complaint}");
+        assert!(complaint.contains("listen on the same port"), "{complaint}");
     }
     let complaint = refusal(&["run", "--proxy", &one, "--control", &format!("127.0.0.1:{port}")]);
     assert!(complaint.contains(&format!("--proxy {one} and --control")), "{complaint}");
@@ -92,7 +92,7 @@ fn two_mappings_on_one_port_are_refused_for_their_port() {
     let other = format!("0.0.0.0:{port}=127.0.0.1:10");
     fs::write(&file, format!("[[proxies]]\nproxy = '{one}'\n[[proxies]]\nproxy = '{other}'\n")).unwrap();
     let complaint = refusal(&["run", "--config", utf8(&file)]);
-    let both = format!("--proxy {one} and --proxy {other} listen on one port");
+    let both = format!("--proxy {one} and --proxy {other} listen on the same port");
     assert!(complaint.contains(&both) && complaint.contains("`proxies` in "), "{complaint}");
 }
 

@@ -123,7 +123,7 @@ pub fn specs(json: &[u8], duration: Option<Duration>) -> Result<Vec<Spec>, Strin
     }
     let mut names = BTreeSet::new();
     match specs.iter().find(|spec| !names.insert(&spec.name)) {
-        Some(twice) => Err(format!("two proxies are called `{}`", twice.name)),
+        Some(twice) => Err(format!("duplicate proxy name `{}`", twice.name)),
         None => Ok(specs),
     }
 }

@@ -57,9 +57,10 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             .map_err(|refused| ApiError::new(refused.status(), refused.body_text()))?;
         match timeout(LIMIT, read(body, &budget)).await {
             Ok(body) => body.map(Self),
-            Err(_) => {
-                Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body of the request does not come"))
-            }
+            Err(_) => Err(ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body of the request did not arrive in time",
+            )),
         }
     }
 }

@@ -78,7 +78,7 @@ async fn of_two_with_one_name_the_last_one_is_there() {
     assert_eq!(names(&answer), ["b", "a"]);
     assert_eq!(answer["proxies"][1], api.get("/proxies/a").await.json());
     let refused = fault_proxy_control::specs(body.as_bytes(), None).unwrap_err();
-    assert_eq!(refused, "two proxies are called `a`");
+    assert_eq!(refused, "duplicate proxy name `a`");
 }
 
 #[tokio::test]

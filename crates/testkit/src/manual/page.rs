@@ -126,7 +126,11 @@ fn console(block: &[&str], first: usize, program: Option<&str>, steps: &mut Vec<
     while let Some(&(at, line)) = lines.peek() {
         let mut kinds = Vec::new();
         if let Some(command) = line.strip_prefix("$ ") {
-            assert!(at == 0 || !running, "line {}: a program still runs in this terminal: {line:?}", first + at);
+            assert!(
+                at == 0 || !running,
+                "line {}: a program still runs in this terminal: {line:?}",
+                first + at
+            );
             lines.next();
             let mut command = command.to_owned();
             while let Some(start) = command.strip_suffix('\\').map(str::to_owned) {
