@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::far_end::{SINK, SOURCE, send};
 use super::load::{CHUNK, PATIENCE, discard_to_end, open_all, runtime};
-use super::peers::{Peer, Who};
+use super::peers::{Peer, PeerKind};
 use super::report::{Row, Target, print_table};
 use super::rounds::Comparison;
 use super::scale::Scale;
@@ -45,9 +45,9 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
             targets.push(Target::at_least(
                 &throughput,
                 "1.2 × HAProxy",
-                1.2 * throughput.value(Who::Haproxy),
+                1.2 * throughput.value(PeerKind::Haproxy),
             ));
-            targets.push(Target::at_most(&cost, "0.6 × HAProxy", 0.6 * cost.value(Who::Haproxy)));
+            targets.push(Target::at_most(&cost, "0.6 × HAProxy", 0.6 * cost.value(PeerKind::Haproxy)));
         }
         throughputs.push(throughput);
         costs.push(cost);

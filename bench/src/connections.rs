@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::far_end::ECHO;
 use super::load::prepare;
-use super::peers::{Peer, SETTLING, Who};
+use super::peers::{Peer, PeerKind, SETTLE_TIME};
 use super::report::Target;
 use super::rounds::Comparison;
 use super::scale::Scale;
@@ -41,9 +41,13 @@ pub(super) fn run(comparison: &Comparison<'_>, scale: &Scale, cpu_goal: Option<f
                 let rate = rate(peer, workers, scale.connecting);
                 Ok([Some(rate.per_second), rate.cpu_micros, Some(rate.errors)])
             })?;
-        targets.push(Target::at_least(&per_second, "nginx", per_second.value(Who::Nginx)));
+        targets.push(Target::at_least(&per_second, "nginx", per_second.value(PeerKind::Nginx)));
         if let Some(goal) = cpu_goal {
-            targets.push(Target::at_most(&cpu, &format!("{goal} × nginx"), goal * cpu.value(Who::Nginx)));
+            targets.push(Target::at_most(
+                &cpu,
+                &format!("{goal} × nginx"),
+                goal * cpu.value(PeerKind::Nginx),
+            ));
         }
         rows.extend([per_second, cpu, errors.summed()]);
     }
@@ -64,7 +68,7 @@ pub(super) fn rate(peer: &Peer, workers: u8, duration: Duration) -> Rate {
     let (connections, errors) =
         counts.into_iter().fold((0, 0), |total, count| (total.0 + count.0, total.1 + count.1));
     // The proxy closes the last sessions after their clients.
-    thread::sleep(SETTLING);
+    thread::sleep(SETTLE_TIME);
     let cpu = peer.cpu_seconds().zip(cpu_before).map(|(after, before)| after - before);
     Rate {
         per_second: f64::from(connections) / seconds,
@@ -84,7 +88,7 @@ fn connect_until(peer: &Peer, worker: u8, end: Instant) -> (u32, u32) {
             // A listener of this machine uses the port on all addresses.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => {
-                eprintln!("{}: {error}", peer.who());
+                eprintln!("{}: {error}", peer.kind());
                 errors += 1;
             }
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::far_end::ECHO;
 use super::load::open_all;
-use super::peers::{Peer, Who};
+use super::peers::{Peer, PeerKind};
 use super::report::{Row, Target, print_table};
 use super::rounds::{measured, measured_through};
 use super::scale::Scale;
@@ -42,7 +42,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 /// Returns the memory of an idle session of fault-proxy with these flags.
 fn of_ours(flags: &str, label: &str, scale: &Scale) -> Result<Row> {
     let start = |_| Peer::ours(flags);
-    let [row] = measured_through(&[Who::Ours], start, label, 1, [label], |peer| {
+    let [row] = measured_through(&[PeerKind::Ours], start, label, 1, [label], |peer| {
         let before = peer.resident_bytes();
         let sessions = open_all(peer, ECHO, scale.idle_sessions)?;
         thread::sleep(scale.idling);
@@ -53,7 +53,7 @@ fn of_ours(flags: &str, label: &str, scale: &Scale) -> Result<Row> {
 }
 
 fn resident(peer: &Peer, scale: &Scale) -> Result<[Option<f64>; 5]> {
-    if peer.who() == Who::Direct {
+    if peer.kind() == PeerKind::Direct {
         return Ok([None; 5]);
     }
     let before = peer.resident_bytes();

@@ -14,11 +14,11 @@ use super::dist_directory;
 use super::far_end::Version;
 
 /// Time for all processes of a proxy to start after it accepts connections.
-pub(super) const SETTLING: Duration = Duration::from_millis(200);
+pub(super) const SETTLE_TIME: Duration = Duration::from_millis(200);
 
 /// The peers, in the order of measurements and of columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Who {
+pub(super) enum PeerKind {
     Direct,
     Ours,
     OursSplice,
@@ -26,18 +26,19 @@ pub(super) enum Who {
     Nginx,
 }
 
-impl Who {
-    pub(super) const ALL: [Who; 5] = [Who::Direct, Who::Ours, Who::OursSplice, Who::Haproxy, Who::Nginx];
+impl PeerKind {
+    pub(super) const ALL: [PeerKind; 5] =
+        [PeerKind::Direct, PeerKind::Ours, PeerKind::OursSplice, PeerKind::Haproxy, PeerKind::Nginx];
 }
 
-impl fmt::Display for Who {
+impl fmt::Display for PeerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Who::Direct => "direct",
-            Who::Ours => "ours",
-            Who::OursSplice => "ours (splice)",
-            Who::Haproxy => "HAProxy",
-            Who::Nginx => "nginx",
+            PeerKind::Direct => "direct",
+            PeerKind::Ours => "ours",
+            PeerKind::OursSplice => "ours (splice)",
+            PeerKind::Haproxy => "HAProxy",
+            PeerKind::Nginx => "nginx",
         })
     }
 }
@@ -45,7 +46,7 @@ impl fmt::Display for Who {
 /// A running path to a separate far end. Dropping the value stops it.
 #[derive(Debug)]
 pub(super) struct Peer {
-    who: Who,
+    kind: PeerKind,
     addr: SocketAddr,
     proxy: Proxy,
     _far_end: Daemon,
@@ -60,54 +61,56 @@ enum Proxy {
 }
 
 impl Peer {
-    pub(super) fn start(who: Who) -> Result<Self> {
+    pub(super) fn start(kind: PeerKind) -> Result<Self> {
         let (far_end, far_end_addr) = start_far_end(&[])?;
         let addr = free_addr();
-        let (addr, proxy) = match who {
-            Who::Direct => (far_end_addr, Proxy::None),
-            Who::Ours => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "")?)),
-            Who::OursSplice => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "--data-path splice")?)),
-            Who::Haproxy => {
+        let (addr, proxy) = match kind {
+            PeerKind::Direct => (far_end_addr, Proxy::None),
+            PeerKind::Ours => (addr, Proxy::Ours(start_ours(addr, far_end_addr, "")?)),
+            PeerKind::OursSplice => {
+                (addr, Proxy::Ours(start_ours(addr, far_end_addr, "--data-path splice")?))
+            }
+            PeerKind::Haproxy => {
                 (addr, Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr, ""), addr)))
             }
-            Who::Nginx => {
+            PeerKind::Nginx => {
                 (addr, Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr, ""), addr)))
             }
         };
-        thread::sleep(SETTLING);
-        Ok(Self { who, addr, proxy, _far_end: far_end })
+        thread::sleep(SETTLE_TIME);
+        Ok(Self { kind, addr, proxy, _far_end: far_end })
     }
 
     /// Starts a proxy that uses this version of TLS to the far end.
-    pub(super) fn start_tls(who: Who, version: Version, certificates: &Certificates) -> Result<Self> {
+    pub(super) fn start_tls(kind: PeerKind, version: Version, certificates: &Certificates) -> Result<Self> {
         let [ca, cert, key] =
             [certificates.ca_file(), certificates.server_cert(), certificates.server_key()].map(utf8);
         let version_flag = version.to_string();
         let (far_end, far_end_addr) = start_far_end(&["--tls", &version_flag, "--cert", cert, "--key", key])?;
         let (addr, port) = (free_addr(), far_end_addr.port());
-        let proxy = match who {
-            Who::Haproxy => {
+        let proxy = match kind {
+            PeerKind::Haproxy => {
                 let tls = format!(
                     " ssl verify required ca-file {ca} sni str(localhost) verifyhost localhost \
                      ssl-min-ver TLSv{version} ssl-max-ver TLSv{version}"
                 );
                 Proxy::Haproxy(Haproxy::start(&haproxy_configuration(addr, far_end_addr, &tls), addr))
             }
-            Who::Nginx => {
+            PeerKind::Nginx => {
                 let tls = format!(
                     "proxy_ssl on; proxy_ssl_protocols TLSv{version}; proxy_ssl_verify on;
         proxy_ssl_trusted_certificate {ca}; proxy_ssl_name localhost; proxy_ssl_server_name on;"
                 );
                 Proxy::Nginx(Nginx::start(&nginx_configuration(addr, far_end_addr, &tls), addr))
             }
-            Who::Ours => {
+            PeerKind::Ours => {
                 let upstream = format!("tls://localhost:{port}");
                 Proxy::Ours(start_ours(addr, &upstream, &format!("--upstream-ca {ca}"))?)
             }
-            Who::Direct | Who::OursSplice => bail!("{who} does not support TLS"),
+            PeerKind::Direct | PeerKind::OursSplice => bail!("{kind} does not support TLS"),
         };
-        thread::sleep(SETTLING);
-        Ok(Self { who, addr, proxy, _far_end: far_end })
+        thread::sleep(SETTLE_TIME);
+        Ok(Self { kind, addr, proxy, _far_end: far_end })
     }
 
     /// Starts fault-proxy with these flags, separated by spaces.
@@ -115,12 +118,12 @@ impl Peer {
         let (far_end, far_end_addr) = start_far_end(&[])?;
         let addr = free_addr();
         let proxy = Proxy::Ours(start_ours(addr, far_end_addr, flags)?);
-        thread::sleep(SETTLING);
-        Ok(Self { who: Who::Ours, addr, proxy, _far_end: far_end })
+        thread::sleep(SETTLE_TIME);
+        Ok(Self { kind: PeerKind::Ours, addr, proxy, _far_end: far_end })
     }
 
-    pub(super) fn who(&self) -> Who {
-        self.who
+    pub(super) fn kind(&self) -> PeerKind {
+        self.kind
     }
 
     /// Returns the address that the load connects to.

@@ -11,13 +11,13 @@ use anyhow::{Context, Result};
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::dist_directory;
-use super::peers::Who;
+use super::peers::PeerKind;
 
 /// One figure of every peer, with one sample per round.
 #[derive(Debug)]
 pub(super) struct Row {
     label: String,
-    samples: BTreeMap<Who, Vec<f64>>,
+    samples: BTreeMap<PeerKind, Vec<f64>>,
     summary: fn(&[f64]) -> f64,
 }
 
@@ -26,8 +26,8 @@ impl Row {
         Self { label: label.to_owned(), samples: BTreeMap::new(), summary: median }
     }
 
-    pub(super) fn record(&mut self, who: Who, sample: f64) {
-        self.samples.entry(who).or_default().push(sample);
+    pub(super) fn record(&mut self, kind: PeerKind, sample: f64) {
+        self.samples.entry(kind).or_default().push(sample);
     }
 
     /// Shows the sum over the rounds instead of the median, for errors that must not happen even once.
@@ -36,23 +36,23 @@ impl Row {
     }
 
     /// Returns the value over all rounds, or NaN if the figure does not apply to this peer.
-    pub(super) fn value(&self, who: Who) -> f64 {
-        self.samples.get(&who).map_or(f64::NAN, |samples| (self.summary)(samples))
+    pub(super) fn value(&self, kind: PeerKind) -> f64 {
+        self.samples.get(&kind).map_or(f64::NAN, |samples| (self.summary)(samples))
     }
 
     /// Returns the differences between each sample and the sample of `base` in the same round.
-    pub(super) fn over(&self, base: Who, label: &str) -> Self {
+    pub(super) fn over(&self, base: PeerKind, label: &str) -> Self {
         let bases = self.samples.get(&base).map_or(&[][..], Vec::as_slice);
-        let samples = self.samples.iter().filter(|(who, _)| **who != base).map(|(who, samples)| {
-            (*who, samples.iter().zip(bases).map(|(sample, base)| sample - base).collect())
+        let samples = self.samples.iter().filter(|(kind, _)| **kind != base).map(|(kind, samples)| {
+            (*kind, samples.iter().zip(bases).map(|(sample, base)| sample - base).collect())
         });
         Self { label: label.to_owned(), samples: samples.collect(), ..*self }
     }
 
     fn cells(&self) -> Vec<String> {
-        let ratio = |other| self.value(Who::Ours) / self.value(other);
-        let ratios = [ratio(Who::Haproxy), ratio(Who::Nginx)];
-        let values = Who::ALL.map(|who| self.value(who));
+        let ratio = |other| self.value(PeerKind::Ours) / self.value(other);
+        let ratios = [ratio(PeerKind::Haproxy), ratio(PeerKind::Nginx)];
+        let values = PeerKind::ALL.map(|kind| self.value(kind));
         let figures = values.into_iter().chain(ratios).map(figure);
         std::iter::once(self.label.clone()).chain(figures).collect()
     }
@@ -73,13 +73,13 @@ impl Target {
     }
 
     pub(super) fn at_least(row: &Row, bound_name: &str, bound: f64) -> Self {
-        let measured = row.value(Who::Ours);
+        let measured = row.value(PeerKind::Ours);
         let wanted = format!("≥ {} ({bound_name})", figure(bound));
         Self::new(&row.label, measured, wanted, measured >= bound)
     }
 
     pub(super) fn at_most(row: &Row, bound_name: &str, bound: f64) -> Self {
-        let measured = row.value(Who::Ours);
+        let measured = row.value(PeerKind::Ours);
         let wanted = format!("≤ {} ({bound_name})", figure(bound));
         Self::new(&row.label, measured, wanted, measured <= bound)
     }
@@ -122,7 +122,7 @@ pub(super) fn print_table(title: &str, rows: &[Row]) {
 }
 
 fn table(rows: &[Row]) -> Table {
-    let names = Who::ALL.map(|who| who.to_string());
+    let names = PeerKind::ALL.map(|kind| kind.to_string());
     let header =
         ["".to_owned()].into_iter().chain(names).chain(["ours/HAProxy", "ours/nginx"].map(str::to_owned));
     markdown(header.collect(), rows.iter().map(Row::cells))
@@ -184,10 +184,10 @@ pub(super) fn first_line(command: &mut Command) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn row(samples: &[(Who, f64)]) -> Row {
+    fn row(samples: &[(PeerKind, f64)]) -> Row {
         let mut row = Row::new("a figure");
-        for &(who, sample) in samples {
-            row.record(who, sample);
+        for &(kind, sample) in samples {
+            row.record(kind, sample);
         }
         row
     }
@@ -208,29 +208,34 @@ mod tests {
 
     #[test]
     fn a_summed_row_hides_no_round() {
-        let row = row(&[(Who::Ours, 0.0), (Who::Ours, 3.0), (Who::Ours, 0.0)]);
-        assert_eq!(figure(row.value(Who::Ours)), "0");
-        assert_eq!(figure(row.summed().value(Who::Ours)), "3.00");
+        let row = row(&[(PeerKind::Ours, 0.0), (PeerKind::Ours, 3.0), (PeerKind::Ours, 0.0)]);
+        assert_eq!(figure(row.value(PeerKind::Ours)), "0");
+        assert_eq!(figure(row.summed().value(PeerKind::Ours)), "3.00");
     }
 
     #[test]
     fn what_is_added_is_a_difference_within_a_round() {
         let row = row(&[
-            (Who::Direct, 10.0),
-            (Who::Direct, 30.0),
-            (Who::Direct, 20.0),
-            (Who::Ours, 15.0),
-            (Who::Ours, 36.0),
-            (Who::Ours, 27.0),
+            (PeerKind::Direct, 10.0),
+            (PeerKind::Direct, 30.0),
+            (PeerKind::Direct, 20.0),
+            (PeerKind::Ours, 15.0),
+            (PeerKind::Ours, 36.0),
+            (PeerKind::Ours, 27.0),
         ]);
-        let added = row.over(Who::Direct, "added");
-        assert_eq!(figure(added.value(Who::Ours)), "6.00");
-        assert!(added.value(Who::Direct).is_nan());
+        let added = row.over(PeerKind::Direct, "added");
+        assert_eq!(figure(added.value(PeerKind::Ours)), "6.00");
+        assert!(added.value(PeerKind::Direct).is_nan());
     }
 
     #[test]
     fn the_table_shows_every_peer_and_the_ratios() {
-        let row = row(&[(Who::Direct, 2000.0), (Who::Ours, 1.5), (Who::Haproxy, 1.0), (Who::Nginx, 12.0)]);
+        let row = row(&[
+            (PeerKind::Direct, 2000.0),
+            (PeerKind::Ours, 1.5),
+            (PeerKind::Haproxy, 1.0),
+            (PeerKind::Nginx, 12.0),
+        ]);
         let table = table(&[row]).to_string();
         let cells: Vec<Vec<&str>> =
             table.lines().map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect();
@@ -243,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_target_is_reached_at_its_bound_and_missed_beyond() {
-        let row = row(&[(Who::Ours, 1.2)]);
+        let row = row(&[(PeerKind::Ours, 1.2)]);
         assert_eq!(Target::at_least(&row, "", 1.2).verdict(), "reached");
         assert_eq!(Target::at_least(&row, "", 1.3).verdict(), "missed");
         assert_eq!(Target::at_most(&row, "", 1.2).verdict(), "reached");

@@ -4,17 +4,18 @@ use anyhow::Result;
 
 use super::far_end::ECHO;
 use super::load::{PING_BYTES, open_all, ping};
-use super::peers::{Peer, Who};
+use super::peers::{Peer, PeerKind};
 use super::report::{Row, Target, percentile};
 use super::rounds::Comparison;
 use super::scale::Scale;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let [p50, p99] = measured(&Comparison::RELAY, scale)?;
-    let added_p50 = p50.over(Who::Direct, "added to the round trip, p50, µs");
-    let added_p99 = p99.over(Who::Direct, "added to the round trip, p99, µs");
-    let targets =
-        [&added_p50, &added_p99].map(|row| Target::at_most(row, "HAProxy", row.value(Who::Haproxy))).into();
+    let added_p50 = p50.over(PeerKind::Direct, "added to the round trip, p50, µs");
+    let added_p99 = p99.over(PeerKind::Direct, "added to the round trip, p99, µs");
+    let targets = [&added_p50, &added_p99]
+        .map(|row| Target::at_most(row, "HAProxy", row.value(PeerKind::Haproxy)))
+        .into();
     print(&Comparison::RELAY, &[p50, p99, added_p50, added_p99]);
     Ok(targets)
 }

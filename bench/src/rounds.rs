@@ -2,20 +2,20 @@
 
 use anyhow::{Context, Result};
 
-use super::peers::{Peer, Who};
+use super::peers::{Peer, PeerKind};
 use super::report::{Row, figure, print_table};
 
 /// Peers that are compared in the same way.
 pub(super) struct Comparison<'a> {
-    pub(super) peers: &'a [Who],
-    pub(super) start: &'a dyn Fn(Who) -> Result<Peer>,
+    pub(super) peers: &'a [PeerKind],
+    pub(super) start: &'a dyn Fn(PeerKind) -> Result<Peer>,
     /// Property that all their paths share, for labels and titles; may be empty.
     pub(super) setting: &'a str,
 }
 
 impl Comparison<'_> {
     /// All peers, without TLS.
-    pub(super) const RELAY: Self = Self { peers: &Who::ALL, start: &Peer::start, setting: "" };
+    pub(super) const RELAY: Self = Self { peers: &PeerKind::ALL, start: &Peer::start, setting: "" };
 
     pub(super) fn measured<const N: usize>(
         &self,
@@ -45,13 +45,13 @@ pub(super) fn measured<const N: usize>(
     labels: [&str; N],
     measure: impl Fn(&Peer) -> Result<[Option<f64>; N]>,
 ) -> Result<[Row; N]> {
-    measured_through(&Who::ALL, Peer::start, what, rounds, labels, measure)
+    measured_through(&PeerKind::ALL, Peer::start, what, rounds, labels, measure)
 }
 
 /// Like [`measured`], with these peers and the function that starts them.
 pub(super) fn measured_through<const N: usize>(
-    peers: &[Who],
-    start: impl Fn(Who) -> Result<Peer>,
+    peers: &[PeerKind],
+    start: impl Fn(PeerKind) -> Result<Peer>,
     what: &str,
     rounds: usize,
     labels: [&str; N],
@@ -59,15 +59,15 @@ pub(super) fn measured_through<const N: usize>(
 ) -> Result<[Row; N]> {
     let mut rows = labels.map(Row::new);
     for round in 1..=rounds {
-        for &who in peers {
-            let figures = start(who)
+        for &kind in peers {
+            let figures = start(kind)
                 .and_then(|peer| measure(&peer))
-                .with_context(|| format!("{what}: {who} failed"))?;
-            eprint!("{what}: {who}, round {round} of {rounds}:");
+                .with_context(|| format!("{what}: {kind} failed"))?;
+            eprint!("{what}: {kind}, round {round} of {rounds}:");
             for (row, sample) in rows.iter_mut().zip(figures) {
                 if let Some(sample) = sample {
                     eprint!(" {}", figure(sample));
-                    row.record(who, sample);
+                    row.record(kind, sample);
                 }
             }
             eprintln!();

@@ -12,7 +12,7 @@ use testkit::Daemon;
 
 use super::far_end::ECHO;
 use super::load::open;
-use super::peers::{Peer, SETTLING, Who};
+use super::peers::{Peer, PeerKind, SETTLE_TIME};
 use super::report::{Target, print_table};
 use super::rounds::measured;
 use super::scale::Scale;
@@ -35,7 +35,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
 
 /// Runs `sessions` sessions, one after the other, while strace counts. Returns `None` without a proxy.
 fn calls_per_session(peer: &Peer, sessions: u32) -> Result<Option<f64>> {
-    if peer.who() == Who::Direct {
+    if peer.kind() == PeerKind::Direct {
         return Ok(None);
     }
     let strace = attach(peer)?;
@@ -43,7 +43,7 @@ fn calls_per_session(peer: &Peer, sessions: u32) -> Result<Option<f64>> {
         drop(open(peer, ECHO).with_context(|| format!("session {number} of {sessions}, under strace"))?);
     }
     // The proxy closes the last session after the client.
-    thread::sleep(SETTLING);
+    thread::sleep(SETTLE_TIME);
     strace.signal(Signal::INT);
     strace.wait(STRACE_END_TIMEOUT);
     let printed = strace.stderr();
@@ -59,7 +59,7 @@ fn attach(peer: &Peer) -> Result<Daemon> {
     let strace = Daemon::spawn(testkit::require("strace", "strace").as_ref(), &args, &[]);
     for pid in &pids {
         let line = strace.wait_for_line(pid);
-        ensure!(line.contains("attached"), "strace cannot attach to {}: {line}", peer.who());
+        ensure!(line.contains("attached"), "strace cannot attach to {}: {line}", peer.kind());
     }
     Ok(strace)
 }

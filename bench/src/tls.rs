@@ -9,7 +9,7 @@ use testkit::Certificates;
 use super::args::BenchArgs;
 use super::bulk::{self, Flow};
 use super::far_end::Version;
-use super::peers::{Peer, Who};
+use super::peers::{Peer, PeerKind};
 use super::report::{Target, print_targets};
 use super::rounds::Comparison;
 use super::scale::Scale;
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
     for version in [Version::Tls13, Version::Tls12] {
         let certificates = Certificates::generate();
         let comparison = Comparison {
-            peers: &[Who::Ours, Who::Haproxy, Who::Nginx],
-            start: &|who| Peer::start_tls(who, version, &certificates),
+            peers: &[PeerKind::Ours, PeerKind::Haproxy, PeerKind::Nginx],
+            start: &|kind| Peer::start_tls(kind, version, &certificates),
             setting: &format!("TLS {version}"),
         };
         for section in args.sections() {
@@ -56,8 +56,8 @@ pub(crate) fn run(args: &BenchArgs<Section>) -> Result<()> {
 fn bulk(comparison: &Comparison<'_>, scale: &Scale) -> Result<Vec<Target>> {
     let case = "1 stream from the far end";
     let [throughput, cost] = bulk::measured(comparison, scale, case, 1, Flow::FromFarEnd)?;
-    let best = throughput.value(Who::Haproxy).max(throughput.value(Who::Nginx));
-    let least = cost.value(Who::Haproxy).min(cost.value(Who::Nginx));
+    let best = throughput.value(PeerKind::Haproxy).max(throughput.value(PeerKind::Nginx));
+    let least = cost.value(PeerKind::Haproxy).min(cost.value(PeerKind::Nginx));
     let targets = vec![
         Target::at_least(&throughput, "1.1 × the better one", 1.1 * best),
         Target::at_most(&cost, "the better one", least),
@@ -69,5 +69,5 @@ fn bulk(comparison: &Comparison<'_>, scale: &Scale) -> Result<Vec<Target>> {
 fn round_trip(comparison: &Comparison<'_>, scale: &Scale) -> Result<Vec<Target>> {
     let rows = round_trip::measured(comparison, scale)?;
     round_trip::print(comparison, &rows);
-    Ok(rows.iter().map(|row| Target::at_most(row, "HAProxy", row.value(Who::Haproxy))).collect())
+    Ok(rows.iter().map(|row| Target::at_most(row, "HAProxy", row.value(PeerKind::Haproxy))).collect())
 }

@@ -31,9 +31,9 @@ type Held = (Instant, Vec<u8>);
 /// Maximum number of held packets, which is more than a flow has in flight.
 const HELD_PACKETS: usize = 100_000;
 const RECEIVE_BUFFER: usize = 4 << 20;
-const LONGEST_PACKET: usize = 1 << 16;
+const MAX_PACKET: usize = 1 << 16;
 /// Interval at which the reader checks whether it must end.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 impl DelayLine {
     /// Delays TCP packets between `interfaces` of `namespace` in both directions.
@@ -81,12 +81,12 @@ fn raw_socket() -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::TCP))?;
     socket.set_header_included_v4(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    socket.set_read_timeout(Some(GLANCE))?;
+    socket.set_read_timeout(Some(POLL_INTERVAL))?;
     Ok(socket)
 }
 
 fn read(mut socket: &Socket, delay: Duration, hold: &SyncSender<Held>, stop: &AtomicBool) {
-    let mut buffer = vec![0; LONGEST_PACKET];
+    let mut buffer = vec![0; MAX_PACKET];
     while !stop.load(Ordering::Relaxed) {
         // The other error is a timeout of the read.
         let Ok(read) = socket.read(&mut buffer) else { continue };

@@ -28,7 +28,7 @@ pub(super) struct Flow {
 }
 
 /// Interval at which a sender checks whether it has sent long enough.
-const GLANCE: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Sends `amount` through `sender`, and receives it on `listener` in this process.
 pub(super) fn flow(sender: TcpStream, listener: &TcpListener, amount: Amount) -> Result<Flow> {
@@ -49,7 +49,7 @@ fn send(
     begin: Instant,
     stop: &AtomicBool,
 ) -> Result<Option<Duration>> {
-    sender.set_write_timeout(Some(GLANCE))?;
+    sender.set_write_timeout(Some(POLL_INTERVAL))?;
     sender.set_read_timeout(Some(PATIENCE))?;
     let data = vec![0x5a; CHUNK];
     let mut left = match amount {

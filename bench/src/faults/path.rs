@@ -9,7 +9,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use testkit::{Daemon, free_addr};
 
 use super::super::load::PATIENCE;
-use super::super::peers::{SETTLING, start_ours};
+use super::super::peers::{SETTLE_TIME, start_ours};
 
 /// A listener, and the address that leads to it. Dropping the value stops the proxy, if any.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Path {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
         let addr = free_addr();
         let proxy = start_ours(addr, listener.local_addr()?, flags)?;
-        thread::sleep(SETTLING);
+        thread::sleep(SETTLE_TIME);
         Ok(Self { listener, addr, _proxy: Some(proxy) })
     }
 

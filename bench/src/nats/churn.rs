@@ -15,7 +15,7 @@ use super::tunnel::Tunnel;
 const WORKERS: usize = 8;
 
 /// Time limit for the programs to release ended sessions.
-const ENDING: Duration = Duration::from_secs(20);
+const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Allowance in MiB for buffers, tables and memory that allocators keep.
 const MIB_LEFT: f64 = 4.0;
@@ -44,7 +44,7 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let opened = begin.elapsed();
     let at_once = held(&tunnel);
     let ended = Instant::now();
-    while held(&tunnel)[..3] != before[..3] && ended.elapsed() < ENDING {
+    while held(&tunnel)[..3] != before[..3] && ended.elapsed() < END_TIMEOUT {
         thread::sleep(Duration::from_millis(100));
     }
     let forgotten = ended.elapsed();

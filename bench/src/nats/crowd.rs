@@ -24,7 +24,7 @@ const SHARE: f64 = 0.70;
 const SLOWEST: f64 = 0.25;
 
 /// Time until all streams have reached their rate.
-const SETTLING: Duration = Duration::from_secs(2);
+const SETTLE_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let one = || watch(1, scale.watching);
@@ -78,7 +78,7 @@ async fn moved(sources: Vec<StdStream>, watching: Duration) -> Result<(Vec<u64>,
         readers.spawn(async move { count_to_end(&stream, &count).await });
     }
     let look = || counts.iter().map(|count| count.load(Ordering::Relaxed)).collect::<Vec<_>>();
-    sleep(SETTLING).await;
+    sleep(SETTLE_TIME).await;
     let (before, begin) = (look(), Instant::now());
     sleep(watching).await;
     let (after, seconds) = (look(), begin.elapsed().as_secs_f64());

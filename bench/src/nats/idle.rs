@@ -14,14 +14,14 @@ use super::tunnel::Tunnel;
 const KIB: f64 = 1024.0;
 const KIB_A_SESSION: f64 = 64.0;
 
-const IDLING: Duration = Duration::from_secs(2);
+const IDLE_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let tunnel = Tunnel::start(&[])?;
     let resident = || tunnel.pids().map(|pid| testkit::resident_bytes(pid) as f64 / KIB);
     let before = resident();
     let sessions = tunnel.open_all(ECHO, scale.sessions)?;
-    thread::sleep(IDLING);
+    thread::sleep(IDLE_TIME);
     let with = resident();
     drop(sessions);
     thread::sleep(scale.giving_back);

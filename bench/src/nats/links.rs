@@ -27,7 +27,7 @@ const LONG: &str = "--control off --max-in-flight 512MiB --max-in-flight-total 2
     --with-latency --latency-distribution constant --latency-mean 50ms --latency-direction both";
 
 /// Time until downloads have reached their rate.
-const FILLING: Duration = Duration::from_secs(4);
+const FILL_TIME: Duration = Duration::from_secs(4);
 const PINGS: usize = 50;
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
@@ -96,7 +96,7 @@ fn beside<T>(
     thread::scope(|scope| {
         let readers: Vec<_> =
             downloads.iter().map(|download| scope.spawn(|| discard(download, count))).collect();
-        thread::sleep(FILLING);
+        thread::sleep(FILL_TIME);
         let measured = measure();
         let ended: Result<()> = downloads
             .iter()

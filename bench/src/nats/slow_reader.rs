@@ -18,16 +18,16 @@ use super::turns::medians;
 const SHARE: f64 = 0.90;
 
 /// Bytes per read of the slow reader, which reads ten times per second.
-const SIP: usize = 100_000;
+const READ_SIZE: usize = 100_000;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Time until all buffers between the far end and the slow reader are full.
-const FILLING: Duration = Duration::from_secs(2);
+const FILL_TIME: Duration = Duration::from_secs(2);
 
 pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
     let alone = || Ok([download(&Tunnel::start(&[])?, scale.bulk_bytes)?]);
     let beside_none = || beside(None, scale.bulk_bytes);
-    let beside_slow = || beside(Some(SIP), scale.bulk_bytes);
+    let beside_slow = || beside(Some(READ_SIZE), scale.bulk_bytes);
     let contenders: [(&str, &dyn Fn() -> _); 3] = [
         ("alone", &alone),
         ("with a reader that stopped", &beside_none),
@@ -55,15 +55,15 @@ pub(super) fn run(scale: &Scale) -> Result<Vec<Target>> {
         .collect())
 }
 
-/// Returns MiB per second next to a reader that reads `sip` bytes at a time.
-fn beside(sip: Option<usize>, bytes: u64) -> Result<[f64; 1]> {
+/// Returns MiB per second next to a reader that reads `read_size` bytes at a time.
+fn beside(read_size: Option<usize>, bytes: u64) -> Result<[f64; 1]> {
     let tunnel = Tunnel::start(&[])?;
     let slow = source(&tunnel, u64::MAX)?;
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let (slow, is_over) = (&slow, &is_over);
-        let reader = sip.map(|sip| scope.spawn(move || take(slow, sip, is_over)));
-        thread::sleep(FILLING);
+        let reader = read_size.map(|read_size| scope.spawn(move || take(slow, read_size, is_over)));
+        thread::sleep(FILL_TIME);
         let rate = download(&tunnel, bytes);
         is_over.store(true, Ordering::Relaxed);
         reader.map_or(Ok(()), |reader| reader.join().expect("it only reads"))?;
@@ -71,8 +71,8 @@ fn beside(sip: Option<usize>, bytes: u64) -> Result<[f64; 1]> {
     })
 }
 
-fn take(mut slow: &TcpStream, sip: usize, is_over: &AtomicBool) -> Result<()> {
-    let mut buffer = vec![0; sip];
+fn take(mut slow: &TcpStream, read_size: usize, is_over: &AtomicBool) -> Result<()> {
+    let mut buffer = vec![0; read_size];
     while !is_over.load(Ordering::Relaxed) {
         slow.read_exact(&mut buffer).context("the slow reader lost its stream")?;
         thread::sleep(PAUSE);

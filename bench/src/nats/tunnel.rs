@@ -10,12 +10,12 @@ use testkit::{Daemon, NatsServer, free_addr};
 use super::super::dist_directory;
 use super::super::far_end::ECHO;
 use super::super::load::{ping, prepare};
-use super::super::peers::{SETTLING, start_far_end, start_ours};
+use super::super::peers::{SETTLE_TIME, start_far_end, start_ours};
 
 const START: Duration = Duration::from_secs(10);
 
 /// Time within which both ends release a session that has ended.
-const FORGOTTEN: Duration = Duration::from_secs(1);
+const RELEASE_TIME: Duration = Duration::from_secs(1);
 
 /// The running programs. Dropping the value stops them.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Tunnel {
         wait_until(&client, || TcpStream::connect(addr).is_ok())?;
         let tunnel = Self { addr, client, server, nats, _link: link, _far_end: far_end };
         ping(&mut [tunnel.open(ECHO)?], 1)?;
-        thread::sleep(FORGOTTEN);
+        thread::sleep(RELEASE_TIME);
         Ok(tunnel)
     }
 
@@ -87,6 +87,6 @@ fn wait_until(program: &Daemon, mut is_ready: impl FnMut() -> bool) -> Result<()
         ensure!(Instant::now() < deadline, "not ready in time: {program:?}, {}", program.stderr());
         thread::sleep(Duration::from_millis(10));
     }
-    thread::sleep(SETTLING);
+    thread::sleep(SETTLE_TIME);
     Ok(())
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Comparison;
 use crate::far_end::{ECHO, HANDSHAKES};
 use crate::load::{PATIENCE, open};
-use crate::peers::{Peer, SETTLING};
+use crate::peers::{Peer, SETTLE_TIME};
 use crate::report::Target;
 use crate::scale::Scale;
 
@@ -67,7 +67,7 @@ fn settled(peer: &Peer) -> Result<Handshakes> {
     let begin = Instant::now();
     let mut last = ask(peer)?;
     loop {
-        thread::sleep(SETTLING);
+        thread::sleep(SETTLE_TIME);
         let now = ask(peer)?;
         if now == last {
             return Ok(now);

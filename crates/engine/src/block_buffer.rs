@@ -32,7 +32,7 @@ impl BlockBuffer {
             self.capacity += block.capacity();
             self.blocks.push_back(block);
         }
-        self.blocks.back_mut().expect("pushed if there was none")
+        self.blocks.back_mut().expect("an empty buffer gets a block")
     }
 
     /// Releases the last block if it is empty. Flows call this after a read without data, because many of

@@ -116,7 +116,7 @@ impl Shared {
         (self.settings.flow_limit / 4).min(rest)
     }
 
-    pub(crate) fn take(&self, bytes: usize) {
+    pub(crate) fn add_held(&self, bytes: usize) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -129,7 +129,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn give(&self, bytes: usize) {
+    pub(crate) fn remove_held(&self, bytes: usize) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 

@@ -167,7 +167,7 @@ impl Pipeline {
 
     /// Processes the end of the source.
     pub(crate) fn finish(&mut self, now: Duration, end: FlowEnd) {
-        let segment = self.segmenter.alone();
+        let segment = self.segmenter.separate();
         self.push(0, Chunk { offset: self.segmenter.position, segment, ..Chunk::ending(now, end) });
         self.settle(now);
     }

@@ -65,7 +65,7 @@ impl Schedule {
     ///
     /// Returns an error if a time is a percentage and `duration` is `None`.
     pub fn resolve(&self, duration: Option<Duration>) -> Result<Windows, ScheduleError> {
-        let resolve = |time: Time| time.of(duration).ok_or_else(|| self.share_of_nothing());
+        let resolve = |time: Time| time.of(duration).ok_or_else(|| self.percent_without_duration());
         let mut windows = Vec::with_capacity(self.periods.len());
         for period in &self.periods {
             let start = resolve(period.start)?;
@@ -76,11 +76,11 @@ impl Schedule {
     }
 
     /// Returns the error that points to the first percentage.
-    fn share_of_nothing(&self) -> ScheduleError {
+    fn percent_without_duration(&self) -> ScheduleError {
         let sign = self.text.find('%').expect("a percentage was read from the text");
         let number = self.text[..sign].trim_end();
         let start = number.trim_end_matches(|digit: char| digit.is_ascii_digit()).len();
-        ScheduleError::new(&self.text, Problem::ShareOfNothing, start..sign + 1)
+        ScheduleError::new(&self.text, Problem::PercentWithoutDuration, start..sign + 1)
     }
 }
 

@@ -9,7 +9,7 @@ use ureq::Agent;
 use ureq::http::{Method, Request};
 
 /// Time limit of a call. It is longer than any call may take.
-const STUCK: Duration = Duration::from_secs(20);
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client of the API that keeps its connection between calls.
 #[derive(Debug, Clone)]
@@ -21,7 +21,8 @@ pub struct Api {
 impl Api {
     /// Creates a client that connects with the first call.
     pub fn new(addr: SocketAddr) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(STUCK)).build();
+        let config =
+            Agent::config_builder().http_status_as_error(false).timeout_global(Some(CALL_TIMEOUT)).build();
         Self { addr, agent: config.new_agent() }
     }
 

@@ -1,5 +1,5 @@
 //! The programs that tests and benchmarks run, and the packages that contain them.
-#![allow(clippy::print_stdout, reason = "whoever waits for an installation sees what is installed")]
+#![allow(clippy::print_stdout, reason = "it prints the progress of installations")]
 
 use std::collections::BTreeSet;
 use std::env;

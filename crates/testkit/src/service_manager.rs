@@ -31,9 +31,9 @@ impl ServiceManager {
     }
 
     /// Waits for the next notification and returns it.
-    pub fn hears(&self) -> String {
+    pub fn next_notification(&self) -> String {
         let mut text = [0; 4096];
-        let len = self.socket.recv(&mut text).expect("it says something");
+        let len = self.socket.recv(&mut text).expect("a notification arrives");
         String::from_utf8_lossy(&text[..len]).trim().to_owned()
     }
 }

@@ -15,11 +15,11 @@ fn the_service_manager_hears_when_it_listens_and_when_it_stops() {
     let (echo, manager, port) = (FarEnd::echo(), ServiceManager::new(), free_port());
     let args = ["run", "--control", "off", "--proxy", &format!("{port}={}", echo.addr())];
     let proxy = Daemon::spawn(Path::new(BINARY), &args, &[("NOTIFY_SOCKET", utf8(&manager.socket()))]);
-    assert_eq!(manager.hears(), "READY=1");
+    assert_eq!(manager.next_notification(), "READY=1");
     let client = patient(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("it listens"));
     round_trip(&client, b"hello").unwrap();
     proxy.signal(Signal::TERM);
-    assert_eq!(manager.hears(), "STOPPING=1");
+    assert_eq!(manager.next_notification(), "STOPPING=1");
     drop(client);
     assert!(proxy.wait(PATIENCE).success());
 }

@@ -106,10 +106,10 @@ fn the_service_manager_hears_when_both_are_ready_and_when_they_stop() {
         let manager = ServiceManager::new();
         let socket = manager.socket();
         let daemon = spawn(program, args, &[("NOTIFY_SOCKET", socket.to_str().expect("a path in UTF-8"))]);
-        assert_eq!(manager.hears(), "READY=1");
+        assert_eq!(manager.next_notification(), "READY=1");
         daemon.wait_for_line("listening on");
         daemon.signal(Signal::TERM);
-        assert_eq!(manager.hears(), "STOPPING=1");
+        assert_eq!(manager.next_notification(), "STOPPING=1");
         assert!(daemon.wait(PATIENCE).success());
     }
 }

@@ -62,7 +62,7 @@ impl FaultInstance {
         changed.switch(now);
         let held = match (&mut changed.stage, before) {
             (_, None) => Vec::new(),
-            (None, Some(before)) => emptied(before, now),
+            (None, Some(before)) => drain_removed(before, now),
             (Some(stage), Some(mut before)) => {
                 stage.resume_from(&*before);
                 before.drain()
@@ -84,7 +84,7 @@ impl FaultInstance {
             return Vec::new();
         }
         match self.stage.take() {
-            Some(stage) => emptied(stage, now),
+            Some(stage) => drain_removed(stage, now),
             None => {
                 self.stage = self.entry.fault.effect.behavior().stage(Start {
                     since: due.max(self.context.opened).max(self.entry.added),
@@ -102,7 +102,7 @@ impl FaultInstance {
 
     /// Switches the fault off permanently. Returns the held chunks.
     pub(crate) fn end(mut self, now: Duration) -> Vec<Chunk> {
-        self.stage.take().map(|stage| emptied(stage, now)).unwrap_or_default()
+        self.stage.take().map(|stage| drain_removed(stage, now)).unwrap_or_default()
     }
 
     /// Returns the decision whether the fault applies to the session, if the fault was added after the
@@ -189,7 +189,7 @@ impl FaultInstance {
 
 /// Drains a removed stage. Returns its chunks, followed by the end of the session if the removal ends the
 /// session.
-fn emptied(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Chunk> {
+fn drain_removed(mut stage: Box<dyn Stage>, now: Duration) -> Vec<Chunk> {
     let mut held = stage.drain();
     held.extend(stage.end_on_removal().map(|ending| Chunk::ending(now, ending)));
     held

@@ -100,7 +100,7 @@ impl Segmenter {
     }
 
     /// Starts a separate segment for the end of the flow. Returns its number.
-    pub(crate) fn alone(&mut self) -> u64 {
+    pub(crate) fn separate(&mut self) -> u64 {
         self.begin();
         self.number
     }

@@ -148,13 +148,13 @@ impl Shared {
 
     /// Counts received bytes, which the flow holds from now on.
     pub(crate) fn on_received(&self, direction: Direction, bytes: usize) {
-        self.engine.take(bytes);
+        self.engine.add_held(bytes);
         self.counters[direction as usize].on_received(bytes);
     }
 
     /// Counts bytes that were passed on. `byte_micros` is the sum of their hold times.
     pub(crate) fn on_delivered(&self, direction: Direction, bytes: usize, byte_micros: u64) {
-        self.engine.give(bytes);
+        self.engine.remove_held(bytes);
         self.counters[direction as usize].on_delivered(bytes, byte_micros);
         if let Some(micros) = byte_micros.checked_div(bytes as u64) {
             self.record_delay(Duration::from_micros(micros));
@@ -172,7 +172,7 @@ impl Shared {
 
     /// Counts bytes that were discarded or lost with their session.
     pub(crate) fn on_lost(&self, direction: Direction, bytes: usize) {
-        self.engine.give(bytes);
+        self.engine.remove_held(bytes);
         self.counters[direction as usize].on_lost(bytes);
     }
 

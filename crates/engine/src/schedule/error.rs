@@ -61,11 +61,11 @@ pub(super) enum Problem {
     #[error("the time is too long")]
     TooLong,
     #[error("more than 100%")]
-    ShareTooBig,
+    PercentTooHigh,
     #[error("the window has no length")]
     EmptyWindow,
     #[error("a percentage without --duration")]
-    ShareOfNothing,
+    PercentWithoutDuration,
 }
 
 impl Problem {
@@ -101,9 +101,11 @@ impl Problem {
                 "a time has one unit: ms, s, m (minutes), h, d, w, or % of --duration; 90m is 1h and 30m"
             }
             Self::TooLong => return format!("the longest time is {MAX_WEEKS}w"),
-            Self::ShareTooBig => "a percentage refers to --duration and must be 0% to 100%",
+            Self::PercentTooHigh => "a percentage refers to --duration and must be 0% to 100%",
             Self::EmptyWindow => "use a longer duration, or omit it to stay on until the end",
-            Self::ShareOfNothing => "percentages refer to --duration: set it, or use a time such as 30s",
+            Self::PercentWithoutDuration => {
+                "percentages refer to --duration: set it, or use a time such as 30s"
+            }
         };
         hint.to_owned()
     }

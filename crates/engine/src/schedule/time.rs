@@ -22,7 +22,7 @@ impl Time {
         if unit == "%" {
             return match number.parse() {
                 Ok(percent @ 0..=100) => Ok(Self::Percent(percent)),
-                _ => Err(Problem::ShareTooBig),
+                _ => Err(Problem::PercentTooHigh),
             };
         }
         let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).expect("the grammar's units are known");

@@ -18,7 +18,7 @@ use crate::cargo;
 const NUMBERS: u32 = 500_000;
 /// The server is killed after this number of sent values.
 const KILL_AT: u32 = NUMBERS / 3;
-const AWAY: Duration = Duration::from_secs(1);
+const OUTAGE: Duration = Duration::from_secs(1);
 
 const STOPPING: Duration = Duration::from_secs(10);
 
@@ -133,7 +133,7 @@ impl Redis {
             println!("  after {} numbers: kill -9 {}", sent.load(Ordering::Relaxed), nats.pid());
             nats.signal(Signal::KILL);
             nats.wait(STOPPING);
-            thread::sleep(AWAY);
+            thread::sleep(OUTAGE);
             println!("  a second later, after {} numbers:", sent.load(Ordering::Relaxed));
             let nats = start(&nats_server(), nats_args, "Server is ready");
             feeder.join().expect("it only writes").context("cannot feed redis-cli")?;

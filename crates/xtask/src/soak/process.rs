@@ -10,14 +10,14 @@ use ureq::Agent;
 use super::Soak;
 
 /// Time limit for sessions to end and memory to be released.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Allowance for kept connections of HTTP clients and similar descriptors.
 const SPARE_DESCRIPTORS: usize = 4;
 /// Allowance for threads that the allocator starts under load.
 const SPARE_THREADS: usize = 4;
 /// Allowance for memory that the allocator keeps.
 const SPARE_BYTES: u64 = 48 << 20;
-const ENDING: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -40,7 +40,7 @@ impl Process {
 
     /// Checks that no session, descriptor or memory is left, and that the program ends successfully.
     pub(super) fn check(&self, soak: &Soak) {
-        let deadline = Instant::now() + SETTLING;
+        let deadline = Instant::now() + SETTLE_TIMEOUT;
         while let Err(left) = self.is_as_before() {
             if Instant::now() > deadline {
                 soak.wrong(format!("{}: {left}", self.name));
@@ -49,7 +49,7 @@ impl Process {
             thread::sleep(Duration::from_millis(200));
         }
         self.daemon.signal(Signal::TERM);
-        let status = self.daemon.wait(ENDING);
+        let status = self.daemon.wait(END_TIMEOUT);
         if !status.success() {
             soak.wrong(format!("{} ends with {status}", self.name));
         }

@@ -14,7 +14,7 @@ const DESCRIPTORS: usize = 256;
 const CLIENTS: usize = 300;
 /// Limit of the size of the journal, in blocks.
 const BLOCKS: usize = 8;
-const ENDING: Duration = Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs both tests until the soak test is over.
 pub(super) fn run(soak: &Soak) {
@@ -84,7 +84,7 @@ fn with_the_disk_full() -> Result<()> {
 
 fn end(daemon: &Daemon, code: i32) -> Result<()> {
     daemon.signal(Signal::TERM);
-    let status = daemon.wait(ENDING);
+    let status = daemon.wait(END_TIMEOUT);
     ensure!(status.code() == Some(code), "it ends with {status}: {}", end_of(daemon));
     Ok(())
 }
