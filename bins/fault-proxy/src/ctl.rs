@@ -55,7 +55,7 @@ pub(crate) fn change(api: &Api, command: FaultCommand) -> Result<String> {
     Ok(tables::render(&CtlCommand::Fault(command), &answer))
 }
 
-/// Escapes the control characters from DEL on, which JSON does not escape, so that they cannot control the terminal.
+/// Formats a response as JSON. Escapes control characters from DEL on, which JSON does not escape, so that they cannot control the terminal.
 fn json(answer: &Value) -> String {
     let escaped = |c| match c {
         '\u{7f}'..='\u{9f}' => format!("\\u{:04x}", u32::from(c)),

@@ -121,7 +121,7 @@ pub(crate) fn run(settings: &Settings, wire: Wire, log: &Log, again: RunMode<'_>
         reload,
         held,
     ));
-    // A pending look-up must not delay the end.
+    // A pending lookup must not delay the end.
     runtime.shutdown_background();
     shutdown.abort();
     let joined = workers.join();
@@ -318,7 +318,7 @@ async fn show(view: Option<&View>, proxies: &Proxies, shutdown: &Shutdown) {
     pending().await
 }
 
-/// Follows the file until the run drains. Never returns.
+/// Reloads the file until the run drains. Never returns.
 async fn follow(reload: Option<Reload<'_>>, settings: &Settings, proxies: &Proxies, shutdown: &Shutdown) {
     if let Some(reload) = reload {
         select! {

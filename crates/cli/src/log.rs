@@ -142,7 +142,7 @@ impl Log {
         self.traces.is_some()
     }
 
-    /// Returns whether a view can cover the log on stderr: it is a terminal, and the log lines there are not JSON.
+    /// Returns true if a view can cover the log on stderr: it is a terminal, and the log lines there are not JSON.
     pub fn leaves_room_for_a_view(&self) -> bool {
         io::stderr().is_terminal() && !self.is_json_on_stderr
     }

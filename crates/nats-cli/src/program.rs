@@ -199,7 +199,7 @@ impl Program {
         let mut settings = fault_proxy_engine::Settings::default();
         settings.seed = seed.unwrap_or_else(any_seed);
         let seed = settings.seed;
-        info!(seed, "seed {seed}: with --seed {seed} the same bytes meet the same decisions again");
+        info!(seed, "seed {seed}: --seed {seed} repeats the decisions for the same bytes");
         Some(Engine::new(settings).proxy(self.name, faults.clone()))
     }
 }

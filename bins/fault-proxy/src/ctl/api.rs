@@ -141,7 +141,7 @@ impl Api {
         serde_json::from_value(history["proxies"].take()).context("the history is incomplete")
     }
 
-    /// Returns the response; an empty response is `null`.
+    /// Sends a request. Returns the response, which is `null` if it is empty.
     fn send(&self, path: &[&str], request: Builder, body: impl AsSendBody) -> Result<Value> {
         let mut response = self.call(path, request, body)?;
         let status = response.status();

@@ -225,7 +225,7 @@ fn a_file_with_a_loop_ends_no_session_and_is_told_without_a_word_of_requests() {
     assert!(!line.contains("request"), "{line}");
     let at_start = run(&["check", "--config", utf8(&config.file)]);
     assert!(
-        at_start.stderr.contains(&format!("{}: connections would", config.file.display())),
+        at_start.stderr.contains(&format!("{}: the proxies form a loop", config.file.display())),
         "{at_start:?}"
     );
 }

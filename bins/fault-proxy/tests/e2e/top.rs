@@ -110,7 +110,7 @@ fn what_cannot_be_shown_is_an_error() {
     );
     let ended = run(&["top", "--addr", &api.addr]);
     assert!(
-        ended.code == Some(1) && ended.stderr.contains("give --token, or FAULT_CONTROL_TOKEN"),
+        ended.code == Some(1) && ended.stderr.contains("set --token or FAULT_CONTROL_TOKEN"),
         "{}",
         ended.stderr
     );
