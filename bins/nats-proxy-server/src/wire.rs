@@ -32,7 +32,7 @@ pub(crate) fn run(settings: Settings) -> Result<String> {
         let requests = sessions.tunnels.listen(&names, move |target| dial.connector(target)).await;
         sessions.relay_requests("requests".to_owned(), requests.context("cannot listen on NATS")?);
         let services: String = names.iter().map(|name| format!(", proxy.service.{name}")).collect();
-        info!("listening on proxy.request{services}");
+        info!(subjects = %format_args!("proxy.request{services}"), "listening on proxy.request{services}");
         Ok(())
     })
 }
