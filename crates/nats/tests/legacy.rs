@@ -41,7 +41,7 @@ async fn ask(client: &Client, host: &str, port: u16) -> Value {
     serde_json::from_slice(&reply.payload).expect("JSON")
 }
 
-/// The data of messages until these many bytes came.
+/// Returns the data of messages until this many bytes have been received.
 async fn read(messages: &mut Subscriber, id: &str, bytes: usize) -> Vec<u8> {
     let mut read = Vec::new();
     while read.len() < bytes {

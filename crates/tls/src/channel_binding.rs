@@ -53,7 +53,7 @@ impl<S> ChannelBinding<S> {
 }
 
 impl Watch {
-    /// Forwards the bytes that may be forwarded. Returns false if there are none.
+    /// Forwards the bytes that may be forwarded. Returns false without such bytes.
     fn read_released(&mut self, buf: &mut ReadBuf<'_>) -> bool {
         if !self.is_released || self.ahead.is_empty() {
             return false;

@@ -15,7 +15,7 @@ const STALL: Duration = Duration::from_secs(10);
 /// What sockets, windows and NATS may hold on the way.
 const ON_THE_WAY: u64 = 48 * MIB;
 
-/// Sends a pattern as fast as it is taken, and counts it; echoes to a client that says so.
+/// Sends a pattern as fast as it is accepted, and counts it. Echoes to a client that requests it.
 fn sender(taken: &Arc<AtomicU64>) -> FarEnd {
     let taken = Arc::clone(taken);
     FarEnd::start(move |mut stream| {

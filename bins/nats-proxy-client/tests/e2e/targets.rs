@@ -37,7 +37,7 @@ fn what_is_denied_is_a_reset_with_the_rule_however_it_is_written() {
         ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"].map(|host| format!("{host}:{port}"));
     let targets =
         [(&*open, None), (&address, Some(&*by_rule)), (&name, Some(&by_rule)), (&mapped, Some(&by_rule))];
-    // Debian's localhost is also ::1, where nobody listens.
+    // On Debian, localhost is also ::1, where no server listens.
     assert_reaches(&["--deny", &rule, "--deny", "[::1]:*"], &targets[..2]);
     assert_reaches(&["--deny", &format!("{rule},[::1]:{port}")], &targets[1..2]);
     assert_reaches(&["--deny", &rule], &targets[3..]);

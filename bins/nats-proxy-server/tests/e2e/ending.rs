@@ -1,5 +1,5 @@
-//! How a server without clients begins and ends. What it does for clients is tested with `nats-proxy-client`; for these
-//! tests too, cargo builds this program because it has tests of its own.
+//! Start and end of a server without clients. Its sessions are tested with `nats-proxy-client`. Cargo builds this program
+//! for those tests too, because this package has tests itself.
 
 use std::path::Path;
 

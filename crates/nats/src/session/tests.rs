@@ -22,7 +22,7 @@ fn world() -> World {
     World::new(Encoding::Binary, 1)
 }
 
-/// Reads and lets time pass until nothing more can come of it.
+/// Reads and lets time pass until nothing changes any more.
 fn settle(world: &mut World) {
     for _ in 0..200 {
         world.read(0, usize::MAX);

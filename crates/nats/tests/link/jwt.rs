@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 
-/// Who can let users in.
+/// An account and its operator, which issue the JWTs of users.
 pub(super) struct Account {
     operator_key: KeyPair,
     operator: String,

@@ -1,4 +1,4 @@
-//! The configuration in `docs/nats-security.md` does what it says.
+//! The configuration in `docs/nats-security.md` works as described.
 
 use std::time::Duration;
 

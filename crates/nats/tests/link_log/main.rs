@@ -1,4 +1,4 @@
-//! What the link logs. A program of its own: other tests' threads, which have no subscriber, would turn log lines off.
+//! Log lines of the link. This is a separate program, because threads of other tests, which do not have a subscriber, would turn log lines off.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};

@@ -46,7 +46,7 @@ impl Tunnel {
         tunnel
     }
 
-    /// Somebody else is the server.
+    /// Another program is the server.
     pub async fn client_only(nats: &NatsServer, target: Target, encodings: &[Encoding]) -> Self {
         let (client, server) = (tunnels(nats, encodings).await, tunnels(nats, encodings).await);
         let (relays, shutdown) = (TaskTracker::new(), Shutdown::new());

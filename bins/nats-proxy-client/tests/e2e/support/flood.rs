@@ -56,7 +56,7 @@ impl Flood {
         Self { moved, is_enough, sending, receiving }
     }
 
-    /// Waits until so many MiB more have come back.
+    /// Waits until this many more MiB have been received.
     pub(crate) fn wait_for_mib(&self, more: u64) {
         let wanted = self.moved.load(Ordering::Relaxed) + more * MIB;
         eventually("bytes move", || {

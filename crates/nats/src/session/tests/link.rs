@@ -79,7 +79,7 @@ struct Link {
     events: BTreeMap<(Duration, u64), Event>,
     number: u64,
     budgets: [Arc<MemoryBudget>; 2],
-    /// What the tunnels of one process share, unless each is a process of its own.
+    /// State that the tunnels of one process share, unless each has a separate process.
     paths: [Arc<PathState>; 2],
     probes: [Arc<Probe>; 2],
 }
@@ -149,7 +149,7 @@ impl Link {
         let start = wire.free.max(self.now);
         wire.free = start + Duration::from_nanos(bytes * 1_000_000_000 / wire.bytes_per_second);
         wire.last_arrival = wire.last_arrival.max(wire.free + wire.delay);
-        // Processes take what came meanwhile all at once.
+        // Processes receive everything that arrived in the meantime together.
         let at = TICK
             * u32::try_from(wire.last_arrival.as_micros().div_ceil(TICK.as_micros())).expect("some minutes");
         self.schedule(at, Event::Arrive { tunnel, end: to, message });
