@@ -108,6 +108,7 @@ impl Requests {
             self.on_passed(direction, 0);
             self.on_written(direction, || now, 0);
         }
+        self.state.open.publish();
     }
 
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
