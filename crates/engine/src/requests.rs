@@ -9,6 +9,7 @@ mod pending;
 mod respond;
 pub(crate) mod response;
 pub(crate) mod rule;
+mod select;
 mod state;
 mod steps;
 #[cfg(feature = "relay")]

@@ -18,6 +18,14 @@ pub enum EventKind<'a> {
     /// The event comes when the framer has read the key, up to [`MAX_KEY`](crate::MAX_KEY) bytes of it. Until then
     /// [`Framer::undecided_since`](crate::Framer::undecided_since) has its offset.
     RequestBegins(Request<'a>),
+    /// Further kinds of a PostgreSQL request whose text is longer than [`MAX_KEY`](crate::MAX_KEY) bytes, at its end, in the stream of
+    /// requests. [`RequestBegins`](Self::RequestBegins) has the kinds that were known from its first bytes, if there were any.
+    KindsFound {
+        /// Number of the request.
+        request: u64,
+        /// The kinds.
+        kinds: &'a [&'a str],
+    },
     /// The end of the head of an HTTP request, in the stream of requests.
     HeadEnds {
         /// Number of the request.
@@ -93,7 +101,7 @@ pub enum EventKind<'a> {
 pub struct Request<'a> {
     /// Its number in the session, from 1.
     pub number: u64,
-    /// For PostgreSQL, the kinds of its statements: one or more of `begin`, `commit`, `rollback`, `select`, `insert`, `update`,
+    /// For PostgreSQL, the known kinds of its statements, of `begin`, `commit`, `rollback`, `select`, `insert`, `update`,
     /// `delete`, `ddl`, `copy` and `other`. For Redis, the name of the command in upper case. For HTTP, the method as sent.
     pub kinds: &'a [&'a str],
     /// For PostgreSQL, the text of the statement, with each run of white space as one space. For Redis, the first key of the

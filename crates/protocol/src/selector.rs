@@ -103,6 +103,12 @@ impl Selector {
         Ok(Self { text: text.into(), kind, key })
     }
 
+    /// Returns true if it selects all requests of one of these kinds.
+    pub fn matches_kind(&self, kinds: &[&str]) -> bool {
+        let of_kind = |kind: &str| kinds.iter().any(|each| each.eq_ignore_ascii_case(kind));
+        matches!(self.key, Key::Any) && self.kind.as_deref().is_some_and(of_kind)
+    }
+
     /// Returns true if it selects this request.
     pub fn matches(&self, request: &Request<'_>) -> bool {
         let is_of_kind = |kind: &str| request.kinds.iter().any(|each| each.eq_ignore_ascii_case(kind));

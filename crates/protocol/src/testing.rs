@@ -38,6 +38,9 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
             let key = String::from_utf8_lossy(request.key);
             format!("{offset}: request {} {} `{key}`", request.number, request.kinds.join("+"))
         }
+        EventKind::KindsFound { request, kinds } => {
+            format!("{offset}: kinds of {request} {}", kinds.join("+"))
+        }
         EventKind::HeadEnds { request, persistence, expects_continue } => {
             let waits = if expects_continue { " waits" } else { "" };
             format!("{offset}: head of {request} {persistence:?}{waits}")

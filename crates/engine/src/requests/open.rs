@@ -50,6 +50,15 @@ impl OpenRequests {
         self.count(kinds, |_, new| new.requests += 1);
     }
 
+    /// Further kinds of the last request are known.
+    pub(super) fn add_kinds(&mut self, counters: &RequestCounters, request: u64, kinds: &[&str]) {
+        let found = kinds.iter().fold(0, |set, kind| set | 1 << self.position(counters, kind));
+        if let Some(open) = self.get(request) {
+            open.kinds |= found;
+            self.count(found, |_, new| new.requests += 1);
+        }
+    }
+
     fn position(&mut self, counters: &RequestCounters, kind: &str) -> usize {
         let known = self.kinds.iter().position(|(counters, _)| *counters.kind == *kind);
         known.unwrap_or_else(|| {

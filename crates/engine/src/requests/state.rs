@@ -7,10 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fault_proxy_protocol::{
-    Event, EventKind, Framer, OpaqueReason, Outcome, Persistence, Protocol, Request, TransactionStatus,
-};
-use rand::RngExt;
+use fault_proxy_protocol::{Event, EventKind, Framer, OpaqueReason, Outcome, Protocol, TransactionStatus};
 use tracing::warn;
 
 use super::Output;
@@ -20,7 +17,6 @@ use super::response::Response;
 use super::rule::{Moment, Part, RequestAction};
 use super::stream_plan::{StepAction, StreamPlan};
 use crate::direction::Direction;
-use crate::journal::{Decision, JournalRequest};
 use crate::pipeline::SessionContext;
 use crate::pipeline::plan::{Plan, PlanEntry};
 use crate::proxy;
@@ -35,7 +31,7 @@ pub(super) struct State {
     pub(super) protocol: Protocol,
     pub(super) proxy: Arc<proxy::Shared>,
     pub(super) context: Arc<SessionContext>,
-    plan: Plan,
+    pub(super) plan: Plan,
     version: u64,
     /// A fault may act on requests before they are forwarded.
     holds_requests: bool,
@@ -71,7 +67,7 @@ pub(super) struct Acting {
     /// Responses of the proxy that the stream of responses has not received.
     pub(super) injected: BytesMut,
     /// Faults whose session is counted.
-    counted: Vec<Arc<PlanEntry>>,
+    pub(super) counted: Vec<Arc<PlanEntry>>,
 }
 
 impl State {
@@ -140,6 +136,7 @@ impl State {
                     (rule.at == Moment::BeforeForward).then_some(offset)
                 });
             }
+            EventKind::KindsFound { request, kinds } => self.find_kinds(now, offset, request, kinds),
             EventKind::GroupEnds => {
                 self.in_group = 0;
                 self.resume_sending(offset);
@@ -153,62 +150,6 @@ impl State {
             }
             _ => {}
         }
-    }
-
-    fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
-        self.open.begin(&self.proxy.requests, now, request);
-        self.in_group += 1;
-        if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
-            // The request is in a group of messages that fails before it.
-            return;
-        }
-        let mut is_answered = false;
-        for index in 0..self.plan.len() {
-            let entry = &self.plan[index];
-            let is_meant = entry.on.as_ref().is_some_and(|on| on.matches(request));
-            if is_answered && responds(entry) {
-                continue;
-            }
-            if !is_meant || !entry.fault.windows.is_on(now) {
-                continue;
-            }
-            let entry = &Arc::clone(entry);
-            let recorded =
-                self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
-            let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
-            let pending = Pending {
-                request: request.number,
-                ends_transaction: ["commit", "EXEC", "DISCARD"].into_iter().any(is_of_kind),
-                is_head: is_of_kind("HEAD"),
-                persistence: Persistence::default(),
-                entry: Arc::clone(entry),
-                recorded,
-            };
-            if self.select(now, offset, &pending) {
-                is_answered |= responds(entry);
-                self.acting().pending.push(pending);
-            }
-        }
-    }
-
-    /// Counts a request for a fault. Returns whether the fault acts on it.
-    fn select(&mut self, now: Duration, offset: u64, pending: &Pending) -> bool {
-        let entry = &pending.entry;
-        let probability = entry.fault.probability;
-        let is_drawn = || {
-            let key = self.context.key(None, &entry.fault.name);
-            probability >= 1.0 || key.at(pending.request).random::<f64>() < probability
-        };
-        let applies = entry.selector.as_ref().map_or_else(is_drawn, |selector| selector.select(is_drawn));
-        if entry.is_selective() {
-            self.record(Direction::ToUpstream, now, offset, pending, Decision::Applies { applies });
-        }
-        let counted = if applies { &mut self.acting().counted } else { return false };
-        if !counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
-            entry.counters.record_session();
-            counted.push(Arc::clone(entry));
-        }
-        applies
     }
 
     pub(super) fn on_response(&mut self, now: Duration, Event { offset, kind }: Event<'_>) {
@@ -366,11 +307,6 @@ impl State {
             );
         }
     }
-}
-
-fn responds(entry: &PlanEntry) -> bool {
-    let rule = entry.fault.effect.behavior().requests();
-    rule.is_some_and(|rule| matches!(rule.action, RequestAction::Respond(_)))
 }
 
 /// Returns true if a fault of the plan may act on requests before they are forwarded.

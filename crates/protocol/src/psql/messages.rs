@@ -41,12 +41,15 @@ enum State {
 /// A step through a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
-    /// A message that arrives in one piece, as nearly all do, with the first bytes of its payload. It stands for the other steps.
-    Whole { tag: u8, offset: u64, payload: &'a [u8], end: u64 },
+    /// A message that arrives in one piece, as nearly all do, with the first bytes of its payload, and the rest of
+    /// it. It stands for the other steps.
+    Whole { tag: u8, offset: u64, payload: &'a [u8], rest: &'a [u8], end: u64 },
     /// The tag is at this offset.
     Begins { tag: u8, offset: u64 },
     /// The first bytes of the payload, as many as `wanted` said or the payload has.
-    Prefix { tag: u8, payload: &'a [u8] },
+    Prefix { tag: u8, payload: &'a [u8], has_rest: bool },
+    /// Some of the bytes behind them.
+    Rest { tag: u8, bytes: &'a [u8] },
     /// The message ends at this offset.
     Ends { tag: u8, offset: u64 },
 }
@@ -73,8 +76,8 @@ impl Messages {
                     if let Some((payload, rest)) = whole_payload(rest) {
                         *bytes = rest;
                         self.offset += HEADER + payload.len() as u64;
-                        let payload = &payload[..payload.len().min(wanted(tag))];
-                        return Ok(Some(Step::Whole { tag, offset, payload, end: self.offset }));
+                        let (payload, rest) = payload.split_at(payload.len().min(wanted(tag)));
+                        return Ok(Some(Step::Whole { tag, offset, payload, rest, end: self.offset }));
                     }
                     *bytes = rest;
                     self.offset += 1;
@@ -100,7 +103,7 @@ impl Messages {
                     self.offset += taken as u64;
                     let Some(payload) = payload else { return Ok(None) };
                     self.state = State::Rest { tag, rest };
-                    return Ok(Some(Step::Prefix { tag, payload }));
+                    return Ok(Some(Step::Prefix { tag, payload, has_rest: rest > 0 }));
                 }
                 State::Rest { tag, rest: 0 } => {
                     self.state = State::Tag;
@@ -110,11 +113,13 @@ impl Messages {
                     if bytes.is_empty() {
                         return Ok(None);
                     }
-                    let skipped = bytes.len().min(rest as usize);
-                    *bytes = &bytes[skipped..];
-                    self.offset += skipped as u64;
+                    let (skipped, behind) = bytes.split_at(bytes.len().min(rest as usize));
+                    *bytes = behind;
+                    self.offset += skipped.len() as u64;
                     // At most `rest`, which is an u32.
-                    self.state = State::Rest { tag, rest: rest - u32::try_from(skipped).unwrap_or(rest) };
+                    self.state =
+                        State::Rest { tag, rest: rest - u32::try_from(skipped.len()).unwrap_or(rest) };
+                    return Ok(Some(Step::Rest { tag, bytes: skipped }));
                 }
             }
         }

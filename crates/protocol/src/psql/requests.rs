@@ -32,15 +32,19 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.requests.next(&mut bytes, wanted)? {
             match step {
-                Step::Whole { tag, offset, payload, end } => {
+                Step::Whole { tag, offset, payload, rest, end } => {
                     session.begin_message(tag, offset, sink)?;
                     if !payload.is_empty() {
-                        session.read_message(tag, payload, sink)?;
+                        session.read_message(tag, payload, !rest.is_empty(), sink)?;
                     }
+                    session.statements.read_long(rest);
                     session.end_message(tag, end, sink)?;
                 }
                 Step::Begins { tag, offset } => session.begin_message(tag, offset, sink)?,
-                Step::Prefix { tag, payload } => session.read_message(tag, payload, sink)?,
+                Step::Prefix { tag, payload, has_rest } => {
+                    session.read_message(tag, payload, has_rest, sink)?;
+                }
+                Step::Rest { bytes, .. } => session.statements.read_long(bytes),
                 Step::Ends { tag, offset } => session.end_message(tag, offset, sink)?,
             }
         }
@@ -62,13 +66,20 @@ impl Session {
         Ok(())
     }
 
-    fn read_message(&mut self, tag: u8, payload: &[u8], sink: Sink<'_>) -> Result<(), Opaque> {
+    /// Reads the first bytes of the payload of a message.
+    fn read_message(
+        &mut self,
+        tag: u8,
+        payload: &[u8],
+        has_rest: bool,
+        sink: Sink<'_>,
+    ) -> Result<(), Opaque> {
         let offset = self.begin;
         let too_many = |TooMany| Opaque { offset, reason: OpaqueReason::TooMany };
         match tag {
             b'Q' => {
                 let number = self.begin_request(Pending::Query)?;
-                let (kinds, key) = self.statements.query(payload);
+                let (kinds, key) = self.statements.query(payload, has_rest);
                 report(offset, number, kinds, key, sink);
             }
             b'E' => {
@@ -78,7 +89,7 @@ impl Session {
                     None => report(offset, number, Kinds::OTHER, &[], sink),
                 }
             }
-            b'P' => self.statements.parse(payload).map_err(too_many)?,
+            b'P' => self.statements.parse(payload, has_rest).map_err(too_many)?,
             b'B' => self.statements.bind(payload).map_err(too_many)?,
             _ => self.statements.close(payload),
         }
@@ -90,7 +101,12 @@ impl Session {
             // Query and Execute have a payload.
             return Err(other_protocol(offset));
         }
+        let too_many = |TooMany| Opaque { offset, reason: OpaqueReason::TooMany };
+        let found = self.statements.end_long().map_err(too_many)?;
         if let Some(request) = self.sending.take() {
+            if let Some(kinds) = found {
+                kinds.with_names(|kinds| emit(sink, offset, EventKind::KindsFound { request, kinds }));
+            }
             emit(sink, offset, EventKind::RequestEnds { request, is_group: matches!(tag, b'Q' | b'F') });
         }
         if matches!(tag, b'Q' | b'F' | b'S') {

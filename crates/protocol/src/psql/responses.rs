@@ -48,13 +48,14 @@ impl Psql {
         let session = &mut self.session;
         while let Some(step) = self.responses.next(&mut bytes, wanted)? {
             match step {
-                Step::Whole { tag, offset, payload, end } => {
+                Step::Whole { tag, offset, payload, end, .. } => {
                     session.begin_response_message(tag, offset, sink)?;
                     session.response.read(tag, payload);
                     session.end_response_message(tag, end, sink)?;
                 }
                 Step::Begins { tag, offset } => session.begin_response_message(tag, offset, sink)?,
-                Step::Prefix { tag, payload } => session.response.read(tag, payload),
+                Step::Prefix { tag, payload, .. } => session.response.read(tag, payload),
+                Step::Rest { .. } => {}
                 Step::Ends { tag, offset } => session.end_response_message(tag, offset, sink)?,
             }
         }

@@ -3,10 +3,12 @@
 //! The lexical rules are those of the PostgreSQL documentation, "Lexical Structure": quotes, dollar quotes and nested comments.
 
 mod lexical;
+mod long;
 #[cfg(test)]
 mod tests;
 
 use self::lexical::{comment, dollar_quoted, position, quoted};
+pub(super) use self::long::LongScanner;
 use crate::key::KEPT_CAPACITY;
 
 /// Kinds of statements, as a set.
@@ -28,6 +30,17 @@ impl Kinds {
     const DDL: Self = Self(1 << 7);
     const COPY: Self = Self(1 << 8);
     pub(super) const OTHER: Self = Self(1 << 9);
+
+    /// Returns these kinds and another one.
+    fn and(self, kind: Option<Self>) -> Self {
+        Self(self.0 | kind.map_or(0, |kind| kind.0))
+    }
+
+    /// Returns the kinds that are not among these others.
+    pub(super) fn without(self, others: Self) -> Option<Self> {
+        let rest = self.0 & !others.0;
+        (rest != 0).then_some(Self(rest))
+    }
 
     /// Calls `then` with the names of the kinds.
     pub(super) fn with_names<T>(self, then: impl FnOnce(&[&str]) -> T) -> T {
@@ -112,6 +125,55 @@ impl Statement {
             Some(_) => !self.seeks_verb,
         }
     }
+
+    /// Returns the kind if further words do not change it.
+    fn known_kind(&self) -> Option<Kinds> {
+        match self.kind {
+            Some(Kinds::DDL) => self.kind,
+            _ if self.is_decided() => self.kind,
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        self.words = (self.words + 1).min(3);
+        if self.words == 1 {
+            self.seeks_verb = is("with");
+            self.kind = Some(kind_of_verb(word));
+        } else if self.words == 2 {
+            // ROLLBACK TO SAVEPOINT ends no transaction, and the end of a prepared transaction is that of another session.
+            let ends = matches!(self.kind, Some(Kinds::ROLLBACK | Kinds::COMMIT));
+            if ends && (is("to") || is("prepared")) {
+                self.kind = Some(Kinds::OTHER);
+            }
+        } else if self.kind == Some(Kinds::ROLLBACK) && is("to") {
+            self.kind = Some(Kinds::OTHER);
+        }
+        if self.kind == Some(Kinds::DDL) {
+            self.word_of_ddl(word);
+            return;
+        }
+        if self.seeks_verb && self.words > 1 && self.depth == 0 {
+            let kind = kind_of_verb(word);
+            if matches!(kind, Kinds::SELECT | Kinds::INSERT | Kinds::UPDATE | Kinds::DELETE) {
+                self.kind = Some(kind);
+                self.seeks_verb = false;
+            }
+        }
+    }
+
+    /// Opens and closes blocks of the body of a function.
+    fn word_of_ddl(&mut self, word: &[u8]) {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        let is_open = self.blocks > 0;
+        if (self.after_begin && is("atomic")) || (is_open && is("case")) {
+            self.blocks += 1;
+        } else if is_open && is("end") {
+            self.blocks -= 1;
+        }
+        self.after_begin = is("begin");
+    }
 }
 
 /// Returns true for bytes that can have a meaning once the kind of a statement is decided.
@@ -181,7 +243,7 @@ impl Scanner<'_> {
             _ if self.statement.is_decided() => plain(rest).max(1),
             _ if is_word(first) => {
                 let length = rest.iter().take_while(|byte| is_word(**byte) || **byte == b'$').count();
-                self.word(&rest[..length]);
+                self.statement.word(&rest[..length]);
                 length
             }
             _ => 1,
@@ -196,51 +258,9 @@ impl Scanner<'_> {
             && !before.next().is_some_and(|byte| is_word(*byte))
     }
 
-    fn word(&mut self, word: &[u8]) {
-        let statement = &mut self.statement;
-        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        statement.words = (statement.words + 1).min(3);
-        if statement.words == 1 {
-            statement.seeks_verb = is("with");
-            statement.kind = Some(kind_of_verb(word));
-        } else if statement.words == 2 {
-            // ROLLBACK TO SAVEPOINT ends no transaction, and the end of a prepared transaction is that of another session.
-            let ends = matches!(statement.kind, Some(Kinds::ROLLBACK | Kinds::COMMIT));
-            if ends && (is("to") || is("prepared")) {
-                statement.kind = Some(Kinds::OTHER);
-            }
-        } else if statement.kind == Some(Kinds::ROLLBACK) && is("to") {
-            statement.kind = Some(Kinds::OTHER);
-        }
-        if statement.kind == Some(Kinds::DDL) {
-            self.word_of_ddl(word);
-            return;
-        }
-        if statement.seeks_verb && statement.words > 1 && statement.depth == 0 {
-            let kind = kind_of_verb(word);
-            if matches!(kind, Kinds::SELECT | Kinds::INSERT | Kinds::UPDATE | Kinds::DELETE) {
-                statement.kind = Some(kind);
-                statement.seeks_verb = false;
-            }
-        }
-    }
-
-    /// Opens and closes blocks of the body of a function.
-    fn word_of_ddl(&mut self, word: &[u8]) {
-        let statement = &mut self.statement;
-        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-        let is_open = statement.blocks > 0;
-        if (statement.after_begin && is("atomic")) || (is_open && is("case")) {
-            statement.blocks += 1;
-        } else if is_open && is("end") {
-            statement.blocks -= 1;
-        }
-        statement.after_begin = is("begin");
-    }
-
     fn end_statement(&mut self) {
         let ended = std::mem::take(&mut self.statement);
-        self.kinds.0 |= ended.kind.map_or(0, |kind| kind.0);
+        self.kinds = self.kinds.and(ended.kind);
     }
 }
 

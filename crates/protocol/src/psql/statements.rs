@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::sql::{self, Kinds};
+use super::sql::{self, Kinds, LongScanner};
 
 /// Most named statements, and most named portals, that are remembered.
 const MAX_NAMED: usize = 4096;
@@ -27,6 +27,22 @@ pub(super) struct Statements {
     /// Nearly all portals have no name.
     unnamed_portal: Option<Arc<Statement>>,
     scratch: Vec<u8>,
+    /// The text that the client is sending, if it is longer than a key.
+    long: Option<Box<LongText>>,
+}
+
+/// Name and key of a statement.
+type NameAndKey = (Box<[u8]>, Box<[u8]>);
+
+/// A text that is not kept.
+#[derive(Debug)]
+struct LongText {
+    scanner: LongScanner,
+    /// The kinds that were reported.
+    known: Kinds,
+    /// The statement that Parse prepares.
+    prepares: Option<NameAndKey>,
+    has_ended: bool,
 }
 
 /// There are too many names to remember.
@@ -34,10 +50,15 @@ pub(super) struct Statements {
 pub(super) struct TooMany;
 
 impl Statements {
-    /// Parse: `payload` has a name and a text, each of which ends with a zero.
-    pub(super) fn parse(&mut self, payload: &[u8]) -> Result<(), TooMany> {
+    /// Parse: `payload` has a name and a text, each of which ends with a zero. With `has_rest`, more of it follows.
+    pub(super) fn parse(&mut self, payload: &[u8], has_rest: bool) -> Result<(), TooMany> {
         let (name, rest) = text(payload);
-        let (query, _) = text(rest);
+        let (query, behind) = text(rest);
+        if has_rest && query.len() == rest.len() && behind.is_empty() {
+            let prepares = Some((name.into(), sql::scan(query, &mut self.scratch).1.into()));
+            self.begin_long(query, prepares);
+            return Ok(());
+        }
         let (kinds, key) = sql::scan(query, &mut self.scratch);
         let statement = Arc::new(Statement { kinds, key: key.into() });
         insert(&mut self.prepared, name, statement)
@@ -80,11 +101,44 @@ impl Statements {
         }
     }
 
-    /// Scans the text of a simple query, and returns its kinds and key.
-    pub(super) fn query<'a>(&'a mut self, payload: &'a [u8]) -> (Kinds, &'a [u8]) {
+    /// Scans the text of a simple query, and returns its kinds and key. With `has_rest`, more of it follows, and the kinds are those that
+    /// are known.
+    pub(super) fn query<'a>(&'a mut self, payload: &'a [u8], has_rest: bool) -> (Kinds, &'a [u8]) {
         // It is faster than `text` unless the text is short.
-        let end = memchr(0, payload).unwrap_or(payload.len());
-        sql::scan(&payload[..end], &mut self.scratch)
+        match memchr(0, payload) {
+            None if has_rest => {
+                let known = self.begin_long(payload, None);
+                (known, sql::scan(payload, &mut self.scratch).1)
+            }
+            end => sql::scan(&payload[..end.unwrap_or(payload.len())], &mut self.scratch),
+        }
+    }
+
+    fn begin_long(&mut self, text: &[u8], prepares: Option<NameAndKey>) -> Kinds {
+        let mut scanner = LongScanner::default();
+        scanner.read(text);
+        let known = scanner.known();
+        self.long = Some(Box::new(LongText { scanner, known, prepares, has_ended: false }));
+        known
+    }
+
+    /// Reads more of a message. The text of Query or Parse ends with a zero.
+    pub(super) fn read_long(&mut self, bytes: &[u8]) {
+        let Some(long) = self.long.as_mut().filter(|long| !long.has_ended) else { return };
+        let end = memchr(0, bytes);
+        long.has_ended = end.is_some();
+        long.scanner.read(&bytes[..end.unwrap_or(bytes.len())]);
+    }
+
+    /// The message ends. Returns the kinds of a simple query that were not known before.
+    pub(super) fn end_long(&mut self) -> Result<Option<Kinds>, TooMany> {
+        let Some(LongText { scanner, known, prepares, .. }) = self.long.take().map(|long| *long) else {
+            return Ok(None);
+        };
+        let kinds = scanner.finish();
+        let Some((name, key)) = prepares else { return Ok(kinds.without(known)) };
+        insert(&mut self.prepared, &name, Arc::new(Statement { kinds, key }))?;
+        Ok(None)
     }
 }
 

@@ -421,3 +421,31 @@ proptest! {
         prop_assert_eq!(events(Protocol::Psql, &session, &pieces), events(Protocol::Psql, &session, &[usize::MAX]));
     }
 }
+
+#[test]
+fn kinds_behind_the_key_are_found() {
+    let long = "x".repeat(3 * crate::MAX_KEY);
+    for (text, known, found) in [
+        (format!("/* {long} */ COMMIT"), "", "commit"),
+        (format!("insert into t values ('{long}'); commit"), "insert", "commit"),
+        (format!("insert into t values ('{long}')"), "insert", ""),
+        (format!("select 1; -- {long}"), "select", ""),
+        (format!("'{long}"), "", "other"),
+    ] {
+        for length in [1, 1000, usize::MAX] {
+            let turns = [&started()[..], &[client(&[query(&text), query("select 1")])]].concat();
+            let all = events(Protocol::Psql, &turns, &[length]);
+            let [begins, rest @ ..] = &all[2..] else { panic!("{all:?}") };
+            assert!(begins.starts_with(&format!("15: request 1 {known} `")), "{begins}");
+            let end = 15 + query(&text).len();
+            let kinds = format!("{end}: kinds of 1 {found}");
+            assert_eq!(rest[0] == kinds, !found.is_empty(), "{} {kinds}", rest[0]);
+            assert!(rest.contains(&format!("{end}: sent 1")), "{rest:?}");
+        }
+        let kinds = [known, found].into_iter().filter(|kind| !kind.is_empty()).collect::<Vec<_>>();
+        let group = [parse("a", &text), bind("", "a"), execute(""), sync()];
+        let request = all_seen(&[client(&group)]).into_iter().find(|event| event.contains("request 1"));
+        let request = request.expect("Execute is a request");
+        assert!(kinds.iter().all(|kind| request.contains(kind)), "{request} {kinds:?}");
+    }
+}

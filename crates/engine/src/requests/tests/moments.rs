@@ -146,3 +146,29 @@ fn a_truncated_response_ends_in_a_row() {
     streams.send(Direction::ToDownstream, &[&row[..], &row, &complete("SELECT 2"), READY].concat());
     assert_eq!((streams.end, streams.responses().len()), (Some(SessionEnd::Closed), row.len() + 3));
 }
+
+#[test]
+fn the_response_of_a_commit_behind_a_long_text_is_lost() {
+    let long = "x".repeat(20_000);
+    let statements = [format!("/* {long} */ commit"), format!("insert into t values ('{long}'); commit")];
+    for (text, also) in statements.iter().zip([None, Some("insert")]) {
+        for statement in [query(text), execute(text)] {
+            for pieces in [1000, usize::MAX] {
+                let mut faults = vec![times(fault("commit", Moment::FirstByte, LOST), 1)];
+                let mut other = fault("begin", Moment::FirstByte, LOST);
+                other.name = "other".to_owned();
+                faults.push(other);
+                let faults = faults_of(Protocol::Psql, faults);
+                let mut streams = psql(&faults);
+                statement.chunks(pieces).for_each(|piece| streams.send(Direction::ToUpstream, piece));
+                assert_eq!(streams.requests(), statement);
+                streams.send(Direction::ToDownstream, &[complete("COMMIT"), READY.to_vec()].concat());
+                assert_eq!((streams.end, streams.responses()), (Some(RESET), &b""[..]));
+                let stats = faults.request_stats();
+                let counts = stats.iter().map(|kind| (&*kind.kind, kind.requests, kind.unconfirmed));
+                let expected = [Some("commit"), also].into_iter().flatten().map(|kind| (kind, 1, 1));
+                assert_eq!(counts.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+            }
+        }
+    }
+}

@@ -74,7 +74,46 @@ fn a_text_without_its_end_is_scanned_to_its_end() {
     }
 }
 
+/// The kinds of a text that arrives in pieces of this length, and those that were known after its first one.
+fn long_kinds(text: &str, length: usize) -> (Kinds, Kinds) {
+    let mut scanner = LongScanner::default();
+    let mut known = None;
+    for piece in text.as_bytes().chunks(length) {
+        scanner.read(piece);
+        known.get_or_insert_with(|| scanner.known());
+    }
+    (scanner.finish(), known.unwrap_or_default())
+}
+
+#[test]
+fn a_kind_is_known_once_no_word_can_change_it() {
+    for (text, expected) in [
+        ("/* comment", ""),
+        ("commit", ""),
+        ("commit ", ""),
+        ("insert into t values ('a", "insert"),
+        ("begin; insert into", "begin insert"),
+        ("create function f", "ddl"),
+        ("with a as (select 1", ""),
+        ("rollback work and", ""),
+        ("rollback work and ", "rollback"),
+    ] {
+        let (_, known) = long_kinds(text, text.len());
+        assert_eq!(known.with_names(|names| names.join(" ")), expected, "{text}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_text_in_pieces_has_the_kinds_of_the_whole(
+        text in "(commit|insert|begin|atomic|case|end|create|rollback|to|with|prepared|;|-|/|\\*|/\\*|\\*/|'|E'|\"|\\\\|\\$|\\$x\\$|\\(|\\)|[ \\n]|é|[a-z0-9]{1,20}){0,30}",
+        length in 1..40_usize,
+    ) {
+        let (kinds, known) = long_kinds(&text, length);
+        prop_assert_eq!(kinds, scan(text.as_bytes(), &mut Vec::new()).0);
+        prop_assert_eq!(known.without(kinds), None);
+    }
+
     #[test]
     fn words_are_separated_by_one_space(text in "(select|insert|,| |\\n|\\(|a|[a-z]{1,30}){0,20}") {
         let expected = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,0 +1,104 @@
+//! The requests that faults act on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fault_proxy_protocol::{Persistence, Request, Selector};
+use rand::RngExt;
+
+use super::pending::Pending;
+use super::rule::{Moment, RequestAction, RequestFault};
+use super::state::State;
+use crate::direction::Direction;
+use crate::journal::{Decision, JournalRequest};
+use crate::pipeline::plan::PlanEntry;
+
+impl State {
+    /// A request begins at the offset.
+    pub(super) fn begin(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
+        self.open.begin(&self.proxy.requests, now, request);
+        self.in_group += 1;
+        if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
+            // The request is in a group of messages that fails before it.
+            return;
+        }
+        self.select_faults(now, offset, request, |_, on| on.matches(request));
+    }
+
+    /// Further kinds of a request are known, whose begin may have been forwarded.
+    pub(super) fn find_kinds(&mut self, now: Duration, offset: u64, request: u64, kinds: &[&str]) {
+        self.open.add_kinds(&self.proxy.requests, request, kinds);
+        if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
+            return;
+        }
+        let request = Request { number: request, kinds, key: &[] };
+        self.select_faults(now, offset, &request, |rule, on| {
+            rule.at != Moment::BeforeForward && on.matches_kind(kinds)
+        });
+    }
+
+    /// Lets the faults of the plan act on a request that are meant to.
+    fn select_faults(
+        &mut self,
+        now: Duration,
+        offset: u64,
+        request: &Request<'_>,
+        is_meant: impl Fn(&RequestFault, &Selector) -> bool,
+    ) {
+        let mut is_answered = false;
+        for index in 0..self.plan.len() {
+            let entry = &self.plan[index];
+            let (Some(on), Some(rule)) = (&entry.on, entry.fault.effect.behavior().requests()) else {
+                continue;
+            };
+            let is_meant = is_meant(rule, on);
+            if is_answered && responds(entry) {
+                continue;
+            }
+            if !is_meant || !entry.fault.windows.is_on(now) {
+                continue;
+            }
+            let entry = &Arc::clone(entry);
+            let recorded =
+                self.context.has_journal.then(|| Arc::new(JournalRequest::new(self.protocol, request)));
+            let is_of_kind = |kind: &str| request.kinds.iter().any(|other| other.eq_ignore_ascii_case(kind));
+            let pending = Pending {
+                request: request.number,
+                ends_transaction: ["commit", "EXEC", "DISCARD"].into_iter().any(is_of_kind),
+                is_head: is_of_kind("HEAD"),
+                persistence: Persistence::default(),
+                entry: Arc::clone(entry),
+                recorded,
+            };
+            if self.select(now, offset, &pending) {
+                is_answered |= responds(entry);
+                self.acting().pending.push(pending);
+            }
+        }
+    }
+
+    /// Counts a request for a fault. Returns whether the fault acts on it.
+    fn select(&mut self, now: Duration, offset: u64, pending: &Pending) -> bool {
+        let entry = &pending.entry;
+        let probability = entry.fault.probability;
+        let is_drawn = || {
+            let key = self.context.key(None, &entry.fault.name);
+            probability >= 1.0 || key.at(pending.request).random::<f64>() < probability
+        };
+        let applies = entry.selector.as_ref().map_or_else(is_drawn, |selector| selector.select(is_drawn));
+        if entry.is_selective() {
+            self.record(Direction::ToUpstream, now, offset, pending, Decision::Applies { applies });
+        }
+        let counted = if applies { &mut self.acting().counted } else { return false };
+        if !counted.iter().any(|other| Arc::ptr_eq(other, entry)) {
+            entry.counters.record_session();
+            counted.push(Arc::clone(entry));
+        }
+        applies
+    }
+}
+
+fn responds(entry: &PlanEntry) -> bool {
+    let rule = entry.fault.effect.behavior().requests();
+    rule.is_some_and(|rule| matches!(rule.action, RequestAction::Respond(_)))
+}
