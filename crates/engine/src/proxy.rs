@@ -64,6 +64,11 @@ impl Faults {
         self.shared.requests.stats()
     }
 
+    /// Returns the durations of the delivered requests of each kind, as [`RequestStats::duration`] has them.
+    pub fn request_durations(&self) -> Vec<(Arc<str>, DurationHistogram)> {
+        self.shared.requests.durations()
+    }
+
     /// Returns the number of sessions whose requests were read, but not to the end, for example because they
     /// were encrypted.
     pub fn opaque_sessions(&self) -> u64 {

@@ -180,6 +180,8 @@ fn requests_are_counted_by_kind() {
         "requests_delivered_total{proxy=\"api\",kind=\"POST\"} 1",
         "requests_unconfirmed_total{proxy=\"api\",kind=\"GET\"} 0",
         "requests_unconfirmed_total{proxy=\"api\",kind=\"POST\"} 1",
+        "request_duration_seconds_count{proxy=\"api\",kind=\"GET\"} 1",
+        "request_duration_seconds_bucket{le=\"+Inf\",proxy=\"api\",kind=\"POST\"} 1",
         "sessions_opaque_total{proxy=\"api\"} 1",
     ];
     for line in lines {

@@ -74,7 +74,7 @@ fn rows(proxy: &Proxy, now: Duration) -> Vec<Row> {
     proxy.faults.iter().map(row).collect()
 }
 
-fn counted(delays: &DurationHistogram) -> Counted {
+pub(super) fn counted(delays: &DurationHistogram) -> Counted {
     let mut below = 0;
     let mut buckets: Vec<_> = DELAY_BUCKETS
         .iter()

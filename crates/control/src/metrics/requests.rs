@@ -4,8 +4,11 @@ use std::fmt;
 
 use fault_proxy_engine::RequestStats;
 use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Unit;
 
-use super::write::{Labels, counters, with};
+use super::faults::counted;
+use super::write::{Labels, counters, series, with};
 use crate::proxies::Proxies;
 
 /// Name and description of a count of [`RequestStats`].
@@ -42,6 +45,13 @@ pub(super) fn encode(proxies: &Proxies, mut encoder: DescriptorEncoder<'_>) -> f
         let values = kinds.iter().map(|(labels, stats)| (labels.clone(), count(stats)));
         counters(&mut encoder, name, help, values)?;
     }
+    let durations = all.iter().flat_map(|proxy| {
+        let kinds = proxy.engine.request_durations().into_iter();
+        kinds.map(|(kind, durations)| (with(&of_proxy(&proxy.name), "kind", &*kind), counted(&durations)))
+    });
+    let help = "Time from the first byte of a request to the end of its response, as written to the client";
+    let name = ("request_duration", help, Some(&Unit::Seconds));
+    series(&mut encoder, name, MetricType::Histogram, durations)?;
     let opaque = all.iter().map(|proxy| (of_proxy(&proxy.name), proxy.engine.opaque_sessions()));
     counters(
         &mut encoder,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fault_proxy_protocol::OpaqueReason;
 
-use crate::stats::{DurationCounters, Quantiles};
+use crate::stats::{DurationCounters, DurationHistogram, Quantiles};
 
 /// Maximum number of kinds that a proxy counts separately. Clients choose the names of methods and commands.
 const MAX_KINDS: usize = 48;
@@ -93,6 +93,12 @@ impl RequestCounters {
     /// Returns the number of sessions whose protocol could not be read to their end.
     pub(crate) fn opaque(&self) -> u64 {
         self.opaque.load(Ordering::Relaxed)
+    }
+
+    /// Returns the durations of the requests of each kind.
+    pub(crate) fn durations(&self) -> Vec<(Arc<str>, DurationHistogram)> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kinds.iter().map(|counters| (Arc::clone(&counters.kind), counters.duration.load())).collect()
     }
 
     /// Returns the counts of each kind, in the order of their names.
