@@ -106,10 +106,10 @@ fn prometheus_answers_each_query_of_the_dashboard() {
     let server = Redis::start();
     let [cache, dead] = [free_port(), free_port()];
     let mappings = [
-        format!("cache@{cache}=localhost:{}", server.port()),
+        format!("cache@{cache}=redis://localhost:{}", server.port()),
         format!("dead@{dead}=localhost:{}", free_port()),
     ];
-    let faults = ["--with-latency", "--latency-mean", "5ms"];
+    let faults = ["--count-requests", "--with-latency", "--latency-mean", "5ms"];
     let (daemon, addr) =
         with_metrics(&[&["--proxy", &mappings[0], "--proxy", &mappings[1]][..], &faults].concat());
 
