@@ -23,7 +23,7 @@ fn flags_of_other_programs_have_a_hint() {
     for (flag, hint) in [
         ("--upstream=localhost:9090", "--proxy PORT=HOST:PORT sets"),
         ("--with-dns", "no faults for DNS"),
-        ("--with-http-response", "no faults for HTTP"),
+        ("--with-http-response", "--with-respond --respond-on"),
         ("--disable-http-proxy", "no HTTP proxy"),
         ("--grpc-plugin", "no plugins"),
         ("-host=0.0.0.0", "fault-proxy toxiproxy-server -host=HOST"),
