@@ -54,7 +54,7 @@ export const PRESETS = [
     id: "far-region",
     label: "Far region",
     about: "A server on another continent: 202 ms round trip, as between the AWS regions us-east-1 (Virginia) and ap-east-1 (Hong Kong).",
-    source: { title: "CloudPing, AWS Region Latency Matrix", url: "https://www.cloudping.co/", date: "2026" },
+    source: { title: "CloudPing, AWS Region Latency Matrix", url: "https://www.cloudping.co/", date: "read in November 2026" },
     faults: [latency("far-region-latency", "101ms")],
   },
   {
@@ -79,7 +79,7 @@ export const PRESETS = [
     source: {
       title: "Linux kernel documentation, IP Sysctl",
       url: "https://docs.kernel.org/networking/ip-sysctl.html",
-      date: "since Linux 2.6.32 (2009)",
+      date: "read in November 2026",
     },
     faults: [{ type: "timeout", name: "dead-upstream", attributes: { after: "924.6s", direction: "both" } }],
   },
