@@ -1,74 +1,125 @@
-// Numbers for people, and charts of the last minute.
+// A chart of the last minutes, with axes, and marks for changes.
 
-const POINTS = 60;
-const [WIDTH, HEIGHT] = [600, 120];
+import { AXES, times } from "./axis.js";
+import { element } from "./elements.js";
+import { clock } from "./format.js";
+import { svg } from "./svg.js";
 
-export function bytes(count) {
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  let unit = 0;
-  while (count >= 1000 && unit < units.length - 1) { count /= 1000; unit += 1; }
-  return `${unit === 0 ? Math.round(count) : count.toPrecision(3)} ${units[unit]}`;
-}
+const HEIGHT = 190;
+const EDGE = { right: 10, top: 20, bottom: 24 };
+const LABEL_WIDTH = 28;
 
-export function millis(time) {
-  if (time === null || time === undefined) return "–";
-  if (time === 0) return "0 ms";
-  if (time >= 10_000) return `${(time / 1000).toFixed(1)} s`;
-  return `${time >= 100 ? Math.round(time) : time.toPrecision(2)} ms`;
-}
-
-export function age(time) {
-  const seconds = Math.floor(time / 1000);
-  const two = (number) => String(number).padStart(2, "0");
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
-}
-
-// One value a tick and direction; `null` is a gap.
 export class Chart {
-  constructor(svg, what, told) {
-    Object.assign(this, { svg, what, told, up: [], down: [] });
+  // `series` are `{ name, className, value(sample), isBar }`.
+  constructor(title, axis, series) {
+    Object.assign(this, { title, axis: AXES[axis], series, view: null, at: null });
+    this.legend = series.map(({ name, className }) => ({ value: element("b"), name, className }));
+    this.time = element("span", { className: "time" });
+    this.picture = svg("svg", { class: "chart", role: "img", "aria-label": title, height: HEIGHT });
+    const entries = this.legend.map(({ value, name, className }) =>
+      element("span", { className: "entry" }, element("i", { className: `key ${className}` }), `${name} `, value));
+    this.figure = element("figure", { className: "panel" }, element("figcaption", {}, element("strong", { textContent: title }), this.time, element("span", { className: "legend" }, ...entries)), this.picture);
+    new ResizeObserver(() => this.draw()).observe(this.picture);
   }
 
-  push(up, down) {
-    for (const [values, value] of [[this.up, up], [this.down, down]]) {
-      values.push(value);
-      if (values.length > POINTS) values.shift();
-    }
+  // `view` is `{ samples, from, to, marks }`. Times are in milliseconds since 1970, `at` of a sample too.
+  show(view) {
+    this.view = view;
     this.draw();
   }
 
+  // Forgets what it showed.
+  clear() {
+    this.view = null;
+    this.picture.replaceChildren();
+  }
+
+  // The time that the legend shows, or null for the latest.
+  point(at) {
+    this.at = at;
+    this.draw();
+  }
+
+  // The time at a place of the screen.
+  timeAt(client_x) {
+    const { left, width } = this.picture.getBoundingClientRect();
+    const { from, to } = this.view;
+    return from + ((client_x - left - this.axis.left) / (width - this.axis.left - EDGE.right)) * (to - from);
+  }
+
   draw() {
-    const top = Math.max(...this.up, ...this.down, 1e-9) * 1.1;
-    const at = (values) => (value, index) => {
-      const x = WIDTH - (values.length - 1 - index) * (WIDTH / (POINTS - 1));
-      return value === null ? null : `${x.toFixed(1)},${(HEIGHT - 4 - (value / top) * (HEIGHT - 8)).toFixed(1)}`;
+    const width = this.picture.clientWidth;
+    if (!this.view || width === 0) return;
+    const { samples, from, to, marks } = this.view;
+    const all = samples.flatMap((sample) => this.series.map(({ value }) => value(sample))).filter((value) => value !== null);
+    const ticks = this.axis.ticks(all.length ? Math.max(...all) || this.axis.idle || 0 : this.axis.idle ?? 0);
+    const [right, bottom] = [width - EDGE.right, HEIGHT - EDGE.bottom];
+    const scale = {
+      x: (time) => this.axis.left + ((time - from) / (to - from)) * (right - this.axis.left),
+      y: (value) => bottom - (value / ticks.at(-1)) * (bottom - EDGE.top),
     };
-    const lines = [["up", this.up], ["down", this.down]].flatMap(([name, values]) =>
-      runs(values.map(at(values))).map((points) => element("polyline", { class: name, points: points.join(" ") })));
-    const grid = [0.25, 0.5, 0.75].map((part) =>
-      element("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part }));
-    this.svg.replaceChildren(...grid, ...lines);
-    this.svg.parentElement.dataset.top = this.told(top);
-    const last = (values) => this.told(values.at(-1) ?? null);
-    const most = (values) => this.told(Math.max(0, ...values));
-    this.svg.setAttribute("aria-label",
-      `${this.what} of the last minute. Requests: now ${last(this.up)}, at most ${most(this.up)}. ` +
-      `Responses: now ${last(this.down)}, at most ${most(this.down)}.`);
+    const parts = [
+      ...ticks.flatMap((tick) => [
+        svg("line", { class: "grid", x1: this.axis.left, x2: right, y1: scale.y(tick), y2: scale.y(tick) }),
+        svg("text", { x: this.axis.left - 6, y: scale.y(tick) + 4, "text-anchor": "end" }, this.axis.label(tick)),
+      ]),
+      ...times(from, to, Math.floor((right - this.axis.left) / 64)).flatMap(({ time, label }) => [
+        svg("line", { class: "grid", x1: scale.x(time), x2: scale.x(time), y1: bottom, y2: bottom + 4 }),
+        svg("text", { x: Math.min(scale.x(time), right - 18), y: HEIGHT - 6, "text-anchor": "middle" }, label),
+      ]),
+      ...drawnMarks(marks, scale, bottom),
+      ...this.series.flatMap((series) => drawn(series, samples, scale, bottom)),
+    ];
+    const sample = this.at === null ? samples.at(-1) : nearest(samples, this.at);
+    if (this.at !== null && sample) parts.push(svg("line", { class: "pointer", x1: scale.x(sample.at), x2: scale.x(sample.at), y1: EDGE.top, y2: bottom }));
+    this.picture.replaceChildren(...parts);
+    this.describe(sample, all);
+  }
+
+  describe(sample, all) {
+    const label = (value) => (value === null ? "–" : this.axis.label(value));
+    this.series.forEach(({ value }, index) => { this.legend[index].value.textContent = sample ? label(value(sample)) : "–"; });
+    this.time.textContent = this.at !== null && sample ? `at ${clock(sample.at)}` : "";
+    const latest = this.legend.map(({ name, value }) => `${name} ${value.textContent}`).join(", ");
+    const marks = this.view.marks.filter(({ label }) => label).length;
+    this.picture.setAttribute("aria-label", `${this.title}: now ${latest}; at most ${all.length ? this.axis.label(Math.max(...all)) : "–"}`
+      + `${marks ? `; marks of ${marks} ${marks === 1 ? "change" : "changes"}, which the table of changes lists` : ""}`);
   }
 }
 
-// The stretches between gaps; a single point is as wide as a dot.
-function runs(points) {
+function drawn({ value, className, isBar }, samples, { x, y }, bottom) {
+  if (isBar) {
+    return samples.filter((sample) => value(sample) > 0)
+      .map((sample) => svg("line", { class: `bar ${className}`, x1: x(sample.at), x2: x(sample.at), y1: bottom, y2: y(value(sample)) }));
+  }
+  return runs(samples, value).map((run) => {
+    const points = run.map((sample) => `${x(sample.at).toFixed(1)},${y(value(sample)).toFixed(1)}`);
+    if (points.length === 1) return svg("circle", { class: className, cx: x(run[0].at), cy: y(value(run[0])), r: 2 });
+    return svg("polyline", { class: className, points: points.join(" ") });
+  });
+}
+
+// The stretches between gaps.
+function runs(samples, value) {
   const all = [[]];
-  for (const point of points) {
-    if (point === null) all.push([]); else all.at(-1).push(point);
+  for (const sample of samples) {
+    if (value(sample) === null) all.push([]); else all.at(-1).push(sample);
   }
-  return all.filter((run) => run.length).map((run) => (run.length === 1 ? [run[0], run[0]] : run));
+  return all.filter((run) => run.length);
 }
 
-function element(name, attributes) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
-  return made;
+// Lines at changes. Labels that would overlap are left out, the latest stay.
+function drawnMarks(marks, { x }, bottom) {
+  let last = Infinity;
+  return [...marks].sort((one, other) => other.at - one.at).flatMap(({ at, label, title, className }) => {
+    const place = x(at);
+    const line = svg("line", { class: `mark ${className}`, x1: place, x2: place, y1: EDGE.top - 6, y2: bottom }, svg("title", {}, title));
+    if (!label || last - place < LABEL_WIDTH) return [line];
+    last = place;
+    return [line, svg("text", { class: "mark", x: place, y: EDGE.top - 8, "text-anchor": "middle" }, label, svg("title", {}, title))];
+  });
+}
+
+function nearest(samples, time) {
+  return samples.reduce((best, sample) => (!best || Math.abs(sample.at - time) < Math.abs(best.at - time) ? sample : best), null);
 }

@@ -1,140 +1,113 @@
-// Follows the server's state and shows it; each proxy is shown by `proxy.js`.
+// Shows the state of the server: all proxies, or the one in the address.
 
 import { Changes } from "./changes.js";
-import { age } from "./charts.js";
-import { Proxy } from "./proxy.js";
+import { change, followForEver, hasToken, setToken } from "./connection.js";
+import { Detail } from "./detail.js";
+import { showCommands } from "./empty.js";
+import { age, clock } from "./format.js";
+import { confirmed, notify, warn } from "./messages.js";
+import { openProxyDialog } from "./new-proxy.js";
+import { Overview } from "./overview.js";
 
-const TOKEN = "fault-proxy-token";
 const by = (id) => document.getElementById(id);
-const proxies = new Map();
-let before = null;
+const overview = new Overview(by("overview"), change);
+const changes = new Changes(by("changes"), change);
+const detail = new Detail(by("detail"), { change, notify, warn, changes });
+let latest = null;
+let latest_at = 0;
+let shown;
 
-function headers(more = {}) {
-  const token = sessionStorage.getItem(TOKEN);
-  return { "X-Fault-Proxy-Page": "1", ...(token ? { Authorization: `Bearer ${token}` } : {}), ...more };
-}
-
-const changes = new Changes(by("changes"), headers);
-
-// Sends a request that changes something: the answer, or what is wrong.
-async function change(method, path, body) {
+// The name of the proxy in the address, or null.
+function chosen() {
+  const [, name] = /^#\/proxy\/(.+)$/.exec(location.hash) ?? [];
   try {
-    const response = await fetch(path, {
-      method,
-      headers: headers({ "Content-Type": "application/json" }),
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    const text = await response.text();
-    const answer = text ? JSON.parse(text) : {};
-    return response.ok ? { answer } : { problem: answer.error ?? `the server answers ${response.status}` };
-  } catch (error) {
-    return { problem: `the server does not answer: ${error.message}` };
+    return name === undefined ? null : decodeURIComponent(name);
+  } catch {
+    return name;
   }
 }
 
-function say(text) {
-  by("said").textContent = text;
+function show() {
+  if (!latest) return;
+  const name = chosen();
+  const isEmpty = name === null && latest.proxies.length === 0;
+  by("empty").hidden = !isEmpty;
+  by("overview").hidden = name !== null || isEmpty;
+  by("detail").hidden = name === null;
+  by("changes").hidden = name !== null || latest.changes === 0;
+  changes.update(latest.changes).then((isNew) => { if (isNew) show(); });
+  if (isEmpty) showCommands(by("commands"), hasToken());
+  overview.update(latest);
+  if (name !== null) detail.update(name, latest);
+  document.title = name === null ? "fault-proxy" : `${name} · fault-proxy`;
+  if (shown !== undefined && shown !== name) {
+    scrollTo(0, 0);
+    if (name === null) overview.focus(shown); else detail.focus();
+  }
+  shown = name;
 }
 
-function show(state) {
+function connection(state, text) {
+  document.body.dataset.state = state;
+  if (by("connection").textContent !== text) by("connection").textContent = text;
+}
+
+function onState(state) {
+  [latest, latest_at] = [state, Date.now()];
+  connection("live", "live");
+  by("lost").hidden = true;
   by("version").textContent = state.version;
   by("uptime").textContent = `up ${age(state.uptime_ms)}${state.duration_ms ? ` of ${age(state.duration_ms)}` : ""}`;
   by("seed").textContent = `seed ${state.seed}`;
-  changes.update(state.changes);
-  by("empty").hidden = state.proxies.length > 0;
-  const elapsed = before ? Math.max(1, state.uptime_ms - before.uptime_ms) / 1000 : 1;
-  before = state;
-  const names = new Set(state.proxies.map(({ name }) => name));
-  for (const [name, proxy] of proxies) {
-    if (!names.has(name)) {
-      proxy.section.remove();
-      proxies.delete(name);
-    }
-  }
-  for (const proxy of state.proxies) {
-    let shown = proxies.get(proxy.name);
-    if (!shown) {
-      shown = new Proxy(proxy.name, change, say);
-      proxies.set(proxy.name, shown);
-      by("proxies").append(shown.section);
-    }
-    shown.update(proxy, state, elapsed);
-  }
+  show();
 }
 
-function connection(text, isLive) {
-  if (by("connection").textContent !== text) by("connection").textContent = text;
-  by("connection").classList.toggle("live", isLive);
+function onLost(problem) {
+  connection("reconnecting", "reconnecting");
+  const figures = latest ? ` The figures are those of ${clock(latest_at)}.` : "";
+  const text = `No connection to the server${problem ? ` (${problem})` : ""}; trying again.${figures}`;
+  if (by("lost").textContent !== text) by("lost").textContent = text;
+  by("lost").hidden = false;
+  overview.interrupt();
 }
 
-// Reads server-sent events until the server ends them. Not an EventSource: that can send no headers.
-async function follow() {
-  const response = await fetch("/events", { headers: headers() });
-  if (response.status === 401) return "token";
-  if (!response.ok) throw new Error((await response.text()).trim());
-  by("problem").textContent = "";
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return "ended";
-    text += value;
-    const events = text.split("\n\n");
-    text = events.pop();
-    for (const event of events) {
-      const data = event.split("\n").filter((line) => line.startsWith("data:")).map((line) => line.slice(5)).join("\n");
-      if (!data) continue;
-      connection("live", true);
-      show(JSON.parse(data));
-    }
-  }
-}
-
-async function followForEver() {
-  for (let wait = 500; ; wait = Math.min(wait * 2, 5000)) {
-    try {
-      const end = await follow();
-      if (end === "token") {
-        connection("a token is needed", false);
-        await token();
-      }
-      wait = 250;
-    } catch (error) {
-      by("problem").textContent = error.message.startsWith("{") ? JSON.parse(error.message).error : "";
-    }
-    connection("reconnecting", false);
-    before = null;
-    for (const proxy of proxies.values()) proxy.before = null;
-    await new Promise((resolve) => setTimeout(resolve, wait));
-  }
-}
-
-function token() {
-  by("token").hidden = false;
-  by("token-value").focus();
-  return new Promise((resolve) => by("token").addEventListener("submit", (event) => {
-    event.preventDefault();
-    sessionStorage.setItem(TOKEN, by("token-value").value);
-    by("token").hidden = true;
-    resolve();
-  }, { once: true }));
+function askToken() {
+  connection("token", "token required");
+  by("lost").hidden = true;
+  const [form, input, problem] = [by("token"), by("token-value"), by("token-problem")];
+  const mark = (text) => {
+    problem.textContent = text;
+    input.toggleAttribute("aria-invalid", text !== "");
+    input.focus();
+  };
+  form.hidden = false;
+  mark(hasToken() ? "The server does not accept this token." : "");
+  return new Promise((resolve) => {
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      if (!input.value) return mark("Enter the token.");
+      setToken(input.value);
+      input.value = "";
+      form.hidden = true;
+      resolve();
+    };
+  });
 }
 
 by("reset").addEventListener("click", async () => {
-  if (!confirm("Remove all faults and enable all proxies?")) return;
+  if (!await confirmed("Reset all proxies?", "This removes all faults of all proxies and enables all proxies.", "Reset all")) return;
   const { problem } = await change("POST", "/reset");
-  say(problem ?? "all proxies are enabled and have no faults");
+  if (problem) warn(problem); else notify("All faults are removed, and all proxies are enabled.");
 });
 
-by("create").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const form = event.target;
-  const { problem, answer } = await change("POST", "/proxies", Object.fromEntries(new FormData(form)));
-  form.querySelector(".problem").textContent = problem ?? "";
-  if (problem) return;
-  say(`${answer.name} listens on ${answer.listen}`);
-  form.reset();
-  form.elements.name.focus();
+for (const id of ["new-proxy", "first-proxy"]) by(id).addEventListener("click", () => openProxyDialog({ change, notify }));
+
+addEventListener("hashchange", show);
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape" && chosen() !== null) location.hash = "#/";
+  else if (chosen() === null) overview.onKey(event);
 });
 
-followForEver();
+followForEver({ onState, onLost, askToken });

@@ -14,21 +14,36 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
                       frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 /// Files of the page with their paths.
-pub(crate) const FILES: [(&str, &str, &str); 14] = [
+pub(crate) const FILES: [(&str, &str, &str); 29] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/page.css", CSS, include_str!("../page/page.css")),
+    ("/overview.css", CSS, include_str!("../page/overview.css")),
+    ("/detail.css", CSS, include_str!("../page/detail.css")),
+    ("/dialog.css", CSS, include_str!("../page/dialog.css")),
     ("/page.js", JS, include_str!("../page/page.js")),
-    ("/proxy.js", JS, include_str!("../page/proxy.js")),
+    ("/axis.js", JS, include_str!("../page/axis.js")),
     ("/changes.js", JS, include_str!("../page/changes.js")),
     ("/charts.js", JS, include_str!("../page/charts.js")),
-    ("/dialog.css", CSS, include_str!("../page/dialog.css")),
+    ("/connection.js", JS, include_str!("../page/connection.js")),
+    ("/detail.js", JS, include_str!("../page/detail.js")),
     ("/dialog.js", JS, include_str!("../page/dialog.js")),
     ("/elements.js", JS, include_str!("../page/elements.js")),
+    ("/empty.js", JS, include_str!("../page/empty.js")),
     ("/fault-fields.js", JS, include_str!("../page/fault-fields.js")),
     ("/fault-preview.js", JS, include_str!("../page/fault-preview.js")),
+    ("/fault-states.js", JS, include_str!("../page/fault-states.js")),
     ("/fault-types.js", JS, include_str!("../page/fault-types.js")),
+    ("/faults.js", JS, include_str!("../page/faults.js")),
+    ("/format.js", JS, include_str!("../page/format.js")),
+    ("/messages.js", JS, include_str!("../page/messages.js")),
+    ("/new-proxy.js", JS, include_str!("../page/new-proxy.js")),
+    ("/overview.js", JS, include_str!("../page/overview.js")),
     ("/presets.js", JS, include_str!("../page/presets.js")),
     ("/preview.js", JS, include_str!("../page/preview.js")),
+    ("/sections.js", JS, include_str!("../page/sections.js")),
+    ("/sparkline.js", JS, include_str!("../page/sparkline.js")),
+    ("/svg.js", JS, include_str!("../page/svg.js")),
+    ("/tables.js", JS, include_str!("../page/tables.js")),
 ];
 
 pub(crate) fn routes() -> Router {

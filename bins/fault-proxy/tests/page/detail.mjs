@@ -1,0 +1,118 @@
+// One proxy: its charts, its faults, and its tables.
+
+import assert from "node:assert/strict";
+import http from "node:http";
+
+import { attempt, client, echo, eventually, look, serve, test } from "./harness.mjs";
+
+// The port of a web server.
+async function web() {
+  const server = http.createServer((_, response) => response.end("ok\n"));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  server.unref();
+  return server.address().port;
+}
+
+await test(async (page) => {
+  const server = await serve();
+  const cache = await server.create("cache", `127.0.0.1:${await echo()}`);
+  const api = await server.create("api", `http://127.0.0.1:${await web()}`);
+  const chart = (title) => page.getByRole("img", { name: new RegExp(`^${title}: `) });
+  const labels = (title) => chart(title).locator("text:not(.mark)").allTextContents();
+  const tile = (name) => page.locator(".tiles div").filter({ has: page.getByText(name, { exact: true }) }).locator("dd");
+  const fault = (name) => page.locator(".faults tbody tr").filter({ has: page.getByRole("rowheader", { name }) });
+  const post = (path, body) => server.send("POST", `/proxies/cache${path}`, body);
+
+  console.log("an idle proxy has sane axes");
+  await page.goto(`${server.url}/#/proxy/cache`);
+  await page.getByRole("heading", { name: "cache" }).waitFor();
+  await chart("Added latency").waitFor();
+  assert.deepEqual((await labels("Added latency")).filter((text) => text.includes("s")), ["0 ms", "5 ms", "10 ms"]);
+  assert.deepEqual((await labels("Throughput")).filter((text) => text.includes("/s")), ["0 B/s", "500 B/s", "1 KB/s"]);
+  assert((await labels("Throughput")).some((text) => /^\d\d:\d\d:\d\d$/.test(text)), "there is a time axis");
+  await look(page, "detail-idle");
+
+  console.log("charts and tiles follow a fault, and a mark says who added it");
+  for (let sessions = 0; sessions < 3; sessions += 1) client(cache, 20_000);
+  await eventually("bytes pass", async () => (await tile("Requests").innerText()) !== "0 B/s");
+  await post("/toxics", { type: "latency", attributes: { mean: "120ms", stddev: "20ms" } });
+  await eventually("latency is measured", async () => /^\d{3} ms$|^[\d.]+ s$/.test(await tile("Delay p50").innerText()));
+  await eventually("the axis fits", async () => (await labels("Added latency")).some((text) => /^[1-9]\d\d ms$/.test(text)));
+  await chart("Added latency").locator("text.mark").first().waitFor();
+  const changes = page.getByRole("region", { name: "Recent changes" });
+  await changes.getByText("latency_downstream added: latency, mean 120, stddev 20").waitFor();
+  await changes.getByText(/test-suite\/1\.0 \(127\.0\.0\.1:\d+\)/).first().waitFor();
+
+  console.log("a fault is switched off, keeps its parameters, and is switched on again");
+  await page.getByRole("switch", { name: "latency_downstream on" }).uncheck();
+  await page.getByText("latency_downstream is switched off.").waitFor();
+  await fault("latency_downstream").locator(".chip.off").waitFor();
+  const [kept] = await server.send("GET", "/proxies/cache/toxics");
+  assert.deepEqual([kept.enabled, kept.attributes.mean], [false, 120]);
+  await changes.getByText("latency_downstream: switched off").waitFor();
+  await changes.getByText(/^browser \(/).waitFor();
+  await eventually("no latency is added", async () => (await tile("Delay p50").innerText()) === "–");
+  await page.getByRole("switch", { name: "latency_downstream on" }).check();
+  await fault("latency_downstream").locator(".chip.on").waitFor();
+
+  console.log("faults in each state, and the schedule");
+  await post("/toxics", { type: "blackhole", attributes: { schedule: "start:5m,duration:5m" } });
+  await post("/toxics", { type: "packet_loss", stream: "upstream", attributes: { rate: "5%" }, toxicity: 0.25 });
+  await post("/toxics", { type: "reset", stream: "upstream", attributes: { after: "1h" } });
+  await post("/toxics/reset_upstream", { enabled: false });
+  await fault("blackhole_downstream").getByText(/^on in \d+:\d\d$/).waitFor();
+  await page.getByRole("img", { name: /^blackhole_downstream is on from 5:00 to 10:00/ }).waitFor();
+  await fault("reset_upstream").getByText("switched off").waitFor();
+  await fault("packet_loss_upstream").getByText("25 %").waitFor();
+
+  console.log("a reload loses nothing");
+  const points = async () => (await chart("Throughput").locator("polyline").first().getAttribute("points")).split(" ").length;
+  await eventually("some seconds pass", async () => await points() >= 10);
+  await page.reload();
+  await page.getByRole("heading", { name: "cache" }).waitFor();
+  await chart("Throughput").locator("polyline").first().waitFor();
+  assert(await points() >= 10, "the server keeps the history");
+  await chart("Added latency").locator("text.mark").first().waitFor();
+  await page.getByRole("region", { name: "Fault accuracy" }).getByRole("row", { name: /^latency_downstream \d+ [\d,]+ 1\d\d ms/ }).waitFor();
+  assert.equal(await page.getByRole("region", { name: "Open sessions" }).getByRole("row").count(), 4);
+  await look(page, "detail");
+
+  console.log("the values at a place of a chart");
+  await chart("Throughput").hover();
+  await page.getByText(/^at \d\d:\d\d:\d\d$/).first().waitFor();
+
+  console.log("a failure");
+  await server.send("POST", "/proxies/cache", { upstream: "127.0.0.1:9" });
+  await attempt(cache);
+  await page.getByText(/^Last failure, \d+ s ago: cannot connect to 127\.0\.0\.1:9: /).waitFor();
+  await look(page, "detail-failed");
+
+  console.log("the response to a POST is lost, and counted");
+  await page.goto(`${server.url}/#/proxy/api`);
+  await page.getByRole("heading", { name: "api" }).waitFor();
+  await server.send("POST", "/proxies/api/toxics", { type: "lose_response", attributes: { on: "POST" } });
+  await assert.rejects(fetch(`http://127.0.0.1:${api}/`, { method: "POST" }));
+  for (let requests = 0; requests < 5; requests += 1) await (await fetch(`http://127.0.0.1:${api}/`)).text();
+  await page.getByText("1 executed without a response to the client.").waitFor();
+  const counts = page.getByRole("region", { name: "Requests" }).getByRole("row").filter({ hasText: "POST" });
+  assert.deepEqual((await counts.getByRole("cell").allInnerTexts()).slice(0, 6), ["1", "1", "1", "0", "1", "0"]);
+  await page.getByRole("region", { name: "Requests" }).getByRole("row").filter({ hasText: "GET" }).waitFor();
+  await look(page, "detail-requests");
+
+  console.log("the back button, and a proxy that is gone");
+  await page.getByRole("link", { name: "All proxies" }).click();
+  await page.getByRole("rowheader", { name: "api" }).waitFor();
+  await page.goBack();
+  await page.getByRole("heading", { name: "api" }).waitFor();
+  await server.send("DELETE", "/proxies/api");
+  await page.getByText("This proxy does not exist, or was deleted.").waitFor();
+
+  console.log("the faults are removed");
+  await page.goto(`${server.url}/#/proxy/cache`);
+  for (const name of ["latency_downstream", "blackhole_downstream", "packet_loss_upstream", "reset_upstream"]) {
+    await page.getByRole("button", { name: `Remove ${name}` }).click();
+    await page.getByText(`${name} is removed.`).waitFor();
+  }
+  await page.getByText("No faults. Traffic is forwarded unchanged.").waitFor();
+  assert.deepEqual(await server.send("GET", "/proxies/cache/toxics"), []);
+}, [404]);

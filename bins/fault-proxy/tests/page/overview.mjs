@@ -1,0 +1,102 @@
+// The list of proxies.
+
+import assert from "node:assert/strict";
+
+import { attempt, client, echo, eventually, look, serve, test } from "./harness.mjs";
+
+const latency = (mean) => ({ type: "latency", attributes: { mean } });
+
+await test(async (page) => {
+  const server = await serve();
+  const upstream = `127.0.0.1:${await echo()}`;
+  const row = (name) => page.getByRole("row").filter({ has: page.getByRole("rowheader", { name: new RegExp(`^${name} `) }) });
+  const names = () => page.locator("tbody .proxy a:visible").allInnerTexts();
+
+  console.log("three proxies");
+  const cache = await server.create("cache", upstream, [latency("40ms")]);
+  await server.create("billing-db", "127.0.0.1:5432", [{ type: "packet_loss", attributes: { rate: "1%" } }]);
+  const search = await server.create("search", "127.0.0.1:9");
+  await page.goto(server.url);
+  for (let sessions = 0; sessions < 4; sessions += 1) client(cache, 2000);
+  await row("cache").getByText(/KB\/s/).first().waitFor();
+  await eventually("latency is measured", async () => Number.parseFloat(await row("cache").locator(".delay").innerText()) >= 40);
+  assert.equal(await row("cache").locator(".open").innerText(), "4");
+
+  console.log("failed sessions stand out, with the reason");
+  for (let sessions = 0; sessions < 3; sessions += 1) await attempt(search);
+  await row("search").getByText(/^refused, \d+ s ago$/).waitFor();
+  await eventually("three sessions have failed", async () => await row("search").locator(".failed b").innerText() === "3");
+  assert.match(await row("search").locator("td.failed").getAttribute("title"), /127\.0\.0\.1:9/);
+  await page.getByText("3 proxies · 2 faults on · 1 with failed sessions").waitFor();
+
+  console.log("a chip for each fault");
+  await server.send("POST", "/proxies/cache/toxics", { type: "blackhole", attributes: { schedule: "start:1h,duration:1m" } });
+  await server.send("POST", "/proxies/cache/toxics", { type: "reset", stream: "upstream", attributes: { after: "1h" } });
+  await server.send("POST", "/proxies/cache/toxics/reset_upstream", { enabled: false });
+  const chip = (name) => row("cache").locator(".chip").filter({ hasText: name });
+  await chip("latency_downstream (on)").waitFor();
+  await chip(/blackhole_downstream \(on in \d+:/).waitFor();
+  await chip("reset_upstream (switched off)").waitFor();
+  await row("billing-db").getByText("packet_loss_downstream (on, never acted)").waitFor();
+  await look(page, "overview");
+
+  console.log("the picture of the last minute is there after a reload");
+  const sparkline = row("cache").locator(".sparkline polyline");
+  const points = async () => (await sparkline.getAttribute("points")).split(" ").length;
+  await eventually("some seconds pass", async () => await points() >= 6);
+  await page.reload();
+  await sparkline.waitFor();
+  await eventually("the history is read", async () => await points() >= 6);
+
+  console.log("thirty proxies");
+  for (let number = 1; number <= 27; number += 1) {
+    const toxics = [latency("10ms"), ...(number % 4 ? [] : [{ type: "bandwidth", attributes: { rate: "10KBps" } }, { type: "slicer" }, { type: "slow_close", attributes: { delay: "1s" } }])];
+    const name = number % 9 ? `svc-${number}` : `svc-${number}-with-a-name-that-is-much-too-long-for-the-list`;
+    const port = await server.create(name, number % 5 ? upstream : "127.0.0.1:9", number % 2 ? [] : toxics);
+    if (number % 5) client(port, 50 * number); else await attempt(port);
+  }
+  await server.send("POST", "/proxies/svc-3", { enabled: false });
+  await page.getByText("30 proxies").waitFor();
+  await eventually("all have failed that will", async () => (await page.getByText(/^refused, /).count()) === 6);
+  const sorted = await names();
+  assert.deepEqual(sorted.slice(0, 6), ["billing-db", "cache", "search", "svc-1", "svc-2", "svc-3"]);
+  assert.equal(sorted.indexOf("svc-10"), sorted.findIndex((name) => name.startsWith("svc-9")) + 1);
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  assert(height <= 1800, `the page has ${height} px`);
+  await look(page, "overview-30");
+
+  console.log("filter, and keys");
+  await page.keyboard.press("/");
+  await page.keyboard.type("svc-1 latency");
+  await eventually("others are hidden", async () => (await names()).every((name) => name.startsWith("svc-1")));
+  const filtered = await names();
+  assert.deepEqual(filtered.slice(0, 2), ["svc-10", "svc-12"]);
+  await page.getByText(`${filtered.length} of 30 proxies`).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "svc-12" }).waitFor();
+  assert.match(page.url(), /#\/proxy\/svc-12$/);
+  await page.keyboard.press("Escape");
+  await row("svc-12").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "svc-12", "the focus is where it was");
+  await page.keyboard.press("/");
+  await page.keyboard.press("Escape");
+  await page.getByText("30 proxies").waitFor();
+  await page.getByRole("searchbox").fill("nothing");
+  await page.getByText("No proxy matches the filter.").waitFor();
+  await page.getByRole("searchbox").fill("");
+
+  console.log("reset");
+  await page.getByRole("button", { name: "Reset all" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Reset all" }).click();
+  await page.getByText("All faults are removed, and all proxies are enabled.").waitFor();
+  await page.getByText("30 proxies · 0 faults on").waitFor();
+  await page.getByText(/^Changes through the control API/).click();
+  await page.getByRole("cell", { name: /latency_downstream removed/ }).first().waitFor();
+
+  console.log("the server ends");
+  await server.stop();
+  await page.getByText(/^No connection to the server; trying again\. The figures are those of \d\d:\d\d:\d\d\.$/).waitFor();
+  await look(page, "reconnecting");
+}, ["net::ERR_"]);

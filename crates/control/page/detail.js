@@ -1,0 +1,146 @@
+// One proxy.
+
+import { author, inWords } from "./changes.js";
+import { Chart } from "./charts.js";
+import { element } from "./elements.js";
+import { isScheduled } from "./fault-states.js";
+import { Faults } from "./faults.js";
+import { NONE, ago, bytes, millis, rate, whole } from "./format.js";
+import { confirmed } from "./messages.js";
+import { Accuracy, ProxyChanges, Requests, Sessions } from "./sections.js";
+
+const MIN_SPAN_MS = 60_000;
+const MAX_SPAN_MS = 600_000;
+
+const TILES = ["Open sessions", "Total sessions", "Failed sessions", "Requests", "Responses", "Delay p50", "Delay p99", "Held data"];
+
+export class Detail {
+  // `tools` are `{ change, notify, warn, changes }`.
+  constructor(root, tools) {
+    Object.assign(this, tools, { root, name: null, at_ms: null, isLoading: false });
+    this.title = element("h2", { id: "detail-title", tabIndex: -1 });
+    this.route = element("p", { className: "route" });
+    this.enabled = element("input", { type: "checkbox", className: "switch", role: "switch" });
+    const remove = element("button", { type: "button", textContent: "Delete" });
+    this.enabled.addEventListener("change", () => this.enable());
+    remove.addEventListener("click", () => this.remove());
+    this.failure = element("p", { className: "banner", hidden: true });
+    this.tiles = Object.fromEntries(TILES.map((name) => [name, element("dd")]));
+    this.charts = [
+      new Chart("Throughput", "rate", [
+        { name: "requests", className: "one", value: (of) => of.bytes_to_upstream }, { name: "responses", className: "two", value: (of) => of.bytes_to_client }]),
+      new Chart("Added latency", "latency", [
+        { name: "p50", className: "one", value: (of) => of.latency_p50_ms }, { name: "p99", className: "two", value: (of) => of.latency_p99_ms }]),
+      new Chart("Sessions", "count", [
+        { name: "open", className: "one", value: (of) => of.sessions_active }, { name: "failed in 1 s", className: "failed", value: (of) => of.sessions_failed, isBar: true }]),
+    ];
+    this.faults = new Faults(tools);
+    [this.requests, this.accuracy, this.sessions, this.latest] = [new Requests(), new Accuracy(), new Sessions(), new ProxyChanges()];
+    const charts = element("div", { className: "charts" }, ...this.charts.map(({ figure }) => figure));
+    charts.addEventListener("pointermove", (event) => this.point(event));
+    charts.addEventListener("pointerleave", () => this.charts.forEach((chart) => chart.point(null)));
+    this.gone = element("p", { className: "none", textContent: "This proxy does not exist, or was deleted." });
+    this.body = element("div", { className: "stack" },
+      element("div", { className: "heading" }, this.title, this.route, element("label", { className: "enable" }, this.enabled, " Enabled"), remove),
+      this.failure, element("dl", { className: "tiles" }, ...TILES.map((name) => element("div", {}, element("dt", { textContent: name }), this.tiles[name]))),
+      charts, this.faults.section, this.requests.section, this.accuracy.section, this.sessions.section, this.latest.section);
+    root.append(element("p", { className: "back" }, element("a", { href: "#/", textContent: "← All proxies" })), this.gone, this.body);
+  }
+
+  get path() {
+    return `/proxies/${encodeURIComponent(this.name)}`;
+  }
+
+  update(name, state) {
+    if (name !== this.name) {
+      Object.assign(this, { name, at_ms: null });
+      for (const chart of this.charts) chart.clear();
+    }
+    const proxy = state.proxies.find((of) => of.name === name);
+    this.gone.hidden = Boolean(proxy);
+    this.body.hidden = !proxy;
+    if (!proxy) return;
+    this.proxy = proxy;
+    set(this.title, name);
+    set(this.route, `${proxy.listen} → ${proxy.upstream}`);
+    if (!this.enabled.disabled) this.enabled.checked = proxy.enabled;
+    this.failed(proxy, state.uptime_ms);
+    const { latency_ms } = proxy.recent;
+    Object.entries({
+      "Open sessions": whole(proxy.sessions_active), "Total sessions": whole(proxy.sessions_total), "Failed sessions": whole(proxy.sessions_failed),
+      Requests: rate(proxy.recent.bytes_per_second_to_upstream), Responses: rate(proxy.recent.bytes_per_second_to_client),
+      "Delay p50": latency_ms ? millis(latency_ms.p50) : NONE, "Delay p99": latency_ms ? millis(latency_ms.p99) : NONE, "Held data": bytes(proxy.held_bytes),
+    }).forEach(([tile, text]) => set(this.tiles[tile], text));
+    this.tiles["Failed sessions"].classList.toggle("failed", proxy.sessions_failed > 0);
+    this.faults.update(proxy, state);
+    for (const section of [this.requests, this.accuracy, this.sessions]) section.update(proxy);
+    this.latest.update(this.changes.of(name));
+    this.load(state);
+  }
+
+  failed({ sessions_failed, last_failure }, uptime) {
+    this.failure.hidden = !last_failure;
+    if (last_failure) set(this.failure, `Last failure, ${ago(uptime - last_failure.at_ms)}: ${last_failure.message} (${whole(sessions_failed)} in total)`);
+  }
+
+  // Reads the history once for each state.
+  async load(state) {
+    if (this.isLoading || state.uptime_ms === this.at_ms) return;
+    this.isLoading = true;
+    const { name } = this;
+    const { answer } = await this.change("GET", `${this.path}/history`);
+    this.isLoading = false;
+    if (!answer || name !== this.name) return;
+    const start = Date.now() - state.uptime_ms;
+    this.at_ms = state.uptime_ms;
+    const samples = answer.samples.map((sample) => ({ ...sample, at: start + sample.at_ms }));
+    const to = samples.at(-1)?.at ?? Date.now();
+    const span = Math.min(MAX_SPAN_MS, Math.max(MIN_SPAN_MS, to - (samples[0]?.at ?? to)));
+    const view = { samples, from: to - span, to, marks: this.marks(start).filter(({ at }) => at >= to - span && at <= to) };
+    for (const chart of this.charts) chart.show(view);
+  }
+
+  // The changes of the proxy, and the windows of schedules, on the charts.
+  marks(start) {
+    const changes = this.changes.of(this.name).map((change) => ({
+      at: start + change.at_ms, label: `#${change.number}`, className: "change", title: `#${change.number}: ${inWords(change)}, by ${author(change)}` }));
+    const windows = this.proxy.faults.filter(isScheduled).flatMap(({ name, windows }) => windows.flatMap(([on, off]) => [[on, "on"], [off, "off"]]
+      .filter(([time]) => time !== null).map(([time, to]) => ({ at: start + time, label: "", className: "window", title: `${name} ${to}, by its schedule` }))));
+    return [...changes, ...windows];
+  }
+
+  point(event) {
+    const chart = this.charts.find(({ picture }) => picture.contains(event.target));
+    const at = chart?.view ? chart.timeAt(event.clientX) : null;
+    for (const each of this.charts) each.point(at);
+  }
+
+  focus() {
+    this.title.focus();
+  }
+
+  async enable() {
+    this.enabled.disabled = true;
+    const { problem } = await this.change("POST", this.path, { enabled: this.enabled.checked });
+    this.enabled.disabled = false;
+    this.enabled.focus();
+    if (problem) {
+      this.enabled.checked = !this.enabled.checked;
+      return this.warn(problem);
+    }
+    this.notify(`${this.name} is ${this.enabled.checked ? "enabled" : "disabled"}.`);
+  }
+
+  async remove() {
+    const { name, path } = this;
+    if (!await confirmed(`Delete ${name}?`, "This closes the connections of its open sessions and removes its faults.", "Delete")) return;
+    const { problem } = await this.change("DELETE", path);
+    if (problem) return this.warn(problem);
+    this.notify(`${name} is deleted.`);
+    location.hash = "#/";
+  }
+}
+
+function set(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}

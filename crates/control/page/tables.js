@@ -1,0 +1,43 @@
+// Tables whose rows are updated in place, so that the focus and a selection stay. In a narrow window each row is a block (page.css),
+// which is why the roles are explicit.
+
+import { element } from "./elements.js";
+
+// A column is a heading, or a heading and a class: "number" is aligned to the right, "wide" has a line of its own in a narrow window.
+export function table(columns) {
+  const heads = columns.map((column) => {
+    const [textContent, className = ""] = [column].flat();
+    return element("th", { scope: "col", role: "columnheader", className, textContent });
+  });
+  return element("table", { className: "rows", role: "table" },
+    element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...heads)), element("tbody", { role: "rowgroup" }));
+}
+
+export const number = (heading) => [heading, "number"];
+
+function newCell({ className, textContent }, index) {
+  if (index === 0) return element("th", { scope: "row", role: "rowheader" });
+  return element("td", { role: "cell", className, data: { label: textContent } });
+}
+
+// Makes the rows those of `items`, in their order. `cellsOf` returns texts or elements.
+export function fill(made, items, keyOf, cellsOf) {
+  const body = made.tBodies[0];
+  const heads = made.tHead.rows[0].cells;
+  const there = new Map([...body.rows].map((row) => [row.dataset.key, row]));
+  items.forEach((item, place) => {
+    const key = String(keyOf(item));
+    const row = there.get(key) ?? element("tr", { role: "row", data: { key } });
+    there.delete(key);
+    if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] ?? null);
+    cellsOf(item, row).forEach((content, index) => {
+      const cell = row.cells[index] ?? row.appendChild(newCell(heads[index], index));
+      if (content instanceof Node) {
+        if (cell.firstChild !== content) cell.replaceChildren(content);
+      } else if (cell.textContent !== String(content)) {
+        cell.textContent = content;
+      }
+    });
+  });
+  for (const row of there.values()) row.remove();
+}
