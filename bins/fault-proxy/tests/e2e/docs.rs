@@ -80,6 +80,11 @@ fn a_fault_is_found_for_a_failure() {
 }
 
 #[test]
+fn the_page_follows_faults() {
+    assert_eq!(reader("how-to/page.md").follow(), 5);
+}
+
+#[test]
 fn a_preset_is_added() {
     assert_eq!(reader("how-to/presets.md").follow(), 6);
 }
