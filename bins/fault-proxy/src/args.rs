@@ -64,7 +64,10 @@ pub(crate) const HINTS: [Hint; 17] = [
     ("--upstream", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--upstreams", "--proxy PORT=HOST:PORT sets the listen port and the upstream"),
     ("--with-dns", "there are no faults for DNS: faults act on TCP connections"),
-    ("--with-http-response", "use --with-respond --respond-on GET --respond-status 503 on a mapping with the scheme http or https"),
+    (
+        "--with-http-response",
+        "use --with-respond --respond-on GET --respond-status 503 on a mapping with the scheme http or https",
+    ),
     ("--disable-http-proxy", "there is no HTTP proxy to disable: remove the flag"),
     ("--grpc-plugin", "there are no plugins: remove the flag"),
     ("--proxy-address", "--proxy ADDRESS:PORT=HOST:PORT, or --bind ADDRESS, sets the listen address"),
