@@ -88,6 +88,9 @@ impl<'a> Plan<'a> {
                 "no proxies configured: set --proxy PORT=HOST:PORT to a port and to the server of the command"
             );
         }
+        if args.timeout().is_zero() {
+            bail!("--timeout is 0, in which no command ends: use a time such as 30s");
+        }
         let vary = &args.vary;
         let flag = || format!("--vary {}.{}={}..{}", vary.fault, vary.parameter, vary.from, vary.to);
         let varied = config.varied(&vary.fault, &vary.parameter).with_context(flag)?;

@@ -72,7 +72,7 @@ impl Requests {
         state.sync_plan();
         state.stream(direction).on_received(bytes.len());
         match direction {
-            // What follows the last request is dropped.
+            // Bytes behind the last request are dropped.
             Direction::ToUpstream if state.is_closing => {}
             Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
             Direction::ToDownstream => {

@@ -26,7 +26,7 @@ pub enum Error {
         path: PathBuf,
         /// `certificate` or `private key`.
         expected: &'static str,
-        /// What the file contains, and what to do.
+        /// The content of the file, and the way out.
         found: String,
     },
     /// A PEM file has a private key that needs a password.

@@ -47,7 +47,8 @@ pub(super) struct Failure {
 }
 
 impl Command<'_> {
-    /// Runs the command to its end, in its own process group. The group is ended at the time limit, or at a signal.
+    /// Runs the command to its end, in its own process group. The group is ended at the time limit, or at a signal. Processes that
+    /// outlive the command are asked to end, so that they do not meet the proxies of the next run.
     ///
     /// # Errors
     /// The command cannot be started, or a signal arrived.
@@ -56,6 +57,7 @@ impl Command<'_> {
             tempfile::tempfile().context("cannot create a file for the output of the command")?;
         let started = Instant::now();
         let mut child = self.start(variables, &output)?;
+        let group = child.id();
         let ended = select! {
             ended = timeout(self.timeout, child.wait()) => ended,
             name = signals.next() => {
@@ -64,7 +66,10 @@ impl Command<'_> {
             }
         };
         let status = match ended {
-            Ok(status) => shown(status.context("cannot wait for the command")?),
+            Ok(status) => {
+                group.into_iter().for_each(|group| signal_group(group, false));
+                shown(status.context("cannot wait for the command")?)
+            }
             Err(_) => {
                 end(&mut child).await;
                 let limit = humantime::format_duration(self.timeout);

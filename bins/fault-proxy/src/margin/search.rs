@@ -132,15 +132,17 @@ impl Search {
         if self.decided(EASY)? != Verdict::Passes {
             return Ok(Outcome::FailsAtEasyEnd);
         }
+        let mut visited = BTreeSet::from([EASY, self.last]);
         if self.decided(self.last)? == Verdict::Passes {
             // The whole result is that of one value, so that more runs are worth their time.
             self.repeated(self.last)?;
             if self.is_noisy() {
                 self.repeated(EASY)?;
             }
-            return Ok(Outcome::PassesAtHardEnd);
+            self.probe((EASY, self.last), &visited)?;
+            let fails = self.seen.keys().any(|place| self.verdict(*place) == Verdict::Fails);
+            return Ok(if fails { Outcome::NotMonotonic { passes: EASY } } else { Outcome::PassesAtHardEnd });
         }
-        let mut visited = BTreeSet::from([EASY, self.last]);
         let (passes, above) =
             self.bisect((EASY, self.last), &mut visited, |verdict| verdict == Verdict::Passes)?;
         let fails = if self.verdict(self.last) != Verdict::Fails {

@@ -293,6 +293,17 @@ fn names_cannot_control_the_terminal() {
 }
 
 #[test]
+fn keys_that_come_together_scroll_to_the_end_at_most() {
+    let mut test = Test::new(many(1), (80, 24));
+    for code in [KeyCode::Enter, KeyCode::End, KeyCode::PageDown, KeyCode::PageDown] {
+        test.press(code);
+    }
+    let end = test.screen();
+    test.press(KeyCode::End);
+    assert_eq!(test.screen(), end);
+}
+
+#[test]
 fn no_size_is_too_small() {
     for width in [0, 1, 2, 3, 7, 10, 20, 40, 200] {
         for height in [0, 1, 2, 3, 5, 10, 60] {

@@ -225,12 +225,27 @@ fn a_signal_leaves_no_process_behind() {
             "{}",
             margin.stderr()
         );
-        let gone = |pid: &str| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
-        };
-        eventually("its processes have ended", || read().split_whitespace().all(gone));
+        eventually("its processes have ended", || read().split_whitespace().all(has_ended));
     }
+}
+
+/// Returns whether a process does not run any more.
+fn has_ended(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn processes_that_outlive_their_run_are_ended() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let pids = directory.path().join("pids");
+    let script = format!("sleep 300 & echo $! >> {}; {COUNT}; [ $got -ge 500 ]", utf8(&pids));
+    let ended = measure(server.addr().port(), &BYTES, &script);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let pids = fs::read_to_string(&pids).expect("runs write it");
+    assert!(pids.lines().count() > 5, "{pids}");
+    eventually("all have ended", || pids.split_whitespace().all(has_ended));
 }
 
 #[test]
@@ -250,6 +265,7 @@ fn what_cannot_be_measured_is_refused() {
         (&["latency.mean=0..5s", "--at-least", "6s"], 2, "--at-least: 6s is not between 0 ms and 5 s"),
         (&["latency.mean=0..5s", "--at-least", "201ms"], 2, "--at-least: 201ms is not tested"),
         (&["latency.mean=0..5s", "--repeat", "0"], 2, "0 is not in 1..=100"),
+        (&["latency.mean=0..5s", "--timeout", "0"], 2, "--timeout is 0, in which no command ends"),
         (&["latency.mean=0..5s", "--journal", "j"], 2, "cannot be used with '--journal <FILE>'"),
         (&["latency.mean=0..5s", "--with-latency", "--latency-on", "select"], 2, "on"),
     ] {

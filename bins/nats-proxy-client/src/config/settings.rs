@@ -91,8 +91,8 @@ impl Settings {
     }
 }
 
-/// Returns all forwards. The forward of --listen-addr and --remote-addr is one of them if either is set, or if there
-/// are no others.
+/// Returns all forwards. The forward of --listen-addr and --remote-addr is one of them if either is set, or if no
+/// other forward is set.
 fn all(listen: Option<ListenAddr>, target: Option<Target>, forwards: Vec<Forward>) -> Result<Vec<Forward>> {
     let mut all = Vec::new();
     if forwards.is_empty() || listen.is_some() || target.is_some() {

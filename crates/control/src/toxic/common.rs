@@ -81,7 +81,7 @@ pub(super) fn share(toxicity: f64) -> f64 {
     toxicity.clamp(0.0, 1.0)
 }
 
-/// Returns the name of a fault that has none. It does not depend on the spelling of the type.
+/// Returns the name of a fault that was added without a name. It does not depend on the spelling of the type.
 pub(super) fn default_name(kind: &str, stream: &str) -> String {
     format!("{}_{stream}", kind.replace('-', "_"))
 }

@@ -57,8 +57,8 @@ proptest! {
 fn the_ends_come_first() {
     assert_eq!(outcome(500, 3, |_| false), Outcome::FailsAtEasyEnd);
     let mut search = Search::new(500, 3);
-    assert_eq!(run(&mut search, |_| true), (Outcome::PassesAtHardEnd, 3 + 15));
-    assert_eq!(search.seen().len(), 2);
+    assert_eq!(run(&mut search, |_| true), (Outcome::PassesAtHardEnd, 3 + 15 + 3));
+    assert_eq!(search.seen().len(), 3);
     assert_eq!(outcome(1, 1, |place| place == 0), Outcome::Found { passes: 0, fails: Some(1) });
 }
 
@@ -68,6 +68,8 @@ fn islands_on_either_side_are_found() {
     assert_eq!(outcome(500, 3, island), Outcome::NotMonotonic { passes: 19 });
     let hole = |place: u32| place < 300 && !(100..150).contains(&place);
     assert_eq!(outcome(500, 3, hole), Outcome::NotMonotonic { passes: 0 });
+    let hole_between_ends = |place: u32| !(200..300).contains(&place);
+    assert_eq!(outcome(500, 3, hole_between_ends), Outcome::NotMonotonic { passes: 0 });
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl App {
             KeyCode::Up | KeyCode::Char('k') => place.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => place + 1,
             KeyCode::PageUp => return open.scroll_to(open.first.saturating_sub(self.rows)),
-            KeyCode::PageDown => return open.scroll_to(open.first + self.rows),
+            KeyCode::PageDown => return open.scroll_to(open.first.saturating_add(self.rows)),
             KeyCode::Home | KeyCode::Char('g') => return open.scroll_to(0),
             KeyCode::End | KeyCode::Char('G') => return open.scroll_to(usize::MAX),
             _ => return,

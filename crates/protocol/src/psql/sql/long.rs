@@ -175,7 +175,7 @@ impl LongScanner {
     }
 
     fn push_word(&mut self, byte: u8) {
-        // A longer word is no verb.
+        // A longer word is not a verb.
         if self.text.len() <= MAX_VERB {
             self.text.push(byte);
         }
