@@ -21,7 +21,7 @@ pub struct Readiness {
     /// Status of the response, or `None` without a response.
     status: Option<u16>,
     /// Body of the response, or the reason why the program did not respond. Control characters are escaped.
-    response: String,
+    answer: String,
 }
 
 impl Readiness {
@@ -30,11 +30,11 @@ impl Readiness {
     /// # Errors
     /// Returns an error if the program is not ready, or cannot be reached.
     pub fn check(&self) -> Result<()> {
-        let Self { url, response, .. } = self;
+        let Self { url, answer, .. } = self;
         match self.status {
             Some(_) if self.ready => Ok(()),
-            Some(status) => bail!("{url} responded with {status}: {response}"),
-            None => bail!("no response from {url}: {response}"),
+            Some(status) => bail!("{url} responded with {status}: {answer}"),
+            None => bail!("no response from {url}: {answer}"),
         }
     }
 }
@@ -59,7 +59,7 @@ pub fn request(Endpoint(addr): &Endpoint) -> Result<Readiness> {
         }
         Err(error) => (false, None, error.to_string()),
     };
-    Ok(Readiness { url, ready, status, response: escape_control(text.trim()) })
+    Ok(Readiness { url, ready, status, answer: escape_control(text.trim()) })
 }
 
 /// Returns the address to connect to: the loopback address for an endpoint on all interfaces.

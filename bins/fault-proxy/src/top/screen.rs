@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::cursor::Show;
 use crossterm::execute;
 use crossterm::terminal::{
-    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use proxy_cli::sys;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
 use ratatui::{Frame, Terminal};
 
-/// Returns true if a view can be shown: stdin and stderr are a terminal that moves its cursor, and the process is not in the
-/// background, where it would be stopped.
+/// Returns true if a view can be shown: stdin and stderr are a terminal that has a size and moves its cursor, and the process is
+/// not in the background, where it would be stopped.
 pub(super) fn is_available() -> bool {
-    stderr().is_terminal() && sys::is_in_foreground() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let has_size = || size().is_ok_and(|(columns, rows)| columns > 0 && rows > 0);
+    let moves_cursor = env::var_os("TERM").is_none_or(|term| term != "dumb");
+    stderr().is_terminal() && sys::is_in_foreground() && moves_cursor && has_size()
 }
 
 /// The alternate screen of the terminal, without echo. Dropping it restores the terminal, and so does a panic of any thread.

@@ -226,8 +226,9 @@ fn log_lines_can_go_to_a_file_at_a_level_from_the_environment() {
 #[test]
 fn on_a_terminal_a_view_shows_the_time_left_and_is_gone_at_the_end() {
     let mapping = format!("{}=127.0.0.1:{}", free_port(), free_port());
-    let command = format!("{BINARY} run --proxy {mapping} --duration 3 --with-jitter --tail");
-    let shown = |no_ui: &str| {
+    let run = format!("{BINARY} run --proxy {mapping} --duration 3 --with-jitter --tail");
+    let shown = |no_ui: &str, size: &str| {
+        let command = format!("stty {size}; {run}");
         let args = ["--quiet", "--return", "--command", &command, "/dev/null"];
         let daemon = Daemon::spawn(
             &testkit::require("script", "bsdutils"),
@@ -237,6 +238,12 @@ fn on_a_terminal_a_view_shows_the_time_left_and_is_gone_at_the_end() {
         assert_eq!(daemon.wait(PATIENCE).code(), Some(0));
         daemon.stdout()
     };
-    assert_has(&shown(""), &["s left · 0 sessions open", "on  jitter: ", "the run's duration is over"]);
-    assert!(!shown("true").contains("s left"));
+    let (normal, none) = ("rows 24 cols 120", "rows 0 cols 0");
+    let view = shown("", normal);
+    // The view moves the cursor between words.
+    assert_has(&view, &["left", "PROXY", "◌ jitter", "the run's duration is over"]);
+    for (no_ui, size) in [("true", normal), ("", none)] {
+        let log = shown(no_ui, size);
+        assert!(!log.contains("PROXY") && log.contains("the run's duration is over"), "{log}");
+    }
 }
