@@ -33,7 +33,11 @@ END {
             class = lines[i] ~ /: failed in / ? "trip late" : "trip"
             style = sprintf(" style=\"animation-delay:%.1fs\"", runs * 0.3)
         }
-        if (lines[i] ~ /^passes up to /) class = "command"
+        else if (runs) {
+            # The result comes after the runs.
+            class = lines[i] ~ /^passes up to / ? "command trip" : "trip"
+            style = sprintf(" style=\"animation-delay:%.1fs\"", (runs + 1) * 0.3)
+        }
         printf "<text x=\"%d\" y=\"%d\"%s%s>%s</text>\n", margin, margin + i * height - 5, class == "" ? "" : " class=\"" class "\"", style, escaped(lines[i])
     }
     print "</svg>"
