@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 cargo build --release --bin fault-proxy
 target/release/fault-proxy demo --duration 9s --log-level off | awk -f docs/output-picture.awk \
   -v command="cargo run --release --bin fault-proxy -- demo --duration 9s" -v label="Output of the demo" > docs/demo.svg
-set -- margin --proxy 6380=localhost:6379 --vary latency.mean=0..4s --resolution 100ms -- timeout 1 redis-cli -p 6380 PING
+set -- margin --proxy 6380=localhost:6379 --vary latency.mean=0..4s --resolution 1s -- timeout 2.5 redis-cli -p 6380 PING
 target/release/fault-proxy "$@" 2>&1 | awk -f docs/output-picture.awk -v command="fault-proxy $*" -v label="Output of fault-proxy margin" > docs/margin.svg
 NODE_PATH="$PWD/target/npm/node_modules" CHROMIUM="$(command -v chromium)" \
   node bins/fault-proxy/tests/page/pictures.mjs target/release/fault-proxy docs
