@@ -78,7 +78,7 @@ pub(super) fn notes(search: &Search, outcome: Outcome, range: &Range) -> Vec<Str
     }
     match outcome {
         Outcome::FailsAtEasyEnd => notes.push(
-            "Nothing was measured. Make the command pass at the easy end first; it must use the proxy at FAULT_PROXY_ADDR.".to_owned(),
+            "Nothing was measured. Make the command pass at the easy end first: check that the upstream runs, and that the command uses the proxy at FAULT_PROXY_ADDR.".to_owned(),
         ),
         Outcome::PassesAtHardEnd if easy.failed == 0 => {
             let (_, high) = confidence::failing(search.tally(search.last()));
