@@ -58,7 +58,7 @@ fn a_lost_commit_is_committed_twice() {
     let server = Postgres::start();
     let reader = Reader::of_section("../README.md", "A lost COMMIT", programs());
     let reader = reader.with_variable("PYTHONPATH", clients::python_modules("psycopg").display());
-    assert_eq!(reader.with_server(5432, server.port()).follow(), 4);
+    assert_eq!(reader.with_server(5432, server.port()).follow(), 5);
 }
 
 #[test]
