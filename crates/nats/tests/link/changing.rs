@@ -208,6 +208,17 @@ async fn learned(ends: &Ends, max_message: usize) {
     timeout(LONG, learned).await.unwrap_or_else(|_| panic!("not {max_message}: {:?}", ends.links));
 }
 
+/// Waits until a session opens. After a restart of NATS, the client may be connected before the server.
+async fn opens(ends: &Ends) {
+    let far_end = FarEnd::echo();
+    let opened = async {
+        while ends.to(far_end.addr()).open().await.is_err() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, opened).await.expect("a server listens again");
+}
+
 /// NATS announces neither the limit of an account nor a change of it.
 #[tokio::test]
 async fn the_limit_of_an_account_is_learned_again() {
@@ -256,9 +267,11 @@ async fn a_limit_is_learned_again_after_a_loss() {
         account.set_payload(-1);
         nats.restart(&account.config());
         learned(&ends, 45_056).await;
+        opens(&ends).await;
         echo(&ends, LENGTH).await;
         account.set_payload(4096);
         nats.restart(&account.config());
+        opens(&ends).await;
         echo(&ends, LENGTH).await;
         let before = ends.connects();
         nats.server.restart();
