@@ -55,7 +55,7 @@ fn exit_with(program: &str, error: &Error) -> ! {
     }
 }
 
-/// Like [`parse_from`] with the arguments of the process, for a program without commands of its own.
+/// Like [`parse_from`] with the arguments of the process, for a program that does not define commands.
 ///
 /// Adds the commands of [`Common`] and exits after running one of them. The HTTP endpoint of the program
 /// defaults to `default` and can be set by its variable. Also adds the command `check`, which accepts all

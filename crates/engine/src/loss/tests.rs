@@ -31,7 +31,7 @@ fn full(segment: u64, at: Duration) -> Chunk {
     Chunk { offset: segment * u64::from(MSS), len, segment, ..Chunk::ending(at, FlowEnd::No) }
 }
 
-/// Pushes `count` segments at the same time and pops until the sender holds none. Returns the time at which
+/// Pushes `count` segments at the same time and pops until the sender is empty. Returns the time at which
 /// each left, and the events.
 fn send_at_once(sender: &mut LossySender, count: u64) -> (Vec<Duration>, Vec<LossEvent>) {
     let (mut left, mut events) = (Vec::new(), Vec::new());
