@@ -35,6 +35,7 @@ pub(crate) fn routes(proxies: Proxies) -> Router {
         .route("/proxies", get(proxies::all).post(proxies::create))
         .route("/proxies/{proxy}", one)
         .route("/proxies/{proxy}/history", get(history::one))
+        .route("/proxies/{proxy}/requests", get(proxies::requests))
         .route("/proxies/{proxy}/toxics", get(toxics::all).post(toxics::add))
         .route("/proxies/{proxy}/toxics/{toxic}", toxic)
         .route("/reset", post(proxies::reset))

@@ -10,6 +10,7 @@ mod host;
 mod proxy;
 mod record;
 mod removed;
+mod requests;
 mod state;
 
 use std::collections::BTreeMap;
@@ -35,8 +36,9 @@ pub(crate) use self::record::{Dialect, Ttl, all_shown, shown};
 pub use self::record::{FaultRecord, protocol_of};
 use self::removed::Removed;
 pub use self::removed::RemovedFault;
-pub(crate) use self::state::name_of;
-pub use self::state::{FailureState, FaultState, ProxyState, RequestsState, SessionState, State, TimesState};
+pub use self::requests::RequestsState;
+pub(crate) use self::requests::{ProxyRequests, name_of};
+pub use self::state::{FailureState, FaultState, ProxyState, SessionState, State, TimesState};
 
 /// Registry of the proxies of a program. Clones share it.
 ///

@@ -75,6 +75,11 @@ fn paths() -> Value {
             "get": Operation::new("history", "Figures of each second of the last ten minutes, the oldest first")
                 .gives(200, "History").or(&[400, 404]),
         },
+        "/proxies/{proxy}/requests": {
+            "parameters": [in_path("proxy")],
+            "get": Operation::new("requests", "Counts of each kind of request, in the sessions whose requests are read")
+                .gives(200, "Requests").or(&[400, 404]),
+        },
         "/proxies/{proxy}/toxics": {
             "parameters": [in_path("proxy")],
             "get": Operation::new("toxics", "The faults of a proxy, those of the upstream stream first")
@@ -229,6 +234,17 @@ fn schemas() -> Value {
     let names: Vec<_> = sample.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
     let samples = json!({"type": "array", "items": object(&names, &sample)});
     let of_proxy = json!({"name": text, "samples": samples});
+    let times = ["count", "p50", "p90", "p95", "p99", "max"];
+    let times = json!({
+        "type": ["object", "null"], "required": times, "additionalProperties": {"type": "number"},
+        "description": "Times from the first byte of a request until the end of its response was written to the client",
+    });
+    let of_kind = json!({
+        "kind": {"type": "string"}, "requests": count, "forwarded": count, "answered": count, "delivered": count,
+        "unconfirmed": count, "injected": count, "duration_ms": times,
+    });
+    let names: Vec<_> = of_kind.as_object().into_iter().flat_map(Map::keys).map(String::as_str).collect();
+    let kinds = json!({"type": "array", "items": object(&names, &of_kind)});
     let new_toxics: Vec<_> = attributes_by_type()
         .iter()
         .map(|(kind, attributes)| object(&["type"], &toxic(&json!({"const": kind}), attributes)))
@@ -240,6 +256,9 @@ fn schemas() -> Value {
             "interval_ms": count, "proxies": {"type": "array", "items": object(&["name", "samples"], &of_proxy)},
         })),
         "History": object(&["interval_ms", "name", "samples"], &json!({"interval_ms": count, "name": text, "samples": samples})),
+        "Requests": object(&["name", "protocol", "requests", "sessions_opaque"], &json!({
+            "name": text, "protocol": {"enum": ["http", "psql", "redis", null]}, "requests": kinds, "sessions_opaque": count,
+        })),
         "Proxies": {"type": "object", "additionalProperties": named("Proxy")},
         "NewProxy": object(&["name", "upstream"], &proxy(array("NewToxic"))),
         "NewProxies": array("NewProxy"),

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::address;
 use super::request::{Acting, Body, Names};
 use super::response::{ApiError, json_response};
-use crate::proxies::{Proxies, Proxy, Spec, StartError, Update};
+use crate::proxies::{Proxies, Proxy, ProxyRequests, Spec, StartError, Update};
 use crate::toxic::{self, json as body};
 
 pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
@@ -34,6 +34,14 @@ pub(super) async fn get(
     Names(name): Names<String>,
 ) -> Result<Response, ApiError> {
     Ok(json_response(StatusCode::OK, &proxies.get(&name)?.shown()))
+}
+
+pub(super) async fn requests(
+    State(proxies): State<Proxies>,
+    Names(name): Names<String>,
+) -> Result<Response, ApiError> {
+    let requests = ProxyRequests::from_proxy(&proxies.get(&name)?);
+    Ok(json_response(StatusCode::OK, &json!(requests)))
 }
 
 pub(super) async fn update(

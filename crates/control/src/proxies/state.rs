@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fault_proxy_engine::{Direction, Fault, FaultStats, Protocol, Quantiles, RequestStats};
+use fault_proxy_engine::{Direction, Fault, FaultStats, Quantiles};
 use fault_proxy_relay::OpenSession;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{FaultRecord, Proxies, Proxy, RecentState, millis, protocol_of};
+use super::{FaultRecord, Proxies, Proxy, ProxyRequests, RecentState, RequestsState, millis};
 use crate::watch::Failure;
 
 /// Maximum number of listed sessions per proxy.
@@ -79,21 +79,6 @@ pub struct FailureState {
     pub reason: String,
     /// The error.
     pub message: String,
-}
-
-/// Counts of requests of one kind, as in [`RequestStats`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "RequestStats describes them")]
-pub struct RequestsState {
-    pub kind: String,
-    pub requests: u64,
-    pub forwarded: u64,
-    pub answered: u64,
-    pub delivered: u64,
-    pub unconfirmed: u64,
-    pub injected: u64,
-    /// Times from the first byte of a request until the end of its response was written to the client.
-    pub duration_ms: Option<TimesState>,
 }
 
 /// Snapshot of a fault.
@@ -191,6 +176,7 @@ impl ProxyState {
             FaultState::from_record(record, figures, now)
         };
         let sessions = proxy.watch.live().open(LISTED_SESSIONS);
+        let requests = ProxyRequests::from_proxy(&proxy);
         Self {
             faults: proxy.faults.into_iter().map(of).collect(),
             name: proxy.name,
@@ -208,21 +194,11 @@ impl ProxyState {
             byte_ms_to_upstream: up.byte_seconds * 1e3,
             byte_ms_to_client: down.byte_seconds * 1e3,
             recent: proxy.recent,
-            protocol: protocol_of(&proxy.upstream.addr).and_then(name_of).map(str::to_owned),
-            requests: proxy.engine.request_stats().iter().map(RequestsState::from_stats).collect(),
-            sessions_opaque: proxy.engine.opaque_sessions(),
+            protocol: requests.protocol.map(str::to_owned),
+            requests: requests.requests,
+            sessions_opaque: requests.sessions_opaque,
             sessions: sessions.iter().map(SessionState::from_session).collect(),
         }
-    }
-}
-
-/// Returns the name of a protocol in the API.
-pub(crate) fn name_of(protocol: Protocol) -> Option<&'static str> {
-    match protocol {
-        Protocol::Http => Some("http"),
-        Protocol::Psql => Some("psql"),
-        Protocol::Redis => Some("redis"),
-        _ => None,
     }
 }
 
@@ -230,23 +206,6 @@ impl FailureState {
     fn from_failure(failure: Failure, now: Duration) -> Self {
         let Failure { at, reason, message } = failure;
         Self { at_ms: millis(now.saturating_sub(at.elapsed())), reason: reason.to_owned(), message }
-    }
-}
-
-impl RequestsState {
-    fn from_stats(stats: &RequestStats) -> Self {
-        let RequestStats { requests, forwarded, answered, delivered, unconfirmed, injected, .. } = *stats;
-        let duration_ms = stats.duration.map(TimesState::from_quantiles);
-        Self {
-            kind: stats.kind.to_string(),
-            requests,
-            forwarded,
-            answered,
-            delivered,
-            unconfirmed,
-            injected,
-            duration_ms,
-        }
     }
 }
 

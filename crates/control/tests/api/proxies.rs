@@ -53,6 +53,19 @@ async fn a_proxy_is_made_shown_and_deleted() {
 }
 
 #[tokio::test]
+async fn requests_are_counted_for_a_proxy_with_a_protocol() {
+    let api = Api::with_proxy().await;
+    let made = api.post("/proxies", r#"{"name":"db","listen":"127.0.0.1:0","upstream":"psql://db"}"#).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    for (name, protocol) in [("p", Value::Null), ("db", json!("psql"))] {
+        let counted = api.get(&format!("/proxies/{name}/requests")).await;
+        let expected = json!({"name": name, "protocol": protocol, "requests": [], "sessions_opaque": 0});
+        assert_eq!((counted.status, counted.json()), (200, expected));
+    }
+    assert_eq!(api.get("/proxies/nobody/requests").await.status, 404);
+}
+
+#[tokio::test]
 async fn what_is_not_given_has_a_default() {
     let api = Api::new().await;
     for (body, enabled, there) in [
