@@ -26,6 +26,7 @@ pub(crate) fn ctl(args: &CtlArgs) -> Result<()> {
     let answer = match &args.command {
         CtlCommand::List => api.get(&["proxies"])?,
         CtlCommand::Inspect { proxy } => api.get(&["proxies", proxy])?,
+        CtlCommand::Requests { proxy } => requests(&api, proxy.as_deref())?,
         CtlCommand::Create { proxy, listen, upstream, disabled } => {
             let body = json!({"name": proxy, "listen": listen, "upstream": upstream, "enabled": !disabled});
             api.post(&["proxies"], &body)?
@@ -53,6 +54,15 @@ pub(crate) fn connect(args: &ApiArgs) -> Result<Api> {
 pub(crate) fn change(api: &Api, command: FaultCommand) -> Result<String> {
     let answer = fault(api, &command)?;
     Ok(tables::render(&CtlCommand::Fault(command), &answer))
+}
+
+/// Returns the counts of the requests of this proxy, or an array with those of all.
+fn requests(api: &Api, proxy: Option<&str>) -> Result<Value> {
+    let of = |name: &str| api.get(&["proxies", name, "requests"]);
+    match proxy {
+        Some(name) => of(name),
+        None => api.get(&["proxies"])?.as_object().into_iter().flatten().map(|(name, _)| of(name)).collect(),
+    }
 }
 
 /// Formats a response as JSON. Escapes control characters from DEL on, which JSON does not escape, so that they cannot control the terminal.

@@ -51,6 +51,12 @@ pub(crate) enum CtlCommand {
         #[arg(add = complete::proxies())]
         proxy: String,
     },
+    /// Show the counts of requests, by proxy and kind.
+    Requests {
+        /// Name of the proxy [default: all].
+        #[arg(add = complete::proxies())]
+        proxy: Option<String>,
+    },
     /// Create a proxy.
     Create {
         /// Name of the proxy to create.

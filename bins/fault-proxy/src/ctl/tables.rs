@@ -7,10 +7,13 @@ use serde_json::Value;
 use super::attributes;
 use crate::args::{CtlCommand, FaultCommand};
 
+const NO_PROXIES: &str = "there are no proxies";
+
 pub(super) fn render(command: &CtlCommand, answer: &Value) -> String {
     match command {
         CtlCommand::List => list(answer),
         CtlCommand::Inspect { .. } => inspect(answer),
+        CtlCommand::Requests { .. } => requests(answer),
         CtlCommand::Create { proxy, .. } => format!("{} {}", escape_control(proxy), where_to(answer)),
         CtlCommand::Delete { proxy } => format!("{} is deleted", escape_control(proxy)),
         CtlCommand::Toggle { proxy } => match answer["enabled"].as_bool() {
@@ -74,7 +77,7 @@ pub(crate) fn list(proxies: &Value) -> String {
             if faults.is_empty() { "none".to_owned() } else { faults },
         ]);
     }
-    if table.is_empty() { "there are no proxies".to_owned() } else { table.for_stdout() }
+    if table.is_empty() { NO_PROXIES.to_owned() } else { table.for_stdout() }
 }
 
 pub(crate) fn inspect(proxy: &Value) -> String {
@@ -95,6 +98,38 @@ pub(crate) fn inspect(proxy: &Value) -> String {
     } else {
         format!("{heading}\n{}", table.for_stdout())
     }
+}
+
+/// Formats the counts of one proxy, or of an array of proxies.
+fn requests(answer: &Value) -> String {
+    const COUNTS: [&str; 6] = ["requests", "forwarded", "answered", "delivered", "unconfirmed", "injected"];
+    let [requests, forwarded, answered, delivered, unconfirmed, injected] = COUNTS;
+    let header = ["proxy", "kind", requests, forwarded, answered, delivered, unconfirmed, injected];
+    let mut table = Table::new(header).with_numbers_from(2);
+    let proxies = answer.as_array().map_or(std::slice::from_ref(answer), Vec::as_slice);
+    for proxy in proxies {
+        for kind in proxy["requests"].as_array().into_iter().flatten() {
+            let counts = COUNTS.iter().map(|count| text(&kind[count]));
+            table.add_row([text(&proxy["name"]), text(&kind["kind"])].into_iter().chain(counts));
+        }
+    }
+    match proxies {
+        [] => NO_PROXIES.to_owned(),
+        proxies if table.is_empty() => proxies.iter().map(uncounted).collect::<Vec<_>>().join("\n"),
+        _ => table.for_stdout(),
+    }
+}
+
+/// Returns the reason why no requests of a proxy are counted.
+fn uncounted(proxy: &Value) -> String {
+    let reason = match proxy["sessions_opaque"].as_u64() {
+        _ if proxy["protocol"].is_null() => {
+            "its upstream needs a scheme such as psql, http or redis".to_owned()
+        }
+        None | Some(0) => "start fault-proxy with --count-requests, or add a fault on requests".to_owned(),
+        Some(sessions) => format!("{sessions} of its sessions could not be read; the log has the reason"),
+    };
+    format!("no requests of {} were counted: {reason}", text(&proxy["name"]))
 }
 
 fn yes_or_no(value: &Value) -> String {
@@ -120,9 +155,12 @@ mod tests {
         let fault = json!({"name": EVIL, "type": EVIL, "stream": EVIL, "toxicity": [EVIL], "attributes": {EVIL: EVIL}});
         let answer =
             json!({"name": EVIL, "listen": EVIL, "upstream": EVIL, "enabled": true, "toxics": [fault]});
+        let counted = json!({"name": EVIL, "requests": [{"kind": EVIL, "requests": 1}]});
         for (command, answer, lines) in [
             (CtlCommand::List, &json!({EVIL: answer}), 2),
             (CtlCommand::Inspect { proxy: proxy() }, &answer, 3),
+            (CtlCommand::Requests { proxy: None }, &json!([counted]), 2),
+            (CtlCommand::Requests { proxy: Some(proxy()) }, &json!({"name": EVIL}), 1),
             (CtlCommand::Delete { proxy: proxy() }, &answer, 1),
             (CtlCommand::Toggle { proxy: proxy() }, &answer, 1),
             (CtlCommand::Fault(FaultCommand::Remove { proxy: proxy(), fault: proxy() }), &fault, 1),

@@ -54,6 +54,7 @@ fn completes_commands_flags_values_and_names(mut shell: Shell) {
     shell.completes("fault-proxy run --blackhole-after-bytes 64Ki", " 64KiB");
     shell.completes(&format!("fault-proxy ctl --addr {addr} inspect ord"), "orders-cache");
     shell.completes(&format!("fault-proxy ctl --addr={addr} toggle ord"), "orders-cache");
+    shell.completes(&format!("fault-proxy ctl --addr {addr} requests ord"), "orders-cache");
     shell.completes(&format!("fault-proxy ctl --addr {addr} fault remove orders-cache sl"), "slow-night");
     shell.completes("fault-proxy ctl fault add orders-cache packet-l", "packet-loss");
     shell.completes(
