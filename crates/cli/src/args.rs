@@ -139,14 +139,16 @@ fn matches(command: Command, args: &[OsString], hints: &[Hint]) -> (Command, Arg
             let usage = given_command(&mut command, args).render_usage();
             error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
         }
+        let error = with_similar_subcommand(error, given_command(&mut command, args));
         exit_with(&name, &with_hint(error, hints))
     });
     (command, matches)
 }
 
-/// Returns the subcommand that these arguments select.
+/// Returns the subcommand that these arguments select, or that `help` describes.
 fn given_command<'a>(command: &'a mut Command, args: &[OsString]) -> &'a mut Command {
-    args.iter().skip(1).filter_map(|arg| arg.to_str()).fold(command, |command, arg| {
+    let names = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| *arg != "help");
+    names.fold(command, |command, arg| {
         // Look the command up twice, because the borrow of a single lookup would prevent returning `command`.
         if command.find_subcommand(arg).is_some() {
             command.find_subcommand_mut(arg).expect("it was found")
@@ -167,6 +169,20 @@ fn unless_empty(arg: Arg) -> Arg {
 fn is_single_dashed(arg: &str, is_first: bool) -> bool {
     let Some(flag) = arg.strip_prefix('-').filter(|flag| flag.len() > 1) else { return false };
     flag.starts_with(['h', 'V']) || (is_first && flag.starts_with(|first: char| first.is_ascii_alphabetic()))
+}
+
+/// Suggests the subcommand that differs least from the unknown one. clap compares letters by their position, so that `rnu` is not similar to
+/// `run`, and it suggests all aliases of a command.
+fn with_similar_subcommand(mut error: Error, command: &Command) -> Error {
+    let Some(ContextValue::String(written)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let names = command
+        .get_subcommands()
+        .flat_map(|each| [each.get_name()].into_iter().chain(each.get_all_aliases()));
+    if let Some(name) = nearest(written, names) {
+        let name = ContextValue::Strings(vec![name.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, name);
+    }
+    error
 }
 
 fn hint_for(flag: &str, hints: &[Hint]) -> Option<Hint> {
@@ -285,6 +301,26 @@ mod tests {
         let error = command.clone().try_get_matches_from(["test", "run", "--count=many"]).unwrap_err();
         let named = naming_variable(error, &command, |_| false).to_string();
         assert!(named.contains("PROXY_CLI_TEST_COUNT"), "{named}");
+    }
+
+    #[test]
+    fn a_misspelled_subcommand_is_suggested_at_its_level() {
+        let toxic = Command::new("toxic").subcommand(Command::new("remove").visible_alias("delete"));
+        let list = Command::new("list").visible_aliases(["l", "li", "ls"]);
+        let command = Command::new("test").subcommands([Command::new("run"), list, toxic]);
+        for (args, tip) in [
+            (&["test", "rnu"][..], "a similar subcommand exists: 'run'"),
+            (&["test", "help", "rnu"], "a similar subcommand exists: 'run'"),
+            (&["test", "lsit"], "a similar subcommand exists: 'list'"),
+            (&["test", "toxic", "delte"], "a similar subcommand exists: 'delete'"),
+            (&["test", "toxic", "run"], "unrecognized subcommand 'run'\n\nUsage"),
+        ] {
+            let mut command = command.clone();
+            let error = command.try_get_matches_from_mut(args).expect_err("unknown");
+            let args: Vec<_> = args.iter().map(OsString::from).collect();
+            let error = with_similar_subcommand(error, given_command(&mut command, &args)).to_string();
+            assert!(error.contains(tip), "{tip}: {error}");
+        }
     }
 
     #[test]

@@ -42,6 +42,20 @@ fn flags_of_other_programs_have_a_hint() {
 }
 
 #[test]
+fn a_misspelled_command_has_a_suggestion() {
+    for (args, command) in [
+        (&["rnu"][..], "run"),
+        (&["ctl", "lits"], "list"),
+        (&["ctl", "fault", "ad"], "add"),
+        (&["toxiproxy-cli", "toxic", "ad"], "add"),
+    ] {
+        let complaint = refusal(args);
+        let tip = format!("tip: a similar subcommand exists: '{command}'\n");
+        assert!(complaint.contains(&tip), "{complaint}");
+    }
+}
+
+#[test]
 fn a_scheme_before_the_port_is_said_to_belong_to_the_upstream() {
     for listen in ["http:9090", "tcp://:9090"] {
         let complaint = refusal(&["run", "--proxy", &format!("{listen}=localhost:80")]);
