@@ -103,6 +103,11 @@ impl Config {
 }
 
 impl VariedFault {
+    /// Returns the proxies that have the fault.
+    pub(crate) fn proxies<'a>(&self, all: &'a [ProxySettings]) -> impl Iterator<Item = &'a ProxySettings> {
+        all.iter().filter(|proxy| proxy.faults.iter().any(|given| given.fault.name == self.name))
+    }
+
     /// Returns the proxies with another value of the parameter.
     ///
     /// # Errors

@@ -111,7 +111,9 @@ pub(super) fn write(
         },
         expectations: &verdicts,
     };
-    let suite = Suite { duration_ms, seed: *seed, verdicts: &verdicts };
+    let proxies = plan.varied.proxies(&plan.settings.proxies).map(|proxy| &*proxy.label);
+    let proxies = proxies.collect::<Vec<_>>().join(", ");
+    let suite = Suite { duration_ms, seed: *seed, verdicts: &verdicts, proxies };
     files.write_all(&report, &suite, || {
         let result = if report.passed { "passed" } else { "failed" };
         format!("### fault-proxy margin: {result}\n\n{}\n\n", cell(&verdicts[0].to_string()))

@@ -70,7 +70,11 @@ struct RemovedFaultReport {
 impl RunReport {
     /// Returns the verdicts for JUnit.
     pub(super) fn suite(&self) -> Suite<'_> {
-        Suite { duration_ms: self.duration_ms, seed: self.seed, verdicts: &self.expectations }
+        let proxies = match &self.proxies[..] {
+            [proxy] => proxy.label.clone(),
+            _ => "all proxies".to_owned(),
+        };
+        Suite { duration_ms: self.duration_ms, seed: self.seed, verdicts: &self.expectations, proxies }
     }
 
     pub(super) fn new(

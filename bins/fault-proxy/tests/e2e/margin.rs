@@ -108,7 +108,7 @@ fn a_limit_is_reported_and_compared() {
         assert_eq!(at.expect("it was tested")["failure"], json!({"status": "exit code 1", "output": "490"}));
         let condition = format!("limit-data.bytes at least {}", if code == 0 { "500 B" } else { "490 B" });
         let verdict = if code == 0 { "passed".to_owned() } else { format!("{condition}: {result}") };
-        assert_eq!(cases, format!("all proxies | {condition} | {verdict}\n"));
+        assert_eq!(cases, format!("cache | {condition} | {verdict}\n"));
     }
     let summary = fs::read_to_string(summary).expect("a summary");
     assert!(

@@ -179,6 +179,8 @@ fn a_run_that_meets_its_expectations_passes() {
     assert_eq!((&report["passed"], cases.len()), (&json!(true), 3));
     assert_eq!(report["proxies"][0]["label"], proxy.mapping);
     assert_eq!(report["proxies"][0]["name"], "proxy-1");
+    let class = format!("{} | ", proxy.mapping);
+    assert!(cases.iter().all(|case| case.starts_with(&class)), "{cases:?}");
 }
 
 #[test]

@@ -36,5 +36,6 @@ failures = [case for case in cases if case.find("failure") is not None]
 assert (suites.tag, int(suite.get("tests")), int(suite.get("failures"))) == ("testsuites", len(cases), len(failures))
 assert float(suite.get("time")) > 0
 for case in cases:
+    assert case.get("time") == suite.get("time"), case.attrib
     failure = case.find("failure")
     print(case.get("classname"), case.get("name"), "passed" if failure is None else failure.get("message"), sep=" | ")
