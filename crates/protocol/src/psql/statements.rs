@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use memchr::memchr;
 
 use super::sql::{self, Kinds, LongScanner};
@@ -17,7 +18,8 @@ pub(super) struct Statement {
     pub(super) key: Box<[u8]>,
 }
 
-type Named = HashMap<Box<[u8]>, Arc<Statement>>;
+/// Clients choose the names: the hashes have a random seed.
+type Named = HashMap<Box<[u8]>, Arc<Statement>, RandomState>;
 
 /// Statements that Parse has named, and the portals that Bind has made of them.
 #[derive(Debug, Default)]
@@ -123,6 +125,7 @@ impl Statements {
     }
 
     /// Reads more of a message. The text of Query or Parse ends with a zero.
+    #[inline]
     pub(super) fn read_long(&mut self, bytes: &[u8]) {
         let Some(long) = self.long.as_mut().filter(|long| !long.has_ended) else { return };
         let end = memchr(0, bytes);
@@ -131,10 +134,17 @@ impl Statements {
     }
 
     /// The message ends. Returns the kinds of a simple query that were not known before.
+    #[inline]
     pub(super) fn end_long(&mut self) -> Result<Option<Kinds>, TooMany> {
-        let Some(LongText { scanner, known, prepares, .. }) = self.long.take().map(|long| *long) else {
-            return Ok(None);
-        };
+        match self.long.take() {
+            Some(long) => self.end_text(*long),
+            None => Ok(None),
+        }
+    }
+
+    #[cold]
+    fn end_text(&mut self, long: LongText) -> Result<Option<Kinds>, TooMany> {
+        let LongText { scanner, known, prepares, .. } = long;
         let kinds = scanner.finish();
         let Some((name, key)) = prepares else { return Ok(kinds.without(known)) };
         insert(&mut self.prepared, &name, Arc::new(Statement { kinds, key }))?;

@@ -1,5 +1,8 @@
 //! Lines that end with CR LF.
 
+/// Bytes that end a line.
+const LINE_BREAK: [u8; 2] = *b"\r\n";
+
 /// Most digits of a number that fits in any case.
 const MAX_DIGITS: usize = 18;
 
@@ -70,12 +73,13 @@ impl Line {
 /// and the number is not negative.
 pub(super) fn whole_number(line: &[u8]) -> Option<(i64, usize)> {
     let mut number = 0;
-    for (index, byte) in line.iter().enumerate().skip(1).take(MAX_DIGITS) {
-        match byte {
-            b'0'..=b'9' => number = 10 * number + i64::from(byte - b'0'),
-            b'\r' if index > 1 && line.get(index + 1) == Some(&b'\n') => return Some((number, index + 2)),
-            _ => return None,
-        }
+    let mut end = 1;
+    while let Some(byte @ b'0'..=b'9') = line.get(end)
+        && end <= MAX_DIGITS
+    {
+        number = 10 * number + i64::from(byte - b'0');
+        end += 1;
     }
-    None
+    let is_whole = end > 1 && line.get(end..end + LINE_BREAK.len()) == Some(&LINE_BREAK);
+    is_whole.then_some((number, end + LINE_BREAK.len()))
 }

@@ -10,7 +10,7 @@ const MAX_BULK: u64 = 512 << 20;
 const MAX_ARGUMENTS: u64 = 1 << 20;
 const MAX_INLINE: usize = 64 << 10;
 
-const LINE_BREAK: u64 = 2;
+const LINE_BREAK: usize = 2;
 
 /// Reads commands: arrays of arguments, or inline commands.
 #[derive(Debug, Default)]
@@ -47,6 +47,8 @@ enum State {
 /// A step through a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step<'a> {
+    /// A command that arrives in one piece, as nearly all do. It stands for the other steps.
+    Whole { offset: u64, arguments: Arguments<'a>, end: u64 },
     /// The first byte of something that may be a command.
     Begins { offset: u64 },
     /// The first bytes of an argument that is read.
@@ -69,6 +71,12 @@ impl Commands {
             match self.state {
                 State::Start => {
                     let Some(first) = bytes.first() else { return Ok(None) };
+                    if let Some((arguments, behind)) = Arguments::read(bytes) {
+                        let offset = self.offset;
+                        self.offset += (bytes.len() - behind.len()) as u64;
+                        *bytes = behind;
+                        return Ok(Some(Step::Whole { offset, arguments, end: self.offset }));
+                    }
                     self.line = Line::default();
                     self.line_begin = self.offset;
                     self.inline.clear();
@@ -101,9 +109,9 @@ impl Commands {
                     self.state = match wanted(self.index) {
                         Some(wanted) => {
                             let wanted = usize::try_from(length).unwrap_or(usize::MAX).min(wanted);
-                            State::Argument { wanted, rest: length - wanted as u64 + LINE_BREAK }
+                            State::Argument { wanted, rest: length - wanted as u64 + LINE_BREAK as u64 }
                         }
-                        None => State::Rest(length + LINE_BREAK),
+                        None => State::Rest(length + LINE_BREAK as u64),
                     };
                 }
                 State::Argument { wanted, rest } => {
@@ -174,4 +182,59 @@ impl Commands {
         self.line = Line::default();
         Ok(Some(number))
     }
+}
+
+/// The arguments of a command that is there as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Arguments<'a> {
+    pub(super) count: u64,
+    /// The first ones, which are nearly always the only ones that are read.
+    first: [&'a [u8]; 2],
+    bytes: &'a [u8],
+}
+
+impl<'a> Arguments<'a> {
+    /// Reads the command at the beginning. Returns its arguments and the bytes behind it, if all of it is there.
+    fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        if bytes.first() != Some(&b'*') {
+            return None;
+        }
+        let (count, length) = whole_number(bytes)?;
+        let count = u64::try_from(count).ok().filter(|count| (1..=MAX_ARGUMENTS).contains(count))?;
+        let bytes = &bytes[length..];
+        let mut first = [&[][..]; 2];
+        let mut behind = bytes;
+        for index in 0..usize::try_from(count).ok()? {
+            let (argument, rest) = whole_argument(behind)?;
+            if let Some(place) = first.get_mut(index) {
+                *place = argument;
+            }
+            behind = rest;
+        }
+        Some((Self { count, first, bytes }, behind))
+    }
+
+    /// Returns the argument with this index: 0 is the name of the command.
+    pub(super) fn get(&self, index: u64) -> Option<&'a [u8]> {
+        let index = usize::try_from(index).ok().filter(|index| (*index as u64) < self.count)?;
+        if let Some(argument) = self.first.get(index) {
+            return Some(argument);
+        }
+        let mut bytes = self.bytes;
+        for _ in 0..index {
+            bytes = whole_argument(bytes)?.1;
+        }
+        Some(whole_argument(bytes)?.0)
+    }
+}
+
+/// Returns the argument at the beginning, and the bytes behind it, if all of it is there.
+fn whole_argument(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    if bytes.first() != Some(&b'$') {
+        return None;
+    }
+    let (length, begin) = whole_number(bytes)?;
+    let length = u64::try_from(length).ok().filter(|length| *length <= MAX_BULK)?;
+    let (argument, behind) = bytes[begin..].split_at_checked(usize::try_from(length).ok()?)?;
+    Some((argument, behind.get(LINE_BREAK..)?))
 }

@@ -44,6 +44,14 @@ impl Requests {
         let command = &mut self.command;
         while let Some(step) = self.commands.next(&mut bytes, |index| command.wanted(index))? {
             match step {
+                Step::Whole { offset, arguments, end } => {
+                    command.begin = offset;
+                    command.set_name(arguments.get(0).unwrap_or_default())?;
+                    let index = command.key_index_in(arguments.count);
+                    let key = index.and_then(|index| arguments.get(index)).unwrap_or_default();
+                    command.report(&key[..key.len().min(MAX_KEY)], arguments.count, session, sink)?;
+                    command.end(end, sink);
+                }
                 Step::Begins { offset } => {
                     (command.begin, command.is_undecided, command.key_index) = (offset, true, None);
                 }
@@ -59,12 +67,7 @@ impl Requests {
                     command.report(text, count, session, sink)?;
                 }
                 Step::Inline { line } => command.report_inline(line, session, sink)?,
-                Step::Ends { offset } => {
-                    command.is_undecided = false;
-                    if let Some(request) = command.sending.take() {
-                        emit(sink, offset, EventKind::RequestEnds { request, is_group: false });
-                    }
-                }
+                Step::Ends { offset } => command.end(offset, sink),
             }
         }
         Ok(())
@@ -109,6 +112,13 @@ impl Command {
         let index = self.key_index_in(count).and_then(|index| usize::try_from(index).ok());
         let key = index.and_then(|index| words().nth(index)).unwrap_or_default();
         self.report(&key[..key.len().min(MAX_KEY)], count, session, sink)
+    }
+
+    fn end(&mut self, offset: u64, sink: Sink<'_>) {
+        self.is_undecided = false;
+        if let Some(request) = self.sending.take() {
+            emit(sink, offset, EventKind::RequestEnds { request, is_group: false });
+        }
     }
 
     fn report(

@@ -1,6 +1,8 @@
 //! The stream of responses.
 
-use super::line::Line;
+use memchr::memchr;
+
+use super::line::{Line, whole_number};
 use super::{Session, commands, emit, other_protocol};
 use crate::event::{EventKind, Outcome, Sink};
 use crate::framer::Opaque;
@@ -9,7 +11,7 @@ use crate::key::Prefix;
 /// Longest first element of a message that is read: it is longer than `punsubscribe`.
 const MAX_FIRST: usize = 16;
 
-const LINE_BREAK: u64 = 2;
+const LINE_BREAK: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Responses {
@@ -62,10 +64,21 @@ impl Responses {
     ) -> Result<(), Opaque> {
         while !bytes.is_empty() {
             let taken = match self.state {
-                State::Type => {
-                    self.begin_value(bytes[0], session, sink)?;
-                    0
-                }
+                State::Type => match self.whole_reply(bytes, session) {
+                    // Nearly all replies are of this kind.
+                    Some(length) => {
+                        self.message = Message { begin: self.offset, ..Message::default() };
+                        self.begin_response(session, sink)?;
+                        self.offset += length as u64;
+                        self.open = 1;
+                        self.end_value(session, sink)?;
+                        length
+                    }
+                    None => {
+                        self.begin_value(bytes[0], session, sink)?;
+                        0
+                    }
+                },
                 State::Header => {
                     let (taken, is_complete) = self.line.read(bytes);
                     self.offset += taken as u64;
@@ -81,7 +94,7 @@ impl Responses {
                         let mut first = [0; MAX_FIRST];
                         first[..length].copy_from_slice(text);
                         self.classify(&first[..length], session, sink)?;
-                        self.state = State::Rest(LINE_BREAK);
+                        self.state = State::Rest(LINE_BREAK as u64);
                     }
                     taken
                 }
@@ -98,6 +111,23 @@ impl Responses {
             bytes = &bytes[taken..];
         }
         Ok(())
+    }
+
+    /// Returns the length of the reply at the beginning if it is a simple string, a number or a bulk string, and all of it is there.
+    fn whole_reply(&self, bytes: &[u8], session: &Session) -> Option<usize> {
+        match bytes[0] {
+            _ if self.open > 0 || session.is_subscribed => None,
+            b'+' | b':' => {
+                let end = memchr(b'\n', bytes)?;
+                (bytes[end - 1] == b'\r').then_some(end + 1)
+            }
+            b'$' => {
+                let (length, begin) = whole_number(bytes)?;
+                let end = usize::try_from(length).ok()?.checked_add(begin)?.checked_add(LINE_BREAK)?;
+                (end <= bytes.len()).then_some(end)
+            }
+            _ => None,
+        }
     }
 
     fn begin_value(&mut self, first: u8, session: &Session, sink: Sink<'_>) -> Result<(), Opaque> {
@@ -153,7 +183,7 @@ impl Responses {
                         self.state = State::First(first);
                     } else {
                         self.classify_as_other(session, sink)?;
-                        self.state = State::Rest(length + LINE_BREAK);
+                        self.state = State::Rest(length + LINE_BREAK as u64);
                     }
                     return Ok(());
                 }
