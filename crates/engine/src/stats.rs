@@ -72,13 +72,13 @@ impl FaultCounters {
 
     /// Counts a delay that was drawn.
     pub(crate) fn record_requested(&self, delay: Duration) {
-        add(&self.requested, delay);
+        add(&self.requested, delay, 1);
     }
 
     /// Counts a chunk that was held for `held` and released `late` after it was due.
     pub(crate) fn record_held(&self, held: Duration, late: Duration) {
         self.held.record(held);
-        add(&self.late, late);
+        add(&self.late, late, 1);
     }
 
     /// Counts bytes that passed a bandwidth, whether it limited them or not.
@@ -142,8 +142,13 @@ impl DurationCounters {
     }
 
     pub(crate) fn record(&self, time: Duration) {
-        add(&self.histogram, time);
-        self.nanos.fetch_add(nanos(time), Ordering::Relaxed);
+        self.record_each(time, 1);
+    }
+
+    /// Counts a duration this number of times.
+    pub(crate) fn record_each(&self, time: Duration, times: u64) {
+        add(&self.histogram, time, times);
+        self.nanos.fetch_add(nanos(time).saturating_mul(times), Ordering::Relaxed);
     }
 
     pub(crate) fn load(&self) -> DurationHistogram {
@@ -156,9 +161,9 @@ impl DurationCounters {
     }
 }
 
-fn add(histogram: &AtomicHistogram, time: Duration) {
+fn add(histogram: &AtomicHistogram, time: Duration, times: u64) {
     // Values up to `MAX_VALUE` always fit.
-    let _ = histogram.increment(nanos(time).min(MAX_VALUE));
+    let _ = histogram.add(nanos(time).min(MAX_VALUE), times);
 }
 
 /// Snapshot of the counters of a fault.

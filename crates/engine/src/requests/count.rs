@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fault_proxy_protocol::OpaqueReason;
 
@@ -55,7 +56,7 @@ pub(crate) struct KindCounters {
     delivered: AtomicU64,
     pub(super) unconfirmed: AtomicU64,
     pub(super) injected: AtomicU64,
-    pub(super) duration: DurationCounters,
+    duration: DurationCounters,
 }
 
 /// Counts that a session adds to those of a kind after each read and each write, since a pipeline has many requests in one.
@@ -64,7 +65,9 @@ pub(super) struct NewCounts {
     pub(super) requests: u64,
     pub(super) forwarded: u64,
     pub(super) answered: u64,
-    pub(super) delivered: u64,
+    delivered: u64,
+    /// How long each of the delivered ones took: the responses of a pipeline are often written together.
+    duration: Duration,
 }
 
 impl RequestCounters {
@@ -125,9 +128,18 @@ impl KindCounters {
         }
     }
 
+    /// Counts a request whose response was delivered after this time.
+    pub(super) fn deliver(&self, new: &mut NewCounts, duration: Duration) {
+        if new.delivered > 0 && new.duration != duration {
+            self.add(new);
+        }
+        new.delivered += 1;
+        new.duration = duration;
+    }
+
     /// Adds these counts, those of earlier steps first, and sets them to 0.
     pub(super) fn add(&self, new: &mut NewCounts) {
-        let NewCounts { requests, forwarded, answered, delivered } = std::mem::take(new);
+        let NewCounts { requests, forwarded, answered, delivered, duration } = std::mem::take(new);
         for (counter, count) in [
             (&self.requests, requests),
             (&self.forwarded, forwarded),
@@ -137,6 +149,9 @@ impl KindCounters {
             if count > 0 {
                 counter.fetch_add(count, Ordering::Relaxed);
             }
+        }
+        if delivered > 0 {
+            self.duration.record_each(duration, delivered);
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) struct OpenRequests {
     kinds: Vec<(Arc<KindCounters>, NewCounts)>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct OpenRequest {
     /// Bit set of the positions of its kinds.
     kinds: u64,
@@ -115,34 +115,30 @@ impl OpenRequests {
 
     /// The response was written to the client.
     pub(super) fn deliver(&mut self, request: u64, now: Duration) {
-        let is_injected = self.get(request).is_some_and(|open| open.is_injected);
-        if let Some((kinds, begun)) = self.finish(request)
-            && !is_injected
+        if let Some(open) = self.finish(request)
+            && !open.is_injected
         {
-            self.count(kinds, |counters, new| {
-                new.delivered += 1;
-                counters.duration.record(now.saturating_sub(begun));
-            });
+            let duration = now.saturating_sub(open.begun);
+            self.count(open.kinds, |counters, new| counters.deliver(new, duration));
         }
         self.forget_done();
     }
 
     /// The response was dropped.
     pub(super) fn lose(&mut self, request: u64) {
-        let is_executed = self.get(request).is_some_and(|open| open.is_executed);
-        if let Some((kinds, _)) = self.finish(request)
-            && is_executed
+        if let Some(open) = self.finish(request)
+            && open.is_executed
         {
-            self.count(kinds, |counters, _| add_one(&counters.unconfirmed));
+            self.count(open.kinds, |counters, _| add_one(&counters.unconfirmed));
         }
         self.forget_done();
     }
 
-    /// Returns the kinds of a request that is done now, and when it began.
-    fn finish(&mut self, request: u64) -> Option<(u64, Duration)> {
+    /// Returns a request that is done now.
+    fn finish(&mut self, request: u64) -> Option<OpenRequest> {
         let open = self.get(request).filter(|open| !open.is_done)?;
         open.is_done = true;
-        Some((open.kinds, open.begun))
+        Some(*open)
     }
 
     fn forget_done(&mut self) {
