@@ -31,7 +31,7 @@ pub(crate) struct UpstreamTlsArgs {
     /// Accept any certificate. Anyone between the proxy and the upstream can then read and change the traffic.
     #[arg(long, help_heading = UPSTREAM_TLS, action = Set, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL", value_parser = switch)]
     pub(crate) upstream_insecure: bool,
-    /// Application protocols (ALPN) to offer to https and tls upstreams, separated by commas, for example h2,http/1.1.
+    /// Application protocols (ALPN) to offer to https, rediss and tls upstreams, separated by commas, for example h2,http/1.1.
     ///
     /// For clients in clear only: the proxy offers the protocols of a client with TLS [default: none].
     #[arg(long, value_name = "PROTOCOLS", value_delimiter = ',', help_heading = UPSTREAM_TLS)]
