@@ -4,6 +4,7 @@
 //! of a session.
 
 pub(crate) mod count;
+mod linger;
 mod open;
 mod pending;
 mod respond;
@@ -49,6 +50,8 @@ pub(crate) enum Output {
     Wait(Duration),
     /// Receive more, or end if the stream has ended.
     More,
+    /// Receive more until this time.
+    MoreUntil(Duration),
     /// End the session.
     End(SessionEnd),
 }
@@ -73,7 +76,7 @@ impl Requests {
         state.stream(direction).on_received(bytes.len());
         match direction {
             // Bytes behind the last request are dropped.
-            Direction::ToUpstream if state.is_closing => {}
+            Direction::ToUpstream if state.is_closing => state.prolong_linger(now),
             Direction::ToUpstream => framer.on_requests(bytes, |event| state.on_request(now, event)),
             Direction::ToDownstream => {
                 framer.on_responses(bytes, |event| state.on_response(now, event));
@@ -112,6 +115,15 @@ impl Requests {
         self.state.open.publish();
     }
 
+    /// The end of the stream in `direction` has passed, behind all its bytes. Returns true if the other direction has to go on.
+    pub(crate) fn on_end_passed(&mut self, direction: Direction, now: Duration) -> bool {
+        let lingers = direction == Direction::ToDownstream && self.state.is_closing;
+        if lingers {
+            self.state.start_linger(now);
+        }
+        lingers
+    }
+
     /// Returns the next action for the bytes of `direction` that were received and have not passed.
     pub(crate) fn output(&mut self, direction: Direction, now: Duration) -> Output {
         let Self { framer, state } = self;
@@ -128,7 +140,7 @@ impl Requests {
                 Next::Drop(len) => return Output::Drop(to_usize(len)),
                 Next::Wait(until) => return Output::Wait(until),
                 Next::Receive => {
-                    if let Some(output) = state.at_end(direction) {
+                    if let Some(output) = state.at_end(direction, now) {
                         return output;
                     }
                 }

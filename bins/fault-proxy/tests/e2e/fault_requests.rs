@@ -338,6 +338,42 @@ fn clients_of_http_that_read_to_the_end_or_wait_with_their_body_get_the_response
 }
 
 #[test]
+fn clients_that_keep_their_side_open_are_closed() {
+    let (server, api) = (counting(), Api::alone());
+    let upstream = format!("http://{}", server.addr());
+    let proxy = api.post("/proxies", &json!({"name": "api", "listen": "127.0.0.1:0", "upstream": upstream}));
+    for (kind, attributes) in [
+        ("respond", json!({"on": "PUT", "status": 503, "body": "busy"})),
+        ("lose-response", json!({"on": "POST", "then": "close"})),
+        ("truncate", json!({"on": "DELETE", "bytes": 8})),
+    ] {
+        api.post("/proxies/api/toxics", &json!({"type": kind, "attributes": attributes}));
+    }
+    let clients = [
+        ("PUT / HTTP/1.0\r\n\r\n", "busy"),
+        ("PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "busy"),
+        ("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n", "busy"),
+        ("POST / HTTP/1.1\r\nHost: x\r\n\r\n", ""),
+        ("DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1"),
+    ]
+    .map(|(request, end)| {
+        let mut client = connect(listen_of(&proxy));
+        client.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        client.write_all(request.as_bytes()).expect("it is open");
+        let mut response = String::new();
+        client.read_to_string(&mut response).expect("the connection ends without a reset");
+        assert!(response.ends_with(end) && response.is_empty() == end.is_empty(), "{request}: {response}");
+        client
+    });
+    eventually("all sessions have begun and ended", || {
+        let history = api.get("/proxies/api/history");
+        let samples = history["samples"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let begun: u64 = samples.iter().filter_map(|sample| sample["sessions"].as_u64()).sum();
+        begun == clients.len() as u64 && samples.last().is_some_and(|last| last["sessions_active"] == 0)
+    });
+}
+
+#[test]
 fn requests_of_redis_are_delayed_by_command_and_key() {
     let server = Redis::start();
     let delay = ["--with-latency", "--latency-mean", "300ms", "--latency-on", "SET session:*"];

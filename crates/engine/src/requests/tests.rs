@@ -77,8 +77,11 @@ impl Streams {
                 }
                 Output::Receive(bytes) => held.extend_from_slice(&bytes),
                 Output::End(end) => self.end = Some(end),
-                Output::Finish => self.is_finished = true,
-                Output::Wait(_) | Output::More => return,
+                Output::Finish => {
+                    self.is_finished = true;
+                    self.requests.on_end_passed(direction, self.now);
+                }
+                Output::Wait(_) | Output::More | Output::MoreUntil(_) => return,
             }
         }
     }

@@ -104,6 +104,33 @@ fn the_connection_ends_after_a_response_of_the_proxy_if_the_client_wants_that() 
 }
 
 #[test]
+fn a_client_that_does_not_close_after_its_last_response_is_closed() {
+    let second = Duration::from_secs(1);
+    for (request, body, seconds) in [
+        (&b"POST / HTTP/1.0\r\n\r\n"[..], &b""[..], 5),
+        (b"POST / HTTP/1.1\r\nConnection: close\r\n\r\n", b"", 5),
+        (EXPECTING, b"h", 30),
+    ] {
+        let mut streams = Streams::of(&faults_of(Protocol::Http, vec![respond()]));
+        streams.send(Direction::ToUpstream, request);
+        assert!(streams.is_finished);
+        for _ in 0..seconds {
+            assert_eq!(streams.end, None, "the client may not have read the response");
+            streams.advance(second);
+            if !body.is_empty() {
+                streams.send(Direction::ToUpstream, body);
+            }
+        }
+        assert_eq!((streams.end, streams.requests()), (Some(SessionEnd::Closed), &b""[..]));
+    }
+    // A client waits for the response of the upstream for any time.
+    let mut streams = Streams::of(&faults_of(Protocol::Http, vec![respond()]));
+    streams.send(Direction::ToUpstream, &[GET, EXPECTING].concat());
+    streams.advance(60 * second);
+    assert_eq!((streams.end, streams.is_finished), (None, false));
+}
+
+#[test]
 fn a_client_of_a_session_that_cannot_be_read_any_more_sees_its_end() {
     let mut streams = Streams::of(&faults_of(Protocol::Http, vec![respond()]));
     streams.send(Direction::ToUpstream, &[GET, EXPECTING].concat());
