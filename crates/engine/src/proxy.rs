@@ -13,6 +13,7 @@ pub(crate) use self::shared::{MIN_RTT, Shared, Watcher};
 use crate::direction::Direction;
 use crate::effect::Fault;
 use crate::engine::Engine;
+use crate::pipeline::plan::PlanEntry;
 use crate::requests::count::RequestStats;
 use crate::stats::{DurationHistogram, FaultStats, FlowStats};
 use crate::timer::{Timer, Timers};
@@ -82,7 +83,11 @@ impl Faults {
 
     /// Returns each fault with its statistics.
     pub fn stats(&self) -> Vec<(Fault, FaultStats)> {
-        self.shared.plan().iter().map(|entry| (entry.fault.clone(), entry.counters.stats())).collect()
+        let stats = |entry: &PlanEntry| {
+            let used_up = entry.selector.as_ref().is_some_and(|selector| selector.is_used_up());
+            FaultStats { used_up, ..entry.counters.stats() }
+        };
+        self.shared.plan().iter().map(|entry| (entry.fault.clone(), stats(entry))).collect()
     }
 
     /// Returns the bytes and delays of all faults in `direction`.

@@ -81,6 +81,12 @@ impl SessionSelector {
         progress.selected += u64::from(is_selected);
         is_selected
     }
+
+    /// Returns true if no further session can be selected.
+    pub(crate) fn is_used_up(&self) -> bool {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        self.selection.times.is_some_and(|times| progress.selected >= times.get())
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +116,19 @@ mod tests {
     #[test]
     fn times_counts_the_sessions_that_the_probability_does_not_spare() {
         assert_eq!(selected(selection(1, 2, 2), 20, |number| number % 4 == 0), [4, 8]);
+    }
+
+    #[test]
+    fn a_selector_is_used_up_after_the_last_of_its_times() {
+        let selector = SessionSelector::new(selection(1, 1, 2));
+        let used_up = |drawn: bool| {
+            selector.select(|| drawn);
+            selector.is_used_up()
+        };
+        assert_eq!([true, true, false, true].map(used_up), [false, false, false, true]);
+        let unlimited = SessionSelector::new(selection(1, 1, 0));
+        unlimited.select(|| true);
+        assert!(!unlimited.is_used_up());
     }
 
     #[test]

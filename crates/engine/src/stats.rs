@@ -114,6 +114,7 @@ impl FaultCounters {
             sessions: count(&self.sessions),
             actions: count(&self.actions),
             has_affected: self.has_affected.load(Ordering::Relaxed),
+            used_up: false,
             delay: Quantiles::from_histogram(&held.histogram),
             held,
             requested_delay: Quantiles::from_histogram(&self.requested.load()),
@@ -178,6 +179,9 @@ pub struct FaultStats {
     /// True if the fault had an effect that is not counted: it closed the port, made data wait for a
     /// bandwidth, or held data of a session that it was to end later.
     pub has_affected: bool,
+    /// True if the fault has acted on as many sessions or requests as its [`Selection`](crate::Selection)
+    /// allows. It still acts on those that are open.
+    pub used_up: bool,
     /// Delays that were drawn, if any.
     pub requested_delay: Option<Quantiles>,
     /// Hold times of chunks, including the wait for earlier chunks.

@@ -17,6 +17,7 @@ pub(super) fn fault(name: &str) -> FaultState {
         windows: vec![(0, None)],
         sessions: 0,
         applied: 0,
+        used_up: false,
         acted: false,
         asked_ms: None,
         held_ms: None,

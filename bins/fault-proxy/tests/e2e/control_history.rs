@@ -44,6 +44,26 @@ fn a_fault_that_is_switched_off_lets_open_sessions_go_on_and_keeps_its_counts() 
 }
 
 #[test]
+fn a_fault_is_used_up_after_its_times_until_they_change() {
+    let echo = FarEnd::echo();
+    let api = Api::alone();
+    let port = create(&api, "p", echo.addr());
+    let fault = json!({"name": "slow", "type": "latency", "attributes": {"mean": "50ms", "times": 1}});
+    api.post("/proxies/p/toxics", &fault);
+    let used_up = || {
+        let fault = &state(&api)["proxies"][0]["faults"][0];
+        assert_eq!((&fault["enabled"], &fault["on"]), (&json!(true), &json!(true)));
+        fault["used_up"].as_bool().expect("a bool")
+    };
+    assert!(!used_up(), "it has not acted");
+    let client = connect(port);
+    round_trip(&client, b"late").expect("it comes later");
+    assert!(used_up(), "no further session is selected");
+    api.post("/proxies/p/toxics/slow", &json!({"attributes": {"times": 2}}));
+    assert!(!used_up(), "the count has restarted");
+}
+
+#[test]
 fn the_last_ten_minutes_of_a_proxy_are_kept() {
     let echo = FarEnd::echo();
     let api = Api::alone();

@@ -110,6 +110,9 @@ pub struct FaultState {
     pub applied: u64,
     /// True if the fault has affected anything.
     pub acted: bool,
+    /// True if `times` sessions or requests were selected. The fault does not act on further ones.
+    #[serde(default)]
+    pub used_up: bool,
     /// Delays that were drawn.
     pub asked_ms: Option<TimesState>,
     /// Measured delays.
@@ -238,6 +241,7 @@ impl FaultState {
             sessions: figures.map_or(0, |figures| figures.sessions),
             applied,
             acted,
+            used_up: figures.is_some_and(|figures| figures.used_up),
             asked_ms: times(|figures| figures.requested_delay),
             held_ms: times(|figures| figures.delay),
             late_ms: times(|figures| figures.error),
