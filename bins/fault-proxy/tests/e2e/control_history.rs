@@ -64,6 +64,25 @@ fn a_fault_is_used_up_after_its_times_until_they_change() {
 }
 
 #[test]
+fn only_samples_that_are_newer_are_returned() {
+    let api = Api::alone();
+    create(&api, "p", free_addr());
+    let times = |query: &str| -> Vec<u64> {
+        let history = api.get(&format!("/proxies/p/history{query}"));
+        let samples = history["samples"].as_array().expect("an array").iter();
+        samples.filter_map(|sample| sample["at_ms"].as_u64()).collect()
+    };
+    eventually("there are samples", || times("").len() >= 3);
+    let all = times("");
+    let newer = times(&format!("?since={}", all[0]));
+    assert!(newer.starts_with(&all[1..]), "{all:?} {newer:?}");
+    assert_eq!(times("?since=3600000"), [0; 0]);
+    let (status, problem) = api.send("GET", "/proxies/p/history?since=noon", "", &[]);
+    assert_eq!(status, 400);
+    assert!(problem.contains("invalid since"), "{problem}");
+}
+
+#[test]
 fn the_last_ten_minutes_of_a_proxy_are_kept() {
     let echo = FarEnd::echo();
     let api = Api::alone();

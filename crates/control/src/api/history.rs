@@ -1,7 +1,7 @@
 //! `/history` and `/proxies/{proxy}/history`.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde_json::json;
 
@@ -23,8 +23,21 @@ pub(super) async fn all(State(proxies): State<Proxies>) -> Response {
 pub(super) async fn one(
     State(proxies): State<Proxies>,
     Names(name): Names<String>,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let interval = INTERVAL.as_millis();
-    let samples = proxies.samples(&name)?;
+    let since = since(uri.query().unwrap_or_default())?;
+    let mut samples = proxies.samples(&name)?;
+    samples.retain(|sample| since.is_none_or(|since| sample.at_ms > since));
     Ok(json_response(StatusCode::OK, &json!({"interval_ms": interval, "name": name, "samples": samples})))
+}
+
+/// Returns the parameter `since` of a query.
+fn since(query: &str) -> Result<Option<u64>, ApiError> {
+    let Some(text) = query.split('&').find_map(|pair| pair.strip_prefix("since=")) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        let problem =
+            format!("invalid since {text:?}: expected the at_ms of a sample, for example since=12000");
+        ApiError::new(StatusCode::BAD_REQUEST, problem)
+    })
 }

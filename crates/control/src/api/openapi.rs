@@ -71,7 +71,10 @@ fn paths() -> Value {
             "delete": Operation::new("delete_proxy", "Deletes a proxy and closes its sessions").or(&[400, 404]),
         },
         "/proxies/{proxy}/history": {
-            "parameters": [in_path("proxy")],
+            "parameters": [in_path("proxy"), {
+                "name": "since", "in": "query", "description": "The at_ms of a sample: returns only newer samples",
+                "schema": {"type": "integer", "minimum": 0},
+            }],
             "get": Operation::new("history", "Figures of each second of the last ten minutes, the oldest first")
                 .gives(200, "History").or(&[400, 404]),
         },
