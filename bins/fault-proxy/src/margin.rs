@@ -7,11 +7,13 @@
 //! | `range` | values between two ends |
 //! | `network` | the proxies of one run |
 //! | `command` | one run of the command |
+//! | `obstacle` | reasons why runs say nothing about the fault |
 //! | `wording`, `report` | the result for people and programs |
 
 mod command;
 mod confidence;
 mod network;
+mod obstacle;
 mod range;
 mod report;
 mod search;
@@ -27,10 +29,11 @@ use proxy_cli::args::Given;
 use proxy_cli::faults::any_seed;
 use proxy_cli::log::{Log, LogArgs};
 use proxy_cli::signals::Signals;
-use proxy_cli::terminal::{print, print_error};
+use proxy_cli::terminal::{counted, print, print_error};
 
 use self::command::{Command, Failure, NotStarted};
 use self::network::Networks;
+use self::obstacle::{Judged, Obstacle, Obstacles};
 use self::range::Range;
 pub(crate) use self::range::is_numeric;
 use self::search::{Outcome, Search, Step};
@@ -66,11 +69,11 @@ pub(crate) struct Plan<'a> {
 #[derive(Debug)]
 struct Measured {
     search: Search,
-    outcome: Outcome,
+    outcome: Result<Outcome, Obstacle>,
     /// The last failure at each value.
     failures: BTreeMap<u32, Failure>,
-    /// Whether the fault acted in a run.
-    acted: bool,
+    /// Variables of the last run.
+    variables: Vec<(String, String)>,
     seed: u64,
     runs: u64,
 }
@@ -140,34 +143,49 @@ impl<'a> Plan<'a> {
         let command = Command { line: &args.command, timeout: args.timeout() };
         let seed = settings.seed.unwrap_or_else(any_seed);
         let mut search = Search::new(range.last(), args.repeat());
-        let (mut failures, mut acted) = (BTreeMap::new(), false);
+        let mut obstacles = Obstacles::default();
+        let (mut failures, mut acted, mut runs) = (BTreeMap::new(), false, 0);
+        let mut variables = Vec::new();
         print_error(
             "fault-proxy",
             format_args!("looking for the limit of {}.{}, {range}", varied.name, varied.parameter.name),
         );
-        let mut runs = 0;
-        loop {
+        let outcome = loop {
             let place = match search.next() {
                 Step::Run(place) => place,
-                Step::Done(outcome) => return Ok(Measured { search, outcome, failures, acted, seed, runs }),
+                Step::Done(Outcome::FailsAtEasyEnd) if !obstacles.is_used() => break Err(Obstacle::Unused),
+                Step::Done(Outcome::PassesAtHardEnd) if !acted => {
+                    let proxies = varied.proxies(&settings.proxies).map(|proxy| &*proxy.name);
+                    break Err(obstacles.idle(&varied.name, proxies));
+                }
+                Step::Done(outcome) => break Ok(outcome),
             };
             let proxies = varied.with_value(&settings.proxies, &range.parameter(place), &self.schedules)?;
             // The same seed would repeat the same decisions, and then runs of one value would not be independent.
             let network = networks.start(&proxies, seed.wrapping_add(runs)).await?;
             let ran = match network.variables(&proxies) {
-                Ok(variables) => command.run(&variables, signals).await,
+                Ok(of_run) => {
+                    variables = of_run;
+                    command.run(&variables, signals).await
+                }
                 Err(error) => Err(error),
             };
-            let passed = matches!(&ran, Ok(run) if run.failure.is_none());
-            let is_used = runs > 0 || !passed || network.is_used().await;
-            acted |= network.stop(&varied.name)?;
-            let run = ran?;
-            if !is_used {
-                bail!(
-                    "the command passed without a connection to a proxy: let it connect to the address in FAULT_PROXY_ADDR"
-                );
+            if !obstacles.is_used() && ran.is_ok() {
+                network.wait_for_client().await;
             }
-            search.record(place, passed);
+            if matches!(&ran, Ok(run) if run.failure.is_some()) {
+                network.wait_for_upstreams().await;
+            }
+            let observed = network.observed(&varied.name);
+            network.stop()?;
+            let run = ran?;
+            runs += 1;
+            acted |= observed.acted;
+            let judged = obstacles.judge(run.failure.is_none(), observed, args.repeat());
+            let why = match &judged {
+                Judged::Repeats(unreached) => format!("; {unreached}"),
+                _ => String::new(),
+            };
             let seconds = run.time.as_secs_f64();
             let (result, status) = match &run.failure {
                 None => ("passed", String::new()),
@@ -175,32 +193,39 @@ impl<'a> Plan<'a> {
             };
             print_error(
                 "fault-proxy",
-                format_args!("{}: {result} in {seconds:.2} s{status}", range.shown(place)),
+                format_args!("{}: {result} in {seconds:.2} s{status}{why}", range.shown(place)),
             );
+            let passed = run.failure.is_none();
             failures.extend(run.failure.map(|failure| (place, failure)));
-            runs += 1;
-        }
+            match judged {
+                Judged::Counts => search.record(place, passed),
+                Judged::Repeats(_) => {}
+                Judged::Ends(obstacle) => break Err(obstacle),
+            }
+        };
+        Ok(Measured { search, outcome, failures, variables, seed, runs })
     }
 }
 
 impl Measured {
     fn headline(&self, plan: &Plan<'_>) -> String {
-        wording::headline(&self.search, self.outcome, &plan.range)
+        match &self.outcome {
+            Ok(outcome) => wording::headline(&self.search, *outcome, &plan.range),
+            Err(obstacle) => obstacle.to_string(),
+        }
     }
 
-    /// Returns true if no run showed anything about the fault.
-    fn is_idle(&self) -> bool {
-        self.outcome == Outcome::PassesAtHardEnd && !self.acted
+    /// Returns the highest value up to which the command passes, if it was measured.
+    fn passes_up_to(&self) -> Option<u32> {
+        self.outcome.as_ref().ok().and_then(|outcome| wording::passes_up_to(&self.search, *outcome))
     }
 
     fn exit_code(&self, plan: &Plan<'_>) -> u8 {
-        let passes = match self.outcome {
-            Outcome::NotMonotonic { .. } => None,
-            outcome => wording::passes_up_to(&self.search, outcome),
-        };
-        match passes {
+        if matches!(self.outcome, Ok(Outcome::NotMonotonic { .. })) {
+            return NOT_MEASURED;
+        }
+        match self.passes_up_to() {
             None => NOT_MEASURED,
-            Some(_) if self.is_idle() => NOT_MEASURED,
             Some(passes) if plan.at_least.is_some_and(|least| passes < least) => NOT_AS_EXPECTED,
             Some(_) => 0,
         }
@@ -210,13 +235,12 @@ impl Measured {
     fn verdict(&self, plan: &Plan<'_>) -> Verdict {
         let VariedFault { name, parameter, .. } = &plan.varied;
         let least = plan.at_least.map(|place| format!(" at least {}", plan.range.shown(place)));
-        let passes = wording::passes_up_to(&self.search, self.outcome);
         Verdict {
             condition: format!("{name}.{}{}", parameter.name, least.unwrap_or_default()),
             proxy: None,
             label: None,
             is_met: self.exit_code(plan) == 0,
-            value: passes.map(|place| plan.range.at(place)),
+            value: self.passes_up_to().map(|place| plan.range.at(place)),
             unit: plan.range.unit(),
             measured: self.headline(plan),
         }
@@ -224,7 +248,7 @@ impl Measured {
 
     fn print(&self, plan: &Plan<'_>, duration: Duration) -> Result<()> {
         let fails = match self.outcome {
-            Outcome::Found { fails, .. } => fails,
+            Ok(Outcome::Found { fails, .. }) => fails,
             _ => None,
         };
         let shown = fails.and_then(|place| self.failures.get_key_value(&place));
@@ -235,15 +259,14 @@ impl Measured {
             print_error("fault-proxy", format_args!("output of a run that failed at {value}:\n{output}"));
         }
         let mut lines = vec![self.headline(plan)];
-        lines.extend(wording::notes(&self.search, self.outcome, &plan.range));
-        if self.is_idle() {
-            lines.push(format!(
-                "Nothing was measured, because `{}` never acted: the traffic of the command does not meet it.",
-                plan.varied.name
-            ));
+        match &self.outcome {
+            Ok(outcome) => lines.extend(wording::notes(&self.search, *outcome, &plan.range)),
+            Err(obstacle) => lines.push(obstacle.way_out(&self.variables)),
         }
-        lines.extend(wording::table(&self.search, self.outcome, &plan.range));
-        lines.push(format!("{} runs in {:.1} s, seed {}", self.runs, duration.as_secs_f64(), self.seed));
+        let table = self.outcome.as_ref().ok();
+        lines.extend(table.and_then(|outcome| wording::table(&self.search, *outcome, &plan.range)));
+        let runs = counted(self.runs, "run");
+        lines.push(format!("{runs} in {:.1} s, seed {}", duration.as_secs_f64(), self.seed));
         print(lines.join("\n"))?;
         if plan.at_least.is_some() {
             let verdict = self.verdict(plan);

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::command::Failure;
 use super::confidence::CONFIDENCE;
+use super::obstacle::Obstacle;
 use super::search::Outcome;
 use super::wording;
 use super::{Measured, Plan};
@@ -95,18 +96,16 @@ pub(super) fn write(
             to: range.at(range.last()),
             resolution: (range.at(1) - range.at(0)).abs(),
             repeat: plan.args.repeat(),
-            outcome: name(*outcome),
+            outcome: outcome.as_ref().map_or_else(Obstacle::name, |outcome| name(*outcome)),
             summary: &summary,
-            passes_up_to: wording::passes_up_to(search, *outcome).map(|place| range.at(place)),
+            passes_up_to: measured.passes_up_to().map(|place| range.at(place)),
             fails_from: match outcome {
-                Outcome::Found { fails, .. } => fails.map(|place| range.at(place)),
+                Ok(Outcome::Found { fails, .. }) => fails.map(|place| range.at(place)),
                 _ => None,
             },
-            limit: wording::limit(search, *outcome).map(|(low, high)| Limit {
-                above: range.at(low),
-                up_to: range.at(high),
-                confidence: CONFIDENCE,
-            }),
+            limit: outcome.as_ref().ok().and_then(|outcome| wording::limit(search, *outcome)).map(
+                |(low, high)| Limit { above: range.at(low), up_to: range.at(high), confidence: CONFIDENCE },
+            ),
             values: values(plan, measured, failures),
         },
         expectations: &verdicts,

@@ -77,13 +77,16 @@ pub(super) fn notes(search: &Search, outcome: Outcome, range: &Range) -> Vec<Str
         ));
     }
     match outcome {
-        Outcome::FailsAtEasyEnd => notes.push(
-            "Nothing was measured. Make the command pass at the easy end first: check that the upstream runs, and that the command uses the proxy at FAULT_PROXY_ADDR.".to_owned(),
-        ),
+        Outcome::FailsAtEasyEnd => {
+            notes.push("Nothing was measured. Make the command pass at the easy end first, and check that the upstream responds.".to_owned())
+        }
         Outcome::PassesAtHardEnd if easy.failed == 0 => {
             let (_, high) = confidence::failing(search.tally(search.last()));
             let end = range.shown(search.last());
-            notes.push(format!("At most {} of its runs fail at {end} with a confidence of {confidence}.", percent(high)));
+            notes.push(format!(
+                "At most {} of its runs fail at {end} with a confidence of {confidence}.",
+                percent(high)
+            ));
         }
         Outcome::PassesAtHardEnd => {
             notes.push("No value of the range makes it fail in most runs.".to_owned());

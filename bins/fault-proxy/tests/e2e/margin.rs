@@ -182,7 +182,8 @@ fn a_limit_beyond_the_range_is_told() {
     let ended = measure(server.addr().port(), &BYTES, COUNT);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.stdout.starts_with("passes up to 1 B, the end of the range (15 of 15)\n"), "{ended:?}");
-    let ended = measure(server.addr().port(), &BYTES, "echo broken; exit 7");
+    let broken = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; echo broken; exit 7";
+    let ended = measure(server.addr().port(), &BYTES, broken);
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.starts_with("fails already at 1 KB (3 of 3)\n"), "{ended:?}");
     assert!(ended.stderr.contains("exit code 7") && ended.stderr.contains("broken"), "{ended:?}");
@@ -190,7 +191,60 @@ fn a_limit_beyond_the_range_is_told() {
     let idle = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT";
     let ended = measure(server.addr().port(), &BYTES, idle);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.stdout.contains("because `limit-data` never acted"), "{ended:?}");
+    assert!(ended.stdout.starts_with("`limit-data` never acted: the command sends nothing"), "{ended:?}");
+}
+
+#[test]
+fn an_upstream_that_cannot_be_reached_is_named_instead_of_a_limit() {
+    let directory = TempDir::new().expect("a directory");
+    let [report, junit] = ["r.json", "j.xml"].map(|name| directory.path().join(name));
+    let port = free_port();
+    let result = |client: &str, options: &[&str]| {
+        let files = ["--report", utf8(&report), "--junit", utf8(&junit)];
+        let ended = measure(port, &[&BYTES[..], &files, options].concat(), client);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let (margin, cases) = read(&report, &junit);
+        let line = ended.stdout.lines().next().unwrap_or_default();
+        assert_eq!(cases, format!("cache | limit-data.bytes | limit-data.bytes: {line}\n"));
+        assert_eq!((&margin["summary"], &margin["passes_up_to"]), (&json!(line), &Value::Null));
+        (margin["outcome"].clone(), ended)
+    };
+    let dead = format!("the upstream 127.0.0.1:{port} could not be reached: ");
+    let needs = "exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; echo x >&3; read -t 20 -n 1 <&3";
+    for (options, runs) in [(&["--repeat", "1"][..], "1 run in "), (&[], "3 runs in ")] {
+        let (outcome, ended) = result(needs, options);
+        assert_eq!(outcome, "upstream_unreached");
+        assert!(ended.stdout.starts_with(&dead) && ended.stdout.contains("refused"), "{ended:?}");
+        assert!(ended.stdout.contains(runs), "{ended:?}");
+    }
+    let (outcome, ended) = result(&format!("{needs}; true"), &["--repeat", "1"]);
+    assert_eq!(outcome, "fault_idle");
+    assert!(ended.stdout.starts_with(&format!("`limit-data` never acted, because {dead}")), "{ended:?}");
+    for unused in ["true", "false"] {
+        let (outcome, ended) = result(unused, &["--repeat", "1"]);
+        assert_eq!(outcome, "proxy_unused");
+        assert!(ended.stdout.starts_with("the command does not use the proxy"), "{ended:?}");
+        for variable in ["FAULT_PROXY_ADDR (127.0.0.1:", "FAULT_PROXY_CACHE_ADDR (127.0.0.1:"] {
+            assert!(ended.stdout.contains(variable), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn an_upstream_that_dies_is_not_taken_for_a_limit() {
+    let directory = TempDir::new().expect("a directory");
+    let runs = directory.path().join("runs");
+    let server = Redis::start();
+    // The third run ends the upstream first.
+    let client = format!(
+        "echo >> {0}; if [ $(wc -l < {0}) = 3 ]; then exec 4<>/dev/tcp/127.0.0.1/{1}; printf 'SHUTDOWN NOSAVE\\r\\n' >&4; cat <&4; fi; \
+         exec 3<>/dev/tcp/$FAULT_PROXY_HOST/$FAULT_PROXY_PORT; printf 'PING\\r\\n' >&3; read -t 20 pong <&3",
+        utf8(&runs),
+        server.port()
+    );
+    let ended = measure(server.port(), &[&BYTES[..], &["--repeat", "1"]].concat(), &client);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.starts_with("the upstream 127.0.0.1:"), "{ended:?}");
 }
 
 #[test]
@@ -279,11 +333,6 @@ fn what_cannot_be_measured_is_refused() {
     let proxy = format!("{}=localhost:1", free_port());
     for (command, code, problem) in [
         (&["--", "no-such-command"][..], 2, "cannot start the command `no-such-command`: "),
-        (
-            &["--", "true"],
-            1,
-            "the command passed without a connection to a proxy: let it connect to the address in FAULT_PROXY_ADDR",
-        ),
         (&[], 2, "required arguments were not provided"),
     ] {
         let args = [&["margin", "--proxy", &proxy, "--vary", "latency.mean=0..1s"][..], command].concat();
