@@ -19,13 +19,9 @@ pub enum EventKind<'a> {
     /// [`Framer::undecided_since`](crate::Framer::undecided_since) has its offset.
     RequestBegins(Request<'a>),
     /// Further kinds of a PostgreSQL request whose text is longer than [`MAX_KEY`](crate::MAX_KEY) bytes, at its end, in the stream of
-    /// requests. [`RequestBegins`](Self::RequestBegins) has the kinds that were known from its first bytes, if there were any.
-    KindsFound {
-        /// Number of the request.
-        request: u64,
-        /// The kinds.
-        kinds: &'a [&'a str],
-    },
+    /// requests. [`RequestBegins`](Self::RequestBegins) has the kinds that were known from its first bytes, if there were any, and the same
+    /// key.
+    KindsFound(Request<'a>),
     /// The end of the head of an HTTP request, in the stream of requests.
     HeadEnds {
         /// Number of the request.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{Event, EventKind, Framer, Protocol};
+use crate::{Event, EventKind, Framer, Protocol, Request};
 
 /// A part of a session: bytes that one side sends before the other side goes on.
 #[derive(Debug, Clone)]
@@ -38,8 +38,8 @@ pub(crate) fn shown(Event { offset, kind }: Event<'_>) -> String {
             let key = String::from_utf8_lossy(request.key);
             format!("{offset}: request {} {} `{key}`", request.number, request.kinds.join("+"))
         }
-        EventKind::KindsFound { request, kinds } => {
-            format!("{offset}: kinds of {request} {}", kinds.join("+"))
+        EventKind::KindsFound(Request { number, kinds, key }) => {
+            format!("{offset}: kinds of {number} {} `{}`", kinds.join("+"), String::from_utf8_lossy(key))
         }
         EventKind::HeadEnds { request, persistence, expects_continue } => {
             let waits = if expects_continue { " waits" } else { "" };

@@ -26,14 +26,13 @@ impl State {
     }
 
     /// Further kinds of a request are known, whose begin may have been forwarded.
-    pub(super) fn find_kinds(&mut self, now: Duration, offset: u64, request: u64, kinds: &[&str]) {
-        self.open.add_kinds(&self.proxy.requests, request, kinds);
+    pub(super) fn find_kinds(&mut self, now: Duration, offset: u64, request: &Request<'_>) {
+        self.open.add_kinds(&self.proxy.requests, request.number, request.kinds);
         if self.acting.as_ref().is_some_and(|acting| acting.responding.is_some()) {
             return;
         }
-        let request = Request { number: request, kinds, key: &[] };
-        self.select_faults(now, offset, &request, |rule, on| {
-            rule.at != Moment::BeforeForward && on.matches_kind(kinds)
+        self.select_faults(now, offset, request, |rule, on| {
+            rule.at != Moment::BeforeForward && on.matches_kind(request.kinds)
         });
     }
 

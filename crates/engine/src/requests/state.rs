@@ -139,7 +139,7 @@ impl State {
                     (rule.at == Moment::BeforeForward).then_some(offset)
                 });
             }
-            EventKind::KindsFound { request, kinds } => self.find_kinds(now, offset, request, kinds),
+            EventKind::KindsFound(request) => self.find_kinds(now, offset, &request),
             EventKind::GroupEnds => {
                 self.in_group = 0;
                 self.resume_sending(offset);

@@ -315,22 +315,40 @@ fn a_session_that_cannot_be_read_passes() {
     assert_eq!(faults.opaque_sessions(), 1);
 }
 
-#[test]
-fn the_journal_names_the_requests() {
+/// Returns the journal of a session with these requests and responses.
+fn journal(protocol: Protocol, fault: Fault, requests: &[u8], responses: &[u8]) -> Vec<serde_json::Value> {
     let lines: Arc<Mutex<Vec<JournalEntry>>> = Arc::default();
     let journal = Journal::new({
         let lines = Arc::clone(&lines);
         move |line| lines.lock().expect("no panic").push(line)
     });
     let settings = Settings { journal: Some(journal), ..Settings::default() };
-    let lost = times(fault("POST", Moment::FirstByte, LOST), 1);
-    let faults = Engine::new(settings).proxy("api", vec![lost]);
-    faults.set_protocol(Some(Protocol::Http));
-    let mut streams = Streams::of(&faults);
-    streams.send(Direction::ToUpstream, &[GET, POST].concat());
-    streams.send(Direction::ToDownstream, &[OK, OK].concat());
+    let faults = Engine::new(settings).proxy("api", vec![fault]);
+    faults.set_protocol(Some(protocol));
+    let mut streams = if protocol == Protocol::Psql { psql(&faults) } else { Streams::of(&faults) };
+    streams.send(Direction::ToUpstream, requests);
+    streams.send(Direction::ToDownstream, responses);
     let lines = lines.lock().expect("no panic");
-    let lines: Vec<_> = lines.iter().map(|line| serde_json::to_value(line).expect("JSON")).collect();
+    lines.iter().map(|line| serde_json::to_value(line).expect("JSON")).collect()
+}
+
+#[test]
+fn the_journal_has_the_key_of_a_request_whose_kind_is_found_at_its_end() {
+    let text = format!("insert into t values (1, 'secret'); {} commit", "select 1;".repeat(1000));
+    let lost = times(fault("commit", Moment::FirstByte, LOST), 1);
+    let lines = journal(Protocol::Psql, lost, &query(&text), &[complete("COMMIT"), READY.to_vec()].concat());
+    let [applies, reset] = &lines[..] else { panic!("{lines:?}") };
+    for line in [applies, reset] {
+        assert_eq!((&line["request"], &line["kind"]), (&1.into(), &"commit".into()), "{line}");
+        let key = line["key"].as_str().expect("a text");
+        assert!(key.starts_with("insert into t values (?, ?); select ?;"), "{line}");
+    }
+}
+
+#[test]
+fn the_journal_names_the_requests() {
+    let lost = times(fault("POST", Moment::FirstByte, LOST), 1);
+    let lines = journal(Protocol::Http, lost, &[GET, POST].concat(), &[OK, OK].concat());
     let [applies, reset] = &lines[..] else { panic!("{lines:?}") };
     for line in [applies, reset] {
         assert_eq!(line["request"], 2, "{line}");

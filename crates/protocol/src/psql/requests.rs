@@ -2,7 +2,7 @@
 
 use super::messages::Step;
 use super::sql::Kinds;
-use super::statements::TooMany;
+use super::statements::{Statement, TooMany};
 use super::{MAX_PENDING, Pending, Psql, Session, emit, other_protocol};
 use crate::event::{EventKind, OpaqueReason, Request, Sink};
 use crate::framer::Opaque;
@@ -104,8 +104,11 @@ impl Session {
         let too_many = |TooMany| Opaque { offset, reason: OpaqueReason::TooMany };
         let found = self.statements.end_long().map_err(too_many)?;
         if let Some(request) = self.sending.take() {
-            if let Some(kinds) = found {
-                kinds.with_names(|kinds| emit(sink, offset, EventKind::KindsFound { request, kinds }));
+            if let Some(Statement { kinds, key }) = found {
+                kinds.with_names(|kinds| {
+                    let request = Request { number: request, kinds, key: &key };
+                    emit(sink, offset, EventKind::KindsFound(request));
+                });
             }
             emit(sink, offset, EventKind::RequestEnds { request, is_group: matches!(tag, b'Q' | b'F') });
         }

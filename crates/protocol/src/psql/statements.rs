@@ -33,17 +33,15 @@ pub(super) struct Statements {
     long: Option<Box<LongText>>,
 }
 
-/// Name and key of a statement.
-type NameAndKey = (Box<[u8]>, Box<[u8]>);
-
 /// A text that is not kept.
 #[derive(Debug)]
 struct LongText {
     scanner: LongScanner,
     /// The kinds that were reported.
     known: Kinds,
-    /// The statement that Parse prepares.
-    prepares: Option<NameAndKey>,
+    key: Box<[u8]>,
+    /// Name of the statement that Parse prepares.
+    prepares: Option<Box<[u8]>>,
     has_ended: bool,
 }
 
@@ -57,8 +55,7 @@ impl Statements {
         let (name, rest) = text(payload);
         let (query, behind) = text(rest);
         if has_rest && query.len() == rest.len() && behind.is_empty() {
-            let prepares = Some((name.into(), sql::scan(query, &mut self.scratch).1.into()));
-            self.begin_long(query, prepares);
+            self.begin_long(query, Some(name.into()));
             return Ok(());
         }
         let (kinds, key) = sql::scan(query, &mut self.scratch);
@@ -109,19 +106,19 @@ impl Statements {
         // It is faster than `text` unless the text is short.
         match memchr(0, payload) {
             None if has_rest => {
-                let known = self.begin_long(payload, None);
-                (known, sql::scan(payload, &mut self.scratch).1)
+                let long = self.begin_long(payload, None);
+                (long.known, &long.key)
             }
             end => sql::scan(&payload[..end.unwrap_or(payload.len())], &mut self.scratch),
         }
     }
 
-    fn begin_long(&mut self, text: &[u8], prepares: Option<NameAndKey>) -> Kinds {
+    fn begin_long(&mut self, text: &[u8], prepares: Option<Box<[u8]>>) -> &LongText {
         let mut scanner = LongScanner::default();
         scanner.read(text);
         let known = scanner.known();
-        self.long = Some(Box::new(LongText { scanner, known, prepares, has_ended: false }));
-        known
+        let key = sql::scan(text, &mut self.scratch).1.into();
+        self.long.insert(Box::new(LongText { scanner, known, key, prepares, has_ended: false }))
     }
 
     /// Reads more of a message. The text of Query or Parse ends with a zero.
@@ -133,9 +130,9 @@ impl Statements {
         long.scanner.read(&bytes[..end.unwrap_or(bytes.len())]);
     }
 
-    /// The message ends. Returns the kinds of a simple query that were not known before.
+    /// The message ends. Returns the kinds of a simple query that were not known before, with its key.
     #[inline]
-    pub(super) fn end_long(&mut self) -> Result<Option<Kinds>, TooMany> {
+    pub(super) fn end_long(&mut self) -> Result<Option<Statement>, TooMany> {
         match self.long.take() {
             Some(long) => self.end_text(*long),
             None => Ok(None),
@@ -143,10 +140,12 @@ impl Statements {
     }
 
     #[cold]
-    fn end_text(&mut self, long: LongText) -> Result<Option<Kinds>, TooMany> {
-        let LongText { scanner, known, prepares, .. } = long;
+    fn end_text(&mut self, long: LongText) -> Result<Option<Statement>, TooMany> {
+        let LongText { scanner, known, key, prepares, .. } = long;
         let kinds = scanner.finish();
-        let Some((name, key)) = prepares else { return Ok(kinds.without(known)) };
+        let Some(name) = prepares else {
+            return Ok(kinds.without(known).map(|kinds| Statement { kinds, key }));
+        };
         insert(&mut self.prepared, &name, Arc::new(Statement { kinds, key }))?;
         Ok(None)
     }
