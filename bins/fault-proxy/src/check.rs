@@ -13,6 +13,7 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_relay::Connected;
 use humantime::format_duration;
 use proxy_cli::bind::listed;
+use proxy_cli::faults::idle_reason;
 use proxy_cli::table::Table;
 use proxy_cli::terminal::{counted, print};
 use serde::Serialize;
@@ -194,7 +195,10 @@ fn faults(settings: &Settings) -> Vec<CheckedFault> {
             direction: in_words(*directions),
             probability: *probability,
             selection: (!selection.is_all()).then(|| selection.to_string()),
-            on: when(windows),
+            on: match idle_reason(&given.fault, settings.duration) {
+                Some(reason) => format!("never: {reason}"),
+                None => when(windows),
+            },
         }
     });
     checked.collect()
@@ -216,7 +220,7 @@ fn when(windows: &Windows) -> String {
         Some(end) => format!("{} to {}", format_duration(start), format_duration(end)),
     };
     let all: Vec<_> = windows.iter().map(window).collect();
-    if all.is_empty() { "never".to_owned() } else { all.join(", ") }
+    all.join(", ")
 }
 
 /// Returns the settings that do not belong to a proxy, a fault or TLS.

@@ -145,6 +145,7 @@ fn prepare(args: &RunArgs, log: &Given<LogArgs>) -> Result<Prepared> {
     config.refuse_shared_files(report::summary_file())?;
     let prepared = resolve(config)?;
     refuse_unused_tls(&prepared.0)?;
+    prepared.0.warn_about_idle_faults();
     Ok(prepared)
 }
 

@@ -122,7 +122,9 @@ impl<'a> Reload<'a> {
             bail!("{} is empty", self.path.display());
         }
         let config = Config::load(self.source.args, self.source.log)?;
-        Settings::resolve_with(config, settings.populate.clone())
+        let again = Settings::resolve_with(config, settings.populate.clone())?;
+        again.warn_about_idle_faults();
+        Ok(again)
     }
 }
 

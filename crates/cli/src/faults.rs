@@ -7,4 +7,4 @@ mod table;
 
 pub use args::{FaultArgs, in_flags};
 pub use options::{FaultOptions, FaultSettings};
-pub use resolve::{any_seed, from_flags, warn_about_merged_periods};
+pub use resolve::{any_seed, from_flags, idle_reason, warn_about_merged_periods};

@@ -10,8 +10,11 @@ use fault_proxy_mapping::{ListenAddr, Upstream};
 use fault_proxy_tls::ClientTls;
 use proxy_cli::addr::Endpoint;
 use proxy_cli::args::Time;
+use proxy_cli::faults::idle_reason;
+use tracing::warn;
 
 use super::control::{Control, control};
+use super::faults::ConfiguredFault;
 use super::file::{Config, RecordedConfig};
 use super::phases;
 use super::ports;
@@ -69,6 +72,18 @@ impl Settings {
             .map(|mapping| (mapping.to_string(), mapping.listen.addr(self.run.bind), &mapping.upstream));
         let specs = self.populate.iter().filter(|spec| spec.enabled);
         mappings.chain(specs.map(|spec| (spec.name.clone(), spec.listen.clone(), &spec.upstream.addr)))
+    }
+
+    /// Logs a warning for each fault that never acts.
+    pub(crate) fn warn_about_idle_faults(&self) {
+        for proxy in &self.proxies {
+            for ConfiguredFault { fault, .. } in &proxy.faults {
+                if let Some(reason) = idle_reason(fault, self.duration) {
+                    let (proxy, fault) = (&proxy.label, &fault.name);
+                    warn!(proxy, fault, "fault never acts: {reason}");
+                }
+            }
+        }
     }
 
     /// Resolves the settings.

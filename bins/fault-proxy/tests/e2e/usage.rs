@@ -56,6 +56,35 @@ fn a_misspelled_command_has_a_suggestion() {
 }
 
 #[test]
+fn a_fault_that_never_acts_is_warned_of() {
+    let server = FarEnd::echo();
+    let directory = TempDir::new().expect("a directory");
+    let file = directory.path().join("phases.toml");
+    let phases =
+        "[[phases]]\nduration = \"1s\"\n[[phases.faults]]\ntype = \"refuse\"\nschedule = \"start:2s\"\n";
+    fs::write(&file, phases).expect("it is ours");
+    let mapping = format!("{}={}", free_port(), server.addr());
+    let late = "its schedule starts at 10m, and the run ends after 1s";
+    let refuse = ["--with-refuse", "--duration", "1s"];
+    for (options, reason) in [
+        (&[&refuse[..], &["--refuse-sched", "start:10m,duration:1m"]].concat(), late),
+        (&[&refuse[..], &["--refuse-probability", "0"]].concat(), "its probability is 0"),
+        (&vec!["--config", utf8(&file)], "its schedule has no time before the end of its phase"),
+    ] {
+        let args = |command| [&[command, "--control", "off", "--proxy", &mapping][..], options].concat();
+        for command in ["check", "run"] {
+            let ended = run(&args(command));
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert!(ended.stderr.contains(&format!("fault never acts: {reason}")), "{ended:?}");
+            assert!(command == "run" || ended.stdout.contains(&format!("never: {reason}")), "{ended:?}");
+        }
+    }
+    let ended =
+        run(&[&["check", "--proxy", &mapping][..], &refuse, &["--refuse-sched", "start:999ms"]].concat());
+    assert!(ended.code == Some(0) && !ended.stderr.contains("never"), "{ended:?}");
+}
+
+#[test]
 fn a_scheme_before_the_port_is_said_to_belong_to_the_upstream() {
     for listen in ["http:9090", "tcp://:9090"] {
         let complaint = refusal(&["run", "--proxy", &format!("{listen}=localhost:80")]);

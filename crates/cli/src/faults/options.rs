@@ -5,9 +5,10 @@ use clap::ArgAction::Set;
 use clap::Args;
 use fault_proxy_engine::{Fault, FaultParams, ParseMode, ScheduleContext};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::resolve::read_file;
-use super::{FaultArgs, from_flags};
+use super::{FaultArgs, from_flags, idle_reason};
 use crate::args::switch;
 
 /// Flags that apply to all faults. They are also keys at the top level of fault-proxy's file.
@@ -33,7 +34,7 @@ pub struct FaultSettings {
 
 impl FaultOptions {
     /// Resolves the faults of flags, for a program that runs until it is stopped. Warns about schedules
-    /// with merged periods.
+    /// with merged periods, and about faults that never act.
     ///
     /// # Errors
     /// Returns an error that names the flag if a parameter is invalid or missing.
@@ -59,7 +60,12 @@ impl FaultOptions {
             })?;
             Ok(fault)
         };
-        let faults = faults.0.iter().map(resolve).collect::<Result<_>>()?;
+        let faults = faults.0.iter().map(resolve).collect::<Result<Vec<_>>>()?;
+        for fault in &faults {
+            if let Some(reason) = idle_reason(fault, None) {
+                warn!(fault = fault.name, "fault never acts: {reason}");
+            }
+        }
         Ok(FaultSettings { faults, seed: self.seed })
     }
 

@@ -3,9 +3,11 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use fault_proxy_engine::{Fault, FaultParams, ParseMode, Schedule, ScheduleContext};
+use humantime::format_duration;
 use tracing::warn;
 
 use super::args::in_flags;
@@ -49,6 +51,19 @@ pub fn warn_about_merged_periods(params: &FaultParams, place: &str, run: &Schedu
     }
 }
 
+/// Returns why the fault never acts in a run of this duration, or `None` if it may act.
+pub fn idle_reason(fault: &Fault, duration: Option<Duration>) -> Option<String> {
+    match (fault.windows.iter().next(), duration) {
+        _ if fault.probability == 0.0 => Some("its probability is 0".to_owned()),
+        (None, _) => Some("its schedule has no time before the end of its phase or of the run".to_owned()),
+        (Some((start, _)), Some(end)) if start >= end => {
+            let [start, end] = [start, end].map(format_duration);
+            Some(format!("its schedule starts at {start}, and the run ends after {end}"))
+        }
+        _ => None,
+    }
+}
+
 /// Returns a new seed for each call.
 pub fn any_seed() -> u64 {
     // The seed has 32 bits, so that users can type it.
@@ -61,6 +76,36 @@ mod tests {
 
     use super::*;
     use crate::faults::FaultOptions;
+
+    #[test]
+    fn a_fault_that_never_acts_has_a_reason() {
+        let duration = Some(Duration::from_secs(5));
+        let reason = |params: serde_json::Value, duration| {
+            let params: FaultParams = serde_json::from_value(params).expect("parameters");
+            let run = FaultOptions::default().run(duration);
+            idle_reason(&params.resolve(&run).expect("a fault"), duration)
+        };
+        let scheduled =
+            |schedule: &str, duration| reason(json!({"type": "refuse", "schedule": schedule}), duration);
+        for (schedule, reason) in [
+            ("start:10m,duration:1m", "its schedule starts at 10m, and the run ends after 5s"),
+            ("start:100%", "its schedule starts at 5s, and the run ends after 5s"),
+            (
+                "start:9s,duration:1s;start:6s,duration:1s",
+                "its schedule starts at 6s, and the run ends after 5s",
+            ),
+        ] {
+            assert_eq!(scheduled(schedule, duration).as_deref(), Some(reason), "{schedule}");
+        }
+        for (schedule, duration) in
+            [("start:4s", duration), ("start:10m", None), ("start:9s;start:1s", duration)]
+        {
+            assert_eq!(scheduled(schedule, duration), None, "{schedule}");
+        }
+        let never = reason(json!({"type": "refuse", "probability": "0%"}), None);
+        assert_eq!(never.as_deref(), Some("its probability is 0"));
+        assert_eq!(reason(json!({"type": "refuse", "probability": "0.001%"}), None), None);
+    }
 
     #[test]
     fn a_table_of_delays_is_read_from_a_regular_file_of_limited_size() {
