@@ -237,6 +237,63 @@ fn names_cannot_control_the_terminal() {
     }
 }
 
+/// Returns the names of the faults of the only proxy.
+fn fault_names(api: &Api) -> Vec<Value> {
+    let all = api.get("/proxies");
+    let proxies: Vec<_> = all.as_object().into_iter().flat_map(|all| all.values()).collect();
+    let [proxy] = proxies[..] else { panic!("{all}") };
+    proxy["toxics"].as_array().into_iter().flatten().map(|fault| fault["name"].clone()).collect()
+}
+
+#[test]
+fn a_fault_without_a_name_has_the_same_one_in_flags_and_files_and_in_the_api_and_ctl() {
+    let mapping = format!("{}=psql://db", free_port());
+    let with_flags = Api::with(&[
+        "--proxy",
+        &mapping,
+        "--with-lose-response",
+        "--lose-response-on",
+        "commit",
+        "--latency-mean",
+        "1s",
+        "--with-latency",
+    ]);
+    let mut file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
+    let text = format!(
+        "[[proxies]]\nproxy = '{}=psql://db'\n\
+        [[proxies.faults]]\ntype = 'lose-response'\non = 'commit'\n\
+        [[proxies.faults]]\ntype = 'latency'\nmean = '1s'\n",
+        free_port()
+    );
+    file.write_all(text.as_bytes()).expect("room");
+    let with_file = Api::with(&["--config", file.path().to_str().expect("UTF-8")]);
+    for api in [with_flags, with_file] {
+        let mut names = fault_names(&api);
+        names.sort_by_key(Value::to_string);
+        assert_eq!(names, ["latency", "lose-response"]);
+    }
+
+    let api = Api::alone();
+    api.post("/proxies", &json!({"name": "db", "listen": "127.0.0.1:0", "upstream": "psql://db"}));
+    let ctl = Ctl(&api);
+    for spelled in ["lose-response", "lose_response"] {
+        api.post("/proxies/db/toxics", &json!({"type": spelled, "attributes": {"on": "commit"}}));
+        assert_eq!(fault_names(&api), ["lose_response_downstream"], "{spelled}");
+        ctl.says(&["fault", "remove", "db", "lose_response_downstream"]);
+        ctl.says(&["fault", "add", "db", spelled, "on=commit"]);
+        assert_eq!(fault_names(&api), ["lose_response_downstream"], "{spelled}");
+        api.delete("/proxies/db/toxics/lose_response_downstream");
+    }
+    // Types of Toxiproxy and of fault-proxy.
+    for attributes in [json!({"latency": 9}), json!({"mean": "9ms"})] {
+        api.post("/proxies/db/toxics", &json!({"type": "latency", "attributes": attributes}));
+        assert_eq!(fault_names(&api), ["latency_downstream"], "{attributes}");
+        api.delete("/proxies/db/toxics/latency_downstream");
+    }
+    ctl.says(&["fault", "add", "db", "latency", "mean=9ms", "direction=both"]);
+    assert_eq!(fault_names(&api), ["latency_both"]);
+}
+
 #[test]
 fn a_stdout_that_takes_nothing_is_no_panic() {
     let api = Api::alone();
