@@ -19,6 +19,9 @@ use self::state::ReloadState;
 use crate::args::RunArgs;
 use crate::config::{Config, Settings};
 
+/// Log message about a file that changes nothing.
+const REFUSED: &str = "configuration reload failed; keeping the current configuration";
+
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sources of the settings that a reload reads again.
@@ -85,30 +88,24 @@ impl<'a> Reload<'a> {
                 continue;
             }
             read = seen;
+            let path = self.path.display();
             match new {
-                Ok(new) if new.proxies.is_empty() && !followed.is_empty() => warn!(
-                    "reload failed, keeping the current configuration: {} has no [[proxies]]; to end a proxy, delete it through the \
-                     control API or leave others in the file",
-                    self.path.display()
-                ),
+                Ok(new) if new.proxies.is_empty() && !followed.is_empty() => {
+                    let error = "no [[proxies]]; to end a proxy, delete it through the control API or leave others in the file";
+                    warn!(%path, error = %error, "{REFUSED}");
+                }
                 Ok(new) => {
                     let fixed = settings.record.differing(&new.record);
                     if !fixed.is_empty() {
-                        warn!(
-                            "{}: changes take effect at the next start: {}",
-                            self.path.display(),
-                            fixed.join(", ")
-                        );
+                        let settings = fixed.join(", ");
+                        warn!(%path, %settings, "changed settings take effect at the next start");
                     }
-                    let file = self.path.display();
                     match followed.follow(new.proxies).await {
-                        0 => info!("{file} is reloaded"),
-                        failed => {
-                            warn!("{file} is reloaded in part; proxies that could not be changed: {failed}")
-                        }
+                        0 => info!(%path, "configuration reloaded"),
+                        failed => warn!(%path, failed_proxies = failed, "configuration reloaded in part"),
                     }
                 }
-                Err(error) => error!("reload failed, keeping the current configuration: {error:#}"),
+                Err(error) => error!(%path, error = %format!("{error:#}"), "{REFUSED}"),
             }
         }
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use fault_proxy_control::proxies::{ChangeError, Generation, Proxies, Proxy, Spec, Update};
+use tracing::field::display;
 use tracing::{error, info};
 
 use crate::config::{ConfiguredFault, ProxySettings, Settings};
@@ -256,14 +257,10 @@ impl<'a> ReloadState<'a> {
             }
             let proxy = self.proxies.get(name).ok().filter(|_| known.made.is_some());
             if known.logged != known.problem {
-                let problem = known.problem.as_deref().unwrap_or_default();
-                let file = &self.file;
-                match proxy.as_ref().filter(|proxy| proxy.enabled) {
-                    Some(Proxy { listen, .. }) => {
-                        error!("{file}: {problem}: trying again; until then it listens on {listen}");
-                    }
-                    None => error!("{file}: {problem}: trying again"),
-                }
+                let error = known.problem.as_ref().map(display);
+                let listen = proxy.as_ref().filter(|proxy| proxy.enabled).map(|proxy| display(&proxy.listen));
+                let (proxy, path) = (&known.wanted.label, &self.file);
+                error!(%proxy, %path, listen, error, "cannot apply the configuration of the proxy, trying again");
                 known.logged.clone_from(&known.problem);
             }
         }

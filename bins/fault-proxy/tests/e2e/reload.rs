@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::api::Api;
-use crate::support::reload::{Config, SOME_LOOKS, connect, entry, named, reloads};
+use crate::support::reload::{Config, REFUSED, SOME_LOOKS, connect, entry, named, reloads};
 use crate::support::{ANY_CONTROL_PORT, BINARY, PATIENCE, eventually, round_trip, run, utf8};
 use serde_json::json;
 use testkit::{Daemon, FarEnd, Signal, free_port};
@@ -80,22 +80,18 @@ fn a_bad_file_changes_nothing_and_says_why() {
     for (count, (text, expected)) in bad.into_iter().enumerate() {
         config.write(&text);
         api.signal(Signal::HUP);
-        eventually("it is refused", || {
-            api.stderr().matches("reload failed, keeping the current configuration").count() > count
-        });
+        eventually("it is refused", || api.stderr().matches(REFUSED).count() > count);
         let log = api.stderr();
-        let refused = log
-            .split("reload failed, keeping the current configuration: ")
-            .nth(count + 1)
-            .expect("it was refused");
+        let refused = log.split(REFUSED).nth(count + 1).expect("it was refused");
+        assert!(refused.starts_with(&format!(" path={} error=", config.file.display())), "{refused}");
         assert!(refused.contains(expected), "{refused}");
         round_trip(&client, b"after").unwrap();
     }
     // Settings that are of the whole run are named, and the rest is followed.
     config.write(&format!("max-sessions = 7\n{}", entry(port, echo.addr(), SLOW)));
     api.signal(Signal::HUP);
-    let line = api.wait_for_line("changes take effect at the next start");
-    assert!(line.contains("max-sessions"), "{line}");
+    let line = api.wait_for_line("changed settings take effect at the next start");
+    assert!(line.ends_with("settings=max-sessions"), "{line}");
     eventually("it is slow", || {
         let started = Instant::now();
         round_trip(&client, b"slow").unwrap();
@@ -133,8 +129,9 @@ fn a_name_of_the_file_is_free_for_it_although_an_unnamed_proxy_was_called_so() {
     assert_eq!(api.get("/proxies/proxy-2")["listen"], format!("127.0.0.1:{unnamed}"));
     config.write(&[entry(unnamed, echo.addr(), ""), named("proxy-2", new, echo.addr())].concat());
     api.signal(Signal::HUP);
-    let line = api.wait_for_line("is reloaded");
-    assert!(line.ends_with("is reloaded"), "{}", api.stderr());
+    let line = api.wait_for_line("configuration reloaded");
+    let expected = format!("INFO configuration reloaded path={}", config.file.display());
+    assert!(line.ends_with(&expected), "{}", api.stderr());
     for (name, port) in [("proxy-1", unnamed), ("proxy-2", new)] {
         assert_eq!(api.get(&format!("/proxies/{name}"))["listen"], format!("127.0.0.1:{port}"));
         round_trip(&connect(port), b"hello").unwrap();
@@ -160,7 +157,7 @@ fn a_pipe_is_read_once_and_holds_nothing_up() {
     let pipe = config.pipe("toxiproxy.json", "[]".to_owned());
     let api = Api::with(&["--config", utf8(&config.file), "--toxiproxy-config", utf8(&pipe)]);
     api.signal(Signal::HUP);
-    api.wait_for_line("is reloaded");
+    api.wait_for_line("configuration reloaded");
 }
 
 #[test]
@@ -172,7 +169,7 @@ fn the_run_keeps_the_address_it_binds() {
     let of_both = [entry(old, echo.addr(), ""), entry(new, echo.addr(), "")].concat();
     config.write(&format!("bind = '127.0.0.2'\n{of_both}"));
     api.signal(Signal::HUP);
-    let line = api.wait_for_line("changes take effect at the next start");
+    let line = api.wait_for_line("changed settings take effect at the next start");
     assert!(line.contains("bind"), "{line}");
     api.wait_for_line(&format!("listening on 127.0.0.1:{new}"));
 }
@@ -190,7 +187,7 @@ fn a_file_that_changes_while_the_run_starts_is_read_again() {
     run.wait_for_line("seed");
     config.write(&entry(new, echo.addr(), ""));
     let reader = thread::spawn(move || fs::read(journal));
-    run.wait_for_line("is reloaded");
+    run.wait_for_line("configuration reloaded");
     round_trip(&connect(new), b"hello").unwrap();
     run.signal(Signal::TERM);
     reader.join().expect("it only reads").expect("a journal");
@@ -221,7 +218,7 @@ fn a_file_with_a_loop_ends_no_session_and_is_told_without_a_word_of_requests() {
     config.write(&entry(port, SocketAddr::from((Ipv4Addr::LOCALHOST, port)), ""));
     let line = program.wait_for_line("the proxies form a loop");
     round_trip(&session, b"the session goes on").unwrap();
-    assert!(line.contains(&format!("{}: --proxy {port}=", config.file.display())), "{line}");
+    assert!(line.contains(&format!("path={} ", config.file.display())), "{line}");
     assert!(!line.contains("request"), "{line}");
     let at_start = run(&["check", "--config", utf8(&config.file)]);
     assert!(

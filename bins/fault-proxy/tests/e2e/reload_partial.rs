@@ -6,11 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use crate::support::api::Api;
+use crate::support::reload::REFUSED;
 use crate::support::{ANY_CONTROL_PORT, BINARY, eventually, patient, round_trip, utf8};
 use tempfile::TempDir;
 use testkit::{Daemon, FarEnd, Signal, free_port};
-
-const REFUSED: &str = "reload failed, keeping the current configuration";
 
 fn entry(port: u16, far_end: &FarEnd) -> String {
     format!("[[proxies]]\nproxy = '{port}={}'\n", far_end.addr())

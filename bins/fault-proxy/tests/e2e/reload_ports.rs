@@ -20,8 +20,8 @@ fn a_proxy_whose_port_was_taken_is_made_when_it_is_free() {
     api.signal(Signal::HUP);
     let line = api.wait_for_line("cannot listen on");
     assert!(line.contains(&format!("127.0.0.1:{second}")), "{line}");
-    let line = api.wait_for_line("is reloaded");
-    assert!(line.ends_with("is reloaded in part; proxies that could not be changed: 1"), "{line}");
+    let line = api.wait_for_line("configuration reloaded in part");
+    assert!(line.ends_with(" failed_proxies=1"), "{line}");
     drop(taken);
     eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, second)).is_ok());
     round_trip(&connect(second), b"hello").unwrap();
@@ -112,8 +112,9 @@ fn a_proxy_that_cannot_move_goes_on_with_its_sessions() {
         let taken = take(new);
         config.write(&proxy_of(name, new));
         let line = api.wait_for_line("cannot listen on");
-        assert!(line.contains(&format!("{}: ", config.file.display())), "{line}");
-        assert!(line.ends_with(&format!("until then it listens on 127.0.0.1:{old}")), "{line}");
+        assert!(line.contains("ERROR cannot apply the configuration of the proxy, trying again"), "{line}");
+        let fields = format!(" path={} listen=127.0.0.1:{old} error=cannot listen on", config.file.display());
+        assert!(line.contains(&fields), "{line}");
         round_trip(&session, b"after").unwrap();
         round_trip(&connect(old), b"new").unwrap();
         drop(taken);

@@ -62,6 +62,9 @@ pub(crate) fn take(port: u16) -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("it is free")
 }
 
+/// Log message about a file that changes nothing.
+pub(crate) const REFUSED: &str = "configuration reload failed; keeping the current configuration";
+
 pub(crate) fn reloads(api: &Api) -> usize {
-    api.stderr().matches("is reloaded").count()
+    api.stderr().matches("configuration reloaded").count()
 }
