@@ -198,7 +198,7 @@ pub const COMMON_PARAMETERS: [Parameter; 8] = [
     Parameter::new(
         "schedule",
         ValueType::Text("SCHEDULE"),
-        "Times at which the fault is on, for example start:30s,duration:10%",
+        "Times at which the fault is on, for example start:30s,duration:10s",
     )
     .or("always"),
 ];

@@ -42,7 +42,7 @@ pub(super) enum Problem {
     Empty,
     #[error("a period or a duration is missing")]
     MissingClause,
-    #[error("neither `start` nor `duration`")]
+    #[error("unknown word: expected `start` or `duration`")]
     UnknownWord,
     #[error("no duration after the comma")]
     NoDurationAfterComma,
