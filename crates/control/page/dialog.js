@@ -4,13 +4,16 @@ import { element, newId } from "./elements.js";
 import { FaultFields } from "./fault-fields.js";
 import { Preview } from "./fault-preview.js";
 import {
-  TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, isToxic, labelOf, newFault, problemOfShare, toxicAttributes, typesFor, valueFor,
-  valuesOf,
+  TTL, attributesFor, changeOf, changedFault, fieldOfProblem, has, hintsOf, isToxic, labelOf, newFault, problemOfShare, toxicAttributes, typeNamed, typesFor, valueFor,
+  valuesOf, worded,
 } from "./fault-types.js";
 import { PRESETS } from "./presets.js";
 import { ctlAdd, ctlUpdate, curlAdd, curlUpdate, pathOf, toml } from "./preview.js";
 
 document.head.append(element("link", { rel: "stylesheet", href: "/dialog.css" }));
+
+// The API has this text from Toxiproxy.
+const EXISTS = "toxic already exists";
 
 let types = null;
 
@@ -34,9 +37,6 @@ export async function openFaultDialog({ proxy, fault, change, notify }) {
   dialog.root.remove();
 }
 
-// The API takes `-` and `_` in a type, and shows it as it was given.
-const typeNamed = (name) => types.find(({ type }) => type === name.replaceAll("-", "_"));
-
 class FaultDialog {
   constructor(proxy, fault, change, notify) {
     Object.assign(this, { proxy, fault, change, notify, preset: null, added: [] });
@@ -48,13 +48,13 @@ class FaultDialog {
     const title = element("h2", { id: newId(), textContent: fault ? `Change ${fault.name}` : "Add a fault" });
     const where = element("p", { className: "where", textContent: `${proxy.name}: ${proxy.listen} → ${proxy.upstream}` });
     const close = element("button", { type: "button", className: "close", textContent: "×", aria: { label: "Close" } });
-    const cancel = element("button", { type: "button", textContent: "Cancel" });
+    this.cancel = element("button", { type: "button", textContent: "Cancel" });
     this.send = element("button", { className: "primary" });
-    for (const button of [close, cancel]) button.addEventListener("click", () => this.root.close());
+    for (const button of [close, this.cancel]) button.addEventListener("click", () => this.root.close());
     this.form.append(
       element("header", {}, element("div", {}, title, where), close),
       element("div", { className: "body" }, element("div", { className: "choices" }, ...this.choices()), element("div", { className: "side" }, this.preview.section)),
-      element("footer", {}, this.problem, cancel, this.send));
+      element("footer", {}, this.problem, this.cancel, this.send));
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.submit(); });
     this.form.addEventListener("input", () => this.update());
     this.root = element("dialog", { className: `fault-dialog ${fault ? "changes" : "adds"}`, aria: { labelledby: title.id } }, this.form);
@@ -91,12 +91,12 @@ class FaultDialog {
   // Shows the fields of the type that is chosen, or of the fault that exists.
   begin() {
     const name = this.fault?.type ?? this.select.value;
-    this.type = typeNamed(name);
+    this.type = typeNamed(types, name);
     const isNative = !this.fault || !isToxic(this.type, this.fault);
     this.attributes = isNative ? attributesFor(this.type, this.proxy.protocol, types) : toxicAttributes(this.fault);
     this.isNative = isNative;
     const of = this.fault ? `${name.replaceAll("_", " ")}: ` : "";
-    this.help.textContent = isNative ? `${of}${this.type.help}` : `${of}a toxic of Toxiproxy`;
+    this.help.textContent = isNative ? `${of}${worded(this.type.help)}` : `${of}a toxic of Toxiproxy`;
     this.before = this.fault ? valuesOf(this.fault, this.attributes, isNative) : {};
     this.fields.show(this.attributes, this.before, !this.fault);
     this.update();
@@ -112,14 +112,15 @@ class FaultDialog {
   }
 
   showPreset({ about, source, faults }) {
-    this.ttl = element("input", { id: newId(), name: "preset-ttl", placeholder: "for example 30s", autocomplete: "off" });
-    const help = element("small", { id: newId(), textContent: TTL.help.replace("the fault is", "the faults are") });
+    const hints = hintsOf(TTL);
+    this.ttl = element("input", { id: newId(), name: "preset-ttl", placeholder: hints.placeholder, autocomplete: "off" });
+    const help = element("small", { id: newId(), textContent: faults.length === 1 ? hints.help : hints.help.replace("the fault is", "the faults are") });
     this.ttl.setAttribute("aria-describedby", help.id);
-    const rows = faults.map(({ name, type, stream, attributes }) => element("tr", {},
+    const rows = faults.map(({ name, type, stream, attributes }) => element("tr", { data: { name } },
       element("th", { scope: "row", textContent: name }), element("td", { textContent: inWords(type, stream, attributes) })));
     const link = element("a", { href: source.url, target: "_blank", rel: "noreferrer", textContent: source.title });
     this.ofPreset.replaceChildren(
-      element("p", { textContent: about }),
+      element("p", { textContent: unbroken(about) }),
       element("p", { className: "source" }, "Source: ", link, `, ${source.date}`),
       element("table", {}, element("thead", {}, element("tr", {}, ...["Fault", "Parameters"].map((text) => element("th", { scope: "col", textContent: text })))),
         element("tbody", {}, ...rows)),
@@ -137,7 +138,7 @@ class FaultDialog {
 
   update() {
     if (!this.preset) this.fields.update();
-    const hasDirection = (name) => has(typeNamed(name), "direction");
+    const hasDirection = (name) => has(typeNamed(types, name), "direction");
     if (!this.fault) {
       const faults = this.requests();
       this.send.textContent = faults.length === 1 ? "Add fault" : `Add ${faults.length} faults`;
@@ -191,16 +192,30 @@ class FaultDialog {
   }
 
   refusePreset({ name }, problem) {
-    const before = this.added.length ? `; ${this.added.join(" and ")} ${this.added.length === 1 ? "was" : "were"} added before` : "";
-    this.problem.textContent = `${name} was refused: ${problem}${before}`;
+    const added = this.added.length ? ` ${this.added.join(" and ")} ${this.added.length === 1 ? "is" : "are"} added already.` : "";
+    const text = problem === EXISTS ? `A fault named ${name} already exists: remove it, then add the rest.` : `${name} was refused: ${problem}.`;
+    this.problem.textContent = text + added;
+    for (const row of this.ofPreset.querySelectorAll("tr[data-name]")) {
+      if (!this.added.includes(row.dataset.name) || row.classList.contains("added")) continue;
+      row.classList.add("added");
+      row.cells[1].append(" ", element("b", { textContent: "added" }));
+    }
+    if (this.added.length) this.cancel.textContent = "Close";
     this.update();
     return null;
   }
 
   refuse(problem) {
+    if (problem === EXISTS) {
+      this.fields.mark("name", "A fault with this name already exists: use another name, or change that fault.");
+      return null;
+    }
     const names = [...this.fields.lines.keys()].sort((one, other) => other.length - one.length);
     const { name, text } = fieldOfProblem(problem, this.type?.type ?? this.fault.type, names);
     if (!name || !this.fields.mark(name, text)) this.problem.textContent = text;
+    // A command for the same fault would be refused as well.
+    const none = `# Not a valid fault yet: ${(this.fields.textOf(name) ?? text).split("\n")[0]}`;
+    this.preview.show({ ctl: none, curl: none, toml: none });
     return null;
   }
 
@@ -208,6 +223,9 @@ class FaultDialog {
     if (this.fault) this.fields.focus(); else this.select.focus();
   }
 }
+
+// Keeps numbers and their units in one line.
+const unbroken = (text) => text.replaceAll(/(\d) (?=[kM]?bit|ms\b|s\b)/g, "$1\u00a0");
 
 function inWords(type, stream, attributes) {
   const way = attributes.direction === "both" ? "both directions" : { upstream: "requests", downstream: "responses" }[stream];

@@ -1,7 +1,7 @@
 // The fields of a fault: those that most faults set first, the others behind "More".
 
 import { element, newId } from "./elements.js";
-import { NEW_TTL, SHARE, TTL, goesWith, isCommon, labelOf } from "./fault-types.js";
+import { NEW_TTL, SHARE, TTL, goesWith, hintsOf, isCommon, labelOf } from "./fault-types.js";
 
 const DIRECTIONS = { upstream: "requests", downstream: "responses", both: "both directions" };
 const IN_WORDS = { ingress: "responses", egress: "requests", both: "both directions" };
@@ -9,7 +9,7 @@ const IN_WORDS = { ingress: "responses", egress: "requests", both: "both directi
 const NAME = { name: "name", type: "text", choices: [], with: [], default: "its type and what it acts on", help: "Name of the fault, unique within its proxy" };
 
 function control(attribute, value) {
-  const { name, choices, help, default: usual } = attribute;
+  const { name, choices, type, default: usual } = attribute;
   if (name === "direction") {
     const [first, ...more] = usual.split(";");
     const options = Object.entries(DIRECTIONS).map(([way, label]) => new Option(label, way));
@@ -18,12 +18,12 @@ function control(attribute, value) {
   if (choices.length > 0) {
     // A fault of a file can have a value that the API does not offer.
     const all = value && !choices.includes(value) ? [...choices, value] : choices;
-    const options = all.map((choice) => new Option(choice, choice));
-    return element("select", { name }, new Option(usual ? `default: ${usual}` : "not set", ""), ...options);
+    const label = (choice) => (type === "switch" ? { true: "yes", false: "no" }[choice] ?? choice : choice);
+    const options = all.map((choice) => new Option(label(choice), choice));
+    const none = usual ?? (type === "switch" ? "no" : null);
+    return element("select", { name }, new Option(none ? `default: ${none}` : "not set", ""), ...options);
   }
-  const example = help.match(/for example ([^,;]+?)(?: or |[,;]|$)/)?.[1];
-  const placeholder = usual && usual.length < 16 ? `default: ${usual}` : example ? `for example ${example}` : "";
-  return element("input", { name, placeholder, autocomplete: "off", spellcheck: false });
+  return element("input", { name, placeholder: hintsOf(attribute).placeholder, autocomplete: "off", spellcheck: false });
 }
 
 export class FaultFields {
@@ -85,6 +85,11 @@ export class FaultFields {
     return true;
   }
 
+  // The text of the problem at a field, if it is marked.
+  textOf(name) {
+    return this.lines.get(name)?.problem.textContent || undefined;
+  }
+
   unmark() {
     for (const { input, problem } of this.lines.values()) {
       input.removeAttribute("aria-invalid");
@@ -97,8 +102,7 @@ export class FaultFields {
   }
 }
 
-function helpOf({ name, help, default: usual, choices }) {
-  const text = name === "direction" ? "Data that the fault acts on" : help;
-  const isShown = !usual || choices.length > 0 || usual.length < 16;
-  return isShown ? text : `${text}. Defaults to ${usual}`;
+function helpOf(attribute) {
+  if (attribute.name === "direction") return "Data that the fault acts on";
+  return attribute.choices.length > 0 ? attribute.help : hintsOf(attribute).help;
 }

@@ -3,21 +3,38 @@
 // Attributes of all types that are not in the grid of their type.
 const COMMON = ["side", "direction", "skip", "every", "times", "schedule"];
 
+const isBareNumber = (text) => /^\d+(\.\d+)?$/.test(text);
+const DEFAULT_UNITS = { time: " ms", bytes: " B" };
+
 // Fields of the top level of a request, in the form of attributes.
 export const SHARE = {
   name: "toxicity", type: "share", choices: [], with: [], default: "1",
   help: "Share of sessions that the fault acts on, for example 0.1 or 10%",
 };
-export const NEW_TTL = { name: "ttl", type: "time", choices: [], with: [], default: null, help: "Time from now after which the fault is removed. Empty: as before" };
+export const NEW_TTL = {
+  name: "ttl", type: "time", choices: [], with: [], default: null,
+  help: "Time from now after which the fault is removed, for example 30s; if empty, this does not change",
+};
 export const TTL = {
   name: "ttl", type: "time", choices: [], with: [], default: null,
   help: "Time after which the fault is removed, for example 30s",
 };
 
+// The text in an empty field, and the help below it. A single example is in one of them only.
+export function hintsOf({ type, default: usual, help }) {
+  if (usual && usual.length < 16) return { placeholder: `default: ${usual}${isBareNumber(usual) ? DEFAULT_UNITS[type] ?? "" : ""}`, help };
+  if (usual) return { placeholder: "", help: `${help}. Defaults to ${usual}` };
+  const [example] = /(?<=for example )[^,;]+?(?= or |[,;]|$)/.exec(help) ?? [];
+  return { placeholder: example ? `for example ${example}` : "", help: help.replace(/, for example (?:(?! or )[^,;])+(?=;|$)/, "") };
+}
+
 export const labelOf = (name) => {
   const words = { toxicity: "Share", ttl: "Remove after", direction: "Acts on", mss: "MSS", rtt: "RTT", sqlstate: "SQLSTATE" }[name];
   return words ?? name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 };
+
+// The API takes `-` and `_` in a type, and shows it as it was given.
+export const typeNamed = (types, name) => types.find(({ type }) => type === name.replaceAll("-", "_"));
 
 export const has = (type, name) => type.attributes.some((attribute) => attribute.name === name);
 
@@ -26,12 +43,25 @@ export function typesFor(types, protocol) {
   return types.filter((type) => protocol !== null || has(type, "direction") || !has(type, "on"));
 }
 
+const PROTOCOLS = { http: "HTTP", psql: "PostgreSQL", redis: "Redis" };
+
+// Sentences about other parameters, in words that do not need the format of the command line.
+export const worded = (help) => help.replaceAll(/\b(requires|need|with) on\b/g, '$1 "On"');
+
+// The help of an attribute without the examples of other protocols.
+function helpFor({ name, help }, protocol) {
+  if (name !== "on" || protocol === null) return worded(help);
+  const [what, examples] = help.split(": ");
+  const own = examples?.split(", ").find((example) => example.endsWith(` (${PROTOCOLS[protocol]})`));
+  return own ? `${what}, for example ${own.slice(0, own.lastIndexOf(" ("))}` : help;
+}
+
 // The attributes of a type that mean something for a protocol, which is null if it is not known.
 export function attributesFor(type, protocol, types) {
   const isOf = ({ protocols }) => protocols.length === 0 || protocols.includes(protocol);
   // With a direction, the side means something only where it chooses the connections to reset.
   const isNeeded = ({ name, choices }) => name !== "side" || choices.includes("both");
-  const all = type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute));
+  const all = type.attributes.filter((attribute) => isOf(attribute) && isNeeded(attribute)).map((attribute) => ({ ...attribute, help: helpFor(attribute, protocol) }));
   if (protocol !== null) return all;
   // Their help in a type that never acts on requests does not mention requests.
   const others = types.find((other) => !has(other, "on"))?.attributes ?? [];
@@ -41,18 +71,25 @@ export function attributesFor(type, protocol, types) {
 
 export const isCommon = ({ name }) => COMMON.includes(name);
 
+// The default of a choice. If it depends on another parameter ("bernoulli with a rate, otherwise markov"), it is the one with this
+// parameter, which the form shows first.
+function defaultOf(choice) {
+  const [, one] = /^(\S+) with an? \S+, otherwise \S+$/.exec(choice?.default ?? "") ?? [];
+  return one ?? choice?.default;
+}
+
 // Whether an attribute goes with the values of the others: `with` are values of the choice of its type, such as a distribution.
 export function goesWith(attribute, attributes, values) {
   if (attribute.name === "direction" && values.on) return false;
   if (attribute.with.length === 0) return true;
   const choice = attributes.find(({ choices }) => attribute.with.every((value) => choices.includes(value)));
-  const chosen = values[choice?.name] || choice?.default;
+  const chosen = values[choice?.name] || defaultOf(choice);
   return !choice?.choices.includes(chosen) || attribute.with.includes(chosen);
 }
 
 // A field's text as the API takes it. Bare numbers get a unit, because Toxiproxy's toxics have other ones.
 export function valueFor({ type }, text, values) {
-  const isNumber = /^\d+(\.\d+)?$/.test(text);
+  const isNumber = isBareNumber(text);
   if (type === "switch") return text === "true";
   if (type === "text" || type === "words" || !isNumber) return text;
   if (type === "time") return `${text}ms`;

@@ -19,7 +19,7 @@ export const PRESETS = [
     source: { ...WEBPAGETEST, date: "commit a7cf6a7, profile 3G" },
     faults: [
       latency("3g-latency", "150ms"),
-      bandwidth("3g-responses", "downstream", "1600kbit/s"),
+      bandwidth("3g-responses", "downstream", "1.6mbit/s"),
       bandwidth("3g-requests", "upstream", "768kbit/s"),
     ],
   },

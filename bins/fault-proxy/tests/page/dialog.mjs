@@ -123,6 +123,7 @@ async function errors() {
   await dialog.locator("[data-name=mean] .problem", { hasText: "Mean is required, for example 300ms" }).waitFor();
   assert.equal(await field("mean").getAttribute("aria-invalid"), "true");
   assert.equal(await page.evaluate(() => document.activeElement.name), "mean");
+  assert.equal((await texts()).ctl, "# Not a valid fault yet: Mean is required, for example 300ms");
   await checked("error");
   await field("mean").fill("300");
   await dialog.getByText("More").click();
@@ -200,6 +201,17 @@ async function single() {
   await dialog.getByRole("alert").filter({ hasText: "files are not read here" }).waitFor();
   await close();
 
+  console.log("a name that exists");
+  await api("POST", toxics("plain"), { type: "refuse", name: "there" });
+  await open("plain");
+  await dialog.getByLabel("Type").selectOption("refuse");
+  await dialog.getByText("More").click();
+  await field("name").fill("there");
+  await dialog.locator("button.primary").click();
+  await dialog.locator("[data-name=name] .problem", { hasText: "A fault with this name already exists: use another name" }).waitFor();
+  await close();
+  await api("DELETE", `${toxics("plain")}/there`);
+
   console.log("a toxic of Toxiproxy keeps its units");
   await api("POST", toxics("plain"), { type: "latency", name: "toxic", attributes: { latency: 5 } });
   await open("plain", "toxic");
@@ -227,7 +239,9 @@ async function presets() {
   await open("plain");
   await dialog.getByText("3G", { exact: true }).click();
   await dialog.locator("button.primary").click();
-  await dialog.getByRole("alert").filter({ hasText: "3g-requests was refused: toxic already exists; 3g-latency and 3g-responses were added before" }).waitFor();
+  await dialog.getByRole("alert").filter({ hasText: "A fault named 3g-requests already exists: remove it, then add the rest. 3g-latency and 3g-responses are added already." }).waitFor();
+  assert.equal(await dialog.locator("tr.added").count(), 2);
+  assert(await dialog.getByRole("button", { name: "Close", exact: true }).last().isVisible(), "there is nothing to cancel");
   await checked("preset-refused");
   await api("DELETE", `${toxics("plain")}/3g-requests`);
   assert(!(await texts()).ctl.includes("3g-latency"), "it is there already");
@@ -253,7 +267,10 @@ async function types(proxy, protocol) {
     await dialog.getByText("More").click();
     await field("name").fill(ODD_NAME);
     await field("toxicity").fill("50%");
-    if (["lose_response", "packet_loss"].includes(type.type)) await checked(`type-${type.type}`);
+    if (["lose_response", "packet_loss"].includes(type.type)) {
+      await dialog.locator(".body").evaluate((body) => { body.scrollTop = 0; });
+      await checked(`type-${type.type}`);
+    }
     console.log(`${type.type} of ${proxy}`);
     await record(type.type, proxy);
   }
