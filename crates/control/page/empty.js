@@ -7,11 +7,12 @@ const PROXY = { name: "cache", listen: "127.0.0.1:26379", upstream: "127.0.0.1:6
 
 function commands(hasToken) {
   const { name, listen, upstream } = PROXY;
-  const addr = location.host === DEFAULT_HOST ? "" : ` --addr ${location.host}`;
-  const token = hasToken ? ' -H "Authorization: Bearer $FAULT_CONTROL_TOKEN"' : "";
+  const addr = location.host === DEFAULT_HOST ? [] : [`--addr ${location.host}`];
+  const token = hasToken ? ['-H "Authorization: Bearer $FAULT_CONTROL_TOKEN"'] : [];
+  const lines = (...parts) => parts.join(" \\\n  ");
   return [
-    ["On the command line", `fault-proxy ctl create ${name} --listen ${listen} --upstream ${upstream}${addr}`],
-    ["With curl", `curl ${location.origin}/proxies${token} -d '${JSON.stringify(PROXY)}'`],
+    ["On the command line", lines(`fault-proxy ctl create ${name}`, `--listen ${listen}`, `--upstream ${upstream}`, ...addr)],
+    ["With curl", lines(`curl ${location.origin}/proxies`, ...token, `-d '${JSON.stringify(PROXY).replaceAll(",", ", ")}'`)],
   ];
 }
 

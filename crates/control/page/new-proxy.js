@@ -3,7 +3,7 @@
 import { element, newId } from "./elements.js";
 
 const FIELDS = [
-  { name: "name", label: "Name", value: "", help: "Free to choose, for example cache" },
+  { name: "name", label: "Name", value: "", help: "Free to choose, for example orders-db" },
   { name: "listen", label: "Listen on", value: "127.0.0.1:0", help: "Address for clients; port 0 takes a free one" },
   { name: "upstream", label: "Upstream", value: "", help: "The service: localhost:6379, psql://my-db:5432, https://web:8443" },
 ];
@@ -53,7 +53,9 @@ export function openProxyDialog({ change, notify }) {
     create.disabled = false;
     if (sent.problem) {
       const wrong = fields.find(({ name }) => name === fieldOf(sent.problem));
-      if (wrong) mark(wrong, sent.problem); else problem.textContent = sent.problem;
+      // The API has this text from Toxiproxy.
+      const text = sent.problem === "proxy already exists" ? "A proxy with this name already exists: use another name." : sent.problem;
+      if (wrong) mark(wrong, text); else problem.textContent = text;
       return;
     }
     dialog.close();

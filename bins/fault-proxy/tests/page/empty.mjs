@@ -33,7 +33,7 @@ await test(async (page) => {
   await dialog.getByLabel("Name").fill("cache");
   await dialog.getByLabel("Upstream").fill(`127.0.0.1:${await echo()}`);
   await page.keyboard.press("Enter");
-  await dialog.getByText("proxy already exists").waitFor();
+  await dialog.getByText("A proxy with this name already exists: use another name.").waitFor();
   assert.equal(await dialog.getByLabel("Name").getAttribute("aria-invalid"), "true");
   await look(page, "new-proxy");
   await dialog.getByLabel("Name").fill("made/here");
